@@ -1,0 +1,63 @@
+"""The one exception tree: what is wrong, what to type instead, and the exit code it causes.
+
+Wording: no final period, backticks around what can be typed. A node's failure is not in here: it is
+a value (`Silent`, `Outcome`), for one sick node never stops the others.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What clbalance itself exits with; `run` passes on the job's own code instead where there is one."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOTHING_FITS = 3
+    SOME_NODES_FAILED = 4
+    LOCKED = 75
+    TIME_LIMIT = 124
+    NOT_RUN_TO_ITS_END = 125
+
+
+class ClbalanceError(Exception):
+    """Root of everything clbalance raises on purpose; caught once, in `cli/app.py`."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ClbalanceError):
+    """What was typed cannot be meant."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NodeNameError(UsageError):
+    """A node, node set, group or user name that is malformed, unknown or not allowed."""
+
+
+class SettingsError(UsageError):
+    """`clbalance.toml` or a groups file cannot be used; the message names file and key."""
+
+
+class NothingFitsError(ClbalanceError):
+    """Fewer nodes fit than were asked for."""
+
+    exit_code = ExitCode.NOTHING_FITS
+
+
+class TransportError(ClbalanceError):
+    """Nodes cannot be reached at all from here, whichever they are (no ssh program, no file descriptors)."""
+
+
+class StoreError(ClbalanceError):
+    """The local database cannot be read or written."""
+
+
+class LabError(ClbalanceError):
+    """The cluster in a box cannot be brought up, changed or taken down."""

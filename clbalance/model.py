@@ -1,0 +1,387 @@
+"""The frozen values that travel along the arrow: reading → snapshot → score → plan → outcome.
+
+Units are in the names. What could not be measured is `Unknown(why)`, and a node that did not answer is
+`Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType, TypeAlias
+
+NodeName = NewType("NodeName", str)
+"""A name that has passed the allow-list of `nodes.py`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A quantity that was asked for and not learned."""
+
+    why: str
+
+
+# -- what a probe reads ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQueue:
+    """`/proc/loadavg`: run queue averages as LSF names them, and `rq`, what is runnable at this instant."""
+
+    r1m: float
+    r5m: float
+    r15m: float
+    rq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumaNode:
+    """One memory domain and the cpu ids in it."""
+
+    id: int
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpus:
+    """How many cpus are online, what they are, and how they lie; `numa` is empty where it is not told."""
+
+    online: int
+    model: str
+    numa: tuple[NumaNode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTicks:
+    """Counters of `/proc/stat` since boot, all cpus together; use is a difference of two of these."""
+
+    busy: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """`/proc/meminfo`; available is the kernel's own estimate of what a new program may have."""
+
+    total_bytes: int
+    available_bytes: int
+    swap_total_bytes: int
+    swap_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """PSI `some avg10` per cent: share of the last ten seconds in which something waited."""
+
+    cpu_pct: float
+    mem_pct: float
+    io_pct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TmpSpace:
+    """The file system of the temporary folder."""
+
+    path: str
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Bytes since boot over all real disks and all interfaces but loopback."""
+
+    disk_read_bytes: int
+    disk_written_bytes: int
+    net_received_bytes: int
+    net_sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process that holds memory on a GPU, whoever started it."""
+
+    pid: int
+    name: str
+    mem_bytes: int | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One device as its driver reports it; `use_pct` is unknown for MIG parents and some drivers."""
+
+    uuid: str
+    index: int
+    model: str
+    mem_total_bytes: int
+    mem_used_bytes: int
+    use_pct: float | Unknown
+    temperature_c: float | Unknown
+    driver_version: str
+    processes: tuple[GpuProcess, ...] = ()
+
+
+class MarkKind(StrEnum):
+    """What a file in a node folder claims to be."""
+
+    LEASE = "lease"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A lease or drain file found in a node folder: a claim by `uid`, believed no further than that."""
+
+    kind: MarkKind
+    name: str
+    uid: int
+    inode: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Everything one probe learned of one node; each section stands or falls alone."""
+
+    boot_id: str | Unknown
+    uptime_s: float | Unknown
+    run_queue: RunQueue | Unknown
+    cpus: Cpus | Unknown
+    cpu_ticks: CpuTicks | Unknown
+    memory: Memory | Unknown
+    pressure: Pressure | Unknown
+    tmp: TmpSpace | Unknown
+    traffic: Traffic | Unknown
+    logins: int | Unknown
+    python: str | Unknown
+    """Path of `python3` on the node's PATH: jobs need it, probes do not."""
+    gpus: tuple[Gpu, ...] | Unknown
+    """Empty where the node has no GPU tool; unknown where it has one that hung or failed."""
+    marks: tuple[Mark, ...] | Unknown
+
+
+# -- snapshot -------------------------------------------------------------------------------------
+
+
+class Cause(StrEnum):
+    """Why a node is silent. Told apart as far as ssh's words allow."""
+
+    DNS = "name not resolved"
+    UNREACHABLE = "unreachable"
+    REFUSED = "connection refused"
+    HUNG = "hung"
+    TIMEOUT = "timed out"
+    THROTTLED = "throttled"
+    PENALISED = "penalised"
+    HOSTKEY_CHANGED = "host key changed"
+    HOSTKEY_UNKNOWN = "host key unknown"
+    AUTH = "authentication failed"
+    LIMITS = "too many logins"
+    MUX = "connection sharing failed"
+    STORAGE = "node storage"
+    NO_SHELL = "no shell"
+    GARBLED = "garbled answer"
+    LOST = "connection lost"
+    LOCAL = "local failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Differences between two readings of the same boot, over `span_s` seconds."""
+
+    span_s: float
+    ut_pct: float
+    disk_bytes_per_s: float | Unknown
+    net_bytes_per_s: float | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A node that answered. `debt_cpus` is what was placed on it and does not show in the load yet."""
+
+    node: NodeName
+    reading: Reading
+    rates: Rates | Unknown
+    rtt_s: float
+    """From asking to the end of the answer, connection included."""
+    debt_cpus: float = 0.0
+    cpu_factor: float = 1.0
+    """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """A node whose load is unknown, and why."""
+
+    node: NodeName
+    cause: Cause
+    why: str
+
+
+Answer: TypeAlias = Measured | Silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The answers of one sweep, in the order in which the nodes were named."""
+
+    taken_at: datetime
+    answers: tuple[Answer, ...]
+
+
+# -- placement ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be placed: `pick` copies (None: on every node that fits), each charging `cpus`."""
+
+    pick: int | None = 1
+    cpus: float = 1.0
+    needs_python: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """A node that may not be used: which filter said so, and why. `reason` also groups the histogram."""
+
+    node: NodeName
+    filter: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One scorer's part: `points` 0…100 (higher is better) times `weight`; `told` is what it was read from."""
+
+    name: str
+    points: float
+    weight: float
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A ranked node: the weighted mean of its terms, 0…100."""
+
+    node: NodeName
+    total: float
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `place` decided: the chosen nodes, everyone's score or reason, and the snapshot as charged."""
+
+    wanted: int | None
+    chosen: tuple[NodeName, ...]
+    ranked: tuple[Score, ...]
+    unfit: tuple[Unfit, ...]
+    charged: Snapshot
+
+    @property
+    def fits(self) -> bool:
+        """Whether as many nodes were chosen as were asked for; every one that fits is at least one."""
+        return len(self.chosen) >= (1 if self.wanted is None else self.wanted)
+
+
+# -- jobs -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
+
+    name: str
+    content: bytes
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An argv, executed exactly, without a shell."""
+
+    argv: tuple[str, ...]
+
+
+Work: TypeAlias = Script | Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One job, the same on each of its nodes. `umask` as an integer; `time_limit_s` None: without end."""
+
+    id: int
+    key: str
+    """128 random bits in hexadecimal: the job's name between machines; `id` is this submit host's alias."""
+    name: str
+    work: Work
+    chdir: str
+    chdir_explicit: bool
+    umask: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    login: bool = False
+    stdin: bytes = b""
+    time_limit_s: float | None = None
+    grace_s: float = 5.0
+    submit_host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """The job's first process ended by itself."""
+
+    rc: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killed:
+    """A signal ended it."""
+
+    signal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """Its time limit ended it."""
+
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """We ended it: `signal` is what we were told (SIGINT, SIGTERM, SIGHUP), or another copy failed to start."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStarted:
+    """It never ran there; the node is as it was."""
+
+    why: str
+    rc: int | None = None
+    """126 or 127, where a shell would have said so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The node stopped answering while the job ran: what became of it is unknown."""
+
+    cause: Cause
+    why: str
+
+
+End: TypeAlias = Exited | Killed | TimedOut | Cancelled | NotStarted | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one copy ended, `seconds` after its start (0 when it did not start)."""
+
+    node: NodeName
+    rank: int
+    end: End
+    seconds: float
+    warnings: tuple[str, ...] = ()
