@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 class ClbalanceError(Exception):
     """Root of everything clbalance raises on purpose; caught once, in `cli/app.py`."""
 
-    exit_code = ExitCode.FAILED
+    exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -61,3 +61,11 @@ class StoreError(ClbalanceError):
 
 class LabError(ClbalanceError):
     """The cluster in a box cannot be brought up, changed or taken down."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT, SIGTERM or SIGHUP arrived; raised once, in the main thread, so that `with` blocks clean up."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

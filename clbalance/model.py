@@ -239,6 +239,8 @@ class Request:
     pick: int | None = 1
     cpus: float = 1.0
     needs_python: bool = False
+    excluded: frozenset[NodeName] = frozenset()
+    """Not to be used whatever they measure: named by `-x`, or they have just refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,10 +324,11 @@ class JobSpec:
     umask: int
     env: Mapping[str, str] = field(default_factory=dict)
     login: bool = False
-    stdin: bytes = b""
     time_limit_s: float | None = None
     grace_s: float = 5.0
     submit_host: str = ""
+    submit_dir: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +354,7 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """We ended it: `signal` is what we were told (SIGINT, SIGTERM, SIGHUP), or another copy failed to start."""
+    """We ended it: we were told to (SIGINT, SIGTERM, SIGHUP), or another copy failed to start."""
 
     why: str
 

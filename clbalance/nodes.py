@@ -1,0 +1,200 @@
+"""Node names: from what was typed to checked, expanded names, and back to folded text.
+
+Enters: node set expressions in ClusterShell's syntax. Leaves: tuples of `NodeName`. ClusterShell's `NodeSet`
+runs local commands for a node named `-oProxyCommand=…` and for a group name with `;` in it
+(docs/design/nodes.md), so nothing reaches it that has not passed the allow-lists of this module. Node sets
+are for this door only: `NodeSet.remove()` and `len()` cost seconds on names that do not fold.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
+
+from clbalance.errors import NodeNameError
+from clbalance.model import NodeName
+
+# RFC 1123 labels and dots, plus the underscore that real clusters use; never a leading dash.
+_NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
+_IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
+# What ClusterShell's grammar needs: ranges with steps, operators , ! & ^, groups with their source, wildcards.
+_EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
+# `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
+_GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
+_MAX_EXPRESSION = 1_000_000  # characters: 50,000 unfoldable names of 20
+_MAX_NODES = 200_000
+
+
+class GroupNames(Protocol):
+    """The part of ClusterShell's `GroupResolver` that is used here."""
+
+    def grouplist(self, namespace: str | None = None) -> list[str]:
+        """Names of all groups of a source (None: the default one)."""
+        ...
+
+
+def check_node_name(name: str) -> NodeName:
+    """`name` as a node name, or `NodeNameError`."""
+    if _NODE.fullmatch(name) or _IPV6.fullmatch(name):
+        return NodeName(name)
+    raise NodeNameError(
+        f"{name[:253]!r} is not a node name",
+        hint="letters, digits, `.`, `_` and `-`, not beginning with `-` or `.`",
+    )
+
+
+def check_user_name(name: str) -> str:
+    """`name` as a login name, or `NodeNameError`."""
+    if _USER.fullmatch(name):
+        return name
+    raise NodeNameError(
+        f"{name!r} is not a user name", hint="letters, digits, `.`, `_` and `-`, not beginning with `-`"
+    )
+
+
+def fold(names: Iterable[NodeName]) -> str:
+    """`names` as one folded node set: `gpu[1-4,7]`; the empty string for none."""
+    return str(NodeSet._fromlist1(list(names), resolver=RESOLVER_NOGROUP))  # noqa: SLF001 - its fast constructor
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSets:
+    """Reads node set expressions, groups looked up in one resolver (None: no groups are configured)."""
+
+    resolver: GroupNames | None
+
+    def expand(self, text: str) -> tuple[NodeName, ...]:
+        """The nodes of `text`, such as `@gpu&@rack1` or `node[1-9]!node4`, each once, in node set order."""
+        try:
+            self._check_expression(text)
+            found = NodeSet(text, resolver=self.resolver or RESOLVER_NOGROUP)
+        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
+            raise NodeNameError(f"`{text}` is not a node set: {error}", hint="see `man nodeset`") from error
+        return self._expanded(found, text)
+
+    def group(self, text: str) -> tuple[NodeName, ...]:
+        """The nodes of group `text`: a name, `source:name`, or a set of names such as `rack[1-3]`."""
+        return self.expand(",".join(f"@{name}" for name in _split_names(text.strip())))
+
+    def all(self) -> tuple[NodeName, ...]:
+        """Every node of the default group source."""
+        if self.resolver is None:
+            raise self._no_groups("`-a`")
+        try:
+            found = NodeSet.fromall(resolver=self.resolver)
+        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
+            raise NodeNameError(
+                f"the default group source cannot name all nodes: {error}",
+                hint="give it an `all` upcall in groups.conf, or name a group with `-g`",
+            ) from error
+        return self._expanded(found, "@*")
+
+    def _check_expression(self, text: str) -> None:
+        if len(text) > _MAX_EXPRESSION or not _EXPRESSION.fullmatch(text):
+            wrong = sorted({c for c in text if not _EXPRESSION.fullmatch(c)})
+            shown = " ".join(ascii(c)[1:-1] for c in wrong[:5]) or f"more than {_MAX_EXPRESSION} characters"
+            raise NodeNameError(
+                f"{text[:80]!r} is not a node set: {shown} not allowed",
+                hint="like `node[1-4,7]`, `@gpu`, `@gpu&@rack1` or `node[1-9]!node4`",
+            )
+        if "@" not in text:
+            return
+        if self.resolver is None:
+            raise self._no_groups(f"`{text}`")
+        for reference in _GROUP_REFERENCE.findall(text):
+            source, colon, names = reference.rpartition(":")
+            for name in NodeSet(names, resolver=RESOLVER_NOGROUP):
+                self._check_group(self.resolver, source, f"{source}{colon}{name}")
+
+    def _check_group(self, resolver: GroupNames, source: str, reference: str) -> None:
+        """A source that can list its groups must have this one: many answer an unknown name with nothing."""
+        name = reference.rpartition(":")[2]
+        try:
+            known = resolver.grouplist(source or None)
+        except (GroupResolverError, GroupSourceError) as error:
+            if "NoUpcall" in type(error).__name__:
+                return
+            raise NodeNameError(f"group source `{source or 'default'}` is not usable: {error}") from error
+        if name in known:
+            return
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        raise NodeNameError(
+            f"no group `{reference}`",
+            hint=f"did you mean {' or '.join(f'`{n}`' for n in near)}?"
+            if near
+            else f"known groups: {', '.join(sorted(known)[:10]) or 'none'}",
+        )
+
+    @staticmethod
+    def _no_groups(asked: str) -> NodeNameError:
+        return NodeNameError(
+            f"{asked} needs groups, and none are configured",
+            hint="copy groups.conf.example to ~/.config/clustershell/, or use `--groups-conf FILE`",
+        )
+
+    @staticmethod
+    def _expanded(found: NodeSet, text: str) -> tuple[NodeName, ...]:
+        names = []
+        for count, name in enumerate(found, start=1):
+            if count > _MAX_NODES:
+                raise NodeNameError(f"`{text[:80]}` names more than {_MAX_NODES} nodes")
+            names.append(check_node_name(name))
+        return tuple(names)
+
+
+def _split_names(text: str) -> list[str]:
+    """`a,b[1,2]` at its outer commas."""
+    return [part for part in re.split(r",(?![^\[]*\])", text) if part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """`-w`, `-g`, `-a` name the candidates, united; `-x` and `-X` take nodes out again."""
+
+    nodes: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    everything: bool = False
+    exclude: Sequence[str] = ()
+    exclude_groups: Sequence[str] = ()
+
+    @property
+    def names_nodes(self) -> bool:
+        """Whether candidates were named at all."""
+        return bool(self.nodes or self.groups or self.everything)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Nodes to choose from, and the named ones that were taken out again."""
+
+    nodes: tuple[NodeName, ...]
+    excluded: tuple[NodeName, ...]
+
+
+def candidates(selection: Selection, sets: NodeSets) -> Candidates:
+    """What `selection` means; an empty result is a `NodeNameError`."""
+    # As in clush, `-w` arguments are joined: `-w node[1-9] -w '!node4'` is one expression.
+    joined = ",".join(selection.nodes).replace(",!", "!").replace(",&", "&").replace(",^", "^")
+    named = sets.expand(joined) if joined else ()
+    for group in selection.groups:
+        named += sets.group(group)
+    if selection.everything:
+        named += sets.all()
+    out: set[NodeName] = set()
+    for text in selection.exclude:
+        out.update(sets.expand(text))
+    for group in selection.exclude_groups:
+        out.update(sets.group(group))
+    each_once = tuple(dict.fromkeys(named))
+    left = tuple(name for name in each_once if name not in out)
+    if not left:
+        raise NodeNameError(
+            "the node set is empty" + (f": all {len(each_once)} named are excluded" if each_once else ""),
+            hint="look at it with `nodeset -f` and the same arguments",
+        )
+    return Candidates(nodes=left, excluded=tuple(name for name in each_once if name in out))

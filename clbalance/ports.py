@@ -6,7 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from clbalance.model import Cause, NodeName, Reading
+from clbalance.model import Cause, NodeName, Outcome, Plan, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,10 @@ class Sessions(Protocol):
         """End the session without further events of this node."""
         ...
 
+    def open_nodes(self) -> frozenset[NodeName]:
+        """Nodes that were opened and of which neither `close` nor `Closed` has told the end."""
+        ...
+
     def next(self, timeout_s: float) -> SessionEvent | None:
         """The next event, or None when there was none within `timeout_s`."""
         ...
@@ -76,7 +80,10 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A reading and the time when it was taken, kept for differences."""
+    """What differences need of a reading, and the time when it was taken.
+
+    That is its boot_id, uptime and counters; every other section is `Unknown`.
+    """
 
     at: datetime
     reading: Reading
@@ -107,4 +114,52 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go backwards, for durations and deadlines."""
+        ...
+
+
+class JobInput(Protocol):
+    """The file that becomes a job's standard input; read in pieces, once per node, at each node's own pace."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; empty at the end."""
+        ...
+
+
+class RunListener(Protocol):
+    """Who is told what a run does, as it happens: the terminal, files, or nobody."""
+
+    def placed(self, plan: Plan) -> None:
+        """Called once, before anything is started."""
+        ...
+
+    def warned(self, node: NodeName, text: str) -> None:
+        """Something about a copy that its user should know."""
+        ...
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        """Called with each piece of a copy's `stdout` or `stderr`, in order; the next waits until this returns."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """Called once per copy, after its last output."""
+        ...
+
+
+class SweepListener(Protocol):
+    """Who is told how far a sweep has come."""
+
+    def asked(self, total: int) -> None:
+        """Called once, when `total` nodes are about to be asked."""
+        ...
+
+    def answered(self, node: NodeName) -> None:
+        """Called once per node, answer or silence."""
+        ...
+
+    def done(self) -> None:
+        """Called once at the end, also when the sweep is cut short."""
+        ...
+
+    def forgot(self, why: str) -> None:
+        """The store failed: rates are unknown now or next time, and all else goes on."""
         ...

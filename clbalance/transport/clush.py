@@ -1,0 +1,319 @@
+"""Sessions over ClusterShell's `Task`, which runs in one thread of its own and is spoken to through a port.
+
+Enters: `open`, `send`, `set_deadline`, `close` from the engine's thread. Leaves: `Line` and `Closed` events through a
+queue. A node's own deadline is kept here, by the monotonic clock, whatever the node or ssh do. How many
+connections are being made at once is `fanout`; how many sessions are open, the limit on open files.
+"""
+
+import contextlib
+import logging
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from ClusterShell.Event import EventHandler
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
+from ClusterShell.Task import Task, task_self, task_terminate
+
+from clbalance.errors import TransportError
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, Line, SessionEvent
+from clbalance.transport.session_client import SessionWorker
+from clbalance.transport.ssh_failure import Failure, classify
+
+_TICK_S = 0.1  # resolution of deadlines and of waits before another try
+_STARTED_WITHIN_S = 5.0
+_GONE_WITHIN_S = 3.0
+_LEAST_WINDOW = 4
+
+# Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
+logging.getLogger("ClusterShell").addHandler(logging.NullHandler())
+
+
+@dataclass(slots=True)
+class _Session:
+    """One node's state in the engine thread."""
+
+    node: NodeName
+    within_s: float | None
+    ends_at: float | None = None
+    worker: SessionWorker | None = None
+    heard: bool = False
+    """A line has come: the connection stands and nothing is ever sent twice."""
+    unanswered: list[bytes] = field(default_factory=list)
+    """What was sent before the first line; a second try sends it again."""
+    at_end: bool = False
+    tries: int = 0
+    first_try_at: float = 0.0
+    not_before: float = 0.0
+    no_sharing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """When asking again is allowed: `tries` in all, throttled ones apart, and none after `connect_timeout_s`."""
+
+    tries: int = 2
+    throttled_tries: int = 8
+    connect_timeout_s: float = 10.0
+
+
+class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships no types
+    """`ports.Sessions` over one `Task`. `make_worker(node, handler, no_sharing)` decides how a node is reached."""
+
+    def __init__(
+        self,
+        make_worker: Callable[[NodeSet, EventHandler, bool], SessionWorker],
+        *,
+        info: dict[str, Any],
+        fanout: int,
+        capacity: int,
+        retries: Retries,
+        classify_end: Callable[[int, str], Failure] = classify,
+    ) -> None:
+        self._make_worker = make_worker
+        self._info = info
+        self._window = fanout
+        self._capacity = capacity
+        self._retries = retries
+        self._classify = classify_end
+        self._known_open: set[NodeName] = set()
+        self._events: queue.SimpleQueue[SessionEvent | BaseException] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
+        self._ready = threading.Event()
+        # Below: the engine thread's own.
+        self._sessions: dict[NodeName, _Session] = {}
+        self._waiting: deque[_Session] = deque()
+        self._connecting: set[NodeName] = set()
+        self._open = 0
+
+    # -- the engine's side: any of these may be called at any time ------------------------------
+
+    def __enter__(self) -> Self:
+        try:
+            self._thread.start()
+            if not self._ready.wait(_STARTED_WITHIN_S):
+                raise TransportError("the transport thread did not start")
+        except BaseException:
+            self._shut_down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._shut_down()
+        except BaseException:  # a signal that came just now: what we started must go all the same
+            self._shut_down()
+            raise
+
+    def open(self, node: NodeName, *, within_s: float) -> None:
+        self._known_open.add(node)
+        self._post(self._open_session, node, within_s)
+
+    def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:
+        self._post(self._write, node, text, last)
+
+    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
+        self._post(self._put_deadline, node, within_s)
+
+    def close(self, node: NodeName) -> None:
+        self._known_open.discard(node)
+        self._post(self._end, node)
+
+    def open_nodes(self) -> frozenset[NodeName]:
+        return frozenset(self._known_open)
+
+    def next(self, timeout_s: float) -> SessionEvent | None:
+        try:
+            event = self._events.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
+        if isinstance(event, BaseException):
+            raise TransportError(f"the transport stopped: {event}") from event
+        if isinstance(event, Closed):
+            self._known_open.discard(event.node)
+        return event
+
+    def _post(self, step: Callable[..., None], *arguments: object) -> None:
+        if not self._thread.is_alive():
+            raise TransportError("the transport has stopped")
+        self._port.msg_send((step, arguments))
+
+    def _shut_down(self) -> None:
+        if not self._thread.is_alive():
+            return
+        if self._ready.is_set():
+            self._port.msg_send((self._abort, ()))
+        self._thread.join(_GONE_WITHIN_S)
+
+    # -- the engine thread ----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._task: Task = task_self()
+            for stream in ("stdout_msgtree", "stderr_msgtree"):
+                self._task.set_default(stream, False)  # it would keep every line ever read
+            for key, setting in self._info.items():
+                self._task.set_info(key, setting)
+            self._task.set_info("fanout", self._capacity)  # the window below paces connecting
+            self._port = self._task.port(handler=self)
+            self._task.timer(_TICK_S, handler=self, interval=_TICK_S, autoclose=True)
+            self._ready.set()
+            self._task.resume()
+        except BaseException as error:  # noqa: BLE001 - whatever ends the loop must reach the engine's thread
+            self._events.put(error)
+        finally:
+            task_terminate()
+
+    def _abort(self) -> None:
+        self._sessions.clear()
+        self._waiting.clear()
+        self._task.abort()
+
+    def ev_msg(self, port: object, msg: tuple[Callable[..., None], tuple[object, ...]]) -> None:
+        step, arguments = msg
+        step(*arguments)
+
+    def ev_timer(self, timer: object) -> None:
+        now = time.monotonic()
+        for session in list(self._sessions.values()):
+            if session.ends_at is not None and now >= session.ends_at:
+                self._finish(session, Failure(cause=Cause.TIMEOUT, why=f"no answer within {session.within_s:g} s"))
+        self._start_waiting()
+
+    def _open_session(self, node: NodeName, within_s: float) -> None:
+        session = _Session(node, within_s)
+        self._sessions[node] = session
+        self._waiting.append(session)
+        self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        now = time.monotonic()
+        for _ in range(len(self._waiting)):
+            if len(self._connecting) >= self._window or self._open >= self._capacity:
+                return
+            session = self._waiting.popleft()
+            if session.not_before > now:
+                self._waiting.append(session)
+            elif self._sessions.get(session.node) is session:
+                self._start(session, now)
+
+    def _start(self, session: _Session, now: float) -> None:
+        session.tries += 1
+        session.first_try_at = session.first_try_at or now
+        session.ends_at = None if session.within_s is None else now + session.within_s
+        one_node = NodeSet._fromlist1([session.node], resolver=RESOLVER_NOGROUP)  # noqa: SLF001 - its fast constructor
+        worker = self._make_worker(one_node, self, session.no_sharing)
+        session.worker = worker
+        self._connecting.add(session.node)
+        self._open += 1
+        try:
+            self._task.schedule(worker)
+        except OSError as error:
+            self._open -= 1
+            session.worker = None
+            worker.abort()
+            self._finish(session, Failure(cause=Cause.LOCAL, why=f"cannot start a process: {error.strerror}"))
+            return
+        for text in session.unanswered:
+            worker.write(text)
+        if session.at_end:
+            worker.set_write_eof()
+
+    def _write(self, node: NodeName, text: bytes, last: bool) -> None:
+        session = self._sessions.get(node)
+        if session is None:
+            return
+        if not session.heard:
+            session.unanswered.append(text)
+        session.at_end = session.at_end or last
+        if session.worker is not None:
+            session.worker.write(text)
+            if last:
+                session.worker.set_write_eof()
+
+    def _put_deadline(self, node: NodeName, within_s: float | None) -> None:
+        session = self._sessions.get(node)
+        if session is not None:
+            session.within_s = within_s
+            session.ends_at = None if within_s is None else time.monotonic() + within_s
+
+    def _end(self, node: NodeName) -> None:
+        session = self._sessions.pop(node, None)
+        if session is not None:
+            self._connecting.discard(node)
+            if session.worker is not None:
+                session.worker.abort()
+        self._start_waiting()
+
+    def ev_read(self, worker: SessionWorker, node: NodeName, sname: str, msg: bytes) -> None:
+        session = self._session_of(worker, node)
+        if session is None:
+            return
+        if not session.heard:
+            session.heard = True
+            session.unanswered.clear()
+            self._connecting.discard(node)
+            self._start_waiting()
+        self._events.put(Line(node=node, text=msg))
+
+    def line_overflowed(self, worker: SessionWorker) -> None:
+        """A client met a line beyond all bounds."""
+        for session in list(self._sessions.values()):
+            if session.worker is worker:
+                self._finish(session, Failure(cause=Cause.GARBLED, why="a line of more than 1 MiB"))
+
+    def ev_hup(self, worker: SessionWorker, node: NodeName, rc: int) -> None:
+        self._open -= 1
+        session = self._session_of(worker, node)
+        if session is None:
+            self._start_waiting()
+            return
+        session.worker = None
+        self._connecting.discard(node)
+        failure = self._classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
+        if self._may_try_again(session, failure):
+            self._wait_for_another_try(session, failure)
+        else:
+            self._finish(session, failure)
+
+    def _session_of(self, worker: SessionWorker, node: NodeName) -> _Session | None:
+        """The session that `worker` serves, unless it was given up meanwhile."""
+        session = self._sessions.get(node)
+        return session if session is not None and session.worker is worker else None
+
+    def _may_try_again(self, session: _Session, failure: Failure) -> bool:
+        if session.heard or not failure.again:
+            return False
+        if failure.cause is Cause.THROTTLED:
+            return session.tries < self._retries.throttled_tries
+        in_time = time.monotonic() - session.first_try_at < 0.5 * self._retries.connect_timeout_s
+        return in_time and session.tries < self._retries.tries
+
+    def _wait_for_another_try(self, session: _Session, failure: Failure) -> None:
+        """Jittered, so that those who were refused together do not come back together."""
+        if failure.cause is Cause.THROTTLED:
+            self._window = max(_LEAST_WINDOW, self._window // 2)
+        session.no_sharing = session.no_sharing or failure.cause is Cause.MUX
+        session.ends_at = None
+        session.not_before = time.monotonic() + random.uniform(0.2, 0.6) * min(8, 2 ** (session.tries - 1))
+        self._waiting.append(session)
+        self._start_waiting()
+
+    def _finish(self, session: _Session, failure: Failure) -> None:
+        del self._sessions[session.node]
+        self._connecting.discard(session.node)
+        worker, session.worker = session.worker, None
+        if worker is not None:
+            worker.abort()
+        self._events.put(Closed(node=session.node, cause=failure.cause, why=failure.why))
+        with contextlib.suppress(IndexError):
+            self._start_waiting()

@@ -1,0 +1,98 @@
+"""ClusterShell's group resolver over the files where ClusterShell looks, and over one more that was named.
+
+The packaged example source is never used: a fresh install of ClusterShell makes `@all` 131 hosts named
+`example4`…, and a tool that then probes them looks broken.
+"""
+
+import configparser
+from collections.abc import Sequence
+from pathlib import Path
+
+from ClusterShell.Defaults import config_paths
+from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
+from ClusterShell.NodeUtils import (
+    GroupResolverConfig,
+    GroupResolverConfigError,
+    GroupSource,
+    UpcallGroupSource,
+)
+
+from clbalance.errors import SettingsError
+
+
+class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
+    """Groups as configured, less the packaged example."""
+
+    _default_source: GroupSource | None
+
+    def _late_init(self) -> None:
+        super()._late_init()
+        for name, source in list(self._sources.items()):
+            if _is_packaged_example(source):
+                del self._sources[name]
+                if self._default_source is source:
+                    self._default_source = next(iter(self._sources.values()), None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no group source is left."""
+        return self._default_source is None
+
+
+def _is_packaged_example(source: GroupSource) -> bool:
+    """Whether this is the `local` of the packaged groups.conf, still on example nodes or on no file at all."""
+    if not isinstance(source, UpcallGroupSource) or "groups.d/local.cfg" not in source.upcalls.get("map", ""):
+        return False
+    folder = Path(source.cfgdir)
+    if (folder / "groups").exists():
+        return False
+    try:
+        text = (folder / "groups.d" / "local.cfg").read_text(errors="replace")
+    except OSError:
+        return True
+    lines = (line.partition("#")[0].partition(":")[2] for line in text.splitlines())
+    return all(node.startswith("example") for line in lines for node in line.split())
+
+
+def load_groups(groups_conf: Path | None) -> ConfiguredGroups | None:
+    """The configured groups, `groups_conf` last and so with the last word; None where there are none.
+
+    Raises `SettingsError` with file and line for a file that cannot be read as groups.
+    """
+    if groups_conf is not None:
+        _check_readable(groups_conf)
+    files = [*config_paths("groups.conf"), *([str(groups_conf.resolve())] if groups_conf else [])]
+    try:
+        resolver = ConfiguredGroups(_each_once(files), illegal_chars=ILLEGAL_GROUP_CHARS)
+        resolver.sources()  # reads the files now, so that what is wrong with them is told here
+    except configparser.ParsingError as error:
+        line, text = error.errors[0] if error.errors else (error.args[-2], error.args[-1])
+        raise SettingsError(
+            f"{error.source}:{line}: not a groups file: {_shown(text)}",
+            hint="`[source]` sections with `map: COMMAND` lines, as in groups.conf.example",
+        ) from error
+    except (configparser.Error, GroupResolverConfigError) as error:
+        raise SettingsError(
+            f"{groups_conf or 'groups.conf'}: {' '.join(str(error).split())}",
+            hint="compare with groups.conf.example; `nodeset -ll` shows what ClusterShell reads",
+        ) from error
+    return None if resolver.is_empty else resolver
+
+
+def _shown(line: object) -> str:
+    """configparser reports the line as its repr."""
+    return str(line).strip("'").removesuffix("\\n").strip()[:80]
+
+
+def _each_once(files: Sequence[str]) -> list[str]:
+    """`files` without repeats, the last of equals kept: ClusterShell lets the later file win."""
+    return list(dict.fromkeys(reversed(files)))[::-1]
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        path.open().close()
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: {error.strerror}", hint="`--groups-conf` takes a file like groups.conf.example"
+        ) from error

@@ -1,0 +1,104 @@
+"""A transport without processes, for tests: each node is a function from what it is sent to what it answers.
+
+Time is its own: `next` returns at once and moves the clock forward instead of waiting.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, Line, SessionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """A node's answer that ends its session."""
+
+    cause: Cause
+    why: str
+
+
+ScriptedNode = Callable[[bytes], Sequence[bytes | HangUp]]
+"""From one `send` to lines, and perhaps a `HangUp`, in order. An empty answer is silence."""
+
+
+@dataclass(slots=True)
+class ScriptedTransport:
+    """Nodes by name; a name that is not in `nodes` cannot be resolved. `sent` and `asked` are for assertions."""
+
+    nodes: Mapping[NodeName, ScriptedNode]
+    sent: dict[NodeName, list[bytes]] = field(default_factory=dict)
+    opened: list[NodeName] = field(default_factory=list)
+    clock_s: float = 0.0
+
+    def sessions(self) -> "ScriptedSessions":
+        """Fresh sessions over the same nodes."""
+        return ScriptedSessions(self)
+
+
+class ScriptedSessions:
+    """`ports.Sessions` over functions."""
+
+    def __init__(self, transport: ScriptedTransport) -> None:
+        self._transport = transport
+        self._events: deque[SessionEvent] = deque()
+        self._ends_at: dict[NodeName, float | None] = {}
+        self._within: dict[NodeName, float | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ends_at.clear()
+
+    def open(self, node: NodeName, *, within_s: float) -> None:
+        self._transport.opened.append(node)
+        self._ends_at[node] = None
+        self.set_deadline(node, within_s)
+        if node not in self._transport.nodes:
+            self._hang_up(node, HangUp(Cause.DNS, f"Could not resolve hostname {node}"))
+
+    def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:
+        if node not in self._ends_at:
+            return
+        self._transport.sent.setdefault(node, []).append(text)
+        for answer in self._transport.nodes[node](text):
+            match answer:
+                case HangUp():
+                    self._hang_up(node, answer)
+                    return
+                case _:
+                    self._events.append(Line(node=node, text=answer))
+        if last:
+            self._hang_up(node, HangUp(Cause.LOST, "ended"))
+
+    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
+        if node in self._ends_at:
+            self._within[node] = within_s
+            self._ends_at[node] = None if within_s is None else self._transport.clock_s + within_s
+
+    def close(self, node: NodeName) -> None:
+        self._ends_at.pop(node, None)
+        self._events = deque(event for event in self._events if event.node != node)
+
+    def open_nodes(self) -> frozenset[NodeName]:
+        return frozenset(self._ends_at) | {event.node for event in self._events if isinstance(event, Closed)}
+
+    def next(self, timeout_s: float) -> SessionEvent | None:
+        if self._events:
+            return self._events.popleft()
+        self._transport.clock_s += timeout_s
+        for node, ends_at in self._ends_at.items():
+            if ends_at is not None and self._transport.clock_s >= ends_at:
+                self._hang_up(node, HangUp(Cause.TIMEOUT, f"no answer within {self._within[node]:g} s"))
+                return self._events.popleft()
+        return None
+
+    def _hang_up(self, node: NodeName, end: HangUp) -> None:
+        del self._ends_at[node]
+        self._events.append(Closed(node=node, cause=end.cause, why=end.why))

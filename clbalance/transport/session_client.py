@@ -1,0 +1,184 @@
+"""One shell as a client of ClusterShell's engine: a process of its own session, alive until it has exited.
+
+Differs from ClusterShell's own ssh client where that one bites (docs/design/transport.md): `--` before the host,
+processes are started by the standard library (safe beside threads) and in a session of their own (a terminal's
+Ctrl-C must not reach ssh before the agent has been asked to end the job), the engine never blocks on a process
+that closed its output and lives on, and no line can grow without bound.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from ClusterShell.Engine.Engine import E_READ, E_WRITE
+from ClusterShell.Worker.EngineClient import EngineClientEOF
+from ClusterShell.Worker.Exec import ExecClient, ExecWorker
+
+_EXIT = "exit"  # name of the stream that becomes readable when the process has exited
+MAX_LINE_BYTES = 1 << 20
+MAX_STDERR_BYTES = 16 << 10
+_EXIT_GRACE_S = 0.5  # for a process that closed its output, where the kernel has no pidfd (before Linux 5.3)
+
+
+class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no types
+    """Runs `worker.argv(node)`; hands its worker's handler whole lines, and the exit code at the end."""
+
+    popen: "subprocess.Popen[bytes]"
+
+    def _start(self) -> "SessionClient":
+        worker = self.worker
+        to_child, stdin = os.pipe2(os.O_CLOEXEC)
+        stdout, from_child = os.pipe2(os.O_CLOEXEC)
+        stderr, errors = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.popen = subprocess.Popen(
+                worker.argv(self.key),
+                stdin=to_child,
+                stdout=from_child,
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError:
+            for fd in (stdin, stdout, stderr):
+                os.close(fd)
+            raise
+        finally:
+            for fd in (to_child, from_child, errors):
+                os.close(fd)
+        for fd in (stdin, stdout, stderr):
+            os.set_blocking(fd, False)
+        exited = self._exit_fd()
+        # Only the process's exit ends the session: a ControlMaster it left behind may hold stderr for ever.
+        self.streams.set_stream(worker.SNAME_STDERR, stderr, E_READ, retain=False)
+        self.streams.set_stream(worker.SNAME_STDOUT, stdout, E_READ, retain=exited is None)
+        self.streams.set_stream(worker.SNAME_STDIN, stdin, E_WRITE, retain=False)
+        if exited is not None:
+            self.streams.set_stream(_EXIT, exited, E_READ, retain=True)
+        self._on_nodeset_start(self.key)
+        return self
+
+    def _exit_fd(self) -> int | None:
+        try:
+            return os.pidfd_open(self.popen.pid)
+        except OSError:
+            return None
+
+    def _handle_read(self, sname: str) -> None:
+        if sname == _EXIT:
+            raise EngineClientEOF
+        chunk = self._read(sname)
+        stream = self.streams[sname]
+        if sname == self.worker.SNAME_STDERR:
+            stream.rbuf = (stream.rbuf + chunk)[-MAX_STDERR_BYTES:]
+            return
+        *lines, rest = (stream.rbuf + chunk).split(b"\n")
+        stream.rbuf = rest
+        for line in lines:
+            self.worker.eh.ev_read(self.worker, self.key, sname, line)
+        if len(rest) > MAX_LINE_BYTES:
+            stream.rbuf = b""
+            self.worker.eh.line_overflowed(self.worker)
+
+    def _flush_read(self, sname: str) -> None:
+        """A last line without its newline is no line of ours; stderr is kept by the worker for classification."""
+        if sname == self.worker.SNAME_STDERR and sname in self.streams:
+            self.worker.stderr_tail = self.streams[sname].rbuf
+
+    def _close(self, abort: bool, timeout: bool) -> None:
+        del timeout  # deadlines are the sessions' own
+        if not abort:
+            self._drain()
+        rc = self._reap(patience_s=0.0 if abort else _EXIT_GRACE_S)
+        self._flush_read(self.worker.SNAME_STDERR)
+        self.streams.clear()
+        self.invalidate()
+        self._on_nodeset_close(self.key, rc if rc >= 0 else 128 - rc)
+        self.worker._check_fini()  # noqa: SLF001 - part of the protocol between client and worker
+
+    def _drain(self) -> None:
+        """What the process wrote before it exited and the engine has not yet read."""
+        for sname in (self.worker.SNAME_STDOUT, self.worker.SNAME_STDERR):
+            with contextlib.suppress(EngineClientEOF, BlockingIOError, KeyError):
+                while True:
+                    self._handle_read(sname)
+
+    def _set_reading(self, sname: str) -> None:
+        """During `_drain` the client is already out of the engine: there is nothing left to arm."""
+        if self.registered:
+            super()._set_reading(sname)
+
+    def _reap(self, patience_s: float) -> int:
+        """The exit code; a process that has not exited within `patience_s` is killed with its whole group."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(patience_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(1.0)
+        return -signal.SIGKILL  # in uninterruptible sleep on a dead file system: it goes when the kernel lets it
+
+
+class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no types
+    """A worker for one node. `stderr_tail` is filled when its client has closed."""
+
+    SHELL_CLASS = SessionClient
+    stderr_tail = b""
+
+    def argv(self, node: str) -> list[str]:
+        """The process to start for `node`."""
+        raise NotImplementedError
+
+
+class LocalWorker(SessionWorker):
+    """A shell on this machine."""
+
+    def argv(self, node: str) -> list[str]:
+        del node
+        return shlex.split(self.command)
+
+
+class SshWorker(SessionWorker):
+    """A shell on a node, by OpenSSH. The user's own options come first: ssh takes the first value it sees."""
+
+    def __init__(self, *args: Any, no_sharing: bool = False, **kwargs: Any) -> None:
+        self.no_sharing = no_sharing
+        super().__init__(*args, **kwargs)
+
+    def argv(self, node: str) -> list[str]:
+        info = self.task.info
+        return ssh_argv(
+            node,
+            self.command,
+            path=info("ssh_path") or "ssh",
+            options=shlex.split(info("ssh_options") or "") + (["-oControlPath=none"] if self.no_sharing else []),
+            user=info("ssh_user") or "",
+            connect_timeout_s=info("connect_timeout"),
+        )
+
+
+def ssh_argv(
+    node: str, command: str, *, path: str, options: Sequence[str], user: str, connect_timeout_s: float
+) -> list[str]:
+    """The argv that runs `command` on `node`; nothing of a user's is ever in `command`."""
+    return [
+        path,
+        *(os.path.expanduser(option) for option in options),  # noqa: PTH111 - as ClusterShell does: `~` in options
+        "-T",
+        "-oBatchMode=yes",
+        "-oForwardAgent=no",
+        "-oForwardX11=no",
+        "-oClearAllForwardings=yes",
+        "-oPermitLocalCommand=no",
+        "-oUpdateHostKeys=no",  # many clients at once would rewrite one known_hosts
+        f"-oConnectTimeout={max(1, round(connect_timeout_s))}",
+        "-oServerAliveInterval=5",
+        "-oServerAliveCountMax=3",
+        *(["-l", user] if user else []),
+        "--",
+        node,
+        command,
+    ]

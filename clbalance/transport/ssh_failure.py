@@ -1,0 +1,72 @@
+"""What an ssh process that ended without our answer was trying to say (OpenSSH's words, matched on stderr).
+
+Pure. Exit code 255 alone proves nothing: ssh uses it for "cannot connect", a remote command may exit with it,
+and a shell killed by a signal gives it too.
+"""
+
+import re
+from dataclasses import dataclass
+
+from clbalance.model import Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a session ended, in one line, and whether asking again can help."""
+
+    cause: Cause
+    why: str
+    again: bool = False
+
+
+# In this order: the first pattern found decides. `again` as docs/design/transport.md reasons.
+_PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
+    (r"REMOTE HOST IDENTIFICATION HAS CHANGED", Cause.HOSTKEY_CHANGED, False),
+    (r"Host key verification failed", Cause.HOSTKEY_UNKNOWN, False),
+    (r"Could not resolve hostname", Cause.DNS, False),
+    (r"Not allowed at this time", Cause.PENALISED, False),
+    (r"Permission denied \(|Too many authentication failures", Cause.AUTH, False),
+    (r"Connection refused", Cause.REFUSED, True),
+    (r"timed out during banner exchange|Timeout, server .* not responding", Cause.HUNG, True),
+    (
+        r"No route to host|Network is unreachable|Connection timed out|Operation timed out",
+        Cause.UNREACHABLE,
+        True,
+    ),
+    (
+        (
+            r"kex_exchange_identification: (Connection closed by remote host|read: Connection reset by peer)"
+            r"|Connection (closed|reset) by .* port \d+(?! \[preauth\])|Exceeded MaxStartups"
+        ),
+        Cause.THROTTLED,
+        True,
+    ),
+    (r"ControlPath too long|mux_client|ControlSocket", Cause.MUX, True),
+    (r"Too many logins for", Cause.LIMITS, True),
+    (r"No space left on device|Read-only file system|Disk quota exceeded", Cause.STORAGE, False),
+    (r"hostname contains invalid characters|Bad configuration option|no such identity", Cause.LOCAL, False),
+    (r"Connection to .* closed by remote host|Broken pipe|client_loop: send disconnect", Cause.LOST, False),
+)
+_COMPILED = tuple((re.compile(pattern), cause, again) for pattern, cause, again in _PATTERNS)
+# OpenSSH 10.1 and later warn when a server has no post-quantum key exchange; a warning is no reason.
+_NOT_A_REASON = re.compile(r"\*\* (WARNING|This session|The server may)|^Warning: Permanently added|^\s*$|^@+$|^debug1")
+
+
+def classify(rc: int, stderr: str) -> Failure:
+    """The failure that an ended ssh (exit code `rc`, tail of its stderr) reports."""
+    for pattern, cause, again in _COMPILED:
+        found = pattern.search(stderr)
+        if found:
+            return Failure(cause=cause, why=_line_of(stderr, found.start()), again=again)
+    said = [line.strip() for line in stderr.splitlines() if not _NOT_A_REASON.search(line)]
+    if said:
+        return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, why=said[-1])
+    if rc in (0, 1, 126, 127):
+        return Failure(cause=Cause.NO_SHELL, why=f"the login shell ended with {rc} without running anything")
+    return Failure(cause=Cause.LOST, why=f"ssh ended with {rc} without a word")
+
+
+def _line_of(text: str, position: int) -> str:
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    return text[start : end if end >= 0 else len(text)].strip(" \r@")
