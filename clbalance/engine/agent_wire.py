@@ -1,0 +1,125 @@
+"""The agent's words (docs/design/agent.md), typed: lines from a node become events, requests become lines.
+
+Pure. A line that is not in the frame, or whose content is not exactly what the protocol allows, is not an event:
+nothing a node says is trusted further than its type.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+CHUNK_BYTES = 48 << 10
+"""Raw bytes in one `put` or one `output`, so that a line stays far below the line limits on both sides."""
+
+
+class ExitedEnd(msgspec.Struct, tag_field="kind", tag="exited", frozen=True):
+    """The first process ended by itself."""
+
+    rc: int
+
+
+class KilledEnd(msgspec.Struct, tag_field="kind", tag="killed", frozen=True):
+    """A signal ended it."""
+
+    signal: int
+
+
+class TimeoutEnd(msgspec.Struct, tag_field="kind", tag="timeout", frozen=True):
+    """The time limit ended it."""
+
+
+class CancelledEnd(msgspec.Struct, tag_field="kind", tag="cancelled", frozen=True):
+    """We ended it."""
+
+    why: str = ""
+
+
+class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
+    """The agent is up."""
+
+    protocol: int
+    python: str
+    uid: int
+    node_dir: str
+
+
+class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True):
+    """The job's folder is ours: a second start of the same attempt would be refused."""
+
+    job: str
+
+
+class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):
+    """`size` bytes of a file that a job needs are on the node."""
+
+    job: str
+    file: str
+    size: int
+
+
+class Started(msgspec.Struct, tag_field="ev", tag="started", frozen=True):
+    """The job's first process runs."""
+
+    job: str
+    pid: int
+    cwd: str
+    warnings: tuple[str, ...] = ()
+
+
+class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True):
+    """The job does not run there; `rc` as a shell would have said it (126, 127)."""
+
+    job: str
+    kind: str
+    why: str
+    rc: int | None = None
+
+
+class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):
+    """A piece of what the job wrote, from `offset` on."""
+
+    job: str
+    stream: str
+    offset: int
+    data: bytes
+
+
+class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
+    """The job has ended and all its output has been sent."""
+
+    job: str
+    end: ExitedEnd | KilledEnd | TimeoutEnd | CancelledEnd
+    seconds: float
+
+
+class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
+    """The agent could not make sense of a request, or failed at one."""
+
+    why: str
+
+
+AgentEvent: TypeAlias = Hello | Claimed | Stored | Started | Refused | Output | Ended | Trouble
+
+_decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
+_encoder = msgspec.json.Encoder()
+
+
+def bootstrap(nonce: str, source: str) -> bytes:
+    """Shell text that replaces an open `sh -s` by the agent, its source on descriptor 3 as a here-document."""
+    return f"exec python3 -I -S /dev/fd/3 {nonce} 3<<'CLB_{nonce}'\n{source}\nCLB_{nonce}\n".encode()
+
+
+def decode(line: bytes, nonce: str) -> AgentEvent | None:
+    """The event in `line`; None for anything that is not one of ours."""
+    frame = b"\x1eCLB1 " + nonce.encode() + b" "
+    if not line.startswith(frame):
+        return None
+    try:
+        return _decoder.decode(line[len(frame) :])
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None
+
+
+def encode(op: str, **fields: object) -> bytes:
+    """One request as a line; bytes travel as base64."""
+    return _encoder.encode({"op": op, **fields}) + b"\n"

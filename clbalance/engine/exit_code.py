@@ -1,0 +1,31 @@
+"""What `run` exits with (DESIGN §7). Pure."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from clbalance.errors import ExitCode
+from clbalance.model import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
+
+
+def run_exit_code(outcomes: Iterable[Outcome], interrupted: int | None = None) -> int:
+    """The job's own code, the highest over its copies; 128 + signal when we were told to stop."""
+    if interrupted is not None:
+        return 128 + interrupted
+    return max((code_of(outcome.end) for outcome in outcomes), default=ExitCode.NOT_RUN_TO_ITS_END)
+
+
+def code_of(end: End) -> int:
+    """One copy's code, as a shell would have it."""
+    match end:
+        case Exited(rc=rc):
+            return rc
+        case Killed(signal=number):
+            return 128 + number
+        case TimedOut():
+            return ExitCode.TIME_LIMIT
+        case NotStarted(rc=rc):
+            return ExitCode.NOT_RUN_TO_ITS_END if rc is None else rc
+        case Cancelled() | Lost():
+            return ExitCode.NOT_RUN_TO_ITS_END
+        case _:
+            assert_never(end)

@@ -1,0 +1,115 @@
+"""Ask a set of nodes at once; every one of them answers or is silent with a reason, none delays another."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from clbalance.engine.world import World
+from clbalance.errors import StoreError
+from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot, Unknown
+from clbalance.ports import Closed, Line, Remembered, Sessions
+from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
+from clbalance.probe.rates import rates
+from clbalance.probe.reading import parse_reading
+
+_NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A node whose answer is awaited."""
+
+    frame: Frame
+    at: float
+
+
+def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> Snapshot:
+    """The snapshot of `nodes`; of those that answer, the first `keep_open` keep their session."""
+    earlier = _recall(world, nodes)
+    awaited = _ask_all(world, sessions, nodes, last=keep_open == 0)
+    answers: dict[NodeName, Answer] = {}
+    world.listener.asked(len(nodes))
+    try:
+        while awaited:
+            answer = _next_answer(world, sessions, awaited, earlier)
+            if answer is None:
+                continue
+            answers[answer.node] = answer
+            world.listener.answered(answer.node)
+            if isinstance(answer, Measured) and len(sessions.open_nodes()) - len(awaited) > keep_open:
+                sessions.close(answer.node)
+    finally:
+        world.listener.done()
+    taken_at = world.clock.now()
+    _remember(world, taken_at, answers.values())
+    return Snapshot(taken_at=taken_at, answers=tuple(answers[node] for node in nodes))
+
+
+def _recall(world: World, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
+    try:
+        return world.store.last_readings(nodes)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+        return {}
+
+
+def _remember(world: World, at: datetime, answers: Iterable[Answer]) -> None:
+    try:
+        world.store.remember(at, {answer.node: answer.reading for answer in answers if isinstance(answer, Measured)})
+    except StoreError as error:
+        world.listener.forgot(error.message)
+
+
+def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool) -> dict[NodeName, _Asked]:
+    awaited = {}
+    for node in nodes:
+        nonce = secrets.token_hex(16)
+        sessions.open(node, within_s=world.answer_within_s)
+        sessions.send(node, probe_request(world.probe_script, nonce), last=last)
+        awaited[node] = _Asked(Frame(nonce), world.clock.monotonic())
+    return awaited
+
+
+def _next_answer(
+    world: World, sessions: Sessions, awaited: dict[NodeName, _Asked], earlier: Mapping[NodeName, Remembered]
+) -> Answer | None:
+    """The answer that the next event completes, taken out of `awaited`; None where it completes none."""
+    event = sessions.next(1.0)
+    if event is None or event.node not in awaited:
+        return None
+    match event:
+        case Closed(node=node, cause=cause, why=why):
+            del awaited[node]
+            return Silent(node=node, cause=cause, why=why)
+        case Line(node=node, text=text):
+            return _heard(world, sessions, awaited, earlier.get(node), node, text)
+
+
+def _heard(
+    world: World,
+    sessions: Sessions,
+    awaited: dict[NodeName, _Asked],
+    earlier: Remembered | None,
+    node: NodeName,
+    line: bytes,
+) -> Answer | None:
+    match awaited[node].frame.feed(line):
+        case None:
+            return None
+        case Garbled(why=why):
+            del awaited[node]
+            sessions.close(node)
+            return Silent(node=node, cause=Cause.GARBLED, why=why)
+        case Answered(sections=sections):
+            asked = awaited.pop(node)
+            reading = parse_reading(sections)
+            return Measured(
+                node=node,
+                reading=reading,
+                rates=_NEVER_ASKED
+                if earlier is None
+                else rates(earlier.reading, earlier.at, reading, world.clock.now()),
+                rtt_s=world.clock.monotonic() - asked.at,
+                cpu_factor=world.cpu_factors.get(node, 1.0),
+            )

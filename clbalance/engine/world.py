@@ -1,0 +1,21 @@
+"""What every use case needs of the world, gathered once by `cli`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clbalance.model import NodeName
+from clbalance.ports import Clock, Store, SweepListener, Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Ways to nodes, memory, time, and the texts that run on nodes. `answer_within_s` covers connection and answer."""
+
+    transport: Transport
+    store: Store
+    clock: Clock
+    listener: SweepListener
+    probe_script: str
+    agent_source: str
+    answer_within_s: float
+    cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
