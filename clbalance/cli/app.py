@@ -1,0 +1,81 @@
+"""The verbs, and the one place where errors become words and exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from clbalance.cli import load, pick, run
+from clbalance.cli.lab import app as lab_app
+from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
+
+app = typer.Typer(
+    name="clbalance",
+    help="Put work on the least loaded nodes of a cluster, over plain ssh.",
+    epilog="Try it on a cluster in a box: clbalance lab up 8",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,  # rich help doubles the time that --help takes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+load.register(app)
+pick.register(app)
+run.register(app)
+app.add_typer(lab_app, name="lab")
+
+# Everything that typer raises for what was mistyped; its own name is private since typer vendored click.
+_MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def carry_out(arguments: Sequence[str]) -> int:
+    """Carry out what was typed; the exit code. Never a traceback for what a person or a node did."""
+    try:
+        code = app(list(arguments), prog_name="clbalance", standalone_mode=False)
+    except _MistypedError as error:
+        return _tell(arguments, UsageError(str(error.format_message()), hint=_help_hint(error)))  # type: ignore[attr-defined]
+    except ClbalanceError as error:
+        return _tell(arguments, error)
+    except Interrupted as stop:
+        return 128 + stop.signum
+    except BrokenPipeError:
+        _silence_stdout()
+        return 128 + 13
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _help_hint(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows what can be typed" if context is not None else ""
+
+
+def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
+    """Say what is wrong: on stderr for people, and as JSON on stdout where JSON was asked for."""
+    from clbalance.render import talk
+
+    if _wants_json(arguments):
+        from clbalance.render.as_json import JsonRenderer
+
+        sys.stdout.write(JsonRenderer().error(error))
+    sys.stderr.write(talk.error(error))
+    return error.exit_code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Known before options are parsed, for parsing may be what failed. What follows `run` is the job's own."""
+    if not arguments or arguments[0] == "run":
+        return False
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    by_option = any(
+        one in {"--json", "--format=json"} or (one == "--format" and value == "json") for one, value in pairs
+    )
+    return by_option or os.environ.get("CLBALANCE_FORMAT") == "json"
+
+
+def _silence_stdout() -> None:
+    """The reader went away: point stdout at nothing, or the interpreter complains when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

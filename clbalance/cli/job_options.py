@@ -1,0 +1,33 @@
+"""What `run` can be told about a job."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from typer import Option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """The job itself, and what becomes of its output."""
+
+    pick: Annotated[str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.")] = "1"
+    text: Annotated[str | None, Option("-c", metavar="TEXT", help="Run this text by /bin/sh.")] = None
+    name: Annotated[str | None, Option("--name", metavar="NAME", help="Name of the job. [the script's]")] = None
+    env: Annotated[
+        list[str] | None, Option("--env", metavar="K=V", help="Set in the job's environment; K alone: as it is here.")
+    ] = None
+    chdir: Annotated[
+        str | None, Option("--chdir", metavar="DIR", help="Work there. [here, if it exists on the node, else home]")
+    ] = None
+    login: Annotated[bool, Option("--login", help="Run by a login shell, so that `module` works.")] = False
+    stdin: Annotated[str | None, Option("--stdin", metavar="FILE", help="Its standard input. [empty]")] = None
+    time_limit: Annotated[str | None, Option("--time-limit", metavar="TIME", help="End it after this.")] = None
+    output: Annotated[
+        str | None, Option("--output", metavar="FILE", help="Write its output there: %j job, %n node, %a attempt.")
+    ] = None
+    error: Annotated[str | None, Option("--error", metavar="FILE", help="Its errors. [the --output file]")] = None
+    gather: Annotated[bool, Option("-b", "--gather", help="Show output at the end, equal outputs folded.")] = False
+    label: Annotated[
+        bool | None, Option("--label/--no-label", help="Begin lines with their node. [on several nodes]")
+    ] = None
+    explain: Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")] = False

@@ -1,0 +1,34 @@
+"""`clbalance load`: the load of nodes, least loaded first (LSF's `lsload`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("load", help="Show the load of nodes, least loaded first; without nodes, of all of them.")(load)
+
+
+@takes
+def load(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
+) -> int:
+    """Exits 0 if any node answered, 4 if none did or, with `-S`, if one did not."""
+    from clbalance.cli.node_rows import load_exit_code, node_rows
+    from clbalance.cli.screen import Screen
+    from clbalance.cli.workplace import workplace
+    from clbalance.engine.measure import measure
+
+    screen = Screen.of(output)
+    place = workplace(nodes, ssh, screen)
+    with place.world() as world:
+        snapshot = measure(world, place.candidates.nodes)
+    screen.print(screen.renderer.load(node_rows(snapshot, place.policy)))
+    return load_exit_code(snapshot, strict=strict)

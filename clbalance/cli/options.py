@@ -1,0 +1,106 @@
+"""The options that verbs share, in groups; a verb takes a group as one value (`takes`).
+
+Letters mean what they mean in clush (DESIGN §7).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from typer import Option
+
+from clbalance.render.color import Color
+from clbalance.render.renderer import Format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """Which nodes are meant."""
+
+    nodes: Annotated[
+        list[str] | None, Option("-w", "--nodes", metavar="NODES", help="Nodes, such as gpu[1-4] or @gpu&@rack1.")
+    ] = None
+    groups: Annotated[
+        list[str] | None, Option("-g", "--group", metavar="GROUP", help="Nodes of a group, such as gpu-nodes.")
+    ] = None
+    everything: Annotated[bool, Option("-a", "--all", help="All nodes of the default group source.")] = False
+    exclude: Annotated[list[str] | None, Option("-x", "--exclude", metavar="NODES", help="Not these nodes.")] = None
+    exclude_groups: Annotated[
+        list[str] | None, Option("-X", "--exclude-group", metavar="GROUP", help="Not the nodes of this group.")
+    ] = None
+    groups_conf: Annotated[
+        Path | None,
+        Option("--groups-conf", metavar="FILE", help="Read groups from this file as well."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshOptions:
+    """How nodes are reached; None: as the settings say."""
+
+    fanout: Annotated[
+        int | None, Option("-f", "--fanout", min=1, metavar="N", help="Connections made at once. [64]")
+    ] = None
+    user: Annotated[str | None, Option("-l", "--user", metavar="USER", help="Log in as this user.")] = None
+    connect_timeout: Annotated[
+        str | None, Option("-t", "--connect-timeout", metavar="TIME", help="Give up connecting after this. [10s]")
+    ] = None
+    command_timeout: Annotated[
+        str | None, Option("-u", "--command-timeout", metavar="TIME", help="Give up on an answer after this. [5s]")
+    ] = None
+    ssh_options: Annotated[
+        list[str] | None,
+        Option("-o", "--options", metavar="OPTIONS", help="Options for ssh, such as '-F FILE' or '-p 2222'."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """What is printed, and how."""
+
+    format: Annotated[Format, Option("--format", envvar="CLBALANCE_FORMAT", help="Form of the output.")] = Format.HUMAN
+    json: Annotated[bool, Option("--json", help="Short for --format json.")] = False
+    color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
+    quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkOptions:
+    """How much is said on stderr, for a verb whose stdout belongs to somebody else."""
+
+    quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
+    color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
+
+
+def takes(body: Callable[..., Any]) -> Callable[..., Any]:
+    """`body`, with each parameter that is a group of options spread into those options, for typer to see."""
+    hints = get_type_hints(body, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    spread: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(body).parameters.items():
+        if name in groups:
+            spread += _options_of(groups[name])
+        else:
+            spread.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(body)
+    def command(**values: Any) -> Any:
+        gathered = {
+            name: kind(**{one.name: values.pop(one.name) for one in fields(kind)}) for name, kind in groups.items()
+        }
+        return body(**gathered, **values)
+
+    command.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]  # what `inspect` looks for
+    command.__annotations__ = {one.name: one.annotation for one in spread}
+    return command
+
+
+def _options_of(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name])
+        for one in fields(group)
+    ]

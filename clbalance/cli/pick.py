@@ -1,0 +1,42 @@
+"""`clbalance pick`: the best nodes as a folded set, and nothing else (LSF's `lsplace`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+
+PickOption = Annotated[
+    str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
+]
+ExplainOption = Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("pick", help="Print the least loaded nodes, folded: clush -w $(clbalance pick -g gpu --pick 4) ...")(
+        pick
+    )
+
+
+@takes
+def pick(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    count: PickOption = "1",
+    explain: ExplainOption = False,
+) -> int:
+    """Exits 3, with the reasons on stderr, when too few nodes fit."""
+    from clbalance.cli.screen import Screen
+    from clbalance.cli.submit import parse_pick
+    from clbalance.cli.workplace import workplace
+    from clbalance.engine.choose import choose
+
+    screen = Screen.of(output)
+    wanted = parse_pick(count)
+    place = workplace(nodes, ssh, screen)
+    with place.world() as world, world.transport.sessions() as sessions:
+        plan = choose(world, sessions, place.question(pick=wanted))
+    return screen.plan(plan, place.candidates, explain=explain)

@@ -1,0 +1,55 @@
+"""`clbalance run`: place and run a script or a command, and exit with its code (LSF's `lsrun`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument
+from typer.core import TyperCommand
+
+from clbalance.cli.job_options import JobOptions
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+
+_HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
+
+clbalance run -g gpu-nodes job.sh ARG...
+clbalance run -g gpu-nodes --pick 2 -- ./train --epochs 3
+clbalance run -w node7 -c 'echo $HOSTNAME; nproc'
+"""
+
+
+class RunCommand(TyperCommand):
+    """Tells a script from a command: what stands behind `--` is an argv, to be executed exactly."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """As typer does, noting in `ctx.meta` whether the first positional argument stood behind `--`."""
+        _, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        before = args[: len(args) - len(rest)]
+        ctx.meta["exact"] = bool(rest) and bool(before) and before[-1] == "--"
+        return super().parse_args(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`; options after the script are the script's own."""
+    app.command("run", cls=RunCommand, help=_HELP, context_settings={"allow_interspersed_args": False})(run)
+
+
+@takes
+def run(
+    ctx: typer.Context,
+    nodes: NodeOptions,
+    job: JobOptions,
+    ssh: SshOptions,
+    talk: TalkOptions,
+    words: Annotated[
+        list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)
+    ] = None,
+) -> int:
+    """Exits with the job's own code; 124 if its time limit ended it, 125 if it could not be run to its end."""
+    from clbalance.cli.run_job import run_job
+    from clbalance.cli.screen import Screen
+    from clbalance.cli.submit import submission
+    from clbalance.cli.workplace import workplace
+
+    screen = Screen.of(talk)
+    submitted = submission(job, tuple(words or ()), exact=ctx.meta["exact"])
+    return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)

@@ -1,0 +1,113 @@
+"""Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+
+from clbalance.cli.screen import Screen, nothing_fits
+from clbalance.cli.submit import Submission
+from clbalance.cli.workplace import Workplace
+from clbalance.engine.dispatch import Dispatched
+from clbalance.engine.exit_code import run_exit_code
+from clbalance.engine.run import run
+from clbalance.engine.world import World
+from clbalance.errors import ClbalanceError, ExitCode
+from clbalance.model import JobSpec, NodeName, Outcome, Plan
+from clbalance.nodes import Candidates, fold
+from clbalance.render import talk
+from clbalance.render.gathered import Gathered
+from clbalance.render.labelled import Labelled
+from clbalance.render.output_files import FileNames, OutputFiles
+from clbalance.render.streams import JobOutput, PassedThrough
+from clbalance.render.views import JobReport
+
+
+def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
+    """The exit code of `clbalance run`."""
+    with place.world() as world:
+        job = _job(world, submitted)
+        shown = ShownRun(screen, submitted, job, place.candidates)
+        ran = run(world, place.question(pick=submitted.pick, needs_python=True), job, submitted.stdin, shown)
+    if ran.dispatched is None:
+        raise _not_run(ran.plan, place.candidates)
+    shown.summary(ran.plan, ran.dispatched)
+    return run_exit_code(ran.dispatched.outcomes, ran.dispatched.interrupted)
+
+
+def _job(world: World, submitted: Submission) -> JobSpec:
+    key = secrets.token_hex(16)
+    options = submitted.options
+    return JobSpec(
+        id=world.store.new_job_id(key, submitted.name),
+        key=key,
+        name=submitted.name,
+        work=submitted.work,
+        chdir=submitted.chdir,
+        chdir_explicit=options.chdir is not None,
+        umask=submitted.umask,
+        env=submitted.env,
+        login=options.login,
+        time_limit_s=submitted.time_limit_s,
+        submit_host=socket.gethostname(),
+        submit_dir=submitted.chdir if options.chdir is None else os.environ.get("PWD", "/"),
+    )
+
+
+def _not_run(plan: Plan, candidates: Candidates) -> ClbalanceError:
+    """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
+    error = nothing_fits(plan, candidates)
+    if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
+        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
+    else:
+        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
+    return error
+
+
+class ShownRun:
+    """Listens to a run for the person or program that started it."""
+
+    def __init__(self, screen: Screen, submitted: Submission, job: JobSpec, candidates: Candidates) -> None:
+        self._screen = screen
+        self._options = submitted.options
+        self._job = job
+        self._candidates = candidates
+        self._output: JobOutput = PassedThrough(screen.outlets)
+
+    def placed(self, plan: Plan) -> None:
+        folded = fold(plan.chosen)
+        if self._options.explain:
+            self._screen.outlets.stderr.send(self._screen.renderer.explain(plan, folded).encode())
+        asked = len(self._candidates.nodes)
+        self._screen.say(
+            talk.placed(self._job.id, folded, chosen=len(plan.chosen), candidates=asked, fitting=len(plan.ranked))
+        )
+        self._output = self._output_for(plan.chosen)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._screen.say(talk.warning(f"{node}: {text}"))
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._output.write(node, stream, piece)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._output.end(outcome.node)
+
+    def summary(self, plan: Plan, dispatched: Dispatched) -> None:
+        """What is left to show, and how each copy ended."""
+        self._output.close()
+        outcomes = dispatched.outcomes
+        report = JobReport(id=self._job.id, name=self._job.name, node_set=fold(plan.chosen), outcomes=outcomes)
+        self._screen.say(self._screen.renderer.run(report))
+
+    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
+        options = self._options
+        shown: JobOutput = PassedThrough(self._screen.outlets)
+        if options.gather:
+            shown = Gathered(self._screen.outlets, nodes, fold)
+        elif len(nodes) > 1 if options.label is None else options.label:
+            shown = Labelled(self._screen.outlets)
+        if options.output is None and options.error is None:
+            return shown
+        names = FileNames(job_id=self._job.id, attempt=self._job.attempt, output=options.output, error=options.error)
+        return OutputFiles(names, nodes, otherwise=shown)

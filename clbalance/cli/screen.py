@@ -1,0 +1,113 @@
+"""What this process shows: data to stdout, talk to stderr, progress on a terminal only."""
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+
+from clbalance.cli.options import OutputOptions, TalkOptions
+from clbalance.errors import ExitCode, NothingFitsError
+from clbalance.model import NodeName, Plan
+from clbalance.nodes import Candidates, fold
+from clbalance.policy.histogram import why_not
+from clbalance.render import talk
+from clbalance.render.color import Color, wants_color
+from clbalance.render.renderer import Format, Renderer, renderer
+from clbalance.render.streams import Outlet, Outlets
+
+_QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
+_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """Standard output and error of one call, and who draws on them."""
+
+    renderer: Renderer
+    outlets: Outlets
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: OutputOptions | TalkOptions) -> "Screen":
+        """The screen that the options and the kinds of our outputs ask for."""
+        as_json = isinstance(options, OutputOptions) and options.json
+        form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        outlets = Outlets(stdout=_outlet(1, options.color), stderr=_outlet(2, options.color))
+        return cls(
+            renderer=renderer(
+                Format.JSON if as_json else form,
+                terminal_width=shutil.get_terminal_size().columns if outlets.stdout.terminal else None,
+                color=outlets.stdout.color,
+            ),
+            outlets=outlets,
+            quiet=options.quiet,
+        )
+
+    def print(self, text: str) -> None:
+        """Data."""
+        self.outlets.stdout.send(text.encode("utf-8", "backslashreplace"))
+
+    def say(self, text: str) -> None:
+        """A remark; `-q` leaves it out."""
+        if not self.quiet:
+            self.outlets.stderr.send(text.encode("utf-8", "backslashreplace"))
+
+    def plan(self, plan: Plan, candidates: Candidates, *, explain: bool) -> int:
+        """A choice: the folded set alone on stdout, its reasons on stderr. Raises `NothingFitsError`."""
+        folded = fold(plan.chosen)
+        if explain:
+            self.outlets.stderr.send(self.renderer.explain(plan, folded).encode())
+        if not plan.fits:
+            raise nothing_fits(plan, candidates)
+        self.print(self.renderer.pick(plan, folded))
+        return ExitCode.DONE
+
+
+def nothing_fits(plan: Plan, candidates: Candidates) -> NothingFitsError:
+    """Why too few nodes fit, counted by reason."""
+    return NothingFitsError(
+        why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
+        hint="`clbalance load` shows the nodes; `clbalance pick --explain` says why not, node by node",
+    )
+
+
+def _outlet(fd: int, color: Color) -> Outlet:
+    stream = sys.stdout if fd == 1 else sys.stderr
+    terminal = os.isatty(fd)
+    return Outlet(file=stream.buffer, terminal=terminal, color=wants_color(color, os.environ, terminal=terminal))
+
+
+class SweepProgress:
+    """How far a sweep has come, on one line of stderr; on a terminal only, and only when it takes long."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._talks = not quiet
+        self._shown = self._talks and sys.stderr.isatty()
+        self._total = 0
+        self._answered = 0
+        self._next_at = 0.0
+        self._drawn = False
+
+    def asked(self, total: int) -> None:
+        self._total, self._answered = total, 0
+        self._next_at = time.monotonic() + _QUIET_FOR_S
+
+    def answered(self, node: NodeName) -> None:
+        self._answered += 1
+        now = time.monotonic()
+        if self._shown and now >= self._next_at:
+            self._next_at = now + _EVERY_S
+            self._drawn = True
+            sys.stderr.write(f"\r\x1b[K{self._answered}/{self._total} nodes have answered")
+            sys.stderr.flush()
+
+    def forgot(self, why: str) -> None:
+        if self._talks:
+            sys.stderr.write(talk.warning(f"going on without memory: {why}"))
+
+    def done(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False

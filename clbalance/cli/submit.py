@@ -1,0 +1,158 @@
+"""From what was typed after `run` to a job: what it is, where it works, what it sees. All of it is taken now."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clbalance.cli.durations import parse_duration
+from clbalance.cli.job_options import JobOptions
+from clbalance.errors import UsageError
+from clbalance.model import Command, Script, Work
+from clbalance.ports import JobInput
+
+_MAX_SCRIPT_BYTES = 64 << 20
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A job before it has a number and nodes."""
+
+    options: JobOptions
+    name: str
+    work: Work
+    pick: int | None
+    env: Mapping[str, str]
+    chdir: str
+    umask: int
+    time_limit_s: float | None
+    stdin: JobInput
+
+
+def submission(options: JobOptions, words: tuple[str, ...], *, exact: bool) -> Submission:
+    """The job that is meant; `UsageError` where none can be."""
+    work = _work(options.text, words, exact=exact)
+    return Submission(
+        options=options,
+        name=_name(options.name, work),
+        work=work,
+        pick=parse_pick(options.pick),
+        env=dict(_variable(text) for text in options.env or ()),
+        chdir=options.chdir or _here(),
+        umask=_umask(),
+        time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
+        stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
+    )
+
+
+def parse_pick(text: str) -> int | None:
+    """`--pick`: a number above 0, or None for `all`."""
+    if text == "all":
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
+        raise UsageError(f"`--pick` cannot be {text!r}", hint="a number of nodes, 1 or more, or `all`")
+    return int(text)
+
+
+def _work(text: str | None, words: tuple[str, ...], *, exact: bool) -> Work:
+    if text is not None:
+        return Command(argv=("/bin/sh", "-c", text, "sh", *words))
+    if not words:
+        raise UsageError(
+            "nothing to run",
+            hint="`clbalance run job.sh`, `clbalance run -- COMMAND ARG...` or `clbalance run -c TEXT`",
+        )
+    if exact:
+        return Command(argv=words)
+    return Script(name=_script_name(words[0]), content=_script_content(words[0]), args=words[1:])
+
+
+def _script_name(path: str) -> str:
+    return "stdin" if path == "-" else Path(path).name
+
+
+def _script_content(path: str) -> bytes:
+    """The script as it is now: what is edited after submit does not change the job."""
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(_MAX_SCRIPT_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(_MAX_SCRIPT_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"script `{path}`: {error.strerror}", hint=_script_hint(path, error)) from error
+    if len(content) > _MAX_SCRIPT_BYTES:
+        raise UsageError(f"script `{path}` has more than {_MAX_SCRIPT_BYTES >> 20} MiB", hint="is it a script at all?")
+    if not content:
+        raise UsageError(f"script `{path}` is empty")
+    return content
+
+
+def _script_hint(path: str, error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"to run a command, put `--` before it: `clbalance run -- {path}`"
+        case IsADirectoryError():
+            return "name a file"
+        case _:
+            return "it is read here, by you, and sent to the node"
+
+
+def _name(asked: str | None, work: Work) -> str:
+    match work:
+        case Script(name=name):
+            told = asked or name
+        case Command(argv=argv):
+            told = asked or Path(argv[0]).name
+    if not told.isprintable() or len(told) > 128:
+        raise UsageError(f"{told[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
+    return told
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, content = text.partition("=")
+    if not _VARIABLE.fullmatch(name):
+        raise UsageError(f"`--env` cannot be {text!r}", hint="`--env NAME=VALUE`, or `--env NAME` to pass it on")
+    if not equals and name not in os.environ:
+        raise UsageError(f"`--env {name}`: it is not set here", hint=f"`--env {name}=VALUE`")
+    return name, content if equals else os.environ[name]
+
+
+def _here() -> str:
+    """The folder of submission; one that was deleted under us is left to the node's fallback."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return os.environ.get("PWD", "/")
+
+
+def _umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+class NoInput:
+    """An empty standard input."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        return b""
+
+
+class FileInput:
+    """A file as standard input, read where it lies, so that its size does not matter."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            os.pread(self._fd, 1, 0)
+        except OSError as error:
+            raise UsageError(
+                f"`--stdin {path}`: {error.strerror}", hint="a file that can be read and that is not a pipe"
+            ) from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        return os.pread(self._fd, size, offset)

@@ -1,0 +1,172 @@
+"""Everything one call stands on, wired from options, environment and settings. The only reader of all three."""
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clbalance.cli.durations import parse_duration
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.engine.choose import Question
+from clbalance.engine.world import World
+from clbalance.errors import StoreError
+from clbalance.model import NodeName, Request
+from clbalance.node import agent_source, probe_script
+from clbalance.nodes import Candidates, NodeSets, Selection, candidates
+from clbalance.policy.policies import Policy, Weights
+from clbalance.policy.select import Rng
+from clbalance.policy.thresholds import Thresholds
+from clbalance.ports import Store, Transport
+from clbalance.render import talk
+from clbalance.settings.load import load_settings
+from clbalance.settings.values import Settings
+from clbalance.store.forgetful import ForgetfulStore
+from clbalance.store.location import state_directory, this_machine
+from clbalance.store.sqlite import SqliteStore
+from clbalance.transport.groups import load_groups
+from clbalance.transport.reach import LocalTransport, SshTransport, this_node
+
+_NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """The candidates, how to choose among them, and how to reach them."""
+
+    settings: Settings
+    candidates: Candidates
+    policy: Policy
+    transport: Transport
+    rng: Rng
+    screen: Screen
+    cpu_factors: Mapping[NodeName, float]
+
+    def question(self, *, pick: int | None, needs_python: bool = False) -> Question:
+        """Where to place `pick` copies."""
+        request = Request(pick=pick, needs_python=needs_python, excluded=frozenset(self.candidates.excluded))
+        return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
+
+    @contextlib.contextmanager
+    def world(self) -> Iterator[World]:
+        """What the engine needs, the store closed at the end."""
+        ssh = self.settings.ssh
+        with _open_store(self.screen) as store:
+            yield World(
+                transport=self.transport,
+                store=store,
+                clock=SystemClock(),
+                listener=SweepProgress(quiet=self.screen.quiet),
+                probe_script=probe_script(),
+                agent_source=agent_source(),
+                answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
+                cpu_factors=self.cpu_factors,
+            )
+
+
+def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False) -> Workplace:
+    """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
+
+    `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
+    """
+    settings = load_settings(os.environ, Path.cwd(), _typed(nodes, ssh))
+    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    selection = Selection(
+        nodes=tuple(nodes.nodes or ()),
+        groups=tuple(nodes.groups or ()),
+        everything=nodes.everything or not (nodes.nodes or nodes.groups),
+        exclude=tuple(nodes.exclude or ()),
+        exclude_groups=tuple(nodes.exclude_groups or ()),
+    )
+    sets = NodeSets(groups)
+    transport: Transport
+    if groups is None and not (nodes.nodes or nodes.groups or nodes.everything):
+        if work_here:
+            screen.say(talk.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
+        meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
+        thresholds = _NO_THRESHOLDS  # there is no other node to wait for
+    else:
+        meant, transport = candidates(selection, sets), _ssh(settings, ssh.ssh_options or ())
+        thresholds = Thresholds(**settings.thresholds)
+    return Workplace(
+        settings=settings,
+        candidates=meant,
+        policy=_policy(settings, thresholds),
+        transport=transport,
+        rng=random.Random(),
+        screen=screen,
+        cpu_factors=_cpu_factors(settings, sets),
+    )
+
+
+def _typed(nodes: NodeOptions, ssh: SshOptions) -> dict[str, str | float | None]:
+    """What was given on the command line, by the names of the settings."""
+    typed: dict[str, str | float | None] = {
+        "ssh.user": ssh.user,
+        "ssh.fanout": ssh.fanout,
+        "ssh.connect_timeout_s": _seconds(ssh.connect_timeout, "`-t`"),
+        "ssh.probe_timeout_s": _seconds(ssh.command_timeout, "`-u`"),
+        "groups_conf": None if nodes.groups_conf is None else str(nodes.groups_conf),
+    }
+    return {key: value for key, value in typed.items() if value is not None}
+
+
+def _seconds(text: str | None, option: str) -> float | None:
+    return None if text is None else parse_duration(text, option)
+
+
+def _ssh(settings: Settings, typed: Sequence[str]) -> Transport:
+    """`-o` adds to what is configured, and ssh takes the first value that it sees."""
+    ssh = settings.ssh
+    return SshTransport(
+        options=" ".join((*typed, ssh.options)),
+        user=ssh.user or "",
+        connect_timeout_s=ssh.connect_timeout_s,
+        fanout=ssh.fanout,
+    )
+
+
+def _policy(settings: Settings, thresholds: Thresholds) -> Policy:
+    chosen = Policy(name=settings.policy.name, weights=Weights(**settings.policy.weights), thresholds=thresholds)
+    if settings.policy.max_age_s is None:
+        return chosen
+    return Policy(name=chosen.name, weights=chosen.weights, thresholds=thresholds, max_age_s=settings.policy.max_age_s)
+
+
+def _cpu_factors(settings: Settings, sets: NodeSets) -> dict[NodeName, float]:
+    return {
+        node: facts.cpu_factor
+        for facts in settings.nodes
+        if facts.cpu_factor is not None
+        for node in sets.expand(facts.node_set)
+    }
+
+
+@contextlib.contextmanager
+def _open_store(screen: Screen) -> Iterator[Store]:
+    """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load."""
+    with contextlib.ExitStack() as stack:
+        store: Store
+        try:
+            place = state_directory(os.environ, this_machine())
+            if place.note:
+                screen.say(talk.note(place.note))
+            store = stack.enter_context(SqliteStore.open(place.path))
+        except StoreError as error:
+            screen.say(talk.warning(f"going on without memory: {error.message}"))
+            store = ForgetfulStore()
+        yield store
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
