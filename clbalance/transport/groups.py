@@ -20,6 +20,9 @@ from ClusterShell.NodeUtils import (
 from clbalance.errors import SettingsError
 
 
+_NoHeader = configparser.MissingSectionHeaderError
+
+
 class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
     """Groups as configured, less the packaged example."""
 
@@ -66,7 +69,7 @@ def load_groups(groups_conf: Path | None) -> ConfiguredGroups | None:
         resolver = ConfiguredGroups(_each_once(files), illegal_chars=ILLEGAL_GROUP_CHARS)
         resolver.sources()  # reads the files now, so that what is wrong with them is told here
     except configparser.ParsingError as error:
-        line, text = error.errors[0] if error.errors else (error.args[-2], error.args[-1])
+        line, text = error.args[1:3] if isinstance(error, _NoHeader) else error.errors[0]
         raise SettingsError(
             f"{error.source}:{line}: not a groups file: {_shown(text)}",
             hint="`[source]` sections with `map: COMMAND` lines, as in groups.conf.example",

@@ -1,0 +1,52 @@
+"""Files that cannot be used are told with their place; a site's own groups are."""
+
+from pathlib import Path
+
+import pytest
+
+from clbalance.errors import SettingsError
+from clbalance.nodes import NodeSets, fold
+from clbalance.transport.groups import load_groups
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param("[Main]\ndefault: x\nrubbish\n", ":3: not a groups file: rubbish", id="no key, no value"),
+        pytest.param("rubbish\n", ":1: not a groups file", id="no section"),
+        pytest.param("[Main]\ndefault: gone\n[x]\nmap: true\n", "gone", id="a default source that is not there"),
+        pytest.param("[x]\nall: true\n", "map", id="a source without map"),
+        pytest.param("[x]\nmap: true\n[x]\nmap: false\n", "already exists", id="a section twice"),
+    ],
+)
+def test_a_malformed_groups_conf_is_told_with_its_place(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "groups.conf"
+    file.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_groups(file)
+    assert told in caught.value.message
+    assert str(file) in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_groups_conf_that_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=str(tmp_path)):
+        load_groups(tmp_path / name)
+
+
+def test_yaml_groups_beside_it_are_read(tmp_path: Path) -> None:
+    (tmp_path / "groups.d").mkdir()
+    (tmp_path / "groups.d" / "cluster.yaml").write_text("cluster:\n  gpu: 'n[1-4]'\n  all: 'n[1-9]'\n")
+    (tmp_path / "groups.conf").write_text("[Main]\ndefault: cluster\nautodir: $CFGDIR/groups.d\n")
+    sets = NodeSets(load_groups(tmp_path / "groups.conf"))
+    assert fold(sets.group("gpu")) == "n[1-4]"
+    assert fold(sets.all()) == "n[1-9]"
+
+
+@pytest.mark.parametrize("name", ["groups.conf.example", "groups.conf"])
+def test_the_example_file_works_where_it_lies_and_where_it_is_copied_to(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes((Path(__file__).parents[2] / "groups.conf.example").read_bytes())
+    sets = NodeSets(load_groups(tmp_path / name))
+    assert fold(sets.group("gpu-nodes")) == "gpu[1-8]"
+    assert set(sets.group("rack1")) < set(sets.all())

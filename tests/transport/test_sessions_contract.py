@@ -1,0 +1,159 @@
+"""One contract for every way to nodes: scripted, this machine, and real OpenSSH servers."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
+from clbalance.transport.reach import LocalTransport, SshTransport
+from clbalance.transport.scripted import HangUp, ScriptedTransport
+
+
+@dataclass
+class Place:
+    """A transport, three of its nodes, and the longest that anything may take."""
+
+    transport: Transport
+    nodes: tuple[NodeName, NodeName, NodeName]
+
+
+def scripted_shell(text: bytes) -> list[bytes | HangUp]:
+    """As much of a shell as the contract speaks."""
+    answers: list[bytes | HangUp] = []
+    for line in text.splitlines():
+        word, _, rest = line.partition(b" ")
+        if word == b"echo":
+            answers.append(rest)
+        elif word == b"exit":
+            answers.append(HangUp(Cause.LOST, "ended"))
+    return answers
+
+
+@pytest.fixture(params=["scripted", "local", pytest.param("ssh", marks=pytest.mark.sshd)])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    names = (NodeName("node1"), NodeName("node2"), NodeName("node3"))
+    match request.param:
+        case "scripted":
+            yield Place(ScriptedTransport(dict.fromkeys(names, scripted_shell)), names)
+        case "local":
+            yield Place(LocalTransport(), names)
+        case _:
+            lab = request.getfixturevalue("lab")
+            yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0), names)
+
+
+def events(sessions: Sessions, enough: Callable[[list[SessionEvent]], bool]) -> list[SessionEvent]:
+    found: list[SessionEvent] = []
+    end = time.monotonic() + 20
+    while not enough(found) and time.monotonic() < end:
+        event = sessions.next(1.0)
+        if event is not None:
+            found.append(event)
+    assert enough(found), found
+    return found
+
+
+def of(kind: type, count: int) -> Callable[[list[SessionEvent]], bool]:
+    return lambda found: sum(isinstance(event, kind) for event in found) >= count
+
+
+def test_every_node_answers_for_itself(place: Place) -> None:
+    with place.transport.sessions() as sessions:
+        for node in place.nodes:
+            sessions.open(node, within_s=10)
+            sessions.send(node, f"echo I am {node}\n".encode())
+        found = events(sessions, of(Line, 3))
+    assert {(e.node, e.text) for e in found if isinstance(e, Line)} == {
+        (node, f"I am {node}".encode()) for node in place.nodes
+    }
+
+
+def test_a_session_stays_open_for_the_next_question(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=10)
+        for word in (b"one", b"two", b"three"):
+            sessions.send(node, b"echo " + word + b"\n")
+            assert events(sessions, of(Line, 1)) == [Line(node=node, text=word)]
+        assert sessions.open_nodes() == {node}
+
+
+def test_a_node_that_ends_its_session_is_closed_exactly_once(place: Place) -> None:
+    node, other, _ = place.nodes
+    with place.transport.sessions() as sessions:
+        for one in (node, other):
+            sessions.open(one, within_s=10)
+        sessions.send(node, b"echo last\nexit 0\n")
+        found = events(sessions, of(Closed, 1))
+        assert [type(event) for event in found] == [Line, Closed]
+        assert found[1].node == node
+        assert sessions.open_nodes() == {other}
+        assert sessions.next(0.3) is None
+
+
+def test_the_end_of_input_ends_a_shell(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=10)
+        sessions.send(node, b"echo all\n", last=True)
+        found = events(sessions, of(Closed, 1))
+    assert found[0] == Line(node=node, text=b"all")
+
+
+def test_a_silent_node_meets_its_deadline_and_delays_nobody(place: Place) -> None:
+    silent, talking, _ = place.nodes
+    with place.transport.sessions() as sessions:
+        sessions.open(silent, within_s=1.5)
+        sessions.open(talking, within_s=20)
+        sessions.send(silent, b"sleep 60\n")
+        sessions.send(talking, b"echo here\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=talking, text=b"here")]
+        (closed,) = events(sessions, of(Closed, 1))
+    assert isinstance(closed, Closed)
+    assert (closed.node, closed.cause) == (silent, Cause.TIMEOUT)
+
+
+def test_a_lifted_deadline_is_no_deadline(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=1.0)
+        sessions.send(node, b"echo up\n")
+        events(sessions, of(Line, 1))
+        sessions.set_deadline(node, None)
+        assert sessions.next(1.3) is None
+        sessions.send(node, b"echo still\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"still")]
+
+
+def test_a_closed_node_is_not_heard_of_again(place: Place) -> None:
+    node, other, _ = place.nodes
+    with place.transport.sessions() as sessions:
+        for one in (node, other):
+            sessions.open(one, within_s=10)
+        sessions.close(node)
+        sessions.send(node, b"echo lost\n")
+        sessions.send(other, b"echo kept\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=other, text=b"kept")]
+        assert sessions.next(0.3) is None
+        assert sessions.open_nodes() == {other}
+
+
+def test_a_node_may_be_opened_again(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=10)
+        sessions.close(node)
+        sessions.open(node, within_s=10)
+        sessions.send(node, b"echo again\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"again")]
+
+
+def test_two_sets_of_sessions_follow_each_other(place: Place) -> None:
+    for word in (b"first", b"second"):
+        with place.transport.sessions() as sessions:
+            sessions.open(place.nodes[0], within_s=10)
+            sessions.send(place.nodes[0], b"echo " + word + b"\n")
+            assert events(sessions, of(Line, 1)) == [Line(node=place.nodes[0], text=word)]
