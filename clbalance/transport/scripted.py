@@ -67,14 +67,15 @@ class ScriptedSessions:
         if node not in self._ends_at:
             return
         self._transport.sent.setdefault(node, []).append(text)
-        for answer in self._transport.nodes[node](text):
+        answers = self._transport.nodes[node](text)
+        for answer in answers:
             match answer:
                 case HangUp():
                     self._hang_up(node, answer)
                     return
                 case _:
                     self._events.append(Line(node=node, text=answer))
-        if last:
+        if last and answers:  # one that says nothing hangs
             self._hang_up(node, HangUp(Cause.LOST, "ended"))
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:

@@ -15,7 +15,6 @@ from clbalance.transport.groups import load_groups
 GROUPS = {"all": "node[1-8]", "gpu": "node[5-8]", "rack1": "node[1-4]", "rack2": "node[5-8]", "none": ""}
 
 
-
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> NodeSets:
     folder = tmp_path_factory.mktemp("groups")

@@ -1,0 +1,15 @@
+# Two commands, each doing all of its own set-up: `make demo` and `make test`.
+
+.PHONY: demo test check bench clean
+
+demo: ; @scripts/setup demo && scripts/demo
+
+test: ; @scripts/setup test && scripts/test
+
+# What `test` checks before it runs the tests.
+check: ; @scripts/setup test && scripts/check
+
+# Figures against clush, in pairs; takes some minutes.
+bench: ; @scripts/setup test && .venv/bin/python -m tests.bench
+
+clean: ; rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,109 @@
+"""A sweep ends with an answer or a reason for every node, whatever nodes do."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from clbalance.engine.measure import measure
+from clbalance.engine.sweep import sweep
+from clbalance.errors import StoreError
+from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent, Snapshot, Unknown
+from clbalance.ports import Remembered
+from clbalance.probe.frame import MAX_LINES
+from clbalance.store.forgetful import ForgetfulStore
+from clbalance.transport.scripted import HangUp
+from tests.engine.world import Notes, answer, probed, world_of
+
+A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
+
+
+def loads(snapshot: Snapshot) -> dict[str, float | str]:
+    told: dict[str, float | str] = {}
+    for one in snapshot.answers:
+        match one:
+            case Measured(node=node, reading=Reading(run_queue=RunQueue(r1m=r1m))):
+                told[node] = r1m
+            case Silent(node=node, cause=cause):
+                told[node] = cause.value
+    return told
+
+
+def test_every_node_is_answered_for_in_the_order_asked() -> None:
+    world = world_of({"a": probed(1.5), "b": probed(0.25), "c": lambda _: []})
+    snapshot = measure(world, [C, A, B])
+    assert [one.node for one in snapshot.answers] == [C, A, B]
+    assert loads(snapshot) == {"c": "timed out", "a": 1.5, "b": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        pytest.param(lambda _: [HangUp(Cause.AUTH, "Permission denied")], Cause.AUTH, id="a refusal keeps its cause"),
+        pytest.param(
+            lambda _: [b"not", b"ours", HangUp(Cause.NO_SHELL, "no")], Cause.NO_SHELL, id="noise is no answer"
+        ),
+        pytest.param(lambda _: [b"x"] * (MAX_LINES + 1), Cause.GARBLED, id="endless noise is garbled"),
+        pytest.param(lambda _: answer(b"0" * 32, 0.1), Cause.LOST, id="another nonce's answer is no answer"),
+    ],
+)
+def test_a_node_that_does_not_answer_is_silent_with_its_cause(node: object, told: Cause) -> None:
+    world = world_of({"a": node, "b": probed()})  # type: ignore[dict-item]
+    assert loads(measure(world, [A, B])) == {"a": told.value, "b": 0.5}
+
+
+def test_a_name_that_cannot_be_resolved_is_silent() -> None:
+    assert loads(measure(world_of({}), [A])) == {"a": Cause.DNS.value}
+
+
+def test_the_listener_is_told_of_each_node_once_and_of_the_end() -> None:
+    world = world_of({"a": probed(), "b": lambda _: []})
+    measure(world, [A, B])
+    assert isinstance(world.listener, Notes)
+    assert (world.listener.total, sorted(world.listener.answered_nodes), world.listener.finished) == (2, [A, B], 1)
+
+
+def test_sessions_are_kept_open_only_as_many_as_asked_for() -> None:
+    world = world_of({name: probed() for name in "abc"})
+    with world.transport.sessions() as sessions:
+        sweep(world, sessions, [A, B, C], keep_open=2)
+        assert len(sessions.open_nodes()) == 2
+
+
+def test_rates_are_unknown_at_first_and_known_from_the_second_sweep_on() -> None:
+    ticks = iter([(100, 1000), (400, 1600)])
+
+    def node(text: bytes) -> Sequence[bytes | HangUp]:
+        busy, total = next(ticks)
+        lines = probed()(text)
+        return [
+            line.replace(b"100 0 100 800", b"%d 0 0 %d" % (busy, total - busy)) if isinstance(line, bytes) else line
+            for line in lines
+        ]
+
+    world = world_of({"a": node})
+    (first,) = measure(world, [A]).answers
+    world.transport.clock_s += 60.0  # type: ignore[attr-defined]
+    (second,) = measure(world, [A]).answers
+    assert isinstance(first, Measured)
+    assert isinstance(first.rates, Unknown)
+    assert isinstance(second, Measured)
+    assert not isinstance(second.rates, Unknown)
+    assert second.rates.ut_pct == pytest.approx(50.0)
+
+
+class BrokenStore(ForgetfulStore):
+    """Every access fails, as on a full disk."""
+
+    def last_readings(self, nodes: Sequence[NodeName]) -> dict[NodeName, Remembered]:
+        raise StoreError("database is locked")
+
+    def remember(self, at: datetime, readings: object) -> None:
+        raise StoreError("database or disk is full")
+
+
+def test_a_store_that_fails_costs_the_memory_and_not_the_sweep() -> None:
+    world = world_of({"a": probed(0.5)}, store=BrokenStore())
+    assert loads(measure(world, [A])) == {"a": 0.5}
+    assert isinstance(world.listener, Notes)
+    assert world.listener.forgotten == ["database is locked", "database or disk is full"]
