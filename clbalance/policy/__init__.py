@@ -1,0 +1,1 @@
+"""Which nodes a request goes to, and why not the others: pure functions from values to values."""

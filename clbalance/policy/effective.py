@@ -1,0 +1,47 @@
+"""The load that placement counts: what was measured plus what was placed and does not show yet.
+
+Enters: a node that answered. Leaves: its `Load`, or why it has none. A node whose run queue, cpus or memory
+are not known has no load at all, and nothing downstream can take it for an idle one.
+"""
+
+import math
+from dataclasses import dataclass
+
+from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A node whose load is known. `run_queue` is r1m plus the node's debt, in processes, not per cpu."""
+
+    answer: Measured
+    run_queue: float
+    cpus: int
+    mem_available_pct: float
+
+
+def effective_load(answer: Measured) -> Load | Unknown:
+    """The load of a node that answered, its debt included."""
+    reading = answer.reading
+    match reading.run_queue, reading.cpus, reading.memory:
+        case RunQueue() as queue, Cpus() as cpus, Memory() as memory:
+            pass
+        case _:
+            return Unknown(why=_first_unknown(answer))
+    # The parsers bound what a node says; this keeps a nonsense that slipped through from ranking first.
+    if not (0.0 <= queue.r1m < math.inf and cpus.online > 0 and memory.total_bytes > 0):
+        return Unknown(
+            why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
+        )
+    return Load(
+        answer=answer,
+        run_queue=queue.r1m + answer.debt_cpus,
+        cpus=cpus.online,
+        mem_available_pct=100.0 * memory.available_bytes / memory.total_bytes,
+    )
+
+
+def _first_unknown(answer: Measured) -> str:
+    reading = answer.reading
+    sections = (("run queue", reading.run_queue), ("cpus", reading.cpus), ("memory", reading.memory))
+    return next(f"{name}: {section.why}" for name, section in sections if isinstance(section, Unknown))

@@ -1,0 +1,66 @@
+"""Which nodes may be used at all, and why not the others.
+
+Enters: a snapshot. Leaves: the loads of the nodes that fit, and `Unfit` for each of the rest. A node fails
+the first filter that it fails, in the order of this file.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from clbalance.model import Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.policy.effective import Load, effective_load
+from clbalance.policy.policies import Policy
+from clbalance.policy.thresholds import SetLimit, breaches, limits_of
+
+
+def filter_nodes(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> tuple[list[Load], list[Unfit]]:
+    """Every node of the snapshot once: among the loads that fit, or among the unfit."""
+    stale = _staleness(snapshot.taken_at, policy.max_age_s, now)
+    limits = limits_of(policy.thresholds)
+    fit: list[Load] = []
+    unfit: list[Unfit] = []
+    for answer in snapshot.answers:
+        verdict = _verdict(answer, request, limits, stale)
+        if isinstance(verdict, Unfit):
+            unfit.append(verdict)
+        else:
+            fit.append(verdict)
+    return fit, unfit
+
+
+def _verdict(answer: Answer, request: Request, limits: tuple[SetLimit, ...], stale: str | None) -> Load | Unfit:
+    if answer.node in request.excluded:
+        return Unfit(node=answer.node, filter="excluded", reason="excluded")
+    match answer:
+        case Silent(cause=cause, why=why):
+            return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=why)
+        case Measured() if stale is not None:
+            return Unfit(node=answer.node, filter="stale", reason="stale", detail=stale)
+        case Measured():
+            return _measured_verdict(answer, request, limits)
+        case _:
+            assert_never(answer)
+
+
+def _measured_verdict(answer: Measured, request: Request, limits: tuple[SetLimit, ...]) -> Load | Unfit:
+    load = effective_load(answer)
+    if isinstance(load, Unknown):
+        return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
+    if past := breaches(load, limits):
+        details = ", ".join(breach.detail for breach in past)
+        return Unfit(node=answer.node, filter="thresholds", reason=past[0].reason, detail=details)
+    python = answer.reading.python
+    if request.needs_python and isinstance(python, Unknown):
+        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.why)
+    return load
+
+
+def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:
+    """Why nothing in the snapshot counts any more, or None."""
+    age_s = (now - taken_at).total_seconds()
+    if age_s > max_age_s:
+        return f"measured {age_s:.0f} s ago, which is more than {max_age_s:g} s"
+    # A wall clock that was set back would otherwise keep an old snapshot fresh until it caught up.
+    if age_s < -max_age_s:
+        return f"measured {-age_s:.0f} s in the future: the clock of this machine was set back"
+    return None

@@ -1,0 +1,114 @@
+"""Where this host keeps its state: a folder of its own, private to its user, on a disk of this machine."""
+
+import os
+import pwd
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from clbalance.errors import StoreError
+from clbalance.store.mounts import network_file_system
+
+_MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+_ELSEWHERE = "set `CLBALANCE_STATE_DIR` to a folder of your own on a disk of this machine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDirectory:
+    """The folder, made and checked; `note` says why it is not where it was asked for."""
+
+    path: Path
+    note: str | None = None
+
+
+def this_machine(files: tuple[Path, ...] = _MACHINE_ID_FILES) -> str:
+    """What names this machine among those that share a home: systemd's or D-Bus's id, else the host name."""
+    for file in files:
+        try:
+            found = file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            continue
+        # A machine whose first boot is not over says `uninitialized` (machine-id(5)).
+        if re.fullmatch("[0-9a-f]{32}", found):
+            return found
+    return re.sub("[^0-9A-Za-z-]", "-", os.uname().nodename) or "this-machine"
+
+
+def state_directory(
+    environment: Mapping[str, str],
+    machine_id: str,
+    *,
+    mountinfo: Path = Path("/proc/self/mountinfo"),
+    local: Path = Path("/var/tmp"),  # noqa: S108 (the folder in it is refused unless it is ours alone)
+) -> StateDirectory:
+    """Make and check the folder for `state.db`; a network file system is answered with a folder under `local`."""
+    wished = _wished(environment, machine_id)
+    network = _network_file_system(wished, mountinfo)
+    if network is None:
+        _make_private(wished)
+        return StateDirectory(path=wished)
+    refuge = local / f"clbalance-state-{os.geteuid()}"
+    if (also := _network_file_system(refuge, mountinfo)) is not None:
+        raise StoreError(
+            f"the state cannot be kept on a network file system: `{wished}` is on {network}, `{local}` on {also}",
+            hint=_ELSEWHERE,
+        )
+    _make_private(refuge)
+    return StateDirectory(
+        path=refuge,
+        note=f"`{wished}` is on {network}, where locks cannot be relied on: the state is kept in `{refuge}`",
+    )
+
+
+def _wished(environment: Mapping[str, str], machine_id: str) -> Path:
+    if chosen := environment.get("CLBALANCE_STATE_DIR"):
+        return Path(chosen).absolute()
+    # The XDG specification has a relative path ignored.
+    state_home = environment.get("XDG_STATE_HOME", "")
+    if not state_home.startswith("/"):
+        state_home = f"{_home(environment)}/.local/state"
+    return Path(state_home) / "clbalance" / machine_id
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    # cron sets HOME; `env -i` and some service managers do not.
+    try:
+        return environment.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError as error:
+        raise StoreError(f"neither `HOME` nor a home folder of uid {os.geteuid()} is known", hint=_ELSEWHERE) from error
+
+
+def _network_file_system(path: Path, mountinfo: Path) -> str | None:
+    # Resolving also walks through an automounter, which makes it mount.
+    resolved = os.path.realpath(path)
+    try:
+        return network_file_system(resolved, mountinfo.read_text("utf-8", "surrogateescape"))
+    except OSError:
+        return None  # no /proc: nothing speaks against this folder
+
+
+def _make_private(folder: Path) -> None:
+    """Make `folder` with mode 0700, or refuse one that somebody else could write to or swap."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except FileExistsError:
+        raise StoreError(f"the state folder `{folder}` is not a folder", hint=_ELSEWHERE) from None
+    except OSError as error:
+        raise StoreError(f"the state folder `{folder}` cannot be made: {error.strerror}", hint=_ELSEWHERE) from error
+    if stat.S_ISLNK(found.st_mode):
+        raise StoreError(
+            f"the state folder `{folder}` is a link", hint="set `CLBALANCE_STATE_DIR` to the folder itself"
+        )
+    if found.st_uid != os.geteuid():
+        raise StoreError(
+            f"the state folder `{folder}` belongs to uid {found.st_uid}, and you are uid {os.geteuid()}",
+            hint=_ELSEWHERE,
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StoreError(
+            f"others may write to the state folder `{folder}`", hint=f"`chmod 700 {quote(str(folder))}` ends that"
+        )

@@ -1,0 +1,55 @@
+"""The tables, as the migrations that make them; `PRAGMA user_version` counts those that a database has had.
+
+A released migration is never edited: what changes the tables is the next one.
+"""
+
+from sqlite3 import Connection
+
+from clbalance.errors import StoreError
+from clbalance.store.transaction import transaction
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # AUTOINCREMENT: a number that was given once is never given again, not even after its row is gone.
+        "CREATE TABLE job (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL)",
+        # NULL: not known when the node was last asked. `at_us`: microseconds since 1970, UTC.
+        """
+        CREATE TABLE reading (
+            node TEXT PRIMARY KEY,
+            at_us INTEGER NOT NULL,
+            boot_id TEXT,
+            uptime_s REAL,
+            ticks_busy INTEGER,
+            ticks_total INTEGER,
+            disk_read_bytes INTEGER,
+            disk_written_bytes INTEGER,
+            net_received_bytes INTEGER,
+            net_sent_bytes INTEGER
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database up to this program's schema; all of it or none, and only one process at a time."""
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        # Read again: another process may have been quicker.
+        version = _version(connection)
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"the state database has schema {version}, and this clbalance knows schemas up to {len(MIGRATIONS)}",
+                hint="use the newer clbalance, or set `CLBALANCE_STATE_DIR` to another folder for this one",
+            )
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        # A pragma takes no parameters; the number is our own.
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

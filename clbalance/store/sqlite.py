@@ -1,0 +1,112 @@
+"""The state database of one submit host: `state.db` in a folder that `location.py` has checked."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from clbalance.errors import StoreError
+from clbalance.model import NodeName, Reading
+from clbalance.ports import Remembered
+from clbalance.store.counters import COLUMNS, remembered, row_of
+from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
+from clbalance.store.schema import migrate
+from clbalance.store.text import storable
+from clbalance.store.transaction import transaction
+
+DATABASE = "state.db"
+
+
+class SqliteStore:
+    """A store that many processes of one user on one host share; what it has returned from is on the disk."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        self._connection = connection
+        self._database = database
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open or make the database in `directory`, and bring its tables up to date."""
+        database = directory / DATABASE
+        with told_as_store_error(database):
+            connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                _configure(connection)
+                migrate(connection)
+                _keep_from_tidying(database)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, database)
+
+    def close(self) -> None:
+        """Let go of the file; the last process to do so tidies the write-ahead log away."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
+        found: dict[NodeName, Remembered] = {}
+        with told_as_store_error(self._database):
+            for some in _batches(nodes):
+                marks = ", ".join("?" * len(some))
+                query = f"SELECT node, {COLUMNS} FROM reading WHERE node IN ({marks})"  # noqa: S608 (only our own text)
+                for node, *row in self._connection.execute(query, some):
+                    if (reading := remembered(row)) is not None:
+                        found[NodeName(node)] = reading
+        return found
+
+    def remember(self, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
+        rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
+        marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
+        statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
+        with told_as_store_error(self._database), transaction(self._connection):
+            self._connection.executemany(statement, rows)
+
+    def new_job_id(self, key: str, name: str) -> int:
+        with told_as_store_error(self._database):
+            try:
+                with transaction(self._connection):
+                    cursor = self._connection.execute(
+                        "INSERT INTO job (key, name) VALUES (?, ?)", (key, storable(name))
+                    )
+            except sqlite3.IntegrityError as error:
+                raise StoreError(f"job `{key}` has a number already") from error
+        number = cursor.lastrowid
+        assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
+        return number
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # FULL: a commit is on the disk when it returns.
+    connection.execute("PRAGMA synchronous = FULL")
+    # WAL: readers and the writer do not wait for each other. The switch fails at once, without the busy timeout, while
+    # another process uses the file (measured: 28 of 150 races of 8 first openings). The rollback journal that then
+    # stays is as safe and slower, and whoever opens next tries again.
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+
+
+def _keep_from_tidying(database: Path) -> None:
+    # systemd-tmpfiles leaves files with the sticky bit alone (tmpfiles.d(5)); without it a month's rest under
+    # /var/tmp would end the job numbers. A file system that knows no such bit loses nothing else.
+    with suppress(OSError):
+        database.chmod(0o1600)
+
+
+def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[NodeName]]:
+    # SQLite before 3.32 takes 999 parameters at most.
+    for start in range(0, len(nodes), size):
+        yield nodes[start : start + size]

@@ -1,0 +1,48 @@
+"""Readings as a probe would give them, in one line."""
+
+from datetime import UTC, datetime, timedelta
+
+from clbalance.model import Cpus, CpuTicks, NodeName, Reading, RunQueue, Traffic, Unknown
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+HANGS = Unknown(why="it hangs")
+TICKS = CpuTicks(busy=10, total=2**62)
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def reading(
+    *,
+    boot_id: str | Unknown = "b0",
+    uptime_s: float | Unknown = 1234.56,
+    ticks: CpuTicks | Unknown = TICKS,
+    traffic: tuple[int, int, int, int] | None = (1, 2, 3, 2**63 - 1),
+) -> Reading:
+    return Reading(
+        boot_id=boot_id,
+        uptime_s=uptime_s,
+        run_queue=RunQueue(r1m=1.0, r5m=1.0, r15m=1.0, rq=1),
+        cpus=Cpus(online=4, model="m"),
+        cpu_ticks=ticks,
+        memory=HANGS,
+        pressure=HANGS,
+        tmp=HANGS,
+        traffic=HANGS
+        if traffic is None
+        else Traffic(
+            disk_read_bytes=traffic[0],
+            disk_written_bytes=traffic[1],
+            net_received_bytes=traffic[2],
+            net_sent_bytes=traffic[3],
+        ),
+        logins=1,
+        python="/usr/bin/python3",
+        gpus=(),
+        marks=(),
+    )
+
+
+def node(name: str) -> NodeName:
+    return NodeName(name)
