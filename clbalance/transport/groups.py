@@ -19,7 +19,6 @@ from ClusterShell.NodeUtils import (
 
 from clbalance.errors import SettingsError
 
-
 _NoHeader = configparser.MissingSectionHeaderError
 
 
