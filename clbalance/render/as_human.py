@@ -1,0 +1,71 @@
+"""Tables for people: fitted and coloured on a terminal, whole and without a control character elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from clbalance.errors import ClbalanceError
+from clbalance.model import Outcome, Plan
+from clbalance.render import talk
+from clbalance.render.ends import told
+from clbalance.render.explanation import explanation_table, runner_up
+from clbalance.render.figures import DASH, duration
+from clbalance.render.load_table import load_table
+from clbalance.render.table import Cell, Column, Table, Tone, aligned
+from clbalance.render.untrusted import visible_line
+from clbalance.render.views import JobReport, NodeRow
+
+_RUN_COLUMNS = (
+    Column(heading="NODE"),
+    Column(heading="STATE"),
+    Column(heading="CODE", align="right"),
+    Column(heading="TIME", align="right"),
+    Column(heading="REASON"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanRenderer:
+    """`--format human`. Without a terminal and without colour rich is never imported: it costs 64 ms."""
+
+    terminal_width: int | None
+    color: bool
+
+    def load(self, rows: Sequence[NodeRow]) -> str:
+        return self._drawn(load_table(rows), last="cut")
+
+    def pick(self, plan: Plan, folded: str) -> str:
+        return visible_line(folded) + "\n" if folded else ""
+
+    def explain(self, plan: Plan, folded: str) -> str:
+        close = runner_up(plan)
+        table = self._drawn(explanation_table(plan), last="fold")
+        return table + (visible_line(close) + "\n" if close else "")
+
+    def run(self, report: JobReport) -> str:
+        rows = tuple(_run_row(outcome) for outcome in report.outcomes)
+        table = Table(columns=_RUN_COLUMNS, rows=rows)
+        if not any(cells[-1].text for cells in rows):
+            table = table.without(len(_RUN_COLUMNS) - 1)
+        return self._drawn(table, last="fold")
+
+    def error(self, error: ClbalanceError) -> str:
+        return talk.error(error)
+
+    def _drawn(self, table: Table, *, last: Literal["cut", "fold"]) -> str:
+        if self.terminal_width is None and not self.color:
+            return aligned(table)
+        from clbalance.render.rich_table import draw
+
+        return draw(table, width=self.terminal_width, color=self.color, last=last)
+
+
+def _run_row(outcome: Outcome) -> tuple[Cell, ...]:
+    end = told(outcome.end)
+    return (
+        Cell(outcome.node),
+        Cell(end.state, Tone.GOOD if end.state == "COMPLETED" else Tone.BAD),
+        Cell(DASH if end.rc is None else str(end.rc)),
+        Cell(duration(outcome.seconds)),
+        Cell(end.reason or ""),
+    )

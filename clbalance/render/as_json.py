@@ -1,0 +1,103 @@
+"""JSON for programs: one value with its `schema` number, in ASCII, ended by a newline.
+
+ASCII, so that nothing in it can act on a terminal and no locale can break it. Keys are only ever added
+while `schema` stays the same.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clbalance.errors import ClbalanceError
+from clbalance.model import Outcome, Plan, Score, Unfit
+from clbalance.render.ends import told, told_together
+from clbalance.render.node_document import Json, finite, node_document
+from clbalance.render.views import JobReport, NodeRow, least_loaded_first
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRenderer:
+    """`--format json`."""
+
+    def load(self, rows: Sequence[NodeRow]) -> str:
+        return _document({"nodes": [node_document(row) for row in least_loaded_first(rows)]})
+
+    def pick(self, plan: Plan, folded: str) -> str:
+        scores = {score.node: score.total for score in plan.ranked}
+        return _document(
+            {
+                "node_set": folded,
+                "wanted": plan.wanted,
+                "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.chosen],
+                "ranked": [_score(score) for score in plan.ranked],
+                "unfit": [_unfit(unfit) for unfit in plan.unfit],
+            }
+        )
+
+    def explain(self, plan: Plan, folded: str) -> str:
+        return ""
+
+    def run(self, report: JobReport) -> str:
+        job = told_together(report.outcomes)
+        return _document(
+            {
+                "jobs": [
+                    {
+                        "id": report.id,
+                        "name": report.name,
+                        "state": job.state,
+                        "reason": job.reason,
+                        "node_set": report.node_set,
+                        "rc": job.rc,
+                        "attempt": report.attempt,
+                        "copies": [_copy(outcome) for outcome in report.outcomes],
+                    }
+                ]
+            }
+        )
+
+    def error(self, error: ClbalanceError) -> str:
+        return _document(
+            {
+                "error": {
+                    "message": error.message,
+                    "hint": error.hint or None,
+                    "exit_code": int(error.exit_code),
+                }
+            }
+        )
+
+
+def _document(content: dict[str, Json]) -> str:
+    return json.dumps({"schema": SCHEMA, **content}, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _score(score: Score) -> Json:
+    return {
+        "name": score.node,
+        "score": finite(score.total),
+        "terms": [
+            {"name": term.name, "points": finite(term.points), "weight": term.weight, "told": term.told}
+            for term in score.terms
+        ],
+    }
+
+
+def _unfit(unfit: Unfit) -> Json:
+    return {"name": unfit.node, "filter": unfit.filter, "reason": unfit.reason, "detail": unfit.detail or None}
+
+
+def _copy(outcome: Outcome) -> Json:
+    end = told(outcome.end)
+    return {
+        "node": outcome.node,
+        "rank": outcome.rank,
+        "state": end.state,
+        "reason": end.reason,
+        "rc": end.rc,
+        "signal": end.signal,
+        "seconds": finite(outcome.seconds),
+        "warnings": list(outcome.warnings),
+    }

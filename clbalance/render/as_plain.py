@@ -1,0 +1,78 @@
+r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for unknown, plain numbers.
+
+`while IFS=$'\t' read -r node state …` needs no skipping of headings, and `wc -l` counts nodes (`sinfo -h` and
+`squeue -h` are asked for the same reason). The fields never change their place; new ones come last.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from clbalance.errors import ClbalanceError
+from clbalance.model import Plan, Term
+from clbalance.render import talk
+from clbalance.render.ends import told
+from clbalance.render.explanation import why_unfit
+from clbalance.render.figures import DASH
+from clbalance.render.node_document import Json, finite, node_document
+from clbalance.render.untrusted import visible_line
+from clbalance.render.views import JobReport, NodeRow, least_loaded_first
+
+LOAD_FIELDS = (
+    "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
+    "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
+)  # fmt: skip
+"""Of `load`; the names are those of the JSON keys."""
+
+EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
+"""Of `explain`; the verdict is `chosen`, `fits` or `unfit`."""
+
+RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
+"""Of `run`, a line for each copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRenderer:
+    """`--format plain`."""
+
+    def load(self, rows: Sequence[NodeRow]) -> str:
+        documents = map(node_document, least_loaded_first(rows))
+        return "".join(_line(document[field] for field in LOAD_FIELDS) for document in documents)
+
+    def pick(self, plan: Plan, folded: str) -> str:
+        return visible_line(folded) + "\n" if folded else ""
+
+    def explain(self, plan: Plan, folded: str) -> str:
+        chosen = set(plan.chosen)
+        fits = (
+            _line((score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)))
+            for score in plan.ranked
+        )
+        unfits = (_line((unfit.node, "unfit", None, why_unfit(unfit))) for unfit in plan.unfit)
+        return "".join(fits) + "".join(unfits)
+
+    def run(self, report: JobReport) -> str:
+        ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
+        return "".join(_line((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
+
+    def error(self, error: ClbalanceError) -> str:
+        return talk.error(error)
+
+
+def _terms(terms: Iterable[Term]) -> str:
+    return " ".join(f"{term.name}={term.points:.1f}x{term.weight:g}" for term in terms)
+
+
+def _line(fields: Iterable[Json]) -> str:
+    return "\t".join(_field(field) for field in fields) + "\n"
+
+
+def _field(value: Json) -> str:
+    match value:
+        case None | "":
+            return DASH
+        case float():
+            return (
+                DASH if finite(value) is None else f"{value:.12g}"
+            )  # 12 digits: no 0.30000000000000004, and no loss that a load index shows
+        case _:
+            return visible_line(str(value))

@@ -1,0 +1,131 @@
+"""`--output` and `--error`: what copies print, written to files on this machine, byte for byte."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clbalance.errors import ClbalanceError, UsageError
+from clbalance.model import NodeName
+from clbalance.render.line_cutter import LineCutter
+from clbalance.render.streams import STREAMS, JobOutput
+from clbalance.render.untrusted import visible_line
+
+_PLACEHOLDER = re.compile(r"%(.?)", re.DOTALL)
+_ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%%` a per cent sign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNames:
+    """The names that a job's output goes by; None leaves a stream where it is."""
+
+    job_id: int
+    attempt: int
+    output: str | None
+    error: str | None
+    """None with `output` given: errors go to the same file, as with `sbatch`."""
+
+    def of(self, node: NodeName, stream: str) -> str | None:
+        """The file for one stream of one copy."""
+        pattern = self.error or self.output if stream == "stderr" else self.output
+        return None if pattern is None else expand(pattern, job_id=self.job_id, node=node, attempt=self.attempt)
+
+
+def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int) -> str:
+    """`pattern` with its placeholders filled in; an unknown one is a `UsageError`."""
+    meanings = {"j": str(job_id), "n": node, "a": str(attempt), "%": "%"}
+
+    def filled(match: re.Match[str]) -> str:
+        if match[1] not in meanings:
+            raise UsageError(f"`{visible_line(match[0])}` in {pattern!r} is not known", hint=f"use {_ALLOWED}")
+        return meanings[match[1]]
+
+    return _PLACEHOLDER.sub(filled, pattern)
+
+
+class _File:
+    """One open file, unbuffered: what the job has printed can be read while it runs."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.nodes: set[NodeName] = set()
+        """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
+        try:
+            # Emptied first, then only appended to, so that whoever else writes there loses nothing.
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UsageError(f"cannot write {path!r}: {error.strerror}", hint=_open_hint(path, error)) from error
+        self._file = open(fd, "wb", buffering=0)  # noqa: SIM115, PTH123 - closed by OutputFiles.close
+
+    def append(self, data: bytes) -> None:
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError as error:
+            raise ClbalanceError(f"cannot write {self.path!r}: {error.strerror}") from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _open_hint(path: str, error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"make the folder first: `mkdir -p {Path(path).parent}`"
+        case IsADirectoryError():
+            return f"name a file in it: `{Path(path) / 'job-%j-%n.out'}`"
+        case _:
+            return f"placeholders: {_ALLOWED}"
+
+
+class OutputFiles:
+    """Opens every file before the job starts, once each however many copies write to it; the rest goes `otherwise`."""
+
+    def __init__(self, names: FileNames, nodes: Sequence[NodeName], otherwise: JobOutput) -> None:
+        self._otherwise = otherwise
+        self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
+        self._targets: dict[tuple[NodeName, str], _File] = {}
+        self._open: dict[str, _File] = {}
+        try:
+            for node in nodes:
+                for stream in STREAMS:
+                    self._assign(node, stream, names.of(node, stream))
+        except BaseException:
+            self._close_files()
+            raise
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        target = self._targets.get((node, stream))
+        if target is None:
+            self._otherwise.write(node, stream, piece)
+        elif len(target.nodes) == 1:
+            target.append(piece)
+        else:
+            cutter = self._cutters.setdefault((node, stream), LineCutter())
+            target.append(b"".join(cutter.feed(piece)))
+
+    def end(self, node: NodeName) -> None:
+        for stream in STREAMS:
+            if cutter := self._cutters.pop((node, stream), None):
+                self._targets[node, stream].append(b"".join(rest + b"\n" for rest in cutter.finish()))
+        self._otherwise.end(node)
+
+    def close(self) -> None:
+        for node in dict.fromkeys(node for node, _ in self._cutters):
+            self.end(node)
+        self._close_files()
+        self._otherwise.close()
+
+    def _assign(self, node: NodeName, stream: str, path: str | None) -> None:
+        if path is None:
+            return
+        if path not in self._open:
+            self._open[path] = _File(path)
+        self._open[path].nodes.add(node)
+        self._targets[node, stream] = self._open[path]
+
+    def _close_files(self) -> None:
+        for file in self._open.values():
+            file.close()

@@ -1,0 +1,60 @@
+"""One Protocol for what verbs print on standard output, whoever reads it."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol, assert_never
+
+from clbalance.errors import ClbalanceError
+from clbalance.model import Plan
+from clbalance.render.views import JobReport, NodeRow
+
+
+class Format(StrEnum):
+    """What `--format` was given."""
+
+    HUMAN = "human"
+    JSON = "json"
+    PLAIN = "plain"
+
+
+class Renderer(Protocol):
+    """Turns values into text that ends with a newline, or is empty. No method prints or fails."""
+
+    def load(self, rows: Sequence[NodeRow]) -> str:
+        """The load of nodes, least loaded first."""
+        ...
+
+    def pick(self, plan: Plan, folded: str) -> str:
+        """The chosen nodes, already folded to a node set; for standard output."""
+        ...
+
+    def explain(self, plan: Plan, folded: str) -> str:
+        """Why these nodes and not the others. Empty in JSON, where `pick` tells it all."""
+        ...
+
+    def run(self, report: JobReport) -> str:
+        """How each copy of a job ended."""
+        ...
+
+    def error(self, error: ClbalanceError) -> str:
+        """What is wrong, and what to type instead."""
+        ...
+
+
+def renderer(form: Format, *, terminal_width: int | None, color: bool) -> Renderer:
+    """The one for `form`; `terminal_width` is None where the output is no terminal, and nothing is cut there."""
+    match form:
+        case Format.HUMAN:
+            from clbalance.render.as_human import HumanRenderer
+
+            return HumanRenderer(terminal_width=terminal_width, color=color)
+        case Format.JSON:
+            from clbalance.render.as_json import JsonRenderer
+
+            return JsonRenderer()
+        case Format.PLAIN:
+            from clbalance.render.as_plain import PlainRenderer
+
+            return PlainRenderer()
+        case _:
+            assert_never(form)

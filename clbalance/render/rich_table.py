@@ -1,0 +1,65 @@
+"""A table on a terminal, drawn by rich. Cells enter as `Text`, never as markup: `rack[a-c]` must stay that."""
+
+import io
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Table, Tone, fit
+
+_STYLES = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "green",
+    Tone.WARN: "yellow",
+    Tone.BAD: "bold red",
+    Tone.QUIET: "bright_black",
+}
+
+
+def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "fold"]) -> str:
+    """`table` for a terminal of `width` columns (None: as wide as it likes), its last column cut or folded to fit.
+
+    Columns are left out before names are cut; a terminal too narrow even so wraps the lines itself.
+    """
+    if width is not None:
+        table = fit(table, width)
+    widths = table.widths()
+    if width is not None:
+        left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
+        widths[-1] = min(widths[-1], max(left, LAST_NEEDS))
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column, needs in zip(table.columns, widths, strict=True):
+        drawn.add_column(
+            Text(column.heading),
+            justify=column.align,
+            width=needs,
+            no_wrap=last == "cut",
+            overflow="ellipsis" if last == "cut" else "fold",
+        )
+    for row in table.rows:
+        drawn.add_row(*(_text(cell) for cell in row))
+    return _printed(drawn, sum(widths) + GAP * len(widths), color=color)
+
+
+def _text(cell: Cell) -> Text:
+    return Text(cell.text, style=_STYLES[cell.tone])
+
+
+def _printed(drawn: RichTable, width: int, *, color: bool) -> str:
+    screen = io.StringIO()
+    console = Console(
+        file=screen,
+        width=width,
+        height=25,  # told, so that rich asks neither the terminal nor the environment
+        force_terminal=color,
+        color_system="standard" if color else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    console.print(drawn)
+    return "".join(line.rstrip(" ") + "\n" for line in screen.getvalue().split("\n")[:-1])

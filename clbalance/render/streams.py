@@ -1,0 +1,80 @@
+"""What jobs print, on its way to our own standard output and error: bytes in, bytes out.
+
+One Protocol for every way to show it: passed through (here), labelled, gathered, or written to files. Each
+keeps a bounded amount per node, whatever jobs print.
+"""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from clbalance.model import NodeName
+from clbalance.render.terminal_filter import TerminalFilter
+
+STREAMS = ("stdout", "stderr")
+"""As the agent names them."""
+
+
+class JobOutput(Protocol):
+    """A way to show what copies print; `stream` is one of `STREAMS`."""
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        """The next piece of one copy's stream, cut anywhere."""
+        ...
+
+    def end(self, node: NodeName) -> None:
+        """Both streams of this copy are complete; what was held back of them comes out."""
+        ...
+
+    def close(self) -> None:
+        """No more will come, of any copy; also called when the run was cut short."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """Where bytes go at last: a buffered binary file, and whether a terminal reads it (and in colour)."""
+
+    file: BinaryIO
+    terminal: bool = False
+    color: bool = False
+
+    def send(self, data: bytes) -> None:
+        """Write it now: output of a running job is watched."""
+        if data:
+            self.file.write(data)
+            self.file.flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlets:
+    """Ours: what jobs write to their standard output goes to ours, and their errors to ours."""
+
+    stdout: Outlet
+    stderr: Outlet
+
+    def of(self, stream: str) -> Outlet:
+        """The outlet for a job's stream."""
+        return self.stderr if stream == "stderr" else self.stdout
+
+
+class PassedThrough:
+    """Byte for byte, as if the job ran here; only a terminal is spared what could act on it."""
+
+    def __init__(self, outlets: Outlets) -> None:
+        self._outlets = outlets
+        self._filters: dict[tuple[NodeName, str], TerminalFilter] = {}
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        outlet = self._outlets.of(stream)
+        if outlet.terminal:
+            piece = self._filters.setdefault((node, stream), TerminalFilter()).feed(piece)
+        outlet.send(piece)
+
+    def end(self, node: NodeName) -> None:
+        for stream in STREAMS:
+            if held := self._filters.pop((node, stream), None):
+                self._outlets.of(stream).send(held.finish())
+
+    def close(self) -> None:
+        for node in dict.fromkeys(node for node, _ in self._filters):
+            self.end(node)

@@ -1,0 +1,69 @@
+"""What the renderers are given: values that others have decided, put side by side for one screen."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clbalance.model import Answer, Cpus, Gpu, Measured, NodeName, Outcome, RunQueue, Silent, Unknown
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """One node of `load`. `violated` names the indices past their thresholds; `score` is None for the unranked."""
+
+    node: NodeName
+    state: str
+    reason: str | None
+    violated: frozenset[str]
+    answer: Answer
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReport:
+    """One job of `run` after its end: `node_set` is folded, `outcomes` are in the order of the ranks."""
+
+    id: int
+    name: str
+    node_set: str
+    outcomes: tuple[Outcome, ...]
+    attempt: int = 1
+
+
+def least_loaded_first(rows: Iterable[NodeRow]) -> list[NodeRow]:
+    """Ranked nodes by score, then the unranked by load per cpu, then load unknown, silent nodes last."""
+    return sorted(rows, key=_place_in_table)
+
+
+def _place_in_table(row: NodeRow) -> tuple[int, float, list[str | int]]:
+    name = natural_order(row.node)
+    if isinstance(row.answer, Silent):
+        return 3, 0.0, name
+    if row.score is not None:
+        return 0, -row.score, name
+    load = load_per_cpu(row.answer)
+    return (2, 0.0, name) if isinstance(load, Unknown) else (1, load, name)
+
+
+def natural_order(name: str) -> list[str | int]:
+    """A sort key by which `node2` comes before `node10`."""
+    return [int(part) if part.isdecimal() else part for part in _DIGITS.split(name)]
+
+
+def load_per_cpu(measured: Measured) -> float | Unknown:
+    """r1m, with what was placed and does not show in it yet, per online cpu: what thresholds are held against."""
+    match measured.reading.run_queue, measured.reading.cpus:
+        case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
+            return (r1m + measured.debt_cpus) / online
+        case (Unknown() as unknown, _) | (_, Unknown() as unknown):
+            return unknown
+        case _:
+            return Unknown(why="no cpu online")
+
+
+def looks_free(gpu: Gpu) -> bool:
+    """No process, no memory but the driver's own (5 % at most), and a use known to be idle: unknown is never idle."""
+    idle = not isinstance(gpu.use_pct, Unknown) and gpu.use_pct <= 5
+    return idle and not gpu.processes and gpu.mem_used_bytes * 20 <= gpu.mem_total_bytes

@@ -1,0 +1,1 @@
+"""What was configured, where, and whether it may be believed: from files and variables to one frozen `Settings`."""

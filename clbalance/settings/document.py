@@ -1,0 +1,97 @@
+"""One settings file's tables, checked against the keys there are: dotted paths and values, or what is wrong."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from clbalance.errors import SettingsError
+from clbalance.settings.keys import KEYS, NODE_KEYS, NODES, Kind, Misfit, Value, told
+from clbalance.settings.values import NodeFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What one file sets; `origin` is its path."""
+
+    origin: str
+    values: Mapping[str, Value]
+    nodes: tuple[NodeFacts, ...]
+
+
+def checked(origin: str, tables: Mapping[str, object]) -> Document:
+    """`tables` as a `Document`; `SettingsError` for the first key that is unknown or does not fit."""
+    rest = {key: value for key, value in tables.items() if key != NODES}
+    return Document(
+        origin=origin,
+        values={path: fitting(origin, path, KEYS[path], value) for path, value in _leaves(origin, "", rest, KEYS)},
+        nodes=tuple(_node_facts(origin, tables.get(NODES, []))),
+    )
+
+
+def fitting(origin: str, path: str, kind: Kind, given: object) -> Value:
+    """`given` if it fits; otherwise the error that says what would."""
+    value = kind.read(given)
+    if isinstance(value, Misfit):
+        raise misfit(origin, path, kind, value)
+    return value
+
+
+def misfit(origin: str, path: str, kind: Kind, found: Misfit) -> SettingsError:
+    """What is wrong, and what would do instead."""
+    return SettingsError(f"{origin}: `{path}` is {found.given}", hint=f"give {kind.expected}")
+
+
+def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterable[str]) -> Iterator[tuple[str, object]]:
+    """The known keys that have a value; tables are those which some known key lies in."""
+    for key, value in table.items():
+        # A quoted key may hold a dot, and `"ssh.fanout" = 1` is not `fanout` of `[ssh]`.
+        path = above + key if "." not in key else f'{above}"{key}"'
+        below = f"{path}."
+        if path in known:
+            yield path, value
+        elif any(name.startswith(below) for name in known):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{origin}: `{path}` is {told(value)}", hint=f"make it a table: `[{path}]`")
+            yield from _leaves(origin, below, value, known)
+        else:
+            raise _unknown(origin, path, above, {*known, NODES} if not above else known)
+
+
+def _unknown(origin: str, path: str, above: str, known: Iterable[str]) -> SettingsError:
+    allowed = sorted({name.removeprefix(above).partition(".")[0] for name in known if name.startswith(above)})
+    near = get_close_matches(path.removeprefix(above), allowed, n=1, cutoff=0.6)
+    elsewhere = [name for name in known if name.endswith("." + path.removeprefix(above))]
+    where = f"in `[{above.removesuffix('.')}]`" if above else "at the top"
+    if near:
+        hint = f"did you mean `{above}{near[0]}`? Allowed {where}: "
+    elif elsewhere:
+        hint = f"did you mean `{elsewhere[0]}`? Allowed {where}: "
+    else:
+        hint = f"allowed {where}: "
+    return SettingsError(f"{origin}: unknown key `{path}`", hint=hint + ", ".join(f"`{name}`" for name in allowed))
+
+
+def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
+    if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):
+        raise SettingsError(f"{origin}: `{NODES}` is {told(given)}", hint=f"begin each entry with `[[{NODES}]]`")
+    for number, table in enumerate(given, start=1):
+        place = f"{NODES}[{number}]"
+        values = {
+            key: fitting(origin, f"{place}.{key}", NODE_KEYS[key], value)
+            for key, value in _node_leaves(origin, place, table)
+        }
+        if "set" not in values:
+            raise SettingsError(f"{origin}: `{place}` has no `set`", hint='say which nodes: `set = "gpu[1-4]"`')
+        yield NodeFacts(node_set=str(values["set"]), cpu_factor=number_of(values.get("cpu_factor")), origin=origin)
+
+
+def _node_leaves(origin: str, place: str, table: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    known = [f"{place}.{key}" for key in NODE_KEYS]
+    for path, value in _leaves(origin, f"{place}.", table, known):
+        yield path.removeprefix(f"{place}."), value
+
+
+def number_of(value: Value) -> float | None:
+    """A value that its `Number` has let through."""
+    assert not isinstance(value, str)
+    return value

@@ -1,0 +1,148 @@
+"""Every key there is, and what it may be: one table for files, variables, error messages and `config show`."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Value: TypeAlias = str | float | None
+"""A checked value; None is a limit switched off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """What was given instead, in words."""
+
+    given: str
+
+
+class Kind(Protocol):
+    """What a key may be."""
+
+    @property
+    def expected(self) -> str:
+        """In words, after "give": `a whole number from 1 to 4096`."""
+        ...
+
+    def read(self, given: object) -> Value | Misfit:
+        """A value of a TOML file, checked."""
+        ...
+
+    def read_text(self, text: str) -> Value | Misfit:
+        """The same, from an environment variable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A finite number within bounds, or `"off"` where a limit can be lifted (TOML has no null)."""
+
+    at_least: float
+    at_most: float
+    whole: bool = False
+    can_be_off: bool = False
+
+    @property
+    def expected(self) -> str:
+        noun = "a whole number" if self.whole else "a number"
+        off = ', or `"off"`' if self.can_be_off else ""
+        return f"{noun} from {self.at_least:g} to {self.at_most:g}{off}"
+
+    def read(self, given: object) -> Value | Misfit:
+        if self.can_be_off and given == "off":
+            return None
+        # A boolean is an int to Python, and a mistake here.
+        is_number = isinstance(given, int if self.whole else int | float) and not isinstance(given, bool)
+        if is_number and self.at_least <= given <= self.at_most:  # type: ignore[operator]  # is_number says so
+            return given  # type: ignore[return-value]  # is_number says so
+        return Misfit(told(given))
+
+    def read_text(self, text: str) -> Value | Misfit:
+        try:
+            number = int(text) if self.whole else float(text)
+        except ValueError:
+            return self.read(text) if self.can_be_off else Misfit(told(text))
+        return self.read(number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A string without control characters, that fits `pattern`."""
+
+    expected: str = "a string"
+    pattern: str = r".*"
+
+    def read(self, given: object) -> Value | Misfit:
+        if isinstance(given, str) and given.isprintable() and re.fullmatch(self.pattern, given):
+            return given
+        return Misfit(told(given))
+
+    def read_text(self, text: str) -> Value | Misfit:
+        return self.read(text)
+
+
+def told(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
+    """A value of TOML in TOML's words, in one short line: `the string "many"`."""
+    match given:
+        case bool():
+            return f"the boolean {str(given).lower()}"
+        case int() if given.bit_length() > 64:
+            return "an integer beyond all bounds"
+        case int() | float():
+            return f"{given:g}" if isinstance(given, float) and math.isfinite(given) else str(given)
+        case str():
+            return f"the string {given[:60]!a}"
+        case list():
+            return "an array"
+        case dict():
+            return "a table"
+        case _:
+            return f"a {type(given).__name__}"
+
+
+_LIMIT_PCT = Number(at_least=0, at_most=100, can_be_off=True)
+_SECONDS = Number(at_least=0.1, at_most=3600)
+_WEIGHT = Number(at_least=0, at_most=1_000_000)
+_SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
+
+POLICIES = ("least",)
+
+KEYS: Mapping[str, Kind] = {
+    "groups_conf": Text(expected="the path of a groups.conf", pattern=r".+"),
+    "ssh.options": Text(expected='options of ssh, such as "-o Port=2222"'),
+    "ssh.user": Text(expected="a login name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?"),
+    "ssh.connect_timeout_s": _SECONDS,
+    "ssh.probe_timeout_s": _SECONDS,
+    "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
+    "policy.name": Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES)),
+    "policy.max_age_s": _SECONDS,
+    "policy.weights.run_queue": _WEIGHT,
+    "policy.weights.cpu_use": _WEIGHT,
+    "policy.weights.memory": _WEIGHT,
+    "policy.weights.pressure": _WEIGHT,
+    "thresholds.r1m_per_cpu": Number(at_least=0, at_most=1000, can_be_off=True),
+    "thresholds.mem_available_pct": _LIMIT_PCT,
+    "thresholds.ut_pct": _LIMIT_PCT,
+    "thresholds.tmp_free_pct": _LIMIT_PCT,
+    "thresholds.psi_cpu_pct": _LIMIT_PCT,
+    "thresholds.psi_mem_pct": _LIMIT_PCT,
+    "thresholds.psi_io_pct": _LIMIT_PCT,
+}
+"""By dotted path, as in TOML."""
+
+NODES = "nodes"
+NODE_KEYS: Mapping[str, Kind] = {
+    "set": _SET,
+    "cpu_factor": Number(at_least=0.001, at_most=1000),
+}
+"""Of each `[[nodes]]` table; `set` must be there."""
+
+VARIABLES: Mapping[str, str] = {
+    "CLBALANCE_SSH_OPTIONS": "ssh.options",
+    "CLBALANCE_CONNECT_TIMEOUT": "ssh.connect_timeout_s",
+    "CLBALANCE_PROBE_TIMEOUT": "ssh.probe_timeout_s",
+    "CLBALANCE_FANOUT": "ssh.fanout",
+    "CLBALANCE_GROUPS_CONF": "groups_conf",
+}
+"""Environment variables, by the key that each sets."""

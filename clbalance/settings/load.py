@@ -1,0 +1,137 @@
+"""Settings from all their sources: command line > environment > project folder > user > system > default."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clbalance.settings.document import Document, fitting, misfit, number_of
+from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
+from clbalance.settings.sources import SYSTEM_FILE, settings_files
+from clbalance.settings.values import NodeFacts, PolicySettings, Settings, SshSettings
+
+DEFAULT = "default"
+COMMAND_LINE = "command line"
+
+
+def load_settings(
+    environment: Mapping[str, str],
+    folder: Path,
+    command_line: Mapping[str, Value] | None = None,
+    *,
+    system_file: Path = SYSTEM_FILE,
+) -> Settings:
+    """What applies to somebody standing in `folder`; `command_line` has what was typed, by the names of `KEYS`.
+
+    Raises `SettingsError` for a file that is malformed or not to be trusted, and for a value that does not fit.
+    """
+    layers = [
+        *reversed(list(_documents(environment, folder, system_file))),
+        *_environment(environment),
+        _command_line(command_line or {}),
+    ]
+    found: dict[str, _Setting] = {}
+    for layer in layers:
+        found |= {path: _Setting(value, layer.origin) for path, value in layer.values.items()}
+    return _settings(found, tuple(facts for layer in layers for facts in layer.nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    value: Value
+    origin: str
+
+
+def _documents(environment: Mapping[str, str], folder: Path, system_file: Path) -> Iterator[Document]:
+    """The files that exist, the strongest first."""
+    required = bool(environment.get("CLBALANCE_CONFIG"))
+    for path in settings_files(environment, folder, system_file):
+        if not required and not _is_there(path):
+            continue  # before the import: tomllib takes 10 ms, and most machines have no file
+        from clbalance.settings.document import checked
+        from clbalance.settings.toml_file import read_toml
+
+        document = checked(str(path), read_toml(path))
+        yield _with_paths(document, path.parent, environment)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False  # a folder that is closed to us holds no settings of ours: `sudo -u` leaves people in such
+
+
+def _with_paths(document: Document, folder: Path, environment: Mapping[str, str]) -> Document:
+    """A path in a file starts from the file's folder, or from home where it begins with `~/`."""
+    named = document.values.get("groups_conf")
+    if not isinstance(named, str):
+        return document
+    home = environment.get("HOME", "")
+    path = Path(home, named[2:]) if named.startswith("~/") and home else folder / named
+    return Document(
+        origin=document.origin,
+        values={**document.values, "groups_conf": str(path)},
+        nodes=document.nodes,
+    )
+
+
+def _environment(environment: Mapping[str, str]) -> Iterator[Document]:
+    """A variable that is set but empty counts as not set, as XDG and NO_COLOR have it."""
+    for name, path in VARIABLES.items():
+        if text := environment.get(name):
+            value = KEYS[path].read_text(text)
+            if isinstance(value, Misfit):
+                raise misfit("environment", name, KEYS[path], value)
+            yield Document(origin=name, values={path: value}, nodes=())
+
+
+def _command_line(typed: Mapping[str, Value]) -> Document:
+    values = {path: fitting(COMMAND_LINE, path, KEYS[path], value) for path, value in typed.items()}
+    return Document(origin=COMMAND_LINE, values=values, nodes=())
+
+
+def _settings(found: Mapping[str, _Setting], nodes: tuple[NodeFacts, ...]) -> Settings:
+    values = {path: setting.value for path, setting in found.items()}
+    return Settings(
+        ssh=_ssh(values),
+        policy=_policy(values),
+        thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
+        groups_conf=_text(values.get("groups_conf")),
+        nodes=nodes,
+        origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
+    )
+
+
+def _ssh(values: Mapping[str, Value]) -> SshSettings:
+    plain = SshSettings()
+    connect_timeout_s = number_of(values.get("ssh.connect_timeout_s"))
+    probe_timeout_s = number_of(values.get("ssh.probe_timeout_s"))
+    fanout = number_of(values.get("ssh.fanout"))
+    return SshSettings(
+        options=_text(values.get("ssh.options")) or plain.options,
+        user=_text(values.get("ssh.user")),
+        connect_timeout_s=plain.connect_timeout_s if connect_timeout_s is None else connect_timeout_s,
+        probe_timeout_s=plain.probe_timeout_s if probe_timeout_s is None else probe_timeout_s,
+        fanout=plain.fanout if fanout is None else int(fanout),
+    )
+
+
+def _policy(values: Mapping[str, Value]) -> PolicySettings:
+    weights = {name: number_of(value) for name, value in _below("policy.weights.", values)}
+    return PolicySettings(
+        name=_text(values.get("policy.name")) or PolicySettings().name,
+        weights={name: weight for name, weight in weights.items() if weight is not None},
+        max_age_s=number_of(values.get("policy.max_age_s")),
+    )
+
+
+def _below(prefix: str, values: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
+    for path, value in values.items():
+        if path.startswith(prefix):
+            yield path.removeprefix(prefix), value
+
+
+def _text(value: Value) -> str | None:
+    """A value that its `Text` has let through."""
+    assert value is None or isinstance(value, str)
+    return value

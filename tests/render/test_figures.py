@@ -1,0 +1,39 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clbalance.render.figures import duration, iec, queue
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0B"), (999, "999B"), (1000, "1.0K"), (1536, "1.5K"), (10_189, "10K"), (1023 << 10, "1.0M"), (31 << 30, "31G"),
+     (125 << 30, "125G"), (1 << 40, "1.0T"), (-5, "0B"), (1 << 80, "1048576E")],
+)  # fmt: skip
+def test_bytes_in_powers_of_1024(count: int, told: str) -> None:
+    assert iec(count) == told
+
+
+@given(st.integers(0, 1 << 62))
+def test_bytes_take_four_characters_and_are_right_within_a_twentieth(count: int) -> None:
+    told = iec(count)
+    number, unit = re.fullmatch(r"([0-9.]{1,3})([BKMGTPE])", told).groups()
+    assert float(number) * 1024 ** "BKMGTPE".index(unit) == pytest.approx(count, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0.00s"), (0.314, "0.31s"), (9.99, "9.99s"), (9.996, "10.0s"), (59.94, "59.9s"), (59.96, "1:00"), (125, "2:05"),
+     (3725, "1:02:05"), (90000, "25:00:00")],
+)  # fmt: skip
+def test_durations(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("length", "told"), [(0.0, "0.00"), (1.406, "1.41"), (99.99, "99.99"), (99.996, "100"), (4096.2, "4096")]
+)
+def test_run_queues(length: float, told: str) -> None:
+    assert queue(length) == told

@@ -1,0 +1,86 @@
+"""Whatever nodes and people name things: nothing a renderer puts out acts on a terminal."""
+
+import json
+import re
+
+import pyte
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clbalance.errors import UsageError
+from clbalance.model import Cancelled, Cause, Exited, NodeName, NotStarted, Outcome, Unfit
+from clbalance.render import talk
+from clbalance.render.renderer import Format, renderer
+from clbalance.render.views import JobReport
+from tests.render.build import gpu, plan, score, silent, up
+
+_TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x08\r\n\t\x7f[]/;m\u202e\u2028\udc80"), max_size=40)
+_FORMS = [
+    renderer(form, terminal_width=width, color=False)
+    for form, width in ((Format.HUMAN, 80), (Format.HUMAN, None), (Format.JSON, None), (Format.PLAIN, None))
+]
+
+
+def _all_texts(name: str, other: str) -> list[str]:
+    chosen = plan(
+        [score(name, 90.0, told=other), score("b" + name, 10.0, told=other)],
+        [name],
+        [Unfit(node=NodeName(other), filter="silent", reason=other, detail=name)],
+    )
+    copies = (
+        Outcome(node=NodeName(name), rank=0, end=NotStarted(why=other), seconds=0.0, warnings=(other,)),
+        Outcome(node=NodeName(other), rank=1, end=Cancelled(why=name), seconds=0.0),
+        Outcome(node=NodeName(other), rank=2, end=Exited(rc=0), seconds=float("nan")),
+    )
+    report = JobReport(id=1, name=other, node_set=name, outcomes=copies)
+    rows = [
+        silent(name, other, Cause.GARBLED),
+        up(other, boot_id=name, gpus=[gpu(holder=other)], r1m=float("inf")),
+    ]
+    return [
+        text
+        for form in _FORMS
+        for text in (
+            form.load(rows),
+            form.pick(chosen, name),
+            form.explain(chosen, name),
+            form.run(report),
+            form.error(UsageError(other, hint=name)),
+        )
+    ] + [talk.note(name), talk.warning(name), talk.placed(1, name, chosen=1, candidates=3, fitting=2)]
+
+
+@settings(deadline=None)
+@given(_TEXT, _TEXT)
+def test_no_renderer_lets_a_control_character_out(name: str, other: str) -> None:
+    for text in _all_texts(name, other):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
+        assert text == "" or text.endswith("\n")
+        text.encode()
+
+
+@settings(deadline=None, max_examples=40)  # pyte is slow
+@given(_TEXT, _TEXT)
+def test_a_terminal_that_shows_it_all_is_left_as_it_was(name: str, other: str) -> None:
+    screen = pyte.Screen(200, 50)
+    modes = set(screen.mode)
+    pyte.Stream(screen).feed("".join(_all_texts(name, other)).replace("\n", "\r\n"))
+    assert (screen.title, screen.icon_name, screen.mode, screen.margins) == ("", "", modes, None)
+
+
+@settings(deadline=None)
+@given(_TEXT, _TEXT)
+def test_json_gives_names_back_as_they_were(name: str, other: str) -> None:
+    json_form = renderer(Format.JSON, terminal_width=None, color=False)
+    text = json_form.load([silent(name, other)])
+    assert text.isascii()
+    node = json.loads(text)["nodes"][0]
+    assert (node["name"], node["reason"]) == (name, f"unreachable: {other}")
+
+
+@settings(deadline=None)
+@given(_TEXT, _TEXT)
+def test_plain_has_one_line_a_node_and_always_as_many_fields(name: str, other: str) -> None:
+    plain = renderer(Format.PLAIN, terminal_width=None, color=False)
+    lines = plain.load([silent(name, other), up(other), up("n")]).split("\n")
+    assert [line.count("\t") for line in lines] == [17, 17, 17, 0]

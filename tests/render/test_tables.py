@@ -1,0 +1,158 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clbalance.model import Unknown
+from clbalance.render.as_human import HumanRenderer
+from clbalance.render.explanation import runner_up
+from clbalance.render.load_table import load_table
+from clbalance.render.table import Cell, Column, Table, aligned, fit
+from clbalance.render.views import least_loaded_first, load_per_cpu, looks_free
+from tests.render.build import busy, gpu, measured, plan, score, silent, small_cluster, up
+
+
+def _human(width: int | None, color: bool = False) -> HumanRenderer:
+    return HumanRenderer(terminal_width=width, color=color)
+
+
+def _order(*rows: object) -> list[str]:
+    return [row.node for row in least_loaded_first(rows)]  # type: ignore[attr-defined, type-var]
+
+
+def test_the_best_score_comes_first_and_silence_last() -> None:
+    rows = small_cluster()
+    assert _order(*rows) == ["node1", "node10", "node2", "node3", "node7", "node12"]
+    assert _order(*reversed(rows)) == _order(*rows)
+
+
+def test_unranked_nodes_are_ordered_by_load_per_cpu() -> None:
+    assert _order(up("a", None, r1m=8.0, cpus=64), up("b", None, r1m=4.0, cpus=4)) == ["a", "b"]
+
+
+def test_equal_nodes_are_ordered_as_people_count() -> None:
+    assert _order(up("node10"), up("node9"), up("node1a")) == ["node1a", "node9", "node10"]
+
+
+def test_what_was_just_placed_counts_as_load() -> None:
+    assert load_per_cpu(measured("n", r1m=1.0, debt_cpus=3.0, cpus=4)) == 1.0
+
+
+def test_load_per_cpu_without_cpus_is_unknown() -> None:
+    assert load_per_cpu(measured("n", cpus=0)) == Unknown(why="no cpu online")
+
+
+def test_a_silent_node_shows_a_dash_in_every_column_and_its_reason() -> None:
+    *_, line = _human(None).load([up("node1"), silent("node2", "No route to host")]).splitlines()
+    assert re.fullmatch(r"node2 +down +(- +)+unreachable: No route to host", line)
+    assert line.count(" -") == len(load_table([up("node1")]).columns) - 2
+
+
+def test_an_unknown_index_is_a_dash_and_never_a_zero() -> None:
+    table = load_table([up("n", memory=Unknown(why="x"), pressure=Unknown(why="y"))])
+    cells = {column.heading: cell.text for column, cell in zip(table.columns, table.rows[0], strict=True)}
+    assert (cells["MEM"], cells["SWP"], cells["PSI"], cells["CPUS"]) == ("-", "-", "-", "32")
+
+
+def test_a_busy_index_is_marked_without_colour_too() -> None:
+    line = _human(None).load([busy("n", ["r1m", "psi_io"], "load is 1.41", r1m=45.0)]).splitlines()[1]
+    assert "*1.41" in line
+    assert "1/0/*12" in line
+
+
+def test_gpus_get_a_column_only_where_there_are_any() -> None:
+    assert "GPUS" not in _human(None).load([up("a"), silent("b")])
+    assert "1/2 free" in _human(None).load([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
+    assert "GPUS" in _human(None).load([up("a", gpus=Unknown(why="nvidia-smi hung"))])
+
+
+@pytest.mark.parametrize(
+    ("device", "free"),
+    [
+        pytest.param(gpu(), True, id="idle, empty and nobody's"),
+        pytest.param(gpu(used_gib=3), True, id="the driver's own memory does not count"),
+        pytest.param(gpu(used_gib=20), False, id="held memory counts though nothing computes"),
+        pytest.param(gpu(use_pct=90.0), False, id="use counts though no process is told"),
+        pytest.param(gpu(holder="python"), False, id="a process counts though it is idle"),
+        pytest.param(gpu(use_pct=Unknown(why="MIG")), False, id="unknown is never idle"),
+    ],
+)
+def test_which_gpu_looks_free(device: object, free: bool) -> None:
+    assert looks_free(device) is free  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("width", [70, 80, 100, 132, 200])
+def test_a_terminal_is_never_overrun_and_node_names_are_never_cut(width: int) -> None:
+    rows = [*small_cluster(), up("gpu-a100-rack17-node042")]
+    text = _human(width).load(rows)
+    assert max(map(len, text.splitlines())) <= width
+    assert all(row.node in text for row in rows)
+
+
+def test_on_a_terminal_too_narrow_the_lines_are_whole_and_wrap() -> None:
+    text = _human(20).load(small_cluster())
+    assert len(text.splitlines()) == len(small_cluster()) + 1
+    assert "100G/125G" in text
+
+
+@given(st.integers(1, 300))
+def test_a_wider_terminal_never_shows_fewer_columns(width: int) -> None:
+    table = load_table(small_cluster())
+    assert len(fit(table, width).columns) <= len(fit(table, width + 1).columns)
+
+
+def test_a_pipe_gets_every_column_and_every_reason_whole() -> None:
+    text = _human(None).load(small_cluster())
+    assert "connect to host node7 port 22: No route to host" in text
+    assert "\x1b" not in text
+    assert "…" not in text
+
+
+def test_colour_adds_nothing_but_colour() -> None:
+    colored = _human(100, color=True).load(small_cluster())
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert colored != bare
+    assert [line.rstrip() for line in bare.splitlines()] == _human(100).load(small_cluster()).splitlines()
+
+
+def test_no_nodes_make_a_table_of_headings() -> None:
+    assert _human(None).load([]).split()[:2] == ["NODE", "STATE"]
+    assert _human(80).load([]).split()[:2] == ["NODE", "STATE"]
+
+
+def test_a_table_without_a_terminal_imports_no_rich() -> None:
+    program = (
+        "import sys; from clbalance.render.renderer import *;"
+        "renderer(Format.HUMAN, terminal_width=None, color=False).load([]);"
+        "sys.exit('rich' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_markup_in_a_reason_is_text() -> None:
+    for width in (200, None):
+        assert "[bold]rack[a-c][/]" in _human(width).load([silent("n", "[bold]rack[a-c][/] [link=http://evil]x")])
+
+
+def test_a_table_of_one_column_can_be_drawn() -> None:
+    table = Table(columns=(Column(heading="A"),), rows=((Cell("x"),), (Cell("yyy"),)))
+    assert aligned(table) == "A\nx\nyyy\n"
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        pytest.param([], "", id="nobody else"),
+        pytest.param([score("b", 80.0)], "runner-up: b, 10 points behind a", id="by how much"),
+        pytest.param([score("b", 90.0)], "runner-up: b, equal to a; the draw decided", id="a tie was drawn"),
+    ],
+)
+def test_how_close_it_was(others: list[object], told: str) -> None:
+    assert runner_up(plan([score("a", 90.0), *others], ["a"])) == told  # type: ignore[list-item]
+
+
+def test_nothing_chosen_has_no_runner_up() -> None:
+    assert runner_up(plan([score("a", 90.0)], [], wanted=2)) == ""
