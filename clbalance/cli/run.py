@@ -22,9 +22,12 @@ class RunCommand(TyperCommand):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """As typer does, noting in `ctx.meta` whether the first positional argument stood behind `--`."""
-        _, rest, _ = self.make_parser(ctx).parse_args(list(args))
-        before = args[: len(args) - len(rest)]
-        ctx.meta["exact"] = bool(rest) and bool(before) and before[-1] == "--"
+        options_only = type(self.make_parser(ctx))(ctx)
+        for parameter in self.get_params(ctx):
+            if parameter.param_type_name == "option":
+                parameter.add_to_parser(options_only, ctx)
+        _, rest, _ = options_only.parse_args(list(args))
+        ctx.meta["exact"] = bool(rest) and args[: len(args) - len(rest)][-1:] == ["--"]
         return super().parse_args(ctx, args)
 
 

@@ -1,5 +1,6 @@
 """Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
 
+import contextlib
 import os
 import secrets
 import socket
@@ -28,7 +29,8 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     with place.world() as world:
         job = _job(world, submitted)
         shown = ShownRun(screen, submitted, job, place.candidates)
-        ran = run(world, place.question(pick=submitted.pick, needs_python=True), job, submitted.stdin, shown)
+        with contextlib.closing(shown):
+            ran = run(world, place.question(pick=submitted.pick, needs_python=True), job, submitted.stdin, shown)
     if ran.dispatched is None:
         raise _not_run(ran.plan, place.candidates)
     shown.summary(ran.plan, ran.dispatched)
@@ -75,13 +77,16 @@ class ShownRun:
         self._output: JobOutput = PassedThrough(screen.outlets)
 
     def placed(self, plan: Plan) -> None:
-        folded = fold(plan.chosen)
         if self._options.explain:
-            self._screen.outlets.stderr.send(self._screen.renderer.explain(plan, folded).encode())
-        asked = len(self._candidates.nodes)
-        self._screen.say(
-            talk.placed(self._job.id, folded, chosen=len(plan.chosen), candidates=asked, fitting=len(plan.ranked))
+            self._screen.explain(plan)
+        told = talk.placed(
+            self._job.id,
+            fold(plan.chosen),
+            chosen=len(plan.chosen),
+            candidates=len(self._candidates.nodes),
+            fitting=len(plan.ranked),
         )
+        self._screen.say(told)
         self._output = self._output_for(plan.chosen)
 
     def warned(self, node: NodeName, text: str) -> None:
@@ -94,11 +99,15 @@ class ShownRun:
         self._output.end(outcome.node)
 
     def summary(self, plan: Plan, dispatched: Dispatched) -> None:
-        """What is left to show, and how each copy ended."""
+        """How each copy ended."""
+        report = JobReport(
+            id=self._job.id, name=self._job.name, node_set=fold(plan.chosen), outcomes=dispatched.outcomes
+        )
+        self._screen.say(self._screen.aside.run(report))
+
+    def close(self) -> None:
+        """Show what was held back."""
         self._output.close()
-        outcomes = dispatched.outcomes
-        report = JobReport(id=self._job.id, name=self._job.name, node_set=fold(plan.chosen), outcomes=outcomes)
-        self._screen.say(self._screen.renderer.run(report))
 
     def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
         options = self._options

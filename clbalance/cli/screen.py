@@ -25,6 +25,9 @@ class Screen:
     """Standard output and error of one call, and who draws on them."""
 
     renderer: Renderer
+    """For what goes to stdout."""
+    aside: Renderer
+    """For what is shown on stderr."""
     outlets: Outlets
     quiet: bool
 
@@ -34,12 +37,10 @@ class Screen:
         as_json = isinstance(options, OutputOptions) and options.json
         form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
         outlets = Outlets(stdout=_outlet(1, options.color), stderr=_outlet(2, options.color))
+        form = Format.JSON if as_json else form
         return cls(
-            renderer=renderer(
-                Format.JSON if as_json else form,
-                terminal_width=shutil.get_terminal_size().columns if outlets.stdout.terminal else None,
-                color=outlets.stdout.color,
-            ),
+            renderer=_renderer_for(form, outlets.stdout),
+            aside=_renderer_for(form, outlets.stderr),
             outlets=outlets,
             quiet=options.quiet,
         )
@@ -53,11 +54,15 @@ class Screen:
         if not self.quiet:
             self.outlets.stderr.send(text.encode("utf-8", "backslashreplace"))
 
+    def explain(self, plan: Plan) -> None:
+        """Why these nodes and not the others; asked for, so also with `-q`."""
+        self.outlets.stderr.send(self.aside.explain(plan, fold(plan.chosen)).encode("utf-8", "backslashreplace"))
+
     def plan(self, plan: Plan, candidates: Candidates, *, explain: bool) -> int:
         """A choice: the folded set alone on stdout, its reasons on stderr. Raises `NothingFitsError`."""
         folded = fold(plan.chosen)
         if explain:
-            self.outlets.stderr.send(self.renderer.explain(plan, folded).encode())
+            self.explain(plan)
         if not plan.fits:
             raise nothing_fits(plan, candidates)
         self.print(self.renderer.pick(plan, folded))
@@ -70,6 +75,11 @@ def nothing_fits(plan: Plan, candidates: Candidates) -> NothingFitsError:
         why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
         hint="`clbalance load` shows the nodes; `clbalance pick --explain` says why not, node by node",
     )
+
+
+def _renderer_for(form: Format, outlet: Outlet) -> Renderer:
+    width = shutil.get_terminal_size().columns if outlet.terminal else None
+    return renderer(form, terminal_width=width, color=outlet.color)
 
 
 def _outlet(fd: int, color: Color) -> Outlet:

@@ -29,7 +29,7 @@ from clbalance.engine.copies import Copy, Phase, end_of, environment, start_spec
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
 from clbalance.model import Cancelled, End, JobSpec, Lost, NodeName, NotStarted, Outcome, Script
-from clbalance.nodes import fold
+from clbalance.nodes import NodeSets, fold
 from clbalance.ports import Closed, JobInput, Line, RunListener, Sessions
 
 PROTOCOL = 1
@@ -71,7 +71,8 @@ class Dispatch:
         self._agent_source = world.agent_source
         self._node_list = fold(nodes)
         self._label = f"{job.key}.{job.attempt}"
-        self._copies = {node: Copy(node, rank, secrets.token_hex(16)) for rank, node in enumerate(nodes)}
+        in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
+        self._copies = {node: Copy(node, rank, secrets.token_hex(16)) for rank, node in enumerate(in_order)}
         self._closed: set[NodeName] = set()
         self._mute = False
 
