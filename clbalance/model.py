@@ -184,6 +184,10 @@ class Cause(StrEnum):
     LOST = "connection lost"
     LOCAL = "local failure"
 
+    def because(self, why: str) -> str:
+        """The cause with its reason in one phrase, without saying the same twice."""
+        return why if self.value in why.casefold() else f"{self}: {why}" if why else self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:

@@ -128,7 +128,7 @@ class Dispatch:
         if copy.phase >= Phase.STARTING:
             self._end(copy, Lost(cause=event.cause, why=event.why))
         else:
-            self._refuse(copy, NotStarted(why=f"{event.cause}: {event.why}"))
+            self._refuse(copy, NotStarted(why=event.cause.because(event.why)))
 
     def _react(self, copy: Copy, event: AgentEvent) -> None:
         match event:

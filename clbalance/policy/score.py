@@ -30,7 +30,7 @@ def _score(load: Load, request: Request, scorers: Sequence[tuple[Scorer, float]]
     total = 0.0
     for (scorer, weight), value in zip(scorers, values, strict=True):
         if isinstance(value, Unknown):
-            points, told = lowest, f"unknown ({value.why}): counted as the lowest known term"
+            points, told = lowest, f"unknown, counted as its lowest: {value.why}"
         else:
             points, told = scorer.points(value), scorer.told(load, request, value)
         terms.append(Term(name=scorer.name, points=points, weight=weight, told=told))

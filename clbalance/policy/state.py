@@ -41,7 +41,7 @@ def node_state(answer: Answer, thresholds: Thresholds) -> Condition:
     match answer:
         case Silent(cause=cause, why=why):
             state = NodeState.DOWN if cause in _NO_WAY_IN else NodeState.UNKNOWN
-            return Condition(state=state, reason=f"{cause}: {why}" if why else cause.value)
+            return Condition(state=state, reason=cause.because(why))
         case Measured():
             return _measured_state(answer, thresholds)
         case _:

@@ -39,7 +39,7 @@ def told(end: End) -> ToldEnd:  # noqa: PLR0911 - one return for each member of 
         case NotStarted(why=why, rc=rc):
             return ToldEnd(state="FAILED", rc=rc, reason=f"not started: {why}")
         case Lost(cause=cause, why=why):
-            return ToldEnd(state="NODE_FAIL", rc=None, reason=f"{cause}: {why}")
+            return ToldEnd(state="NODE_FAIL", rc=None, reason=cause.because(why))
         case _:
             assert_never(end)
 

@@ -69,4 +69,4 @@ def classify(rc: int, stderr: str) -> Failure:
 def _line_of(text: str, position: int) -> str:
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
-    return text[start : end if end >= 0 else len(text)].strip(" \r@")
+    return text[start : end if end >= 0 else len(text)].strip(" \r@").removeprefix("ssh: ")

@@ -56,7 +56,7 @@ def test_a_score_is_the_weighted_mean_of_its_terms() -> None:
 def test_an_unknown_term_counts_as_the_lowest_known_one_and_says_so() -> None:
     terms = {term.name: term for term in score(node("n", ut=None, psi=None, mem=30.0)).terms}
     assert terms["cpu use"].points == terms["pressure"].points == terms["memory"].points == 30.0
-    assert terms["cpu use"].told == "unknown (not told): counted as the lowest known term"
+    assert terms["cpu use"].told == "unknown, counted as its lowest: not told"
 
 
 def test_a_term_without_weight_is_shown_and_does_not_count() -> None:
