@@ -4,6 +4,8 @@ Pure. A line that is not in the frame, or whose content is not exactly what the 
 nothing a node says is trusted further than its type.
 """
 
+import binascii
+import json
 from typing import TypeAlias
 
 import msgspec
@@ -90,6 +92,7 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     job: str
     end: ExitedEnd | KilledEnd | TimeoutEnd | CancelledEnd
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
@@ -101,7 +104,6 @@ class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
 AgentEvent: TypeAlias = Hello | Claimed | Stored | Started | Refused | Output | Ended | Trouble
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
-_encoder = msgspec.json.Encoder()
 
 
 def bootstrap(nonce: str, source: str) -> bytes:
@@ -121,5 +123,11 @@ def decode(line: bytes, nonce: str) -> AgentEvent | None:
 
 
 def encode(op: str, **fields: object) -> bytes:
-    """One request as a line; bytes travel as base64."""
-    return _encoder.encode({"op": op, **fields}) + b"\n"
+    """One request as a line. Bytes travel as base64; file names that are not UTF-8, as lone surrogates."""
+    return json.dumps({"op": op, **fields}, default=_base64).encode() + b"\n"
+
+
+def _base64(data: object) -> str:
+    if isinstance(data, bytes):
+        return binascii.b2a_base64(data, newline=False).decode()
+    raise TypeError(f"{type(data).__name__} does not travel")

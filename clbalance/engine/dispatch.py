@@ -147,8 +147,10 @@ class Dispatch:
                 if not self._mute:
                     self._listener.output(copy.node, stream, data)
                 self._ask(copy, "ack", stream=stream, offset=offset + len(data))
-            case Ended(seconds=seconds):
+            case Ended(seconds=seconds, warnings=warnings):
                 copy.seconds = seconds
+                for warning in warnings:
+                    self._warn(copy, warning)
                 self._ask(copy, "forget", last=True)
                 self._end(copy, end_of(event, self._job))
             case Trouble(why=why):

@@ -1,0 +1,195 @@
+"""A small client of the agent: real processes, no ssh, every wait bounded."""
+
+import base64
+import json
+import os
+import secrets
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+import clbalance.node
+
+AGENT = Path(clbalance.node.__file__).with_name("agent.py")
+NONCE = "0123456789abcdef"
+FRAME = b"\x1eCLB1 " + NONCE.encode() + b" "
+WAIT_S = 20.0
+WITHOUT_CTYPES = "import sys; sys.modules['ctypes'] = None; exec(compile(open(sys.argv[2]).read(), 'agent', 'exec'))"
+
+
+def new_job() -> str:
+    return secrets.token_hex(16) + ".1"
+
+
+def plain(python: str = sys.executable) -> list[str]:
+    return [python, "-I", "-S", str(AGENT), NONCE]
+
+
+def without_prctl() -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", WITHOUT_CTYPES, NONCE, str(AGENT)]
+
+
+class AgentClient:
+    """Speaks to one agent; output is acknowledged as it is read, unless `acks` is switched off."""
+
+    def __init__(
+        self, node_dir: Path, command: list[str] | None = None, env: dict[str, str] | None = None, **popen: Any
+    ) -> None:
+        path = os.environ.get("PATH", os.defpath)
+        self.process = subprocess.Popen(
+            command or plain(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": path, "CLBALANCE_NODE_DIR": str(node_dir), **(env or {})},
+            **popen,
+        )
+        self.partial = b""
+        self.lines: list[bytes] = []
+        self.acks = True
+        self.output: dict[tuple[str, str], bytearray] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process.stdin.close()
+        self.process.wait(WAIT_S)
+
+    def send(self, raw: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(raw)
+        self.process.stdin.flush()
+
+    def ask(self, op: str, job: str, **fields: object) -> None:
+        self.send(json.dumps({"op": op, "job": job, **fields}).encode() + b"\n")
+
+    def put(self, job: str, file: str, content: bytes) -> None:
+        for start in range(0, max(1, len(content)), 1 << 20):
+            self.ask("put", job, file=file, data=base64.b64encode(content[start : start + (1 << 20)]).decode())
+
+    def line(self, wait_s: float = WAIT_S) -> bytes | None:
+        """The next line, without its newline; None at the end of output, and when there is none in time."""
+        assert self.process.stdout is not None
+        until = time.monotonic() + wait_s
+        while not self.lines:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                return None
+            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                return None
+            *ended, self.partial = (self.partial + chunk).split(b"\n")
+            self.lines += ended
+        return self.lines.pop(0)
+
+    def event(self, wait_s: float = WAIT_S) -> dict[str, Any]:
+        """The next event; output is kept, and acknowledged."""
+        line = self.line(wait_s)
+        assert line is not None, "no event came"
+        assert line.startswith(FRAME)
+        event: dict[str, Any] = json.loads(line[len(FRAME) :])
+        if event["ev"] == "output":
+            kept = self.output.setdefault((event["job"], event["stream"]), bytearray())
+            assert event["offset"] == len(kept)
+            kept += base64.b64decode(event["data"])
+            if self.acks:
+                self.ask("ack", event["job"], stream=event["stream"], offset=len(kept))
+        return event
+
+    def until(self, ev: str, job: str | None = None) -> dict[str, Any]:
+        """The next event of that kind; none that speaks of trouble may come before it."""
+        while True:
+            event = self.event()
+            if event["ev"] == ev and job in (None, event.get("job")):
+                return event
+            assert event["ev"] not in ("error", "refused"), event
+
+    def begin(
+        self, script: bytes | None = None, stdin: bytes | None = None, window: int = 1 << 20, **spec: object
+    ) -> str:
+        """Claim a new job, put its files, follow and start it."""
+        job = new_job()
+        self.ask("claim", job)
+        for file, content in (("script", script), ("stdin", stdin)):
+            if content is not None:
+                self.put(job, file, content)
+        if script is not None:
+            spec = {"script": {"name": "job.sh", "args": spec.pop("args", [])}, **spec}
+        self.ask("follow", job, window=window)
+        self.ask("start", job, spec=spec)
+        return job
+
+    def run(self, **spec: Any) -> dict[str, Any]:
+        """A whole job: what `started` and `ended` said, and its output."""
+        job = self.begin(**spec)
+        started = self.until("started", job)
+        return {
+            **started,
+            **self.until("ended", job),
+            "warnings": started["warnings"],
+            "stdout": bytes(self.output.get((job, "stdout"), b"")),
+            "stderr": bytes(self.output.get((job, "stderr"), b"")),
+        }
+
+    def refusal(self, **spec: Any) -> tuple[str, str, int | None]:
+        """Kind, words and code with which a job is refused."""
+        told = self.until_refused(self.begin(**spec))
+        return told["kind"], told["why"], told["rc"]
+
+    def until_refused(self, job: str) -> dict[str, Any]:
+        while True:
+            event = self.event()
+            if event["ev"] == "refused":
+                assert event["job"] == job
+                return event
+            assert event["ev"] in ("hello", "claimed", "stored"), event
+
+
+def lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gone(pids: list[int], wait_s: float = WAIT_S) -> bool:
+    """Whether all of them end within that time."""
+    until = time.monotonic() + wait_s
+    while any(lives(pid) for pid in pids):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def pids_in(file: Path, count: int) -> list[int]:
+    """The pids that a job's processes write there, once there are `count`."""
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until:
+        words = file.read_text().split() if file.exists() else []
+        if len(words) >= count:
+            return [int(word) for word in words]
+        time.sleep(0.01)
+    raise AssertionError(f"fewer than {count} processes came up")
+
+
+def job_folder(node_dir: Path, job: str) -> Path:
+    return node_dir / f"clbalance-{os.geteuid()}" / "jobs" / job
+
+
+def exit_record(node_dir: Path, job: str) -> dict[str, Any]:
+    """The end that the supervisor keeps; it may come a moment after its agent's."""
+    file = job_folder(node_dir, job) / "exit"
+    until = time.monotonic() + WAIT_S
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    record: dict[str, Any] = json.loads(file.read_text())
+    return record
