@@ -1,0 +1,111 @@
+"""The way there and back: the text to send, and the lines of the answer as named sections.
+
+An answer counts only between its own markers. They carry the nonce of this one request, so neither a banner,
+a talkative profile nor the content of another user's file can pose as one. Everything else is noise.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+NONCE_PLACE: Final = "@NONCE@"
+# A node with 1,000 interfaces, 256 cpus and 256 marks of 1 KiB stays well below both.
+MAX_BYTES: Final = 2 * 1024 * 1024
+MAX_LINES: Final = 40_000
+_MARK = re.compile(rb"begin|end|\+ [a-z_]{1,20}|- [a-z_]{1,20} [a-z0-9]{1,10}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What one section printed, and how it ended: an exit status or a word of the probe's.
+
+    None: its deadline passed, and the text may be cut anywhere.
+    """
+
+    text: str
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The answer is complete."""
+
+    sections: Mapping[str, Section]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garbled:
+    """Whatever talks there, it is not our probe."""
+
+    why: str
+
+
+def probe_request(script: str, nonce: str) -> bytes:
+    """The script as it is sent: with its nonce, without comment lines and indent.
+
+    `bash` reads standard input byte by byte, so its length costs time. No text in the script goes over
+    several lines with an indent that matters.
+    """
+    if not re.fullmatch(r"[0-9a-f]{32}", nonce):
+        msg = "a nonce is 128 random bits in hexadecimal"
+        raise ValueError(msg)
+    lines = (line.strip() for line in script.splitlines())
+    kept = "\n".join(line for line in lines if line and not line.startswith("#"))
+    return kept.replace(NONCE_PLACE, nonce).encode() + b"\n"
+
+
+class Frame:
+    """Takes the lines of a node's standard output one after another, and tells when the answer is there."""
+
+    __slots__ = ("_begun", "_bytes", "_lines", "_marker", "_name", "_sections", "_text")
+
+    def __init__(self, nonce: str) -> None:
+        self._marker = nonce.encode() + b" "
+        self._begun = False
+        self._bytes = 0
+        self._lines = 0
+        self._name: str | None = None
+        self._text: list[bytes] = []
+        self._sections: dict[str, Section] = {}
+
+    def feed(self, line: bytes) -> Answered | Garbled | None:
+        """What is now known of the answer; None: not complete yet. Nothing is fed after an `Answered`."""
+        self._bytes += len(line) + 1
+        self._lines += 1
+        if self._bytes > MAX_BYTES or self._lines > MAX_LINES:
+            return Garbled(why=f"more than {MAX_BYTES >> 20} MiB or {MAX_LINES} lines in answer to a probe")
+        line = line.rstrip(b"\r\n")
+        if line.startswith(self._marker):
+            return self._mark(line[len(self._marker) :])
+        if self._name is not None:
+            self._text.append(line)
+        return None
+
+    def _mark(self, mark: bytes) -> Answered | None:
+        # A node that lies knows the nonce; what it names ends up in reasons.
+        match mark.decode().split(" ") if _MARK.fullmatch(mark) else []:
+            case ["begin"]:
+                self._begun = True
+            case ["+", name] if self._begun:
+                self._close(None)
+                self._name = name
+            case ["-", name, status] if self._begun:
+                if name != self._name:
+                    self._close(None)
+                    self._name = name
+                self._close(status)
+            case ["end"] if self._begun:
+                self._close(None)
+                return Answered(sections=self._sections)
+            case _:
+                pass
+        return None
+
+    def _close(self, status: str | None) -> None:
+        if self._name is None:
+            return
+        text = b"\n".join(self._text).decode("utf-8", "replace")
+        self._sections[self._name] = Section(text=text, status=status)
+        self._name = None
+        self._text = []

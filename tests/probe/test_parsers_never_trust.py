@@ -1,0 +1,190 @@
+"""Whatever a node sends: no parser raises, and no number is out of range."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from math import isfinite
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clbalance.model import Cpus, Gpu, Memory, Pressure, RunQueue, TmpSpace, Unknown
+from clbalance.probe.boot import parse_boot_id, parse_uptime
+from clbalance.probe.cpus import parse_cpulist, parse_cpus
+from clbalance.probe.frame import Section
+from clbalance.probe.gpu import parse_gpus
+from clbalance.probe.loadavg import parse_loadavg
+from clbalance.probe.logins import parse_logins
+from clbalance.probe.marks import parse_marks
+from clbalance.probe.meminfo import parse_meminfo
+from clbalance.probe.pressure import parse_pressure
+from clbalance.probe.procfs import parse_procfs
+from clbalance.probe.python import parse_python
+from clbalance.probe.reading import parse_reading
+from clbalance.probe.stat import parse_cpu_ticks, parse_online
+from clbalance.probe.tmp import parse_tmp
+from clbalance.probe.traffic import parse_diskstats, parse_net_dev
+
+from .answers import DATA, UNHURRIED, framed, heard, sections
+
+RECORDED = [path.read_text() for path in sorted(DATA.glob("*/*.txt"))]
+NASTY = [
+    "",
+    "-1",
+    "nan",
+    "inf",
+    "1e308",
+    "9" * 30,
+    "9" * 5000,
+    "٣",
+    "0x10",
+    "1_000",
+    " ",
+    ",",
+    ", ",
+    ":",
+    "\x00",
+    "\x1b[2J",
+    "[N/A]",
+    "²",
+]
+STATUSES = st.none() | st.sampled_from(["0", "1", "6", "14", "127", "absent", "many", "", "-"])
+SECTIONS = st.builds(lambda text, status: Section(text=text, status=status), st.text(), STATUSES)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """A recorded answer with some of its words replaced, dropped or doubled."""
+    words = draw(st.sampled_from(RECORDED)).split(" ")
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(words) - 1))
+        words[at] = draw(st.sampled_from(NASTY) | st.just(words[at] * 2) | st.just(words[at] + "\n" + words[at]))
+    return " ".join(words)
+
+
+def numbers(value: object) -> Iterator[float]:
+    match value:
+        case bool() | str() | None:
+            pass
+        case int() | float():
+            yield value
+        case tuple():
+            for one in value:
+                yield from numbers(one)
+        case _ if is_dataclass(value):
+            for field in fields(value):
+                yield from numbers(getattr(value, field.name))
+        case _:
+            raise AssertionError(value)
+
+
+def check(value: object) -> None:
+    assert all(isfinite(number) and 0 <= number <= 2**70 for number in numbers(value))
+    match value:
+        case Unknown(why=why):
+            assert why
+            assert why.isprintable()
+        case RunQueue():
+            assert max(value.r1m, value.r5m, value.r15m, value.rq) <= 1_000_000
+        case Memory():
+            assert value.available_bytes <= value.total_bytes
+            assert value.swap_free_bytes <= value.swap_total_bytes
+        case Pressure():
+            assert max(value.cpu_pct, value.mem_pct, value.io_pct) <= 100.0
+        case TmpSpace():
+            assert value.free_bytes <= value.total_bytes
+        case Cpus():
+            assert value.online >= 1
+            assert value.model.isprintable()
+        case Gpu():
+            assert value.mem_used_bytes <= value.mem_total_bytes
+            assert isinstance(value.use_pct, Unknown) or value.use_pct <= 100.0
+        case _:
+            pass
+
+
+def check_reading(parts: dict[str, Section]) -> None:
+    reading = parse_reading(parts)
+    for field in fields(reading):
+        check(getattr(reading, field.name))
+    for gpu in () if isinstance(reading.gpus, Unknown) else reading.gpus:
+        check(gpu)
+
+
+@UNHURRIED
+@given(
+    st.dictionaries(st.sampled_from(["proc", "logins", "python", "tmp", "gpus", "gpu_processes", "marks"]), SECTIONS)
+)
+def test_any_sections_make_a_reading(parts: dict[str, Section]) -> None:
+    check_reading(parts)
+
+
+@UNHURRIED
+@given(mutated())
+def test_a_damaged_answer_makes_a_reading(body: str) -> None:
+    verdict = heard(framed(body.replace("\r", "")))
+    assert verdict is not None
+    check_reading(dict(sections(body.replace("\r", ""))))
+
+
+@UNHURRIED
+@given(st.text(alphabet="0123456789 .:-/,\nacpu%", max_size=200))
+def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
+    for parse in (
+        parse_loadavg,
+        parse_cpu_ticks,
+        parse_online,
+        parse_meminfo,
+        parse_boot_id,
+        parse_uptime,
+        parse_python,
+    ):
+        check(parse(text))
+    for parse_counters in (parse_diskstats, parse_net_dev):
+        check(parse_counters(text))
+    files = parse_procfs(text)
+    check(parse_cpus({**files, "stat": "cpu0", "node0": text, "cpuinfo": text}))
+    check(parse_pressure(dict.fromkeys(("pressure/cpu", "pressure/memory", "pressure/io"), text)))
+
+
+@UNHURRIED
+@given(SECTIONS, SECTIONS)
+def test_any_section_makes_a_value_or_an_unknown(one: Section, two: Section) -> None:
+    for parse in (parse_logins, parse_tmp, parse_marks):
+        check(parse(one))
+    check(parse_gpus(one, two))
+
+
+@UNHURRIED
+@given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 70_000)), max_size=5))
+def test_a_cpu_list_names_each_cpu_once_and_not_too_many(ranges: list[tuple[int, int]]) -> None:
+    cpus = parse_cpulist(",".join(f"{low}-{high}" for low, high in ranges))
+    if cpus is not None:
+        assert list(cpus) == sorted(set(cpus))
+        assert len(cpus) <= 65_536
+
+
+def test_a_few_bytes_cannot_ask_for_much_work() -> None:
+    hostile = ",".join(["0-65535"] * 10_000)
+    files = {"stat": "cpu0", **{f"node{at}": "0-65535" for at in range(1_000)}}
+    assert parse_cpulist(hostile) is None
+    parsed = parse_cpus(files)
+    assert isinstance(parsed, Cpus)
+    assert parsed.numa == ()
+    long = " 1" * 500_000
+    for parse in (parse_loadavg, parse_cpu_ticks, parse_meminfo, parse_diskstats, parse_net_dev, parse_uptime):
+        check(parse(long))
+    for section in (parse_tmp, parse_marks, parse_logins):
+        check(section(Section(text="/tmp\n" + long, status="0")))
+
+
+def test_more_gpus_than_fit_a_node_are_unknown() -> None:
+    rows = [f"GPU-{at}, {at % 200}, H100, 81559, 0, 0, 41, 550.54.15" for at in range(257)]
+    nothing = Section(text="", status="0")
+    assert isinstance(parse_gpus(Section(text="\n".join(rows[:256]), status="0"), nothing), tuple)
+    assert parse_gpus(Section(text="\n".join(rows), status="0"), nothing) == Unknown(why="more than 256 GPUs")
+
+
+def test_more_processes_than_fit_a_gpu_are_unknown() -> None:
+    device = Section(text="GPU-1, 0, H100, 81559, 0, 0, 41, 550.54.15", status="0")
+    rows = [f"GPU-1, {at + 1}, python3, 1" for at in range(10_001)]
+    assert parse_gpus(device, Section(text="\n".join(rows), status="0")) == Unknown(why="more than 10000 GPU processes")

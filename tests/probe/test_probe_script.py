@@ -1,0 +1,260 @@
+"""`node/probe.sh` in real shells: right answers, a clean session afterwards, and what it costs."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from clbalance.model import (
+    Cpus,
+    CpuTicks,
+    Gpu,
+    GpuProcess,
+    Mark,
+    MarkKind,
+    Memory,
+    NumaNode,
+    Pressure,
+    RunQueue,
+    Traffic,
+    Unknown,
+)
+from clbalance.node import probe_script
+from clbalance.probe.frame import Answered, probe_request
+from clbalance.probe.reading import parse_reading
+
+from .answers import NONCE, heard
+from .conftest import Node
+
+REQUEST = probe_request(probe_script(), NONCE)
+# As nvidia-smi answers its two questions.
+SMI = """case "$*" in
+*compute-apps*) echo 'GPU-1-a, 4711, python3, 1200' ;;
+*) echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 1234, [N/A], 41, 550.54.15' ;;
+esac"""
+
+
+def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    node.program("python3", "")
+    lease = node.mark("clbalance-1000/lease-0123.1", '{"cpus": 4}\n')
+    reading = node.reading()
+    assert reading.boot_id == "518f4b64-bf6a-4c54-9224-61ba82540703"
+    assert reading.uptime_s == 2524.95
+    assert reading.run_queue == RunQueue(r1m=1.25, r5m=0.5, r15m=0.1, rq=2)
+    assert reading.cpus == Cpus(online=2, model="AMD EPYC", numa=(NumaNode(id=0, cpus=(0,)), NumaNode(id=1, cpus=(1,))))
+    assert reading.cpu_ticks == CpuTicks(busy=160, total=1000)
+    assert reading.memory == Memory(
+        total_bytes=1_024_000_000, available_bytes=614_400_000, swap_total_bytes=2_048_000, swap_free_bytes=1_024_000
+    )
+    assert reading.pressure == Pressure(cpu_pct=1.5, mem_pct=0.25, io_pct=0.0)
+    assert reading.traffic == Traffic(
+        disk_read_bytes=10_240, disk_written_bytes=20_480, net_received_bytes=1000, net_sent_bytes=500
+    )
+    assert reading.python == str(node.root / "bin/python3")
+    assert not isinstance(reading.tmp, Unknown)
+    assert reading.tmp.path == str(node.root / "tmp")
+    assert reading.tmp.total_bytes // 1024 == os.statvfs(node.root).f_blocks * os.statvfs(node.root).f_frsize // 1024
+    assert reading.gpus == (
+        Gpu(
+            uuid="GPU-1-a",
+            index=0,
+            model="NVIDIA H100 80GB HBM3",
+            mem_total_bytes=81559 << 20,
+            mem_used_bytes=1234 << 20,
+            use_pct=Unknown(why="[N/A]"),
+            temperature_c=41.0,
+            driver_version="550.54.15",
+            processes=(GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),),
+        ),
+    )
+    assert reading.marks == (
+        Mark(
+            kind=MarkKind.LEASE,
+            name="lease-0123.1",
+            uid=os.getuid(),
+            inode=lease.stat().st_ino,
+            text='{"cpus": 4}',
+        ),
+    )
+
+
+def test_the_real_proc_reads_well(dash_node: Node) -> None:
+    del dash_node.env["CLBALANCE_PROCFS"], dash_node.env["CLBALANCE_SYSFS"], dash_node.env["CLBALANCE_NODE_DIR"]
+    reading = dash_node.reading()
+    told = (reading.boot_id, reading.uptime_s, reading.run_queue, reading.cpus, reading.cpu_ticks, reading.memory)
+    assert not [part for part in told if isinstance(part, Unknown)]
+    assert isinstance(reading.cpus, Cpus)
+    assert reading.cpus.online == os.cpu_count()
+
+
+@pytest.mark.parametrize("login_shell", ["csh", "tcsh", "fish", "bash"])
+def test_any_login_shell_will_do(dash_node: Node, login_shell: str) -> None:
+    # Each needs a home for its own files.
+    dash_node.env["HOME"] = str(dash_node.root)
+    answer = heard(dash_node.says(REQUEST, argv=[login_shell, "-c", "exec /bin/sh -s"]))
+    assert isinstance(answer, Answered)
+    assert parse_reading(answer.sections).run_queue == RunQueue(r1m=1.25, r5m=0.5, r15m=0.1, rq=2)
+
+
+def test_a_request_may_come_from_a_file(node: Node) -> None:
+    (node.root / "request").write_bytes(REQUEST + b"echo after\n")
+    with (node.root / "request").open("rb") as request:
+        done = subprocess.run(
+            [*node.shell, "-s"], stdin=request, capture_output=True, env=node.env, timeout=30, check=True
+        )
+    assert isinstance(heard(done.stdout.splitlines()), Answered)
+    assert done.stdout.endswith(b"\nafter\n")
+
+
+def test_a_profile_that_prints_changes_nothing(node: Node) -> None:
+    noise = f"echo '{NONCE} end'; echo '{'f' * 32} begin'; printf 'no newline at the end: $ '\n".encode()
+    assert node.sections(before=noise).keys() == node.sections().keys()
+
+
+def test_an_almost_empty_environment_will_do(node: Node) -> None:
+    node.env["PATH"] = "/nowhere"
+    assert isinstance(node.reading().run_queue, RunQueue)
+    del node.env["PATH"]
+    assert isinstance(node.reading().run_queue, RunQueue)
+
+
+def test_settings_of_grep_ls_and_df_do_not_reach_the_probe(node: Node) -> None:
+    node.mark("clbalance-1000/lease-0123.1", "x" * 900)
+    plain = node.reading()
+    node.env.update(
+        {
+            "GREP_OPTIONS": "--color=always",
+            "GREP_COLORS": "mt=01;31",
+            "TIME_STYLE": "long-iso",
+            "QUOTING_STYLE": "c",
+            "BLOCK_SIZE": "1M",
+            "DF_BLOCK_SIZE": "1M",
+            "LC_ALL": "C.UTF-8",
+        }
+    )
+    told = node.reading()
+    assert told.memory == plain.memory
+    assert told.marks == plain.marks
+    assert not isinstance(plain.marks, Unknown)
+    assert [mark.text for mark in plain.marks] == ["x" * 900]
+    assert not isinstance(told.tmp, Unknown)
+
+
+def test_the_session_goes_on_as_if_nothing_had_been(node: Node) -> None:
+    functions = " ".join(re.findall(r"^ +(\w+)\(\) {$", probe_script(), re.MULTILINE))
+    assert "guarded" in functions
+    facts = f"pwd; trap; umask; echo $-; for name in {functions}; do command -v $name; done; set; echo shown\n".encode()
+    lines = node.says(facts + REQUEST + facts)
+    before, after = lines[: lines.index(b"shown")], lines[lines.index(f"{NONCE} end".encode()) + 1 : -1]
+    # What bash notes about the last command.
+    changing = (b"_=", b"BASH_", b"PIPESTATUS=", b"LINENO=", b"EPOCH", b"RANDOM=", b"SRANDOM=", b"SECONDS=")
+    assert [line for line in before if not line.startswith(changing)] == [
+        line for line in after if not line.startswith(changing)
+    ]
+
+
+def test_nothing_is_left_running_and_nothing_open(node: Node) -> None:
+    with subprocess.Popen([*node.shell, "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=node.env) as shell:
+        to_shell, from_shell = shell.stdin, shell.stdout
+        assert to_shell is not None
+        assert from_shell is not None
+
+        def until(wanted: bytes, text: bytes) -> None:
+            to_shell.write(text)
+            to_shell.flush()
+            while from_shell.readline().rstrip() != wanted:
+                pass
+
+        open_files = Path(f"/proc/{shell.pid}/fd")
+        until(b"ready", b"echo ready\n")
+        files = sorted(open_files.iterdir())
+        until(b"after", REQUEST + b"echo after\n")
+        assert psutil.Process(shell.pid).children(recursive=True) == []
+        assert sorted(open_files.iterdir()) == files
+        until(b"5", b"echo $((2 + 3))\n")
+
+
+def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
+    # One that must not be killed, where the probe would look for the child that hangs.
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        try:
+            names = ("load", "child", "alarm", "job", "marks", "count", "m", "nl", "line", "folder", "small", "status")
+            node.env.update(dict.fromkeys(names, str(bystander.pid)))
+            shutil.rmtree(node.root / "proc")
+            reading = node.reading()
+            assert reading.run_queue == Unknown(why="no /proc/loadavg")
+            assert reading.marks == ()
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+
+
+def test_without_ls_leases_are_unknown_not_none(dash_node: Node) -> None:
+    dash_node.mark("clbalance-1000/lease-0123.1", "mine")
+    # PATH always ends with the system's folders: only the shell's own table can hide a program.
+    request = REQUEST.replace(b"command -v ls ", b"command -v no-such-ls ")
+    answer = heard(dash_node.says(request))
+    assert isinstance(answer, Answered)
+    assert parse_reading(answer.sections).marks == Unknown(why="reading the node folder failed with 127")
+
+
+def test_a_session_can_be_probed_again(node: Node) -> None:
+    other = "f" * 32
+    lines = node.says(REQUEST + probe_request(probe_script(), other) + b"echo after\n")
+    one, two = heard(lines), heard(lines, other)
+    assert isinstance(one, Answered)
+    assert isinstance(two, Answered)
+    assert one.sections["proc"] == two.sections["proc"]
+    assert lines[-1] == b"after"
+
+
+def test_a_kernel_without_psi_costs_pressure_only(node: Node) -> None:
+    shutil.rmtree(node.root / "proc/pressure")
+    reading = node.reading()
+    assert reading.pressure == Unknown(why="no pressure stall information")
+    assert isinstance(reading.memory, Memory)
+
+
+def test_a_machine_without_proc_still_ends_its_answer(node: Node) -> None:
+    shutil.rmtree(node.root / "proc")
+    reading = node.reading()
+    assert reading.run_queue == Unknown(why="no /proc/loadavg")
+    assert not isinstance(reading.tmp, Unknown)
+
+
+def test_a_temporary_folder_that_is_gone_falls_back_to_tmp(node: Node) -> None:
+    node.env["TMPDIR"] = "/gone"
+    tmp = node.reading().tmp
+    assert not isinstance(tmp, Unknown)
+    assert tmp.path == "/tmp"
+
+
+def test_interrupt_counters_are_not_sent(node: Node) -> None:
+    assert len(b"\n".join(node.says(REQUEST))) < 3_000
+
+
+def test_the_usual_probe_runs_three_programs(node: Node) -> None:
+    log = node.root / "log"
+    for name in ("awk", "cat", "df", "grep", "head", "ls", "sed", "sleep", "tr", "wc"):
+        node.program(name, f'echo {name} >>{log}\nexec {shutil.which(name)} "$@"')
+    node.sections()
+    ran = log.read_text().split()
+    # The alarm may be ended before it has written its word.
+    assert sorted(set(ran) - {"sleep"}) == ["df", "grep"]
+    assert len(ran) <= 3
+
+
+@pytest.mark.root
+def test_the_usual_probe_is_seven_processes(node: Node) -> None:
+    # In a pid namespace of their own, pids tell how many there were: the shell is 2, the last command comes next.
+    script = node.root / "request"
+    counted = b"sh -c 'echo $$'\n"
+    script.write_bytes(REQUEST + counted)
+    inside = f"{' '.join(node.shell)} -s <{script}; :"
+    lines = node.says(b"", argv=["unshare", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", inside])
+    assert int(lines[-1]) - 2 - 1 <= 7
