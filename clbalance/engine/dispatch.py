@@ -8,6 +8,7 @@ say next to whom.
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from signal import Signals
 from typing import assert_never
 
 from clbalance.engine.agent_wire import (
@@ -39,7 +40,6 @@ _PUTS_IN_FLIGHT = 16
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
 _END_WITHIN_S = 1.7  # and then we go, whether or not every node has confirmed
 _LINGER_S = 1.0  # for agents to tidy up behind an ended job
-SIGPIPE = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +83,9 @@ class Dispatch:
             self._send_agents()
             self._listen(self._all_ended)
         except (Interrupted, BrokenPipeError) as stop:
-            interrupted = stop.signum if isinstance(stop, Interrupted) else SIGPIPE
+            interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
             self._mute = isinstance(stop, BrokenPipeError)
-            self._cancel_rest(f"stopped by signal {interrupted}")
+            self._cancel_rest(f"stopped by {interrupted.name}")
             self._listen(self._all_ended, within_s=_END_WITHIN_S)
         for copy in self._unended():
             self._end(copy, Cancelled(why="told to end; the node has not confirmed it"))
@@ -143,20 +143,26 @@ class Dispatch:
                 self._started(copy, event)
             case Refused(why=why, rc=rc):
                 self._refuse(copy, NotStarted(why=why, rc=rc))
-            case Output(stream=stream, offset=offset, data=data):
-                if not self._mute:
-                    self._listener.output(copy.node, stream, data)
-                self._ask(copy, "ack", stream=stream, offset=offset + len(data))
-            case Ended(seconds=seconds, warnings=warnings):
-                copy.seconds = seconds
-                for warning in warnings:
-                    self._warn(copy, warning)
-                self._ask(copy, "forget", last=True)
-                self._end(copy, end_of(event, self._job))
+            case Output():
+                self._pass_on(copy, event)
+            case Ended():
+                self._ended(copy, event)
             case Trouble(why=why):
                 self._warn(copy, why)
             case _:
                 assert_never(event)
+
+    def _pass_on(self, copy: Copy, event: Output) -> None:
+        if not self._mute:
+            self._listener.output(copy.node, event.stream, event.data)
+        self._ask(copy, "ack", stream=event.stream, offset=event.offset + len(event.data))
+
+    def _ended(self, copy: Copy, event: Ended) -> None:
+        copy.seconds = event.seconds
+        for warning in event.warnings:
+            self._warn(copy, warning)
+        self._ask(copy, "forget", last=True)
+        self._end(copy, end_of(event, self._job))
 
     # -- speaking --------------------------------------------------------------------------------
 
