@@ -31,6 +31,11 @@ DirOption = Annotated[
 NodesArgument = Annotated[list[str], Argument(metavar="NODES...", help="Nodes, such as node[1-3] or @gpu-nodes.")]
 
 
+def register(program: typer.Typer) -> None:
+    """Add the verb and its own verbs to `program`."""
+    program.add_typer(app, name="lab")
+
+
 @app.command("up", help="Bring up N nodes, node1 to nodeN; the second half of them has GPUs.")
 def up(
     nodes: Annotated[int, Argument(metavar="N", help="How many nodes.")],
@@ -82,7 +87,7 @@ def status(output: OutputOptions, directory: DirOption = None) -> None:
     """Of a node that is down, the load is a dash."""
     from clbalance.cli.lab_status import lab_json, lab_table
     from clbalance.cli.screen import Screen
-    from clbalance.render.renderer import Format
+    from clbalance.render.format import Format
 
     lab = _lab(directory)
     as_json = output.json or output.format is Format.JSON

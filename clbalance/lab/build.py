@@ -1,0 +1,178 @@
+"""Making a lab: settle what is open, then lay out every file its nodes and its users need."""
+
+import os
+import pwd
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import clbalance
+from clbalance.errors import LabError
+from clbalance.lab import accounts, clustershell, gpu, openssh
+from clbalance.lab.layout import NodeConfig, NodeFolder
+from clbalance.lab.namespaces import Isolation
+from clbalance.lab.node import LabNode
+from clbalance.lab.openssh import Programs
+from clbalance.lab.record import Record
+from clbalance.lab.spec import LabSpec, LabUser
+
+_PRIVSEP = Path("/run/sshd")  # compiled into Debian's sshd; of no use to one that is not root
+# What a login writes to, on the host: a node's logins are its own.
+_LOGIN_RECORDS = (Path("/run/utmp"), Path("/var/log/wtmp"), Path("/var/log/lastlog"), Path("/var/log/btmp"))
+_NODE_PLACES = ("proc/pressure", "proc/net", "proc/sys/kernel/random", "bin", "etc", "gpu", "home", "log", "run", "ssh")
+_PROBE_S = 10.0
+_ADDRESS_TRIES = 50
+
+
+def settle(spec: LabSpec, programs: Programs) -> Record:
+    """Decide isolation and addresses; `LabError` where this machine or user cannot have such a lab."""
+    owner = accounts.current_user()
+    if owner is None:
+        raise LabError(
+            f"uid {os.getuid()} has no user name, and ssh refuses to work without one",
+            hint="add a line for it to /etc/passwd",
+        )
+    isolation = _settle_isolation(spec)
+    if isolation is Isolation.SUBREAPER and not accounts.has_login_shell(owner):
+        raise LabError(
+            f"the login shell of `{owner.pw_name}` is {owner.pw_shell}, so sshd would run nothing",
+            hint="run the lab as a user with a login shell, or allow user namespaces",
+        )
+    return Record(
+        spec=spec,
+        isolation=isolation,
+        network=_free_network(spec.nodes),
+        user=owner.pw_name,
+        sshd=programs.sshd,
+        sshd_version=openssh.sshd_version(programs),
+    )
+
+
+def _settle_isolation(spec: LabSpec) -> Isolation:
+    allowed = spec.isolation is not Isolation.SUBREAPER and namespaces_work()
+    if spec.isolation is Isolation.NAMESPACES and not allowed:
+        raise LabError(
+            "this user may not have namespaces here", hint="`--isolation subreaper`, or none: the best is chosen"
+        )
+    if spec.users and not (allowed and os.getuid() == 0):
+        raise LabError("several users need root and namespaces", hint="run as root, or leave `--users` out")
+    return Isolation.NAMESPACES if allowed else Isolation.SUBREAPER
+
+
+def namespaces_work() -> bool:
+    """Tried rather than guessed from sysctls: AppArmor, seccomp and masked /proc mounts forbid it too."""
+    tried = subprocess.run(
+        [sys.executable, "-S", "-m", "clbalance.lab.namespaces"],
+        env={"PYTHONPATH": str(Path(clbalance.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_PROBE_S,
+        check=False,
+    )
+    return tried.returncode == 0
+
+
+def _free_network(nodes: int) -> str:
+    """Three octets below 127 on which all the nodes' addresses can listen; random, so that labs rarely meet."""
+    for _ in range(_ADDRESS_TRIES):
+        network = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
+        if _all_free(f"{network}.{last}" for last in range(1, nodes + 1)):
+            return network
+    raise LabError(f"no free addresses in 127.0.0.0/8 at port {openssh.PORT}", hint=f"`ss -ltn sport = {openssh.PORT}`")
+
+
+def _all_free(addresses: Iterable[str]) -> bool:
+    with ExitStack() as sockets:
+        try:
+            for address in addresses:
+                sockets.enter_context(socket.socket()).bind((address, openssh.PORT))
+        except OSError:
+            return False
+    return True
+
+
+def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence[LabNode]) -> None:
+    """All files of a lab, before its first boot."""
+    for name in ("keys", "clustershell", "bin", "state"):
+        (directory / name).mkdir()
+    _lay_out_keys(directory / "keys", record, programs)
+    host_keys = {}
+    for node in nodes:
+        _lay_out_node(node, record)
+        host_keys[node.name] = openssh.make_key(programs, node.listener.host_key)
+        openssh.make_key(programs, node.folder.other_host_key)
+    (directory / "known_hosts").write_text(openssh.known_hosts(host_keys))
+    _lay_out_client(directory, record, programs)
+    if os.getuid() == 0:
+        _PRIVSEP.mkdir(mode=0o755, exist_ok=True)
+
+
+def _lay_out_keys(keys: Path, record: Record, programs: Programs) -> None:
+    """One key pair a user: `keys/alice` opens alice's account and is hers to use."""
+    openssh.make_key(programs, keys / record.user)
+    for user in record.spec.users:
+        openssh.make_key(programs, keys / user.name)
+        os.chown(keys / user.name, user.uid, user.uid)
+
+
+def _lay_out_client(directory: Path, record: Record, programs: Programs) -> None:
+    config = directory / "ssh_config"
+    config.write_text(openssh.ssh_config(directory, record.user, record.addresses()))
+    for program in (programs.ssh, programs.scp, programs.sftp):
+        _write_program(directory / "bin" / Path(program).name, openssh.wrapper(program, config))
+    cluster = directory / "clustershell"
+    (cluster / "groups.conf").write_text(clustershell.GROUPS_CONF)
+    (cluster / "groups").write_text(clustershell.groups_table(record.spec.groups()))
+    (cluster / "clush.conf").write_text(clustershell.clush_conf(config))
+
+
+def _lay_out_node(node: LabNode, record: Record) -> None:
+    folder = node.folder
+    for place in _NODE_PLACES:
+        (folder.path / place).mkdir(parents=True)
+    for open_to_all in (folder.tmp, folder.var):
+        open_to_all.mkdir()
+        open_to_all.chmod(0o1777)
+    owner = pwd.getpwnam(record.user)
+    folder.home(owner.pw_name).mkdir(mode=0o700)
+    for user in record.spec.users:
+        folder.home(user.name).mkdir(mode=0o700)
+        os.chown(folder.home(user.name), user.uid, user.uid)
+    spec = record.spec
+    config = NodeConfig(
+        cpus=spec.cpus,
+        mem_bytes=spec.mem_bytes,
+        swap_bytes=spec.swap_bytes,
+        isolation=record.isolation,
+        sshd=record.sshd,
+        binds=_stand_ins(folder, owner, spec.users),
+    )
+    folder.config.write_text(config.to_json())
+    if node.gpus:
+        _write_program(folder.bin / gpu.TOOL, gpu.tool_text(folder))
+
+
+def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, users: Sequence[LabUser]) -> tuple[tuple[str, str], ...]:
+    """The node's own accounts and login records, for the system's files that exist here."""
+    passwd = accounts.passwd_text(owner, users, folder.home)
+    texts = {
+        Path("/etc/passwd"): passwd,
+        Path("/etc/group"): accounts.group_text(users),
+        Path("/etc/shadow"): accounts.shadow_text(passwd),
+    } | dict.fromkeys(_LOGIN_RECORDS, "")
+    binds = []
+    for system, text in texts.items():
+        if system.exists():
+            own = folder.path / "etc" / system.name
+            own.write_text(text)
+            binds.append((str(own), str(system)))
+    return tuple(binds)
+
+
+def _write_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)

@@ -1,0 +1,131 @@
+"""A whole lab: brought up, found again, taken down; and the variables that point programs at it."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from clbalance.errors import LabError, NodeNameError
+from clbalance.lab import build
+from clbalance.lab import folder as folders
+from clbalance.lab.node import LabNode, boot_nodes, restore_nodes
+from clbalance.lab.openssh import find_programs
+from clbalance.lab.record import Record
+from clbalance.lab.spec import LabSpec
+from clbalance.lab.strays import end_strays
+
+_DEFAULT_SPEC = LabSpec()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """A lab that is up, or was when it was found. As a context it is taken down at the end."""
+
+    directory: Path
+    record: Record
+    nodes: tuple[LabNode, ...]
+    tie: int | None = None
+    """Write end of a tied lab's pipe: the nodes end when the last process that has it does."""
+
+    @classmethod
+    def up(cls, directory: Path, spec: LabSpec = _DEFAULT_SPEC) -> "Lab":
+        """A new lab in `directory`; when this fails, nothing of it is left."""
+        programs = find_programs()
+        directory = folders.absolute(directory)
+        record = build.settle(spec, programs)
+        # Other users must get to their homes and keys; the folders in between cannot be listed.
+        folders.make(directory, mode=0o711 if spec.users else 0o700)
+        record.write(directory)
+        read_end, write_end = os.pipe() if spec.tied else (None, None)
+        lab = cls(directory=directory, record=record, nodes=record.nodes(directory, read_end), tie=write_end)
+        try:
+            build.lay_out(directory, record, programs, lab.nodes)
+            boot_nodes(lab.nodes)
+        except BaseException:
+            lab.down()
+            raise
+        return lab
+
+    @classmethod
+    def find(cls, directory: Path) -> "Lab":
+        """The lab that is up in `directory`."""
+        directory = folders.absolute(directory)
+        if not folders.is_lab(directory):
+            raise LabError(f"no lab is up in {directory}", hint="`clbalance lab up 8`, or name it with `--dir`")
+        record = Record.read(directory)
+        return cls(directory=directory, record=record, nodes=record.nodes(directory, None))
+
+    def down(self) -> None:
+        """End every process and remove every file; harmless when repeated."""
+        for node in self.nodes:
+            node.kill()
+        end_strays(self.directory)
+        if folders.is_lab(self.directory):
+            folders.remove(self.directory)
+        for end in (self.tie, self.nodes[0].tie):
+            if end is not None:
+                with suppress(OSError):  # closed by an earlier call
+                    os.close(end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def node(self, name: str) -> LabNode:
+        """One node by its name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise NodeNameError(f"the lab has no node `{name}`", hint=f"`{self.nodes[0].name}` to `{self.nodes[-1].name}`")
+
+    def processes(self, name: str) -> list[int]:
+        """The host's pids of everything that lives on a node."""
+        return self.node(name).processes()
+
+    def restore(self) -> None:
+        """Every node up, idle, clean and without a fault again."""
+        restore_nodes(self.nodes)
+
+    @property
+    def ssh_config(self) -> Path:
+        """For `ssh -F`."""
+        return self.directory / "ssh_config"
+
+    @property
+    def ssh_options(self) -> str:
+        """As clush's `-o` takes them."""
+        return f"-F {self.ssh_config}"
+
+    @property
+    def groups_conf(self) -> Path:
+        """The lab's groups: all, cpu, gpu-nodes, rack1, rack2."""
+        return self.directory / "clustershell" / "groups.conf"
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The variables that point clbalance, clush, ssh and scp at this lab; PATH extends `base`'s."""
+        own_bin = str(self.directory / "bin")
+        path = [part for part in base.get("PATH", os.defpath).split(":") if part != own_bin]
+        return {
+            "CLBALANCE_LAB_DIR": str(self.directory),
+            "CLBALANCE_SSH_OPTIONS": self.ssh_options,
+            "CLBALANCE_GROUPS_CONF": str(self.groups_conf),
+            "CLBALANCE_STATE_DIR": str(self.directory / "state"),
+            "CLUSTERSHELL_CFGDIR": str(self.groups_conf.parent),
+            "PATH": ":".join([own_bin, *path]),
+        }
+
+
+def take_down(directory: Path) -> bool:
+    """End the lab in `directory`, whatever state it is in; False if there is none."""
+    directory = folders.absolute(directory)
+    if not folders.is_lab(directory):
+        return False
+    Lab.find(directory).down()
+    return True

@@ -1,0 +1,236 @@
+"""A node's first process: runs sshd, reaps orphans, keeps the node's `/proc` files up to date.
+
+`python -m clbalance.lab.init NODE_FOLDER [TIE]`: returns 0 once sshd listens, leaving the init behind as a
+daemon; otherwise says why not on standard error. TIE is the read end of a pipe: at its end of file, the
+controller is gone and so is the node. Standard library only: a lab starts dozens of these at once.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NoReturn, assert_never
+
+from clbalance.lab import namespaces, proctree
+from clbalance.lab.layout import NodeConfig, NodeFolder, replace_file
+from clbalance.lab.load import IDLE, Order
+from clbalance.lab.namespaces import Isolation
+from clbalance.lab.procfs import Counters, Machine, Own, advance, render
+
+_TICK_S = 1.0
+_SSHD_START_S = 15.0
+_WAKERS = frozenset({signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM})
+# sshd's own work (key exchange of whoever asks) must not look like load: names before and since OpenSSH 9.8.
+_SSHD_NAMES = frozenset({"sshd", "sshd-session", "sshd-auth"})
+_REAL_FILES = ("locks", "self", "mounts", "version", "filesystems")
+_READY = b"ready"
+
+
+class Init:
+    """The running node. Lives until SIGTERM, the end of the tie or the end of its sshd."""
+
+    def __init__(self, folder: NodeFolder, config: NodeConfig, tie: int | None) -> None:
+        self._folder = folder
+        self._config = config
+        self._tie = tie
+        self._order = Order(number=0, load=IDLE)
+        self._machine = Machine(
+            cpus=config.cpus,
+            mem_bytes=config.mem_bytes,
+            swap_bytes=config.swap_bytes,
+            boot_id=Path("/proc/sys/kernel/random/uuid").read_text().strip(),
+            booted_at_s=time.time(),
+        )
+        self._counters = Counters()
+        self._counted_at = time.monotonic()
+        self._runnable_before: frozenset[int] = frozenset()
+        self._shown: dict[str, str] = {}
+        self._spinners: list[int] = []
+        self._sshd = 0
+
+    def start(self) -> None:
+        """Return once `proc` is complete and sshd listens; OSError with its log's end if it does not."""
+        self._link_real_files()
+        self._obey()
+        log = self._folder.sshd_log
+        config = self._folder.ssh / "sshd_config"
+        self._sshd = self._spawn([self._config.sshd, "-D", "-f", str(config), "-E", str(log)])
+        give_up_at = time.monotonic() + _SSHD_START_S
+        while not self._folder.sshd_pid.exists():
+            if os.waitpid(self._sshd, os.WNOHANG)[0] or time.monotonic() > give_up_at:
+                told = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
+                raise OSError("sshd does not start: " + ("; ".join(told) or f"no word in {log}"))
+            time.sleep(0.005)
+
+    def run(self) -> None:
+        """Serve until the node's end."""
+        next_tick = time.monotonic() + _TICK_S
+        while True:
+            woken = signal.sigtimedwait(_WAKERS, max(0.0, next_tick - time.monotonic()))
+            if woken is not None and woken.si_signo == signal.SIGTERM:
+                return
+            if self._reap_sees_sshd_end() or self._is_untied():
+                return
+            if woken is not None and woken.si_signo == signal.SIGHUP:
+                self._obey()
+            elif woken is None:
+                self._count()
+                next_tick = time.monotonic() + _TICK_S
+
+    def _link_real_files(self) -> None:
+        for name in _REAL_FILES:
+            link = self._folder.proc / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("/proc") / name)
+
+    def _obey(self) -> None:
+        """Take over the ordered load; averages of the node's own processes start anew."""
+        order = Order.from_json(self._folder.order.read_text())
+        self._order = order
+        self._counters = replace(self._counters, own_r1m=0.0, own_r5m=0.0, own_r15m=0.0)
+        self._runnable_before = frozenset()
+        self._settle_spinners(order.load.spin)
+        self._count()
+        replace_file(self._folder.applied, str(order.number))
+
+    def _settle_spinners(self, wanted: int) -> None:
+        while len(self._spinners) > wanted:
+            proctree.send(self._spinners.pop(), signal.SIGKILL)
+        while len(self._spinners) < wanted:
+            self._spinners.append(self._spawn(["/bin/sh", "-c", "while :; do :; done"]))
+
+    def _spawn(self, argv: list[str]) -> int:
+        # The init blocks signals and Python ignores SIGPIPE; neither may reach the node's programs.
+        caught = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        env = {"PATH": os.defpath, "CLBALANCE_LAB_NODE": str(self._folder.path)}
+        return os.posix_spawn(argv[0], argv, env, setsigmask=(), setsigdef=caught)
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        own = self._look_at_own()
+        load = self._order.load
+        self._counters = advance(self._counters, self._machine, load, own, now - self._counted_at)
+        self._counted_at = now
+        for name, text in render(self._machine, load, self._counters, own).items():
+            if self._shown.get(name) != text:
+                replace_file(self._folder.proc / name, text)
+                self._shown[name] = text
+
+    def _look_at_own(self) -> Own:
+        """Runnable is what was so at two looks in a row: a probe passing by is not load."""
+        pids = self._own_pids()
+        runnable = frozenset(
+            pid
+            for pid in pids
+            if (stat := proctree.read_stat(pid)) and stat.state in {"R", "D"} and stat.name not in _SSHD_NAMES
+        )
+        lasting = runnable & self._runnable_before
+        self._runnable_before = runnable
+        return Own(runnable=len(lasting), total=len(pids) + 1, last_pid=max(pids, default=1))
+
+    def _own_pids(self) -> list[int]:
+        if self._config.isolation is Isolation.NAMESPACES:
+            return [pid for pid in proctree.all_pids() if pid != 1]
+        return proctree.descendants(os.getpid())
+
+    def _reap_sees_sshd_end(self) -> bool:
+        ended = False
+        with suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                ended = ended or pid == self._sshd
+        return ended
+
+    def _is_untied(self) -> bool:
+        if self._tie is None:
+            return False
+        with suppress(BlockingIOError):
+            return os.read(self._tie, 1) == b""
+        return False
+
+
+def _be_init(folder: NodeFolder, config: NodeConfig, ready: int, tie: int | None) -> None:
+    """The child's life; what it writes to `ready` goes to the launcher."""
+    try:
+        _settle_in(folder, config)
+        init = Init(folder, config, tie)
+        init.start()
+        os.write(ready, _READY)
+        os.close(ready)
+        init.run()
+    except OSError as error:
+        with suppress(OSError):  # closed, where the node was ready already
+            os.write(ready, str(error).encode())
+        raise
+    finally:
+        # In namespaces the kernel does this when the init ends.
+        if config.isolation is Isolation.SUBREAPER:
+            proctree.end_all(lambda: proctree.descendants(os.getpid()), within_s=10.0)
+
+
+def _settle_in(folder: NodeFolder, config: NodeConfig) -> None:
+    os.setsid()
+    match config.isolation:
+        case Isolation.NAMESPACES:
+            namespaces.furnish(folder.name, config.binds)
+        case Isolation.SUBREAPER:
+            namespaces.become_subreaper()
+        case _:
+            assert_never(config.isolation)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WAKERS)
+    os.umask(0o022)
+    os.chdir("/")
+    _redirect(folder.init_log)
+
+
+def _redirect(log: Path) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(null)
+    os.close(out)
+
+
+def launch(folder: NodeFolder, tie: int | None) -> int:
+    """Start the init, note who it is, and wait for its readiness: 0, or 1 with the reason on stderr."""
+    config = NodeConfig.from_json(folder.config.read_text())
+    if tie is not None:
+        os.set_blocking(tie, False)
+    told, ready = os.pipe()
+    if config.isolation is Isolation.NAMESPACES:
+        namespaces.enter_namespaces()
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _be_init(folder, config, ready, tie)
+        return 0
+    os.close(ready)
+    process = proctree.identify(pid)
+    assert process is not None  # our child, not waited for yet
+    replace_file(folder.init, json.dumps(asdict(process)))
+    with os.fdopen(told, "rb") as pipe:
+        answer = pipe.read()
+    if answer == _READY:
+        return 0
+    os.waitpid(pid, 0)
+    sys.stderr.write(answer.decode(errors="replace") or f"the init died; see {folder.init_log}")
+    return 1
+
+
+def main() -> NoReturn:
+    """The launcher."""
+    folder = NodeFolder(Path(sys.argv[1]))
+    tie = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    try:
+        sys.exit(launch(folder, tie))
+    except OSError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

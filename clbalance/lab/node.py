@@ -1,0 +1,266 @@
+"""One node of a lab, as its controller sees it: what it is told, and what is done to it.
+
+Everything needed is in the node's folder, so any process of the same user can take control.
+"""
+
+import json
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+from clbalance.errors import LabError, UsageError
+from clbalance.lab import boot, gpu, proctree
+from clbalance.lab import folder as folders
+from clbalance.lab.layout import NodeFolder
+from clbalance.lab.load import IDLE, GpuLoad, Load, Order
+from clbalance.lab.namespaces import Isolation
+from clbalance.lab.openssh import Listener, sshd_config
+from clbalance.lab.proctree import ProcessId
+from clbalance.lab.strays import end_strays
+
+_SIGNAL_EFFECT_S = 10.0  # a process in D state takes its signal only when its I/O is done
+_POLL_S = 0.002
+
+
+class NodeState(StrEnum):
+    """What a node looks like from outside."""
+
+    UP = "up"
+    HUNG = "hung"
+    DOWN = "down"
+
+
+class LoadChanges(TypedDict, total=False):
+    """The fields of `Load`, each optional."""
+
+    r1m: float
+    r5m: float | None
+    r15m: float | None
+    rq: int | None
+    ut_pct: float
+    mem_used_bytes: int | None
+    swap_used_bytes: int
+    psi_cpu_pct: float
+    psi_mem_pct: float
+    psi_io_pct: float
+    spin: int
+    gpus: tuple[GpuLoad, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with a node when it comes up; by default nothing."""
+
+    without: tuple[str, ...] = ()
+    """Programs that are not on its PATH."""
+    sshd_options: Mapping[str, str] = field(default_factory=dict)
+    """Lines of sshd_config that win over the lab's, such as `MaxStartups` or `Banner`."""
+    other_host_key: bool = False
+    """Another host key than the lab's known_hosts has."""
+
+
+NO_FAULT = Fault()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabNode:
+    """A handle on a node; it keeps no state of its own."""
+
+    listener: Listener
+    isolation: Isolation
+    gpus: int
+    tie: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As in ssh_config."""
+        return self.folder.name
+
+    @property
+    def folder(self) -> NodeFolder:
+        """Where its files are."""
+        return self.listener.folder
+
+    # -- looking ------------------------------------------------------------------------------------
+
+    def state(self) -> NodeState:
+        """Up, hung or down at this instant."""
+        init = self.init()
+        stat = None if init is None else proctree.stat_of(init)
+        if stat is None:
+            return NodeState.DOWN
+        return NodeState.HUNG if stat.is_stopped else NodeState.UP
+
+    def init(self) -> ProcessId | None:
+        """The node's first process while it lives."""
+        noted = self._noted_init()
+        return None if noted is None or proctree.stat_of(noted) is None else noted
+
+    def _noted_init(self) -> ProcessId | None:
+        """Of the present or last boot; None before the first."""
+        try:
+            return ProcessId(**json.loads(self.folder.init.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def processes(self) -> list[int]:
+        """The host's pids of everything that lives on the node, its init first."""
+        init = self.init()
+        return [] if init is None else [init.pid, *proctree.living(proctree.descendants(init.pid))]
+
+    def boot_id(self) -> str:
+        """Of the present boot or, on a node that is down, of the last."""
+        return (self.folder.proc / "sys/kernel/random/boot_id").read_text().strip()
+
+    def current_load(self) -> Load:
+        """The base values in force; the node's own processes come on top."""
+        try:
+            text = self.folder.order.read_text()
+        except FileNotFoundError:
+            raise LabError(
+                f"{self.name} was never booted: `lab up` was interrupted", hint="`clbalance lab down`, then up again"
+            ) from None
+        return Order.from_json(text).load
+
+    # -- doing --------------------------------------------------------------------------------------
+
+    def load(self, **changes: Unpack[LoadChanges]) -> None:
+        """Change base values, keeping the others; a running node shows them on return."""
+        set_loads([(self, replace(self.current_load(), **changes))])
+
+    def kill(self) -> None:
+        """Power off: SIGKILL to everything on the node; no process of it is left on return."""
+        init = self._noted_init()
+        if init is None:
+            return
+        if proctree.stat_of(init) is None:
+            if self.isolation is Isolation.SUBREAPER:  # an init that died by itself left orphans
+                end_strays(self.folder.path)
+            return
+        done = True
+        if self.isolation is Isolation.SUBREAPER:
+            # The stopped init reaps nothing and ends nothing, so its descendants stay known as such.
+            proctree.send(init.pid, signal.SIGSTOP)
+            done = proctree.end_all(lambda: proctree.descendants(init.pid), within_s=_SIGNAL_EFFECT_S)
+        if not (done and proctree.end_all(lambda: _if_living(init), within_s=_SIGNAL_EFFECT_S)):
+            raise LabError(f"{self.name} has processes that cannot be killed", hint="`clbalance lab status`")
+
+    def boot(self, fault: Fault = NO_FAULT) -> None:
+        """Start it again, idle, with a new boot_id and an empty temporary folder."""
+        boot_nodes([self], fault)
+
+    def hang(self) -> None:
+        """Stop everything on the node, its listener included: connections open and stay silent."""
+        give_up_at = time.monotonic() + _SIGNAL_EFFECT_S
+        while running := [pid for pid in self.processes() if _is_running(pid)]:
+            for pid in running:
+                proctree.send(pid, signal.SIGSTOP)
+            if time.monotonic() > give_up_at:
+                raise LabError(f"{self.name} has processes that do not stop", hint="`clbalance lab kill`")
+            time.sleep(_POLL_S)
+
+    def thaw(self) -> None:
+        """Let everything on the node go on."""
+        for pid in reversed(self.processes()):
+            proctree.send(pid, signal.SIGCONT)
+
+    def has_fault(self) -> bool:
+        """Whether its present boot is not a plain one."""
+        return (self.folder.ssh / "sshd_config").read_text() != sshd_config(self.listener)
+
+    def end_sessions(self) -> None:
+        """End what logins left running; the node itself stays up."""
+        init = self.init()
+        if init is not None:
+            sshd = _first_child(init.pid)
+            proctree.end_all(
+                lambda: (pid for pid in proctree.descendants(init.pid) if pid != sshd), within_s=_SIGNAL_EFFECT_S
+            )
+
+    def clean(self) -> None:
+        """Remove what jobs and tests wrote on the node."""
+        folder = self.folder
+        for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
+            folders.empty(place)
+        folders.empty(folder.bin, keep=frozenset({gpu.TOOL}))
+        for switch in ("hang", "fail"):
+            (folder.gpu / switch).unlink(missing_ok=True)
+
+
+def boot_nodes(nodes: Sequence[LabNode], fault: Fault = NO_FAULT) -> None:
+    """Boot or reboot all of them at once."""
+    for node in nodes:
+        node.kill()
+        boot.lay_out_boot(node.folder, sshd_config(_with_fault(node.listener, fault)), node.gpus)
+    boot.launch([node.folder for node in nodes], nodes[0].tie if nodes else None)
+
+
+def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
+    """Give each node its load; those that run show them on return."""
+    orders = []
+    for node, load in loads:
+        _check_load(node, load)
+        number = boot.write_order(node.folder, node.gpus, load)
+        init = node.init()
+        if init is not None:
+            orders.append((node.folder, init, number))
+    boot.await_orders(orders)
+
+
+def restore_nodes(nodes: Sequence[LabNode]) -> None:
+    """Make every node up, idle, clean and without a fault again; cheap for those that are."""
+    for node in nodes:
+        node.thaw()
+    boot_nodes([node for node in nodes if node.state() is NodeState.DOWN or node.has_fault()])
+    set_loads([(node, IDLE) for node in nodes])
+    for node in nodes:
+        node.end_sessions()
+        node.clean()
+
+
+def _check_load(node: LabNode, load: Load) -> None:
+    for device in load.gpus:
+        if not 0 <= device.index < node.gpus:
+            have = f"has GPUs 0 to {node.gpus - 1}" if node.gpus else "has none"
+            raise UsageError(f"{node.name} has no GPU {device.index}", hint=f"{node.name} {have}")
+    gpu_percents = (device.use_pct for device in load.gpus)
+    percents = (load.ut_pct, load.psi_cpu_pct, load.psi_mem_pct, load.psi_io_pct, *gpu_percents)
+    if not all(0 <= percent <= 100 for percent in percents):
+        raise UsageError("a percentage is outside 0 to 100")
+    queues = (load.r1m, load.r5m or 0.0, load.r15m or 0.0, load.rq or 0, load.spin)
+    if not all(0 <= length <= 100_000 for length in queues):
+        raise UsageError("a run queue or a number of processes is outside 0 to 100000")
+
+
+def _with_fault(listener: Listener, fault: Fault) -> Listener:
+    environment = dict(listener.environment)
+    if fault.without:
+        environment["PATH"] = f"{listener.folder.bin}:{boot.path_without(listener.folder, fault.without)}"
+    return replace(
+        listener,
+        environment=environment,
+        overrides=fault.sshd_options,
+        host_key=listener.folder.other_host_key if fault.other_host_key else listener.host_key,
+    )
+
+
+def _if_living(process: ProcessId) -> list[int]:
+    return [process.pid] if proctree.stat_of(process) is not None else []
+
+
+def _is_running(pid: int) -> bool:
+    stat = proctree.read_stat(pid)
+    return stat is not None and stat.lives and not stat.is_stopped
+
+
+def _first_child(pid: int) -> int | None:
+    """The oldest living child: an init's sshd, as nothing can log in before it."""
+    children = [
+        (stat.start_ticks, child)
+        for child in proctree.descendants(pid)
+        if (stat := proctree.read_stat(child)) is not None and stat.parent == pid and stat.lives
+    ]
+    return min(children)[1] if children else None

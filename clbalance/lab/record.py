@@ -1,0 +1,89 @@
+"""What a lab notes about itself in `lab.json`, first of all files: enough to take it down from any state."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clbalance.errors import LabError
+from clbalance.lab.folder import RECORD
+from clbalance.lab.layout import NodeFolder, replace_file
+from clbalance.lab.namespaces import Isolation
+from clbalance.lab.node import LabNode
+from clbalance.lab.openssh import Listener, session_environment
+from clbalance.lab.spec import LabSpec, LabUser
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A lab's plan, with everything settled that the specification leaves open."""
+
+    spec: LabSpec
+    isolation: Isolation
+    network: str
+    """The first three octets of the nodes' addresses."""
+    user: str
+    sshd: str
+    sshd_version: tuple[int, int]
+
+    def write(self, directory: Path) -> None:
+        """Save to `directory`."""
+        replace_file(directory / RECORD, json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=1))
+
+    @classmethod
+    def read(cls, directory: Path) -> "Record":
+        """What `write` saved, or `LabError`."""
+        try:
+            raw = json.loads((directory / RECORD).read_text())
+            schema = raw.pop("schema")
+        except FileNotFoundError:
+            raise LabError(f"no lab is up in {directory}", hint="`clbalance lab up 8`, or `--dir`") from None
+        if schema != _SCHEMA:
+            raise LabError(
+                f"{directory} holds a lab of another version of clbalance", hint="take it down with that version"
+            )
+        spec = raw.pop("spec")
+        isolation = Isolation(raw.pop("isolation"))
+        users = tuple(LabUser(**user) for user in spec.pop("users"))
+        wanted = spec.pop("isolation")
+        return cls(
+            spec=LabSpec(**spec, users=users, isolation=None if wanted is None else Isolation(wanted)),
+            isolation=isolation,
+            sshd_version=tuple(raw.pop("sshd_version")),
+            **raw,
+        )
+
+    def addresses(self) -> Mapping[str, str]:
+        """Node name to address."""
+        return {name: f"{self.network}.{last}" for last, name in enumerate(self.spec.node_names(), start=1)}
+
+    def nodes(self, directory: Path, tie: int | None) -> tuple[LabNode, ...]:
+        """Handles on all nodes."""
+        gpu_nodes = self.spec.groups()["gpu-nodes"] if self.spec.gpus else ()
+        return tuple(
+            LabNode(
+                listener=self._listener(directory, NodeFolder(directory / name), address),
+                isolation=self.isolation,
+                gpus=self.spec.gpus if name in gpu_nodes else 0,
+                tie=tie,
+            )
+            for name, address in self.addresses().items()
+        )
+
+    def _listener(self, directory: Path, folder: NodeFolder, address: str) -> Listener:
+        environment = session_environment(folder)
+        if self.isolation is Isolation.SUBREAPER:
+            # Elsewhere the node's own passwd names the home, a different one for each user.
+            environment["HOME"] = str(folder.home(self.user))
+        return Listener(
+            folder=folder,
+            address=address,
+            host_key=folder.ssh / "host_key",
+            keys=directory / "keys",
+            max_startups=self.spec.max_startups,
+            version=self.sshd_version,
+            environment=environment,
+            overrides={},
+        )

@@ -1,0 +1,98 @@
+"""What a lab is to be, checked: bad values are a `UsageError` before anything is made."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from clbalance.errors import UsageError
+from clbalance.lab.namespaces import Isolation
+from clbalance.nodes import check_user_name
+
+GIB = 2**30
+MAX_NODES = 250  # one last octet of 127.x.y.z per node
+_MAX_CPUS = 1024
+_MAX_GPUS = 16
+_FIRST_UID = 2001
+_DEFAULT_SHELL = "/bin/sh"
+_MAX_STARTUPS = re.compile(r"\d{1,4}(:\d{1,3}:\d{1,4})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabUser:
+    """A user who exists on the lab's nodes only."""
+
+    name: str
+    uid: int
+    shell: str = _DEFAULT_SHELL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabSpec:
+    """A lab of `nodes` equal nodes; the second half of them has GPUs."""
+
+    nodes: int = 8
+    cpus: int = 4
+    mem_bytes: int = 16 * GIB
+    swap_bytes: int = 2 * GIB
+    gpus: int = 2
+    users: tuple[LabUser, ...] = ()
+    max_startups: str = "100:30:200"
+    """As in sshd_config(5). The default lets a fan-out of 100 through; sshd's own is 10:30:100."""
+    isolation: Isolation | None = None
+    """None: the best that is allowed here."""
+    tied: bool = False
+    """Whether the nodes end with the process that brought them up, however it ends."""
+
+    def __post_init__(self) -> None:
+        _within("the number of nodes", self.nodes, 1, MAX_NODES)
+        _within("the number of cpus", self.cpus, 1, _MAX_CPUS)
+        _within("the number of GPUs", self.gpus, 0, _MAX_GPUS)
+        _within("memory in bytes", self.mem_bytes, 2**20, 2**50)
+        _within("swap in bytes", self.swap_bytes, 0, 2**50)
+        if not _MAX_STARTUPS.fullmatch(self.max_startups):
+            raise UsageError(
+                f"{self.max_startups!r} is not a MaxStartups value", hint="like `10:30:100`; see `man sshd_config`"
+            )
+        _check_users(self.users)
+
+    def node_names(self) -> tuple[str, ...]:
+        """`node1` to `nodeN`."""
+        return tuple(f"node{number}" for number in range(1, self.nodes + 1))
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Group name to members: the first half in `cpu` and `rack1`, the rest in `gpu-nodes` and `rack2`."""
+        names = self.node_names()
+        half = len(names) // 2
+        first, second = (names[:half], names[half:]) if half else (names, names)
+        return {"all": names, "cpu": first, "gpu-nodes": second, "rack1": first, "rack2": second}
+
+
+def _within(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{what} is {value}", hint=f"from {least} to {most}")
+
+
+def _check_users(users: tuple[LabUser, ...]) -> None:
+    for user in users:
+        check_user_name(user.name)
+        _within(f"the uid of `{user.name}`", user.uid, 1, 2**31 - 2)
+        if not Path(user.shell).is_absolute() or not Path(user.shell).exists():
+            raise UsageError(f"there is no shell `{user.shell}` for user `{user.name}`", hint="a path from /etc/shells")
+    if len({user.name for user in users}) < len(users) or len({user.uid for user in users}) < len(users):
+        raise UsageError("two users have the same name or uid")
+
+
+def parse_users(text: str) -> tuple[LabUser, ...]:
+    """`alice,bob:/bin/csh` as users with uids of their own."""
+    users = []
+    for number, part in enumerate(part for part in text.split(",") if part):
+        name, _, shell = part.partition(":")
+        users.append(LabUser(name=name, uid=_FIRST_UID + number, shell=shell or _DEFAULT_SHELL))
+    return tuple(users)
+
+
+def parse_isolation(text: str) -> Isolation | None:
+    """`namespaces` or `subreaper`; the empty string leaves the choice open."""
+    if text and text not in set(Isolation):
+        raise UsageError(f"{text!r} is not a kind of isolation", hint=" or ".join(f"`{kind}`" for kind in Isolation))
+    return Isolation(text) if text else None

@@ -1,0 +1,103 @@
+"""Labs for tests: one of eight nodes per worker, whole again after every test, and fresh ones on demand.
+
+A test that uses one is marked `sshd`. Without an OpenSSH server it is skipped, except where CI is set: there a
+suite that did not run must not look like one that passed.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from clbalance.errors import LabError
+from clbalance.lab.cluster import Lab
+from clbalance.lab.openssh import find_programs
+from clbalance.lab.spec import LabSpec, LabUser
+
+NewLab = Callable[[LabSpec], Lab]
+
+_FIXTURES = {"lab", "lab_env", "new_lab"}
+_SHELLS = {
+    "alice": "/bin/sh",
+    "bob": "/bin/bash",
+    "cshuser": "/bin/csh",
+    "tcshuser": "/bin/tcsh",
+    "fishuser": "/usr/bin/fish",
+    "nologinuser": "/usr/sbin/nologin",
+}
+LAB_USERS = tuple(
+    LabUser(name=name, uid=2001 + number, shell=shell)
+    for number, (name, shell) in enumerate(_SHELLS.items())
+    if Path(shell).exists()
+)
+"""Who can log in to `lab` beside the caller, where the tests run as root."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.sshd)
+
+
+@pytest.fixture(scope="session")
+def openssh() -> None:
+    """OpenSSH is installed; where it is not, the test is skipped, or fails in CI."""
+    try:
+        find_programs()
+    except LabError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{error.message}: {error.hint}", pytrace=False)
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def _lab_of_this_worker(openssh: None) -> Iterator[Lab]:
+    users = LAB_USERS if os.getuid() == 0 and _can_have_users() else ()
+    with ExitStack() as stack:
+        yield _up(stack, LabSpec(nodes=8, users=users, tied=True))
+
+
+def _can_have_users() -> bool:
+    from clbalance.lab.build import namespaces_work
+
+    return namespaces_work()
+
+
+def _up(stack: ExitStack, spec: LabSpec) -> Lab:
+    # Not below tmp_path, which other users cannot enter.
+    directory = Path(tempfile.mkdtemp(prefix="clbalance-lab-", dir="/tmp"))
+    stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    return stack.enter_context(Lab.up(directory, spec))
+
+
+@pytest.fixture
+def lab(_lab_of_this_worker: Lab) -> Iterator[Lab]:
+    """Eight nodes, up and idle. A test may load, hang, kill and boot them as it likes."""
+    yield _lab_of_this_worker
+    _lab_of_this_worker.restore()
+
+
+@pytest.fixture
+def new_lab(openssh: None) -> Iterator[NewLab]:
+    """Brings up a lab of the test's own; it ends with the test."""
+    with ExitStack() as stack:
+        yield lambda spec: _up(stack, spec)
+
+
+@pytest.fixture
+def lab_env(lab: Lab, tmp_path: Path) -> dict[str, str]:
+    """A whole environment for programs that are to see `lab`, and nothing of the caller's configuration."""
+    home = tmp_path / "home"
+    home.mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {
+        "LANG": "C.UTF-8",
+        **lab.environment({"PATH": path}),
+        "CLBALANCE_STATE_DIR": str(tmp_path / "state"),
+        "HOME": str(home),
+    }

@@ -1,0 +1,28 @@
+"""How tests look at a lab."""
+
+import subprocess
+import time
+from collections.abc import Callable
+
+from clbalance.lab.cluster import Lab
+
+
+def ssh(lab: Lab, node: str, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """What a plain ssh client gets to see."""
+    argv = ["ssh", "-F", str(lab.ssh_config), *options, "--", node, command]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+
+
+def told(lab: Lab, node: str, command: str, *options: str) -> str:
+    """Standard output of a command that must succeed."""
+    done = ssh(lab, node, command, *options)
+    assert done.returncode == 0, done
+    return done.stdout.strip()
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 15.0) -> None:
+    """Wait for what only time brings."""
+    give_up_at = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < give_up_at, "it never came true"
+        time.sleep(0.02)
