@@ -121,22 +121,45 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
 
 
-class MarkKind(StrEnum):
-    """What a file in a node folder claims to be."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a lease takes of its node; `uptime_s` is the node's uptime when it was granted."""
 
-    LEASE = "lease"
-    DRAIN = "drain"
+    cpus: float = 0.0
+    mem_bytes: int = 0
+    gpus: tuple[str, ...] = ()
+    """UUIDs."""
+    slots: int = 0
+    exclusive: bool = False
+    uptime_s: float = 0.0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A lease or drain file found in a node folder: a claim by `uid`, believed no further than that."""
+class Lease:
+    """A promise that is held on a node at this moment, for the job `key`, by the user `uid`."""
 
-    kind: MarkKind
-    name: str
+    key: str
+    attempt: int
     uid: int
-    inode: int
-    text: str
+    promise: Promise | Unknown
+    """Unknown: it cannot be read, and then counts as a lease of the whole node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainMark:
+    """No new work, says the user `uid`: for everyone where `binds_all`, else for himself.
+
+    `by` and `reason` are his words. One that cannot be read counts, as "unreadable".
+    """
+
+    uid: int
+    by: str
+    reason: str
+    at: datetime | None
+    until: datetime | None
+    """Void from then on; None: until it is taken away."""
+    binds_all: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +180,12 @@ class Reading:
     """Path of `python3` on the node's PATH: jobs need it, probes do not."""
     gpus: tuple[Gpu, ...] | Unknown
     """Empty where the node has no GPU tool; unknown where it has one that hung or failed."""
-    marks: tuple[Mark, ...] | Unknown
+    uid: int | Unknown
+    """Of the user whom the probe ran as."""
+    leases: tuple[Lease, ...] | Unknown
+    """Everybody's. Those that nobody holds any more are void, and not among them."""
+    drains: tuple[DrainMark, ...] | Unknown
+    """Everybody's, expired ones included."""
 
 
 # -- snapshot -------------------------------------------------------------------------------------
@@ -201,16 +229,19 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A node that answered. `debt_cpus` is what was placed on it and does not show in the load yet."""
+    """A node that answered."""
 
     node: NodeName
     reading: Reading
     rates: Rates | Unknown
     rtt_s: float
     """From asking to the end of the answer, connection included."""
-    debt_cpus: float = 0.0
+    placed: tuple[Promise, ...] = ()
+    """What was placed on it since it answered: neither its load nor its leases show that."""
     cpu_factor: float = 1.0
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
+    slots: int | None = None
+    """How many slots somebody gave it; None: they are not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,10 +269,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be placed: `pick` copies (None: on every node that fits), each charging `cpus`."""
+    """What is to be placed: `pick` copies (None: on every node that fits), each taking what is asked for here."""
 
     pick: int | None = 1
     cpus: float = 1.0
+    mem_bytes: int = 0
+    gpus: int = 0
+    slots: int = 1
+    exclusive: bool = False
+    """No lease beside it."""
     needs_python: bool = False
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""

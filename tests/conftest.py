@@ -30,6 +30,7 @@ _SHELLS = {
     "fishuser": "/usr/bin/fish",
     "nologinuser": "/usr/sbin/nologin",
 }
+_GOLDEN = Path(__file__).parent / "golden"
 LAB_USERS = tuple(
     LabUser(name=name, uid=2001 + number, shell=shell)
     for number, (name, shell) in enumerate(_SHELLS.items())
@@ -101,3 +102,17 @@ def lab_env(lab: Lab, tmp_path: Path) -> dict[str, str]:
         "CLBALANCE_STATE_DIR": str(tmp_path / "state"),
         "HOME": str(home),
     }
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compares text with tests/golden to the letter; `CLBALANCE_BLESS=1 pytest` renews what the tests that run check."""
+
+    def check(name: str, text: str) -> None:
+        file = _GOLDEN / name
+        if os.environ.get("CLBALANCE_BLESS"):
+            file.write_text(text)
+        assert file.exists(), f"no golden {name}: CLBALANCE_BLESS=1 pytest makes it"
+        assert text == file.read_text()
+
+    return check

@@ -16,7 +16,7 @@ def node_rows(snapshot: Snapshot, policy: Policy) -> list[NodeRow]:
     scores = {score.node: score.total for score in plan.ranked}
     rows = []
     for answer in snapshot.answers:
-        told = node_state(answer, policy.thresholds)
+        told = node_state(answer, policy.thresholds, snapshot.taken_at)
         rows.append(
             NodeRow(
                 node=answer.node,

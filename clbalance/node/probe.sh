@@ -12,6 +12,7 @@
   unset GREP_OPTIONS TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE
   LC_ALL=C
   # cron and ssh give short ones; what the user put first stays first.
+  session_path=$PATH
   PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH
   m=@NONCE@
@@ -94,24 +95,39 @@
     run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits
   }
 
-  # First `mark INODE UID PATH` of each, then `PATH:line` of what they say: a text cannot pose as another's.
-  # One that is longer than 1 KiB is not read.
+  # `mark DEVICE INODE UID MODE PATH` of each and of the folders, then `PATH:line` of what they say: a text cannot
+  # pose as another's. One that is longer than 1 KiB is not read. The locks come last: whoever is on the list
+  # had his before.
   marks() {
     # Without these nothing would be listed, as if there were no lease.
-    command -v ls >/dev/null && command -v grep >/dev/null || return 127
+    command -v stat >/dev/null && command -v grep >/dev/null || return 127
     IFS=$nl
     set -f
-    # shellcheck disable=SC2086 # split at newlines, on purpose
-    ls -din -- $marks | {
+    if [ -n "$admins" ]; then
+      echo "admins $admins"
+      # shellcheck disable=SC2086 # split at newlines, on purpose
+      stat -c 'owner %u %U' -- $drains
+    fi
+    # shellcheck disable=SC2086
+    {
+      stat -c 'mark %d %i %u %f %s %n' -- $marks
+      # It lies in root's folder: a link there is root's.
+      [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
+    } | {
       small=
-      while IFS=' ' read -r inode mode _ uid _ size _ _ _ path; do
-        case $mode in -*) ;; *) continue ;; esac
-        echo "mark $inode $uid $path"
+      inodes=
+      while IFS=' ' read -r _ device inode uid mode size path; do
+        echo "mark $device $inode $uid $mode $path"
+        case $mode in 8*) ;; *) continue ;; esac
         [ "$size" -gt 1024 ] || small=$small$path$nl
+        case $path in */lease-*) inodes="$inodes|$inode" ;; esac
       done
       # shellcheck disable=SC2086
       grep -s -m 64 '' /dev/null $small
-      :
+      [ -n "$inodes" ] || return 0
+      # Of the real /proc, always: no other one knows the locks.
+      grep -s -m 1024 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) " /proc/locks
+      [ $? -gt 1 ] || echo 'locks told'
     }
   }
 
@@ -122,7 +138,9 @@
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
+      # The own status tells whom the probe runs as.
       grep -s -o -E \
+        -e '^Uid:.*' \
         -e '^cpu( .*|[0-9]+)' \
         -e '^[0-9]+[.][0-9]+ .*' \
         -e '^(Mem(Total|Available)|Swap(Total|Free)):.*' \
@@ -131,7 +149,7 @@
         -e '^ *[0-9]+ +[0-9]+ [^ ]+( [0-9]+){7}' \
         -e '^[0-9a-f,-]+$' \
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
-        sys/kernel/random/boot_id "${CLBALANCE_SYSFS:-/sys}"/devices/system/node/node*/cpulist
+        sys/kernel/random/boot_id /proc/self/status "${CLBALANCE_SYSFS:-/sys}"/devices/system/node/node*/cpulist
       # The first cpu only: the kernel makes up this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in
@@ -155,11 +173,13 @@
     fi
 
     echo "$m + python"
-    command -v python3
+    # The agent is started by the session's own.
+    PATH=$session_path command -v python3
     echo "$m - python 0"
   }
 
-  # Sets `marks`: one path a line. Links are never followed, a FIFO is never opened, odd names are not ours.
+  # Sets `marks`: one path a line, and the folders that hold them; `drains` likewise; and `admins`, where the list
+  # of administrators decides anything. Links are never followed, a FIFO is never opened, odd names are not ours.
   find_marks() {
     if [ -n "$CLBALANCE_NODE_DIR" ]; then
       set -- "$CLBALANCE_NODE_DIR"
@@ -168,20 +188,28 @@
     fi
     count=0
     marks=
+    drains=
+    admins=
     for folder; do
       # Only the lab sets another folder, and not such a one.
       case $folder in *:* | *"$nl"* | [!/]*) continue ;; esac
       for home in "$folder"/clbalance-*; do
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
+        before=$count
         for file in "$home"/lease-* "$home"/drain; do
           case ${file#"$folder"} in *[!A-Za-z0-9./_-]*) continue ;; esac
           if [ -L "$file" ] || [ ! -f "$file" ]; then continue; fi
           count=$((count + 1))
           [ "$count" -le 256 ] || return 1
           marks=$marks$file$nl
+          case $file in */drain) drains=$drains$file$nl ;; esac
         done
+        [ "$count" -eq "$before" ] || marks=$marks$home$nl
       done
     done
+    set -- "${CLBALANCE_ADMINS:-/etc/clbalance/admins}"
+    case $1 in *:* | *"$nl"* | [!/]*) return 0 ;; esac
+    if [ -n "$drains" ] && [ -f "$1" ]; then admins=$1; fi
     return 0
   }
 

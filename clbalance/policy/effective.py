@@ -1,4 +1,4 @@
-"""The load that placement counts: what was measured plus what was placed and does not show yet.
+"""The load that placement counts: what was measured plus what was promised and does not show yet.
 
 Enters: a node that answered. Leaves: its `Load`, or why it has none. A node whose run queue, cpus or memory
 are not known has no load at all, and nothing downstream can take it for an idle one.
@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
+from clbalance.policy.ledger import Ledger, ledger_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +16,16 @@ class Load:
     """A node whose load is known. `run_queue` is r1m plus the node's debt, in processes, not per cpu."""
 
     answer: Measured
+    ledger: Ledger
+    r1m: float
     run_queue: float
     cpus: int
-    mem_available_pct: float
+    memory: Memory
+
+    @property
+    def mem_available_pct(self) -> float:
+        """Share of the memory that a new program may have, promises aside."""
+        return 100.0 * self.memory.available_bytes / self.memory.total_bytes
 
 
 def effective_load(answer: Measured) -> Load | Unknown:
@@ -33,11 +41,14 @@ def effective_load(answer: Measured) -> Load | Unknown:
         return Unknown(
             why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
         )
+    ledger = ledger_of(answer)
     return Load(
         answer=answer,
-        run_queue=queue.r1m + answer.debt_cpus,
+        ledger=ledger,
+        r1m=queue.r1m,
+        run_queue=queue.r1m + ledger.debt_cpus,
         cpus=cpus.online,
-        mem_available_pct=100.0 * memory.available_bytes / memory.total_bytes,
+        memory=memory,
     )
 
 

@@ -4,10 +4,13 @@ Enters: a snapshot. Leaves: the loads of the nodes that fit, and `Unfit` for eac
 the first filter that it fails, in the order of this file.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from clbalance.model import Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.policy.capacity import lack
+from clbalance.policy.drain import binding_drain, drain_reason
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.policies import Policy
 from clbalance.policy.thresholds import SetLimit, breaches, limits_of
@@ -15,12 +18,16 @@ from clbalance.policy.thresholds import SetLimit, breaches, limits_of
 
 def filter_nodes(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> tuple[list[Load], list[Unfit]]:
     """Every node of the snapshot once: among the loads that fit, or among the unfit."""
-    stale = _staleness(snapshot.taken_at, policy.max_age_s, now)
-    limits = limits_of(policy.thresholds)
+    asked = _Asked(
+        request=request,
+        limits=limits_of(policy.thresholds),
+        stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
+        now=now,
+    )
     fit: list[Load] = []
     unfit: list[Unfit] = []
     for answer in snapshot.answers:
-        verdict = _verdict(answer, request, limits, stale)
+        verdict = _verdict(answer, asked)
         if isinstance(verdict, Unfit):
             unfit.append(verdict)
         else:
@@ -28,29 +35,43 @@ def filter_nodes(snapshot: Snapshot, request: Request, policy: Policy, now: date
     return fit, unfit
 
 
-def _verdict(answer: Answer, request: Request, limits: tuple[SetLimit, ...], stale: str | None) -> Load | Unfit:
-    if answer.node in request.excluded:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What every node is held against."""
+
+    request: Request
+    limits: tuple[SetLimit, ...]
+    stale: str | None
+    now: datetime
+
+
+def _verdict(answer: Answer, asked: _Asked) -> Load | Unfit:
+    if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
         case Silent(cause=cause, why=why):
             return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=why)
-        case Measured() if stale is not None:
-            return Unfit(node=answer.node, filter="stale", reason="stale", detail=stale)
+        case Measured() if asked.stale is not None:
+            return Unfit(node=answer.node, filter="stale", reason="stale", detail=asked.stale)
         case Measured():
-            return _measured_verdict(answer, request, limits)
+            return _measured_verdict(answer, asked)
         case _:
             assert_never(answer)
 
 
-def _measured_verdict(answer: Measured, request: Request, limits: tuple[SetLimit, ...]) -> Load | Unfit:
+def _measured_verdict(answer: Measured, asked: _Asked) -> Load | Unfit:
+    if mark := binding_drain(answer.reading, asked.now):
+        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark))
     load = effective_load(answer)
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
-    if past := breaches(load, limits):
+    if past := breaches(load, asked.limits):
         details = ", ".join(breach.detail for breach in past)
         return Unfit(node=answer.node, filter="thresholds", reason=past[0].reason, detail=details)
+    if short := lack(load, asked.request):
+        return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     python = answer.reading.python
-    if request.needs_python and isinstance(python, Unknown):
+    if asked.request.needs_python and isinstance(python, Unknown):
         return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.why)
     return load
 

@@ -27,4 +27,4 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
         unfit=tuple(sorted(unfit, key=lambda one: one.node)),
         charged=snapshot,
     )
-    return replace(plan, charged=charge(snapshot, chosen, request.cpus)) if plan.fits else plan
+    return replace(plan, charged=charge(snapshot, chosen, request)) if plan.fits else plan

@@ -32,11 +32,11 @@ def _delay_points(delay: float) -> float:
 
 
 def _delay_told(load: Load, request: Request, _: float) -> str:
-    debt = load.answer.debt_cpus
+    debt = load.ledger.debt_cpus
     placed = f" + {debt:.3g} placed" if debt else ""
     factor = load.answer.cpu_factor
     speed = f" of factor {factor:g}" if factor != 1.0 else ""
-    return f"r1m {load.run_queue - debt:.2f}{placed} + {request.cpus:g} asked on {load.cpus} cpus{speed}"
+    return f"r1m {load.r1m:.2f}{placed} + {request.cpus:g} asked on {load.cpus} cpus{speed}"
 
 
 def _left(used_pct: float) -> float:

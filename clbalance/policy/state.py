@@ -1,11 +1,14 @@
 """The one word that `load` says of a node, and why."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from clbalance.model import Answer, Cause, Measured, Silent, Unknown
-from clbalance.policy.effective import effective_load
+from clbalance.model import Answer, Cause, Measured, Request, Silent, Unknown
+from clbalance.policy.capacity import lack
+from clbalance.policy.drain import binding_drain, drain_reason
+from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.thresholds import Thresholds, breaches, limits_of
 
 
@@ -14,9 +17,11 @@ class NodeState(StrEnum):
 
     UP = "up"
     BUSY = "busy"
-    """Past a threshold: it works, and takes no more."""
+    """Past a threshold, or promised away: it works, and takes no more."""
     DRAINING = "draining"
+    """Takes nothing new, and what has a lease goes on."""
     DRAINED = "drained"
+    """Takes nothing new, and has no lease left."""
     SUSPECT = "suspect"
     UNKNOWN = "unknown"
     """It did not answer, or not what must be known to place on it."""
@@ -36,16 +41,25 @@ class Condition:
 _NO_WAY_IN = frozenset({Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED})
 
 
-def node_state(answer: Answer, thresholds: Thresholds) -> Condition:
-    """How a node is to be shown; placement uses it only if this is `UP`."""
+def node_state(answer: Answer, thresholds: Thresholds, now: datetime) -> Condition:
+    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`."""
     match answer:
         case Silent(cause=cause, why=why):
             state = NodeState.DOWN if cause in _NO_WAY_IN else NodeState.UNKNOWN
             return Condition(state=state, reason=cause.because(why))
         case Measured():
-            return _measured_state(answer, thresholds)
+            return _drained_state(answer, now) or _measured_state(answer, thresholds)
         case _:
             assert_never(answer)
+
+
+def _drained_state(answer: Measured, now: datetime) -> Condition | None:
+    mark = binding_drain(answer.reading, now)
+    if mark is None:
+        return None
+    # Leases that are not known may be held.
+    state = NodeState.DRAINED if answer.reading.leases == () else NodeState.DRAINING
+    return Condition(state=state, reason=drain_reason(mark))
 
 
 def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
@@ -54,10 +68,18 @@ def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
         return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.why}")
     found = breaches(load, limits_of(thresholds))
     if not found:
-        return Condition(state=NodeState.UP)
+        return _unless_promised_away(load)
     past = [breach for breach in found if breach.known]
     return Condition(
         state=NodeState.BUSY if past else NodeState.UNKNOWN,
         reason=", ".join(breach.detail for breach in past or found),
         violated=frozenset(breach.index for breach in past),
     )
+
+
+def _unless_promised_away(load: Load) -> Condition:
+    short = lack(load, Request())
+    if short is None:
+        return Condition(state=NodeState.UP)
+    is_known = not isinstance(load.answer.reading.leases, Unknown)
+    return Condition(state=NodeState.BUSY if is_known else NodeState.UNKNOWN, reason=f"{short.reason}: {short.detail}")

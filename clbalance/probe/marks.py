@@ -1,29 +1,65 @@
-"""Leases and drain files: `mark INODE UID PATH` of each, then `PATH:line` of what they say.
+"""The files that leases and drain marks are, and what the kernel says of them.
 
-Anyone may write anything into such a file. The uid and the inode are the kernel's word, the rest is the owner's.
+    mark DEVICE INODE UID MODE PATH    a file or a folder; mode in hexadecimal
+    PATH:line                          what a file says
+    owner UID NAME, admins PATH        only where a list of administrators decides something
+    1: POSIX  ADVISORY  WRITE …        locks on inodes of these numbers; `locks told` after the last
+
+Anyone may write anything into such a file. Uid, inode and lock are the kernel's word, the rest is the owner's.
 """
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from clbalance.model import Mark, MarkKind, Unknown
+from clbalance.model import Unknown
 from clbalance.probe.bounded import whole
 from clbalance.probe.frame import Section
+from clbalance.probe.locks import MOST_LOCKS, Inode, device_of, parse_locks
 
 _MOST_TEXT = 1_024
 _MOST_UID = 2**32
-_MOST_INODE = 2**64
-_NAME = re.compile(r"drain|lease-[A-Za-z0-9._-]{0,250}")
+_MOST = 2**64
+_LISTED = re.compile(r"mark ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{1,8}) (/.*)")
+_NAME = re.compile(r"(drain|lease-[A-Za-z0-9._-]{0,250})")
+_S_IFMT, _S_IFDIR, _S_IFREG = 0xF000, 0x4000, 0x8000
+_OTHERS_WRITE = 0o022
 
 
-def parse_marks(section: Section) -> tuple[Mark, ...] | Unknown:
-    """All marks of the node, or unknown: a lease that is not seen would make the node look free.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A regular file called as a lease or a drain mark is, in a folder of its owner. `text` is empty if too long."""
 
-    The text of a file longer than 1 KiB, or not readable for us, is empty.
-    """
+    name: str
+    uid: int
+    inode: Inode
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """All that the node folders hold; `locked` is unknown where nothing was said of locks."""
+
+    marks: tuple[Mark, ...] = ()
+    locked: tuple[Inode, ...] | Unknown = ()
+    admins: tuple[str, ...] = ()
+    """Lines of the node's list of administrators, if it is root's file, or our own."""
+    names: Mapping[int, str]
+    """What the node calls the owners, where administrators are listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    inode: Inode
+    uid: int
+    mode: int
+
+
+def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
+    """All marks, read for the user `uid`, or unknown: a lease that is not seen would make the node look free."""
     match section.status:
         case "0":
-            return _parse(section.text.split("\n"))
+            return _parse(section.text.split("\n"), uid)
         case "many":
             return Unknown(why="more than 256 leases and drain marks")
         case None:
@@ -32,33 +68,70 @@ def parse_marks(section: Section) -> tuple[Mark, ...] | Unknown:
             return Unknown(why=f"reading the node folder failed with {status}")
 
 
-def _parse(lines: list[str]) -> tuple[Mark, ...] | Unknown:
-    listed: dict[str, Mark] = {}
+def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
+    listed: dict[str, _Listed] = {}
     texts: dict[str, list[str]] = {}
+    names: dict[int, str] = {}
+    admins = ""
     for line in lines:
-        if line.startswith("mark "):
-            _, inode, uid, path, *_ = [*line.split(" ", 3), "", "", ""]
-            mark = _mark(path, inode, uid)
-            if isinstance(mark, Unknown):
-                return mark
-            listed[path] = mark
-            continue
-        # The probe sends no path with a colon in it.
-        path, _, rest = line.partition(":")
-        if path in listed:
+        # The probe sends no path with a colon in it, and every path starts with a slash.
+        path, colon, rest = line.partition(":")
+        if colon and path in listed:
             texts.setdefault(path, []).append(rest)
-    return tuple(replace(mark, text=_text(texts.get(path, []))) for path, mark in listed.items())
+        elif line.startswith("mark "):
+            found = _listed(line)
+            if found is None:
+                return Unknown(why="the list of leases and drain marks does not parse")
+            listed.update(found)
+        elif line.startswith("owner "):
+            _, number, name, *_ = [*line.split(" ", 2), "", ""]
+            if (owner := whole(number, most=_MOST_UID)) is not None:
+                names[owner] = name
+        elif line.startswith("admins "):
+            admins = line.removeprefix("admins ")
+    return Marks(
+        marks=tuple(_marks(listed, texts)),
+        locked=_locked(lines),
+        admins=tuple(texts.get(admins, [])) if _is_trusted(listed.get(admins), uid) else (),
+        names=names,
+    )
 
 
-def _mark(path: str, inode: str, uid: str) -> Mark | Unknown:
-    name = path.rpartition("/")[2]
-    kind = MarkKind.DRAIN if name == "drain" else MarkKind.LEASE
-    inode_number = whole(inode, most=_MOST_INODE)
+def _listed(line: str) -> dict[str, _Listed] | None:
+    match = _LISTED.fullmatch(line)
+    if match is None:
+        return None
+    device, number, uid, mode, path = match.groups()
+    device_number, inode_number = whole(device, most=_MOST), whole(number, most=_MOST)
     uid_number = whole(uid, most=_MOST_UID)
-    if inode_number is None or uid_number is None or not _NAME.fullmatch(name):
-        return Unknown(why="the list of leases and drain marks does not parse")
-    return Mark(kind=kind, name=name, uid=uid_number, inode=inode_number, text="")
+    if device_number is None or inode_number is None or uid_number is None:
+        return None
+    inode = Inode(device=device_of(device_number), number=inode_number)
+    return {path: _Listed(inode=inode, uid=uid_number, mode=int(mode, 16))}
 
 
-def _text(lines: list[str]) -> str:
-    return "\n".join(lines)[:_MOST_TEXT]
+def _marks(listed: Mapping[str, _Listed], texts: Mapping[str, list[str]]) -> list[Mark]:
+    """Those that are their folder's owner's; somebody else's may have been linked or put there."""
+    marks: list[Mark] = []
+    for path, file in listed.items():
+        folder, _, name = path.rpartition("/")
+        home = listed.get(folder)
+        is_his_own = home is not None and home.mode & _S_IFMT == _S_IFDIR and home.uid == file.uid
+        if is_his_own and file.mode & _S_IFMT == _S_IFREG and _NAME.fullmatch(name):
+            text = "\n".join(texts.get(path, []))[:_MOST_TEXT]
+            marks.append(Mark(name=name, uid=file.uid, inode=file.inode, text=text))
+    return marks
+
+
+def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:
+    if "locks told" not in lines:
+        return Unknown(why="/proc/locks cannot be read")
+    locks = parse_locks(lines)
+    return locks if len(locks) < MOST_LOCKS else Unknown(why=f"{MOST_LOCKS} locks or more")
+
+
+def _is_trusted(file: _Listed | None, uid: int | Unknown) -> bool:
+    # Our own is the lab's: who wrote that binds nobody but himself.
+    return (
+        file is not None and file.uid in {0, uid} and file.mode & _S_IFMT == _S_IFREG and not file.mode & _OTHERS_WRITE
+    )

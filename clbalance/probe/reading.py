@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from clbalance.model import Reading, Unknown
 from clbalance.probe.boot import parse_boot_id, parse_uptime
 from clbalance.probe.cpus import parse_cpus
+from clbalance.probe.drains import parse_drains
 from clbalance.probe.frame import Section
 from clbalance.probe.gpu import parse_gpus
+from clbalance.probe.leases import parse_leases
 from clbalance.probe.loadavg import parse_loadavg
 from clbalance.probe.logins import parse_logins
 from clbalance.probe.marks import parse_marks
@@ -17,6 +19,7 @@ from clbalance.probe.python import parse_python
 from clbalance.probe.stat import parse_cpu_ticks
 from clbalance.probe.tmp import parse_tmp
 from clbalance.probe.traffic import parse_traffic
+from clbalance.probe.user import parse_uid
 
 # A section that the answer lacks altogether reads as one that did not end.
 _MISSING = Section(text="", status=None)
@@ -26,6 +29,8 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
     """All that the answer tells; what it does not tell is unknown, with the reason."""
     files = parse_procfs(sections.get("proc", _MISSING).text)
     python = sections.get("python", _MISSING)
+    uid = parse_uid(files.get("/proc/self/status", ""))
+    marks = parse_marks(sections.get("marks", _MISSING), uid)
     return Reading(
         boot_id=parse_boot_id(files.get("sys/kernel/random/boot_id", "")),
         uptime_s=parse_uptime(files.get("uptime", "")),
@@ -39,5 +44,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         python=parse_python(python.text) if python.status is not None else Unknown(why="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
         gpus=parse_gpus(sections.get("gpus", _MISSING), sections.get("gpu_processes", _MISSING)),
-        marks=parse_marks(sections.get("marks", _MISSING)),
+        uid=uid,
+        leases=parse_leases(marks),
+        drains=parse_drains(marks),
     )

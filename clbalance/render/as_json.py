@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from clbalance.errors import ClbalanceError
 from clbalance.model import Outcome, Plan, Score, Unfit
 from clbalance.render.ends import told, told_together
-from clbalance.render.node_document import Json, finite, node_document
+from clbalance.render.json_value import Json
+from clbalance.render.node_document import finite, node_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 SCHEMA = 1

@@ -13,15 +13,17 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
-from clbalance.render.node_document import Json, finite, node_document
+from clbalance.render.json_value import Json
+from clbalance.render.node_document import finite, node_document
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
     "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
+    "leases",
 )  # fmt: skip
-"""Of `load`; the names are those of the JSON keys."""
+"""Of `load`; the names are those of the JSON keys. `leases` is how many there are."""
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
 """Of `explain`; the verdict is `chosen`, `fits` or `unfit`."""
@@ -74,5 +76,7 @@ def _field(value: Json) -> str:
             return (
                 DASH if finite(value) is None else f"{value:.12g}"
             )  # 12 digits: no 0.30000000000000004, and no loss that a load index shows
+        case list():
+            return str(len(value))
         case _:
             return visible_line(str(value))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from clbalance.model import Measured, RunQueue, Silent, Unknown
+from clbalance.policy.gpus import gpu_candidates
 from clbalance.render.figures import DASH, iec, queue
 from clbalance.render.table import Cell, Column, Table, Tone
-from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu, looks_free
+from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
 
 _STATE_TONES = {"up": Tone.GOOD, "down": Tone.BAD, "unknown": Tone.BAD}
 
@@ -125,11 +126,16 @@ def _ls(measured: Measured) -> _Told:
     return logins if isinstance(logins, Unknown) else (_Part(str(logins)),)
 
 
+def _leases(measured: Measured) -> _Told:
+    leases = measured.reading.leases
+    return leases if isinstance(leases, Unknown) else (_Part(str(len(leases))),)
+
+
 def _gpus(measured: Measured) -> _Told:
-    gpus = measured.reading.gpus
-    if isinstance(gpus, Unknown):
-        return gpus
-    return (_Part(f"{sum(map(looks_free, gpus))}/{len(gpus)} free" if gpus else "0"),)
+    gpus, free = measured.reading.gpus, gpu_candidates(measured)
+    if isinstance(gpus, Unknown) or isinstance(free, Unknown):
+        return Unknown(why="GPUs unknown")
+    return (_Part(f"{len(free)}/{len(gpus)} free" if gpus else "0"),)
 
 
 def _right(heading: str, told: Callable[[Measured], _Told], sacrifice: int = 0) -> _Figure:
@@ -138,17 +144,18 @@ def _right(heading: str, told: Callable[[Measured], _Told], sacrifice: int = 0) 
 
 # Numbers say in which order columns give way on a narrow terminal: what does not decide a placement goes first.
 _FIGURES = (
-    _right("r1m", _run_queue(lambda q: queue(q.r1m)), 5),
-    _right("r5m", _run_queue(lambda q: queue(q.r5m)), 10),
-    _right("r15m", _run_queue(lambda q: queue(q.r15m)), 9),
+    _right("r1m", _run_queue(lambda q: queue(q.r1m)), 6),
+    _right("r5m", _run_queue(lambda q: queue(q.r5m)), 11),
+    _right("r15m", _run_queue(lambda q: queue(q.r15m)), 10),
     _right("r1m/cpu", _r1m_per_cpu),
-    _right("rq", _run_queue(lambda q: str(q.rq)), 6),
+    _right("rq", _run_queue(lambda q: str(q.rq)), 7),
     _right("CPUS", _cpus, 2),
     _right("UT", _ut),
     _right("MEM", _mem),
-    _right("SWP", _swp, 8),
-    _right("TMP", _tmp, 4),
-    _right("PSI", _psi, 3),
-    _right("LS", _ls, 7),
+    _right("SWP", _swp, 9),
+    _right("TMP", _tmp, 5),
+    _right("PSI", _psi, 4),
+    _right("LS", _ls, 8),
+    _right("LEASES", _leases, 3),
     _right("GPUS", _gpus, 1),
 )

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from clbalance.model import Gpu, Measured, Reading, Silent, Unknown
+from clbalance.policy.ledger import ledger_of
+from clbalance.render.json_value import Json
+from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow, load_per_cpu
-
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _Index: TypeAlias = float | str | Unknown | Sequence[Json]
 
@@ -35,7 +36,6 @@ def node_document(row: NodeRow) -> dict[str, Json]:
         "violated": sorted(row.violated),
         **indices,
         "unknown": unknown,
-        "leases": [],
     }
 
 
@@ -71,12 +71,14 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "cpus": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.online,
         "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
         "cpu_factor": measured.cpu_factor,
-        "debt_cpus": measured.debt_cpus,
+        "debt_cpus": ledger_of(measured).debt_cpus,
         "boot_id": reading.boot_id,
         "uptime_s": reading.uptime_s,
         "python": reading.python,
         "rtt_s": measured.rtt_s,
         "gpus": reading.gpus if isinstance(reading.gpus, Unknown) else [_gpu(gpu) for gpu in reading.gpus],
+        "leases": leases_document(reading),
+        "drains": drains_document(reading),
     }
 
 
@@ -152,5 +154,6 @@ INDEX_KEYS = (
     "mem_available_bytes", "mem_total_bytes", "swp_free_bytes", "swp_total_bytes",
     "tmp_path", "tmp_free_bytes", "tmp_total_bytes", "ls", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct",
     "cpus", "cpu_model", "cpu_factor", "debt_cpus", "boot_id", "uptime_s", "python", "rtt_s", "gpus",
+    "leases", "drains",
 )  # fmt: skip
 """Every index of a node, in the order shown."""

@@ -1,20 +1,12 @@
 """One Protocol for what verbs print on standard output, whoever reads it."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Protocol, assert_never
 
 from clbalance.errors import ClbalanceError
 from clbalance.model import Plan
+from clbalance.render.format import Format
 from clbalance.render.views import JobReport, NodeRow
-
-
-class Format(StrEnum):
-    """What `--format` was given."""
-
-    HUMAN = "human"
-    JSON = "json"
-    PLAIN = "plain"
 
 
 class Renderer(Protocol):

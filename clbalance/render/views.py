@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clbalance.model import Answer, Cpus, Gpu, Measured, NodeName, Outcome, RunQueue, Silent, Unknown
+from clbalance.model import Answer, Cpus, Measured, NodeName, Outcome, RunQueue, Silent, Unknown
+from clbalance.policy.ledger import ledger_of
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -53,17 +54,11 @@ def natural_order(name: str) -> list[str | int]:
 
 
 def load_per_cpu(measured: Measured) -> float | Unknown:
-    """r1m, with what was placed and does not show in it yet, per online cpu: what thresholds are held against."""
+    """r1m, with what was promised and does not show in it yet, per online cpu: what thresholds are held against."""
     match measured.reading.run_queue, measured.reading.cpus:
         case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
-            return (r1m + measured.debt_cpus) / online
+            return (r1m + ledger_of(measured).debt_cpus) / online
         case (Unknown() as unknown, _) | (_, Unknown() as unknown):
             return unknown
         case _:
             return Unknown(why="no cpu online")
-
-
-def looks_free(gpu: Gpu) -> bool:
-    """No process, no memory but the driver's own (5 % at most), and a use known to be idle: unknown is never idle."""
-    idle = not isinstance(gpu.use_pct, Unknown) and gpu.use_pct <= 5
-    return idle and not gpu.processes and gpu.mem_used_bytes * 20 <= gpu.mem_total_bytes

@@ -61,7 +61,9 @@ def remembered(row: Sequence[Cell]) -> Remembered | None:
             logins=_NOT_KEPT,
             python=_NOT_KEPT,
             gpus=_NOT_KEPT,
-            marks=_NOT_KEPT,
+            uid=_NOT_KEPT,
+            leases=_NOT_KEPT,
+            drains=_NOT_KEPT,
         ),
     )
 

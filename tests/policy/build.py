@@ -7,11 +7,16 @@ from clbalance.model import (
     Answer,
     Cause,
     Cpus,
+    DrainMark,
+    Gpu,
+    GpuProcess,
+    Lease,
     Measured,
     Memory,
     NodeName,
     Plan,
     Pressure,
+    Promise,
     Rates,
     Reading,
     Request,
@@ -26,6 +31,8 @@ from clbalance.policy.policies import LEAST, Policy
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOT_TOLD = Unknown(why="not told")
+UPTIME_S = 1000.0
+ME, SHE, ROOT = 1000, 1001, 0
 
 
 def node(
@@ -40,13 +47,17 @@ def node(
     python: bool = True,
     debt: float = 0.0,
     factor: float = 1.0,
+    leases: tuple[Lease, ...] | None = (),
+    drains: tuple[DrainMark, ...] | None = (),
+    gpus: tuple[Gpu, ...] | None = (),
+    slots: int | None = None,
 ) -> Measured:
-    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; None: unknown."""
+    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `debt`: placed a moment ago; None: unknown."""
     return Measured(
         node=NodeName(name),
         reading=Reading(
             boot_id="b",
-            uptime_s=1000.0,
+            uptime_s=UPTIME_S,
             run_queue=NOT_TOLD if r1m is None else RunQueue(r1m=r1m, r5m=9.0, r15m=9.0, rq=9),
             cpus=NOT_TOLD if cpus is None else Cpus(online=cpus, model="m"),
             cpu_ticks=NOT_TOLD,
@@ -56,15 +67,61 @@ def node(
             traffic=NOT_TOLD,
             logins=0,
             python="/usr/bin/python3" if python else Unknown(why="`python3` is not on the PATH"),
-            gpus=(),
-            marks=(),
+            gpus=NOT_TOLD if gpus is None else gpus,
+            uid=ME,
+            leases=NOT_TOLD if leases is None else leases,
+            drains=NOT_TOLD if drains is None else drains,
         ),
         rates=NOT_TOLD
         if ut is None
         else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=NOT_TOLD, net_bytes_per_s=NOT_TOLD),
         rtt_s=0.1,
-        debt_cpus=debt,
+        placed=(Promise(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
         cpu_factor=factor,
+        slots=slots,
+    )
+
+
+def lease(
+    *,
+    cpus: float = 0.0,
+    mem_bytes: int = 0,
+    gpus: tuple[str, ...] = (),
+    slots: int = 0,
+    exclusive: bool = False,
+    age_s: float = 0.0,
+    uid: int = SHE,
+) -> Lease:
+    """Of somebody else's job, granted `age_s` seconds before the node was measured."""
+    promise = Promise(
+        cpus=cpus, mem_bytes=mem_bytes, gpus=gpus, slots=slots, exclusive=exclusive, uptime_s=UPTIME_S - age_s
+    )
+    return Lease(key="k", attempt=1, uid=uid, promise=promise)
+
+
+def unreadable(*, uid: int = SHE) -> Lease:
+    return Lease(key="k", attempt=1, uid=uid, promise=Unknown(why="unreadable lease: no JSON"))
+
+
+def drain(
+    *, uid: int = ROOT, by: str = "alice", reason: str = "disk", binds_all: bool = True, for_s: float | None = None
+) -> DrainMark:
+    until = None if for_s is None else NOW + timedelta(seconds=for_s)
+    return DrainMark(uid=uid, by=by, reason=reason, at=NOW, until=until, binds_all=binds_all)
+
+
+def gpu(index: int = 0, *, used: int = 0, use: float | None = 0.0, held: bool = False) -> Gpu:
+    """With 80 of memory, `used` of it."""
+    return Gpu(
+        uuid=f"GPU-{index}",
+        index=index,
+        model="H100",
+        mem_total_bytes=80,
+        mem_used_bytes=used,
+        use_pct=NOT_TOLD if use is None else use,
+        temperature_c=31.0,
+        driver_version="550",
+        processes=(GpuProcess(pid=4711, name="train", mem_bytes=1),) if held else (),
     )
 
 
@@ -93,10 +150,23 @@ def placed(
     *,
     pick: int | None = 1,
     cpus: float = 1.0,
+    mem_bytes: int = 0,
+    gpus: int = 0,
+    slots: int = 1,
+    exclusive: bool = False,
     needs_python: bool = False,
     excluded: frozenset[NodeName] = frozenset(),
     policy: Policy = LEAST,
     seed: int = 1,
 ) -> Plan:
-    request = Request(pick=pick, cpus=cpus, needs_python=needs_python, excluded=excluded)
+    request = Request(
+        pick=pick,
+        cpus=cpus,
+        mem_bytes=mem_bytes,
+        gpus=gpus,
+        slots=slots,
+        exclusive=exclusive,
+        needs_python=needs_python,
+        excluded=excluded,
+    )
     return place(snapshot, request, policy, NOW, Random(seed))

@@ -160,7 +160,7 @@ def test_a_node_is_rejected_with_its_reason(answer: Answer, stage: str, reason: 
 def test_an_index_without_a_limit_is_not_looked_at() -> None:
     nothing = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
     overloaded = node("n", r1m=400.0, mem=0.0, ut=100.0, tmp=0.0, psi=(100.0, 100.0, 100.0))
-    assert placed(sweep(overloaded), policy=Policy(thresholds=nothing)).chosen == ("n",)
+    assert placed(sweep(overloaded), cpus=0.0, policy=Policy(thresholds=nothing)).chosen == ("n",)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from clbalance.model import (
     Snapshot,
 )
 from clbalance.policy.effective import Load, effective_load
+from clbalance.policy.ledger import ledger_of
 from clbalance.policy.policies import LEAST, Policy
 from clbalance.policy.score import score_nodes
 from clbalance.policy.thresholds import Thresholds
@@ -119,10 +120,10 @@ LIGHTEN = st.sampled_from(["r1m", "debt", "ut", "mem", "psi_cpu", "psi_mem", "ps
 
 def lightened(answer: Measured, index: str, share: float) -> Measured:
     """`answer` with one index lowered to `share` of itself (memory: that much less used), where it is known."""
-    reading, rates, debt = answer.reading, answer.rates, answer.debt_cpus
+    reading, rates, placed = answer.reading, answer.rates, answer.placed
     match index, reading.run_queue, rates, reading.memory, reading.pressure:
         case "debt", *_:
-            debt *= share
+            placed = tuple(replace(promise, cpus=promise.cpus * share) for promise in placed)
         case "r1m", RunQueue() as queue, *_:
             reading = replace(reading, run_queue=replace(queue, r1m=queue.r1m * share))
         case "ut", _, Rates() as known, *_:
@@ -138,7 +139,7 @@ def lightened(answer: Measured, index: str, share: float) -> Measured:
             reading = replace(reading, pressure=replace(psi, io_pct=psi.io_pct * share))
         case _:  # not known
             pass
-    return replace(answer, reading=reading, rates=rates, debt_cpus=debt)
+    return replace(answer, reading=reading, rates=rates, placed=placed)
 
 
 @patient
@@ -200,7 +201,7 @@ def test_n_at_once_are_the_n_that_rounds_would_choose(snapshot: Snapshot, pick: 
 
 
 def debts(snapshot: Snapshot) -> dict[str, float]:
-    return {answer.node: answer.debt_cpus for answer in snapshot.answers if isinstance(answer, Measured)}
+    return {answer.node: ledger_of(answer).debt_cpus for answer in snapshot.answers if isinstance(answer, Measured)}
 
 
 def test_every_chosen_node_is_charged_and_no_other() -> None:

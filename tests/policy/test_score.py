@@ -43,7 +43,7 @@ def test_the_better_node_is_chosen_for(better: Measured, worse: Measured, flip: 
 
 def test_overloaded_nodes_are_still_told_apart() -> None:
     unlimited = Policy(thresholds=Thresholds(r1m_per_cpu=None))
-    assert placed(sweep(node("a", r1m=401.0), node("b", r1m=400.0)), policy=unlimited).chosen == ("b",)
+    assert placed(sweep(node("a", r1m=401.0), node("b", r1m=400.0)), cpus=0.0, policy=unlimited).chosen == ("b",)
 
 
 def test_a_score_is_the_weighted_mean_of_its_terms() -> None:

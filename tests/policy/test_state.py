@@ -6,7 +6,7 @@ from clbalance.model import Answer, Cause
 from clbalance.policy.state import NodeState, node_state
 from clbalance.policy.thresholds import Thresholds
 
-from .build import node, placed, silent, sweep
+from .build import NOW, node, placed, silent, sweep
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ from .build import node, placed, silent, sweep
     ],
 )
 def test_a_node_is(answer: Answer, state: str, reason: str | None, violated: set[str]) -> None:
-    condition = node_state(answer, Thresholds(tmp_free_pct=1.0))
+    condition = node_state(answer, Thresholds(tmp_free_pct=1.0), NOW)
     assert (condition.state.value, condition.reason, set(condition.violated)) == (state, reason, violated)
 
 
@@ -52,5 +52,5 @@ def test_a_node_is(answer: Answer, state: str, reason: str | None, violated: set
     "answer", [node("n"), node("n", r1m=9.0), node("n", mem=None), node("n", mem=1.0), silent("n")]
 )
 def test_exactly_the_nodes_that_are_up_are_placed_on(answer: Answer) -> None:
-    is_up = node_state(answer, Thresholds()).state is NodeState.UP
+    is_up = node_state(answer, Thresholds(), NOW).state is NodeState.UP
     assert bool(placed(sweep(answer)).chosen) is is_up

@@ -1,9 +1,12 @@
 """A node for the probe: folders instead of /proc, /sys and /var/tmp, programs instead of nvidia-smi, and a shell."""
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +39,14 @@ PROC = {
     "cpuinfo": "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\n"
     "processor\t: 1\nmodel name\t: another\n\n",
 }
+LEASE = '{"v":1,"cpus":2,"mem_bytes":0,"gpus":[],"slots":1,"exclusive":false,"uptime_s":2500.5,"name":"train"}\n'
+
+
+def drain_text(reason: str, *, by: str = "alice") -> str:
+    """What a drain mark says."""
+    return json.dumps({"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}) + "\n"
+
+
 SHELLS = ("dash", "bash", "busybox")
 
 
@@ -59,6 +70,14 @@ class Node:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
+
+    @contextmanager
+    def lease(self, path: str, text: str = LEASE) -> Iterator[Path]:
+        """A lease that this process holds meanwhile."""
+        file = self.mark(path, text)
+        with file.open("r+") as held:
+            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield file
 
     def says(self, text: bytes, *, argv: Sequence[str] | None = None) -> list[bytes]:
         """What the shell prints for this text on its standard input, once nothing holds its output any more."""
@@ -100,6 +119,7 @@ def make_node(root: Path, shell: str) -> Node:
         "CLBALANCE_PROCFS": str(root / "proc"),
         "CLBALANCE_SYSFS": str(root / "sys"),
         "CLBALANCE_NODE_DIR": str(root / "var"),
+        "CLBALANCE_ADMINS": str(root / "admins"),
         "TMPDIR": str(root / "tmp"),
     }
     # Called `sh`, bash and busybox behave as a node's /bin/sh does.

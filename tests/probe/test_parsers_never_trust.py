@@ -1,7 +1,9 @@
 """Whatever a node sends: no parser raises, and no number is out of range."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from math import isfinite
 
 from hypothesis import given
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from clbalance.model import Cpus, Gpu, Memory, Pressure, RunQueue, TmpSpace, Unknown
 from clbalance.probe.boot import parse_boot_id, parse_uptime
 from clbalance.probe.cpus import parse_cpulist, parse_cpus
+from clbalance.probe.drains import parse_drains
 from clbalance.probe.frame import Section
 from clbalance.probe.gpu import parse_gpus
+from clbalance.probe.leases import parse_leases, parse_promise
 from clbalance.probe.loadavg import parse_loadavg
 from clbalance.probe.logins import parse_logins
 from clbalance.probe.marks import parse_marks
@@ -63,7 +67,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 def numbers(value: object) -> Iterator[float]:
     match value:
-        case bool() | str() | None:
+        case bool() | str() | datetime() | None:
             pass
         case int() | float():
             yield value
@@ -149,9 +153,26 @@ def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
 @UNHURRIED
 @given(SECTIONS, SECTIONS)
 def test_any_section_makes_a_value_or_an_unknown(one: Section, two: Section) -> None:
-    for parse in (parse_logins, parse_tmp, parse_marks):
+    for parse in (parse_logins, parse_tmp):
         check(parse(one))
+    marks = parse_marks(one, 1000)
+    check(parse_leases(marks))
+    check(parse_drains(marks))
     check(parse_gpus(one, two))
+
+
+CLAIMS = st.dictionaries(
+    st.sampled_from(["v", "cpus", "mem_bytes", "gpus", "slots", "exclusive", "uptime_s", "name", "by", "reason", "at"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=3) | st.just(1),
+)
+
+
+@UNHURRIED
+@given(CLAIMS, st.text(max_size=3))
+def test_any_claim_is_a_promise_within_bounds_or_the_whole_node(claim: dict[str, object], tail: str) -> None:
+    promise = parse_promise(json.dumps(claim) + tail)
+    check(promise)
+    assert isinstance(promise, Unknown) or promise.name.isprintable()
 
 
 @UNHURRIED
@@ -173,8 +194,10 @@ def test_a_few_bytes_cannot_ask_for_much_work() -> None:
     long = " 1" * 500_000
     for parse in (parse_loadavg, parse_cpu_ticks, parse_meminfo, parse_diskstats, parse_net_dev, parse_uptime):
         check(parse(long))
-    for section in (parse_tmp, parse_marks, parse_logins):
-        check(section(Section(text="/tmp\n" + long, status="0")))
+    flood = Section(text="/tmp\n" + long, status="0")
+    check(parse_tmp(flood))
+    check(parse_logins(flood))
+    check(parse_leases(parse_marks(flood, 0)))
 
 
 def test_more_gpus_than_fit_a_node_are_unknown() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clbalance.model import Gpu, MarkKind, RunQueue, TmpSpace, Unknown
+from clbalance.model import Gpu, RunQueue, TmpSpace, Unknown
 
 from .answers import NONCE
 from .conftest import Node
@@ -44,7 +44,7 @@ def test_a_hung_nvidia_smi_costs_the_gpus_only_and_is_ended(node: Node) -> None:
     assert reading.gpus == HUNG
     assert isinstance(reading.run_queue, RunQueue)
     assert isinstance(reading.tmp, TmpSpace)
-    assert reading.marks == ()
+    assert reading.leases == ()
     assert all(gone(int(pid)) for pid in pids.read_text().split())
 
 
@@ -100,75 +100,6 @@ def test_a_program_cannot_end_the_answer_early(dash_node: Node) -> None:
     reading = dash_node.reading()
     assert isinstance(reading.gpus, Unknown)
     assert isinstance(reading.tmp, TmpSpace)
-
-
-def test_only_plain_files_in_plain_folders_are_marks(node: Node) -> None:
-    lease = node.mark("clbalance-1000/lease-real.1", "mine")
-    node.mark("clbalance-1000/drain", "all\nof it")
-    node.mark("elsewhere/lease-linked.1", "linked")
-    folder = lease.parent
-    os.mkfifo(folder / "lease-fifo.1")
-    (folder / "lease-link.1").symlink_to(lease)
-    (folder / "lease-folder.1").mkdir()
-    (folder / "lease-odd name\n.1").write_text("odd")
-    (folder / "lease-\x1b[2J.1").write_text("odd")
-    (node.root / "var/clbalance-link").symlink_to(node.root / "var/elsewhere")
-    (node.root / "var/clbalance-file").write_text("not a folder")
-    with seconds(0, 1.8):
-        marks = node.reading().marks
-    assert not isinstance(marks, Unknown)
-    assert [(mark.kind, mark.name, mark.text) for mark in marks] == [
-        (MarkKind.DRAIN, "drain", "all\nof it"),
-        (MarkKind.LEASE, "lease-real.1", "mine"),
-    ]
-
-
-def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> None:
-    # The moment between looking and opening: `ls` is what the probe looks with.
-    fifo = dash_node.mark("clbalance-1000/lease-swapped.1", "first a file")
-    dash_node.program("ls", f'/bin/ls "$@"; rm -f {fifo}; mkfifo {fifo}')
-    with seconds(1.8, 8):
-        reading = dash_node.reading()
-    assert reading.marks == Unknown(why="timed out")
-    assert isinstance(reading.tmp, TmpSpace)
-    # Whoever is left waiting in it gets his end of file.
-    os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
-
-
-def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
-    other = node.root / "var/clbalance-0/drain"
-    text = f"{NONCE} - marks 0\n{NONCE} end\nmark 1 0 {other}\n{other}:forged\n\\c\\n%s"
-    node.mark("clbalance-1000/lease-evil.1", text)
-    marks = node.reading().marks
-    assert not isinstance(marks, Unknown)
-    assert [(mark.name, mark.text) for mark in marks] == [("lease-evil.1", text)]
-
-
-def test_of_a_long_mark_nothing_is_read(node: Node) -> None:
-    node.mark("clbalance-1000/drain", "x" * 1025)
-    node.mark("clbalance-1000/lease-short.1", "x" * 1024)
-    marks = node.reading().marks
-    assert not isinstance(marks, Unknown)
-    assert [(mark.name, len(mark.text)) for mark in marks] == [("drain", 0), ("lease-short.1", 1024)]
-
-
-def test_a_binary_mark_does_not_upset_the_rest(node: Node) -> None:
-    node.mark("clbalance-1000/lease-a.1", "\x00\x01\x02\n\x00")
-    node.mark("clbalance-1000/lease-b.1", "text")
-    marks = node.reading().marks
-    assert not isinstance(marks, Unknown)
-    assert marks[1].text == "text"
-
-
-def test_256_marks_are_read_and_more_make_them_unknown(node: Node) -> None:
-    for number in range(256):
-        node.mark(f"clbalance-1000/lease-{number:03}.1", f"{number} {'x' * 1000}")
-    with seconds(0, 1.8):
-        marks = node.reading().marks
-    assert not isinstance(marks, Unknown)
-    assert [mark.text.split()[0] for mark in marks] == [str(number) for number in range(256)]
-    node.mark("clbalance-1000/lease-one-more.1")
-    assert node.reading().marks == Unknown(why="more than 256 leases and drain marks")
 
 
 def test_gpus_are_asked_side_by_side(dash_node: Node) -> None:

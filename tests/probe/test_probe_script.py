@@ -14,11 +14,11 @@ from clbalance.model import (
     CpuTicks,
     Gpu,
     GpuProcess,
-    Mark,
-    MarkKind,
+    Lease,
     Memory,
     NumaNode,
     Pressure,
+    Promise,
     RunQueue,
     Traffic,
     Unknown,
@@ -28,7 +28,7 @@ from clbalance.probe.frame import Answered, probe_request
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
-from .conftest import Node
+from .conftest import Node, drain_text
 
 REQUEST = probe_request(probe_script(), NONCE)
 # As nvidia-smi answers its two questions.
@@ -41,8 +41,8 @@ esac"""
 def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
     node.program("nvidia-smi", SMI)
     node.program("python3", "")
-    lease = node.mark("clbalance-1000/lease-0123.1", '{"cpus": 4}\n')
-    reading = node.reading()
+    with node.lease("clbalance-1000/lease-0123.1"):
+        reading = node.reading()
     assert reading.boot_id == "518f4b64-bf6a-4c54-9224-61ba82540703"
     assert reading.uptime_s == 2524.95
     assert reading.run_queue == RunQueue(r1m=1.25, r5m=0.5, r15m=0.1, rq=2)
@@ -72,15 +72,16 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             processes=(GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),),
         ),
     )
-    assert reading.marks == (
-        Mark(
-            kind=MarkKind.LEASE,
-            name="lease-0123.1",
+    assert reading.uid == os.getuid()
+    assert reading.leases == (
+        Lease(
+            key="0123",
+            attempt=1,
             uid=os.getuid(),
-            inode=lease.stat().st_ino,
-            text='{"cpus": 4}',
+            promise=Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train"),
         ),
     )
+    assert reading.drains == ()
 
 
 def test_the_real_proc_reads_well(dash_node: Node) -> None:
@@ -124,7 +125,7 @@ def test_an_almost_empty_environment_will_do(node: Node) -> None:
 
 
 def test_settings_of_grep_ls_and_df_do_not_reach_the_probe(node: Node) -> None:
-    node.mark("clbalance-1000/lease-0123.1", "x" * 900)
+    node.mark("clbalance-1000/drain", drain_text("x" * 150))
     plain = node.reading()
     node.env.update(
         {
@@ -139,9 +140,9 @@ def test_settings_of_grep_ls_and_df_do_not_reach_the_probe(node: Node) -> None:
     )
     told = node.reading()
     assert told.memory == plain.memory
-    assert told.marks == plain.marks
-    assert not isinstance(plain.marks, Unknown)
-    assert [mark.text for mark in plain.marks] == ["x" * 900]
+    assert told.drains == plain.drains
+    assert not isinstance(plain.drains, Unknown)
+    assert [mark.reason for mark in plain.drains] == ["x" * 150]
     assert not isinstance(told.tmp, Unknown)
 
 
@@ -183,24 +184,41 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
     # One that must not be killed, where the probe would look for the child that hangs.
     with subprocess.Popen(["sleep", "60"]) as bystander:
         try:
-            names = ("load", "child", "alarm", "job", "marks", "count", "m", "nl", "line", "folder", "small", "status")
+            names = (
+                "load",
+                "child",
+                "alarm",
+                "job",
+                "marks",
+                "count",
+                "m",
+                "nl",
+                "line",
+                "folder",
+                "small",
+                "status",
+                "drains",
+                "admins",
+                "home",
+                "inodes",
+            )
             node.env.update(dict.fromkeys(names, str(bystander.pid)))
             shutil.rmtree(node.root / "proc")
             reading = node.reading()
             assert reading.run_queue == Unknown(why="no /proc/loadavg")
-            assert reading.marks == ()
+            assert reading.leases == ()
             assert bystander.poll() is None
         finally:
             bystander.kill()
 
 
-def test_without_ls_leases_are_unknown_not_none(dash_node: Node) -> None:
+def test_without_stat_leases_are_unknown_not_none(dash_node: Node) -> None:
     dash_node.mark("clbalance-1000/lease-0123.1", "mine")
     # PATH always ends with the system's folders: only the shell's own table can hide a program.
-    request = REQUEST.replace(b"command -v ls ", b"command -v no-such-ls ")
+    request = REQUEST.replace(b"command -v stat ", b"command -v no-such-stat ")
     answer = heard(dash_node.says(request))
     assert isinstance(answer, Answered)
-    assert parse_reading(answer.sections).marks == Unknown(why="reading the node folder failed with 127")
+    assert parse_reading(answer.sections).leases == Unknown(why="reading the node folder failed with 127")
 
 
 def test_a_session_can_be_probed_again(node: Node) -> None:
@@ -240,7 +258,7 @@ def test_interrupt_counters_are_not_sent(node: Node) -> None:
 
 def test_the_usual_probe_runs_three_programs(node: Node) -> None:
     log = node.root / "log"
-    for name in ("awk", "cat", "df", "grep", "head", "ls", "sed", "sleep", "tr", "wc"):
+    for name in ("awk", "cat", "df", "grep", "head", "ls", "sed", "sleep", "stat", "tr", "wc"):
         node.program(name, f'echo {name} >>{log}\nexec {shutil.which(name)} "$@"')
     node.sections()
     ran = log.read_text().split()

@@ -1,18 +1,22 @@
 """A case language: one line says what matters of a node, the rest is a plain machine."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from clbalance.model import (
     Cause,
     Cpus,
     CpuTicks,
+    DrainMark,
     Gpu,
     GpuProcess,
+    Lease,
     Measured,
     Memory,
     NodeName,
     Plan,
     Pressure,
+    Promise,
     Rates,
     Reading,
     RunQueue,
@@ -28,6 +32,16 @@ from clbalance.model import (
 from clbalance.render.views import NodeRow
 
 GIB = 1 << 30
+LEASED = Lease(
+    key="0123abcd",
+    attempt=2,
+    uid=1001,
+    promise=Promise(cpus=4.0, mem_bytes=8 * GIB, gpus=("GPU-0",), slots=1, uptime_s=86370.0, name="train"),
+)
+UNREADABLE = Lease(key="fedc", attempt=1, uid=1002, promise=Unknown(why="unreadable lease: no JSON"))
+DRAINED = DrainMark(
+    uid=0, by="root", reason="disk", at=datetime(2026, 3, 1, 12, tzinfo=UTC), until=None, binds_all=True
+)
 NOT_ASKED = Unknown(why="not asked")
 
 
@@ -40,6 +54,8 @@ def reading(
     gpus: Sequence[Gpu] | Unknown = (),
     run_queue: Unknown | None = None,
     boot_id: str = "b007",
+    leases: Sequence[Lease] | Unknown = (),
+    drains: Sequence[DrainMark] = (),
 ) -> Reading:
     return Reading(
         boot_id=boot_id,
@@ -55,7 +71,9 @@ def reading(
         logins=3,
         python="/usr/bin/python3",
         gpus=gpus if isinstance(gpus, Unknown) else tuple(gpus),
-        marks=(),
+        uid=1000,
+        leases=leases if isinstance(leases, Unknown) else tuple(leases),
+        drains=tuple(drains),
     )
 
 
@@ -67,7 +85,7 @@ def measured(
         reading=reading(**of_reading),  # type: ignore[arg-type]  # passed on as given
         rates=rates or Rates(span_s=60.0, ut_pct=12.3, disk_bytes_per_s=1e6, net_bytes_per_s=2e3),
         rtt_s=0.25,
-        debt_cpus=debt_cpus,
+        placed=(Promise(cpus=debt_cpus, uptime_s=86400.0),) if debt_cpus else (),
     )
 
 
@@ -80,6 +98,13 @@ def busy(node: str, violated: Sequence[str], reason: str, **of_node: object) -> 
     answer = measured(node, **of_node)  # type: ignore[arg-type]  # passed on as given
     return NodeRow(
         node=answer.node, state="busy", reason=reason, violated=frozenset(violated), answer=answer, score=None
+    )
+
+
+def drained(node: str, state: str, **of_reading: object) -> NodeRow:
+    answer = measured(node, drains=[DRAINED], **of_reading)  # type: ignore[arg-type]  # passed on as given
+    return NodeRow(
+        node=answer.node, state=state, reason="disk (by root)", violated=frozenset(), answer=answer, score=None
     )
 
 
@@ -109,8 +134,6 @@ def score(node: str, total: float, told: str = "r1m 0.50 + 1 asked on 32 cpus") 
 
 
 def plan(ranked: Sequence[Score], chosen: Sequence[str], unfit: Sequence[Unfit] = (), wanted: int | None = 1) -> Plan:
-    from datetime import UTC, datetime
-
     return Plan(
         wanted=wanted,
         chosen=tuple(map(NodeName, chosen)),
@@ -129,4 +152,6 @@ def small_cluster() -> list[NodeRow]:
         up("node1", 95.0, gpus=[gpu(0), gpu(1, used_gib=60, use_pct=98.0, holder="python")]),
         up("node3", None, run_queue=Unknown(why="no /proc/loadavg")),
         silent("node12", "no answer within 15 s", Cause.HUNG),
+        drained("node4", "draining", leases=[LEASED, UNREADABLE]),
+        drained("node5", "drained"),
     ]

@@ -2,17 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pyte
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.errors import UsageError
-from clbalance.model import Cancelled, Cause, Exited, NodeName, NotStarted, Outcome, Unfit
+from clbalance.model import Cancelled, Cause, Exited, NodeName, NotStarted, Outcome, Promise, Unfit
 from clbalance.render import talk
 from clbalance.render.renderer import Format, renderer
 from clbalance.render.views import JobReport
-from tests.render.build import gpu, plan, score, silent, up
+from tests.render.build import DRAINED, LEASED, gpu, plan, score, silent, up
 
 _TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x08\r\n\t\x7f[]/;m\u202e\u2028\udc80"), max_size=40)
 _FORMS = [
@@ -36,6 +37,11 @@ def _all_texts(name: str, other: str) -> list[str]:
     rows = [
         silent(name, other, Cause.GARBLED),
         up(other, boot_id=name, gpus=[gpu(holder=other)], r1m=float("inf")),
+        up(
+            name,
+            leases=[replace(LEASED, key=other, promise=Promise(name=name, gpus=(other,)))],
+            drains=[replace(DRAINED, by=name, reason=other)],
+        ),
     ]
     return [
         text
@@ -83,4 +89,4 @@ def test_json_gives_names_back_as_they_were(name: str, other: str) -> None:
 def test_plain_has_one_line_a_node_and_always_as_many_fields(name: str, other: str) -> None:
     plain = renderer(Format.PLAIN, terminal_width=None, color=False)
     lines = plain.load([silent(name, other), up(other), up("n")]).split("\n")
-    assert [line.count("\t") for line in lines] == [17, 17, 17, 0]
+    assert [line.count("\t") for line in lines] == [18, 18, 18, 0]

@@ -11,8 +11,8 @@ from clbalance.render.as_human import HumanRenderer
 from clbalance.render.explanation import runner_up
 from clbalance.render.load_table import load_table
 from clbalance.render.table import Cell, Column, Table, aligned, fit
-from clbalance.render.views import least_loaded_first, load_per_cpu, looks_free
-from tests.render.build import busy, gpu, measured, plan, score, silent, small_cluster, up
+from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
+from tests.render.build import LEASED, UNREADABLE, busy, drained, gpu, measured, plan, score, silent, small_cluster, up
 
 
 def _human(width: int | None, color: bool = False) -> HumanRenderer:
@@ -25,7 +25,7 @@ def _order(*rows: object) -> list[str]:
 
 def test_the_best_score_comes_first_and_silence_last() -> None:
     rows = small_cluster()
-    assert _order(*rows) == ["node1", "node10", "node2", "node3", "node7", "node12"]
+    assert _order(*rows) == ["node1", "node10", "node5", "node4", "node2", "node3", "node7", "node12"]
     assert _order(*reversed(rows)) == _order(*rows)
 
 
@@ -63,28 +63,32 @@ def test_a_busy_index_is_marked_without_colour_too() -> None:
     assert "1/0/*12" in line
 
 
+def _cells(row: NodeRow) -> dict[str, str]:
+    table = load_table([row])
+    return {column.heading: cell.text for column, cell in zip(table.columns, table.rows[0], strict=True)}
+
+
+def test_leases_are_counted_also_those_that_cannot_be_read() -> None:
+    assert _cells(up("n", leases=[LEASED, UNREADABLE]))["LEASES"] == "2"
+    assert _cells(up("n", leases=Unknown(why="timed out")))["LEASES"] == "-"
+
+
+def test_a_leased_gpu_is_not_free_though_it_looks_so() -> None:
+    assert _cells(up("n", gpus=[gpu(0), gpu(1)], leases=[LEASED]))["GPUS"] == "1/2 free"
+
+
+def test_a_drained_node_says_why() -> None:
+    cells = _cells(drained("n", "draining", leases=[LEASED]))
+    assert (cells["STATE"], cells["REASON"]) == ("draining", "disk (by root)")
+
+
 def test_gpus_get_a_column_only_where_there_are_any() -> None:
     assert "GPUS" not in _human(None).load([up("a"), silent("b")])
     assert "1/2 free" in _human(None).load([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
     assert "GPUS" in _human(None).load([up("a", gpus=Unknown(why="nvidia-smi hung"))])
 
 
-@pytest.mark.parametrize(
-    ("device", "free"),
-    [
-        pytest.param(gpu(), True, id="idle, empty and nobody's"),
-        pytest.param(gpu(used_gib=3), True, id="the driver's own memory does not count"),
-        pytest.param(gpu(used_gib=20), False, id="held memory counts though nothing computes"),
-        pytest.param(gpu(use_pct=90.0), False, id="use counts though no process is told"),
-        pytest.param(gpu(holder="python"), False, id="a process counts though it is idle"),
-        pytest.param(gpu(use_pct=Unknown(why="MIG")), False, id="unknown is never idle"),
-    ],
-)
-def test_which_gpu_looks_free(device: object, free: bool) -> None:
-    assert looks_free(device) is free  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("width", [70, 80, 100, 132, 200])
+@pytest.mark.parametrize("width", [75, 80, 100, 132, 200])
 def test_a_terminal_is_never_overrun_and_node_names_are_never_cut(width: int) -> None:
     rows = [*small_cluster(), up("gpu-a100-rack17-node042")]
     text = _human(width).load(rows)

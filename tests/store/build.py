@@ -40,7 +40,9 @@ def reading(
         logins=1,
         python="/usr/bin/python3",
         gpus=(),
-        marks=(),
+        uid=1000,
+        leases=(),
+        drains=(),
     )
 
 

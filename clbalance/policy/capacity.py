@@ -1,0 +1,153 @@
+"""What a node can still promise, by the formulas of its own admission (docs/design/leases.md), and what it lacks.
+
+The node decides again under its lock; what is unfit here would be refused there, so a refusal is left to races.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from clbalance.model import Lease, Memory, Promise, Request, Unknown
+from clbalance.policy.effective import Load
+from clbalance.policy.gpus import gpu_candidates
+
+NOISE_CPUS: Final = 0.5
+"""Processes: an idle node's own, and the swing of the average. Without this allowance a node of one cpu with
+r1m 0.01 would have 0.99 cpus to give, and nobody would ever get all cpus of any node."""
+_ROUNDING: Final = 1e-9
+"""Cpus: a sum that should come out even may miss by so much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """What a node has too little of: the filter's name, the reason that groups nodes, and the numbers."""
+
+    filter: str
+    reason: str
+    detail: str
+
+
+def free_cpus(*, capacity: float, r1m: float, promised: float, visible: float) -> float:
+    """Cpus that are neither promised nor used by somebody without a promise; below 0 where more is taken."""
+    return capacity - promised - max(0.0, r1m - visible - NOISE_CPUS)
+
+
+def free_mem_bytes(*, total: int, available: int, promised: int, visible: float) -> float:
+    """Memory likewise, and never more than is available."""
+    return min(available, total - promised - max(0.0, total - available - visible))
+
+
+def lack(load: Load, request: Request) -> Lack | None:
+    """The first thing for which the node must refuse `request`, or None: it can promise all of it."""
+    if asks_for_nothing(request):
+        return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
+    return next((found for find in _LACKS if (found := find(load, request))), None)
+
+
+def asks_for_nothing(request: Request) -> bool:
+    """Whether it takes no part of a node, and fits on a full one; a slot alone is nothing."""
+    return not (request.cpus or request.mem_bytes or request.gpus or request.exclusive)
+
+
+def _leases_unknown(load: Load, _: Request) -> Lack | None:
+    leases = load.answer.reading.leases
+    if not isinstance(leases, Unknown):
+        return None
+    return Lack(filter="leases", reason="leases unknown", detail=leases.why)
+
+
+def _exclusive(load: Load, request: Request) -> Lack | None:
+    leases = load.answer.reading.leases
+    for lease in () if isinstance(leases, Unknown) else leases:
+        if why := _whole_node(lease, load):
+            return Lack(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{why}")
+    if load.ledger.exclusive:
+        return Lack(filter="exclusive", reason="leased whole", detail="placed a moment ago")
+    if request.exclusive and load.ledger.count:
+        return Lack(filter="exclusive", reason="not empty", detail=f"{load.ledger.count} leases are held")
+    return None
+
+
+def _whole_node(lease: Lease, load: Load) -> str | None:
+    """Why a lease takes the whole node, as an addition to a sentence; None: it takes a part."""
+    match lease.promise:
+        case Unknown(why=why):
+            return f": {why}"
+        case Promise(exclusive=True):
+            return ": exclusive"
+        case Promise(cpus=cpus, mem_bytes=mem_bytes) if cpus > load.cpus or mem_bytes > load.memory.total_bytes:
+            return ": claims more than the node has"
+        case _:
+            return None
+
+
+def _cpus(load: Load, request: Request) -> Lack | None:
+    ledger = load.ledger
+    free = free_cpus(capacity=load.cpus, r1m=load.r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
+    if not request.cpus or request.cpus <= free + _ROUNDING:
+        return None
+    return Lack(
+        filter="cpus",
+        reason="too few cpus free",
+        detail=f"{request.cpus:g} asked, {max(0.0, free):.3g} of {load.cpus} free, {ledger.cpus:.3g} promised",
+    )
+
+
+def _memory(load: Load, request: Request) -> Lack | None:
+    free = _free_mem_bytes(load)
+    if not request.mem_bytes or request.mem_bytes <= free:
+        return None
+    asked, left, promised = (_gib(size) for size in (request.mem_bytes, max(0.0, free), load.ledger.mem_bytes))
+    return Lack(
+        filter="memory",
+        reason="too little memory free",
+        detail=f"{asked} asked, {left} of {_gib(load.memory.total_bytes)} free, {promised} promised",
+    )
+
+
+def _free_mem_bytes(load: Load) -> float:
+    memory: Memory = load.memory
+    return free_mem_bytes(
+        total=memory.total_bytes,
+        available=memory.available_bytes,
+        promised=load.ledger.mem_bytes,
+        visible=load.ledger.visible_mem_bytes,
+    )
+
+
+def _gib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**30:.3g} GiB"
+
+
+def _gpus(load: Load, request: Request) -> Lack | None:
+    if not request.gpus:
+        return None
+    free = gpu_candidates(load.answer)
+    if isinstance(free, Unknown):
+        return Lack(filter="gpus", reason="GPUs unknown", detail=free.why)
+    if request.gpus <= len(free):
+        return None
+    gpus = load.answer.reading.gpus
+    count = 0 if isinstance(gpus, Unknown) else len(gpus)
+    return Lack(filter="gpus", reason="too few GPUs free", detail=f"{request.gpus} asked, {len(free)} of {count} free")
+
+
+def _slots(load: Load, request: Request) -> Lack | None:
+    slots = load.answer.slots
+    if slots is None or load.ledger.slots + request.slots <= slots:
+        return None
+    return Lack(
+        filter="slots",
+        reason="too few slots free",
+        detail=f"{request.slots} asked, {max(0, slots - load.ledger.slots)} of {slots} free",
+    )
+
+
+_LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (
+    _leases_unknown,
+    _exclusive,
+    _cpus,
+    _memory,
+    _gpus,
+    _slots,
+)

@@ -1,0 +1,86 @@
+"""What is promised of a node, and how much of that its measured load shows already.
+
+    visible = Σ cpus * (1 - exp(-age/τ))      debt = Σ cpus * exp(-age/τ)      (docs/design/leases.md)
+
+r1m is an exponential average with τ = 60 s (kernel/sched/loadavg.c): of a job that began `age` seconds ago it holds
+the first share, and the debt is the rest. Both together are the promise, so nothing counts twice and nothing not at
+all. The age is a difference of the node's own uptime; one that cannot be told is 0, as if nothing showed yet.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from clbalance.model import Lease, Measured, Promise, Unknown
+
+TAU_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """All promises of one node added up; `debt_…` is the part that its measured load does not show yet."""
+
+    count: int = 0
+    cpus: float = 0.0
+    debt_cpus: float = 0.0
+    mem_bytes: int = 0
+    debt_mem_bytes: float = 0.0
+    slots: int = 0
+    gpus: frozenset[str] = frozenset()
+    exclusive: bool = False
+
+    @property
+    def visible_cpus(self) -> float:
+        """What of the measured run queue is the promises' own."""
+        return self.cpus - self.debt_cpus
+
+    @property
+    def visible_mem_bytes(self) -> float:
+        """What of the measured use of memory is the promises' own."""
+        return self.mem_bytes - self.debt_mem_bytes
+
+
+EMPTY: Final = Ledger()
+
+
+def ledger_of(answer: Measured) -> Ledger:
+    """Everybody's leases that can be read, and what was placed on the node since it was measured."""
+    leases = answer.reading.leases
+    known = () if isinstance(leases, Unknown) else leases
+    if not known and not answer.placed:
+        return EMPTY
+    return add_up([*_readable(known), *answer.placed], answer.reading.uptime_s)
+
+
+def add_up(promises: Sequence[Promise], uptime_s: float | Unknown) -> Ledger:
+    """The sums, at this uptime of the node."""
+    debt_cpus = debt_mem_bytes = 0.0
+    for promise in promises:
+        share = debt_share(age_s(promise, uptime_s))
+        debt_cpus += promise.cpus * share
+        debt_mem_bytes += promise.mem_bytes * share
+    return Ledger(
+        count=len(promises),
+        cpus=sum([promise.cpus for promise in promises]),
+        debt_cpus=debt_cpus,
+        mem_bytes=sum([promise.mem_bytes for promise in promises]),
+        debt_mem_bytes=debt_mem_bytes,
+        slots=sum([promise.slots for promise in promises]),
+        gpus=frozenset([uuid for promise in promises for uuid in promise.gpus]),
+        exclusive=any(promise.exclusive for promise in promises),
+    )
+
+
+def debt_share(age_seconds: float) -> float:
+    """Which share of a promise of this age the load does not show yet, 1 at first."""
+    return math.exp(-age_seconds / TAU_S)
+
+
+def age_s(promise: Promise, uptime_s: float | Unknown) -> float:
+    """How long ago it was made: never negative, for it may be younger than the reading of the uptime."""
+    return 0.0 if isinstance(uptime_s, Unknown) else max(0.0, uptime_s - promise.uptime_s)
+
+
+def _readable(leases: Iterable[Lease]) -> Iterable[Promise]:
+    return (lease.promise for lease in leases if isinstance(lease.promise, Promise))

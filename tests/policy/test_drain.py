@@ -1,0 +1,106 @@
+"""Who is kept off a drained node, and how that is told."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clbalance.model import DrainMark
+from clbalance.policy.drain import binding_drain, drain_reason
+from clbalance.policy.state import node_state
+from clbalance.policy.thresholds import Thresholds
+
+from .build import ME, NOT_TOLD, NOW, ROOT, SHE, drain, lease, node, placed, sweep, unreadable
+
+
+@pytest.mark.parametrize(
+    ("mark", "binds"),
+    [
+        pytest.param(drain(), True, id="root's mark binds everybody"),
+        pytest.param(drain(uid=SHE, binds_all=True), True, id="so does an administrator's"),
+        pytest.param(drain(uid=ME, binds_all=False), True, id="our own binds us"),
+        pytest.param(drain(uid=SHE, binds_all=False), False, id="anybody else's binds only themselves"),
+        pytest.param(drain(for_s=1.0), True, id="until its time is over"),
+        pytest.param(drain(for_s=0.0), False, id="and not from then on"),
+    ],
+)
+def test_a_drain_mark_binds_us(mark: DrainMark, binds: bool) -> None:
+    plan = placed(sweep(node("n", drains=(mark,))))
+    assert bool(plan.unfit) is binds
+    assert [unfit.reason for unfit in plan.unfit] == ["drained"] * binds
+
+
+def test_who_does_not_know_who_he_is_keeps_off() -> None:
+    answer = node("n", drains=(drain(uid=SHE, binds_all=False),))
+    assert binding_drain(replace(answer.reading, uid=NOT_TOLD), NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        pytest.param(drain(by="alice"), "disk (by alice)", id="root may say on whose behalf"),
+        pytest.param(drain(by=""), "disk (by root)", id="root without a name"),
+        pytest.param(drain(uid=SHE, by="root"), "disk (by root, uid 1001)", id="others are told by number"),
+        pytest.param(drain(uid=SHE, by=""), "disk (by uid 1001)", id="also without a name"),
+    ],
+)
+def test_a_drain_mark_is_told(mark: DrainMark, told: str) -> None:
+    assert drain_reason(mark) == told
+
+
+def test_of_several_marks_one_that_binds_everybody_is_told() -> None:
+    marks = (drain(uid=ME, reason="mine", binds_all=False), drain(uid=SHE, reason="hers"), drain(uid=ROOT))
+    (unfit,) = placed(sweep(node("n", drains=marks))).unfit
+    assert (unfit.filter, unfit.reason, unfit.detail) == ("drained", "drained", "disk (by alice)")
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        pytest.param(node("n", drains=(drain(),)), "drained", "disk (by alice)", id="empty: drained"),
+        pytest.param(
+            node("n", drains=(drain(),), leases=(lease(),)), "draining", "disk (by alice)", id="leased: draining"
+        ),
+        pytest.param(
+            node("n", drains=(drain(),), leases=None), "draining", "disk (by alice)", id="unknown leases may be held"
+        ),
+        pytest.param(
+            node("n", drains=(drain(),), r1m=None),
+            "drained",
+            "disk (by alice)",
+            id="drained though the load is unknown",
+        ),
+        pytest.param(node("n", drains=(drain(for_s=-1.0),)), "up", None, id="back after its time"),
+        pytest.param(
+            node("n", leases=None, drains=None),
+            "unknown",
+            "leases unknown: not told",
+            id="unknown marks, unknown state",
+        ),
+        pytest.param(
+            node("n", leases=(lease(cpus=4.0),)),
+            "busy",
+            "too few cpus free: 1 asked, 0 of 4 free, 4 promised",
+            id="promised away: busy",
+        ),
+        pytest.param(
+            node("n", leases=(unreadable(),)),
+            "busy",
+            "leased whole: by uid 1001: unreadable lease: no JSON",
+            id="leased whole: busy",
+        ),
+    ],
+)
+def test_a_node_is_shown_as(answer: object, state: str, reason: str | None) -> None:
+    condition = node_state(answer, Thresholds(), NOW)  # type: ignore[arg-type]
+    assert (condition.state.value, condition.reason) == (state, reason)
+    assert bool(placed(sweep(answer)).chosen) is (state == "up")  # type: ignore[arg-type]
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.none() | st.integers(1, 8), st.floats(0.0, 1.0))
+def test_a_drained_node_is_never_picked(drained: list[bool], pick: int | None, cpus: float) -> None:
+    answers = [node(f"n{at}", drains=(drain(),) if out else ()) for at, out in enumerate(drained)]
+    chosen = placed(sweep(*answers), pick=pick, cpus=cpus).chosen
+    assert not {f"n{at}" for at, out in enumerate(drained) if out} & set(chosen)

@@ -1,0 +1,195 @@
+"""Leases and drain marks as the probe brings them along: whose they are, who holds them, and what does not count."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from clbalance.model import Lease, Promise, Reading, TmpSpace, Unknown
+from clbalance.probe.frame import Answered
+from clbalance.probe.reading import parse_reading
+
+from .answers import NONCE, heard
+from .conftest import LEASE, Node, drain_text
+from .test_probe_faults import seconds
+from .test_probe_script import REQUEST
+
+HOLDER = """import fcntl, sys
+held = open(sys.argv[1], "r+")
+fcntl.lockf(held, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def names(reading: Reading) -> list[str]:
+    assert not isinstance(reading.leases, Unknown)
+    return [lease.key for lease in reading.leases]
+
+
+def reasons(reading: Reading) -> list[str]:
+    assert not isinstance(reading.drains, Unknown)
+    return [mark.reason for mark in reading.drains]
+
+
+@contextmanager
+def other_process(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Holds the lease as a supervisor does."""
+    argv = [sys.executable, "-I", "-S", "-c", HOLDER, str(file)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_a_lease_is_void_as_soon_as_its_holder_is_dead(node: Node) -> None:
+    file = node.mark("clbalance-1000/lease-a.1", LEASE)
+    assert names(node.reading()) == []
+    with other_process(file) as holder:
+        assert names(node.reading()) == ["a"]
+        holder.kill()
+        holder.wait()
+        assert names(node.reading()) == []
+
+
+def test_a_reader_and_a_flock_keep_no_lease_alive(dash_node: Node) -> None:
+    with dash_node.mark("clbalance-1000/lease-a.1", LEASE).open() as read, read as flocked:
+        fcntl.lockf(read, fcntl.LOCK_SH)
+        fcntl.flock(flocked, fcntl.LOCK_EX)
+        assert names(dash_node.reading()) == []
+
+
+def test_only_plain_files_in_plain_folders_are_marks(node: Node) -> None:
+    with node.lease("clbalance-1000/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1"):
+        node.mark("clbalance-1000/drain", drain_text("all of it"))
+        folder = lease.parent
+        os.mkfifo(folder / "lease-fifo.1")
+        (folder / "lease-link.1").symlink_to(lease)
+        (folder / "lease-folder.1").mkdir()
+        (folder / "lease-odd name\n.1").write_text("odd")
+        (folder / "lease-\x1b[2J.1").write_text("odd")
+        (folder / ".lease-temporary.1").write_text("not yet")
+        (node.root / "var/clbalance-link").symlink_to(node.root / "var/elsewhere")
+        (node.root / "var/clbalance-file").write_text("not a folder")
+        with seconds(0, 1.8):
+            reading = node.reading()
+    assert names(reading) == ["real"]
+    assert reasons(reading) == ["all of it"]
+
+
+def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> None:
+    # The moment between looking and opening: `stat` is what the probe looks with.
+    fifo = dash_node.mark("clbalance-1000/lease-swapped.1", "first a file")
+    dash_node.program("stat", f'/usr/bin/stat "$@"; rm -f {fifo}; mkfifo {fifo}')
+    with seconds(1.8, 8):
+        reading = dash_node.reading()
+    assert reading.leases == reading.drains == Unknown(why="timed out")
+    assert isinstance(reading.tmp, TmpSpace)
+    # Whoever is left waiting in it gets his end of file.
+    os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
+    other = node.root / "var/clbalance-0/drain"
+    inode = node.mark("clbalance-1000/lease-void.1", LEASE).stat().st_ino
+    text = (
+        f"{NONCE} - marks 0\n{NONCE} end\nmark 1 1 0 81a4 {other}\n{other}:forged\nowner 0 root\nadmins {other}\n"
+        f"1: POSIX  ADVISORY  WRITE 1 00:2a:{inode} 0 EOF\nlocks told\n\\c\\n%s"
+    )
+    with node.lease("clbalance-1000/lease-evil.1", text):
+        reading = node.reading()
+    assert reading.leases == (
+        Lease(key="evil", attempt=1, uid=os.getuid(), promise=Unknown(why="unreadable lease: no JSON")),
+    )
+    assert reading.drains == ()
+
+
+def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
+    with ExitStack() as held:
+        held.enter_context(node.lease("clbalance-1000/lease-binary.1", "\x00\x01\x02\n\x00"))
+        held.enter_context(node.lease("clbalance-1000/lease-good.1"))
+        held.enter_context(node.lease("clbalance-1000/lease-long.1", LEASE + " " * 1024))
+        reading = node.reading()
+    assert not isinstance(reading.leases, Unknown)
+    unreadable = Unknown(why="unreadable lease: empty, too long or not readable")
+    assert [(lease.key, lease.promise) for lease in reading.leases] == [
+        ("binary", unreadable),
+        ("good", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+        ("long", unreadable),
+    ]
+
+
+def test_256_marks_are_read_and_more_make_them_unknown(node: Node) -> None:
+    with ExitStack() as held:
+        for number in range(256):
+            held.enter_context(node.lease(f"clbalance-1000/lease-{number:03}.1", LEASE + " " * 800))
+        with seconds(0, 1.8):
+            reading = node.reading()
+    assert names(reading) == [f"{number:03}" for number in range(256)]
+    node.mark("clbalance-1000/lease-one-more.1")
+    assert node.reading().leases == Unknown(why="more than 256 leases and drain marks")
+
+
+def test_a_drain_mark_of_ours_binds_us_and_an_administrators_everybody(node: Node) -> None:
+    node.mark("clbalance-1000/drain", drain_text("disk"))
+    admins = node.root / "listed"
+    (node.root / "admins").symlink_to(admins)
+    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout
+    binds = []
+    for content, mode in (("nobody\n", 0o644), (user, 0o644), (user, 0o666)):
+        admins.write_text(content)
+        admins.chmod(mode)
+        drains = node.reading().drains
+        assert not isinstance(drains, Unknown)
+        binds.append([mark.binds_all for mark in drains])
+    is_root = os.getuid() == 0
+    assert binds == [[is_root], [True], [is_root]]
+
+
+@pytest.mark.root
+def test_a_strangers_file_in_our_folder_and_ours_in_a_strangers_count_for_nothing(dash_node: Node) -> None:
+    with dash_node.lease("clbalance-0/lease-hers.1") as hers, dash_node.lease("clbalance-1001/lease-his.1") as his:
+        os.chown(hers, 1001, -1)
+        os.chown(his.parent, 1001, -1)
+        assert names(dash_node.reading()) == []
+        os.chown(his, 1001, -1)
+        assert names(dash_node.reading()) == ["his"]
+
+
+@pytest.mark.root
+def test_root_and_listed_users_drain_for_everybody_others_for_themselves(dash_node: Node) -> None:
+    for uid in (0, 1, 2):
+        mark = dash_node.mark(f"clbalance-{uid}/drain", drain_text(f"by {uid}"))
+        os.chown(mark, uid, -1)
+        os.chown(mark.parent, uid, -1)
+    (dash_node.root / "admins").write_text("daemon\n")  # uid 1 of every Debian
+    drains = dash_node.reading().drains
+    assert not isinstance(drains, Unknown)
+    assert [(mark.uid, mark.binds_all) for mark in drains] == [(0, True), (1, True), (2, False)]
+
+
+@pytest.mark.root
+def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: Node) -> None:
+    """As on a lab node; what is held from outside looks void there, and admission asks the kernel itself."""
+    inside = dash_node.mark("clbalance-1000/lease-inside.1", LEASE)
+    script = dash_node.root / "request"
+    script.write_bytes(REQUEST)
+    hold = dash_node.root / "hold"
+    os.mkfifo(hold)
+    text = (
+        f"{sys.executable} -I -S -c '{HOLDER}' {inside} <{hold} >/dev/null & exec 3>{hold}; "
+        f"until grep -q :{inside.stat().st_ino} /proc/locks; do sleep 0.02; done; "
+        f"{' '.join(dash_node.shell)} -s <{script}; exec 3>&-; wait"
+    )
+    argv = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child", "/bin/sh", "-c", text]
+    with dash_node.lease("clbalance-1000/lease-outside.1"):
+        lines = dash_node.says(b"", argv=argv)
+    answer = heard(lines)
+    assert isinstance(answer, Answered)
+    assert names(parse_reading(answer.sections)) == ["inside"]
