@@ -63,7 +63,7 @@ class LabError(ClbalanceError):
     """The cluster in a box cannot be brought up, changed or taken down."""
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(BaseException):
     """SIGINT, SIGTERM or SIGHUP arrived; raised once, in the main thread, so that `with` blocks clean up."""
 
     def __init__(self, signum: int) -> None:

@@ -26,6 +26,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
 _EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
 # `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
 _GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
+_RANGE = re.compile(r"(?<=[\[,]) *(-?\d+) *- *(-?\d+) *(?=[/,\]])")
 _MAX_EXPRESSION = 1_000_000  # characters: 50,000 unfoldable names of 20
 _MAX_NODES = 200_000
 
@@ -73,7 +74,8 @@ class NodeSets:
         try:
             self._check_expression(text)
             found = NodeSet(text, resolver=self.resolver or RESOLVER_NOGROUP)
-        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
+        except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
+            # ValueError: its range parser meets `n[1---2]` unprepared.
             raise NodeNameError(f"`{text}` is not a node set: {error}", hint="see `man nodeset`") from error
         return self._expanded(found, text)
 
@@ -102,6 +104,9 @@ class NodeSets:
                 f"{text[:80]!r} is not a node set: {shown} not allowed",
                 hint="like `node[1-4,7]`, `@gpu`, `@gpu&@rack1` or `node[1-9]!node4`",
             )
+        if any(int(last) - int(first) >= _MAX_NODES for first, last in _RANGE.findall(text)):
+            # ClusterShell makes a set of all its numbers before anyone can count them.
+            raise NodeNameError(f"`{text[:80]}` names more than {_MAX_NODES} nodes")
         if "@" not in text:
             return
         if self.resolver is None:

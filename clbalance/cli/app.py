@@ -3,27 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from clbalance.cli import load, pick, run
-from clbalance.cli.lab import app as lab_app
-from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
+from clbalance.errors import ClbalanceError, ExitCode, UsageError
 
-app = typer.Typer(
-    name="clbalance",
-    help="Put work on the least loaded nodes of a cluster, over plain ssh.",
-    epilog="Try it on a cluster in a box: clbalance lab up 8",
-    no_args_is_help=True,
-    add_completion=True,
-    rich_markup_mode=None,  # rich help doubles the time that --help takes
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-load.register(app)
-pick.register(app)
-run.register(app)
-app.add_typer(lab_app, name="lab")
+_VERBS = ("load", "pick", "run", "lab")
+"""In the order of `--help`; each is a module beside this one that has `register`."""
 
 # Everything that typer raises for what was mistyped; its own name is private since typer vendored click.
 _MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -32,13 +19,11 @@ _MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if 
 def carry_out(arguments: Sequence[str]) -> int:
     """Carry out what was typed; the exit code. Never a traceback for what a person or a node did."""
     try:
-        code = app(list(arguments), prog_name="clbalance", standalone_mode=False)
+        code = app_for(arguments)(list(arguments), prog_name="clbalance", standalone_mode=False)
     except _MistypedError as error:
-        return _tell(arguments, UsageError(str(error.format_message()), hint=_help_hint(error)))  # type: ignore[attr-defined]
+        return _mistyped(arguments, error)
     except ClbalanceError as error:
         return _tell(arguments, error)
-    except Interrupted as stop:
-        return 128 + stop.signum
     except BrokenPipeError:
         _silence_stdout()
         return 128 + 13
@@ -46,6 +31,34 @@ def carry_out(arguments: Sequence[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The program as far as `arguments` need it: the verb that they begin with, else every verb."""
+    app = typer.Typer(
+        name="clbalance",
+        help="Put work on the least loaded nodes of a cluster, over plain ssh.",
+        epilog="Try it on a cluster in a box: clbalance lab up 8",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,  # rich help doubles the time that --help takes
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        callback=lambda: None,  # without one, typer would make a single verb the whole program
+    )
+    first = arguments[0] if arguments else ""
+    for verb in [first] if first in _VERBS else _VERBS:
+        import_module(f"clbalance.cli.{verb}").register(app)
+    return app
+
+
+def _mistyped(arguments: Sequence[str], error: Exception) -> int:
+    """What typer says of it; its help where a verb was to follow and nothing did."""
+    told = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{told}\n")
+        return ExitCode.USAGE
+    return _tell(arguments, UsageError(told, hint=_help_hint(error)))
 
 
 def _help_hint(error: Exception) -> str:
@@ -62,6 +75,8 @@ def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
 
         sys.stdout.write(JsonRenderer().error(error))
     sys.stderr.write(talk.error(error))
+    if error.exit_code is ExitCode.FAILED and arguments[:1] == ["run"]:
+        return ExitCode.NOT_RUN_TO_ITS_END  # 1 could be the job's own
     return error.exit_code
 
 

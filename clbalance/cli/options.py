@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 from typer import Option
 
 from clbalance.render.color import Color
-from clbalance.render.renderer import Format
+from clbalance.render.format import Format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,16 @@ class OutputOptions:
     json: Annotated[bool, Option("--json", help="Short for --format json.")] = False
     color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
     quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceOptions:
+    """What each copy takes of its node."""
+
+    cpus: Annotated[float, Option("--cpus", min=0, max=100_000, metavar="N", help="Cpus; 0: whatever is free.")] = 1.0
+    mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
+    gpus: Annotated[int, Option("--gpus", min=0, max=256, metavar="N", help="GPUs that nobody uses.")] = 0
+    exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

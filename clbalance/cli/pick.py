@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, OutputOptions, ResourceOptions, SshOptions, takes
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
@@ -25,18 +25,20 @@ def pick(
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
+    resources: ResourceOptions,
     count: PickOption = "1",
     explain: ExplainOption = False,
 ) -> int:
     """Exits 3, with the reasons on stderr, when too few nodes fit."""
+    from clbalance.cli.resources import resources_of
     from clbalance.cli.screen import Screen
     from clbalance.cli.submit import parse_pick
     from clbalance.cli.workplace import workplace
     from clbalance.engine.choose import choose
 
     screen = Screen.of(output)
-    wanted = parse_pick(count)
+    wanted, asked = parse_pick(count), resources_of(resources)
     place = workplace(nodes, ssh, screen)
     with place.world() as world, world.transport.sessions() as sessions:
-        plan = choose(world, sessions, place.question(pick=wanted))
+        plan = choose(world, sessions, place.question(pick=wanted, resources=asked))
     return screen.plan(plan, place.candidates, explain=explain)

@@ -7,7 +7,7 @@ from typer import Argument
 from typer.core import TyperCommand
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, TalkOptions, takes
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
 
@@ -41,6 +41,7 @@ def run(
     ctx: typer.Context,
     nodes: NodeOptions,
     job: JobOptions,
+    resources: ResourceOptions,
     ssh: SshOptions,
     talk: TalkOptions,
     words: Annotated[
@@ -54,5 +55,5 @@ def run(
     from clbalance.cli.workplace import workplace
 
     screen = Screen.of(talk)
-    submitted = submission(job, tuple(words or ()), exact=ctx.meta["exact"])
+    submitted = submission(job, resources, tuple(words or ()), exact=ctx.meta["exact"])
     return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)

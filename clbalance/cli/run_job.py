@@ -1,7 +1,6 @@
 """Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
 
 import contextlib
-import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from clbalance.engine.run import run
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.model import JobSpec, NodeName, Outcome, Plan
-from clbalance.nodes import Candidates, fold
+from clbalance.nodes import Candidates, NodeSets, fold
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
@@ -26,11 +25,12 @@ from clbalance.render.views import JobReport
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
+    question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
     with place.world() as world:
         job = _job(world, submitted)
         shown = ShownRun(screen, submitted, job, place.candidates)
         with contextlib.closing(shown):
-            ran = run(world, place.question(pick=submitted.pick, needs_python=True), job, submitted.stdin, shown)
+            ran = run(world, question, job, submitted.stdin, shown)
     if ran.dispatched is None:
         raise _not_run(ran.plan, place.candidates)
     shown.summary(ran.plan, ran.dispatched)
@@ -52,13 +52,15 @@ def _job(world: World, submitted: Submission) -> JobSpec:
         login=options.login,
         time_limit_s=submitted.time_limit_s,
         submit_host=socket.gethostname(),
-        submit_dir=submitted.chdir if options.chdir is None else os.environ.get("PWD", "/"),
+        submit_dir=submitted.submit_dir,
     )
 
 
 def _not_run(plan: Plan, candidates: Candidates) -> ClbalanceError:
     """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
     error = nothing_fits(plan, candidates)
+    said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
+    error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
     if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
         error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
     else:
@@ -87,7 +89,7 @@ class ShownRun:
             fitting=len(plan.ranked),
         )
         self._screen.say(told)
-        self._output = self._output_for(plan.chosen)
+        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 
     def warned(self, node: NodeName, text: str) -> None:
         self._screen.say(talk.warning(f"{node}: {text}"))

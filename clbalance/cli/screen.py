@@ -13,7 +13,8 @@ from clbalance.nodes import Candidates, fold
 from clbalance.policy.histogram import why_not
 from clbalance.render import talk
 from clbalance.render.color import Color, wants_color
-from clbalance.render.renderer import Format, Renderer, renderer
+from clbalance.render.format import Format
+from clbalance.render.renderer import Renderer, renderer
 from clbalance.render.streams import Outlet, Outlets
 
 _QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
@@ -93,7 +94,7 @@ class SweepProgress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._talks = not quiet
-        self._shown = self._talks and sys.stderr.isatty()
+        self._shown = self._talks and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._total = 0
         self._answered = 0
         self._next_at = 0.0

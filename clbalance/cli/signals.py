@@ -1,5 +1,7 @@
 """SIGINT, SIGTERM and SIGHUP become one exception in the main thread, once; what cleans up is not disturbed again."""
 
+import os
+import select
 import signal
 from types import FrameType
 
@@ -16,10 +18,25 @@ def raise_once() -> None:
 
     def stop(signum: int, frame: FrameType | None) -> None:
         del frame
-        for one in STOPPING:
-            signal.signal(one, signal.SIG_IGN)
+        ignore()
+        for fd in (1, 2):
+            _let_go_of(fd)
         raise Interrupted(signum)
 
     for one in STOPPING:
         if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, stop)
+
+
+def ignore() -> None:
+    """Be stopped by none of these any more."""
+    for one in STOPPING:
+        signal.signal(one, signal.SIG_IGN)
+
+
+def _let_go_of(fd: int) -> None:
+    """Where nobody reads now, write to nobody from now on: a full pipe would keep us from ending."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), fd)

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.cli.durations import parse_duration
+from clbalance.cli.here import here
 from clbalance.cli.job_options import JobOptions
+from clbalance.cli.options import ResourceOptions
+from clbalance.cli.resources import Resources, resources_of
 from clbalance.errors import UsageError
 from clbalance.model import Command, Script, Work
 from clbalance.ports import JobInput
@@ -24,24 +27,29 @@ class Submission:
     options: JobOptions
     name: str
     work: Work
+    resources: Resources
     pick: int | None
     env: Mapping[str, str]
+    submit_dir: str
     chdir: str
     umask: int
     time_limit_s: float | None
     stdin: JobInput
 
 
-def submission(options: JobOptions, words: tuple[str, ...], *, exact: bool) -> Submission:
+def submission(options: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
     work = _work(options.text, words, exact=exact)
+    folder = here()
     return Submission(
         options=options,
         name=_name(options.name, work),
         work=work,
+        resources=resources_of(resources),
         pick=parse_pick(options.pick),
         env=dict(_variable(text) for text in options.env or ()),
-        chdir=options.chdir or _here(),
+        submit_dir=str(folder),
+        chdir=str(folder / (options.chdir or "")),
         umask=_umask(),
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
         stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
@@ -119,14 +127,6 @@ def _variable(text: str) -> tuple[str, str]:
     if not equals and name not in os.environ:
         raise UsageError(f"`--env {name}`: it is not set here", hint=f"`--env {name}=VALUE`")
     return name, content if equals else os.environ[name]
-
-
-def _here() -> str:
-    """The folder of submission; one that was deleted under us is left to the node's fallback."""
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:
-        return os.environ.get("PWD", "/")
 
 
 def _umask() -> int:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clbalance.cli.durations import parse_duration
+from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.resources import Resources
 from clbalance.cli.screen import Screen, SweepProgress
 from clbalance.engine.choose import Question
 from clbalance.engine.world import World
@@ -28,6 +30,7 @@ from clbalance.settings.values import Settings
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
+from clbalance.transport.file_limit import raise_file_limit
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import LocalTransport, SshTransport, this_node
 
@@ -44,11 +47,21 @@ class Workplace:
     transport: Transport
     rng: Rng
     screen: Screen
+    is_here: bool
+    """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
 
-    def question(self, *, pick: int | None, needs_python: bool = False) -> Question:
+    def question(self, *, pick: int | None, resources: Resources, needs_python: bool = False) -> Question:
         """Where to place `pick` copies."""
-        request = Request(pick=pick, needs_python=needs_python, excluded=frozenset(self.candidates.excluded))
+        request = Request(
+            pick=pick,
+            cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
+            mem_bytes=resources.mem_bytes,
+            gpus=resources.gpus,
+            exclusive=resources.exclusive,
+            needs_python=needs_python,
+            excluded=frozenset(self.candidates.excluded),
+        )
         return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
@@ -64,6 +77,7 @@ class Workplace:
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
+                session_limit=raise_file_limit(),
                 cpu_factors=self.cpu_factors,
             )
 
@@ -73,7 +87,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
 
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
     """
-    settings = load_settings(os.environ, Path.cwd(), _typed(nodes, ssh))
+    settings = load_settings(os.environ, here(), _typed(nodes, ssh))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
     selection = Selection(
         nodes=tuple(nodes.nodes or ()),
@@ -84,7 +98,8 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     )
     sets = NodeSets(groups)
     transport: Transport
-    if groups is None and not (nodes.nodes or nodes.groups or nodes.everything):
+    is_here = groups is None and not (nodes.nodes or nodes.groups or nodes.everything)
+    if is_here:
         if work_here:
             screen.say(talk.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
         meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
@@ -99,6 +114,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
         transport=transport,
         rng=random.Random(),
         screen=screen,
+        is_here=is_here,
         cpu_factors=_cpu_factors(settings, sets),
     )
 

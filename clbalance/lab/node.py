@@ -155,9 +155,12 @@ class LabNode:
     def hang(self) -> None:
         """Stop everything on the node, its listener included: connections open and stay silent."""
         give_up_at = time.monotonic() + _SIGNAL_EFFECT_S
-        while running := [pid for pid in self.processes() if _is_running(pid)]:
+        told: set[int] = set()
+        # A shell whose vfork child was stopped before its exec sleeps in state D until that one is thawed.
+        while running := [pid for pid in self.processes() if _is_running(pid) and not (pid in told and _waits(pid))]:
             for pid in running:
                 proctree.send(pid, signal.SIGSTOP)
+                told.add(pid)
             if time.monotonic() > give_up_at:
                 raise LabError(f"{self.name} has processes that do not stop", hint="`clbalance lab kill`")
             time.sleep(_POLL_S)
@@ -254,6 +257,12 @@ def _if_living(process: ProcessId) -> list[int]:
 def _is_running(pid: int) -> bool:
     stat = proctree.read_stat(pid)
     return stat is not None and stat.lives and not stat.is_stopped
+
+
+def _waits(pid: int) -> bool:
+    """Whether it is in a sleep that no signal ends; those that came meanwhile are heeded right after it."""
+    stat = proctree.read_stat(pid)
+    return stat is not None and stat.state == "D"
 
 
 def _first_child(pid: int) -> int | None:

@@ -3,6 +3,9 @@
 Enters: `open`, `send`, `set_deadline`, `close` from the engine's thread. Leaves: `Line` and `Closed` events through a
 queue. A node's own deadline is kept here, by the monotonic clock, whatever the node or ssh do. How many
 connections are being made at once is `fanout`; how many sessions are open, the limit on open files.
+
+A signal may raise in the engine's thread between any two bytecodes. So the threads share `SimpleQueue`s, which C
+keeps whole, and none of what `threading` and `queue` build from locks: an exception inside leaves those held.
 """
 
 import contextlib
@@ -26,6 +29,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 from clbalance.transport.session_client import SessionWorker
 from clbalance.transport.ssh_failure import Failure, classify
+from clbalance.transport.wake_up import WakeUp
 
 _TICK_S = 0.1  # resolution of deadlines and of waits before another try
 _STARTED_WITHIN_S = 5.0
@@ -85,8 +89,12 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._classify = classify_end
         self._known_open: set[NodeName] = set()
         self._events: queue.SimpleQueue[SessionEvent | BaseException] = queue.SimpleQueue()
+        self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._gone: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._has_stopped = False
         self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
-        self._ready = threading.Event()
+        self._alarm: WakeUp | None = None
         # Below: the engine thread's own.
         self._sessions: dict[NodeName, _Session] = {}
         self._waiting: deque[_Session] = deque()
@@ -98,10 +106,11 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     def __enter__(self) -> Self:
         try:
             self._thread.start()
-            if not self._ready.wait(_STARTED_WITHIN_S):
-                raise TransportError("the transport thread did not start")
-        except BaseException:
+            self._ready.get(timeout=_STARTED_WITHIN_S)
+        except BaseException as error:
             self._shut_down()
+            if isinstance(error, queue.Empty):
+                raise TransportError("the transport thread did not start") from error
             raise
         return self
 
@@ -143,16 +152,21 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         return event
 
     def _post(self, step: Callable[..., None], *arguments: object) -> None:
-        if not self._thread.is_alive():
+        if self._has_stopped:
             raise TransportError("the transport has stopped")
-        self._port.msg_send((step, arguments))
+        self._hand_over(step, arguments)
+
+    def _hand_over(self, step: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        self._steps.put((step, arguments))
+        if self._alarm is not None:
+            self._alarm.wake()
 
     def _shut_down(self) -> None:
-        if not self._thread.is_alive():
+        if self._thread.ident is None or self._has_stopped:
             return
-        if self._ready.is_set():
-            self._port.msg_send((self._abort, ()))
-        self._thread.join(_GONE_WITHIN_S)
+        self._hand_over(self._abort, ())
+        with contextlib.suppress(queue.Empty):
+            self._gone.get(timeout=_GONE_WITHIN_S)
 
     # -- the engine thread ----------------------------------------------------------------------
 
@@ -164,25 +178,31 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             for key, setting in self._info.items():
                 self._task.set_info(key, setting)
             self._task.set_info("fanout", self._capacity)  # the window below paces connecting
-            self._port = self._task.port(handler=self)
+            self._alarm = WakeUp(handler=self)
+            self._task._add_port(self._alarm)  # noqa: SLF001 - `port` itself makes ports of one class only
             self._task.timer(_TICK_S, handler=self, interval=_TICK_S, autoclose=True)
-            self._ready.set()
+            self._ready.put(None)
             self._task.resume()
         except BaseException as error:  # noqa: BLE001 - whatever ends the loop must reach the engine's thread
             self._events.put(error)
         finally:
+            self._has_stopped = True
             task_terminate()
+            self._gone.put(None)
 
     def _abort(self) -> None:
         self._sessions.clear()
         self._waiting.clear()
         self._task.abort()
 
-    def ev_msg(self, port: object, msg: tuple[Callable[..., None], tuple[object, ...]]) -> None:
-        step, arguments = msg
-        step(*arguments)
+    def ev_wake(self) -> None:
+        """Carry out what was asked for, in order."""
+        while not self._steps.empty():
+            step, arguments = self._steps.get_nowait()
+            step(*arguments)
 
     def ev_timer(self, timer: object) -> None:
+        self.ev_wake()  # a step whose wake-up a signal prevented
         now = time.monotonic()
         for session in list(self._sessions.values()):
             if session.ends_at is not None and now >= session.ends_at:

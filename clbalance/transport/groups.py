@@ -5,6 +5,7 @@ The packaged example source is never used: a fresh install of ClusterShell makes
 """
 
 import configparser
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
 from ClusterShell.NodeUtils import (
     GroupResolverConfig,
     GroupResolverConfigError,
+    GroupResolverError,
     GroupSource,
     UpcallGroupSource,
 )
@@ -20,6 +22,8 @@ from ClusterShell.NodeUtils import (
 from clbalance.errors import SettingsError
 
 _NoHeader = configparser.MissingSectionHeaderError
+# An upcall finds it in the place of `$GROUP`, unquoted in a shell's command line: one word, no option, no `..`.
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 
 
 class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
@@ -34,6 +38,13 @@ class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShe
                 del self._sources[name]
                 if self._default_source is source:
                     self._default_source = next(iter(self._sources.values()), None)
+
+    def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
+        """The nodes of one group, as node sets; every upcall with a group's name in it passes here."""
+        if not _GROUP.fullmatch(group):
+            raise GroupResolverError(f"{group!r} cannot be a group's name")
+        nodes: list[str] = super().group_nodes(group, namespace)
+        return nodes
 
     @property
     def is_empty(self) -> bool:

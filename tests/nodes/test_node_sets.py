@@ -137,6 +137,12 @@ def test_any_expression_of_allowed_characters_is_a_checked_set_or_an_error(text:
     test_any_text_is_a_checked_set_or_an_error.hypothesis.inner_test(text)
 
 
+@pytest.mark.parametrize("text", ["n[1-9999999999]", "n[0-999999999]", "n[-999999999-1]", "n[7,1-900000000/2]"])
+def test_a_range_beyond_all_bounds_costs_no_memory(text: str) -> None:
+    with pytest.raises(NodeNameError, match="names more than"):
+        NodeSets(None).expand(text)
+
+
 @given(st.sets(st.from_regex(r"[a-z]{1,3}[0-9]{1,3}", fullmatch=True), max_size=30))
 def test_folding_and_expanding_is_the_identity(names: set[str]) -> None:
     folded = fold(NodeName(name) for name in names)

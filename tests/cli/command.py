@@ -1,0 +1,198 @@
+"""The real command as a process of its own: run to its end, left running, or on a terminal."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyte
+
+import clbalance
+from clbalance.lab.cluster import Lab
+
+ARGV = (sys.executable, "-m", "clbalance")
+TIMEOUT_S = 60.0
+THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent)}
+"""The package that is tested is the one that the tests import, whatever is installed."""
+
+_ROWS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How a call ended. stdout is bytes, for it may be a job's own."""
+
+    rc: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`clbalance` in an environment and a folder of the test's own."""
+
+    env: Mapping[str, str]
+    folder: Path
+    opened: ExitStack = field(default_factory=ExitStack)
+    """Ends what `start` started."""
+
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None
+    ) -> Done:
+        """Run it to its end."""
+        done = subprocess.run(
+            [*ARGV, *arguments],
+            input=stdin,
+            capture_output=True,
+            env={**self.env, **(env or {})},
+            cwd=cwd or self.folder,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        told = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+        assert "Traceback" not in told.stderr, told.stderr
+        return told
+
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Leave it running; it is ended with the test."""
+        child = subprocess.Popen(
+            [*ARGV, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(self.env),
+            cwd=self.folder,
+        )
+        self.opened.callback(ended, child)
+        return child
+
+    def on_terminal(self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> "Terminal":
+        """The same on a terminal of its own, still running."""
+        terminal = Terminal([*ARGV, *arguments], {"TERM": "xterm", **self.env, **(env or {})}, self.folder, columns)
+        self.opened.callback(terminal.close)
+        return terminal
+
+
+def ended(child: "subprocess.Popen[bytes]", within_s: float = 20.0) -> int:
+    """The exit code of a child that is killed if it takes longer."""
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait(5.0)
+    finally:
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class Terminal:
+    """A process with a controlling terminal, and the screen that its user would see."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: Path, columns: int) -> None:
+        self._screen = pyte.Screen(columns, _ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self._stream.use_utf8 = True
+        self.raw = b""
+        self._master, slave = pty.openpty()
+        try:
+            termios.tcsetwinsize(slave, (_ROWS, columns))
+            # `setsid -c`: in this session the terminal's Ctrl-C is a signal, as at home.
+            self.child = subprocess.Popen(
+                ["setsid", "-c", *argv], stdin=slave, stdout=slave, stderr=slave, env=dict(env), cwd=folder
+            )
+        finally:
+            os.close(slave)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def read_until(self, wanted: bytes) -> None:
+        while wanted not in self.raw:
+            assert self._read(), self.raw
+
+    def end(self) -> int:
+        """The exit code, once all output has been read."""
+        while self._read():
+            pass
+        return ended(self.child)
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._master, 65536)
+        except OSError:  # EIO: the other side has closed
+            return False
+        self.raw += piece
+        self._stream.feed(piece)
+        return bool(piece)
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands on the screen."""
+        return [line.rstrip() for line in self._screen.display if line.strip()]
+
+    def colors(self) -> set[str]:
+        """The foreground colours on the screen."""
+        return {cell.fg for row in self._screen.buffer.values() for cell in row.values()}
+
+    def close(self) -> None:
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait(5.0)
+        os.close(self._master)
+
+
+def eventually(holds: Callable[[], object], within_s: float = 10.0) -> None:
+    """Wait for what only time brings."""
+    give_up_at = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < give_up_at, "it never came true"
+        time.sleep(0.02)
+
+
+def local_ssh(lab: Lab) -> list[int]:
+    """Processes of this machine that talk to the lab as clients."""
+    wanted = os.fsencode(lab.ssh_config)
+    return [pid for pid, argv in _command_lines() if wanted in argv]
+
+
+def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                yield int(process.name), (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:  # gone meanwhile
+                continue
+
+
+@contextmanager
+def nothing_left(lab: Lab, within_s: float = 3.0) -> Iterator[None]:
+    """What the block does leaves no process on any node, and no ssh here."""
+    before = {node.name: set(node.processes()) for node in lab.nodes}
+    yield
+    eventually(
+        lambda: not local_ssh(lab) and all(set(node.processes()) <= before[node.name] for node in lab.nodes), within_s
+    )
+
+
+def send(child: "subprocess.Popen[bytes]", number: signal.Signals) -> float:
+    """Signal it; the seconds that it takes to go."""
+    began = time.monotonic()
+    child.send_signal(number)
+    ended(child)
+    return time.monotonic() - began

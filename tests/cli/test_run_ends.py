@@ -1,0 +1,143 @@
+"""How `clbalance run` ends: with the job's own code, or with one that says why there is none."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.node import Fault
+
+from .command import Command, ended, nothing_left
+
+PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(6, 20)))
+STUBBORN = "trap '' TERM; (setsid sleep 301 &) ; sleep 302 & echo up; while :; do sleep 303; done"
+
+
+def await_output(child: "subprocess.Popen[bytes]") -> bytes:
+    """The first bytes that the job prints."""
+    assert child.stdout is not None
+    return os.read(child.stdout.fileno(), 4096)
+
+
+@pytest.mark.parametrize("rc", [0, 3, 124, 125, 255])
+def test_it_ends_with_the_jobs_own_code(clbalance: Command, rc: int) -> None:
+    done = clbalance("run", "-w", "node1", "-c", f"exit {rc}")
+    assert done.rc == rc
+    summary = done.stderr.splitlines()[-1].split()
+    assert summary[:3] == ["node1", "FAILED" if rc else "COMPLETED", str(rc)]
+
+
+@pytest.mark.parametrize(("name", "rc"), [("KILL", 137), ("SEGV", 139)])
+def test_a_job_killed_by_a_signal_ends_as_in_a_shell(clbalance: Command, name: str, rc: int) -> None:
+    done = clbalance("run", "-w", "node1", "-c", f"kill -{name} $$")
+    assert done.rc == rc
+    assert f"killed by SIG{name}" in done.stderr
+
+
+def test_the_highest_code_of_several_copies_counts(clbalance: Command) -> None:
+    assert clbalance("run", "-q", "-w", "node[1-3]", "--pick", "3", "-c", "exit $((CLBALANCE_NODEID * 3))").rc == 6
+
+
+def test_a_time_limit_ends_the_whole_tree_with_124(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        done = clbalance("run", "-w", "node1", "--time-limit", "0.5", "-c", STUBBORN)
+        assert (done.rc, done.text) == (124, "up\n")
+    assert "TIMEOUT" in done.stderr
+    assert "time limit of" in done.stderr
+
+
+def test_when_nothing_fits_it_is_125_and_the_reasons(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").load(r1m=9.0)
+    lab.node("node2").kill()
+    done = clbalance("run", "-w", "node[1-2]", "--", "true")
+    assert (done.rc, done.stdout) == (125, b"")
+    assert done.stderr.startswith("clbalance: 0/2 nodes fit: 1 connection refused, 1 load above 1.00\n")
+
+
+def test_a_job_of_more_copies_than_nodes_runs_nowhere(lab: Lab, clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node[1-2]", "--pick", "3", "-c", "touch $TMPDIR/ran")
+    assert done.rc == 125
+    assert "2/2 nodes fit, 3 wanted" in done.stderr
+    assert not any((lab.node(name).folder.tmp / "ran").exists() for name in ("node1", "node2"))
+
+
+def test_a_copy_that_cannot_start_lets_none_start(lab: Lab, clbalance: Command) -> None:
+    tool = lab.node("node1").folder.bin / "only-here"
+    tool.write_text("#!/bin/sh\nsleep 60\n")
+    tool.chmod(0o755)
+    with nothing_left(lab):
+        done = clbalance("run", "-w", "node[1-2]", "--pick", "2", "--", "only-here")
+    assert done.rc == 127
+    assert "node1  CANCELLED" in done.stderr
+    assert "it could not start on node2" in done.stderr
+
+
+def test_without_python_on_any_node_it_is_3_and_clear_words(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").boot(Fault(without=PYTHONS))
+    done = clbalance("run", "-w", "node1", "--", "true")
+    assert (done.rc, done.stdout) == (3, b"")
+    assert done.stderr.startswith("clbalance: 0/1 nodes fit: 1 no python3\nhint: a job needs python3 (3.6 or newer)")
+
+
+def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").boot(Fault(without=PYTHONS))
+    lab.node("node2").load(r1m=2.0)
+    assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
+    assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
+
+
+def test_a_node_lost_while_the_job_runs_is_125_and_said(lab: Lab, clbalance: Command) -> None:
+    child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 300")
+    await_output(child)
+    lab.node("node1").kill()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"NODE_FAIL" in err
+
+
+def test_a_node_that_hangs_while_the_job_runs_is_noticed(lab: Lab, clbalance: Command) -> None:
+    """By ssh's own keepalives, of 3 x 5 s unless told otherwise."""
+    child = clbalance.start(
+        "run", "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2", "-w", "node1", "-c", "echo up; sleep 300"
+    )
+    await_output(child)
+    lab.node("node1").hang()
+    _, err = child.communicate(timeout=15)
+    assert child.returncode == 125
+    assert b"NODE_FAIL" in err
+    assert b"not responding" in err
+
+
+def test_a_node_lost_does_not_take_the_other_copies_output(lab: Lab, clbalance: Command) -> None:
+    text = "echo up; test $CLBALANCE_NODEID = 0 && sleep 300; sleep 1; echo done"
+    child = clbalance.start("run", "-w", "node[1-2]", "--pick", "2", "-c", text)
+    await_output(child)
+    lab.node("node1").kill()
+    out, _ = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"node2: done\n" in out
+
+
+def test_what_outlives_the_first_process_is_ended_with_it(lab: Lab, clbalance: Command) -> None:
+    began = time.monotonic()
+    with nothing_left(lab):
+        assert clbalance("run", "-q", "-w", "node1", "-c", "setsid sleep 300 & echo gone").text == "gone\n"
+    assert time.monotonic() - began < 10
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(clbalance: Command) -> None:
+    texts = [f"sleep 0.3; echo {number}; exit {number}" for number in (3, 4)]
+    children = [clbalance.start("run", "-q", "-w", "node1", "-c", text) for text in texts]
+    assert [child.communicate(timeout=20)[0] for child in children] == [b"3\n", b"4\n"]
+    assert [ended(child) for child in children] == [3, 4]
+
+
+def test_loaded_nodes_are_avoided_and_the_choice_is_told(lab: Lab, clbalance: Command) -> None:
+    for number in (1, 2, 4):
+        lab.node(f"node{number}").load(r1m=2.0)
+    done = clbalance("run", "-g", "rack1", "--explain", "-c", "echo $CLBALANCE_NODE")
+    assert done.text == "node3\n"
+    assert "job 1 on node3, the least loaded of 4 that fit (4 asked)" in done.stderr
+    assert "node3  chosen" in done.stderr

@@ -1,0 +1,134 @@
+"""What jobs print arrives, byte for byte, with labels, folded, or in files; and in bounded memory."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from clbalance.lab.cluster import Lab
+
+from .command import Command, ended
+
+EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
+MIB = 1 << 20
+
+
+def test_one_nodes_output_is_byte_for_byte_its_own(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node1", "-c", EVERY_BYTE)
+    assert done.stdout == bytes(range(256))
+
+
+def test_an_unfinished_last_line_stays_unfinished(clbalance: Command) -> None:
+    assert clbalance("run", "-q", "-w", "node1", "--", "printf", "no newline").stdout == b"no newline"
+    assert clbalance("run", "-q", "-w", "node1", "--", "true").stdout == b""
+
+
+def test_stdout_and_stderr_stay_apart(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node1", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == (b"out\n", "err\n")
+
+
+def test_a_hundred_megabytes_arrive_in_bounded_memory(clbalance: Command) -> None:
+    count = 100 * MIB
+    child = clbalance.start("run", "-q", "-w", "node1", "--", "head", "-c", str(count), "/dev/urandom")
+    assert child.stdout is not None
+    received, peak_kib = 0, 0
+    while piece := os.read(child.stdout.fileno(), MIB):
+        received += len(piece)
+        if received > count - 4 * MIB:
+            peak_kib = max(peak_kib, _peak_kib(child.pid))
+    assert (ended(child), received) == (0, count)
+    assert 0 < peak_kib < 200 * 1024
+
+
+def _peak_kib(pid: int) -> int:
+    """The high-water mark of a process. That of wait4(2) would begin with ours, which the fork passes on."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    told = status.partition("VmHWM:")[2].split()
+    return int(told[0]) if told else 0
+
+
+def test_a_slow_reader_holds_the_job_back_and_loses_nothing(clbalance: Command) -> None:
+    child = clbalance.start("run", "-q", "-w", "node1", "-c", "seq 1 400000")
+    assert child.stdout is not None
+    digest = hashlib.sha256()
+    while piece := os.read(child.stdout.fileno(), 777):
+        digest.update(piece)
+    expected = hashlib.sha256(b"".join(b"%d\n" % n for n in range(1, 400001)))
+    assert ended(child) == 0
+    assert digest.digest() == expected.digest()
+
+
+def test_lines_of_several_nodes_carry_their_nodes_names(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node[1-2]", "--pick", "2", "-c", "echo one; echo e >&2; printf two")
+    assert sorted(done.lines) == ["node1: one", "node1: two", "node2: one", "node2: two"]
+    assert sorted(done.stderr.splitlines()) == ["node1: e", "node2: e"]
+
+
+def test_labels_can_be_had_and_declined(clbalance: Command) -> None:
+    assert clbalance("run", "-q", "-w", "node1", "--label", "--", "echo", "x").text == "node1: x\n"
+    done = clbalance("run", "-q", "-w", "node[1-2]", "--pick", "2", "--no-label", "--", "echo", "x")
+    assert done.text == "x\nx\n"
+
+
+def test_equal_outputs_are_folded(clbalance: Command) -> None:
+    text = "test $CLBALANCE_NODE = node2 && echo odd || echo same"
+    done = clbalance("run", "-q", "-w", "node[1-3]", "--pick", "3", "-b", "-c", text)
+    rule = "-" * 15
+    assert done.lines == [rule, "node[1,3] (2)", rule, "same", rule, "node2", rule, "odd"]
+
+
+def test_output_goes_to_files_named_by_job_and_node(clbalance: Command, folder: Path) -> None:
+    done = clbalance(
+        "run",
+        "-w",
+        "node[1-2]",
+        "--pick",
+        "2",
+        "--output",
+        "out-%j-%n-%a",
+        "--error",
+        "err-%n",
+        "-c",
+        "echo o; echo e >&2",
+    )
+    assert (done.rc, done.stdout) == (0, b"")
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "out-1-node1-1": "o\n", "out-1-node2-1": "o\n", "err-node1": "e\n", "err-node2": "e\n",
+    }  # fmt: skip
+
+
+def test_without_an_error_file_errors_join_the_output(clbalance: Command, folder: Path) -> None:
+    clbalance("run", "-w", "node1", "--output", "both", "-c", "echo o; echo e >&2")
+    assert sorted((folder / "both").read_text().splitlines()) == ["e", "o"]
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_job_starts(lab: Lab, clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node1", "--output", "no/such/out", "-c", "touch $TMPDIR/ran")
+    assert done.rc == 2
+    assert "cannot write 'no/such/out'" in done.stderr
+    assert "mkdir -p no/such" in done.stderr
+    assert not (lab.node("node1").folder.tmp / "ran").exists()
+
+
+def test_a_placeholder_that_means_nothing_is_told(clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node1", "--output", "out-%q", "--", "true")
+    assert done.rc == 2
+    assert "`%q`" in done.stderr
+
+
+def test_a_terminal_shows_colours_and_nothing_that_acts_on_it(clbalance: Command) -> None:
+    text = r"printf '\033[31mred\033[0m \033]0;title\007 \033[2J done\n'"
+    terminal = clbalance.on_terminal("run", "-q", "-w", "node1", "-c", text)
+    assert terminal.end() == 0
+    assert b"\x1b[31mred\x1b[0m" in terminal.raw
+    assert b"\x1b]" not in terminal.raw
+    assert b"\x1b[2J" not in terminal.raw
+    assert "red" in terminal.colors()
+
+
+def test_the_summary_names_node_state_code_and_time(clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node[1-2]", "--pick", "2", "-c", "exit $CLBALANCE_NODEID")
+    assert done.rc == 1
+    heading, *copies = done.stderr.splitlines()[1:]
+    assert heading.split() == ["NODE", "STATE", "CODE", "TIME"]
+    assert [copy.split()[:3] for copy in copies] == [["node1", "COMPLETED", "0"], ["node2", "FAILED", "1"]]

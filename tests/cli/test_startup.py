@@ -1,0 +1,35 @@
+"""Start-up stays quick because what is not needed is not imported (docs/design/startup.md)."""
+
+import subprocess
+import sys
+
+from .command import Command
+
+
+def imported(command: Command, *arguments: str) -> set[str]:
+    """Every module that the call imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "clbalance", *arguments],
+        env=dict(command.env),
+        cwd=command.folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_the_version_is_told_before_anything_heavy_is_imported(alone: Command) -> None:
+    assert imported(alone, "--version").isdisjoint({"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
+
+
+def test_help_imports_nothing_that_reaches_nodes_or_draws_tables(alone: Command) -> None:
+    for arguments in (("--help",), ("load", "--help"), ("run", "--help"), ("lab", "up", "--help")):
+        found = imported(alone, *arguments)
+        assert found.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "paramiko"}), arguments
+
+
+def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
+    assert imported(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
