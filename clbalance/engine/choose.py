@@ -1,10 +1,11 @@
 """Sweep the candidates and place a request on what they answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
-from clbalance.model import NodeName, Plan, Request, Unfit
+from clbalance.model import NodeName, Plan, Request, Snapshot, Unfit
 from clbalance.policy.place import place
 from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng
@@ -21,13 +22,22 @@ class Question:
     rng: Rng
 
 
-def choose(world: World, sessions: Sessions, question: Question, *, keep_open: int = 0) -> Plan:
-    """The plan for a question on fresh answers; nodes excluded by name are not asked, and listed as unfit.
+def choose(world: World, sessions: Sessions, question: Question) -> Plan:
+    """The plan for a question on fresh answers."""
+    return plan_on(world, sweep(world, sessions, question.candidates), question)
 
-    Up to `keep_open` sessions stay open for what follows.
-    """
-    snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open)
-    plan = place(snapshot, question.request, question.policy, world.clock.now(), question.rng)
+
+def plan_on(
+    world: World, snapshot: Snapshot, question: Question, refusals: Mapping[NodeName, str] | None = None
+) -> Plan:
+    """The plan for a question; nodes that have refused or were excluded by name are listed as unfit with the rest."""
+    refused = refusals or {}
+    request = replace(question.request, excluded=question.request.excluded.union(refused))
+    plan = place(snapshot, request, question.policy, world.clock.now(), question.rng)
+    unfit = tuple(one for one in plan.unfit if one.node not in refused)
     unasked = question.request.excluded.difference(question.candidates)
-    excluded = tuple(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked))
-    return replace(plan, unfit=plan.unfit + excluded)
+    unfit += tuple(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked))
+    unfit += tuple(
+        Unfit(node=node, filter="admission", reason="refused by the node", detail=why) for node, why in refused.items()
+    )
+    return replace(plan, unfit=unfit)

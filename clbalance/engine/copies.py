@@ -5,7 +5,22 @@ from enum import IntEnum
 from typing import assert_never
 
 from clbalance.engine.agent_wire import CancelledEnd, Ended, ExitedEnd, KilledEnd, TimeoutEnd
-from clbalance.model import Cancelled, End, Exited, JobSpec, Killed, NodeName, Outcome, TimedOut
+from clbalance.model import (
+    Cancelled,
+    Command,
+    End,
+    Exited,
+    JobSpec,
+    Killed,
+    Measured,
+    NodeName,
+    Outcome,
+    Request,
+    Script,
+    TimedOut,
+    Unknown,
+)
+from clbalance.policy.gpus import gpu_candidates
 
 
 class Phase(IntEnum):
@@ -14,14 +29,16 @@ class Phase(IntEnum):
     ARRIVING = 0
     """The agent was sent and has not said hello."""
     CLAIMING = 1
-    """The job's folder was asked for."""
-    STORING = 2
+    """The job's folder and a lease were asked for."""
+    ADMITTED = 2
+    """The node has promised what the job needs; it waits for the other copies."""
+    STORING = 3
     """Script and standard input are on their way."""
-    READY = 3
+    READY = 4
     """All is there; it waits for the other copies."""
-    STARTING = 4
-    RUNNING = 5
-    ENDED = 6
+    STARTING = 5
+    RUNNING = 6
+    ENDED = 7
 
 
 @dataclass(slots=True)
@@ -78,10 +95,22 @@ def environment(job: JobSpec, copy: Copy, node_list: str, node_count: int) -> di
     }
 
 
+def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
+    """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
+    candidates = gpu_candidates(answer) if request.gpus else ()
+    return {
+        "cpus": request.cpus,
+        "mem_bytes": request.mem_bytes,
+        "gpu_count": request.gpus,
+        "gpu_candidates": [] if isinstance(candidates, Unknown) else list(candidates),
+        "slots": request.slots,
+        "exclusive": request.exclusive,
+        "name": name,
+    }
+
+
 def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
     """The agent's `spec` for one copy."""
-    from clbalance.model import Command, Script
-
     match job.work:
         case Command(argv=argv):
             what: dict[str, object] = {"argv": list(argv)}

@@ -6,19 +6,22 @@ say next to whom.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from signal import Signals
 from typing import assert_never
 
 from clbalance.engine.agent_wire import (
     CHUNK_BYTES,
+    Admitted,
     AgentEvent,
     Claimed,
+    Drained,
     Ended,
     Hello,
     Output,
     Refused,
+    Resumed,
     Started,
     Stored,
     Trouble,
@@ -26,10 +29,22 @@ from clbalance.engine.agent_wire import (
     decode,
     encode,
 )
-from clbalance.engine.copies import Copy, Phase, end_of, environment, start_spec
+from clbalance.engine.copies import Copy, Phase, end_of, environment, lease_request, start_spec
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
-from clbalance.model import Cancelled, End, JobSpec, Lost, NodeName, NotStarted, Outcome, Script
+from clbalance.model import (
+    Cancelled,
+    End,
+    JobSpec,
+    Lost,
+    Measured,
+    NodeName,
+    NotStarted,
+    Outcome,
+    Plan,
+    Request,
+    Script,
+)
 from clbalance.nodes import NodeSets, fold
 from clbalance.ports import Closed, JobInput, Line, RunListener, Sessions
 
@@ -40,6 +55,7 @@ _PUTS_IN_FLIGHT = 16
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
 _END_WITHIN_S = 1.7  # and then we go, whether or not every node has confirmed
 _LINGER_S = 1.0  # for agents to tidy up behind an ended job
+_LINGER_STOPPED_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +73,8 @@ class Dispatch:
         self,
         sessions: Sessions,
         job: JobSpec,
-        nodes: Sequence[NodeName],
+        plan: Plan,
+        request: Request,
         *,
         listener: RunListener,
         stdin: JobInput,
@@ -69,18 +86,31 @@ class Dispatch:
         self._clock = world.clock
         self._stdin = stdin
         self._agent_source = world.agent_source
-        self._node_list = fold(nodes)
+        self._node_list = fold(plan.chosen)
+        self._request = request
+        self._answers = {answer.node: answer for answer in plan.charged.answers if isinstance(answer, Measured)}
         self._label = f"{job.key}.{job.attempt}"
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._copies = {node: Copy(node, rank, secrets.token_hex(16)) for rank, node in enumerate(in_order)}
         self._closed: set[NodeName] = set()
+        self._refusals: dict[NodeName, str] = {}
         self._mute = False
 
+    def reserve(self) -> dict[NodeName, str]:
+        """Ask every node for its yes. The nodes that said no, and why; if there is one, the others are released."""
+        self._send_agents()
+        self._listen(lambda: bool(self._refusals) or self._all(Phase.ADMITTED))
+        if self._refusals:
+            for copy in self._copies.values():
+                self._hang_up(copy)
+        return self._refusals
+
     def run(self) -> Dispatched:
-        """Do it. Told to stop, it ends the job everywhere first."""
+        """Start what was reserved and follow it. Told to stop, it ends the job everywhere first."""
         interrupted = None
         try:
-            self._send_agents()
+            for copy in list(self._copies.values()):
+                self._store(copy)
             self._listen(self._all_ended)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
@@ -88,8 +118,9 @@ class Dispatch:
             self._cancel_rest(f"stopped by {interrupted.name}")
             self._listen(self._all_ended, within_s=_END_WITHIN_S)
         for copy in self._unended():
+            self._hang_up(copy)
             self._end(copy, Cancelled(why="told to end; the node has not confirmed it"))
-        self._listen(self._all_closed, within_s=_LINGER_S)
+        self._listen(self._all_closed, within_s=_LINGER_S if interrupted is None else _LINGER_STOPPED_S)
         outcomes = tuple(copy.outcome(copy.end) for copy in self._copies.values() if copy.end is not None)
         return Dispatched(outcomes=outcomes, interrupted=interrupted)
 
@@ -134,8 +165,10 @@ class Dispatch:
         match event:
             case Hello():
                 self._claim(copy, event)
-            case Claimed():
-                self._store(copy)
+            case Claimed() | Drained() | Resumed():
+                pass
+            case Admitted():
+                copy.phase = Phase.ADMITTED
             case Stored():
                 copy.in_flight -= 1
                 self._put(copy)
@@ -181,14 +214,14 @@ class Dispatch:
             return
         copy.phase = Phase.CLAIMING
         self._ask(copy, "claim")
-        if len(self._copies) == 1:
-            self._store(copy)  # no other copy to wait for: what follows need not await the answer
+        answer = self._answers[copy.node]
+        lease = lease_request(self._request, answer, self._job.name)
+        self._ask(copy, "admit", lease=lease, capacity={"cpus": None, "slots": answer.slots})
 
     def _store(self, copy: Copy) -> None:
-        if copy.phase is Phase.CLAIMING:
-            copy.phase = Phase.STORING
-            copy.unsent = ["script", "stdin"] if isinstance(self._job.work, Script) else ["stdin"]
-            self._put(copy)
+        copy.phase = Phase.STORING
+        copy.unsent = ["script", "stdin"] if isinstance(self._job.work, Script) else ["stdin"]
+        self._put(copy)
 
     def _put(self, copy: Copy) -> None:
         """Send the next pieces of its files, a bounded number ahead of the node; start when all are on their way."""
@@ -212,7 +245,7 @@ class Dispatch:
         return self._stdin.read(offset, CHUNK_BYTES)
 
     def _start_when_all_are_ready(self) -> None:
-        if any(copy.phase is not Phase.READY for copy in self._copies.values()):
+        if not self._all(Phase.READY):
             return
         for copy in self._copies.values():
             copy.phase = Phase.STARTING
@@ -229,6 +262,9 @@ class Dispatch:
 
     def _refuse(self, copy: Copy, end: NotStarted) -> None:
         """Everywhere or nowhere: one refusal takes the others with it."""
+        if copy.phase < Phase.ADMITTED:
+            self._refusals[copy.node] = end.why
+            return
         self._hang_up(copy)
         self._end(copy, end)
         self._cancel_rest(f"it could not start on {copy.node}")
@@ -261,6 +297,9 @@ class Dispatch:
 
     def _unended(self) -> list[Copy]:
         return [copy for copy in self._copies.values() if copy.phase is not Phase.ENDED]
+
+    def _all(self, phase: Phase) -> bool:
+        return all(copy.phase is phase for copy in self._copies.values())
 
     def _all_ended(self) -> bool:
         return not self._unended()

@@ -1,14 +1,18 @@
-"""The whole of `clbalance run` in one sentence: sweep, place, dispatch, follow to the end."""
+"""The whole of `clbalance run` in one sentence: sweep, place, reserve, start, follow to the end."""
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 
-from clbalance.engine.choose import Question, choose
+from clbalance.engine.choose import Question, plan_on
 from clbalance.engine.dispatch import Dispatch, Dispatched
+from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
-from clbalance.model import JobSpec, Plan
-from clbalance.ports import JobInput, RunListener
+from clbalance.errors import TransportError
+from clbalance.model import JobSpec, NodeName, Plan
+from clbalance.ports import JobInput, RunListener, Sessions
 
 _KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
+_PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not keep meeting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +24,35 @@ class Ran:
 
 
 def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listener: RunListener) -> Ran:
-    """Run `job` on the best of the candidates, all copies or none."""
+    """Run `job` on the best of the candidates, all copies or none; a node that refuses makes room for the next best."""
     with world.transport.sessions() as sessions:
-        plan = choose(world, sessions, question, keep_open=_KEEP_OPEN)
-        if not plan.fits:
-            return Ran(plan=plan, dispatched=None)
-        listener.placed(plan)
-        for node in sessions.open_nodes().difference(plan.chosen):
-            sessions.close(node)
-        dispatch = Dispatch(sessions, job, plan.chosen, listener=listener, stdin=stdin, world=world)
-        return Ran(plan=plan, dispatched=dispatch.run())
+        # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
+        keep_open = min(_KEEP_OPEN, world.session_limit // 2)
+        snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open)
+        refusals: dict[NodeName, str] = {}
+        while (plan := plan_on(world, snapshot, question, refusals)).fits:
+            _check_session_limit(len(plan.chosen), world.session_limit)
+            dispatch = Dispatch(sessions, job, plan, question.request, listener=listener, stdin=stdin, world=world)
+            refused = dispatch.reserve()
+            if not refused:
+                _close_all_but(sessions, plan)
+                listener.placed(plan)
+                return Ran(plan=plan, dispatched=dispatch.run())
+            refusals |= refused
+            job = replace(job, attempt=job.attempt + 1)  # a claim that was made is never made again
+            if len(plan.chosen) > 1:
+                sessions.next(random.uniform(0, _PAUSE_S * len(refusals)))
+        return Ran(plan=plan, dispatched=None)
+
+
+def _close_all_but(sessions: Sessions, plan: Plan) -> None:
+    for node in sessions.open_nodes().difference(plan.chosen):
+        sessions.close(node)
+
+
+def _check_session_limit(copies: int, limit: int) -> None:
+    if copies > limit:
+        raise TransportError(
+            f"{copies} copies need {copies} sessions at once, and the limit on open files allows {limit}",
+            hint="raise it with `ulimit -n`, or have an administrator raise `ulimit -Hn`",
+        )

@@ -3,17 +3,18 @@
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot, Unknown
+from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Unknown
 from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 from clbalance.probe.rates import rates
 from clbalance.probe.reading import parse_reading
 
 _NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
+_COMPARED_AFTER = timedelta(seconds=1)  # what rates need between two readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
     finally:
         world.listener.done()
     taken_at = world.clock.now()
-    _remember(world, taken_at, answers.values())
+    _remember(world, taken_at, _worth_remembering(answers.values(), earlier, taken_at))
     return Snapshot(taken_at=taken_at, answers=tuple(answers[node] for node in nodes))
 
 
@@ -54,11 +55,28 @@ def _recall(world: World, nodes: Sequence[NodeName]) -> Mapping[NodeName, Rememb
         return {}
 
 
-def _remember(world: World, at: datetime, answers: Iterable[Answer]) -> None:
+def _remember(world: World, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
     try:
-        world.store.remember(at, {answer.node: answer.reading for answer in answers if isinstance(answer, Measured)})
+        world.store.remember(at, readings)
     except StoreError as error:
         world.listener.forgot(error.message)
+
+
+def _worth_remembering(
+    answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime
+) -> dict[NodeName, Reading]:
+    """What was read, but not where the last reading is too fresh: asked too often, no node would ever have rates."""
+    return {
+        answer.node: answer.reading
+        for answer in answers
+        if isinstance(answer, Measured) and not _is_too_soon(earlier.get(answer.node), answer.reading, at)
+    }
+
+
+def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> bool:
+    if before is None or before.reading.boot_id != reading.boot_id:
+        return False
+    return timedelta(0) <= at - before.at < _COMPARED_AFTER
 
 
 def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool) -> dict[NodeName, _Asked]:

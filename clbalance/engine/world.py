@@ -18,4 +18,6 @@ class World:
     probe_script: str
     agent_source: str
     answer_within_s: float
+    session_limit: int = 4096
+    """How many sessions this process can hold open at once."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

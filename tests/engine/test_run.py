@@ -96,7 +96,7 @@ def test_script_and_input_are_sent_in_pieces_before_the_start() -> None:
     do(cluster({"a": 0.1}, a=agent), job(Script(name="s", content=b"#!/bin/sh\n")), stdin=content)
     ops = [request["op"] for request in agent.heard]
     pieces = -(-len(content) // CHUNK_BYTES)
-    assert ops[: pieces + 3] == ["claim", "put", *["put"] * pieces, "start"]
+    assert ops[: pieces + 4] == ["claim", "admit", "put", *["put"] * pieces, "start"]
 
 
 def test_more_input_than_may_be_in_flight_waits_for_the_node() -> None:
@@ -130,10 +130,45 @@ def refusing(why: str, rc: int | None = None) -> Rule:
 def test_one_refusal_starts_nothing_anywhere() -> None:
     willing, full = ScriptedAgent(), ScriptedAgent(rules={"claim": refusing("No space left on device")})
     ran = do(cluster({"a": 0.1, "b": 0.2}, a=willing, b=full), pick=2)
-    found = ends(ran)
-    assert found["b"] == NotStarted(why="No space left on device")
-    assert isinstance(found["a"], Cancelled)
+    assert ran.dispatched is None
+    assert [(one.node, one.reason, one.detail) for one in ran.plan.unfit] == [
+        ("b", "refused by the node", "No space left on device")
+    ]
     assert "start" not in [request["op"] for request in willing.heard]
+
+
+def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
+    agents = {"a": ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")}), "b": ScriptedAgent()}
+    world = cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents)
+    assert ends(do(world)) == {"b": Exited(rc=0)}
+    assert isinstance(world.listener, Notes)
+    assert [plan.chosen for plan in world.listener.plans] == [("b",)]
+
+
+def test_no_attempt_is_claimed_twice() -> None:
+    agents = {
+        "a": ScriptedAgent(),
+        "b": ScriptedAgent(rules={"admit": refusing("no")}),
+        "c": ScriptedAgent(),
+    }
+    ran = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents), pick=2)
+    assert ends(ran) == {"a": Exited(rc=0), "c": Exited(rc=0)}
+    assert [r["job"] for r in agents["a"].heard if r["op"] == "claim"] == ["ab" * 16 + ".1", "ab" * 16 + ".2"]
+
+
+def test_a_lease_is_asked_for_as_the_request_says() -> None:
+    agent = ScriptedAgent()
+    do(cluster({"a": 0.1}, a=agent))
+    (admit,) = [request for request in agent.heard if request["op"] == "admit"]
+    assert admit["lease"] == {
+        "cpus": 1.0,
+        "mem_bytes": 0,
+        "gpu_count": 0,
+        "gpu_candidates": [],
+        "slots": 1,
+        "exclusive": False,
+        "name": "train",
+    }
 
 
 def test_a_command_that_is_not_there_ends_as_in_a_shell() -> None:
@@ -162,9 +197,9 @@ def test_of_a_node_that_goes_away_after_the_start_nothing_is_known() -> None:
     assert ends(ran) == {"a": Lost(cause=Cause.HUNG, why="frozen")}
 
 
-def test_on_a_node_that_goes_away_before_the_start_nothing_has_run() -> None:
+def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -> None:
     agents = {"a": ScriptedAgent(rules={"claim": going_away}), "b": ScriptedAgent()}
-    assert ends(do(cluster({"a": 0.1, "b": 0.2}, **agents), pick=2))["a"] == NotStarted(why="hung: frozen")
+    assert ends(do(cluster({"a": 0.1, "b": 0.2}, **agents))) == {"b": Exited(rc=0)}
 
 
 @pytest.mark.parametrize(
@@ -198,8 +233,7 @@ def test_an_event_that_is_not_exactly_one_counts_for_nothing(line: dict[str, obj
 def test_an_agent_of_another_protocol_starts_nothing() -> None:
     agent = ScriptedAgent()
     other = world_of({"a": probed(0.1, after=lambda text: [line.replace(b'"protocol": 1', b'"protocol": 2') for line in agent(text)])})  # type: ignore[union-attr]  # fmt: skip
-    (end,) = ends(do(other)).values()
-    assert isinstance(end, NotStarted)
+    assert do(other).dispatched is None
     assert not agent.heard
 
 

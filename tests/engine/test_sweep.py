@@ -92,6 +92,26 @@ def test_rates_are_unknown_at_first_and_known_from_the_second_sweep_on() -> None
     assert second.rates.ut_pct == pytest.approx(50.0)
 
 
+def test_who_asks_several_times_a_second_still_learns_rates() -> None:
+    ticks = iter(range(100, 200, 10))
+
+    def node(text: bytes) -> Sequence[bytes | HangUp]:
+        busy = next(ticks)
+        lines = probed()(text)
+        return [
+            line.replace(b"100 0 100 800", b"%d 0 0 1000" % busy) if isinstance(line, bytes) else line for line in lines
+        ]
+
+    world = world_of({"a": node})
+    told = []
+    for _ in range(4):
+        (answer,) = measure(world, [A]).answers
+        assert isinstance(answer, Measured)
+        told.append(not isinstance(answer.rates, Unknown))
+        world.transport.clock_s += 0.4  # type: ignore[attr-defined]
+    assert told == [False, False, False, True]
+
+
 class BrokenStore(ForgetfulStore):
     """Every access fails, as on a full disk."""
 

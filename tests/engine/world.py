@@ -144,6 +144,8 @@ class ScriptedAgent:
         match op:
             case "claim":
                 return [{"ev": "claimed", **job}]
+            case "admit":
+                return [{"ev": "admitted", **job, "gpus": []}]
             case "put":
                 return [{"ev": "stored", **job, "file": request["file"], "size": len(str(request["data"])) * 3 // 4}]
             case "start":
