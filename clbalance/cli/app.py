@@ -9,7 +9,7 @@ import typer
 
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 
-_VERBS = ("load", "pick", "run", "lab")
+_VERBS = ("load", "pick", "run", "drain", "resume", "lab")
 """In the order of `--help`; each is a module beside this one that has `register`."""
 
 # Everything that typer raises for what was mistyped; its own name is private since typer vendored click.

@@ -6,7 +6,7 @@ Letters mean what they mean in clush (DESIGN §7).
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -35,6 +35,15 @@ class NodeOptions:
         Path | None,
         Option("--groups-conf", metavar="FILE", help="Read groups from this file as well."),
     ] = None
+
+    @property
+    def names_nodes(self) -> bool:
+        """Whether candidates were named at all."""
+        return bool(self.nodes or self.groups or self.everything)
+
+    def with_words(self, words: list[str] | None) -> "NodeOptions":
+        """The same, with positional arguments as if after `-w`."""
+        return replace(self, nodes=[*(self.nodes or []), *(words or [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,13 +92,13 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     selection = Selection(
         nodes=tuple(nodes.nodes or ()),
         groups=tuple(nodes.groups or ()),
-        everything=nodes.everything or not (nodes.nodes or nodes.groups),
+        everything=nodes.everything or not nodes.names_nodes,
         exclude=tuple(nodes.exclude or ()),
         exclude_groups=tuple(nodes.exclude_groups or ()),
     )
     sets = NodeSets(groups)
     transport: Transport
-    is_here = groups is None and not (nodes.nodes or nodes.groups or nodes.everything)
+    is_here = groups is None and not nodes.names_nodes
     if is_here:
         if work_here:
             screen.say(talk.note(f"no nodes named and no groups configured: running here, on {this_node()}"))

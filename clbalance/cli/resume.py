@@ -1,0 +1,21 @@
+"""`clbalance resume`: put drained nodes back into placement."""
+
+import typer
+
+from clbalance.cli.drain import NodesArgument
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("resume", help="Take your drain marks away again.")(resume)
+
+
+@takes
+def resume(nodes: NodeOptions, ssh: SshOptions, talk: TalkOptions, words: NodesArgument = None) -> int:
+    """Exits 4 if a node could not be reached."""
+    from clbalance.cli.marking import mark_nodes
+    from clbalance.cli.screen import Screen
+    from clbalance.engine.agent_wire import encode
+
+    return mark_nodes(nodes.with_words(words), ssh, Screen.of(talk), encode("resume"), done_word="resumed")
