@@ -50,9 +50,7 @@ class NodeOptions:
 class SshOptions:
     """How nodes are reached; None: as the settings say."""
 
-    fanout: Annotated[
-        int | None, Option("-f", "--fanout", min=1, metavar="N", help="Connections made at once. [64]")
-    ] = None
+    fanout: Annotated[int | None, Option("-f", "--fanout", metavar="N", help="Connections made at once. [64]")] = None
     user: Annotated[str | None, Option("-l", "--user", metavar="USER", help="Log in as this user.")] = None
     connect_timeout: Annotated[
         str | None, Option("-t", "--connect-timeout", metavar="TIME", help="Give up connecting after this. [10s]")
@@ -80,9 +78,11 @@ class OutputOptions:
 class ResourceOptions:
     """What each copy takes of its node."""
 
-    cpus: Annotated[float, Option("--cpus", min=0, max=100_000, metavar="N", help="Cpus; 0: whatever is free.")] = 1.0
+    cpus: Annotated[float, Option("--cpus", metavar="N", help="Cpus; 0: whatever is free. [1]", show_default=False)] = (
+        1.0
+    )
     mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
-    gpus: Annotated[int, Option("--gpus", min=0, max=256, metavar="N", help="GPUs that nobody uses.")] = 0
+    gpus: Annotated[int, Option("--gpus", metavar="N", help="GPUs that nobody uses.", show_default=False)] = 0
     exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
 
 

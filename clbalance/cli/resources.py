@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from clbalance.cli.options import ResourceOptions
+from clbalance.errors import UsageError
 from clbalance.lab.sizes import parse_size
+
+_MOST = 100_000  # of anything in one node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,11 @@ class Resources:
 
 
 def resources_of(options: ResourceOptions) -> Resources:
-    """The resources meant; `UsageError` for a size that is none."""
+    """The resources meant; `UsageError` for what cannot be."""
+    if not 0 <= options.cpus <= _MOST:
+        raise UsageError(f"`--cpus` cannot be {options.cpus:g}", hint="0, or a number of cpus such as 2 or 0.5")
+    if not 0 <= options.gpus <= _MOST:
+        raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
     return Resources(
         cpus=options.cpus,
         mem_bytes=0 if options.mem is None else parse_size(options.mem),

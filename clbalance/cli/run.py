@@ -11,6 +11,7 @@ from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, Talk
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
 
+\b
 clbalance run -g gpu-nodes job.sh ARG...
 clbalance run -g gpu-nodes --pick 2 -- ./train --epochs 3
 clbalance run -w node7 -c 'echo $HOSTNAME; nproc'
