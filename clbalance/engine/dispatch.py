@@ -181,9 +181,16 @@ class Dispatch:
             case Ended():
                 self._ended(copy, event)
             case Trouble(why=why):
-                self._warn(copy, why)
+                self._misunderstood(copy, why)
             case _:
                 assert_never(event)
+
+    def _misunderstood(self, copy: Copy, why: str) -> None:
+        """Before the node has said yes, a request that it cannot make sense of is a no: nothing else would follow."""
+        if copy.phase < Phase.ADMITTED:
+            self._refuse(copy, NotStarted(why=why))
+        else:
+            self._warn(copy, why)
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if not self._mute:

@@ -145,6 +145,13 @@ def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
     assert [plan.chosen for plan in world.listener.plans] == [("b",)]
 
 
+def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:
+    odd = ScriptedAgent(rules={"admit": lambda _: [{"ev": "error", "why": "not a request"}]})
+    world = cluster({"a": 0.1, "b": 0.2}, a=odd)
+    assert ends(do(world)) == {"b": Exited(rc=0)}
+    assert world.clock.monotonic() < 5
+
+
 def test_no_attempt_is_claimed_twice() -> None:
     agents = {
         "a": ScriptedAgent(),
