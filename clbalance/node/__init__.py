@@ -1,6 +1,6 @@
 """The texts that run on nodes, as data. They import nothing of ours, and nothing here imports them."""
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def probe_script() -> str:
@@ -14,4 +14,5 @@ def agent_source() -> str:
 
 
 def _text(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    # importlib.resources would take 3 ms of every start.
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

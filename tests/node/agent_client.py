@@ -19,6 +19,15 @@ AGENT = Path(clbalance.node.__file__).with_name("agent.py")
 NONCE = "0123456789abcdef"
 FRAME = b"\x1eCLB1 " + NONCE.encode() + b" "
 WAIT_S = 20.0
+NOTHING: dict[str, object] = {
+    "cpus": 0,
+    "mem_bytes": 0,
+    "gpu_count": 0,
+    "gpu_candidates": [],
+    "slots": 1,
+    "exclusive": False,
+    "name": "test",
+}
 WITHOUT_CTYPES = "import sys; sys.modules['ctypes'] = None; exec(compile(open(sys.argv[2]).read(), 'agent', 'exec'))"
 
 
@@ -138,6 +147,42 @@ class AgentClient:
             "stdout": bytes(self.output.get((job, "stdout"), b"")),
             "stderr": bytes(self.output.get((job, "stderr"), b"")),
         }
+
+    def ask_node(self, op: str, **fields: object) -> dict[str, Any]:
+        """What the node answers to a request that names no job."""
+        self.send(json.dumps({"op": op, **fields}).encode() + b"\n")
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        """The next event that is not a mere step on the way."""
+        while True:
+            event = self.event()
+            if event["ev"] not in ("hello", "claimed", "stored"):
+                return event
+
+    def ask_admission(self, capacity: dict[str, object] | None = None, **lease: object) -> str:
+        """Claim a new job and ask for a lease of it."""
+        job = new_job()
+        self.ask("claim", job)
+        self.ask(
+            "admit",
+            job,
+            lease=NOTHING | lease,
+            capacity=capacity if capacity is not None else {"cpus": 4, "slots": None},
+        )
+        return job
+
+    def admit(self, capacity: dict[str, object] | None = None, **lease: object) -> str:
+        """A new job that is admitted."""
+        job = self.ask_admission(capacity, **lease)
+        assert self.until("admitted", job)["job"] == job
+        return job
+
+    def admission_refusal(self, capacity: dict[str, object] | None = None, **lease: object) -> tuple[str, str]:
+        """Kind and words with which a lease is refused."""
+        told = self.until_refused(self.ask_admission(capacity, **lease))
+        assert told["rc"] is None
+        return told["kind"], told["why"]
 
     def refusal(self, **spec: Any) -> tuple[str, str, int | None]:
         """Kind, words and code with which a job is refused."""

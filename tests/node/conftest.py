@@ -1,12 +1,30 @@
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .agent_client import AgentClient
+from .nodes import Node, public_folder
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[AgentClient]:
     with AgentClient(tmp_path) as client:
         yield client
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with public_folder() as folder:
+        yield Node(folder)
+
+
+@pytest.fixture
+def tiny_base(node: Node) -> Iterator[None]:
+    """The node's folder on a file system of 256 KiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=1777", "tiny", str(node.base)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount here")
+    yield
+    subprocess.run(["umount", str(node.base)], check=True)

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clbalance.engine.agent_wire import bootstrap
 from clbalance.node.agent import Lines, MisfitError, parse_request
 
-from .agent_client import AGENT, FRAME, NONCE, AgentClient, new_job, plain
+from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job, plain
 
 NOBODYS = "0" * 32 + ".1"
 BASH_PIPE_BYTES = 64 << 10  # a longer here-document becomes a temporary file in bash, which a full disk refuses
@@ -43,20 +45,41 @@ def test_the_source_is_python_3_6() -> None:
     ast.parse(AGENT.read_text(), feature_version=(3, 6))
 
 
-def test_the_source_fits_a_pipe() -> None:
-    assert len(AGENT.read_bytes()) < BASH_PIPE_BYTES
+def test_what_travels_fits_a_pipe() -> None:
+    assert len(bootstrap(NONCE, AGENT.read_text())) < BASH_PIPE_BYTES
 
 
 @pytest.mark.parametrize("shell", [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]], ids=" ".join)
 def test_the_agent_replaces_an_open_shell(tmp_path: Path, shell: list[str]) -> None:
     if shutil.which(shell[0]) is None:
         pytest.skip(f"no {shell[0]} here")
-    source = AGENT.read_text()
-    bootstrap = f"exec python3 -I -S /dev/fd/3 {NONCE} 3<<'CLB_{NONCE}'\n{source}\nCLB_{NONCE}\n"
     with AgentClient(tmp_path, command=[*shell, "-s"]) as client:
-        client.send(bootstrap.encode())
+        client.send(bootstrap(NONCE, AGENT.read_text()))
         client.until("hello")  # before it nothing may be sent: dash and busybox read ahead
         assert client.run(argv=["echo", "over"])["stdout"] == b"over\n"
+
+
+def test_a_job_runs_from_the_packed_text_under_every_python_there_is(tmp_path: Path) -> None:
+    for python in pythons():
+        text = bootstrap(NONCE, AGENT.read_text()).replace(b"exec python3", b"exec " + os.fsencode(python), 1)
+        with AgentClient(tmp_path, command=["sh", "-s"]) as client:
+            client.send(text)
+            client.until("hello")
+            job = client.admit(cpus=1, capacity={"cpus": 10_000, "slots": 4}, slots=1)
+            client.ask("follow", job, window=9)
+            client.ask("start", job, spec={"argv": ["true"]})
+            assert client.until("ended", job)["end"] == {"kind": "exited", "rc": 0}
+
+
+def test_what_goes_wrong_in_the_packed_text_is_told_with_the_line_of_the_source(tmp_path: Path) -> None:
+    source = "import sys\n\n# -- wire: section\n\nraise RuntimeError(sys.argv[1])\n"
+    with AgentClient(tmp_path, command=["sh", "-s"], stderr=subprocess.PIPE) as client:
+        client.send(bootstrap(NONCE, source))
+        assert client.process.stderr is not None
+        told = client.process.stderr.read().decode()
+        client.process.stderr.close()
+    assert 'File "agent.py", line 5' in told
+    assert f"RuntimeError: {NONCE}" in told
 
 
 def test_hello_tells_who_and_where(client: AgentClient, tmp_path: Path) -> None:
@@ -87,7 +110,7 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
         (b"{", "not JSON: b'{'"),
         (b"\xff", r"not JSON: b'\\xff'"),
         (b"[" * 100_000, "not JSON: b'"),
-        (b"[]", "not a request: .*; `op` is one of ack, claim, "),
+        (b"[]", "not a request: .*; `op` is one of ack, admit, claim, "),
         (b'{"op":"dance"}', "not a request"),
         (b'{"op":"claim"}', "claim lacks its field 'job'"),
         (b'{"op":"claim","job":"../../etc"}', "claim: '../../etc' is no job"),
@@ -96,6 +119,8 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
         (b'{"op":"claim","job":"x","more":1}', "claim has no field 'more'; it has job, op"),
         (b'{"op":"follow","job":"x","window":true}', "follow: 'window' must be a whole number, not True"),
         (b'{"op":"end","job":"x","why":"","grace_s":Infinity}', "end: 'grace_s' must be a number, 0 or more, not inf"),
+        (b'{"op":"drain","reason":"x","by":"x","until":NaN}', "drain: 'until' must be a number, 0 or more, not nan"),
+        (b'{"op":"resume","job":"x"}', "resume has no field 'job'; it has op"),
         (None, "a line is longer than 4194304 bytes"),
     ],
 )
@@ -108,6 +133,7 @@ def test_a_request_that_cannot_be_meant_is_told_with_its_place(request_line: byt
     ("op", "fields"),
     [
         ("start", {"spec": {"argv": ["true"]}}),
+        ("admit", {"lease": NOTHING, "capacity": {}}),
         ("put", {"file": "script", "data": ""}),
         ("follow", {"window": 1}),
         ("ack", {"stream": "stdout", "offset": 0}),
@@ -186,8 +212,26 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=8,
 )
-OPS = st.sampled_from(["claim", "put", "start", "follow", "ack", "signal", "end", "forget", "", "x"])
-FIELDS = st.sampled_from(["spec", "file", "data", "window", "stream", "offset", "signal", "grace_s", "why", "x"])
+OPS = st.sampled_from(["claim", "admit", "put", "start", "follow", "ack", "signal", "end", "forget", "", "x"])
+FIELDS = st.sampled_from(
+    [
+        "spec",
+        "lease",
+        "capacity",
+        "reason",
+        "by",
+        "until",
+        "file",
+        "data",
+        "window",
+        "stream",
+        "offset",
+        "signal",
+        "grace_s",
+        "why",
+        "x",
+    ]
+)
 REQUESTS = st.builds(
     lambda op, job, fields: json.dumps({**fields, "op": op, "job": job}).encode(),
     OPS,

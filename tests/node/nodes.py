@@ -1,0 +1,183 @@
+"""A node to ask: its folder for everyone, made-up measurements, other users, and locks in other hands."""
+
+import fcntl
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from clbalance.node.agent import user_name
+
+from .agent_client import AGENT, NONCE, WAIT_S, AgentClient
+
+GIB = 1 << 30
+ALICE, BOB = 12345, 12346
+ME = user_name(os.geteuid())
+GPUS = [f"GPU-{n:08x}-0000-0000-0000-000000000000" for n in range(8)]
+
+GOOD: dict[str, Any] = {
+    "v": 1,
+    "cpus": 1.0,
+    "mem_bytes": 0,
+    "gpus": [],
+    "slots": 1,
+    "exclusive": False,
+    "uptime_s": 0.0,
+    "name": "forged",
+}
+
+
+class Node:
+    """A folder as /var/tmp is, with a /proc of its own beside it, and agents that take it for theirs."""
+
+    def __init__(self, folder: Path, cpus: int = 4) -> None:
+        self.base = folder / "base"
+        self.base.mkdir()
+        self.base.chmod(0o1777)
+        self.proc = folder / "proc"
+        self.proc.mkdir()
+        self.admins = folder / "admins"
+        self.agent = Path(shutil.copy(AGENT, folder))
+        self.agent.chmod(0o644)
+        self.measures(cpus=cpus)
+
+    def measures(
+        self,
+        *,
+        cpus: int = 4,
+        r1m: float = 0.0,
+        uptime_s: float = 5000.0,
+        total_gib: float = 8,
+        available_gib: float = 8,
+    ) -> None:
+        memory = (
+            f"MemTotal: {int(total_gib * 2**20)} kB\nMemFree: 1 kB\nMemAvailable: {int(available_gib * 2**20)} kB\n"
+        )
+        texts = {
+            "stat": "cpu  1 2 3\n" + "".join(f"cpu{n} 1 2 3\n" for n in range(cpus)) + "intr 5\n",
+            "loadavg": f"{r1m:.2f} 9.00 9.00 1/99 4711\n",
+            "uptime": f"{uptime_s:.2f} 99.00\n",
+            "meminfo": memory,
+        }
+        for name, text in texts.items():
+            (self.proc / name).write_text(text)
+
+    def client(self, uid: int | None = None, **env: str) -> AgentClient:
+        """An agent, of root or of another user."""
+        command = [sys.executable, "-I", "-S", str(self.agent), NONCE]
+        if uid is not None:
+            command[0] = "/usr/bin/python3"  # for our own may lie where he cannot look
+            command[:0] = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        names = {"CLBALANCE_PROCFS": str(self.proc), "CLBALANCE_ADMINS": str(self.admins), **env}
+        return AgentClient(self.base, command=command, env=names)
+
+    def home(self, uid: int | None = None) -> Path:
+        return self.base / f"clbalance-{os.geteuid() if uid is None else uid}"
+
+    def make_home(self, uid: int) -> Path:
+        home = self.home(uid)
+        if not home.exists():
+            home.mkdir(mode=0o755)
+            os.chown(home, uid, uid)
+        return home
+
+    def leases(self) -> list[Path]:
+        return sorted(self.base.glob("clbalance-*/lease-*"))
+
+    def lease_of(self, job: str) -> Path:
+        (found,) = self.base.glob(f"clbalance-*/lease-{job}")
+        return found
+
+    def mark(self, name: str, content: bytes, uid: int) -> Path:
+        """A file of that name in that user's home."""
+        path = self.make_home(uid) / name
+        path.write_bytes(content)
+        path.chmod(0o644)
+        os.chown(path, uid, uid)
+        return path
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """A folder that every user can reach; pytest's own are private."""
+    folder = Path(tempfile.mkdtemp(prefix="clbalance-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """The supervisors of ended jobs may still be writing there."""
+    until = time.monotonic() + WAIT_S
+    while folder.exists():
+        with suppress(OSError):
+            shutil.rmtree(folder)
+        assert time.monotonic() < until
+
+
+def lease_text(**changes: object) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+def locker_of(path: Path) -> int:
+    """The pid that holds a write lock on it; 0: nobody does."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        asked = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    finally:
+        os.close(fd)
+    return pid if kind == fcntl.F_WRLCK else 0
+
+
+def wait_until_void(path: Path, wait_s: float = WAIT_S) -> float:
+    """How long it took until nobody held that lease, or it was gone."""
+    began = time.monotonic()
+    while time.monotonic() < began + wait_s:
+        try:
+            if not locker_of(path):
+                break
+        except FileNotFoundError:
+            break
+        time.sleep(0.005)
+    else:
+        raise AssertionError(f"{path} is still held")
+    return time.monotonic() - began
+
+
+LOCKER = """
+import fcntl, os, sys
+how, *paths = sys.argv[1:]
+fds = [os.open(path, os.O_RDONLY if how in ("flock", "read") else os.O_RDWR) for path in paths]
+for fd in fds:
+    if how == "flock":
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    else:
+        fcntl.lockf(fd, fcntl.LOCK_SH if how == "read" else fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked(how: str, *paths: Path, uid: int | None = None) -> Iterator[int]:
+    """Another process, perhaps of another user, that holds them: by `flock`, or by fcntl to `read` or `write`."""
+    command = ["/usr/bin/python3", "-c", LOCKER, how, *map(str, paths)]
+    if uid is not None:
+        command[:0] = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process.pid
+        process.stdin.close()
