@@ -55,8 +55,8 @@ def up(
 ) -> None:
     """Returns when every node accepts logins."""
     from clbalance.lab.cluster import Lab
-    from clbalance.lab.sizes import parse_size
     from clbalance.lab.spec import LabSpec, parse_isolation, parse_users
+    from clbalance.sizes import parse_size
 
     spec = LabSpec(
         nodes=nodes,

@@ -40,7 +40,7 @@ class LoadOptions:
         return base.with_gpus(parse_gpu_load(text) for text in self.gpu or ())
 
     def _changes(self) -> "LoadChanges":
-        from clbalance.lab.sizes import parse_size
+        from clbalance.sizes import parse_size
 
         given = {
             "r1m": self.r1m,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from clbalance.cli.options import ResourceOptions
 from clbalance.errors import UsageError
-from clbalance.lab.sizes import parse_size
+from clbalance.sizes import parse_size
 
 _MOST = 100_000  # of anything in one node
 

@@ -44,6 +44,7 @@ from clbalance.model import (
     Plan,
     Request,
     Script,
+    Snapshot,
 )
 from clbalance.nodes import NodeSets, fold
 from clbalance.ports import Closed, JobInput, Line, RunListener, Sessions
@@ -76,6 +77,7 @@ class Dispatch:
         plan: Plan,
         request: Request,
         *,
+        snapshot: Snapshot,
         listener: RunListener,
         stdin: JobInput,
         world: World,
@@ -88,7 +90,8 @@ class Dispatch:
         self._agent_source = world.agent_source
         self._node_list = fold(plan.chosen)
         self._request = request
-        self._answers = {answer.node: answer for answer in plan.charged.answers if isinstance(answer, Measured)}
+        # As measured: the plan's own snapshot counts this very job, and the GPUs meant for it are taken there.
+        self._answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
         self._label = f"{job.key}.{job.attempt}"
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._copies = {node: Copy(node, rank, secrets.token_hex(16)) for rank, node in enumerate(in_order)}

@@ -32,7 +32,9 @@ def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listene
         refusals: dict[NodeName, str] = {}
         while (plan := plan_on(world, snapshot, question, refusals)).fits:
             _check_session_limit(len(plan.chosen), world.session_limit)
-            dispatch = Dispatch(sessions, job, plan, question.request, listener=listener, stdin=stdin, world=world)
+            dispatch = Dispatch(
+                sessions, job, plan, question.request, snapshot=snapshot, listener=listener, stdin=stdin, world=world
+            )
             refused = dispatch.reserve()
             if not refused:
                 _close_all_but(sessions, plan)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from clbalance.errors import UsageError
 from clbalance.lab.layout import NodeFolder, replace_file
 from clbalance.lab.load import MIB, GpuLoad, Load
-from clbalance.lab.sizes import parse_size
+from clbalance.sizes import parse_size
 
 TOOL = "nvidia-smi"
 GPU_QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version"

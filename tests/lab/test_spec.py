@@ -6,8 +6,8 @@ from clbalance.errors import LabError, UsageError
 from clbalance.lab.gpu import parse_gpu_load
 from clbalance.lab.load import GpuLoad, Load, Order
 from clbalance.lab.openssh import find_programs
-from clbalance.lab.sizes import parse_size
 from clbalance.lab.spec import LabSpec, LabUser, parse_isolation, parse_users
+from clbalance.sizes import parse_size
 
 
 @pytest.mark.parametrize(

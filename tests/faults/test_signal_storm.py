@@ -1,0 +1,160 @@
+"""INT, TERM, HUP and KILL at random points of whole calls: the client goes at once, and nothing stays behind.
+
+Few points by default; CLBALANCE_SOAK=50 tries 50 of each signal.
+"""
+
+import random
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.spec import LabSpec
+from tests.conftest import NewLab
+
+from .soak import trials
+from .traces import CLIENT, JOB, comes_true, command_lines, marked
+
+_GONE_WITHIN_S = 2.0
+_CLEAN_WITHIN_S = 2.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SWEPT = 16
+_SWEEP_LASTS_S = 0.8
+_RUN_LASTS_S = 1.2  # to well after the job's start; by itself it would not end
+
+# Survivors by habit: one that ignores TERM, one in a session of its own, one whose parent is gone as well.
+_STUBBORN = """\
+(trap '' TERM; while :; do sleep 60; done) &
+setsid sleep 300 &
+(setsid sh -c '(trap "" TERM HUP; sleep 300 & wait) &' &)
+sleep 300
+"""
+_STUBBORN_PROCESSES = 12  # six on each of two nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A running clbalance and what it has said on stderr; `mark` is in its environment and that of its ssh."""
+
+    mark: str
+    child: "subprocess.Popen[bytes]"
+    errors: Path
+
+    def hit(self, number: signal.Signals, after_s: float) -> None:
+        """Let it work for `after_s`, then signal it. It is gone in time, without a traceback and without an ssh."""
+        when = f"{number.name} at {after_s:.3f} s"
+        try:
+            self.child.wait(after_s)
+        except subprocess.TimeoutExpired:
+            self.child.send_signal(number)
+        try:
+            self.child.wait(_GONE_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{when}: still there {_GONE_WITHIN_S:g} s later")
+        said = self.errors.read_text(errors="replace")
+        assert "Traceback" not in said or _is_the_interpreters_own(said), f"{when}: {said}"
+
+    def leaves_no_ssh(self, within_s: float) -> None:
+        gone = comes_true(lambda: not marked(CLIENT, self.mark), within_s)
+        assert gone, command_lines(marked(CLIENT, self.mark))
+
+    def leaves_no_job(self, within_s: float) -> None:
+        gone = comes_true(lambda: not marked(JOB, self.mark), within_s)
+        assert gone, command_lines(marked(JOB, self.mark))
+
+
+def _is_the_interpreters_own(said: str) -> bool:
+    """SIGINT before a line of ours has run: Python's start-up files answer it with a traceback."""
+    return "KeyboardInterrupt" in said and "clbalance/" not in said
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Iterator["Calls"]:
+    made = Calls(tmp_path / "stderr", [])
+    yield made
+    for child in made.children:
+        if child.poll() is None:
+            child.kill()
+        child.wait(5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Starts calls, and knows them until the test ends."""
+
+    errors: Path
+    children: list["subprocess.Popen[bytes]"]
+
+    def start(self, env: dict[str, str], *arguments: str) -> Call:
+        mark = secrets.token_hex(8)
+        with self.errors.open("wb") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "clbalance", *(word.replace("MARK", mark) for word in arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**env, CLIENT: mark},
+            )
+        self.children.append(child)
+        return Call(mark=mark, child=child, errors=self.errors)
+
+
+def _points(count: int, lasts_s: float) -> list[float]:
+    """One in each of `count` equal parts of the duration: random, and none left out by chance."""
+    return [random.uniform(part, part + 1) * lasts_s / count for part in range(count)]
+
+
+@pytest.fixture
+def storm_lab(new_lab: NewLab) -> Lab:
+    return new_lab(LabSpec(nodes=_SWEPT, tied=True))
+
+
+@pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)
+def test_a_stopped_sweep_is_gone_at_once_and_leaves_no_ssh(
+    number: signal.Signals, storm_lab: Lab, lab_env: dict[str, str], calls: Calls
+) -> None:
+    env = {**lab_env, **storm_lab.environment(lab_env)}
+    for after_s in _points(trials(few=3, full=50), _SWEEP_LASTS_S):
+        call = calls.start(env, "load", "-w", f"node[1-{_SWEPT}]")
+        call.hit(number, after_s)
+        call.leaves_no_ssh(within_s=0.2)  # what was killed last may still be exiting
+
+
+@pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)
+def test_a_stopped_run_is_gone_at_once_and_its_whole_job_with_it(
+    number: signal.Signals, lab_env: dict[str, str], calls: Calls
+) -> None:
+    for after_s in _points(trials(few=3, full=50), _RUN_LASTS_S):
+        call = _start_stubborn_job(calls, lab_env)
+        call.hit(number, after_s)
+        call.leaves_no_ssh(within_s=0.2)
+        call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
+
+
+def test_when_the_client_is_killed_its_job_ends_too(lab_env: dict[str, str], calls: Calls) -> None:
+    for after_s in _points(trials(few=3, full=50), _RUN_LASTS_S):
+        call = _start_stubborn_job(calls, lab_env)
+        call.hit(signal.SIGKILL, after_s)
+        # ssh passes the end of its input on; then TERM, and KILL a second later.
+        call.leaves_no_job(within_s=_CLEAN_WITHIN_S + 2.0)
+        # A probe that nobody reads any more holds its ssh until its own deadline of two seconds.
+        call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S + 2.0)
+
+
+@pytest.mark.parametrize("number", [*_STOPPING, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_job_in_full_flight_ends_with_its_run(number: signal.Signals, lab_env: dict[str, str], calls: Calls) -> None:
+    call = _start_stubborn_job(calls, lab_env)
+    assert comes_true(lambda: len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES, within_s=20)
+    call.hit(number, after_s=0)
+    call.leaves_no_job(within_s=_CLEAN_WITHIN_S + (2.0 if number is signal.SIGKILL else 0.0))
+    call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S)
+
+
+def _start_stubborn_job(calls: Calls, env: dict[str, str]) -> Call:
+    return calls.start(env, "run", "-w", "node[1-2]", "--pick", "2", "--env", f"{JOB}=MARK", "-c", _STUBBORN)
