@@ -25,9 +25,12 @@ def drain(
     words: NodesArgument = None,
 ) -> int:
     """Exits 4 if a node could not be marked."""
-    from clbalance.cli.marking import drain_request, mark_nodes
+    from clbalance.cli.marking import Wording, drain_request, mark_nodes
     from clbalance.cli.screen import Screen
 
-    return mark_nodes(
-        nodes.with_words(words), ssh, Screen.of(talk), drain_request(reason, lasting), done_word="drained"
+    wording = Wording(
+        example="clbalance drain node[1-3] --reason TEXT",
+        done="drained",
+        not_root="your marks bind you alone, unless the node lists you as an admin",
     )
+    return mark_nodes(nodes.with_words(words), ssh, Screen.of(talk), drain_request(reason, lasting), wording)

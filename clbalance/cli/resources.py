@@ -27,7 +27,14 @@ def resources_of(options: ResourceOptions) -> Resources:
         raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
     return Resources(
         cpus=options.cpus,
-        mem_bytes=0 if options.mem is None else parse_size(options.mem),
+        mem_bytes=0 if options.mem is None else _mem_bytes(options.mem),
         gpus=options.gpus,
         exclusive=options.exclusive,
     )
+
+
+def _mem_bytes(text: str) -> int:
+    try:
+        return parse_size(text)
+    except UsageError as error:
+        raise UsageError(f"`--mem` cannot be {text!r}", hint=error.hint) from error

@@ -14,8 +14,11 @@ def register(app: typer.Typer) -> None:
 @takes
 def resume(nodes: NodeOptions, ssh: SshOptions, talk: TalkOptions, words: NodesArgument = None) -> int:
     """Exits 4 if a node could not be reached."""
-    from clbalance.cli.marking import mark_nodes
+    from clbalance.cli.marking import Wording, mark_nodes
     from clbalance.cli.screen import Screen
     from clbalance.engine.agent_wire import encode
 
-    return mark_nodes(nodes.with_words(words), ssh, Screen.of(talk), encode("resume"), done_word="resumed")
+    wording = Wording(
+        example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
+    )
+    return mark_nodes(nodes.with_words(words), ssh, Screen.of(talk), encode("resume"), wording)

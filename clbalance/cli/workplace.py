@@ -16,7 +16,7 @@ from clbalance.cli.resources import Resources
 from clbalance.cli.screen import Screen, SweepProgress
 from clbalance.engine.choose import Question
 from clbalance.engine.world import World
-from clbalance.errors import StoreError
+from clbalance.errors import StoreError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
 from clbalance.nodes import Candidates, NodeSets, Selection, candidates
@@ -121,6 +121,8 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
 
 def _typed(nodes: NodeOptions, ssh: SshOptions) -> dict[str, str | float | None]:
     """What was given on the command line, by the names of the settings."""
+    if ssh.fanout is not None and ssh.fanout < 1:
+        raise UsageError(f"`-f` cannot be {ssh.fanout}", hint="a number of connections, 1 or more")
     typed: dict[str, str | float | None] = {
         "ssh.user": ssh.user,
         "ssh.fanout": ssh.fanout,

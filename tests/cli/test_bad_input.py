@@ -41,7 +41,7 @@ def told(clbalance: Command, *arguments: str, verb: str = "pick", rc: int = 2) -
         (("-w", "node1", "--pick", "x"), "`--pick` cannot be 'x'", "1 or more, or `all`"),
         (("-w", "node1", "--pick", "-1"), "`--pick` cannot be '-1'", "1 or more, or `all`"),
         (("-w", "node1", "-t", "soon"), "`-t` cannot be 'soon'", "like `90`"),
-        (("-w", "node1", "-f", "0"), "-f", "`clbalance pick --help`"),
+        (("-w", "node1", "-f", "0"), "`-f` cannot be 0", "1 or more"),
         (("--groups-conf", "no-such-file"), "no-such-file: No such file", "groups.conf.example"),
         (("--nodez", "node1"), "--nodez", "`clbalance pick --help`"),
         (("node1",), "node1", "`clbalance pick --help`"),

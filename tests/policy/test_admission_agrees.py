@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import Promise
 from clbalance.node import agent
-from clbalance.policy.capacity import NOISE_CPUS, free_cpus, free_mem_bytes
+from clbalance.policy.capacity import free_cpus, free_mem_bytes
 from clbalance.policy.ledger import TAU_S, add_up
 
 UPTIME_S = 1e5
@@ -27,10 +27,10 @@ def told_to_the_node(held: list[Promise]) -> list[agent.Lease]:
 
 @settings(deadline=None)
 @given(promises, st.integers(1, 128), st.floats(0.0, 200.0))
-def test_free_cpus_are_the_nodes_but_for_the_noise(held: list[Promise], capacity: int, r1m: float) -> None:
+def test_free_cpus_are_the_nodes_own(held: list[Promise], capacity: int, r1m: float) -> None:
     measured = agent.Measured(capacity, r1m, UPTIME_S, 1, 1)
     ledger = add_up(held, UPTIME_S)
-    ours = free_cpus(capacity=capacity, r1m=r1m + NOISE_CPUS, promised=ledger.cpus, visible=ledger.visible_cpus)
+    ours = free_cpus(capacity=capacity, r1m=r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
     assert ours == pytest.approx(agent.free_cpus(capacity, told_to_the_node(held), measured), abs=1e-6)
 
 
