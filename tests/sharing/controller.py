@@ -1,0 +1,35 @@
+"""A controller: somebody who wants jobs run and asks again while there is no room for them."""
+
+import random
+import time
+from dataclasses import dataclass
+
+from tests.cli.command import Command
+
+from .diary import NAME, WORK
+
+_PATIENCE_S = 90.0
+_PAUSE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One call of `clbalance run`; its name stands in the diaries of the nodes where its job began."""
+
+    name: str
+    ran: bool
+
+
+def insist(clbalance: Command, arguments: tuple[str, ...], job: str) -> list[Try]:
+    """Every try until the job has run to its end; only for want of room there is another one."""
+    tries: list[Try] = []
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while not (tries and tries[-1].ran):
+        assert time.monotonic() < give_up_at, f"{job}: {len(tries)} tries"
+        name = f"{job}.{len(tries)}"
+        done = clbalance("run", "-q", *arguments, "--env", f"{NAME}={name}", "-c", WORK)
+        assert done.rc == 0 or (done.rc == 125 and "nodes fit" in done.stderr), done
+        tries.append(Try(name=name, ran=done.rc == 0))
+        if done.rc:
+            time.sleep(random.uniform(0, _PAUSE_S))
+    return tries
