@@ -149,7 +149,7 @@ class SweepListener(Protocol):
     """Who is told how far a sweep has come."""
 
     def asked(self, total: int) -> None:
-        """Called once, when `total` nodes are about to be asked."""
+        """Called once, when `total` nodes have been asked and are at work."""
         ...
 
     def answered(self, node: NodeName) -> None:

@@ -21,14 +21,15 @@ def load(
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
 ) -> int:
     """Exits 0 if any node answered, 4 if none did or, with `-S`, if one did not."""
-    from clbalance.cli.node_rows import load_exit_code, node_rows
     from clbalance.cli.screen import Screen
     from clbalance.cli.workplace import workplace
     from clbalance.engine.measure import measure
 
     screen = Screen.of(output)
     place = workplace(nodes, ssh, screen)
-    with place.world() as world:
+    with place.world(meanwhile="clbalance.cli.node_rows") as world:
         snapshot = measure(world, place.candidates.nodes)
+    from clbalance.cli.node_rows import load_exit_code, node_rows
+
     screen.print(screen.renderer.load(node_rows(snapshot, place.policy)))
     return load_exit_code(snapshot, strict=strict)

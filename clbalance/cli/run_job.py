@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.dispatch import Dispatched
+from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.run import run
 from clbalance.engine.world import World
@@ -26,7 +26,7 @@ from clbalance.render.views import JobReport
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
-    with place.world() as world:
+    with place.world(meanwhile="clbalance.engine.dispatch") as world:
         job = _job(world, submitted)
         shown = ShownRun(screen, submitted, job, place.candidates)
         with contextlib.closing(shown):

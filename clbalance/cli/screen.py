@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from importlib import import_module
 
 from clbalance.cli.options import OutputOptions, TalkOptions
 from clbalance.errors import ExitCode, NothingFitsError
@@ -90,9 +91,13 @@ def _outlet(fd: int, color: Color) -> Outlet:
 
 
 class SweepProgress:
-    """How far a sweep has come, on one line of stderr; on a terminal only, and only when it takes long."""
+    """How far a sweep has come, on one line of stderr; on a terminal only, and only when it takes long.
 
-    def __init__(self, *, quiet: bool) -> None:
+    `meanwhile` is a module that is needed afterwards: it is imported while the nodes are at work.
+    """
+
+    def __init__(self, *, quiet: bool, meanwhile: str) -> None:
+        self._meanwhile = meanwhile
         self._talks = not quiet
         self._shown = self._talks and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._total = 0
@@ -103,6 +108,7 @@ class SweepProgress:
     def asked(self, total: int) -> None:
         self._total, self._answered = total, 0
         self._next_at = time.monotonic() + _QUIET_FOR_S
+        import_module(self._meanwhile)
 
     def answered(self, node: NodeName) -> None:
         self._answered += 1

@@ -14,7 +14,7 @@ from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.screen import Screen, SweepProgress
-from clbalance.engine.choose import Question
+from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
 from clbalance.model import NodeName, Request
@@ -65,15 +65,15 @@ class Workplace:
         return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
-    def world(self) -> Iterator[World]:
-        """What the engine needs, the store closed at the end."""
+    def world(self, *, meanwhile: str = "clbalance.policy.place") -> Iterator[World]:
+        """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
         ssh = self.settings.ssh
         with _open_store(self.screen) as store:
             yield World(
                 transport=self.transport,
                 store=store,
                 clock=SystemClock(),
-                listener=SweepProgress(quiet=self.screen.quiet),
+                listener=SweepProgress(quiet=self.screen.quiet, meanwhile=meanwhile),
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,

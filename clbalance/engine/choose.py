@@ -1,25 +1,14 @@
 """Sweep the candidates and place a request on what they answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from clbalance.engine.question import Question
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
-from clbalance.model import NodeName, Plan, Request, Snapshot, Unfit
+from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.policy.place import place
-from clbalance.policy.policies import Policy
-from clbalance.policy.select import Rng
 from clbalance.ports import Sessions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is to be placed, among whom, by which policy; `rng` orders equals."""
-
-    candidates: tuple[NodeName, ...]
-    request: Request
-    policy: Policy
-    rng: Rng
 
 
 def choose(world: World, sessions: Sessions, question: Question) -> Plan:

@@ -7,7 +7,6 @@ say next to whom.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from signal import Signals
 from typing import assert_never
 
@@ -30,6 +29,7 @@ from clbalance.engine.agent_wire import (
     encode,
 )
 from clbalance.engine.copies import Copy, Phase, end_of, environment, lease_request, start_spec
+from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
 from clbalance.model import (
@@ -40,7 +40,6 @@ from clbalance.model import (
     Measured,
     NodeName,
     NotStarted,
-    Outcome,
     Plan,
     Request,
     Script,
@@ -57,14 +56,6 @@ _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
 _END_WITHIN_S = 1.7  # and then we go, whether or not every node has confirmed
 _LINGER_S = 1.0  # for agents to tidy up behind an ended job
 _LINGER_STOPPED_S = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatched:
-    """How every copy ended; `interrupted` is the signal that cut it short."""
-
-    outcomes: tuple[Outcome, ...]
-    interrupted: int | None = None
 
 
 class Dispatch:

@@ -3,8 +3,9 @@
 import random
 from dataclasses import dataclass, replace
 
-from clbalance.engine.choose import Question, plan_on
-from clbalance.engine.dispatch import Dispatch, Dispatched
+from clbalance.engine.choose import plan_on
+from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.question import Question
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
 from clbalance.errors import TransportError
@@ -29,6 +30,8 @@ def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listene
         # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
         keep_open = min(_KEEP_OPEN, world.session_limit // 2)
         snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open)
+        from clbalance.engine.dispatch import Dispatch  # by now: see docs/design/startup.md
+
         refusals: dict[NodeName, str] = {}
         while (plan := plan_on(world, snapshot, question, refusals)).fits:
             _check_session_limit(len(plan.chosen), world.session_limit)

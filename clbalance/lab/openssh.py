@@ -119,6 +119,8 @@ def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
         f"Host {name}\n    HostName {address}\n    HostKeyAlias {name}\n" for name, address in addresses.items()
     )
     return (
+        # Before any Host block, so that it also holds for names that the lab does not know.
+        "IgnoreUnknown WarnWeakCrypto\n"
         f"{hosts}Host {' '.join(addresses)}\n"
         f"    User {user}\n"
         f"    Port {PORT}\n"
@@ -134,7 +136,6 @@ def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
         # Both ends of every key exchange run on this one machine; the default post-quantum one costs each
         # connection 70 ms of it. Newer clients would warn about its absence.
         "    KexAlgorithms curve25519-sha256\n"
-        "    IgnoreUnknown WarnWeakCrypto\n"
         "    WarnWeakCrypto no\n"
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from clbalance.engine.agent_wire import CHUNK_BYTES
-from clbalance.engine.choose import Question
 from clbalance.engine.exit_code import run_exit_code
+from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, run
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
