@@ -1,11 +1,13 @@
 """The way in: `clbalance` and `python -m clbalance`. `--version` is answered before anything heavy is imported."""
 
 import gc
+import os
 import sys
 
 
 def main() -> int:
     """The exit code for what was typed."""
+    _fill_closed_descriptors()
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         from clbalance import __version__
@@ -26,6 +28,16 @@ def main() -> int:
     finally:
         ignore()  # the interpreter's own end is not to be disturbed
         gc.freeze()  # nor to walk over every object once more, which took 10 ms
+
+
+def _fill_closed_descriptors() -> None:
+    """Some daemons start programs with 0, 1 or 2 closed: the next file opened would become our output."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != fd:
+                os.dup2(opened, fd)
+            setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))  # noqa: SIM115 - by descriptor
 
 
 if __name__ == "__main__":

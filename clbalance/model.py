@@ -369,6 +369,9 @@ class JobSpec:
     submit_host: str = ""
     submit_dir: str = ""
     attempt: int = 1
+    """Which start of the job this is."""
+    claim: int = 1
+    """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The verbs, and the one place where errors become words and exit codes."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -24,9 +25,6 @@ def carry_out(arguments: Sequence[str]) -> int:
         return _mistyped(arguments, error)
     except ClbalanceError as error:
         return _tell(arguments, error)
-    except BrokenPipeError:
-        _silence_stdout()
-        return 128 + 13
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))

@@ -5,6 +5,7 @@ Letters mean what they mean in clush (DESIGN §7).
 
 import functools
 import inspect
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 from typer import Option
 
+from clbalance.errors import Interrupted
 from clbalance.render.color import Color
 from clbalance.render.format import Format
 
@@ -110,7 +112,10 @@ def takes(body: Callable[..., Any]) -> Callable[..., Any]:
         gathered = {
             name: kind(**{one.name: values.pop(one.name) for one in fields(kind)}) for name, kind in groups.items()
         }
-        return body(**gathered, **values)
+        try:
+            return body(**gathered, **values)
+        except BrokenPipeError as error:  # typer would make it an exit code 1, which could be a job's own
+            raise Interrupted(signal.SIGPIPE) from error
 
     command.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]  # what `inspect` looks for
     command.__annotations__ = {one.name: one.annotation for one in spread}

@@ -7,6 +7,7 @@ from types import FrameType
 
 from clbalance.errors import Interrupted
 
+_GIVE_UP_AFTER_S = 2.5  # longer than ending a job on its nodes may take
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -19,8 +20,14 @@ def raise_once() -> None:
     def stop(signum: int, frame: FrameType | None) -> None:
         del frame
         ignore()
-        for fd in (1, 2):
-            _let_go_of(fd)
+        _let_go_of_full_outputs()
+        signal.signal(signal.SIGALRM, lambda *_: give_up(signum))
+        signal.setitimer(signal.ITIMER_REAL, _GIVE_UP_AFTER_S)
+        raise Interrupted(signum)
+
+    def give_up(signum: int) -> None:
+        """An output that has filled up since then holds us in a write: let go of it, and of what we were doing."""
+        _let_go_of_full_outputs()
         raise Interrupted(signum)
 
     for one in STOPPING:
@@ -30,8 +37,14 @@ def raise_once() -> None:
 
 def ignore() -> None:
     """Be stopped by none of these any more."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     for one in STOPPING:
         signal.signal(one, signal.SIG_IGN)
+
+
+def _let_go_of_full_outputs() -> None:
+    for fd in (1, 2):
+        _let_go_of(fd)
 
 
 def _let_go_of(fd: int) -> None:

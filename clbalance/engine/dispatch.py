@@ -83,11 +83,12 @@ class Dispatch:
         self._request = request
         # As measured: the plan's own snapshot counts this very job, and the GPUs meant for it are taken there.
         self._answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
-        self._label = f"{job.key}.{job.attempt}"
+        self._label = f"{job.key}.{job.claim}"
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._copies = {node: Copy(node, rank, secrets.token_hex(16)) for rank, node in enumerate(in_order)}
         self._closed: set[NodeName] = set()
         self._refusals: dict[NodeName, str] = {}
+        self._reserving = True
         self._mute = False
 
     def reserve(self) -> dict[NodeName, str]:
@@ -102,6 +103,7 @@ class Dispatch:
     def run(self) -> Dispatched:
         """Start what was reserved and follow it. Told to stop, it ends the job everywhere first."""
         interrupted = None
+        self._reserving = False
         try:
             for copy in list(self._copies.values()):
                 self._store(copy)
@@ -165,6 +167,7 @@ class Dispatch:
                 copy.phase = Phase.ADMITTED
             case Stored():
                 copy.in_flight -= 1
+                self._sessions.set_deadline(copy.node, _START_WITHIN_S)  # it is alive; large input takes its time
                 self._put(copy)
             case Started():
                 self._started(copy, event)
@@ -181,7 +184,7 @@ class Dispatch:
 
     def _misunderstood(self, copy: Copy, why: str) -> None:
         """Before the node has said yes, a request that it cannot make sense of is a no: nothing else would follow."""
-        if copy.phase < Phase.ADMITTED:
+        if self._reserving:
             self._refuse(copy, NotStarted(why=why))
         else:
             self._warn(copy, why)
@@ -263,7 +266,7 @@ class Dispatch:
 
     def _refuse(self, copy: Copy, end: NotStarted) -> None:
         """Everywhere or nowhere: one refusal takes the others with it."""
-        if copy.phase < Phase.ADMITTED:
+        if self._reserving:
             self._refusals[copy.node] = end.why
             return
         self._hang_up(copy)

@@ -35,6 +35,8 @@ def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listene
         refusals: dict[NodeName, str] = {}
         while (plan := plan_on(world, snapshot, question, refusals)).fits:
             _check_session_limit(len(plan.chosen), world.session_limit)
+            if len(sessions.open_nodes().union(plan.chosen)) > world.session_limit:
+                _close_all_but(sessions, plan)  # or the last copies would wait for ever for a place
             dispatch = Dispatch(
                 sessions, job, plan, question.request, snapshot=snapshot, listener=listener, stdin=stdin, world=world
             )
@@ -44,7 +46,7 @@ def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listene
                 listener.placed(plan)
                 return Ran(plan=plan, dispatched=dispatch.run())
             refusals |= refused
-            job = replace(job, attempt=job.attempt + 1)  # a claim that was made is never made again
+            job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:
                 sessions.next(random.uniform(0, _PAUSE_S * len(refusals)))
         return Ran(plan=plan, dispatched=None)

@@ -38,13 +38,21 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
                 continue
             answers[answer.node] = answer
             world.listener.answered(answer.node)
-            if isinstance(answer, Measured) and len(sessions.open_nodes()) - len(awaited) > keep_open:
-                sessions.close(answer.node)
+            if isinstance(answer, Measured) and keep_open:
+                _keep_or_close(sessions, answer.node, kept=len(sessions.open_nodes()) - len(awaited), most=keep_open)
     finally:
         world.listener.done()
     taken_at = world.clock.now()
     _remember(world, taken_at, _worth_remembering(answers.values(), earlier, taken_at))
     return Snapshot(taken_at=taken_at, answers=tuple(answers[node] for node in nodes))
+
+
+def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:
+    """A session that is kept has done what its deadline was for."""
+    if kept > most:
+        sessions.close(node)
+    else:
+        sessions.set_deadline(node, None)
 
 
 def _recall(world: World, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:

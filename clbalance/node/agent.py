@@ -1583,12 +1583,13 @@ class Supervisor:
         """Take a lease, and wait under it for what is to be started."""
         self.lease = admission.admit(self.orders.fd)
         self.tell("admitted", gpus=self.lease.gpus)
-        self.await_start(time.monotonic() + reserve_s())
+        self.await_start()
         with open(os.open("spec", READ, dir_fd=self.place.folder), "rb") as file:
             return Spec(json.loads(file.read().decode("ascii")))
 
-    def await_start(self, until: float) -> None:
-        """Until the first order, which is the start; what came with it waits in `early`."""
+    def await_start(self) -> None:
+        """Until the start is ordered; what came with it waits in `early`. `keep` means that input still arrives."""
+        until = time.monotonic() + reserve_s()
         poll = select.poll()
         poll.register(self.orders.fd, select.POLLIN)
         poll.register(self.wakes, select.POLLIN)
@@ -1601,7 +1602,8 @@ class Supervisor:
                     if signal.SIGTERM in os.read(self.wakes, 4096):
                         raise RefusedError("cancelled", "the job's supervisor was told to stop")
                 else:
-                    self.early = self.orders.receive()
+                    self.early = [line for line in self.orders.receive() if b'"keep"' not in (line or b"")]
+                    until = time.monotonic() + reserve_s()
                     if self.orders.closed:
                         raise RefusedError("cancelled", "the connection to the node ended")
         del self.early[0]
@@ -2103,6 +2105,8 @@ class Agent:
             raise RefusedError("spec", "put: what was sent for %s is not base64" % file) from None
         self.folder.write(job.name, {file: content}, APPEND if file in job.files else WRITE_NEW)
         job.files[file] = job.files.get(file, 0) + len(content)
+        if job.link is not None:
+            job.link.order("keep")
         self.channel.say("stored", job=job.name, file=file, size=job.files[file])
 
     def start(self, request: "dict[str, Any]") -> None:

@@ -46,6 +46,7 @@ class _Session:
 
     node: NodeName
     within_s: float | None
+    opened: int
     ends_at: float | None = None
     worker: SessionWorker | None = None
     heard: bool = False
@@ -88,7 +89,9 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._retries = retries
         self._classify = classify_end
         self._known_open: set[NodeName] = set()
-        self._events: queue.SimpleQueue[SessionEvent | BaseException] = queue.SimpleQueue()
+        self._opened: dict[NodeName, int] = {}
+        """How often each node was opened: tells the events of one session from those of the one before."""
+        self._events: queue.SimpleQueue[tuple[SessionEvent, int] | BaseException] = queue.SimpleQueue()
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._gone: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -125,7 +128,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
 
     def open(self, node: NodeName, *, within_s: float) -> None:
         self._known_open.add(node)
-        self._post(self._open_session, node, within_s)
+        self._opened[node] = self._opened.get(node, 0) + 1
+        self._post(self._open_session, node, within_s, self._opened[node])
 
     def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:
         self._post(self._write, node, text, last)
@@ -141,15 +145,20 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         return frozenset(self._known_open)
 
     def next(self, timeout_s: float) -> SessionEvent | None:
-        try:
-            event = self._events.get(timeout=max(0.0, timeout_s))
-        except queue.Empty:
-            return None
-        if isinstance(event, BaseException):
-            raise TransportError(f"the transport stopped: {event}") from event
-        if isinstance(event, Closed):
-            self._known_open.discard(event.node)
-        return event
+        until = time.monotonic() + timeout_s
+        while True:
+            try:
+                heard = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return None
+            if isinstance(heard, BaseException):
+                raise TransportError(f"the transport stopped: {heard}") from heard
+            event, opened = heard
+            if event.node not in self._known_open or opened != self._opened[event.node]:
+                continue  # of a session that was closed meanwhile, and perhaps opened anew
+            if isinstance(event, Closed):
+                self._known_open.discard(event.node)
+            return event
 
     def _post(self, step: Callable[..., None], *arguments: object) -> None:
         if self._has_stopped:
@@ -209,8 +218,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
                 self._finish(session, Failure(cause=Cause.TIMEOUT, why=f"no answer within {session.within_s:g} s"))
         self._start_waiting()
 
-    def _open_session(self, node: NodeName, within_s: float) -> None:
-        session = _Session(node, within_s)
+    def _open_session(self, node: NodeName, within_s: float, opened: int) -> None:
+        session = _Session(node, within_s, opened)
         self._sessions[node] = session
         self._waiting.append(session)
         self._start_waiting()
@@ -241,7 +250,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             self._open -= 1
             session.worker = None
             worker.abort()
-            self._finish(session, Failure(cause=Cause.LOCAL, why=f"cannot start a process: {error.strerror}"))
+            self._drop(session, Failure(cause=Cause.LOCAL, why=f"cannot start a process: {error.strerror}"))
             return
         for text in session.unanswered:
             worker.write(text)
@@ -283,7 +292,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             session.unanswered.clear()
             self._connecting.discard(node)
             self._start_waiting()
-        self._events.put(Line(node=node, text=msg))
+        self._events.put((Line(node=node, text=msg), session.opened))
 
     def line_overflowed(self, worker: SessionWorker) -> None:
         """A client met a line beyond all bounds."""
@@ -329,11 +338,13 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._start_waiting()
 
     def _finish(self, session: _Session, failure: Failure) -> None:
+        self._drop(session, failure)
+        self._start_waiting()
+
+    def _drop(self, session: _Session, failure: Failure) -> None:
         del self._sessions[session.node]
         self._connecting.discard(session.node)
         worker, session.worker = session.worker, None
         if worker is not None:
             worker.abort()
-        self._events.put(Closed(node=session.node, cause=failure.cause, why=failure.why))
-        with contextlib.suppress(IndexError):
-            self._start_waiting()
+        self._events.put((Closed(node=session.node, cause=failure.cause, why=failure.why), session.opened))

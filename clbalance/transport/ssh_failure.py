@@ -25,7 +25,14 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"Host key verification failed", Cause.HOSTKEY_UNKNOWN, False),
     (r"Could not resolve hostname", Cause.DNS, False),
     (r"Not allowed at this time", Cause.PENALISED, False),
-    (r"Permission denied \(|Too many authentication failures", Cause.AUTH, False),
+    (
+        (
+            r"Permission denied \(|Too many authentication failures|[Aa]ccess denied|not permitted to log in"
+            r"|account (is|has) (expired|locked|not available)|nologin|System is going down"
+        ),
+        Cause.AUTH,
+        False,
+    ),
     (r"Connection refused", Cause.REFUSED, True),
     (r"timed out during banner exchange|Timeout, server .* not responding", Cause.HUNG, True),
     (
@@ -36,7 +43,7 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (
         (
             r"kex_exchange_identification: (Connection closed by remote host|read: Connection reset by peer)"
-            r"|Connection (closed|reset) by .* port \d+(?! \[preauth\])|Exceeded MaxStartups"
+            r"|Exceeded MaxStartups"
         ),
         Cause.THROTTLED,
         True,

@@ -152,6 +152,20 @@ def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:
     assert world.clock.monotonic() < 5
 
 
+def test_a_node_that_freezes_while_others_are_admitted_is_not_waited_for_for_ever() -> None:
+    frozen = ScriptedAgent(rules={"claim": lambda _: [], "admit": lambda _: []})
+    ran = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, b=frozen), pick=2)
+    assert ran.dispatched is None or set(ends(ran).values()) == {Exited(rc=0)}
+
+
+def test_a_refused_admission_is_no_restart() -> None:
+    agents = {"a": ScriptedAgent(rules={"admit": refusing("no")}), "b": ScriptedAgent()}
+    do(cluster({"a": 0.1, "b": 0.2}, **agents))
+    (start,) = [request for request in agents["b"].heard if request["op"] == "start"]
+    assert isinstance(start["spec"], dict)
+    assert start["spec"]["env"]["CLBALANCE_RESTART_COUNT"] == "0"
+
+
 def test_no_attempt_is_claimed_twice() -> None:
     agents = {
         "a": ScriptedAgent(),

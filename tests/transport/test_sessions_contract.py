@@ -151,6 +151,18 @@ def test_a_node_may_be_opened_again(place: Place) -> None:
         assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"again")]
 
 
+def test_a_node_opened_again_is_not_told_what_was_said_before(place: Place) -> None:
+    node = place.nodes[0]
+    with place.transport.sessions() as sessions:
+        sessions.open(node, within_s=10)
+        sessions.send(node, b"echo old\n")
+        time.sleep(0.5)  # unheard, it waits to be taken
+        sessions.close(node)
+        sessions.open(node, within_s=10)
+        sessions.send(node, b"echo new\n")
+        assert events(sessions, of(Line, 1)) == [Line(node=node, text=b"new")]
+
+
 def test_two_sets_of_sessions_follow_each_other(place: Place) -> None:
     for word in (b"first", b"second"):
         with place.transport.sessions() as sessions:

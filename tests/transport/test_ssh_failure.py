@@ -30,6 +30,8 @@ POST_QUANTUM = """** WARNING: connection is not using a post-quantum key exchang
         (255, "Timeout, server n not responding.", Cause.HUNG, True),
         (255, "kex_exchange_identification: Connection closed by remote host\nConnection closed by ::1 port 22", Cause.THROTTLED, True),
         (255, "kex_exchange_identification: read: Connection reset by peer", Cause.THROTTLED, True),
+        (255, "Access denied by pam_slurm_adopt: you have no active jobs on this node\r\nConnection closed by 10.0.0.7 port 22", Cause.AUTH, False),
+        (255, "Connection closed by 10.0.0.7 port 22", Cause.LOST, False),
         (255, "Not allowed at this time", Cause.PENALISED, False),
         (255, CHANGED, Cause.HOSTKEY_CHANGED, False),
         (255, "Host key verification failed.", Cause.HOSTKEY_UNKNOWN, False),
