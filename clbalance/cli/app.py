@@ -8,7 +8,7 @@ from importlib import import_module
 
 import typer
 
-from clbalance.errors import ClbalanceError, ExitCode, UsageError
+from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
 _VERBS = ("load", "pick", "run", "drain", "resume", "lab")
 """In the order of `--help`; each is a module beside this one that has `register`."""
@@ -25,6 +25,10 @@ def carry_out(arguments: Sequence[str]) -> int:
         return _mistyped(arguments, error)
     except ClbalanceError as error:
         return _tell(arguments, error)
+    except Interrupted as stop:
+        if stop.signum == signal.SIGPIPE:
+            _silence_stdout()
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
