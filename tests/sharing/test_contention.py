@@ -38,9 +38,8 @@ def names_of(tries: list[Try], *, copies: int) -> Counter[str]:
 def test_no_node_ever_holds_leases_of_more_cpus_than_it_has(lab: Lab, clbalance: Command) -> None:
     tries = contest(8, trials(24, 200), partial(insist, clbalance, ("-w", "node[1-4]", "--cpus", "2")))
     diaries = written(lab)
-    assert {name: most_at_once(diary) for name, diary in diaries.items() if diary} == dict.fromkeys(
-        ["node1", "node2", "node3", "node4"], 2
-    )
+    at_once = [most_at_once(diary) for diary in diaries.values() if diary]
+    assert max(at_once) == 2  # full, and never more: every job has two of four cpus
     everything = [entry for diary in diaries.values() for entry in diary]
     assert Counter(begun(everything)) == Counter(ended(everything)) == names_of(tries, copies=1)
 
