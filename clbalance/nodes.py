@@ -167,11 +167,6 @@ class Selection:
     exclude: Sequence[str] = ()
     exclude_groups: Sequence[str] = ()
 
-    @property
-    def names_nodes(self) -> bool:
-        """Whether candidates were named at all."""
-        return bool(self.nodes or self.groups or self.everything)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:

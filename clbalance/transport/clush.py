@@ -62,7 +62,7 @@ class _Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """When asking again is allowed: `tries` in all, throttled ones apart, and none after `connect_timeout_s`."""
+    """When asking again is allowed: `tries` within half of `connect_timeout_s`; a throttling sshd, more often."""
 
     tries: int = 2
     throttled_tries: int = 8
