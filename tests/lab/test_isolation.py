@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import ClusterShell
 import psutil
 import pytest
 
@@ -199,7 +200,9 @@ def plain_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="clbalance-plain-", dir="/tmp"))
     os.chown(folder, PLAIN, PLAIN)
     package = folder / "package"
-    shutil.copytree(Path(clbalance.__file__).parent, package / "clbalance")
+    for module in (clbalance, ClusterShell, psutil):  # whatever the system's Python has of its own
+        source = Path(module.__file__ or "").parent
+        shutil.copytree(source, package / source.name)
     for path in (package, *package.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     yield folder
