@@ -1,6 +1,13 @@
 """The texts that run on nodes, as data. They import nothing of ours, and nothing here imports them."""
 
+import re
 from pathlib import Path
+
+_AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "locks", "marks", "drains", "capacity", "admission"]
+_AGENT += ["spec", "program", "tree", "task", "fork", "supervisor", "spawn", "follower", "job", "serve"]
+"""The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
+
+_IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
 
 
 def probe_script() -> str:
@@ -9,10 +16,15 @@ def probe_script() -> str:
 
 
 def agent_source() -> str:
-    """The Python text of the agent."""
-    return _text("agent.py")
+    """The Python text of the agent: its files one after the other, each behind a line `# -- NAME.py`."""
+    return "".join(f"# -- {name}.py\n{_alone(_text(f'agent/{name}.py'))}" for name in _AGENT)
+
+
+def _alone(text: str) -> str:
+    """What is imported from the other files is in the same text; each line keeps its number."""
+    return _IMPORTS_OF_OURS.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
 def _text(name: str) -> str:
     # importlib.resources would take 3 ms of every start.
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -7,15 +7,18 @@ import secrets
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
-import clbalance.node
+from clbalance.node import agent_source
 
-AGENT = Path(clbalance.node.__file__).with_name("agent.py")
+_FOLDER = tempfile.TemporaryDirectory(prefix="agent-")
+AGENT = Path(_FOLDER.name) / "agent.py"
+AGENT.write_text(agent_source())
 NONCE = "0123456789abcdef"
 FRAME = b"\x1eCLB1 " + NONCE.encode() + b" "
 WAIT_S = 20.0

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from clbalance.node.agent import user_name
+from clbalance.node.agent.locks import user_name
 
 from .agent_client import AGENT, NONCE, WAIT_S, AgentClient
 

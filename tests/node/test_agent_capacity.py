@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.node.agent import (
-    LackError,
-    Lease,
-    Measured,
-    RefusedError,
-    Wish,
-    free_cpus,
-    free_mem,
-    grant,
-    parse_lease,
-    visible,
-)
+from clbalance.node.agent.capacity import LackError, Measured, Wish, free_cpus, free_mem, grant, visible
+from clbalance.node.agent.marks import Lease, parse_lease
+from clbalance.node.agent.words import RefusedError
 from clbalance.policy import capacity as policy
 
 from .agent_client import NOTHING

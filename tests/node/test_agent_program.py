@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.node.agent import RefusedError, Spec, script_program, shebang, through_login_shell
+from clbalance.node.agent.program import script_program, shebang, through_login_shell
+from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.words import RefusedError
 
 from .agent_client import AgentClient, job_folder, plain
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from clbalance.node.agent import below, carrying, read_processes
+from clbalance.node.agent.tree import below, carrying, read_processes
 
 from .agent_client import AgentClient, exit_record, gone, job_folder, new_job, pids_in, plain, without_prctl
 

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.engine.agent_wire import bootstrap
-from clbalance.node.agent import Lines, MisfitError, parse_request
+from clbalance.node.agent.fields import parse_request
+from clbalance.node.agent.wire import Lines
+from clbalance.node.agent.words import MisfitError
 
 from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job, plain
 
@@ -72,13 +74,13 @@ def test_a_job_runs_from_the_packed_text_under_every_python_there_is(tmp_path: P
 
 
 def test_what_goes_wrong_in_the_packed_text_is_told_with_the_line_of_the_source(tmp_path: Path) -> None:
-    source = "import sys\n\n# -- wire: section\n\nraise RuntimeError(sys.argv[1])\n"
+    source = "# -- limits.py\nimport sys\n# -- wire.py\n\n\nraise RuntimeError(sys.argv[1])\n"
     with AgentClient(tmp_path, command=["sh", "-s"], stderr=subprocess.PIPE) as client:
         client.send(bootstrap(NONCE, source))
         assert client.process.stderr is not None
         told = client.process.stderr.read().decode()
         client.process.stderr.close()
-    assert 'File "agent.py", line 5' in told
+    assert 'File "agent/wire.py", line 3' in told
     assert f"RuntimeError: {NONCE}" in told
 
 

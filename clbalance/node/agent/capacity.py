@@ -1,0 +1,203 @@
+"""What a node can still promise."""
+
+import os
+import re
+
+from clbalance.node.agent.fields import CAPACITY, WISH, checked
+from clbalance.node.agent.limits import NOISE_CPUS, TAU_S
+from clbalance.node.agent.locks import user_name
+from clbalance.node.agent.marks import Lease
+from clbalance.node.agent.words import MisfitError, RefusedError, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable
+
+
+class Wish:
+    """What a job asks a node to promise, and what its client knows better than the node of how much there is."""
+
+    def __init__(self, lease: "dict[str, Any]", capacity: "dict[str, Any]") -> None:
+        try:
+            asked = checked(lease, WISH, "lease")
+            known = checked(capacity, CAPACITY, "capacity")
+            for gpu in asked["gpu_candidates"]:
+                if not isinstance(gpu, str) or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", gpu):
+                    raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
+        except MisfitError as misfit:
+            raise RefusedError("spec", str(misfit)) from None
+        self.cpus = asked["cpus"]
+        self.mem_bytes = asked["mem_bytes"]
+        self.gpu_count = asked["gpu_count"]
+        self.gpu_candidates = list(dict.fromkeys(asked["gpu_candidates"]))
+        self.slots = asked["slots"]
+        self.exclusive = asked["exclusive"]
+        self.name = asked["name"][:40]
+        self.capacity_cpus = known["cpus"]
+        self.capacity_slots = known["slots"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Asks for no part of a node, and fits on a full one; a slot alone is nothing."""
+        return not (self.cpus or self.mem_bytes or self.gpu_count or self.exclusive)
+
+
+class Measured:
+    """What the node's kernel says of itself at this moment."""
+
+    def __init__(self, cpus: int, r1m: float, uptime_s: float, mem_total: int, mem_available: int) -> None:
+        self.cpus = cpus
+        self.r1m = r1m
+        self.uptime_s = uptime_s
+        self.mem_total = mem_total
+        self.mem_available = mem_available
+
+
+def measure() -> Measured:
+    """Unknown is never idle: what cannot be measured refuses the job."""
+    folder = os.environb.get(b"CLBALANCE_PROCFS") or b"/proc"
+    texts = {}
+    try:
+        for name in (b"loadavg", b"uptime", b"stat", b"meminfo"):
+            with open(folder + b"/" + name, "rb") as file:
+                texts[name] = file.read()
+        mem = dict(re.findall(rb"^(MemTotal|MemAvailable): *([0-9]+) kB", texts[b"meminfo"], re.MULTILINE))
+        return Measured(
+            cpus=len(re.findall(rb"^cpu[0-9]", texts[b"stat"], re.MULTILINE)),
+            r1m=float(texts[b"loadavg"].split()[0]),
+            uptime_s=float(texts[b"uptime"].split()[0]),
+            mem_total=int(mem[b"MemTotal"]) << 10,
+            mem_available=int(mem[b"MemAvailable"]) << 10,
+        )
+    except (OSError, ValueError, LookupError) as error:
+        where = "load, uptime or memory is unknown: %s: %s" % (shown(folder), error)
+        raise RefusedError("resources", where) from None
+
+
+class LackError(Exception):
+    """The node has too little of something; `shares` tells by uid how much of it each owner was promised."""
+
+    def __init__(self, kind: str, what: str, shares: "dict[int, str]") -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.shares = shares
+
+    def refusal(self) -> RefusedError:
+        """With the owners' names, which may come from afar: not to be asked for under the node's lock."""
+        owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
+        rest = len(self.shares) - len(owners)
+        leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
+        return RefusedError(self.kind, "%s; leased: %s" % (self.what, leased) if leased else self.what)
+
+
+def shares_of(leases: "list[Lease]", told: "Callable[[list[Lease]], str]") -> "dict[int, str]":
+    owned: "dict[int, list[Lease]]" = {}
+    for lease in leases:
+        owned.setdefault(lease.uid, []).append(lease)
+    return {uid: told(some) for uid, some in owned.items()}
+
+
+def promised(leases: "list[Lease]", field: str) -> float:
+    return float(sum(lease.told[field] for lease in leases if lease.told is not None))
+
+
+def visible(leases: "list[Lease]", field: str, uptime_s: float) -> float:
+    """What of a measured load is the leases' own: the share of each that an average with τ shows at its age."""
+    import math
+
+    told = [lease.told for lease in leases if lease.told is not None]
+    ages_s = [max(0.0, uptime_s - each["uptime_s"]) for each in told]
+    return float(sum(each[field] * (1 - math.exp(-age_s / TAU_S)) for each, age_s in zip(told, ages_s)))  # noqa: B905 - 3.6
+
+
+def others_cpus(leases: "list[Lease]", node: Measured) -> float:
+    """Cpus in use by whoever has no lease."""
+    return max(0.0, node.r1m - visible(leases, "cpus", node.uptime_s) - NOISE_CPUS)
+
+
+def free_cpus(capacity: float, leases: "list[Lease]", node: Measured) -> float:
+    return capacity - promised(leases, "cpus") - others_cpus(leases, node)
+
+
+def free_mem(leases: "list[Lease]", node: Measured) -> float:
+    used = node.mem_total - node.mem_available
+    others = max(0.0, used - visible(leases, "mem_bytes", node.uptime_s))
+    return min(node.mem_available, node.mem_total - promised(leases, "mem_bytes") - others)
+
+
+def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
+    """The GPUs that the job is given, with all else that it asked for; a `LackError` where it cannot be."""
+    capacity = node.cpus if wish.capacity_cpus is None else wish.capacity_cpus
+    check_exclusive(wish, leases, capacity, node.mem_total)
+    if wish.is_empty:
+        return []
+    check_cpus(wish, leases, capacity, node)
+    check_mem(wish, leases, node)
+    gpus = free_gpus(wish, leases)
+    check_slots(wish, leases)
+    return gpus
+
+
+def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
+    """Why nothing beside this lease can be promised, or nothing."""
+    told = lease.told
+    if told is None:
+        return "a lease that cannot be read"
+    if told["exclusive"]:
+        return "an exclusive lease"
+    beyond = told["cpus"] > capacity or told["mem_bytes"] > mem_total
+    return "a lease of more than the node has" if beyond else ""
+
+
+def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_total: int) -> None:
+    for lease in leases:
+        why = whole_node(lease, capacity, mem_total)
+        if why:
+            raise LackError("exclusive", "the whole node is taken", {lease.uid: why})
+    if wish.exclusive and leases:
+        shares = shares_of(leases, lambda some: "%d" % len(some))
+        raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)
+
+
+def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
+    free = free_cpus(capacity, leases, node)
+    if not wish.cpus or wish.cpus <= free + 1e-9:  # a sum that should come out even may miss by so much
+        return
+    others = others_cpus(leases, node)
+    what = "%g cpus asked, %.3g of %g free, %.3g in use besides leases" % (wish.cpus, max(0, free), capacity, others)
+    raise LackError("cpus", what, shares_of(leases, lambda some: "%g" % promised(some, "cpus")))
+
+
+def check_mem(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
+    free = free_mem(leases, node)
+    if not wish.mem_bytes or wish.mem_bytes <= free:
+        return
+    sizes = (gib(wish.mem_bytes), gib(max(0, free)), gib(node.mem_total), gib(node.mem_available))
+    what = "%s of memory asked, %s of %s free, %s available now" % sizes
+    raise LackError("memory", what, shares_of(leases, lambda some: gib(promised(some, "mem_bytes"))))
+
+
+def gib(size: float) -> str:
+    return "%.3g GiB" % (size / 2**30)
+
+
+def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
+    """The first that nobody has, in the client's order: it has measured them."""
+    taken = {gpu for lease in leases if lease.told is not None for gpu in lease.told["gpus"]}
+    free = [gpu for gpu in wish.gpu_candidates if gpu not in taken]
+    if wish.gpu_count <= len(free):
+        return free[: wish.gpu_count]
+    what = "%d GPUs asked, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
+    holding = [lease for lease in leases if lease.told is not None and lease.told["gpus"]]
+    shares = shares_of(holding, lambda some: "%d" % sum(len((lease.told or {})["gpus"]) for lease in some))
+    raise LackError("gpus", what, shares)
+
+
+def check_slots(wish: Wish, leases: "list[Lease]") -> None:
+    if wish.capacity_slots is None or not wish.slots:
+        return
+    free = wish.capacity_slots - promised(leases, "slots")
+    if wish.slots > free:
+        what = "%d slots asked, %d of %d free" % (wish.slots, max(0, free), wish.capacity_slots)
+        raise LackError("slots", what, shares_of(leases, lambda some: "%d" % promised(some, "slots")))

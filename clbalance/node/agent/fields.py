@@ -1,0 +1,153 @@
+"""What JSON objects may hold."""
+
+import json
+import re
+
+from clbalance.node.agent.limits import LINE_BYTES
+from clbalance.node.agent.words import MisfitError
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+REQUIRED = object()
+
+
+class Count:
+    """The kind of a whole number that is not negative."""
+
+
+KINDS = {
+    str: "text",
+    int: "a whole number",
+    Count: "a whole number, 0 or more",
+    float: "a number, 0 or more",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+# By name: the kind, and what stands for a missing one. Where that is None, null may be given too.
+REQUESTS: "dict[str, dict[str, Any]]" = {
+    "claim": {},
+    "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED)},
+    "put": {"file": (str, REQUIRED), "data": (str, REQUIRED)},
+    "start": {"spec": (dict, REQUIRED)},
+    "follow": {"window": (int, REQUIRED)},
+    "ack": {"stream": (str, REQUIRED), "offset": (int, REQUIRED)},
+    "signal": {"signal": (int, REQUIRED)},
+    "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
+    "forget": {},
+    "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
+    "resume": {},
+}
+
+OF_THE_NODE = ("drain", "resume")  # these name no job
+
+WISH: "dict[str, Any]" = {
+    "cpus": (float, REQUIRED),
+    "mem_bytes": (Count, REQUIRED),
+    "gpu_count": (Count, REQUIRED),
+    "gpu_candidates": (list, REQUIRED),
+    "slots": (Count, REQUIRED),
+    "exclusive": (bool, REQUIRED),
+    "name": (str, ""),
+}
+
+CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None)}
+
+LEASE: "dict[str, Any]" = {
+    "v": (int, REQUIRED),
+    "cpus": (float, REQUIRED),
+    "mem_bytes": (Count, REQUIRED),
+    "gpus": (list, REQUIRED),
+    "slots": (Count, REQUIRED),
+    "exclusive": (bool, REQUIRED),
+    "uptime_s": (float, REQUIRED),
+    "name": (str, REQUIRED),
+}
+
+DRAIN: "dict[str, Any]" = {
+    "v": (int, REQUIRED),
+    "reason": (str, REQUIRED),
+    "by": (str, REQUIRED),
+    "at": (float, REQUIRED),
+    "until": (float, None),
+}
+
+SPEC: "dict[str, Any]" = {
+    "name": (str, ""),
+    "argv": (list, None),
+    "script": (dict, None),
+    "env": (dict, {}),
+    "chdir": (str, None),
+    "chdir_explicit": (bool, False),
+    "umask": (int, 0o022),
+    "login": (bool, False),
+    "time_limit_s": (float, None),
+    "grace_s": (float, 5.0),
+    "tied": (bool, True),
+}
+
+SCRIPT: "dict[str, Any]" = {"name": (str, REQUIRED), "args": (list, [])}
+
+
+def is_a(kind: type, value: object) -> bool:
+    """Whether a JSON value is of `kind`: a flag is no number, and a `float` is finite and not negative."""
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float:
+        return isinstance(value, (int, float)) and 0 <= value < 1e12
+    if kind is Count:
+        return isinstance(value, int) and 0 <= value <= 1 << 60
+    return isinstance(value, kind)
+
+
+def checked(raw: "dict[str, Any]", fields: "dict[str, Any]", where: str) -> "dict[str, Any]":
+    """Every field of `fields`, given or defaulted; unknown, missing and wrong ones are a `MisfitError`."""
+    for name in raw:
+        if name not in fields:
+            raise MisfitError("%s has no field %r; it has %s" % (where, name[:40], ", ".join(sorted(fields))))
+    full = {}
+    for name, (kind, default) in fields.items():
+        value = raw.get(name, default)
+        if value is REQUIRED:
+            raise MisfitError("%s lacks its field %r" % (where, name))
+        if not (value is default or is_a(kind, value)):
+            raise MisfitError("%s: %r must be %s, not %.60r" % (where, name, KINDS[kind], value))
+        full[name] = value
+    return full
+
+
+def parse_request(line: "bytes | None") -> "dict[str, Any]":
+    """One request with all its fields, `op` and, but for those of the node, `job` among them."""
+    if line is None:
+        raise MisfitError("a line is longer than %d bytes" % LINE_BYTES)
+    try:
+        raw = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise MisfitError("not JSON: %.60r" % line) from None
+    op = raw.get("op") if isinstance(raw, dict) else None
+    if not isinstance(op, str) or op not in REQUESTS:
+        raise MisfitError("not a request: %.60r; `op` is one of %s" % (line, ", ".join(sorted(REQUESTS))))
+    fields = dict(REQUESTS[op], op=(str, REQUIRED))
+    if op in OF_THE_NODE:
+        return checked(raw, fields, op)
+    request = checked(raw, dict(fields, job=(str, REQUIRED)), op)
+    if not re.fullmatch(r"[0-9a-f]{32}\.[1-9][0-9]{0,5}", request["job"]):
+        raise MisfitError("%s: %.60r is no job; one is named <32 hexadecimal digits>.<attempt>" % (op, request["job"]))
+    return request
+
+
+def encoded(text: object, where: str) -> bytes:
+    """Text for the system. Bytes that are not UTF-8 come as lone surrogates, Python's `surrogateescape`."""
+    if not isinstance(text, str):
+        raise MisfitError("%s must be text, not %.60r" % (where, text))
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise MisfitError("%s holds surrogates that stand for no byte" % where) from None
+    if b"\0" in raw:
+        raise MisfitError("%s holds a NUL" % where)
+    return raw

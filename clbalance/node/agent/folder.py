@@ -1,0 +1,138 @@
+"""Where jobs are kept."""
+
+import contextlib
+import errno
+import json
+import os
+import stat
+
+from clbalance.node.agent.limits import EXIT_BYTES, FOLDER, SQUATTED_NAMES, STORAGE_ERRNOS, WRITE_NEW
+from clbalance.node.agent.words import RefusedError, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
+    """A folder of ours in `parent`, made if missing; None where a stranger, a link or loose rights make it unfit."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
+    try:
+        fd = os.open(name, FOLDER, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EACCES):
+            return None
+        raise
+    facts = os.fstat(fd)
+    if facts.st_uid == os.geteuid() and not stat.S_IMODE(facts.st_mode) & ~mode:
+        return fd
+    os.close(fd)
+    return None
+
+
+def empty_folder(folder: int) -> None:
+    """Remove all that is in a folder, following no link."""
+    for name in os.listdir(folder):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except IsADirectoryError:
+            inner = os.open(name, FOLDER, dir_fd=folder)
+            try:
+                empty_folder(inner)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=folder)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def write_file(folder: int, name: str, flags: int, content: bytes) -> None:
+    """Open, write and close, telling what the disk answers."""
+    fd = os.open(name, flags, 0o600, dir_fd=folder)
+    try:
+        write_all(fd, content)
+    finally:
+        os.close(fd)
+
+
+class JobsFolder:
+    """This user's `jobs` on this node, reached by descriptors so that no part of the way can be swapped.
+
+    `home`, the folder around it, is where his leases and his drain mark lie, for everyone to see.
+    """
+
+    def __init__(self, base: bytes) -> None:
+        if not base.startswith(b"/"):
+            raise RefusedError("node_dir", "CLBALANCE_NODE_DIR must be an absolute path, not `%s`" % shown(base))
+        try:
+            top = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self.home, self.home_fd, self.fd = self.descend(top, base)
+            finally:
+                os.close(top)
+        except OSError as error:
+            kind = "storage" if error.errno in STORAGE_ERRNOS else "node_dir"
+            raise RefusedError(kind, "%s: %s" % (shown(base), os.strerror(error.errno or 0))) from error
+
+    @staticmethod
+    def descend(top: int, base: bytes) -> "tuple[bytes, int, int]":
+        """The first fit one of several names: anyone may squat on a name in a folder for everyone."""
+        own = "clbalance-%d" % os.geteuid()
+        names = [own, *("%s-%d" % (own, n) for n in range(1, SQUATTED_NAMES))]
+        for name in names:
+            home = open_own_folder(top, name, 0o755)
+            if home is None:
+                continue
+            jobs = open_own_folder(home, "jobs", 0o700)
+            if jobs is not None:
+                return b"%s/%s" % (base, os.fsencode(name)), home, jobs
+            os.close(home)
+        where = "%s/%s … %s" % (shown(base), names[0], names[-1])
+        raise RefusedError("node_dir", "%s are all taken by other users or links, or writable by others" % where)
+
+    def claim(self, name: str) -> None:
+        """Make the job's folder; whoever makes it first has the only right to start the job here."""
+        try:
+            os.mkdir(name, 0o700, dir_fd=self.fd)
+        except FileExistsError:
+            raise RefusedError("exists", "%s was claimed before" % name) from None
+
+    def open(self, name: str) -> int:
+        return os.open(name, FOLDER, dir_fd=self.fd)
+
+    def path(self, name: str) -> bytes:
+        """Of a job's folder."""
+        return b"%s/jobs/%s" % (self.home, os.fsencode(name))
+
+    def write(self, name: str, files: "dict[str, bytes]", flags: int = WRITE_NEW) -> None:
+        """Write files in a job's folder."""
+        folder = self.open(name)
+        try:
+            for file, content in files.items():
+                write_file(folder, file, flags, content)
+        finally:
+            os.close(folder)
+
+    def clear(self, name: str) -> None:
+        """Keep nothing of a job but its empty folder, the tombstone that makes a second start impossible."""
+        folder = self.open(name)
+        try:
+            empty_folder(folder)
+        finally:
+            os.close(folder)
+
+
+def keep_exit(folder: int, record: "dict[str, Any]") -> None:
+    """Put a job's end on disk, whole or not at all, into the room that was reserved at its start."""
+    fd = os.open("exit.tmp", os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        write_all(fd, json.dumps(record).encode("ascii").ljust(EXIT_BYTES - 1) + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename("exit.tmp", "exit", src_dir_fd=folder, dst_dir_fd=folder)

@@ -1,0 +1,51 @@
+"""From a supervisor to its job's first process."""
+
+import errno
+import os
+import signal
+
+from clbalance.node.agent.program import Program
+from clbalance.node.agent.task import Task
+from clbalance.node.agent.tree import Prctl
+
+
+def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
+    """The pid of the job's first process, once it has become `program`; a `RefusedError` where it could not."""
+    streams = task.streams()
+    reader, writer = os.pipe()
+    supervisor = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        failure = errno.EINVAL
+        try:
+            become_job(supervisor, prctl, streams, task.spec.umask)
+            os.execve(program.path, program.argv, env)  # noqa: S606 - that is what a job is
+        except OSError as error:
+            failure = error.errno or failure
+        finally:
+            os.write(writer, b"%d" % failure)
+            os._exit(127)
+    for fd in [*streams, writer]:
+        os.close(fd)
+    answer = os.read(reader, 16)  # execve closes it
+    os.close(reader)
+    if answer:
+        os.waitpid(pid, 0)
+        raise program.refusal(OSError(int(answer), ""))
+    return pid
+
+
+def become_job(supervisor: int, prctl: Prctl, streams: "list[int]", umask: int) -> None:
+    """Turn this fork into a process as a login would have made it; every other descriptor closes on exec."""
+    os.setsid()
+    prctl.die_with_parent(supervisor)
+    signal.set_wakeup_fd(-1)
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            continue  # KILL, STOP and those that the C library keeps for itself
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.umask(umask)
+    for target, fd in enumerate(streams):
+        os.dup2(fd, target)

@@ -1,0 +1,45 @@
+"""How much, how long, how often."""
+
+import errno
+import os
+
+PROTOCOL = 1
+
+LINE_BYTES = 4 << 20  # the longest request; more is skipped and answered with an error
+READ_BYTES = 64 << 10
+CHUNK_BYTES = 48 << 10  # of output in one event: 64 KiB as base64
+CONGESTED_BYTES = 256 << 10  # unsent events above which no output is read and no request accepted
+
+POLL_SHORTEST_S = 0.02  # how soon a file that grew is looked at again
+POLL_LONGEST_S = 0.25
+
+LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
+UNTIED_GRACE_S = 1.0  # the same for a whole job whose agent went away
+LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
+KILL_AGAIN_S = 0.05
+KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
+STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
+
+TAU_S = 60.0  # the memory of r1m (kernel/sched/loadavg.c): so a lease comes into view
+NOISE_CPUS = 0.5  # of load without a lease that every node has, so that all cpus of an idle one can be had
+LOCK_WITHIN_S = 2.0  # for the node's lock; who holds it longer is named in the refusal
+LOCK_AGAIN_MS = 10
+LOOKS = 5  # at a node whose leases come and go
+ADMIT_WITHIN_S = 5.0  # then the kernel ends a supervisor that hangs in somebody's file system, its locks with it
+RESERVE_S = 30.0  # how long a lease is kept for a job that is not started
+
+MARK_BYTES = 1024  # of a lease or a drain mark
+MARKS_OF_ONE = 256  # leases of one owner that are looked at
+KEPT_OPEN = 512  # leases that are tested again under the lock; a further one counts if it held at the first look
+LISTED = 4096  # entries of one folder, or homes in one base, that are looked at
+HOMES_OF_ONE = 10  # as many names as there are for one user
+
+EXIT_BYTES = 4096  # reserved at the start, so that a job that fills the disk can still leave its end behind
+SQUATTED_NAMES = 10
+
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # NONBLOCK: a FIFO put there must not hang us
+WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)

@@ -1,0 +1,193 @@
+"""Leases and drain marks, everybody's."""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import re
+import stat
+
+from clbalance.node.agent.fields import LEASE, checked
+from clbalance.node.agent.folder import write_all
+from clbalance.node.agent.limits import FOLDER, HOMES_OF_ONE, LISTED, MARK_BYTES, MARKS_OF_ONE, READ, WRITE_NEW
+from clbalance.node.agent.locks import is_promise, write_locks
+from clbalance.node.agent.words import MisfitError
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+MARK_NAME = re.compile(r"drain|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
+
+
+class Mark:
+    """A file that may be a lease or a drain mark: a name and an inode in a home. It says nothing by itself."""
+
+    __slots__ = ("home", "inode", "name", "uid")
+
+    def __init__(self, home: bytes, uid: int, name: str, inode: int) -> None:
+        self.home = home
+        self.uid = uid
+        self.name = name
+        self.inode = inode
+
+    @property
+    def identity(self) -> "tuple[bytes, str, int]":
+        return self.home, self.name, self.inode
+
+
+def mark_text(facts: "dict[str, Any]") -> bytes:
+    return json.dumps(facts, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def put_mark(home: int, name: str, content: bytes) -> None:
+    """A file for everyone to read, whole or not at all. The sticky bit keeps systemd-tmpfiles from ageing it."""
+    fresh = "%s.%d.tmp" % (name, os.getpid())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh, dir_fd=home)
+    fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
+    try:
+        write_all(fd, content)
+        os.fchmod(fd, 0o1644)
+        os.rename(fresh, name, src_dir_fd=home, dst_dir_fd=home)
+    except OSError:
+        os.unlink(fresh, dir_fd=home)
+        raise
+    finally:
+        os.close(fd)
+
+
+def list_marks(base: bytes) -> "list[Mark]":
+    """All marks of all users, none of them opened. What one user may put there is bounded, for himself alone."""
+    bases = [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]  # what was promised before it was made
+    counts: "dict[int, int]" = {}
+    marks: "list[Mark]" = []
+    for home in itertools.chain(*map(homes_in, bases)):
+        try:
+            fd = os.open(home, FOLDER)
+        except OSError as error:
+            not_for_want_of_ours(error)  # but a link, a file, gone, or closed to us
+            continue
+        try:
+            uid = os.fstat(fd).st_uid
+            counts[uid] = counts.get(uid, 0) + 1
+            if counts[uid] <= HOMES_OF_ONE:
+                marks += marks_in(home, fd, uid)
+        finally:
+            os.close(fd)
+    return marks
+
+
+def not_for_want_of_ours(error: OSError) -> None:
+    """A lease that we fail to see would be promised again: what we are short of is no word on it."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise error
+
+
+def homes_in(folder: bytes) -> "list[bytes]":
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in itertools.islice(entries, LISTED)]
+    return [folder + b"/" + name for name in names if re.fullmatch(rb"clbalance-[0-9]+(-[1-9])?", name)]
+
+
+def marks_in(home: bytes, fd: int, uid: int) -> "list[Mark]":
+    """Regular files only. Of too many leases those come first that seem to be held."""
+    found: "list[Mark]" = []
+    with os.scandir("/proc/self/fd/%d" % fd) as entries:  # 3.6 cannot list a descriptor
+        found += [
+            Mark(home, uid, entry.name, entry.inode())
+            for entry in itertools.islice(entries, LISTED)
+            if MARK_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        ]
+    if len(found) > MARKS_OF_ONE:
+        locked = {int(lock.inode) for lock in write_locks()}
+        found.sort(key=lambda mark: (mark.name != "drain", mark.inode not in locked))
+    return found[:MARKS_OF_ONE]
+
+
+def open_mark(mark: Mark) -> "int | None":
+    """The file, if it is what was listed and its folder's owner's; None where it is not, or has gone.
+
+    A `PermissionError` where it is his, but not for us to read.
+    """
+    try:
+        home = os.open(mark.home, FOLDER)
+    except OSError as error:
+        not_for_want_of_ours(error)
+        return None
+    try:
+        facts = os.stat(mark.name, dir_fd=home, follow_symlinks=False)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != mark.uid:
+            return None
+        fd = os.open(mark.name, READ, dir_fd=home)
+    except PermissionError:
+        raise
+    except OSError as error:
+        not_for_want_of_ours(error)
+        return None
+    finally:
+        os.close(home)
+    if os.path.samestat(facts, os.fstat(fd)):
+        return fd
+    os.close(fd)
+    return None
+
+
+def read_mark(fd: int) -> bytes:
+    """What it says, and one byte more than it may; nothing where that cannot be read."""
+    try:
+        return os.read(fd, MARK_BYTES + 1)
+    except OSError:
+        return b""
+
+
+def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | None":
+    """The JSON object of a mark; None where it cannot be read. Unknown keys are for later versions."""
+    try:
+        raw = json.loads(content.decode("utf-8")) if len(content) <= MARK_BYTES else None
+        if not isinstance(raw, dict):
+            return None
+        told = checked({name: value for name, value in raw.items() if name in fields}, fields, "mark")
+    except (ValueError, RecursionError, MisfitError):
+        return None
+    return told if told["v"] == 1 else None
+
+
+class Lease:
+    """A promise that holds. Without `told` nobody can say how much it promises, so it is the whole node.
+
+    `fd` answers whether it still holds; without it nobody can say that it does not.
+    """
+
+    def __init__(self, uid: int, told: "dict[str, Any] | None", fd: "int | None" = None) -> None:
+        self.uid = uid
+        self.told = told
+        self.fd = fd
+
+    @property
+    def holds(self) -> bool:
+        return self.fd is None or is_promise(self.fd)
+
+
+def read_lease(mark: Mark) -> "Lease | None":
+    """The lease, if it holds. A void one of our own is removed: nobody can bring it back to life."""
+    try:
+        fd = open_mark(mark)
+    except PermissionError:
+        locked = any(int(lock.inode) == mark.inode and lock.kind == b"POSIX" for lock in write_locks())
+        return Lease(mark.uid, None) if locked else None
+    if fd is None:
+        return None
+    if is_promise(fd):
+        return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
+    os.close(fd)
+    if mark.uid == os.geteuid():
+        with contextlib.suppress(OSError):
+            os.unlink(mark.home + b"/" + os.fsencode(mark.name))
+    return None
+
+
+def parse_lease(content: bytes) -> "dict[str, Any] | None":
+    told = parse_mark(content, LEASE)
+    return told if told is not None and all(isinstance(gpu, str) for gpu in told["gpus"]) else None

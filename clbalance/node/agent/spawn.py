@@ -1,0 +1,68 @@
+"""From the agent to a supervisor."""
+
+import contextlib
+import json
+import os
+
+from clbalance.node.agent.admission import Admission
+from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.supervisor import Supervisor
+from clbalance.node.agent.task import Place
+from clbalance.node.agent.tree import Prctl
+from clbalance.node.agent.wire import Lines
+
+
+def leave_channel(keep: "set[int]") -> None:
+    """Hold nothing of the agent's: an open copy of the channel, or of another job's tie, would keep it alive."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in keep:
+            try:
+                os.close(fd)
+            except OSError:
+                continue  # the listing's own
+
+
+class Link:
+    """The agent's ends of the pipes to one supervisor: orders go down, news come up, and closing it ends the job."""
+
+    def __init__(self, control: int, status: int) -> None:
+        os.set_blocking(control, False)
+        self.control = control
+        self.news = Lines(status)
+
+    def order(self, do: str, **facts: object) -> None:
+        facts["do"] = do
+        with contextlib.suppress(BrokenPipeError):  # the job has just ended; the news of it are on their way
+            os.write(self.control, json.dumps(facts).encode("ascii") + b"\n")
+
+    def close(self) -> None:
+        os.close(self.control)
+        os.close(self.news.fd)
+
+
+def spawn_supervisor(place: Place, work: "Spec | Admission", prctl: Prctl) -> Link:
+    """A supervisor in a session of its own that no process of ours has to wait for."""
+    control, control_writer = os.pipe()
+    status_reader, status = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        for fd in (control, control_writer, status_reader, status):
+            os.close(fd)
+        raise
+    if pid == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                leave_channel({control, status, place.folder, *([] if isinstance(work, Spec) else [work.home_fd])})
+                Supervisor(place, prctl, control, status).run(work)
+        finally:
+            os._exit(0)
+    os.close(control)
+    os.close(status)
+    os.waitpid(pid, 0)
+    return Link(control_writer, status_reader)

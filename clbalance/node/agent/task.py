@@ -1,0 +1,71 @@
+"""What a supervisor starts, and where."""
+
+import os
+
+from clbalance.node.agent.limits import APPEND, READ
+from clbalance.node.agent.program import (
+    Program,
+    find_program,
+    login_entry,
+    read_head,
+    script_program,
+    through_login_shell,
+)
+from clbalance.node.agent.spec import Spec
+
+
+class Place:
+    """A claimed job's folder, open."""
+
+    def __init__(self, name: str, folder: int, path: bytes) -> None:
+        self.name = name
+        self.folder = folder
+        self.path = path
+
+
+class Task:
+    """What a supervisor starts, where, and on which GPUs; none given leaves them to the job."""
+
+    def __init__(self, place: Place, spec: Spec, gpus: "list[str]") -> None:
+        self.name = place.name
+        self.folder = place.folder
+        self.path = place.path
+        self.spec = spec
+        self.gpus = gpus
+
+    def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
+        """The node's, then the job's own, then ours.
+
+        The node's is read from the kernel: Python's copy may have LC_CTYPE added (PEP 538).
+        """
+        with open("/proc/self/environ", "rb") as file:
+            given = [pair.partition(b"=") for pair in file.read().split(b"\0")]
+        env = {name: value for name, equals, value in given if name and equals}
+        env.update(self.spec.env)
+        env[b"PWD"] = cwd
+        env[b"CLBALANCE_JOB_DIR"] = self.path
+        env[b"CLBALANCE_JOB_KEY"] = os.fsencode(self.name)
+        if self.gpus:
+            env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(self.gpus))
+            env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
+        return env
+
+    def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":
+        """What is to be executed, and warnings."""
+        spec = self.spec
+        if spec.script is not None:
+            head = read_head("script", self.folder)
+            program = script_program(self.path + b"/script", head, spec.script["name"], spec.words)
+            return through_login_shell(login_entry()[1], program.argv) if spec.login else (program, [])
+        if spec.login:
+            return through_login_shell(login_entry()[1], spec.words)
+        return find_program(spec.words, env.get(b"PATH", os.fsencode(os.defpath))), []
+
+    def streams(self) -> "list[int]":
+        """Descriptors for the job's 0, 1 and 2."""
+        try:
+            stdin = os.open("stdin", READ & ~os.O_NONBLOCK, dir_fd=self.folder)
+        except FileNotFoundError:
+            stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        flags = APPEND & ~os.O_NONBLOCK
+        return [stdin] + [os.open(name, flags, dir_fd=self.folder) for name in ("stdout", "stderr")]

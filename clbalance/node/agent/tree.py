@@ -1,0 +1,141 @@
+"""Everything that a job has started."""
+
+import contextlib
+import os
+import signal
+import time
+
+from clbalance.node.agent.limits import STOP_WITHIN_S
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable
+
+
+class Prctl:
+    """prctl(2); each call tells whether it worked, for ctypes is missing from some nodes' Python."""
+
+    def __init__(self) -> None:
+        try:
+            import ctypes
+
+            call = ctypes.CDLL(None).prctl
+            call.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+        except (ImportError, OSError, AttributeError):
+            call = None
+        self.call: "Any" = call
+
+    def adopt_orphans(self) -> bool:
+        """PR_SET_CHILD_SUBREAPER: descendants whose parent dies become children of this process."""
+        return self.call is not None and self.call(36, 1, 0, 0, 0) == 0
+
+    def die_with_parent(self, parent: int) -> None:
+        """PR_SET_PDEATHSIG: the kernel kills this process when its parent dies, however that happens."""
+        if self.call is not None and self.call(1, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
+            os._exit(1)
+
+
+class Process:
+    """One line of the process table."""
+
+    __slots__ = ("group", "parent", "session")
+
+    def __init__(self, parent: int, group: int, session: int) -> None:
+        self.parent = parent
+        self.group = group
+        self.session = session
+
+
+def read_processes() -> "dict[int, Process]":
+    """All living processes by pid. A zombie does not live, unless it is a first thread that others outlive."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open("/proc/%s/stat" % name, "rb") as file:
+                facts = file.read()
+        except OSError:
+            continue
+        # The name, in parentheses, may itself hold spaces and parentheses (proc(5)).
+        fields = facts[facts.rindex(b")") + 2 :].split()
+        state, parent, group, session = fields[:4]
+        if state not in b"ZX" or int(fields[17]) > 1:
+            table[int(name)] = Process(int(parent), int(group), int(session))
+    return table
+
+
+def below(root: int, table: "dict[int, Process]") -> "set[int]":
+    """The descendants of `root`."""
+    children: "dict[int, list[int]]" = {}
+    for pid, process in table.items():
+        children.setdefault(process.parent, []).append(pid)
+    found: "set[int]" = set()
+    rest = [root]
+    while rest:
+        fresh = [pid for pid in children.get(rest.pop(), ()) if pid not in found]
+        found.update(fresh)
+        rest.extend(fresh)
+    return found
+
+
+def carrying(launch_key: bytes, table: "dict[int, Process]") -> "set[int]":
+    """The processes that were started with this job's key in their environment, as far as we may read it."""
+    mark = b"CLBALANCE_JOB_KEY=" + launch_key
+    found = set()
+    for pid in table:
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as file:
+                environment = file.read()
+        except OSError:
+            continue
+        if mark in environment.split(b"\0"):
+            found.add(pid)
+    return found
+
+
+class Tree:
+    """The processes of one job, found anew each time: `search` says which of all processes they are.
+
+    `nearest` finds some of them much sooner than a walk through all of /proc can.
+    """
+
+    def __init__(
+        self, search: "Callable[[dict[int, Process]], set[int]]", nearest: "Callable[[], set[int]]" = set
+    ) -> None:
+        self.search = search
+        self.nearest = nearest
+
+    def members(self) -> "dict[int, Process]":
+        table = read_processes()
+        return {pid: table[pid] for pid in self.search(table) if pid in table}
+
+    def signal(self, number: int, group: int) -> None:
+        """To the process group at once, which none of its processes can fork away from, and to each one outside it."""
+        members = self.members()
+        if any(process.group == group for process in members.values()):
+            send(os.killpg, group, number)
+        for pid, process in members.items():
+            if process.group != group:
+                send(os.kill, pid, number)
+
+    def kill(self) -> "set[int]":
+        """KILL them all, each stopped before, so that none forks away between the search and its end."""
+        stopped: "set[int]" = set()
+        until = time.monotonic() + STOP_WITHIN_S
+        while time.monotonic() < until:
+            fresh = self.nearest() - stopped or set(self.members()) - stopped
+            if not fresh:
+                break
+            for pid in fresh:
+                send(os.kill, pid, signal.SIGSTOP)
+            stopped |= fresh
+        for pid in stopped:
+            send(os.kill, pid, signal.SIGKILL)
+        return stopped
+
+
+def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
+    """A signal to what may have gone since, or may have become another user's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        kill(target, number)
