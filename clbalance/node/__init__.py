@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-_AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "locks", "marks", "drains", "capacity", "admission"]
-_AGENT += ["spec", "program", "tree", "task", "fork", "supervisor", "spawn", "follower", "job", "serve"]
+_AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
+_AGENT += ["capacity", "admission", "spec", "program", "task", "fork", "orders", "supervisor", "spawn", "settle"]
+_AGENT += ["follower", "job", "session", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
@@ -13,6 +14,15 @@ _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^
 def probe_script() -> str:
     """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send."""
     return _text("probe.sh")
+
+
+def checkup_script() -> str:
+    """The POSIX shell text of a check-up, sent as a probe is; what can hang in it has the probe's own guard."""
+    _, heading, rest = _text("probe.sh").partition("  # -- a deadline for what can hang")
+    guard = rest.partition("  # -- what can hang\n")[0]
+    assert heading
+    assert guard
+    return _text("checkup.sh").replace("  # @GUARD@\n", heading + guard)
 
 
 def agent_source() -> str:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clbalance.errors import ClbalanceError
-from clbalance.model import Outcome, Plan
+from clbalance.job import Outcome
+from clbalance.model import Plan
 from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
+from clbalance.render.health import HealthReport, health_table
 from clbalance.render.load_table import load_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
 from clbalance.render.untrusted import visible_line
@@ -48,6 +50,9 @@ class HumanRenderer:
         if not any(cells[-1].text for cells in rows):
             table = table.without(len(_RUN_COLUMNS) - 1)
         return self._drawn(table, last="fold")
+
+    def doctor(self, report: HealthReport) -> str:
+        return self._drawn(health_table(report), last="fold") if report.folded else ""
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clbalance.errors import ClbalanceError
-from clbalance.model import Outcome, Plan, Score, Unfit
+from clbalance.job import Outcome
+from clbalance.model import Plan, Score, Unfit
 from clbalance.render.ends import told, told_together
+from clbalance.render.health import HealthReport, finding_document
+from clbalance.render.health_document import health_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
@@ -56,6 +59,14 @@ class JsonRenderer:
                         "copies": [_copy(outcome) for outcome in report.outcomes],
                     }
                 ]
+            }
+        )
+
+    def doctor(self, report: HealthReport) -> str:
+        return _document(
+            {
+                "findings": [finding_document(finding) for finding in report.findings],
+                "nodes": [health_document(node) for node in report.nodes],
             }
         )
 

@@ -13,6 +13,7 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
+from clbalance.render.health import HealthReport
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
 from clbalance.render.untrusted import visible_line
@@ -30,6 +31,9 @@ EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
 
 RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
 """Of `run`, a line for each copy."""
+
+DOCTOR_FIELDS = ("severity", "node_set", "check", "what", "hint")
+"""Of `doctor`, a line for each finding; `-` for this host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class PlainRenderer:
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
         return "".join(_line((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
+
+    def doctor(self, report: HealthReport) -> str:
+        return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

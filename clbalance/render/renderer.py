@@ -6,6 +6,7 @@ from typing import Protocol, assert_never
 from clbalance.errors import ClbalanceError
 from clbalance.model import Plan
 from clbalance.render.format import Format
+from clbalance.render.health import HealthReport
 from clbalance.render.views import JobReport, NodeRow
 
 
@@ -26,6 +27,10 @@ class Renderer(Protocol):
 
     def run(self, report: JobReport) -> str:
         """How each copy of a job ended."""
+        ...
+
+    def doctor(self, report: HealthReport) -> str:
+        """What is wrong with this host and with nodes, and what to type. Empty for people where nothing is."""
         ...
 
     def error(self, error: ClbalanceError) -> str:

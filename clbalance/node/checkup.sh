@@ -1,0 +1,118 @@
+# What a node tells of how it is set up: raw text in named sections, framed and guarded as in probe.sh, whose
+# deadline for what can hang stands in for the line below that names it. Nothing is written on the node.
+# CLBALANCE_ROOTFS moves /etc, /run and /var/lib/systemd. docs/design/doctor.md says what is done with the answer.
+(
+  # The user's environment may have variables of these names.
+  child= uid=
+  exec </dev/null
+  # These change what stat, grep and df print.
+  unset GREP_OPTIONS BLOCK_SIZE
+  LC_ALL=C
+  session_path=$PATH
+  PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+  export LC_ALL PATH
+  m=@NONCE@
+  nl='
+'
+  root=$CLBALANCE_ROOTFS
+
+  # @GUARD@
+
+  # -- what can hang
+
+  # The names are those that the agent tries, each asked for by itself: strangers may make others, with any text in them.
+  look_at() {
+    case $1 in *"$nl"* | [!/]*) return 4 ;; esac
+    [ -d "$1" ] || return 3
+    command -v stat >/dev/null || return 127
+    printf 'folder %s\n' "$1"
+    [ -L "$1" ] && echo link
+    [ -w "$1" ] && [ -x "$1" ] && echo writable
+    run stat -L -c 'entry %f %u %n' -- "$1"
+    folder=$1
+    own=$1/clbalance-$uid
+    set -- "$own"
+    for number in 1 2 3 4 5 6 7 8 9; do set -- "$@" "$own-$number"; done
+    run stat -c 'home %f %u %n' -- "$@"
+    real=$(cd -P -- "$folder" && pwd -P)
+    printf 'real %s\n' "$real"
+    # Points with a blank in them are written in octal and fit nothing here: only the lab could have such a folder.
+    while IFS= read -r line; do
+      point=${line#* * * * }
+      point=${point%% *}
+      # On a line of its own: inside the pattern, bash makes another thing of it.
+      point=${point%/}
+      case $real/ in "$point"/*) printf 'mount %s\n' "$line" ;; esac
+    done <"${CLBALANCE_PROCFS:-/proc}/self/mountinfo"
+    echo space
+    run df -kP -- "$folder"
+  }
+
+  named() {
+    look_at "$CLBALANCE_NODE_DIR"
+  }
+
+  made() {
+    look_at /var/lib/clbalance
+  }
+
+  usual() {
+    look_at /var/tmp
+  }
+
+  # The agent is started by the session's own.
+  python() {
+    PATH=$session_path
+    command -v python3 || return 3
+    run python3 -I -S -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'
+  }
+
+  logind() {
+    # As sd_booted(3) tells whether systemd, and with it logind, runs here.
+    [ -d "$root/run/systemd/system" ] || return 3
+    name=${LOGNAME:-$USER}
+    [ -n "$name" ] && [ -e "$root/var/lib/systemd/linger/$name" ] && echo linger
+    run busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
+      KillUserProcesses
+  }
+
+  # Only root can.
+  sshd_told() {
+    run sshd -T
+  }
+
+  # -- what cannot
+
+  told() {
+    echo "$m + uid"
+    echo "$uid"
+    echo "$m - uid 0"
+
+    # Where logind does not tell: the file, then what overrides it; the last word counts.
+    echo "$m + logind_conf"
+    for folder in "$root/usr/lib/systemd" "$root/etc/systemd"; do
+      grep -s -h -E '^ *KillUserProcesses *=' "$folder/logind.conf"
+    done
+    for folder in "$root/usr/lib/systemd" "$root/run/systemd" "$root/etc/systemd"; do
+      grep -s -h -E '^ *KillUserProcesses *=' "$folder"/logind.conf.d/*.conf
+    done
+    echo "$m - logind_conf 0"
+
+    # Where sshd does not tell: the first word counts, and the folder is included at the top.
+    echo "$m + sshd_conf"
+    grep -s -h -i -E '^[[:blank:]]*(MaxSessions|MaxStartups)[[:blank:]=]' \
+      "$root"/etc/ssh/sshd_config.d/*.conf "$root/etc/ssh/sshd_config"
+    echo "$m - sshd_conf 0"
+  }
+
+  echo "$nl$m begin"
+  uid=$(id -u)
+  set -- python logind sshd_told
+  if [ -n "$CLBALANCE_NODE_DIR" ]; then
+    set -- named "$@"
+  else
+    set -- made usual "$@"
+  fi
+  ask "$@"
+  echo "$m end"
+) 2>/dev/null
