@@ -51,6 +51,12 @@ class NothingFitsError(ClbalanceError):
     exit_code = ExitCode.NOTHING_FITS
 
 
+class NotRunError(ClbalanceError):
+    """A job could not be run to its end, for a reason that is not the job's."""
+
+    exit_code = ExitCode.NOT_RUN_TO_ITS_END
+
+
 class TransportError(ClbalanceError):
     """Nodes cannot be reached at all from here, whichever they are (no ssh program, no file descriptors)."""
 

@@ -4,8 +4,7 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 `Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
@@ -326,108 +325,3 @@ class Plan:
     def fits(self) -> bool:
         """Whether as many nodes were chosen as were asked for; every one that fits is at least one."""
         return len(self.chosen) >= (1 if self.wanted is None else self.wanted)
-
-
-# -- jobs -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
-
-    name: str
-    content: bytes
-    args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """An argv, executed exactly, without a shell."""
-
-    argv: tuple[str, ...]
-
-
-Work: TypeAlias = Script | Command
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """One job, the same on each of its nodes. `umask` as an integer; `time_limit_s` None: without end."""
-
-    id: int
-    key: str
-    """128 random bits in hexadecimal: the job's name between machines; `id` is this submit host's alias."""
-    name: str
-    work: Work
-    chdir: str
-    chdir_explicit: bool
-    umask: int
-    env: Mapping[str, str] = field(default_factory=dict)
-    login: bool = False
-    time_limit_s: float | None = None
-    grace_s: float = 5.0
-    submit_host: str = ""
-    submit_dir: str = ""
-    attempt: int = 1
-    """Which start of the job this is."""
-    claim: int = 1
-    """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exited:
-    """The job's first process ended by itself."""
-
-    rc: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Killed:
-    """A signal ended it."""
-
-    signal: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimedOut:
-    """Its time limit ended it."""
-
-    limit_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelled:
-    """We ended it: we were told to (SIGINT, SIGTERM, SIGHUP), or another copy failed to start."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotStarted:
-    """It never ran there; the node is as it was."""
-
-    why: str
-    rc: int | None = None
-    """126 or 127, where a shell would have said so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """The node stopped answering while the job ran: what became of it is unknown."""
-
-    cause: Cause
-    why: str
-
-
-End: TypeAlias = Exited | Killed | TimedOut | Cancelled | NotStarted | Lost
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one copy ended, `seconds` after its start (0 when it did not start)."""
-
-    node: NodeName
-    rank: int
-    end: End
-    seconds: float
-    warnings: tuple[str, ...] = ()

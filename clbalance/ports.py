@@ -6,7 +6,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from clbalance.model import Cause, NodeName, Outcome, Plan, Reading
+from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
+from clbalance.model import Cause, NodeName, Plan, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,69 @@ class Store(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """What this submit host remembers of its jobs (docs/design/jobs.md). What has returned is on the disk.
+
+    Many processes use it at once. Losing it loses numbers and history, never a job.
+    """
+
+    def submit(self, at: datetime, submitted: Submitted) -> int:
+        """A number never given before; the job is PENDING, and ours. `submitted.job.id` is not read."""
+        ...
+
+    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+        """These copies are going to be started. False where the job was cancelled meanwhile: start nothing."""
+        ...
+
+    def started(self, job: int, at: datetime) -> None:
+        """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
+        ...
+
+    def ended(self, job: int, claim: int, outcome: Outcome) -> None:
+        """How one copy ended; the first word counts. `Lost` is no end, and is not kept."""
+        ...
+
+    def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
+        """The job is over and in nobody's hands; the first word counts."""
+        ...
+
+    def pend(self, job: int, reason: str) -> bool:
+        """It waits (again), and why. False where it was cancelled meanwhile."""
+        ...
+
+    def let_go(self, job: int) -> None:
+        """It goes on without this process."""
+        ...
+
+    def take(self, job: int) -> bool:
+        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING again."""
+        ...
+
+    def cancel(self, job: int, reason: str) -> None:
+        """Who has it in hand shall start it no more; see `intend` and `pend`."""
+        ...
+
+    def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
+        """The newest jobs, oldest first; with `over`, also those that are."""
+        ...
+
+    def record(self, job: int) -> JobRecord | None:
+        """One job; None where there is no such number."""
+        ...
+
+    def copies(self, job: int) -> tuple[CopyRecord, ...]:
+        """Of all attempts, in the order of claim and rank."""
+        ...
+
+    def submitted(self, job: int) -> Submitted | None:
+        """What it was asked to be; None where there is no such number."""
+        ...
+
+    def placed(self, job: int) -> tuple[Placed, ...]:
+        """How the nodes of each attempt were chosen; of long lists only the first hundred nodes were kept."""
+        ...
+
+
 class Clock(Protocol):
     """Time, so that the pure layer takes it as an argument and tests need not wait."""
 
@@ -116,9 +180,18 @@ class Clock(Protocol):
         """Seconds that never go backwards, for durations and deadlines."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass; a signal that stops us ends it."""
+        ...
+
 
 class JobInput(Protocol):
     """The file that becomes a job's standard input; read in pieces, once per node, at each node's own pace."""
+
+    @property
+    def path(self) -> str | None:
+        """Where it lies, absolute; None of an empty one."""
+        ...
 
     def read(self, offset: int, size: int) -> bytes:
         """At most `size` bytes from `offset`; empty at the end."""
@@ -128,8 +201,16 @@ class JobInput(Protocol):
 class RunListener(Protocol):
     """Who is told what a run does, as it happens: the terminal, files, or nobody."""
 
-    def placed(self, plan: Plan) -> None:
-        """Called once, before anything is started."""
+    def waiting(self, reason: str) -> None:
+        """Nothing fits yet, or the job starts again; called with each new reason."""
+        ...
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        """Called once per attempt, before anything is started."""
+        ...
+
+    def started(self, node: NodeName) -> None:
+        """One copy runs."""
         ...
 
     def warned(self, node: NodeName, text: str) -> None:
@@ -141,7 +222,7 @@ class RunListener(Protocol):
         ...
 
     def ended(self, outcome: Outcome) -> None:
-        """Called once per copy, after its last output."""
+        """Called once per copy and attempt, after its last output."""
         ...
 
 

@@ -22,6 +22,17 @@ class JobOptions:
     login: Annotated[bool, Option("--login", help="Run by a login shell, so that `module` works.")] = False
     stdin: Annotated[str | None, Option("--stdin", metavar="FILE", help="Its standard input. [empty]")] = None
     time_limit: Annotated[str | None, Option("--time-limit", metavar="TIME", help="End it after this.")] = None
+    detach: Annotated[bool, Option("--detach", help="Print the job's id when it runs, and return.")] = False
+    retry: Annotated[
+        int, Option("--retry", metavar="N", help="Start it so often again if it fails.", show_default=False)
+    ] = 0
+    requeue: Annotated[bool, Option("--requeue", help="Start it again if its node fails.")] = False
+    requeue_exit: Annotated[
+        str | None, Option("--requeue-exit", metavar="CODES", help="Start it again if it exits so, such as 85.")
+    ] = None
+    queue_for: Annotated[str | None, Option("--queue-for", metavar="TIME", help="Wait so long for nodes that fit.")] = (
+        None
+    )
     output: Annotated[
         str | None, Option("--output", metavar="FILE", help="Write its output there: %j job, %n node, %a attempt.")
     ] = None

@@ -2,18 +2,22 @@
 
 import contextlib
 import secrets
+import signal
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
-from clbalance.engine.run import run
+from clbalance.engine.question import Question
+from clbalance.engine.run import Ran, Run
 from clbalance.engine.world import World
-from clbalance.errors import ClbalanceError, ExitCode
-from clbalance.model import JobSpec, NodeName, Outcome, Plan
+from clbalance.errors import ClbalanceError, ExitCode, NotRunError
+from clbalance.job import JobSpec, Outcome, Submitted
+from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
@@ -27,22 +31,47 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
     with place.world(meanwhile="clbalance.engine.dispatch") as world:
-        job = _job(world, submitted)
-        shown = ShownRun(screen, submitted, job, place.candidates)
+        job = _submit(world, submitted, question)
+        world.fail_point("submitted")
+        shown = ShownRun(screen, submitted, place.candidates)
         with contextlib.closing(shown):
-            ran = run(world, question, job, submitted.stdin, shown)
-    if ran.dispatched is None:
-        raise _not_run(ran.plan, place.candidates)
-    shown.summary(ran.plan, ran.dispatched)
-    return run_exit_code(ran.dispatched.outcomes, ran.dispatched.interrupted)
+            run = Run(world, question, job, submitted.tries, shown)
+            ran = run.carry_out(submitted.stdin, detach=submitted.options.detach)
+    return _told(ran, place, shown)
 
 
-def _job(world: World, submitted: Submission) -> JobSpec:
-    key = secrets.token_hex(16)
+def _told(ran: Ran, place: Workplace, shown: "ShownRun") -> int:
+    dispatched = ran.dispatched
+    if dispatched is None:
+        raise _not_run(ran, place.candidates)
+    if dispatched.interrupted == signal.SIGHUP and len(dispatched.outcomes) < len(ran.plan.chosen):
+        shown.let_go(ran.job)
+    elif dispatched.outcomes:
+        shown.summary(ran.job, ran.plan, dispatched)
+    else:
+        shown.detached(ran.job)
+        return ExitCode.DONE
+    return run_exit_code(dispatched.outcomes, dispatched.interrupted)
+
+
+def _submit(world: World, submitted: Submission, question: Question) -> JobSpec:
+    """The job with its number, both on the disk."""
+    job = _job(submitted)
+    whole = Submitted(
+        job=job,
+        request=question.request,
+        candidates=question.candidates,
+        tries=submitted.tries,
+        stdin_path=submitted.stdin.path,
+    )
+    return replace(job, id=world.journal.submit(world.clock.now(), whole))
+
+
+def _job(submitted: Submission) -> JobSpec:
     options = submitted.options
     return JobSpec(
-        id=world.store.new_job_id(key, submitted.name),
-        key=key,
+        id=0,
+        key=secrets.token_hex(16),
         name=submitted.name,
         work=submitted.work,
         chdir=submitted.chdir,
@@ -56,8 +85,11 @@ def _job(world: World, submitted: Submission) -> JobSpec:
     )
 
 
-def _not_run(plan: Plan, candidates: Candidates) -> ClbalanceError:
+def _not_run(ran: Ran, candidates: Candidates) -> ClbalanceError:
     """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
+    plan = ran.plan
+    if ran.cancelled:
+        return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
     error = nothing_fits(plan, candidates)
     said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
@@ -71,25 +103,33 @@ def _not_run(plan: Plan, candidates: Candidates) -> ClbalanceError:
 class ShownRun:
     """Listens to a run for the person or program that started it."""
 
-    def __init__(self, screen: Screen, submitted: Submission, job: JobSpec, candidates: Candidates) -> None:
+    def __init__(self, screen: Screen, submitted: Submission, candidates: Candidates) -> None:
         self._screen = screen
         self._options = submitted.options
-        self._job = job
         self._candidates = candidates
         self._output: JobOutput = PassedThrough(screen.outlets)
 
-    def placed(self, plan: Plan) -> None:
+    def waiting(self, reason: str) -> None:
+        self._screen.say(talk.note(f"waiting: {reason}"))
+
+    def started(self, node: NodeName) -> None:
+        pass
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
         if self._options.explain:
             self._screen.explain(plan)
         told = talk.placed(
-            self._job.id,
+            job.id,
             fold(plan.chosen),
             chosen=len(plan.chosen),
             candidates=len(self._candidates.nodes),
             fitting=len(plan.ranked),
         )
         self._screen.say(told)
-        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
+        self._output.close()
+        self._output = self._output_for(
+            job, NodeSets(None).expand(fold(plan.chosen))
+        )  # shown in the order of their ranks
 
     def warned(self, node: NodeName, text: str) -> None:
         self._screen.say(talk.warning(f"{node}: {text}"))
@@ -100,10 +140,22 @@ class ShownRun:
     def ended(self, outcome: Outcome) -> None:
         self._output.end(outcome.node)
 
-    def summary(self, plan: Plan, dispatched: Dispatched) -> None:
+    def let_go(self, job: JobSpec) -> None:
+        """Our terminal is gone; the job is not."""
+        self._screen.say(talk.note(f"job {job.id} goes on; `clbalance attach {job.id}` follows it"))
+
+    def detached(self, job: JobSpec) -> None:
+        """It runs everywhere."""
+        self._screen.print(f"{job.id}\n")
+
+    def summary(self, job: JobSpec, plan: Plan, dispatched: Dispatched) -> None:
         """How each copy ended."""
         report = JobReport(
-            id=self._job.id, name=self._job.name, node_set=fold(plan.chosen), outcomes=dispatched.outcomes
+            id=job.id,
+            name=job.name,
+            node_set=fold(plan.chosen),
+            outcomes=dispatched.outcomes,
+            attempt=job.attempt,
         )
         self._screen.say(self._screen.aside.run(report))
 
@@ -111,7 +163,7 @@ class ShownRun:
         """Show what was held back."""
         self._output.close()
 
-    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
+    def _output_for(self, job: JobSpec, nodes: Sequence[NodeName]) -> JobOutput:
         options = self._options
         shown: JobOutput = PassedThrough(self._screen.outlets)
         if options.gather:
@@ -120,5 +172,5 @@ class ShownRun:
             shown = Labelled(self._screen.outlets)
         if options.output is None and options.error is None:
             return shown
-        names = FileNames(job_id=self._job.id, attempt=self._job.attempt, output=options.output, error=options.error)
+        names = FileNames(job_id=job.id, attempt=job.attempt, output=options.output, error=options.error)
         return OutputFiles(names, nodes, otherwise=shown)

@@ -13,7 +13,7 @@ from clbalance.cli.job_options import JobOptions
 from clbalance.cli.options import ResourceOptions
 from clbalance.cli.resources import Resources, resources_of
 from clbalance.errors import UsageError
-from clbalance.model import Command, Script, Work
+from clbalance.job import Command, Script, Tries, Work
 from clbalance.ports import JobInput
 
 _MAX_SCRIPT_BYTES = 64 << 20
@@ -34,6 +34,7 @@ class Submission:
     chdir: str
     umask: int
     time_limit_s: float | None
+    tries: Tries
     stdin: JobInput
 
 
@@ -52,6 +53,7 @@ def submission(options: JobOptions, resources: ResourceOptions, words: tuple[str
         chdir=str(folder / (options.chdir or "")),
         umask=_umask(),
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
+        tries=_tries(options),
         stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
     )
 
@@ -63,6 +65,24 @@ def parse_pick(text: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
         raise UsageError(f"`--pick` cannot be {text!r}", hint="a number of nodes, 1 or more, or `all`")
     return int(text)
+
+
+def _tries(options: JobOptions) -> Tries:
+    if options.retry < 0:
+        raise UsageError(f"`--retry` cannot be {options.retry}", hint="how many times more, 0 or more")
+    return Tries(
+        retry=options.retry,
+        requeue=options.requeue,
+        requeue_exits=_exit_codes(options.requeue_exit),
+        queue_for_s=None if options.queue_for is None else parse_duration(options.queue_for, "`--queue-for`"),
+    )
+
+
+def _exit_codes(text: str | None) -> frozenset[int]:
+    codes = [] if text is None else text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,3}", code) and 0 < int(code) < 256 for code in codes):
+        raise UsageError(f"`--requeue-exit` cannot be {text!r}", hint="codes from 1 to 255, such as `85,75`")
+    return frozenset(map(int, codes))
 
 
 def _work(text: str | None, words: tuple[str, ...], *, exact: bool) -> Work:
@@ -138,6 +158,8 @@ def _umask() -> int:
 class NoInput:
     """An empty standard input."""
 
+    path = None
+
     def read(self, offset: int, size: int) -> bytes:
         return b""
 
@@ -146,6 +168,7 @@ class FileInput:
     """A file as standard input, read where it lies, so that its size does not matter."""
 
     def __init__(self, path: str) -> None:
+        self.path = str(here() / path)
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             os.pread(self._fd, 1, 0)

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import random
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +24,12 @@ from clbalance.nodes import Candidates, NodeSets, Selection, candidates
 from clbalance.policy.policies import Policy, Weights
 from clbalance.policy.select import Rng
 from clbalance.policy.thresholds import Thresholds
-from clbalance.ports import Store, Transport
+from clbalance.ports import Journal, Store, Transport
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 from clbalance.store.forgetful import ForgetfulStore
+from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
 from clbalance.transport.file_limit import raise_file_limit
@@ -68,16 +70,18 @@ class Workplace:
     def world(self, *, meanwhile: str = "clbalance.policy.place") -> Iterator[World]:
         """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
         ssh = self.settings.ssh
-        with _open_store(self.screen) as store:
+        with open_memory(self.screen) as (store, journal):
             yield World(
                 transport=self.transport,
                 store=store,
+                journal=journal,
                 clock=SystemClock(),
                 listener=SweepProgress(quiet=self.screen.quiet, meanwhile=meanwhile),
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),
+                fail_point=fail_point(os.environ),
                 cpu_factors=self.cpu_factors,
             )
 
@@ -165,19 +169,32 @@ def _cpu_factors(settings: Settings, sets: NodeSets) -> dict[NodeName, float]:
 
 
 @contextlib.contextmanager
-def _open_store(screen: Screen) -> Iterator[Store]:
+def open_memory(screen: Screen) -> Iterator[tuple[Store, Journal]]:
     """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load."""
     with contextlib.ExitStack() as stack:
         store: Store
+        journal: Journal
         try:
             place = state_directory(os.environ, this_machine())
             if place.note:
                 screen.say(talk.note(place.note))
-            store = stack.enter_context(SqliteStore.open(place.path))
+            opened = stack.enter_context(SqliteStore.open(place.path))
+            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
         except StoreError as error:
             screen.say(talk.warning(f"going on without memory: {error.message}"))
-            store = ForgetfulStore()
-        yield store
+            store, journal = ForgetfulStore(), ForgetfulJournal()
+        yield store, journal
+
+
+def fail_point(environ: Mapping[str, str]) -> Callable[[str], None]:
+    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md)."""
+    named = environ.get("CLBALANCE_FAIL_AT")
+
+    def pass_or_die(point: str) -> None:
+        if point == named:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return pass_or_die
 
 
 class SystemClock:
@@ -188,3 +205,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)

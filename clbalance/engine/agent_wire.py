@@ -8,7 +8,7 @@ import binascii
 import json
 import zlib
 from functools import cache
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -48,9 +48,14 @@ class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
 
 
 class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True):
-    """The job's folder is ours: a second start of the same attempt would be refused."""
+    """The job's folder is ours: a second start of the same attempt would be refused.
+
+    `boot_id` and `birth` tell later whether the node and its folder are still the same.
+    """
 
     job: str
+    boot_id: str
+    birth: str
 
 
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):
@@ -104,6 +109,20 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):
+    """The job runs on, and all that it has written so far has been sent."""
+
+    job: str
+
+
+class Settled(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
+    """What became of a job that another agent was given (docs/design/jobs.md)."""
+
+    job: str
+    state: Literal["running", "ended", "void", "gone", "absent", "claimed"]
+    why: str = ""
+
+
 class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
     """The agent could not make sense of a request, or failed at one."""
 
@@ -123,7 +142,19 @@ class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
 
 
 AgentEvent: TypeAlias = (
-    Hello | Claimed | Admitted | Stored | Started | Refused | Output | Ended | Drained | Resumed | Trouble
+    Hello
+    | Claimed
+    | Admitted
+    | Stored
+    | Started
+    | Refused
+    | Output
+    | Ended
+    | Current
+    | Settled
+    | Drained
+    | Resumed
+    | Trouble
 )
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)

@@ -1,26 +1,11 @@
-"""One copy of a job on one node, as the dispatcher sees it, and how its end is told. Values and no effects."""
+"""The copies of one job, each on its node, as far as they have come. Values, and no effects."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import assert_never
 
-from clbalance.engine.agent_wire import CancelledEnd, Ended, ExitedEnd, KilledEnd, TimeoutEnd
-from clbalance.model import (
-    Cancelled,
-    Command,
-    End,
-    Exited,
-    JobSpec,
-    Killed,
-    Measured,
-    NodeName,
-    Outcome,
-    Request,
-    Script,
-    TimedOut,
-    Unknown,
-)
-from clbalance.policy.gpus import gpu_candidates
+from clbalance.job import CopyRecord, End, Intent, Outcome
+from clbalance.model import NodeName
 
 
 class Phase(IntEnum):
@@ -37,95 +22,72 @@ class Phase(IntEnum):
     READY = 4
     """All is there; it waits for the other copies."""
     STARTING = 5
+    """Told to start: from here on only its node knows what became of it."""
     RUNNING = 6
-    ENDED = 7
+    LEFT = 7
+    """It runs on, and we follow it no further."""
+    ENDED = 8
 
 
 @dataclass(slots=True)
 class Copy:
-    """The dispatcher's note of one copy; `nonce` frames its agent's words."""
+    """One copy. `boot_id` and `birth` are its node's, from its claim on."""
 
     node: NodeName
     rank: int
-    nonce: str
     phase: Phase = Phase.ARRIVING
+    boot_id: str = ""
+    birth: str = ""
     end: End | None = None
     seconds: float = 0.0
     started_at: float | None = None
     warnings: list[str] = field(default_factory=list)
-    unsent: list[str] = field(default_factory=list)
-    """Files still to be sent, the current one first."""
-    offset: int = 0
-    in_flight: int = 0
+    heard: dict[str, int] = field(default_factory=dict)
+    """How many bytes of each stream have arrived here."""
+
+    @classmethod
+    def of(cls, record: CopyRecord) -> "Copy":
+        """A copy that was started, or was going to be, by somebody else."""
+        intent = record.intent
+        return cls(intent.node, intent.rank, Phase.STARTING, boot_id=intent.boot_id, birth=intent.birth)
+
+    @property
+    def intent(self) -> Intent:
+        """What is written down before it is started."""
+        return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, birth=self.birth)
 
     def outcome(self, end: End) -> Outcome:
         """Its outcome, were it to end so."""
         return Outcome(node=self.node, rank=self.rank, end=end, seconds=self.seconds, warnings=tuple(self.warnings))
 
 
-def end_of(told: Ended, job: JobSpec) -> End:
-    """The agent's account of an end, in our words."""
-    match told.end:
-        case ExitedEnd(rc=rc):
-            return Exited(rc=rc)
-        case KilledEnd(signal=signal):
-            return Killed(signal=signal)
-        case TimeoutEnd():
-            return TimedOut(limit_s=job.time_limit_s or 0.0)
-        case CancelledEnd(why=why):
-            return Cancelled(why=why)
-        case _:
-            assert_never(told.end)
+class Copies:
+    """All copies of one claim; `label` names their folders on the nodes."""
 
+    def __init__(self, label: str, copies: Iterable[Copy]) -> None:
+        self.label = label
+        self._by_node = {copy.node: copy for copy in copies}
 
-def environment(job: JobSpec, copy: Copy, node_list: str, node_count: int) -> dict[str, str]:
-    """What a copy finds in its environment (DESIGN §7), its own `--env` included; never `SLURM_*`."""
-    return {
-        **job.env,
-        "CLBALANCE_JOB_ID": str(job.id),
-        "CLBALANCE_JOB_NAME": job.name,
-        "CLBALANCE_NODELIST": node_list,
-        "CLBALANCE_NNODES": str(node_count),
-        "CLBALANCE_NODEID": str(copy.rank),
-        "CLBALANCE_NODE": copy.node,
-        "CLBALANCE_SUBMIT_HOST": job.submit_host,
-        "CLBALANCE_SUBMIT_DIR": job.submit_dir,
-        "CLBALANCE_RESTART_COUNT": str(job.attempt - 1),
-        "CLBALANCE_PREV_NODES": "",
-    }
+    def __iter__(self) -> Iterator[Copy]:
+        return iter(tuple(self._by_node.values()))
 
+    def __contains__(self, node: NodeName) -> bool:
+        return node in self._by_node
 
-def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
-    """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(answer) if request.gpus else ()
-    return {
-        "cpus": request.cpus,
-        "mem_bytes": request.mem_bytes,
-        "gpu_count": request.gpus,
-        "gpu_candidates": [] if isinstance(candidates, Unknown) else list(candidates),
-        "slots": request.slots,
-        "exclusive": request.exclusive,
-        "name": name,
-    }
+    def __getitem__(self, node: NodeName) -> Copy:
+        return self._by_node[node]
 
+    def __len__(self) -> int:
+        return len(self._by_node)
 
-def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
-    """The agent's `spec` for one copy."""
-    match job.work:
-        case Command(argv=argv):
-            what: dict[str, object] = {"argv": list(argv)}
-        case Script(name=name, args=args):
-            what = {"script": {"name": name, "args": list(args)}}
-        case _:
-            assert_never(job.work)
-    return what | {
-        "name": job.name,
-        "env": env,
-        "chdir": job.chdir,
-        "chdir_explicit": job.chdir_explicit,
-        "umask": job.umask,
-        "login": job.login,
-        "time_limit_s": job.time_limit_s,
-        "grace_s": job.grace_s,
-        "tied": True,
-    }
+    def unended(self) -> list[Copy]:
+        """Those that are still followed, or have not been started."""
+        return [copy for copy in self._by_node.values() if copy.phase < Phase.LEFT]
+
+    def all_in(self, phase: Phase) -> bool:
+        """Whether every copy has come just that far."""
+        return all(copy.phase is phase for copy in self._by_node.values())
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Of the copies that have an end."""
+        return tuple(copy.outcome(copy.end) for copy in self._by_node.values() if copy.end is not None)

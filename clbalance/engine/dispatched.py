@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from clbalance.model import Outcome
+from clbalance.job import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
-    """How every copy ended; `interrupted` is the signal that cut it short."""
+    """How the copies ended, but for those that were let go; `interrupted` is the signal that cut it short."""
 
     outcomes: tuple[Outcome, ...]
     interrupted: int | None = None

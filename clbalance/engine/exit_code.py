@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from clbalance.errors import ExitCode
-from clbalance.model import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
+from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
 
 
 def run_exit_code(outcomes: Iterable[Outcome], interrupted: int | None = None) -> int:
@@ -25,7 +25,7 @@ def code_of(end: End) -> int:
             return ExitCode.TIME_LIMIT
         case NotStarted(rc=rc):
             return ExitCode.NOT_RUN_TO_ITS_END if rc is None else rc
-        case Cancelled() | Lost():
+        case Cancelled() | NodeFailed() | Lost():
             return ExitCode.NOT_RUN_TO_ITS_END
         case _:
             assert_never(end)

@@ -1,65 +1,136 @@
-"""The whole of `clbalance run` in one sentence: sweep, place, reserve, start, follow to the end."""
+"""The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
 
-import random
 from dataclasses import dataclass, replace
 
-from clbalance.engine.choose import plan_on
+from clbalance.engine.attempt import Attempted, attempt
 from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.question import Question
-from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
-from clbalance.errors import TransportError
-from clbalance.model import JobSpec, NodeName, Plan
-from clbalance.ports import JobInput, RunListener, Sessions
+from clbalance.errors import ExitCode, Interrupted, StoreError
+from clbalance.job import JobSpec, JobState, Outcome, Tries
+from clbalance.model import NodeName, Plan
+from clbalance.nodes import fold
+from clbalance.policy.again import Again, again
+from clbalance.policy.histogram import why_not
+from clbalance.policy.verdict import gravest, reason_of, state_of
+from clbalance.ports import JobInput, RunListener
 
-_KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
-_PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not keep meeting
+_ASK_AGAIN_S = (2.0, 15.0)  # between two sweeps of a waiting job: at first, and at most
+_ASK_SLOWER = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """Where a job went and how it ended; `dispatched` is None when too few nodes fit."""
+    """Where a job went last and how it ended; `dispatched` is None when it was not started at all."""
 
+    job: JobSpec
     plan: Plan
     dispatched: Dispatched | None
+    cancelled: bool = False
 
 
-def run(world: World, question: Question, job: JobSpec, stdin: JobInput, listener: RunListener) -> Ran:
-    """Run `job` on the best of the candidates, all copies or none; a node that refuses makes room for the next best."""
-    with world.transport.sessions() as sessions:
-        # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
-        keep_open = min(_KEEP_OPEN, world.session_limit // 2)
-        snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open)
-        from clbalance.engine.dispatch import Dispatch  # by now: see docs/design/startup.md
+class Run:
+    """One job in our hands, from its first attempt to its last."""
 
-        refusals: dict[NodeName, str] = {}
-        while (plan := plan_on(world, snapshot, question, refusals)).fits:
-            _check_session_limit(len(plan.chosen), world.session_limit)
-            if len(sessions.open_nodes().union(plan.chosen)) > world.session_limit:
-                _close_all_but(sessions, plan)  # or the last copies would wait for ever for a place
-            dispatch = Dispatch(
-                sessions, job, plan, question.request, snapshot=snapshot, listener=listener, stdin=stdin, world=world
+    def __init__(self, world: World, question: Question, job: JobSpec, tries: Tries, listener: RunListener) -> None:
+        self._world = world
+        self._question = question
+        self._job = job
+        self._tries = tries
+        self._listener = listener
+        self._avoid: frozenset[NodeName] = frozenset()
+        self._failures = 0
+        self._node_failures = 0
+
+    def carry_out(self, stdin: JobInput, *, detach: bool = False) -> Ran:
+        """To its end, or with `detach` until it runs."""
+        try:
+            while True:
+                tried = self._wait_for_place(stdin, detach=detach)
+                once_more = None if tried.dispatched is None else self._again(tried.dispatched)
+                if once_more is None:
+                    return self._conclude(tried)
+                if not self._prepare(tried, once_more):
+                    return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=True)
+        except Interrupted as stop:
+            self._withdraw(f"stopped by signal {stop.signum}")
+            raise
+        except BrokenPipeError:
+            self._withdraw("nobody read what it had to say")
+            raise
+
+    def _wait_for_place(self, stdin: JobInput, *, detach: bool) -> Attempted:
+        """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
+        clock = self._world.clock
+        until = clock.monotonic() + (self._tries.queue_for_s or 0.0)
+        pause_s, most_s = _ASK_AGAIN_S
+        while True:
+            tried = attempt(
+                self._world, self._question, self._job, stdin, self._listener, avoid=self._avoid, detach=detach
             )
-            refused = dispatch.reserve()
-            if not refused:
-                _close_all_but(sessions, plan)
-                listener.placed(plan)
-                return Ran(plan=plan, dispatched=dispatch.run())
-            refusals |= refused
-            job = replace(job, claim=job.claim + 1)  # one that was made is never made again
-            if len(plan.chosen) > 1:
-                sessions.next(random.uniform(0, _PAUSE_S * len(refusals)))
-        return Ran(plan=plan, dispatched=None)
+            self._job = tried.job
+            left_s = until - clock.monotonic()
+            if tried.plan.fits or left_s <= 0:
+                return tried
+            if not self._pend(why_not(tried.plan, len(self._question.candidates))):
+                return replace(tried, cancelled=True)
+            clock.pause(min(left_s, pause_s * (0.5 + self._question.rng.random())))
+            pause_s = min(pause_s * _ASK_SLOWER, most_s)
 
+    def _again(self, dispatched: Dispatched) -> Again | None:
+        if dispatched.interrupted is not None:
+            return None
+        outcomes = dispatched.outcomes
+        return again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
 
-def _close_all_but(sessions: Sessions, plan: Plan) -> None:
-    for node in sessions.open_nodes().difference(plan.chosen):
-        sessions.close(node)
-
-
-def _check_session_limit(copies: int, limit: int) -> None:
-    if copies > limit:
-        raise TransportError(
-            f"{copies} copies need {copies} sessions at once, and the limit on open files allows {limit}",
-            hint="raise it with `ulimit -n`, or have an administrator raise `ulimit -Hn`",
+    def _prepare(self, tried: Attempted, once_more: Again) -> bool:
+        outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
+        states = {state_of(outcome.end) for outcome in outcomes}
+        self._failures += JobState.FAILED in states
+        self._node_failures += JobState.NODE_FAIL in states
+        self._avoid |= once_more.avoid
+        self._job = replace(
+            tried.job,
+            attempt=tried.job.attempt + 1,
+            claim=tried.job.claim + 1,
+            previous_nodes=fold(tried.plan.chosen),
         )
+        return self._pend(f"attempt {self._job.attempt}: {once_more.reason}")
+
+    def _pend(self, reason: str) -> bool:
+        """Say why it waits; False where it was cancelled meanwhile."""
+        self._listener.waiting(reason)
+        return self._world.journal.pend(self._job.id, reason)
+
+    def _conclude(self, tried: Attempted) -> Ran:
+        if tried.dispatched is None:
+            reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
+            self._withdraw(reason)
+        elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
+            conclude(self._world, self._job.id, tried.dispatched.outcomes)
+        else:
+            self._world.journal.let_go(self._job.id)
+        return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
+
+    def _withdraw(self, reason: str) -> None:
+        """It was not started, and will not be."""
+        code = ExitCode.NOT_RUN_TO_ITS_END
+        now = self._world.clock.now()
+        try:
+            self._world.journal.conclude(self._job.id, now, state=JobState.CANCELLED, reason=reason, rc=code)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+
+
+def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
+    """Write down how a job has ended, of which every copy has; one that may still run somewhere is only let go."""
+    worst = gravest(outcomes)
+    try:
+        if worst is None or state_of(worst.end) is JobState.RUNNING:
+            world.journal.let_go(job)
+        else:
+            state, reason = state_of(worst.end), reason_of(worst.end)
+            world.journal.conclude(job, world.clock.now(), state=state, reason=reason, rc=run_exit_code(outcomes))
+    except StoreError as error:
+        world.listener.forgot(error.message)

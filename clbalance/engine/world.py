@@ -1,10 +1,10 @@
 """What every use case needs of the world, gathered once by `cli`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from clbalance.model import NodeName
-from clbalance.ports import Clock, Store, SweepListener, Transport
+from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,7 @@ class World:
 
     transport: Transport
     store: Store
+    journal: Journal
     clock: Clock
     listener: SweepListener
     probe_script: str
@@ -20,4 +21,6 @@ class World:
     answer_within_s: float
     session_limit: int = 4096
     """How many sessions this process can hold open at once."""
+    fail_point: Callable[[str], None] = lambda _: None
+    """Tests end the process here: the windows between two steps, by name (docs/design/jobs.md)."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

@@ -100,15 +100,15 @@
   # had his before.
   marks() {
     # Without these nothing would be listed, as if there were no lease.
-    command -v stat >/dev/null && command -v grep >/dev/null || return 127
+    for program in stat grep ${many:+find ls awk}; do
+      command -v "$program" >/dev/null || return 127
+    done
     IFS=$nl
     set -f
-    if [ -n "$admins" ]; then
-      echo "admins $admins"
-      # shellcheck disable=SC2086 # split at newlines, on purpose
-      stat -c 'owner %u %U' -- $drains
+    if [ -n "$many" ]; then
+      marks=$(in_node_folders list_homes | sift) || return
     fi
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086 # split at newlines, on purpose
     {
       stat -c 'mark %d %i %u %f %s %n' -- $marks
       # It lies in root's folder: a link there is root's.
@@ -116,19 +116,74 @@
     } | {
       small=
       inodes=
+      drains=
       while IFS=' ' read -r _ device inode uid mode size path; do
         echo "mark $device $inode $uid $mode $path"
         case $mode in 8*) ;; *) continue ;; esac
         [ "$size" -gt 1024 ] || small=$small$path$nl
-        case $path in */lease-*) inodes="$inodes|$inode" ;; esac
+        case $path in
+          */lease-*) inodes="$inodes|$inode" ;;
+          */drain) drains=$drains$path$nl ;;
+        esac
       done
+      if [ -n "$admins" ]; then
+        echo "admins $admins"
+        # shellcheck disable=SC2086
+        stat -c 'owner %u %U' -- $drains
+      fi
       # shellcheck disable=SC2086
-      grep -s -m 64 '' /dev/null $small
+      grep -s -m 32 '' /dev/null $small
       [ -n "$inodes" ] || return 0
-      # Of the real /proc, always: no other one knows the locks.
-      grep -s -m 1024 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) " /proc/locks
+      # Of the real /proc, always: no other one knows the locks. Only those on the first byte, so one of each lease,
+      # into however many pieces its owner has cut his lock.
+      grep -s -m 4096 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) 0 " /proc/locks
       [ $? -gt 1 ] || echo 'locks told'
     }
+  }
+
+  # `UID HOME` of each, then of each `HOME:` and `INODE NAME`, in the end `all`. No name has a slash, so none poses as
+  # a home. No file is looked at.
+  list_homes() {
+    # What still searches when nobody listens any more is ended by the kernel.
+    ulimit -t 4
+    set -- -H "$@" -mindepth 1 -maxdepth 1 -type d -name 'clbalance-*' ! -name '*[!A-Za-z0-9._-]*'
+    find "$@" -exec stat -c '%u %n' {} +
+    [ $? -le 128 ] || return
+    find "$@" -exec ls -i1 /dev/null {} +
+    [ $? -le 128 ] && echo all
+  }
+
+  # The paths of ten homes of each owner, and in them of his drain marks and 256 held leases: so nobody's files hide
+  # another's. Where no lock is told, any lease shows at least that there are some.
+  sift() {
+    awk '
+      BEGIN {
+        while ((told = getline <"/proc/locks") > 0)
+          if ($2 == "POSIX" && $4 == "WRITE") {
+            sub(".*:", "", $6)
+            held[$6]
+          }
+      }
+      $0 ~ "^[0-9]+ /" {
+        uid = $1
+        sub("^[^/]*", "")
+        if (++homes[uid] <= 10) owner[$0] = uid
+      }
+      $0 ~ "^/.*:$" {
+        sub(":$", "")
+        home = $0
+        if (home in owner) print home
+      }
+      $0 == "all" { all = 1 }
+      !(home in owner) { next }
+      $2 == "drain" && !drains[home]++ { mark = 1 }
+      $2 ~ /^lease-[A-Za-z0-9._-]+$/ && (told < 0 || $1 in held) && ++leases[owner[home]] <= 256 { mark = 1 }
+      mark {
+        print home "/" $2
+        ++count
+        mark = 0
+      }
+      END { exit !all ? 1 : count > 2048 ? 3 : 0 }'
   }
 
   # -- what cannot hang
@@ -178,39 +233,42 @@
     echo "$m - python 0"
   }
 
-  # Sets `marks`: one path a line, and the folders that hold them; `drains` likewise; and `admins`, where the list
-  # of administrators decides anything. Links are never followed, a FIFO is never opened, odd names are not ours.
-  find_marks() {
-    if [ -n "$CLBALANCE_NODE_DIR" ]; then
-      set -- "$CLBALANCE_NODE_DIR"
-    else
-      set -- /var/lib/clbalance /var/tmp
-    fi
-    count=0
-    marks=
-    drains=
-    admins=
-    for folder; do
+  # Calls what it is given with the folders that hold everybody's.
+  in_node_folders() {
+    case $CLBALANCE_NODE_DIR in
+      '') "$1" /var/lib/clbalance /var/tmp ;;
       # Only the lab sets another folder, and not such a one.
-      case $folder in *:* | *"$nl"* | [!/]*) continue ;; esac
+      *:* | *"$nl"* | [!/]*) ;;
+      *) "$1" "$CLBALANCE_NODE_DIR" ;;
+    esac
+  }
+
+  # Sets `marks`: one path a line, and the folders that hold them; and `drained`, if one is a drain mark. False where
+  # they are too many to be looked at one by one. Links are never followed, a FIFO is never opened, odd names are not
+  # ours.
+  find_marks() {
+    for folder; do
       for home in "$folder"/clbalance-*; do
+        [ $((names += 1)) -le 1024 ] || return 1
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
         before=$count
         for file in "$home"/lease-* "$home"/drain; do
+          [ $((names += 1)) -le 1024 ] || return 1
           case ${file#"$folder"} in *[!A-Za-z0-9./_-]*) continue ;; esac
           if [ -L "$file" ] || [ ! -f "$file" ]; then continue; fi
-          count=$((count + 1))
-          [ "$count" -le 256 ] || return 1
+          [ $((count += 1)) -le 256 ] || return 1
           marks=$marks$file$nl
-          case $file in */drain) drains=$drains$file$nl ;; esac
+          case $file in */drain) drained=yes ;; esac
         done
         [ "$count" -eq "$before" ] || marks=$marks$home$nl
       done
     done
-    set -- "${CLBALANCE_ADMINS:-/etc/clbalance/admins}"
-    case $1 in *:* | *"$nl"* | [!/]*) return 0 ;; esac
-    if [ -n "$drains" ] && [ -f "$1" ]; then admins=$1; fi
-    return 0
+  }
+
+  # Sets `admins`, where the list of administrators decides anything.
+  find_admins() {
+    case $1 in *:* | *"$nl"* | [!/]*) return ;; esac
+    if [ -n "$drained$many" ] && [ -f "$1" ]; then admins=$1; fi
   }
 
   echo "$nl$m begin"
@@ -220,9 +278,12 @@
   else
     echo "$m - gpus absent"
   fi
-  if ! find_marks; then
-    echo "$m - marks many"
-  elif [ -n "$marks" ]; then
+  many= marks= drained= admins=
+  names=0
+  count=0
+  in_node_folders find_marks || many=yes
+  find_admins "${CLBALANCE_ADMINS:-/etc/clbalance/admins}"
+  if [ -n "$marks$many" ]; then
     # Last, so read first: it may fill its pipe, and must not wait there for one that hangs.
     set -- "$@" marks
   else

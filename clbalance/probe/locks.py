@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-MOST_LOCKS: Final = 1_024
+MOST_LOCKS: Final = 4_096
 """The probe sends no more."""
 _LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +-?[0-9]+ ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
 

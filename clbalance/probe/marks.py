@@ -60,8 +60,8 @@ def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
     match section.status:
         case "0":
             return _parse(section.text.split("\n"), uid)
-        case "many":
-            return Unknown(why="more than 256 leases and drain marks")
+        case "3":
+            return Unknown(why="more than 2048 held leases and drain marks")
         case None:
             return Unknown(why="timed out")
         case status:

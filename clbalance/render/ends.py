@@ -1,12 +1,10 @@
 """How a job's end is told: Slurm's state names, a code as a shell has it, and the reason."""
 
-import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
 
-from clbalance.model import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
-from clbalance.render.figures import duration
+from clbalance.job import End, Exited, Killed, Lost, NotStarted, Outcome
+from clbalance.policy.verdict import gravest, reason_of, state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,47 +17,29 @@ class ToldEnd:
     signal: int | None = None
 
 
-# From mild to grave; a job of several copies is told by its gravest.
-_STATES = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+def told(end: End) -> ToldEnd:
+    """`end` in the field's words; a copy of which nothing is known is not called running, for nobody sees it run."""
+    state = "UNKNOWN" if isinstance(end, Lost) else state_of(end).value
+    number = end.signal if isinstance(end, Killed) else None
+    return ToldEnd(state=state, rc=_code(end), reason=reason_of(end) or None, signal=number)
 
 
-def told(end: End) -> ToldEnd:  # noqa: PLR0911 - one return for each member of the union
-    """`end` in the field's words."""
+def _code(end: End) -> int | None:
     match end:
-        case Exited(rc=0):
-            return ToldEnd(state="COMPLETED", rc=0)
-        case Exited(rc=rc):
-            return ToldEnd(state="FAILED", rc=rc)
+        case Exited(rc=rc) | NotStarted(rc=rc):
+            return rc
         case Killed(signal=number):
-            return ToldEnd(state="FAILED", rc=128 + number, reason=f"killed by {_signal_name(number)}", signal=number)
-        case TimedOut(limit_s=limit_s):
-            return ToldEnd(state="TIMEOUT", rc=None, reason=f"time limit of {duration(limit_s)} reached")
-        case Cancelled(why=why):
-            return ToldEnd(state="CANCELLED", rc=None, reason=why)
-        case NotStarted(why=why, rc=rc):
-            return ToldEnd(state="FAILED", rc=rc, reason=f"not started: {why}")
-        case Lost(cause=cause, why=why):
-            return ToldEnd(state="NODE_FAIL", rc=None, reason=cause.because(why))
+            return 128 + number
         case _:
-            assert_never(end)
+            return None
 
 
 def told_together(outcomes: Iterable[Outcome]) -> ToldEnd:
     """The gravest state with its reason, and the highest code that a copy ended with."""
-    ends = [told(outcome.end) for outcome in outcomes]
-    if not ends:
+    outcomes = tuple(outcomes)
+    worst = gravest(outcomes)
+    if worst is None:
         return ToldEnd(state="FAILED", rc=None, reason="not started")
-    gravest = max(ends, key=lambda end: _STATES.index(end.state))
-    return ToldEnd(
-        state=gravest.state,
-        rc=max((end.rc for end in ends if end.rc is not None), default=None),
-        reason=gravest.reason,
-        signal=gravest.signal,
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    end = told(worst.end)
+    codes = [code for code in (_code(outcome.end) for outcome in outcomes) if code is not None]
+    return ToldEnd(state=end.state, rc=max(codes, default=None), reason=end.reason, signal=end.signal)

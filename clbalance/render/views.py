@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clbalance.model import Answer, Cpus, Measured, NodeName, Outcome, RunQueue, Silent, Unknown
+from clbalance.job import Outcome
+from clbalance.model import Answer, Cpus, Measured, NodeName, RunQueue, Silent, Unknown
 from clbalance.policy.ledger import ledger_of
 
 _DIGITS = re.compile(r"([0-9]+)")

@@ -28,6 +28,44 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # A row without a state has only given its number away: it is of the schema before.
+        "ALTER TABLE job ADD COLUMN state TEXT",
+        "ALTER TABLE job ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE job ADD COLUMN rc INTEGER",
+        "ALTER TABLE job ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE job ADD COLUMN claim INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE job ADD COLUMN nodes TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE job ADD COLUMN submitted_us INTEGER",
+        "ALTER TABLE job ADD COLUMN started_us INTEGER",
+        "ALTER TABLE job ADD COLUMN ended_us INTEGER",
+        "ALTER TABLE job ADD COLUMN controller TEXT",
+        "ALTER TABLE job ADD COLUMN cancelled TEXT",
+        "ALTER TABLE job ADD COLUMN submitted TEXT",
+        "CREATE INDEX job_active ON job (id) WHERE state IN ('PENDING', 'RUNNING')",
+        """
+        CREATE TABLE copy (
+            job INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            claim INTEGER NOT NULL,
+            rank INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            boot_id TEXT NOT NULL,
+            birth TEXT NOT NULL,
+            outcome TEXT,
+            PRIMARY KEY (job, claim, rank)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE placed (
+            job INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            claim INTEGER NOT NULL,
+            plan TEXT NOT NULL,
+            PRIMARY KEY (job, claim)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from clbalance.model import NodeName, Reading
 from clbalance.ports import Remembered
 from clbalance.store.counters import COLUMNS, remembered, row_of
 from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
+from clbalance.store.journal import SqliteJournal
 from clbalance.store.schema import migrate
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
@@ -45,6 +46,10 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file; the last process to do so tidies the write-ahead log away."""
         self._connection.close()
+
+    def journal(self) -> SqliteJournal:
+        """The jobs, in the same file."""
+        return SqliteJournal(self._connection, self._database)
 
     def __enter__(self) -> Self:
         return self

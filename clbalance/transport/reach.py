@@ -27,6 +27,8 @@ class SshTransport:
     user: str = ""
     connect_timeout_s: float = 10.0
     fanout: int = 64
+    here: frozenset[NodeName] = frozenset()
+    """Nodes that are this machine, and need no ssh."""
 
     def sessions(self) -> ClushSessions:
         """Raises `UsageError` where there is no ssh program."""
@@ -40,7 +42,7 @@ class SshTransport:
             "connect_timeout": self.connect_timeout_s,
         }
         return ClushSessions(
-            _ssh_worker,
+            self._worker,
             info=info,
             fanout=self.fanout,
             capacity=raise_file_limit(),
@@ -48,8 +50,10 @@ class SshTransport:
         )
 
 
-def _ssh_worker(node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
-    return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
+    def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
+        if str(node) in self.here:
+            return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
+        return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,7 +150,7 @@ def test_no_reason_that_somebody_put_on_a_node_reaches_the_terminal_raw(lab: Lab
 
 
 LIAR = r"""#!/bin/sh
-printf '\036CLB1 %s {"ev":"hello","protocol":1,"python":"3","uid":0,"node_dir":"/"}\n' "$4"
+printf '\036CLB1 %s {"ev":"hello","protocol":2,"python":"3","uid":0,"node_dir":"/"}\n' "$4"
 printf '\036CLB1 %s {"ev":"refused","job":"","kind":"x","why":WHY}\n' "$4"
 exec cat >/dev/null
 """

@@ -1,6 +1,7 @@
 """How `clbalance run` ends: with the job's own code, or with one that says why there is none."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -9,9 +10,11 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 
-from .command import Command, ended, nothing_left
+from .command import Command, ended, local_ssh, nothing_left
 
 PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(6, 20)))
+SOON = ("-t", "1s", "-u", "1s")
+"""A node that is lost is given up after twice the two."""
 STUBBORN = "trap '' TERM; (setsid sleep 301 &) ; sleep 302 & echo up; while :; do sleep 303; done"
 
 
@@ -89,30 +92,53 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
 
 
 def test_a_node_lost_while_the_job_runs_is_125_and_said(lab: Lab, clbalance: Command) -> None:
-    child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 300")
+    child = clbalance.start("run", *SOON, "-w", "node1", "-c", "echo up; sleep 300")
     await_output(child)
     lab.node("node1").kill()
     _, err = child.communicate(timeout=20)
     assert child.returncode == 125
+    assert b"UNKNOWN" in err
+    assert b"trying to reach it again for 4 s" in err
+
+
+def test_a_node_that_was_booted_while_the_job_ran_has_failed(lab: Lab, clbalance: Command) -> None:
+    child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 300")
+    await_output(child)
+    lab.node("node1").kill()
+    lab.node("node1").boot()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 125
     assert b"NODE_FAIL" in err
+    assert b"the node was booted again" in err
+
+
+def test_a_connection_that_is_lost_is_made_again_and_no_output_is_lost_or_doubled(lab: Lab, clbalance: Command) -> None:
+    text = "for n in 1 2 3 4 5 6 7 8 9; do echo $n; sleep 0.3; done; exit 5"
+    child = clbalance.start("run", "-q", "-w", "node1", "-c", text)
+    first = await_output(child)
+    for client in local_ssh(lab):
+        os.kill(client, signal.SIGKILL)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 5
+    assert (first + out).split() == [b"%d" % n for n in range(1, 10)]
 
 
 def test_a_node_that_hangs_while_the_job_runs_is_noticed(lab: Lab, clbalance: Command) -> None:
     """By ssh's own keepalives, of 3 x 5 s unless told otherwise."""
     child = clbalance.start(
-        "run", "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2", "-w", "node1", "-c", "echo up; sleep 300"
+        "run", *SOON, "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2", "-w", "node1", "-c", "echo up; sleep 300"
     )
     await_output(child)
     lab.node("node1").hang()
-    _, err = child.communicate(timeout=15)
+    _, err = child.communicate(timeout=20)
     assert child.returncode == 125
-    assert b"NODE_FAIL" in err
+    assert b"UNKNOWN" in err
     assert b"not responding" in err
 
 
 def test_a_node_lost_does_not_take_the_other_copies_output(lab: Lab, clbalance: Command) -> None:
     text = "echo up; test $CLBALANCE_NODEID = 0 && sleep 300; sleep 1; echo done"
-    child = clbalance.start("run", "-w", "node[1-2]", "--pick", "2", "-c", text)
+    child = clbalance.start("run", *SOON, "-w", "node[1-2]", "--pick", "2", "-c", text)
     await_output(child)
     lab.node("node1").kill()
     out, _ = child.communicate(timeout=20)

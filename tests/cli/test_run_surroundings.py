@@ -119,8 +119,9 @@ def test_the_script_is_found_by_its_own_name_in_messages(clbalance: Command, fol
     assert clbalance("run", *ON, "./job.sh").text == "job.sh\n"
 
 
-def test_nothing_is_left_on_the_node_but_the_empty_claim(lab: Lab, clbalance: Command, folder: Path) -> None:
+def test_little_is_left_on_the_node_and_no_input(lab: Lab, clbalance: Command, folder: Path) -> None:
     (folder / "job.sh").write_text("echo hi\n")
     clbalance("run", *ON, "job.sh")
     jobs = lab.node("node1").folder.var / "clbalance-0" / "jobs"
-    assert [list(job.iterdir()) for job in jobs.iterdir()] == [[]]
+    left = [{path.name for path in job.iterdir()} for job in jobs.iterdir()]
+    assert left == [{"fate", "exit", "stdout", "stderr"}]

@@ -2,38 +2,44 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from clbalance.engine.agent_wire import CHUNK_BYTES
 from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.question import Question
-from clbalance.engine.run import Ran, run
+from clbalance.engine.run import Ran, Run
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
-from clbalance.model import (
+from clbalance.job import (
     Cancelled,
-    Cause,
     Command,
     End,
     Exited,
     JobSpec,
     Killed,
     Lost,
-    NodeName,
     NotStarted,
     Outcome,
-    Request,
     Script,
+    Submitted,
     TimedOut,
+    Tries,
 )
+from clbalance.model import Cause, NodeName, Request
 from clbalance.policy.policies import LEAST
 from tests.engine.world import Notes, ScriptedAgent, job, probed, world_of
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
 
 
+ONCE = Tries()
+
+
 class Input:
+    path = None
+
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
 
@@ -41,12 +47,22 @@ class Input:
         return self.content[offset : offset + size]
 
 
-def do(world: World, spec: JobSpec | None = None, pick: int | None = 1, stdin: bytes = b"") -> Ran:
+def do(
+    world: World,
+    spec: JobSpec | None = None,
+    pick: int | None = 1,
+    stdin: bytes = b"",
+    tries: Tries = ONCE,
+    detach: bool = False,
+) -> Ran:
     names = tuple(NodeName(name) for name in sorted(world.transport.nodes))  # type: ignore[attr-defined]
     request = Request(pick=pick, needs_python=True)
     question = Question(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
     assert isinstance(world.listener, Notes)
-    return run(world, question, spec or job(), Input(stdin), world.listener)
+    spec = spec or job()
+    asked = Submitted(job=spec, request=request, candidates=names, tries=tries)
+    spec = replace(spec, id=world.journal.submit(world.clock.now(), asked))
+    return Run(world, question, spec, tries, world.listener).carry_out(Input(stdin), detach=detach)
 
 
 def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> World:
@@ -253,7 +269,7 @@ def test_an_event_that_is_not_exactly_one_counts_for_nothing(line: dict[str, obj
 
 def test_an_agent_of_another_protocol_starts_nothing() -> None:
     agent = ScriptedAgent()
-    other = world_of({"a": probed(0.1, after=lambda text: [line.replace(b'"protocol": 1', b'"protocol": 2') for line in agent(text)])})  # type: ignore[union-attr]  # fmt: skip
+    other = world_of({"a": probed(0.1, after=lambda text: [line.replace(b'"protocol": 2', b'"protocol": 3') for line in agent(text)])})  # type: ignore[union-attr]  # fmt: skip
     assert do(other).dispatched is None
     assert not agent.heard
 
@@ -280,7 +296,7 @@ def test_the_environment_tells_a_copy_who_it_is() -> None:
         assert isinstance(spec, dict)
         assert spec["env"] == {
             "A": "1",
-            "CLBALANCE_JOB_ID": "7",
+            "CLBALANCE_JOB_ID": "1",
             "CLBALANCE_JOB_NAME": "train",
             "CLBALANCE_NODELIST": "n[1-2]",
             "CLBALANCE_NNODES": "2",

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from clbalance.engine.world import World
-from clbalance.model import JobSpec, NodeName, Outcome, Plan, Script, Work
+from clbalance.job import JobSpec, Outcome, Script, Work
+from clbalance.model import NodeName, Plan
 from clbalance.store.forgetful import ForgetfulStore
+from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.transport.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 PROBE = "probe @NONCE@"
@@ -28,6 +30,9 @@ class TransportClock:
     def monotonic(self) -> float:
         return self.transport.clock_s
 
+    def pause(self, seconds: float) -> None:
+        self.transport.clock_s += seconds
+
 
 @dataclass
 class Notes:
@@ -37,6 +42,8 @@ class Notes:
     answered_nodes: list[NodeName] = field(default_factory=list)
     finished: int = 0
     forgotten: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    running: list[NodeName] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     warnings: list[tuple[NodeName, str]] = field(default_factory=list)
     printed: dict[tuple[NodeName, str], bytes] = field(default_factory=dict)
@@ -55,8 +62,14 @@ class Notes:
     def forgot(self, why: str) -> None:
         self.forgotten.append(why)
 
-    def placed(self, plan: Plan) -> None:
+    def waiting(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
         self.plans.append(plan)
+
+    def started(self, node: NodeName) -> None:
+        self.running.append(node)
 
     def warned(self, node: NodeName, text: str) -> None:
         self.warnings.append((node, text))
@@ -75,6 +88,7 @@ def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> World:
     settings: dict[str, object] = {
         "transport": transport,
         "store": ForgetfulStore(),
+        "journal": ForgetfulJournal(),
         "clock": TransportClock(transport),
         "listener": Notes(),
         "probe_script": PROBE,
@@ -132,24 +146,26 @@ class ScriptedAgent:
         started = re.match(rb"exec python3 -I -S /dev/fd/3 ([0-9a-f]{32}) ", text)
         if started:
             self.nonce = started[1]
-            return [self.line({"ev": "hello", "protocol": 1, "python": "3.9.2", "uid": 0, "node_dir": "/var/tmp"})]
+            return [self.line({"ev": "hello", "protocol": 2, "python": "3.9.2", "uid": 0, "node_dir": "/var/tmp"})]
         request = json.loads(text)
         self.heard.append(request)
         op = request["op"]
         told = self.rules[op](request) if op in self.rules else self.usual(op, request)
         return [HangUp(**one["hang_up"]) if "hang_up" in one else self.line(one) for one in told]  # type: ignore[arg-type]
 
-    def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:
+    def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:  # noqa: PLR0911 - one per request
         job = {"job": request["job"]}
         match op:
             case "claim":
-                return [{"ev": "claimed", **job}]
+                return [{"ev": "claimed", **job, "boot_id": "b00t", "birth": "b1rth"}]
             case "admit":
                 return [{"ev": "admitted", **job, "gpus": []}]
             case "put":
                 return [{"ev": "stored", **job, "file": request["file"], "size": len(str(request["data"])) * 3 // 4}]
             case "start":
                 return [{"ev": "started", **job, "pid": 7, "cwd": "/", "warnings": []}]
+            case "settle":
+                return [{"ev": "settled", **job, "state": "running"}]
             case "follow":
                 said = {"ev": "output", **job, "stream": "stdout", "offset": 0, "data": _base64(self.output)}
                 return ([said] if self.output else []) + [{"ev": "ended", **job, "end": self.end, "seconds": 1.5}]

@@ -127,9 +127,11 @@ class AgentClient:
     def begin(
         self, script: bytes | None = None, stdin: bytes | None = None, window: int = 1 << 20, **spec: object
     ) -> str:
-        """Claim a new job, put its files, follow and start it."""
+        """Claim a new job, have it admitted, put its files, follow and start it; it ends with this client."""
         job = new_job()
+        spec.setdefault("tied", True)
         self.ask("claim", job)
+        self.ask("admit", job, lease=NOTHING, capacity={"cpus": None, "slots": None})
         for file, content in (("script", script), ("stdin", stdin)):
             if content is not None:
                 self.put(job, file, content)
@@ -198,7 +200,7 @@ class AgentClient:
             if event["ev"] == "refused":
                 assert event["job"] == job
                 return event
-            assert event["ev"] in ("hello", "claimed", "stored"), event
+            assert event["ev"] in ("hello", "claimed", "admitted", "stored"), event
 
 
 def lives(pid: int) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from .agent_client import AgentClient
+from .lives import Lives, lives_on
 from .nodes import Node, public_folder
 
 
@@ -18,6 +19,12 @@ def client(tmp_path: Path) -> Iterator[AgentClient]:
 def node() -> Iterator[Node]:
     with public_folder() as folder:
         yield Node(folder)
+
+
+@pytest.fixture
+def jobs(node: Node) -> Iterator[Lives]:
+    with lives_on(node) as jobs:
+        yield jobs
 
 
 @pytest.fixture

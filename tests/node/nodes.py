@@ -69,6 +69,13 @@ class Node:
         }
         for name, text in texts.items():
             (self.proc / name).write_text(text)
+        self.boot()
+
+    def boot(self, boot_id: str = "8f0c2b1e-8f5e-4a5e-9a53-0d6d3f3f3f3f") -> None:
+        """Let the node say that it was booted; nothing of it ends by that."""
+        folder = self.proc / "sys/kernel/random"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "boot_id").write_text(f"{boot_id}\n")
 
     def client(self, uid: int | None = None, **env: str) -> AgentClient:
         """An agent, of root or of another user."""

@@ -50,8 +50,17 @@ def test_forgetting_leaves_a_tombstone_that_still_refuses(client: AgentClient, t
     client.ask("forget", job)
     client.ask("claim", job)
     assert client.until_refused(job)["kind"] == "exists"
-    assert list(job_folder(tmp_path, job).iterdir()) == []
+    assert {path.name for path in job_folder(tmp_path, job).iterdir()} == {"fate", "exit", "stdout", "stderr"}
     assert Path("/etc/passwd").exists()
+
+
+def test_of_a_forgotten_job_that_printed_much_only_the_end_is_kept(client: AgentClient, tmp_path: Path) -> None:
+    job = client.begin(argv=["head", "-c", "1048577", "/dev/zero"])
+    client.until("ended", job)
+    client.ask("forget", job)
+    client.ask("claim", job)
+    assert client.until_refused(job)["kind"] == "exists"
+    assert {path.name for path in job_folder(tmp_path, job).iterdir()} == {"fate", "exit"}
 
 
 def test_a_claim_whose_client_went_away_is_left_empty(tmp_path: Path) -> None:
@@ -75,8 +84,8 @@ def test_what_a_job_keeps_is_private_whatever_its_umask(client: AgentClient, tmp
     folder = job_folder(tmp_path, job)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, folder.parent.parent)}
     assert list(modes.values()) == [0o700, 0o700, 0o755]
-    kept = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert kept == dict.fromkeys(["spec", "script", "stdin", "stdout", "stderr", "exit"], 0o600)
+    kept = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.name != "fate"}
+    assert kept == dict.fromkeys(["spec", "script", "stdin", "stdout", "stderr", "exit", "control"], 0o600)
 
 
 def test_the_kept_end_is_the_told_end(client: AgentClient, tmp_path: Path) -> None:

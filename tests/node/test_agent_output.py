@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .agent_client import AgentClient, new_job
+from .agent_client import AgentClient
 
 WINDOW = 1 << 20
 PRODUCE = """
@@ -79,8 +79,7 @@ def test_both_streams_are_told_apart(client: AgentClient) -> None:
 
 
 def test_the_end_is_told_to_who_follows_even_late(client: AgentClient) -> None:
-    job = new_job()
-    client.ask("claim", job)
+    job = client.admit()
     client.ask("start", job, spec={"argv": ["echo", "x"]})
     client.until("started", job)
     assert client.line(0.2) is None
@@ -127,8 +126,7 @@ def test_many_jobs_of_one_agent_do_not_mix(client: AgentClient) -> None:
 
 def test_a_fifo_in_place_of_the_output_hangs_nobody(client: AgentClient, tmp_path: Path) -> None:
     swap = 'rm "$CLBALANCE_JOB_DIR/stdout"; mkfifo "$CLBALANCE_JOB_DIR/stdout"'
-    job = new_job()
-    client.ask("claim", job)
+    job = client.admit()
     client.ask("start", job, spec={"argv": ["sh", "-c", swap]})
     client.until("started", job)
     while not list(tmp_path.glob("*/jobs/*/exit")):

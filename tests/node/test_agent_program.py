@@ -258,7 +258,6 @@ def nasty() -> list[bytes]:
         ({"argv": ["a"], "umask": True}, "spec: 'umask' must be a whole number, not True"),
         ({"argv": ["a"], "time_limit_s": -1}, "spec: 'time_limit_s' must be a number, 0 or more, not -1"),
         ({"argv": ["a"], "grace_s": float("nan")}, "spec: 'grace_s' must be a number, 0 or more, not nan"),
-        ({"argv": ["a"], "tied": False}, "`tied` must be true: this agent keeps no job beyond its connection"),
         ({"script": {"args": []}}, "script lacks its field 'name'"),
     ],
 )

@@ -51,7 +51,7 @@ NASTY = [
     "[N/A]",
     "²",
 ]
-STATUSES = st.none() | st.sampled_from(["0", "1", "6", "14", "127", "absent", "many", "", "-"])
+STATUSES = st.none() | st.sampled_from(["0", "1", "6", "14", "127", "absent", "3", "", "-"])
 SECTIONS = st.builds(lambda text, status: Section(text=text, status=status), st.text(), STATUSES)
 
 

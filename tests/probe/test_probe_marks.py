@@ -6,12 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clbalance.model import Lease, Promise, Reading, TmpSpace, Unknown
 from clbalance.probe.frame import Answered
+from clbalance.probe.leases import parse_leases
+from clbalance.probe.locks import MOST_LOCKS
+from clbalance.probe.marks import parse_marks
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
@@ -125,15 +129,119 @@ def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
     ]
 
 
-def test_256_marks_are_read_and_more_make_them_unknown(node: Node) -> None:
+def test_256_marks_are_read_whether_they_are_held_or_not(node: Node) -> None:
     with ExitStack() as held:
         for number in range(256):
             held.enter_context(node.lease(f"clbalance-1000/lease-{number:03}.1", LEASE + " " * 800))
         with seconds(0, 1.8):
             reading = node.reading()
     assert names(reading) == [f"{number:03}" for number in range(256)]
-    node.mark("clbalance-1000/lease-one-more.1")
-    assert node.reading().leases == Unknown(why="more than 256 leases and drain marks")
+
+
+def many_void(node: Node, home: str = "clbalance-1000") -> None:
+    """More than are looked at one by one."""
+    for number in range(300):
+        node.mark(f"{home}/lease-void{number:03}.1", LEASE)
+
+
+def test_one_users_many_files_hide_nobodys_leases_nor_his_own_that_hold(node: Node) -> None:
+    many_void(node)
+    node.mark("clbalance-1000/drain", drain_text("his"))
+    with node.lease("clbalance-1000/lease-z.1"), node.lease("clbalance-1001/lease-other.1"), seconds(0, 1.8):
+        reading = node.reading()
+    assert not isinstance(reading.leases, Unknown)
+    assert {(lease.key, lease.promise) for lease in reading.leases} == {
+        ("z", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+        ("other", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+    }
+    assert reasons(reading) == ["his"]
+    assert names(node.reading()) == []
+
+
+@pytest.mark.root
+def test_one_users_many_homes_hide_no_lease(node: Node) -> None:
+    for number in range(1_100):
+        (node.root / f"var/clbalance-{number}").mkdir()
+    # The last that the shell would look at.
+    with node.lease("clbalance-999999/lease-last.1") as lease:
+        for path in (lease, lease.parent):
+            os.chown(path, 999_999, -1)
+        assert names(node.reading()) == ["last"]
+
+
+def test_no_more_than_256_held_leases_of_one_owner_are_told(dash_node: Node) -> None:
+    with ExitStack() as held:
+        for number in range(300):
+            held.enter_context(dash_node.lease(f"clbalance-{number % 2}/lease-{number:03}.1"))
+        assert len(names(dash_node.reading())) == 256
+
+
+def test_among_many_files_only_plain_ones_in_plain_folders_are_marks(node: Node) -> None:
+    with node.lease("clbalance-1000/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1") as linked:
+        many_void(node)
+        folder = lease.parent
+        inodes = (lease.stat().st_ino, linked.stat().st_ino)
+        # Whoever reads a list of names by lines, takes these for more of them.
+        fakes = "".join(f"\n{inode} lease-fake.1\n{inode} drain" for inode in inodes)
+        (folder / f"x{fakes}\nall\n{os.getuid()} ").write_text("")
+        os.mkfifo(folder / "drain")
+        os.mkfifo(folder / "lease-fifo.1")
+        (folder / "lease-link.1").symlink_to(linked)
+        (folder / "lease-folder.1").mkdir()
+        (node.root / "var/clbalance-link").symlink_to(node.root / "var/elsewhere")
+        with seconds(0, 1.8):
+            reading = node.reading()
+    assert names(reading) == ["real"]
+    assert reading.drains == ()
+
+
+def test_a_search_among_many_files_that_was_ended_is_unknown(dash_node: Node) -> None:
+    many_void(dash_node)
+    dash_node.program("find", "kill -9 $$")
+    reading = dash_node.reading()
+    assert reading.leases == reading.drains == Unknown(why="reading the node folder failed with 1")
+
+
+def test_a_lease_locked_in_many_pieces_hides_no_other(dash_node: Node) -> None:
+    with dash_node.lease("clbalance-1000/lease-good.1"), dash_node.mark("clbalance-1001/lease-odd.1").open("r+") as odd:
+        for start in range(0, 2 * MOST_LOCKS, 2):
+            fcntl.lockf(odd, fcntl.LOCK_EX, 1, start)
+        assert names(dash_node.reading()) == ["good", "odd"]
+
+
+def test_a_list_of_locks_that_was_cut_off_makes_leases_unknown(dash_node: Node) -> None:
+    with dash_node.lease("clbalance-1000/lease-a.1"):
+        section = dash_node.sections()["marks"]
+    lock = next(line for line in section.text.split("\n") if ": POSIX" in line)
+    cut = replace(section, text=section.text + f"\n{lock}" * MOST_LOCKS)
+    assert parse_leases(parse_marks(cut, os.getuid())) == Unknown(why=f"{MOST_LOCKS} locks or more")
+
+
+@pytest.mark.root
+def test_administrators_drain_among_many_files_too(node: Node) -> None:
+    many_void(node)
+    for uid in (1, 2):
+        mark = node.mark(f"clbalance-{uid}/drain", drain_text(f"by {uid}"))
+        os.chown(mark, uid, -1)
+        os.chown(mark.parent, uid, -1)
+    (node.root / "admins").write_text("daemon\n")  # uid 1 of every Debian
+    drains = node.reading().drains
+    assert not isinstance(drains, Unknown)
+    assert {(mark.uid, mark.binds_all) for mark in drains} == {(1, True), (2, False)}
+
+
+@pytest.mark.root
+def test_ten_homes_of_one_owner_are_searched_and_everybody_elses(dash_node: Node) -> None:
+    many_void(dash_node)
+    with ExitStack() as held:
+        for number in range(20):
+            held.enter_context(dash_node.lease(f"clbalance-{number}/lease-{number}.1"))
+        other = held.enter_context(dash_node.lease("clbalance-77/lease-other.1"))
+        for path in (other, other.parent):
+            os.chown(path, 77, -1)
+        found = names(dash_node.reading())
+    assert "other" in found
+    assert len(found) <= 11
 
 
 def test_a_drain_mark_of_ours_binds_us_and_an_administrators_everybody(node: Node) -> None:

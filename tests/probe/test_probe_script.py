@@ -201,6 +201,9 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
                 "admins",
                 "home",
                 "inodes",
+                "many",
+                "drained",
+                "names",
             )
             node.env.update(dict.fromkeys(names, str(bystander.pid)))
             shutil.rmtree(node.root / "proc")
@@ -215,7 +218,7 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
 def test_without_stat_leases_are_unknown_not_none(dash_node: Node) -> None:
     dash_node.mark("clbalance-1000/lease-0123.1", "mine")
     # PATH always ends with the system's folders: only the shell's own table can hide a program.
-    request = REQUEST.replace(b"command -v stat ", b"command -v no-such-stat ")
+    request = REQUEST.replace(b"in stat grep ", b"in no-such-stat grep ")
     answer = heard(dash_node.says(request))
     assert isinstance(answer, Answered)
     assert parse_reading(answer.sections).leases == Unknown(why="reading the node folder failed with 127")
@@ -258,7 +261,8 @@ def test_interrupt_counters_are_not_sent(node: Node) -> None:
 
 def test_the_usual_probe_runs_three_programs(node: Node) -> None:
     log = node.root / "log"
-    for name in ("awk", "cat", "df", "grep", "head", "ls", "sed", "sleep", "stat", "tr", "wc"):
+    node.mark("clbalance-1000/jobs/ended/exit")
+    for name in ("awk", "cat", "df", "find", "grep", "head", "ls", "sed", "sleep", "stat", "tr", "wc"):
         node.program(name, f'echo {name} >>{log}\nexec {shutil.which(name)} "$@"')
     node.sections()
     ran = log.read_text().split()
@@ -270,6 +274,7 @@ def test_the_usual_probe_runs_three_programs(node: Node) -> None:
 @pytest.mark.root
 def test_the_usual_probe_is_seven_processes(node: Node) -> None:
     # In a pid namespace of their own, pids tell how many there were: the shell is 2, the last command comes next.
+    node.mark("clbalance-1000/jobs/ended/exit")
     script = node.root / "request"
     counted = b"sh -c 'echo $$'\n"
     script.write_bytes(REQUEST + counted)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from clbalance.errors import NothingFitsError
-from clbalance.model import Cancelled, Cause, Exited, Killed, Lost, NodeName, NotStarted, Outcome, TimedOut, Unfit
+from clbalance.job import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
+from clbalance.model import Cause, NodeName, Unfit
 from clbalance.render.renderer import Format, Renderer, renderer
 from clbalance.render.views import JobReport
 from tests.render.build import plan, score, small_cluster

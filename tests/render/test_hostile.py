@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.errors import UsageError
-from clbalance.model import Cancelled, Cause, Exited, NodeName, NotStarted, Outcome, Promise, Unfit
+from clbalance.job import Cancelled, Exited, NotStarted, Outcome
+from clbalance.model import Cause, NodeName, Promise, Unfit
 from clbalance.render import talk
 from clbalance.render.renderer import Format, renderer
 from clbalance.render.views import JobReport

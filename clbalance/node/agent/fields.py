@@ -34,11 +34,18 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED)},
     "put": {"file": (str, REQUIRED), "data": (str, REQUIRED)},
     "start": {"spec": (dict, REQUIRED)},
-    "follow": {"window": (int, REQUIRED)},
+    "follow": {
+        "window": (int, REQUIRED),
+        "stdout": (Count, 0),
+        "stderr": (Count, 0),
+        "streams": (list, ["stdout", "stderr"]),
+        "stop": (str, "end"),
+    },
     "ack": {"stream": (str, REQUIRED), "offset": (int, REQUIRED)},
     "signal": {"signal": (int, REQUIRED)},
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
     "forget": {},
+    "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
     "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
     "resume": {},
 }
@@ -87,7 +94,21 @@ SPEC: "dict[str, Any]" = {
     "login": (bool, False),
     "time_limit_s": (float, None),
     "grace_s": (float, 5.0),
-    "tied": (bool, True),
+    "tied": (bool, False),
+}
+
+ENDS: "dict[str, dict[str, Any]]" = {
+    "exited": {"rc": (Count, REQUIRED)},
+    "killed": {"signal": (Count, REQUIRED)},
+    "timeout": {},
+    "cancelled": {"why": (str, REQUIRED)},
+}
+
+RECORD: "dict[str, Any]" = {
+    "end": (dict, REQUIRED),
+    "seconds": (float, REQUIRED),
+    "usage": (dict, None),
+    "warnings": (list, REQUIRED),
 }
 
 SCRIPT: "dict[str, Any]" = {"name": (str, REQUIRED), "args": (list, [])}

@@ -2,16 +2,11 @@
 
 import contextlib
 import errno
-import json
 import os
 import stat
 
-from clbalance.node.agent.limits import EXIT_BYTES, FOLDER, SQUATTED_NAMES, STORAGE_ERRNOS, WRITE_NEW
+from clbalance.node.agent.limits import FOLDER, KEPT_OUTPUT_BYTES, SQUATTED_NAMES, STORAGE_ERRNOS, WRITE_NEW
 from clbalance.node.agent.words import RefusedError, shown
-
-MYPY = False
-if MYPY:
-    from typing import Any
 
 
 def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
@@ -31,11 +26,13 @@ def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
     return None
 
 
-def empty_folder(folder: int) -> None:
-    """Remove all that is in a folder, following no link."""
-    for name in os.listdir(folder):
+def empty_folder(folder: int, keep: "frozenset[str]" = frozenset()) -> None:
+    """Remove all that is in a folder but `keep`, following no link."""
+    for name in set(os.listdir(folder)) - keep:
         try:
             os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            continue  # another agent removes it too
         except IsADirectoryError:
             inner = os.open(name, FOLDER, dir_fd=folder)
             try:
@@ -102,6 +99,10 @@ class JobsFolder:
         except FileExistsError:
             raise RefusedError("exists", "%s was claimed before" % name) from None
 
+    def claim_if_absent(self, name: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=self.fd)
+
     def open(self, name: str) -> int:
         return os.open(name, FOLDER, dir_fd=self.fd)
 
@@ -118,21 +119,27 @@ class JobsFolder:
         finally:
             os.close(folder)
 
-    def clear(self, name: str) -> None:
-        """Keep nothing of a job but its empty folder, the tombstone that makes a second start impossible."""
+    def clear(self, name: str, keep: "frozenset[str]" = frozenset()) -> None:
+        """Keep little of a job but its folder and its fate, the tombstone that makes a second start impossible."""
         folder = self.open(name)
         try:
-            empty_folder(folder)
+            empty_folder(folder, keep | {"fate"})
         finally:
             os.close(folder)
 
+    def retire(self, name: str) -> None:
+        """Keep the end of a job, and what it printed if that is little: its user has seen it, and may look again."""
+        folder = self.open(name)
+        try:
+            sizes = [size_of(folder, stream) for stream in ("stdout", "stderr")]
+        finally:
+            os.close(folder)
+        small = sum(sizes) <= KEPT_OUTPUT_BYTES
+        self.clear(name, frozenset(["exit", "stdout", "stderr"] if small else ["exit"]))
 
-def keep_exit(folder: int, record: "dict[str, Any]") -> None:
-    """Put a job's end on disk, whole or not at all, into the room that was reserved at its start."""
-    fd = os.open("exit.tmp", os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+
+def size_of(folder: int, name: str) -> int:
     try:
-        write_all(fd, json.dumps(record).encode("ascii").ljust(EXIT_BYTES - 1) + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename("exit.tmp", "exit", src_dir_fd=folder, dst_dir_fd=folder)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0

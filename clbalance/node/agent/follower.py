@@ -1,37 +1,64 @@
 """A job's output, as fast as the client takes it."""
 
 import base64
+import errno
 import os
 
+from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.limits import CHUNK_BYTES, POLL_LONGEST_S, POLL_SHORTEST_S, READ
 from clbalance.node.agent.wire import Channel
 from clbalance.node.agent.words import MisfitError
+
+MYPY = False
+if MYPY:
+    from typing import Any
 
 
 class Stream:
     """One output file; `sent` and `acked` are offsets in it."""
 
-    def __init__(self, name: str, fd: int) -> None:
+    def __init__(self, name: str, fd: int, at: int) -> None:
         self.name = name
         self.fd = fd
-        self.sent = 0
-        self.acked = 0
+        self.sent = at
+        self.acked = at
 
 
-def open_output(folder: int, name: str) -> int:
-    """A job's output; nothing at all where the job has removed it."""
+def open_output(jobs: JobsFolder, job: str, name: str) -> int:
+    """A job's output; nothing at all where the job has removed it, or put a link in its place."""
     try:
-        return os.open(name, READ, dir_fd=folder)
-    except FileNotFoundError:
+        folder = jobs.open(job)
+        try:
+            return os.open(name, READ, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
         return os.open(os.devnull, READ)
 
 
-class Follower:
-    """Passes a job's output on from its start, never more than `window` bytes of a stream ahead of the client."""
+class Wanted:
+    """What of a job's output the client asks for: which streams, from where, how far ahead of it, and until when."""
 
-    def __init__(self, folder: int, window: int) -> None:
-        self.window = window
-        self.streams = [Stream(name, open_output(folder, name)) for name in ("stdout", "stderr")]
+    def __init__(self, request: "dict[str, Any]") -> None:
+        self.window = request["window"]
+        self.offsets = {name: request[name] for name in request["streams"] if name in ("stdout", "stderr")}
+        self.to_the_end = request["stop"] == "end"
+        if not 0 < self.window <= 1 << 30:
+            raise MisfitError("follow: `window` must lie between 1 and 2^30 bytes, not %d" % self.window)
+        if len(self.offsets) < len(request["streams"]) or request["stop"] not in ("now", "end"):
+            raise MisfitError("follow: `streams` are stdout and stderr, `stop` is now or end")
+
+
+class Follower:
+    """Passes a job's output on, never more than `window` bytes of a stream ahead of the client."""
+
+    def __init__(self, jobs: JobsFolder, job: str, wanted: Wanted) -> None:
+        self.job = job
+        self.window = wanted.window
+        self.to_the_end = wanted.to_the_end
+        self.streams = [Stream(name, open_output(jobs, job, name), at) for name, at in wanted.offsets.items()]
         self.pause_s = POLL_SHORTEST_S
         self.due = 0.0
         self.drained = False
@@ -48,10 +75,10 @@ class Follower:
                 return
         raise MisfitError("ack: %.20r at %d is neither a stream nor was it sent" % (name, offset))
 
-    def pump(self, channel: Channel, job: str, now: float) -> None:
+    def pump(self, channel: Channel, now: float) -> None:
         """One chunk of each stream that has one; `drained` tells that neither has more. Sets when to look again."""
-        looked = [self.advance(stream, channel, job) for stream in self.streams]
-        self.drained = looked == [0, 0]
+        looked = [self.advance(stream, channel) for stream in self.streams]
+        self.drained = all(sent == 0 for sent in looked)
         if any(looked):
             self.pause_s = POLL_SHORTEST_S
             self.due = now
@@ -59,7 +86,7 @@ class Follower:
             self.due = now + self.pause_s
             self.pause_s = min(self.pause_s * 1.5, POLL_LONGEST_S)
 
-    def advance(self, stream: Stream, channel: Channel, job: str) -> "int | None":
+    def advance(self, stream: Stream, channel: Channel) -> "int | None":
         """How many bytes were passed on; None where the client must acknowledge first."""
         room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
         if room <= 0:
@@ -67,17 +94,17 @@ class Follower:
         try:
             raw = os.pread(stream.fd, room, stream.sent)
         except OSError as error:
-            self.give_up(stream, channel, job, error)
+            self.give_up(stream, channel, error)
             return 0
         if raw:
             text = base64.b64encode(raw).decode("ascii")
-            channel.say("output", job=job, stream=stream.name, offset=stream.sent, data=text)
+            channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
             stream.sent += len(raw)
         return len(raw)
 
-    def give_up(self, stream: Stream, channel: Channel, job: str, error: OSError) -> None:
+    def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
         """Say once that the rest of a stream cannot be read, and read no more of it."""
-        channel.say("error", why="%s: the rest of %s: %s" % (job, stream.name, os.strerror(error.errno or 0)))
+        channel.say("error", why="%s: the rest of %s: %s" % (self.job, stream.name, os.strerror(error.errno or 0)))
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(null, stream.fd, inheritable=False)
         os.close(null)

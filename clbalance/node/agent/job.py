@@ -1,6 +1,6 @@
 """A claimed job as its agent sees it."""
 
-from clbalance.node.agent.follower import Follower
+from clbalance.node.agent.follower import Follower, Wanted
 from clbalance.node.agent.limits import ADMIT_WITHIN_S
 from clbalance.node.agent.spawn import Link
 from clbalance.node.agent.words import RefusedError
@@ -11,15 +11,15 @@ if MYPY:
 
 
 class Job:
-    """A claimed job: `link` while it has a supervisor, from its admission or its start on.
+    """A job of this session: claimed here, or one that another agent started.
 
-    `ended` once it has an end, `follower` while it is followed.
+    `link` while it has a supervisor that was forked here; `ended` once it has an end, `follower` while it is followed.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.files: "dict[str, int]" = {}
-        self.window: "int | None" = None
+        self.wanted: "Wanted | None" = None
         self.asked = False  # for admission
         self.admitted = False
         self.launched = False
@@ -35,7 +35,7 @@ class Job:
         return RefusedError("resources", "its supervisor died before it could start")
 
     def hang_up(self) -> None:
-        """Let go of the supervisor and the files; a job that still runs ends by it."""
+        """Let go of the supervisor and the files; one that has not started ends by it."""
         if self.link is not None:
             self.link.close()
             self.link = None

@@ -3,7 +3,7 @@
 import errno
 import os
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 LINE_BYTES = 4 << 20  # the longest request; more is skipped and answered with an error
 READ_BYTES = 64 << 10
@@ -14,10 +14,11 @@ POLL_SHORTEST_S = 0.02  # how soon a file that grew is looked at again
 POLL_LONGEST_S = 0.25
 
 LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
-UNTIED_GRACE_S = 1.0  # the same for a whole job whose agent went away
+UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent went away, and at a supervisor's SIGTERM
 LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
 KILL_AGAIN_S = 0.05
 KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
+KILL_AT_ADMISSION_S = 1.0  # the same for what a dead supervisor has left, which keeps the next job waiting
 STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
 
 TAU_S = 60.0  # the memory of r1m (kernel/sched/loadavg.c): so a lease comes into view
@@ -33,6 +34,10 @@ MARKS_OF_ONE = 256  # leases of one owner that are looked at
 KEPT_OPEN = 512  # leases that are tested again under the lock; a further one counts if it held at the first look
 LISTED = 4096  # entries of one folder, or homes in one base, that are looked at
 HOMES_OF_ONE = 10  # as many names as there are for one user
+
+KEPT_OUTPUT_BYTES = 1 << 20  # of an ended job that its user has seen; more is removed
+ORDER_BYTES = 4096  # PIPE_BUF: what is written to a FIFO at once is never torn
+WHY_CHARS = 200  # of the reason for an end: 12 bytes each at worst, so that both an order and `exit` hold it
 
 EXIT_BYTES = 4096  # reserved at the start, so that a job that fills the disk can still leave its end behind
 SQUATTED_NAMES = 10

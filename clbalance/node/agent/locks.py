@@ -6,13 +6,19 @@ import struct
 FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, pid
 
 
-def is_promise(fd: int) -> bool:
-    """Whether another process holds a write lock on it. A read lock, which anyone may take, is none."""
+def promiser_of(fd: int) -> "int | None":
+    """The process that holds a write lock on it, as far as its pid is known here. A read lock, which anyone may
+    take, is none.
+    """
     import fcntl
 
     asked = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-    answer = fcntl.fcntl(fd, fcntl.F_GETLK, asked)
-    return bool(struct.unpack(FLOCK, answer)[0] != fcntl.F_UNLCK)
+    kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def is_promise(fd: int) -> bool:
+    return promiser_of(fd) is not None
 
 
 class Lock:

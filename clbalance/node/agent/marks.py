@@ -10,8 +10,18 @@ import stat
 
 from clbalance.node.agent.fields import LEASE, checked
 from clbalance.node.agent.folder import write_all
-from clbalance.node.agent.limits import FOLDER, HOMES_OF_ONE, LISTED, MARK_BYTES, MARKS_OF_ONE, READ, WRITE_NEW
+from clbalance.node.agent.limits import (
+    FOLDER,
+    HOMES_OF_ONE,
+    KILL_AT_ADMISSION_S,
+    LISTED,
+    MARK_BYTES,
+    MARKS_OF_ONE,
+    READ,
+    WRITE_NEW,
+)
 from clbalance.node.agent.locks import is_promise, write_locks
+from clbalance.node.agent.tree import kill_carriers
 from clbalance.node.agent.words import MisfitError
 
 MYPY = False
@@ -171,7 +181,7 @@ class Lease:
 
 
 def read_lease(mark: Mark) -> "Lease | None":
-    """The lease, if it holds. A void one of our own is removed: nobody can bring it back to life."""
+    """The lease, if it holds. A void one of our own is removed, with what its dead supervisor has left running."""
     try:
         fd = open_mark(mark)
     except PermissionError:
@@ -183,6 +193,7 @@ def read_lease(mark: Mark) -> "Lease | None":
         return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
     os.close(fd)
     if mark.uid == os.geteuid():
+        kill_carriers(mark.name[len("lease-") :], KILL_AT_ADMISSION_S)
         with contextlib.suppress(OSError):
             os.unlink(mark.home + b"/" + os.fsencode(mark.name))
     return None

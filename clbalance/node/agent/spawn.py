@@ -1,11 +1,10 @@
 """From the agent to a supervisor."""
 
 import contextlib
-import json
 import os
 
 from clbalance.node.agent.admission import Admission
-from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.orders import order_text
 from clbalance.node.agent.supervisor import Supervisor
 from clbalance.node.agent.task import Place
 from clbalance.node.agent.tree import Prctl
@@ -27,7 +26,10 @@ def leave_channel(keep: "set[int]") -> None:
 
 
 class Link:
-    """The agent's ends of the pipes to one supervisor: orders go down, news come up, and closing it ends the job."""
+    """The agent's ends of the pipes to one supervisor: orders go down, news come up.
+
+    Closing it ends a job that has not started, or is tied.
+    """
 
     def __init__(self, control: int, status: int) -> None:
         os.set_blocking(control, False)
@@ -35,16 +37,15 @@ class Link:
         self.news = Lines(status)
 
     def order(self, do: str, **facts: object) -> None:
-        facts["do"] = do
         with contextlib.suppress(BrokenPipeError):  # the job has just ended; the news of it are on their way
-            os.write(self.control, json.dumps(facts).encode("ascii") + b"\n")
+            os.write(self.control, order_text(do, **facts))
 
     def close(self) -> None:
         os.close(self.control)
         os.close(self.news.fd)
 
 
-def spawn_supervisor(place: Place, work: "Spec | Admission", prctl: Prctl) -> Link:
+def spawn_supervisor(place: Place, admission: Admission, prctl: Prctl) -> Link:
     """A supervisor in a session of its own that no process of ours has to wait for."""
     control, control_writer = os.pipe()
     status_reader, status = os.pipe()
@@ -58,8 +59,8 @@ def spawn_supervisor(place: Place, work: "Spec | Admission", prctl: Prctl) -> Li
         try:
             os.setsid()
             if os.fork() == 0:
-                leave_channel({control, status, place.folder, *([] if isinstance(work, Spec) else [work.home_fd])})
-                Supervisor(place, prctl, control, status).run(work)
+                leave_channel({control, status, place.folder, place.jobs, admission.home_fd})
+                Supervisor(place, prctl, control, status).run(admission)
         finally:
             os._exit(0)
     os.close(control)

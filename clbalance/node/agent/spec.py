@@ -39,5 +39,4 @@ class Spec:
         self.login = fields["login"]
         self.time_limit_s = fields["time_limit_s"]
         self.grace_s = fields["grace_s"]
-        if not fields["tied"]:
-            raise MisfitError("`tied` must be true: this agent keeps no job beyond its connection")
+        self.tied = fields["tied"]

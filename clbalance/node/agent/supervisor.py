@@ -8,7 +8,7 @@ import signal
 import time
 
 from clbalance.node.agent.admission import Admission, OwnLease, reserve_s
-from clbalance.node.agent.folder import keep_exit
+from clbalance.node.agent.fate import seal
 from clbalance.node.agent.fork import fork_job
 from clbalance.node.agent.limits import (
     KILL_AGAIN_S,
@@ -18,37 +18,18 @@ from clbalance.node.agent.limits import (
     READ,
     UNTIED_GRACE_S,
 )
+from clbalance.node.agent.orders import open_door, parse_order
 from clbalance.node.agent.program import enter_folder
+from clbalance.node.agent.record import Usage, keep_exit, natural_end
 from clbalance.node.agent.spec import Spec
 from clbalance.node.agent.task import Place, Task
 from clbalance.node.agent.tree import Prctl, Process, Tree, below, carrying
 from clbalance.node.agent.wire import Lines
-from clbalance.node.agent.words import RefusedError, refusal_of, shown
+from clbalance.node.agent.words import RefusedError, fail_point, refusal_of, shown
 
 MYPY = False
 if MYPY:
     from typing import Any
-
-
-class Usage:
-    """What the reaped processes of a job took, their own reaped children included."""
-
-    def __init__(self) -> None:
-        self.user_s = 0.0
-        self.system_s = 0.0
-        self.max_rss_bytes = 0
-
-    def add(self, spent: "Any") -> None:
-        self.user_s += spent.ru_utime
-        self.system_s += spent.ru_stime
-        self.max_rss_bytes = max(self.max_rss_bytes, spent.ru_maxrss * 1024)
-
-    def told(self) -> "dict[str, float]":
-        return {
-            "user_s": round(self.user_s, 6),
-            "system_s": round(self.system_s, 6),
-            "max_rss_bytes": self.max_rss_bytes,
-        }
 
 
 class Supervisor:
@@ -67,6 +48,7 @@ class Supervisor:
         self.adopting = prctl.adopt_orphans()
         self.tree = Tree(self.search, self.children)
         self.lease: "OwnLease | None" = None
+        self.tied = False
         self.grace_s = 0.0
         self.first = 0
         self.first_ended_at: "float | None" = None
@@ -77,12 +59,14 @@ class Supervisor:
         self.give_up_at: "float | None" = None
         self.deadline: "float | None" = None
 
-    def run(self, work: "Spec | Admission") -> None:
-        """A job that is given goes at once; one that must be admitted first is awaited under its lease."""
+    def run(self, admission: Admission) -> None:
+        """A lease first; under it, what is to be started is awaited."""
         self.wakes = wake_on_signals()
         try:
-            spec = work if isinstance(work, Spec) else self.reserve(work)
-            self.start(Task(self.place, spec, self.lease.gpus if self.lease is not None else []))
+            self.lease = admission.admit(self.orders.fd)
+            fail_point("admitted")
+            self.tell("admitted", gpus=self.lease.gpus)
+            self.start(Task(self.place, self.await_start(), self.lease.gpus))
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()
@@ -92,16 +76,8 @@ class Supervisor:
         self.watch()
         self.record()
 
-    def reserve(self, admission: "Admission") -> Spec:
-        """Take a lease, and wait under it for what is to be started."""
-        self.lease = admission.admit(self.orders.fd)
-        self.tell("admitted", gpus=self.lease.gpus)
-        self.await_start()
-        with open(os.open("spec", READ, dir_fd=self.place.folder), "rb") as file:
-            return Spec(json.loads(file.read().decode("ascii")))
-
-    def await_start(self) -> None:
-        """Until the start is ordered; what came with it waits in `early`. `keep` means that input still arrives."""
+    def await_start(self) -> Spec:
+        """What is to be started, once that is ordered; what comes behind waits in `early`. `keep`: input arrives."""
         until = time.monotonic() + reserve_s()
         poll = select.poll()
         poll.register(self.orders.fd, select.POLLIN)
@@ -120,13 +96,30 @@ class Supervisor:
                     if self.orders.closed:
                         raise RefusedError("cancelled", "the connection to the node ended")
         del self.early[0]
+        with open(os.open("spec", READ, dir_fd=self.place.folder), "rb") as file:
+            return Spec(json.loads(file.read().decode("ascii")))
 
     def start(self, task: Task) -> None:
+        """The fate is sealed between the last thing that may fail by itself and the fork, which opens it again."""
+        import fcntl
+
         cwd, warnings = enter_folder(task.spec)
         env = task.environment(cwd)
         program, more = task.program(env)
-        self.first = fork_job(program, env, task, self.prctl)
+        fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles ages nothing in a locked folder
+        self.door = open_door(self.place.folder)
+        if not seal(self.place.folder, "started"):
+            raise RefusedError("void", "it was settled before that it had not started")
+        fail_point("sealed")
+        try:
+            self.first = fork_job(program, env, task, self.prctl)
+        except (RefusedError, OSError):
+            os.unlink("fate", dir_fd=self.place.folder)
+            seal(self.place.folder, "void")
+            raise
+        fail_point("forked")
         os.chdir("/")
+        self.tied = task.spec.tied
         self.started_at = time.monotonic()
         self.grace_s = task.spec.grace_s
         if task.spec.time_limit_s is not None:
@@ -162,8 +155,8 @@ class Supervisor:
     def watch(self) -> None:
         """Until nothing of the job is left, or nothing more can be done about it."""
         poll = select.poll()
-        poll.register(self.orders.fd, select.POLLIN)
-        poll.register(self.wakes, select.POLLIN)
+        for fd in (self.orders.fd, self.door.fd, self.wakes):
+            poll.register(fd, select.POLLIN)
         while True:
             self.reap()
             self.keep_time(time.monotonic())
@@ -172,20 +165,22 @@ class Supervisor:
             for fd, _ in poll.poll(self.patience_ms(time.monotonic())):
                 if fd == self.wakes:
                     self.heed_signals()
+                elif fd == self.door.fd:
+                    self.obey(self.door.receive())
                 else:
                     self.obey(self.orders.receive())
                     if self.orders.closed:
                         poll.unregister(fd)
 
     def obey(self, lines: "list[bytes | None]") -> None:
-        """Carry out the agent's orders. They end when the agent does, and a tied job with them."""
+        """Carry out orders, of the agent that started the job or of a later one. A tied job ends with its agent."""
         for line in lines:
-            order = json.loads((line or b"").decode("ascii"))
-            if order["do"] == "signal":
+            order = parse_order(line)
+            if order.get("do") == "signal":
                 self.tree.signal(order["signal"], self.first)
-            else:
+            elif order.get("do") == "end":
                 self.begin_end({"kind": "cancelled", "why": order["why"]}, order["grace_s"])
-        if self.orders.closed:
+        if self.orders.closed and self.tied:
             self.begin_end({"kind": "cancelled", "why": "the connection to the node ended"}, UNTIED_GRACE_S)
 
     def heed_signals(self) -> None:
@@ -253,18 +248,21 @@ class Supervisor:
         warnings = ["could not be killed: pid %s" % ", ".join(map(str, left[:16]))] if left else []
         seconds = (self.first_ended_at or time.monotonic()) - self.started_at
         end: "dict[str, Any]" = {"end": self.verdict, "seconds": round(seconds, 6), "usage": self.usage.told()}
+        fail_point("over")
         try:
-            keep_exit(self.place.folder, dict(end, warnings=warnings))
+            self.keep(dict(end, warnings=warnings))
         except OSError as error:
             warnings.append("the record of the end was not kept: %s" % os.strerror(error.errno or 0))
+        fail_point("kept")
         self.release()
         self.tell("ended", warnings=warnings, **end)
 
-
-def natural_end(status: int) -> "dict[str, Any]":
-    if os.WIFSIGNALED(status):
-        return {"kind": "killed", "signal": os.WTERMSIG(status)}
-    return {"kind": "exited", "rc": os.WEXITSTATUS(status)}
+    def keep(self, record: "dict[str, Any]") -> None:
+        try:
+            keep_exit(self.place.folder, record)
+        except FileNotFoundError:  # nothing can be made in a folder that was removed
+            self.place.restore()
+            keep_exit(self.place.folder, record)
 
 
 def wake_on_signals() -> int:

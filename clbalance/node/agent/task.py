@@ -2,7 +2,8 @@
 
 import os
 
-from clbalance.node.agent.limits import APPEND, READ
+from clbalance.node.agent.fate import seal
+from clbalance.node.agent.limits import APPEND, FOLDER, READ
 from clbalance.node.agent.program import (
     Program,
     find_program,
@@ -15,12 +16,19 @@ from clbalance.node.agent.spec import Spec
 
 
 class Place:
-    """A claimed job's folder, open."""
+    """A claimed job's folder, open; `jobs` is the folder around it."""
 
-    def __init__(self, name: str, folder: int, path: bytes) -> None:
+    def __init__(self, name: str, jobs: int, folder: int, path: bytes) -> None:
         self.name = name
+        self.jobs = jobs
         self.folder = folder
         self.path = path
+
+    def restore(self) -> None:
+        """Make the folder again that the job has removed: without it, it would seem never to have started."""
+        os.mkdir(self.name, 0o700, dir_fd=self.jobs)
+        self.folder = os.open(self.name, FOLDER, dir_fd=self.jobs)
+        seal(self.folder, "started")
 
 
 class Task:

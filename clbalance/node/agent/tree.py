@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from clbalance.node.agent.limits import STOP_WITHIN_S
+from clbalance.node.agent.limits import KILL_AGAIN_S, KILL_PATIENCE_S, STOP_WITHIN_S
 
 MYPY = False
 if MYPY:
@@ -139,3 +139,11 @@ def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
     """A signal to what may have gone since, or may have become another user's."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         kill(target, number)
+
+
+def kill_carriers(name: str, within_s: float = KILL_PATIENCE_S) -> None:
+    """End what was started with this job's key, wherever it went."""
+    tree = Tree(lambda table: carrying(os.fsencode(name), table))
+    until = time.monotonic() + within_s
+    while tree.kill() and time.monotonic() < until:
+        time.sleep(KILL_AGAIN_S)

@@ -1,6 +1,7 @@
 """How things that go wrong are told."""
 
 import os
+import signal
 
 from clbalance.node.agent.limits import STORAGE_ERRNOS
 
@@ -17,6 +18,12 @@ class RefusedError(Exception):
 
 class MisfitError(Exception):
     """A request, or a field of one, that cannot be meant."""
+
+
+def fail_point(name: str) -> None:
+    """Die here if the lab says so: the windows between two steps, for tests (docs/design/jobs.md)."""
+    if os.environ.get("CLBALANCE_FAIL_AT") == name:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def shown(text: bytes) -> str:

@@ -1,0 +1,68 @@
+"""Agents on nodes, spoken to in their own words (docs/design/agent.md) over sessions that others may have opened."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeAlias, assert_never
+
+from clbalance.engine.agent_wire import AgentEvent, bootstrap, decode, encode
+from clbalance.engine.world import World
+from clbalance.model import NodeName
+from clbalance.ports import Closed, Line, Sessions
+
+PROTOCOL = 2
+
+Hear: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
+"""Who is told what agents say, and when a session has ended."""
+
+_LOOK_AGAIN_S = 1.0
+
+
+class Agents:
+    """One agent per node, each framed by a nonce of its own."""
+
+    def __init__(self, sessions: Sessions, world: World) -> None:
+        self._sessions = sessions
+        self._source = world.agent_source
+        self._clock = world.clock
+        self._nonces: dict[NodeName, str] = {}
+
+    def call(self, node: NodeName, *, within_s: float) -> None:
+        """Send an agent to a node, over the session that is open there or a new one."""
+        if node in self._sessions.open_nodes():
+            self._sessions.set_deadline(node, within_s)
+        else:
+            self._sessions.open(node, within_s=within_s)
+        self._nonces[node] = secrets.token_hex(16)
+        self._sessions.send(node, bootstrap(self._nonces[node], self._source))
+
+    def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
+        """One request; `last` ends the session behind it."""
+        self._sessions.send(node, encode(op, **fields), last=last)
+
+    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
+        """By when its next news must come; None: whenever there are any."""
+        self._sessions.set_deadline(node, within_s)
+
+    def hang_up(self, node: NodeName) -> None:
+        """End the session; what was not started there is given up."""
+        self._sessions.close(node)
+
+    def listen(self, hear: Hear, enough: Callable[[], bool], within_s: float | None = None) -> None:
+        """Until `enough`, which is asked again at least every second, or for `within_s`."""
+        until = None if within_s is None else self._clock.monotonic() + within_s
+        while not enough():
+            left = _LOOK_AGAIN_S if until is None else until - self._clock.monotonic()
+            if left <= 0:
+                return
+            event = self._sessions.next(min(_LOOK_AGAIN_S, left))
+            match event:
+                case Line(node=node, text=text):
+                    told = decode(text, self._nonces.get(node, ""))
+                    if told is not None:
+                        hear(node, told)
+                case Closed(node=node):
+                    hear(node, event)
+                case None:
+                    pass
+                case _:
+                    assert_never(event)

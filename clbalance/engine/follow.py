@@ -1,0 +1,330 @@
+"""Follow the copies of a job: what they print, how they end, whatever becomes of the connections to their nodes.
+
+A connection that is lost is made again, and the node is asked what became of its copy (docs/design/jobs.md). So
+following a job that somebody else started is the same as having lost the connection to it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from clbalance.engine.agent_wire import (
+    Admitted,
+    AgentEvent,
+    Claimed,
+    Current,
+    Drained,
+    Ended,
+    Hello,
+    Output,
+    Refused,
+    Resumed,
+    Settled,
+    Started,
+    Stored,
+    Trouble,
+)
+from clbalance.engine.agents import PROTOCOL, Agents
+from clbalance.engine.copies import Copies, Copy, Phase
+from clbalance.engine.job_words import end_of
+from clbalance.engine.switchboard import SharedAgents
+from clbalance.engine.world import World
+from clbalance.job import Cancelled, End, Lost, NodeFailed, NotStarted
+from clbalance.model import Cause, NodeName
+from clbalance.ports import Closed, RunListener
+
+_WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
+_END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
+_CALL_AGAIN_S = 0.5  # doubled with each call in vain
+_CALL_AGAIN_AT_MOST_S = 5.0
+_BACK_FOR_GOOD_S = 5.0
+_UNANSWERED = Lost(cause=Cause.LOST, why="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """What we want of the copies."""
+
+    streams: tuple[str, ...] = ("stdout", "stderr")
+    to_the_end: bool = True
+    """Else only what there is by now."""
+    leave_when_started: bool = False
+    void: bool = True
+    """Of a copy that has not started, make sure that it never will: it is ours to say."""
+    retire: bool = False
+    """Who followed it has seen it all: what it left on its node may go."""
+    persist: bool = True
+    """Call again when a connection is lost."""
+    end: str | None = None
+    """End them, and why."""
+    signal: int | None = None
+
+
+@dataclass(slots=True)
+class _Away:
+    """A copy whose node is not in touch with us."""
+
+    until: float
+    end: Lost
+    again_at: float
+    calling: bool = False
+    calls: int = 0
+    back_at: float | None = None
+    """When it was in touch again; not for long, and it is the same absence."""
+
+
+class Follow:
+    """Hears of the copies of one claim until each has an end or is followed no further."""
+
+    def __init__(
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        world: World,
+        listener: RunListener,
+        interest: Interest,
+        *,
+        limit_s: float | None,
+    ) -> None:
+        self._agents = agents
+        self._copies = copies
+        self._clock = world.clock
+        self._answer_within_s = world.answer_within_s
+        self._listener = listener
+        self._interest = interest
+        self._limit_s = limit_s
+        self._away: dict[NodeName, _Away] = {}
+        self._current: set[NodeName] = set()
+        self._ending: str | None = interest.end
+        self._closed: set[NodeName] = set()
+        self._mute = False
+
+    # -- the way of a follower -------------------------------------------------------------------
+
+    def call_all(self) -> None:
+        """Get in touch with every node: somebody else started these copies."""
+        for copy in self._copies.unended():
+            self._lose_touch(copy, _UNANSWERED)
+
+    def to_the_end(self, within_s: float | None = None) -> None:
+        """Until nothing is left to be followed."""
+        self._agents.listen(self.hear, self.is_over, within_s)
+
+    def stop(self, why: str, within_s: float, *, mute: bool) -> None:
+        """End all copies, or give them up where they have not started, and await that for so long."""
+        self._mute = mute
+        self._end_rest(why)
+        self.to_the_end(within_s)
+        for copy in self._copies.unended():
+            self._agents.hang_up(copy.node)
+            self._end(copy, Lost(cause=Cause.TIMEOUT, why="told to end; the node has not confirmed it"))
+
+    @property
+    def all_started(self) -> bool:
+        """Whether no copy is still to be started."""
+        return all(copy.phase >= Phase.RUNNING for copy in self._copies)
+
+    def linger(self, within_s: float) -> None:
+        """Let agents tidy up behind ended copies."""
+        self._agents.listen(self.hear, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s)
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to be followed; calls nodes again whose time has come."""
+        self._call_again()
+        left = self._copies.unended()
+        seen = all(copy.node in self._current for copy in left)
+        if seen or (self._interest.leave_when_started and self._copies.all_in(Phase.RUNNING)):
+            for copy in left:
+                self._leave(copy)
+            return True
+        return False
+
+    # -- hearing ---------------------------------------------------------------------------------
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node."""
+        if isinstance(event, Closed):
+            self._closed.add(node)
+        if node not in self._copies or self._copies[node].phase >= Phase.LEFT:
+            return
+        copy = self._copies[node]
+        if isinstance(event, Closed):
+            self._hear_close(copy, event)
+        else:
+            self._react(copy, event)
+
+    def _hear_close(self, copy: Copy, event: Closed) -> None:
+        if copy.phase < Phase.STARTING:
+            self._fail(copy, NotStarted(why=event.cause.because(event.why)))
+        else:
+            self._lose_touch(copy, Lost(cause=event.cause, why=event.why))
+
+    def _react(self, copy: Copy, event: AgentEvent) -> None:
+        match event:
+            case Hello():
+                self._inquire(copy, event)
+            case Settled():
+                self._settled(copy, event)
+            case Started(warnings=warnings):
+                self._started(copy, warnings)
+            case Refused(why=why, rc=rc):
+                self._fail(copy, NotStarted(why=why, rc=rc))
+            case Output():
+                self._pass_on(copy, event)
+            case Ended():
+                self._ended(copy, event)
+            case Current():
+                self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
+            case Trouble(why=why):
+                self._warn(copy, why)
+            case Claimed() | Admitted() | Stored() | Drained() | Resumed():
+                pass  # not asked for any more
+            case _:
+                assert_never(event)
+
+    def _started(self, copy: Copy, warnings: tuple[str, ...]) -> None:
+        copy.phase = Phase.RUNNING
+        copy.started_at = self._clock.monotonic()
+        self._agents.set_deadline(copy.node, None)
+        for warning in warnings:
+            self._warn(copy, warning)
+        self._listener.started(copy.node)
+
+    def _pass_on(self, copy: Copy, event: Output) -> None:
+        if not self._mute:
+            self._listener.output(copy.node, event.stream, event.data)
+        copy.heard[event.stream] = event.offset + len(event.data)
+        self._ask(copy, "ack", stream=event.stream, offset=copy.heard[event.stream])
+
+    def _ended(self, copy: Copy, event: Ended) -> None:
+        copy.seconds = event.seconds
+        for warning in event.warnings:
+            self._warn(copy, warning)
+        self._end(copy, end_of(event, self._limit_s))  # it is written down before its node forgets it
+        if self._interest.retire:
+            self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
+        else:
+            self._hang_up(copy)
+
+    # -- what became of a copy that we have lost sight of ----------------------------------------
+
+    def _lose_touch(self, copy: Copy, end: Lost) -> None:
+        now = self._clock.monotonic()
+        away = self._away.get(copy.node)
+        if away is None or (away.back_at is not None and now - away.back_at > _BACK_FOR_GOOD_S):
+            patience_s = 2 * self._answer_within_s
+            self._away[copy.node] = _Away(until=now + patience_s, end=end, again_at=now)
+            if end is not _UNANSWERED and not self._mute:
+                told = f"{end.cause.because(end.why)}; trying to reach it again for {patience_s:g} s"
+                self._listener.warned(copy.node, told)
+        elif not self._interest.persist:
+            self._end(copy, end)
+        else:
+            away.calling, away.back_at, away.end = False, None, end
+            away.again_at = now + min(_CALL_AGAIN_S * 2**away.calls, _CALL_AGAIN_AT_MOST_S)
+            away.calls += 1
+
+    def _is_in_touch(self, copy: Copy) -> bool:
+        away = self._away.get(copy.node)
+        return away is None or away.back_at is not None
+
+    def _call_again(self) -> None:
+        now = self._clock.monotonic()
+        for copy in self._copies.unended():
+            away = self._away.get(copy.node)
+            if away is None or away.calling or away.back_at is not None:
+                continue
+            if now >= away.until:
+                self._end(copy, away.end)
+            elif now >= away.again_at:
+                away.calling = True
+                self._closed.discard(copy.node)
+                self._agents.call(copy.node, within_s=self._answer_within_s)
+
+    def _inquire(self, copy: Copy, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
+            self._hang_up(copy)
+            self._end(copy, Lost(cause=Cause.GARBLED, why=f"the agent speaks protocol {hello.protocol}"))
+            return
+        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._interest.void)
+
+    def _settled(self, copy: Copy, event: Settled) -> None:
+        if copy.node in self._away:
+            self._away[copy.node].back_at = self._clock.monotonic()
+        match event.state:
+            case "running" | "ended":
+                if copy.phase is not Phase.RUNNING:
+                    self._started(copy, ())
+                self._agents.set_deadline(copy.node, None)
+                self._order(copy)
+                self.ask_for_output(copy)
+            case "void":
+                self._fail(copy, NotStarted(why="it had not started when the connection was lost"))
+            case "gone":
+                self._hang_up(copy)
+                self._end(copy, NodeFailed(why=event.why))
+            case "absent" | "claimed":
+                self._current.add(copy.node)  # whose it is to say is still at work on it
+            case _:
+                assert_never(event.state)
+
+    def _order(self, copy: Copy) -> None:
+        if self._interest.signal is not None:
+            self._ask(copy, "signal", signal=self._interest.signal)
+        if self._ending is not None:
+            self._ask(copy, "end", grace_s=_END_GRACE_S, why=self._ending)
+
+    # -- speaking --------------------------------------------------------------------------------
+
+    def ask_for_output(self, copy: Copy) -> None:
+        """From where we have it."""
+        to_the_end = self._interest.to_the_end or self._ending is not None
+        self._ask(
+            copy,
+            "follow",
+            window=_WINDOW_BYTES,
+            streams=self._interest.streams,
+            stop="end" if to_the_end else "now",
+            **{stream: copy.heard.get(stream, 0) for stream in self._interest.streams},
+        )
+
+    def _fail(self, copy: Copy, end: NotStarted) -> None:
+        """Everywhere or nowhere: one that does not start takes the others with it."""
+        self._hang_up(copy)
+        self._end(copy, end)
+        self._end_rest(f"it could not start on {copy.node}")
+
+    def _end_rest(self, why: str) -> None:
+        """Those that are away are told when they are back."""
+        self._ending = self._ending or why
+        for copy in self._copies.unended():
+            if copy.phase >= Phase.STARTING:
+                if self._is_in_touch(copy):
+                    self._ask(copy, "end", grace_s=_END_GRACE_S, why=why)
+                if copy.node in self._current:
+                    self._current.discard(copy.node)
+                    self.ask_for_output(copy)
+            else:
+                self._hang_up(copy)
+                self._end(copy, Cancelled(why=why))
+
+    def _end(self, copy: Copy, end: End) -> None:
+        copy.phase = Phase.ENDED
+        copy.end = end
+        if copy.started_at is not None and not copy.seconds:
+            copy.seconds = self._clock.monotonic() - copy.started_at
+        self._listener.ended(copy.outcome(end))
+
+    def _leave(self, copy: Copy) -> None:
+        copy.phase = Phase.LEFT
+        self._hang_up(copy)
+
+    def _hang_up(self, copy: Copy) -> None:
+        self._agents.hang_up(copy.node)
+        self._closed.add(copy.node)
+
+    def _warn(self, copy: Copy, text: str) -> None:
+        copy.warnings.append(text)
+        self._listener.warned(copy.node, text)
+
+    def _ask(self, copy: Copy, op: str, **fields: Any) -> None:
+        self._agents.ask(copy.node, op, job=self._copies.label, **fields)

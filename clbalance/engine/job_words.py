@@ -1,0 +1,80 @@
+"""A job in the agent's words: what its nodes are asked for, what a copy sees, how its end is told. Pure."""
+
+from typing import assert_never
+
+from clbalance.engine.agent_wire import CancelledEnd, Ended, ExitedEnd, KilledEnd, TimeoutEnd
+from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, Script, TimedOut
+from clbalance.model import Measured, NodeName, Request, Unknown
+from clbalance.policy.gpus import gpu_candidates
+
+
+def label_of(job: JobSpec) -> str:
+    """What the nodes know a claim by."""
+    return f"{job.key}.{job.claim}"
+
+
+def end_of(told: Ended, limit_s: float | None) -> End:
+    """The agent's account of an end, in our words."""
+    match told.end:
+        case ExitedEnd(rc=rc):
+            return Exited(rc=rc)
+        case KilledEnd(signal=signal):
+            return Killed(signal=signal)
+        case TimeoutEnd():
+            return TimedOut(limit_s=limit_s or 0.0)
+        case CancelledEnd(why=why):
+            return Cancelled(why=why)
+        case _:
+            assert_never(told.end)
+
+
+def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:
+    """What a copy finds in its environment (DESIGN §7), its own `--env` included; never `SLURM_*`."""
+    return {
+        **job.env,
+        "CLBALANCE_JOB_ID": str(job.id),
+        "CLBALANCE_JOB_NAME": job.name,
+        "CLBALANCE_NODELIST": node_list,
+        "CLBALANCE_NNODES": str(node_count),
+        "CLBALANCE_NODEID": str(rank),
+        "CLBALANCE_NODE": node,
+        "CLBALANCE_SUBMIT_HOST": job.submit_host,
+        "CLBALANCE_SUBMIT_DIR": job.submit_dir,
+        "CLBALANCE_RESTART_COUNT": str(job.attempt - 1),
+        "CLBALANCE_PREV_NODES": job.previous_nodes,
+    }
+
+
+def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
+    """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
+    candidates = gpu_candidates(answer) if request.gpus else ()
+    return {
+        "cpus": request.cpus,
+        "mem_bytes": request.mem_bytes,
+        "gpu_count": request.gpus,
+        "gpu_candidates": [] if isinstance(candidates, Unknown) else list(candidates),
+        "slots": request.slots,
+        "exclusive": request.exclusive,
+        "name": name,
+    }
+
+
+def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
+    """The agent's `spec` for one copy."""
+    match job.work:
+        case Command(argv=argv):
+            what: dict[str, object] = {"argv": list(argv)}
+        case Script(name=name, args=args):
+            what = {"script": {"name": name, "args": list(args)}}
+        case _:
+            assert_never(job.work)
+    return what | {
+        "name": job.name,
+        "env": env,
+        "chdir": job.chdir,
+        "chdir_explicit": job.chdir_explicit,
+        "umask": job.umask,
+        "login": job.login,
+        "time_limit_s": job.time_limit_s,
+        "grace_s": job.grace_s,
+    }

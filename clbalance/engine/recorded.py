@@ -1,0 +1,48 @@
+"""A listener that writes down what happens to a job before it tells anybody else."""
+
+from clbalance.engine.world import World
+from clbalance.errors import StoreError
+from clbalance.job import JobSpec, Outcome
+from clbalance.model import NodeName, Plan
+from clbalance.ports import RunListener
+
+
+class Recorded:
+    """Between a dispatch and its listener. A journal that fails from here on loses history, not the job."""
+
+    def __init__(self, world: World, job: JobSpec, listener: RunListener, *, copies: int) -> None:
+        self._world = world
+        self._job = job
+        self._listener = listener
+        self._to_start = copies
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._listener.placed(job, plan)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._listener.output(node, stream, piece)
+
+    def started(self, node: NodeName) -> None:
+        self._to_start -= 1
+        if self._to_start == 0:
+            self._world.fail_point("started")
+            try:
+                self._world.journal.started(self._job.id, self._world.clock.now())
+            except StoreError as error:
+                self._world.listener.forgot(error.message)
+        self._listener.started(node)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._world.fail_point("ended")
+        try:
+            self._world.journal.ended(self._job.id, self._job.claim, outcome)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+        self._world.fail_point("recorded")
+        self._listener.ended(outcome)

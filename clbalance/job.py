@@ -1,0 +1,219 @@
+"""What a job is, how its copies ended, and what a submit host remembers of it. Frozen values; no input or output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from clbalance.model import Cause, NodeName, Plan, Request
+
+# -- what is to run -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
+
+    name: str
+    content: bytes
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An argv, executed exactly, without a shell."""
+
+    argv: tuple[str, ...]
+
+
+Work: TypeAlias = Script | Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One job, the same on each of its nodes. `umask` as an integer; `time_limit_s` None: without end."""
+
+    id: int
+    key: str
+    """128 random bits in hexadecimal: the job's name between machines; `id` is this submit host's alias."""
+    name: str
+    work: Work
+    chdir: str
+    chdir_explicit: bool
+    umask: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    login: bool = False
+    time_limit_s: float | None = None
+    grace_s: float = 5.0
+    submit_host: str = ""
+    submit_dir: str = ""
+    attempt: int = 1
+    """Which start of the job this is."""
+    claim: int = 1
+    """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
+    previous_nodes: str = ""
+    """Where the attempt before ran, folded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How often a job is started, and how long it may wait for a place."""
+
+    retry: int = 0
+    """So many times more, when it fails."""
+    requeue: bool = False
+    """When its node has failed: it was started and did not end there, whatever it had done until then."""
+    requeue_exits: frozenset[int] = frozenset()
+    """When it exits so; 85 means "I have checkpointed, start me again" (HTCondor's convention)."""
+    queue_for_s: float | None = None
+    """None: nothing fits, nothing runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """The job's first process ended by itself."""
+
+    rc: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killed:
+    """A signal ended it."""
+
+    signal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """Its time limit ended it."""
+
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """We ended it: somebody told us to, or another copy failed to start."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStarted:
+    """It never ran there; the node is as it was."""
+
+    why: str
+    rc: int | None = None
+    """126 or 127, where a shell would have said so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFailed:
+    """The node was booted again, or its folder wiped, and the job with it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The node stopped answering: what became of it is unknown, and it may still run."""
+
+    cause: Cause
+    why: str
+
+
+End: TypeAlias = Exited | Killed | TimedOut | Cancelled | NotStarted | NodeFailed | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one copy ended, `seconds` after its start (0 when it did not start)."""
+
+    node: NodeName
+    rank: int
+    end: End
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+# -- what is remembered of it ---------------------------------------------------------------------
+
+
+class JobState(StrEnum):
+    """Slurm's words."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMEOUT = "TIMEOUT"
+    NODE_FAIL = "NODE_FAIL"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to the job by itself."""
+        return self not in {JobState.PENDING, JobState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """One job of this submit host, as last known; its nodes know better while it runs."""
+
+    id: int
+    key: str
+    name: str
+    state: JobState
+    reason: str
+    """Why it is pending, or why it ended so; empty where there is nothing to say."""
+    rc: int | None
+    """What `run` exits with for it; None while it is not over."""
+    attempt: int
+    claim: int
+    nodes: tuple[NodeName, ...]
+    """Of the current attempt, in the order of their ranks; empty before its first."""
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    controlled: bool
+    """Whether a living process of this host has it in hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """That one copy is going to be started, and on which boot and birth of its node."""
+
+    node: NodeName
+    rank: int
+    boot_id: str
+    birth: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRecord:
+    """An intent and what became of it; `outcome` None: no end is known."""
+
+    attempt: int
+    claim: int
+    intent: Intent
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What a job was asked to be, to start it again by."""
+
+    job: JobSpec
+    request: Request
+    candidates: tuple[NodeName, ...]
+    tries: Tries = Tries()
+    stdin_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """How the nodes of an attempt were chosen, for `explain`."""
+
+    attempt: int
+    claim: int
+    plan: Plan

@@ -1,0 +1,208 @@
+"""What a client can ask for."""
+
+import base64
+import binascii
+import json
+import os
+import signal
+import time
+
+from clbalance.node.agent.admission import Admission
+from clbalance.node.agent.capacity import Wish
+from clbalance.node.agent.fate import read_birth, read_boot_id
+from clbalance.node.agent.follower import Wanted
+from clbalance.node.agent.job import Job
+from clbalance.node.agent.limits import APPEND, EXIT_BYTES, MARK_BYTES, WHY_CHARS, WRITE_NEW
+from clbalance.node.agent.marks import mark_text, put_mark
+from clbalance.node.agent.orders import knock, order_text
+from clbalance.node.agent.session import Session
+from clbalance.node.agent.settle import Inquiry, supervisor_of
+from clbalance.node.agent.spawn import spawn_supervisor
+from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.task import Place
+from clbalance.node.agent.tree import send
+from clbalance.node.agent.words import MisfitError, RefusedError, fail_point, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+class Requests:
+    """One method for each `op`; what is wrong with a request is raised, and told by who called."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.ops = {
+            "claim": self.claim,
+            "admit": self.admit,
+            "put": self.put,
+            "start": self.start,
+            "follow": self.follow,
+            "ack": self.ack,
+            "signal": self.signal,
+            "end": self.end,
+            "forget": self.forget,
+            "settle": self.settle,
+            "drain": self.drain,
+            "resume": self.resume,
+        }
+
+    def known(self, request: "dict[str, Any]") -> Job:
+        job = self.session.jobs.get(request["job"])
+        if job is None:
+            raise MisfitError("%s: %s was not claimed here" % (request["op"], request["job"]))
+        return job
+
+    def met(self, request: "dict[str, Any]") -> Job:
+        """A job of this session, or one that another agent started here."""
+        name = request["job"]
+        if name not in self.session.jobs:
+            if not self.session.has_started(name):
+                raise MisfitError("%s: %s was not started here" % (request["op"], name))
+            self.session.jobs[name] = Job(name)
+            self.session.jobs[name].launched = True
+        return self.session.jobs[name]
+
+    def unlaunched(self, request: "dict[str, Any]") -> Job:
+        job = self.known(request)
+        if job.launched:
+            raise MisfitError("%s: %s was started before" % (request["op"], job.name))
+        return job
+
+    def claim(self, request: "dict[str, Any]") -> None:
+        name = request["job"]
+        if name in self.session.jobs:
+            raise MisfitError("claim: %s was claimed here before" % name)
+        birth = read_birth(self.session.folder.home_fd)
+        self.session.folder.claim(name)
+        fail_point("claimed")
+        self.session.refused.discard(name)
+        self.session.jobs[name] = Job(name)
+        self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=birth)
+
+    def admit(self, request: "dict[str, Any]") -> None:
+        job = self.unlaunched(request)
+        if job.link is not None:
+            raise MisfitError("admit: %s asked for that before" % job.name)
+        wish = Wish(request["lease"], request["capacity"])
+        job.asked = True
+        jobs = self.session.folder
+        admission = Admission(job.name, wish, self.session.base, jobs.home_fd)
+        folder = jobs.open(job.name)
+        try:
+            place = Place(job.name, jobs.fd, folder, jobs.path(job.name))
+            job.link = spawn_supervisor(place, admission, self.session.load_prctl())
+        finally:
+            os.close(folder)
+
+    def put(self, request: "dict[str, Any]") -> None:
+        job = self.unlaunched(request)
+        file = request["file"]
+        if file not in ("script", "stdin"):
+            raise MisfitError("put: `file` must be script or stdin, not %.40r" % file)
+        try:
+            content = base64.b64decode(request["data"], validate=True)
+        except (binascii.Error, ValueError):  # ValueError: not ASCII
+            raise RefusedError("spec", "put: what was sent for %s is not base64" % file) from None
+        self.session.folder.write(job.name, {file: content}, APPEND if file in job.files else WRITE_NEW)
+        job.files[file] = job.files.get(file, 0) + len(content)
+        if job.link is not None:
+            job.link.order("keep")
+        self.session.channel.say("stored", job=job.name, file=file, size=job.files[file])
+
+    def start(self, request: "dict[str, Any]") -> None:
+        job = self.unlaunched(request)
+        if job.link is None:
+            raise MisfitError("start: %s was not admitted" % job.name)
+        spec = Spec(request["spec"])
+        if spec.script is not None and "script" not in job.files:
+            raise RefusedError("spec", "`script` was asked for, but nothing was put there")
+        kept = json.dumps(request["spec"], indent=1).encode("ascii")
+        files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
+        self.session.folder.write(job.name, files)
+        job.link.order("start")  # its supervisor reads the spec from where it was put just now
+        job.launched = True
+        self.session.attach(job)
+
+    def follow(self, request: "dict[str, Any]") -> None:
+        job = self.met(request)
+        job.wanted = Wanted(request)
+        self.session.attach(job)
+
+    def ack(self, request: "dict[str, Any]") -> None:
+        job = self.known(request)
+        if job.follower is not None:
+            job.follower.acknowledge(request["stream"], request["offset"])
+
+    def signal(self, request: "dict[str, Any]") -> None:
+        job = self.met(request)
+        if not 0 < request["signal"] < signal.NSIG:
+            raise MisfitError("signal: there is no signal %d" % request["signal"])
+        if not job.launched:
+            raise MisfitError("signal: %s was not started" % job.name)
+        self.order(job, "signal", signal=request["signal"])
+
+    def end(self, request: "dict[str, Any]") -> None:
+        job = self.met(request)
+        why = request["why"][:WHY_CHARS]
+        if not job.launched:
+            raise RefusedError("cancelled", why)
+        self.order(job, "end", grace_s=request["grace_s"], why=why)
+
+    def order(self, job: Job, do: str, **facts: object) -> None:
+        """To its supervisor, if it still has one; what became of it is told to who follows."""
+        if job.link is not None:
+            job.link.order(do, **facts)
+        elif job.ended is None and not self.knock(job.name, order_text(do, **facts)):
+            supervisor = supervisor_of(self.session.folder.home_fd, job.name)
+            if supervisor is None:
+                return
+            if do != "end" or supervisor <= 1:  # not known here, in another namespace
+                raise MisfitError("%s: %s cannot be told: its `control` is not what it was" % (do, job.name))
+            send(os.kill, supervisor, signal.SIGTERM)
+
+    def knock(self, name: str, order: bytes) -> bool:
+        try:
+            folder = self.session.folder.open(name)
+        except FileNotFoundError:
+            return False
+        try:
+            return knock(folder, order)
+        finally:
+            os.close(folder)
+
+    def settle(self, request: "dict[str, Any]") -> None:
+        """Tell what became of a job that this session does not keep."""
+        name = request["job"]
+        if name in self.session.jobs:
+            raise MisfitError("settle: %s is in the hands of this session" % name)
+        inquiry = Inquiry(self.session.folder, name, request["boot_id"], request["birth"], request["void"])
+        self.session.channel.say("settled", job=name, **inquiry.answer())
+
+    def forget(self, request: "dict[str, Any]") -> None:
+        job = self.known(request)
+        if job.ended is None:
+            raise MisfitError("forget: %s has not ended" % job.name)
+        job.hang_up()
+        del self.session.jobs[job.name]
+        self.session.folder.retire(job.name)
+
+    def drain(self, request: "dict[str, Any]") -> None:
+        """Put this user's mark on the node, or another one in its place."""
+        facts = {"v": 1, "at": time.time()}
+        facts.update((field, request[field]) for field in ("reason", "by", "until"))
+        mark = mark_text(facts)
+        if len(mark) > MARK_BYTES:
+            raise MisfitError("drain: a mark of more than %d bytes; make `reason` shorter" % MARK_BYTES)
+        put_mark(self.session.folder.home_fd, "drain", mark)
+        self.session.channel.say("drained", path=shown(self.session.folder.home + b"/drain"))
+
+    def resume(self, request: "dict[str, Any]") -> None:
+        """Take this user's mark away."""
+        try:
+            os.unlink("drain", dir_fd=self.session.folder.home_fd)
+        except FileNotFoundError:
+            self.session.channel.say("resumed", was=False)
+        else:
+            self.session.channel.say("resumed", was=True)

@@ -1,0 +1,21 @@
+"""What is left to be asked about a job, and what its record becomes by the answers. Pure (docs/design/jobs.md)."""
+
+from clbalance.job import CopyRecord, JobRecord
+
+
+def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
+    """Of the claim that was written down last."""
+    newest = max((copy.claim for copy in copies), default=0)
+    return tuple(copy for copy in copies if copy.claim == newest and copy.attempt == record.attempt)
+
+
+def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
+    """The copies of which no end is known, if the job is not over."""
+    if record.state.is_over:
+        return ()
+    return tuple(copy for copy in current_copies(record, copies) if copy.outcome is None)
+
+
+def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
+    """Whether whoever had it in hand died before it could have been started."""
+    return not record.state.is_over and not record.controlled and not current_copies(record, copies)

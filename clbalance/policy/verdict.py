@@ -1,0 +1,80 @@
+"""What the ends of its copies make of a job: Slurm's state, and why. Pure."""
+
+import signal
+from collections.abc import Iterable
+from typing import assert_never
+
+from clbalance.job import (
+    Cancelled,
+    End,
+    Exited,
+    JobState,
+    Killed,
+    Lost,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+    TimedOut,
+)
+
+_FROM_MILD_TO_GRAVE = (
+    JobState.COMPLETED,
+    JobState.CANCELLED,
+    JobState.FAILED,
+    JobState.TIMEOUT,
+    JobState.NODE_FAIL,
+    JobState.RUNNING,
+)
+
+
+def state_of(end: End) -> JobState:
+    """One copy's. A node that does not answer has not failed: the copy may run, and counts as running."""
+    match end:
+        case Exited(rc=0):
+            return JobState.COMPLETED
+        case Exited() | Killed() | NotStarted():
+            return JobState.FAILED
+        case TimedOut():
+            return JobState.TIMEOUT
+        case Cancelled():
+            return JobState.CANCELLED
+        case NodeFailed():
+            return JobState.NODE_FAIL
+        case Lost():
+            return JobState.RUNNING
+        case _:
+            assert_never(end)
+
+
+def gravest(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The copy that tells the job's state; None of none.
+
+    A copy that was cancelled because another one failed says less than that other one.
+    """
+    return max(outcomes, key=lambda outcome: _FROM_MILD_TO_GRAVE.index(state_of(outcome.end)), default=None)
+
+
+def reason_of(end: End) -> str:
+    """Why it ended so, in few words; empty where its code says it all."""
+    match end:
+        case Exited():
+            return ""
+        case Killed(signal=number):
+            return f"killed by {_signal_name(number)}"
+        case NotStarted(why=why):
+            return f"not started: {why}"
+        case TimedOut(limit_s=limit_s):
+            return f"time limit of {limit_s:g} s reached"
+        case Cancelled(why=why) | NodeFailed(why=why):
+            return why
+        case Lost(cause=cause, why=why):
+            return cause.because(why)
+        case _:
+            assert_never(end)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,156 @@
+"""The jobs of this submit host, in the same `state.db` as all that it remembers (docs/design/jobs.md)."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from clbalance.errors import StoreError
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.model import Plan
+from clbalance.store.controllers import Controllers
+from clbalance.store.faults import told_as_store_error
+from clbalance.store.job_codec import from_text, to_text
+from clbalance.store.job_rows import (
+    JOB_COLUMNS,
+    copy_record,
+    folded,
+    job_record,
+    microseconds,
+    placed_record,
+    plan_text,
+)
+from clbalance.store.text import storable
+from clbalance.store.transaction import transaction
+
+_ACTIVE = "state IN ('PENDING', 'RUNNING')"
+
+
+class SqliteJournal:
+    """`ports.Journal` on a database that `SqliteStore` has opened."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        self._connection = connection
+        self._database = database
+        self._controllers = Controllers(database.parent)
+
+    def close(self) -> None:
+        """Have no job in hand any more."""
+        self._controllers.close()
+
+    def submit(self, at: datetime, submitted: Submitted) -> int:
+        statement = """
+            INSERT INTO job (key, name, state, submitted_us, controller, submitted) VALUES (?, ?, 'PENDING', ?, ?, ?)
+        """
+        job = submitted.job
+        values = (job.key, storable(job.name), microseconds(at), self._mine(), to_text(submitted))
+        with told_as_store_error(self._database), transaction(self._connection):
+            number = self._connection.execute(statement, values).lastrowid
+        assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
+        return number
+
+    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for one in intents]
+        with told_as_store_error(self._database), transaction(self._connection):
+            update = (
+                f"UPDATE job SET attempt = ?, claim = ?, nodes = ? WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL"
+            )
+            if self._connection.execute(update, (attempt, claim, folded(intents), job)).rowcount == 0:
+                return False
+            self._connection.executemany(
+                "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            self._connection.execute(
+                "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
+                (job, attempt, claim, plan_text(plan)),
+            )
+        return True
+
+    def started(self, job: int, at: datetime) -> None:
+        statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
+        self._write(f"{statement} AND {_ACTIVE}", (microseconds(at), job))
+
+    def ended(self, job: int, claim: int, outcome: Outcome) -> None:
+        where = "WHERE job = ? AND claim = ? AND rank = ? AND outcome IS NULL"
+        self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
+
+    def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
+        statement = "UPDATE job SET state = ?, reason = ?, rc = ?, ended_us = ?, controller = NULL WHERE id = ?"
+        self._write(f"{statement} AND {_ACTIVE}", (state.value, storable(reason), rc, microseconds(at), job))
+
+    def pend(self, job: int, reason: str) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL"
+            return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
+
+    def let_go(self, job: int) -> None:
+        self._write("UPDATE job SET controller = NULL WHERE id = ?", (job,))
+
+    def take(self, job: int) -> bool:
+        mine = self._mine()
+        with told_as_store_error(self._database), transaction(self._connection):
+            row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
+            if row is None or (row[0] != mine and self._controllers.is_alive(row[0])):
+                return False
+            self._connection.execute(
+                f"""
+                UPDATE job SET controller = ?, cancelled = NULL,
+                    state = CASE WHEN {_ACTIVE} THEN state ELSE 'PENDING' END,
+                    rc = NULL, ended_us = NULL
+                WHERE id = ?
+                """,
+                (mine, job),
+            )
+        return True
+
+    def cancel(self, job: int, reason: str) -> None:
+        self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {_ACTIVE}", (storable(reason), job))
+
+    def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
+        where = "state IS NOT NULL" if over else _ACTIVE
+        query = f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT ?"
+        found = []
+        with told_as_store_error(self._database):
+            for row in self._connection.execute(query, (newest,)).fetchall():
+                with suppress(StoreError):  # of another version: it hides none of the others
+                    found.append(job_record(row, self._controllers.is_alive))
+        return tuple(reversed(found))
+
+    def record(self, job: int) -> JobRecord | None:
+        row = self._one(f"SELECT {JOB_COLUMNS} FROM job WHERE id = ? AND state IS NOT NULL", job)
+        return None if row is None else job_record(row, self._controllers.is_alive)
+
+    def copies(self, job: int) -> tuple[CopyRecord, ...]:
+        query = (
+            "SELECT attempt, claim, node, rank, boot_id, birth, outcome FROM copy WHERE job = ? ORDER BY claim, rank"
+        )
+        with told_as_store_error(self._database):
+            return tuple(copy_record(row) for row in self._connection.execute(query, (job,)))
+
+    def submitted(self, job: int) -> Submitted | None:
+        row = self._one("SELECT submitted FROM job WHERE id = ? AND state IS NOT NULL", job)
+        return None if row is None else from_text(row[0], Submitted)
+
+    def placed(self, job: int) -> tuple[Placed, ...]:
+        query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"
+        with told_as_store_error(self._database):
+            return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
+
+    def _mine(self) -> str:
+        try:
+            return self._controllers.mine()
+        except OSError as error:
+            raise StoreError(
+                f"`{self._database.parent}/controllers`: {error.strerror}",
+                hint="`CLBALANCE_STATE_DIR` moves the state to another folder",
+            ) from error
+
+    def _one(self, query: str, job: int) -> tuple[object, ...] | None:
+        with told_as_store_error(self._database):
+            row: tuple[object, ...] | None = self._connection.execute(query, (job,)).fetchone()
+        return row
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            self._connection.execute(statement, values)
