@@ -49,7 +49,6 @@ class SshTransport:
             retries=Retries(connect_timeout_s=self.connect_timeout_s),
         )
 
-
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)

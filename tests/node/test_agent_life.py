@@ -7,9 +7,9 @@ CLBALANCE_SOAK=50 for a thousand lives.
 from contextlib import ExitStack
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.faults.soak import trials
 
@@ -18,6 +18,7 @@ from .lives import Claim, Lives, ask_admission, ask_settle, ask_start, carriers,
 from .nodes import Node, public_folder, remove
 
 AGENTS = st.integers(0, 2)
+SELDOM = st.sampled_from([False, False, True])
 JOB = "echo x >> ran; while [ ! -e go ]; do sleep 0.02; done"
 KILLED = {"kind": "killed", "signal": 9}
 DONE = {"kind": "exited", "rc": 0}
@@ -48,16 +49,19 @@ class Model:
             return "ended", self.end
         if void and not self.rebooted and not self.fate:
             self.folder, self.fate = True, "void"
+        if self.fate == "started" and not self.supervised and not self.rebooted:
+            self.end = KILLED
+            return "ended", KILLED
+        return self.state_without_end(), None
+
+    def state_without_end(self) -> str:
         if self.fate == "void":
-            return "void", None
+            return "void"
         if self.rebooted:
-            return "gone", None
-        if not self.fate:
-            return "claimed" if self.folder else "absent", None
-        if self.supervised:
-            return "running", None
-        self.end = KILLED
-        return "ended", KILLED
+            return "gone"
+        if self.fate == "started":
+            return "running"
+        return "claimed" if self.folder else "absent"
 
     def follow(self) -> str:
         """The event that ends it; a reboot is nothing to who merely looks at what is there."""
@@ -87,11 +91,22 @@ class Life(RuleBasedStateMachine):
         self.holder: AgentClient | None = None  # whose claim it is, until it is refused
         self.admitted = False
         self.met: list[AgentClient] = []  # those who have it among their jobs, and may not settle it
+        self.deaf: list[
+            AgentClient
+        ] = []  # those who were refused it, and pass over what else is asked of it but `settle`
         self.supervisor = 0
         self.starts = 0
         self.final: tuple[str, dict[str, Any] | None] | None = None
 
     def teardown(self) -> None:
+        """Each life ends with a look and, from an agent that knows nothing of it, the last question."""
+        try:
+            for void in (False, True, False):
+                self.check(self.jobs.settle(self.claim_, void=void), void=void)
+        finally:
+            self.end_all()
+
+    def end_all(self) -> None:
         self.jobs.end_all()
         for agent in self.agents:
             if agent is not None:
@@ -125,20 +140,28 @@ class Life(RuleBasedStateMachine):
         assert self.holder is not None
         assert self.holder.until_refused(self.job)["kind"] == kind
         self.met.remove(self.holder)
+        self.deaf.append(self.holder)
         self.holder = None
+
+    @initialize(steps=st.integers(0, 3))
+    def has_come_so_far(self, steps: int) -> None:
+        """Else few would come as far as their start."""
+        for step in [lambda: self.claims(0), self.admits, self.starts_it][:steps]:
+            step()
 
     @rule(number=AGENTS)
     @precondition(lambda self: self.model.folder or not (self.model.wiped or self.model.rebooted))
     def claims(self, number: int) -> None:
         agent = self.agent(number)
         agent.ask("claim", self.job)
-        event = agent.event()
+        told = agent.event()
         if agent in self.met:
-            assert event["ev"] == "error"
+            assert told["ev"] == "error"
         elif self.model.folder or self.model.wiped:
-            assert (event["ev"], event.get("kind")) in {("refused", "exists")}
+            assert (told["ev"], told["kind"]) == ("refused", "exists")
+            self.deaf.append(agent)
         else:
-            assert event["ev"] == "claimed"
+            assert told["ev"] == "claimed"
             self.holder = agent
             self.met.append(agent)
             self.model.folder = True
@@ -201,6 +224,8 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.model.runs and not self.model.wiped)
     def it_is_told_to_end(self, number: int) -> None:
         agent = self.agent(number)
+        if agent in self.deaf:
+            return
         agent.ask("end", self.job, grace_s=0.5, why="told to")
         self.met += [] if agent in self.met else [agent]
         self.has_ended(CANCELLED)
@@ -217,9 +242,13 @@ class Life(RuleBasedStateMachine):
             agent.ask("settle", self.job, boot_id=self.claim_.boot_id, birth=self.claim_.birth, void=void)
             assert agent.event()["ev"] == "error"
             return
-        told = ask_settle(agent, self.claim_, void=void)
+        self.deaf = [each for each in self.deaf if each is not agent]
+        self.check(ask_settle(agent, self.claim_, void=void), void=void)
+
+    def check(self, told: dict[str, Any], *, void: bool) -> None:
         answer = told["state"], told.get("record", {}).get("end")
         assert answer == self.model.settle(void=void)
+        event(f"{answer[0]}, {self.starts} started")
         if answer[0] == "running":
             assert carriers(self.job)
         if answer[0] in ("ended", "gone"):
@@ -231,8 +260,8 @@ class Life(RuleBasedStateMachine):
     @rule(number=AGENTS)
     def follows(self, number: int) -> None:
         agent = self.agent(number)
-        if agent is self.holder and not self.starts:
-            return  # it would only be told once it has started
+        if agent in self.deaf or (agent is self.holder and not self.starts):
+            return  # of the latter it is only told once it has started
         last = collect(agent, self.job, stop="now")[2]
         assert last["ev"] == self.model.follow()
         if last["ev"] == "error":
@@ -241,9 +270,11 @@ class Life(RuleBasedStateMachine):
         if last["ev"] == "ended":
             assert last["end"] == self.model.end
 
-    @rule()
-    def the_node_is_booted_again(self) -> None:
+    @rule(happens=SELDOM)
+    def the_node_is_booted_again(self, happens: bool) -> None:
         """Everything ends, and the next boot has another name."""
+        if not happens:
+            return
         self.drop_all()
         if self.model.supervised:
             kill(self.supervisor)
@@ -252,8 +283,10 @@ class Life(RuleBasedStateMachine):
         self.node.boot("11111111-2222-3333-4444-555555555555")
         self.model.rebooted = True
 
-    @rule()
-    def the_node_folder_is_wiped(self) -> None:
+    @rule(happens=SELDOM)
+    def the_node_folder_is_wiped(self, happens: bool) -> None:
+        if not happens:
+            return
         self.drop_all()
         remove(self.node.home())
         self.model.wiped = True
@@ -267,8 +300,9 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=trials(20, 1000),
+    max_examples=trials(25, 1000),
     stateful_step_count=12,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each step is real: to shrink takes for ever
     suppress_health_check=[HealthCheck.too_slow],
 )

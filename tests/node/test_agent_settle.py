@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,34 @@ def test_a_job_of_this_session_cannot_be_settled(jobs: Lives) -> None:
     assert jobs.settle(own, void=False) == {"state": "claimed"}
 
 
+@pytest.mark.parametrize("void", [True, False])
+@pytest.mark.parametrize("admitted", [True, False], ids=["start", "claim, admission and start"])
+def test_a_start_and_who_settles_at_the_same_time_agree(jobs: Lives, admitted: bool, void: bool) -> None:
+    first, other = jobs.agent(), jobs.agent()
+    sample = jobs.claim(first)
+    for attempt in range(2, 22):
+        claim = sample._replace(job=f"{sample.job[:-2]}.{attempt}")
+        jobs.claims.append(claim)
+        first.ask("claim", claim.job)
+        ask_admission(first, claim.job)
+        if admitted:
+            first.until("admitted", claim.job)
+        ask_start(first, claim.job, "exec sleep 600")
+        time.sleep(attempt % 5 * (0.0003 if admitted else 0.002))
+        settled = ask_settle(other, claim, void=void)["state"]
+        last = first.event()
+        while last["ev"] in ("claimed", "admitted"):
+            last = first.event()
+        if settled == "void":
+            assert (last["ev"], last["kind"]) in {("refused", "void"), ("refused", "exists")}
+            assert jobs.settle(claim, void=False) == {"state": "void"}
+        else:
+            assert settled in ({"running"} if void else {"running", "claimed", "absent"})
+            assert last["ev"] == "started"
+            assert ask_settle(other, claim, void=True) == {"state": "running"}
+            first.ask("end", claim.job, grace_s=0, why="")
+
+
 # What is damaged
 
 
@@ -403,7 +432,7 @@ def test_the_agent_of_a_supervisor_that_is_killed_tells_what_who_settles_would(j
     ended = first.until("ended", claim.job)
     assert ended["end"] == ({"kind": "exited", "rc": 7} if point == "kept" else KILLED)
     told = jobs.settle(claim)["record"]
-    assert {key: ended[key] for key in told} == told
+    assert {key: ended[key] for key in told} == {**told, "seconds": ended["seconds"]}
 
 
 def test_what_was_refused_in_this_session_can_be_settled_in_it(jobs: Lives) -> None:

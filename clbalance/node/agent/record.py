@@ -41,11 +41,11 @@ def natural_end(status: int) -> "dict[str, Any]":
     return {"kind": "exited", "rc": os.WEXITSTATUS(status)}
 
 
-def unwitnessed_end(seconds: float) -> "dict[str, Any]":
-    """Of a job whose supervisor died without a word."""
+def unwitnessed_end() -> "dict[str, Any]":
+    """Of a job whose supervisor died without a word; the same by whomever it is written."""
     end = {"kind": "killed", "signal": int(signal.SIGKILL)}
     warnings = ["the job's supervisor died, which killed the job"]
-    return {"end": end, "seconds": round(seconds, 6), "usage": None, "warnings": warnings}
+    return {"end": end, "seconds": 0.0, "usage": None, "warnings": warnings}
 
 
 def keep_exit(folder: int, record: "dict[str, Any]") -> None:

@@ -177,6 +177,7 @@ class Requests:
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("settle: %s is in the hands of this session" % name)
+        self.session.refused.discard(name)
         inquiry = Inquiry(self.session.folder, name, request["boot_id"], request["birth"], request["void"])
         self.session.channel.say("settled", job=name, **inquiry.answer())
 

@@ -101,8 +101,10 @@ class Session:
         if job.started_at is None and not self.has_started(job.name):
             self.refuse(job.name, job.stillborn())
             return
-        now = time.monotonic()
-        self.conclude(job, bury(self.folder, job.name, now - (job.started_at or now)))
+        record = bury(self.folder, job.name)
+        if record["usage"] is None and job.started_at is not None:
+            record["seconds"] = round(time.monotonic() - job.started_at, 6)  # which nobody else knows
+        self.conclude(job, record)
 
     def has_started(self, name: str) -> bool:
         """By its fate; where the job has removed its folder, by a supervisor that lives."""

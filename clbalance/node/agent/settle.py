@@ -88,22 +88,22 @@ def supervisor_of(home: int, name: str) -> "int | None":
         os.close(fd)
 
 
-def bury(jobs: JobsFolder, name: str, seconds: float = 0.0) -> "dict[str, Any]":
+def bury(jobs: JobsFolder, name: str) -> "dict[str, Any]":
     """The end of a started job that has no supervisor any more. If that left none, speak for it: kill what is left."""
     try:
         folder = jobs.open(name)
     except FileNotFoundError:
         kill_carriers(name)
-        return unwitnessed_end(seconds)
+        return unwitnessed_end()
     try:
-        return read_exit(folder) or bury_in(folder, name, seconds)
+        return read_exit(folder) or bury_in(folder, name)
     finally:
         os.close(folder)
 
 
-def bury_in(folder: int, name: str, seconds: float) -> "dict[str, Any]":
+def bury_in(folder: int, name: str) -> "dict[str, Any]":
     kill_carriers(name)
-    record = unwitnessed_end(seconds)
+    record = unwitnessed_end()
     try:
         keep_exit(folder, record)
     except OSError as error:
