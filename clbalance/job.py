@@ -68,6 +68,13 @@ class Tries:
     """When it exits so; 85 means "I have checkpointed, start me again" (HTCondor's convention)."""
     queue_for_s: float | None = None
     """None: nothing fits, nothing runs."""
+    after: tuple[int, ...] = ()
+    """Not before these jobs have been completed."""
+
+    @property
+    def need_a_keeper(self) -> bool:
+        """Whether somebody must have the job in hand after its first start, or before it."""
+        return bool(self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from signal import Signals
 from clbalance.engine.agents import Agents
 from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.dispatched import Dispatched
-from clbalance.engine.follow import Follow, Interest
+from clbalance.engine.follow import Follow
+from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
 from clbalance.engine.reserve import Reservation
 from clbalance.engine.start import Start
@@ -47,12 +48,11 @@ class Dispatch:
         """What is about to be started, and where."""
         return tuple(copy.intent for copy in self._copies)
 
-    def run(self, stdin: JobInput, listener: RunListener, *, detach: bool) -> Dispatched:
-        """Start what was reserved and follow it to its end, or with `detach` until it runs everywhere.
+    def run(self, stdin: JobInput, listener: RunListener, interest: Interest) -> Dispatched:
+        """Start what was reserved and follow it as far as we are interested.
 
         Told to stop, it ends the job everywhere first; hung up on, it lets it go.
         """
-        interest = Interest(leave_when_started=detach, retire=not detach)
         follow = Follow(self._agents, self._copies, self._world, listener, interest, limit_s=self._job.time_limit_s)
         start = Start(self._agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
         try:

@@ -25,6 +25,7 @@ from clbalance.engine.agent_wire import (
 )
 from clbalance.engine.agents import PROTOCOL, Agents
 from clbalance.engine.copies import Copies, Copy, Phase
+from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import end_of
 from clbalance.engine.switchboard import SharedAgents
 from clbalance.engine.world import World
@@ -38,25 +39,6 @@ _CALL_AGAIN_S = 0.5  # doubled with each call in vain
 _CALL_AGAIN_AT_MOST_S = 5.0
 _BACK_FOR_GOOD_S = 5.0
 _UNANSWERED = Lost(cause=Cause.LOST, why="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interest:
-    """What we want of the copies."""
-
-    streams: tuple[str, ...] = ("stdout", "stderr")
-    to_the_end: bool = True
-    """Else only what there is by now."""
-    leave_when_started: bool = False
-    void: bool = True
-    """Of a copy that has not started, make sure that it never will: it is ours to say."""
-    retire: bool = False
-    """Who followed it has seen it all: what it left on its node may go."""
-    persist: bool = True
-    """Call again when a connection is lost."""
-    end: str | None = None
-    """End them, and why."""
-    signal: int | None = None
 
 
 @dataclass(slots=True)

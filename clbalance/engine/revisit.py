@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from clbalance.engine.agents import Agents
 from clbalance.engine.copies import Copies, Copy
-from clbalance.engine.follow import Follow, Interest
+from clbalance.engine.follow import Follow
+from clbalance.engine.interest import Interest
 from clbalance.engine.recorded import Recorded
 from clbalance.engine.run import conclude
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, StoreError
 from clbalance.job import CopyRecord, JobRecord, JobSpec, JobState, Outcome
+from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies, unsettled, was_abandoned
 from clbalance.ports import RunListener
 
@@ -28,6 +30,8 @@ class Visit:
     listener: RunListener
     ended_too: bool = False
     """Also visit copies that have ended, for what they printed."""
+    nodes: frozenset[NodeName] | None = None
+    """Only these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ class _Tour:
         self._visit = visit
         self._known = current_copies(visit.record, world.journal.copies(visit.record.id))
         asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
+        if visit.nodes is not None:
+            asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
         label = f"{visit.record.key}.{asked[0].claim}" if asked else ""
         self._copies = Copies(label, map(Copy.of, asked))
         self._board = board

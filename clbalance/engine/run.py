@@ -1,20 +1,19 @@
 """The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from clbalance.engine.attempt import Attempted, attempt
+from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
-from clbalance.engine.question import Question
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, Interrupted, StoreError
+from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
 from clbalance.job import JobSpec, JobState, Outcome, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
 from clbalance.policy.histogram import why_not
 from clbalance.policy.verdict import gravest, reason_of, state_of
-from clbalance.ports import JobInput, RunListener
 
 _ASK_AGAIN_S = (2.0, 15.0)  # between two sweeps of a waiting job: at first, and at most
 _ASK_SLOWER = 1.5
@@ -33,26 +32,29 @@ class Ran:
 class Run:
     """One job in our hands, from its first attempt to its last."""
 
-    def __init__(self, world: World, question: Question, job: JobSpec, tries: Tries, listener: RunListener) -> None:
-        self._world = world
-        self._question = question
+    def __init__(self, course: Course, job: JobSpec, tries: Tries, avoid: frozenset[NodeName] = frozenset()) -> None:
+        self._course = course
+        self._world = course.world
+        self._question = course.question
         self._job = job
         self._tries = tries
-        self._listener = listener
-        self._avoid: frozenset[NodeName] = frozenset()
+        self._avoid = avoid
         self._failures = 0
         self._node_failures = 0
 
-    def carry_out(self, stdin: JobInput, *, detach: bool = False) -> Ran:
-        """To its end, or with `detach` until it runs."""
+    def carry_out(self) -> Ran:
+        """As far as we are interested in it."""
         try:
+            if self._tries.after and (why := self._hindrance()):
+                self._withdraw(why)
+                raise NotRunError(f"job {self._job.id} is not started: {why}")
             while True:
-                tried = self._wait_for_place(stdin, detach=detach)
+                tried = self._wait_for_place()
                 once_more = None if tried.dispatched is None else self._again(tried.dispatched)
                 if once_more is None:
                     return self._conclude(tried)
                 if not self._prepare(tried, once_more):
-                    return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=True)
+                    return self._conclude(replace(tried, dispatched=None, cancelled=True))
         except Interrupted as stop:
             self._withdraw(f"stopped by signal {stop.signum}")
             raise
@@ -60,15 +62,19 @@ class Run:
             self._withdraw("nobody read what it had to say")
             raise
 
-    def _wait_for_place(self, stdin: JobInput, *, detach: bool) -> Attempted:
+    def _hindrance(self) -> str:
+        from clbalance.engine.after import hindrance
+
+        self._pend(f"after job {', '.join(map(str, self._tries.after))}")
+        return hindrance(self._world, self._tries)
+
+    def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
         clock = self._world.clock
         until = clock.monotonic() + (self._tries.queue_for_s or 0.0)
         pause_s, most_s = _ASK_AGAIN_S
         while True:
-            tried = attempt(
-                self._world, self._question, self._job, stdin, self._listener, avoid=self._avoid, detach=detach
-            )
+            tried = attempt(self._course, self._job, self._avoid)
             self._job = tried.job
             left_s = until - clock.monotonic()
             if tried.plan.fits or left_s <= 0:
@@ -100,7 +106,7 @@ class Run:
 
     def _pend(self, reason: str) -> bool:
         """Say why it waits; False where it was cancelled meanwhile."""
-        self._listener.waiting(reason)
+        self._course.listener.waiting(reason)
         return self._world.journal.pend(self._job.id, reason)
 
     def _conclude(self, tried: Attempted) -> Ran:
@@ -131,6 +137,16 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
             world.journal.let_go(job)
         else:
             state, reason = state_of(worst.end), reason_of(worst.end)
-            world.journal.conclude(job, world.clock.now(), state=state, reason=reason, rc=run_exit_code(outcomes))
+            at = _ended_at(world, job, outcomes)
+            world.journal.conclude(job, at, state=state, reason=reason, rc=run_exit_code(outcomes))
     except StoreError as error:
         world.listener.forgot(error.message)
+
+
+def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
+    """When its last copy ended; by the node's count, for it may have been long ago."""
+    now = world.clock.now()
+    record = world.journal.record(job)
+    if record is None or record.started_at is None:
+        return now
+    return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))

@@ -54,6 +54,11 @@ def gravest(outcomes: Iterable[Outcome]) -> Outcome | None:
     return max(outcomes, key=lambda outcome: _FROM_MILD_TO_GRAVE.index(state_of(outcome.end)), default=None)
 
 
+def has_failed(end: End) -> bool:
+    """Whether another node may do better."""
+    return state_of(end) in {JobState.FAILED, JobState.NODE_FAIL}
+
+
 def reason_of(end: End) -> str:
     """Why it ended so, in few words; empty where its code says it all."""
     match end:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from clbalance.engine.agent_wire import CHUNK_BYTES
+from clbalance.engine.attempt import Course
 from clbalance.engine.exit_code import run_exit_code
+from clbalance.engine.interest import DETACHED, WATCHED
 from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.world import World
@@ -62,7 +64,14 @@ def do(
     spec = spec or job()
     asked = Submitted(job=spec, request=request, candidates=names, tries=tries)
     spec = replace(spec, id=world.journal.submit(world.clock.now(), asked))
-    return Run(world, question, spec, tries, world.listener).carry_out(Input(stdin), detach=detach)
+    course = Course(
+        world=world,
+        question=question,
+        stdin=Input(stdin),
+        listener=world.listener,
+        interest=DETACHED if detach else WATCHED,
+    )
+    return Run(course, spec, tries).carry_out()
 
 
 def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> World:

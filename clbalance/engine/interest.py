@@ -1,0 +1,30 @@
+"""What somebody wants of a job that runs. Apart from `follow`, so that nodes can be asked before that is imported."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """What we want of the copies."""
+
+    streams: tuple[str, ...] = ("stdout", "stderr")
+    to_the_end: bool = True
+    """Else only what there is by now."""
+    leave_when_started: bool = False
+    void: bool = True
+    """Of a copy that has not started, make sure that it never will: it is ours to say."""
+    retire: bool = False
+    """Who followed it has seen it all: what it left on its node may go."""
+    persist: bool = True
+    """Call again when a connection is lost."""
+    end: str | None = None
+    """End them, and why."""
+    signal: int | None = None
+
+
+WATCHED = Interest(retire=True)
+"""`run`: all of it, here and now."""
+DETACHED = Interest(leave_when_started=True)
+"""`run --detach`: that it runs."""
+KEPT = Interest(streams=())
+"""A keeper in the background: how it ends."""

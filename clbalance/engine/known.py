@@ -1,0 +1,109 @@
+"""The use cases of jobs that were submitted before: look, wait, read, follow, end. Each says what it wants of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from clbalance.engine.interest import Interest
+from clbalance.engine.revisit import Visit, Visited, revisit
+from clbalance.engine.run import conclude
+from clbalance.engine.unheard import Unheard
+from clbalance.engine.world import World
+from clbalance.errors import StoreError
+from clbalance.job import JobRecord, JobSpec, Lost, NodeFailed, Outcome
+from clbalance.model import NodeName
+from clbalance.policy.settling import current_copies
+from clbalance.ports import RunListener
+
+_LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
+_CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the grace, and for KILL
+
+
+def look(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
+    """How these jobs stand; their nodes are asked about those that nobody has in hand."""
+    nobodys = [record for record in records if not record.controlled and not record.state.is_over]
+    looking = Interest(streams=(), to_the_end=False, persist=False)
+    visits = [Visit(record=one, spec=spec_of(world, one), interest=looking, listener=Unheard()) for one in nobodys]
+    seen = {one.record.id: one for one in revisit(world, visits, within_s=2 * world.answer_within_s)} if visits else {}
+    return tuple(seen.get(record.id) or _as_recorded(world, record) for record in records)
+
+
+def await_ends(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
+    """Until every one of them is over, or its nodes do not answer any more."""
+    done: dict[int, Visited] = {}
+    waiting = Interest(streams=())
+    while left := [record for record in _fresh(world, records) if record.id not in done]:
+        done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
+        nobodys = [record for record in left if not record.controlled and not record.state.is_over]
+        visits = [Visit(record=one, spec=spec_of(world, one), interest=waiting, listener=Unheard()) for one in nobodys]
+        done |= {one.record.id: one for one in revisit(world, visits)} if visits else {}
+        if len(done) < len(records) and not nobodys:
+            world.clock.pause(_LOOK_AGAIN_S)
+    return tuple(done[record.id] for record in records)
+
+
+def read(
+    world: World,
+    record: JobRecord,
+    listener: RunListener,
+    *,
+    streams: tuple[str, ...],
+    to_the_end: bool,
+    nodes: frozenset[NodeName] | None = None,
+) -> Visited:
+    """What a job has printed so far, or prints to its end."""
+    interest = Interest(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
+    spec = spec_of(world, record)
+    visit = Visit(record=record, spec=spec, interest=interest, listener=listener, ended_too=True, nodes=nodes)
+    within_s = None if to_the_end else 4 * world.answer_within_s
+    return revisit(world, [visit], within_s)[0]
+
+
+def cancel(world: World, records: Sequence[JobRecord], why: str) -> tuple[Visited, ...]:
+    """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
+    for record in records:
+        world.journal.cancel(record.id, why)
+    return _order(world, records, lambda record: Interest(streams=(), end=why, void=not record.controlled))
+
+
+def signal(world: World, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:
+    """Send a signal to every process of these jobs."""
+    return _order(world, records, lambda _: Interest(streams=(), signal=number, to_the_end=False, void=False))
+
+
+def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
+    """Somebody's word that the nodes that do not answer will not come back: their copies count as lost with them."""
+    job = visited.record
+    lost = {outcome.rank: outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
+    ends = tuple(replace(one, end=NodeFailed(why=why)) if one.rank in lost else one for one in visited.outcomes)
+    for outcome in ends:
+        if outcome.rank in lost:
+            world.journal.ended(job.id, job.claim, outcome)
+    conclude(world, job.id, ends)
+    return world.journal.record(job.id) or job
+
+
+def spec_of(world: World, record: JobRecord) -> JobSpec:
+    """What was last tried to be started. `StoreError` where that cannot be read any more."""
+    submitted = world.journal.submitted(record.id)
+    if submitted is None:
+        raise StoreError(f"job {record.id} is not remembered any more")
+    return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
+
+
+def _order(
+    world: World, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
+) -> tuple[Visited, ...]:
+    visits = [
+        Visit(record=one, spec=spec_of(world, one), interest=interest_in(one), listener=Unheard()) for one in records
+    ]
+    return revisit(world, visits, within_s=2 * world.answer_within_s + _CANCEL_WITHIN_S)
+
+
+def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:
+    return [world.journal.record(record.id) or record for record in records]
+
+
+def _as_recorded(world: World, record: JobRecord) -> Visited:
+    copies = current_copies(record, world.journal.copies(record.id))
+    outcomes: list[Outcome] = [copy.outcome for copy in copies if copy.outcome is not None]
+    return Visited(record=record, outcomes=tuple(outcomes))
