@@ -10,7 +10,22 @@ import typer
 
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
-_VERBS = ("load", "pick", "run", "drain", "resume", "doctor", "lab")
+_VERBS = (
+    "load",
+    "pick",
+    "run",
+    "jobs",
+    "logs",
+    "attach",
+    "wait",
+    "cancel",
+    "requeue",
+    "explain",
+    "drain",
+    "resume",
+    "doctor",
+    "lab",
+)
 """In the order of `--help`; each is a module beside this one that has `register`."""
 
 # Everything that typer raises for what was mistyped; its own name is private since typer vendored click.

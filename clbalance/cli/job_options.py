@@ -30,6 +30,12 @@ class JobOptions:
     requeue_exit: Annotated[
         str | None, Option("--requeue-exit", metavar="CODES", help="Start it again if it exits so, such as 85.")
     ] = None
+    after: Annotated[
+        list[str] | None, Option("--after", metavar="JOB", help="Not before this job has been completed.")
+    ] = None
+    notify: Annotated[
+        str | None, Option("--notify", metavar="CMD", help="Run this by /bin/sh here when it is over.")
+    ] = None
     queue_for: Annotated[str | None, Option("--queue-for", metavar="TIME", help="Wait so long for nodes that fit.")] = (
         None
     )

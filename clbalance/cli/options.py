@@ -49,10 +49,9 @@ class NodeOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshOptions:
+class ReachOptions:
     """How nodes are reached; None: as the settings say."""
 
-    fanout: Annotated[int | None, Option("-f", "--fanout", metavar="N", help="Connections made at once. [64]")] = None
     user: Annotated[str | None, Option("-l", "--user", metavar="USER", help="Log in as this user.")] = None
     connect_timeout: Annotated[
         str | None, Option("-t", "--connect-timeout", metavar="TIME", help="Give up connecting after this. [10s]")
@@ -64,6 +63,23 @@ class SshOptions:
         list[str] | None,
         Option("-o", "--options", metavar="OPTIONS", help="Options for ssh, such as '-F FILE' or '-p 2222'."),
     ] = None
+
+    @property
+    def connections(self) -> int | None:
+        """How many are made at once; None: as the settings say."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshOptions(ReachOptions):
+    """The same, for verbs that ask many nodes."""
+
+    fanout: Annotated[int | None, Option("-f", "--fanout", metavar="N", help="Connections made at once. [64]")] = None
+
+    @property
+    def connections(self) -> int | None:
+        """As typed."""
+        return self.fanout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,21 +4,27 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from clbalance.cli.background import keep
+from clbalance.cli.notify import notify
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace
+from clbalance.engine.attempt import Course
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
+from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
+from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.job import JobSpec, Outcome, Submitted
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
+from clbalance.ports import RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
@@ -29,15 +35,35 @@ from clbalance.render.views import JobReport
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
+    if submitted.options.detach and submitted.needs_a_keeper:
+        number = keep(lambda announce: _keep(place, submitted, announce))
+        screen.print(f"{number}\n")
+        return ExitCode.DONE
+    shown = ShownRun(screen, submitted, place.candidates)
+    with contextlib.closing(shown):
+        interest = DETACHED if submitted.options.detach else WATCHED
+        ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
+    return _told(ran, place, shown)
+
+
+def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], None]) -> None:
+    """What a keeper does."""
+    _carry_out(place, submitted, Unheard(), KEPT, announce)
+
+
+def _carry_out(
+    place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
+) -> Ran:
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
     with place.world(meanwhile="clbalance.engine.dispatch") as world:
         job = _submit(world, submitted, question)
+        announce(job.id)
         world.fail_point("submitted")
-        shown = ShownRun(screen, submitted, place.candidates)
-        with contextlib.closing(shown):
-            run = Run(world, question, job, submitted.tries, shown)
-            ran = run.carry_out(submitted.stdin, detach=submitted.options.detach)
-    return _told(ran, place, shown)
+        course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)
+        ran = Run(course, job, submitted.tries).carry_out()
+        if submitted.options.notify is not None:
+            notify(submitted.options.notify, world.journal.record(job.id))
+    return ran
 
 
 def _told(ran: Ran, place: Workplace, shown: "ShownRun") -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
-from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.screen import Screen, SweepProgress
 from clbalance.engine.question import Question
@@ -64,6 +64,10 @@ class Workplace:
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
         )
+        return self.question_of(request)
+
+    def question_of(self, request: Request) -> Question:
+        """Where to place what is asked for."""
         return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
@@ -91,7 +95,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
 
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
     """
-    settings = load_settings(os.environ, here(), _typed(nodes, ssh))
+    settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
     selection = Selection(
         nodes=tuple(nodes.nodes or ()),
@@ -109,7 +113,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
         meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
-        meant, transport = candidates(selection, sets), _ssh(settings, ssh.ssh_options or ())
+        meant, transport = candidates(selection, sets), ssh_transport(settings, ssh.ssh_options or ())
         thresholds = Thresholds(**settings.thresholds)
     return Workplace(
         settings=settings,
@@ -123,32 +127,33 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     )
 
 
-def _typed(nodes: NodeOptions, ssh: SshOptions) -> dict[str, str | float | None]:
+def typed(ssh: ReachOptions, groups_conf: Path | None = None) -> dict[str, str | float | None]:
     """What was given on the command line, by the names of the settings."""
-    if ssh.fanout is not None and ssh.fanout < 1:
-        raise UsageError(f"`-f` cannot be {ssh.fanout}", hint="a number of connections, 1 or more")
-    typed: dict[str, str | float | None] = {
+    if ssh.connections is not None and ssh.connections < 1:
+        raise UsageError(f"`-f` cannot be {ssh.connections}", hint="a number of connections, 1 or more")
+    given: dict[str, str | float | None] = {
         "ssh.user": ssh.user,
-        "ssh.fanout": ssh.fanout,
+        "ssh.fanout": ssh.connections,
         "ssh.connect_timeout_s": _seconds(ssh.connect_timeout, "`-t`"),
         "ssh.probe_timeout_s": _seconds(ssh.command_timeout, "`-u`"),
-        "groups_conf": None if nodes.groups_conf is None else str(nodes.groups_conf),
+        "groups_conf": None if groups_conf is None else str(groups_conf),
     }
-    return {key: value for key, value in typed.items() if value is not None}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _seconds(text: str | None, option: str) -> float | None:
     return None if text is None else parse_duration(text, option)
 
 
-def _ssh(settings: Settings, typed: Sequence[str]) -> Transport:
+def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
     """`-o` adds to what is configured, and ssh takes the first value that it sees."""
     ssh = settings.ssh
     return SshTransport(
-        options=" ".join((*typed, ssh.options)),
+        options=" ".join((*options, ssh.options)),
         user=ssh.user or "",
         connect_timeout_s=ssh.connect_timeout_s,
         fanout=ssh.fanout,
+        here=here,
     )
 
 

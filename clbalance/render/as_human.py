@@ -12,6 +12,7 @@ from clbalance.render.ends import told
 from clbalance.render.explanation import explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
 from clbalance.render.health import HealthReport, health_table
+from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
 from clbalance.render.untrusted import visible_line
@@ -50,6 +51,9 @@ class HumanRenderer:
         if not any(cells[-1].text for cells in rows):
             table = table.without(len(_RUN_COLUMNS) - 1)
         return self._drawn(table, last="fold")
+
+    def jobs(self, rows: Sequence[JobRow]) -> str:
+        return self._drawn(jobs_table(rows), last="cut")
 
     def doctor(self, report: HealthReport) -> str:
         return self._drawn(health_table(report), last="fold") if report.folded else ""

@@ -14,6 +14,7 @@ from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
 from clbalance.render.health import HealthReport
+from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
 from clbalance.render.untrusted import visible_line
@@ -59,6 +60,10 @@ class PlainRenderer:
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
         return "".join(_line((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
+
+    def jobs(self, rows: Sequence[JobRow]) -> str:
+        documents = map(job_document, rows)
+        return "".join(_line(document[field] for field in JOBS_FIELDS) for document in documents)
 
     def doctor(self, report: HealthReport) -> str:
         return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)

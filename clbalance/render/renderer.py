@@ -7,6 +7,7 @@ from clbalance.errors import ClbalanceError
 from clbalance.model import Plan
 from clbalance.render.format import Format
 from clbalance.render.health import HealthReport
+from clbalance.render.jobs import JobRow
 from clbalance.render.views import JobReport, NodeRow
 
 
@@ -27,6 +28,10 @@ class Renderer(Protocol):
 
     def run(self, report: JobReport) -> str:
         """How each copy of a job ended."""
+        ...
+
+    def jobs(self, rows: Sequence[JobRow]) -> str:
+        """Jobs, a line each."""
         ...
 
     def doctor(self, report: HealthReport) -> str:

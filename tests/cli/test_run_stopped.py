@@ -15,7 +15,8 @@ from clbalance.lab.cluster import Lab
 from .command import ARGV, Command, ended, eventually, local_ssh, nothing_left, send
 from .test_run_ends import STUBBORN, await_output
 
-STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+ANY_STOP = [*STOPS, (signal.SIGHUP, 129)]
 ORPHANS = "(setsid sh -c 'sleep 301 & sleep 302' &); nohup sleep 303 >/dev/null 2>&1 & echo up; sleep 304"
 SOON_S = 2.0
 
@@ -82,12 +83,36 @@ def test_a_reader_that_goes_away_ends_the_job(lab: Lab, clbalance: Command) -> N
     assert err == b""
 
 
-def test_even_a_killed_client_leaves_nothing_behind(lab: Lab, clbalance: Command) -> None:
-    with nothing_left(lab, within_s=8.0):
+def test_a_hangup_lets_the_job_go(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 1; echo done; exit 6")
+        await_output(child)
+        assert send(child, signal.SIGHUP) < SOON_S
+        assert child.returncode == 129
+        attached = clbalance("attach")
+        assert (attached.rc, attached.text) == (6, "up\ndone\n")
+
+
+def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 1; echo done; exit 6")
+        await_output(child)
+        child.kill()
+        ended(child)
+        assert "RUNNING" in clbalance("jobs").text
+        attached = clbalance("attach", "1")
+        assert (attached.rc, attached.text) == (6, "up\ndone\n")
+    assert "FAILED" in clbalance("jobs", "--ended").text
+
+
+def test_what_a_killed_client_left_running_can_be_cancelled(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
         child = clbalance.start("run", "-w", "node1", "-c", STUBBORN)
         await_output(child)
         child.kill()
         ended(child)
+        assert clbalance("cancel", "last").rc == 0
+    assert "cancelled by" in clbalance("jobs", "--ended").text
 
 
 def test_nohup_keeps_it_running(clbalance: Command) -> None:
@@ -139,7 +164,7 @@ def test_a_reader_that_has_fallen_asleep_does_not_keep_it(lab: Lab, clbalance: C
 
 @pytest.mark.soak
 @pytest.mark.parametrize("verb", [("load",), ("run", "-c", STUBBORN)], ids=lambda verb: verb[0])
-@pytest.mark.parametrize(("number", "rc"), STOPS)
+@pytest.mark.parametrize(("number", "rc"), ANY_STOP)
 def test_at_whatever_point_it_is_stopped(
     lab: Lab, clbalance: Command, number: signal.Signals, rc: int, verb: tuple[str, ...]
 ) -> None:
@@ -156,6 +181,7 @@ def test_at_whatever_point_it_is_stopped(
             assert time.monotonic() - began < SOON_S
             assert child.returncode in {rc, 0}
             assert b"Traceback" not in err
+        clbalance("cancel", "--all")  # what a hangup has let go
 
 
 def _heeds_signals(pid: int) -> bool:

@@ -1,0 +1,29 @@
+"""`clbalance attach`: follow a job as if it had been run from here."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument
+
+from clbalance.cli.options import ReachOptions, TalkOptions, takes
+
+JobArgument = Annotated[str, Argument(metavar="[JOB]", help="A number, a name, or `last`.")]
+
+_HELP = """Show what a job prints, from its beginning, and exit with its code.
+
+Ctrl-C lets it go again; `clbalance cancel` ends it.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("attach", help=_HELP)(attach)
+
+
+@takes
+def attach(ssh: ReachOptions, talk: TalkOptions, word: JobArgument = "last") -> int:
+    """Exits with the job's own code, as `run` does."""
+    from clbalance.cli.follow_jobs import attach_to
+    from clbalance.cli.screen import Screen
+
+    return attach_to(word, ssh, Screen.of(talk))

@@ -1,0 +1,37 @@
+"""`clbalance cancel`: end jobs (`scancel`, `bkill`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.jobs import JobsArgument
+from clbalance.cli.options import ReachOptions, TalkOptions, takes
+
+_HELP = """End jobs: TERM to every process of theirs, KILL a second later.
+
+By number, range, name or `last`; or those on some nodes, or all of yours that were submitted here.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("cancel", help=_HELP)(cancel)
+
+
+@takes
+def cancel(
+    ssh: ReachOptions,
+    talk: TalkOptions,
+    words: JobsArgument = None,
+    node_set: Annotated[str | None, Option("-w", "--nodes", metavar="NODES", help="Those on these nodes.")] = None,
+    everything: Annotated[bool, Option("--all", help="All of them.")] = False,
+    signal: Annotated[
+        str | None, Option("--signal", metavar="SIGNAL", help="Only send this, such as USR1, and let them run.")
+    ] = None,
+) -> int:
+    """Exits 4 if a node has not confirmed it."""
+    from clbalance.cli.end_jobs import end_jobs
+    from clbalance.cli.screen import Screen
+
+    return end_jobs(words or [], ssh, Screen.of(talk), node_set=node_set, everything=everything, signal_name=signal)

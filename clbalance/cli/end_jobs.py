@@ -1,0 +1,79 @@
+"""Carry out `cancel`: which jobs are meant, what is sent to them, and what is said of it."""
+
+import re
+import signal
+from collections.abc import Sequence
+
+from clbalance.cli.job_world import job_world, me, named_jobs
+from clbalance.cli.options import ReachOptions
+from clbalance.cli.screen import Screen
+from clbalance.engine import known
+from clbalance.engine.revisit import Visited
+from clbalance.errors import ExitCode, UsageError
+from clbalance.job import JobRecord, JobState, Lost
+from clbalance.nodes import NodeSets
+from clbalance.policy.verdict import reason_of
+from clbalance.ports import Journal
+from clbalance.render import talk
+
+
+def end_jobs(
+    words: Sequence[str],
+    ssh: ReachOptions,
+    screen: Screen,
+    *,
+    node_set: str | None,
+    everything: bool,
+    signal_name: str | None,
+) -> int:
+    """The exit code of `clbalance cancel`."""
+    number = None if signal_name is None else _signal(signal_name)
+    with job_world(ssh, screen) as world:
+        meant = _meant(world.journal, words, node_set, everything=everything)
+        if not meant:
+            screen.say(talk.note("no such job is running or waiting"))
+            return ExitCode.DONE
+        if number is None:
+            visited = known.cancel(world, meant, f"cancelled by {me()}")
+        else:
+            visited = known.signal(world, meant, number)
+    confirmed = [_tell(screen, one, number) for one in visited]
+    return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
+
+
+def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool) -> tuple[JobRecord, ...]:
+    """Those that are not over. `UsageError` where nothing says which: nobody means all jobs by saying nothing."""
+    if not (words or node_set or everything):
+        raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
+    meant = named_jobs(journal, words) if words else journal.records()
+    if node_set is not None:
+        nodes = set(NodeSets(None).expand(node_set))
+        meant = tuple(record for record in meant if nodes.intersection(record.nodes))
+    return tuple(record for record in meant if not record.state.is_over)
+
+
+def _tell(screen: Screen, one: Visited, number: int | None) -> bool:
+    """What became of one job; whether every node has confirmed it."""
+    job = one.record.id
+    silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
+    for outcome in silent:
+        screen.say(talk.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; it may run on"))
+    if silent:
+        return False
+    if number is not None:
+        screen.say(talk.note(f"job {job}: sent {signal.Signals(number).name}"))
+    elif one.record.state is JobState.PENDING:
+        screen.say(talk.note(f"job {job}: will not be started"))
+    else:
+        screen.say(talk.note(f"job {job}: {one.record.state}"))
+    return True
+
+
+def _signal(text: str) -> int:
+    name = text.upper().removeprefix("SIG")
+    if re.fullmatch(r"[0-9]{1,2}", text) and 0 < int(text) < signal.NSIG:
+        return int(text)
+    try:
+        return signal.Signals[f"SIG{name}"]
+    except KeyError:
+        raise UsageError(f"there is no signal {text!r}", hint="such as TERM, USR1 or 10") from None

@@ -1,0 +1,20 @@
+"""`clbalance explain`: why a job went where it went."""
+
+import typer
+
+from clbalance.cli.attach import JobArgument
+from clbalance.cli.options import OutputOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("explain", help="Say why a job went where it went: each node with its score, or why not.")(explain)
+
+
+@takes
+def explain(output: OutputOptions, word: JobArgument = "last") -> int:
+    """Exits 0, or 2 where there is no such job."""
+    from clbalance.cli.explain_job import explain_job
+    from clbalance.cli.screen import Screen
+
+    return explain_job(word, Screen.of(output))

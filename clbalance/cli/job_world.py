@@ -1,0 +1,96 @@
+"""What the verbs stand on that speak of jobs submitted before: their nodes are known, no candidates are named."""
+
+import contextlib
+import getpass
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from clbalance.cli.here import here
+from clbalance.cli.options import ReachOptions
+from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.cli.workplace import SystemClock, fail_point, open_memory, ssh_transport, typed
+from clbalance.engine.world import World
+from clbalance.errors import UsageError
+from clbalance.job import JobRecord
+from clbalance.node import agent_source, probe_script
+from clbalance.ports import Journal
+from clbalance.settings.load import load_settings
+from clbalance.transport.file_limit import raise_file_limit
+from clbalance.transport.reach import this_node
+
+_RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+_MOST_JOBS = 10_000
+
+
+@contextlib.contextmanager
+def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
+    """The engine's world; this machine is reached without ssh, for jobs that were run here."""
+    settings = load_settings(os.environ, here(), typed(ssh))
+    with open_memory(screen) as (store, journal):
+        yield World(
+            transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
+            store=store,
+            journal=journal,
+            clock=SystemClock(),
+            listener=SweepProgress(quiet=screen.quiet, meanwhile="clbalance.engine.known"),
+            probe_script=probe_script(),
+            agent_source=agent_source(),
+            answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
+            session_limit=raise_file_limit(),
+            fail_point=fail_point(os.environ),
+        )
+
+
+def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
+    """The jobs that are meant by numbers, ranges (`3-7`), names, or `last`; each once, in the order of the words."""
+    if not words:
+        raise UsageError("no job named", hint="a number, a range such as `3-7`, a name, or `last`")
+    found = {record.id: record for word in words for record in _meant(journal, word)}
+    return tuple(found.values())
+
+
+def one_job(journal: Journal, word: str) -> JobRecord:
+    """The one job that is meant."""
+    found = named_jobs(journal, [word])
+    if len(found) > 1:
+        raise UsageError(f"`{word}` names {len(found)} jobs", hint=f"one of {_numbers(found)}")
+    return found[0]
+
+
+def me() -> str:
+    """Who asks, for the reasons that others read."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.geteuid()}"
+
+
+def _meant(journal: Journal, word: str) -> list[JobRecord]:
+    if word == "last":
+        newest = journal.records(over=True, newest=1)
+        if not newest:
+            raise UsageError("no job has been submitted from here yet")
+        return list(newest)
+    if word.isdecimal() and len(word) <= 12:
+        record = journal.record(int(word))
+        if record is None:
+            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
+        return [record]
+    if span := _RANGE.fullmatch(word):
+        return _in_range(journal, int(span[1]), int(span[2]), word)
+    named = [record for record in journal.records(over=True) if record.name == word]
+    if not named:
+        raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
+    return [record for record in named if not record.state.is_over] or named[-1:]
+
+
+def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:
+    found = [one for one in journal.records(over=True, newest=_MOST_JOBS) if first <= one.id <= last]
+    if not found:
+        raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")
+    return found
+
+
+def _numbers(records: Sequence[JobRecord]) -> str:
+    return ", ".join(str(record.id) for record in records[:5]) + (", ..." if len(records) > 5 else "")

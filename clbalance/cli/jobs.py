@@ -1,0 +1,38 @@
+"""`clbalance jobs`: what became of jobs (`squeue`, `bjobs`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+
+_HELP = """Show your jobs: where they run, how they ended, what they wait for.
+
+Those of this host; with nodes named, also what you have running there from elsewhere.
+"""
+
+JobsArgument = Annotated[
+    list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("jobs", help=_HELP)(jobs)
+
+
+@takes
+def jobs(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    words: JobsArgument = None,
+    ended: Annotated[bool, Option("--ended", help="Also those that are over.")] = False,
+    all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
+) -> int:
+    """Exits 0; 4 if a node did not answer."""
+    from clbalance.cli.screen import Screen
+    from clbalance.cli.show_jobs import show_jobs
+
+    return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users)

@@ -1,0 +1,20 @@
+"""`clbalance wait`: until jobs are over; exits as `run` would have."""
+
+import typer
+
+from clbalance.cli.jobs import JobsArgument
+from clbalance.cli.options import ReachOptions, TalkOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("wait", help="Wait until jobs are over; exit with their code, the highest of several.")(wait)
+
+
+@takes
+def wait(ssh: ReachOptions, talk: TalkOptions, words: JobsArgument = None) -> int:
+    """Exits as `run` would have; 125 if a node does not answer any more."""
+    from clbalance.cli.follow_jobs import wait_for
+    from clbalance.cli.screen import Screen
+
+    return wait_for(words or ["last"], ssh, Screen.of(talk))
