@@ -339,9 +339,9 @@ def test_what_was_not_started_can_be_neither_followed_nor_told(jobs: Lives) -> N
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
-        ({"streams": ["stdin"]}, "`streams` are stdout and stderr"),
-        ({"streams": ["stdout", "stdout"]}, "`streams` are stdout and stderr"),
-        ({"streams": [[]]}, "`streams` are stdout and stderr"),
+        ({"streams": ["stdin"]}, "`streams` are stdout, stderr and log"),
+        ({"streams": ["stdout", "stdout"]}, "`streams` are stdout, stderr and log"),
+        ({"streams": [[]]}, "`streams` are stdout, stderr and log"),
         ({"stop": "soon"}, "`stop` is now or end"),
         ({"stdout": -1}, "must be a whole number, 0 or more"),
     ],

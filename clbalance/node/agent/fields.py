@@ -31,16 +31,19 @@ KINDS = {
 # By name: the kind, and what stands for a missing one. Where that is None, null may be given too.
 REQUESTS: "dict[str, dict[str, Any]]" = {
     "claim": {},
-    "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED)},
+    "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED), "tasks": (bool, False)},
     "put": {"file": (str, REQUIRED), "data": (str, REQUIRED)},
     "start": {"spec": (dict, REQUIRED)},
     "follow": {
         "window": (int, REQUIRED),
         "stdout": (Count, 0),
         "stderr": (Count, 0),
+        "log": (Count, 0),
         "streams": (list, ["stdout", "stderr"]),
         "stop": (str, "end"),
     },
+    "tasks": {"tasks": (list, REQUIRED)},
+    "finish": {},
     "ack": {"stream": (str, REQUIRED), "offset": (int, REQUIRED)},
     "signal": {"signal": (int, REQUIRED)},
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},

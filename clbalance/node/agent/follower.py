@@ -14,6 +14,9 @@ if MYPY:
     from typing import Any
 
 
+STREAMS = ("stdout", "stderr", "log")
+
+
 class Stream:
     """One output file; `sent` and `acked` are offsets in it."""
 
@@ -43,12 +46,12 @@ class Wanted:
 
     def __init__(self, request: "dict[str, Any]") -> None:
         self.window = request["window"]
-        self.offsets = {name: request[name] for name in request["streams"] if name in ("stdout", "stderr")}
+        self.offsets = {name: request[name] for name in request["streams"] if name in STREAMS}
         self.to_the_end = request["stop"] == "end"
         if not 0 < self.window <= 1 << 30:
             raise MisfitError("follow: `window` must lie between 1 and 2^30 bytes, not %d" % self.window)
         if len(self.offsets) < len(request["streams"]) or request["stop"] not in ("now", "end"):
-            raise MisfitError("follow: `streams` are stdout and stderr, `stop` is now or end")
+            raise MisfitError("follow: `streams` are stdout, stderr and log, `stop` is now or end")
 
 
 class Follower:
@@ -76,31 +79,34 @@ class Follower:
         raise MisfitError("ack: %.20r at %d is neither a stream nor was it sent" % (name, offset))
 
     def pump(self, channel: Channel, now: float) -> None:
-        """One chunk of each stream that has one; `drained` tells that neither has more. Sets when to look again."""
-        looked = [self.advance(stream, channel) for stream in self.streams]
-        self.drained = all(sent == 0 for sent in looked)
-        if any(looked):
+        """One chunk of each stream that has one; `drained` tells that none has more. Sets when to look again.
+
+        What is read last is said first: a slot's log, read after the output, tells of every task that is in there.
+        """
+        read = [(stream, self.read(stream, channel)) for stream in self.streams]
+        for stream, raw in reversed(read):
+            if raw:
+                text = base64.b64encode(raw).decode("ascii")
+                channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
+                stream.sent += len(raw)
+        self.drained = all(raw == b"" for _, raw in read)
+        if any(raw for _, raw in read):
             self.pause_s = POLL_SHORTEST_S
             self.due = now
         else:
             self.due = now + self.pause_s
             self.pause_s = min(self.pause_s * 1.5, POLL_LONGEST_S)
 
-    def advance(self, stream: Stream, channel: Channel) -> "int | None":
-        """How many bytes were passed on; None where the client must acknowledge first."""
+    def read(self, stream: Stream, channel: Channel) -> "bytes | None":
+        """The next chunk; None where the client must acknowledge first."""
         room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
         if room <= 0:
             return None
         try:
-            raw = os.pread(stream.fd, room, stream.sent)
+            return os.pread(stream.fd, room, stream.sent)
         except OSError as error:
             self.give_up(stream, channel, error)
-            return 0
-        if raw:
-            text = base64.b64encode(raw).decode("ascii")
-            channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
-            stream.sent += len(raw)
-        return len(raw)
+            return b""
 
     def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
         """Say once that the rest of a stream cannot be read, and read no more of it."""

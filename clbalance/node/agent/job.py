@@ -21,6 +21,7 @@ class Job:
         self.files: "dict[str, int]" = {}
         self.wanted: "Wanted | None" = None
         self.asked = False  # for admission
+        self.is_slot = False
         self.admitted = False
         self.launched = False
         self.started_at: "float | None" = None

@@ -17,6 +17,8 @@ if MYPY:
 
 ORDERS: "dict[str, dict[str, Any]]" = {
     "signal": {"do": (str, ""), "signal": (int, 0)},
+    "more": {"do": (str, "")},
+    "finish": {"do": (str, "")},
     "end": {"do": (str, ""), "grace_s": (float, 0.0), "why": (str, "")},
 }
 

@@ -17,8 +17,10 @@ from clbalance.node.agent.marks import mark_text, put_mark
 from clbalance.node.agent.orders import knock, order_text
 from clbalance.node.agent.session import Session
 from clbalance.node.agent.settle import Inquiry, supervisor_of
+from clbalance.node.agent.slot import Slot, task_line
 from clbalance.node.agent.spawn import spawn_supervisor
 from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.supervisor import Supervisor
 from clbalance.node.agent.task import Place
 from clbalance.node.agent.tree import send
 from clbalance.node.agent.words import MisfitError, RefusedError, fail_point, shown
@@ -38,6 +40,8 @@ class Requests:
             "admit": self.admit,
             "put": self.put,
             "start": self.start,
+            "tasks": self.tasks,
+            "finish": self.finish,
             "follow": self.follow,
             "ack": self.ack,
             "signal": self.signal,
@@ -87,12 +91,14 @@ class Requests:
             raise MisfitError("admit: %s asked for that before" % job.name)
         wish = Wish(request["lease"], request["capacity"])
         job.asked = True
+        job.is_slot = request["tasks"]
         jobs = self.session.folder
         admission = Admission(job.name, wish, self.session.base, jobs.home_fd)
         folder = jobs.open(job.name)
         try:
             place = Place(job.name, jobs.fd, folder, jobs.path(job.name))
-            job.link = spawn_supervisor(place, admission, self.session.load_prctl())
+            kind = Slot if request["tasks"] else Supervisor
+            job.link = spawn_supervisor(kind, place, admission, self.session.load_prctl())
         finally:
             os.close(folder)
 
@@ -120,10 +126,29 @@ class Requests:
             raise RefusedError("spec", "`script` was asked for, but nothing was put there")
         kept = json.dumps(request["spec"], indent=1).encode("ascii")
         files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
+        if job.is_slot:
+            files["queue"] = b""
         self.session.folder.write(job.name, files)
         job.link.order("start")  # its supervisor reads the spec from where it was put just now
         job.launched = True
         self.session.attach(job)
+
+    def tasks(self, request: "dict[str, Any]") -> None:
+        """Put tasks, each `[number, [word, ...]]`, behind those that a slot has already."""
+        job = self.fed(request)
+        lines = [task_line(task) for task in request["tasks"]]
+        self.session.folder.write(job.name, {"queue": b"".join(lines)}, APPEND)
+        self.order(job, "more")
+
+    def finish(self, request: "dict[str, Any]") -> None:
+        """There are no more tasks: the slot ends when it has done what it has."""
+        self.order(self.fed(request), "finish")
+
+    def fed(self, request: "dict[str, Any]") -> Job:
+        job = self.known(request)
+        if not job.is_slot or not job.launched:
+            raise MisfitError("%s: %s is no slot that was started here" % (request["op"], job.name))
+        return job
 
     def follow(self, request: "dict[str, Any]") -> None:
         job = self.met(request)

@@ -66,6 +66,9 @@ class Session:
             if ev == "started":
                 job.started_at = time.monotonic()
                 self.channel.say(ev, job=job.name, **news)
+            elif ev == "logged":
+                if job.follower is not None:
+                    job.follower.due = 0.0
             elif ev == "admitted":
                 job.admitted = True
                 self.channel.say(ev, job=job.name, **news)

@@ -33,6 +33,7 @@ class Link:
 
     def __init__(self, control: int, status: int) -> None:
         os.set_blocking(control, False)
+        os.set_blocking(status, False)
         self.control = control
         self.news = Lines(status)
 
@@ -45,8 +46,8 @@ class Link:
         os.close(self.news.fd)
 
 
-def spawn_supervisor(place: Place, admission: Admission, prctl: Prctl) -> Link:
-    """A supervisor in a session of its own that no process of ours has to wait for."""
+def spawn_supervisor(kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl) -> Link:
+    """A supervisor of that kind in a session of its own that no process of ours has to wait for."""
     control, control_writer = os.pipe()
     status_reader, status = os.pipe()
     try:
@@ -60,7 +61,7 @@ def spawn_supervisor(place: Place, admission: Admission, prctl: Prctl) -> Link:
             os.setsid()
             if os.fork() == 0:
                 leave_channel({control, status, place.folder, place.jobs, admission.home_fd})
-                Supervisor(place, prctl, control, status).run(admission)
+                kind(place, prctl, control, status).run(admission)
         finally:
             os._exit(0)
     os.close(control)

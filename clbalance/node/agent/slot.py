@@ -1,0 +1,156 @@
+"""A supervisor that runs many small tasks, one after the other, under one lease (docs/design/tasks.md)."""
+
+import json
+import os
+import time
+from collections import deque
+
+from clbalance.node.agent.fields import Count, encoded, is_a
+from clbalance.node.agent.fork import fork_job
+from clbalance.node.agent.life import Life
+from clbalance.node.agent.limits import APPEND, LOG_TOLD_EVERY_S, READ, WRITE_NEW
+from clbalance.node.agent.program import Program
+from clbalance.node.agent.supervisor import Supervisor
+from clbalance.node.agent.task import Task
+from clbalance.node.agent.wire import Lines
+from clbalance.node.agent.words import MisfitError, RefusedError, fail_point, refusal_of
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+class Slot(Supervisor):
+    """Takes tasks from `queue`, in that order, until it is told that there are no more or its agent goes.
+
+    `log` tells of each, a JSON list a line: `["s", n]` before it is forked, synced in groups; `["e", n, end, seconds,
+    stdout, stderr]` after its last process has ended, with the sizes of both files then, so that it is known whose
+    output is whose; `["b", n]` of one that was taken and is given back unstarted.
+    """
+
+    def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
+        self.program = program
+        self.env = env
+        self.task = task
+        self.log = os.open("log", WRITE_NEW | os.O_APPEND, 0o600, dir_fd=self.place.folder)
+        self.queue = Lines(os.open("queue", READ, dir_fd=self.place.folder))
+        self.sizes = [os.open(name, READ, dir_fd=self.place.folder) for name in ("stdout", "stderr")]
+        self.taken: "deque[tuple[int, list[bytes]]]" = deque()
+        self.no_more = False
+        self.stopped: "dict[str, Any] | None" = None
+        self.warnings: "list[str]" = []
+        self.told_at = 0.0
+        self.life.begin(os.getpid(), 0.0, None)
+
+    def work(self) -> None:
+        """Run what there is and wait for more, in turn."""
+        began = time.monotonic()
+        try:
+            while self.stopped is None:
+                if self.taken or self.take():
+                    self.run_task(*self.taken.popleft())
+                elif self.no_more:
+                    break
+                else:
+                    self.tell_of_log(at_once=True)
+                    self.listen(None)
+            self.write_log([["b", number] for number, _ in self.taken])
+        except OSError as error:
+            why = "the log of tasks: %s" % os.strerror(error.errno or 0)
+            self.stopped = {"kind": "cancelled", "why": why}
+        self.tell_of_log(at_once=True)
+        end = self.stopped or {"kind": "exited", "rc": 0}
+        seconds = round(time.monotonic() - began, 6)
+        self.record({"end": end, "seconds": seconds, "usage": self.usage.told()}, self.warnings)
+
+    def take(self) -> bool:
+        """What has been queued, if there is anything: none of it runs before the log says so, on disk."""
+        lines: "list[bytes | None]" = []
+        while True:
+            more = self.queue.receive()
+            lines += more
+            if self.queue.closed:  # at the end of the file, for now
+                break
+        self.taken.extend(parse_task(line) for line in lines if line is not None)
+        if not self.taken:
+            return False
+        self.write_log([["s", number] for number, _ in self.taken])
+        os.fsync(self.log)
+        fail_point("logged")
+        return True
+
+    def run_task(self, number: int, words: "list[bytes]") -> None:
+        """From its fork to the end of the last of its processes."""
+        spec = self.task.spec
+        env = dict(self.env)
+        env[b"CLBALANCE_TASK_ID"] = b"%d" % number
+        program = Program(self.program.path, self.program.argv + words, self.program.interprets)
+        life = Life(self.place.name, self.adopting, self.usage)
+        self.life = life
+        began = time.monotonic()
+        try:
+            life.begin(fork_job(program, env, self.task, self.prctl), spec.grace_s, spec.time_limit_s)
+        except (RefusedError, OSError) as error:
+            refusal = error if isinstance(error, RefusedError) else refusal_of(error)
+            self.complain(refusal.why)
+            end: "dict[str, Any]" = {"kind": "exited", "rc": 126 if refusal.rc is None else refusal.rc}
+        else:
+            fail_point("task")
+            self.see_to_its_end(life)
+            end = life.verdict or {}
+            self.warnings += life.survivors()
+        ended_at = life.first_ended_at or time.monotonic()
+        sizes = [os.fstat(fd).st_size for fd in self.sizes]
+        self.write_log([["e", number, end, round(ended_at - began, 6), *sizes]])
+        self.tell_of_log(at_once=not self.taken)
+
+    def complain(self, why: str) -> None:
+        """What a shell would have said of a program that cannot be executed."""
+        fd = os.open("stderr", APPEND, dir_fd=self.place.folder)
+        try:
+            os.write(fd, b"clbalance: %s\n" % why.encode("utf-8", "replace"))
+        finally:
+            os.close(fd)
+
+    def write_log(self, entries: "list[list[Any]]") -> None:
+        rest = b"".join(json.dumps(entry).encode("ascii") + b"\n" for entry in entries)
+        while rest:
+            rest = rest[os.write(self.log, rest) :]
+
+    def tell_of_log(self, at_once: bool) -> None:
+        """Have the agent look at it: seldom while one short task follows another."""
+        now = time.monotonic()
+        if at_once or now - self.told_at >= LOG_TOLD_EVERY_S:
+            self.told_at = now
+            self.tell("logged")
+
+    def carry_out(self, order: "dict[str, Any]") -> None:
+        if order.get("do") == "finish":
+            self.no_more = True
+        else:
+            super().carry_out(order)
+
+    def obey(self, lines: "list[bytes | None]") -> None:
+        super().obey(lines)
+        if self.orders.closed:  # nobody is left who could bring more
+            self.no_more = True
+
+    def end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
+        """The task that runs, and all that come behind it."""
+        self.stopped = self.stopped or verdict
+        super().end(verdict, grace_s)
+
+
+def task_line(task: object) -> bytes:
+    """As it lies in the queue; what cannot be meant is a `MisfitError`."""
+    if not (isinstance(task, list) and len(task) == 2 and is_a(Count, task[0]) and isinstance(task[1], list)):
+        raise MisfitError("tasks: %.60r is no task; one is [number, [word, ...]]" % (task,))
+    for word in task[1]:
+        encoded(word, "task")
+    return json.dumps(task).encode("ascii") + b"\n"
+
+
+def parse_task(line: bytes) -> "tuple[int, list[bytes]]":
+    """As the agent has written it."""
+    number, words = json.loads(line.decode("ascii"))
+    return number, [encoded(word, "task") for word in words]
