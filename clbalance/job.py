@@ -54,6 +54,8 @@ class JobSpec:
     """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
     previous_nodes: str = ""
     """Where the attempt before ran, folded."""
+    slots: bool = False
+    """Its copies are slots, several on a node, that run tasks (`task.py`); each has a claim of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,17 @@ class Tries:
     def need_a_keeper(self) -> bool:
         """Whether somebody must have the job in hand after its first start, or before it."""
         return bool(self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRules:
+    """What a job of tasks may do."""
+
+    at_once: int | None = None
+    """So many at most."""
+    max_fail: float | None = None
+    """No more are given out when more than so many have failed, or so many per cent of all."""
+    max_fail_is_pct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +228,8 @@ class Submitted:
     candidates: tuple[NodeName, ...]
     tries: Tries = Tries()
     stdin_path: str | None = None
+    rules: TaskRules | None = None
+    """Of a job of tasks; None of any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

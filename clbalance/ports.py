@@ -8,6 +8,7 @@ from typing import Protocol, Self, TypeAlias
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
 from clbalance.model import Cause, NodeName, Plan, Reading
+from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +113,16 @@ class Journal(Protocol):
     Many processes use it at once. Losing it loses numbers and history, never a job.
     """
 
-    def submit(self, at: datetime, submitted: Submitted) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         """A number never given before; the job is PENDING, and ours. `submitted.job.id` is not read."""
         ...
 
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         """These copies are going to be started. False where the job was cancelled meanwhile: start nothing."""
+        ...
+
+    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        """As `intend`, of further slots of a job of tasks, by their claims; `plan` with the first of them."""
         ...
 
     def started(self, job: int, at: datetime) -> None:
@@ -164,8 +169,28 @@ class Journal(Protocol):
         """What it was asked to be; None where there is no such number."""
         ...
 
+    def tasks(self, job: int) -> tuple[Task, ...]:
+        """The tasks that it was submitted with, in their order; none of a job of another kind."""
+        ...
+
+    def task_log(self, job: int) -> "TaskLog":
+        """What is remembered of its tasks."""
+        ...
+
     def placed(self, job: int) -> tuple[Placed, ...]:
         """How the nodes of each attempt were chosen; of long lists only the first hundred nodes were kept."""
+        ...
+
+
+class TaskLog(Protocol):
+    """What became of the tasks of one job: events, only ever added. One process writes, many may read."""
+
+    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
+        """Write them down; with `durable` they, and all before them, are on the disk when this returns."""
+        ...
+
+    def events(self) -> tuple[TaskEvent, ...]:
+        """All that can be read, in order; of one that a crash has torn, nothing."""
         ...
 
 
@@ -223,6 +248,34 @@ class RunListener(Protocol):
 
     def ended(self, outcome: Outcome) -> None:
         """Called once per copy and attempt, after its last output."""
+        ...
+
+
+class TaskListener(Protocol):
+    """Who is told what becomes of tasks, as it happens."""
+
+    def waiting(self, reason: str) -> None:
+        """Nothing fits yet; called with each new reason."""
+        ...
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
+        """Called once, with the number of slots asked of each node, before anything is started."""
+        ...
+
+    def warned(self, node: NodeName, text: str) -> None:
+        """Something that the user should know."""
+        ...
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
+        """Called with each piece of what a task writes, in order."""
+        ...
+
+    def ended(self, ended: TaskEnded) -> None:
+        """Called when a task is over, after its last output."""
+        ...
+
+    def progressed(self, progress: TaskProgress) -> None:
+        """Called now and then."""
         ...
 
 

@@ -7,13 +7,13 @@ from clbalance.cli.job_world import job_world, named_jobs, one_job
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.screen import Screen
 from clbalance.engine import known
-from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.revisit import Visited
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.job import JobRecord, Lost, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, fold
+from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.verdict import reason_of
 from clbalance.render import talk
 from clbalance.render.labelled import Labelled

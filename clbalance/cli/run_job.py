@@ -14,7 +14,6 @@ from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.dispatched import Dispatched
-from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
@@ -24,6 +23,7 @@ from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.job import JobSpec, Outcome, Submitted
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
+from clbalance.policy.exit_code import run_exit_code
 from clbalance.ports import RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered

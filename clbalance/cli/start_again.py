@@ -10,7 +10,6 @@ from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace, ssh_transport, workplace
 from clbalance.engine.attempt import Course
-from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.interest import DETACHED, WATCHED
 from clbalance.engine.known import give_up_for_dead, look, spec_of
 from clbalance.engine.run import Ran, Run
@@ -19,6 +18,7 @@ from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Lost, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
+from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.settling import current_copies
 from clbalance.policy.verdict import has_failed, reason_of
 from clbalance.render import talk

@@ -38,6 +38,9 @@ class CancelledEnd(msgspec.Struct, tag_field="kind", tag="cancelled", frozen=Tru
     why: str = ""
 
 
+AgentEnd: TypeAlias = ExitedEnd | KilledEnd | TimeoutEnd | CancelledEnd
+
+
 class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
     """The agent is up."""
 
@@ -104,7 +107,7 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     """The job has ended and all its output has been sent."""
 
     job: str
-    end: ExitedEnd | KilledEnd | TimeoutEnd | CancelledEnd
+    end: AgentEnd
     seconds: float
     warnings: tuple[str, ...] = ()
 

@@ -47,6 +47,11 @@ class Agents:
         """End the session; what was not started there is given up."""
         self._sessions.close(node)
 
+    def finish(self, node: NodeName) -> None:
+        """Ask nothing more: the agent does what it was asked, and goes."""
+        if node in self._sessions.open_nodes():
+            self._sessions.send(node, b"", last=True)
+
     def listen(self, hear: Hear, enough: Callable[[], bool], within_s: float | None = None) -> None:
         """Until `enough`, which is asked again at least every second, or for `within_s`."""
         until = None if within_s is None else self._clock.monotonic() + within_s

@@ -94,7 +94,7 @@ class Follow:
     def stop(self, why: str, within_s: float, *, mute: bool) -> None:
         """End all copies, or give them up where they have not started, and await that for so long."""
         self._mute = mute
-        self._end_rest(why)
+        self.end_all(why)
         self.to_the_end(within_s)
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
@@ -181,7 +181,7 @@ class Follow:
         copy.seconds = event.seconds
         for warning in event.warnings:
             self._warn(copy, warning)
-        self._end(copy, end_of(event, self._limit_s))  # it is written down before its node forgets it
+        self._end(copy, end_of(event.end, self._limit_s))  # it is written down before its node forgets it
         if self._interest.retire:
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
@@ -273,10 +273,10 @@ class Follow:
         """Everywhere or nowhere: one that does not start takes the others with it."""
         self._hang_up(copy)
         self._end(copy, end)
-        self._end_rest(f"it could not start on {copy.node}")
+        self.end_all(f"it could not start on {copy.node}")
 
-    def _end_rest(self, why: str) -> None:
-        """Those that are away are told when they are back."""
+    def end_all(self, why: str) -> None:
+        """End what runs and give up what does not; those that are away are told when they are back."""
         self._ending = self._ending or why
         for copy in self._copies.unended():
             if copy.phase >= Phase.STARTING:

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from clbalance.engine.agent_wire import CancelledEnd, Ended, ExitedEnd, KilledEnd, TimeoutEnd
+from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, KilledEnd, TimeoutEnd
 from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, Script, TimedOut
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.policy.gpus import gpu_candidates
@@ -13,9 +13,9 @@ def label_of(job: JobSpec) -> str:
     return f"{job.key}.{job.claim}"
 
 
-def end_of(told: Ended, limit_s: float | None) -> End:
+def end_of(told: AgentEnd, limit_s: float | None) -> End:
     """The agent's account of an end, in our words."""
-    match told.end:
+    match told:
         case ExitedEnd(rc=rc):
             return Exited(rc=rc)
         case KilledEnd(signal=signal):
@@ -25,7 +25,7 @@ def end_of(told: Ended, limit_s: float | None) -> End:
         case CancelledEnd(why=why):
             return Cancelled(why=why)
         case _:
-            assert_never(told.end)
+            assert_never(told)
 
 
 def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:

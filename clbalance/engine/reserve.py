@@ -1,11 +1,13 @@
 """Ask every node of a job for its yes: all of them, or none."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from clbalance.engine.agent_wire import Admitted, AgentEvent, Claimed, Hello, Refused, Trouble
 from clbalance.engine.agents import PROTOCOL, Agents
 from clbalance.engine.copies import Copies, Copy, Phase
 from clbalance.engine.job_words import lease_request
+from clbalance.engine.switchboard import SharedAgents
 from clbalance.model import Measured, NodeName, Request
 from clbalance.ports import Closed
 
@@ -16,26 +18,45 @@ class Reservation:
     """Claims and leases for the copies of one claim, before anything is started."""
 
     def __init__(
-        self, agents: Agents, copies: Copies, *, request: Request, answers: Mapping[NodeName, Measured], name: str
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        *,
+        request: Request,
+        answers: Mapping[NodeName, Measured],
+        name: str,
+        for_tasks: bool = False,
     ) -> None:
         self._agents = agents
         self._copies = copies
         self._request = request
         self._answers = answers
         self._name = name
-        self._refusals: dict[NodeName, str] = {}
+        self._for_tasks = for_tasks
+        self.refusals: dict[NodeName, str] = {}
+        """The nodes that said no, and why."""
 
     def make(self) -> dict[NodeName, str]:
-        """The nodes that said no, and why; if there is one, the others are released."""
-        for copy in self._copies:
-            self._agents.call(copy.node, within_s=START_WITHIN_S)
-        self._agents.listen(self._hear, lambda: bool(self._refusals) or self._copies.all_in(Phase.ADMITTED))
-        if self._refusals:
+        """The refusals; if there is one, the others are released."""
+        self.call()
+        self._agents.listen(self.hear, lambda: bool(self.refusals) or self.is_made)
+        if self.refusals:
             for copy in self._copies:
                 self._agents.hang_up(copy.node)
-        return self._refusals
+        return self.refusals
 
-    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def call(self) -> None:
+        """Ask all nodes."""
+        for copy in self._copies:
+            self._agents.call(copy.node, within_s=START_WITHIN_S)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether all have said yes."""
+        return self._copies.all_in(Phase.ADMITTED)
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node."""
         if node not in self._copies:
             return
         copy = self._copies[node]
@@ -47,19 +68,20 @@ class Reservation:
             case Admitted():
                 copy.phase = Phase.ADMITTED
             case Refused(why=why) | Trouble(why=why):  # what it cannot make sense of is a no: nothing else would follow
-                self._refusals[node] = why
+                self.refusals[node] = why
             case Closed(cause=cause, why=why):
-                self._refusals[node] = cause.because(why)
+                self.refusals[node] = cause.because(why)
             case _:
                 pass  # nothing else is asked for yet
 
     def _claim(self, copy: Copy, protocol: int) -> None:
         if protocol != PROTOCOL:
-            self._refusals[copy.node] = f"the agent speaks protocol {protocol}, not {PROTOCOL}"
+            self.refusals[copy.node] = f"the agent speaks protocol {protocol}, not {PROTOCOL}"
             return
         copy.phase = Phase.CLAIMING
         answer = self._answers[copy.node]
         lease = lease_request(self._request, answer, self._name)
         self._agents.ask(copy.node, "claim", job=self._copies.label)
         capacity = {"cpus": None, "slots": answer.slots}
-        self._agents.ask(copy.node, "admit", job=self._copies.label, lease=lease, capacity=capacity)
+        asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
+        self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
-from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
 from clbalance.job import JobSpec, JobState, Outcome, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
+from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
 from clbalance.policy.verdict import gravest, reason_of, state_of
 

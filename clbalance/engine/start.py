@@ -8,6 +8,7 @@ from clbalance.engine.copies import Copies, Copy, Phase
 from clbalance.engine.follow import Follow
 from clbalance.engine.job_words import environment, start_spec
 from clbalance.engine.reserve import START_WITHIN_S
+from clbalance.engine.switchboard import SharedAgents
 from clbalance.job import JobSpec, Script
 from clbalance.model import NodeName
 from clbalance.ports import Closed, JobInput
@@ -28,7 +29,14 @@ class Start:
     """Everywhere or nowhere: what goes wrong before the last node is ready goes to `follow`, which ends the rest."""
 
     def __init__(
-        self, agents: Agents, copies: Copies, job: JobSpec, *, node_list: str, stdin: JobInput, follow: Follow
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        job: JobSpec,
+        *,
+        node_list: str,
+        stdin: JobInput,
+        follow: Follow,
     ) -> None:
         self._agents = agents
         self._copies = copies
@@ -41,12 +49,17 @@ class Start:
 
     def order(self) -> None:
         """Returns when every node was told to start, or none will be."""
+        self.begin()
+        self._agents.listen(self.hear, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
+
+    def begin(self) -> None:
+        """Send what the nodes take at once."""
         for copy in self._copies:
             copy.phase = Phase.STORING
             self._put(copy)
-        self._agents.listen(self._hear, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
 
-    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node; what does not concern the files is for the follower."""
         if isinstance(event, Stored) and node in self._loads:
             self._loads[node].in_flight -= 1
             self._agents.set_deadline(node, START_WITHIN_S)  # it is alive; large input takes its time

@@ -48,6 +48,18 @@ class Switchboard:
         """Pass a request on."""
         self._agents.ask(node, op, **fields)
 
+    def finish(self, within_s: float) -> None:
+        """Let all agents do what they were asked, and go."""
+        left = set(self._greetings)
+        for node in left:
+            self._agents.finish(node)
+
+        def hear(node: NodeName, event: AgentEvent | Closed) -> None:
+            if isinstance(event, Closed):
+                left.discard(node)
+
+        self._agents.listen(hear, lambda: not left, within_s)
+
     def _repeat_greetings(self) -> bool:
         while self._late:
             label, node = self._late.popleft()

@@ -1,13 +1,29 @@
 """A journal that remembers nothing beyond this process: where the real one cannot be opened, a job can still be run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
 from clbalance.model import Plan
+from clbalance.nodes import fold
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.store.job_rows import over, placed_record, plan_text
+from clbalance.store.job_rows import expanded, over, placed_record, plan_text
+from clbalance.task import Task, TaskEvent
+
+
+class MemoryTaskLog:
+    """`ports.TaskLog` of one process."""
+
+    def __init__(self) -> None:
+        self._events: list[TaskEvent] = []
+
+    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
+        del durable
+        self._events += events
+
+    def events(self) -> tuple[TaskEvent, ...]:
+        return tuple(self._events)
 
 
 @dataclass(slots=True)
@@ -18,6 +34,8 @@ class _Job:
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     cancelled: bool = False
+    tasks: tuple[Task, ...] = ()
+    task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
 
 
 class ForgetfulJournal:
@@ -26,7 +44,7 @@ class ForgetfulJournal:
     def __init__(self) -> None:
         self._jobs: dict[int, _Job] = {}
 
-    def submit(self, at: datetime, submitted: Submitted) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         number = len(self._jobs) + 1
         record = JobRecord(
             id=number,
@@ -43,7 +61,7 @@ class ForgetfulJournal:
             ended_at=None,
             controlled=True,
         )
-        self._jobs[number] = _Job(record, to_text(submitted))
+        self._jobs[number] = _Job(record, to_text(submitted), tasks=tuple(tasks))
         return number
 
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
@@ -54,6 +72,20 @@ class ForgetfulJournal:
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes)
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
         one.placed.append(placed_record((attempt, claim, plan_text(plan))))
+        return True
+
+    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        one = self._jobs[job]
+        if one.cancelled or one.record.state.is_over:
+            return False
+        known = one.record.nodes if one.record.attempt == attempt else ()
+        nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
+        one.record = replace(one.record, attempt=attempt, claim=max(slots), nodes=nodes)
+        one.copies += [
+            CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
+        ]
+        if plan is not None:
+            one.placed.append(placed_record((attempt, max(slots), plan_text(plan))))
         return True
 
     def started(self, job: int, at: datetime) -> None:
@@ -109,6 +141,12 @@ class ForgetfulJournal:
 
     def submitted(self, job: int) -> Submitted | None:
         return from_text(self._jobs[job].submitted, Submitted) if job in self._jobs else None
+
+    def tasks(self, job: int) -> tuple[Task, ...]:
+        return self._jobs[job].tasks if job in self._jobs else ()
+
+    def task_log(self, job: int) -> "MemoryTaskLog":
+        return self._jobs[job].task_log
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         return tuple(self._jobs[job].placed) if job in self._jobs else ()

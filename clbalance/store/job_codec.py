@@ -29,6 +29,7 @@ _CLASSES: dict[str, type] = {
         jobs.Script,
         jobs.Submitted,
         jobs.TimedOut,
+        jobs.TaskRules,
         jobs.Tries,
         Request,
         Score,

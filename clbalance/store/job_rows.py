@@ -1,5 +1,6 @@
 """Rows of the job tables as values, and values as rows."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Plac
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import NodeSets, fold
 from clbalance.store.job_codec import from_text, to_text
+from clbalance.task import Task
 
 JOB_COLUMNS = "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller"
 _KEPT_NODES = 100  # of the ranked, and of the unfit: who asks why of a thousand nodes does not read further
@@ -33,7 +35,7 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             rc=row[5],
             attempt=row[6],
             claim=row[7],
-            nodes=NodeSets(None).expand(row[8]) if row[8] else (),
+            nodes=expanded(row[8]),
             submitted_at=_time(row[9]) or _EPOCH,
             started_at=_time(row[10]),
             ended_at=_time(row[11]),
@@ -73,6 +75,24 @@ def placed_record(row: Sequence[Any]) -> Placed:
 def folded(intents: Sequence[Intent]) -> str:
     """The nodes of an attempt; expanded again they come in the order of their ranks."""
     return fold(one.node for one in sorted(intents, key=lambda one: one.rank))
+
+
+def expanded(text: str) -> tuple[NodeName, ...]:
+    """What `folded` has made."""
+    return NodeSets(None).expand(text) if text else ()
+
+
+def tasks_text(tasks: Sequence[Task]) -> str:
+    """A list of `[number, word, ...]`."""
+    return json.dumps([[task.number, *task.words] for task in tasks], separators=(",", ":"))
+
+
+def tasks_of(text: object) -> tuple[Task, ...]:
+    """What `tasks_text` has made; `StoreError` where it makes no sense."""
+    try:
+        return tuple(Task(number=int(number), words=tuple(words)) for number, *words in json.loads(str(text)))
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"a remembered list of tasks cannot be read: {error}") from error
 
 
 def over(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:

@@ -1,7 +1,7 @@
 """The jobs of this submit host, in the same `state.db` as all that it remembers (docs/design/jobs.md)."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,20 +9,26 @@ from pathlib import Path
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
 from clbalance.model import Plan
+from clbalance.nodes import fold
 from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import (
     JOB_COLUMNS,
     copy_record,
+    expanded,
     folded,
     job_record,
     microseconds,
     placed_record,
     plan_text,
+    tasks_of,
+    tasks_text,
 )
+from clbalance.store.task_log import FileTaskLog
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
+from clbalance.task import Task
 
 _ACTIVE = "state IN ('PENDING', 'RUNNING')"
 
@@ -39,7 +45,7 @@ class SqliteJournal:
         """Have no job in hand any more."""
         self._controllers.close()
 
-    def submit(self, at: datetime, submitted: Submitted) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
             INSERT INTO job (key, name, state, submitted_us, controller, submitted) VALUES (?, ?, 'PENDING', ?, ?, ?)
         """
@@ -47,6 +53,10 @@ class SqliteJournal:
         values = (job.key, storable(job.name), microseconds(at), self._mine(), to_text(submitted))
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
+            if submitted.rules is not None:
+                self._connection.execute(
+                    "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
+                )
         assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
         return number
 
@@ -65,6 +75,29 @@ class SqliteJournal:
                 "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
                 (job, attempt, claim, plan_text(plan)),
             )
+        return True
+
+    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for claim, one in slots.items()]
+        with told_as_store_error(self._database), transaction(self._connection):
+            found = self._connection.execute(
+                f"SELECT attempt, nodes FROM job WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL", (job,)
+            ).fetchone()
+            if found is None:
+                return False
+            known = expanded(found[1]) if found[0] == attempt else ()
+            nodes = fold({*known, *(one.node for one in slots.values())})
+            self._connection.execute(
+                "UPDATE job SET attempt = ?, claim = ?, nodes = ? WHERE id = ?", (attempt, max(slots), nodes, job)
+            )
+            self._connection.executemany(
+                "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            if plan is not None:
+                self._connection.execute(
+                    "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
+                    (job, attempt, max(slots), plan_text(plan)),
+                )
         return True
 
     def started(self, job: int, at: datetime) -> None:
@@ -131,6 +164,13 @@ class SqliteJournal:
     def submitted(self, job: int) -> Submitted | None:
         row = self._one("SELECT submitted FROM job WHERE id = ? AND state IS NOT NULL", job)
         return None if row is None else from_text(row[0], Submitted)
+
+    def tasks(self, job: int) -> tuple[Task, ...]:
+        row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)
+        return () if row is None else tasks_of(row[0])
+
+    def task_log(self, job: int) -> FileTaskLog:
+        return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"

@@ -66,6 +66,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
 )
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from clbalance.engine.agent_wire import CHUNK_BYTES
 from clbalance.engine.attempt import Course
-from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.interest import DETACHED, WATCHED
 from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
@@ -30,6 +29,7 @@ from clbalance.job import (
     Tries,
 )
 from clbalance.model import Cause, NodeName, Request
+from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.policies import LEAST
 from tests.engine.world import Notes, ScriptedAgent, job, probed, world_of
 

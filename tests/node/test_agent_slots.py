@@ -180,7 +180,8 @@ def test_a_task_that_stops_its_slot_by_a_full_disk_is_told(tiny_base: None, slot
     slots.give(client, slot, *((number, f"cat /dev/zero 2>/dev/null > {fills}") for number in range(400)))
     client.ask("finish", slot.job)
     ended = follow_to_the_end(client, slot)[3]
-    assert ended["end"] == {"kind": "cancelled", "why": "the log of tasks: No space left on device"}
+    assert ended["end"] == {"kind": "exited", "rc": 1}
+    assert ended["warnings"] == ["the log of tasks: No space left on device"]
     fills.unlink()
 
 

@@ -45,6 +45,7 @@ class Slot(Supervisor):
     def work(self) -> None:
         """Run what there is and wait for more, in turn."""
         began = time.monotonic()
+        rc = 0
         try:
             while self.stopped is None:
                 if self.taken or self.take():
@@ -56,10 +57,10 @@ class Slot(Supervisor):
                     self.listen(None)
             self.write_log([["b", number] for number, _ in self.taken])
         except OSError as error:
-            why = "the log of tasks: %s" % os.strerror(error.errno or 0)
-            self.stopped = {"kind": "cancelled", "why": why}
+            rc = 1
+            self.warnings.append("the log of tasks: %s" % os.strerror(error.errno or 0))
         self.tell_of_log(at_once=True)
-        end = self.stopped or {"kind": "exited", "rc": 0}
+        end = self.stopped or {"kind": "exited", "rc": rc}
         seconds = round(time.monotonic() - began, 6)
         self.record({"end": end, "seconds": seconds, "usage": self.usage.told()}, self.warnings)
 

@@ -1,0 +1,198 @@
+"""One slot on its way: asked for, admitted, started, fed with tasks, over. A line to its node's agent of its own."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from clbalance.engine.agent_wire import AgentEvent
+from clbalance.engine.copies import Copies, Copy, Phase
+from clbalance.engine.follow import Follow
+from clbalance.engine.interest import Interest
+from clbalance.engine.job_words import label_of
+from clbalance.engine.reserve import START_WITHIN_S, Reservation
+from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog
+from clbalance.engine.start import Start
+from clbalance.engine.switchboard import Switchboard
+from clbalance.engine.task_cutter import TaskCutter
+from clbalance.engine.unheard import Unheard
+from clbalance.engine.world import World
+from clbalance.job import Intent, JobSpec, Outcome
+from clbalance.model import Measured, NodeName, Request
+from clbalance.ports import Closed, JobInput
+from clbalance.task import Task
+
+FED = Interest(streams=("stdout", "stderr", "log"), retire=True)
+"""What we want of a slot that we feed."""
+
+
+class SlotHearer(Protocol):
+    """Who is told what happens in slots."""
+
+    def runs(self, slot: "Slot") -> None:
+        """It takes tasks."""
+        ...
+
+    def began(self, slot: "Slot", number: int) -> None:
+        """Its log tells that a task is going to be started."""
+        ...
+
+    def returned(self, slot: "Slot", number: int) -> None:
+        """A task was not started."""
+        ...
+
+    def wrote(self, slot: "Slot", number: int, stream: str, piece: bytes) -> None:
+        """A piece of a task's output."""
+        ...
+
+    def finished(self, slot: "Slot", entry: Finished) -> None:
+        """A task is over, and all its output was told."""
+        ...
+
+    def warned(self, slot: "Slot", text: str) -> None:
+        """Something that the user should know."""
+        ...
+
+    def over(self, slot: "Slot", outcome: Outcome) -> None:
+        """The slot has ended; nothing more will come of it."""
+        ...
+
+
+class Slot:
+    """`job.claim` is its name. Asked for when it is made."""
+
+    def __init__(
+        self, world: World, board: Switchboard, job: JobSpec, answer: Measured, *, request: Request, hearer: SlotHearer
+    ) -> None:
+        self.claim = job.claim
+        self.node: NodeName = answer.node
+        self._world = world
+        self._job = job
+        self._copies = Copies(label_of(job), [Copy(self.node, 0)])
+        self._line = board.line(label_of(job))
+        self._hearer = hearer
+        self._reservation = Reservation(
+            self._line, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
+        )
+        self._until = world.clock.monotonic() + START_WITHIN_S
+        self._follow = Follow(self._line, self._copies, world, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
+        self._start: Start | None = None
+        self._finishing = False
+        board.connect(self._line, self.hear)
+        self._reservation.call()
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of its node. Without the agent that started it, a slot takes no more."""
+        self._finishing |= isinstance(event, Closed)
+        if self._start is None:
+            self._reservation.hear(node, event)
+        else:
+            self._start.hear(node, event)
+
+    @property
+    def phase(self) -> Phase:
+        """How far it has come."""
+        return self._copies[self.node].phase
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.phase is Phase.ENDED
+
+    @property
+    def waits_for_start(self) -> bool:
+        """Whether its node has promised what it needs, and nothing is written down yet."""
+        return self._start is None and self._reservation.is_made
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether it can be fed."""
+        return self.phase is Phase.RUNNING and not self._finishing
+
+    @property
+    def intent(self) -> Intent:
+        """What is written down before it is started."""
+        return self._copies[self.node].intent
+
+    def refusal(self) -> str | None:
+        """Why its node has said no, or has said nothing for too long; None: it has not, so far."""
+        if self._start is None and self._reservation.refusals:
+            return self._reservation.refusals[self.node]
+        if self.phase < Phase.RUNNING and self._world.clock.monotonic() > self._until:
+            return "no answer in time"
+        return None
+
+    def give_up(self) -> None:
+        """It was not started; hold nothing of it. Its agent may serve others, and is told."""
+        if Phase.ARRIVING < self.phase < Phase.STARTING:
+            self._line.ask(self.node, "end", job=self._copies.label, grace_s=0, why="not needed")
+        self._line.hang_up(self.node)
+
+    def start(self, stdin: JobInput, node_list: str) -> None:
+        """It is written down that it will be."""
+        self._until = self._world.clock.monotonic() + START_WITHIN_S
+        self._start = Start(self._line, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow)
+        self._start.begin()
+
+    def feed(self, tasks: Sequence[Task]) -> None:
+        """Put these behind what it has."""
+        words = [[task.number, list(task.words)] for task in tasks]
+        self._line.ask(self.node, "tasks", job=self._copies.label, tasks=words)
+
+    def finish(self) -> None:
+        """No more will come: it ends when it has done what it has."""
+        if not self._finishing:
+            self._finishing = True
+            self._line.ask(self.node, "finish", job=self._copies.label)
+
+    def look_after(self) -> None:
+        """Call its node again, where the connection is lost and it is time."""
+        if self._start is not None:
+            self._follow.is_over()
+
+    def end(self, why: str) -> None:
+        """End what runs there, and take no more."""
+        self._finishing = True
+        if self._start is None:
+            self.give_up()
+        else:
+            self._follow.end_all(why)
+
+
+class _Ears(Unheard):
+    """Hears a slot as a job is heard, and tells of its tasks."""
+
+    def __init__(self, slot: Slot, hearer: SlotHearer) -> None:
+        self._slot = slot
+        self._hearer = hearer
+        self._log = SlotLog()
+        self._cutter = TaskCutter(self)
+
+    def started(self, node: NodeName) -> None:
+        self._hearer.runs(self._slot)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._hearer.warned(self._slot, text)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        if stream != "log":
+            self._cutter.write(stream, piece)
+            return
+        for entry in self._log.feed(piece):
+            match entry:
+                case Began(number=number):
+                    self._hearer.began(self._slot, number)
+                    self._cutter.began(number)
+                case Returned(number=number):
+                    self._cutter.returned(number)
+                    self._hearer.returned(self._slot, number)
+                case Finished():
+                    self._cutter.finished(entry)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._cutter.close()
+        self._hearer.over(self._slot, outcome)
+
+    def wrote(self, number: int, stream: str, piece: bytes) -> None:
+        self._hearer.wrote(self._slot, number, stream, piece)
+
+    def finished(self, entry: Finished) -> None:
+        self._hearer.finished(self._slot, entry)

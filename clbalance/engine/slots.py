@@ -1,0 +1,48 @@
+"""Where slots are opened: on the best nodes first, on each as many as fit."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from clbalance.engine.choose import plan_on
+from clbalance.engine.question import Question
+from clbalance.engine.world import World
+from clbalance.model import Measured, NodeName, Plan, Snapshot, Unknown
+from clbalance.policy.capacity import asks_for_nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPlan:
+    """`plan` is that of the first slot on each node; `nodes` has one entry for each slot, the best first."""
+
+    plan: Plan
+    nodes: tuple[NodeName, ...]
+    answers: dict[NodeName, Measured]
+
+
+def plan_slots(world: World, snapshot: Snapshot, question: Question, most: int) -> SlotPlan:
+    """One slot on every node that fits, and again while any does; each is charged before the next round."""
+    everywhere = replace(question, request=replace(question.request, pick=None))
+    answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
+    plan = first = plan_on(world, snapshot, everywhere)
+    nodes: list[NodeName] = []
+    while plan.chosen and len(nodes) < most:
+        nodes += plan.chosen[: most - len(nodes)]
+        if asks_for_nothing(question.request):
+            full = _full(nodes, answers)
+            everywhere = replace(
+                everywhere, request=replace(everywhere.request, excluded=everywhere.request.excluded | full)
+            )
+        plan = plan_on(world, plan.charged, everywhere)
+    return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
+
+
+def _full(nodes: list[NodeName], answers: dict[NodeName, Measured]) -> frozenset[NodeName]:
+    """What asks for nothing fits without end: as many as the node has slots, or else cpus, will do."""
+    return frozenset(node for node, count in Counter(nodes).items() if count >= _slots_of(answers[node]))
+
+
+def _slots_of(answer: Measured) -> int:
+    if answer.slots is not None:
+        return answer.slots
+    cpus = answer.reading.cpus
+    return 1 if isinstance(cpus, Unknown) else cpus.online

@@ -1,0 +1,151 @@
+"""Which task is where: pending, with a slot, or over. A state machine without effects; the engine does what it says.
+
+What a slot was given comes back when it says so, or when it has ended and its log does not tell of its start. A
+task of which only the start is known counts as ended with its slot: it may have run, and is not run again unasked.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from clbalance.job import End, Exited, Killed, Lost, NodeFailed, Outcome, Tries
+from clbalance.model import NodeName
+from clbalance.policy.again import again
+from clbalance.policy.verdict import state_of
+from clbalance.task import Task
+
+_LOOK_AT = 32
+"""Pending tasks, for one that did not fail on this node before."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one slot has; `started` of those its log tells."""
+
+    node: NodeName
+    given: dict[int, Task] = field(default_factory=dict)
+    started: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Past:
+    """How often a task has failed, and where."""
+
+    failures: int = 0
+    node_failures: int = 0
+    avoid: frozenset[NodeName] = frozenset()
+
+
+class Roster:
+    """Slots are named by their claims."""
+
+    def __init__(self, tasks: Iterable[Task], tries: Tries) -> None:
+        self._pending = deque(tasks)
+        self._tries = tries
+        self._held: dict[int, _Held] = {}
+        self._past: dict[int, _Past] = {}
+
+    @property
+    def pending(self) -> int:
+        """How many wait for a slot."""
+        return len(self._pending)
+
+    @property
+    def out(self) -> int:
+        """How many are with slots."""
+        return sum(len(held.given) for held in self._held.values())
+
+    @property
+    def running(self) -> int:
+        """How many slots have something to do."""
+        return sum(bool(held.given) for held in self._held.values())
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether what is with slots now may be pending again, and need one."""
+        tries = self._tries
+        return self.out > 0 and bool(tries.retry or tries.requeue or tries.requeue_exits)
+
+    def with_slot(self, claim: int) -> int:
+        """How many a slot has."""
+        return len(self._held[claim].given) if claim in self._held else 0
+
+    def take(self, claim: int, node: NodeName, most: int) -> list[Task]:
+        """Up to `most` tasks for a slot, in their order; those that failed on its node only if there are no others."""
+        held = self._held.setdefault(claim, _Held(node))
+        taken: list[Task] = []
+        while self._pending and len(taken) < most:
+            taken.append(self._next_for(node))
+        held.given |= {task.number: task for task in taken}
+        return taken
+
+    def began(self, claim: int, number: int) -> None:
+        """A slot's log says that it is started."""
+        if claim in self._held:
+            self._held[claim].started.add(number)
+
+    def returned(self, claim: int, number: int) -> None:
+        """A slot gives it back unstarted."""
+        held = self._held.get(claim)
+        if held is not None and (task := held.given.pop(number, None)):
+            held.started.discard(number)
+            self._pending.appendleft(task)
+
+    def ended(self, claim: int, number: int, end: End) -> bool | None:
+        """How it ended; whether it is over, or else pending once more. None: the slot has no such task."""
+        held = self._held.get(claim)
+        task = None if held is None else held.given.pop(number, None)
+        if held is None or task is None:
+            return None
+        held.started.discard(number)
+        return not self._tries_again(task, held.node, end)
+
+    def slot_over(self, claim: int, how: End) -> list[tuple[int, End]]:
+        """A slot has ended so: what became of the tasks that it had begun, and of which it has told no end.
+
+        Of a slot whose log was read to its end, what is not in it was not started; else nobody knows.
+        """
+        held = self._held.pop(claim, None)
+        if held is None:
+            return []
+        log_is_whole = not isinstance(how, Lost | NodeFailed)
+        fates: list[tuple[int, End]] = []
+        for number, task in reversed(held.given.items()):
+            if log_is_whole and number not in held.started:
+                self._pending.appendleft(task)
+            elif not self._tries_again(task, held.node, fate := _with_its_slot(how)):
+                fates.append((number, fate))
+        return fates[::-1]
+
+    def forget_pending(self) -> Sequence[Task]:
+        """No more are given out: what was not started will not be."""
+        left = tuple(self._pending)
+        self._pending.clear()
+        return left
+
+    def _next_for(self, node: NodeName) -> Task:
+        for at, task in enumerate(self._pending):
+            if at == _LOOK_AT:
+                break
+            if task.number not in self._past or node not in self._past[task.number].avoid:
+                del self._pending[at]
+                return task
+        return self._pending.popleft()
+
+    def _tries_again(self, task: Task, node: NodeName, end: End) -> bool:
+        past = self._past.get(task.number, _Past())
+        outcome = Outcome(node=node, rank=0, end=end, seconds=0.0)
+        once_more = again(self._tries, (outcome,), failures=past.failures, node_failures=past.node_failures)
+        if once_more is None:
+            return False
+        past.failures += state_of(end) == "FAILED"
+        past.node_failures += isinstance(end, NodeFailed)
+        past.avoid |= once_more.avoid
+        self._past[task.number] = past
+        self._pending.append(task)
+        return True
+
+
+def _with_its_slot(how: End) -> End:
+    """The end of a task whose slot has ended so; what ends of itself has told all ends, so that it was killed."""
+    return Killed(signal=9) if isinstance(how, Exited) else how

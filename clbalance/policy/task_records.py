@@ -1,0 +1,82 @@
+"""From a log of tasks to what is known of each, and to what that makes of the job. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from clbalance.errors import ExitCode
+from clbalance.job import Exited, JobState, Lost, Outcome
+from clbalance.model import NodeName
+from clbalance.policy.exit_code import code_of
+from clbalance.policy.verdict import gravest, state_of
+from clbalance.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskReturned
+
+
+def task_records(tasks: Iterable[Task], events: Iterable[TaskEvent]) -> tuple[TaskRecord, ...]:
+    """Each task as the last word has it, in the order of `tasks`; what the log tells of others is passed over."""
+    records = {task.number: TaskRecord(task=task) for task in tasks}
+    for event in events:
+        known = records.get(event.number)
+        if known is not None:
+            records[event.number] = _after(known, event)
+    return tuple(records.values())
+
+
+def _after(known: TaskRecord, event: TaskEvent) -> TaskRecord:
+    match event:
+        case TaskGiven():
+            return TaskRecord(task=known.task, node=event.node, claim=event.claim)
+        case TaskReturned():
+            return TaskRecord(task=known.task) if known.claim == event.claim and known.end is None else known
+        case TaskEnded():
+            ended = replace(
+                known, node=event.node, claim=event.claim, end=event.end, seconds=event.seconds, at=event.at
+            )
+            return known if _is_known_better(known, event) else ended
+        case _:
+            assert_never(event)
+
+
+def _is_known_better(known: TaskRecord, event: TaskEnded) -> bool:
+    """That a node is silent is no end, and does not replace one."""
+    return isinstance(event.end, Lost) and known.claim == event.claim and known.end is not None
+
+
+def is_done(record: TaskRecord) -> bool:
+    """Whether it need not be run again."""
+    return record.end == Exited(rc=0)
+
+
+def state_of_task(record: TaskRecord) -> JobState:
+    """One task's."""
+    if record.end is not None:
+        return state_of(record.end)
+    return JobState.PENDING if record.node is None else JobState.RUNNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksVerdict:
+    """What its tasks make of a job; RUNNING where the end of one is not known."""
+
+    state: JobState
+    reason: str
+    rc: int
+
+
+def verdict_of(records: Sequence[TaskRecord], why: str, *, cancelled: bool = False) -> TasksVerdict:
+    """`why` those that were not started were not."""
+    ended = [(record, record.end) for record in records if record.end is not None]
+    unknown = [record for record in records if state_of_task(record) is JobState.RUNNING]
+    left = sum(record.node is None for record in records)
+    failed = sum(not is_done(record) for record, _ in ended)
+    code = max((code_of(end) for _, end in ended), default=0)
+    told = [f"{failed} of {len(records)} tasks failed"] if failed else []
+    told += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []
+    reason = ", ".join(told)
+    if unknown:
+        return TasksVerdict(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)
+    if left:
+        state = JobState.CANCELLED if cancelled else JobState.FAILED
+        return TasksVerdict(state=state, reason=reason, rc=max(code, ExitCode.NOT_RUN_TO_ITS_END))
+    worst = gravest(Outcome(node=record.node or NodeName(""), rank=0, end=end, seconds=0.0) for record, end in ended)
+    return TasksVerdict(state=JobState.COMPLETED if worst is None else state_of(worst.end), reason=reason, rc=code)

@@ -1,0 +1,104 @@
+"""The log of a job's tasks: `tasks/<job>.log` in the state folder, a JSON list a line, only ever appended to."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import assert_never
+
+from clbalance.errors import StoreError
+from clbalance.job import End
+from clbalance.model import NodeName
+from clbalance.store.job_codec import from_text, to_text
+from clbalance.task import TaskEnded, TaskEvent, TaskGiven, TaskReturned
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FileTaskLog:
+    """`ports.TaskLog` in a file. `StoreError` where it cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
+        text = b"".join(_line(event) for event in events)
+        try:
+            if self._fd < 0:
+                self._open()
+            while text:
+                text = text[os.write(self._fd, text) :]
+            if durable:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+
+    def events(self) -> tuple[TaskEvent, ...]:
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+        return tuple(_events(content))
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> None:
+        """A line that a crash has torn is ended, or what comes next would be torn with it."""
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o600)
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+
+def _line(event: TaskEvent) -> bytes:
+    match event:
+        case TaskGiven():
+            fields: list[object] = ["given", event.number, event.node, event.claim]
+        case TaskReturned():
+            fields = ["returned", event.number, event.claim]
+        case TaskEnded():
+            at_us = (event.at - _EPOCH) // timedelta(microseconds=1)
+            fields = ["ended", event.number, event.node, event.claim, event.seconds, at_us, to_text(event.end)]
+        case _:
+            assert_never(event)
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def _events(content: bytes) -> Iterator[TaskEvent]:
+    for line in content.splitlines():
+        try:
+            yield _event(json.loads(line))
+        except (ValueError, TypeError, KeyError, OverflowError, StoreError):  # torn
+            continue
+
+
+def _event(fields: object) -> TaskEvent:
+    match fields:
+        case ["given", int(number), str(node), int(claim)]:
+            return TaskGiven(number=number, node=NodeName(node), claim=claim)
+        case ["returned", int(number), int(claim)]:
+            return TaskReturned(number=number, claim=claim)
+        case ["ended", int(number), str(node), int(claim), float() | int() as seconds, int(at_us), str(end)]:
+            at = _EPOCH + timedelta(microseconds=at_us)
+            return TaskEnded(
+                number=number, node=NodeName(node), claim=claim, end=_end(end), seconds=float(seconds), at=at
+            )
+        case _:
+            raise ValueError("no event")
+
+
+def _end(text: str) -> End:
+    end: End = from_text(text, object)  # type: ignore[assignment]  # checked below
+    if not isinstance(end, End):
+        raise TypeError("no end")
+    return end
