@@ -219,7 +219,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """How the nodes of an attempt were chosen, for `explain`."""
+    """How the nodes of an attempt were chosen, or why none were, for `explain`."""
 
     attempt: int
     claim: int

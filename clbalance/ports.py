@@ -120,6 +120,10 @@ class Journal(Protocol):
         """These copies are going to be started. False where the job was cancelled meanwhile: start nothing."""
         ...
 
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        """Of this attempt nothing has come so far, and that is why; for `explain`. Said again, the last word counts."""
+        ...
+
     def started(self, job: int, at: datetime) -> None:
         """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
         ...
@@ -140,8 +144,8 @@ class Journal(Protocol):
         """It goes on without this process."""
         ...
 
-    def take(self, job: int) -> bool:
-        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING again."""
+    def take(self, job: int, reason: str) -> bool:
+        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING for that."""
         ...
 
     def cancel(self, job: int, reason: str) -> None:

@@ -21,10 +21,10 @@ from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
-from clbalance.job import JobSpec, Outcome, Submitted
+from clbalance.job import JobSpec, Outcome, Submitted, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
-from clbalance.ports import RunListener
+from clbalance.ports import Journal, RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
@@ -55,12 +55,14 @@ def _carry_out(
     place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
 ) -> Ran:
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
-    with place.world(meanwhile="clbalance.engine.dispatch") as world:
-        job = _submit(world, submitted, question)
+    detached = submitted.options.detach
+    with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
+        tries = replace(submitted.tries, after=_after(world.journal, submitted.options.after or ()))
+        job = _submit(world, submitted, tries, question)
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)
-        ran = Run(course, job, submitted.tries).carry_out()
+        ran = Run(course, job, tries).carry_out()
         if submitted.options.notify is not None:
             notify(submitted.options.notify, world.journal.record(job.id))
     return ran
@@ -80,14 +82,23 @@ def _told(ran: Ran, place: Workplace, shown: "ShownRun") -> int:
     return run_exit_code(dispatched.outcomes, dispatched.interrupted)
 
 
-def _submit(world: World, submitted: Submission, question: Question) -> JobSpec:
+def _after(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
+    """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
+    if not words:
+        return ()
+    from clbalance.cli.job_world import named_jobs
+
+    return tuple(record.id for record in named_jobs(journal, [one for word in words for one in word.split(",")]))
+
+
+def _submit(world: World, submitted: Submission, tries: Tries, question: Question) -> JobSpec:
     """The job with its number, both on the disk."""
     job = _job(submitted)
     whole = Submitted(
         job=job,
         request=question.request,
         candidates=question.candidates,
-        tries=submitted.tries,
+        tries=tries,
         stdin_path=submitted.stdin.path,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole))

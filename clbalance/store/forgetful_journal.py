@@ -7,7 +7,7 @@ from datetime import datetime
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.store.job_rows import over, placed_record, plan_text
+from clbalance.store.job_rows import LOOKING, STARTING, over, placed_record, plan_text
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class ForgetfulJournal:
             key=submitted.job.key,
             name=submitted.job.name,
             state=JobState.PENDING,
-            reason="",
+            reason=LOOKING,
             rc=None,
             attempt=1,
             claim=0,
@@ -51,10 +51,15 @@ class ForgetfulJournal:
         if one.cancelled or one.record.state.is_over:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
-        one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes)
+        one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
-        one.placed.append(placed_record((attempt, claim, plan_text(plan))))
+        self.consider(job, attempt=attempt, claim=claim, plan=plan)
         return True
+
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        placed = self._jobs[job].placed
+        placed[:] = [one for one in placed if one.attempt != attempt]
+        placed.append(placed_record((attempt, claim, plan_text(plan))))
 
     def started(self, job: int, at: datetime) -> None:
         record = self._jobs[job].record
@@ -83,12 +88,13 @@ class ForgetfulJournal:
     def let_go(self, job: int) -> None:
         self._jobs[job].record = replace(self._jobs[job].record, controlled=False)
 
-    def take(self, job: int) -> bool:
+    def take(self, job: int, reason: str) -> bool:
         if job not in self._jobs:
             return False
         one = self._jobs[job]
-        state = JobState.PENDING if one.record.state.is_over else one.record.state
-        one.record = replace(one.record, state=state, rc=None, ended_at=None, controlled=True)
+        if one.record.state.is_over:
+            one.record = replace(one.record, state=JobState.PENDING, reason=reason)
+        one.record = replace(one.record, rc=None, ended_at=None, controlled=True)
         one.cancelled = False
         return True
 

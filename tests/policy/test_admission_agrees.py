@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from clbalance.model import Promise
 from clbalance.node.agent import capacity as node
-from clbalance.node.node.limits import TAU_S as NODE_TAU_S
-from clbalance.node.node.marks import Lease
+from clbalance.node.agent.limits import TAU_S as NODE_TAU_S
+from clbalance.node.agent.marks import Lease
 from clbalance.policy.capacity import free_cpus, free_mem_bytes
 from clbalance.policy.ledger import TAU_S, add_up
 
