@@ -8,7 +8,7 @@ from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
-from clbalance.job import JobSpec, JobState, Outcome, Tries
+from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
@@ -149,9 +149,9 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended; by the node's count, for it may have been long ago."""
+    """When its last copy ended; by the node's count, for it may have been long ago. A node that failed has not counted."""
     now = world.clock.now()
     record = world.journal.record(job)
-    if record is None or record.started_at is None:
+    if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
         return now
     return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import LOOKING, STARTING, over, placed_record, plan_text
@@ -68,7 +68,7 @@ class ForgetfulJournal:
             self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
-        copies = self._jobs[job].copies
+        copies = [] if isinstance(outcome.end, Lost) else self._jobs[job].copies
         for at, copy in enumerate(copies):
             if (copy.claim, copy.intent.rank, copy.outcome) == (claim, outcome.rank, None):
                 copies[at] = replace(copy, outcome=outcome)

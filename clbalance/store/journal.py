@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from clbalance.errors import StoreError
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
@@ -77,6 +77,8 @@ class SqliteJournal:
         self._write(f"{statement} AND {_ACTIVE}", (microseconds(at), job))
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
+        if isinstance(outcome.end, Lost):
+            return
         where = "WHERE job = ? AND claim = ? AND rank = ? AND outcome IS NULL"
         self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
 
