@@ -215,6 +215,8 @@ class Submitted:
     candidates: tuple[NodeName, ...]
     tries: Tries = Tries()
     stdin_path: str | None = None
+    notify: str | None = None
+    """A command to run here when it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

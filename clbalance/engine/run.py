@@ -149,7 +149,7 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended; by the node's count, for it may have been long ago. A node that failed has not counted."""
+    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
     now = world.clock.now()
     record = world.journal.record(job)
     if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
