@@ -230,11 +230,13 @@ class Submitted:
     stdin_path: str | None = None
     rules: TaskRules | None = None
     """Of a job of tasks; None of any other."""
+    notify: str | None = None
+    """A command to run here when it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """How the nodes of an attempt were chosen, for `explain`."""
+    """How the nodes of an attempt were chosen, or why none were, for `explain`."""
 
     attempt: int
     claim: int

@@ -125,6 +125,10 @@ class Journal(Protocol):
         """As `intend`, of further slots of a job of tasks, by their claims; `plan` with the first of them."""
         ...
 
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        """Of this attempt nothing has come so far, and that is why; for `explain`. Said again, the last word counts."""
+        ...
+
     def started(self, job: int, at: datetime) -> None:
         """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
         ...
@@ -145,8 +149,8 @@ class Journal(Protocol):
         """It goes on without this process."""
         ...
 
-    def take(self, job: int) -> bool:
-        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING again."""
+    def take(self, job: int, reason: str) -> bool:
+        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING for that."""
         ...
 
     def cancel(self, job: int, reason: str) -> None:

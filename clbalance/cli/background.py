@@ -1,17 +1,17 @@
 """A process of our own in the background, for a job that somebody must keep in hand when its user has gone."""
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
-from clbalance.errors import ClbalanceError
-
-_NUMBER_WITHIN_BYTES = 4096
+from clbalance.errors import ClbalanceError, ExitCode
 
 
 def keep(work: Callable[[Callable[[int], None]], None]) -> int:
-    """Fork a process that does `work`; the number that it announces, or `ClbalanceError` with what it says instead.
+    """Fork a process that does `work`; the number that it announces, or `ClbalanceError` as it was raised there.
 
     It is forked before anything is opened, and leaves our terminal, our session and our outputs.
     """
@@ -23,18 +23,32 @@ def keep(work: Callable[[Callable[[int], None]], None]) -> int:
         try:
             os.close(reader)
             _leave()
-            work(lambda number: _announce(writer, f"+{number}"))
-            code = 0
-        except ClbalanceError as error:
-            _announce(writer, f"-{error.message}")
+            code = _at_work(work, os.fdopen(writer, "w"))
         finally:
             os._exit(code)
     os.close(writer)
-    with open(reader, encoding="utf-8", errors="replace") as told:  # noqa: PTH123 - a descriptor
-        answer = told.read(_NUMBER_WITHIN_BYTES)
-    if not answer.startswith("+"):
-        raise ClbalanceError(answer[1:] or "the process that was to keep the job ended without a word")
-    return int(answer[1:])
+    with os.fdopen(reader) as pipe:
+        told = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
+    if "number" in told:
+        return int(told["number"])
+    error = ClbalanceError(told["message"], hint=told.get("hint", ""))
+    error.exit_code = ExitCode(told.get("exit_code", error.exit_code))
+    raise error
+
+
+def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int:
+    def announce(told: dict[str, object]) -> None:
+        """Once: who reads it waits for the end of the pipe, and has gone afterwards."""
+        if not pipe.closed:
+            with pipe:
+                json.dump(told, pipe)
+
+    try:
+        work(lambda number: announce({"number": number}))
+    except ClbalanceError as error:
+        announce({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        return error.exit_code
+    return 0
 
 
 def _leave() -> None:
@@ -43,9 +57,3 @@ def _leave() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-
-
-def _announce(writer: int, text: str) -> None:
-    """Once: who reads it waits for the end of the pipe."""
-    os.write(writer, text.encode("utf-8", "backslashreplace")[:_NUMBER_WITHIN_BYTES])
-    os.close(writer)

@@ -30,8 +30,13 @@ def end_jobs(
     number = None if signal_name is None else _signal(signal_name)
     with job_world(ssh, screen) as world:
         meant = _meant(world.journal, words, node_set, everything=everything)
+        over = [record for record in meant if record.state.is_over]
+        meant = tuple(record for record in meant if not record.state.is_over)
+        for record in over if words else ():
+            screen.say(talk.note(f"job {record.id}: {record.state} already"))
         if not meant:
-            screen.say(talk.note("no such job is running or waiting"))
+            if not over:
+                screen.say(talk.note("no such job is running or waiting"))
             return ExitCode.DONE
         if number is None:
             visited = known.cancel(world, meant, f"cancelled by {me()}")
@@ -42,14 +47,14 @@ def end_jobs(
 
 
 def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool) -> tuple[JobRecord, ...]:
-    """Those that are not over. `UsageError` where nothing says which: nobody means all jobs by saying nothing."""
+    """`UsageError` where nothing says which: nobody means all jobs by saying nothing."""
     if not (words or node_set or everything):
         raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
     meant = named_jobs(journal, words) if words else journal.records()
     if node_set is not None:
         nodes = set(NodeSets(None).expand(node_set))
         meant = tuple(record for record in meant if nodes.intersection(record.nodes))
-    return tuple(record for record in meant if not record.state.is_over)
+    return meant
 
 
 def _tell(screen: Screen, one: Visited, number: int | None) -> bool:

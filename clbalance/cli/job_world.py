@@ -27,7 +27,7 @@ _MOST_JOBS = 10_000
 def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
     """The engine's world; this machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, here(), typed(ssh))
-    with open_memory(screen) as (store, journal):
+    with open_memory(screen, needed=True) as (store, journal):
         yield World(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
             store=store,

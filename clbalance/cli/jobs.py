@@ -1,5 +1,6 @@
 """`clbalance jobs`: what became of jobs (`squeue`, `bjobs`)."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -17,6 +18,13 @@ JobsArgument = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNodeOptions(NodeOptions):
+    """The same, but that `--all` is said of jobs here, and of nodes only its letter."""
+
+    everything: Annotated[bool, Option("-a", "--all-nodes", help="All nodes of the default group source.")] = False
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
     app.command("jobs", help=_HELP)(jobs)
@@ -24,11 +32,11 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def jobs(
-    nodes: NodeOptions,
+    nodes: JobNodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
     words: JobsArgument = None,
-    ended: Annotated[bool, Option("--ended", help="Also those that are over.")] = False,
+    ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""

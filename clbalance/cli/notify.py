@@ -11,9 +11,9 @@ from clbalance.nodes import fold
 _WITHIN_S = 60.0  # a mail program that hangs keeps nobody
 
 
-def notify(command: str, record: JobRecord | None) -> None:
+def notify(command: str | None, record: JobRecord | None) -> None:
     """Run `command` by /bin/sh with the job's facts in its environment; what becomes of it is its own affair."""
-    if record is None:
+    if command is None or record is None:
         return
     facts = {
         "CLBALANCE_JOB_ID": str(record.id),

@@ -2,35 +2,32 @@
 
 import contextlib
 import secrets
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clbalance.cli.background import keep
 from clbalance.cli.notify import notify
-from clbalance.cli.screen import Screen, nothing_fits
+from clbalance.cli.run_end import run_ended
+from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
-from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
-from clbalance.errors import ClbalanceError, ExitCode, NotRunError
-from clbalance.job import JobSpec, Outcome, Submitted
+from clbalance.errors import ExitCode
+from clbalance.job import JobSpec, Outcome, Submitted, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
-from clbalance.policy.exit_code import run_exit_code
-from clbalance.ports import RunListener
+from clbalance.ports import Journal, RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
 from clbalance.render.output_files import FileNames, OutputFiles
 from clbalance.render.streams import JobOutput, PassedThrough
-from clbalance.render.views import JobReport
 
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
@@ -43,7 +40,7 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
-    return _told(ran, place, shown)
+    return run_ended(ran, place.candidates, screen, detached=submitted.options.detach)
 
 
 def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], None]) -> None:
@@ -55,40 +52,37 @@ def _carry_out(
     place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
 ) -> Ran:
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
-    with place.world(meanwhile="clbalance.engine.dispatch") as world:
-        job = _submit(world, submitted, question)
+    detached = submitted.options.detach
+    with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
+        tries = replace(submitted.tries, after=_after(world.journal, submitted.options.after or ()))
+        job = _submit(world, submitted, tries, question)
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)
-        ran = Run(course, job, submitted.tries).carry_out()
-        if submitted.options.notify is not None:
-            notify(submitted.options.notify, world.journal.record(job.id))
+        ran = Run(course, job, tries).carry_out()
+        notify(submitted.options.notify, world.journal.record(job.id))
     return ran
 
 
-def _told(ran: Ran, place: Workplace, shown: "ShownRun") -> int:
-    dispatched = ran.dispatched
-    if dispatched is None:
-        raise _not_run(ran, place.candidates)
-    if dispatched.interrupted == signal.SIGHUP and len(dispatched.outcomes) < len(ran.plan.chosen):
-        shown.let_go(ran.job)
-    elif dispatched.outcomes:
-        shown.summary(ran.job, ran.plan, dispatched)
-    else:
-        shown.detached(ran.job)
-        return ExitCode.DONE
-    return run_exit_code(dispatched.outcomes, dispatched.interrupted)
+def _after(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
+    """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
+    if not words:
+        return ()
+    from clbalance.cli.job_world import named_jobs
+
+    return tuple(record.id for record in named_jobs(journal, [one for word in words for one in word.split(",")]))
 
 
-def _submit(world: World, submitted: Submission, question: Question) -> JobSpec:
+def _submit(world: World, submitted: Submission, tries: Tries, question: Question) -> JobSpec:
     """The job with its number, both on the disk."""
     job = _job(submitted)
     whole = Submitted(
         job=job,
         request=question.request,
         candidates=question.candidates,
-        tries=submitted.tries,
+        tries=tries,
         stdin_path=submitted.stdin.path,
+        notify=submitted.options.notify,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole))
 
@@ -109,21 +103,6 @@ def _job(submitted: Submission) -> JobSpec:
         submit_host=socket.gethostname(),
         submit_dir=submitted.submit_dir,
     )
-
-
-def _not_run(ran: Ran, candidates: Candidates) -> ClbalanceError:
-    """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
-    plan = ran.plan
-    if ran.cancelled:
-        return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
-    error = nothing_fits(plan, candidates)
-    said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
-    error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
-    if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
-        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
-    else:
-        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
-    return error
 
 
 class ShownRun:
@@ -165,25 +144,6 @@ class ShownRun:
 
     def ended(self, outcome: Outcome) -> None:
         self._output.end(outcome.node)
-
-    def let_go(self, job: JobSpec) -> None:
-        """Our terminal is gone; the job is not."""
-        self._screen.say(talk.note(f"job {job.id} goes on; `clbalance attach {job.id}` follows it"))
-
-    def detached(self, job: JobSpec) -> None:
-        """It runs everywhere."""
-        self._screen.print(f"{job.id}\n")
-
-    def summary(self, job: JobSpec, plan: Plan, dispatched: Dispatched) -> None:
-        """How each copy ended."""
-        report = JobReport(
-            id=job.id,
-            name=job.name,
-            node_set=fold(plan.chosen),
-            outcomes=dispatched.outcomes,
-            attempt=job.attempt,
-        )
-        self._screen.say(self._screen.aside.run(report))
 
     def close(self) -> None:
         """Show what was held back."""

@@ -1,28 +1,32 @@
 """Carry out `requeue`: make sure that the job runs nowhere, and run it as it was submitted."""
 
 import contextlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from clbalance.cli.background import keep
 from clbalance.cli.follow_jobs import Shown
 from clbalance.cli.job_world import job_world, me, one_job
+from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.cli.screen import Screen, nothing_fits
+from clbalance.cli.run_end import run_ended
+from clbalance.cli.screen import Screen
 from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace, ssh_transport, workplace
 from clbalance.engine.attempt import Course
-from clbalance.engine.interest import DETACHED, WATCHED
+from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.known import give_up_for_dead, look, spec_of
 from clbalance.engine.run import Ran, Run
+from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Lost, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
-from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.settling import current_copies
 from clbalance.policy.verdict import has_failed, reason_of
+from clbalance.ports import RunListener
 from clbalance.render import talk
-from clbalance.render.views import JobReport
 from clbalance.transport.reach import this_node
 
 
@@ -31,14 +35,15 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
     with job_world(ssh, screen) as world:
         record = _settled(world, one_job(world.journal, word), screen, node_is_dead=node_is_dead)
         submitted = world.journal.submitted(record.id)
-        assert submitted is not None, "a job that is recorded has been submitted"
-        if not world.journal.take(record.id):
-            raise ClbalanceError(f"job {record.id} is in the hands of another process")
-        place = _place(submitted, ssh, screen)
-        shown = Restarted(screen, record)
-        with contextlib.closing(shown):
-            ran = _run(world, place, record, submitted, shown, detach=detach)
-    return _told(screen, ran, place)
+    assert submitted is not None, "a job that is recorded has been submitted"
+    place = _place(submitted, ssh, screen)
+    again = _Again(record=record, submitted=submitted, place=place)
+    if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
+        screen.print(f"{keep(again.in_background)}\n")
+        return ExitCode.DONE
+    with contextlib.closing(Restarted(screen, record)) as shown:
+        ran = again.carry_out(shown, DETACHED if detach else WATCHED)
+    return run_ended(ran, place.candidates, screen, detached=detach)
 
 
 def _settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
@@ -65,20 +70,41 @@ def _place(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
     return replace(place, transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here))
 
 
-def _run(
-    world: World, place: Workplace, record: JobRecord, submitted: Submitted, shown: "Restarted", *, detach: bool
-) -> Ran:
-    """One more attempt, and all those that it was submitted with."""
-    copies = current_copies(record, world.journal.copies(record.id))
-    failed = frozenset(one.node for one in (copy.outcome for copy in copies) if one is not None and has_failed(one.end))
-    course = Course(
-        world=replace(world, transport=place.transport, cpu_factors=place.cpu_factors),
-        question=place.question_of(submitted.request),
-        stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
-        listener=shown,
-        interest=DETACHED if detach else WATCHED,
-    )
-    return Run(course, _next(spec_of(world, record), record), submitted.tries, avoid=failed).carry_out()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Again:
+    """One more attempt of a job, and all those that it was submitted with."""
+
+    record: JobRecord
+    submitted: Submitted
+    place: Workplace
+
+    def in_background(self, announce: Callable[[int], None]) -> None:
+        """What a keeper does."""
+        self.carry_out(Unheard(), KEPT, announce)
+
+    def carry_out(
+        self, listener: RunListener, interest: Interest, announce: Callable[[int], None] = lambda _: None
+    ) -> Ran:
+        """`ClbalanceError` where somebody else was quicker."""
+        submitted = self.submitted
+        with self.place.world(meanwhile="clbalance.engine.dispatch", must_remember=True) as world:
+            if not world.journal.take(self.record.id, f"requeued by {me()}"):
+                raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
+            record = world.journal.record(self.record.id) or self.record  # another requeue may have come and gone
+            announce(record.id)
+            copies = current_copies(record, world.journal.copies(record.id))
+            ended = [copy.outcome for copy in copies if copy.outcome is not None]
+            course = Course(
+                world=world,
+                question=self.place.question_of(submitted.request),
+                stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
+                listener=listener,
+                interest=interest,
+            )
+            failed = frozenset(one.node for one in ended if has_failed(one.end))
+            ran = Run(course, _next(spec_of(world, record), record), submitted.tries, avoid=failed).carry_out()
+            notify(submitted.notify, world.journal.record(record.id))
+        return ran
 
 
 def _next(job: JobSpec, record: JobRecord) -> JobSpec:
@@ -94,21 +120,3 @@ class Restarted(Shown):
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._screen.say(talk.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))
         self.show_for(tuple(plan.chosen))
-
-
-def _told(screen: Screen, ran: Ran, place: Workplace) -> int:
-    dispatched = ran.dispatched
-    if dispatched is None:
-        raise nothing_fits(ran.plan, place.candidates)
-    if not dispatched.outcomes:
-        screen.print(f"{ran.job.id}\n")
-        return ExitCode.DONE
-    report = JobReport(
-        id=ran.job.id,
-        name=ran.job.name,
-        node_set=fold(ran.plan.chosen),
-        outcomes=dispatched.outcomes,
-        attempt=ran.job.attempt,
-    )
-    screen.say(screen.aside.run(report))
-    return run_exit_code(dispatched.outcomes, dispatched.interrupted)

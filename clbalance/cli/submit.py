@@ -35,12 +35,13 @@ class Submission:
     umask: int
     time_limit_s: float | None
     tries: Tries
+    """Without the jobs that it comes after: `options.after` has the words for them."""
     stdin: JobInput
 
     @property
     def needs_a_keeper(self) -> bool:
         """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
-        return self.tries.need_a_keeper or self.options.notify is not None
+        return self.tries.need_a_keeper or bool(self.options.after) or self.options.notify is not None
 
 
 def submission(options: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool) -> Submission:
@@ -79,16 +80,8 @@ def _tries(options: JobOptions) -> Tries:
         retry=options.retry,
         requeue=options.requeue,
         requeue_exits=_exit_codes(options.requeue_exit),
-        after=_jobs(options.after or []),
         queue_for_s=None if options.queue_for is None else parse_duration(options.queue_for, "`--queue-for`"),
     )
-
-
-def _jobs(words: list[str]) -> tuple[int, ...]:
-    numbers = [number for word in words for number in word.split(",")]
-    if not all(re.fullmatch(r"[0-9]{1,12}", number) for number in numbers):
-        raise UsageError(f"`--after` cannot be {','.join(words)!r}", hint="numbers of jobs, such as `17` or `17,18`")
-    return tuple(map(int, numbers))
 
 
 def _exit_codes(text: str | None) -> frozenset[int]:

@@ -71,10 +71,10 @@ class Workplace:
         return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
-    def world(self, *, meanwhile: str = "clbalance.policy.place") -> Iterator[World]:
+    def world(self, *, meanwhile: str = "clbalance.policy.place", must_remember: bool = False) -> Iterator[World]:
         """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
         ssh = self.settings.ssh
-        with open_memory(self.screen) as (store, journal):
+        with open_memory(self.screen, needed=must_remember) as (store, journal):
             yield World(
                 transport=self.transport,
                 store=store,
@@ -174,8 +174,11 @@ def _cpu_factors(settings: Settings, sets: NodeSets) -> dict[NodeName, float]:
 
 
 @contextlib.contextmanager
-def open_memory(screen: Screen) -> Iterator[tuple[Store, Journal]]:
-    """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load."""
+def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
+    """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load.
+
+    Where it is `needed`, `StoreError` instead: a job's number is worth nothing when it is not remembered.
+    """
     with contextlib.ExitStack() as stack:
         store: Store
         journal: Journal
@@ -186,6 +189,8 @@ def open_memory(screen: Screen) -> Iterator[tuple[Store, Journal]]:
             opened = stack.enter_context(SqliteStore.open(place.path))
             store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
         except StoreError as error:
+            if needed:
+                raise
             screen.say(talk.warning(f"going on without memory: {error.message}"))
             store, journal = ForgetfulStore(), ForgetfulJournal()
         yield store, journal

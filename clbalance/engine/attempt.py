@@ -86,7 +86,10 @@ def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avo
     world, question = course.world, course.question
     elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded | avoid))
     plan = plan_on(world, snapshot, elsewhere, refusals)
-    return plan if plan.fits or not avoid else plan_on(world, snapshot, question, refusals)
+    if not plan.fits and avoid:
+        return plan_on(world, snapshot, question, refusals)
+    unfit = (replace(one, detail="it failed there") if one.node in avoid else one for one in plan.unfit)
+    return replace(plan, unfit=tuple(unfit))
 
 
 def _make_room(sessions: Sessions, plan: Plan, limit: int) -> None:

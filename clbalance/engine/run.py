@@ -7,7 +7,7 @@ from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
-from clbalance.job import JobSpec, JobState, Outcome, Tries
+from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
@@ -15,8 +15,8 @@ from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
 from clbalance.policy.verdict import gravest, reason_of, state_of
 
-_ASK_AGAIN_S = (2.0, 15.0)  # between two sweeps of a waiting job: at first, and at most
-_ASK_SLOWER = 1.5
+_ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
+_LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +71,23 @@ class Run:
     def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
         clock = self._world.clock
-        until = clock.monotonic() + (self._tries.queue_for_s or 0.0)
-        pause_s, most_s = _ASK_AGAIN_S
+        since = clock.monotonic()
+        shortest_s, longest_s = _ASK_AGAIN_S
         while True:
             tried = attempt(self._course, self._job, self._avoid)
             self._job = tried.job
-            left_s = until - clock.monotonic()
-            if tried.plan.fits or left_s <= 0:
+            if tried.plan.fits:
                 return tried
-            if not self._pend(why_not(tried.plan, len(self._question.candidates))):
+            job, plan = self._job, tried.plan
+            self._world.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
+            waited_s = clock.monotonic() - since
+            left_s = (self._tries.queue_for_s or 0.0) - waited_s
+            if left_s <= 0:
+                return tried
+            if not self._pend(why_not(plan, len(self._question.candidates))):
                 return replace(tried, cancelled=True)
+            pause_s = min(max(waited_s * _LATE, shortest_s), longest_s)
             clock.pause(min(left_s, pause_s * (0.5 + self._question.rng.random())))
-            pause_s = min(pause_s * _ASK_SLOWER, most_s)
 
     def _again(self, dispatched: Dispatched) -> Again | None:
         if dispatched.interrupted is not None:
@@ -102,7 +107,7 @@ class Run:
             claim=tried.job.claim + 1,
             previous_nodes=fold(tried.plan.chosen),
         )
-        return self._pend(f"attempt {self._job.attempt}: {once_more.reason}")
+        return self._pend(f"attempt {self._job.attempt} after {once_more.reason}")
 
     def _pend(self, reason: str) -> bool:
         """Say why it waits; False where it was cancelled meanwhile."""
@@ -144,9 +149,9 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended; by the node's count, for it may have been long ago."""
+    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
     now = world.clock.now()
     record = world.journal.record(job)
-    if record is None or record.started_at is None:
+    if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
         return now
     return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))

@@ -12,7 +12,7 @@ MOST_NODE_FAILURES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Start it again, if possible on none of `avoid`."""
+    """Start it again, after what, if possible on none of `avoid`."""
 
     reason: str
     avoid: frozenset[NodeName]
@@ -31,9 +31,9 @@ def again(tries: Tries, outcomes: tuple[Outcome, ...], *, failures: int, node_fa
             return Again(reason=f"node failure of {', '.join(sorted(gone))}", avoid=gone)
         return None
     if asked := {end.rc for end in (one.end for one in outcomes) if isinstance(end, Exited)} & tries.requeue_exits:
-        return Again(reason=f"exit code {max(asked)} asks to be started again", avoid=frozenset())
+        return Again(reason=f"exit code {max(asked)}", avoid=frozenset())
     if states <= {JobState.FAILED, JobState.CANCELLED, JobState.COMPLETED} and JobState.FAILED in states:
         failed = frozenset(outcome.node for outcome in outcomes if state_of(outcome.end) is JobState.FAILED)
         if failures < tries.retry:
-            return Again(reason=f"it failed on {', '.join(sorted(failed))}", avoid=failed)
+            return Again(reason=f"a failure on {', '.join(sorted(failed))}", avoid=failed)
     return None

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clbalance.errors import ClbalanceError
-from clbalance.job import Outcome
+from clbalance.job import Outcome, Placed
 from clbalance.model import Plan
+from clbalance.nodes import fold
 from clbalance.render import talk
 from clbalance.render.ends import told
-from clbalance.render.explanation import explanation_table, runner_up
+from clbalance.render.explanation import attempt_heading, explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
 from clbalance.render.health import HealthReport, health_table
 from clbalance.render.jobs import JobRow, jobs_table
@@ -44,6 +45,10 @@ class HumanRenderer:
         close = runner_up(plan)
         table = self._drawn(explanation_table(plan), last="fold")
         return table + (visible_line(close) + "\n" if close else "")
+
+    def explain_job(self, placed: Sequence[Placed]) -> str:
+        told = [(attempt_heading(one), self.explain(one.plan, fold(one.plan.chosen))) for one in placed]
+        return "\n".join(f"{visible_line(heading)}\n{table}" if len(placed) > 1 else table for heading, table in told)
 
     def run(self, report: JobReport) -> str:
         rows = tuple(_run_row(outcome) for outcome in report.outcomes)

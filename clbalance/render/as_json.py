@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clbalance.errors import ClbalanceError
-from clbalance.job import Outcome
+from clbalance.job import Outcome, Placed
 from clbalance.model import Plan, Score, Unfit
+from clbalance.nodes import fold
 from clbalance.render.ends import told, told_together
 from clbalance.render.health import HealthReport, finding_document
 from clbalance.render.health_document import health_document
@@ -30,19 +31,14 @@ class JsonRenderer:
         return _document({"nodes": [node_document(row) for row in least_loaded_first(rows)]})
 
     def pick(self, plan: Plan, folded: str) -> str:
-        scores = {score.node: score.total for score in plan.ranked}
-        return _document(
-            {
-                "node_set": folded,
-                "wanted": plan.wanted,
-                "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.chosen],
-                "ranked": [_score(score) for score in plan.ranked],
-                "unfit": [_unfit(unfit) for unfit in plan.unfit],
-            }
-        )
+        return _document(_plan(plan, folded))
 
     def explain(self, plan: Plan, folded: str) -> str:
         return ""
+
+    def explain_job(self, placed: Sequence[Placed]) -> str:
+        attempts = [{"attempt": one.attempt, **_plan(one.plan, fold(one.plan.chosen))} for one in placed]
+        return _document({"attempts": attempts})
 
     def run(self, report: JobReport) -> str:
         job = told_together(report.outcomes)
@@ -88,6 +84,17 @@ class JsonRenderer:
 
 def _document(content: dict[str, Json]) -> str:
     return json.dumps({"schema": SCHEMA, **content}, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _plan(plan: Plan, folded: str) -> dict[str, Json]:
+    scores = {score.node: score.total for score in plan.ranked}
+    return {
+        "node_set": folded,
+        "wanted": plan.wanted,
+        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.chosen],
+        "ranked": [_score(score) for score in plan.ranked],
+        "unfit": [_unfit(unfit) for unfit in plan.unfit],
+    }
 
 
 def _score(score: Score) -> Json:

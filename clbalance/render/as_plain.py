@@ -4,10 +4,11 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 `squeue -h` are asked for the same reason). The fields never change their place; new ones come last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clbalance.errors import ClbalanceError
+from clbalance.job import Placed
 from clbalance.model import Plan, Term
 from clbalance.render import talk
 from clbalance.render.ends import told
@@ -28,7 +29,7 @@ LOAD_FIELDS = (
 """Of `load`; the names are those of the JSON keys. `leases` is how many there are."""
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
-"""Of `explain`; the verdict is `chosen`, `fits` or `unfit`."""
+"""Of `pick --explain`; the verdict is `chosen`, `fits` or `unfit`. Of `explain` the attempt comes last."""
 
 RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
 """Of `run`, a line for each copy."""
@@ -49,13 +50,10 @@ class PlainRenderer:
         return visible_line(folded) + "\n" if folded else ""
 
     def explain(self, plan: Plan, folded: str) -> str:
-        chosen = set(plan.chosen)
-        fits = (
-            _line((score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)))
-            for score in plan.ranked
-        )
-        unfits = (_line((unfit.node, "unfit", None, why_unfit(unfit))) for unfit in plan.unfit)
-        return "".join(fits) + "".join(unfits)
+        return "".join(map(_line, _explained(plan)))
+
+    def explain_job(self, placed: Sequence[Placed]) -> str:
+        return "".join(_line((*fields, one.attempt)) for one in placed for fields in _explained(one.plan))
 
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
@@ -70,6 +68,14 @@ class PlainRenderer:
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)
+
+
+def _explained(plan: Plan) -> Iterator[tuple[Json, ...]]:
+    chosen = set(plan.chosen)
+    for score in plan.ranked:
+        yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
+    for unfit in plan.unfit:
+        yield unfit.node, "unfit", None, why_unfit(unfit)
 
 
 def _terms(terms: Iterable[Term]) -> str:

@@ -1,6 +1,8 @@
 """Why these nodes and not the others: the candidates in order, their terms or reasons, and how close it was."""
 
+from clbalance.job import Placed
 from clbalance.model import Plan, Score, Unfit
+from clbalance.nodes import fold
 from clbalance.render.figures import DASH
 from clbalance.render.table import Cell, Column, Table, Tone
 
@@ -23,6 +25,12 @@ def explanation_table(plan: Plan) -> Table:
             *(_unfit(unfit) for unfit in plan.unfit),
         ),
     )
+
+
+def attempt_heading(placed: Placed) -> str:
+    """Which attempt it was, and where it went."""
+    chosen = fold(placed.plan.chosen)
+    return f"attempt {placed.attempt} on {chosen}" if chosen else f"attempt {placed.attempt}: not placed"
 
 
 def _ranked(score: Score, *, chosen: bool) -> tuple[Cell, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, assert_never
 
 from clbalance.errors import ClbalanceError
+from clbalance.job import Placed
 from clbalance.model import Plan
 from clbalance.render.format import Format
 from clbalance.render.health import HealthReport
@@ -24,6 +25,10 @@ class Renderer(Protocol):
 
     def explain(self, plan: Plan, folded: str) -> str:
         """Why these nodes and not the others. Empty in JSON, where `pick` tells it all."""
+        ...
+
+    def explain_job(self, placed: Sequence[Placed]) -> str:
+        """The same of every attempt of a job, the first one first."""
         ...
 
     def run(self, report: JobReport) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.store.job_rows import expanded, over, placed_record, plan_text
+from clbalance.store.job_rows import LOOKING, STARTING, expanded, over, placed_record, plan_text
 from clbalance.task import Task, TaskEvent
 
 
@@ -51,7 +51,7 @@ class ForgetfulJournal:
             key=submitted.job.key,
             name=submitted.job.name,
             state=JobState.PENDING,
-            reason="",
+            reason=LOOKING,
             rc=None,
             attempt=1,
             claim=0,
@@ -69,9 +69,9 @@ class ForgetfulJournal:
         if one.cancelled or one.record.state.is_over:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
-        one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes)
+        one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
-        one.placed.append(placed_record((attempt, claim, plan_text(plan))))
+        self.consider(job, attempt=attempt, claim=claim, plan=plan)
         return True
 
     def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
@@ -85,8 +85,14 @@ class ForgetfulJournal:
             CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
         ]
         if plan is not None:
-            one.placed.append(placed_record((attempt, max(slots), plan_text(plan))))
+            one.record = replace(one.record, reason=STARTING, started_at=None)
+            self.consider(job, attempt=attempt, claim=max(slots), plan=plan)
         return True
+
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        placed = self._jobs[job].placed
+        placed[:] = [one for one in placed if one.attempt != attempt]
+        placed.append(placed_record((attempt, claim, plan_text(plan))))
 
     def started(self, job: int, at: datetime) -> None:
         record = self._jobs[job].record
@@ -95,7 +101,7 @@ class ForgetfulJournal:
             self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
-        copies = self._jobs[job].copies
+        copies = [] if isinstance(outcome.end, Lost) else self._jobs[job].copies
         for at, copy in enumerate(copies):
             if (copy.claim, copy.intent.rank, copy.outcome) == (claim, outcome.rank, None):
                 copies[at] = replace(copy, outcome=outcome)
@@ -115,12 +121,13 @@ class ForgetfulJournal:
     def let_go(self, job: int) -> None:
         self._jobs[job].record = replace(self._jobs[job].record, controlled=False)
 
-    def take(self, job: int) -> bool:
+    def take(self, job: int, reason: str) -> bool:
         if job not in self._jobs:
             return False
         one = self._jobs[job]
-        state = JobState.PENDING if one.record.state.is_over else one.record.state
-        one.record = replace(one.record, state=state, rc=None, ended_at=None, controlled=True)
+        if one.record.state.is_over:
+            one.record = replace(one.record, state=JobState.PENDING, reason=reason)
+        one.record = replace(one.record, rc=None, ended_at=None, controlled=True)
         one.cancelled = False
         return True
 

@@ -14,6 +14,9 @@ from clbalance.store.job_codec import from_text, to_text
 from clbalance.task import Task
 
 JOB_COLUMNS = "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller"
+LOOKING = "looking for nodes"
+STARTING = "being started"
+"""A pending job always has a reason."""
 _KEPT_NODES = 100  # of the ranked, and of the unfit: who asks why of a thousand nodes does not read further
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from clbalance.errors import StoreError
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.store.controllers import Controllers
@@ -15,6 +15,8 @@ from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import (
     JOB_COLUMNS,
+    LOOKING,
+    STARTING,
     copy_record,
     expanded,
     folded,
@@ -47,10 +49,11 @@ class SqliteJournal:
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
-            INSERT INTO job (key, name, state, submitted_us, controller, submitted) VALUES (?, ?, 'PENDING', ?, ?, ?)
+            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted)
+            VALUES (?, ?, 'PENDING', ?, ?, ?, ?)
         """
         job = submitted.job
-        values = (job.key, storable(job.name), microseconds(at), self._mine(), to_text(submitted))
+        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._mine(), to_text(submitted))
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if submitted.rules is not None:
@@ -63,18 +66,16 @@ class SqliteJournal:
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for one in intents]
         with told_as_store_error(self._database), transaction(self._connection):
-            update = (
-                f"UPDATE job SET attempt = ?, claim = ?, nodes = ? WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL"
-            )
-            if self._connection.execute(update, (attempt, claim, folded(intents), job)).rowcount == 0:
+            update = f"""
+                UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL
+                WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL
+            """
+            if self._connection.execute(update, (attempt, claim, folded(intents), STARTING, job)).rowcount == 0:
                 return False
             self._connection.executemany(
                 "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
-            self._connection.execute(
-                "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
-                (job, attempt, claim, plan_text(plan)),
-            )
+            self._place(job, attempt, claim, plan)
         return True
 
     def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
@@ -94,17 +95,21 @@ class SqliteJournal:
                 "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
             if plan is not None:
-                self._connection.execute(
-                    "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
-                    (job, attempt, max(slots), plan_text(plan)),
-                )
+                self._connection.execute("UPDATE job SET reason = ?, started_us = NULL WHERE id = ?", (STARTING, job))
+                self._place(job, attempt, max(slots), plan)
         return True
+
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            self._place(job, attempt, claim, plan)
 
     def started(self, job: int, at: datetime) -> None:
         statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
         self._write(f"{statement} AND {_ACTIVE}", (microseconds(at), job))
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
+        if isinstance(outcome.end, Lost):
+            return
         where = "WHERE job = ? AND claim = ? AND rank = ? AND outcome IS NULL"
         self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
 
@@ -120,7 +125,7 @@ class SqliteJournal:
     def let_go(self, job: int) -> None:
         self._write("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
-    def take(self, job: int) -> bool:
+    def take(self, job: int, reason: str) -> bool:
         mine = self._mine()
         with told_as_store_error(self._database), transaction(self._connection):
             row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
@@ -130,10 +135,11 @@ class SqliteJournal:
                 f"""
                 UPDATE job SET controller = ?, cancelled = NULL,
                     state = CASE WHEN {_ACTIVE} THEN state ELSE 'PENDING' END,
+                    reason = CASE WHEN {_ACTIVE} THEN reason ELSE ? END,
                     rc = NULL, ended_us = NULL
                 WHERE id = ?
                 """,
-                (mine, job),
+                (mine, storable(reason), job),
             )
         return True
 
@@ -176,6 +182,13 @@ class SqliteJournal:
         query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"
         with told_as_store_error(self._database):
             return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
+
+    def _place(self, job: int, attempt: int, claim: int, plan: Plan) -> None:
+        """In the place of what was thought of that attempt before, for that came to nothing."""
+        self._connection.execute("DELETE FROM placed WHERE job = ? AND attempt = ?", (job, attempt))
+        self._connection.execute(
+            "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)", (job, attempt, claim, plan_text(plan))
+        )
 
     def _mine(self) -> str:
         try:

@@ -102,7 +102,7 @@ def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalan
         assert "RUNNING" in clbalance("jobs").text
         attached = clbalance("attach", "1")
         assert (attached.rc, attached.text) == (6, "up\ndone\n")
-    assert "FAILED" in clbalance("jobs", "--ended").text
+    assert "FAILED" in clbalance("jobs", "--all").text
 
 
 def test_what_a_killed_client_left_running_can_be_cancelled(lab: Lab, clbalance: Command) -> None:
@@ -112,7 +112,7 @@ def test_what_a_killed_client_left_running_can_be_cancelled(lab: Lab, clbalance:
         child.kill()
         ended(child)
         assert clbalance("cancel", "last").rc == 0
-    assert "cancelled by" in clbalance("jobs", "--ended").text
+    assert "cancelled by" in clbalance("jobs", "--all").text
 
 
 def test_nohup_keeps_it_running(clbalance: Command) -> None:

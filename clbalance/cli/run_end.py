@@ -1,0 +1,54 @@
+"""Say how a run ended, of `run` and of `requeue` alike, and exit with it."""
+
+import signal
+
+from clbalance.cli.screen import Screen, nothing_fits
+from clbalance.engine.run import Ran
+from clbalance.errors import ClbalanceError, ExitCode, NotRunError
+from clbalance.job import NotStarted
+from clbalance.nodes import Candidates, fold
+from clbalance.policy.exit_code import run_exit_code
+from clbalance.render import talk
+from clbalance.render.views import JobReport
+
+
+def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool) -> int:
+    """The exit code. A job that was to be left running is named; more is said of it only where it did not start."""
+    dispatched = ran.dispatched
+    if dispatched is None:
+        raise _not_run(ran, candidates)
+    number, outcomes = ran.job.id, dispatched.outcomes
+    if detached and dispatched.interrupted is None:
+        screen.print(f"{number}\n")
+        if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
+            return ExitCode.DONE
+    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
+        screen.say(talk.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
+    else:
+        screen.say(screen.aside.run(_report(ran)))
+    return run_exit_code(outcomes, dispatched.interrupted)
+
+
+def _report(ran: Ran) -> JobReport:
+    return JobReport(
+        id=ran.job.id,
+        name=ran.job.name,
+        node_set=fold(ran.plan.chosen),
+        outcomes=() if ran.dispatched is None else ran.dispatched.outcomes,
+        attempt=ran.job.attempt,
+    )
+
+
+def _not_run(ran: Ran, candidates: Candidates) -> ClbalanceError:
+    """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
+    plan = ran.plan
+    if ran.cancelled:
+        return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
+    error = nothing_fits(plan, candidates)
+    said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
+    error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
+    if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
+        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
+    else:
+        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
+    return error
