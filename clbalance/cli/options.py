@@ -101,6 +101,9 @@ class ResourceOptions:
     )
     mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
     gpus: Annotated[int, Option("--gpus", metavar="N", help="GPUs that nobody uses.", show_default=False)] = 0
+    slots: Annotated[
+        int, Option("--slots", metavar="N", help="Slots, where they are counted. [1]", show_default=False)
+    ] = 1
     exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
 
 

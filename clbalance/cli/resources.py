@@ -16,6 +16,7 @@ class Resources:
     cpus: float
     mem_bytes: int
     gpus: int
+    slots: int
     exclusive: bool
 
 
@@ -25,10 +26,13 @@ def resources_of(options: ResourceOptions) -> Resources:
         raise UsageError(f"`--cpus` cannot be {options.cpus:g}", hint="0, or a number of cpus such as 2 or 0.5")
     if not 0 <= options.gpus <= _MOST:
         raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
+    if not 0 <= options.slots <= _MOST:
+        raise UsageError(f"`--slots` cannot be {options.slots}", hint="0, or a number of slots")
     return Resources(
         cpus=options.cpus,
         mem_bytes=0 if options.mem is None else _mem_bytes(options.mem),
         gpus=options.gpus,
+        slots=options.slots,
         exclusive=options.exclusive,
     )
 

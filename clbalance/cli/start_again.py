@@ -72,7 +72,7 @@ def _run(
     copies = current_copies(record, world.journal.copies(record.id))
     failed = frozenset(one.node for one in (copy.outcome for copy in copies) if one is not None and has_failed(one.end))
     course = Course(
-        world=replace(world, transport=place.transport, cpu_factors=place.cpu_factors),
+        world=replace(world, transport=place.transport, cpu_factors=place.cpu_factors, slots=place.slots),
         question=place.question_of(submitted.request),
         stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
         listener=shown,

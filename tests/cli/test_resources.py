@@ -1,4 +1,4 @@
-"""`--cpus`, `--mem`, `--gpus` and `--exclusive`: what `run` takes of a node, `load` shows it and `pick` counts it."""
+"""`--cpus`, `--mem`, `--gpus`, `--slots` and `--exclusive`: what `run` takes of a node, `load` shows it and `pick` counts it."""
 
 import json
 from collections.abc import Iterator
@@ -119,6 +119,24 @@ def test_an_exclusive_job_wants_a_node_without_leases_and_keeps_it(clbalance: Co
         assert "leased whole: by uid 0: exclusive" in explained
 
 
+def test_slots_are_counted_where_the_settings_give_a_node_some(clbalance: Command) -> None:
+    (clbalance.folder / "clbalance.toml").write_text('[[nodes]]\nset = "node[1-2]"\nslots = 2\n')
+    with job(clbalance, "-w", "node1", "--cpus", "0.1", "--slots", "2"):
+        assert [lease["slots"] for lease in leases_of(clbalance, "node1")] == [2]
+        assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1") == "node[2-3]"
+        assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1", "--slots", "3") == "node3"
+        assert "1 asked, 0 of 2 free" in clbalance("pick", "-w", "node1", "--explain").stderr
+        assert clbalance("run", "-q", "-w", "node1", "--slots", "0", "--", "true").rc == 0
+
+
+def test_the_node_itself_counts_slots_against_who_asks_with_a_number(clbalance: Command) -> None:
+    with job(clbalance, "-w", "node3", "--cpus", "0.1"):
+        (clbalance.folder / "clbalance.toml").write_text('[[nodes]]\nset = "node3"\nslots = 1\n')
+        done = clbalance("run", "-w", "node3", "--cpus", "0.1", "--", "true")
+        assert done.rc == 125
+        assert "too few slots free" in done.stderr
+
+
 def test_a_job_takes_a_cpu_unless_told_otherwise(clbalance: Command) -> None:
     with job(clbalance, "-w", "node1"):
         assert [lease["cpus"] for lease in leases_of(clbalance, "node1")] == [1.0]
@@ -138,6 +156,7 @@ def test_a_job_takes_a_cpu_unless_told_otherwise(clbalance: Command) -> None:
         ("--mem", "99999999T", "`--mem` cannot be '99999999T'", "like `16G`"),
         ("--gpus", "-1", "`--gpus` cannot be -1", "a number of GPUs"),
         ("--gpus", "1.5", "'--gpus'", "--help`"),
+        ("--slots", "-1", "`--slots` cannot be -1", "a number of slots"),
     ],
 )
 def test_a_size_that_cannot_be_meant_is_told_with_one_that_could(
