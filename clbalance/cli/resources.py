@@ -16,6 +16,7 @@ class Resources:
     cpus: float
     mem_bytes: int
     gpus: int
+    gpu_share: float
     slots: int
     exclusive: bool
 
@@ -31,10 +32,19 @@ def resources_of(options: ResourceOptions) -> Resources:
     return Resources(
         cpus=options.cpus,
         mem_bytes=0 if options.mem is None else _mem_bytes(options.mem),
-        gpus=options.gpus,
+        gpus=options.gpus if options.gpu_share is None else 1,
+        gpu_share=1.0 if options.gpu_share is None else _gpu_share(options.gpu_share, options.gpus),
         slots=options.slots,
         exclusive=options.exclusive,
     )
+
+
+def _gpu_share(share: float, gpus: int) -> float:
+    if not 0 < share < 1:
+        raise UsageError(f"`--gpu-share` cannot be {share:g}", hint="above 0 and below 1; a whole one is `--gpus 1`")
+    if gpus:
+        raise UsageError("`--gpu-share` and `--gpus` exclude each other", hint="a part of one GPU, or whole ones")
+    return share
 
 
 def _mem_bytes(text: str) -> int:

@@ -63,6 +63,7 @@ class Workplace:
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
             mem_bytes=resources.mem_bytes,
             gpus=resources.gpus,
+            gpu_share=resources.gpu_share,
             slots=resources.slots,
             exclusive=resources.exclusive,
             needs_python=needs_python,

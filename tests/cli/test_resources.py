@@ -110,6 +110,19 @@ def test_two_jobs_on_one_node_get_a_gpu_each_and_a_third_gets_none(clbalance: Co
         assert clbalance("run", "-q", "-w", "node5", "--", "true").rc == 0
 
 
+def test_a_share_of_a_gpu_leaves_the_rest_to_other_shares_and_whole_gpus_whole(clbalance: Command) -> None:
+    half = ("-w", "node5", "--cpus", "0.1", "--gpu-share", "0.5")
+    with job(clbalance, *half), job(clbalance, *half):
+        leases = leases_of(clbalance, "node5")
+        assert [lease["gpu_share"] for lease in leases] == [0.5, 0.5]
+        assert len({gpu for lease in leases for gpu in lease["gpus"]}) == 1
+        done = clbalance("run", "-q", *half, "-c", 'echo "$CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"')
+        gpu, share = done.text.split()
+        assert ([gpu] == leases[0]["gpus"], share) == (False, "0.5")
+        assert picked(clbalance, "-w", "node5", "--cpus", "0", "--gpus", "1") == "node5"
+        assert picked(clbalance, "-w", "node5", "--cpus", "0", "--gpus", "2") == ""
+
+
 def test_an_exclusive_job_wants_a_node_without_leases_and_keeps_it(clbalance: Command) -> None:
     with job(clbalance, "-w", "node1", "--cpus", "0.5"), job(clbalance, "-w", "node2", "--exclusive"):
         assert picked(clbalance, "-w", "node[1-3]", "--exclusive") == "node3"
@@ -156,6 +169,10 @@ def test_a_job_takes_a_cpu_unless_told_otherwise(clbalance: Command) -> None:
         ("--mem", "99999999T", "`--mem` cannot be '99999999T'", "like `16G`"),
         ("--gpus", "-1", "`--gpus` cannot be -1", "a number of GPUs"),
         ("--gpus", "1.5", "'--gpus'", "--help`"),
+        ("--gpu-share", "0", "`--gpu-share` cannot be 0", "above 0 and below 1"),
+        ("--gpu-share", "1", "`--gpu-share` cannot be 1", "`--gpus 1`"),
+        ("--gpu-share", "nan", "`--gpu-share` cannot be nan", "above 0 and below 1"),
+        ("--gpus=1", "--gpu-share=0.5", "`--gpu-share` and `--gpus` exclude each other", "a part of one GPU"),
         ("--slots", "-1", "`--slots` cannot be -1", "a number of slots"),
     ],
 )

@@ -5,9 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Promise
-from clbalance.node import agent
+from clbalance.node.agent import capacity as agent
+from clbalance.node.agent.limits import TAU_S as THEIR_TAU_S
+from clbalance.node.agent.marks import Lease
 from clbalance.policy.capacity import free_cpus, free_mem_bytes
+from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.ledger import TAU_S, add_up
+
+from .build import gpu, lease, node
 
 UPTIME_S = 1e5
 promises = st.lists(
@@ -21,8 +26,11 @@ promises = st.lists(
 )
 
 
-def told_to_the_node(held: list[Promise]) -> list[agent.Lease]:
-    return [agent.Lease(1000, {"cpus": one.cpus, "mem_bytes": one.mem_bytes, "uptime_s": one.uptime_s}) for one in held]
+shares = st.one_of(st.just(1.0), st.sampled_from([0.25, 1 / 3, 0.5]), st.floats(0.01, 0.99))
+
+
+def told_to_the_node(held: list[Promise]) -> list[Lease]:
+    return [Lease(1000, {"cpus": one.cpus, "mem_bytes": one.mem_bytes, "uptime_s": one.uptime_s}) for one in held]
 
 
 @settings(deadline=None)
@@ -45,4 +53,25 @@ def test_free_memory_is_the_nodes(held: list[Promise], total: int, share: float)
 
 
 def test_leases_come_into_view_at_the_same_pace() -> None:
-    assert agent.TAU_S == TAU_S
+    assert THEIR_TAU_S == TAU_S
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), shares), max_size=8), shares)
+def test_the_gpu_that_placement_expects_is_the_one_that_the_node_grants(
+    held: list[tuple[int, float]], share: float
+) -> None:
+    devices = tuple(gpu(index) for index in range(3))
+    leases = tuple(lease(gpus=(devices[index].uuid,), gpu_share=part) for index, part in held)
+    ours = gpu_candidates(node("n", gpus=devices, leases=leases), share)
+    assert isinstance(ours, tuple)
+    asked = {"cpus": 0, "mem_bytes": 0, "gpu_count": 1, "gpu_share": share, "slots": 1, "exclusive": False}
+    theirs = [Lease(1000, {"gpus": [devices[index].uuid], "gpu_share": part}) for index, part in held]
+    all_of_them = agent.Wish(asked | {"gpu_candidates": [one.uuid for one in devices]}, {})
+    if not ours:
+        with pytest.raises(agent.LackError):
+            agent.free_gpus(all_of_them, theirs)
+        return
+    assert agent.free_gpus(agent.Wish(asked | {"gpu_candidates": list(ours)}, {}), theirs) == [ours[0]]
+    (granted,) = agent.free_gpus(all_of_them, theirs)
+    assert granted in ours
