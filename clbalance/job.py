@@ -187,6 +187,16 @@ class JobRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a running job takes, all its copies together."""
+
+    cpu_s: float
+    """Since its start, its ended processes included."""
+    mem_bytes: int
+    """At this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """That one copy is going to be started, and on which boot and birth of its node."""
 

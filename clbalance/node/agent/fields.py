@@ -45,6 +45,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "signal": {"signal": (int, REQUIRED)},
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
     "forget": {},
+    "status": {},
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
     "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
     "resume": {},
