@@ -46,6 +46,8 @@ class JobSpec:
     login: bool = False
     time_limit_s: float | None = None
     grace_s: float = 5.0
+    pty: tuple[int, int] | None = None
+    """Rows and columns of the terminal that it runs on; it ends with the connection of who has started it."""
     submit_host: str = ""
     submit_dir: str = ""
     attempt: int = 1

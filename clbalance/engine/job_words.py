@@ -78,4 +78,6 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
         "login": job.login,
         "time_limit_s": job.time_limit_s,
         "grace_s": job.grace_s,
+        "tied": job.pty is not None,
+        "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
     }

@@ -4,7 +4,19 @@ import re
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += ["capacity", "admission", "spec", "program", "task", "fork", "orders", "supervisor", "spawn", "settle"]
+_AGENT += [
+    "capacity",
+    "admission",
+    "spec",
+    "program",
+    "task",
+    "terminal",
+    "fork",
+    "orders",
+    "supervisor",
+    "spawn",
+    "settle",
+]
 _AGENT += ["status", "follower", "job", "session", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
@@ -23,6 +35,11 @@ def checkup_script() -> str:
     assert heading
     assert guard
     return _text("checkup.sh").replace("  # @GUARD@\n", heading + guard)
+
+
+def relay_source() -> str:
+    """The Python text that joins a login's terminal to a job's."""
+    return _text("relay.py")
 
 
 def agent_source() -> str:

@@ -98,7 +98,10 @@ SPEC: "dict[str, Any]" = {
     "time_limit_s": (float, None),
     "grace_s": (float, 5.0),
     "tied": (bool, False),
+    "pty": (dict, None),
 }
+
+PTY: "dict[str, Any]" = {"rows": (Count, REQUIRED), "columns": (Count, REQUIRED)}
 
 ENDS: "dict[str, dict[str, Any]]" = {
     "exited": {"rc": (Count, REQUIRED)},

@@ -15,6 +15,7 @@ POLL_LONGEST_S = 0.25
 
 LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
 UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent went away, and at a supervisor's SIGTERM
+HANG_UP_PATIENCE_S = 5.0  # for a program whose terminal has gone (SIGHUP)
 LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
 KILL_AGAIN_S = 0.05
 KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
