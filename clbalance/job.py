@@ -46,6 +46,8 @@ class JobSpec:
     login: bool = False
     time_limit_s: float | None = None
     grace_s: float = 5.0
+    pty: tuple[int, int] | None = None
+    """Rows and columns of the terminal that it runs on; it ends with the connection of who has started it."""
     submit_host: str = ""
     submit_dir: str = ""
     attempt: int = 1
@@ -197,6 +199,16 @@ class JobRecord:
     ended_at: datetime | None
     controlled: bool
     """Whether a living process of this host has it in hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a running job takes, all its copies together."""
+
+    cpu_s: float
+    """Since its start, its ended processes included."""
+    mem_bytes: int
+    """At this moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

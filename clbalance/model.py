@@ -128,6 +128,8 @@ class Promise:
     mem_bytes: int = 0
     gpus: tuple[str, ...] = ()
     """UUIDs."""
+    gpu_share: float = 1.0
+    """Of each of them."""
     slots: int = 0
     exclusive: bool = False
     uptime_s: float = 0.0
@@ -274,6 +276,8 @@ class Request:
     cpus: float = 1.0
     mem_bytes: int = 0
     gpus: int = 0
+    gpu_share: float = 1.0
+    """Below 1: a part of one device, and `gpus` is 1."""
     slots: int = 1
     exclusive: bool = False
     """No lease beside it."""

@@ -79,6 +79,10 @@ class Transport(Protocol):
         """A fresh, unopened set of sessions, to be used in a `with` block."""
         ...
 
+    def terminal(self, node: NodeName, command: str) -> list[str]:
+        """What to execute so that `command` runs on `node`, on the terminal of who executes it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:

@@ -16,6 +16,7 @@ Those of this host; with nodes named, also what you have running there from else
 JobsArgument = Annotated[
     list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
 ]
+UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu time and memory running jobs take.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,11 @@ def jobs(
     output: OutputOptions,
     words: JobsArgument = None,
     ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
+    usage: UsageOption = False,
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.screen import Screen
     from clbalance.cli.show_jobs import show_jobs
 
-    return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users)
+    return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users, usage=usage)

@@ -101,6 +101,12 @@ class ResourceOptions:
     )
     mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
     gpus: Annotated[int, Option("--gpus", metavar="N", help="GPUs that nobody uses.", show_default=False)] = 0
+    gpu_share: Annotated[
+        float | None, Option("--gpu-share", metavar="SHARE", help="A part of one GPU, such as 0.25.")
+    ] = None
+    slots: Annotated[
+        int, Option("--slots", metavar="N", help="Slots, where they are counted. [1]", show_default=False)
+    ] = 1
     exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
 
 

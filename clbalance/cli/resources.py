@@ -16,6 +16,8 @@ class Resources:
     cpus: float
     mem_bytes: int
     gpus: int
+    gpu_share: float
+    slots: int
     exclusive: bool
 
 
@@ -25,12 +27,24 @@ def resources_of(options: ResourceOptions) -> Resources:
         raise UsageError(f"`--cpus` cannot be {options.cpus:g}", hint="0, or a number of cpus such as 2 or 0.5")
     if not 0 <= options.gpus <= _MOST:
         raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
+    if not 0 <= options.slots <= _MOST:
+        raise UsageError(f"`--slots` cannot be {options.slots}", hint="0, or a number of slots")
     return Resources(
         cpus=options.cpus,
         mem_bytes=0 if options.mem is None else _mem_bytes(options.mem),
-        gpus=options.gpus,
+        gpus=options.gpus if options.gpu_share is None else 1,
+        gpu_share=1.0 if options.gpu_share is None else _gpu_share(options.gpu_share, options.gpus),
+        slots=options.slots,
         exclusive=options.exclusive,
     )
+
+
+def _gpu_share(share: float, gpus: int) -> float:
+    if not 0 < share < 1:
+        raise UsageError(f"`--gpu-share` cannot be {share:g}", hint="above 0 and below 1; a whole one is `--gpus 1`")
+    if gpus:
+        raise UsageError("`--gpu-share` and `--gpus` exclude each other", hint="a part of one GPU, or whole ones")
+    return share
 
 
 def _mem_bytes(text: str) -> int:

@@ -36,11 +36,19 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
         number = keep(lambda announce: _keep(place, submitted, announce))
         screen.print(f"{number}\n")
         return ExitCode.DONE
-    shown = ShownRun(screen, submitted, place.candidates)
+    shown = _shown(place, submitted, screen)
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
     return run_ended(ran, place.candidates, screen, detached=submitted.options.detach)
+
+
+def _shown(place: Workplace, submitted: Submission, screen: Screen) -> "ShownRun":
+    if submitted.pty is None:
+        return ShownRun(screen, submitted, place.candidates)
+    from clbalance.cli.on_terminal import RunOnTerminal
+
+    return RunOnTerminal(screen, submitted, place)
 
 
 def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], None]) -> None:
@@ -100,6 +108,7 @@ def _job(submitted: Submission) -> JobSpec:
         env=submitted.env,
         login=options.login,
         time_limit_s=submitted.time_limit_s,
+        pty=submitted.pty,
         submit_host=socket.gethostname(),
         submit_dir=submitted.submit_dir,
     )

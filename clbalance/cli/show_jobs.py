@@ -2,6 +2,7 @@
 
 import pwd
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clbalance.cli.job_world import job_world, me, named_jobs
 from clbalance.cli.options import NodeOptions, SshOptions
@@ -9,6 +10,7 @@ from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import workplace
 from clbalance.engine.known import look
 from clbalance.engine.sweep import sweep
+from clbalance.engine.usage import usage_of
 from clbalance.errors import ExitCode
 from clbalance.job import Lost
 from clbalance.model import Lease, Measured, NodeName, Promise, Silent, Snapshot, Unknown
@@ -18,14 +20,25 @@ from clbalance.render.jobs import JobRow, job_row
 
 
 def show_jobs(
-    words: Sequence[str], nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, ended: bool, all_users: bool
+    words: Sequence[str],
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    screen: Screen,
+    *,
+    ended: bool,
+    all_users: bool,
+    usage: bool = False,
 ) -> int:
     """The exit code of `clbalance jobs`."""
     with job_world(ssh, screen) as world:
         records = named_jobs(world.journal, words) if words else world.journal.records(over=ended)
         seen = look(world, records)
         now, user = world.clock.now(), me()
-        rows = [job_row(one.record, one.outcomes, user=user, now=now) for one in seen]
+        taken = usage_of(world, [one.record for one in seen]) if usage else {}
+        rows = [
+            replace(job_row(one.record, one.outcomes, user=user, now=now), usage=taken.get(one.record.id))
+            for one in seen
+        ]
         known = {record.key for record in world.journal.records(over=True)}
     silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
     if nodes.names_nodes or all_users:

@@ -36,6 +36,8 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
         record = _settled(world, one_job(world.journal, word), screen, node_is_dead=node_is_dead)
         submitted = world.journal.submitted(record.id)
     assert submitted is not None, "a job that is recorded has been submitted"
+    if submitted.job.pty is not None:
+        raise UsageError(f"job {record.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
     place = _place(submitted, ssh, screen)
     again = _Again(record=record, submitted=submitted, place=place)
     if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):

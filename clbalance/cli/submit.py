@@ -11,6 +11,7 @@ from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.options import ResourceOptions
+from clbalance.cli.own_terminal import terminal_kind, terminal_size
 from clbalance.cli.resources import Resources, resources_of
 from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Tries, Work
@@ -36,6 +37,7 @@ class Submission:
     time_limit_s: float | None
     tries: Tries
     """Without the jobs that it comes after: `options.after` has the words for them."""
+    pty: tuple[int, int] | None
     stdin: JobInput
 
     @property
@@ -54,12 +56,13 @@ def submission(options: JobOptions, resources: ResourceOptions, words: tuple[str
         work=work,
         resources=resources_of(resources),
         pick=parse_pick(options.pick),
-        env=dict(_variable(text) for text in options.env or ()),
+        env={**terminal_kind(options), **dict(_variable(text) for text in options.env or ())},
         submit_dir=str(folder),
         chdir=str(folder / (options.chdir or "")),
         umask=_umask(),
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
         tries=_tries(options),
+        pty=terminal_size(options),
         stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
     )
 

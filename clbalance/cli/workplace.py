@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
@@ -27,7 +28,7 @@ from clbalance.policy.thresholds import Thresholds
 from clbalance.ports import Journal, Store, Transport
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
-from clbalance.settings.values import Settings
+from clbalance.settings.values import NodeFacts, Settings
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.location import state_directory, this_machine
@@ -36,6 +37,7 @@ from clbalance.transport.file_limit import raise_file_limit
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import LocalTransport, SshTransport, this_node
 
+_Fact = TypeVar("_Fact", int, float)
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 
@@ -52,6 +54,7 @@ class Workplace:
     is_here: bool
     """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
+    slots: Mapping[NodeName, int]
 
     def question(self, *, pick: int | None, resources: Resources, needs_python: bool = False) -> Question:
         """Where to place `pick` copies."""
@@ -60,6 +63,8 @@ class Workplace:
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
             mem_bytes=resources.mem_bytes,
             gpus=resources.gpus,
+            gpu_share=resources.gpu_share,
+            slots=resources.slots,
             exclusive=resources.exclusive,
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
@@ -87,6 +92,7 @@ class Workplace:
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
                 cpu_factors=self.cpu_factors,
+                slots=self.slots,
             )
 
 
@@ -123,7 +129,8 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
         rng=random.Random(),
         screen=screen,
         is_here=is_here,
-        cpu_factors=_cpu_factors(settings, sets),
+        cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
+        slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
     )
 
 
@@ -164,11 +171,14 @@ def _policy(settings: Settings, thresholds: Thresholds) -> Policy:
     return Policy(name=chosen.name, weights=chosen.weights, thresholds=thresholds, max_age_s=settings.policy.max_age_s)
 
 
-def _cpu_factors(settings: Settings, sets: NodeSets) -> dict[NodeName, float]:
+def _told_of_nodes(
+    settings: Settings, sets: NodeSets, fact: Callable[[NodeFacts], _Fact | None]
+) -> dict[NodeName, _Fact]:
+    """One fact by node, as far as it was told; what comes later wins."""
     return {
-        node: facts.cpu_factor
+        node: told
         for facts in settings.nodes
-        if facts.cpu_factor is not None
+        if (told := fact(facts)) is not None
         for node in sets.expand(facts.node_set)
     }
 

@@ -126,6 +126,19 @@ class Settled(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
     why: str = ""
 
 
+class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
+    """How a job stands at this moment; what it takes is None where that is not known."""
+
+    job: str
+    state: Literal["running", "ended", "void", "absent", "claimed"]
+    pid: int | None = None
+    seconds: float | None = None
+    processes: int | None = None
+    user_s: float | None = None
+    system_s: float | None = None
+    mem_bytes: int | None = None
+
+
 class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
     """The agent could not make sense of a request, or failed at one."""
 
@@ -155,6 +168,7 @@ AgentEvent: TypeAlias = (
     | Ended
     | Current
     | Settled
+    | Status
     | Drained
     | Resumed
     | Trouble

@@ -66,7 +66,7 @@ class Dispatch:
         return Dispatched(outcomes=self._copies.outcomes())
 
     def _interrupted(self, follow: Follow, number: Signals) -> Dispatched:
-        if number is Signals.SIGHUP and follow.all_started:
+        if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
             return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)

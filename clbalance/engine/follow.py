@@ -20,6 +20,7 @@ from clbalance.engine.agent_wire import (
     Resumed,
     Settled,
     Started,
+    Status,
     Stored,
     Trouble,
 )
@@ -158,7 +159,7 @@ class Follow:
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
             case Trouble(why=why):
                 self._warn(copy, why)
-            case Claimed() | Admitted() | Stored() | Drained() | Resumed():
+            case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed():
                 pass  # not asked for any more
             case _:
                 assert_never(event)

@@ -47,12 +47,13 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(answer) if request.gpus else ()
+    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
     return {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,
         "gpu_count": request.gpus,
         "gpu_candidates": [] if isinstance(candidates, Unknown) else list(candidates),
+        "gpu_share": request.gpu_share,
         "slots": request.slots,
         "exclusive": request.exclusive,
         "name": name,
@@ -77,4 +78,6 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
         "login": job.login,
         "time_limit_s": job.time_limit_s,
         "grace_s": job.grace_s,
+        "tied": job.pty is not None,
+        "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
     }

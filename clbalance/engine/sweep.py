@@ -138,4 +138,5 @@ def _heard(
                 else rates(earlier.reading, earlier.at, reading, world.clock.now()),
                 rtt_s=world.clock.monotonic() - asked.at,
                 cpu_factor=world.cpu_factors.get(node, 1.0),
+                slots=world.slots.get(node),
             )

@@ -24,3 +24,5 @@ class World:
     fail_point: Callable[[str], None] = lambda _: None
     """Tests end the process here: the windows between two steps, by name (docs/design/jobs.md)."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
+    slots: Mapping[NodeName, int] = field(default_factory=dict)
+    """Of the nodes whose slots are counted."""

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += ["capacity", "admission", "spec", "program", "task", "fork", "life", "orders", "supervisor"]
-_AGENT += ["slot", "spawn", "settle", "follower", "job", "session", "requests", "serve"]
+_AGENT += ["capacity", "admission", "spec", "program", "task", "terminal", "fork", "life", "orders", "supervisor"]
+_AGENT += ["slot", "spawn", "settle", "status", "follower", "job", "session", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
@@ -23,6 +23,11 @@ def checkup_script() -> str:
     assert heading
     assert guard
     return _text("checkup.sh").replace("  # @GUARD@\n", heading + guard)
+
+
+def relay_source() -> str:
+    """The Python text that joins a login's terminal to a job's."""
+    return _text("relay.py")
 
 
 def agent_source() -> str:

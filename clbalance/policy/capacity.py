@@ -122,13 +122,16 @@ def _gib(size_bytes: float) -> str:
 def _gpus(load: Load, request: Request) -> Lack | None:
     if not request.gpus:
         return None
-    free = gpu_candidates(load.answer)
+    free = gpu_candidates(load.answer, request.gpu_share)
     if isinstance(free, Unknown):
         return Lack(filter="gpus", reason="GPUs unknown", detail=free.why)
     if request.gpus <= len(free):
         return None
     gpus = load.answer.reading.gpus
     count = 0 if isinstance(gpus, Unknown) else len(gpus)
+    if request.gpu_share < 1.0:
+        detail = f"{request.gpu_share:g} of one asked, none of {count} has that"
+        return Lack(filter="gpus", reason="no GPU has room", detail=detail)
     return Lack(filter="gpus", reason="too few GPUs free", detail=f"{request.gpus} asked, {len(free)} of {count} free")
 
 

@@ -23,12 +23,13 @@ def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request) ->
 
 def promise_to(request: Request, answer: Measured) -> Promise:
     """What the request takes of this node, made now: with the GPUs that it would get."""
-    candidates = gpu_candidates(answer) if request.gpus else ()
+    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
     uptime_s = answer.reading.uptime_s
     return Promise(
         cpus=request.cpus,
         mem_bytes=request.mem_bytes,
         gpus=() if isinstance(candidates, Unknown) else candidates[: request.gpus],
+        gpu_share=request.gpu_share,
         slots=request.slots,
         exclusive=request.exclusive,
         uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,

@@ -1,22 +1,41 @@
-"""Which GPUs of a node a new job may have, the best first."""
+"""Which GPUs of a node a new job may have, whole or a share of one, the best first."""
+
+from typing import Final
 
 from clbalance.model import Gpu, Measured, Unknown
 from clbalance.policy.ledger import ledger_of
 
 _IDLE_PCT = 5.0
+_ROUNDING: Final = 1e-9
+"""Of a device: three thirds are a whole."""
 
 
-def gpu_candidates(answer: Measured) -> tuple[str, ...] | Unknown:
-    """UUIDs of the devices that look free and that nobody was promised, most free memory first.
+def gpu_candidates(answer: Measured, share: float = 1.0) -> tuple[str, ...] | Unknown:
+    """UUIDs of the devices of which `share` may be had.
 
-    In this order they are offered to the node, whose leases decide.
+    Whole ones: those that look free and that nobody was promised, most free memory first. Shares: those, and what
+    only shares are held of, the fullest first, so that whole devices stay whole. In this order they are offered to
+    the node, whose leases decide.
     """
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
-    promised = ledger_of(answer).gpus
-    free = [gpu for gpu in gpus if gpu.uuid not in promised and looks_free(gpu)]
-    return tuple(gpu.uuid for gpu in sorted(free, key=_preference))
+    held = ledger_of(answer).gpu_shares
+    fit = [gpu for gpu in gpus if has_room(gpu, held.get(gpu.uuid, 0.0), share)]
+    return tuple(gpu.uuid for gpu in sorted(fit, key=lambda gpu: (-held.get(gpu.uuid, 0.0), *_preference(gpu))))
+
+
+def has_room(gpu: Gpu, held: float, share: float) -> bool:
+    """Whether `share` of a device can be promised of which `held` is promised already."""
+    return held + share <= 1.0 + _ROUNDING and (without_strangers(gpu, held) if held else looks_free(gpu))
+
+
+def without_strangers(gpu: Gpu, held: float) -> bool:
+    """A driver does not tell whose a process is, so those on a shared device are taken for its leases' own.
+
+    They are so as long as they use no more memory than was promised of it, and 5 % for the driver.
+    """
+    return gpu.mem_used_bytes <= (held + 0.05) * gpu.mem_total_bytes
 
 
 def looks_free(gpu: Gpu) -> bool:

@@ -8,8 +8,8 @@ all. The age is a difference of the node's own uptime; one that cannot be told i
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from clbalance.model import Lease, Measured, Promise, Unknown
@@ -27,7 +27,8 @@ class Ledger:
     mem_bytes: int = 0
     debt_mem_bytes: float = 0.0
     slots: int = 0
-    gpus: frozenset[str] = frozenset()
+    gpu_shares: Mapping[str, float] = field(default_factory=dict)
+    """How much of each device, by UUID; 1 or more: all of it."""
     exclusive: bool = False
 
     @property
@@ -67,9 +68,17 @@ def add_up(promises: Sequence[Promise], uptime_s: float | Unknown) -> Ledger:
         mem_bytes=sum([promise.mem_bytes for promise in promises]),
         debt_mem_bytes=debt_mem_bytes,
         slots=sum([promise.slots for promise in promises]),
-        gpus=frozenset([uuid for promise in promises for uuid in promise.gpus]),
+        gpu_shares=_gpu_shares(promises),
         exclusive=any(promise.exclusive for promise in promises),
     )
+
+
+def _gpu_shares(promises: Sequence[Promise]) -> dict[str, float]:
+    held: dict[str, float] = {}
+    for promise in promises:
+        for uuid in promise.gpus:
+            held[uuid] = held.get(uuid, 0.0) + promise.gpu_share
+    return held
 
 
 def debt_share(age_seconds: float) -> float:

@@ -47,6 +47,7 @@ def parse_promise(text: str) -> Promise | Unknown:
             cpus=number(claim, "cpus", most=_MOST_CPUS),
             mem_bytes=whole_number(claim, "mem_bytes", most=_MOST_BYTES),
             gpus=_gpus(claim),
+            gpu_share=_gpu_share(claim),
             slots=whole_number(claim, "slots", most=_MOST_SLOTS),
             exclusive=_exclusive(claim),
             uptime_s=number(claim, "uptime_s", most=_MOST_UPTIME_S),
@@ -63,6 +64,15 @@ def _gpus(claim: Claim) -> tuple[str, ...]:
     if not all(isinstance(uuid, str) and _GPU.fullmatch(uuid) for uuid in uuids):
         raise NotAClaimError("`gpus` has something that is no GPU's UUID")
     return tuple(uuids)
+
+
+def _gpu_share(claim: Claim) -> float:
+    if "gpu_share" not in claim:
+        return 1.0
+    share = number(claim, "gpu_share", most=1)
+    if not share:
+        raise NotAClaimError("`gpu_share` is nothing")
+    return share
 
 
 def _exclusive(claim: Claim) -> bool:

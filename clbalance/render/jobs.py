@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from clbalance.job import JobRecord, JobState, Lost, Outcome
+from clbalance.job import JobRecord, JobState, Lost, Outcome, Usage
 from clbalance.nodes import fold
 from clbalance.policy.verdict import reason_of
 from clbalance.render.figures import DASH, duration
+from clbalance.render.job_usage import USAGE_FIELDS, usage_document, with_usage
 from clbalance.render.json_value import Json
 from clbalance.render.table import Cell, Column, Table, Tone
 
-JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason")
+JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS)
 """Of `jobs` in plain text."""
 
 _COLUMNS = (
@@ -40,6 +41,8 @@ class JobRow:
     seconds: float | None
     """From its start to its end, or until now."""
     attempt: int
+    usage: Usage | None = None
+    """None: nobody asked, or its nodes did not tell."""
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
@@ -62,7 +65,8 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
 
 def jobs_table(rows: Sequence[JobRow]) -> Table:
     """As people read it."""
-    return Table(columns=_COLUMNS, rows=tuple(map(_cells, rows)))
+    table = Table(columns=_COLUMNS, rows=tuple(map(_cells, rows)))
+    return with_usage(table, [row.usage for row in rows], behind="TIME")
 
 
 def job_document(row: JobRow) -> dict[str, Json]:
@@ -77,6 +81,7 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "node_set": row.node_set,
         "seconds": row.seconds,
         "attempt": row.attempt,
+        **usage_document(row.usage),
     }
 
 

@@ -28,6 +28,7 @@ def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
         promise.cpus,
         promise.mem_bytes,
         list(promise.gpus),
+        promise.gpu_share,
         promise.slots,
         promise.exclusive,
         promise.name,
@@ -36,7 +37,7 @@ def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
     return {**whose, **dict(zip(_TAKEN, taken, strict=True)), "unreadable": None}
 
 
-_TAKEN = ("cpus", "mem_bytes", "gpus", "slots", "exclusive", "name", "age_s")
+_TAKEN = ("cpus", "mem_bytes", "gpus", "gpu_share", "slots", "exclusive", "name", "age_s")
 
 
 def _drain(mark: DrainMark) -> Json:

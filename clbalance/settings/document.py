@@ -82,7 +82,13 @@ def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
         }
         if "set" not in values:
             raise SettingsError(f"{origin}: `{place}` has no `set`", hint='say which nodes: `set = "gpu[1-4]"`')
-        yield NodeFacts(node_set=str(values["set"]), cpu_factor=number_of(values.get("cpu_factor")), origin=origin)
+        slots = number_of(values.get("slots"))
+        yield NodeFacts(
+            node_set=str(values["set"]),
+            cpu_factor=number_of(values.get("cpu_factor")),
+            slots=None if slots is None else int(slots),
+            origin=origin,
+        )
 
 
 def _node_leaves(origin: str, place: str, table: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -135,6 +135,7 @@ NODES = "nodes"
 NODE_KEYS: Mapping[str, Kind] = {
     "set": _SET,
     "cpu_factor": Number(at_least=0.001, at_most=1000),
+    "slots": Number(at_least=0, at_most=100_000, whole=True),
 }
 """Of each `[[nodes]]` table; `set` must be there."""
 

@@ -32,6 +32,7 @@ class NodeFacts:
 
     node_set: str
     cpu_factor: float | None = None
+    slots: int | None = None
     origin: str
 
 

@@ -1,5 +1,6 @@
 """The two ways to nodes: ssh, and this machine itself. Both open `/bin/sh -s` and leave the rest to `clush`."""
 
+import shlex
 import shutil
 import socket
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.nodes import check_user_name
 from clbalance.transport.clush import ClushSessions, Retries
 from clbalance.transport.file_limit import raise_file_limit
-from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker
+from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv
 from clbalance.transport.ssh_failure import Failure
 
 # `exec`, so that csh, tcsh and fish parse nothing else; they all know these three words.
@@ -49,6 +50,20 @@ class SshTransport:
             retries=Retries(connect_timeout_s=self.connect_timeout_s),
         )
 
+    def terminal(self, node: NodeName, command: str) -> list[str]:
+        """A second login beside the session, by the same options."""
+        if node in self.here:
+            return ["/bin/sh", "-c", command]
+        return ssh_argv(
+            node,
+            command,
+            path="ssh",
+            options=shlex.split(self.options),
+            user=self.user,
+            connect_timeout_s=self.connect_timeout_s,
+            terminal=True,
+        )
+
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
@@ -71,6 +86,11 @@ class LocalTransport:
             retries=Retries(tries=1),
             classify_end=_local_end,
         )
+
+    def terminal(self, node: NodeName, command: str) -> list[str]:
+        """On this terminal itself."""
+        del node
+        return ["/bin/sh", "-c", command]
 
 
 def _local_end(rc: int, stderr: str) -> Failure:

@@ -38,6 +38,10 @@ class ScriptedTransport:
         """Fresh sessions over the same nodes."""
         return ScriptedSessions(self)
 
+    def terminal(self, node: NodeName, command: str) -> list[str]:
+        """Nothing that could run."""
+        return ["false", node, command]
+
 
 class ScriptedSessions:
     """`ports.Sessions` over functions."""

@@ -161,13 +161,21 @@ class SshWorker(SessionWorker):
 
 
 def ssh_argv(
-    node: str, command: str, *, path: str, options: Sequence[str], user: str, connect_timeout_s: float
+    node: str,
+    command: str,
+    *,
+    path: str,
+    options: Sequence[str],
+    user: str,
+    connect_timeout_s: float,
+    terminal: bool = False,
 ) -> list[str]:
     """The argv that runs `command` on `node`; nothing of a user's is ever in `command`."""
     return [
         path,
         *(os.path.expanduser(option) for option in options),  # noqa: PTH111 - as ClusterShell does: `~` in options
-        "-T",
+        # At the usual level, ssh says behind a terminal's session that the connection was closed.
+        *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
         "-oBatchMode=yes",
         "-oForwardAgent=no",
         "-oForwardX11=no",

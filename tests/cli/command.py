@@ -122,6 +122,10 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
+    def resize(self, rows: int, columns: int) -> None:
+        """As when its user drags the window's corner; the kernel tells who runs there (SIGWINCH)."""
+        termios.tcsetwinsize(self._master, (rows, columns))
+
     def read_until(self, wanted: bytes) -> None:
         while wanted not in self.raw:
             assert self._read(), self.raw

@@ -1,4 +1,4 @@
-"""`--cpus`, `--mem`, `--gpus` and `--exclusive`: what `run` takes of a node, `load` shows it and `pick` counts it."""
+"""`--cpus`, `--mem`, `--gpus`, `--slots` and `--exclusive`: what `run` takes of a node, `load` shows it and `pick` counts it."""
 
 import json
 from collections.abc import Iterator
@@ -110,6 +110,19 @@ def test_two_jobs_on_one_node_get_a_gpu_each_and_a_third_gets_none(clbalance: Co
         assert clbalance("run", "-q", "-w", "node5", "--", "true").rc == 0
 
 
+def test_a_share_of_a_gpu_leaves_the_rest_to_other_shares_and_whole_gpus_whole(clbalance: Command) -> None:
+    half = ("-w", "node5", "--cpus", "0.1", "--gpu-share", "0.5")
+    with job(clbalance, *half), job(clbalance, *half):
+        leases = leases_of(clbalance, "node5")
+        assert [lease["gpu_share"] for lease in leases] == [0.5, 0.5]
+        assert len({gpu for lease in leases for gpu in lease["gpus"]}) == 1
+        done = clbalance("run", "-q", *half, "-c", 'echo "$CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"')
+        gpu, share = done.text.split()
+        assert ([gpu] == leases[0]["gpus"], share) == (False, "0.5")
+        assert picked(clbalance, "-w", "node5", "--cpus", "0", "--gpus", "1") == "node5"
+        assert picked(clbalance, "-w", "node5", "--cpus", "0", "--gpus", "2") == ""
+
+
 def test_an_exclusive_job_wants_a_node_without_leases_and_keeps_it(clbalance: Command) -> None:
     with job(clbalance, "-w", "node1", "--cpus", "0.5"), job(clbalance, "-w", "node2", "--exclusive"):
         assert picked(clbalance, "-w", "node[1-3]", "--exclusive") == "node3"
@@ -117,6 +130,24 @@ def test_an_exclusive_job_wants_a_node_without_leases_and_keeps_it(clbalance: Co
         explained = clbalance("pick", "-w", "node[1-2]", "--exclusive", "--explain").stderr
         assert "not empty: 1 " in explained
         assert "leased whole: by uid 0: exclusive" in explained
+
+
+def test_slots_are_counted_where_the_settings_give_a_node_some(clbalance: Command) -> None:
+    (clbalance.folder / "clbalance.toml").write_text('[[nodes]]\nset = "node[1-2]"\nslots = 2\n')
+    with job(clbalance, "-w", "node1", "--cpus", "0.1", "--slots", "2"):
+        assert [lease["slots"] for lease in leases_of(clbalance, "node1")] == [2]
+        assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1") == "node[2-3]"
+        assert picked(clbalance, "-w", "node[1-3]", "--cpus", "0.1", "--slots", "3") == "node3"
+        assert "1 asked, 0 of 2 free" in clbalance("pick", "-w", "node1", "--explain").stderr
+        assert clbalance("run", "-q", "-w", "node1", "--slots", "0", "--", "true").rc == 0
+
+
+def test_the_node_itself_counts_slots_against_who_asks_with_a_number(clbalance: Command) -> None:
+    with job(clbalance, "-w", "node3", "--cpus", "0.1"):
+        (clbalance.folder / "clbalance.toml").write_text('[[nodes]]\nset = "node3"\nslots = 1\n')
+        done = clbalance("run", "-w", "node3", "--cpus", "0.1", "--", "true")
+        assert done.rc == 125
+        assert "too few slots free" in done.stderr
 
 
 def test_a_job_takes_a_cpu_unless_told_otherwise(clbalance: Command) -> None:
@@ -138,6 +169,11 @@ def test_a_job_takes_a_cpu_unless_told_otherwise(clbalance: Command) -> None:
         ("--mem", "99999999T", "`--mem` cannot be '99999999T'", "like `16G`"),
         ("--gpus", "-1", "`--gpus` cannot be -1", "a number of GPUs"),
         ("--gpus", "1.5", "'--gpus'", "--help`"),
+        ("--gpu-share", "0", "`--gpu-share` cannot be 0", "above 0 and below 1"),
+        ("--gpu-share", "1", "`--gpu-share` cannot be 1", "`--gpus 1`"),
+        ("--gpu-share", "nan", "`--gpu-share` cannot be nan", "above 0 and below 1"),
+        ("--gpus=1", "--gpu-share=0.5", "`--gpu-share` and `--gpus` exclude each other", "a part of one GPU"),
+        ("--slots", "-1", "`--slots` cannot be -1", "a number of slots"),
     ],
 )
 def test_a_size_that_cannot_be_meant_is_told_with_one_that_could(

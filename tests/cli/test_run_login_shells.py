@@ -85,3 +85,14 @@ def test_a_changed_host_key_is_never_connected_to(lab: Lab, clbalance: Command) 
     assert done.rc == 0
     assert "host key changed" in done.lines[-1]
     assert clbalance("run", "-w", "node1", "--", "true").rc == 125
+
+
+@pytest.mark.root
+@needs_root
+@pytest.mark.parametrize("user", CAN_LOG_IN, ids=lambda user: user.name)
+def test_any_login_shell_gives_a_terminal(clbalance: Command, user: LabUser) -> None:
+    session = clbalance.on_terminal(
+        "run", "-q", "--pty", "-l", user.name, "-w", "node1", "--chdir", "/", "-c", 'echo "$(id -un) $(tty)"; exit 3'
+    )
+    assert session.end() == 3
+    assert f"{user.name} /dev/pts/".encode() in session.raw

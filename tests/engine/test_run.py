@@ -211,6 +211,7 @@ def test_a_lease_is_asked_for_as_the_request_says() -> None:
         "mem_bytes": 0,
         "gpu_count": 0,
         "gpu_candidates": [],
+        "gpu_share": 1.0,
         "slots": 1,
         "exclusive": False,
         "name": "train",

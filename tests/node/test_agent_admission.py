@@ -91,6 +91,22 @@ def test_granted_gpus_are_what_the_job_sees(node: Node) -> None:
         assert client.output[without, "stdout"] == b"9\n"
 
 
+def test_a_share_of_a_gpu_is_kept_in_the_lease_and_told_to_the_job(node: Node) -> None:
+    with node.client() as client:
+        shows = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"]
+        job = client.admit(gpu_count=1, gpu_share=0.25, gpu_candidates=GPUS[:2])
+        told = json.loads(node.lease_of(job).read_text())
+        assert (told["gpus"], told["gpu_share"]) == ([GPUS[0]], 0.25)
+        client.ask("follow", job, window=1 << 20)
+        client.admit(gpu_count=1, gpu_candidates=GPUS[:2])
+        assert client.admission_refusal(gpu_count=1, gpu_share=0.8, gpu_candidates=GPUS[:2])[0] == "gpus"
+        client.admit(gpu_count=1, gpu_share=0.75, gpu_candidates=GPUS[:2])
+        client.ask("start", job, spec={"argv": shows})
+        client.until("ended", job)
+        assert client.output[job, "stdout"].decode() == f"{GPUS[0]} 0.25\n"
+        client.admit(gpu_count=1, gpu_share=0.25, gpu_candidates=GPUS[:1])
+
+
 def test_leases_of_all_agents_count(node: Node) -> None:
     with node.client() as one, node.client() as other:
         one.admit(cpus=3)

@@ -19,7 +19,7 @@ NOBODY = 4_000_000_000
 
 
 def lease(uid: int = 0, **changes: object) -> Lease:
-    return Lease(uid, GOOD | changes)
+    return Lease(uid, GOOD | {"gpu_share": 1.0} | changes)
 
 
 def wish(cpu_capacity: float | None = None, slot_capacity: int | None = None, **asked: object) -> Wish:
@@ -103,6 +103,20 @@ REFUSED: list[tuple[Wish, list[Lease], Measured, str, str]] = [
     (wish(gpu_count=1), [], node(), "gpus", "1 GPUs asked, 0 of 0 candidates free"),
     (wish(gpu_count=2, gpu_candidates=[GPUS[0]] * 2), [], node(), "gpus", "2 GPUs asked, 1 of 1 candidates free"),
     (
+        wish(gpu_count=1, gpu_share=0.5, gpu_candidates=GPUS[:2]),
+        [lease(gpus=GPUS[:1]), lease(NOBODY, gpus=GPUS[1:2], gpu_share=0.6)],
+        node(),
+        "gpus",
+        "0.5 of a GPU asked, none of 2 candidates has that; leased: root 1, uid 4000000000 0.6",
+    ),
+    (
+        wish(gpu_count=1, gpu_candidates=GPUS[:1]),
+        [lease(gpus=GPUS[:1], gpu_share=0.01)],
+        node(),
+        "gpus",
+        "1 GPUs asked, 0 of 1 candidates free; leased: root 0.01",
+    ),
+    (
         wish(cpus=1, slots=2, slot_capacity=3),
         [lease(slots=1), lease(slots=1)],
         node(),
@@ -157,6 +171,49 @@ def test_what_does_not_fit_is_refused_with_numbers_and_owners(
 def test_gpus_are_granted_in_the_clients_order() -> None:
     order = [GPUS[5], GPUS[2], GPUS[7], GPUS[0]]
     assert grant(wish(gpu_count=2, gpu_candidates=order), [lease(gpus=[GPUS[2]])], node()) == [GPUS[5], GPUS[7]]
+
+
+SHARE_GRANTED = [
+    ("an empty device in the client's order", 0.5, [], GPUS[2]),
+    ("the rest of one that is shared", 0.5, [lease(gpus=[GPUS[1]], gpu_share=0.5)], GPUS[1]),
+    (
+        "the fullest that has room, whatever the order",
+        0.25,
+        [lease(gpus=[GPUS[0]], gpu_share=0.5), lease(gpus=[GPUS[1]], gpu_share=0.7), lease(gpus=[GPUS[2]])],
+        GPUS[1],
+    ),
+    ("the third third", 1 / 3, [lease(gpus=[GPUS[0]], gpu_share=1 / 3)] * 2, GPUS[0]),
+    ("none that somebody has whole", 0.1, [lease(gpus=[GPUS[2], GPUS[1]])], GPUS[0]),
+]
+
+
+@pytest.mark.parametrize(
+    ("share", "leases", "granted"), [case[1:] for case in SHARE_GRANTED], ids=[case[0] for case in SHARE_GRANTED]
+)
+def test_a_share_of_a_gpu_is_granted_on(share: float, leases: list[Lease], granted: str) -> None:
+    order = [GPUS[2], GPUS[1], GPUS[0]]
+    assert grant(wish(gpu_count=1, gpu_share=share, gpu_candidates=order), leases, node()) == [granted]
+
+
+SHARES = st.one_of(st.just(1.0), st.sampled_from([0.1, 0.25, 1 / 3, 0.5]), st.floats(0.01, 0.99))
+STEPS = st.lists(st.tuples(SHARES, st.permutations(GPUS[:3]), st.integers(0, 9)), max_size=40)
+
+
+@given(STEPS)
+def test_no_gpu_is_ever_promised_more_than_once(steps: list[tuple[float, list[str], int]]) -> None:
+    """Over any sequence of admissions and releases; a whole one is nobody else's at all."""
+    held: list[Lease] = []
+    for share, order, released in steps:
+        try:
+            gpus = grant(wish(gpu_count=1, gpu_share=share, gpu_candidates=order), held, node())
+        except LackError:
+            del held[released : released + 1]
+            continue
+        held.append(lease(gpus=gpus, gpu_share=share))
+        for gpu in GPUS[:3]:
+            shares = [one.told["gpu_share"] for one in held if one.told and gpu in one.told["gpus"]]
+            assert sum(shares) <= 1 + 1e-9
+            assert shares == [1.0] or 1.0 not in shares
 
 
 def test_no_gpus_asked_none_granted() -> None:
@@ -233,7 +290,15 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
         (
             {"gpu": 1},
             {},
-            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, mem_bytes, name, slots",
+            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, gpu_share, mem_bytes, name, slots",
+        ),
+        *(
+            (
+                {"gpu_share": share, "gpu_count": count},
+                {},
+                f"lease: `gpu_share` is above 0 and at most 1, below 1 of one GPU; not {share:g} of {count}",
+            )
+            for share, count in ((0, 1), (1.5, 1), (0.5, 2), (0.5, 0))
         ),
         ({}, {"cpus": -1}, "capacity: 'cpus' must be a number, 0 or more, not -1"),
     ],
@@ -261,6 +326,9 @@ UNREADABLE: dict[str, bytes] = {
     "half a slot": lease_text(slots=0.5),
     "a text for a flag": lease_text(exclusive="no"),
     "numbers for GPUs": lease_text(gpus=[0]),
+    "no share of a GPU": lease_text(gpu_share=0),
+    "more than a whole GPU": lease_text(gpu_share=1.01),
+    "a text for a share": lease_text(gpu_share="0.5"),
 }
 
 
@@ -270,7 +338,7 @@ def test_a_lease_that_cannot_be_read_is_the_whole_node(text: bytes) -> None:
 
 
 def test_what_a_later_version_adds_to_a_lease_is_ignored() -> None:
-    assert parse_lease(lease_text(colour="green")) == GOOD
+    assert parse_lease(lease_text(colour="green")) == GOOD | {"gpu_share": 1.0}
 
 
 @given(st.binary(max_size=1100))

@@ -87,6 +87,7 @@ def lease(
     cpus: float = 0.0,
     mem_bytes: int = 0,
     gpus: tuple[str, ...] = (),
+    gpu_share: float = 1.0,
     slots: int = 0,
     exclusive: bool = False,
     age_s: float = 0.0,
@@ -94,7 +95,13 @@ def lease(
 ) -> Lease:
     """Of somebody else's job, granted `age_s` seconds before the node was measured."""
     promise = Promise(
-        cpus=cpus, mem_bytes=mem_bytes, gpus=gpus, slots=slots, exclusive=exclusive, uptime_s=UPTIME_S - age_s
+        cpus=cpus,
+        mem_bytes=mem_bytes,
+        gpus=gpus,
+        gpu_share=gpu_share,
+        slots=slots,
+        exclusive=exclusive,
+        uptime_s=UPTIME_S - age_s,
     )
     return Lease(key="k", attempt=1, uid=uid, promise=promise)
 
@@ -152,6 +159,7 @@ def placed(
     cpus: float = 1.0,
     mem_bytes: int = 0,
     gpus: int = 0,
+    gpu_share: float = 1.0,
     slots: int = 1,
     exclusive: bool = False,
     needs_python: bool = False,
@@ -164,6 +172,7 @@ def placed(
         cpus=cpus,
         mem_bytes=mem_bytes,
         gpus=gpus,
+        gpu_share=gpu_share,
         slots=slots,
         exclusive=exclusive,
         needs_python=needs_python,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Measured, Promise, Unknown
+from clbalance.model import Gpu, Measured, Promise, Unknown
 from clbalance.policy.capacity import NOISE_CPUS, free_cpus, free_mem_bytes
 from clbalance.policy.gpus import gpu_candidates, looks_free
 from clbalance.policy.policies import Policy
@@ -99,6 +99,18 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
             {"gpus": 1},
             ("gpus", "too few GPUs free", "1 asked, 0 of 1 free"),
             id="a GPU with a stranger on it is taken though nobody leased it",
+        ),
+        pytest.param(
+            node("n", gpus=(gpu(0),), leases=(lease(gpus=("GPU-0",), gpu_share=0.5),)),
+            {"gpus": 1},
+            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free"),
+            id="a whole GPU is one of which nobody has a share",
+        ),
+        pytest.param(
+            node("n", gpus=(gpu(0, held=True), gpu(1)), leases=(lease(gpus=("GPU-1",), gpu_share=0.8),)),
+            {"gpus": 1, "gpu_share": 0.25},
+            ("gpus", "no GPU has room", "0.25 of one asked, none of 2 has that"),
+            id="shares of a device are never more than all of it",
         ),
         pytest.param(
             node("n", gpus=None), {"gpus": 1}, ("gpus", "GPUs unknown", "not told"), id="unknown GPUs are not free ones"
@@ -237,3 +249,35 @@ def test_memory_beyond_what_is_available_is_never_free(total: int, share: int, p
 
 def test_the_allowance_is_below_one_process() -> None:
     assert 0.0 <= NOISE_CPUS < 1.0
+
+
+HALF_LEASED = (lease(gpus=("GPU-0",), gpu_share=0.5),)
+
+
+@pytest.mark.parametrize(
+    ("device", "fits"),
+    [
+        pytest.param(gpu(used=0), True, id="its leases need not use it yet"),
+        pytest.param(gpu(used=44, use=100.0, held=True), True, id="what runs there is its leases' own"),
+        pytest.param(gpu(used=45, held=True), False, id="but not what uses more memory than they were promised"),
+        pytest.param(gpu(used=44, use=None, held=True), True, id="nor is its use looked at"),
+    ],
+)
+def test_a_shared_gpu_is_shared_on_while_its_leases_account_for_it(device: Gpu, fits: bool) -> None:
+    assert bool(gpu_candidates(node("n", gpus=(device,), leases=HALF_LEASED), 0.5)) is fits
+
+
+def test_shares_go_to_the_fullest_device_that_has_room_so_that_whole_ones_stay() -> None:
+    devices = tuple(gpu(index) for index in range(4))
+    held = tuple(lease(gpus=(f"GPU-{index}",), gpu_share=part) for index, part in ((1, 0.5), (2, 0.7), (3, 0.9)))
+    answer = node("n", gpus=devices, leases=held)
+    assert gpu_candidates(answer, 0.25) == ("GPU-2", "GPU-1", "GPU-0")
+    assert gpu_candidates(answer) == ("GPU-0",)
+
+
+def test_a_share_that_was_placed_a_moment_ago_is_filled_up_by_the_next() -> None:
+    plan = placed(sweep(node("n", gpus=(gpu(0), gpu(1)))), gpus=1, gpu_share=0.5)
+    (answer,) = plan.charged.answers
+    assert isinstance(answer, Measured)
+    assert gpu_candidates(answer, 0.5) == ("GPU-0", "GPU-1")
+    assert gpu_candidates(answer) == ("GPU-1",)

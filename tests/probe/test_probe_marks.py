@@ -13,7 +13,7 @@ import pytest
 
 from clbalance.model import Lease, Promise, Reading, TmpSpace, Unknown
 from clbalance.probe.frame import Answered
-from clbalance.probe.leases import parse_leases
+from clbalance.probe.leases import parse_leases, parse_promise
 from clbalance.probe.locks import MOST_LOCKS
 from clbalance.probe.marks import parse_marks
 from clbalance.probe.reading import parse_reading
@@ -301,3 +301,17 @@ def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: N
     answer = heard(lines)
     assert isinstance(answer, Answered)
     assert names(parse_reading(answer.sections)) == ["inside"]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        pytest.param(LEASE, 1.0, id="a lease of before there were shares has whole devices"),
+        pytest.param(LEASE.replace("{", '{"gpu_share":0.25,'), 0.25, id="a share is what it says"),
+        pytest.param(LEASE.replace("{", '{"gpu_share":0,'), None, id="nothing is no share"),
+        pytest.param(LEASE.replace("{", '{"gpu_share":1.5,'), None, id="nor is more than there is"),
+    ],
+)
+def test_how_much_of_a_gpu_a_lease_holds(text: str, share: float | None) -> None:
+    promise = parse_promise(text)
+    assert (promise.gpu_share if isinstance(promise, Promise) else None) == share

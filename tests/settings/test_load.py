@@ -56,12 +56,12 @@ def test_a_limit_can_be_switched_off(place: Place) -> None:
 
 def test_node_facts_of_stronger_files_come_last_so_that_they_win(place: Place) -> None:
     place.write(place.system, '[[nodes]]\nset = "gpu[1-4]"\ncpu_factor = 1.5\n')
-    place.write(place.project, '[[nodes]]\nset = "gpu4"\ncpu_factor = 2\n[[nodes]]\nset = "gpu5"\n')
+    place.write(place.project, '[[nodes]]\nset = "gpu4"\ncpu_factor = 2\n[[nodes]]\nset = "gpu5"\nslots = 3\n')
 
     assert place.load().nodes == (
         NodeFacts(node_set="gpu[1-4]", cpu_factor=1.5, origin=str(place.system)),
         NodeFacts(node_set="gpu4", cpu_factor=2, origin=str(place.project)),
-        NodeFacts(node_set="gpu5", cpu_factor=None, origin=str(place.project)),
+        NodeFacts(node_set="gpu5", slots=3, origin=str(place.project)),
     )
 
 

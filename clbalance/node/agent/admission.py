@@ -49,6 +49,7 @@ class OwnLease:
         self.home = home
         self.name = "lease-" + name
         self.gpus: "list[str]" = promise["gpus"]
+        self.gpu_share: float = promise.get("gpu_share", 1.0)
         content = mark_text(promise)
         if len(content) > MARK_BYTES:
             raise RefusedError("gpus", "%d GPUs do not fit into a lease of %d bytes" % (len(self.gpus), MARK_BYTES))
@@ -144,6 +145,8 @@ class Admission:
         wish = self.wish
         promise = {"v": 1, "cpus": wish.cpus, "mem_bytes": wish.mem_bytes, "gpus": gpus, "slots": wish.slots}
         promise.update(exclusive=wish.exclusive, uptime_s=node.uptime_s, name=wish.name)
+        if wish.gpu_share < 1:
+            promise["gpu_share"] = wish.gpu_share
         return OwnLease(self.home_fd, self.name, promise)
 
 

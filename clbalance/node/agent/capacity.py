@@ -24,12 +24,19 @@ class Wish:
             for gpu in asked["gpu_candidates"]:
                 if not isinstance(gpu, str) or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", gpu):
                     raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
+            whole = asked["gpu_share"] == 1
+            if not whole and not (0 < asked["gpu_share"] < 1 and asked["gpu_count"] == 1):
+                told = asked["gpu_share"], asked["gpu_count"]
+                raise MisfitError(
+                    "lease: `gpu_share` is above 0 and at most 1, below 1 of one GPU; not %g of %d" % told
+                )
         except MisfitError as misfit:
             raise RefusedError("spec", str(misfit)) from None
         self.cpus = asked["cpus"]
         self.mem_bytes = asked["mem_bytes"]
         self.gpu_count = asked["gpu_count"]
         self.gpu_candidates = list(dict.fromkeys(asked["gpu_candidates"]))
+        self.gpu_share = asked["gpu_share"]
         self.slots = asked["slots"]
         self.exclusive = asked["exclusive"]
         self.name = asked["name"][:40]
@@ -182,16 +189,27 @@ def gib(size: float) -> str:
     return "%.3g GiB" % (size / 2**30)
 
 
+def held_gpus(leases: "list[Lease]") -> "dict[str, float]":
+    """How much of each device is promised."""
+    held: "dict[str, float]" = {}
+    for told in [lease.told for lease in leases if lease.told is not None]:
+        for gpu in told["gpus"]:
+            held[gpu] = held.get(gpu, 0.0) + told["gpu_share"]
+    return held
+
+
 def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
-    """The first that nobody has, in the client's order: it has measured them."""
-    taken = {gpu for lease in leases if lease.told is not None for gpu in lease.told["gpus"]}
-    free = [gpu for gpu in wish.gpu_candidates if gpu not in taken]
+    """The first that have room, in the client's order, for it has measured them; of shares, on the fullest device."""
+    held = held_gpus(leases)
+    room = 1 + 1e-9 - wish.gpu_share  # three thirds are a whole
+    free = [gpu for gpu in wish.gpu_candidates if held.get(gpu, 0.0) <= room]
     if wish.gpu_count <= len(free):
-        return free[: wish.gpu_count]
+        return sorted(free, key=lambda gpu: -held.get(gpu, 0.0))[: wish.gpu_count]
     what = "%d GPUs asked, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
+    if wish.gpu_share < 1:
+        what = "%g of a GPU asked, none of %d candidates has that" % (wish.gpu_share, len(wish.gpu_candidates))
     holding = [lease for lease in leases if lease.told is not None and lease.told["gpus"]]
-    shares = shares_of(holding, lambda some: "%d" % sum(len((lease.told or {})["gpus"]) for lease in some))
-    raise LackError("gpus", what, shares)
+    raise LackError("gpus", what, shares_of(holding, lambda some: "%g" % round(sum(held_gpus(some).values()), 3)))
 
 
 def check_slots(wish: Wish, leases: "list[Lease]") -> None:

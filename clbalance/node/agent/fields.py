@@ -48,6 +48,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "signal": {"signal": (int, REQUIRED)},
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
     "forget": {},
+    "status": {},
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
     "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
     "resume": {},
@@ -60,6 +61,7 @@ WISH: "dict[str, Any]" = {
     "mem_bytes": (Count, REQUIRED),
     "gpu_count": (Count, REQUIRED),
     "gpu_candidates": (list, REQUIRED),
+    "gpu_share": (float, 1.0),
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "name": (str, ""),
@@ -72,6 +74,7 @@ LEASE: "dict[str, Any]" = {
     "cpus": (float, REQUIRED),
     "mem_bytes": (Count, REQUIRED),
     "gpus": (list, REQUIRED),
+    "gpu_share": (float, 1.0),
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "uptime_s": (float, REQUIRED),
@@ -98,7 +101,10 @@ SPEC: "dict[str, Any]" = {
     "time_limit_s": (float, None),
     "grace_s": (float, 5.0),
     "tied": (bool, False),
+    "pty": (dict, None),
 }
+
+PTY: "dict[str, Any]" = {"rows": (Count, REQUIRED), "columns": (Count, REQUIRED)}
 
 ENDS: "dict[str, dict[str, Any]]" = {
     "exited": {"rc": (Count, REQUIRED)},

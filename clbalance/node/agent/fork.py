@@ -6,6 +6,7 @@ import signal
 
 from clbalance.node.agent.program import Program
 from clbalance.node.agent.task import Task
+from clbalance.node.agent.terminal import run_on_terminal
 from clbalance.node.agent.tree import Prctl
 
 
@@ -19,6 +20,8 @@ def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prc
         failure = errno.EINVAL
         try:
             become_job(supervisor, prctl, streams, task.spec.umask)
+            if task.spec.pty is not None:
+                run_on_terminal(program, env, task.folder, task.spec.pty).keep_and_exit()
             os.execve(program.path, program.argv, env)  # noqa: S606 - that is what a job is
         except OSError as error:
             failure = error.errno or failure

@@ -16,10 +16,12 @@ LOG_TOLD_EVERY_S = 0.02  # of short tasks that follow each other
 
 LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
 UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent went away, and at a supervisor's SIGTERM
+HANG_UP_PATIENCE_S = 5.0  # for a program whose terminal has gone (SIGHUP)
 LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
 KILL_AGAIN_S = 0.05
 KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
 KILL_AT_ADMISSION_S = 1.0  # the same for what a dead supervisor has left, which keeps the next job waiting
+PSS_WITHIN_S = 0.5  # for the exact memory of all processes of one job; the others of the agent's jobs wait for it
 STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
 
 TAU_S = 60.0  # the memory of r1m (kernel/sched/loadavg.c): so a lease comes into view

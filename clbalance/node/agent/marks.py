@@ -201,4 +201,6 @@ def read_lease(mark: Mark) -> "Lease | None":
 
 def parse_lease(content: bytes) -> "dict[str, Any] | None":
     told = parse_mark(content, LEASE)
-    return told if told is not None and all(isinstance(gpu, str) for gpu in told["gpus"]) else None
+    if told is None or not 0 < told["gpu_share"] <= 1 or not all(isinstance(gpu, str) for gpu in told["gpus"]):
+        return None
+    return told

@@ -20,6 +20,7 @@ from clbalance.node.agent.settle import Inquiry, supervisor_of
 from clbalance.node.agent.slot import Slot, task_line
 from clbalance.node.agent.spawn import spawn_supervisor
 from clbalance.node.agent.spec import Spec
+from clbalance.node.agent.status import status_of
 from clbalance.node.agent.supervisor import Supervisor
 from clbalance.node.agent.task import Place
 from clbalance.node.agent.tree import send
@@ -48,6 +49,7 @@ class Requests:
             "end": self.end,
             "forget": self.forget,
             "settle": self.settle,
+            "status": self.status,
             "drain": self.drain,
             "resume": self.resume,
         }
@@ -196,6 +198,11 @@ class Requests:
             return knock(folder, order)
         finally:
             os.close(folder)
+
+    def status(self, request: "dict[str, Any]") -> None:
+        """Tell how any job stands, and what it takes."""
+        name = request["job"]
+        self.session.channel.say("status", job=name, **status_of(self.session.folder, name))
 
     def settle(self, request: "dict[str, Any]") -> None:
         """Tell what became of a job that this session does not keep."""

@@ -52,7 +52,7 @@ class Agent:
         try:
             request = parse_request(line)
             op, name = request["op"], request.get("job", "")
-            if op in ("claim", "settle") or name not in self.session.refused:
+            if op in ("claim", "settle", "status") or name not in self.session.refused:
                 self.requests.ops[op](request)
         except MisfitError as misfit:
             self.channel.say("error", why=str(misfit))

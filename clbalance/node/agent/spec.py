@@ -1,6 +1,6 @@
 """What a job is, checked."""
 
-from clbalance.node.agent.fields import SCRIPT, SPEC, checked, encoded
+from clbalance.node.agent.fields import PTY, SCRIPT, SPEC, checked, encoded
 from clbalance.node.agent.words import MisfitError, RefusedError, shown
 
 MYPY = False
@@ -40,3 +40,6 @@ class Spec:
         self.time_limit_s = fields["time_limit_s"]
         self.grace_s = fields["grace_s"]
         self.tied = fields["tied"]
+        self.pty = None if fields["pty"] is None else checked(fields["pty"], PTY, "pty")
+        if self.pty is not None and max(self.pty.values()) > 0xFFFF:
+            raise MisfitError("pty: a terminal has at most 65535 rows and columns")

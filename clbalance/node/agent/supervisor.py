@@ -48,7 +48,7 @@ class Supervisor:
             self.lease = admission.admit(self.orders.fd)
             fail_point("admitted")
             self.tell("admitted", gpus=self.lease.gpus)
-            self.start(Task(self.place, self.await_start(), self.lease.gpus))
+            self.start(Task(self.place, self.await_start(), self.lease))
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()

@@ -2,6 +2,7 @@
 
 import os
 
+from clbalance.node.agent.admission import OwnLease
 from clbalance.node.agent.fate import seal
 from clbalance.node.agent.limits import APPEND, FOLDER, READ
 from clbalance.node.agent.program import (
@@ -32,14 +33,15 @@ class Place:
 
 
 class Task:
-    """What a supervisor starts, where, and on which GPUs; none given leaves them to the job."""
+    """What a supervisor starts, where, and on which GPUs; a lease without any leaves them to the job."""
 
-    def __init__(self, place: Place, spec: Spec, gpus: "list[str]") -> None:
+    def __init__(self, place: Place, spec: Spec, lease: OwnLease) -> None:
         self.name = place.name
         self.folder = place.folder
         self.path = place.path
         self.spec = spec
-        self.gpus = gpus
+        self.gpus = lease.gpus
+        self.gpu_share = lease.gpu_share
 
     def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
         """The node's, then the job's own, then ours.
@@ -56,6 +58,7 @@ class Task:
         if self.gpus:
             env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(self.gpus))
             env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
+            env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
         return env
 
     def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":

@@ -1,0 +1,52 @@
+"""`run --pty`: a job whose program has our terminal."""
+
+import subprocess
+
+from clbalance.cli.run_job import ShownRun
+from clbalance.cli.screen import Screen
+from clbalance.cli.submit import Submission
+from clbalance.cli.workplace import Workplace
+from clbalance.engine.job_words import label_of
+from clbalance.engine.relay_line import relay_line
+from clbalance.job import JobSpec, Outcome
+from clbalance.model import NodeName, Plan
+from clbalance.node import relay_source
+
+_LAST_WORDS_S = 10.0  # for what the program printed last to come over a slow line
+
+
+class RunOnTerminal(ShownRun):
+    """Joins our terminal to the job's when it runs, by a login of its own, and leaves it when the job has ended."""
+
+    def __init__(self, screen: Screen, submitted: Submission, place: Workplace) -> None:
+        super().__init__(screen, submitted, place.candidates)
+        self._transport = place.transport
+        self._label = ""
+        self._login: subprocess.Popen[bytes] | None = None
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        super().placed(job, plan)
+        self._label = label_of(job)
+
+    def started(self, node: NodeName) -> None:
+        if self._login is None:
+            self._login = subprocess.Popen(self._transport.terminal(node, relay_line(relay_source(), self._label)))
+
+    def ended(self, outcome: Outcome) -> None:
+        self._leave(_LAST_WORDS_S)
+        super().ended(outcome)
+
+    def close(self) -> None:
+        self._leave(0.0)
+        super().close()
+
+    def _leave(self, patience_s: float) -> None:
+        """It goes by itself when its job has; told to go, ssh leaves the terminal as it was."""
+        login, self._login = self._login, None
+        if login is None:
+            return
+        try:
+            login.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            login.terminate()
+            login.wait()
