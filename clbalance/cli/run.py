@@ -8,6 +8,7 @@ from typer.core import TyperCommand
 
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.task_options import TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
 
@@ -42,6 +43,7 @@ def run(
     ctx: typer.Context,
     nodes: NodeOptions,
     job: JobOptions,
+    tasks: TaskOptions,
     resources: ResourceOptions,
     ssh: SshOptions,
     talk: TalkOptions,
@@ -56,5 +58,9 @@ def run(
     from clbalance.cli.workplace import workplace
 
     screen = Screen.of(talk)
+    if tasks.are_meant:
+        from clbalance.cli.many_typed import run_as_typed
+
+        return run_as_typed(nodes, tasks, job, resources, ssh, screen, tuple(words or ()), exact=ctx.meta["exact"])
     submitted = submission(job, resources, tuple(words or ()), exact=ctx.meta["exact"])
     return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)

@@ -62,7 +62,7 @@ def _carry_out(
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
-        tries = replace(submitted.tries, after=_after(world.journal, submitted.options.after or ()))
+        tries = replace(submitted.tries, after=jobs_before(world.journal, submitted.options.after or ()))
         job = _submit(world, submitted, tries, question)
         announce(job.id)
         world.fail_point("submitted")
@@ -72,7 +72,7 @@ def _carry_out(
     return ran
 
 
-def _after(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
+def jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
     """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
     if not words:
         return ()
@@ -83,7 +83,7 @@ def _after(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
 
 def _submit(world: World, submitted: Submission, tries: Tries, question: Question) -> JobSpec:
     """The job with its number, both on the disk."""
-    job = _job(submitted)
+    job = job_of(submitted)
     whole = Submitted(
         job=job,
         request=question.request,
@@ -95,7 +95,8 @@ def _submit(world: World, submitted: Submission, tries: Tries, question: Questio
     return replace(job, id=world.journal.submit(world.clock.now(), whole))
 
 
-def _job(submitted: Submission) -> JobSpec:
+def job_of(submitted: Submission) -> JobSpec:
+    """What is to run, as yet without a number."""
     options = submitted.options
     return JobSpec(
         id=0,

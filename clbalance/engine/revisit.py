@@ -1,23 +1,27 @@
 """Look after jobs that were started before, by whomever: ask their nodes what became of them, follow or end them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clbalance.engine.agents import Agents
+from clbalance.engine.conclude_tasks import conclude_tasks
 from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
+from clbalance.engine.job_words import label_of
 from clbalance.engine.recorded import Recorded
 from clbalance.engine.run import conclude
+from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, StoreError
-from clbalance.job import CopyRecord, JobRecord, JobSpec, JobState, Outcome
+from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, JobState, Outcome
 from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies, unsettled, was_abandoned
 from clbalance.ports import RunListener
 
 ABANDONED = "the process that had it in hand died before it was started"
+LEFT_ALONE = "the process that gave out tasks died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ def revisit(world: World, visits: Sequence[Visit], within_s: float | None = None
 
 
 class _Tour:
-    """One visit."""
+    """One visit, with a leg for each claim: one of most jobs, one for each slot of a job of tasks."""
 
     def __init__(self, world: World, board: Switchboard, visit: Visit) -> None:
         self._world = world
@@ -63,31 +67,27 @@ class _Tour:
         asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
         if visit.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
-        label = f"{visit.record.key}.{asked[0].claim}" if asked else ""
-        self._copies = Copies(label, map(Copy.of, asked))
-        self._board = board
-        self._line = board.line(label)
-        self._follow = Follow(
-            self._line, self._copies, world, self._listener(asked), visit.interest, limit_s=visit.spec.time_limit_s
-        )
+        self._is_ours = not visit.record.controlled and not visit.record.state.is_over
+        claims = dict.fromkeys(copy.claim for copy in asked)
+        self._legs = [self._leg(board, [copy for copy in asked if copy.claim == claim]) for claim in claims]
 
     def begin(self) -> None:
         """Call the nodes."""
-        if len(self._copies):
-            self._board.connect(self._line, self._follow.hear)
-            self._follow.call_all()
+        for leg in self._legs:
+            leg.begin()
 
     def is_over(self) -> bool:
-        return self._follow.is_over()
+        return not [leg for leg in self._legs if not leg.follow.is_over()]
 
     def result(self) -> Visited:
         """What is known now, written down where nobody else has the job in hand."""
         job, journal = self._visit.record.id, self._world.journal
-        if not self._visit.record.controlled and not self._visit.record.state.is_over:
+        if self._is_ours:
             self._settle()
-        ended = {one.intent.rank: one.outcome for one in self._known if one.outcome is not None}
-        ended |= {outcome.rank: outcome for outcome in self._copies.outcomes()}
-        outcomes = tuple(ended[rank] for rank in sorted(ended))
+        ended = {(one.claim, one.intent.rank): one.outcome for one in self._known if one.outcome is not None}
+        for leg in self._legs:
+            ended |= {(leg.claim, outcome.rank): outcome for outcome in leg.copies.outcomes()}
+        outcomes = tuple(ended[place] for place in sorted(ended))
         return Visited(record=journal.record(job) or self._visit.record, outcomes=outcomes)
 
     def _settle(self) -> None:
@@ -101,11 +101,43 @@ class _Tour:
             return
         copies = current_copies(record, self._world.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
-        if len(ends) == len(copies):
+        if len(ends) == len(copies) and self._visit.spec.slots:
+            cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
+            conclude_tasks(self._world, record.id, LEFT_ALONE, cancelled=cancelled)
+        elif len(ends) == len(copies):
             conclude(self._world, record.id, tuple(ends))
 
-    def _listener(self, asked: Sequence[CopyRecord]) -> RunListener:
+    def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "_Leg":
         """Ends are written down only where nobody else does it."""
-        if self._visit.record.controlled or self._visit.record.state.is_over:
-            return self._visit.listener
-        return Recorded(self._world, self._visit.spec, self._visit.listener, copies=len(asked))
+        visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
+        listener, interest = visit.listener, visit.interest
+        if self._is_ours:
+            listener = Recorded(self._world, spec, listener, copies=len(asked))
+        if self._is_ours and spec.slots:
+            listener = SettledTasks(self._world, spec, listener)
+            interest = replace(interest, streams=(*interest.streams, "log"))
+        return _Leg(self._world, board, spec, asked, listener, interest)
+
+
+class _Leg:
+    """The copies of one claim."""
+
+    def __init__(
+        self,
+        world: World,
+        board: Switchboard,
+        spec: JobSpec,
+        asked: Sequence[CopyRecord],
+        listener: RunListener,
+        interest: Interest,
+    ) -> None:
+        self.claim = spec.claim
+        self.copies = Copies(label_of(spec), map(Copy.of, asked))
+        self._board = board
+        self._line = board.line(label_of(spec))
+        self.follow = Follow(self._line, self.copies, world, listener, interest, limit_s=spec.time_limit_s)
+
+    def begin(self) -> None:
+        """Call the nodes."""
+        self._board.connect(self._line, self.follow.hear)
+        self.follow.call_all()

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.patience import Patience, await_turn, withdraw
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
+from clbalance.errors import Interrupted, StoreError
 from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
@@ -14,9 +15,6 @@ from clbalance.policy.again import Again, again
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
 from clbalance.policy.verdict import gravest, reason_of, state_of
-
-_ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
-_LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +43,7 @@ class Run:
     def carry_out(self) -> Ran:
         """As far as we are interested in it."""
         try:
-            if self._tries.after and (why := self._hindrance()):
-                self._withdraw(why)
-                raise NotRunError(f"job {self._job.id} is not started: {why}")
+            await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
             while True:
                 tried = self._wait_for_place()
                 once_more = None if tried.dispatched is None else self._again(tried.dispatched)
@@ -56,23 +52,15 @@ class Run:
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
         except Interrupted as stop:
-            self._withdraw(f"stopped by signal {stop.signum}")
+            withdraw(self._world, self._job.id, f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
-            self._withdraw("nobody read what it had to say")
+            withdraw(self._world, self._job.id, "nobody read what it had to say")
             raise
-
-    def _hindrance(self) -> str:
-        from clbalance.engine.after import hindrance
-
-        self._pend(f"after job {', '.join(map(str, self._tries.after))}")
-        return hindrance(self._world, self._tries)
 
     def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        clock = self._world.clock
-        since = clock.monotonic()
-        shortest_s, longest_s = _ASK_AGAIN_S
+        patience = Patience(self._world, self._tries, self._question.rng)
         while True:
             tried = attempt(self._course, self._job, self._avoid)
             self._job = tried.job
@@ -80,14 +68,11 @@ class Run:
                 return tried
             job, plan = self._job, tried.plan
             self._world.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
-            waited_s = clock.monotonic() - since
-            left_s = (self._tries.queue_for_s or 0.0) - waited_s
-            if left_s <= 0:
+            if patience.is_over:
                 return tried
             if not self._pend(why_not(plan, len(self._question.candidates))):
                 return replace(tried, cancelled=True)
-            pause_s = min(max(waited_s * _LATE, shortest_s), longest_s)
-            clock.pause(min(left_s, pause_s * (0.5 + self._question.rng.random())))
+            patience.pause()
 
     def _again(self, dispatched: Dispatched) -> Again | None:
         if dispatched.interrupted is not None:
@@ -117,21 +102,12 @@ class Run:
     def _conclude(self, tried: Attempted) -> Ran:
         if tried.dispatched is None:
             reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
-            self._withdraw(reason)
+            withdraw(self._world, self._job.id, reason)
         elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
             conclude(self._world, self._job.id, tried.dispatched.outcomes)
         else:
             self._world.journal.let_go(self._job.id)
         return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
-
-    def _withdraw(self, reason: str) -> None:
-        """It was not started, and will not be."""
-        code = ExitCode.NOT_RUN_TO_ITS_END
-        now = self._world.clock.now()
-        try:
-            self._world.journal.conclude(self._job.id, now, state=JobState.CANCELLED, reason=reason, rc=code)
-        except StoreError as error:
-            self._world.listener.forgot(error.message)
 
 
 def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:

@@ -1,7 +1,7 @@
 """One slot on its way: asked for, admitted, started, fed with tasks, over. A line to its node's agent of its own."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from clbalance.engine.agent_wire import AgentEvent
 from clbalance.engine.copies import Copies, Copy, Phase
@@ -9,7 +9,7 @@ from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
 from clbalance.engine.reserve import START_WITHIN_S, Reservation
-from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog
+from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog, Whole, tells_all
 from clbalance.engine.start import Start
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.task_cutter import TaskCutter
@@ -51,8 +51,8 @@ class SlotHearer(Protocol):
         """Something that the user should know."""
         ...
 
-    def over(self, slot: "Slot", outcome: Outcome) -> None:
-        """The slot has ended; nothing more will come of it."""
+    def over(self, slot: "Slot", outcome: Outcome, *, log_is_whole: bool) -> None:
+        """The slot has ended, and nothing more will come of it. What a whole log does not tell of was not started."""
         ...
 
 
@@ -165,6 +165,7 @@ class _Ears(Unheard):
         self._hearer = hearer
         self._log = SlotLog()
         self._cutter = TaskCutter(self)
+        self._whole = False
 
     def started(self, node: NodeName) -> None:
         self._hearer.runs(self._slot)
@@ -186,10 +187,14 @@ class _Ears(Unheard):
                     self._hearer.returned(self._slot, number)
                 case Finished():
                     self._cutter.finished(entry)
+                case Whole():
+                    self._whole = True
+                case _:
+                    assert_never(entry)
 
     def ended(self, outcome: Outcome) -> None:
         self._cutter.close()
-        self._hearer.over(self._slot, outcome)
+        self._hearer.over(self._slot, outcome, log_is_whole=tells_all(outcome.end, closed=self._whole))
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
         self._hearer.wrote(self._slot, number, stream, piece)

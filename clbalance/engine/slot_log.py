@@ -1,8 +1,11 @@
 """A slot's log as it arrives, in pieces (docs/design/tasks.md). Pure; a line that makes no sense is passed over."""
 
+from typing import TypeAlias
+
 import msgspec
 
 from clbalance.engine.agent_wire import AgentEnd
+from clbalance.job import End, Killed, Lost, NodeFailed
 
 _LONGEST_LINE = 4096
 
@@ -29,7 +32,13 @@ class Finished(msgspec.Struct, array_like=True, tag="e", frozen=True):
     stderr: int
 
 
-_decoder: msgspec.json.Decoder[Began | Returned | Finished] = msgspec.json.Decoder(Began | Returned | Finished)
+class Whole(msgspec.Struct, array_like=True, tag="z", frozen=True):
+    """There is nothing behind it."""
+
+
+SlotEntry: TypeAlias = Began | Returned | Finished | Whole
+
+_decoder: msgspec.json.Decoder[SlotEntry] = msgspec.json.Decoder(SlotEntry)
 
 
 class SlotLog:
@@ -38,15 +47,23 @@ class SlotLog:
     def __init__(self) -> None:
         self._partial = b""
 
-    def feed(self, piece: bytes) -> list[Began | Returned | Finished]:
+    def feed(self, piece: bytes) -> list[SlotEntry]:
         """What this piece completes."""
         *lines, rest = (self._partial + piece).split(b"\n")
         self._partial = rest if len(rest) <= _LONGEST_LINE else b""
         return [entry for entry in map(_entry, lines) if entry is not None]
 
 
-def _entry(line: bytes) -> Began | Returned | Finished | None:
+def _entry(line: bytes) -> SlotEntry | None:
     try:
         return _decoder.decode(line)
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None
+
+
+def tells_all(end: End, *, closed: bool) -> bool:
+    """Whether a log that was read to its end tells of every task that the slot has started, if the slot ended so.
+
+    What ends by itself closes its log. Starts are on the disk before their forks, so one that was killed told all, too.
+    """
+    return isinstance(end, Killed) or (closed and not isinstance(end, Lost | NodeFailed))

@@ -5,7 +5,6 @@ and after. A slot is fed when it has almost nothing left, so that whichever is f
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from signal import Signals
 
@@ -56,11 +55,13 @@ class TasksRan:
 
     plan: Plan
     slots: int
-    left: int
     why: str
-    silent: bool
-    """A slot's node does not answer: what became of its tasks is not known."""
+    """Those that were not started were not."""
+    cancelled: bool = False
+    """By somebody, or by the signal that interrupted us."""
     interrupted: int | None = None
+    goes_on: bool = False
+    """Slots do what they have, without us."""
 
 
 class TaskRun:
@@ -80,9 +81,9 @@ class TaskRun:
         self._grow_at = 0.0
         self._grow_after_s = _GROW_AFTER_S[0]
         self._alone_since: float | None = None
-        self._left: Sequence[Task] = ()
         self._why = ""
-        self._silent = False
+        self._refused = ""
+        self._cancelled = False
         self._plan: SlotPlan | None = None
 
     def carry_out(self) -> TasksRan | Plan:
@@ -112,14 +113,14 @@ class TaskRun:
             self._stop(Signals(interrupted))
         else:
             self._board.finish(_GOODBYE_S)
-        self._give_no_more(self._why or "no node would take it")
+        self._give_no_more(self._refused or "no node has a slot for it any more")
         return TasksRan(
             plan=plan.plan,
             slots=self._opened,
-            left=len(self._left) + self._roster.out,
             why=self._why,
-            silent=self._silent,
+            cancelled=self._cancelled or interrupted is not None,
             interrupted=interrupted,
+            goes_on=bool(self._slots),
         )
 
     def _stop(self, number: Signals) -> None:
@@ -174,7 +175,7 @@ class TaskRun:
         plan = None if self._opened or self._plan is None else self._plan.plan
         intents = {slot.claim: slot.intent for slot in ready}
         if not journal.intend_slots(course.job.id, attempt=course.job.attempt, slots=intents, plan=plan):
-            self._cancelled("cancelled")
+            self._cancel("cancelled")
             return
         self._world.fail_point("intended")
         self._opened += len(ready)
@@ -185,7 +186,7 @@ class TaskRun:
         for slot in tuple(self._slots.values()):
             slot.look_after()
             if slot.claim in self._slots and slot.refusal() is not None:
-                self._why = self._why or f"{slot.node}: {slot.refusal()}"
+                self._refused = f"{slot.node}: {slot.refusal()}"
                 self._drop(slot)
 
     def _drop(self, slot: Slot) -> None:
@@ -234,13 +235,13 @@ class TaskRun:
             self._listener.progressed(self._tally.progress(now, self._roster.running))
 
     def _give_no_more(self, why: str) -> None:
-        if left := self._roster.forget_pending():
-            self._left = (*self._left, *left)
-            self._why = why
+        if self._roster.forget_pending():
+            self._why = self._why or why
 
-    def _cancelled(self, why: str) -> None:
+    def _cancel(self, why: str) -> None:
+        """Somebody has cancelled the job."""
         self._give_no_more(why)
-        self._why = why
+        self._why, self._cancelled = why, True
         for slot in tuple(self._slots.values()):
             slot.end(why)
             if slot.phase < slot.phase.STARTING:
@@ -275,16 +276,15 @@ class TaskRun:
     def warned(self, slot: Slot, text: str) -> None:
         self._listener.warned(slot.node, text)
 
-    def over(self, slot: Slot, outcome: Outcome) -> None:
+    def over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
         """Durable before its node forgets it."""
         del self._slots[slot.claim]
-        for number, end in self._roster.slot_over(slot.claim, outcome.end):
+        for number, end in self._roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
             self._tell(slot, number, end, 0.0, is_over=True)
         self._log.add([], durable=True)
         self._world.journal.ended(self._course.job.id, slot.claim, outcome)
-        if isinstance(outcome.end, Cancelled) and not self._left:
-            self._cancelled(outcome.end.why)
-        self._silent |= state_of(outcome.end) is JobState.RUNNING
+        if isinstance(outcome.end, Cancelled) and not self._cancelled and not self._why:
+            self._cancel(outcome.end.why)
         self._grow_at = min(self._grow_at, self._world.clock.monotonic() + 1.0)
 
     def _tell(self, slot: Slot, number: int, end: End, seconds: float, *, is_over: bool) -> None:

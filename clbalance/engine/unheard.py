@@ -1,7 +1,10 @@
 """A listener that tells nobody: for looking at jobs without showing them."""
 
+from collections.abc import Mapping
+
 from clbalance.job import JobSpec, Outcome
 from clbalance.model import NodeName, Plan
+from clbalance.task import TaskEnded, TaskProgress
 
 
 class Unheard:
@@ -18,3 +21,19 @@ class Unheard:
     def output(self, node: NodeName, stream: str, piece: bytes) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
+
+
+class UnheardTasks:
+    """`ports.TaskListener` for nobody."""
+
+    def waiting(self, reason: str) -> None: ...
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None: ...
+
+    def warned(self, node: NodeName, text: str) -> None: ...
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None: ...
+
+    def ended(self, ended: TaskEnded) -> None: ...
+
+    def progressed(self, progress: TaskProgress) -> None: ...

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from clbalance.job import End, Exited, Killed, Lost, NodeFailed, Outcome, Tries
+from clbalance.job import End, Exited, Killed, NodeFailed, Outcome, Tries
 from clbalance.model import NodeName
 from clbalance.policy.again import again
 from clbalance.policy.verdict import state_of
@@ -100,20 +100,19 @@ class Roster:
         held.started.discard(number)
         return not self._tries_again(task, held.node, end)
 
-    def slot_over(self, claim: int, how: End) -> list[tuple[int, End]]:
+    def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[tuple[int, End]]:
         """A slot has ended so: what became of the tasks that it had begun, and of which it has told no end.
 
-        Of a slot whose log was read to its end, what is not in it was not started; else nobody knows.
+        What is not in a log that is whole was not started; else nobody knows.
         """
         held = self._held.pop(claim, None)
         if held is None:
             return []
-        log_is_whole = not isinstance(how, Lost | NodeFailed)
         fates: list[tuple[int, End]] = []
         for number, task in reversed(held.given.items()):
             if log_is_whole and number not in held.started:
                 self._pending.appendleft(task)
-            elif not self._tries_again(task, held.node, fate := _with_its_slot(how)):
+            elif not self._tries_again(task, held.node, fate := with_its_slot(how)):
                 fates.append((number, fate))
         return fates[::-1]
 
@@ -146,6 +145,6 @@ class Roster:
         return True
 
 
-def _with_its_slot(how: End) -> End:
+def with_its_slot(how: End) -> End:
     """The end of a task whose slot has ended so; what ends of itself has told all ends, so that it was killed."""
     return Killed(signal=9) if isinstance(how, Exited) else how

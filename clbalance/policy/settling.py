@@ -4,9 +4,8 @@ from clbalance.job import CopyRecord, JobRecord
 
 
 def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
-    """Of the claim that was written down last."""
-    newest = max((copy.claim for copy in copies), default=0)
-    return tuple(copy for copy in copies if copy.claim == newest and copy.attempt == record.attempt)
+    """Of the attempt that was written down last: the copies of one claim, or the slots of several."""
+    return tuple(copy for copy in copies if copy.attempt == record.attempt)
 
 
 def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:

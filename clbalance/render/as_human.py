@@ -16,6 +16,7 @@ from clbalance.render.health import HealthReport, health_table
 from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
+from clbalance.render.tasks import TaskRow, tasks_table
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow
 
@@ -59,6 +60,9 @@ class HumanRenderer:
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
         return self._drawn(jobs_table(rows), last="cut")
+
+    def tasks(self, rows: Sequence[TaskRow]) -> str:
+        return self._drawn(tasks_table(rows), last="cut")
 
     def doctor(self, report: HealthReport) -> str:
         return self._drawn(health_table(report), last="fold") if report.folded else ""

@@ -18,6 +18,7 @@ from clbalance.render.health_document import health_document
 from clbalance.render.jobs import JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.tasks import TaskRow, task_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 SCHEMA = 1
@@ -61,6 +62,9 @@ class JsonRenderer:
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
         return _document({"jobs": [job_document(row) for row in rows]})
+
+    def tasks(self, rows: Sequence[TaskRow]) -> str:
+        return _document({"tasks": [task_document(row) for row in rows]})
 
     def doctor(self, report: HealthReport) -> str:
         return _document(

@@ -18,6 +18,7 @@ from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.tasks import TASK_FIELDS, TaskRow, task_document
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
@@ -62,6 +63,10 @@ class PlainRenderer:
     def jobs(self, rows: Sequence[JobRow]) -> str:
         documents = map(job_document, rows)
         return "".join(_line(document[field] for field in JOBS_FIELDS) for document in documents)
+
+    def tasks(self, rows: Sequence[TaskRow]) -> str:
+        documents = map(task_document, rows)
+        return "".join(_line(document[field] for field in TASK_FIELDS) for document in documents)
 
     def doctor(self, report: HealthReport) -> str:
         return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)

@@ -13,7 +13,7 @@ from clbalance.render.streams import STREAMS, JobOutput
 from clbalance.render.untrusted import visible_line
 
 _PLACEHOLDER = re.compile(r"%(.?)", re.DOTALL)
-_ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%%` a per cent sign"
+_ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%t` task, where there are any, `%%` a per cent sign"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +26,19 @@ class FileNames:
     error: str | None
     """None with `output` given: errors go to the same file, as with `sbatch`."""
 
-    def of(self, node: NodeName, stream: str) -> str | None:
-        """The file for one stream of one copy."""
+    def of(self, node: NodeName, stream: str, task: int | None = None) -> str | None:
+        """The file for one stream of one copy, or of one task."""
         pattern = self.error or self.output if stream == "stderr" else self.output
-        return None if pattern is None else expand(pattern, job_id=self.job_id, node=node, attempt=self.attempt)
+        if pattern is None:
+            return None
+        return expand(pattern, job_id=self.job_id, node=node, attempt=self.attempt, task=task)
 
 
-def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int) -> str:
+def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int | None = None) -> str:
     """`pattern` with its placeholders filled in; an unknown one is a `UsageError`."""
     meanings = {"j": str(job_id), "n": node, "a": str(attempt), "%": "%"}
+    if task is not None:
+        meanings["t"] = str(task)
 
     def filled(match: re.Match[str]) -> str:
         if match[1] not in meanings:

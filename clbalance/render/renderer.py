@@ -9,6 +9,7 @@ from clbalance.model import Plan
 from clbalance.render.format import Format
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JobRow
+from clbalance.render.tasks import TaskRow
 from clbalance.render.views import JobReport, NodeRow
 
 
@@ -37,6 +38,10 @@ class Renderer(Protocol):
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
         """Jobs, a line each."""
+        ...
+
+    def tasks(self, rows: Sequence[TaskRow]) -> str:
+        """Tasks of one job, a line each."""
         ...
 
     def doctor(self, report: HealthReport) -> str:

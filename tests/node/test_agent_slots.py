@@ -16,12 +16,13 @@ STREAMS = ["stdout", "stderr", "log"]
 class Slots(Lives):
     """Slots of a node; `words` of a task come behind `sh -c`."""
 
-    def open(self, client: AgentClient, argv: tuple[str, ...] = ("sh", "-c"), **spec: Any) -> Claim:
+    def open(self, client: AgentClient, argv: tuple[str, ...] = ("sh", "-c"), wait: bool = True, **spec: Any) -> Claim:
         claim = self.claim(client)
         client.ask("admit", claim.job, lease=NOTHING, capacity={"cpus": None, "slots": None}, tasks=True)
         client.until("admitted", claim.job)
         client.ask("start", claim.job, spec={"argv": list(argv), "chdir": str(self.node.base), **spec})
-        client.until("started", claim.job)
+        if wait:
+            client.until("started", claim.job)
         return claim
 
     def give(self, client: AgentClient, claim: Claim, *tasks: tuple[int, str]) -> None:
@@ -89,6 +90,17 @@ def test_no_end_of_a_task_is_told_after_output_of_the_next(slots: Slots) -> None
         for stream in ("stdout", "stderr"):
             lines = bytes(client.output.get((slot.job, stream), b"")).split()
             assert not lines or int(lines[-1]) <= running
+
+
+def test_the_log_is_followed_from_the_order_to_start_on(slots: Slots) -> None:
+    client = slots.agent()
+    slot = slots.open(client, wait=False)
+    client.output[slot.job, "log"] = bytearray()
+    client.ask("follow", slot.job, window=1 << 20, streams=STREAMS)
+    slots.give(client, slot, (1, "true"))
+    client.ask("finish", slot.job)
+    client.until("ended", slot.job)
+    assert set(ends(entries(bytes(client.output[slot.job, "log"])))) == {1}
 
 
 def test_a_start_is_in_the_log_before_the_task_runs(slots: Slots) -> None:

@@ -129,7 +129,7 @@ class Requests:
         kept = json.dumps(request["spec"], indent=1).encode("ascii")
         files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
         if job.is_slot:
-            files["queue"] = b""
+            files.update(queue=b"", log=b"")  # made here, for who follows opens it at once
         self.session.folder.write(job.name, files)
         job.link.order("start")  # its supervisor reads the spec from where it was put just now
         job.launched = True

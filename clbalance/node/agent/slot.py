@@ -8,7 +8,7 @@ from collections import deque
 from clbalance.node.agent.fields import Count, encoded, is_a
 from clbalance.node.agent.fork import fork_job
 from clbalance.node.agent.life import Life
-from clbalance.node.agent.limits import APPEND, LOG_TOLD_EVERY_S, READ, WRITE_NEW
+from clbalance.node.agent.limits import APPEND, LOG_TOLD_EVERY_S, READ
 from clbalance.node.agent.program import Program
 from clbalance.node.agent.supervisor import Supervisor
 from clbalance.node.agent.task import Task
@@ -25,14 +25,14 @@ class Slot(Supervisor):
 
     `log` tells of each, a JSON list a line: `["s", n]` before it is forked, synced in groups; `["e", n, end, seconds,
     stdout, stderr]` after its last process has ended, with the sizes of both files then, so that it is known whose
-    output is whose; `["b", n]` of one that was taken and is given back unstarted.
+    output is whose; `["b", n]` of one that was taken and is given back unstarted; `["z"]` at the end of it all.
     """
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
         self.program = program
         self.env = env
         self.task = task
-        self.log = os.open("log", WRITE_NEW | os.O_APPEND, 0o600, dir_fd=self.place.folder)
+        self.log = os.open("log", APPEND & ~os.O_NONBLOCK, dir_fd=self.place.folder)
         self.queue = Lines(os.open("queue", READ, dir_fd=self.place.folder))
         self.sizes = [os.open(name, READ, dir_fd=self.place.folder) for name in ("stdout", "stderr")]
         self.taken: "deque[tuple[int, list[bytes]]]" = deque()
@@ -55,7 +55,7 @@ class Slot(Supervisor):
                 else:
                     self.tell_of_log(at_once=True)
                     self.listen(None)
-            self.write_log([["b", number] for number, _ in self.taken])
+            self.write_log([["b", number] for number, _ in self.taken] + [["z"]])
         except OSError as error:
             rc = 1
             self.warnings.append("the log of tasks: %s" % os.strerror(error.errno or 0))

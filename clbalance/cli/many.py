@@ -1,0 +1,48 @@
+"""From what was typed to a job of tasks."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clbalance.cli.job_options import JobOptions
+from clbalance.cli.options import ResourceOptions
+from clbalance.cli.submit import Submission, submission
+from clbalance.cli.task_list import array_of, rules_of, tasks_in
+from clbalance.cli.task_options import TaskOptions
+from clbalance.errors import UsageError
+from clbalance.job import TaskRules
+from clbalance.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyTasks:
+    """A job of tasks before it has a number."""
+
+    submission: Submission
+    tasks: tuple[Task, ...]
+    rules: TaskRules
+
+
+def many_tasks(
+    options: TaskOptions, job: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool
+) -> ManyTasks:
+    """The job that is meant; `UsageError` where none can be."""
+    _check(options, job)
+    if options.array is not None:
+        tasks, at_once = array_of(options.array)
+        given = submission(job, resources, words, exact=exact)
+        return ManyTasks(submission=given, tasks=tasks, rules=rules_of(options, at_once))
+    if words or job.text is not None:
+        raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
+    path = options.tasks or "-"
+    rules, tasks = rules_of(options, None), tasks_in(path)
+    named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
+    given = submission(named, resources, ("/bin/sh", "-c"), exact=True)
+    return ManyTasks(submission=given, tasks=tasks, rules=rules)
+
+
+def _check(options: TaskOptions, job: JobOptions) -> None:
+    if options.tasks is not None and options.array is not None:
+        raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
+    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather}
+    if bad := next((name for name, is_given in given.items() if is_given), None):
+        raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

@@ -1,0 +1,26 @@
+"""Which of the ways to run tasks is meant."""
+
+from clbalance.cli.job_options import JobOptions
+from clbalance.cli.many import many_tasks
+from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions
+from clbalance.cli.screen import Screen
+from clbalance.cli.task_options import TaskOptions
+from clbalance.cli.workplace import workplace
+
+
+def run_as_typed(
+    nodes: NodeOptions,
+    tasks: TaskOptions,
+    job: JobOptions,
+    resources: ResourceOptions,
+    ssh: SshOptions,
+    screen: Screen,
+    words: tuple[str, ...],
+    *,
+    exact: bool,
+) -> int:
+    """The exit code of `run` with tasks."""
+    many = many_tasks(tasks, job, resources, words, exact=exact)
+    from clbalance.cli.run_many import run_many
+
+    return run_many(workplace(nodes, ssh, screen, work_here=True), many, screen)

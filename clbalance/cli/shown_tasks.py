@@ -1,0 +1,99 @@
+"""Shows a run of tasks: what they print, how far they have come, and what failed."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from clbalance.cli.job_options import JobOptions
+from clbalance.cli.screen import Screen
+from clbalance.engine.run_tasks import TasksOutcome
+from clbalance.job import JobSpec
+from clbalance.model import NodeName, Plan
+from clbalance.nodes import Candidates, fold
+from clbalance.render import talk
+from clbalance.render.labelled import Labelled
+from clbalance.render.output_files import FileNames
+from clbalance.render.streams import JobOutput, PassedThrough
+from clbalance.render.task_files import TaskFiles
+from clbalance.render.tasks import progress_line, summary_line, task_row, worth_telling
+from clbalance.task import TaskEnded, TaskProgress
+
+
+class ShownTasks:
+    """`ports.TaskListener` for the person or program that started them. Progress is for terminals."""
+
+    def __init__(self, screen: Screen, options: JobOptions | None, candidates: Candidates, total: int) -> None:
+        self._screen = screen
+        self._options = options
+        self._candidates = candidates
+        self._total = total
+        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._progress = terminal and not screen.quiet
+        self._drawn = False
+        self._output: JobOutput = self._as_asked()
+        self._files: TaskFiles | None = None
+
+    def waiting(self, reason: str) -> None:
+        self._screen.say(talk.note(f"waiting: {reason}"))
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
+        options = self._options
+        if options is not None and options.explain:
+            self._screen.explain(plan)
+        count, where = sum(slots.values()), fold(slots)
+        told = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
+        self._screen.say(talk.note(told))
+        if options is not None and not (options.output is None and options.error is None):
+            names = FileNames(job_id=job.id, attempt=job.attempt, output=options.output, error=options.error)
+            self._files = TaskFiles(names, otherwise=self._output)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._clear()
+        self._screen.say(talk.warning(f"{node}: {text}"))
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
+        if self._files is not None and self._files.write(task, node, stream, piece):
+            return
+        self._clear()
+        self._output.write(_label(task), stream, piece)
+
+    def ended(self, ended: TaskEnded) -> None:
+        if self._files is not None:
+            self._files.end(ended.number, ended.node)
+        self._output.end(_label(ended.number))
+
+    def progressed(self, progress: TaskProgress) -> None:
+        if self._progress:
+            self._drawn = True
+            sys.stderr.write(f"\r\x1b[K{progress_line(progress)}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Show what was held back."""
+        self._clear()
+        if self._files is not None:
+            self._files.close()
+        self._output.close()
+
+    def summary(self, outcome: TasksOutcome) -> None:
+        """In one line; and those that did not do well."""
+        rows = [task_row(record) for record in outcome.records]
+        if told := worth_telling(rows):
+            self._screen.say(self._screen.aside.tasks(told))
+        self._screen.say(talk.note(summary_line(rows, outcome.ran.why)))
+
+    def _as_asked(self) -> JobOutput:
+        label = None if self._options is None else self._options.label
+        outlets = self._screen.outlets
+        return PassedThrough(outlets) if label is False else Labelled(outlets)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False
+
+
+def _label(task: int) -> NodeName:
+    """What stands before a task's lines, where a node's name would."""
+    return NodeName(str(task))

@@ -1,0 +1,79 @@
+"""Writes down what a slot's log tells of tasks that were given to it by a process that has died."""
+
+from clbalance.engine.job_words import end_of
+from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog, Whole, tells_all
+from clbalance.engine.world import World
+from clbalance.job import End, JobSpec, Outcome
+from clbalance.model import NodeName, Plan
+from clbalance.policy.roster import with_its_slot
+from clbalance.policy.task_records import task_records
+from clbalance.ports import RunListener
+from clbalance.task import TaskEnded, TaskEvent, TaskReturned
+
+
+class SettledTasks:
+    """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot."""
+
+    def __init__(self, world: World, job: JobSpec, listener: RunListener) -> None:
+        self._world = world
+        self._job = job
+        self._listener = listener
+        self._log = SlotLog()
+        self._task_log = world.journal.task_log(job.id)
+        records = task_records(world.journal.tasks(job.id), self._task_log.events())
+        self._open = {one.task.number for one in records if one.claim == job.claim and one.node and one.end is None}
+        self._began: set[int] = set()
+        self._whole = False
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._listener.placed(job, plan)
+
+    def started(self, node: NodeName) -> None:
+        self._listener.started(node)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        if stream != "log":
+            self._listener.output(node, stream, piece)
+            return
+        events: list[TaskEvent] = []
+        for entry in self._log.feed(piece):
+            match entry:
+                case Began(number=number):
+                    self._began.add(number)
+                case Finished(number=number, end=end, seconds=seconds):
+                    events += self._ended(node, number, end_of(end, self._job.time_limit_s), seconds)
+                case Returned(number=number):
+                    events += self._returned(number)
+                case Whole():
+                    self._whole = True
+        self._task_log.add(events, durable=False)
+
+    def ended(self, outcome: Outcome) -> None:
+        events: list[TaskEvent] = []
+        log_is_whole = tells_all(outcome.end, closed=self._whole)
+        for number in sorted(self._open):
+            if log_is_whole and number not in self._began:
+                events += self._returned(number)
+            else:
+                events += self._ended(outcome.node, number, with_its_slot(outcome.end), 0.0)
+        self._task_log.add(events, durable=True)
+        self._listener.ended(outcome)
+
+    def _ended(self, node: NodeName, number: int, end: End, seconds: float) -> list[TaskEvent]:
+        if number not in self._open:
+            return []
+        self._open.discard(number)
+        now = self._world.clock.now()
+        return [TaskEnded(number=number, node=node, claim=self._job.claim, end=end, seconds=seconds, at=now)]
+
+    def _returned(self, number: int) -> list[TaskEvent]:
+        if number not in self._open:
+            return []
+        self._open.discard(number)
+        return [TaskReturned(number=number, claim=self._job.claim)]
