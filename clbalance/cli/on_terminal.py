@@ -44,12 +44,13 @@ class RunOnTerminal(ShownRun):
 
     def _leave(self, patience_s: float) -> None:
         """It goes by itself when its job has; told to go, ssh leaves the terminal as it was."""
-        if self._login is None:
+        login = self._login
+        if login is None:
             return
-        for end, wait_s in ((None, patience_s), (self._login.terminate, _GONE_WITHIN_S), (self._login.kill, None)):
+        for end, wait_s in ((None, patience_s), (login.terminate, _GONE_WITHIN_S), (login.kill, None)):
             if end is not None:
                 end()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._login.wait(wait_s)
+                login.wait(wait_s)
                 self._login = None
                 return
