@@ -1,5 +1,6 @@
 """`run --pty`: a job whose program has our terminal."""
 
+import contextlib
 import subprocess
 
 from clbalance.cli.run_job import ShownRun
@@ -13,6 +14,7 @@ from clbalance.model import NodeName, Plan
 from clbalance.node import relay_source
 
 _LAST_WORDS_S = 10.0  # for what the program printed last to come over a slow line
+_GONE_WITHIN_S = 2.0  # for ssh, told to go
 
 
 class RunOnTerminal(ShownRun):
@@ -42,11 +44,13 @@ class RunOnTerminal(ShownRun):
 
     def _leave(self, patience_s: float) -> None:
         """It goes by itself when its job has; told to go, ssh leaves the terminal as it was."""
-        login, self._login = self._login, None
+        login = self._login
         if login is None:
             return
-        try:
-            login.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            login.terminate()
-            login.wait()
+        for end, wait_s in ((None, patience_s), (login.terminate, _GONE_WITHIN_S), (login.kill, None)):
+            if end is not None:
+                end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                login.wait(wait_s)
+                self._login = None
+                return

@@ -1,7 +1,8 @@
 """One node as JSON: LSF's names for the indices, units in the keys.
 
 An unknown index is null and has its reason under `unknown`; a silent node's indices are all null, for the
-reason that the node has. A number that JSON cannot carry (infinite, not a number) is unknown too.
+reason that the node has. A number that JSON cannot carry (infinite, not a number) is unknown too. `slots` is null
+without a reason where they are not counted.
 """
 
 import math
@@ -14,7 +15,7 @@ from clbalance.render.json_value import Json
 from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow, load_per_cpu
 
-_Index: TypeAlias = float | str | Unknown | Sequence[Json]
+_Index: TypeAlias = float | str | Unknown | Sequence[Json] | None
 
 
 def node_document(row: NodeRow) -> dict[str, Json]:
@@ -71,6 +72,7 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "cpus": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.online,
         "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
         "cpu_factor": measured.cpu_factor,
+        "slots": measured.slots,
         "debt_cpus": ledger_of(measured).debt_cpus,
         "boot_id": reading.boot_id,
         "uptime_s": reading.uptime_s,
@@ -153,7 +155,7 @@ INDEX_KEYS = (
     "r1m", "r5m", "r15m", "rq", "r1m_per_cpu", "ut_pct", "disk_bytes_per_s", "net_bytes_per_s",
     "mem_available_bytes", "mem_total_bytes", "swp_free_bytes", "swp_total_bytes",
     "tmp_path", "tmp_free_bytes", "tmp_total_bytes", "ls", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct",
-    "cpus", "cpu_model", "cpu_factor", "debt_cpus", "boot_id", "uptime_s", "python", "rtt_s", "gpus",
-    "leases", "drains",
+    "cpus", "cpu_model", "cpu_factor", "slots", "debt_cpus", "boot_id", "uptime_s", "python", "rtt_s",
+    "gpus", "leases", "drains",
 )  # fmt: skip
 """Every index of a node, in the order shown."""

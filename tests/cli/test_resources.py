@@ -79,10 +79,10 @@ def test_memory_that_is_promised_or_used_is_not_free(lab: Lab, clbalance: Comman
     lab.node("node2").load(mem_used_bytes=GIB)
     with job(clbalance, "-w", "node2", "--mem", "10G"):
         assert picked(clbalance, "-w", "node[1-3]", "--mem", "4G") == "node[1-3]"
-        assert picked(clbalance, "-w", "node[1-3]", "--mem", "6G") == "node[1,3]"
+        assert picked(clbalance, "-w", "node[1-3]", "--mem", "7G") == "node[1,3]"
         assert picked(clbalance, "-w", "node[1-3]", "--mem", "10G") == "node3"
         assert picked(clbalance, "-w", "node[1-3]", "--mem", "100G") == ""
-        assert "too little memory free" in clbalance("pick", "-w", "node2", "--mem", "6G").stderr
+        assert "too little memory free" in clbalance("pick", "-w", "node2", "--mem", "7G").stderr
 
 
 def test_gpus_that_a_stranger_uses_are_not_free(lab: Lab, clbalance: Command) -> None:
