@@ -66,7 +66,7 @@ class Run:
         from clbalance.engine.after import hindrance
 
         self._pend(f"after job {', '.join(map(str, self._tries.after))}")
-        return hindrance(self._world, self._tries)
+        return hindrance(self._world, self._job.id, self._tries)
 
     def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
