@@ -1,6 +1,8 @@
 """`jobs`, `logs` and `explain`: how jobs stand, what they printed, why they went where they went."""
 
+import fcntl
 import json
+import os
 
 from clbalance.lab.cluster import Lab
 
@@ -102,8 +104,16 @@ def test_explain_tells_the_terms_and_the_reasons_of_every_candidate(lab: Lab, cl
 
 
 def test_explain_tells_who_refused_at_admission(lab: Lab, clbalance: Command) -> None:
-    """Placement sees what the probe measured, admission what is true a moment later."""
-    for node in ("node1", "node2"):
-        lab.node(node).load(r1m=0.0 if node == "node1" else 1.0)
-    hook = lab.node("node1")
-    del hook
+    """Who holds a node's lock keeps it from admitting anything, and no probe shows that."""
+    lab.node("node2").load(r1m=1.0)
+    fd = os.open(lab.node("node1").folder.var, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        assert clbalance("run", "-q", "-w", "node[1-2]", "--", "true").rc == 0
+    finally:
+        os.close(fd)
+    (attempt,) = json.loads(clbalance("explain", "--json").text)["attempts"]
+    assert attempt["node_set"] == "node2"
+    (refused,) = attempt["unfit"]
+    assert (refused["name"], refused["filter"], refused["reason"]) == ("node1", "admission", "refused by the node")
+    assert refused["detail"].startswith("lock held by ")
