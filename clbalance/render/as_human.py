@@ -58,7 +58,7 @@ class HumanRenderer:
         return self._drawn(table, last="fold")
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
-        return self._drawn(jobs_table(rows), last="cut")
+        return self._drawn(jobs_table(rows), last="fold")
 
     def doctor(self, report: HealthReport) -> str:
         return self._drawn(health_table(report), last="fold") if report.folded else ""
