@@ -142,7 +142,7 @@ class Journal(Protocol):
         ...
 
     def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
-        """The job is over and in nobody's hands; the first word counts."""
+        """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason."""
         ...
 
     def pend(self, job: int, reason: str) -> bool:
@@ -154,11 +154,18 @@ class Journal(Protocol):
         ...
 
     def take(self, job: int, reason: str) -> bool:
-        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING for that."""
+        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING for that.
+
+        Its next claims begin far enough above the last one that was written down.
+        """
         ...
 
     def cancel(self, job: int, reason: str) -> None:
         """Who has it in hand shall start it no more; see `intend` and `pend`."""
+        ...
+
+    def is_cancelled(self, job: int) -> bool:
+        """Whether somebody said so."""
         ...
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:

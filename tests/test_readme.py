@@ -50,6 +50,6 @@ def test_every_command_of_the_readme_works(lab_directory: Path, tmp_path: Path) 
     script = "set -e\n" + "".join(f"echo {shlex.quote('$ ' + command)} >&2\n{command}\n" for command in commands())
     done = subprocess.run(
         ["bash", "-c", script],
-        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -207,12 +207,13 @@ def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store
 
 
 def fail_point(environ: Mapping[str, str]) -> Callable[[str], None]:
-    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md)."""
-    named = environ.get("CLBALANCE_FAIL_AT")
+    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md), or with `:stop` a halt."""
+    named, _, how = environ.get("CLBALANCE_FAIL_AT", "").partition(":")
+    number = signal.SIGSTOP if how == "stop" else signal.SIGKILL
 
     def pass_or_die(point: str) -> None:
         if point == named:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     return pass_or_die
 

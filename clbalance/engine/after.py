@@ -5,13 +5,16 @@ from clbalance.engine.world import World
 from clbalance.job import JobState, Tries
 
 
-def hindrance(world: World, tries: Tries) -> str:
-    """Why a job can never be started, once those before it are over; empty where nothing hinders it."""
+def hindrance(world: World, job: int, tries: Tries) -> str:
+    """Why `job` can never be started, once those before it are over; empty where nothing hinders it."""
     records = [world.journal.record(number) for number in tries.after]
     known = [record for record in records if record is not None]
     if len(known) < len(records):
         return f"after job {tries.after[records.index(None)]}, which is not remembered"
-    for visited in await_ends(world, known):
+    ends = await_ends(world, known, unless=lambda: world.journal.is_cancelled(job))
+    if world.journal.is_cancelled(job):
+        return "cancelled"
+    for visited in ends:
         record = visited.record
         if record.state is not JobState.COMPLETED:
             return f"after job {record.id}, which is {record.state}" + (f": {record.reason}" if record.reason else "")

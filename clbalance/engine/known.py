@@ -27,18 +27,22 @@ def look(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
     return tuple(seen.get(record.id) or _as_recorded(world, record) for record in records)
 
 
-def await_ends(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
-    """Until every one of them is over, or its nodes do not answer any more."""
+def await_ends(
+    world: World, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
+) -> tuple[Visited, ...]:
+    """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are."""
     done: dict[int, Visited] = {}
     waiting = Interest(streams=())
     while left := [record for record in _fresh(world, records) if record.id not in done]:
         done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
         visits = [Visit(record=one, spec=spec_of(world, one), interest=waiting, listener=Unheard()) for one in nobodys]
-        done |= {one.record.id: one for one in revisit(world, visits)} if visits else {}
+        done |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
+        if unless():
+            break
         if len(done) < len(records) and not nobodys:
             world.clock.pause(_LOOK_AGAIN_S)
-    return tuple(done[record.id] for record in records)
+    return tuple(done[record.id] for record in records if record.id in done)
 
 
 def read(

@@ -44,7 +44,7 @@ def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]
     reason = f"after job {', '.join(map(str, tries.after))}"
     tell(reason)
     world.journal.pend(job, reason)
-    if why := hindrance(world, tries):
+    if why := hindrance(world, job, tries):
         withdraw(world, job, why)
         raise NotRunError(f"job {job} is not started: {why}")
 

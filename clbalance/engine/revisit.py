@@ -1,6 +1,6 @@
 """Look after jobs that were started before, by whomever: ask their nodes what became of them, follow or end them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clbalance.engine.agents import Agents
@@ -46,14 +46,22 @@ class Visited:
     outcomes: tuple[Outcome, ...]
 
 
-def revisit(world: World, visits: Sequence[Visit], within_s: float | None = None) -> tuple[Visited, ...]:
-    """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down."""
+def revisit(
+    world: World,
+    visits: Sequence[Visit],
+    within_s: float | None = None,
+    unless: Callable[[], bool] = lambda: False,
+) -> tuple[Visited, ...]:
+    """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down.
+
+    `unless` is asked about every second: it cuts the visit short.
+    """
     with world.transport.sessions() as sessions:
         board = Switchboard(Agents(sessions, world))
         tours = [_Tour(world, board, visit) for visit in visits]
         for tour in tours:
             tour.begin()
-        board.listen(lambda: not [tour for tour in tours if not tour.is_over()], within_s)
+        board.listen(lambda: not [tour for tour in tours if not tour.is_over()] or unless(), within_s)
     return tuple(tour.result() for tour in tours)
 
 

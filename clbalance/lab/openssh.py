@@ -106,6 +106,7 @@ def sshd_config(listener: Listener) -> str:
         "PrintLastLog no",
         f"MaxStartups {listener.max_startups}",
         "Subsystem sftp internal-sftp",
+        "AcceptEnv CLBALANCE_FAIL_AT",
         "SetEnv " + " ".join(f"{name}={value}" for name, value in listener.environment.items()),
     ]
     if listener.version >= _PENALTIES_SINCE:
@@ -132,6 +133,8 @@ def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
         "    GlobalKnownHostsFile none\n"
         "    StrictHostKeyChecking yes\n"
         "    UpdateHostKeys no\n"
+        # Who is to die between two steps may be a client or a node: docs/design/jobs.md.
+        "    SendEnv CLBALANCE_FAIL_AT\n"
         "    CheckHostIP no\n"
         # Both ends of every key exchange run on this one machine; the default post-quantum one costs each
         # connection 70 ms of it. Newer clients would warn about its absence.

@@ -59,7 +59,7 @@ class HumanRenderer:
         return self._drawn(table, last="fold")
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
-        return self._drawn(jobs_table(rows), last="cut")
+        return self._drawn(jobs_table(rows), last="fold")
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
         return self._drawn(tasks_table(rows), last="cut")

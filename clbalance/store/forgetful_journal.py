@@ -8,7 +8,7 @@ from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.store.job_rows import LOOKING, STARTING, expanded, over, placed_record, plan_text
+from clbalance.store.job_rows import CLAIMS_APART, LOOKING, STARTING, expanded, over, placed_record, plan_text
 from clbalance.task import Task, TaskEvent
 
 
@@ -33,9 +33,9 @@ class _Job:
     """As text, so that no more is kept here than there."""
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
-    cancelled: bool = False
     tasks: tuple[Task, ...] = ()
     task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
+    cancelled: str | None = None
 
 
 class ForgetfulJournal:
@@ -66,7 +66,7 @@ class ForgetfulJournal:
 
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         one = self._jobs[job]
-        if one.cancelled or one.record.state.is_over:
+        if one.cancelled is not None or one.record.state.is_over:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
@@ -76,7 +76,7 @@ class ForgetfulJournal:
 
     def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         one = self._jobs[job]
-        if one.cancelled or one.record.state.is_over:
+        if one.cancelled is not None or one.record.state.is_over:
             return False
         known = one.record.nodes if one.record.attempt == attempt else ()
         nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
@@ -109,11 +109,12 @@ class ForgetfulJournal:
     def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
         record = self._jobs[job].record
         if not record.state.is_over:
-            self._jobs[job].record = over(record, state=state, reason=reason, rc=rc, at=at)
+            asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
+            self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
 
     def pend(self, job: int, reason: str) -> bool:
         one = self._jobs[job]
-        if one.cancelled or one.record.state.is_over:
+        if one.cancelled is not None or one.record.state.is_over:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason)
         return True
@@ -127,13 +128,17 @@ class ForgetfulJournal:
         one = self._jobs[job]
         if one.record.state.is_over:
             one.record = replace(one.record, state=JobState.PENDING, reason=reason)
-        one.record = replace(one.record, rc=None, ended_at=None, controlled=True)
-        one.cancelled = False
+        claim = one.record.claim + CLAIMS_APART
+        one.record = replace(one.record, claim=claim, rc=None, ended_at=None, controlled=True)
+        one.cancelled = None
         return True
 
     def cancel(self, job: int, reason: str) -> None:
-        del reason
-        self._jobs[job].cancelled = not self._jobs[job].record.state.is_over
+        if not self._jobs[job].record.state.is_over:
+            self._jobs[job].cancelled = reason
+
+    def is_cancelled(self, job: int) -> bool:
+        return job in self._jobs and self._jobs[job].cancelled is not None
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
         found = [one.record for one in self._jobs.values() if over or not one.record.state.is_over]

@@ -14,6 +14,8 @@ from clbalance.store.job_codec import from_text, to_text
 from clbalance.task import Task
 
 JOB_COLUMNS = "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller"
+CLAIMS_APART = 100
+"""Claims are numbered without writing them down before they are granted, and one that was made is never made again."""
 LOOKING = "looking for nodes"
 STARTING = "being started"
 """A pending job always has a reason."""

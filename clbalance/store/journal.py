@@ -14,6 +14,7 @@ from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import (
+    CLAIMS_APART,
     JOB_COLUMNS,
     LOOKING,
     STARTING,
@@ -114,8 +115,14 @@ class SqliteJournal:
         self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
 
     def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
-        statement = "UPDATE job SET state = ?, reason = ?, rc = ?, ended_us = ?, controller = NULL WHERE id = ?"
-        self._write(f"{statement} AND {_ACTIVE}", (state.value, storable(reason), rc, microseconds(at), job))
+        statement = f"""
+            UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL,
+                reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END
+            WHERE id = ? AND {_ACTIVE}
+        """
+        told = storable(reason)
+        cancelled = state is JobState.CANCELLED
+        self._write(statement, (state.value, rc, microseconds(at), cancelled, told, told, job))
 
     def pend(self, job: int, reason: str) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
@@ -133,7 +140,7 @@ class SqliteJournal:
                 return False
             self._connection.execute(
                 f"""
-                UPDATE job SET controller = ?, cancelled = NULL,
+                UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART},
                     state = CASE WHEN {_ACTIVE} THEN state ELSE 'PENDING' END,
                     reason = CASE WHEN {_ACTIVE} THEN reason ELSE ? END,
                     rc = NULL, ended_us = NULL
@@ -145,6 +152,9 @@ class SqliteJournal:
 
     def cancel(self, job: int, reason: str) -> None:
         self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {_ACTIVE}", (storable(reason), job))
+
+    def is_cancelled(self, job: int) -> bool:
+        return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
         where = "state IS NOT NULL" if over else _ACTIVE
@@ -187,7 +197,8 @@ class SqliteJournal:
         """In the place of what was thought of that attempt before, for that came to nothing."""
         self._connection.execute("DELETE FROM placed WHERE job = ? AND attempt = ?", (job, attempt))
         self._connection.execute(
-            "INSERT INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)", (job, attempt, claim, plan_text(plan))
+            "INSERT OR REPLACE INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
+            (job, attempt, claim, plan_text(plan)),
         )
 
     def _mine(self) -> str:

@@ -13,6 +13,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 
 from .command import ARGV, Command, ended, eventually, local_ssh, nothing_left, send
+from .jobs import held, let_go
 from .test_run_ends import STUBBORN, await_output
 
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -95,11 +96,12 @@ def test_a_hangup_lets_the_job_go(lab: Lab, clbalance: Command) -> None:
 
 def test_a_killed_client_leaves_the_job_running_and_attachable(lab: Lab, clbalance: Command) -> None:
     with nothing_left(lab):
-        child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 1; echo done; exit 6")
+        child = clbalance.start("run", "-w", "node1", "-c", f"echo up; {held('echo done; exit 6')}")
         await_output(child)
         child.kill()
         ended(child)
         assert "RUNNING" in clbalance("jobs").text
+        let_go(clbalance)
         attached = clbalance("attach", "1")
         assert (attached.rc, attached.text) == (6, "up\ndone\n")
     assert "FAILED" in clbalance("jobs", "--all").text

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from clbalance.errors import NothingFitsError
-from clbalance.job import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
+from clbalance.job import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, Placed, TimedOut
 from clbalance.model import Cause, NodeName, Unfit
+from clbalance.render.jobs import JobRow
 from clbalance.render.renderer import Format, Renderer, renderer
 from clbalance.render.views import JobReport
 from tests.render.build import plan, score, small_cluster
@@ -32,6 +33,29 @@ _PLAN = plan(
         Unfit(node=NodeName("node9"), filter="excluded", reason="excluded"),
     ],
 )
+
+
+_JOBS = (
+    JobRow(
+        id=7, name="train", user="ann", state="RUNNING", reason="", rc=None, node_set="gpu[1-4]", seconds=3725.0, attempt=1
+    ),
+    JobRow(
+        id=8,
+        name="[red]a-name-that-is-longer-than-anybody-reads",
+        user="ann",
+        state="PENDING",
+        reason="0/12 nodes fit: 5 load above 0.80, 4 load unknown, 3 drained",
+        rc=None,
+        node_set="",
+        seconds=None,
+        attempt=1,
+    ),
+    JobRow(id=9, name="x", user="ann", state="FAILED", reason="", rc=3, node_set="n1", seconds=0.5, attempt=3),
+    JobRow(
+        id=None, name="-", user="uid 12", state="RUNNING", reason="submitted elsewhere", rc=None, node_set="n[1,3]",
+        seconds=61.0, attempt=1,
+    ),
+)  # fmt: skip
 
 
 def _outcome(rank: int, end: object, seconds: float = 1.5) -> Outcome:
@@ -71,6 +95,20 @@ def test_pick(form: str, golden: Golden) -> None:
 @_each_form
 def test_explain(form: str, golden: Golden) -> None:
     golden(_name("explain", form), _pretty(_FORMS[form].explain(_PLAN, "node1")))
+
+
+@_each_form
+def test_explain_job(form: str, golden: Golden) -> None:
+    nowhere = plan(
+        [], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")]
+    )
+    placed = [Placed(attempt=1, claim=1, plan=_PLAN), Placed(attempt=2, claim=2, plan=nowhere)]
+    golden(_name("explain-job", form), _pretty(_FORMS[form].explain_job(placed)))
+
+
+@_each_form
+def test_jobs(form: str, golden: Golden) -> None:
+    golden(_name("jobs", form), _pretty(_FORMS[form].jobs(_JOBS)))
 
 
 @_each_form

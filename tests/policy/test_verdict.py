@@ -1,0 +1,95 @@
+"""What the ends of its copies make of a job."""
+
+import pytest
+
+from clbalance.job import (
+    Cancelled,
+    CopyRecord,
+    End,
+    Exited,
+    Intent,
+    JobRecord,
+    JobState,
+    Killed,
+    Lost,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+    TimedOut,
+)
+from clbalance.model import Cause, NodeName
+from clbalance.policy.settling import current_copies, unsettled, was_abandoned
+from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of
+from tests.store.build import NOON
+
+LOST = Lost(cause=Cause.REFUSED, why="connection refused")
+GRAVER_AND_GRAVER: list[End] = [
+    Exited(rc=0),
+    Cancelled(why="c"),
+    Exited(rc=1),
+    TimedOut(limit_s=60.0),
+    NodeFailed(why="booted"),
+    LOST,
+]
+
+
+def outcome(end: End, rank: int = 0) -> Outcome:
+    return Outcome(node=NodeName("a"), rank=rank, end=end, seconds=0.0)
+
+
+@pytest.mark.parametrize("worst", range(len(GRAVER_AND_GRAVER)))
+def test_the_gravest_copy_tells_the_jobs_state(worst: int) -> None:
+    told = gravest([outcome(end) for end in reversed(GRAVER_AND_GRAVER[: worst + 1])])
+    assert told is not None
+    assert told.end == GRAVER_AND_GRAVER[worst]
+
+
+def test_no_copy_tells_nothing() -> None:
+    assert gravest([]) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "reason", "failed"),
+    [
+        (Exited(rc=0), "COMPLETED", "", False),
+        (Exited(rc=3), "FAILED", "", True),
+        (Killed(signal=9), "FAILED", "killed by SIGKILL", True),
+        (Killed(signal=99), "FAILED", "killed by signal 99", True),
+        (NotStarted(why="no"), "FAILED", "not started: no", True),
+        (TimedOut(limit_s=60.0), "TIMEOUT", "time limit of 60 s reached", False),
+        (Cancelled(why="by u"), "CANCELLED", "by u", False),
+        (NodeFailed(why="booted"), "NODE_FAIL", "booted", True),
+        (LOST, "RUNNING", LOST.cause.because(LOST.why), False),
+    ],
+)
+def test_an_end_has_a_state_and_a_reason(end: End, state: str, reason: str, failed: bool) -> None:
+    assert (state_of(end), reason_of(end), has_failed(end)) == (state, reason, failed)
+
+
+def record(state: JobState = JobState.RUNNING, *, attempt: int = 2, controlled: bool = False) -> JobRecord:
+    return JobRecord(
+        id=1, key="k", name="n", state=state, reason="", rc=None, attempt=attempt, claim=5, nodes=(),
+        submitted_at=NOON, started_at=None, ended_at=None, controlled=controlled,
+    )  # fmt: skip
+
+
+def copy(attempt: int, claim: int, rank: int, end: End | None = None) -> CopyRecord:
+    intent = Intent(node=NodeName(f"n{rank}"), rank=rank, boot_id="b", birth="c")
+    told = None if end is None else outcome(end, rank)
+    return CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=told)
+
+
+def test_only_what_has_no_end_yet_of_the_last_claim_is_asked_about() -> None:
+    old, ended, open_ = copy(1, 3, 0), copy(2, 5, 0, Exited(rc=0)), copy(2, 5, 1)
+    copies = (old, ended, open_)
+    assert current_copies(record(), copies) == (ended, open_)
+    assert unsettled(record(), copies) == (open_,)
+    assert unsettled(record(JobState.FAILED), copies) == ()
+    assert current_copies(record(attempt=3), copies) == ()
+
+
+def test_a_job_is_abandoned_where_nobody_has_it_in_hand_and_nothing_was_intended() -> None:
+    assert was_abandoned(record(), ())
+    assert not was_abandoned(record(controlled=True), ())
+    assert not was_abandoned(record(JobState.FAILED), ())
+    assert not was_abandoned(record(), (copy(2, 5, 0),))

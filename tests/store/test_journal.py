@@ -1,0 +1,180 @@
+"""The contract of `ports.Journal`, over both implementations."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clbalance.job import (
+    Cancelled,
+    Command,
+    Exited,
+    Intent,
+    JobRecord,
+    JobSpec,
+    JobState,
+    Lost,
+    Outcome,
+    Submitted,
+    Tries,
+)
+from clbalance.model import Cause, Plan, Request, Snapshot, Unfit
+from clbalance.ports import Journal
+from clbalance.store.forgetful_journal import ForgetfulJournal
+from clbalance.store.sqlite import SqliteStore
+
+from .build import NOON, after, node
+
+SPEC = JobSpec(
+    id=0,
+    key="ab" * 16,
+    name="train",
+    work=Command(argv=("a", "b\0c\udcff")),
+    chdir="/",
+    chdir_explicit=False,
+    umask=0o22,
+)
+SUBMITTED = Submitted(
+    job=SPEC,
+    request=Request(pick=1),
+    candidates=(node("n1"),),
+    tries=Tries(requeue_exits=frozenset({85}), after=(3,)),
+    notify="mail",
+)
+DONE = Outcome(node=node("n1"), rank=0, end=Exited(rc=3), seconds=1.5)
+
+
+@pytest.fixture(params=["sqlite", "forgetful"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    if request.param == "forgetful":
+        yield ForgetfulJournal()
+        return
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as opened:
+        yield opened
+
+
+def keyed(key: str) -> Submitted:
+    return replace(SUBMITTED, job=replace(SPEC, key=key * 32))
+
+
+def plan(*chosen: str) -> Plan:
+    unfit = () if chosen else (Unfit(node=node("n1"), filter="load", reason="load above 1.00"),)
+    charged = Snapshot(taken_at=NOON, answers=())
+    return Plan(wanted=1, chosen=tuple(map(node, chosen)), ranked=(), unfit=unfit, charged=charged)
+
+
+def intend(journal: Journal, job: int, attempt: int = 1, claim: int = 1) -> bool:
+    intents = [Intent(node=node("n1"), rank=0, boot_id="b", birth="c")]
+    return journal.intend(job, attempt=attempt, claim=claim, intents=intents, plan=plan("n1"))
+
+
+def record(journal: Journal, job: int) -> JobRecord:
+    found = journal.record(job)
+    assert found is not None
+    return found
+
+
+def end(journal: Journal, job: int, state: JobState = JobState.FAILED, reason: str = "") -> None:
+    journal.conclude(job, after(9.0), state=state, reason=reason, rc=3)
+
+
+def test_a_job_goes_through_its_states(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    assert (record(journal, job).state, record(journal, job).reason) == (JobState.PENDING, "looking for nodes")
+    assert journal.pend(job, "0/1 nodes fit")
+    assert record(journal, job).reason == "0/1 nodes fit"
+    assert intend(journal, job)
+    assert (record(journal, job).state, record(journal, job).nodes) == (JobState.PENDING, ("n1",))
+    journal.started(job, after(1.0))
+    journal.started(job, after(2.0))
+    assert record(journal, job).started_at == after(1.0)
+    assert (record(journal, job).state, record(journal, job).reason) == (JobState.RUNNING, "")
+    journal.ended(job, 1, DONE)
+    end(journal, job)
+    told = record(journal, job)
+    assert (told.state, told.rc, told.ended_at, told.controlled) == (JobState.FAILED, 3, after(9.0), False)
+    assert journal.submitted(job) == SUBMITTED
+
+
+def test_the_first_end_counts(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    journal.ended(job, 1, DONE)
+    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Cancelled(why=""), seconds=0.0))
+    assert [copy.outcome for copy in journal.copies(job)] == [DONE]
+    end(journal, job)
+    end(journal, job, JobState.COMPLETED)
+    assert record(journal, job).state is JobState.FAILED
+
+
+def test_silence_is_no_end(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Lost(cause=Cause.HUNG, why=""), seconds=0.0))
+    assert [copy.outcome for copy in journal.copies(job)] == [None]
+
+
+def test_a_cancelled_job_is_started_no_more_and_says_why(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    assert not journal.is_cancelled(job)
+    journal.cancel(job, "cancelled by u")
+    assert journal.is_cancelled(job)
+    assert not journal.pend(job, "x")
+    assert not intend(journal, job)
+    assert journal.copies(job) == ()
+    end(journal, job, JobState.CANCELLED, "cancelled")
+    assert record(journal, job).reason == "cancelled by u"
+
+
+def test_what_is_over_is_not_cancelled(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    end(journal, job, reason="r")
+    journal.cancel(job, "cancelled by u")
+    assert not journal.is_cancelled(job)
+    assert record(journal, job).reason == "r"
+
+
+def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    journal.started(job, after(1.0))
+    journal.cancel(job, "cancelled by u")
+    end(journal, job, JobState.CANCELLED)
+    assert journal.take(job, "requeued by u")
+    told = record(journal, job)
+    assert (told.state, told.reason, told.rc, told.controlled) == (JobState.PENDING, "requeued by u", None, True)
+    assert told.claim > 1, "those in between may have been made and never written down"
+    assert intend(journal, job, attempt=2, claim=told.claim + 1)
+    journal.started(job, after(5.0))
+    assert record(journal, job).started_at == after(5.0)
+    assert not journal.take(99, "x")
+
+
+def test_only_the_last_thought_of_an_attempt_is_explained(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    for claim in (1, 1, 2):
+        journal.consider(job, attempt=1, claim=claim, plan=plan())
+    (one,) = journal.placed(job)
+    assert [unfit.reason for unfit in one.plan.unfit] == ["load above 1.00"]
+    intend(journal, job, claim=3)
+    journal.consider(job, attempt=2, claim=4, plan=plan())
+    assert [(one.attempt, one.plan.chosen) for one in journal.placed(job)] == [(1, ("n1",)), (2, ())]
+
+
+def test_jobs_are_told_oldest_first_and_those_that_are_over_only_if_asked_for(journal: Journal) -> None:
+    first, second, third = (journal.submit(NOON, keyed(key)) for key in ("1", "2", "3"))
+    end(journal, second)
+    assert [one.id for one in journal.records()] == [first, third]
+    assert [one.id for one in journal.records(over=True)] == [first, second, third]
+    assert [one.id for one in journal.records(over=True, newest=2)] == [second, third]
+    assert journal.record(99) is None
+    assert journal.submitted(99) is None
+
+
+def test_who_has_let_go_of_a_job_has_it_in_hand_no_more(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    assert record(journal, job).controlled
+    journal.let_go(job)
+    assert not record(journal, job).controlled
