@@ -23,6 +23,7 @@ _VERBS = (
     "explain",
     "drain",
     "resume",
+    "reap",
     "doctor",
     "lab",
 )

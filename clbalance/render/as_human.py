@@ -14,6 +14,7 @@ from clbalance.render.figures import DASH, duration
 from clbalance.render.health import HealthReport, health_table
 from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
+from clbalance.render.reap import ReapReport, reap_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow
@@ -57,6 +58,10 @@ class HumanRenderer:
 
     def doctor(self, report: HealthReport) -> str:
         return self._drawn(health_table(report), last="fold") if report.folded else ""
+
+    def reap(self, report: ReapReport) -> str:
+        table = reap_table(report)
+        return self._drawn(table, last="fold") if table.rows else ""
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

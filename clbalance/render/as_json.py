@@ -17,6 +17,7 @@ from clbalance.render.health_document import health_document
 from clbalance.render.jobs import JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.reap import ReapReport, reap_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 SCHEMA = 1
@@ -73,6 +74,9 @@ class JsonRenderer:
                 "nodes": [health_document(node) for node in report.nodes],
             }
         )
+
+    def reap(self, report: ReapReport) -> str:
+        return _document(reap_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(

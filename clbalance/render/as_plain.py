@@ -17,6 +17,7 @@ from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.reap import ReapReport, reap_lines
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
@@ -67,6 +68,9 @@ class PlainRenderer:
 
     def doctor(self, report: HealthReport) -> str:
         return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
+
+    def reap(self, report: ReapReport) -> str:
+        return "".join(map(_line, reap_lines(report)))
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

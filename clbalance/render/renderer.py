@@ -8,6 +8,7 @@ from clbalance.model import Plan
 from clbalance.render.format import Format
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JobRow
+from clbalance.render.reap import ReapReport
 from clbalance.render.views import JobReport, NodeRow
 
 
@@ -36,6 +37,10 @@ class Renderer(Protocol):
 
     def doctor(self, report: HealthReport) -> str:
         """What is wrong with this host and with nodes, and what to type. Empty for people where nothing is."""
+        ...
+
+    def reap(self, report: ReapReport) -> str:
+        """What was left on nodes. Empty for people where nothing was."""
         ...
 
     def error(self, error: ClbalanceError) -> str:
