@@ -25,6 +25,7 @@ _VERBS = (
     "resume",
     "reap",
     "doctor",
+    "config",
     "lab",
 )
 """In the order of `--help`; each is a module beside this one that has `register`."""

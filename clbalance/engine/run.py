@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.exit_code import run_exit_code
+from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, Interrupted, NotRunError, StoreError
 from clbalance.job import JobSpec, JobState, Outcome, Tries
@@ -112,14 +113,14 @@ class Run:
     def _conclude(self, tried: Attempted) -> Ran:
         if tried.dispatched is None:
             reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
-            self._withdraw(reason)
+            self._withdraw(reason, tried.plan)
         elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
-            conclude(self._world, self._job.id, tried.dispatched.outcomes)
+            conclude(self._world, self._job.id, tried.dispatched.outcomes, tried.plan)
         else:
             self._world.journal.let_go(self._job.id)
         return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
 
-    def _withdraw(self, reason: str) -> None:
+    def _withdraw(self, reason: str, plan: Plan | None = None) -> None:
         """It was not started, and will not be."""
         code = ExitCode.NOT_RUN_TO_ITS_END
         now = self._world.clock.now()
@@ -127,9 +128,10 @@ class Run:
             self._world.journal.conclude(self._job.id, now, state=JobState.CANCELLED, reason=reason, rc=code)
         except StoreError as error:
             self._world.listener.forgot(error.message)
+        keep_results(self._world, self._job.id, (), plan)
 
 
-def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
+def conclude(world: World, job: int, outcomes: tuple[Outcome, ...], plan: Plan | None = None) -> None:
     """Write down how a job has ended, of which every copy has; one that may still run somewhere is only let go."""
     worst = gravest(outcomes)
     try:
@@ -141,6 +143,7 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
             world.journal.conclude(job, at, state=state, reason=reason, rc=run_exit_code(outcomes))
     except StoreError as error:
         world.listener.forgot(error.message)
+    keep_results(world, job, outcomes, plan)
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:

@@ -11,6 +11,7 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport, health_table
 from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
@@ -62,6 +63,9 @@ class HumanRenderer:
     def reap(self, report: ReapReport) -> str:
         table = reap_table(report)
         return self._drawn(table, last="fold") if table.rows else ""
+
+    def groups(self, report: GroupsReport) -> str:
+        return report.text
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

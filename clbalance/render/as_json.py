@@ -12,6 +12,7 @@ from clbalance.errors import ClbalanceError
 from clbalance.job import Outcome
 from clbalance.model import Plan, Score, Unfit
 from clbalance.render.ends import told, told_together
+from clbalance.render.groups import GroupsReport, groups_document
 from clbalance.render.health import HealthReport, finding_document
 from clbalance.render.health_document import health_document
 from clbalance.render.jobs import JobRow, job_document
@@ -77,6 +78,9 @@ class JsonRenderer:
 
     def reap(self, report: ReapReport) -> str:
         return _document(reap_document(report))
+
+    def groups(self, report: GroupsReport) -> str:
+        return _document(groups_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(

@@ -13,6 +13,7 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
@@ -71,6 +72,9 @@ class PlainRenderer:
 
     def reap(self, report: ReapReport) -> str:
         return "".join(map(_line, reap_lines(report)))
+
+    def groups(self, report: GroupsReport) -> str:
+        return "".join(map(_line, report.groups.items()))
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

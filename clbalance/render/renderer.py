@@ -6,6 +6,7 @@ from typing import Protocol, assert_never
 from clbalance.errors import ClbalanceError
 from clbalance.model import Plan
 from clbalance.render.format import Format
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JobRow
 from clbalance.render.reap import ReapReport
@@ -41,6 +42,10 @@ class Renderer(Protocol):
 
     def reap(self, report: ReapReport) -> str:
         """What was left on nodes. Empty for people where nothing was."""
+        ...
+
+    def groups(self, report: GroupsReport) -> str:
+        """What became of jobs as groups of nodes; for people, the file that ClusterShell reads."""
         ...
 
     def error(self, error: ClbalanceError) -> str:

@@ -1,6 +1,6 @@
 """A journal that remembers nothing beyond this process: where the real one cannot be opened, a job can still be run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -72,6 +72,9 @@ class ForgetfulJournal:
         record = self._jobs[job].record
         if not record.state.is_over:
             self._jobs[job].record = over(record, state=state, reason=reason, rc=rc, at=at)
+
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        """Nowhere."""
 
     def pend(self, job: int, reason: str) -> bool:
         one = self._jobs[job]

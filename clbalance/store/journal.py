@@ -1,7 +1,7 @@
 """The jobs of this submit host, in the same `state.db` as all that it remembers (docs/design/jobs.md)."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
 from clbalance.model import Plan
+from clbalance.store import result_groups
 from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
@@ -78,6 +79,9 @@ class SqliteJournal:
     def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
         statement = "UPDATE job SET state = ?, reason = ?, rc = ?, ended_us = ?, controller = NULL WHERE id = ?"
         self._write(f"{statement} AND {_ACTIVE}", (state.value, storable(reason), rc, microseconds(at), job))
+
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        result_groups.keep_results(self._database.parent, job, sets)
 
     def pend(self, job: int, reason: str) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
