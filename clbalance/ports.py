@@ -145,6 +145,10 @@ class Journal(Protocol):
         """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason."""
         ...
 
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        """By name, the nodes on which a job went this way, folded; for other programs (docs/design/groups.md)."""
+        ...
+
     def pend(self, job: int, reason: str) -> bool:
         """It waits (again), and why. False where it was cancelled meanwhile."""
         ...

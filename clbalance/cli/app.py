@@ -23,7 +23,9 @@ _VERBS = (
     "explain",
     "drain",
     "resume",
+    "reap",
     "doctor",
+    "config",
     "lab",
 )
 """In the order of `--help`; each is a module beside this one that has `register`."""

@@ -15,6 +15,7 @@ from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
+from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
@@ -102,7 +103,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
     """
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
-    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
     selection = Selection(
         nodes=tuple(nodes.nodes or ()),
         groups=tuple(nodes.groups or ()),

@@ -8,7 +8,7 @@ import binascii
 import json
 import zlib
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -157,6 +157,24 @@ class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
     was: bool
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """Something of ours that nobody needs any more; `why` it is still there."""
+
+    kind: Literal["processes", "lease", "half", "job", "boot", "claim", "trouble"]
+    name: str
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+    pids: tuple[int, ...] = ()
+    why: str = ""
+
+
+class Findings(msgspec.Struct, tag_field="ev", tag="reaped", frozen=True):
+    """What we have left on the node, or a part of it; the next part is asked for behind `last`."""
+
+    found: tuple[Finding, ...]
+    last: str
+    more: bool
+
+
 AgentEvent: TypeAlias = (
     Hello
     | Claimed
@@ -171,6 +189,7 @@ AgentEvent: TypeAlias = (
     | Status
     | Drained
     | Resumed
+    | Findings
     | Trouble
 )
 

@@ -14,6 +14,7 @@ from clbalance.engine.agent_wire import (
     Current,
     Drained,
     Ended,
+    Findings,
     Hello,
     Output,
     Refused,
@@ -159,7 +160,7 @@ class Follow:
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
             case Trouble(why=why):
                 self._warn(copy, why)
-            case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed():
+            case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed() | Findings():
                 pass  # not asked for any more
             case _:
                 assert_never(event)

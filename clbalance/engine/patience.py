@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, NotRunError, StoreError
 from clbalance.job import JobState, Tries
+from clbalance.model import Plan
 from clbalance.policy.select import Rng
 
 _ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
@@ -49,10 +51,11 @@ def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]
         raise NotRunError(f"job {job} is not started: {why}")
 
 
-def withdraw(world: World, job: int, reason: str) -> None:
+def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
     """It was not started, and will not be."""
     code = ExitCode.NOT_RUN_TO_ITS_END
     try:
         world.journal.conclude(job, world.clock.now(), state=JobState.CANCELLED, reason=reason, rc=code)
     except StoreError as error:
         world.listener.forgot(error.message)
+    keep_results(world, job, (), plan)

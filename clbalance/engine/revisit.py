@@ -10,6 +10,7 @@ from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
 from clbalance.engine.recorded import Recorded
+from clbalance.engine.results import keep_results
 from clbalance.engine.run import conclude
 from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
@@ -106,6 +107,7 @@ class _Tour:
                 self._world.journal.conclude(record.id, now, state=JobState.CANCELLED, reason=ABANDONED, rc=code)
             except StoreError as error:
                 self._world.listener.forgot(error.message)
+            keep_results(self._world, record.id, ())
             return
         copies = current_copies(record, self._world.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
 from clbalance.engine.patience import Patience, await_turn, withdraw
+from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted, StoreError
 from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
@@ -102,15 +103,15 @@ class Run:
     def _conclude(self, tried: Attempted) -> Ran:
         if tried.dispatched is None:
             reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
-            withdraw(self._world, self._job.id, reason)
+            withdraw(self._world, self._job.id, reason, tried.plan)
         elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
-            conclude(self._world, self._job.id, tried.dispatched.outcomes)
+            conclude(self._world, self._job.id, tried.dispatched.outcomes, tried.plan)
         else:
             self._world.journal.let_go(self._job.id)
         return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
 
 
-def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
+def conclude(world: World, job: int, outcomes: tuple[Outcome, ...], plan: Plan | None = None) -> None:
     """Write down how a job has ended, of which every copy has; one that may still run somewhere is only let go."""
     worst = gravest(outcomes)
     try:
@@ -122,6 +123,7 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...]) -> None:
             world.journal.conclude(job, at, state=state, reason=reason, rc=run_exit_code(outcomes))
     except StoreError as error:
         world.listener.forgot(error.message)
+    keep_results(world, job, outcomes, plan)
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:

@@ -6,6 +6,7 @@ from pathlib import Path
 GROUPS_CONF = """\
 [Main]
 default: local
+autodir: $CFGDIR/groups.d
 
 [local]
 map: sed -n 's/^$GROUP: //p' $CFGDIR/groups

@@ -12,9 +12,11 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import attempt_heading, explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport, health_table
 from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
+from clbalance.render.reap import ReapReport, reap_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
 from clbalance.render.tasks import TaskRow, tasks_table
 from clbalance.render.untrusted import visible_line
@@ -66,6 +68,13 @@ class HumanRenderer:
 
     def doctor(self, report: HealthReport) -> str:
         return self._drawn(health_table(report), last="fold") if report.folded else ""
+
+    def reap(self, report: ReapReport) -> str:
+        table = reap_table(report)
+        return self._drawn(table, last="fold") if table.rows else ""
+
+    def groups(self, report: GroupsReport) -> str:
+        return report.text
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

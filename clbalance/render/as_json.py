@@ -13,11 +13,13 @@ from clbalance.job import Outcome, Placed
 from clbalance.model import Plan, Score, Unfit
 from clbalance.nodes import fold
 from clbalance.render.ends import told, told_together
+from clbalance.render.groups import GroupsReport, groups_document
 from clbalance.render.health import HealthReport, finding_document
 from clbalance.render.health_document import health_document
 from clbalance.render.jobs import JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.reap import ReapReport, reap_document
 from clbalance.render.tasks import TaskRow, task_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
@@ -73,6 +75,12 @@ class JsonRenderer:
                 "nodes": [health_document(node) for node in report.nodes],
             }
         )
+
+    def reap(self, report: ReapReport) -> str:
+        return _document(reap_document(report))
+
+    def groups(self, report: GroupsReport) -> str:
+        return _document(groups_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(

@@ -14,10 +14,12 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
+from clbalance.render.reap import ReapReport, reap_lines
 from clbalance.render.tasks import TASK_FIELDS, TaskRow, task_document
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
@@ -70,6 +72,12 @@ class PlainRenderer:
 
     def doctor(self, report: HealthReport) -> str:
         return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
+
+    def reap(self, report: ReapReport) -> str:
+        return "".join(map(_line, reap_lines(report)))
+
+    def groups(self, report: GroupsReport) -> str:
+        return "".join(map(_line, report.groups.items()))
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

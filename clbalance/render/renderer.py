@@ -7,8 +7,10 @@ from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
 from clbalance.model import Plan
 from clbalance.render.format import Format
+from clbalance.render.groups import GroupsReport
 from clbalance.render.health import HealthReport
 from clbalance.render.jobs import JobRow
+from clbalance.render.reap import ReapReport
 from clbalance.render.tasks import TaskRow
 from clbalance.render.views import JobReport, NodeRow
 
@@ -46,6 +48,14 @@ class Renderer(Protocol):
 
     def doctor(self, report: HealthReport) -> str:
         """What is wrong with this host and with nodes, and what to type. Empty for people where nothing is."""
+        ...
+
+    def reap(self, report: ReapReport) -> str:
+        """What was left on nodes. Empty for people where nothing was."""
+        ...
+
+    def groups(self, report: GroupsReport) -> str:
+        """What became of jobs as groups of nodes; for people, the file that ClusterShell reads."""
         ...
 
     def error(self, error: ClbalanceError) -> str:

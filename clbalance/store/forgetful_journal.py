@@ -112,6 +112,9 @@ class ForgetfulJournal:
             asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
             self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
 
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        """Nowhere."""
+
     def pend(self, job: int, reason: str) -> bool:
         one = self._jobs[job]
         if one.cancelled is not None or one.record.state.is_over:

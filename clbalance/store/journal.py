@@ -10,6 +10,7 @@ from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
+from clbalance.store import result_groups
 from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
@@ -123,6 +124,9 @@ class SqliteJournal:
         told = storable(reason)
         cancelled = state is JobState.CANCELLED
         self._write(statement, (state.value, rc, microseconds(at), cancelled, told, told, job))
+
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        result_groups.keep_results(self._database.parent, job, sets)
 
     def pend(self, job: int, reason: str) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):

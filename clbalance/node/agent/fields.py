@@ -12,6 +12,7 @@ if MYPY:
 
 
 REQUIRED = object()
+JOB_NAME = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,5}")
 
 
 class Count:
@@ -52,9 +53,10 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
     "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
     "resume": {},
+    "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, "")},
 }
 
-OF_THE_NODE = ("drain", "resume")  # these name no job
+OF_THE_NODE = ("drain", "resume", "reap")  # these name no job
 
 WISH: "dict[str, Any]" = {
     "cpus": (float, REQUIRED),
@@ -165,7 +167,7 @@ def parse_request(line: "bytes | None") -> "dict[str, Any]":
     if op in OF_THE_NODE:
         return checked(raw, fields, op)
     request = checked(raw, dict(fields, job=(str, REQUIRED)), op)
-    if not re.fullmatch(r"[0-9a-f]{32}\.[1-9][0-9]{0,5}", request["job"]):
+    if not JOB_NAME.fullmatch(request["job"]):
         raise MisfitError("%s: %.60r is no job; one is named <32 hexadecimal digits>.<attempt>" % (op, request["job"]))
     return request
 

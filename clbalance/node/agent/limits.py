@@ -38,6 +38,13 @@ KEPT_OPEN = 512  # leases that are tested again under the lock; a further one co
 LISTED = 4096  # entries of one folder, or homes in one base, that are looked at
 HOMES_OF_ONE = 10  # as many names as there are for one user
 
+REAP_S = 1.0  # for one answer; what is left then is asked for again
+REAPED_AT_ONCE = 256  # findings in one answer
+REAP_LISTED = 65536  # entries of one folder of our own
+REAP_DEPTH = 64  # of folders in a job's folder
+HALF_S = 60.0  # longer than anybody takes to complete a file
+OPEN_CLAIM_S = 3600.0  # longer than any job is between its claim and its start, a waiting one included
+
 KEPT_OUTPUT_BYTES = 1 << 20  # of an ended job that its user has seen; more is removed
 ORDER_BYTES = 4096  # PIPE_BUF: what is written to a FIFO at once is never torn
 WHY_CHARS = 200  # of the reason for an end: 12 bytes each at worst, so that both an order and `exit` hold it

@@ -68,12 +68,16 @@ def put_mark(home: int, name: str, content: bytes) -> None:
         os.close(fd)
 
 
+def bases_of(base: bytes) -> "list[bytes]":
+    """The folder for everyone's jobs, and the one in which they were before an administrator made that one."""
+    return [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]
+
+
 def list_marks(base: bytes) -> "list[Mark]":
     """All marks of all users, none of them opened. What one user may put there is bounded, for himself alone."""
-    bases = [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]  # what was promised before it was made
     counts: "dict[int, int]" = {}
     marks: "list[Mark]" = []
-    for home in itertools.chain(*map(homes_in, bases)):
+    for home in itertools.chain(*map(homes_in, bases_of(base))):
         try:
             fd = os.open(home, FOLDER)
         except OSError as error:

@@ -15,6 +15,8 @@ from clbalance.node.agent.job import Job
 from clbalance.node.agent.limits import APPEND, EXIT_BYTES, MARK_BYTES, WHY_CHARS, WRITE_NEW
 from clbalance.node.agent.marks import mark_text, put_mark
 from clbalance.node.agent.orders import knock, order_text
+from clbalance.node.agent.own_homes import own_homes
+from clbalance.node.agent.reap import Reaping
 from clbalance.node.agent.session import Session
 from clbalance.node.agent.settle import Inquiry, supervisor_of
 from clbalance.node.agent.slot import Slot, task_line
@@ -52,6 +54,7 @@ class Requests:
             "status": self.status,
             "drain": self.drain,
             "resume": self.resume,
+            "reap": self.reap,
         }
 
     def known(self, request: "dict[str, Any]") -> Job:
@@ -239,3 +242,9 @@ class Requests:
             self.session.channel.say("resumed", was=False)
         else:
             self.session.channel.say("resumed", was=True)
+
+    def reap(self, request: "dict[str, Any]") -> None:
+        """Find what this user has left on the node, and take it away if that is asked for."""
+        with own_homes(self.session.base) as homes:
+            reaping = Reaping(homes, request["keep_s"], request["apply"])
+            self.session.channel.say("reaped", **reaping.after(request["after"]))

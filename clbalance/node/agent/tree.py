@@ -143,7 +143,10 @@ def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
 
 def kill_carriers(name: str, within_s: float = KILL_PATIENCE_S) -> None:
     """End what was started with this job's key, wherever it went."""
-    tree = Tree(lambda table: carrying(os.fsencode(name), table))
+    kill_all(Tree(lambda table: carrying(os.fsencode(name), table)), within_s)
+
+
+def kill_all(tree: Tree, within_s: float) -> None:
     until = time.monotonic() + within_s
     while tree.kill() and time.monotonic() < until:
         time.sleep(KILL_AGAIN_S)

@@ -1,0 +1,41 @@
+"""Carry out `config groups`."""
+
+from pathlib import Path
+
+from clbalance.cli.result_groups import result_file
+from clbalance.cli.screen import Screen
+from clbalance.errors import ExitCode, StoreError
+from clbalance.policy.results import Result
+from clbalance.render import talk
+from clbalance.render.groups import GroupsReport
+from clbalance.store.result_groups import SOURCE, groups_text, read_groups, replace_file
+from clbalance.transport.group_install import install_groups
+
+
+def show_result_groups(screen: Screen) -> int:
+    """The file as it would be installed."""
+    path = result_file()
+    groups = _groups(path)
+    screen.print(screen.renderer.groups(GroupsReport(path=str(path), groups=groups, text=groups_text(groups))))
+    return ExitCode.DONE
+
+
+def install_result_groups(screen: Screen) -> int:
+    """Have ClusterShell read it, and say where from."""
+    path = result_file()
+    if not path.exists():
+        try:
+            replace_file(path, groups_text(_groups(path)))
+        except OSError as error:
+            raise StoreError(f"`{path}`: {error.strerror}") from error
+    done = install_groups(path, SOURCE)
+    if done.before == path:
+        screen.say(talk.note(f"{done.link} points to {path} already"))
+    else:
+        instead = f", no longer to {done.before}" if done.before else ""
+        screen.say(talk.note(f"{done.link} now points to {path}{instead}; `clush -w @{SOURCE}:failed` works"))
+    return ExitCode.DONE
+
+
+def _groups(path: Path) -> dict[str, str]:
+    return {result.value: "" for result in Result} | read_groups(path.parent)

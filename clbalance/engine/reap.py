@@ -1,0 +1,59 @@
+"""Find what we have left on nodes, and take it away if told to: an agent per node, asked until it has told all."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clbalance.engine.agent_wire import AgentEvent, Finding, Findings, Hello, Refused, Trouble, encode
+from clbalance.engine.ask_each import Ask, ask_each
+from clbalance.engine.world import World
+from clbalance.leftovers import Leftover, LeftoverKind, Reaped
+from clbalance.model import NodeName
+from clbalance.ports import Closed
+
+MOST_ANSWERS = 400
+"""Of one node: as many leftovers as it looks at in one folder, and half as many more."""
+
+
+def reap(world: World, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
+    """What each node has found; with `apply` it is gone, but for what tells why it is not."""
+    found: dict[NodeName, dict[tuple[LeftoverKind, str], Leftover]] = {node: {} for node in nodes}
+    answers = dict.fromkeys(nodes, 0)
+
+    def ask(after: str) -> Ask:
+        return Ask(request=encode("reap", keep_s=keep_s, apply=apply, after=after), afresh=bool(after))
+
+    def done(node: NodeName) -> Reaped:
+        return Reaped(node=node, found=tuple(found[node].values()))
+
+    def react(node: NodeName, event: AgentEvent | Closed) -> Ask | Reaped | None:
+        match event:
+            case Hello():
+                return ask("")
+            case Findings(found=news, last=last, more=more):
+                answers[node] += 1
+                _add(found[node], news)
+                if not more:
+                    return done(node)
+                return ask(last) if answers[node] < MOST_ANSWERS else replace(done(node), why="there is more")
+            case Refused(why=why) | Trouble(why=why):
+                return replace(done(node), why=why)
+            case Closed(cause=cause, why=why):
+                return replace(done(node), cause=cause, why=why)
+            case _:
+                return None
+
+    return ask_each(world, nodes, react)
+
+
+def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[Finding]) -> None:
+    """A folder that takes more than one answer is told in each, with what has gone since the last."""
+    for one in news:
+        kind = LeftoverKind(one.kind)
+        before = found.get((kind, one.name))
+        found[kind, one.name] = Leftover(
+            kind=kind,
+            name=one.name,
+            size_bytes=one.bytes + (before.size_bytes if before else 0),
+            pids=one.pids,
+            why=one.why,
+        )

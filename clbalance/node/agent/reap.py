@@ -1,0 +1,167 @@
+"""What this user has left on the node and nobody needs any more (docs/design/reap.md)."""
+
+import itertools
+import os
+import re
+import stat
+import time
+
+from clbalance.node.agent.clearing import Clearing
+from clbalance.node.agent.fate import read_boot_id, read_fate, seal
+from clbalance.node.agent.fields import JOB_NAME
+from clbalance.node.agent.limits import HALF_S, OPEN_CLAIM_S, READ, REAP_LISTED, REAP_S, REAPED_AT_ONCE
+from clbalance.node.agent.locks import is_promise
+from clbalance.node.agent.orphans import find_orphans, is_flocked, kill_orphans
+from clbalance.node.agent.own_homes import OwnHome
+from clbalance.node.agent.settle import supervisor_of
+from clbalance.node.agent.tree import read_processes
+from clbalance.node.agent.words import RefusedError, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+LEASE_NAME = re.compile(r"lease-([0-9a-f]{32}\.[1-9][0-9]{0,5})")
+HALF_NAME = re.compile(r"new-.*|(?:drain|birth)\.([0-9]{1,9})\.tmp")
+TOMBSTONE = frozenset(["fate", "exit"])
+
+
+class Reaping:
+    """One answer's share of the work, in the order of the names; the next share begins behind the last one's `last`."""
+
+    def __init__(self, homes: "list[OwnHome]", keep_s: float, apply: bool) -> None:
+        self.homes = homes
+        self.keep_s = keep_s
+        self.apply = apply
+        self.now = time.time()
+        self.until = time.monotonic() + REAP_S
+        self.boot_id = read_boot_id()
+        self.found: "list[dict[str, Any]]" = []
+
+    def after(self, last: str) -> "dict[str, Any]":
+        """What was found, and taken away with `apply`, behind that name; `more` tells that it was not all."""
+        if not last:
+            self.end_orphans()
+        done = last
+        for label, home, name in self.entries(last):
+            if len(self.found) >= REAPED_AT_ONCE or (done != last and time.monotonic() > self.until):
+                return {"found": self.found, "last": done, "more": True}
+            if not self.take(home, name):
+                return {"found": self.found, "last": done, "more": True}
+            done = label
+        return {"found": self.found, "last": done, "more": False}
+
+    def entries(self, last: str) -> "list[tuple[str, OwnHome, str]]":
+        """All that may be looked at, by a name that says which came first."""
+        listed = []
+        for home in self.homes:
+            names = names_in(home.fd)
+            names += ["jobs/" + name for name in names_in(home.jobs)] if home.jobs >= 0 else []
+            listed += [("%s/%s" % (shown(home.path), name), home, name) for name in names]
+        return sorted((entry for entry in listed if entry[0] > last), key=lambda entry: entry[0])
+
+    def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), why: str = "") -> None:
+        """`why` it is still there, where it is."""
+        self.found.append({"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": why})
+
+    def take(self, home: OwnHome, name: str) -> bool:
+        """Look at one entry, and take it away if it is left over; whether there was time for all of it."""
+        try:
+            if name.startswith("jobs/"):
+                return self.take_job(home, name[len("jobs/") :])
+            if LEASE_NAME.fullmatch(name):
+                self.take_file("lease", home, name)
+            elif HALF_NAME.fullmatch(name):
+                self.take_half(home, name)
+        except FileNotFoundError:
+            return True  # another agent has been quicker
+        except (OSError, RefusedError) as error:
+            self.tell("trouble", shown(os.fsencode(name)), why=str(getattr(error, "strerror", None) or error))
+        return True
+
+    # Processes
+
+    def end_orphans(self) -> None:
+        """Before the files by which they are known."""
+        for (home, job), pids in sorted(find_orphans(self.homes, read_processes()).items(), key=lambda one: one[0][1]):
+            left = kill_orphans(self.homes, home, job) if self.apply else set()
+            self.tell("processes", job, pids=tuple(sorted(pids)[:16]), why="could not be killed" if left else "")
+
+    # Files of the home
+
+    def take_half(self, home: OwnHome, name: str) -> None:
+        """A file that was never completed, of a process that is gone, or whose lock is."""
+        facts = os.stat(name, dir_fd=home.fd, follow_symlinks=False)
+        maker = HALF_NAME.fullmatch(name)
+        pid = maker and maker.group(1)
+        if self.now - facts.st_mtime > HALF_S and not (pid and os.path.exists("/proc/" + pid)):
+            self.take_file("half", home, name)
+
+    def take_file(self, kind: str, home: OwnHome, name: str) -> None:
+        """A regular file of ours that nobody holds locked."""
+        facts = os.stat(name, dir_fd=home.fd, follow_symlinks=False)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            return
+        fd = os.open(name, READ, dir_fd=home.fd)
+        try:
+            if is_promise(fd):
+                return
+        finally:
+            os.close(fd)
+        if self.apply:
+            os.unlink(name, dir_fd=home.fd)
+        self.tell(kind, shown(os.fsencode(name)), facts.st_size)
+
+    # Jobs
+
+    def take_job(self, home: OwnHome, job: str) -> bool:
+        """What an ended job has left, long enough ago; of this boot the tombstone stays."""
+        folder = home.open_job(job) if JOB_NAME.fullmatch(job) else None
+        if folder is None:
+            return True
+        try:
+            fate = read_fate(folder)  # before the locks, under which it is made
+            if supervisor_of(home.fd, job) is not None or is_flocked(folder):
+                return True
+            age_s = self.now - last_touched(folder)
+            if age_s < max(self.keep_s, 0 if fate else OPEN_CLAIM_S):
+                return True
+            if not fate and self.apply:
+                seal(folder, "void")  # as who settles it would: a start that was only delayed loses
+            return self.clear_job(home, job, folder, "job" if fate else "claim")
+        finally:
+            os.close(folder)
+
+    def clear_job(self, home: OwnHome, job: str, folder: int, kind: str) -> bool:
+        is_old = kind == "job" and self.is_of_another_boot(folder)
+        clearing = Clearing(self.until, self.apply)
+        why = ""
+        try:
+            clearing.clear(folder, frozenset() if is_old else TOMBSTONE)
+            if is_old and clearing.whole and self.apply:
+                os.rmdir(job, dir_fd=home.jobs)
+        except OSError as error:
+            why = error.strerror or "it cannot be removed"
+        if clearing.count or is_old or why or kind == "claim":
+            self.tell("boot" if is_old else kind, job, clearing.size, why=why)
+        return clearing.whole or not self.apply
+
+    def is_of_another_boot(self, folder: int) -> bool:
+        """By its fate, the one thing that says so."""
+        try:
+            words = os.readlink("fate", dir_fd=folder).split(" ")
+        except OSError:
+            return False
+        return len(words) == 2 and words[0] in ("started", "void") and words[1] != self.boot_id
+
+
+def names_in(folder: int) -> "list[str]":
+    with os.scandir("/proc/self/fd/%d" % folder) as entries:  # 3.6 cannot list a descriptor
+        return [entry.name for entry in itertools.islice(entries, REAP_LISTED)]
+
+
+def last_touched(folder: int) -> float:
+    """When something was last written in a job's folder, by the node's clock."""
+    times = [os.fstat(folder).st_mtime]
+    times += [os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime for name in names_in(folder)]
+    return max(times)
