@@ -6,6 +6,7 @@ from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.task_options import TaskOptions
 from clbalance.cli.workplace import workplace
+from clbalance.errors import UsageError
 
 
 def run_as_typed(
@@ -20,6 +21,14 @@ def run_as_typed(
     exact: bool,
 ) -> int:
     """The exit code of `run` with tasks."""
+    if tasks.resume is not None:
+        if words or tasks.tasks is not None or tasks.array is not None:
+            raise UsageError(
+                "`--resume` runs what was submitted", hint=f"`clbalance run --resume {tasks.resume}` alone"
+            )
+        from clbalance.cli.resume_tasks import resume_tasks
+
+        return resume_tasks(tasks.resume, ssh, screen)
     many = many_tasks(tasks, job, resources, words, exact=exact)
     from clbalance.cli.run_many import run_many
 

@@ -33,12 +33,14 @@ from clbalance.transport.reach import this_node
 def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool, detach: bool) -> int:
     """The exit code of `clbalance requeue`."""
     with job_world(ssh, screen) as world:
-        record = _settled(world, one_job(world.journal, word), screen, node_is_dead=node_is_dead)
+        record = settled(world, one_job(world.journal, word), screen, node_is_dead=node_is_dead)
         submitted = world.journal.submitted(record.id)
     assert submitted is not None, "a job that is recorded has been submitted"
+    if submitted.rules is not None:
+        raise UsageError(f"job {record.id} is one of tasks", hint=f"`clbalance run --resume {record.id}`")
     if submitted.job.pty is not None:
         raise UsageError(f"job {record.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
-    place = _place(submitted, ssh, screen)
+    place = place_again(submitted, ssh, screen)
     again = _Again(record=record, submitted=submitted, place=place)
     if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
         screen.print(f"{keep(again.in_background)}\n")
@@ -48,7 +50,7 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
     return run_ended(ran, place.candidates, screen, detached=detach)
 
 
-def _settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
+def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
     """The job, over; `UsageError` where it may still run and nobody says otherwise."""
     (visited,) = look(world, [record])
     if visited.record.state.is_over:
@@ -66,7 +68,8 @@ def _settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: b
     return give_up_for_dead(world, visited, f"said to be dead by {me()}")
 
 
-def _place(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
+def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
+    """The candidates that it was submitted with; this machine is reached without ssh, for jobs that were run here."""
     place = workplace(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, screen)
     here = frozenset({this_node()})
     return replace(place, transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here))
