@@ -16,6 +16,7 @@ Those of this host; with nodes named, also what you have running there from else
 JobsArgument = Annotated[
     list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
 ]
+TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job: how each ended, where and when.")]
 UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu time and memory running jobs take.")]
 
 
@@ -38,11 +39,16 @@ def jobs(
     output: OutputOptions,
     words: JobsArgument = None,
     ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
+    tasks: TasksOption = False,
     usage: UsageOption = False,
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.screen import Screen
     from clbalance.cli.show_jobs import show_jobs
+    from clbalance.cli.show_tasks import show_tasks
+
+    if tasks:
+        return show_tasks(words or ["last"], ssh, Screen.of(output))
 
     return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users, usage=usage)
