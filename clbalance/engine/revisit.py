@@ -1,7 +1,7 @@
 """Look after jobs that were started before, by whomever: ask their nodes what became of them, follow or end them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clbalance.engine.agents import Agents
 from clbalance.engine.copies import Copies, Copy
@@ -14,7 +14,7 @@ from clbalance.engine.world import World
 from clbalance.errors import ExitCode, StoreError
 from clbalance.job import CopyRecord, JobRecord, JobSpec, JobState, Outcome
 from clbalance.model import NodeName
-from clbalance.policy.settling import current_copies, unsettled, was_abandoned
+from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
 from clbalance.ports import RunListener
 
 ABANDONED = "the process that had it in hand died before it was started"
@@ -46,11 +46,19 @@ def revisit(world: World, visits: Sequence[Visit], within_s: float | None = None
     """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down."""
     with world.transport.sessions() as sessions:
         board = Switchboard(Agents(sessions, world))
-        tours = [_Tour(world, board, visit) for visit in visits]
+        tours = [_Tour(world, board, _as_left(world, visit)) for visit in visits]
         for tour in tours:
             tour.begin()
         board.listen(lambda: not [tour for tour in tours if not tour.is_over()], within_s)
     return tuple(tour.result() for tour in tours)
+
+
+def _as_left(world: World, visit: Visit) -> Visit:
+    """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
+    if visit.record.controlled:
+        return visit
+    record = world.journal.record(visit.record.id) or visit.record
+    return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
 
 
 class _Tour:
@@ -67,8 +75,11 @@ class _Tour:
         self._copies = Copies(label, map(Copy.of, asked))
         self._board = board
         self._line = board.line(label)
+        interest = visit.interest
+        if asked and (why := half_started(visit.record, self._known)):
+            interest = replace(interest, end=interest.end or why)
         self._follow = Follow(
-            self._line, self._copies, world, self._listener(asked), visit.interest, limit_s=visit.spec.time_limit_s
+            self._line, self._copies, world, self._listener(asked), interest, limit_s=visit.spec.time_limit_s
         )
 
     def begin(self) -> None:
