@@ -72,7 +72,7 @@ def _told(ran: Ran, place: Workplace, shown: "ShownRun") -> int:
         raise _not_run(ran, place.candidates)
     if dispatched.interrupted == signal.SIGHUP and len(dispatched.outcomes) < len(ran.plan.chosen):
         shown.let_go(ran.job)
-    elif dispatched.outcomes:
+    elif len(dispatched.outcomes) == len(ran.plan.chosen):
         shown.summary(ran.job, ran.plan, dispatched)
     else:
         shown.detached(ran.job)

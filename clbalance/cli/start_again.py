@@ -100,7 +100,7 @@ def _told(screen: Screen, ran: Ran, place: Workplace) -> int:
     dispatched = ran.dispatched
     if dispatched is None:
         raise nothing_fits(ran.plan, place.candidates)
-    if not dispatched.outcomes:
+    if len(dispatched.outcomes) < len(ran.plan.chosen):
         screen.print(f"{ran.job.id}\n")
         return ExitCode.DONE
     report = JobReport(

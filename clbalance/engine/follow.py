@@ -114,7 +114,8 @@ class Follow:
         self._call_again()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
-        if seen or (self._interest.leave_when_started and self._copies.all_in(Phase.RUNNING)):
+        runs = self._interest.leave_when_started and self._ending is None and self.all_started
+        if seen or runs:
             for copy in left:
                 self._leave(copy)
             return True
