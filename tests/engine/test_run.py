@@ -379,3 +379,4 @@ def test_a_detached_job_is_left_when_it_has_started_everywhere_though_a_copy_has
     quick, slow = ScriptedAgent(), ScriptedAgent(rules={"follow": lambda _: []})
     ran = do(cluster({"a": 0.1, "b": 0.2}, a=quick, b=slow), pick=2, detach=True)
     assert ends(ran) == {"a": Exited(rc=0)}
+    assert [request["streams"] for request in quick.heard if request["op"] == "follow"] == [[]]
