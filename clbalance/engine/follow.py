@@ -157,6 +157,11 @@ class Follow:
                 self._ended(copy, event)
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
+            case Trouble(why=why) if self._copies.label in why and not self._is_in_touch(
+                copy
+            ):  # it cannot say what became of the copy
+                self._hang_up(copy)
+                self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
             case Trouble(why=why):
                 self._warn(copy, why)
             case Claimed() | Admitted() | Stored() | Drained() | Resumed():
@@ -187,6 +192,13 @@ class Follow:
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
             self._hang_up(copy)
+
+    def _trouble(self, copy: Copy, why: str) -> None:
+        if self._copies.label in why and not self._is_in_touch(copy):  # it cannot say what became of the copy
+            self._hang_up(copy)
+            self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
+        else:
+            self._warn(copy, why)
 
     # -- what became of a copy that we have lost sight of ----------------------------------------
 

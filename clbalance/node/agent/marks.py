@@ -26,7 +26,7 @@ from clbalance.node.agent.words import MisfitError
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from typing import Any, Iterable
 
 MARK_NAME = re.compile(r"drain|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
 
@@ -70,10 +70,9 @@ def put_mark(home: int, name: str, content: bytes) -> None:
 
 def list_marks(base: bytes) -> "list[Mark]":
     """All marks of all users, none of them opened. What one user may put there is bounded, for himself alone."""
-    bases = [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]  # what was promised before it was made
     counts: "dict[int, int]" = {}
     marks: "list[Mark]" = []
-    for home in itertools.chain(*map(homes_in, bases)):
+    for home in all_homes(base):
         try:
             fd = os.open(home, FOLDER)
         except OSError as error:
@@ -93,6 +92,12 @@ def not_for_want_of_ours(error: OSError) -> None:
     """A lease that we fail to see would be promised again: what we are short of is no word on it."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
+
+
+def all_homes(base: bytes) -> "Iterable[bytes]":
+    """Of all users, those included that were made before an administrator made another folder for them."""
+    bases = [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]
+    return itertools.chain(*map(homes_in, bases))
 
 
 def homes_in(folder: bytes) -> "list[bytes]":
