@@ -157,13 +157,8 @@ class Follow:
                 self._ended(copy, event)
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
-            case Trouble(why=why) if self._copies.label in why and not self._is_in_touch(
-                copy
-            ):  # it cannot say what became of the copy
-                self._hang_up(copy)
-                self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
             case Trouble(why=why):
-                self._warn(copy, why)
+                self._trouble(copy, why)
             case Claimed() | Admitted() | Stored() | Drained() | Resumed():
                 pass  # not asked for any more
             case _:
