@@ -116,7 +116,8 @@ class Follow:
         self._call_again()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
-        if seen or (self._interest.leave_when_started and self._copies.all_in(Phase.RUNNING)):
+        runs = self._interest.leave_when_started and self._ending is None and self.all_started
+        if seen or runs:
             for copy in left:
                 self._leave(copy)
             return True
@@ -159,7 +160,7 @@ class Follow:
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
             case Trouble(why=why):
-                self._warn(copy, why)
+                self._trouble(copy, why)
             case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed() | Findings():
                 pass  # not asked for any more
             case _:
@@ -188,6 +189,13 @@ class Follow:
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
             self._hang_up(copy)
+
+    def _trouble(self, copy: Copy, why: str) -> None:
+        if self._copies.label in why and not self._is_in_touch(copy):  # it cannot say what became of the copy
+            self._hang_up(copy)
+            self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
+        else:
+            self._warn(copy, why)
 
     # -- what became of a copy that we have lost sight of ----------------------------------------
 

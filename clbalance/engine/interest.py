@@ -25,6 +25,6 @@ class Interest:
 WATCHED = Interest(retire=True)
 """`run`: all of it, here and now."""
 DETACHED = Interest(streams=(), leave_when_started=True)
-"""`run --detach`: that it runs."""
+"""`run --detach`: that it runs. What a copy prints while others are still to start is for `logs`."""
 KEPT = Interest(streams=())
 """A keeper in the background: how it ends."""

@@ -18,7 +18,7 @@ from clbalance.engine.world import World
 from clbalance.errors import ExitCode, StoreError
 from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, JobState, Outcome
 from clbalance.model import NodeName
-from clbalance.policy.settling import current_copies, unsettled, was_abandoned
+from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
 from clbalance.ports import RunListener
 
 ABANDONED = "the process that had it in hand died before it was started"
@@ -59,11 +59,19 @@ def revisit(
     """
     with world.transport.sessions() as sessions:
         board = Switchboard(Agents(sessions, world))
-        tours = [_Tour(world, board, visit) for visit in visits]
+        tours = [_Tour(world, board, _as_left(world, visit)) for visit in visits]
         for tour in tours:
             tour.begin()
         board.listen(lambda: not [tour for tour in tours if not tour.is_over()] or unless(), within_s)
     return tuple(tour.result() for tour in tours)
+
+
+def _as_left(world: World, visit: Visit) -> Visit:
+    """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
+    if visit.record.controlled:
+        return visit
+    record = world.journal.record(visit.record.id) or visit.record
+    return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
 
 
 class _Tour:
@@ -121,6 +129,8 @@ class _Tour:
         """Ends are written down only where nobody else does it."""
         visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
         listener, interest = visit.listener, visit.interest
+        if not spec.slots and (why := half_started(visit.record, self._known)):
+            interest = replace(interest, end=interest.end or why)
         if self._is_ours:
             listener = Recorded(self._world, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:

@@ -15,7 +15,7 @@ from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
-from clbalance.policy.verdict import gravest, reason_of, state_of
+from clbalance.policy.verdict import gravest, state_of, why_ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...], plan: Plan |
         if worst is None or state_of(worst.end) is JobState.RUNNING:
             world.journal.let_go(job)
         else:
-            state, reason = state_of(worst.end), reason_of(worst.end)
+            state, reason = state_of(worst.end), why_ended(worst)
             at = _ended_at(world, job, outcomes)
             world.journal.conclude(job, at, state=state, reason=reason, rc=run_exit_code(outcomes))
     except StoreError as error:

@@ -1,6 +1,6 @@
 """What is left to be asked about a job, and what its record becomes by the answers. Pure (docs/design/jobs.md)."""
 
-from clbalance.job import CopyRecord, JobRecord
+from clbalance.job import CopyRecord, JobRecord, NotStarted
 
 
 def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
@@ -18,3 +18,14 @@ def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRe
 def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
     """Whether whoever had it in hand died before it could have been started."""
     return not record.state.is_over and not record.controlled and not current_copies(record, copies)
+
+
+def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
+    """Why the rest of a job that nobody has in hand must end, where a copy of it never started; else empty.
+
+    Who found that out may have gone before the others' nodes had answered.
+    """
+    if record.controlled or record.state.is_over:
+        return ""
+    never = (one for one in current_copies(record, copies) if one.outcome and isinstance(one.outcome.end, NotStarted))
+    return next((f"it could not start on {one.intent.node}" for one in never), "")

@@ -78,6 +78,12 @@ def reason_of(end: End) -> str:
             assert_never(end)
 
 
+def why_ended(outcome: Outcome) -> str:
+    """The reason for a job's record: of one that was killed also what its node knows of it, as who killed it."""
+    reason = reason_of(outcome.end)
+    return "; ".join((reason, *outcome.warnings)) if isinstance(outcome.end, Killed) else reason
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name

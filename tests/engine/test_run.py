@@ -374,3 +374,10 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
 def test_the_exit_code(told: list[End], code: int) -> None:
     outcomes = [Outcome(node=NodeName(f"n{i}"), rank=i, end=end, seconds=0.0) for i, end in enumerate(told)]
     assert run_exit_code(outcomes) == code
+
+
+def test_a_detached_job_is_left_when_it_has_started_everywhere_though_a_copy_has_ended() -> None:
+    quick, slow = ScriptedAgent(), ScriptedAgent(rules={"follow": lambda _: []})
+    ran = do(cluster({"a": 0.1, "b": 0.2}, a=quick, b=slow), pick=2, detach=True)
+    assert ends(ran) == {"a": Exited(rc=0)}
+    assert [request["streams"] for request in quick.heard if request["op"] == "follow"] == [[]]

@@ -1,5 +1,7 @@
 """INT, TERM, HUP and KILL at random points of whole calls: the client goes at once, and nothing stays behind.
 
+But for the job itself where it runs and its client was hung up on or killed: that one is let go, and can be cancelled.
+
 Few points by default; CLBALANCE_SOAK=50 tries 50 of each signal.
 """
 
@@ -134,26 +136,40 @@ def test_a_stopped_run_is_gone_at_once_and_its_whole_job_with_it(
         call = _start_stubborn_job(calls, lab_env)
         call.hit(number, after_s)
         call.leaves_no_ssh(within_s=0.2)
+        if number is signal.SIGHUP:
+            _cancel_all(lab_env)
         call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
 
 
-def test_when_the_client_is_killed_its_job_ends_too(lab_env: dict[str, str], calls: Calls) -> None:
+def test_what_a_killed_client_has_started_or_not_is_gone_once_it_is_cancelled(
+    lab_env: dict[str, str], calls: Calls
+) -> None:
     for after_s in _points(trials(few=3, full=50), _RUN_LASTS_S):
         call = _start_stubborn_job(calls, lab_env)
         call.hit(signal.SIGKILL, after_s)
-        # ssh passes the end of its input on; then TERM, and KILL a second later.
-        call.leaves_no_job(within_s=_CLEAN_WITHIN_S + 2.0)
+        _cancel_all(lab_env)
+        call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
         # A probe that nobody reads any more holds its ssh until its own deadline of two seconds.
         call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S + 2.0)
 
 
 @pytest.mark.parametrize("number", [*_STOPPING, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_job_in_full_flight_ends_with_its_run(number: signal.Signals, lab_env: dict[str, str], calls: Calls) -> None:
+def test_a_job_in_full_flight_ends_with_its_run_or_when_it_is_cancelled(
+    number: signal.Signals, lab_env: dict[str, str], calls: Calls
+) -> None:
     call = _start_stubborn_job(calls, lab_env)
     assert comes_true(lambda: len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES, within_s=20)
     call.hit(number, after_s=0)
-    call.leaves_no_job(within_s=_CLEAN_WITHIN_S + (2.0 if number is signal.SIGKILL else 0.0))
+    if number in {signal.SIGHUP, signal.SIGKILL}:
+        assert len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES
+        _cancel_all(lab_env)
+    call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
     call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S)
+
+
+def _cancel_all(env: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "clbalance", "cancel", "--all"], env=env, check=False)
+    assert done.returncode == 0
 
 
 def _start_stubborn_job(calls: Calls, env: dict[str, str]) -> Call:

@@ -113,6 +113,20 @@ def test_in_a_wiped_node_folder_nothing_runs_on(jobs: Lives, void: bool) -> None
     assert jobs.settle(claim) == WIPED
 
 
+def test_a_job_in_another_home_than_this_users_is_no_wiped_one(jobs: Lives) -> None:
+    """Another user's, or ours under a name that is not taken for ours any more."""
+    claim, supervisor = jobs.start(jobs.agent(), "sleep 300")
+    home = jobs.node.home()
+    home.rename(home.with_name(f"{home.name}-7"))
+    with jobs.node.client() as fresh:
+        fresh.until("hello")
+        fresh.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        told = fresh.event()
+    assert told["ev"] == "error"
+    assert f"{claim.job} is kept in `{home}-7`" in told["why"]
+    assert not gone([supervisor], wait_s=0.1)
+
+
 def test_a_claim_in_a_wiped_node_folder_is_gone_and_cannot_be_started_any_more(jobs: Lives) -> None:
     first = jobs.agent()
     claim = jobs.admit(first)

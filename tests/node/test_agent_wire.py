@@ -1,6 +1,5 @@
 """The conversation: frames, bad requests, ways of being started, and ways of going away."""
 
-import ast
 import itertools
 import json
 import os
@@ -20,31 +19,10 @@ from clbalance.node.agent.fields import parse_request
 from clbalance.node.agent.wire import Lines
 from clbalance.node.agent.words import MisfitError
 
-from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job, plain
+from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job
 
 NOBODYS = "0" * 32 + ".1"
 BASH_PIPE_BYTES = 64 << 10  # a longer here-document becomes a temporary file in bash, which a full disk refuses
-
-
-def pythons() -> list[str]:
-    """Every python3 of this machine: the oldest and the newest tell most."""
-    found = [sys.executable, *(shutil.which(f"python3.{minor}") or "" for minor in range(6, 15))]
-    found += map(str, (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python3"))
-    return [path for path in found if path and "shims" not in path]  # pyenv's stand-ins for what is not switched on
-
-
-@pytest.mark.parametrize("python", pythons())
-def test_a_job_runs_under_every_python_there_is(tmp_path: Path, python: str) -> None:
-    command = plain(python)
-    with AgentClient(tmp_path, command=command) as client:
-        version = client.until("hello")["python"]
-        assert [int(part) for part in version.split(".")] >= [3, 6, 0]
-        ran = client.run(script=b"cat; exit 3", stdin="grüße".encode(), time_limit_s=20)
-    assert (ran["stdout"], ran["end"]) == ("grüße".encode(), {"kind": "exited", "rc": 3})
-
-
-def test_the_source_is_python_3_6() -> None:
-    ast.parse(AGENT.read_text(), feature_version=(3, 6))
 
 
 def test_what_travels_fits_a_pipe() -> None:
@@ -59,18 +37,6 @@ def test_the_agent_replaces_an_open_shell(tmp_path: Path, shell: list[str]) -> N
         client.send(bootstrap(NONCE, AGENT.read_text()))
         client.until("hello")  # before it nothing may be sent: dash and busybox read ahead
         assert client.run(argv=["echo", "over"])["stdout"] == b"over\n"
-
-
-def test_a_job_runs_from_the_packed_text_under_every_python_there_is(tmp_path: Path) -> None:
-    for python in pythons():
-        text = bootstrap(NONCE, AGENT.read_text()).replace(b"exec python3", b"exec " + os.fsencode(python), 1)
-        with AgentClient(tmp_path, command=["sh", "-s"]) as client:
-            client.send(text)
-            client.until("hello")
-            job = client.admit(cpus=1, capacity={"cpus": 10_000, "slots": 4}, slots=1)
-            client.ask("follow", job, window=9)
-            client.ask("start", job, spec={"argv": ["true"]})
-            assert client.until("ended", job)["end"] == {"kind": "exited", "rc": 0}
 
 
 def test_what_goes_wrong_in_the_packed_text_is_told_with_the_line_of_the_source(tmp_path: Path) -> None:

@@ -63,12 +63,12 @@ def test_jobs_of_several_nodes_never_block_each_other_nor_start_in_part(lab: Lab
 
 
 def test_no_gpu_is_ever_held_twice(lab: Lab, clbalance: Command) -> None:
-    # Six controllers for four GPUs.
-    tries = contest(6, trials(12, 30), partial(insist, clbalance, ("-w", "node[5-6]", "--gpus", "1")))
+    # Six controllers for eight GPUs: what is left over is always some of two or three nodes.
+    tries = contest(6, trials(12, 30), partial(insist, clbalance, ("-w", "node[5-8]", "--gpus", "1")))
     everything = [entry for diary in written(lab).values() for entry in diary]
     held = Counter(entry.gpus for entry in everything)
     assert {len(gpus) for gpus in held} == {1}
-    assert len(held) == 4
+    assert len(held) <= 8
     for gpus in held:
         assert most_at_once(everything, lambda entry, gpus=gpus: entry.gpus == gpus) == 1  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     assert Counter(begun(everything)) == Counter(ended(everything)) == names_of(tries, copies=1)

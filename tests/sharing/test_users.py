@@ -133,3 +133,29 @@ def test_a_job_of_several_nodes_that_one_refused_is_not_kept_out_by_its_own_leas
         done = run(clbalance, "-b", "-w", "node[1-4]", "--pick", "3", "--cpus", "3", text="echo $CLBALANCE_NODELIST")
     assert (done.rc, "node[1,3-4]" in done.text) == (0, True)
     eventually(lambda: not any(leases_held(node) for node in shared_lab.nodes))
+
+
+def test_who_asks_as_another_user_learns_that_he_cannot_and_harms_nothing(shared_lab: Lab, clbalance: Command) -> None:
+    """Root, above all, might have killed it."""
+    began = clbalance("run", "-q", "--detach", "-l", "alice", "-w", "node1", "-c", "sleep 300")
+    assert began.rc == 0
+    for verb in (("jobs", "--json"), ("cancel", "1"), ("jobs", "--json", "-l", "bob")):
+        asked = clbalance(*verb)
+        assert asked.rc == 4
+        assert "not among this user's jobs" in asked.text + asked.stderr
+        assert len(leases_held(shared_lab.node("node1"))) == 1
+    (job_there,) = json.loads(clbalance("jobs", "--json", "-l", "alice").stdout)["jobs"]
+    assert (job_there["state"], job_there["reason"]) == ("RUNNING", None)
+    assert clbalance("cancel", "1", "-l", "alice").rc == 0
+    assert leases_held(shared_lab.node("node1")) == []
+
+
+def test_a_lock_that_somebody_holds_delays_nobody_who_looks_after_his_jobs(shared_lab: Lab, clbalance: Command) -> None:
+    assert clbalance("run", "-q", "--detach", "-l", "bob", "-w", "node1", "-c", "sleep 300").rc == 0
+    with held(shared_lab, "node1", "alice", "flock", shared_lab.node("node1").folder.var):
+        began = time.monotonic()
+        (row,) = json.loads(clbalance("jobs", "--json", "-l", "bob").stdout)["jobs"]
+        assert row["state"] == "RUNNING"
+        assert clbalance("cancel", "1", "-l", "bob").rc == 0
+        assert time.monotonic() - began < 2 * SOON_S
+    assert leases_held(shared_lab.node("node1")) == []

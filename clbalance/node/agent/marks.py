@@ -26,7 +26,7 @@ from clbalance.node.agent.words import MisfitError
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from typing import Any, Iterable
 
 MARK_NAME = re.compile(r"drain|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
 
@@ -77,7 +77,7 @@ def list_marks(base: bytes) -> "list[Mark]":
     """All marks of all users, none of them opened. What one user may put there is bounded, for himself alone."""
     counts: "dict[int, int]" = {}
     marks: "list[Mark]" = []
-    for home in itertools.chain(*map(homes_in, bases_of(base))):
+    for home in all_homes(base):
         try:
             fd = os.open(home, FOLDER)
         except OSError as error:
@@ -97,6 +97,11 @@ def not_for_want_of_ours(error: OSError) -> None:
     """A lease that we fail to see would be promised again: what we are short of is no word on it."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
+
+
+def all_homes(base: bytes) -> "Iterable[bytes]":
+    """Of all users, those included that were made before an administrator made another folder for them."""
+    return itertools.chain(*map(homes_in, bases_of(base)))
 
 
 def homes_in(folder: bytes) -> "list[bytes]":

@@ -1,13 +1,16 @@
 """What became of a job: looked up, or said once and for all (docs/design/jobs.md)."""
 
+import contextlib
 import os
 
-from clbalance.node.agent.fate import read_birth, read_boot_id, read_fate, seal
+from clbalance.node.agent.fate import born, read_birth, read_boot_id, read_fate, seal
 from clbalance.node.agent.folder import JobsFolder
-from clbalance.node.agent.limits import READ
+from clbalance.node.agent.limits import FOLDER, READ
 from clbalance.node.agent.locks import promiser_of
+from clbalance.node.agent.marks import all_homes
 from clbalance.node.agent.record import keep_exit, read_exit, unwitnessed_end
 from clbalance.node.agent.tree import kill_carriers
+from clbalance.node.agent.words import MisfitError, RefusedError, shown
 
 MYPY = False
 if MYPY:
@@ -52,6 +55,9 @@ class Inquiry:
         if self.boot_id != read_boot_id():
             return REBOOTED
         if self.birth != read_birth(self.jobs.home_fd):
+            home = where_born(os.path.dirname(self.jobs.home), self.birth)
+            if home is not None:
+                raise MisfitError("settle: %s is kept in `%s`, not among this user's jobs" % (self.name, shown(home)))
             kill_carriers(self.name)
             return WIPED
         return {"state": "absent"}
@@ -74,6 +80,19 @@ class Inquiry:
         if supervisor_of(self.jobs.home_fd, self.name) is not None:
             return {"state": "running"}
         return {"state": "ended", "record": bury(self.jobs, self.name)}
+
+
+def where_born(base: bytes, birth: str) -> "bytes | None":
+    """The home with that birth, which so was not wiped: another user's, or one that is not taken for ours any more."""
+    for home in all_homes(base):
+        with contextlib.suppress(OSError, RefusedError):  # what cannot be read as one is none
+            fd = os.open(home, FOLDER)
+            try:
+                if born(fd) == birth:
+                    return home
+            finally:
+                os.close(fd)
+    return None
 
 
 def supervisor_of(home: int, name: str) -> "int | None":

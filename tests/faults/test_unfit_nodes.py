@@ -1,0 +1,97 @@
+"""Nodes without room, without write access, or without python3: the right reason, and nothing lost of what runs there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command, eventually, nothing_left
+from tests.sharing.holding import leases_held
+
+from .mounts import fill, make_read_only, mounted
+from .test_node_faults import SOON, started, told
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_node_that_can_keep_nothing_takes_no_job_and_the_next_one_does(
+    lab: Lab, clbalance: Command, how: str
+) -> None:
+    why = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
+    lab.node("node2").load(r1m=2.0)
+    with mounted(lab, lab.node("node1"), "size=256k") as folder:
+        _spoil(lab, folder, how)
+        refused = clbalance("run", "-w", "node1", "--", "true")
+        assert refused.rc == 125
+        assert "refused by the node" in refused.stderr
+        assert why in refused.stderr
+        assert told(clbalance, 1)[0] == "CANCELLED"
+        assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
+        assert list(folder.glob("clbalance-*/lease-*")) == []
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_node_that_can_keep_nothing_can_still_be_asked_for_its_load(lab: Lab, clbalance: Command, how: str) -> None:
+    with mounted(lab, lab.node("node1"), "size=256k") as folder:
+        _spoil(lab, folder, how)
+        loaded = json.loads(clbalance("load", "-w", "node1", "--json").stdout)
+        assert [node["state"] for node in loaded["nodes"]] == ["up"]
+
+
+def _spoil(lab: Lab, folder: Path, how: str) -> None:
+    if how == "full":
+        fill(folder)
+    else:
+        make_read_only(lab.node("node1"))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("how", ["followed", "detached"])
+def test_a_job_that_fills_its_nodes_disk_ends_with_its_own_code_and_what_it_could_print_is_there(
+    lab: Lab, clbalance: Command, how: str
+) -> None:
+    text = "echo first; head -c 4000000 /dev/zero 2>/dev/null; exit 9"
+    with mounted(lab, lab.node("node1"), "size=512k"):
+        if how == "followed":
+            done = clbalance("run", "-w", "node1", "-c", text)
+        else:
+            done = clbalance("attach", str(started(clbalance, "-w", "node1", text=text)))
+        assert done.rc == 9
+        assert done.stdout.startswith(b"first\n\0")
+        assert len(done.stdout) > 100_000
+        assert told(clbalance, 1) == ("FAILED", "")
+
+
+@pytest.mark.root
+def test_a_disk_that_fills_up_under_a_job_takes_neither_its_end_nor_its_lease(lab: Lab, clbalance: Command) -> None:
+    gate = clbalance.folder / "gate"
+    with mounted(lab, lab.node("node1"), "size=512k") as folder:
+        job = started(clbalance, "-w", "node1", text=f"until [ -e {gate} ]; do sleep 0.1; done; exit 9")
+        filler = fill(folder)
+        assert told(clbalance, job) == ("RUNNING", "")
+        gate.touch()
+        assert clbalance("wait", str(job)).rc == 9
+        assert clbalance("run", "-w", "node1", "--", "true").rc == 125
+        filler.unlink()
+        assert clbalance("run", "-q", "-w", "node1", "--cpus", "4", "--", "true").rc == 0
+
+
+def test_a_job_whose_node_has_lost_its_python_is_unknown_until_that_is_back(lab: Lab, clbalance: Command) -> None:
+    node = lab.node("node1")
+    python = node.folder.bin / "python3"
+    with nothing_left(lab):
+        job = started(clbalance, "-w", "node1", text="sleep 300")
+        python.write_text("#!/bin/sh\nexit 127\n")
+        python.chmod(0o755)
+        state, reason = told(clbalance, job, *SOON)
+        assert state == "RUNNING"
+        assert reason.startswith("unknown: node1: ")
+        assert clbalance("cancel", str(job), *SOON).rc == 4
+        assert len(leases_held(node)) == 1
+        python.unlink()
+        assert told(clbalance, job)[0] == "RUNNING"
+        assert clbalance("cancel", str(job)).rc == 0
+    eventually(lambda: not leases_held(node))
+    assert told(clbalance, job)[0] == "CANCELLED"
