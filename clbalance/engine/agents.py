@@ -14,7 +14,7 @@ PROTOCOL = 2
 Hear: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
 """Who is told what agents say, and when a session has ended."""
 
-_LOOK_AGAIN_S = 1.0
+LOOK_AGAIN_S = 1.0
 
 
 class Agents:
@@ -52,14 +52,16 @@ class Agents:
         if node in self._sessions.open_nodes():
             self._sessions.send(node, b"", last=True)
 
-    def listen(self, hear: Hear, enough: Callable[[], bool], within_s: float | None = None) -> None:
-        """Until `enough`, which is asked again at least every second, or for `within_s`."""
+    def listen(
+        self, hear: Hear, enough: Callable[[], bool], within_s: float | None = None, look_every_s: float = LOOK_AGAIN_S
+    ) -> None:
+        """Until `enough`, which is asked again after each event and every `look_every_s`, or for `within_s`."""
         until = None if within_s is None else self._clock.monotonic() + within_s
         while not enough():
-            left = _LOOK_AGAIN_S if until is None else until - self._clock.monotonic()
+            left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
-            event = self._sessions.next(min(_LOOK_AGAIN_S, left))
+            event = self._sessions.next(min(look_every_s, left))
             match event:
                 case Line(node=node, text=text):
                     told = decode(text, self._nonces.get(node, ""))

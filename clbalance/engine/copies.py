@@ -44,6 +44,8 @@ class Copy:
     warnings: list[str] = field(default_factory=list)
     heard: dict[str, int] = field(default_factory=dict)
     """How many bytes of each stream have arrived here."""
+    acked: dict[str, int] = field(default_factory=dict)
+    """How many of those its agent was told of."""
 
     @classmethod
     def of(cls, record: CopyRecord) -> "Copy":

@@ -36,6 +36,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, RunListener
 
 _WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
+_ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
 _CALL_AGAIN_S = 0.5  # doubled with each call in vain
 _CALL_AGAIN_AT_MOST_S = 5.0
@@ -178,7 +179,9 @@ class Follow:
         if not self._mute:
             self._listener.output(copy.node, event.stream, event.data)
         copy.heard[event.stream] = event.offset + len(event.data)
-        self._ask(copy, "ack", stream=event.stream, offset=copy.heard[event.stream])
+        if copy.heard[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
+            copy.acked[event.stream] = copy.heard[event.stream]
+            self._ask(copy, "ack", stream=event.stream, offset=copy.acked[event.stream])
 
     def _ended(self, copy: Copy, event: Ended) -> None:
         copy.seconds = event.seconds
@@ -270,6 +273,7 @@ class Follow:
     def ask_for_output(self, copy: Copy) -> None:
         """From where we have it."""
         to_the_end = self._interest.to_the_end or self._ending is not None
+        copy.acked = dict(copy.heard)
         self._ask(
             copy,
             "follow",

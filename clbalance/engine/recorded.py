@@ -2,7 +2,7 @@
 
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.job import JobSpec, Lost, Outcome
+from clbalance.job import JobSpec, Outcome
 from clbalance.model import NodeName, Plan
 from clbalance.ports import RunListener
 
@@ -39,10 +39,6 @@ class Recorded:
         self._listener.started(node)
 
     def ended(self, outcome: Outcome) -> None:
-        """That a node does not answer is no end of its copy: it is asked again by whoever looks next."""
-        if isinstance(outcome.end, Lost):
-            self._listener.ended(outcome)
-            return
         self._world.fail_point("ended")
         try:
             self._world.journal.ended(self._job.id, self._job.claim, outcome)

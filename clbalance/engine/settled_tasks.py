@@ -3,7 +3,7 @@
 from clbalance.engine.job_words import end_of
 from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog, Whole, tells_all
 from clbalance.engine.world import World
-from clbalance.job import End, JobSpec, Outcome
+from clbalance.job import End, JobSpec, Lost, Outcome
 from clbalance.model import NodeName, Plan
 from clbalance.policy.roster import with_its_slot
 from clbalance.policy.task_records import task_records
@@ -21,7 +21,8 @@ class SettledTasks:
         self._log = SlotLog()
         self._task_log = world.journal.task_log(job.id)
         records = task_records(world.journal.tasks(job.id), self._task_log.events())
-        self._open = {one.task.number for one in records if one.claim == job.claim and one.node and one.end is None}
+        here = [one for one in records if one.claim == job.claim and one.node is not None]
+        self._open = {one.task.number for one in here if one.end is None or isinstance(one.end, Lost)}
         self._began: set[int] = set()
         self._whole = False
 
@@ -56,6 +57,9 @@ class SettledTasks:
 
     def ended(self, outcome: Outcome) -> None:
         events: list[TaskEvent] = []
+        if isinstance(outcome.end, Lost):  # no end: whoever looks next asks again
+            self._listener.ended(outcome)
+            return
         log_is_whole = tells_all(outcome.end, closed=self._whole)
         for number in sorted(self._open):
             if log_is_whole and number not in self._began:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clbalance.engine.agent_wire import AgentEvent, Hello
-from clbalance.engine.agents import Agents, Hear
+from clbalance.engine.agents import LOOK_AGAIN_S, Agents, Hear
 from clbalance.model import NodeName
 from clbalance.ports import Closed
 
@@ -27,9 +27,11 @@ class Switchboard:
         """What concerns that line's job goes to `hear` from now on."""
         self._lines[line.label] = (line, hear)
 
-    def listen(self, enough: Callable[[], bool], within_s: float | None = None) -> None:
+    def listen(
+        self, enough: Callable[[], bool], within_s: float | None = None, look_every_s: float = LOOK_AGAIN_S
+    ) -> None:
         """Until enough has been heard on all lines."""
-        self._agents.listen(self._hear, lambda: self._repeat_greetings() or enough(), within_s)
+        self._agents.listen(self._hear, lambda: self._repeat_greetings() or enough(), within_s, look_every_s)
 
     def call(self, line: "SharedAgents", node: NodeName, *, within_s: float) -> None:
         """Who calls a node where an agent answers already is greeted by it once more."""

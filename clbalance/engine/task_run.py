@@ -31,6 +31,7 @@ from clbalance.task import Task, TaskEnded, TaskGiven, TaskReturned
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
 _GROW_AFTER_S = (5.0, 300.0)  # until nodes are asked for another slot: at first, and at most
 _REPORT_EVERY_S = 0.25
+_STEP_EVERY_S = 0.02
 _GOODBYE_S = 1.0
 
 
@@ -78,6 +79,7 @@ class TaskRun:
         self._next_claim = course.job.claim
         self._tally = Tally(len(course.tasks))
         self._report_at = 0.0
+        self._step_at = 0.0
         self._grow_at = 0.0
         self._grow_after_s = _GROW_AFTER_S[0]
         self._alone_since: float | None = None
@@ -107,7 +109,7 @@ class TaskRun:
                 if node in within:
                     self._open(node)
             self._grow_later()
-            self._board.listen(self._is_over)
+            self._board.listen(self._is_over, look_every_s=_STEP_EVERY_S)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
             self._stop(Signals(interrupted))
@@ -136,6 +138,11 @@ class TaskRun:
     # -- what is done between two events ---------------------------------------------------------
 
     def _is_over(self) -> bool:
+        """Not after each event: what a hundred of them ask for is written down and sent at once."""
+        now = self._world.clock.monotonic()
+        if now < self._step_at:
+            return False
+        self._step_at = now + _STEP_EVERY_S
         self._start_what_was_admitted()
         self._drop_what_was_refused()
         self._feed()

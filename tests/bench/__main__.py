@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import running, startup, sweeping
+from . import running, startup, sweeping, tasks
 from .figure import Figure, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Figure]]] = {
     "sick": sweeping.sick,
     "throttled": sweeping.throttled,
     "output": running.output,
+    "tasks": tasks.tasks,
 }
 
 

@@ -58,15 +58,23 @@ class Site:
         env: Mapping[str, str],
         *,
         pairs: int | None = None,
+        warm_up: bool = True,
+        timeout_s: float = _TIMEOUT_S,
     ) -> tuple[list[Run], list[Run]]:
         """Runs of both in turn, after one of each that does not count."""
-        timed(ours, env)
-        timed(theirs, env)
-        measured = [(timed(ours, env), timed(theirs, env)) for _ in range(pairs or self.pairs)]
+
+        def pair() -> tuple[Run, Run]:
+            return timed(ours, env, timeout_s=timeout_s), timed(theirs, env, timeout_s=timeout_s)
+
+        if warm_up:
+            pair()
+        measured = [pair() for _ in range(pairs or self.pairs)]
         return [pair[0] for pair in measured], [pair[1] for pair in measured]
 
 
-def timed(argv: Sequence[str], env: Mapping[str, str], *, codes: Sequence[int] = (0,)) -> Run:
+def timed(
+    argv: Sequence[str], env: Mapping[str, str], *, codes: Sequence[int] = (0,), timeout_s: float = _TIMEOUT_S
+) -> Run:
     """One run to its end, output thrown away; one that exits with none of `codes` is a `WrongRunError`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -76,7 +84,7 @@ def timed(argv: Sequence[str], env: Mapping[str, str], *, codes: Sequence[int] =
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     wall_s = time.perf_counter() - began

@@ -102,11 +102,11 @@ def test_output_arrives_whole_and_before_the_end() -> None:
     assert [outcome.end for outcome in world.listener.outcomes] == [Exited(rc=0)]
 
 
-def test_every_piece_of_output_is_acknowledged() -> None:
-    agent = ScriptedAgent(output=b"x" * 1000)
+@pytest.mark.parametrize(("size", "acks"), [(1000, []), (300_000, [300_000])], ids=["a little", "much"])
+def test_much_output_is_acknowledged_long_before_its_agent_must_wait(size: int, acks: list[int]) -> None:
+    agent = ScriptedAgent(output=b"x" * size)
     do(cluster({"a": 0.1}, a=agent))
-    (ack,) = [request for request in agent.heard if request["op"] == "ack"]
-    assert (ack["stream"], ack["offset"]) == ("stdout", 1000)
+    assert [request["offset"] for request in agent.heard if request["op"] == "ack"] == acks
 
 
 def test_what_a_job_left_on_its_node_is_forgotten_at_the_end() -> None:
