@@ -4,9 +4,9 @@ A connection that is lost is made again, and the node is asked what became of it
 following a job that somebody else started is the same as having lost the connection to it.
 """
 
-from dataclasses import dataclass
 from typing import Any, assert_never
 
+from clbalance.engine.absence import Absences
 from clbalance.engine.agent_wire import (
     Admitted,
     AgentEvent,
@@ -38,23 +38,7 @@ from clbalance.ports import Closed, RunListener
 _WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
 _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
-_CALL_AGAIN_S = 0.5  # doubled with each call in vain
-_CALL_AGAIN_AT_MOST_S = 5.0
-_BACK_FOR_GOOD_S = 5.0
 _UNANSWERED = Lost(cause=Cause.LOST, why="")
-
-
-@dataclass(slots=True)
-class _Away:
-    """A copy whose node is not in touch with us."""
-
-    until: float
-    end: Lost
-    again_at: float
-    calling: bool = False
-    calls: int = 0
-    back_at: float | None = None
-    """When it was in touch again; not for long, and it is the same absence."""
 
 
 class Follow:
@@ -77,7 +61,7 @@ class Follow:
         self._listener = listener
         self._interest = interest
         self._limit_s = limit_s
-        self._away: dict[NodeName, _Away] = {}
+        self._absences = Absences(2 * world.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = interest.end
         self._closed: set[NodeName] = set()
@@ -194,7 +178,9 @@ class Follow:
             self._hang_up(copy)
 
     def _trouble(self, copy: Copy, why: str) -> None:
-        if self._copies.label in why and not self._is_in_touch(copy):  # it cannot say what became of the copy
+        if self._copies.label in why and not self._absences.is_in_touch(
+            copy.node
+        ):  # it cannot say what became of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
         else:
@@ -203,35 +189,20 @@ class Follow:
     # -- what became of a copy that we have lost sight of ----------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        now = self._clock.monotonic()
-        away = self._away.get(copy.node)
-        if away is None or (away.back_at is not None and now - away.back_at > _BACK_FOR_GOOD_S):
-            patience_s = 2 * self._answer_within_s
-            self._away[copy.node] = _Away(until=now + patience_s, end=end, again_at=now)
+        if self._absences.lose(copy.node, end, self._clock.monotonic()):
             if end is not _UNANSWERED and not self._mute:
-                told = f"{end.cause.because(end.why)}; trying to reach it again for {patience_s:g} s"
-                self._listener.warned(copy.node, told)
+                patience = f"trying to reach it again for {self._absences.patience_s:g} s"
+                self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {patience}")
         elif not self._interest.persist:
             self._end(copy, end)
-        else:
-            away.calling, away.back_at, away.end = False, None, end
-            away.again_at = now + min(_CALL_AGAIN_S * 2**away.calls, _CALL_AGAIN_AT_MOST_S)
-            away.calls += 1
-
-    def _is_in_touch(self, copy: Copy) -> bool:
-        away = self._away.get(copy.node)
-        return away is None or away.back_at is not None
 
     def _call_again(self) -> None:
         now = self._clock.monotonic()
         for copy in self._copies.unended():
-            away = self._away.get(copy.node)
-            if away is None or away.calling or away.back_at is not None:
-                continue
-            if now >= away.until:
-                self._end(copy, away.end)
-            elif now >= away.again_at:
-                away.calling = True
+            due = self._absences.due(copy.node, now)
+            if isinstance(due, Lost):
+                self._end(copy, due)
+            elif due:
                 self._closed.discard(copy.node)
                 self._agents.call(copy.node, within_s=self._answer_within_s)
 
@@ -243,8 +214,7 @@ class Follow:
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._interest.void)
 
     def _settled(self, copy: Copy, event: Settled) -> None:
-        if copy.node in self._away:
-            self._away[copy.node].back_at = self._clock.monotonic()
+        self._absences.come_back(copy.node, self._clock.monotonic())
         match event.state:
             case "running" | "ended":
                 if copy.phase is not Phase.RUNNING:
@@ -294,7 +264,7 @@ class Follow:
         self._ending = self._ending or why
         for copy in self._copies.unended():
             if copy.phase >= Phase.STARTING:
-                if self._is_in_touch(copy):
+                if self._absences.is_in_touch(copy.node):
                     self._ask(copy, "end", grace_s=_END_GRACE_S, why=why)
                 if copy.node in self._current:
                     self._current.discard(copy.node)
