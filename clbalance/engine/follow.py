@@ -178,9 +178,8 @@ class Follow:
             self._hang_up(copy)
 
     def _trouble(self, copy: Copy, why: str) -> None:
-        if self._copies.label in why and not self._absences.is_in_touch(
-            copy.node
-        ):  # it cannot say what became of the copy
+        label, in_touch = self._copies.label, self._absences.is_in_touch(copy.node)
+        if label in why and not in_touch:  # it cannot say what became of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
         else:
