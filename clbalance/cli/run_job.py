@@ -1,28 +1,24 @@
 """Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
 
 import contextlib
-import secrets
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from clbalance.cli.background import keep
 from clbalance.cli.notify import notify
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
+from clbalance.cli.submit_job import submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
-from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
-from clbalance.engine.world import World
 from clbalance.errors import ExitCode
-from clbalance.job import JobSpec, Outcome, Submitted, Tries
+from clbalance.job import JobSpec, Outcome
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, NodeSets, fold
-from clbalance.ports import Journal, RunListener
+from clbalance.ports import RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
@@ -62,57 +58,13 @@ def _carry_out(
     question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
-        tries = replace(submitted.tries, after=jobs_before(world.journal, submitted.options.after or ()))
-        job = _submit(world, submitted, tries, question)
+        job, tries = submit_job(world, submitted, question)
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)
         ran = Run(course, job, tries).carry_out()
         notify(submitted.options.notify, world.journal.record(job.id))
     return ran
-
-
-def jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
-    """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
-    if not words:
-        return ()
-    from clbalance.cli.job_world import named_jobs
-
-    return tuple(record.id for record in named_jobs(journal, [one for word in words for one in word.split(",")]))
-
-
-def _submit(world: World, submitted: Submission, tries: Tries, question: Question) -> JobSpec:
-    """The job with its number, both on the disk."""
-    job = job_of(submitted)
-    whole = Submitted(
-        job=job,
-        request=question.request,
-        candidates=question.candidates,
-        tries=tries,
-        stdin_path=submitted.stdin.path,
-        notify=submitted.options.notify,
-    )
-    return replace(job, id=world.journal.submit(world.clock.now(), whole))
-
-
-def job_of(submitted: Submission) -> JobSpec:
-    """What is to run, as yet without a number."""
-    options = submitted.options
-    return JobSpec(
-        id=0,
-        key=secrets.token_hex(16),
-        name=submitted.name,
-        work=submitted.work,
-        chdir=submitted.chdir,
-        chdir_explicit=options.chdir is not None,
-        umask=submitted.umask,
-        env=submitted.env,
-        login=options.login,
-        time_limit_s=submitted.time_limit_s,
-        pty=submitted.pty,
-        submit_host=socket.gethostname(),
-        submit_dir=submitted.submit_dir,
-    )
 
 
 class ShownRun:

@@ -1,23 +1,20 @@
 """Carry out `run --tasks`, `--array` and `--resume`."""
 
 import contextlib
-import secrets
 from collections.abc import Callable
-from dataclasses import replace
 
 from clbalance.cli.background import keep
 from clbalance.cli.many import ManyTasks
 from clbalance.cli.notify import notify
-from clbalance.cli.run_job import job_of, jobs_before
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.shown_tasks import ShownTasks
+from clbalance.cli.submit_job import submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_run import TaskCourse
 from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode
-from clbalance.job import Submitted
 from clbalance.model import Plan
 from clbalance.ports import TaskListener
 
@@ -52,19 +49,7 @@ def _carry_out(
     submission = many.submission
     question = place.question(pick=None, resources=submission.resources, needs_python=True)
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=submission.options.detach) as world:
-        before = jobs_before(world.journal, submission.options.after or ())
-        tries = replace(submission.tries, after=before)
-        job = replace(job_of(submission), slots=True, key=secrets.token_hex(16))
-        whole = Submitted(
-            job=job,
-            request=question.request,
-            candidates=question.candidates,
-            tries=tries,
-            stdin_path=submission.stdin.path,
-            notify=submission.options.notify,
-            rules=many.rules,
-        )
-        job = replace(job, id=world.journal.submit(world.clock.now(), whole, many.tasks))
+        job, tries = submit_job(world, submission, question, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         world.fail_point("submitted")
         course = TaskCourse(

@@ -1,0 +1,60 @@
+"""Give a job its number: from here on it is on the disk, whatever becomes of us."""
+
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clbalance.cli.submit import Submission
+from clbalance.engine.question import Question
+from clbalance.engine.world import World
+from clbalance.job import JobSpec, Submitted, TaskRules, Tries
+from clbalance.ports import Journal
+from clbalance.task import Task
+
+
+def submit_job(
+    world: World, asked: Submission, question: Question, *, rules: TaskRules | None = None, tasks: tuple[Task, ...] = ()
+) -> tuple[JobSpec, Tries]:
+    """The job with its number, and how often it may be started; `rules` of a job of tasks."""
+    tries = replace(asked.tries, after=_jobs_before(world.journal, asked.options.after or ()))
+    job = replace(_job_of(asked), slots=rules is not None)
+    whole = Submitted(
+        job=job,
+        request=question.request,
+        candidates=question.candidates,
+        tries=tries,
+        stdin_path=asked.stdin.path,
+        notify=asked.options.notify,
+        rules=rules,
+    )
+    return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
+
+
+def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
+    """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
+    if not words:
+        return ()
+    from clbalance.cli.job_world import named_jobs
+
+    return tuple(record.id for record in named_jobs(journal, [one for word in words for one in word.split(",")]))
+
+
+def _job_of(submitted: Submission) -> JobSpec:
+    """What is to run, as yet without a number."""
+    options = submitted.options
+    return JobSpec(
+        id=0,
+        key=secrets.token_hex(16),
+        name=submitted.name,
+        work=submitted.work,
+        chdir=submitted.chdir,
+        chdir_explicit=options.chdir is not None,
+        umask=submitted.umask,
+        env=submitted.env,
+        login=options.login,
+        time_limit_s=submitted.time_limit_s,
+        pty=submitted.pty,
+        submit_host=socket.gethostname(),
+        submit_dir=submitted.submit_dir,
+    )
