@@ -81,10 +81,10 @@ class Follower:
     def pump(self, channel: Channel, now: float) -> None:
         """One chunk of each stream that has one; `drained` tells that none has more. Sets when to look again.
 
-        What is read last is said first: a slot's log, read after the output, tells of every task that is in there.
+        A slot's log is read last and said first: so it tells of every task that is in the output behind it.
         """
         read = [(stream, self.read(stream, channel)) for stream in self.streams]
-        for stream, raw in reversed(read):
+        for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
             if raw:
                 text = base64.b64encode(raw).decode("ascii")
                 channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
