@@ -39,7 +39,7 @@ class _Past:
 
 
 class Roster:
-    """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind all others."""
+    """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
 
     def __init__(self, tasks: Iterable[Task], tries: Tries) -> None:
         self._tasks = {task.number: task for task in tasks}
