@@ -28,11 +28,12 @@ from clbalance.task import Task
 def resume_tasks(word: str, ssh: SshOptions, screen: Screen) -> int:
     """The exit code of `clbalance run --resume`."""
     with job_world(ssh, screen) as world:
-        record = settled(world, one_job(world.journal, word), screen, node_is_dead=False)
-        submitted = world.journal.submitted(record.id)
+        named = one_job(world.journal, word)
+        submitted = world.journal.submitted(named.id)
+        if submitted is None or submitted.rules is None:
+            raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
+        record = settled(world, named, screen, node_is_dead=False)
         left = tasks_left(world, record)
-    if submitted is None or submitted.rules is None:
-        raise UsageError(f"job {record.id} is none of tasks", hint=f"`clbalance requeue {record.id}` starts it again")
     if not left:
         screen.say(talk.note(f"job {record.id}: all its tasks are completed"))
         return ExitCode.DONE

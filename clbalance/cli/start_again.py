@@ -33,11 +33,12 @@ from clbalance.transport.reach import this_node
 def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool, detach: bool) -> int:
     """The exit code of `clbalance requeue`."""
     with job_world(ssh, screen) as world:
-        record = settled(world, one_job(world.journal, word), screen, node_is_dead=node_is_dead)
-        submitted = world.journal.submitted(record.id)
-    assert submitted is not None, "a job that is recorded has been submitted"
-    if submitted.rules is not None:
-        raise UsageError(f"job {record.id} is one of tasks", hint=f"`clbalance run --resume {record.id}`")
+        named = one_job(world.journal, word)
+        submitted = world.journal.submitted(named.id)
+        assert submitted is not None, "a job that is recorded has been submitted"
+        if submitted.rules is not None:
+            raise UsageError(f"job {named.id} is one of tasks", hint=f"`clbalance run --resume {named.id}`")
+        record = settled(world, named, screen, node_is_dead=node_is_dead)
     if submitted.job.pty is not None:
         raise UsageError(f"job {record.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
     place = place_again(submitted, ssh, screen)

@@ -11,6 +11,7 @@ from clbalance.job import TaskRules
 from clbalance.task import MOST_TASKS, Task
 
 _RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,7}))?)?")
+_LONGEST = 131_072  # MAX_ARG_STRLEN of Linux, its NUL included
 _ARRAY_HINT = "numbers and ranges such as `0-99`, `1,3,10-20:2`, with `%20` behind them for 20 at a time"
 
 
@@ -23,6 +24,8 @@ def tasks_in(path: str) -> tuple[Task, ...]:
     lines = [line for line in content.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
     if bad := next((line for line in lines if "\0" in line), None):
         raise UsageError(f"`--tasks {path}`: a line holds a NUL: {bad[:40]!r}", hint="a command on each line")
+    if bad := next((line for line in lines if len(line) >= _LONGEST), None):
+        raise UsageError(f"`--tasks {path}`: a line has {len(bad)} characters", hint="the kernel allows 131071 of them")
     if not lines:
         raise UsageError(f"`--tasks {path}`: no task in it", hint="a command on each line")
     return _bounded(tuple(Task(number=number, words=(line,)) for number, line in enumerate(lines, start=1)))

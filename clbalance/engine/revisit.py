@@ -19,6 +19,7 @@ from clbalance.errors import ExitCode, StoreError
 from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, JobState, Outcome
 from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
+from clbalance.policy.task_records import task_records
 from clbalance.ports import RunListener
 
 ABANDONED = "the process that had it in hand died before it was started"
@@ -86,6 +87,9 @@ class _Tour:
             asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
         self._is_ours = not visit.record.controlled and not visit.record.state.is_over
         claims = dict.fromkeys(copy.claim for copy in asked)
+        job, journal = visit.record.id, world.journal
+        self._task_log = journal.task_log(job)
+        self._tasks = task_records(journal.tasks(job), self._task_log.events()) if self._is_ours else ()
         self._legs = [self._leg(board, [copy for copy in asked if copy.claim == claim]) for claim in claims]
 
     def begin(self) -> None:
@@ -134,7 +138,7 @@ class _Tour:
         if self._is_ours:
             listener = Recorded(self._world, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
-            listener = SettledTasks(self._world, spec, listener)
+            listener = SettledTasks(self._world, spec, listener, known=self._tasks, log=self._task_log)
             interest = replace(interest, streams=(*interest.streams, "log"))
         return _Leg(self._world, board, spec, asked, listener, interest)
 

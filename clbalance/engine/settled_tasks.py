@@ -1,28 +1,30 @@
 """Writes down what a slot's log tells of tasks that were given to it by a process that has died."""
 
+from collections.abc import Sequence
+
 from clbalance.engine.job_words import end_of
 from clbalance.engine.slot_log import Began, Finished, Returned, SlotLog, Whole, tells_all
 from clbalance.engine.world import World
 from clbalance.job import End, JobSpec, Lost, Outcome
 from clbalance.model import NodeName, Plan
 from clbalance.policy.roster import with_its_slot
-from clbalance.policy.task_records import task_records
-from clbalance.ports import RunListener
-from clbalance.task import TaskEnded, TaskEvent, TaskReturned
+from clbalance.policy.task_records import is_open
+from clbalance.ports import RunListener, TaskLog
+from clbalance.task import TaskEnded, TaskEvent, TaskRecord, TaskReturned
 
 
 class SettledTasks:
-    """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot."""
+    """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot, `known` what is of its job."""
 
-    def __init__(self, world: World, job: JobSpec, listener: RunListener) -> None:
+    def __init__(
+        self, world: World, job: JobSpec, listener: RunListener, *, known: Sequence[TaskRecord], log: TaskLog
+    ) -> None:
         self._world = world
         self._job = job
         self._listener = listener
         self._log = SlotLog()
-        self._task_log = world.journal.task_log(job.id)
-        records = task_records(world.journal.tasks(job.id), self._task_log.events())
-        here = [one for one in records if one.claim == job.claim and one.node is not None]
-        self._open = {one.task.number for one in here if one.end is None or isinstance(one.end, Lost)}
+        self._task_log = log
+        self._open = {one.task.number for one in known if one.claim == job.claim and is_open(one)}
         self._began: set[int] = set()
         self._whole = False
 
@@ -53,13 +55,14 @@ class SettledTasks:
                     events += self._returned(number)
                 case Whole():
                     self._whole = True
-        self._task_log.add(events, durable=False)
+        if events:
+            self._task_log.add(events, durable=False)
 
     def ended(self, outcome: Outcome) -> None:
-        events: list[TaskEvent] = []
-        if isinstance(outcome.end, Lost):  # no end: whoever looks next asks again
+        if isinstance(outcome.end, Lost):  # no end; it is asked again
             self._listener.ended(outcome)
             return
+        events: list[TaskEvent] = []
         log_is_whole = tells_all(outcome.end, closed=self._whole)
         for number in sorted(self._open):
             if log_is_whole and number not in self._began:

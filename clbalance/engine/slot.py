@@ -1,6 +1,6 @@
 """One slot on its way: asked for, admitted, started, fed with tasks, over. A line to its node's agent of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, assert_never
 
 from clbalance.engine.agent_wire import AgentEvent
@@ -22,6 +22,10 @@ from clbalance.task import Task
 
 FED = Interest(streams=("stdout", "stderr", "log"), retire=True)
 """What we want of a slot that we feed."""
+
+
+_MOST_CHARS = 256 << 10
+"""Of words in one request: at worst sixfold as JSON, and an agent takes 4 MiB."""
 
 
 class SlotHearer(Protocol):
@@ -134,8 +138,9 @@ class Slot:
 
     def feed(self, tasks: Sequence[Task]) -> None:
         """Put these behind what it has."""
-        words = [[task.number, list(task.words)] for task in tasks]
-        self._line.ask(self.node, "tasks", job=self._copies.label, tasks=words)
+        for some in in_requests(tasks):
+            words = [[task.number, list(task.words)] for task in some]
+            self._line.ask(self.node, "tasks", job=self._copies.label, tasks=words)
 
     def finish(self) -> None:
         """No more will come: it ends when it has done what it has."""
@@ -201,3 +206,18 @@ class _Ears(Unheard):
 
     def finished(self, entry: Finished) -> None:
         self._hearer.finished(self._slot, entry)
+
+
+def in_requests(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """In their order, as many together as an agent takes at once."""
+    some: list[Task] = []
+    chars = 0
+    for task in tasks:
+        length = sum(map(len, task.words))
+        if some and chars + length > _MOST_CHARS:
+            yield some
+            some, chars = [], 0
+        some.append(task)
+        chars += length
+    if some:
+        yield some

@@ -17,6 +17,7 @@ from clbalance.engine.slots import SlotPlan, plan_slots
 from clbalance.engine.sweep import sweep
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.task_tally import Tally
+from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
 from clbalance.job import Cancelled, End, JobSpec, JobState, Outcome, TaskRules, Tries
@@ -71,7 +72,7 @@ class TaskRun:
     def __init__(self, course: TaskCourse) -> None:
         self._course = course
         self._world = course.world
-        self._listener = course.listener
+        self._listener: TaskListener = course.listener
         self._log = course.world.journal.task_log(course.job.id)
         self._roster = Roster(course.tasks, course.tries)
         self._slots: dict[int, Slot] = {}
@@ -133,7 +134,13 @@ class TaskRun:
         self._give_no_more(f"stopped by {number.name}")
         for slot in self._slots.values():
             slot.end(self._why)
-        self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+        if number is Signals.SIGPIPE:
+            self._listener = UnheardTasks()
+        try:
+            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+        except BrokenPipeError:  # who reads us was stopped, too
+            self._listener = UnheardTasks()
+            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
 
     # -- what is done between two events ---------------------------------------------------------
 

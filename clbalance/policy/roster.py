@@ -7,6 +7,8 @@ task of which only the start is known counts as ended with its slot: it may have
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from clbalance.job import End, Exited, Killed, NodeFailed, Outcome, Tries
 from clbalance.model import NodeName
@@ -15,7 +17,7 @@ from clbalance.policy.verdict import state_of
 from clbalance.task import Task
 
 _LOOK_AT = 32
-"""Pending tasks, for one that did not fail on this node before."""
+"""Tasks that have failed, for one that did not fail on this node."""
 
 
 @dataclass(slots=True)
@@ -37,10 +39,13 @@ class _Past:
 
 
 class Roster:
-    """Slots are named by their claims."""
+    """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
 
     def __init__(self, tasks: Iterable[Task], tries: Tries) -> None:
-        self._pending = deque(tasks)
+        self._tasks = {task.number: task for task in tasks}
+        self._fresh = list(self._tasks)
+        heapify(self._fresh)
+        self._again: deque[int] = deque()
         self._tries = tries
         self._held: dict[int, _Held] = {}
         self._past: dict[int, _Past] = {}
@@ -48,7 +53,7 @@ class Roster:
     @property
     def pending(self) -> int:
         """How many wait for a slot."""
-        return len(self._pending)
+        return len(self._fresh) + len(self._again)
 
     @property
     def out(self) -> int:
@@ -74,7 +79,7 @@ class Roster:
         """Up to `most` tasks for a slot, in their order; those that failed on its node only if there are no others."""
         held = self._held.setdefault(claim, _Held(node))
         taken: list[Task] = []
-        while self._pending and len(taken) < most:
+        while self.pending and len(taken) < most:
             taken.append(self._next_for(node))
         held.given |= {task.number: task for task in taken}
         return taken
@@ -89,7 +94,7 @@ class Roster:
         held = self._held.get(claim)
         if held is not None and (task := held.given.pop(number, None)):
             held.started.discard(number)
-            self._pending.appendleft(task)
+            self._put_back(task)
 
     def ended(self, claim: int, number: int, end: End) -> bool | None:
         """How it ended; whether it is over, or else pending once more. None: the slot has no such task."""
@@ -111,25 +116,32 @@ class Roster:
         fates: list[tuple[int, End]] = []
         for number, task in reversed(held.given.items()):
             if log_is_whole and number not in held.started:
-                self._pending.appendleft(task)
+                self._put_back(task)
             elif not self._tries_again(task, held.node, fate := with_its_slot(how)):
                 fates.append((number, fate))
         return fates[::-1]
 
     def forget_pending(self) -> Sequence[Task]:
         """No more are given out: what was not started will not be."""
-        left = tuple(self._pending)
-        self._pending.clear()
+        left = tuple(self._tasks[number] for number in (*sorted(self._fresh), *self._again))
+        self._fresh.clear()
+        self._again.clear()
         return left
 
     def _next_for(self, node: NodeName) -> Task:
-        for at, task in enumerate(self._pending):
-            if at == _LOOK_AT:
-                break
-            if task.number not in self._past or node not in self._past[task.number].avoid:
-                del self._pending[at]
-                return task
-        return self._pending.popleft()
+        if self._fresh:
+            return self._tasks[heappop(self._fresh)]
+        for at, number in enumerate(islice(self._again, _LOOK_AT)):
+            if node not in self._past[number].avoid:
+                del self._again[at]
+                return self._tasks[number]
+        return self._tasks[self._again.popleft()]
+
+    def _put_back(self, task: Task) -> None:
+        if task.number in self._past:
+            self._again.appendleft(task.number)
+        else:
+            heappush(self._fresh, task.number)
 
     def _tries_again(self, task: Task, node: NodeName, end: End) -> bool:
         past = self._past.get(task.number, _Past())
@@ -141,7 +153,7 @@ class Roster:
         past.node_failures += isinstance(end, NodeFailed)
         past.avoid |= once_more.avoid
         self._past[task.number] = past
-        self._pending.append(task)
+        self._again.append(task.number)
         return True
 
 

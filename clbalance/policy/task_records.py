@@ -32,14 +32,24 @@ def _after(known: TaskRecord, event: TaskEvent) -> TaskRecord:
             ended = replace(
                 known, node=event.node, claim=event.claim, end=event.end, seconds=event.seconds, at=event.at
             )
-            return known if _is_known_better(known, event) else ended
+            return known if _is_elsewhere(known, event) or _is_known_better(known, event) else ended
         case _:
             assert_never(event)
 
 
+def _is_elsewhere(known: TaskRecord, event: TaskEnded) -> bool:
+    """Another slot has it since: two processes may settle a slot at once, and the slower one comes too late."""
+    return known.node is not None and known.claim != event.claim
+
+
 def _is_known_better(known: TaskRecord, event: TaskEnded) -> bool:
     """That a node is silent is no end, and does not replace one."""
-    return isinstance(event.end, Lost) and known.claim == event.claim and known.end is not None
+    return isinstance(event.end, Lost) and known.end is not None
+
+
+def is_open(record: TaskRecord) -> bool:
+    """Whether a slot has it, and its end is not known."""
+    return state_of_task(record) is JobState.RUNNING
 
 
 def is_done(record: TaskRecord) -> bool:
@@ -66,9 +76,9 @@ class TasksVerdict:
 def verdict_of(records: Sequence[TaskRecord], why: str, *, cancelled: bool = False) -> TasksVerdict:
     """`why` those that were not started were not."""
     ended = [(record, record.end) for record in records if record.end is not None]
-    unknown = [record for record in records if state_of_task(record) is JobState.RUNNING]
+    unknown = any(map(is_open, records))
     left = sum(record.node is None for record in records)
-    failed = sum(not is_done(record) for record, _ in ended)
+    failed = sum(not (is_done(record) or is_open(record)) for record, _ in ended)
     code = max((code_of(end) for _, end in ended), default=0)
     told = [f"{failed} of {len(records)} tasks failed"] if failed else []
     told += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []

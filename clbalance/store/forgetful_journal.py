@@ -80,7 +80,7 @@ class ForgetfulJournal:
             return False
         known = one.record.nodes if one.record.attempt == attempt else ()
         nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
-        one.record = replace(one.record, attempt=attempt, claim=max(slots), nodes=nodes)
+        one.record = replace(one.record, attempt=attempt, claim=max(one.record.claim, *slots), nodes=nodes)
         one.copies += [
             CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
         ]

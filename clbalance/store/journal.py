@@ -91,7 +91,8 @@ class SqliteJournal:
             known = expanded(found[1]) if found[0] == attempt else ()
             nodes = fold({*known, *(one.node for one in slots.values())})
             self._connection.execute(
-                "UPDATE job SET attempt = ?, claim = ?, nodes = ? WHERE id = ?", (attempt, max(slots), nodes, job)
+                "UPDATE job SET attempt = ?, claim = max(claim, ?), nodes = ? WHERE id = ?",
+                (attempt, max(slots), nodes, job),
             )
             self._connection.executemany(
                 "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
