@@ -141,8 +141,16 @@ class Journal(Protocol):
         """How one copy ended; the first word counts. `Lost` is no end, and is not kept."""
         ...
 
-    def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
-        """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason."""
+    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
+        """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason.
+
+        False, and nothing is written, where it is over already, where another process has it in hand, or where
+        another attempt has begun: what was found out of this one comes too late.
+        """
+        ...
+
+    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+        """It is not started, and will not be: CANCELLED. False, and it is only let go, where a copy may have been."""
         ...
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
@@ -157,10 +165,11 @@ class Journal(Protocol):
         """It goes on without this process."""
         ...
 
-    def take(self, job: int, reason: str) -> bool:
-        """Take a job in hand that is in nobody's; whether it is in ours now. One that was over is PENDING for that.
+    def take(self, job: int, reason: str, *, attempt: int) -> bool:
+        """Take a job in hand, to start it again: it is PENDING, for that reason. Whether it is in ours now.
 
-        Its next claims begin far enough above the last one that was written down.
+        It is not where it is not over, or was started again since it was seen to be: `attempt` is the one that was
+        seen. Its next claims begin far enough above the last one that was written down.
         """
         ...
 

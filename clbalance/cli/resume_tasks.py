@@ -53,7 +53,7 @@ def _carry_out(
     place: Workplace, record: JobRecord, submitted: Submitted, rules: TaskRules, shown: ShownTasks
 ) -> TasksOutcome | Plan:
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=True) as world:
-        if not world.journal.take(record.id, f"resumed by {me()}"):
+        if not world.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
             raise ClbalanceError(f"job {record.id} is in the hands of another process")
         fresh = world.journal.record(record.id) or record  # another may have come and gone
         course = TaskCourse(

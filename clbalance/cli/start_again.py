@@ -94,7 +94,7 @@ class _Again:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
         with self.place.world(meanwhile="clbalance.engine.dispatch", must_remember=True) as world:
-            if not world.journal.take(self.record.id, f"requeued by {me()}"):
+            if not world.journal.take(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
                 raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
             record = world.journal.record(self.record.id) or self.record  # another requeue may have come and gone
             announce(record.id)

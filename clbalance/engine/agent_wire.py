@@ -16,16 +16,20 @@ CHUNK_BYTES = 48 << 10
 """Raw bytes in one `put` or one `output`, so that a line stays far below the line limits on both sides."""
 
 
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""Three decades at most: what is to become a difference of times must be able to."""
+
+
 class ExitedEnd(msgspec.Struct, tag_field="kind", tag="exited", frozen=True):
     """The first process ended by itself."""
 
-    rc: int
+    rc: Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 class KilledEnd(msgspec.Struct, tag_field="kind", tag="killed", frozen=True):
     """A signal ended it."""
 
-    signal: int
+    signal: Annotated[int, msgspec.Meta(ge=1, le=127)]
 
 
 class TimeoutEnd(msgspec.Struct, tag_field="kind", tag="timeout", frozen=True):
@@ -108,7 +112,7 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
 
     job: str
     end: AgentEnd
-    seconds: float
+    seconds: Seconds
     warnings: tuple[str, ...] = ()
 
 
@@ -143,6 +147,8 @@ class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
     """The agent could not make sense of a request, or failed at one."""
 
     why: str
+    job: str | None = None
+    """None: it concerns no single job."""
 
 
 class Drained(msgspec.Struct, tag_field="ev", tag="drained", frozen=True):

@@ -13,7 +13,7 @@ from clbalance.task import TaskRecord
 
 
 def conclude_tasks(
-    world: World, job: int, why: str, *, cancelled: bool = False, let_go: bool = False
+    world: World, job: int, attempt: int, why: str, *, cancelled: bool = False, let_go: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
     journal = world.journal
@@ -23,7 +23,8 @@ def conclude_tasks(
         if let_go or verdict.state is JobState.RUNNING:
             journal.let_go(job)
         else:
-            journal.conclude(job, world.clock.now(), state=verdict.state, reason=verdict.reason, rc=verdict.rc)
+            state, reason, rc = verdict.state, verdict.reason, verdict.rc
+            journal.conclude(job, world.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
         world.listener.forgot(error.message)
     _keep_results(world, job, records)

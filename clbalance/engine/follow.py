@@ -144,8 +144,8 @@ class Follow:
                 self._ended(copy, event)
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
-            case Trouble(why=why):
-                self._trouble(copy, why)
+            case Trouble(why=why, job=job):
+                self._trouble(copy, why, job)
             case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed() | Findings():
                 pass  # not asked for any more
             case _:
@@ -177,9 +177,8 @@ class Follow:
         else:
             self._hang_up(copy)
 
-    def _trouble(self, copy: Copy, why: str) -> None:
-        label, in_touch = self._copies.label, self._absences.is_in_touch(copy.node)
-        if label in why and not in_touch:  # it cannot say what became of the copy
+    def _trouble(self, copy: Copy, why: str, job: str | None) -> None:
+        if job is not None and not self._absences.is_in_touch(copy.node):  # it cannot say what became of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
         else:
@@ -236,6 +235,8 @@ class Follow:
             self._ask(copy, "signal", signal=self._interest.signal)
         if self._ending is not None:
             self._ask(copy, "end", grace_s=_END_GRACE_S, why=self._ending)
+        elif self._interest.finish:
+            self._ask(copy, "finish")
 
     # -- speaking --------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ class Interest:
     end: str | None = None
     """End them, and why."""
     signal: int | None = None
+    finish: bool = False
+    """Of slots that another agent has started: nobody will bring them more tasks."""
 
 
 WATCHED = Interest(retire=True)

@@ -82,7 +82,7 @@ def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
     for outcome in ends:
         if outcome.rank in lost:
             world.journal.ended(job.id, job.claim, outcome)
-    conclude(world, job.id, ends)
+    conclude(world, job.id, job.attempt, ends)
     return world.journal.record(job.id) or job
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, NotRunError, StoreError
-from clbalance.job import JobState, Tries
+from clbalance.job import Tries
 from clbalance.model import Plan
 from clbalance.policy.select import Rng
 
@@ -52,10 +52,12 @@ def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]
 
 
 def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
-    """It was not started, and will not be."""
+    """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
     code = ExitCode.NOT_RUN_TO_ITS_END
     try:
-        world.journal.conclude(job, world.clock.now(), state=JobState.CANCELLED, reason=reason, rc=code)
+        withdrawn = world.journal.withdraw(job, world.clock.now(), reason=reason, rc=code)
     except StoreError as error:
         world.listener.forgot(error.message)
-    keep_results(world, job, (), plan)
+        return
+    if withdrawn:
+        keep_results(world, job, (), plan)

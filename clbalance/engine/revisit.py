@@ -16,7 +16,7 @@ from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, StoreError
-from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, JobState, Outcome
+from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
 from clbalance.policy.task_records import task_records
@@ -116,7 +116,7 @@ class _Tour:
         if was_abandoned(record, self._known):
             try:
                 now, code = self._world.clock.now(), ExitCode.NOT_RUN_TO_ITS_END
-                self._world.journal.conclude(record.id, now, state=JobState.CANCELLED, reason=ABANDONED, rc=code)
+                self._world.journal.withdraw(record.id, now, reason=ABANDONED, rc=code)
             except StoreError as error:
                 self._world.listener.forgot(error.message)
             keep_results(self._world, record.id, ())
@@ -125,9 +125,9 @@ class _Tour:
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
         if len(ends) == len(copies) and self._visit.spec.slots:
             cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
-            conclude_tasks(self._world, record.id, LEFT_ALONE, cancelled=cancelled)
+            conclude_tasks(self._world, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
         elif len(ends) == len(copies):
-            conclude(self._world, record.id, tuple(ends))
+            conclude(self._world, record.id, record.attempt, tuple(ends))
 
     def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "_Leg":
         """Ends are written down only where nobody else does it."""
@@ -139,7 +139,7 @@ class _Tour:
             listener = Recorded(self._world, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
             listener = SettledTasks(self._world, spec, listener, known=self._tasks, log=self._task_log)
-            interest = replace(interest, streams=(*interest.streams, "log"))
+            interest = replace(interest, streams=(*interest.streams, "log"), finish=True)
         return _Leg(self._world, board, spec, asked, listener, interest)
 
 

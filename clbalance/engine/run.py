@@ -105,14 +105,14 @@ class Run:
             reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
             withdraw(self._world, self._job.id, reason, tried.plan)
         elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
-            conclude(self._world, self._job.id, tried.dispatched.outcomes, tried.plan)
+            conclude(self._world, self._job.id, self._job.attempt, tried.dispatched.outcomes, tried.plan)
         else:
             self._world.journal.let_go(self._job.id)
         return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
 
 
-def conclude(world: World, job: int, outcomes: tuple[Outcome, ...], plan: Plan | None = None) -> None:
-    """Write down how a job has ended, of which every copy has; one that may still run somewhere is only let go."""
+def conclude(world: World, job: int, attempt: int, outcomes: tuple[Outcome, ...], plan: Plan | None = None) -> None:
+    """Write down how an attempt ended, of which every copy has; one that may still run somewhere is only let go."""
     worst = gravest(outcomes)
     try:
         if worst is None or state_of(worst.end) is JobState.RUNNING:
@@ -120,7 +120,9 @@ def conclude(world: World, job: int, outcomes: tuple[Outcome, ...], plan: Plan |
         else:
             state, reason = state_of(worst.end), why_ended(worst)
             at = _ended_at(world, job, outcomes)
-            world.journal.conclude(job, at, state=state, reason=reason, rc=run_exit_code(outcomes))
+            code = run_exit_code(outcomes)
+            if not world.journal.conclude(job, at, attempt=attempt, state=state, reason=reason, rc=code):
+                return
     except StoreError as error:
         world.listener.forgot(error.message)
     keep_results(world, job, outcomes, plan)

@@ -36,7 +36,9 @@ def run_tasks(course: TaskCourse) -> TasksOutcome | Plan:
     if isinstance(ran, Plan):
         withdraw(world, number, why_not(ran, len(course.question.candidates)))
         return ran
-    records, verdict = conclude_tasks(world, number, ran.why, cancelled=ran.cancelled, let_go=ran.goes_on)
+    records, verdict = conclude_tasks(
+        world, number, course.job.attempt, ran.why, cancelled=ran.cancelled, let_go=ran.goes_on
+    )
     return TasksOutcome(ran=ran, records=records, verdict=verdict)
 
 

@@ -20,7 +20,7 @@ from clbalance.model import Measured, NodeName, Request
 from clbalance.ports import Closed, JobInput
 from clbalance.task import Task
 
-FED = Interest(streams=("stdout", "stderr", "log"), retire=True)
+FED = Interest(streams=("stdout", "stderr", "log"), retire=True, finish=True)
 """What we want of a slot that we feed."""
 
 
@@ -71,6 +71,7 @@ class Slot:
         self._world = world
         self._job = job
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
+        self._board = board
         self._line = board.line(label_of(job))
         self._hearer = hearer
         self._reservation = Reservation(
@@ -80,6 +81,7 @@ class Slot:
         self._follow = Follow(self._line, self._copies, world, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
         self._start: Start | None = None
         self._finishing = False
+        self._is_ending = False
         board.connect(self._line, self.hear)
         self._reservation.call()
 
@@ -130,6 +132,10 @@ class Slot:
             self._line.ask(self.node, "end", job=self._copies.label, grace_s=0, why="not needed")
         self._line.hang_up(self.node)
 
+    def forget(self) -> None:
+        """Hear nothing of it any more."""
+        self._board.forget(self._line)
+
     def start(self, stdin: JobInput, node_list: str) -> None:
         """It is written down that it will be."""
         self._until = self._world.clock.monotonic() + START_WITHIN_S
@@ -155,7 +161,9 @@ class Slot:
 
     def end(self, why: str) -> None:
         """End what runs there, and take no more."""
-        self._finishing = True
+        if self._is_ending:
+            return
+        self._finishing = self._is_ending = True
         if self._start is None:
             self.give_up()
         else:

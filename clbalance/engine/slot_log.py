@@ -1,13 +1,16 @@
 """A slot's log as it arrives, in pieces (docs/design/tasks.md). Pure; a line that makes no sense is passed over."""
 
-from typing import TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from clbalance.engine.agent_wire import AgentEnd
-from clbalance.job import End, Killed, Lost, NodeFailed
+from clbalance.engine.agent_wire import AgentEnd, Seconds
+from clbalance.job import End, Exited, Killed
 
 _LONGEST_LINE = 4096
+
+Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+"""Bytes."""
 
 
 class Began(msgspec.Struct, array_like=True, tag="s", frozen=True):
@@ -27,9 +30,9 @@ class Finished(msgspec.Struct, array_like=True, tag="e", frozen=True):
 
     number: int
     end: AgentEnd
-    seconds: float
-    stdout: int
-    stderr: int
+    seconds: Seconds
+    stdout: Size
+    stderr: Size
 
 
 class Whole(msgspec.Struct, array_like=True, tag="z", frozen=True):
@@ -61,9 +64,14 @@ def _entry(line: bytes) -> SlotEntry | None:
         return None
 
 
+COULD_NOT_LOG: Final = Exited(rc=1)
+"""How a slot ends that cannot write its log any more: its disk is full."""
+
+
 def tells_all(end: End, *, closed: bool) -> bool:
     """Whether a log that was read to its end tells of every task that the slot has started, if the slot ended so.
 
-    What ends by itself closes its log. Starts are on the disk before their forks, so one that was killed told all, too.
+    What ends by itself closes its log. Starts are on the disk before their forks, so one that was killed, or could
+    write no more, told all of them, too.
     """
-    return isinstance(end, Killed) or (closed and not isinstance(end, Lost | NodeFailed))
+    return closed or isinstance(end, Killed) or end == COULD_NOT_LOG

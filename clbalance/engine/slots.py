@@ -1,12 +1,13 @@
 """Where slots are opened: on the best nodes first, on each as many as fit."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clbalance.engine.choose import plan_on
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
-from clbalance.model import Measured, NodeName, Plan, Snapshot, Unknown
+from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.capacity import asks_for_nothing
 
 
@@ -34,6 +35,23 @@ def plan_slots(world: World, snapshot: Snapshot, question: Question, most: int) 
             )
         plan = plan_on(world, plan.charged, everywhere)
     return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
+
+
+_FOR_NOW = {"cpus", "memory", "gpus", "slots", "exclusive", "leases", "thresholds"}
+"""Filters that a node may pass later in the run, which it will say itself; by the others it is no candidate."""
+
+
+def may_take_more(
+    plan: SlotPlan, request: Request, counts: Mapping[NodeName, int], *, most_nodes: int
+) -> frozenset[NodeName]:
+    """Nodes that can be asked for another slot, beside those that they have by `counts`."""
+    never = {unfit.node for unfit in plan.plan.unfit if unfit.filter not in _FOR_NOW}
+    nodes = [node for node in plan.answers if node not in never]
+    if asks_for_nothing(request):
+        nodes = [node for node in nodes if counts.get(node, 0) < _slots_of(plan.answers[node])]
+    if len(counts) >= most_nodes:
+        nodes = [node for node in nodes if node in counts]
+    return frozenset(nodes)
 
 
 def _full(nodes: list[NodeName], answers: dict[NodeName, Measured]) -> frozenset[NodeName]:

@@ -50,6 +50,10 @@ class Switchboard:
         """Pass a request on."""
         self._agents.ask(node, op, **fields)
 
+    def forget(self, line: "SharedAgents") -> None:
+        """Nothing concerns it any more."""
+        self._lines.pop(line.label, None)
+
     def finish(self, within_s: float) -> None:
         """Let all agents do what they were asked, and go."""
         left = set(self._greetings)
@@ -76,7 +80,10 @@ class Switchboard:
         elif isinstance(event, Closed):
             self._greetings.pop(node, None)
         label = getattr(event, "job", None)
-        concerned = [self._lines[label]] if label in self._lines else list(self._lines.values())
+        if label is None:
+            concerned = list(self._lines.values())
+        else:
+            concerned = [self._lines[label]] if label in self._lines else []
         for line, hear in concerned:
             if node in line.nodes:
                 if isinstance(event, Closed):

@@ -12,8 +12,8 @@ from clbalance.engine.agents import Agents
 from clbalance.engine.job_words import end_of
 from clbalance.engine.question import Question
 from clbalance.engine.slot import Slot
-from clbalance.engine.slot_log import Finished
-from clbalance.engine.slots import SlotPlan, plan_slots
+from clbalance.engine.slot_log import COULD_NOT_LOG, Finished
+from clbalance.engine.slots import SlotPlan, may_take_more, plan_slots
 from clbalance.engine.sweep import sweep
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.task_tally import Tally
@@ -53,7 +53,7 @@ class TaskCourse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksRan:
-    """How it went. Which task ended how is in the job's log; `left` are those that were not started, `why` not."""
+    """How it went; which task ended how is in the job's log."""
 
     plan: Plan
     slots: int
@@ -63,7 +63,7 @@ class TasksRan:
     """By somebody, or by the signal that interrupted us."""
     interrupted: int | None = None
     goes_on: bool = False
-    """Slots do what they have, without us."""
+    """Of some slots no end is known: they do what they have, or have not confirmed that they were ended."""
 
 
 class TaskRun:
@@ -87,6 +87,7 @@ class TaskRun:
         self._why = ""
         self._refused = ""
         self._cancelled = False
+        self._spoiled: set[NodeName] = set()
         self._plan: SlotPlan | None = None
 
     def carry_out(self) -> TasksRan | Plan:
@@ -199,12 +200,16 @@ class TaskRun:
     def _drop_what_was_refused(self) -> None:
         for slot in tuple(self._slots.values()):
             slot.look_after()
-            if slot.claim in self._slots and slot.refusal() is not None:
-                self._refused = f"{slot.node}: {slot.refusal()}"
-                self._drop(slot)
+            if slot.claim in self._slots and (why := slot.refusal()):
+                self._refused = f"{slot.node}: {why}"
+                if slot.phase < slot.phase.STARTING:
+                    self._drop(slot)
+                else:
+                    slot.end(why)
 
     def _drop(self, slot: Slot) -> None:
         slot.give_up()
+        slot.forget()
         self._slots.pop(slot.claim, None)
 
     def _feed(self) -> None:
@@ -232,8 +237,9 @@ class TaskRun:
         """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
         if not self._roster.pending or self._world.clock.monotonic() < self._grow_at or self._plan is None:
             return
-        rng, excluded = self._course.question.rng, self._course.question.request.excluded
-        nodes = sorted((node for node in self._plan.answers if node not in excluded), key=lambda _: rng.random())
+        counts = Counter(slot.node for slot in self._slots.values())
+        may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._world.session_limit)
+        nodes = sorted(may - self._spoiled, key=lambda _: self._course.question.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
         self._grow_later()
@@ -278,7 +284,8 @@ class TaskRun:
         self._log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
-        self._listener.output(number, slot.node, stream, piece)
+        if self._roster.has(slot.claim, number):  # its log may name any
+            self._listener.output(number, slot.node, stream, piece)
 
     def finished(self, slot: Slot, entry: Finished) -> None:
         end = end_of(entry.end, self._course.job.time_limit_s)
@@ -293,11 +300,18 @@ class TaskRun:
     def over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
         """Durable before its node forgets it."""
         del self._slots[slot.claim]
-        for number, end in self._roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
-            self._tell(slot, number, end, 0.0, is_over=True)
+        slot.forget()
+        for fate in self._roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
+            if fate.end is None:
+                self._log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
+            else:
+                self._tell(slot, fate.number, fate.end, 0.0, is_over=fate.is_over)
         self._log.add([], durable=True)
-        self._world.journal.ended(self._course.job.id, slot.claim, outcome)
-        if isinstance(outcome.end, Cancelled) and not self._cancelled and not self._why:
+        journal, job = self._world.journal, self._course.job.id
+        journal.ended(job, slot.claim, outcome)
+        if outcome.end == COULD_NOT_LOG:
+            self._spoiled.add(slot.node)
+        if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
             self._cancel(outcome.end.why)
         self._grow_at = min(self._grow_at, self._world.clock.monotonic() + 1.0)
 

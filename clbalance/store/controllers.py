@@ -27,6 +27,10 @@ class Controllers:
             self._nonce = nonce
         return self._nonce
 
+    def is_mine(self, nonce: str | None) -> bool:
+        """Whether it is this process's name."""
+        return bool(nonce) and nonce == self._nonce
+
     def is_alive(self, nonce: str | None) -> bool:
         """Whether the process of that name lives."""
         if not nonce:

@@ -106,11 +106,21 @@ class ForgetfulJournal:
             if (copy.claim, copy.intent.rank, copy.outcome) == (claim, outcome.rank, None):
                 copies[at] = replace(copy, outcome=outcome)
 
-    def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
+    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         record = self._jobs[job].record
-        if not record.state.is_over:
-            asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
-            self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
+        if record.state.is_over or record.attempt != attempt:
+            return False
+        asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
+        self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
+        return True
+
+    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+        one = self._jobs[job]
+        one.record = replace(one.record, controlled=False)
+        if any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies):
+            return False
+        attempt = one.record.attempt
+        return self.conclude(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
         """Nowhere."""
@@ -125,14 +135,12 @@ class ForgetfulJournal:
     def let_go(self, job: int) -> None:
         self._jobs[job].record = replace(self._jobs[job].record, controlled=False)
 
-    def take(self, job: int, reason: str) -> bool:
-        if job not in self._jobs:
+    def take(self, job: int, reason: str, *, attempt: int) -> bool:
+        one = self._jobs.get(job)
+        if one is None or not one.record.state.is_over or one.record.attempt != attempt:
             return False
-        one = self._jobs[job]
-        if one.record.state.is_over:
-            one.record = replace(one.record, state=JobState.PENDING, reason=reason)
-        claim = one.record.claim + CLAIMS_APART
-        one.record = replace(one.record, claim=claim, rc=None, ended_at=None, controlled=True)
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
+        one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, controlled=True)
         one.cancelled = None
         return True
 

@@ -116,15 +116,32 @@ class SqliteJournal:
         where = "WHERE job = ? AND claim = ? AND rank = ? AND outcome IS NULL"
         self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
 
-    def conclude(self, job: int, at: datetime, *, state: JobState, reason: str, rc: int) -> None:
+    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         statement = f"""
             UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL,
                 reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END
-            WHERE id = ? AND {_ACTIVE}
+            WHERE id = ? AND attempt = ? AND {_ACTIVE}
         """
         told = storable(reason)
         cancelled = state is JobState.CANCELLED
-        self._write(statement, (state.value, rc, microseconds(at), cancelled, told, told, job))
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._is_anothers(job):
+                return False
+            values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
+            return self._connection.execute(statement, values).rowcount > 0
+
+    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._is_anothers(job):
+                return False
+            self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
+            statement = f"""
+                UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?)
+                WHERE id = ? AND {_ACTIVE} AND NOT EXISTS (
+                    SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL
+                )
+            """
+            return self._connection.execute(statement, (rc, microseconds(at), storable(reason), job)).rowcount > 0
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
         result_groups.keep_results(self._database.parent, job, sets)
@@ -137,23 +154,15 @@ class SqliteJournal:
     def let_go(self, job: int) -> None:
         self._write("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
-    def take(self, job: int, reason: str) -> bool:
+    def take(self, job: int, reason: str, *, attempt: int) -> bool:
         mine = self._mine()
+        statement = f"""
+            UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART}, state = 'PENDING',
+                reason = ?, rc = NULL, ended_us = NULL
+            WHERE id = ? AND attempt = ? AND state IS NOT NULL AND NOT {_ACTIVE}
+        """
         with told_as_store_error(self._database), transaction(self._connection):
-            row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
-            if row is None or (row[0] != mine and self._controllers.is_alive(row[0])):
-                return False
-            self._connection.execute(
-                f"""
-                UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART},
-                    state = CASE WHEN {_ACTIVE} THEN state ELSE 'PENDING' END,
-                    reason = CASE WHEN {_ACTIVE} THEN reason ELSE ? END,
-                    rc = NULL, ended_us = NULL
-                WHERE id = ?
-                """,
-                (mine, storable(reason), job),
-            )
-        return True
+            return self._connection.execute(statement, (mine, storable(reason), job, attempt)).rowcount > 0
 
     def cancel(self, job: int, reason: str) -> None:
         self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {_ACTIVE}", (storable(reason), job))
@@ -205,6 +214,11 @@ class SqliteJournal:
             "INSERT OR REPLACE INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
             (job, attempt, claim, plan_text(plan)),
         )
+
+    def _is_anothers(self, job: int) -> bool:
+        """Whether a living process other than this one has it in hand."""
+        row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
+        return row is not None and not self._controllers.is_mine(row[0]) and self._controllers.is_alive(row[0])
 
     def _mine(self) -> str:
         try:

@@ -73,7 +73,7 @@ def test_nothing_is_started_without_admission(node: Node) -> None:
         job = new_job()
         client.ask("claim", job)
         client.ask("start", job, spec={"argv": ["sleep", "600"]})
-        assert client.answer() == {"ev": "error", "why": f"start: {job} was not admitted"}
+        assert client.answer() == {"ev": "error", "why": f"start: {job} was not admitted", "job": job}
 
 
 def test_granted_gpus_are_what_the_job_sees(node: Node) -> None:
@@ -189,11 +189,11 @@ def test_admission_is_asked_for_once_and_before_the_start(node: Node) -> None:
     with node.client() as client:
         job = client.admit()
         client.ask("admit", job, lease={}, capacity={})
-        assert client.event() == {"ev": "error", "why": f"admit: {job} asked for that before"}
+        assert client.event() == {"ev": "error", "why": f"admit: {job} asked for that before", "job": job}
         client.ask("start", job, spec={"argv": ["sleep", "600"]})
         client.until("started", job)
         client.ask("admit", job, lease={}, capacity={})
-        assert client.event() == {"ev": "error", "why": f"admit: {job} was started before"}
+        assert client.event() == {"ev": "error", "why": f"admit: {job} was started before", "job": job}
 
 
 # -- the ends of a reservation -------------------------------------------------------------------

@@ -333,7 +333,7 @@ def test_what_was_not_started_can_be_neither_followed_nor_told(jobs: Lives) -> N
     late = jobs.agent()
     for op, fields in (("follow", {"window": 1}), ("signal", {"signal": 1}), ("end", {"grace_s": 0, "why": ""})):
         late.ask(op, claim.job, **fields)
-        assert late.event() == {"ev": "error", "why": f"{op}: {claim.job} was not started here"}
+        assert late.event() == {"ev": "error", "why": f"{op}: {claim.job} was not started here", "job": claim.job}
 
 
 @pytest.mark.parametrize(

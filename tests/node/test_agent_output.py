@@ -132,7 +132,7 @@ def test_a_fifo_in_place_of_the_output_hangs_nobody(client: AgentClient, tmp_pat
     while not list(tmp_path.glob("*/jobs/*/exit")):
         os.sched_yield()
     client.ask("follow", job, window=WINDOW)
-    assert client.event() == {"ev": "error", "why": f"{job}: the rest of stdout: Illegal seek"}
+    assert client.event() == {"ev": "error", "why": f"{job}: the rest of stdout: Illegal seek", "job": job}
     assert client.until("ended", job)["end"] == {"kind": "exited", "rc": 0}
 
 

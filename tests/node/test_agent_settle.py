@@ -256,7 +256,11 @@ def test_a_job_of_this_session_cannot_be_settled(jobs: Lives) -> None:
     assert collect(client, met.job, stop="now")[2]["ev"] == "current"
     for claim in (own, met):
         client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
-        assert client.event() == {"ev": "error", "why": f"settle: {claim.job} is in the hands of this session"}
+        assert client.event() == {
+            "ev": "error",
+            "why": f"settle: {claim.job} is in the hands of this session",
+            "job": claim.job,
+        }
     assert jobs.settle(own, void=False) == {"state": "claimed"}
 
 
@@ -314,7 +318,11 @@ def test_an_unknown_boot_is_no_word_on_what_has_not_ended(jobs: Lives) -> None:
     asker = jobs.agent()
     for _ in range(2):  # it is not as if the job had been refused
         asker.ask("settle", running.job, boot_id=running.boot_id, birth=running.birth, void=True)
-        assert asker.event() == {"ev": "error", "why": f"{running.job}: boot_id: No such file or directory"}
+        assert asker.event() == {
+            "ev": "error",
+            "why": f"{running.job}: boot_id: No such file or directory",
+            "job": running.job,
+        }
     jobs.node.boot()
     assert ask_settle(asker, running, void=True) == {"state": "running"}
 
@@ -384,7 +392,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_and_no_answer(jobs: Lives) ->
     jobs.folder(claim).touch()
     asker = jobs.agent()
     asker.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
-    assert asker.event() == {"ev": "error", "why": f"{claim.job}: Not a directory"}
+    assert asker.event() == {"ev": "error", "why": f"{claim.job}: Not a directory", "job": claim.job}
 
 
 # The lab's clock stops between two steps

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, TimedOut, Tries
 from clbalance.model import Cause, NodeName
-from clbalance.policy.roster import Roster, with_its_slot
+from clbalance.policy.roster import Fate, Roster, with_its_slot
 from clbalance.task import Task
 
 A, B = NodeName("a"), NodeName("b")
@@ -52,7 +52,11 @@ def test_a_slot_that_has_ended_gives_back_what_a_whole_log_does_not_tell_of() ->
     some.began(1, 1)
     some.began(1, 2)
     some.ended(1, 1, WELL)
-    assert some.slot_over(1, Killed(signal=9), log_is_whole=True) == [(2, Killed(signal=9))]
+    assert some.slot_over(1, Killed(signal=9), log_is_whole=True) == [
+        Fate(2, Killed(signal=9), is_over=True),
+        Fate(3, None, is_over=False),
+        Fate(4, None, is_over=False),
+    ]
     assert left(some) == [3, 4, 5]
 
 
@@ -61,7 +65,7 @@ def test_of_what_a_slot_without_a_whole_log_had_nothing_is_known(how: End) -> No
     some = roster(3)
     taken(some, 1, 2)
     some.began(1, 1)
-    assert some.slot_over(1, how, log_is_whole=False) == [(1, how), (2, how)]
+    assert some.slot_over(1, how, log_is_whole=False) == [Fate(number, how, is_over=True) for number in (1, 2)]
     assert left(some) == [3]
 
 
@@ -97,11 +101,11 @@ def test_far_behind_nothing_is_looked_for() -> None:
 
 
 def test_a_task_of_a_node_that_failed_is_run_again_only_if_asked_for() -> None:
-    for requeue, fates in ((False, [(1, GONE)]), (True, [])):
+    for requeue in (False, True):
         some = Roster([Task(number=1)], Tries(requeue=requeue))
         taken(some, 1)
         assert some.may_come_back is requeue
-        assert some.slot_over(1, GONE, log_is_whole=False) == fates
+        assert some.slot_over(1, GONE, log_is_whole=False) == [Fate(1, GONE, is_over=not requeue)]
         assert (some.pending, some.may_come_back) == (int(requeue), False)
 
 
@@ -209,13 +213,14 @@ class AnySlots(RuleBasedStateMachine):
     def lose_slot(self, data: st.DataObject, how: End, log_is_whole: bool) -> None:
         claim = data.draw(st.sampled_from(sorted(self.slots)))
         slot = self.slots.pop(claim)
-        fates = dict(self.roster.slot_over(claim, how, log_is_whole=log_is_whole))
-        assert list(fates) == [number for number in slot.has if number in fates]
-        for number in slot.has:
-            if log_is_whole and number not in slot.begun:
-                assert number not in fates, "it was not started"
+        fates = self.roster.slot_over(claim, how, log_is_whole=log_is_whole)
+        assert [fate.number for fate in fates] == list(slot.has), "each is told of"
+        for fate in fates:
+            if log_is_whole and fate.number not in slot.begun:
+                assert (fate.end, fate.is_over) == (None, False), "it was not started"
             else:
-                self._is(number, is_over=number in fates, end=with_its_slot(how))
+                assert fate.end == with_its_slot(how)
+                self._is(fate.number, is_over=fate.is_over, end=with_its_slot(how))
 
     @invariant()
     def none_is_lost(self) -> None:

@@ -76,8 +76,8 @@ def record(journal: Journal, job: int) -> JobRecord:
     return found
 
 
-def end(journal: Journal, job: int, state: JobState = JobState.FAILED, reason: str = "") -> None:
-    journal.conclude(job, after(9.0), state=state, reason=reason, rc=3)
+def end(journal: Journal, job: int, state: JobState = JobState.FAILED, reason: str = "", *, attempt: int = 1) -> bool:
+    return journal.conclude(job, after(9.0), attempt=attempt, state=state, reason=reason, rc=3)
 
 
 def test_a_job_goes_through_its_states(journal: Journal) -> None:
@@ -142,14 +142,56 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
     journal.started(job, after(1.0))
     journal.cancel(job, "cancelled by u")
     end(journal, job, JobState.CANCELLED)
-    assert journal.take(job, "requeued by u")
+    assert journal.take(job, "requeued by u", attempt=1)
     told = record(journal, job)
     assert (told.state, told.reason, told.rc, told.controlled) == (JobState.PENDING, "requeued by u", None, True)
     assert told.claim > 1, "those in between may have been made and never written down"
     assert intend(journal, job, attempt=2, claim=told.claim + 1)
     journal.started(job, after(5.0))
     assert record(journal, job).started_at == after(5.0)
-    assert not journal.take(99, "x")
+    assert not journal.take(99, "x", attempt=1)
+
+
+def test_only_one_of_two_who_saw_it_over_takes_it(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    end(journal, job)
+    assert journal.take(job, "first", attempt=1)
+    assert not journal.take(job, "second", attempt=1)
+    assert intend(journal, job, attempt=2, claim=200)
+    journal.let_go(job)
+    assert not journal.take(job, "second", attempt=1)
+    assert end(journal, job, attempt=2)
+    assert not journal.take(job, "second", attempt=1)
+
+
+def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    end(journal, job)
+    journal.take(job, "again", attempt=1)
+    intend(journal, job, attempt=2, claim=200)
+    journal.let_go(job)
+    assert not end(journal, job, JobState.COMPLETED)
+    assert not record(journal, job).state.is_over
+    assert end(journal, job, JobState.COMPLETED, attempt=2)
+
+
+def test_a_job_of_which_a_copy_may_have_been_started_is_not_withdrawn_but_let_go(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intend(journal, job)
+    assert not journal.withdraw(job, after(1.0), reason="stopped", rc=125)
+    assert (record(journal, job).state.is_over, record(journal, job).controlled) == (False, False)
+
+
+def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: Journal) -> None:
+    fresh, old = journal.submit(NOON, SUBMITTED), journal.submit(NOON, keyed("b"))
+    intend(journal, old)
+    journal.ended(old, 1, DONE)
+    for job in (fresh, old):
+        assert journal.withdraw(job, after(1.0), reason="stopped", rc=125)
+        told = record(journal, job)
+        assert (told.state, told.reason, told.rc) == (JobState.CANCELLED, "stopped", 125)
 
 
 def test_only_the_last_thought_of_an_attempt_is_explained(journal: Journal) -> None:

@@ -146,8 +146,8 @@ class Requests:
         self.order(job, "more")
 
     def finish(self, request: "dict[str, Any]") -> None:
-        """There are no more tasks: the slot ends when it has done what it has."""
-        self.order(self.fed(request), "finish")
+        """There are no more tasks: the slot ends when it has done what it has, whichever agent started it."""
+        self.order(self.met(request), "finish")
 
     def fed(self, request: "dict[str, Any]") -> Job:
         job = self.known(request)

@@ -55,7 +55,7 @@ class Agent:
             if op in ("claim", "settle", "status") or name not in self.session.refused:
                 self.requests.ops[op](request)
         except MisfitError as misfit:
-            self.channel.say("error", why=str(misfit))
+            self.channel.complain(str(misfit), name)
         except RefusedError as refusal:
             self.fail(op, name, refusal)
         except OSError as error:
@@ -66,7 +66,7 @@ class Agent:
         if op == "claim" or self.session.may_start(name):
             self.session.refuse(name, refusal)
         else:
-            self.channel.say("error", why="%s: %s" % (name, refusal.why) if name else refusal.why)
+            self.channel.complain("%s: %s" % (name, refusal.why) if name else refusal.why, name)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Session:
         except FileNotFoundError:
             return  # somebody has wiped the node folder
         except OSError as error:
-            self.channel.say("error", why="%s: not cleared: %s" % (name, os.strerror(error.errno or 0)))
+            self.channel.complain("%s: not cleared: %s" % (name, os.strerror(error.errno or 0)), name)
 
     def lose(self, job: Job) -> None:
         """The supervisor died without a word, its job's first process with it."""

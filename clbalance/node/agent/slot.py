@@ -55,7 +55,7 @@ class Slot(Supervisor):
                 else:
                     self.tell_of_log(at_once=True)
                     self.listen(None)
-            self.write_log([["b", number] for number, _ in self.taken] + [["z"]])
+            self.write_log([["b", number] for number, _ in [*self.taken, *self.queued()]] + [["z"]])
         except OSError as error:
             rc = 1
             self.warnings.append("the log of tasks: %s" % os.strerror(error.errno or 0))
@@ -66,19 +66,21 @@ class Slot(Supervisor):
 
     def take(self) -> bool:
         """What has been queued, if there is anything: none of it runs before the log says so, on disk."""
-        lines: "list[bytes | None]" = []
-        while True:
-            more = self.queue.receive()
-            lines += more
-            if self.queue.closed:  # at the end of the file, for now
-                break
-        self.taken.extend(parse_task(line) for line in lines if line is not None)
+        self.taken.extend(self.queued())
         if not self.taken:
             return False
         self.write_log([["s", number] for number, _ in self.taken])
         os.fsync(self.log)
         fail_point("logged")
         return True
+
+    def queued(self) -> "list[tuple[int, list[bytes]]]":
+        """What has been brought since the last look."""
+        lines = self.queue.receive()
+        while not self.queue.closed:  # at the end of the file, for now
+            lines += self.queue.receive()
+        tasks = [parse_task(line) for line in lines]
+        return [task for task in tasks if task is not None]
 
     def run_task(self, number: int, words: "list[bytes]") -> None:
         """From its fork to the end of the last of its processes."""
@@ -151,7 +153,11 @@ def task_line(task: object) -> bytes:
     return json.dumps(task).encode("ascii") + b"\n"
 
 
-def parse_task(line: bytes) -> "tuple[int, list[bytes]]":
-    """As the agent has written it."""
-    number, words = json.loads(line.decode("ascii"))
-    return number, [encoded(word, "task") for word in words]
+def parse_task(line: "bytes | None") -> "tuple[int, list[bytes]] | None":
+    """As the agent has written it. None: a full disk tears lines, and a task may write there, too."""
+    try:
+        number, words = json.loads((line or b"").decode("ascii"))
+        task_line([number, words])
+        return number, [encoded(word, "task") for word in words]
+    except (ValueError, TypeError, RecursionError, MisfitError):
+        return None

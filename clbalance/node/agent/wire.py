@@ -73,6 +73,10 @@ class Channel:
         facts["ev"] = ev
         self.unsent += self.prefix + json.dumps(facts).encode("ascii") + b"\n"
 
+    def complain(self, why: str, job: str = "") -> None:
+        """Queue an `error`, of that job where it concerns one."""
+        self.say("error", why=why, **({"job": job} if job else {}))
+
     def flush(self) -> None:
         """Write what the client takes now."""
         if not self.unsent:
