@@ -38,6 +38,15 @@ class _Past:
     avoid: frozenset[NodeName] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of a task whose slot has ended; `end` None: it was not started there, and is pending again."""
+
+    number: int
+    end: End | None
+    is_over: bool
+
+
 class Roster:
     """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
 
@@ -105,20 +114,22 @@ class Roster:
         held.started.discard(number)
         return not self._tries_again(task, held.node, end)
 
-    def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[tuple[int, End]]:
-        """A slot has ended so: what became of the tasks that it had begun, and of which it has told no end.
+    def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[Fate]:
+        """A slot has ended so: what became of the tasks of which it has told no end.
 
         What is not in a log that is whole was not started; else nobody knows.
         """
         held = self._held.pop(claim, None)
         if held is None:
             return []
-        fates: list[tuple[int, End]] = []
+        fates: list[Fate] = []
         for number, task in reversed(held.given.items()):
             if log_is_whole and number not in held.started:
                 self._put_back(task)
-            elif not self._tries_again(task, held.node, fate := with_its_slot(how)):
-                fates.append((number, fate))
+                fates.append(Fate(number=number, end=None, is_over=False))
+            else:
+                end = with_its_slot(how)
+                fates.append(Fate(number=number, end=end, is_over=not self._tries_again(task, held.node, end)))
         return fates[::-1]
 
     def forget_pending(self) -> Sequence[Task]:

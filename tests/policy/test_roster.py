@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, TimedOut, Tries
 from clbalance.model import Cause, NodeName
-from clbalance.policy.roster import Roster, with_its_slot
+from clbalance.policy.roster import Fate, Roster, with_its_slot
 from clbalance.task import Task
 
 A, B = NodeName("a"), NodeName("b")
@@ -25,6 +25,10 @@ def roster(count: int, **tries: int) -> Roster:
 
 def taken(roster: Roster, claim: int, most: int = 1, node: NodeName = A) -> list[int]:
     return [task.number for task in roster.take(claim, node, most)]
+
+
+def fate(number: int, end: End | None = None, *, is_over: bool = True) -> Fate:
+    return Fate(number=number, end=end, is_over=is_over and end is not None)
 
 
 def left(roster: Roster) -> list[int]:
@@ -52,7 +56,7 @@ def test_a_slot_that_has_ended_gives_back_what_a_whole_log_does_not_tell_of() ->
     some.began(1, 1)
     some.began(1, 2)
     some.ended(1, 1, WELL)
-    assert some.slot_over(1, Killed(signal=9), log_is_whole=True) == [(2, Killed(signal=9))]
+    assert some.slot_over(1, Killed(signal=9), log_is_whole=True) == [fate(2, Killed(signal=9)), fate(3), fate(4)]
     assert left(some) == [3, 4, 5]
 
 
@@ -61,7 +65,7 @@ def test_of_what_a_slot_without_a_whole_log_had_nothing_is_known(how: End) -> No
     some = roster(3)
     taken(some, 1, 2)
     some.began(1, 1)
-    assert some.slot_over(1, how, log_is_whole=False) == [(1, how), (2, how)]
+    assert some.slot_over(1, how, log_is_whole=False) == [fate(1, how), fate(2, how)]
     assert left(some) == [3]
 
 
@@ -97,11 +101,11 @@ def test_far_behind_nothing_is_looked_for() -> None:
 
 
 def test_a_task_of_a_node_that_failed_is_run_again_only_if_asked_for() -> None:
-    for requeue, fates in ((False, [(1, GONE)]), (True, [])):
+    for requeue in (False, True):
         some = Roster([Task(number=1)], Tries(requeue=requeue))
         taken(some, 1)
         assert some.may_come_back is requeue
-        assert some.slot_over(1, GONE, log_is_whole=False) == fates
+        assert some.slot_over(1, GONE, log_is_whole=False) == [fate(1, GONE, is_over=not requeue)]
         assert (some.pending, some.may_come_back) == (int(requeue), False)
 
 
@@ -209,13 +213,14 @@ class AnySlots(RuleBasedStateMachine):
     def lose_slot(self, data: st.DataObject, how: End, log_is_whole: bool) -> None:
         claim = data.draw(st.sampled_from(sorted(self.slots)))
         slot = self.slots.pop(claim)
-        fates = dict(self.roster.slot_over(claim, how, log_is_whole=log_is_whole))
-        assert list(fates) == [number for number in slot.has if number in fates]
-        for number in slot.has:
-            if log_is_whole and number not in slot.begun:
-                assert number not in fates, "it was not started"
+        fates = self.roster.slot_over(claim, how, log_is_whole=log_is_whole)
+        assert [fate.number for fate in fates] == slot.has
+        for fate in fates:
+            if log_is_whole and fate.number not in slot.begun:
+                assert (fate.end, fate.is_over) == (None, False), "it was not started"
             else:
-                self._is(number, is_over=number in fates, end=with_its_slot(how))
+                assert fate.end == with_its_slot(how)
+                self._is(fate.number, is_over=fate.is_over, end=fate.end)
 
     @invariant()
     def none_is_lost(self) -> None:
