@@ -78,6 +78,8 @@ class TaskRun:
         self._slots: dict[int, Slot] = {}
         self._opened = 0
         self._next_claim = course.job.claim
+        self._proven: set[int] = set()
+        """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
         self._tally = Tally(len(course.tasks))
         self._report_at = 0.0
         self._step_at = 0.0
@@ -215,10 +217,10 @@ class TaskRun:
     def _feed(self) -> None:
         """Give to each slot that has little left; all of it is written down, once, before any of it is sent."""
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
-        much = depth(self._tally.mean_s, self._roster.pending, len(takers))
+        short = depth(self._tally.mean_s, self._roster.pending, len(takers), self._may_fail())
         meals: list[tuple[Slot, list[Task]]] = []
         for slot in takers:
-            has = self._roster.with_slot(slot.claim)
+            has, much = self._roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
             if has <= much // 2 and self._roster.pending:
                 meals.append((slot, self._roster.take(slot.claim, slot.node, much - has)))
         if meals:
@@ -291,6 +293,7 @@ class TaskRun:
         end = end_of(entry.end, self._course.job.time_limit_s)
         is_over = self._roster.ended(slot.claim, entry.number, end)
         if is_over is not None:
+            self._proven.add(slot.claim)
             self._tally.ran(entry.seconds)
             self._tell(slot, entry.number, end, entry.seconds, is_over=is_over)
 
@@ -323,6 +326,10 @@ class TaskRun:
             return
         self._tally.is_over(failed=state_of(end) is not JobState.COMPLETED)
         self._listener.ended(ended)
-        most = most_failures(self._course.rules, len(self._course.tasks))
-        if most is not None and self._tally.failed > most:
+        left = self._may_fail()
+        if left is not None and left < 0:
             self._give_no_more(f"{self._tally.failed} tasks have failed")
+
+    def _may_fail(self) -> int | None:
+        most = most_failures(self._course.rules, len(self._course.tasks))
+        return None if most is None else most - self._tally.failed

@@ -38,9 +38,9 @@ class _Past:
     avoid: frozenset[NodeName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What became of a task with its slot; `end` None: it was not started there. If it is not over, it is pending."""
+    """What became of a task whose slot has ended; `end` None: it was not started there, and is pending again."""
 
     number: int
     end: End | None
@@ -119,7 +119,7 @@ class Roster:
         return claim in self._held and number in self._held[claim].given
 
     def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[Fate]:
-        """A slot has ended so: what became of the tasks that it had, and of which it has told no end.
+        """A slot has ended so: what became of the tasks of which it has told no end.
 
         What is not in a log that is whole was not started; else nobody knows.
         """
@@ -130,10 +130,10 @@ class Roster:
         for number, task in reversed(held.given.items()):
             if log_is_whole and number not in held.started:
                 self._put_back(task)
-                fates.append(Fate(number, None, is_over=False))
+                fates.append(Fate(number=number, end=None, is_over=False))
             else:
                 end = with_its_slot(how)
-                fates.append(Fate(number, end, is_over=not self._tries_again(task, held.node, end)))
+                fates.append(Fate(number=number, end=end, is_over=not self._tries_again(task, held.node, end)))
         return fates[::-1]
 
     def forget_pending(self) -> Sequence[Task]:

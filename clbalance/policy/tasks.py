@@ -10,17 +10,19 @@ _FAIR = 2
 """Each slot is given at most its share of what is left, divided by this: so all of them end at about the same time."""
 
 
-def depth(mean_s: float | None, pending: int, slots: int) -> int:
+def depth(mean_s: float | None, pending: int, slots: int, may_fail: int | None = None) -> int:
     """How many tasks one slot may have: one that runs, and so many behind it as are short.
 
     Bound late: long tasks are not given to a slot before it is free, for another may be free sooner. `mean_s` is how
-    long tasks have taken until now, None before the first has ended.
+    long tasks have taken until now, None before the first has ended; `may_fail`, how many may still fail before it is
+    enough, for what a slot has it runs.
     """
     if mean_s is None:
         return 1
     ahead = math.ceil(_AHEAD_S / max(mean_s, _AHEAD_S / _MOST_AHEAD))
     share = math.ceil(pending / (_FAIR * max(1, slots)))
-    return max(1, min(ahead, share))
+    most = ahead if may_fail is None else min(ahead, may_fail // max(1, slots))
+    return max(1, min(most, share))
 
 
 def most_failures(rules: TaskRules, total: int) -> int | None:

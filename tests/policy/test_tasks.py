@@ -28,6 +28,10 @@ def test_a_slot_has(mean_s: float | None, pending: int, slots: int, expected: in
     assert depth(mean_s, pending, slots) == expected
 
 
+def test_where_few_may_fail_few_are_given_ahead() -> None:
+    assert [depth(0.001, 10_000, 4, may_fail) for may_fail in (0, 7, 40, 10_000, None)] == [1, 1, 10, 64, 64]
+
+
 @given(SECONDS, COUNTS, st.integers(min_value=1, max_value=1000))
 def test_never_more_than_its_fair_share_and_always_one(mean_s: float, pending: int, slots: int) -> None:
     much = depth(mean_s, pending, slots)

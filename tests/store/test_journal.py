@@ -18,12 +18,14 @@ from clbalance.job import (
     Lost,
     Outcome,
     Submitted,
+    TaskRules,
     Tries,
 )
 from clbalance.model import Cause, Plan, Request, Snapshot, Unfit
 from clbalance.ports import Journal
 from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.sqlite import SqliteStore
+from clbalance.task import Task, TaskGiven
 
 from .build import NOON, after, node
 
@@ -220,3 +222,58 @@ def test_who_has_let_go_of_a_job_has_it_in_hand_no_more(journal: Journal) -> Non
     assert record(journal, job).controlled
     journal.let_go(job)
     assert not record(journal, job).controlled
+
+
+# -- jobs of tasks ---------------------------------------------------------------------------------
+
+TASKS = (Task(number=2, words=("echo 'a'", "\udcff\n")), Task(number=9))
+OF_TASKS = replace(SUBMITTED, rules=TaskRules(at_once=20, max_fail=2.5, max_fail_is_pct=True))
+
+
+def slots(*claims: int, on: str = "n1") -> dict[int, Intent]:
+    return {claim: Intent(node=node(on), rank=0, boot_id="b", birth="c") for claim in claims}
+
+
+def test_tasks_and_their_rules_come_back_as_they_were(journal: Journal) -> None:
+    job = journal.submit(NOON, OF_TASKS, TASKS)
+    assert journal.tasks(job) == TASKS
+    assert journal.submitted(job) == OF_TASKS
+    assert journal.tasks(99) == ()
+    assert journal.tasks(journal.submit(NOON, keyed("1"))) == ()
+
+
+def test_slots_are_added_to_an_attempt_as_they_come(journal: Journal) -> None:
+    job = journal.submit(NOON, OF_TASKS, TASKS)
+    assert journal.intend_slots(job, attempt=1, slots=slots(2, 5), plan=plan("n1"))
+    assert (record(journal, job).nodes, record(journal, job).reason) == (("n1",), "being started")
+    journal.started(job, after(1.0))
+    assert journal.intend_slots(job, attempt=1, slots=slots(3, on="n2"), plan=None)
+    told = record(journal, job)
+    assert (told.nodes, told.state, told.started_at) == (("n1", "n2"), JobState.RUNNING, after(1.0))
+    assert told.claim == 5, "the highest: none is made again"
+    assert [(copy.claim, copy.intent.node) for copy in journal.copies(job)] == [(2, "n1"), (3, "n2"), (5, "n1")]
+    assert [one.plan.chosen for one in journal.placed(job)] == [("n1",)]
+
+
+def test_a_later_attempt_has_nodes_of_its_own(journal: Journal) -> None:
+    job = journal.submit(NOON, OF_TASKS, TASKS)
+    journal.intend_slots(job, attempt=1, slots=slots(1), plan=plan("n1"))
+    assert journal.intend_slots(job, attempt=2, slots=slots(102, on="n2"), plan=plan("n2"))
+    assert (record(journal, job).nodes, record(journal, job).attempt) == (("n2",), 2)
+
+
+def test_no_slot_is_added_to_a_job_that_was_cancelled_or_is_over(journal: Journal) -> None:
+    cancelled, over = journal.submit(NOON, OF_TASKS, TASKS), journal.submit(NOON, keyed("1"))
+    journal.cancel(cancelled, "cancelled by u")
+    end(journal, over)
+    for job in (cancelled, over):
+        assert not journal.intend_slots(job, attempt=1, slots=slots(1), plan=plan("n1"))
+        assert journal.copies(job) == ()
+
+
+def test_the_logs_of_two_jobs_are_two(journal: Journal) -> None:
+    first, second = journal.submit(NOON, OF_TASKS, TASKS), journal.submit(NOON, keyed("1"))
+    event = TaskGiven(number=2, node=node("n1"), claim=1)
+    journal.task_log(first).add([event], durable=True)
+    assert journal.task_log(first).events() == (event,)
+    assert journal.task_log(second).events() == ()
