@@ -14,7 +14,7 @@ from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.known import spec_of
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
-from clbalance.engine.task_run import TaskCourse
+from clbalance.engine.task_course import TaskCourse
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Submitted, TaskRules

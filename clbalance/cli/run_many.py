@@ -11,7 +11,7 @@ from clbalance.cli.shown_tasks import ShownTasks
 from clbalance.cli.submit_job import submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
-from clbalance.engine.task_run import TaskCourse
+from clbalance.engine.task_course import TaskCourse
 from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode

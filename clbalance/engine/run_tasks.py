@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from clbalance.engine.conclude_tasks import conclude_tasks
 from clbalance.engine.patience import Patience, await_turn, withdraw
-from clbalance.engine.task_run import TaskCourse, TaskRun, TasksRan
+from clbalance.engine.task_course import TaskCourse, TasksRan
+from clbalance.engine.task_run import TaskRun
 from clbalance.errors import Interrupted
 from clbalance.model import Plan
 from clbalance.policy.histogram import why_not

@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from clbalance.engine.agent_wire import AgentEnd, Seconds
-from clbalance.job import End, Exited, Killed
+from clbalance.job import End, Exited, Killed, Lost, NodeFailed
 
 _LONGEST_LINE = 4096
 
@@ -74,4 +74,6 @@ def tells_all(end: End, *, closed: bool) -> bool:
     What ends by itself closes its log. Starts are on the disk before their forks, so one that was killed, or could
     write no more, told all of them, too.
     """
+    if isinstance(end, Lost | NodeFailed):
+        return False
     return closed or isinstance(end, Killed) or end == COULD_NOT_LOG

@@ -5,29 +5,23 @@ and after. A slot is fed when it has almost nothing left, so that whichever is f
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from signal import Signals
 
 from clbalance.engine.agents import Agents
-from clbalance.engine.job_words import end_of
-from clbalance.engine.question import Question
 from clbalance.engine.slot import Slot
 from clbalance.engine.slot_log import COULD_NOT_LOG, Finished
 from clbalance.engine.slots import SlotPlan, may_take_more, plan_slots
 from clbalance.engine.sweep import sweep
 from clbalance.engine.switchboard import Switchboard
-from clbalance.engine.task_tally import Tally
+from clbalance.engine.task_book import TaskBook
+from clbalance.engine.task_course import TaskCourse, TasksRan
 from clbalance.engine.unheard import UnheardTasks
-from clbalance.engine.world import World
 from clbalance.errors import Interrupted
-from clbalance.job import Cancelled, End, JobSpec, JobState, Outcome, TaskRules, Tries
+from clbalance.job import Cancelled, Outcome
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
-from clbalance.policy.roster import Roster
-from clbalance.policy.tasks import depth, most_failures
-from clbalance.policy.verdict import state_of
-from clbalance.ports import JobInput, Sessions, TaskListener
-from clbalance.task import Task, TaskEnded, TaskGiven, TaskReturned
+from clbalance.ports import Sessions
 
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
 _GROW_AFTER_S = (5.0, 300.0)  # until nodes are asked for another slot: at first, and at most
@@ -36,51 +30,17 @@ _STEP_EVERY_S = 0.02
 _GOODBYE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCourse:
-    """What a run of tasks is given."""
-
-    world: World
-    question: Question
-    job: JobSpec
-    """`claim` is that of the first slot."""
-    tasks: tuple[Task, ...]
-    rules: TaskRules
-    tries: Tries
-    stdin: JobInput
-    listener: TaskListener
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TasksRan:
-    """How it went; which task ended how is in the job's log."""
-
-    plan: Plan
-    slots: int
-    why: str
-    """Those that were not started were not."""
-    cancelled: bool = False
-    """By somebody, or by the signal that interrupted us."""
-    interrupted: int | None = None
-    goes_on: bool = False
-    """Of some slots no end is known: they do what they have, or have not confirmed that they were ended."""
-
-
 class TaskRun:
     """Hears its slots (`SlotHearer`) and gives them tasks until there are none."""
 
     def __init__(self, course: TaskCourse) -> None:
         self._course = course
         self._world = course.world
-        self._listener: TaskListener = course.listener
-        self._log = course.world.journal.task_log(course.job.id)
-        self._roster = Roster(course.tasks, course.tries)
+        self._book = TaskBook(course)
+        self._roster = self._book.roster
         self._slots: dict[int, Slot] = {}
         self._opened = 0
         self._next_claim = course.job.claim
-        self._proven: set[int] = set()
-        """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
-        self._tally = Tally(len(course.tasks))
         self._report_at = 0.0
         self._step_at = 0.0
         self._grow_at = 0.0
@@ -104,7 +64,7 @@ class TaskRun:
             return self._work(sessions, self._plan)
 
     def _work(self, sessions: Sessions, plan: SlotPlan) -> TasksRan:
-        self._listener.placed(self._course.job, plan.plan, Counter(plan.nodes))
+        self._book.listener.placed(self._course.job, plan.plan, Counter(plan.nodes))
         self._board = Switchboard(Agents(sessions, self._world))
         interrupted: int | None = None
         try:
@@ -138,11 +98,11 @@ class TaskRun:
         for slot in self._slots.values():
             slot.end(self._why)
         if number is Signals.SIGPIPE:
-            self._listener = UnheardTasks()
+            self._book.listener = UnheardTasks()
         try:
             self._board.listen(lambda: not self._slots, _END_WITHIN_S)
         except BrokenPipeError:  # who reads us was stopped, too
-            self._listener = UnheardTasks()
+            self._book.listener = UnheardTasks()
             self._board.listen(lambda: not self._slots, _END_WITHIN_S)
 
     # -- what is done between two events ---------------------------------------------------------
@@ -215,22 +175,12 @@ class TaskRun:
         self._slots.pop(slot.claim, None)
 
     def _feed(self) -> None:
-        """Give to each slot that has little left; all of it is written down, once, before any of it is sent."""
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
-        short = depth(self._tally.mean_s, self._roster.pending, len(takers), self._may_fail())
-        meals: list[tuple[Slot, list[Task]]] = []
-        for slot in takers:
-            has, much = self._roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
-            if has <= much // 2 and self._roster.pending:
-                meals.append((slot, self._roster.take(slot.claim, slot.node, much - has)))
+        meals = self._book.give(takers)
         if meals:
-            given = [
-                TaskGiven(number=one.number, node=slot.node, claim=slot.claim) for slot, some in meals for one in some
-            ]
-            self._log.add(given, durable=True)
             self._world.fail_point("given")
-            for slot, some in meals:
-                slot.feed(some)
+        for slot, some in meals:
+            slot.feed(some)
         if not self._roster.pending and not self._roster.may_come_back:
             for slot in takers:
                 slot.finish()
@@ -254,7 +204,7 @@ class TaskRun:
         now = self._world.clock.monotonic()
         if now >= self._report_at:
             self._report_at = now + _REPORT_EVERY_S
-            self._listener.progressed(self._tally.progress(now, self._roster.running))
+            self._book.listener.progressed(self._book.tally.progress(now, self._roster.running))
 
     def _give_no_more(self, why: str) -> None:
         if self._roster.forget_pending():
@@ -274,42 +224,31 @@ class TaskRun:
     def runs(self, slot: Slot) -> None:
         """Takes the first one for the start of the job."""
         self._alone_since = None
-        if self._tally.started_at is None:
-            self._tally.started_at = self._world.clock.monotonic()
+        if self._book.tally.started_at is None:
+            self._book.tally.started_at = self._world.clock.monotonic()
             self._world.journal.started(self._course.job.id, self._world.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
         self._roster.began(slot.claim, number)
 
     def returned(self, slot: Slot, number: int) -> None:
-        self._roster.returned(slot.claim, number)
-        self._log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
+        self._book.returned(slot, number)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
-        if self._roster.has(slot.claim, number):  # its log may name any
-            self._listener.output(number, slot.node, stream, piece)
+        self._book.wrote(slot, number, stream, piece)
 
     def finished(self, slot: Slot, entry: Finished) -> None:
-        end = end_of(entry.end, self._course.job.time_limit_s)
-        is_over = self._roster.ended(slot.claim, entry.number, end)
-        if is_over is not None:
-            self._proven.add(slot.claim)
-            self._tally.ran(entry.seconds)
-            self._tell(slot, entry.number, end, entry.seconds, is_over=is_over)
+        self._book.finished(slot, entry)
+        self._heed_failures()
 
     def warned(self, slot: Slot, text: str) -> None:
-        self._listener.warned(slot.node, text)
+        self._book.listener.warned(slot.node, text)
 
     def over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
-        """Durable before its node forgets it."""
         del self._slots[slot.claim]
         slot.forget()
-        for fate in self._roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
-            if fate.end is None:
-                self._log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
-            else:
-                self._tell(slot, fate.number, fate.end, 0.0, is_over=fate.is_over)
-        self._log.add([], durable=True)
+        self._book.slot_over(slot, outcome, log_is_whole=log_is_whole)
+        self._heed_failures()
         journal, job = self._world.journal, self._course.job.id
         journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
@@ -318,18 +257,7 @@ class TaskRun:
             self._cancel(outcome.end.why)
         self._grow_at = min(self._grow_at, self._world.clock.monotonic() + 1.0)
 
-    def _tell(self, slot: Slot, number: int, end: End, seconds: float, *, is_over: bool) -> None:
-        now = self._world.clock.now()
-        ended = TaskEnded(number=number, node=slot.node, claim=slot.claim, end=end, seconds=seconds, at=now)
-        self._log.add([ended], durable=False)
-        if not is_over:
-            return
-        self._tally.is_over(failed=state_of(end) is not JobState.COMPLETED)
-        self._listener.ended(ended)
-        left = self._may_fail()
+    def _heed_failures(self) -> None:
+        left = self._book.may_fail
         if left is not None and left < 0:
-            self._give_no_more(f"{self._tally.failed} tasks have failed")
-
-    def _may_fail(self) -> int | None:
-        most = most_failures(self._course.rules, len(self._course.tasks))
-        return None if most is None else most - self._tally.failed
+            self._give_no_more(f"{self._book.tally.failed} tasks have failed")
