@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from signal import Signals
 
 from clbalance.engine.agents import Agents
+from clbalance.engine.growth import Growth
 from clbalance.engine.job_words import end_of
 from clbalance.engine.question import Question
 from clbalance.engine.slot import Slot
@@ -30,7 +31,6 @@ from clbalance.ports import JobInput, Sessions, TaskListener
 from clbalance.task import Task, TaskEnded, TaskGiven, TaskReturned
 
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
-_GROW_AFTER_S = (5.0, 300.0)  # until nodes are asked for another slot: at first, and at most
 _REPORT_EVERY_S = 0.25
 _GOODBYE_S = 1.0
 
@@ -81,8 +81,7 @@ class TaskRun:
         """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
         self._tally = Tally(len(course.tasks))
         self._report_at = 0.0
-        self._grow_at = 0.0
-        self._grow_after_s = _GROW_AFTER_S[0]
+        self._growth = Growth(course.world.clock)
         self._alone_since: float | None = None
         self._why = ""
         self._refused = ""
@@ -109,7 +108,7 @@ class TaskRun:
             for node in plan.nodes:
                 if node in within:
                     self._open(node)
-            self._grow_later()
+            self._growth.later()
             self._board.listen(self._is_over)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
@@ -225,17 +224,13 @@ class TaskRun:
 
     def _grow(self) -> None:
         """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
-        if not self._roster.pending or self._world.clock.monotonic() < self._grow_at or self._plan is None:
+        if not self._roster.pending or not self._growth.is_due or self._plan is None:
             return
         rng, excluded = self._course.question.rng, self._course.question.request.excluded
         nodes = sorted((node for node in self._plan.answers if node not in excluded), key=lambda _: rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
-        self._grow_later()
-
-    def _grow_later(self) -> None:
-        self._grow_at = self._world.clock.monotonic() + self._grow_after_s
-        self._grow_after_s = min(2 * self._grow_after_s, _GROW_AFTER_S[1])
+        self._growth.later()
 
     def _report(self) -> None:
         now = self._world.clock.monotonic()
@@ -298,7 +293,7 @@ class TaskRun:
         self._world.journal.ended(self._course.job.id, slot.claim, outcome)
         if isinstance(outcome.end, Cancelled) and not self._cancelled and not self._why:
             self._cancel(outcome.end.why)
-        self._grow_at = min(self._grow_at, self._world.clock.monotonic() + 1.0)
+        self._growth.soon()
 
     def _tell(self, slot: Slot, number: int, end: End, seconds: float, *, is_over: bool) -> None:
         now = self._world.clock.now()
