@@ -9,6 +9,7 @@ from dataclasses import replace
 from signal import Signals
 
 from clbalance.engine.agents import Agents
+from clbalance.engine.growth import Growth
 from clbalance.engine.slot import Slot
 from clbalance.engine.slot_log import COULD_NOT_LOG, Finished
 from clbalance.engine.slots import SlotPlan, may_take_more, plan_slots
@@ -24,7 +25,6 @@ from clbalance.nodes import fold
 from clbalance.ports import Sessions
 
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
-_GROW_AFTER_S = (5.0, 300.0)  # until nodes are asked for another slot: at first, and at most
 _REPORT_EVERY_S = 0.25
 _STEP_EVERY_S = 0.02
 _GOODBYE_S = 1.0
@@ -43,8 +43,7 @@ class TaskRun:
         self._next_claim = course.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
-        self._grow_at = 0.0
-        self._grow_after_s = _GROW_AFTER_S[0]
+        self._growth = Growth(course.world.clock)
         self._alone_since: float | None = None
         self._why = ""
         self._refused = ""
@@ -72,7 +71,7 @@ class TaskRun:
             for node in plan.nodes:
                 if node in within:
                     self._open(node)
-            self._grow_later()
+            self._growth.later()
             self._board.listen(self._is_over, look_every_s=_STEP_EVERY_S)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
@@ -187,18 +186,14 @@ class TaskRun:
 
     def _grow(self) -> None:
         """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
-        if not self._roster.pending or self._world.clock.monotonic() < self._grow_at or self._plan is None:
+        if not self._roster.pending or not self._growth.is_due or self._plan is None:
             return
         counts = Counter(slot.node for slot in self._slots.values())
         may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._world.session_limit)
         nodes = sorted(may - self._spoiled, key=lambda _: self._course.question.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
-        self._grow_later()
-
-    def _grow_later(self) -> None:
-        self._grow_at = self._world.clock.monotonic() + self._grow_after_s
-        self._grow_after_s = min(2 * self._grow_after_s, _GROW_AFTER_S[1])
+        self._growth.later()
 
     def _report(self) -> None:
         now = self._world.clock.monotonic()
@@ -255,7 +250,7 @@ class TaskRun:
             self._spoiled.add(slot.node)
         if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
             self._cancel(outcome.end.why)
-        self._grow_at = min(self._grow_at, self._world.clock.monotonic() + 1.0)
+        self._growth.soon()
 
     def _heed_failures(self) -> None:
         left = self._book.may_fail
