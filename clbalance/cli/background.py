@@ -10,10 +10,11 @@ from typing import TextIO
 from clbalance.errors import ClbalanceError, ExitCode
 
 
-def keep(work: Callable[[Callable[[int], None]], None]) -> int:
+def keep(work: Callable[[Callable[[int], None]], None]) -> int | None:
     """Fork a process that does `work`; the number that it announces, or `ClbalanceError` as it was raised there.
 
-    It is forked before anything is opened, and leaves our terminal, our session and our outputs.
+    It is forked before anything is opened or any node is asked, and leaves our terminal and our session; our standard
+    error when it has announced the number, or ends. None: there was nothing to do.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -30,7 +31,7 @@ def keep(work: Callable[[Callable[[int], None]], None]) -> int:
     with os.fdopen(reader) as pipe:
         told = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
     if "number" in told:
-        return int(told["number"])
+        return None if told["number"] is None else int(told["number"])
     error = ClbalanceError(told["message"], hint=told.get("hint", ""))
     error.exit_code = ExitCode(told.get("exit_code", error.exit_code))
     raise error
@@ -40,6 +41,7 @@ def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int
     def announce(told: dict[str, object]) -> None:
         """Once: who reads it waits for the end of the pipe, and has gone afterwards."""
         if not pipe.closed:
+            _let_go_of(2)
             with pipe:
                 json.dump(told, pipe)
 
@@ -48,12 +50,21 @@ def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int
     except ClbalanceError as error:
         announce({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
         return error.exit_code
+    except OSError as error:
+        announce({"message": f"{error.filename or 'the system'}: {error.strerror}"})
+        return ExitCode.FAILED
+    announce({"number": None})
     return 0
 
 
 def _leave() -> None:
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _let_go_of(0, 1)
+
+
+def _let_go_of(*fds: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
+    for fd in fds:
         os.dup2(null, fd)
+    os.close(null)

@@ -1,5 +1,7 @@
 """Which of the ways to run tasks is meant."""
 
+from dataclasses import replace
+
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.many import many_tasks
 from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions
@@ -22,13 +24,15 @@ def run_as_typed(
 ) -> int:
     """The exit code of `run` with tasks."""
     if tasks.resume is not None:
-        if words or tasks.tasks is not None or tasks.array is not None:
+        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), ResourceOptions())
+        if words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():
             raise UsageError(
-                "`--resume` runs what was submitted", hint=f"`clbalance run --resume {tasks.resume}` alone"
+                "`--resume` runs what was submitted, as it was",
+                hint=f"`clbalance run --resume {tasks.resume}`, with `--detach` and options for ssh if you like",
             )
         from clbalance.cli.resume_tasks import resume_tasks
 
-        return resume_tasks(tasks.resume, ssh, screen)
+        return resume_tasks(tasks.resume, ssh, screen, detach=job.detach)
     many = many_tasks(tasks, job, resources, words, exact=exact)
     from clbalance.cli.run_many import run_many
 

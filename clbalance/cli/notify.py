@@ -4,11 +4,15 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 
 from clbalance.job import JobRecord
 from clbalance.nodes import fold
+from clbalance.render import talk
+from clbalance.render.untrusted import visible_line
 
 _WITHIN_S = 60.0  # a mail program that hangs keeps nobody
+_REASON_CHARS = 1000
 
 
 def notify(command: str | None, record: JobRecord | None) -> None:
@@ -19,13 +23,17 @@ def notify(command: str | None, record: JobRecord | None) -> None:
         "CLBALANCE_JOB_ID": str(record.id),
         "CLBALANCE_JOB_NAME": record.name,
         "CLBALANCE_JOB_STATE": record.state.value,
-        "CLBALANCE_JOB_REASON": record.reason,
+        "CLBALANCE_JOB_REASON": visible_line(record.reason)[:_REASON_CHARS],  # a node may have said it
         "CLBALANCE_JOB_RC": "" if record.rc is None else str(record.rc),
         "CLBALANCE_NODELIST": fold(record.nodes),
     }
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, env={**os.environ, **facts}, start_new_session=True
-    )
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, env={**os.environ, **facts}, start_new_session=True
+        )
+    except OSError as error:
+        sys.stderr.write(talk.warning(f"`--notify` was not run: {error.strerror}"))
+        return
     try:
         process.wait(_WITHIN_S)
     except subprocess.TimeoutExpired:

@@ -1,46 +1,49 @@
 """Carry out `run --resume`: the tasks of a job that failed or were not started, once more."""
 
 import contextlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from clbalance.cli.background import keep
 from clbalance.cli.job_world import job_world, me, one_job
 from clbalance.cli.notify import notify
 from clbalance.cli.options import SshOptions
 from clbalance.cli.run_many import tell_of_tasks
 from clbalance.cli.screen import Screen
+from clbalance.cli.settled_job import place_again, settled
 from clbalance.cli.shown_tasks import ShownTasks
-from clbalance.cli.start_again import place_again, settled
 from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.known import spec_of
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_course import TaskCourse
+from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Submitted, TaskRules
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.policy.task_records import is_done, task_records
+from clbalance.ports import TaskListener
 from clbalance.render import talk
 from clbalance.task import Task
 
 
-def resume_tasks(word: str, ssh: SshOptions, screen: Screen) -> int:
-    """The exit code of `clbalance run --resume`."""
+def resume_tasks(
+    word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool = False, detach: bool = False
+) -> int:
+    """The exit code of `clbalance run --resume`, and of `requeue` of a job of tasks."""
     with job_world(ssh, screen) as world:
         named = one_job(world.journal, word)
         submitted = world.journal.submitted(named.id)
-        if submitted is None or submitted.rules is None:
-            raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
-        record = settled(world, named, screen, node_is_dead=False)
-        left = tasks_left(world, record)
-    if not left:
-        screen.say(talk.note(f"job {record.id}: all its tasks are completed"))
+    if submitted is None or submitted.rules is None:
+        raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
+    resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, screen=screen, node_is_dead=node_is_dead)
+    if detach:
+        number = keep(resumed.in_background)
+        screen.print("" if number is None else f"{number}\n")
         return ExitCode.DONE
-    place = place_again(submitted, ssh, screen)
-    with contextlib.closing(ShownTasks(screen, None, place.candidates, len(left))) as shown:
-        outcome = _carry_out(place, record, submitted, submitted.rules, shown)
-    return tell_of_tasks(outcome, place, shown)
+    return resumed.here()
 
 
 def tasks_left(world: World, record: JobRecord) -> tuple[Task, ...]:
@@ -49,26 +52,64 @@ def tasks_left(world: World, record: JobRecord) -> tuple[Task, ...]:
     return tuple(one.task for one in records if not is_done(one))
 
 
-def _carry_out(
-    place: Workplace, record: JobRecord, submitted: Submitted, rules: TaskRules, shown: ShownTasks
-) -> TasksOutcome | Plan:
-    with place.world(meanwhile="clbalance.engine.task_run", must_remember=True) as world:
-        if not world.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
-            raise ClbalanceError(f"job {record.id} is in the hands of another process")
-        fresh = world.journal.record(record.id) or record  # another may have come and gone
-        course = TaskCourse(
-            world=world,
-            question=place.question_of(submitted.request),
-            job=_next(spec_of(world, fresh), fresh),
-            tasks=tasks_left(world, fresh),
-            rules=rules,
-            tries=replace(submitted.tries, after=()),
-            stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
-            listener=shown,
-        )
-        outcome = run_tasks(course)
-        notify(submitted.notify, world.journal.record(record.id))
-    return outcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resumed:
+    """What is left of a job of tasks."""
+
+    named: JobRecord
+    submitted: Submitted
+    ssh: SshOptions
+    screen: Screen
+    node_is_dead: bool
+
+    def here(self) -> int:
+        """Run it and show it."""
+        record, left = self._settled()
+        if not left:
+            return ExitCode.DONE
+        place = place_again(self.submitted, self.ssh, self.screen)
+        with contextlib.closing(ShownTasks(self.screen, None, place.candidates, len(left))) as shown:
+            outcome = self._carry_out(record, place, shown, announce=lambda _: None)
+        return tell_of_tasks(outcome, place, shown)
+
+    def in_background(self, announce: Callable[[int], None]) -> None:
+        """What a keeper does: all that asks nodes is done in its process."""
+        record, left = self._settled()
+        if left:
+            place = place_again(self.submitted, self.ssh, self.screen)
+            self._carry_out(record, place, UnheardTasks(), announce)
+
+    def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
+        with job_world(self.ssh, self.screen) as world:
+            record = settled(world, self.named, self.screen, node_is_dead=self.node_is_dead)
+            left = tasks_left(world, record)
+        if not left:
+            self.screen.say(talk.note(f"job {record.id}: all its tasks are completed"))
+        return record, left
+
+    def _carry_out(
+        self, record: JobRecord, place: Workplace, listener: TaskListener, announce: Callable[[int], None]
+    ) -> TasksOutcome | Plan:
+        """`ClbalanceError` where somebody else was quicker."""
+        submitted = self.submitted
+        with place.world(meanwhile="clbalance.engine.task_run", must_remember=True) as world:
+            if not world.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
+                raise ClbalanceError(f"job {record.id} is in the hands of another process")
+            fresh = world.journal.record(record.id) or record
+            announce(fresh.id)
+            course = TaskCourse(
+                world=world,
+                question=place.question_of(submitted.request),
+                job=_next(spec_of(world, fresh), fresh),
+                tasks=tasks_left(world, fresh),
+                rules=submitted.rules or TaskRules(),
+                tries=replace(submitted.tries, after=()),
+                stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
+                listener=listener,
+            )
+            outcome = run_tasks(course)
+            notify(submitted.notify, world.journal.record(fresh.id))
+        return outcome
 
 
 def _next(job: JobSpec, record: JobRecord) -> JobSpec:

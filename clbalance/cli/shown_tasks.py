@@ -45,7 +45,7 @@ class ShownTasks:
         self._screen.say(talk.note(told))
         if options is not None and not (options.output is None and options.error is None):
             names = FileNames(job_id=job.id, attempt=job.attempt, output=options.output, error=options.error)
-            self._files = TaskFiles(names, otherwise=self._output)
+            self._files = TaskFiles(names)
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()

@@ -8,26 +8,26 @@ from clbalance.cli.background import keep
 from clbalance.cli.follow_jobs import Shown
 from clbalance.cli.job_world import job_world, me, one_job
 from clbalance.cli.notify import notify
-from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.options import SshOptions
+from clbalance.cli.resume_tasks import resume_tasks
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
+from clbalance.cli.settled_job import place_again, settled
 from clbalance.cli.submit import FileInput, NoInput
-from clbalance.cli.workplace import Workplace, ssh_transport, workplace
+from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
-from clbalance.engine.known import give_up_for_dead, look, spec_of
+from clbalance.engine.known import spec_of
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
-from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
-from clbalance.job import JobRecord, JobSpec, Lost, Submitted
+from clbalance.job import JobRecord, JobSpec, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies
-from clbalance.policy.verdict import has_failed, reason_of
+from clbalance.policy.verdict import has_failed
 from clbalance.ports import RunListener
 from clbalance.render import talk
-from clbalance.transport.reach import this_node
 
 
 def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool, detach: bool) -> int:
@@ -35,45 +35,36 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
     with job_world(ssh, screen) as world:
         named = one_job(world.journal, word)
         submitted = world.journal.submitted(named.id)
-        assert submitted is not None, "a job that is recorded has been submitted"
-        if submitted.rules is not None:
-            raise UsageError(f"job {named.id} is one of tasks", hint=f"`clbalance run --resume {named.id}`")
-        record = settled(world, named, screen, node_is_dead=node_is_dead)
+    assert submitted is not None, "a job that is recorded has been submitted"
+    if submitted.rules is not None:
+        return resume_tasks(word, ssh, screen, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
-        raise UsageError(f"job {record.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
-    place = place_again(submitted, ssh, screen)
-    again = _Again(record=record, submitted=submitted, place=place)
+        raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
     if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
-        screen.print(f"{keep(again.in_background)}\n")
+        screen.print(f"{keep(lambda announce: _kept(named, submitted, ssh, screen, announce, node_is_dead))}\n")
         return ExitCode.DONE
-    with contextlib.closing(Restarted(screen, record)) as shown:
+    again = _again(named, submitted, ssh, screen, node_is_dead=node_is_dead)
+    with contextlib.closing(Restarted(screen, again.record)) as shown:
         ran = again.carry_out(shown, DETACHED if detach else WATCHED)
-    return run_ended(ran, place.candidates, screen, detached=detach)
+    return run_ended(ran, again.place.candidates, screen, detached=detach)
 
 
-def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
-    """The job, over; `UsageError` where it may still run and nobody says otherwise."""
-    (visited,) = look(world, [record])
-    if visited.record.state.is_over:
-        return visited.record
-    silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
-    if not silent or visited.record.controlled:
-        raise UsageError(f"job {record.id} is {visited.record.state}", hint=f"`clbalance cancel {record.id}` ends it")
-    where = fold(outcome.node for outcome in silent)
-    if not node_is_dead:
-        raise UsageError(
-            f"job {record.id} may still run on {where}: {reason_of(silent[0].end)}",
-            hint="`--node-is-dead` is your word that it does not; if it does, it runs twice",
-        )
-    screen.say(talk.warning(f"job {record.id} may run twice, should {where} come back"))
-    return give_up_for_dead(world, visited, f"said to be dead by {me()}")
+def _kept(
+    named: JobRecord,
+    submitted: Submitted,
+    ssh: SshOptions,
+    screen: Screen,
+    announce: Callable[[int], None],
+    node_is_dead: bool,
+) -> None:
+    """What a keeper does: all that asks nodes is done in its process."""
+    _again(named, submitted, ssh, screen, node_is_dead=node_is_dead).carry_out(Unheard(), KEPT, announce)
 
 
-def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
-    """The candidates that it was submitted with; this machine is reached without ssh, for jobs that were run here."""
-    place = workplace(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, screen)
-    here = frozenset({this_node()})
-    return replace(place, transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here))
+def _again(named: JobRecord, submitted: Submitted, ssh: SshOptions, screen: Screen, *, node_is_dead: bool) -> "_Again":
+    with job_world(ssh, screen) as world:
+        record = settled(world, named, screen, node_is_dead=node_is_dead)
+    return _Again(record=record, submitted=submitted, place=place_again(submitted, ssh, screen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +74,6 @@ class _Again:
     record: JobRecord
     submitted: Submitted
     place: Workplace
-
-    def in_background(self, announce: Callable[[int], None]) -> None:
-        """What a keeper does."""
-        self.carry_out(Unheard(), KEPT, announce)
 
     def carry_out(
         self, listener: RunListener, interest: Interest, announce: Callable[[int], None] = lambda _: None

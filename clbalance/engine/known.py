@@ -5,11 +5,10 @@ from dataclasses import replace
 
 from clbalance.engine.interest import Interest
 from clbalance.engine.revisit import Visit, Visited, revisit
-from clbalance.engine.run import conclude
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.job import JobRecord, JobSpec, Lost, NodeFailed, Outcome
+from clbalance.job import JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies
 from clbalance.ports import RunListener
@@ -22,7 +21,7 @@ def look(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
     """How these jobs stand; their nodes are asked about those that nobody has in hand."""
     nobodys = [record for record in records if not record.controlled and not record.state.is_over]
     looking = Interest(streams=(), to_the_end=False, persist=False)
-    visits = [Visit(record=one, spec=spec_of(world, one), interest=looking, listener=Unheard()) for one in nobodys]
+    visits = _visits(world, nobodys, lambda _: looking)
     seen = {one.record.id: one for one in revisit(world, visits, within_s=2 * world.answer_within_s)} if visits else {}
     return tuple(seen.get(record.id) or _as_recorded(world, record) for record in records)
 
@@ -36,7 +35,8 @@ def await_ends(
     while left := [record for record in _fresh(world, records) if record.id not in done]:
         done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
-        visits = [Visit(record=one, spec=spec_of(world, one), interest=waiting, listener=Unheard()) for one in nobodys]
+        visits = _visits(world, nobodys, lambda _: waiting)
+        done |= {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
         done |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
         if unless():
             break
@@ -74,18 +74,6 @@ def signal(world: World, records: Sequence[JobRecord], number: int) -> tuple[Vis
     return _order(world, records, lambda _: Interest(streams=(), signal=number, to_the_end=False, void=False))
 
 
-def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
-    """Somebody's word that the nodes that do not answer will not come back: their copies count as lost with them."""
-    job = visited.record
-    lost = {outcome.rank: outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
-    ends = tuple(replace(one, end=NodeFailed(why=why)) if one.rank in lost else one for one in visited.outcomes)
-    for outcome in ends:
-        if outcome.rank in lost:
-            world.journal.ended(job.id, job.claim, outcome)
-    conclude(world, job.id, job.attempt, ends)
-    return world.journal.record(job.id) or job
-
-
 def spec_of(world: World, record: JobRecord) -> JobSpec:
     """What was last tried to be started. `StoreError` where that cannot be read any more."""
     submitted = world.journal.submitted(record.id)
@@ -97,10 +85,21 @@ def spec_of(world: World, record: JobRecord) -> JobSpec:
 def _order(
     world: World, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
 ) -> tuple[Visited, ...]:
-    visits = [
-        Visit(record=one, spec=spec_of(world, one), interest=interest_in(one), listener=Unheard()) for one in records
-    ]
+    visits = _visits(world, records, interest_in)
     return revisit(world, visits, within_s=2 * world.answer_within_s + _CANCEL_WITHIN_S)
+
+
+def _visits(world: World, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]) -> list[Visit]:
+    """One that another version has written, or that is damaged, is left out, and hides none of the others."""
+    visits = []
+    for record in records:
+        try:
+            spec = spec_of(world, record)
+        except StoreError as error:
+            world.listener.forgot(f"job {record.id}: {error.message}")
+        else:
+            visits.append(Visit(record=record, spec=spec, interest=interest_in(record), listener=Unheard()))
+    return visits
 
 
 def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:

@@ -96,12 +96,15 @@ class Relay:
         return sorted(found, key=lambda fd: fd == self.link.fileno())
 
     def take_keys(self) -> bool:
-        keys = os.read(0, 4096)
+        try:
+            keys = os.read(0, 4096)
+        except OSError:  # EIO: our terminal has gone
+            return False
         self.typed += keys
         return bool(keys)
 
     def give_keys(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full for now, or nobody reads there any more
             if self.typed:
                 self.typed = self.typed[os.write(self.terminal, self.typed) :]
 

@@ -5,7 +5,7 @@ import os
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
 from clbalance.render.output_files import FileNames
-from clbalance.render.streams import STREAMS, JobOutput
+from clbalance.render.streams import STREAMS
 
 _KEPT_OPEN = 64
 
@@ -13,9 +13,8 @@ _KEPT_OPEN = 64
 class TaskFiles:
     """Files are opened when there is something to write, or a task ends; the first time in a run they are emptied."""
 
-    def __init__(self, names: FileNames, otherwise: JobOutput) -> None:
+    def __init__(self, names: FileNames) -> None:
         self._names = names
-        self._otherwise = otherwise
         self._seen: set[str] = set()
         self._open: dict[str, int] = {}
         for stream in STREAMS:  # a pattern that cannot be meant is told before anything is started

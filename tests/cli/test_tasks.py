@@ -316,10 +316,29 @@ def test_a_job_that_is_none_of_tasks_is_not_resumed(clbalance: Command) -> None:
     assert (done.rc, done.stderr.splitlines()[0]) == (2, "clbalance: job 1 is none of tasks")
 
 
-def test_a_job_of_tasks_is_not_requeued(clbalance: Command) -> None:
-    clbalance("run", "-q", "-w", "node1", "--array", "1", "--", "false")
+def test_requeue_of_a_job_of_tasks_runs_those_again_that_failed(clbalance: Command) -> None:
+    clbalance("run", "-q", "-w", "node1", "--array", "1-2", "--", "sh", "-c", "exit $((CLBALANCE_TASK_ID - 1))")
     done = clbalance("requeue", "1")
-    assert (done.rc, done.stderr) == (2, "clbalance: job 1 is one of tasks\nhint: `clbalance run --resume 1`\n")
+    assert done.rc == 1
+    assert "1 tasks on 1 slots of node1" in done.stderr
+    assert "1 of 2 tasks completed, 1 failed" in done.stderr
+
+
+def test_tasks_on_a_node_that_is_said_to_be_dead_run_elsewhere(lab: Lab, clbalance: Command) -> None:
+    lab.node("node2").load(r1m=3.5)
+    child = clbalance.start("run", "-w", "node[1-2]", "--cpus", "4", "--array", "1", "--", "sleep", "300")
+    eventually(lambda: "RUNNING" in clbalance("jobs").text)
+    child.kill()
+    ended(child)
+    lab.node("node1").hang()
+    lab.node("node2").load(r1m=0.1)
+    waits = clbalance("requeue", "-t", "1", "-u", "1", "1")
+    assert (waits.rc, "`--node-is-dead` is your word" in waits.stderr) == (2, True)
+    number = clbalance("requeue", "-t", "1", "-u", "1", "--node-is-dead", "--detach", "1")
+    assert (number.rc, number.text) == (0, "1\n")
+    assert "may run twice" in number.stderr
+    eventually(lambda: "node2" in clbalance("jobs").text)
+    assert clbalance("cancel", "--all").rc == 0
 
 
 def test_where_no_slot_fits_it_is_told_why_not(lab: Lab, clbalance: Command) -> None:

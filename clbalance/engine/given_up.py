@@ -1,0 +1,45 @@
+"""Somebody's word that nodes that do not answer will not come back."""
+
+from clbalance.engine.conclude_tasks import conclude_tasks
+from clbalance.engine.known import spec_of
+from clbalance.engine.revisit import Visited
+from clbalance.engine.run import conclude
+from clbalance.engine.world import World
+from clbalance.job import JobRecord, Lost, NodeFailed, Outcome
+from clbalance.policy.settling import current_copies
+from clbalance.policy.task_records import is_open, task_records
+from clbalance.task import TaskEnded
+
+
+def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
+    """The copies on these nodes, and the tasks that their slots had, count as lost with them."""
+    job, journal = visited.record, world.journal
+    end = NodeFailed(why=why)
+    dead = {outcome.node for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
+    lost = [
+        copy
+        for copy in current_copies(job, journal.copies(job.id))
+        if copy.outcome is None and copy.intent.node in dead
+    ]
+    for copy in lost:
+        journal.ended(job.id, copy.claim, Outcome(node=copy.intent.node, rank=copy.intent.rank, end=end, seconds=0.0))
+    if spec_of(world, job).slots:
+        _give_up_tasks(world, job.id, frozenset(copy.claim for copy in lost), end)
+        conclude_tasks(world, job.id, job.attempt, "")
+    else:
+        ends = [copy.outcome for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is not None]
+        conclude(world, job.id, job.attempt, tuple(ends))
+    return journal.record(job.id) or job
+
+
+def _give_up_tasks(world: World, job: int, claims: frozenset[int], end: NodeFailed) -> None:
+    log, now = world.journal.task_log(job), world.clock.now()
+    records = task_records(world.journal.tasks(job), log.events())
+    log.add(
+        [
+            TaskEnded(number=one.task.number, node=one.node, claim=one.claim, end=end, seconds=0.0, at=now)
+            for one in records
+            if one.node is not None and one.claim in claims and is_open(one)
+        ],
+        durable=True,
+    )
