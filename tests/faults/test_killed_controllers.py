@@ -108,12 +108,12 @@ class Chaos:
 
 def _records(clbalance: Command) -> dict[str, list[dict[str, object]]]:
     """All jobs, settled, by name."""
-    told = clbalance("jobs", "--ended", "--json")
+    told = clbalance("jobs", "--all", "--json")
     newest = json.loads(told.stdout)["jobs"]
     if newest:
         clbalance("wait", f"1-{max(one['id'] for one in newest)}")
     found: dict[str, list[dict[str, object]]] = {}
-    for one in json.loads(clbalance("jobs", "--ended", "--json").stdout)["jobs"]:
+    for one in json.loads(clbalance("jobs", "--all", "--json").stdout)["jobs"]:
         found.setdefault(one["name"], []).append(one)
     return found
 
