@@ -1,14 +1,18 @@
 """What the engine asks of the world, as Protocols. One contract suite per port runs over every implementation."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
 from clbalance.model import Cause, NodeName, Plan, Reading
-from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
+
+if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
+    from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +205,7 @@ class Journal(Protocol):
         """The tasks that it was submitted with, in their order; none of a job of another kind."""
         ...
 
-    def task_log(self, job: int) -> "TaskLog":
+    def task_log(self, job: int) -> TaskLog:
         """What is remembered of its tasks."""
         ...
 

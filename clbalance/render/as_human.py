@@ -1,8 +1,10 @@
 """Tables for people: fitted and coloured on a terminal, whole and without a control character elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Outcome, Placed
@@ -12,15 +14,18 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import attempt_heading, explanation_table, runner_up
 from clbalance.render.figures import DASH, duration
-from clbalance.render.groups import GroupsReport
-from clbalance.render.health import HealthReport, health_table
-from clbalance.render.jobs import JobRow, jobs_table
 from clbalance.render.load_table import load_table
-from clbalance.render.reap import ReapReport, reap_table
 from clbalance.render.table import Cell, Column, Table, Tone, aligned
-from clbalance.render.tasks import TaskRow, tasks_table
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow
+
+# For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
+if TYPE_CHECKING:
+    from clbalance.render.groups import GroupsReport
+    from clbalance.render.health import HealthReport
+    from clbalance.render.jobs import JobRow
+    from clbalance.render.reap import ReapReport
+    from clbalance.render.tasks import TaskRow
 
 _RUN_COLUMNS = (
     Column(heading="NODE"),
@@ -61,15 +66,23 @@ class HumanRenderer:
         return self._drawn(table, last="fold")
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
+        from clbalance.render.jobs import jobs_table
+
         return self._drawn(jobs_table(rows), last="fold")
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
+        from clbalance.render.tasks import tasks_table
+
         return self._drawn(tasks_table(rows), last="cut")
 
     def doctor(self, report: HealthReport) -> str:
+        from clbalance.render.health import health_table
+
         return self._drawn(health_table(report), last="fold") if report.folded else ""
 
     def reap(self, report: ReapReport) -> str:
+        from clbalance.render.reap import reap_table
+
         table = reap_table(report)
         return self._drawn(table, last="fold") if table.rows else ""
 

@@ -4,24 +4,29 @@ ASCII, so that nothing in it can act on a terminal and no locale can break it. K
 while `schema` stays the same.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Outcome, Placed
 from clbalance.model import Plan, Score, Unfit
 from clbalance.nodes import fold
 from clbalance.render.ends import told, told_together
-from clbalance.render.groups import GroupsReport, groups_document
-from clbalance.render.health import HealthReport, finding_document
-from clbalance.render.health_document import health_document
-from clbalance.render.jobs import JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
-from clbalance.render.reap import ReapReport, reap_document
-from clbalance.render.tasks import TaskRow, task_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
+
+# For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
+if TYPE_CHECKING:
+    from clbalance.render.groups import GroupsReport
+    from clbalance.render.health import HealthReport
+    from clbalance.render.jobs import JobRow
+    from clbalance.render.reap import ReapReport
+    from clbalance.render.tasks import TaskRow
 
 SCHEMA = 1
 
@@ -63,12 +68,19 @@ class JsonRenderer:
         )
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
+        from clbalance.render.jobs import job_document
+
         return _document({"jobs": [job_document(row) for row in rows]})
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
+        from clbalance.render.tasks import task_document
+
         return _document({"tasks": [task_document(row) for row in rows]})
 
     def doctor(self, report: HealthReport) -> str:
+        from clbalance.render.health import finding_document
+        from clbalance.render.health_document import health_document
+
         return _document(
             {
                 "findings": [finding_document(finding) for finding in report.findings],
@@ -77,9 +89,13 @@ class JsonRenderer:
         )
 
     def reap(self, report: ReapReport) -> str:
+        from clbalance.render.reap import reap_document
+
         return _document(reap_document(report))
 
     def groups(self, report: GroupsReport) -> str:
+        from clbalance.render.groups import groups_document
+
         return _document(groups_document(report))
 
     def error(self, error: ClbalanceError) -> str:

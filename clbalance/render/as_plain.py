@@ -4,8 +4,11 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 `squeue -h` are asked for the same reason). The fields never change their place; new ones come last.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
@@ -14,15 +17,18 @@ from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
-from clbalance.render.groups import GroupsReport
-from clbalance.render.health import HealthReport
-from clbalance.render.jobs import JOBS_FIELDS, JobRow, job_document
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
-from clbalance.render.reap import ReapReport, reap_lines
-from clbalance.render.tasks import TASK_FIELDS, TaskRow, task_document
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
+
+# For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
+if TYPE_CHECKING:
+    from clbalance.render.groups import GroupsReport
+    from clbalance.render.health import HealthReport
+    from clbalance.render.jobs import JobRow
+    from clbalance.render.reap import ReapReport
+    from clbalance.render.tasks import TaskRow
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
@@ -63,10 +69,14 @@ class PlainRenderer:
         return "".join(_line((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
+        from clbalance.render.jobs import JOBS_FIELDS, job_document
+
         documents = map(job_document, rows)
         return "".join(_line(document[field] for field in JOBS_FIELDS) for document in documents)
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
+        from clbalance.render.tasks import TASK_FIELDS, task_document
+
         documents = map(task_document, rows)
         return "".join(_line(document[field] for field in TASK_FIELDS) for document in documents)
 
@@ -74,6 +84,8 @@ class PlainRenderer:
         return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
 
     def reap(self, report: ReapReport) -> str:
+        from clbalance.render.reap import reap_lines
+
         return "".join(map(_line, reap_lines(report)))
 
     def groups(self, report: GroupsReport) -> str:

@@ -1,18 +1,23 @@
 """One Protocol for what verbs print on standard output, whoever reads it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
 from clbalance.model import Plan
 from clbalance.render.format import Format
-from clbalance.render.groups import GroupsReport
-from clbalance.render.health import HealthReport
-from clbalance.render.jobs import JobRow
-from clbalance.render.reap import ReapReport
-from clbalance.render.tasks import TaskRow
 from clbalance.render.views import JobReport, NodeRow
+
+# For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
+if TYPE_CHECKING:
+    from clbalance.render.groups import GroupsReport
+    from clbalance.render.health import HealthReport
+    from clbalance.render.jobs import JobRow
+    from clbalance.render.reap import ReapReport
+    from clbalance.render.tasks import TaskRow
 
 
 class Renderer(Protocol):

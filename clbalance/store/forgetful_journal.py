@@ -1,15 +1,20 @@
 """A journal that remembers nothing beyond this process: where the real one cannot be opened, a job can still be run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import CLAIMS_APART, LOOKING, STARTING, expanded, over, placed_record, plan_text
-from clbalance.task import Task, TaskEvent
+
+if TYPE_CHECKING:
+    from clbalance.task import Task, TaskEvent
 
 
 class MemoryTaskLog:
@@ -168,7 +173,7 @@ class ForgetfulJournal:
     def tasks(self, job: int) -> tuple[Task, ...]:
         return self._jobs[job].tasks if job in self._jobs else ()
 
-    def task_log(self, job: int) -> "MemoryTaskLog":
+    def task_log(self, job: int) -> MemoryTaskLog:
         return self._jobs[job].task_log
 
     def placed(self, job: int) -> tuple[Placed, ...]:

@@ -1,17 +1,21 @@
 """Rows of the job tables as values, and values as rows."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import NodeSets, fold
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.task import Task
+
+if TYPE_CHECKING:
+    from clbalance.task import Task
 
 JOB_COLUMNS = "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller"
 CLAIMS_APART = 100
@@ -94,6 +98,8 @@ def tasks_text(tasks: Sequence[Task]) -> str:
 
 def tasks_of(text: object) -> tuple[Task, ...]:
     """What `tasks_text` has made; `StoreError` where it makes no sense."""
+    from clbalance.task import Task  # for jobs of tasks alone (docs/design/startup.md)
+
     try:
         return tuple(Task(number=int(number), words=tuple(words)) for number, *words in json.loads(str(text)))
     except (ValueError, TypeError) as error:

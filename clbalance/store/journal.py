@@ -1,15 +1,19 @@
 """The jobs of this submit host, in the same `state.db` as all that it remembers (docs/design/jobs.md)."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import Plan
 from clbalance.nodes import fold
+from clbalance.ports import TaskLog
 from clbalance.store import result_groups
 from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
@@ -29,10 +33,11 @@ from clbalance.store.job_rows import (
     tasks_of,
     tasks_text,
 )
-from clbalance.store.task_log import FileTaskLog
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
-from clbalance.task import Task
+
+if TYPE_CHECKING:
+    from clbalance.task import Task
 
 _ACTIVE = "state IN ('PENDING', 'RUNNING')"
 
@@ -199,7 +204,9 @@ class SqliteJournal:
         row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)
         return () if row is None else tasks_of(row[0])
 
-    def task_log(self, job: int) -> FileTaskLog:
+    def task_log(self, job: int) -> TaskLog:
+        from clbalance.store.task_log import FileTaskLog  # for jobs of tasks alone (docs/design/startup.md)
+
         return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
 
     def placed(self, job: int) -> tuple[Placed, ...]:

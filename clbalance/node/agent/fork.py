@@ -1,5 +1,6 @@
 """From a supervisor to its job's first process."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -9,10 +10,13 @@ from clbalance.node.agent.task import Task
 from clbalance.node.agent.terminal import run_on_terminal
 from clbalance.node.agent.tree import Prctl
 
+IGNORED: "list[int]" = []
+
 
 def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
     """The pid of the job's first process, once it has become `program`; a `RefusedError` where it could not."""
     streams = task.streams()
+    ignored_signals()  # known before the fork
     reader, writer = os.pipe()
     supervisor = os.getpid()
     pid = os.fork()
@@ -38,16 +42,23 @@ def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prc
     return pid
 
 
+def ignored_signals() -> "list[int]":
+    """Python's own (PIPE, XFSZ), the supervisor's, and what the node's login has left ignored; asked for once."""
+    if not IGNORED:
+        for number in range(1, signal.NSIG):
+            with contextlib.suppress(OSError, ValueError):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    IGNORED.append(number)
+    return IGNORED
+
+
 def become_job(supervisor: int, prctl: Prctl, streams: "list[int]", umask: int) -> None:
     """Turn this fork into a process as a login would have made it; every other descriptor closes on exec."""
     os.setsid()
     prctl.die_with_parent(supervisor)
     signal.set_wakeup_fd(-1)
-    for number in range(1, signal.NSIG):
-        try:
-            signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):
-            continue  # KILL, STOP and those that the C library keeps for itself
+    for number in ignored_signals():
+        signal.signal(number, signal.SIG_DFL)  # execve(2) resets those that have a handler
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(umask)
     for target, fd in enumerate(streams):

@@ -12,7 +12,7 @@ CONGESTED_BYTES = 256 << 10  # unsent events above which no output is read and n
 
 POLL_SHORTEST_S = 0.02  # how soon a file that grew is looked at again
 POLL_LONGEST_S = 0.25
-LOG_TOLD_EVERY_S = 0.02  # of short tasks that follow each other
+LOG_TOLD_EVERY_S = 0.05  # of short tasks that follow each other
 
 LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
 UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent went away, and at a supervisor's SIGTERM
