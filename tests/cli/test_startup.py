@@ -6,7 +6,12 @@ import sys
 from .command import Command
 
 
-def imported(command: Command, *arguments: str) -> set[str]:
+def packages(command: Command, *arguments: str) -> set[str]:
+    """Every package of which the call imports something."""
+    return {name.partition(".")[0] for name in modules(command, *arguments)}
+
+
+def modules(command: Command, *arguments: str) -> set[str]:
     """Every module that the call imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "clbalance", *arguments],
@@ -18,18 +23,23 @@ def imported(command: Command, *arguments: str) -> set[str]:
         check=True,
     )
     lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
-    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    return {line.rpartition("|")[2].strip() for line in lines}
 
 
-def test_the_version_is_told_before_anything_heavy_is_imported(alone: Command) -> None:
-    assert imported(alone, "--version").isdisjoint({"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
+def test_the_version_is_told_before_anything_heavy_is_packages(alone: Command) -> None:
+    assert packages(alone, "--version").isdisjoint({"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
 
 
 def test_help_imports_nothing_that_reaches_nodes_or_draws_tables(alone: Command) -> None:
     for arguments in (("--help",), ("load", "--help"), ("run", "--help"), ("lab", "up", "--help")):
-        found = imported(alone, *arguments)
+        found = packages(alone, *arguments)
         assert found.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "paramiko"}), arguments
 
 
 def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
-    assert imported(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
+    assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
+
+
+def test_load_does_not_import_what_shows_jobs(clbalance: Command) -> None:
+    ours = {"task", "leftovers", "render.tasks", "render.jobs", "render.reap", "render.health", "render.groups"}
+    assert modules(clbalance, "load", "-w", "node1").isdisjoint({f"clbalance.{name}" for name in ours})
