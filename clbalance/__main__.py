@@ -15,9 +15,11 @@ def main() -> int:
         sys.stdout.write(f"clbalance {__version__}\n")
         return 0
     gc.set_threshold(50_000)  # a start makes that many objects and no garbage; to look for some took 6 ms
-    from clbalance.cli.signals import ignore, raise_once
-    from clbalance.errors import Interrupted
-
+    try:
+        from clbalance.cli.signals import ignore, raise_once
+        from clbalance.errors import Interrupted
+    except KeyboardInterrupt:  # before we heed signals
+        return 130
     try:
         raise_once()
         from clbalance.cli.app import carry_out

@@ -3,11 +3,13 @@
 import os
 import select
 import signal
+import sys
 from types import FrameType
 
 from clbalance.errors import Interrupted
 
 _GIVE_UP_AFTER_S = 2.5  # longer than ending a job on its nodes may take
+_RAISE_AGAIN_S = 0.01
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -30,9 +32,18 @@ def raise_once() -> None:
         _let_go_of_full_outputs()
         raise Interrupted(signum)
 
+    sys.unraisablehook = _raise_again
     for one in STOPPING:
         if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, stop)
+
+
+def _raise_again(swallowed: "sys.UnraisableHookArgs") -> None:
+    """Raised where Python can only ignore it, as in a weak reference's callback while it imports: once more, soon."""
+    if isinstance(swallowed.exc_value, Interrupted):
+        signal.setitimer(signal.ITIMER_REAL, _RAISE_AGAIN_S)
+    else:
+        sys.__unraisablehook__(swallowed)
 
 
 def ignore() -> None:
