@@ -14,15 +14,14 @@ from clbalance.cli.settled_job import place_again, settled
 from clbalance.cli.shown_tasks import ShownTasks
 from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.known import spec_of
+from clbalance.engine.known import next_attempt
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_course import TaskCourse
 from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
-from clbalance.job import JobRecord, JobSpec, Submitted, TaskRules
+from clbalance.job import JobRecord, Submitted, TaskRules
 from clbalance.model import Plan
-from clbalance.nodes import fold
 from clbalance.policy.task_records import is_done, task_records
 from clbalance.ports import TaskListener
 from clbalance.render import talk
@@ -100,7 +99,7 @@ class _Resumed:
             course = TaskCourse(
                 world=world,
                 question=place.question_of(submitted.request),
-                job=_next(spec_of(world, fresh), fresh),
+                job=next_attempt(world, fresh),
                 tasks=tasks_left(world, fresh),
                 rules=submitted.rules or TaskRules(),
                 tries=replace(submitted.tries, after=()),
@@ -110,7 +109,3 @@ class _Resumed:
             outcome = run_tasks(course)
             notify(submitted.notify, world.journal.record(fresh.id))
         return outcome
-
-
-def _next(job: JobSpec, record: JobRecord) -> JobSpec:
-    return replace(job, attempt=record.attempt + 1, claim=record.claim + 1, previous_nodes=fold(record.nodes))

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clbalance.cli.background import keep
 from clbalance.cli.follow_jobs import Shown
@@ -17,7 +17,7 @@ from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
-from clbalance.engine.known import spec_of
+from clbalance.engine.known import next_attempt
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
@@ -95,13 +95,9 @@ class _Again:
                 interest=interest,
             )
             failed = frozenset(one.node for one in ended if has_failed(one.end))
-            ran = Run(course, _next(spec_of(world, record), record), submitted.tries, avoid=failed).carry_out()
+            ran = Run(course, next_attempt(world, record), submitted.tries, avoid=failed).carry_out()
             notify(submitted.notify, world.journal.record(record.id))
         return ran
-
-
-def _next(job: JobSpec, record: JobRecord) -> JobSpec:
-    return replace(job, attempt=record.attempt + 1, claim=record.claim + 1, previous_nodes=fold(record.nodes))
 
 
 class Restarted(Shown):

@@ -10,6 +10,7 @@ from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.job import JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
+from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies
 from clbalance.ports import RunListener
 
@@ -80,6 +81,12 @@ def spec_of(world: World, record: JobRecord) -> JobSpec:
     if submitted is None:
         raise StoreError(f"job {record.id} is not remembered any more")
     return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
+
+
+def next_attempt(world: World, record: JobRecord) -> JobSpec:
+    """The job as it is started again."""
+    job, where = spec_of(world, record), fold(record.nodes)
+    return replace(job, attempt=record.attempt + 1, claim=record.claim + 1, previous_nodes=where)
 
 
 def _order(

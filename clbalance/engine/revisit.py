@@ -9,13 +9,12 @@ from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
+from clbalance.engine.patience import withdraw
 from clbalance.engine.recorded import Recorded
-from clbalance.engine.results import keep_results
 from clbalance.engine.run import conclude
 from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, StoreError
 from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
 from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
@@ -114,12 +113,7 @@ class _Tour:
     def _settle(self) -> None:
         record = self._visit.record
         if was_abandoned(record, self._known):
-            try:
-                now, code = self._world.clock.now(), ExitCode.NOT_RUN_TO_ITS_END
-                self._world.journal.withdraw(record.id, now, reason=ABANDONED, rc=code)
-            except StoreError as error:
-                self._world.listener.forgot(error.message)
-            keep_results(self._world, record.id, ())
+            withdraw(self._world, record.id, ABANDONED)
             return
         copies = current_copies(record, self._world.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
