@@ -14,7 +14,7 @@ from clbalance.render.health_document import FACT_KEYS
 
 from .command import Command, Done
 from .test_run_ends import PYTHONS
-from .test_startup import imported
+from .test_startup import packages
 
 
 def findings(done: Done) -> list[dict[str, Any]]:
@@ -202,6 +202,6 @@ def test_colours_are_for_terminals(lab: Lab, clbalance: Command) -> None:
 
 
 def test_start_up_stays_quick(clbalance: Command) -> None:
-    helped = imported(clbalance, "doctor", "--help")
+    helped = packages(clbalance, "doctor", "--help")
     assert helped.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
-    assert imported(clbalance, "doctor", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
+    assert packages(clbalance, "doctor", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
