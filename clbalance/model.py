@@ -4,7 +4,8 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 `Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
@@ -118,6 +119,14 @@ class Gpu:
     temperature_c: float | Unknown
     driver_version: str
     processes: tuple[GpuProcess, ...] = ()
+    cuda_version: str = ""
+    """The newest CUDA (or ROCm) that the driver runs, such as "12.4"; empty where it is not told."""
+    numa_node: int | Unknown = field(default_factory=lambda: Unknown(why="not told"))
+    """The memory domain that the device hangs on."""
+    parent: str = ""
+    """UUID of the whole device of which this is a part (MIG); empty: it is whole."""
+    fault: str = ""
+    """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: nothing speaks against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +252,10 @@ class Measured:
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
     slots: int | None = None
     """How many slots somebody gave it; None: they are not counted."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What the settings say of it, such as `rack` = "r1"."""
+    taints: frozenset[str] = frozenset()
+    """What the settings say speaks against it, for whoever does not tolerate that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,9 +288,15 @@ class Request:
     pick: int | None = 1
     cpus: float = 1.0
     mem_bytes: int = 0
+    tmp_bytes: int = 0
+    """Free in the temporary folder."""
     gpus: int = 0
     gpu_share: float = 1.0
     """Below 1: a part of one device, and `gpus` is 1."""
+    gpu_mem_bytes: int = 0
+    """Free on each device."""
+    gpu_models: frozenset[str] = frozenset()
+    """Exact names, one of which each device has; empty: any."""
     slots: int = 1
     exclusive: bool = False
     """No lease beside it."""
