@@ -1,11 +1,15 @@
-"""From scores to an order, and from the order to the nodes that are used."""
+"""From scores to the nodes that are used, by the rule of the policy.
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+Nodes are known by their place in a list that is sorted by name, so that a seed means the same in any order of answers.
+"""
 
-from clbalance.model import NodeName, Score
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol, assert_never
 
-EQUAL = 1e-9
+from clbalance.policy.policies import Rule
+
+EQUAL: Final = 1e-9
 """Totals that differ by less are equal: the difference is rounding, not load."""
 
 
@@ -17,38 +21,54 @@ class Rng(Protocol):
         ...
 
 
-def rank_nodes(scores: Iterable[Score], rng: Rng) -> list[Score]:
-    """Best first, equals in an order drawn from `rng`, whatever order they came in.
+def in_order(rule: Rule, totals: Sequence[float], fits: Callable[[int], bool], rng: Rng, first: int) -> Iterator[int]:
+    """The places of the nodes that fit, in the order in which they are to be used.
+
+    `first`: the place after that of the node that was used last, for the rule that goes on from there. A node is used
+    at most once per request, and charging it changes nobody else's score: the first n are those of n rounds.
+    """
+    match rule:
+        case Rule.BEST:
+            return filter(fits, _best_first(totals, rng))
+        case Rule.TWO_CHOICES:
+            return iter(_better_of_two(totals, list(filter(fits, range(len(totals)))), rng))
+        case Rule.DRAWN:
+            return filter(fits, _drawn(range(len(totals)), rng))
+        case Rule.ROTATING:
+            return filter(fits, (place % len(totals) for place in range(first, first + len(totals))))
+        case _:
+            assert_never(rule)
+
+
+def _best_first(totals: Sequence[float], rng: Rng) -> list[int]:
+    """Equals in an order that is drawn.
 
     The draw matters: many users ask at once, and without it they would all take the first of ten idle nodes.
     """
-    ranked: list[Score] = []
-    best_first = sorted(scores, key=lambda score: (-score.total, score.node))
-    for equals in _equals(best_first):
-        ranked += equals if len(equals) == 1 else _drawn(equals, rng)
-    return ranked
+    places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)  # stable: equals by name
+    begin, floor = 0, math.inf
+    for end in range(len(places) + 1):
+        if end < len(places) and totals[places[end]] > floor:
+            continue
+        if end > begin + 1:
+            # By name before the draw: totals that differ by rounding alone have no order.
+            places[begin:end] = _drawn(sorted(places[begin:end]), rng)
+        if end < len(places):
+            begin, floor = end, totals[places[end]] - EQUAL
+    return places
 
 
-def select_nodes(ranked: Sequence[Score], pick: int | None) -> tuple[NodeName, ...]:
-    """The best `pick` of them, or all.
-
-    A node is chosen at most once per request, and charging it changes nobody else's score: so these are the
-    nodes that `pick` rounds of score, select, charge would choose, without the rounds.
-    """
-    return tuple(score.node for score in ranked[:pick])
-
-
-def _drawn(equals: Sequence[Score], rng: Rng) -> list[Score]:
-    draws = [(rng.random(), score) for score in equals]
-    return [score for _, score in sorted(draws, key=lambda draw: draw[0])]
+def _better_of_two(totals: Sequence[float], fitting: list[int], rng: Rng) -> list[int]:
+    """The power of two choices (Mitzenmacher 2001): of two that are drawn, the better; the other stays in the draw."""
+    ordered: list[int] = []
+    while len(fitting) > 1:
+        one = int(rng.random() * len(fitting))
+        other = (one + 1 + int(rng.random() * (len(fitting) - 1))) % len(fitting)
+        better = one if totals[fitting[one]] >= totals[fitting[other]] else other
+        ordered.append(fitting.pop(better))
+    return ordered + fitting
 
 
-def _equals(best_first: Iterable[Score]) -> Iterator[list[Score]]:
-    run: list[Score] = []
-    for score in best_first:
-        if run and run[0].total - score.total >= EQUAL:
-            yield run
-            run = []
-        run.append(score)
-    if run:
-        yield run
+def _drawn(places: Sequence[int], rng: Rng) -> list[int]:
+    draws = [(rng.random(), place) for place in places]
+    return [place for _, place in sorted(draws)]
