@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from clbalance.model import Measured, NodeName, Promise, Request, Snapshot
+from clbalance.model import Answer, Measured, NodeName, Promise, Request, Snapshot
 from clbalance.policy.charge import promise_to
 from clbalance.policy.effective import Load
 from clbalance.policy.filter import Asked, asked_of, verdict
@@ -79,9 +79,9 @@ class Board:
             self._change(at, replace(answer, placed=tuple(placed)))
 
     @property
-    def answers(self) -> Sequence[Measured]:
-        """The nodes that answered, as charged, by name."""
-        return [answer for answer in self._answers if isinstance(answer, Measured)]
+    def all_answers(self) -> tuple[Answer, ...]:
+        """The nodes as they are charged now, by name."""
+        return tuple(self._answers)
 
     def _charge(self, at: int, request: Request) -> Promise:
         answer = self._measured(at)

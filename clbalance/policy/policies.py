@@ -73,7 +73,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "spread": Kind(told="the node with the largest share left unpromised", weights=_only(spread=1.0)),
     "pack": Kind(told="the fullest node that still fits", weights=_only(packing=1.0)),
     "p2c": Kind(told="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
-    "risk": Kind(told="low load that varies little", weights=_only(risk=1.0)),
+    "risk": Kind(told="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
     # The packing term is a tie-breaker: 100 points of it are a thousandth of what 2 GPUs of fragments are worth.
     "fgd": Kind(told="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
     "random": Kind(told="any node that fits", rule=Rule.DRAWN),

@@ -10,6 +10,7 @@ from clbalance.policy.effective import Load
 from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.gpu_choice import growth
 from clbalance.policy.policies import Policy
+from clbalance.policy.risk import risk_pct
 from clbalance.policy.taken import taken_pct
 
 
@@ -91,6 +92,12 @@ GPU = Scorer(
     points=_left,
     told=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
 )
+RISK = Scorer(
+    name="risk",
+    read=risk_pct,
+    points=_left,
+    told=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
+)
 SPREAD = Scorer(
     name="spread",
     read=taken_pct,
@@ -124,6 +131,7 @@ def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], 
         (MEMORY, weights.memory),
         (PRESSURE, weights.pressure),
         (GPU, weights.gpu if request.gpus else 0.0),
+        (RISK, weights.risk),
         (SPREAD, weights.spread),
         (PACKING, weights.packing),
         (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
