@@ -49,20 +49,21 @@ class Board:
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
         self._answers = sorted(snapshot.answers, key=lambda answer: answer.node)
+        self._names = [answer.node for answer in self._answers]
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
         self._kinds: dict[Request, _Kind] = {}
         self._touched: list[int] = []
-        self._next = 0
+        self._last = snapshot.last_used
 
     def place(self, request: Request, rng: Rng) -> Holding | None:
         """The nodes that `request` gets, all that it asks for, or None and nothing is charged."""
         totals = self._totals(request)
-        order = in_order(self._policy.rule, totals, lambda at: totals[at] > _UNFIT, rng, self._next)
+        order = in_order(self._policy.rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
         chosen = list(islice(order, request.pick))
         if len(chosen) < (1 if request.pick is None else request.pick):
             return None
-        self._next = chosen[-1] + 1
+        self._last = self._names[chosen[-1]]
         return Holding(promises=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
 
     def count_fitting(self, request: Request) -> int:

@@ -1,6 +1,5 @@
 """The pure half of the program in one sentence: filter, score, select, charge."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -41,7 +40,7 @@ class _Field:
     """All nodes for one request; who fits is found out when it is asked, and told when somebody looks."""
 
     def __init__(self, snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> None:
-        self.answers = sorted(snapshot.answers, key=lambda answer: answer.node)
+        self.answers = snapshot.answers
         self._snapshot = snapshot
         self._policy = policy
         self._asked: Asked = asked_of(snapshot, request, policy, now)
@@ -50,9 +49,10 @@ class _Field:
     def order(self, rng: Rng) -> Iterator[int]:
         """The places of the nodes that fit, in the order of the policy."""
         points = totals(self.answers, self._asked.request, self._policy)
+        names = [answer.node for answer in self.answers]
         rule = self._policy.rule
-        first = self._after_last() if rule is Rule.ROTATING else 0
-        return in_order(rule, points, lambda at: isinstance(self._verdict(at), Load), rng, first)
+        last = last_used(self._snapshot) if rule is Rule.ROTATING else None
+        return in_order(rule, points, names, lambda at: isinstance(self._verdict(at), Load), rng, last)
 
     def ranked(self, chosen: tuple[NodeName, ...], rest: Iterator[int]) -> Iterator[Score]:
         """Scores in the order of the choice: the chosen, then what would have come next."""
@@ -67,11 +67,7 @@ class _Field:
     def unfit(self) -> Iterator[Unfit]:
         """The others with their reasons, by name."""
         verdicts = (self._verdict(at) for at in range(len(self.answers)))
-        return (found for found in verdicts if isinstance(found, Unfit))
-
-    def _after_last(self) -> int:
-        last = last_used(self._snapshot)
-        return 0 if last is None else bisect_right([answer.node for answer in self.answers], last)
+        return iter(sorted((found for found in verdicts if isinstance(found, Unfit)), key=lambda one: one.node))
 
     def _verdict(self, at: int) -> Load | Unfit:
         if at not in self._verdicts:

@@ -10,6 +10,6 @@ from clbalance.model import Request, Unknown
 from clbalance.policy.effective import Load
 
 
-def risk_pct(load: Load, request: Request) -> float | Unknown:
+def risk_pct(_load: Load, _request: Request) -> float | Unknown:
     """Per cent, with what is asked for added to the mean."""
     return Unknown(why="no history")

@@ -25,11 +25,11 @@ def score(load: Load, request: Request, weighed: Weighed) -> Score:
     """One node's, with what each term was read from."""
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
-    terms = tuple(
+    terms = [
         Term(name=scorer.name, points=points, weight=weight, told=_told(scorer, load, request, value))
         for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
-    )
-    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=terms)
+    ]
+    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
 
 
 def total(load: Load, request: Request, weighed: Weighed) -> float:
@@ -39,17 +39,22 @@ def total(load: Load, request: Request, weighed: Weighed) -> float:
 
 def _points(values: Sequence[float | Unknown], weighed: Weighed) -> list[float]:
     known = [
-        None if isinstance(value, Unknown) else scorer.points(value)
+        scorer.points(value)
         for (scorer, _), value in zip(weighed, values, strict=True)
+        if not isinstance(value, Unknown)
     ]
-    lowest = min((points for points in known if points is not None), default=0.0)
-    return [lowest if points is None else points for points in known]
+    if len(known) == len(values):
+        return known
+    lowest, rest = min(known, default=0.0), iter(known)
+    return [lowest if isinstance(value, Unknown) else next(rest) for value in values]
 
 
 def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
-    weights = [weight for _, weight in weighed]
-    mean = sum([points * weight for points, weight in zip(all_points, weights, strict=True)]) / sum(weights)
-    return min(100.0, mean)  # rounding may carry a mean of hundreds past 100
+    points = weights = 0.0
+    for (_, weight), of_term in zip(weighed, all_points, strict=True):
+        points += of_term * weight
+        weights += weight
+    return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
 
 
 def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) -> str:

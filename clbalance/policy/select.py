@@ -1,12 +1,11 @@
-"""From scores to the nodes that are used, by the rule of the policy.
-
-Nodes are known by their place in a list that is sorted by name, so that a seed means the same in any order of answers.
-"""
+"""From scores to the nodes that are used, by the rule of the policy."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, assert_never
 
+from clbalance.model import NodeName
 from clbalance.policy.policies import Rule
 
 EQUAL: Final = 1e-9
@@ -21,41 +20,57 @@ class Rng(Protocol):
         ...
 
 
-def in_order(rule: Rule, totals: Sequence[float], fits: Callable[[int], bool], rng: Rng, first: int) -> Iterator[int]:
-    """The places of the nodes that fit, in the order in which they are to be used.
+def in_order(
+    rule: Rule,
+    totals: Sequence[float],
+    names: Sequence[NodeName],
+    fits: Callable[[int], bool],
+    rng: Rng,
+    last: NodeName | None,
+) -> Iterator[int]:
+    """The places in `totals` and `names` of the nodes that fit, in the order in which they are to be used.
 
-    `first`: the place after that of the node that was used last, for the rule that goes on from there. A node is used
-    at most once per request, and charging it changes nobody else's score: the first n are those of n rounds.
+    `last`: the node that was used last, for the rule that goes on from there. A node is used at most once per
+    request, and charging it changes nobody else's score: so the first n are what n rounds would choose.
     """
     match rule:
         case Rule.BEST:
-            return filter(fits, _best_first(totals, rng))
+            return filter(fits, _best_first(totals, names, rng))
         case Rule.TWO_CHOICES:
-            return iter(_better_of_two(totals, list(filter(fits, range(len(totals)))), rng))
+            return iter(_better_of_two(totals, list(filter(fits, _by_name(range(len(names)), names))), rng))
         case Rule.DRAWN:
-            return filter(fits, _drawn(range(len(totals)), rng))
+            return filter(fits, _drawn(_by_name(range(len(names)), names), rng))
         case Rule.ROTATING:
-            return filter(fits, (place % len(totals) for place in range(first, first + len(totals))))
+            places = _by_name(range(len(names)), names)
+            first = 0 if last is None else bisect_right(places, last, key=names.__getitem__)
+            return filter(fits, places[first:] + places[:first])
         case _:
             assert_never(rule)
 
 
-def _best_first(totals: Sequence[float], rng: Rng) -> list[int]:
+def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) -> list[int]:
     """Equals in an order that is drawn.
 
     The draw matters: many users ask at once, and without it they would all take the first of ten idle nodes.
     """
-    places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)  # stable: equals by name
-    begin, floor = 0, math.inf
-    for end in range(len(places) + 1):
-        if end < len(places) and totals[places[end]] > floor:
-            continue
-        if end > begin + 1:
-            # By name before the draw: totals that differ by rounding alone have no order.
-            places[begin:end] = _drawn(sorted(places[begin:end]), rng)
-        if end < len(places):
-            begin, floor = end, totals[places[end]] - EQUAL
+    places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)
+    begin, floor = 0, -math.inf
+    ties: list[tuple[int, int]] = []
+    for end, place in enumerate(places):
+        if totals[place] <= floor or not end:
+            if end - begin > 1:
+                ties.append((begin, end))
+            begin, floor = end, totals[place] - EQUAL
+    if len(places) - begin > 1:
+        ties.append((begin, len(places)))
+    for begin, end in ties:
+        places[begin:end] = _drawn(_by_name(places[begin:end], names), rng)
     return places
+
+
+def _by_name(places: Iterable[int], names: Sequence[NodeName]) -> list[int]:
+    """So that a seed means the same in any order of answers."""
+    return sorted(places, key=names.__getitem__)
 
 
 def _better_of_two(totals: Sequence[float], fitting: list[int], rng: Rng) -> list[int]:

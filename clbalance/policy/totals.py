@@ -22,6 +22,7 @@ def totals(answers: Sequence[Answer], request: Request, policy: Policy) -> list[
     return [_total(answer, request, weighed) for answer in answers]
 
 
+_INFINITE: Final = math.inf
 _MEASURED = (RUN_QUEUE, CPU_USE, MEMORY, PRESSURE)
 
 
@@ -35,40 +36,46 @@ def _total(answer: Answer, request: Request, weighed: Weighed) -> float:
 def _measured_totals(answers: Sequence[Answer], request: Request, weights: Weights, weighed: Weighed) -> list[float]:
     """The four measured terms in one pass, 0.8 µs a node where the scorers take 8: a sweep may have 10,000.
 
-    Only of nodes on which nothing is promised and of which everything is known; a test holds the two ways together.
+    Only of nodes on which nothing is promised and of which everything is known and in range; a test holds the two
+    ways together.
     """
     of_queue, of_use, of_memory, of_pressure = weights.run_queue, weights.cpu_use, weights.memory, weights.pressure
     whole = of_queue + of_use + of_memory + of_pressure
     asked = request.cpus
     found: list[float] = []
+    add = found.append
     for answer in answers:
         if type(answer) is not Measured:
-            found.append(NONE)
+            add(NONE)
             continue
         reading, rates = answer.reading, answer.rates
         queue, cpus, memory, psi = reading.run_queue, reading.cpus, reading.memory, reading.pressure
         if (
-            type(queue) is not RunQueue
-            or type(cpus) is not Cpus
-            or type(memory) is not Memory
-            or type(psi) is not Pressure
-            or type(rates) is not Rates
-            or reading.leases
-            or answer.placed
-            or not _is_sane(queue.r1m, cpus.online, memory)
+            type(queue) is RunQueue
+            and type(cpus) is Cpus
+            and type(memory) is Memory
+            and type(psi) is Pressure
+            and type(rates) is Rates
+            and not reading.leases
+            and not answer.placed
+            and 0.0 <= queue.r1m < _INFINITE
+            and cpus.online > 0
+            and 0 <= memory.available_bytes <= memory.total_bytes > 0
+            and 0.0 <= rates.ut_pct <= 100.0
+            and 0.0 <= psi.cpu_pct <= 100.0
+            and 0.0 <= psi.mem_pct <= 100.0
+            and 0.0 <= psi.io_pct <= 100.0
         ):
-            found.append(_total(answer, request, weighed))
-            continue
-        worst = max(psi.cpu_pct, psi.mem_pct, psi.io_pct, 0.0)
-        points = (
-            of_queue * 100.0 / (1.0 + (queue.r1m + asked) / (cpus.online * answer.cpu_factor))
-            + of_use * min(100.0, max(0.0, 100.0 - rates.ut_pct))
-            + of_memory * min(100.0, max(0.0, 100.0 * memory.available_bytes / memory.total_bytes))
-            + of_pressure * max(0.0, 100.0 - worst)
-        )
-        found.append(min(100.0, points / whole))
+            worst = max(psi.cpu_pct, psi.mem_pct, psi.io_pct)
+            add(
+                (
+                    of_queue * 100.0 / (1.0 + (queue.r1m + asked) / (cpus.online * answer.cpu_factor))
+                    + of_use * (100.0 - rates.ut_pct)
+                    + of_memory * 100.0 * memory.available_bytes / memory.total_bytes
+                    + of_pressure * (100.0 - worst)
+                )
+                / whole
+            )
+        else:
+            add(_total(answer, request, weighed))
     return found
-
-
-def _is_sane(r1m: float, cpus: int, memory: Memory) -> bool:
-    return 0.0 <= r1m < math.inf and cpus > 0 and memory.total_bytes > 0
