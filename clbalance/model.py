@@ -4,7 +4,7 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 `Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -259,7 +259,7 @@ class Measured:
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
     slots: int | None = None
     """How many slots somebody gave it; None: they are not counted."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the settings say of it, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
@@ -283,6 +283,8 @@ class Snapshot:
 
     taken_at: datetime
     answers: tuple[Answer, ...]
+    last_used: NodeName | None = None
+    """Where the last request went that was placed on it."""
 
 
 # -- placement ------------------------------------------------------------------------------------
@@ -360,8 +362,8 @@ class Plan:
 
     wanted: int | None
     chosen: tuple[NodeName, ...]
-    ranked: tuple[Score, ...]
-    unfit: tuple[Unfit, ...]
+    ranked: Sequence[Score]
+    unfit: Sequence[Unfit]
     charged: Snapshot
 
     @property
