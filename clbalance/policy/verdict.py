@@ -76,8 +76,8 @@ def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of e
         case TimedOut(limit_s=limit_s):
             return f"time limit of {limit_s:g} s reached"
         case OutOfMemory(limit_bytes=limit, used_bytes=used):
-            by = "the kernel saw" if used is None else f"took {told_size(used)} of memory, past"
-            return f"{by} its limit of {told_size(limit)}"
+            taken = "more memory than" if used is None else f"{told_size(used)} of memory, past"
+            return f"took {taken} its limit of {told_size(limit)}"
         case Cancelled(why=why) | NodeFailed(why=why):
             return why
         case Lost(cause=cause, why=why):
