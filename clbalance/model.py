@@ -345,6 +345,8 @@ class Plan:
     ranked: Sequence[Score]
     unfit: Sequence[Unfit]
     charged: Snapshot
+    runner_up: NodeName | None = None
+    """Who would have been next."""
 
     @property
     def fits(self) -> bool:

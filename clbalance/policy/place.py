@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 
 from clbalance.later import Later
 from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
@@ -26,12 +26,14 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
     field = _Field(snapshot, request, policy, now)
     order = field.order(rng)
     chosen = tuple(field.answers[at].node for at in islice(order, request.pick))
+    following = list(islice(order, 1))
     plan = Plan(
         wanted=request.pick,
         chosen=chosen,
-        ranked=Later(lambda: field.ranked(chosen, order)),
+        ranked=Later(lambda: field.ranked(chosen, chain(following, order))),
         unfit=Later(field.unfit),
         charged=snapshot,
+        runner_up=field.answers[following[0]].node if following else None,
     )
     return replace(plan, charged=charge(snapshot, chosen, request, policy)) if plan.fits else plan
 
