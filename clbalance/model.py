@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from clbalance.constraints import UNCONSTRAINED, Constraints
+
 NodeName = NewType("NodeName", str)
 """A name that has passed the allow-list of `nodes.py`."""
 
@@ -252,7 +254,7 @@ class Measured:
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
     slots: int | None = None
     """How many slots somebody gave it; None: they are not counted."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the settings say of it, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
@@ -303,6 +305,9 @@ class Request:
     needs_python: bool = False
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""
+    name: str = ""
+    """Of the job, by which others ask to be near it or apart from it."""
+    constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
