@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from clbalance.model import Measured, NodeName, Promise, Request, Snapshot, Unknown
 from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
 
 
 def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request) -> Snapshot:
@@ -23,7 +24,7 @@ def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request) ->
 
 def promise_to(request: Request, answer: Measured) -> Promise:
     """What the request takes of this node, made now: with the GPUs that it would get."""
-    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
+    candidates = gpu_candidates(meant(answer, request), request.gpu_share) if request.gpus else ()
     uptime_s = answer.reading.uptime_s
     return Promise(
         cpus=request.cpus,
@@ -32,5 +33,6 @@ def promise_to(request: Request, answer: Measured) -> Promise:
         gpu_share=request.gpu_share,
         slots=request.slots,
         exclusive=request.exclusive,
+        name=request.name,
         uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,
     )

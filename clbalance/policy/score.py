@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from clbalance.model import Request, Score, Term, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.policies import Weights
+from clbalance.policy.preferences import preference_scorers
 from clbalance.policy.scorers import SCORERS, Scorer
 
 
 def score_nodes(loads: Iterable[Load], request: Request, weights: Weights) -> list[Score]:
     """The score of each, in the same order."""
-    scorers = tuple((scorer, scorer.weight(weights)) for scorer in SCORERS)
-    return [_score(load, request, scorers, weights.total) for load in loads]
+    scorers = tuple((scorer, scorer.weight(weights)) for scorer in (*SCORERS, *preference_scorers(request)))
+    total = sum(weight for _, weight in scorers)
+    return [_score(load, request, scorers, total) for load in loads]
 
 
 def _score(load: Load, request: Request, scorers: Sequence[tuple[Scorer, float]], share: float) -> Score:
