@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from clbalance.constraints import UNCONSTRAINED, Constraints
+
 NodeName = NewType("NodeName", str)
 """A name that has passed the allow-list of `nodes.py`."""
 
@@ -305,6 +307,9 @@ class Request:
     needs_python: bool = False
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""
+    name: str = ""
+    """Of the job, by which others ask to be near it or apart from it."""
+    constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.submit import Submission, submission
 from clbalance.cli.task_list import array_of, rules_of, tasks_in
 from clbalance.cli.task_options import TaskOptions
@@ -23,10 +23,10 @@ class ManyTasks:
 
 
 def many_tasks(
-    options: TaskOptions, job: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool
+    options: TaskOptions, job: JobOptions, resources: RequestOptions, words: tuple[str, ...], *, exact: bool
 ) -> ManyTasks:
     """The job that is meant; `UsageError` where none can be."""
-    _check(options, job)
+    _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
         given = submission(job, resources, words, exact=exact)
@@ -40,9 +40,9 @@ def many_tasks(
     return ManyTasks(submission=given, tasks=tasks, rules=rules)
 
 
-def _check(options: TaskOptions, job: JobOptions) -> None:
+def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
-    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather}
+    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

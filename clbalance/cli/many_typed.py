@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.many import many_tasks
-from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.task_options import TaskOptions
 from clbalance.cli.workplace import workplace
@@ -15,7 +16,7 @@ def run_as_typed(
     nodes: NodeOptions,
     tasks: TaskOptions,
     job: JobOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     ssh: SshOptions,
     screen: Screen,
     words: tuple[str, ...],
@@ -24,7 +25,7 @@ def run_as_typed(
 ) -> int:
     """The exit code of `run` with tasks."""
     if tasks.resume is not None:
-        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), ResourceOptions())
+        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), RequestOptions())
         if words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():
             raise UsageError(
                 "`--resume` runs what was submitted, as it was",

@@ -7,7 +7,8 @@ from typer import Argument
 from typer.core import TyperCommand
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.task_options import TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -44,7 +45,7 @@ def run(
     nodes: NodeOptions,
     job: JobOptions,
     tasks: TaskOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     ssh: SshOptions,
     talk: TalkOptions,
     words: Annotated[

@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
+from clbalance.cli.node_labels import labels_of_nodes, taints_of_nodes
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
@@ -56,9 +59,20 @@ class Workplace:
     """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
     slots: Mapping[NodeName, int]
+    labels: Mapping[NodeName, Mapping[str, str]]
+    taints: Mapping[NodeName, frozenset[str]]
 
-    def question(self, *, pick: int | None, resources: Resources, needs_python: bool = False) -> Question:
-        """Where to place `pick` copies."""
+    def question(
+        self,
+        *,
+        pick: int | None,
+        resources: Resources,
+        constraints: Constraints,
+        name: str = "",
+        needs_python: bool = False,
+    ) -> Question:
+        """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
+        check_names(constraints, self.settings)
         request = Request(
             pick=pick,
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
@@ -69,6 +83,8 @@ class Workplace:
             exclusive=resources.exclusive,
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
+            name=name,
+            constraints=constraints,
         )
         return self.question_of(request)
 
@@ -94,6 +110,8 @@ class Workplace:
                 fail_point=fail_point(os.environ),
                 cpu_factors=self.cpu_factors,
                 slots=self.slots,
+                labels=self.labels,
+                taints=self.taints,
             )
 
 
@@ -132,6 +150,8 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
         is_here=is_here,
         cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
         slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
+        labels=labels_of_nodes(settings, sets),
+        taints=taints_of_nodes(settings, sets),
     )
 
 

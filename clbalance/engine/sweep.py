@@ -139,4 +139,6 @@ def _heard(
                 rtt_s=world.clock.monotonic() - asked.at,
                 cpu_factor=world.cpu_factors.get(node, 1.0),
                 slots=world.slots.get(node),
+                labels=world.labels.get(node, {}),
+                taints=world.taints.get(node, frozenset()),
             )

@@ -10,6 +10,7 @@ from typing import Final
 from clbalance.model import Lease, Promise, Request, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
 from clbalance.policy.room import cpus_left, mem_bytes_left
 
 _ROUNDING: Final = 1e-9
@@ -100,7 +101,7 @@ def _gib(size_bytes: float) -> str:
 def _gpus(load: Load, request: Request) -> Lack | None:
     if not request.gpus:
         return None
-    free = gpu_candidates(load.answer, request.gpu_share)
+    free = gpu_candidates(meant(load.answer, request), request.gpu_share)
     if isinstance(free, Unknown):
         return Lack(filter="gpus", reason="GPUs unknown", detail=free.why)
     if request.gpus <= len(free):

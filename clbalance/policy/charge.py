@@ -44,6 +44,7 @@ def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
         gpu_share=request.gpu_share,
         slots=request.slots,
         exclusive=request.exclusive,
+        name=request.name,
         uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,
     )
 
