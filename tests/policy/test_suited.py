@@ -6,10 +6,10 @@ import pytest
 
 from clbalance.model import Answer, Measured, NodeName, Promise, Unknown
 from clbalance.policy.charge import charge
-from clbalance.policy.policies import LEAST
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.histogram import why_not
 from clbalance.policy.meant import meant
+from clbalance.policy.policies import LEAST
 from clbalance.policy.state import NodeState, node_state
 from clbalance.policy.thresholds import Thresholds
 
