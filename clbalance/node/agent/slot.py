@@ -29,6 +29,7 @@ class Slot(Supervisor):
     """
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
+        self.confinement.bind()  # what it starts inherits that
         self.program = program
         self.env = env
         self.task = task
@@ -90,6 +91,7 @@ class Slot(Supervisor):
         program = Program(self.program.path, self.program.argv + words, self.program.interprets)
         life = Life(self.place.name, self.adopting, self.usage)
         self.life = life
+        life.memory = self.confinement.memory(life.tree.members)
         began = time.monotonic()
         try:
             life.begin(fork_job(program, env, self.task, self.prctl), spec.grace_s, spec.time_limit_s)
