@@ -1,8 +1,9 @@
-"""A slot's guard: whatever kills the supervisor, nothing of its task stays."""
+"""A slot's guard: whatever kills the supervisor, nothing of its task stays, although no task is tied by the kernel."""
 
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from tests.faults.soak import trials
 
-from .agent_client import NOTHING, AgentClient, gone, lives, pids_in
+from .agent_client import NOTHING, AgentClient, gone, lives, pids_in, plain, without_prctl, without_sessions_in_spawn
 from .lives import Claim, carriers, eventually, kill, marks_in
 from .slots import Slots, ends, follow_to_the_end
+from .test_agent_age import pythons
 from .test_agent_tree import DEAF
 
 FAMILY = f"""{DEAF}
@@ -27,6 +29,19 @@ wait
 """
 MEMBERS = 5  # the last of whom no launch key can find
 LASTS = "echo $$ >> pids; exec sleep 600"
+
+# How a program was started, as it sees that itself. glibc's posix_spawn leaves two signals of its own ignored, 32 and 33.
+SEEN = """
+import ctypes, os, sys
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status"))
+print(status["SigBlk"].strip(), status["Umask"].strip(), hex(int(status["SigIgn"], 16) & ~(3 << 31)))
+print(os.getsid(0) == os.getpgid(0) == os.getpid(), os.getcwd(), sorted(os.listdir("/proc/self/fd")), sys.stdin.read())
+print(*(os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1, 2)))
+print(sorted(os.environ.items()))
+dies_by = ctypes.c_int()
+ctypes.CDLL(None).prctl(2, ctypes.byref(dies_by), 0, 0, 0)
+print(dies_by.value)
+"""
 
 
 def guard_of(slots: Slots, slot: Claim) -> int:
@@ -188,3 +203,69 @@ def test_a_job_without_tasks_has_none(slots: Slots) -> None:
     _, supervisor = slots.start(client, "sleep 600")
     commands = psutil.Process(supervisor).cmdline(), psutil.Process(psutil.Process(supervisor).ppid()).cmdline()
     assert commands[0] != commands[1]
+
+
+# How tasks are started
+
+
+def test_a_task_is_started_the_same_with_and_without_a_guard(slots: Slots) -> None:
+    client = slots.agent()
+    slot = slots.open(client, (sys.executable, "-I", "-S", "-c"), umask=0o027, env={"SAID": "grüße"})
+    slots.give(client, slot, (1, SEEN))
+    eventually(lambda: ends(slots.log(slot)))
+    kill(guard_of(slots, slot))
+    slots.give(client, slot, (1, SEEN))
+    client.ask("finish", slot.job)
+    lines = follow_to_the_end(client, slot)[0].splitlines()
+    assert lines[:4] == lines[5:9]
+    assert [lines[4], lines[9]] == [b"0", b"9"]  # only without one it is tied to its slot by the kernel
+    assert lines[0].split()[:2] == [b"0" * 16, b"0027"]
+    assert lines[1].startswith(b"True ")
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_task_that_cannot_be_executed_says_so_with_and_without_a_guard(slots: Slots, guarded: bool) -> None:
+    client = slots.agent()
+    program = slots.node.base / "program"
+    slot = slots.open(client, (str(program),))
+    if not guarded:
+        kill(guard_of(slots, slot))
+    for number, (content, mode) in enumerate(
+        [("", 0), ("#!/bin/sh\n", 0o644), ("#!/nowhere/sh\n", 0o755), ("x", 0o755)]
+    ):
+        program.unlink(missing_ok=True)
+        if mode:
+            program.write_text(content)
+            program.chmod(mode)
+        slots.give(client, slot, (number, "x"))
+        eventually(lambda number=number: number in ends(slots.log(slot)))
+    client.ask("finish", slot.job)
+    _, stderr, log, _ = follow_to_the_end(client, slot)
+    assert [end["rc"] for end in ends(log).values()] == [127, 126, 127, 126]
+    assert [line.rpartition(b": ")[2] for line in stderr.splitlines()] == [
+        b"No such file or directory",
+        b"Permission denied",
+        b"No such file or directory",
+        b"Exec format error",
+    ]
+
+
+PYTHONS = {python: plain(python) for python in pythons()}
+PYTHONS |= {"without prctl": without_prctl(), "with an old glibc": without_sessions_in_spawn()}
+
+
+@pytest.mark.parametrize("command", PYTHONS.values(), ids=PYTHONS)
+def test_tasks_run_in_order_and_end_with_their_slot_under_every_python_there_is(
+    slots: Slots, command: list[str]
+) -> None:
+    client = slots.stack.enter_context(AgentClient(slots.node.base, command=command))
+    slot = slots.open(client)
+    slots.give(client, slot, *((number, f"echo {number}; (setsid sleep 600 &)") for number in range(20)))
+    slots.give(client, slot, (20, LASTS))
+    (task,) = pids_in(slots.node.base / "pids", 1)
+    kill(slots.supervisor_of(slot.job))
+    assert gone([task])
+    stdout, _, log, ended = follow_to_the_end(client, slot)
+    assert stdout.split() == [b"%d" % number for number in range(20)]
+    assert len(ends(log)) == 20
+    assert ended["end"] == {"kind": "killed", "signal": signal.SIGKILL}
