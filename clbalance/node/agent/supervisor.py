@@ -29,8 +29,9 @@ if MYPY:
 class Supervisor:
     """Keeps one job: admits and starts it, obeys the agent, sees it to its end and records that."""
 
-    def __init__(self, place: Place, prctl: Prctl, control: int, status: int) -> None:
+    def __init__(self, place: Place, prctl: Prctl, control: int, status: int, guard: int) -> None:
         self.place = place
+        self.guard = guard
         self.prctl = prctl
         self.orders = Lines(control)
         self.early: "list[bytes | None]" = []
