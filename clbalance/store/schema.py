@@ -67,6 +67,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
+    (
+        # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object of numbers.
+        """
+        CREATE TABLE look (
+            node TEXT NOT NULL,
+            slot INTEGER NOT NULL,
+            at_s INTEGER NOT NULL,
+            told TEXT NOT NULL,
+            PRIMARY KEY (node, slot)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 
