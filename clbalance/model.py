@@ -268,11 +268,11 @@ class Measured:
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
     slots: int | None = None
     """How many slots somebody gave it; None: they are not counted."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the settings say of it, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
-    trends: Mapping[str, Trend] = field(default_factory=dict)
+    trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
     """By the names of `policy/samples.py`; what was never looked at before is not among them."""
 
 

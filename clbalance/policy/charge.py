@@ -23,7 +23,7 @@ def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request) ->
 
 def promise_to(request: Request, answer: Measured) -> Promise:
     """What the request takes of this node, made now: with the GPUs that it would get."""
-    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
+    candidates = gpu_candidates(answer, request) if request.gpus else ()
     uptime_s = answer.reading.uptime_s
     return Promise(
         cpus=request.cpus,

@@ -68,7 +68,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
     (
-        # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object of numbers.
+        # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object.
         """
         CREATE TABLE look (
             node TEXT NOT NULL,
