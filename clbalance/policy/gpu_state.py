@@ -51,9 +51,14 @@ def looks_free(gpu: Gpu) -> bool:
     return idle and not gpu.processes and not gpu.fault and _memory_pct(gpu) <= IDLE_PCT
 
 
+def is_usable(gpu: Gpu, held: float) -> bool:
+    """Whether what is not promised of a device may be: nobody else uses it, and nothing is wrong with it."""
+    return not gpu.fault and _is_accounted_for(gpu, held) if held else looks_free(gpu)
+
+
 def has_place(gpu: Gpu, held: float, share: float) -> bool:
-    """Whether `share` of a device can be promised of which `held` is promised already, and used by nobody else."""
-    return held + share <= 1.0 + _ROUNDING and not gpu.fault and _is_accounted_for(gpu, held)
+    """Whether `share` of a device may be promised."""
+    return held + share <= 1.0 + _ROUNDING and is_usable(gpu, held)
 
 
 def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCondition:

@@ -1,10 +1,10 @@
 """Which GPUs of a node a new job may have, whole or a share of one, the best first; and why not the others."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from clbalance.model import Gpu, Measured, Request, Unknown
-from clbalance.policy.gpu_state import gpu_condition, has_place, looks_free
+from clbalance.policy.gpu_state import gpu_condition, has_place, is_usable
 from clbalance.policy.ledger import ledger_of
 
 _MOST_TOLD: Final = 4
@@ -44,6 +44,25 @@ def _preference(gpu: Gpu, held: float) -> tuple[float, float, int, str]:
 def free_mem_bytes(gpu: Gpu, held: float) -> float:
     """What neither is used nor promised: a share of a device is as much of its memory."""
     return gpu.mem_total_bytes - max(min(1.0, held) * gpu.mem_total_bytes, float(gpu.mem_used_bytes))
+
+
+class FreeDevice(NamedTuple):
+    """The share of a device that can still be promised."""
+
+    share: float
+    model: str
+    uuid: str
+
+
+def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Shares) -> tuple[FreeDevice, ...] | Unknown:
+    """Every device with what is left of it, the least first: 0 of what strangers use, and of what is faulty."""
+    if isinstance(gpus, Unknown):
+        return gpus
+    return tuple(sorted([FreeDevice(_left(gpu, held.get(gpu.uuid, 0.0)), gpu.model, gpu.uuid) for gpu in gpus]))
+
+
+def _left(gpu: Gpu, held: float) -> float:
+    return round(max(0.0, 1.0 - held), 6) if is_usable(gpu, held) else 0.0
 
 
 def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
@@ -99,7 +118,7 @@ def _is_whole_among_several(gpu: Gpu, _: float, request: Request) -> bool:
 
 
 def _has_place(gpu: Gpu, held: float, request: Request) -> bool:
-    return has_place(gpu, held, request.gpu_share) if held else looks_free(gpu)
+    return has_place(gpu, held, request.gpu_share)
 
 
 def _has_memory(gpu: Gpu, held: float, request: Request) -> bool:
