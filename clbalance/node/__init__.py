@@ -4,7 +4,19 @@ import re
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += ["capacity", "admission", "spec", "program", "task", "terminal", "fork", "life", "orders", "supervisor"]
+_AGENT += [
+    "capacity",
+    "admission",
+    "spec",
+    "program",
+    "devices",
+    "task",
+    "terminal",
+    "fork",
+    "life",
+    "orders",
+    "supervisor",
+]
 _AGENT += ["slot", "spawn", "settle", "status", "follower", "job", "session", "own_homes", "orphans", "clearing"]
 _AGENT += ["reap", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
