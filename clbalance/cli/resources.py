@@ -17,6 +17,7 @@ class Resources:
     mem_bytes: int
     gpus: int
     gpu_share: float
+    gpu_mem_bytes: int
     slots: int
     exclusive: bool
 
@@ -31,9 +32,10 @@ def resources_of(options: ResourceOptions) -> Resources:
         raise UsageError(f"`--slots` cannot be {options.slots}", hint="0, or a number of slots")
     return Resources(
         cpus=options.cpus,
-        mem_bytes=0 if options.mem is None else _mem_bytes(options.mem),
+        mem_bytes=0 if options.mem is None else _size(options.mem, "--mem"),
         gpus=options.gpus if options.gpu_share is None else 1,
         gpu_share=1.0 if options.gpu_share is None else _gpu_share(options.gpu_share, options.gpus),
+        gpu_mem_bytes=0 if options.gpu_mem is None else _gpu_mem_bytes(options),
         slots=options.slots,
         exclusive=options.exclusive,
     )
@@ -47,8 +49,14 @@ def _gpu_share(share: float, gpus: int) -> float:
     return share
 
 
-def _mem_bytes(text: str) -> int:
+def _gpu_mem_bytes(options: ResourceOptions) -> int:
+    if not options.gpus and options.gpu_share is None:
+        raise UsageError("`--gpu-mem` is memory of GPUs, and none is asked for", hint="add `--gpus 1`")
+    return _size(options.gpu_mem or "", "--gpu-mem")
+
+
+def _size(text: str, option: str) -> int:
     try:
         return parse_size(text)
     except UsageError as error:
-        raise UsageError(f"`--mem` cannot be {text!r}", hint=error.hint) from error
+        raise UsageError(f"`{option}` cannot be {text!r}", hint=error.hint) from error

@@ -65,6 +65,7 @@ class Workplace:
             mem_bytes=resources.mem_bytes,
             gpus=resources.gpus,
             gpu_share=resources.gpu_share,
+            gpu_mem_bytes=resources.gpu_mem_bytes,
             slots=resources.slots,
             exclusive=resources.exclusive,
             needs_python=needs_python,
