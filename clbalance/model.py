@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from clbalance.constraints import UNCONSTRAINED, Constraints
+
 NodeName = NewType("NodeName", str)
 """A name that has passed the allow-list of `nodes.py`."""
 
@@ -145,6 +147,13 @@ class Promise:
     exclusive: bool = False
     uptime_s: float = 0.0
     name: str = ""
+    tmp_bytes: int = 0
+    """In the temporary folder, for as long as it is held."""
+    limit_cpus: float | None = None
+    """What it may use at most; None: whatever is free."""
+    limit_mem_bytes: int | None = None
+    cpu_ids: tuple[int, ...] = ()
+    """The cpus that it is bound to; empty: to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +310,16 @@ class Snapshot:
 # -- placement ------------------------------------------------------------------------------------
 
 
+class Qos(StrEnum):
+    """How firmly a job is promised what it uses: Kubernetes' classes and words."""
+
+    GUARANTEED = "Guaranteed"
+    """Cpus and memory are asked for, and limited to just that."""
+    BURSTABLE = "Burstable"
+    BEST_EFFORT = "BestEffort"
+    """No cpus and no memory are asked for, and none limited."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is to be placed: `pick` copies (None: on every node that fits), each taking what is asked for here."""
@@ -321,8 +340,14 @@ class Request:
     exclusive: bool = False
     """No lease beside it."""
     needs_python: bool = False
+    limit_cpus: float | None = None
+    """What each copy may use at most, never less than it asks for; None: whatever is free."""
+    limit_mem_bytes: int | None = None
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""
+    name: str = ""
+    """Of the job, by which others ask to be near it or apart from it."""
+    constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +388,8 @@ class Plan:
     ranked: Sequence[Score]
     unfit: Sequence[Unfit]
     charged: Snapshot
+    runner_up: NodeName | None = None
+    """Who would have been next."""
 
     @property
     def fits(self) -> bool:

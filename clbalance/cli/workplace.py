@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
+from clbalance.cli.node_labels import labels_of_nodes, taints_of_nodes
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
@@ -56,20 +59,36 @@ class Workplace:
     """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
     slots: Mapping[NodeName, int]
+    labels: Mapping[NodeName, Mapping[str, str]]
+    taints: Mapping[NodeName, frozenset[str]]
 
-    def question(self, *, pick: int | None, resources: Resources, needs_python: bool = False) -> Question:
-        """Where to place `pick` copies."""
+    def question(
+        self,
+        *,
+        pick: int | None,
+        resources: Resources,
+        constraints: Constraints,
+        name: str = "",
+        needs_python: bool = False,
+    ) -> Question:
+        """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
+        check_names(constraints, self.settings)
         request = Request(
             pick=pick,
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
             mem_bytes=resources.mem_bytes,
+            tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
             gpu_share=resources.gpu_share,
             gpu_mem_bytes=resources.gpu_mem_bytes,
             slots=resources.slots,
             exclusive=resources.exclusive,
+            limit_cpus=resources.limit_cpus,
+            limit_mem_bytes=resources.limit_mem_bytes,
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
+            name=name,
+            constraints=constraints,
         )
         return self.question_of(request)
 
@@ -95,6 +114,8 @@ class Workplace:
                 fail_point=fail_point(os.environ),
                 cpu_factors=self.cpu_factors,
                 slots=self.slots,
+                labels=self.labels,
+                taints=self.taints,
             )
 
 
@@ -133,6 +154,8 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
         is_here=is_here,
         cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
         slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
+        labels=labels_of_nodes(settings, sets),
+        taints=taints_of_nodes(settings, sets),
     )
 
 

@@ -154,4 +154,6 @@ def _heard(
                 cpu_factor=world.cpu_factors.get(node, 1.0),
                 slots=world.slots.get(node),
                 trends=earlier.trends_since_boot(node, reading.boot_id),
+                labels=world.labels.get(node, {}),
+                taints=world.taints.get(node, frozenset()),
             )

@@ -6,6 +6,8 @@ from pathlib import Path
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
 _AGENT += [
     "capacity",
+    "cpu_ids",
+    "job_limits",
     "admission",
     "spec",
     "program",
@@ -13,12 +15,23 @@ _AGENT += [
     "task",
     "terminal",
     "fork",
+    "watch",
+]
+_AGENT += [
+    "scope",
+    "confine",
     "life",
+    "guard",
     "orders",
     "supervisor",
+    "slot",
+    "spawn",
+    "settle",
+    "status",
+    "follower",
+    "job",
 ]
-_AGENT += ["slot", "spawn", "settle", "status", "follower", "job", "session", "own_homes", "orphans", "clearing"]
-_AGENT += ["reap", "requests", "serve"]
+_AGENT += ["session", "own_homes", "orphans", "clearing", "reap", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)

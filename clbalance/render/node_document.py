@@ -16,7 +16,7 @@ from clbalance.render.json_value import Json
 from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow, load_per_cpu
 
-_Index: TypeAlias = float | str | Unknown | Sequence[Json] | None
+_Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] | None
 
 
 def node_document(row: NodeRow) -> dict[str, Json]:
@@ -74,6 +74,8 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
         "cpu_factor": measured.cpu_factor,
         "slots": measured.slots,
+        "labels": dict(sorted(measured.labels.items())),
+        "taints": sorted(measured.taints),
         "debt_cpus": ledger_of(measured).debt_cpus,
         "boot_id": reading.boot_id,
         "uptime_s": reading.uptime_s,
@@ -134,7 +136,7 @@ INDEX_KEYS = (
     "r1m", "r5m", "r15m", "rq", "r1m_per_cpu", "ut_pct", "disk_bytes_per_s", "net_bytes_per_s",
     "mem_available_bytes", "mem_total_bytes", "swp_free_bytes", "swp_total_bytes",
     "tmp_path", "tmp_free_bytes", "tmp_total_bytes", "ls", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct",
-    "cpus", "cpu_model", "cpu_factor", "slots", "debt_cpus", "boot_id", "uptime_s", "python", "rtt_s",
-    "gpus", "leases", "drains",
+    "cpus", "cpu_model", "cpu_factor", "slots", "labels", "taints", "debt_cpus",
+    "boot_id", "uptime_s", "python", "rtt_s", "gpus", "leases", "drains",
 )  # fmt: skip
 """Every index of a node, in the order shown."""

@@ -83,10 +83,13 @@ def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
         if "set" not in values:
             raise SettingsError(f"{origin}: `{place}` has no `set`", hint='say which nodes: `set = "gpu[1-4]"`')
         slots = number_of(values.get("slots"))
+        labels, taints = values.get("labels"), values.get("taints")
         yield NodeFacts(
             node_set=str(values["set"]),
             cpu_factor=number_of(values.get("cpu_factor")),
             slots=None if slots is None else int(slots),
+            labels=labels if isinstance(labels, Mapping) else {},
+            taints=taints if isinstance(taints, tuple) else (),
             origin=origin,
         )
 
@@ -99,5 +102,5 @@ def _node_leaves(origin: str, place: str, table: Mapping[str, object]) -> Iterat
 
 def number_of(value: Value) -> float | None:
     """A value that its `Number` has let through."""
-    assert not isinstance(value, str)
+    assert value is None or isinstance(value, int | float)
     return value

@@ -33,6 +33,8 @@ class NodeFacts:
     node_set: str
     cpu_factor: float | None = None
     slots: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
     origin: str
 
 

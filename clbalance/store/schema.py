@@ -67,6 +67,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
+    ("ALTER TABLE job ADD COLUMN qos TEXT", "ALTER TABLE copy ADD COLUMN limits TEXT"),
     (
         # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object.
         """
