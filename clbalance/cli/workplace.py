@@ -81,6 +81,7 @@ class Workplace:
             tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
             gpu_share=resources.gpu_share,
+            gpu_mem_bytes=resources.gpu_mem_bytes,
             slots=resources.slots,
             exclusive=resources.exclusive,
             limit_cpus=resources.limit_cpus,
