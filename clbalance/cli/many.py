@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.submit import Submission, submission
 from clbalance.cli.task_list import array_of, rules_of, tasks_in
 from clbalance.cli.task_options import TaskOptions
@@ -23,9 +23,9 @@ class ManyTasks:
     rules: TaskRules
 
 
-def many_tasks(options: TaskOptions, job: JobOptions, resources: ResourceOptions, typed: TypedWork) -> ManyTasks:
+def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: TypedWork) -> ManyTasks:
     """The job that is meant; `UsageError` where none can be."""
-    _check(options, job)
+    _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
         given = submission(job, resources, typed)
@@ -39,9 +39,9 @@ def many_tasks(options: TaskOptions, job: JobOptions, resources: ResourceOptions
     return ManyTasks(submission=given, tasks=tasks, rules=rules)
 
 
-def _check(options: TaskOptions, job: JobOptions) -> None:
+def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
-    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather}
+    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

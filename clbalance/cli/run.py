@@ -7,7 +7,8 @@ from typer import Argument
 from typer.core import TyperCommand
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.task_options import TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -54,7 +55,7 @@ def run(
     nodes: NodeOptions,
     job: JobOptions,
     tasks: TaskOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     ssh: SshOptions,
     talk: TalkOptions,
     words: Annotated[
@@ -75,4 +76,4 @@ def run(
 
         return run_as_typed(nodes, tasks, job, resources, ssh, screen, typed)
     submitted = submission(job, resources, typed)
-    return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)
+    return run_job(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), submitted, screen)

@@ -15,11 +15,11 @@ import typer
 
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.mistyped import MistypedError
-from clbalance.cli.options import ResourceOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.work import script_content
 from clbalance.errors import UsageError
 
-_GROUPS = (ResourceOptions, JobOptions)
+_GROUPS = (RequestOptions, JobOptions)
 _OF_THE_CALL = frozenset({"text", "pty", "detach", "notify", "explain", "gather", "label"})
 """Say how this once it is run and shown, or, as `--notify`, do something here."""
 _ONE_OF = ({"gpus", "gpu_share"},)

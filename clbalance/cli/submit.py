@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clbalance.cli.constraints import constraints_of
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
 from clbalance.cli.own_terminal import terminal_kind, terminal_size
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.resources import Resources, resources_of
 from clbalance.cli.work import TypedWork, work_of
+from clbalance.constraints import Constraints
 from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Tries, Work
 from clbalance.ports import JobInput
@@ -28,6 +30,7 @@ class Submission:
     name: str
     work: Work
     resources: Resources
+    constraints: Constraints
     pick: int | None
     env: Mapping[str, str]
     submit_dir: str
@@ -45,7 +48,7 @@ class Submission:
         return self.tries.need_a_keeper or bool(self.options.after) or self.options.notify is not None
 
 
-def submission(options: JobOptions, resources: ResourceOptions, typed: TypedWork) -> Submission:
+def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
     work = work_of(options.text, typed)
     folder = here()
@@ -54,6 +57,7 @@ def submission(options: JobOptions, resources: ResourceOptions, typed: TypedWork
         name=_name(options.name, work),
         work=work,
         resources=resources_of(resources),
+        constraints=constraints_of(resources),
         pick=parse_pick(options.pick),
         env={**terminal_kind(options), **dict(_variable(text) for text in options.env or ())},
         submit_dir=str(folder),

@@ -6,6 +6,7 @@ from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, Kille
 from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, OutOfMemory, Script, TimedOut
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
 
 
 def label_of(job: JobSpec) -> str:
@@ -49,7 +50,7 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
+    candidates = gpu_candidates(meant(answer, request), request) if request.gpus else ()
     return {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,

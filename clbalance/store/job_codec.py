@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from clbalance import job as jobs
+from clbalance.constraints import Constraints, Preference
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Request, Score, Term, Unfit
 
@@ -32,6 +33,8 @@ _CLASSES: dict[str, type] = {
         jobs.TimedOut,
         jobs.TaskRules,
         jobs.Tries,
+        Constraints,
+        Preference,
         Request,
         Score,
         Term,

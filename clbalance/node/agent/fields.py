@@ -72,7 +72,7 @@ WISH: "dict[str, Any]" = {
     "limit_mem_bytes": (Count, None),
 }
 
-CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None)}
+CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None), "promised_cpus": (float, None)}
 
 LEASE: "dict[str, Any]" = {
     "v": (int, REQUIRED),

@@ -29,8 +29,9 @@ if MYPY:
 class Supervisor:
     """Keeps one job: admits and starts it, obeys the agent, sees it to its end and records that."""
 
-    def __init__(self, place: Place, prctl: Prctl, control: int, status: int) -> None:
+    def __init__(self, place: Place, prctl: Prctl, control: int, status: int, guard: int) -> None:
         self.place = place
+        self.guard = guard
         self.prctl = prctl
         self.orders = Lines(control)
         self.early: "list[bytes | None]" = []
@@ -52,7 +53,7 @@ class Supervisor:
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()
-            self.tell("refused", kind=refusal.kind, why=refusal.why, rc=refusal.rc)
+            self.tell("refused", **refusal.told())
             return
         self.poll = select.poll()
         for fd in (self.orders.fd, self.door.fd, self.wakes):
