@@ -4,7 +4,7 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 `Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -278,6 +278,8 @@ class Snapshot:
 
     taken_at: datetime
     answers: tuple[Answer, ...]
+    last_used: NodeName | None = None
+    """Where the last request went that was placed on it."""
 
 
 # -- placement ------------------------------------------------------------------------------------
@@ -345,9 +347,11 @@ class Plan:
 
     wanted: int | None
     chosen: tuple[NodeName, ...]
-    ranked: tuple[Score, ...]
-    unfit: tuple[Unfit, ...]
+    ranked: Sequence[Score]
+    unfit: Sequence[Unfit]
     charged: Snapshot
+    runner_up: NodeName | None = None
+    """Who would have been next."""
 
     @property
     def fits(self) -> bool:

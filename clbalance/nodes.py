@@ -26,6 +26,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
 _EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
 # `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
 _GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
+_PLAIN_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_NUMBER = re.compile(r"\d+")
 _RANGE = re.compile(r"(?<=[\[,]) *(-?\d+) *- *(-?\d+) *(?=[/,\]])")
 _MAX_EXPRESSION = 1_000_000  # characters: 50,000 unfoldable names of 20
 _MAX_NODES = 200_000
@@ -60,7 +62,23 @@ def check_user_name(name: str) -> str:
 
 def fold(names: Iterable[NodeName]) -> str:
     """`names` as one folded node set: `gpu[1-4,7]`; the empty string for none."""
-    return str(NodeSet._fromlist1(list(names), resolver=RESOLVER_NOGROUP))  # noqa: SLF001 - its fast constructor
+    alike = _alike(names)
+    return ",".join([same[0] if len(same) == 1 else str(_node_set(same)) for same in alike])
+
+
+def _alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ in numbers alone, together, in node set order; the others alone.
+
+    Only those fold, and a `NodeSet` takes 20 µs for each name that does not.
+    """
+    shapes: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        shapes.setdefault(_NUMBER.sub("%s", name), []).append(name)
+    return [shapes[shape] for shape in sorted(shapes)]
+
+
+def _node_set(names: Iterable[str]) -> NodeSet:
+    return NodeSet._fromlist1(list(names), resolver=RESOLVER_NOGROUP)  # noqa: SLF001 - its fast constructor
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +89,11 @@ class NodeSets:
 
     def expand(self, text: str) -> tuple[NodeName, ...]:
         """The nodes of `text`, such as `@gpu&@rack1` or `node[1-9]!node4`, each once, in node set order."""
+        if _PLAIN_LIST.fullmatch(text) and len(text) <= _MAX_EXPRESSION:
+            alike = _alike(text.split(","))
+            return tuple(
+                [check_node_name(name) for same in alike for name in (same if len(same) == 1 else _node_set(same))]
+            )
         try:
             self._check_expression(text)
             found = NodeSet(text, resolver=self.resolver or RESOLVER_NOGROUP)

@@ -96,6 +96,8 @@ class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True):
     kind: str
     why: str
     rc: int | None = None
+    promised_cpus: float | None = None
+    """By now, where others were faster and the client had better look again."""
 
 
 class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from clbalance.engine.question import Question
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
+from clbalance.later import Later
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.policy.place import place
 from clbalance.ports import Sessions
@@ -23,10 +24,12 @@ def plan_on(
     refused = refusals or {}
     request = replace(question.request, excluded=question.request.excluded.union(refused))
     plan = place(snapshot, request, question.policy, world.clock.now(), question.rng)
-    unfit = tuple(one for one in plan.unfit if one.node not in refused)
     unasked = question.request.excluded.difference(question.candidates)
-    unfit += tuple(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked))
-    unfit += tuple(
-        Unfit(node=node, filter="admission", reason="refused by the node", detail=why) for node, why in refused.items()
+    beside = (
+        *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),
+        *(
+            Unfit(node=node, filter="admission", reason="refused by the node", detail=why)
+            for node, why in refused.items()
+        ),
     )
-    return replace(plan, unfit=unfit)
+    return replace(plan, unfit=Later(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from clbalance.model import Lease, Memory, Promise, Request, Unknown
+from clbalance.model import Lease, Promise, Request, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.meant import meant
+from clbalance.policy.room import cpus_left, mem_bytes_left
 
-NOISE_CPUS: Final = 0.5
-"""Processes: an idle node's own, and the swing of the average. Without this allowance a node of one cpu with
-r1m 0.01 would have 0.99 cpus to give, and nobody would ever get all cpus of any node."""
 _ROUNDING: Final = 1e-9
 """Cpus: a sum that should come out even may miss by so much."""
 
@@ -26,16 +24,6 @@ class Lack:
     filter: str
     reason: str
     detail: str
-
-
-def free_cpus(*, capacity: float, r1m: float, promised: float, visible: float) -> float:
-    """Cpus that are neither promised nor used by somebody without a promise; below 0 where more is taken."""
-    return capacity - promised - max(0.0, r1m - visible - NOISE_CPUS)
-
-
-def free_mem_bytes(*, total: int, available: int, promised: int, visible: float) -> float:
-    """Memory likewise, and never more than is available."""
-    return min(available, total - promised - max(0.0, total - available - visible))
 
 
 def lack(load: Load, request: Request) -> Lack | None:
@@ -84,7 +72,7 @@ def _whole_node(lease: Lease, load: Load) -> str | None:
 
 def _cpus(load: Load, request: Request) -> Lack | None:
     ledger = load.ledger
-    free = free_cpus(capacity=load.cpus, r1m=load.r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
+    free = cpus_left(load)
     if not request.cpus or request.cpus <= free + _ROUNDING:
         return None
     return Lack(
@@ -95,7 +83,7 @@ def _cpus(load: Load, request: Request) -> Lack | None:
 
 
 def _memory(load: Load, request: Request) -> Lack | None:
-    free = _free_mem_bytes(load)
+    free = mem_bytes_left(load)
     if not request.mem_bytes or request.mem_bytes <= free:
         return None
     asked, left, promised = (_gib(size) for size in (request.mem_bytes, max(0.0, free), load.ledger.mem_bytes))
@@ -103,16 +91,6 @@ def _memory(load: Load, request: Request) -> Lack | None:
         filter="memory",
         reason="too little memory free",
         detail=f"{asked} asked, {left} of {_gib(load.memory.total_bytes)} free, {promised} promised",
-    )
-
-
-def _free_mem_bytes(load: Load) -> float:
-    memory: Memory = load.memory
-    return free_mem_bytes(
-        total=memory.total_bytes,
-        available=memory.available_bytes,
-        promised=load.ledger.mem_bytes,
-        visible=load.ledger.visible_mem_bytes,
     )
 
 

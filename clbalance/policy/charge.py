@@ -4,35 +4,60 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from clbalance.model import Measured, NodeName, Promise, Request, Snapshot, Unknown
-from clbalance.policy.gpus import gpu_candidates
-from clbalance.policy.meant import meant
+from clbalance.policy.effective import effective_load
+from clbalance.policy.gpu_choice import devices_for
+from clbalance.policy.ledger import age_s
+from clbalance.policy.policies import Policy
 
 
-def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request) -> Snapshot:
+def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request, policy: Policy) -> Snapshot:
     """The snapshot with what `request` takes placed on each of `nodes`; the order of its answers is kept."""
     charged = frozenset(nodes)
     return replace(
         snapshot,
+        last_used=list(nodes)[-1] if nodes else snapshot.last_used,
         answers=tuple(
-            replace(answer, placed=(*answer.placed, promise_to(request, answer)))
-            if answer.node in charged and isinstance(answer, Measured)
-            else answer
-            for answer in snapshot.answers
+            [
+                charged_answer(answer, request, policy)
+                if answer.node in charged and isinstance(answer, Measured)
+                else answer
+                for answer in snapshot.answers
+            ]
         ),
     )
 
 
-def promise_to(request: Request, answer: Measured) -> Promise:
+def charged_answer(answer: Measured, request: Request, policy: Policy) -> Measured:
+    """A node with the request placed on it."""
+    return replace(answer, placed=(*answer.placed, promise_to(request, answer, policy)))
+
+
+def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
     """What the request takes of this node, made now: with the GPUs that it would get."""
-    candidates = gpu_candidates(meant(answer, request), request.gpu_share) if request.gpus else ()
+    load = effective_load(answer) if request.gpus else None
+    devices = () if load is None or isinstance(load, Unknown) else devices_for(load, request, policy)
     uptime_s = answer.reading.uptime_s
     return Promise(
         cpus=request.cpus,
         mem_bytes=request.mem_bytes,
-        gpus=() if isinstance(candidates, Unknown) else candidates[: request.gpus],
+        gpus=() if isinstance(devices, Unknown) else devices[: request.gpus],
         gpu_share=request.gpu_share,
         slots=request.slots,
         exclusive=request.exclusive,
         name=request.name,
         uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,
     )
+
+
+def last_used(snapshot: Snapshot) -> NodeName | None:
+    """Where the last request went: the node of the youngest lease, where nothing was placed since."""
+    if snapshot.last_used is not None:
+        return snapshot.last_used
+    ages = [
+        (age_s(lease.promise, answer.reading.uptime_s), answer.node)
+        for answer in snapshot.answers
+        if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown)
+        for lease in answer.reading.leases
+        if isinstance(lease.promise, Promise)
+    ]
+    return min(ages)[1] if ages else None

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
+from clbalance.policy.gpus import FreeDevice, free_devices
 from clbalance.policy.ledger import Ledger, ledger_of
 
 
@@ -21,6 +22,8 @@ class Load:
     run_queue: float
     cpus: int
     memory: Memory
+    devices: tuple[FreeDevice, ...] | Unknown
+    """What is left of each GPU, the least first."""
 
     @property
     def mem_available_pct(self) -> float:
@@ -49,6 +52,7 @@ def effective_load(answer: Measured) -> Load | Unknown:
         run_queue=queue.r1m + ledger.debt_cpus,
         cpus=cpus.online,
         memory=memory,
+        devices=free_devices(reading.gpus, ledger.gpu_shares),
     )
 
 

@@ -1,7 +1,7 @@
 """Which nodes may be used at all, and why not the others.
 
-Enters: a snapshot. Leaves: the loads of the nodes that fit, and `Unfit` for each of the rest. A node fails
-the first filter that it fails, in the order of this file.
+Enters: an answer. Leaves: its load where the node fits, else `Unfit`, by the first filter that it fails, in the order
+of this file.
 """
 
 from dataclasses import dataclass
@@ -17,27 +17,8 @@ from clbalance.policy.suited import unsuited
 from clbalance.policy.thresholds import SetLimit, breaches, limits_of
 
 
-def filter_nodes(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> tuple[list[Load], list[Unfit]]:
-    """Every node of the snapshot once: among the loads that fit, or among the unfit."""
-    asked = _Asked(
-        request=request,
-        limits=limits_of(policy.thresholds),
-        stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
-        now=now,
-    )
-    fit: list[Load] = []
-    unfit: list[Unfit] = []
-    for answer in snapshot.answers:
-        verdict = _verdict(answer, asked)
-        if isinstance(verdict, Unfit):
-            unfit.append(verdict)
-        else:
-            fit.append(verdict)
-    return fit, unfit
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Asked:
     """What every node is held against."""
 
     request: Request
@@ -46,7 +27,18 @@ class _Asked:
     now: datetime
 
 
-def _verdict(answer: Answer, asked: _Asked) -> Load | Unfit:
+def asked_of(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> Asked:
+    """What `verdict` needs to know, once for all nodes of a snapshot."""
+    return Asked(
+        request=request,
+        limits=limits_of(policy.thresholds),
+        stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
+        now=now,
+    )
+
+
+def verdict(answer: Answer, asked: Asked) -> Load | Unfit:
+    """The load of a node that fits, or why it does not."""
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
@@ -60,7 +52,7 @@ def _verdict(answer: Answer, asked: _Asked) -> Load | Unfit:
             assert_never(answer)
 
 
-def _measured_verdict(answer: Measured, asked: _Asked) -> Load | Unfit:
+def _measured_verdict(answer: Measured, asked: Asked) -> Load | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark))
     load = effective_load(answer)

@@ -1,6 +1,7 @@
 """Which GPUs of a node a new job may have, whole or a share of one, the best first."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from clbalance.model import Gpu, Measured, Unknown
 from clbalance.policy.ledger import ledger_of
@@ -23,6 +24,26 @@ def gpu_candidates(answer: Measured, share: float = 1.0) -> tuple[str, ...] | Un
     held = ledger_of(answer).gpu_shares
     fit = [gpu for gpu in gpus if has_room(gpu, held.get(gpu.uuid, 0.0), share)]
     return tuple(gpu.uuid for gpu in sorted(fit, key=lambda gpu: (-held.get(gpu.uuid, 0.0), *_preference(gpu))))
+
+
+class FreeDevice(NamedTuple):
+    """The share of a device that can still be promised."""
+
+    share: float
+    model: str
+    uuid: str
+
+
+def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Mapping[str, float]) -> tuple[FreeDevice, ...] | Unknown:
+    """Every device with what is left of it, the least first: 0 of what strangers use."""
+    if isinstance(gpus, Unknown):
+        return gpus
+    return tuple(sorted([FreeDevice(_left(gpu, held.get(gpu.uuid, 0.0)), gpu.model, gpu.uuid) for gpu in gpus]))
+
+
+def _left(gpu: Gpu, held: float) -> float:
+    usable = without_strangers(gpu, held) if held else looks_free(gpu)
+    return round(max(0.0, 1.0 - held), 6) if usable else 0.0
 
 
 def has_room(gpu: Gpu, held: float, share: float) -> bool:

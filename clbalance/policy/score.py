@@ -1,41 +1,63 @@
 """How good a node is for a request: terms of 0…100 points, higher is better, and their weighted mean.
 
-Enters: a load. Leaves: a `Score` that tells what each term was read from. A term that is not known counts as
-the node's lowest known one: what is not known never speaks for a node.
+A term that is not known counts as the node's lowest known one: what is not known never speaks for a node.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from clbalance.model import Request, Score, Term, Unknown
 from clbalance.policy.effective import Load
-from clbalance.policy.policies import Weights
-from clbalance.policy.preferences import preference_scorers
-from clbalance.policy.scorers import SCORERS, Scorer
+from clbalance.policy.policies import Policy
+from clbalance.policy.scorers import Scorer, scorers_of
+
+Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
+"""Of `scorers_of`."""
 
 
-def score_nodes(loads: Iterable[Load], request: Request, weights: Weights) -> list[Score]:
+def score_nodes(loads: Iterable[Load], request: Request, policy: Policy) -> list[Score]:
     """The score of each, in the same order."""
-    scorers = tuple((scorer, scorer.weight(weights)) for scorer in (*SCORERS, *preference_scorers(request)))
-    total = sum(weight for _, weight in scorers)
-    return [_score(load, request, scorers, total) for load in loads]
+    weighed = scorers_of(policy, request)
+    return [score(load, request, weighed) for load in loads]
 
 
-def _score(load: Load, request: Request, scorers: Sequence[tuple[Scorer, float]], share: float) -> Score:
-    values = [scorer.read(load, request) for scorer, _ in scorers]
-    # The run queue and the memory of a `Load` are known, so there is always a lowest.
-    lowest = min(
+def score(load: Load, request: Request, weighed: Weighed) -> Score:
+    """One node's, with what each term was read from."""
+    values = [scorer.read(load, request) for scorer, _ in weighed]
+    all_points = _points(values, weighed)
+    terms = [
+        Term(name=scorer.name, points=points, weight=weight, told=_told(scorer, load, request, value))
+        for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
+    ]
+    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
+
+
+def total(load: Load, request: Request, weighed: Weighed) -> float:
+    """What `score` comes to, without the words."""
+    return _mean(_points([scorer.read(load, request) for scorer, _ in weighed], weighed), weighed)
+
+
+def _points(values: Sequence[float | Unknown], weighed: Weighed) -> list[float]:
+    known = [
         scorer.points(value)
-        for (scorer, _), value in zip(scorers, values, strict=True)
+        for (scorer, _), value in zip(weighed, values, strict=True)
         if not isinstance(value, Unknown)
-    )
-    terms: list[Term] = []
-    total = 0.0
-    for (scorer, weight), value in zip(scorers, values, strict=True):
-        if isinstance(value, Unknown):
-            points, told = lowest, f"unknown, counted as its lowest: {value.why}"
-        else:
-            points, told = scorer.points(value), scorer.told(load, request, value)
-        terms.append(Term(name=scorer.name, points=points, weight=weight, told=told))
-        total += points * weight
-    # Rounding may carry a mean of hundreds past 100.
-    return Score(node=load.answer.node, total=min(100.0, total / share), terms=tuple(terms))
+    ]
+    if len(known) == len(values):
+        return known
+    lowest, rest = min(known, default=0.0), iter(known)
+    return [lowest if isinstance(value, Unknown) else next(rest) for value in values]
+
+
+def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
+    points = weights = 0.0
+    for (_, weight), of_term in zip(weighed, all_points, strict=True):
+        points += of_term * weight
+        weights += weight
+    return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
+
+
+def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) -> str:
+    if isinstance(value, Unknown):
+        return f"unknown, counted as its lowest: {value.why}"
+    return scorer.told(load, request, value)

@@ -1,12 +1,19 @@
-"""What a node is compared by: one index each, turned into 0…100 points so that less load never has fewer."""
+"""What a node is compared by: one number each, turned into 0…100 points, of which more is better."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clbalance.constraints import Preference
 from clbalance.model import Request, Unknown
 from clbalance.policy import indices
 from clbalance.policy.effective import Load
-from clbalance.policy.policies import Weights
+from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
+from clbalance.policy.gpu_choice import growth
+from clbalance.policy.meant import meant
+from clbalance.policy.policies import Policy
+from clbalance.policy.risk import risk_pct
+from clbalance.policy.taken import taken_pct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,10 +21,30 @@ class Scorer:
     """One term: the number it reads, the points that number is worth, and how a person is told of it."""
 
     name: str
-    weight: Callable[[Weights], float]
     read: Callable[[Load, Request], float | Unknown]
     points: Callable[[float], float]
     told: Callable[[Load, Request, float], str]
+
+
+def preferences(request: Request) -> tuple[tuple[Scorer, float], ...]:
+    """One for each `--prefer`, in the order in which they were typed."""
+    return tuple((_preference(one), one.weight) for one in request.constraints.preferences)
+
+
+def _preference(preference: Preference) -> Scorer:
+    def read(load: Load, _: Request) -> float:
+        return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0
+
+    def told(load: Load, _: Request, __: float) -> str:
+        value = load.answer.labels.get(preference.label)
+        return f"no label {preference.label}" if value is None else f"{preference.label} is {value}"
+
+    return Scorer(
+        name=f"prefer {preference.label}={preference.value}",
+        read=read,
+        points=lambda matches: 100.0 * matches,
+        told=told,
+    )
 
 
 def _delay(load: Load, request: Request) -> float:
@@ -54,33 +81,82 @@ def _worst_pressure(load: Load, _: Request) -> float | Unknown:
     return worst
 
 
-SCORERS: tuple[Scorer, ...] = (
-    Scorer(
-        name="run queue",
-        weight=lambda weights: weights.run_queue,
-        read=_delay,
-        points=_delay_points,
-        told=_delay_told,
-    ),
-    Scorer(
-        name="cpu use",
-        weight=lambda weights: weights.cpu_use,
-        read=lambda load, _: indices.ut_pct(load),
-        points=_left,
-        told=lambda _, __, used: f"ut {used:.0f}%",
-    ),
-    Scorer(
-        name="memory",
-        weight=lambda weights: weights.memory,
-        read=lambda load, _: 100.0 - load.mem_available_pct,
-        points=_left,
-        told=lambda _, __, used: f"mem {100.0 - used:.0f}% available",
-    ),
-    Scorer(
-        name="pressure",
-        weight=lambda weights: weights.pressure,
-        read=_worst_pressure,
-        points=_left,
-        told=lambda _, __, worst: f"psi at most {worst:.0f}%",
-    ),
+def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
+    gpus = meant(load.answer, request).reading.gpus
+    if isinstance(gpus, Unknown):
+        return gpus
+    used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)
+    best = used[: request.gpus]
+    return sum(best) / len(best) if best else Unknown(why="no GPUs")
+
+
+RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_told)
+CPU_USE = Scorer(
+    name="cpu use",
+    read=lambda load, _: indices.ut_pct(load),
+    points=_left,
+    told=lambda _, __, used: f"ut {used:.0f}%",
 )
+MEMORY = Scorer(
+    name="memory",
+    read=lambda load, _: 100.0 - load.mem_available_pct,
+    points=_left,
+    told=lambda _, __, used: f"mem {100.0 - used:.0f}% available",
+)
+PRESSURE = Scorer(
+    name="pressure",
+    read=_worst_pressure,
+    points=_left,
+    told=lambda _, __, worst: f"psi at most {worst:.0f}%",
+)
+GPU = Scorer(
+    name="gpu",
+    read=_gpu_memory_used,
+    points=_left,
+    told=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
+)
+RISK = Scorer(
+    name="risk",
+    read=risk_pct,
+    points=_left,
+    told=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
+)
+SPREAD = Scorer(
+    name="spread",
+    read=taken_pct,
+    points=_left,
+    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+)
+PACKING = Scorer(
+    name="packing",
+    read=taken_pct,
+    points=lambda taken: min(100.0, max(0.0, taken)),
+    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+)
+
+
+def _fragmentation(measure: Fragmentation) -> Scorer:
+    return Scorer(
+        name="fragmentation",
+        read=lambda load, request: growth(measure, load, request),
+        # Of a change by x GPUs, so that none ever ends the scale.
+        points=lambda grown: 100.0 / (1.0 + math.exp(grown)),
+        told=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
+    )
+
+
+def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], ...]:
+    """What nodes are compared by, with its weight: what weighs nothing, or does not concern `request`, is left out."""
+    weights = policy.weights
+    weighed = (
+        (RUN_QUEUE, weights.run_queue),
+        (CPU_USE, weights.cpu_use),
+        (MEMORY, weights.memory),
+        (PRESSURE, weights.pressure),
+        (GPU, weights.gpu if request.gpus else 0.0),
+        (RISK, weights.risk),
+        (SPREAD, weights.spread),
+        (PACKING, weights.packing),
+        (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
+    )
+    return (*((scorer, weight) for scorer, weight in weighed if weight), *preferences(request))

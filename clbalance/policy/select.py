@@ -1,11 +1,14 @@
-"""From scores to an order, and from the order to the nodes that are used."""
+"""From scores to the nodes that are used, by the rule of the policy."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol, assert_never
 
-from clbalance.model import NodeName, Score
+from clbalance.model import NodeName
+from clbalance.policy.policies import Rule
 
-EQUAL = 1e-9
+EQUAL: Final = 1e-9
 """Totals that differ by less are equal: the difference is rounding, not load."""
 
 
@@ -17,38 +20,70 @@ class Rng(Protocol):
         ...
 
 
-def rank_nodes(scores: Iterable[Score], rng: Rng) -> list[Score]:
-    """Best first, equals in an order drawn from `rng`, whatever order they came in.
+def in_order(
+    rule: Rule,
+    totals: Sequence[float],
+    names: Sequence[NodeName],
+    fits: Callable[[int], bool],
+    rng: Rng,
+    last: NodeName | None,
+) -> Iterator[int]:
+    """The places in `totals` and `names` of the nodes that fit, in the order in which they are to be used.
+
+    `last`: the node that was used last, for the rule that goes on from there. A node is used at most once per
+    request, and charging it changes nobody else's score: so the first n are what n rounds would choose.
+    """
+    match rule:
+        case Rule.BEST:
+            return filter(fits, _best_first(totals, names, rng))
+        case Rule.TWO_CHOICES:
+            return iter(_better_of_two(totals, list(filter(fits, _by_name(range(len(names)), names))), rng))
+        case Rule.DRAWN:
+            return filter(fits, _drawn(_by_name(range(len(names)), names), rng))
+        case Rule.ROTATING:
+            places = _by_name(range(len(names)), names)
+            first = 0 if last is None else bisect_right(places, last, key=names.__getitem__)
+            return filter(fits, places[first:] + places[:first])
+        case _:
+            assert_never(rule)
+
+
+def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) -> list[int]:
+    """Equals in an order that is drawn.
 
     The draw matters: many users ask at once, and without it they would all take the first of ten idle nodes.
     """
-    ranked: list[Score] = []
-    best_first = sorted(scores, key=lambda score: (-score.total, score.node))
-    for equals in _equals(best_first):
-        ranked += equals if len(equals) == 1 else _drawn(equals, rng)
-    return ranked
+    places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)
+    begin, floor = 0, -math.inf
+    ties: list[tuple[int, int]] = []
+    for end, place in enumerate(places):
+        if totals[place] <= floor or not end:
+            if end - begin > 1:
+                ties.append((begin, end))
+            begin, floor = end, totals[place] - EQUAL
+    if len(places) - begin > 1:
+        ties.append((begin, len(places)))
+    for begin, end in ties:
+        places[begin:end] = _drawn(_by_name(places[begin:end], names), rng)
+    return places
 
 
-def select_nodes(ranked: Sequence[Score], pick: int | None) -> tuple[NodeName, ...]:
-    """The best `pick` of them, or all.
-
-    A node is chosen at most once per request, and charging it changes nobody else's score: so these are the
-    nodes that `pick` rounds of score, select, charge would choose, without the rounds.
-    """
-    return tuple(score.node for score in ranked[:pick])
+def _by_name(places: Iterable[int], names: Sequence[NodeName]) -> list[int]:
+    """So that a seed means the same in any order of answers."""
+    return sorted(places, key=names.__getitem__)
 
 
-def _drawn(equals: Sequence[Score], rng: Rng) -> list[Score]:
-    draws = [(rng.random(), score) for score in equals]
-    return [score for _, score in sorted(draws, key=lambda draw: draw[0])]
+def _better_of_two(totals: Sequence[float], fitting: list[int], rng: Rng) -> list[int]:
+    """The power of two choices (Mitzenmacher 2001): of two that are drawn, the better; the other stays in the draw."""
+    ordered: list[int] = []
+    while len(fitting) > 1:
+        one = int(rng.random() * len(fitting))
+        other = (one + 1 + int(rng.random() * (len(fitting) - 1))) % len(fitting)
+        better = one if totals[fitting[one]] >= totals[fitting[other]] else other
+        ordered.append(fitting.pop(better))
+    return ordered + fitting
 
 
-def _equals(best_first: Iterable[Score]) -> Iterator[list[Score]]:
-    run: list[Score] = []
-    for score in best_first:
-        if run and run[0].total - score.total >= EQUAL:
-            yield run
-            run = []
-        run.append(score)
-    if run:
-        yield run
+def _drawn(places: Sequence[int], rng: Rng) -> list[int]:
+    draws = [(rng.random(), place) for place in places]
+    return [place for _, place in sorted(draws)]

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import running, startup, sweeping, tasks
+from . import placing, running, startup, sweeping, tasks
 from .figure import Figure, table
 from .machine import machine
 from .site import Site, WrongRunError
@@ -22,6 +22,10 @@ BENCHMARKS: dict[str, Callable[[Site], Iterator[Figure]]] = {
     "throttled": sweeping.throttled,
     "output": running.output,
     "tasks": tasks.tasks,
+    "place": placing.place,
+    "policies": placing.policies,
+    "names": placing.names,
+    "stale": placing.stale,
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clbalance.node.agent.capacity import LackError, Measured, Wish, free_cpus, free_mem, grant, visible
 from clbalance.node.agent.marks import Lease, parse_lease
 from clbalance.node.agent.words import RefusedError
-from clbalance.policy import capacity as policy
+from clbalance.policy import room as policy
 
 from .agent_client import NOTHING
 from .nodes import GIB, GOOD, GPUS, lease_text

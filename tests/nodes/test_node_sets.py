@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,3 +169,13 @@ def test_the_packaged_example_groups_are_never_used(clustershell_folder: str, tm
         environment["CLUSTERSHELL_CFGDIR"] = f"{sys.prefix}/etc/clustershell"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("None\n", "")
+
+
+NAMES = st.lists(st.from_regex(r"[a-c0-2][a-c0-2.-]{0,5}", fullmatch=True), min_size=1, max_size=12)
+
+
+@given(NAMES)
+def test_lists_of_names_read_and_fold_as_clustershell_does_it(names: list[str]) -> None:
+    whole = NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP)
+    assert list(NodeSets(None).expand(",".join(names))) == list(whole)
+    assert fold([NodeName(name) for name in names]) == str(whole)

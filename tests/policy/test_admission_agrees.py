@@ -8,9 +8,9 @@ from clbalance.model import Promise
 from clbalance.node.agent import capacity as agent
 from clbalance.node.agent.limits import TAU_S as THEIR_TAU_S
 from clbalance.node.agent.marks import Lease
-from clbalance.policy.capacity import free_cpus, free_mem_bytes
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.ledger import TAU_S, add_up
+from clbalance.policy.room import free_cpus, free_mem_bytes
 
 from .build import gpu, lease, node
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Gpu, Measured, Promise, Unknown
-from clbalance.policy.capacity import NOISE_CPUS, free_cpus, free_mem_bytes
 from clbalance.policy.gpus import gpu_candidates, looks_free
 from clbalance.policy.policies import Policy
+from clbalance.policy.room import NOISE_CPUS, free_cpus, free_mem_bytes
 from clbalance.policy.thresholds import Thresholds
 
 from .build import NOT_TOLD, gpu, lease, node, placed, sweep, unreadable

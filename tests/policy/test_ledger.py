@@ -50,7 +50,7 @@ def test_more_leases_never_rank_a_node_higher(held: tuple[Lease, ...], more: tup
     one, other = effective_load(before), effective_load(after)
     assert isinstance(one, Load)
     assert isinstance(other, Load)
-    light, heavy = score_nodes([one, other], Request(), LEAST.weights)
+    light, heavy = score_nodes([one, other], Request(), LEAST)
     assert heavy.total <= light.total + 1e-9
     if not placed(sweep(before), policy=unlimited).chosen:
         assert not placed(sweep(after), policy=unlimited).chosen

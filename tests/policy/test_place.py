@@ -147,7 +147,7 @@ def lightened(answer: Measured, index: str, share: float) -> Measured:
 def test_less_load_never_scores_lower(answer: Measured, index: str, share: float) -> None:
     before, after = effective_load(answer), effective_load(lightened(answer, index, share))
     if isinstance(before, Load) and isinstance(after, Load):
-        heavy, light = score_nodes([before, after], Request(), LEAST.weights)
+        heavy, light = score_nodes([before, after], Request(), LEAST)
         assert light.total >= heavy.total
 
 

@@ -42,6 +42,7 @@ class Wish:
         self.name = asked["name"][:40]
         self.capacity_cpus = known["cpus"]
         self.capacity_slots = known["slots"]
+        self.promised_at_most = known["promised_cpus"]
 
     @property
     def is_empty(self) -> bool:
@@ -84,8 +85,9 @@ def measure() -> Measured:
 class LackError(Exception):
     """The node has too little of something; `shares` tells by uid how much of it each owner was promised."""
 
-    def __init__(self, kind: str, what: str, shares: "dict[int, str]") -> None:
+    def __init__(self, kind: str, what: str, shares: "dict[int, str]", cpus: "float | None" = None) -> None:
         super().__init__(what)
+        self.cpus = cpus
         self.kind = kind
         self.what = what
         self.shares = shares
@@ -95,7 +97,8 @@ class LackError(Exception):
         owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
         rest = len(self.shares) - len(owners)
         leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
-        return RefusedError(self.kind, "%s; leased: %s" % (self.what, leased) if leased else self.what)
+        why = "%s; leased: %s" % (self.what, leased) if leased else self.what
+        return RefusedError(self.kind, why, promised_cpus=self.cpus)
 
 
 def shares_of(leases: "list[Lease]", told: "Callable[[list[Lease]], str]") -> "dict[int, str]":
@@ -139,6 +142,7 @@ def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
     check_exclusive(wish, leases, capacity, node.mem_total)
     if wish.is_empty:
         return []
+    check_crowd(wish, leases)
     check_cpus(wish, leases, capacity, node)
     check_mem(wish, leases, node)
     gpus = free_gpus(wish, leases)
@@ -165,6 +169,13 @@ def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_tota
     if wish.exclusive and leases:
         shares = shares_of(leases, lambda some: "%d" % len(some))
         raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)
+
+
+def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
+    """Past the number with which this node was the best choice, the client had better look again."""
+    now, most = promised(leases, "cpus"), wish.promised_at_most
+    if most is not None and now > most + 1e-9:
+        raise LackError("crowded", "others were faster: %g cpus are promised, at most %g wanted" % (now, most), {}, now)
 
 
 def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:

@@ -69,7 +69,7 @@ WISH: "dict[str, Any]" = {
     "name": (str, ""),
 }
 
-CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None)}
+CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None), "promised_cpus": (float, None)}
 
 LEASE: "dict[str, Any]" = {
     "v": (int, REQUIRED),

