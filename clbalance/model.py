@@ -145,6 +145,13 @@ class Promise:
     exclusive: bool = False
     uptime_s: float = 0.0
     name: str = ""
+    tmp_bytes: int = 0
+    """In the temporary folder, for as long as it is held."""
+    limit_cpus: float | None = None
+    """What it may use at most; None: whatever is free."""
+    limit_mem_bytes: int | None = None
+    cpu_ids: tuple[int, ...] = ()
+    """The cpus that it is bound to; empty: to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +292,16 @@ class Snapshot:
 # -- placement ------------------------------------------------------------------------------------
 
 
+class Qos(StrEnum):
+    """How firmly a job is promised what it uses: Kubernetes' classes and words."""
+
+    GUARANTEED = "Guaranteed"
+    """Cpus and memory are asked for, and limited to just that."""
+    BURSTABLE = "Burstable"
+    BEST_EFFORT = "BestEffort"
+    """No cpus and no memory are asked for, and none limited."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is to be placed: `pick` copies (None: on every node that fits), each taking what is asked for here."""
@@ -305,6 +322,9 @@ class Request:
     exclusive: bool = False
     """No lease beside it."""
     needs_python: bool = False
+    limit_cpus: float | None = None
+    """What each copy may use at most, never less than it asks for; None: whatever is free."""
+    limit_mem_bytes: int | None = None
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""
     name: str = ""

@@ -141,6 +141,10 @@ class Journal(Protocol):
         """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
         ...
 
+    def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
+        """By what its node keeps the limits of one copy, in the node's words; for `explain`."""
+        ...
+
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         """How one copy ended; the first word counts. `Lost` is no end, and is not kept."""
         ...
@@ -266,8 +270,8 @@ class RunListener(Protocol):
         """Called once per attempt, before anything is started."""
         ...
 
-    def started(self, node: NodeName) -> None:
-        """One copy runs."""
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        """One copy runs; by what its limits are kept there, in its node's words."""
         ...
 
     def warned(self, node: NodeName, text: str) -> None:

@@ -85,7 +85,7 @@ class ShownRun:
     def waiting(self, reason: str) -> None:
         self._screen.say(talk.note(f"waiting: {reason}"))
 
-    def started(self, node: NodeName) -> None:
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         pass
 
     def placed(self, job: JobSpec, plan: Plan) -> None:

@@ -77,10 +77,13 @@ class Workplace:
             pick=pick,
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
             mem_bytes=resources.mem_bytes,
+            tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
             gpu_share=resources.gpu_share,
             slots=resources.slots,
             exclusive=resources.exclusive,
+            limit_cpus=resources.limit_cpus,
+            limit_mem_bytes=resources.limit_mem_bytes,
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
             name=name,

@@ -2,8 +2,8 @@
 
 from typing import assert_never
 
-from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, KilledEnd, TimeoutEnd
-from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, Script, TimedOut
+from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, KilledEnd, OutOfMemoryEnd, TimeoutEnd
+from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, OutOfMemory, Script, TimedOut
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.meant import meant
@@ -23,6 +23,8 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
             return Killed(signal=signal)
         case TimeoutEnd():
             return TimedOut(limit_s=limit_s or 0.0)
+        case OutOfMemoryEnd(limit_bytes=limit_bytes, used_bytes=used_bytes):
+            return OutOfMemory(limit_bytes=limit_bytes, used_bytes=used_bytes)
         case CancelledEnd(why=why):
             return Cancelled(why=why)
         case _:
@@ -58,6 +60,9 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
         "slots": request.slots,
         "exclusive": request.exclusive,
         "name": name,
+        "tmp_bytes": request.tmp_bytes,
+        "limit_cpus": request.limit_cpus,
+        "limit_mem_bytes": request.limit_mem_bytes,
     }
 
 

@@ -45,7 +45,10 @@ class _Kind:
 
 
 class Board:
-    """The nodes of a snapshot; `place` charges them and `release` takes the charge back."""
+    """The nodes of a snapshot; `place` charges them and `release` takes the charge back.
+
+    `--order` and `--same` compare nodes with each other, so they are not for a board.
+    """
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
         self._answers = sorted(snapshot.answers, key=lambda answer: answer.node)
@@ -100,9 +103,10 @@ class Board:
         self._touched.append(at)
 
     def _totals(self, request: Request) -> Sequence[float]:
-        kind = self._kinds.get(request)
+        alike = replace(request, name="") if request.name else request
+        kind = self._kinds.get(alike)
         if kind is None:
-            kind = self._kinds[request] = _Kind(
+            kind = self._kinds[alike] = _Kind(
                 asked=asked_of(self._snapshot, request, self._policy, self._now),
                 weighed=scorers_of(self._policy, request),
             )

@@ -35,7 +35,7 @@ def lack(load: Load, request: Request) -> Lack | None:
 
 def asks_for_nothing(request: Request) -> bool:
     """Whether it takes no part of a node, and fits on a full one; a slot alone is nothing."""
-    return not (request.cpus or request.mem_bytes or request.gpus or request.exclusive)
+    return not (request.cpus or request.mem_bytes or request.tmp_bytes or request.gpus or request.exclusive)
 
 
 def _leases_unknown(load: Load, _: Request) -> Lack | None:
@@ -94,6 +94,24 @@ def _memory(load: Load, request: Request) -> Lack | None:
     )
 
 
+def _tmp(load: Load, request: Request) -> Lack | None:
+    if not request.tmp_bytes:
+        return None
+    tmp = load.answer.reading.tmp
+    if isinstance(tmp, Unknown):
+        return Lack(filter="tmp", reason="temporary space unknown", detail=tmp.why)
+    # Whole for as long as it is held: when a job fills its space nobody can tell, and a full disk is everybody's.
+    free = tmp.free_bytes - load.ledger.tmp_bytes
+    if request.tmp_bytes <= free:
+        return None
+    asked, left, promised = (_gib(size) for size in (request.tmp_bytes, max(0, free), load.ledger.tmp_bytes))
+    return Lack(
+        filter="tmp",
+        reason="too little temporary space",
+        detail=f"{asked} asked, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {promised} promised",
+    )
+
+
 def _gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.3g} GiB"
 
@@ -130,6 +148,7 @@ _LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (
     _exclusive,
     _cpus,
     _memory,
+    _tmp,
     _gpus,
     _slots,
 )

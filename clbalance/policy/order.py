@@ -14,7 +14,7 @@ from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.meant import meant
 
 
-def order_scores(loads: Sequence[Load], request: Request) -> list[Score]:
+def scores_in_order(loads: Sequence[Load], request: Request) -> list[Score]:
     """The score of each, best first; by facts of devices as far as the request could be given those."""
     keys = parse_order(request.constraints.order)
     return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})

@@ -1,6 +1,6 @@
 """The pure half of the program in one sentence: filter, score, select, charge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
@@ -11,7 +11,7 @@ from clbalance.policy.charge import charge, last_used
 from clbalance.policy.effective import Load
 from clbalance.policy.filter import Asked, asked_of, verdict
 from clbalance.policy.policies import Policy, Rule
-from clbalance.policy.same import best_value, of_another
+from clbalance.policy.same import keep_same
 from clbalance.policy.score import score
 from clbalance.policy.scorers import scorers_of
 from clbalance.policy.select import Rng, in_order
@@ -48,57 +48,56 @@ class _Field:
         self._policy = policy
         self._asked: Asked = asked_of(snapshot, request, policy, now)
         self._verdicts: dict[int, Load | Unfit] = {}
-        self._ordered: dict[NodeName, Score] = {}
+        self._by_order: dict[NodeName, Score] = {}
+        self._of_others: tuple[Unfit, ...] = ()
 
     def order(self, rng: Rng) -> Iterator[int]:
         """The places of the nodes that fit, in the order of the policy."""
         request, rule = self._asked.request, self._policy.rule
         if request.constraints.order:
-            points, rule = self._by_expression(), Rule.BEST
+            points, rule = self._ordered(), Rule.BEST
         else:
             points = totals(self.answers, request, self._policy)
         names = [answer.node for answer in self.answers]
         last = last_used(self._snapshot) if rule is Rule.ROTATING else None
-        places = in_order(rule, points, names, lambda at: isinstance(self._verdict(at), Load), rng, last)
-        return iter(self._sharing(list(places), points)) if request.constraints.same else places
+        order = in_order(rule, points, names, lambda at: isinstance(self._verdict(at), Load), rng, last)
+        return self._same(order) if request.constraints.same else order
 
     def ranked(self, chosen: tuple[NodeName, ...], rest: Iterator[int]) -> Iterator[Score]:
         """Scores in the order of the choice: the chosen, then what would have come next."""
-        request = self._asked.request
-        weighed = scorers_of(self._policy, request)
         place_of = {answer.node: at for at, answer in enumerate(self.answers)}
-        for at in (*(place_of[node] for node in chosen), *rest):
-            load = self._load(at)
-            yield self._ordered.get(load.answer.node) or score(load, request, weighed)
+        return self._scores((*(place_of[node] for node in chosen), *rest))
 
     def unfit(self) -> Iterator[Unfit]:
         """The others with their reasons, by name."""
         verdicts = (self._verdict(at) for at in range(len(self.answers)))
-        return iter(sorted((found for found in verdicts if isinstance(found, Unfit)), key=lambda one: one.node))
+        found = (*(one for one in verdicts if isinstance(one, Unfit)), *self._of_others)
+        return iter(sorted(found, key=lambda one: one.node))
 
-    def _by_expression(self) -> list[float]:
-        """Points by `--order`, of the nodes that fit."""
-        from clbalance.policy.order import order_scores  # few use it
-
-        found = map(self._verdict, range(len(self.answers)))
-        scores = order_scores([one for one in found if isinstance(one, Load)], self._asked.request)
-        self._ordered = {one.node: one for one in scores}
-        return [self._ordered[one.node].total if one.node in self._ordered else NONE for one in self.answers]
-
-    def _sharing(self, places: list[int], points: Sequence[float]) -> list[int]:
-        """Those that share a value of the label; the others are unfit for that."""
+    def _scores(self, places: Iterable[int]) -> Iterator[Score]:
         request = self._asked.request
-        values = {at: self._load(at).answer.labels[request.constraints.same] for at in places}
-        best = best_value([(values[at], points[at]) for at in places], request.pick)
+        weighed = scorers_of(self._policy, request)
         for at in places:
-            if values[at] != best:
-                self._verdicts[at] = of_another(self.answers[at].node, request.constraints.same, values[at], best)
-        return [at for at in places if values[at] == best]
+            load = self._verdict(at)
+            assert isinstance(load, Load)
+            yield self._by_order.get(load.answer.node) or score(load, request, weighed)
 
-    def _load(self, at: int) -> Load:
-        load = self._verdict(at)
-        assert isinstance(load, Load)
-        return load
+    def _ordered(self) -> list[float]:
+        """Points by `--order`, which compares all that fit with each other."""
+        from clbalance.policy.order import scores_in_order  # few use it
+
+        verdicts = [self._verdict(at) for at in range(len(self.answers))]
+        loads = [load for load in verdicts if isinstance(load, Load)]
+        self._by_order = {one.node: one for one in scores_in_order(loads, self._asked.request)}
+        return [self._by_order[answer.node].total if answer.node in self._by_order else NONE for answer in self.answers]
+
+    def _same(self, order: Iterator[int]) -> Iterator[int]:
+        """Only those of one value of the label that all are to share."""
+        places = list(order)
+        loads = [load for at in places if isinstance(load := self._verdict(at), Load)]
+        kept, self._of_others = keep_same(list(self._scores(places)), loads, self._asked.request)
+        nodes = {one.node for one in kept}
+        return iter([at for at in places if self.answers[at].node in nodes])
 
     def _verdict(self, at: int) -> Load | Unfit:
         if at not in self._verdicts:

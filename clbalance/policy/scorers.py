@@ -1,10 +1,7 @@
 """What a node is compared by: one number each, turned into 0…100 points, of which more is better."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from clbalance.constraints import Preference
 from clbalance.model import Request, Unknown
 from clbalance.policy import indices
 from clbalance.policy.effective import Load
@@ -12,39 +9,10 @@ from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.gpu_choice import growth
 from clbalance.policy.meant import meant
 from clbalance.policy.policies import Policy
+from clbalance.policy.preferences import preference_scorer
 from clbalance.policy.risk import risk_pct
+from clbalance.policy.scorer import Scorer
 from clbalance.policy.taken import taken_pct
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scorer:
-    """One term: the number it reads, the points that number is worth, and how a person is told of it."""
-
-    name: str
-    read: Callable[[Load, Request], float | Unknown]
-    points: Callable[[float], float]
-    told: Callable[[Load, Request, float], str]
-
-
-def preferences(request: Request) -> tuple[tuple[Scorer, float], ...]:
-    """One for each `--prefer`, in the order in which they were typed."""
-    return tuple((_preference(one), one.weight) for one in request.constraints.preferences)
-
-
-def _preference(preference: Preference) -> Scorer:
-    def read(load: Load, _: Request) -> float:
-        return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0
-
-    def told(load: Load, _: Request, __: float) -> str:
-        value = load.answer.labels.get(preference.label)
-        return f"no label {preference.label}" if value is None else f"{preference.label} is {value}"
-
-    return Scorer(
-        name=f"prefer {preference.label}={preference.value}",
-        read=read,
-        points=lambda matches: 100.0 * matches,
-        told=told,
-    )
 
 
 def _delay(load: Load, request: Request) -> float:
@@ -159,4 +127,5 @@ def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], 
         (PACKING, weights.packing),
         (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
     )
-    return (*((scorer, weight) for scorer, weight in weighed if weight), *preferences(request))
+    preferred = ((preference_scorer(one), one.weight) for one in request.constraints.preferences)
+    return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred) if weight)

@@ -26,6 +26,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 if TYPE_CHECKING:
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
@@ -61,8 +62,11 @@ class PlainRenderer:
     def explain(self, plan: Plan, folded: str) -> str:
         return "".join(map(_line, _explained(plan)))
 
-    def explain_job(self, placed: Sequence[Placed]) -> str:
-        return "".join(_line((*fields, one.attempt)) for one in placed for fields in _explained(one.plan))
+    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
+        from clbalance.render.job_limits import limits_rows
+
+        rows = [(*fields, one.attempt) for one in placed for fields in _explained(one.plan)]
+        return "".join(map(_line, [*rows, *limits_rows(limits)]))
 
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)

@@ -26,6 +26,7 @@ _CLASSES: dict[str, type] = {
         jobs.Lost,
         jobs.NodeFailed,
         jobs.NotStarted,
+        jobs.OutOfMemory,
         jobs.Outcome,
         jobs.Script,
         jobs.Submitted,

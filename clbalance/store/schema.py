@@ -67,6 +67,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
+    ("ALTER TABLE job ADD COLUMN qos TEXT", "ALTER TABLE copy ADD COLUMN limits TEXT"),
 )
 
 

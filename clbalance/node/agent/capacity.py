@@ -40,6 +40,9 @@ class Wish:
         self.slots = asked["slots"]
         self.exclusive = asked["exclusive"]
         self.name = asked["name"][:40]
+        self.tmp_bytes = asked["tmp_bytes"]
+        self.limit_cpus = asked["limit_cpus"]
+        self.limit_mem_bytes = asked["limit_mem_bytes"]
         self.capacity_cpus = known["cpus"]
         self.capacity_slots = known["slots"]
         self.promised_at_most = known["promised_cpus"]
@@ -47,7 +50,7 @@ class Wish:
     @property
     def is_empty(self) -> bool:
         """Asks for no part of a node, and fits on a full one; a slot alone is nothing."""
-        return not (self.cpus or self.mem_bytes or self.gpu_count or self.exclusive)
+        return not (self.cpus or self.mem_bytes or self.tmp_bytes or self.gpu_count or self.exclusive)
 
 
 class Measured:
@@ -59,6 +62,7 @@ class Measured:
         self.uptime_s = uptime_s
         self.mem_total = mem_total
         self.mem_available = mem_available
+        self.tmp_free = 0
 
 
 def measure() -> Measured:
@@ -80,6 +84,17 @@ def measure() -> Measured:
     except (OSError, ValueError, LookupError) as error:
         where = "load, uptime or memory is unknown: %s: %s" % (shown(folder), error)
         raise RefusedError("resources", where) from None
+
+
+def measure_tmp() -> int:
+    """Bytes that are free where programs put temporary files, by the same path as the probe; may hang."""
+    usual = "/tmp"  # noqa: S108 - nothing is put there
+    folder = os.environ.get("TMPDIR") or usual
+    try:
+        facts = os.statvfs(folder if os.path.isdir(folder) else usual)
+    except OSError as error:
+        raise RefusedError("resources", "temporary space is unknown: %s" % os.strerror(error.errno or 0)) from None
+    return facts.f_bavail * facts.f_frsize
 
 
 class LackError(Exception):
@@ -145,6 +160,7 @@ def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
     check_crowd(wish, leases)
     check_cpus(wish, leases, capacity, node)
     check_mem(wish, leases, node)
+    check_tmp(wish, leases, node)
     gpus = free_gpus(wish, leases)
     check_slots(wish, leases)
     return gpus
@@ -194,6 +210,15 @@ def check_mem(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
     sizes = (gib(wish.mem_bytes), gib(max(0, free)), gib(node.mem_total), gib(node.mem_available))
     what = "%s of memory asked, %s of %s free, %s available now" % sizes
     raise LackError("memory", what, shares_of(leases, lambda some: gib(promised(some, "mem_bytes"))))
+
+
+def check_tmp(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
+    if not wish.tmp_bytes:
+        return
+    free = node.tmp_free - promised(leases, "tmp_bytes")
+    if wish.tmp_bytes > free:
+        what = "%s of temporary space asked, %s free" % (gib(wish.tmp_bytes), gib(max(0, free)))
+        raise LackError("tmp", what, shares_of(leases, lambda some: gib(promised(some, "tmp_bytes"))))
 
 
 def gib(size: float) -> str:

@@ -42,6 +42,7 @@ class Task:
         self.spec = spec
         self.gpus = lease.gpus
         self.gpu_share = lease.gpu_share
+        self.limits = lease.limits
 
     def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
         """The node's, then the job's own, then ours.
