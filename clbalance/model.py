@@ -129,6 +129,8 @@ class Gpu:
     """UUID of the whole device of which this is a part (MIG); empty: it is whole."""
     fault: str = ""
     """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: nothing speaks against it."""
+    unseen: tuple[str, ...] = ()
+    """What of its health could not be looked at, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +249,20 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One index of a node over the looks before this one, in the index's own unit; `count` is at least 1."""
+
+    count: int
+    mean: float
+    deviation: float
+    """Standard deviation of those looks, not of a population behind them."""
+    least: float
+    most: float
+    span_s: float
+    """From the oldest look to the newest; all since the node was booted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A node that answered."""
 
@@ -265,6 +281,8 @@ class Measured:
     """What the settings say of it, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
+    trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
+    """By the names of `policy/samples.py`; what was never looked at before is not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

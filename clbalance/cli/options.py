@@ -103,6 +103,9 @@ class ResourceOptions:
     gpu_share: Annotated[
         float | None, Option("--gpu-share", metavar="SHARE", help="A part of one GPU, such as 0.25.")
     ] = None
+    gpu_mem: Annotated[
+        str | None, Option("--gpu-mem", metavar="SIZE", help="Memory free on each GPU, such as 20G.")
+    ] = None
     slots: Annotated[
         int, Option("--slots", metavar="N", help="Slots, where they are counted. [1]", show_default=False)
     ] = 1

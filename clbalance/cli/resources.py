@@ -18,6 +18,7 @@ class Resources:
     tmp_bytes: int
     gpus: int
     gpu_share: float
+    gpu_mem_bytes: int
     slots: int
     exclusive: bool
     limit_cpus: float | None
@@ -36,6 +37,7 @@ def resources_of(options: ResourceOptions) -> Resources:
         tmp_bytes=0 if options.tmp is None else _size("--tmp", options.tmp),
         gpus=options.gpus if options.gpu_share is None else 1,
         gpu_share=1.0 if options.gpu_share is None else _gpu_share(options.gpu_share, options.gpus),
+        gpu_mem_bytes=0 if options.gpu_mem is None else _gpu_mem_bytes(options),
         slots=options.slots,
         exclusive=options.exclusive,
         limit_cpus=options.limit_cpus,
@@ -49,6 +51,12 @@ def _gpu_share(share: float, gpus: int) -> float:
     if gpus:
         raise UsageError("`--gpu-share` and `--gpus` exclude each other", hint="a part of one GPU, or whole ones")
     return share
+
+
+def _gpu_mem_bytes(options: ResourceOptions) -> int:
+    if not options.gpus and options.gpu_share is None:
+        raise UsageError("`--gpu-mem` is memory of GPUs, and none is asked for", hint="add `--gpus 1`")
+    return _size("--gpu-mem", options.gpu_mem or "")
 
 
 def _cpus(asked: float | None, limit: float | None) -> float:

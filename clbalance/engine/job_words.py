@@ -50,7 +50,7 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(meant(answer, request), request.gpu_share) if request.gpus else ()
+    candidates = gpu_candidates(meant(answer, request), request) if request.gpus else ()
     return {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,

@@ -4,7 +4,19 @@ import re
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += ["capacity", "cpu_ids", "job_limits", "admission", "spec", "program", "task", "terminal", "fork", "watch"]
+_AGENT += [
+    "capacity",
+    "cpu_ids",
+    "job_limits",
+    "admission",
+    "spec",
+    "program",
+    "devices",
+    "task",
+    "terminal",
+    "fork",
+    "watch",
+]
 _AGENT += [
     "scope",
     "confine",

@@ -9,7 +9,7 @@ from typing import Final
 
 from clbalance.model import Lease, Promise, Request, Unknown
 from clbalance.policy.effective import Load
-from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.gpus import TOO_FEW_FREE, candidates_among, why_too_few
 from clbalance.policy.meant import meant
 from clbalance.policy.room import cpus_left, mem_bytes_left
 
@@ -119,17 +119,21 @@ def _gib(size_bytes: float) -> str:
 def _gpus(load: Load, request: Request) -> Lack | None:
     if not request.gpus:
         return None
-    free = gpu_candidates(meant(load.answer, request), request.gpu_share)
-    if isinstance(free, Unknown):
-        return Lack(filter="gpus", reason="GPUs unknown", detail=free.why)
+    answer = meant(load.answer, request)
+    gpus = answer.reading.gpus
+    if isinstance(gpus, Unknown):
+        return Lack(filter="gpus", reason="GPUs unknown", detail=gpus.why)
+    free = candidates_among(gpus, answer, request)
     if request.gpus <= len(free):
         return None
-    gpus = load.answer.reading.gpus
-    count = 0 if isinstance(gpus, Unknown) else len(gpus)
+    reason, why = why_too_few(answer, gpus, request)
+    told = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
-        detail = f"{request.gpu_share:g} of one asked, none of {count} has that"
-        return Lack(filter="gpus", reason="no GPU has room", detail=detail)
-    return Lack(filter="gpus", reason="too few GPUs free", detail=f"{request.gpus} asked, {len(free)} of {count} free")
+        told = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"
+        reason = "no GPU has room" if reason == TOO_FEW_FREE else reason
+    if request.gpu_mem_bytes:
+        told += f" with {_gib(request.gpu_mem_bytes)}"
+    return Lack(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
 
 
 def _slots(load: Load, request: Request) -> Lack | None:

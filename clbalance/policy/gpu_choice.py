@@ -15,7 +15,7 @@ def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...]
     """UUIDs of the devices that would do, the best first; in this order they are offered to the node."""
     if not request.gpus:
         return ()
-    candidates = gpu_candidates(meant(load.answer, request), request.gpu_share)
+    candidates = gpu_candidates(meant(load.answer, request), request)
     if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
         return candidates
     measure, free = fragmentation_of(policy.workload), free_gpus(load)

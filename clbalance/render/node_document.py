@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from clbalance.model import Gpu, Measured, Reading, Silent, Unknown
+from clbalance.model import Measured, Reading, Silent, Unknown
 from clbalance.policy.ledger import ledger_of
+from clbalance.render.gpus import gpus_document
 from clbalance.render.json_value import Json
 from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow, load_per_cpu
@@ -80,7 +81,7 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "uptime_s": reading.uptime_s,
         "python": reading.python,
         "rtt_s": measured.rtt_s,
-        "gpus": reading.gpus if isinstance(reading.gpus, Unknown) else [_gpu(gpu) for gpu in reading.gpus],
+        "gpus": gpus_document(measured),
         "leases": leases_document(reading),
         "drains": drains_document(reading),
     }
@@ -129,28 +130,6 @@ def _pressure(reading: Reading) -> dict[str, _Index]:
     if isinstance(read, Unknown):
         return dict.fromkeys(("psi_cpu_pct", "psi_mem_pct", "psi_io_pct"), read)
     return {"psi_cpu_pct": read.cpu_pct, "psi_mem_pct": read.mem_pct, "psi_io_pct": read.io_pct}
-
-
-def _gpu(gpu: Gpu) -> dict[str, Json]:
-    shown, unknown = _split({"use_pct": gpu.use_pct, "temperature_c": gpu.temperature_c})
-    return {
-        "uuid": gpu.uuid,
-        "index": gpu.index,
-        "model": gpu.model,
-        "mem_total_bytes": gpu.mem_total_bytes,
-        "mem_used_bytes": gpu.mem_used_bytes,
-        **shown,
-        "driver_version": gpu.driver_version,
-        "processes": [
-            {
-                "pid": process.pid,
-                "name": process.name,
-                "mem_bytes": None if isinstance(process.mem_bytes, Unknown) else process.mem_bytes,
-            }
-            for process in gpu.processes
-        ],
-        "unknown": unknown,
-    }
 
 
 INDEX_KEYS = (
