@@ -12,12 +12,12 @@ from typing import Final
 
 from clbalance.model import Answer, Measured, NodeName, Promise, Request, Snapshot
 from clbalance.policy.charge import promise_to
-from clbalance.policy.effective import Load
+from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.filter import Asked, asked_of, verdict
-from clbalance.policy.policies import Policy
+from clbalance.policy.policies import Policy, Rule
 from clbalance.policy.score import Weighed, total
 from clbalance.policy.scorers import scorers_of
-from clbalance.policy.select import Rng, in_order
+from clbalance.policy.select import Rng, best_place, in_order
 
 _UNFIT: Final = -1.0
 
@@ -55,6 +55,7 @@ class Board:
         self._names = [answer.node for answer in self._answers]
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
+        self._loads = [effective_load(one) if isinstance(one, Measured) else None for one in self._answers]
         self._kinds: dict[Request, _Kind] = {}
         self._touched: list[int] = []
         self._last = snapshot.last_used
@@ -62,8 +63,11 @@ class Board:
     def place(self, request: Request, rng: Rng) -> Holding | None:
         """The nodes that `request` gets, all that it asks for, or None and nothing is charged."""
         totals = self._totals(request)
-        order = in_order(self._policy.rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
-        chosen = list(islice(order, request.pick))
+        if request.pick == 1 and self._policy.rule is Rule.BEST:
+            chosen = best_place(totals, _UNFIT, rng)
+        else:
+            order = in_order(self._policy.rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
+            chosen = list(islice(order, request.pick))
         if len(chosen) < (1 if request.pick is None else request.pick):
             return None
         self._last = self._names[chosen[-1]]
@@ -100,6 +104,7 @@ class Board:
 
     def _change(self, at: int, answer: Measured) -> None:
         self._answers[at] = answer
+        self._loads[at] = effective_load(answer)
         self._touched.append(at)
 
     def _totals(self, request: Request) -> Sequence[float]:
@@ -118,5 +123,5 @@ class Board:
         return kind.totals
 
     def _total(self, at: int, kind: _Kind) -> float:
-        found = verdict(self._answers[at], kind.asked)
+        found = verdict(self._answers[at], kind.asked, self._loads[at])
         return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT
