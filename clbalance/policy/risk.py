@@ -8,8 +8,13 @@ the steadier one is the better place.
 
 from clbalance.model import Request, Unknown
 from clbalance.policy.effective import Load
+from clbalance.policy.samples import UT_PCT
 
 
-def risk_pct(_load: Load, _request: Request) -> float | Unknown:
+def risk_pct(load: Load, request: Request) -> float | Unknown:
     """Per cent, with what is asked for added to the mean."""
-    return Unknown(why="no history")
+    use = load.answer.trends.get(UT_PCT)
+    if use is None:
+        return Unknown(why="no history of its cpu use")
+    mean = min(100.0, use.mean + 100.0 * request.cpus / load.cpus)
+    return (mean + min(100.0, use.deviation)) / 2.0
