@@ -36,4 +36,4 @@ def run_as_typed(
     many = many_tasks(tasks, job, resources, typed)
     from clbalance.cli.run_many import run_many
 
-    return run_many(workplace(nodes, ssh, screen, work_here=True), many, screen)
+    return run_many(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), many, screen)

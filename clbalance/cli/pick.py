@@ -40,7 +40,7 @@ def pick(
 
     screen = Screen.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
-    place = workplace(nodes, ssh, screen)
+    place = workplace(nodes, ssh, screen, policy=resources.policy)
     with place.world() as world, world.transport.sessions() as sessions:
         plan = choose(world, sessions, place.question(pick=wanted, resources=asked, constraints=wished))
     return screen.plan(plan, place.candidates, explain=explain)

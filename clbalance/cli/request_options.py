@@ -44,4 +44,8 @@ class ConstraintOptions(ExpressionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions(ConstraintOptions, ResourceOptions):
-    """What each copy takes of its node, and what that node must be like."""
+    """What each copy takes of its node, what that node must be like, and how one is chosen."""
+
+    policy: Annotated[
+        str | None, Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random or rr.")
+    ] = None

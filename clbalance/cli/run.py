@@ -76,4 +76,4 @@ def run(
 
         return run_as_typed(nodes, tasks, job, resources, ssh, screen, typed)
     submitted = submission(job, resources, typed)
-    return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)
+    return run_job(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), submitted, screen)

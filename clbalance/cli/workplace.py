@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from clbalance.cli.chosen_policy import policy_of
 from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
@@ -26,7 +27,7 @@ from clbalance.errors import StoreError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
 from clbalance.nodes import Candidates, NodeSets, Selection, candidates
-from clbalance.policy.policies import Policy, Weights
+from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng
 from clbalance.policy.thresholds import Thresholds
 from clbalance.ports import Journal, Store, Transport
@@ -119,10 +120,13 @@ class Workplace:
             )
 
 
-def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False) -> Workplace:
+def workplace(
+    nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False, policy: str | None = None
+) -> Workplace:
     """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
 
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
+    `policy`: as typed.
     """
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
@@ -147,7 +151,7 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     return Workplace(
         settings=settings,
         candidates=meant,
-        policy=_policy(settings, thresholds),
+        policy=policy_of(settings, thresholds, nodes, policy),
         transport=transport,
         rng=random.Random(),
         screen=screen,
@@ -187,13 +191,6 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         here=here,
     )
-
-
-def _policy(settings: Settings, thresholds: Thresholds) -> Policy:
-    chosen = Policy(name=settings.policy.name, weights=Weights(**settings.policy.weights), thresholds=thresholds)
-    if settings.policy.max_age_s is None:
-        return chosen
-    return Policy(name=chosen.name, weights=chosen.weights, thresholds=thresholds, max_age_s=settings.policy.max_age_s)
 
 
 def _told_of_nodes(

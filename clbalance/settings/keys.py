@@ -148,7 +148,20 @@ _SECONDS = Number(at_least=0.1, at_most=3600)
 _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
-POLICIES = ("least",)
+POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
+"""As in `policy.policies`, which lies beside this layer; a test holds the two together."""
+_POLICY = Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES))
+_WEIGHTS = (
+    "run_queue",
+    "cpu_use",
+    "memory",
+    "pressure",
+    "gpu",
+    "risk",
+    "spread",
+    "packing",
+    "fragmentation",
+)
 
 KEYS: Mapping[str, Kind] = {
     "groups_conf": Text(expected="the path of a groups.conf", pattern=r".+"),
@@ -157,12 +170,9 @@ KEYS: Mapping[str, Kind] = {
     "ssh.connect_timeout_s": _SECONDS,
     "ssh.probe_timeout_s": _SECONDS,
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
-    "policy.name": Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES)),
+    "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
-    "policy.weights.run_queue": _WEIGHT,
-    "policy.weights.cpu_use": _WEIGHT,
-    "policy.weights.memory": _WEIGHT,
-    "policy.weights.pressure": _WEIGHT,
+    **{f"policy.weights.{name}": _WEIGHT for name in _WEIGHTS},
     "thresholds.r1m_per_cpu": Number(at_least=0, at_most=1000, can_be_off=True),
     "thresholds.mem_available_pct": _LIMIT_PCT,
     "thresholds.ut_pct": _LIMIT_PCT,
@@ -189,6 +199,14 @@ NODE_KEYS: Mapping[str, Kind] = {
     ),
 }
 """Of each `[[nodes]]` table; `set` must be there."""
+
+GROUPS = "groups"
+GROUP_KEYS: Mapping[str, Kind] = {
+    "group": Text(expected='the name of a group, as after `-g`, such as "gpu-nodes"', pattern=r"[^@\s]+"),
+    "policy": _POLICY,
+    **{f"weights.{name}": _WEIGHT for name in _WEIGHTS},
+}
+"""Of each `[[groups]]` table; `group` must be there."""
 
 VARIABLES: Mapping[str, str] = {
     "CLBALANCE_SSH_OPTIONS": "ssh.options",
