@@ -18,6 +18,7 @@ _AGENT += [
     "watch",
 ]
 _AGENT += [
+    "watch",
     "scope",
     "confine",
     "life",
