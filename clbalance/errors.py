@@ -37,6 +37,15 @@ class UsageError(ClbalanceError):
     exit_code = ExitCode.USAGE
 
 
+class ExpressionError(UsageError):
+    """An expression that cannot be read or meant; `at` is where in `text`, counted from 0."""
+
+    def __init__(self, message: str, *, text: str, at: int, hint: str = "") -> None:
+        super().__init__(f"{message} (at character {at + 1})" if text else message, hint=hint)
+        self.text = text
+        self.at = at
+
+
 class NodeNameError(UsageError):
     """A node, node set, group or user name that is malformed, unknown or not allowed."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from clbalance.model import Cause, NodeName, Plan, Request
+from clbalance.model import Cause, NodeName, Plan, Qos, Request
 
 # -- what is to run -------------------------------------------------------------------------------
 
@@ -114,6 +114,14 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemory:
+    """It took more memory than its limit allows; `used_bytes` None: the kernel ended it there."""
+
+    limit_bytes: int
+    used_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
     """We ended it: somebody told us to, or another copy failed to start."""
 
@@ -144,7 +152,7 @@ class Lost:
     why: str
 
 
-End: TypeAlias = Exited | Killed | TimedOut | Cancelled | NotStarted | NodeFailed | Lost
+End: TypeAlias = Exited | Killed | TimedOut | OutOfMemory | Cancelled | NotStarted | NodeFailed | Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +179,7 @@ class JobState(StrEnum):
     CANCELLED = "CANCELLED"
     TIMEOUT = "TIMEOUT"
     NODE_FAIL = "NODE_FAIL"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
 
     @property
     def is_over(self) -> bool:
@@ -199,6 +208,8 @@ class JobRecord:
     ended_at: datetime | None
     controlled: bool
     """Whether a living process of this host has it in hand."""
+    qos: Qos | None = None
+    """None: it was submitted before that was written down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +240,8 @@ class CopyRecord:
     claim: int
     intent: Intent
     outcome: Outcome | None
+    limits: tuple[str, ...] = ()
+    """How its node keeps its limits, in its node's words; empty where it has none, or nobody heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

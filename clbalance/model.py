@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from clbalance.constraints import UNCONSTRAINED, Constraints
+
 NodeName = NewType("NodeName", str)
 """A name that has passed the allow-list of `nodes.py`."""
 
@@ -127,6 +129,8 @@ class Gpu:
     """UUID of the whole device of which this is a part (MIG); empty: it is whole."""
     fault: str = ""
     """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: nothing speaks against it."""
+    unseen: tuple[str, ...] = ()
+    """What of its health could not be looked at, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,13 @@ class Promise:
     exclusive: bool = False
     uptime_s: float = 0.0
     name: str = ""
+    tmp_bytes: int = 0
+    """In the temporary folder, for as long as it is held."""
+    limit_cpus: float | None = None
+    """What it may use at most; None: whatever is free."""
+    limit_mem_bytes: int | None = None
+    cpu_ids: tuple[int, ...] = ()
+    """The cpus that it is bound to; empty: to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +249,20 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One index of a node over the looks before this one, in the index's own unit; `count` is at least 1."""
+
+    count: int
+    mean: float
+    deviation: float
+    """Standard deviation of those looks, not of a population behind them."""
+    least: float
+    most: float
+    span_s: float
+    """From the oldest look to the newest; all since the node was booted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A node that answered."""
 
@@ -256,6 +281,8 @@ class Measured:
     """What the settings say of it, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
+    trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
+    """By the names of `policy/samples.py`; what was never looked at before is not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +310,16 @@ class Snapshot:
 # -- placement ------------------------------------------------------------------------------------
 
 
+class Qos(StrEnum):
+    """How firmly a job is promised what it uses: Kubernetes' classes and words."""
+
+    GUARANTEED = "Guaranteed"
+    """Cpus and memory are asked for, and limited to just that."""
+    BURSTABLE = "Burstable"
+    BEST_EFFORT = "BestEffort"
+    """No cpus and no memory are asked for, and none limited."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is to be placed: `pick` copies (None: on every node that fits), each taking what is asked for here."""
@@ -303,8 +340,14 @@ class Request:
     exclusive: bool = False
     """No lease beside it."""
     needs_python: bool = False
+    limit_cpus: float | None = None
+    """What each copy may use at most, never less than it asks for; None: whatever is free."""
+    limit_mem_bytes: int | None = None
     excluded: frozenset[NodeName] = frozenset()
     """Not to be used whatever they measure: named by `-x`, or they have just refused."""
+    name: str = ""
+    """Of the job, by which others ask to be near it or apart from it."""
+    constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +388,8 @@ class Plan:
     ranked: Sequence[Score]
     unfit: Sequence[Unfit]
     charged: Snapshot
+    runner_up: NodeName | None = None
+    """Who would have been next."""
 
     @property
     def fits(self) -> bool:

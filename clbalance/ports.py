@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
-from clbalance.model import Cause, NodeName, Plan, Reading
+from clbalance.model import Cause, NodeName, Plan, Reading, Trend
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
     from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
@@ -99,6 +99,10 @@ class Remembered:
     reading: Reading
 
 
+Samples: TypeAlias = Mapping[str, float]
+"""Numbers of one look at a node, by the names of its indices."""
+
+
 class Store(Protocol):
     """What this submit host remembers; losing it loses history, never a job."""
 
@@ -106,8 +110,17 @@ class Store(Protocol):
         """The last known reading of each node that has one."""
         ...
 
-    def remember(self, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
-        """Keep these as the last known."""
+    def remember(
+        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+    ) -> None:
+        """Keep these as the last known, and `samples` as one more look at their nodes.
+
+        Looks at an earlier boot of a node are forgotten then; so are those of the same minute but the last.
+        """
+        ...
+
+    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
+        """What the looks of the day before `at` come to, of each node and index of which there are any."""
         ...
 
     def new_job_id(self, key: str, name: str) -> int:
@@ -139,6 +152,10 @@ class Journal(Protocol):
 
     def started(self, job: int, at: datetime) -> None:
         """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
+        ...
+
+    def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
+        """By what its node keeps the limits of one copy, in the node's words; for `explain`."""
         ...
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
@@ -266,8 +283,8 @@ class RunListener(Protocol):
         """Called once per attempt, before anything is started."""
         ...
 
-    def started(self, node: NodeName) -> None:
-        """One copy runs."""
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        """One copy runs; by what its limits are kept there, in its node's words."""
         ...
 
     def warned(self, node: NodeName, text: str) -> None:

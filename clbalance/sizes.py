@@ -16,3 +16,11 @@ def parse_size(text: str) -> int:
     if not 0 <= size_bytes <= _MAX_BYTES:
         raise UsageError(f"{text!r} is not a size", hint="like `16G`, `512M` or `1.5T`")
     return size_bytes
+
+
+def told_size(count_bytes: float) -> str:
+    """As people read it in a sentence: `2 GiB`, `512 MiB`."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count_bytes >= factor:
+            return f"{count_bytes / factor:.3g} {unit}"
+    return f"{count_bytes:.0f} B"

@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from clbalance.cli.mistyped import MistypedError
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
 _VERBS = (
@@ -30,15 +31,12 @@ _VERBS = (
 )
 """In the order of `--help`; each is a module beside this one that has `register`."""
 
-# Everything that typer raises for what was mistyped; its own name is private since typer vendored click.
-_MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
 
 def carry_out(arguments: Sequence[str]) -> int:
     """Carry out what was typed; the exit code. Never a traceback for what a person or a node did."""
     try:
         code = app_for(arguments)(list(arguments), prog_name="clbalance", standalone_mode=False)
-    except _MistypedError as error:
+    except MistypedError as error:
         return _mistyped(arguments, error)
     except ClbalanceError as error:
         return _tell(arguments, error)

@@ -4,15 +4,16 @@ from clbalance.cli.job_world import one_job
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import open_memory
 from clbalance.errors import ClbalanceError, ExitCode
+from clbalance.render.job_limits import job_limits
 
 
 def explain_job(word: str, screen: Screen) -> int:
     """The exit code of `clbalance explain`."""
     with open_memory(screen, needed=True) as (_, journal):
         record = one_job(journal, word)
-        placed = journal.placed(record.id)
+        placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:
         told = f"job {record.id} has not come to be placed: {record.state}"
         raise ClbalanceError(told + (f": {record.reason}" if record.reason else ""))
-    screen.print(screen.renderer.explain_job(placed))
+    screen.print(screen.renderer.explain_job(placed, job_limits(record.qos, copies)))
     return ExitCode.DONE

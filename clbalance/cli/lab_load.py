@@ -25,7 +25,22 @@ class LoadOptions:
     psi_mem: Annotated[float | None, Option("--psi-mem", metavar="PCT", help="Pressure on memory.")] = None
     psi_io: Annotated[float | None, Option("--psi-io", metavar="PCT", help="Pressure on disks.")] = None
     gpu: Annotated[
-        list[str] | None, Option("--gpu", metavar="INDEX:USE%:MEM[:PROGRAM]", help="One GPU; may be repeated.")
+        list[str] | None,
+        Option(
+            "--gpu",
+            metavar="INDEX[.PART]:USE%:MEM[:PROGRAM]",
+            help="One GPU, held by a stranger's PROGRAM; may be repeated.",
+        ),
+    ] = None
+    gpu_parts: Annotated[
+        list[str] | None, Option("--gpu-parts", metavar="INDEX:N", help="Cut a GPU into N MIG instances; 0: whole.")
+    ] = None
+    gpu_fault: Annotated[
+        list[str] | None,
+        Option("--gpu-fault", metavar="INDEX:FAULT", help="Break a GPU: ecc, pages, rows, hot, reset, xid, or none."),
+    ] = None
+    gpu_tool: Annotated[
+        str | None, Option("--gpu-tool", metavar="HOW", help="nvidia-smi answers: well, slow, fail, hang, or nolog.")
     ] = None
     spin: Annotated[int | None, Option("--spin", metavar="K", help="Busy processes that really run.")] = None
 
@@ -33,11 +48,12 @@ class LoadOptions:
         """`present` as these options change it."""
         from dataclasses import replace
 
-        from clbalance.lab.gpu import parse_gpu_load
+        from clbalance.lab.gpu_device import parse_gpu_fault, parse_gpu_load, parse_gpu_parts
         from clbalance.lab.load import IDLE
 
         base = replace(IDLE if self.idle else present, **self._changes())
-        return base.with_gpus(parse_gpu_load(text) for text in self.gpu or ())
+        parts, faults = map(parse_gpu_parts, self.gpu_parts or ()), map(parse_gpu_fault, self.gpu_fault or ())
+        return base.with_gpu_facts(parts, faults).with_gpus(map(parse_gpu_load, self.gpu or ()))
 
     def _changes(self) -> "LoadChanges":
         from clbalance.sizes import parse_size
@@ -53,5 +69,6 @@ class LoadOptions:
             "psi_mem_pct": self.psi_mem,
             "psi_io_pct": self.psi_io,
             "spin": self.spin,
+            "gpu_tool": self.gpu_tool,
         }
         return {name: value for name, value in given.items() if value is not None}  # type: ignore[return-value]

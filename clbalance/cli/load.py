@@ -6,6 +6,7 @@ import typer
 from typer import Option
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.request_options import ExpressionOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -18,18 +19,24 @@ def load(
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
+    expressions: ExpressionOptions,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
 ) -> int:
     """Exits 0 if any node answered, 4 if none did or, with `-S`, if one did not."""
+    from clbalance.cli.constraints import check_names, expressions_of
     from clbalance.cli.screen import Screen
     from clbalance.cli.workplace import workplace
     from clbalance.engine.measure import measure
 
-    screen = Screen.of(output)
+    screen, asked = Screen.of(output), expressions_of(expressions)
     place = workplace(nodes, ssh, screen)
+    check_names(asked, place.settings)
     with place.world(meanwhile="clbalance.cli.node_rows") as world:
         snapshot = measure(world, place.candidates.nodes)
     from clbalance.cli.node_rows import load_exit_code, node_rows
+    from clbalance.cli.shown_nodes import shown_nodes
 
-    screen.print(screen.renderer.load(node_rows(snapshot, place.policy)))
+    rows, left_out = shown_nodes(node_rows(snapshot, place.policy), asked)
+    screen.print(screen.renderer.load(rows))
+    screen.say(left_out)
     return load_exit_code(snapshot, strict=strict)

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.submit import Submission, submission
 from clbalance.cli.task_list import array_of, rules_of, tasks_in
 from clbalance.cli.task_options import TaskOptions
+from clbalance.cli.work import TypedWork
 from clbalance.errors import UsageError
 from clbalance.job import TaskRules
 from clbalance.task import Task
@@ -22,27 +23,25 @@ class ManyTasks:
     rules: TaskRules
 
 
-def many_tasks(
-    options: TaskOptions, job: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool
-) -> ManyTasks:
+def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: TypedWork) -> ManyTasks:
     """The job that is meant; `UsageError` where none can be."""
-    _check(options, job)
+    _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
-        given = submission(job, resources, words, exact=exact)
+        given = submission(job, resources, typed)
         return ManyTasks(submission=given, tasks=tasks, rules=rules_of(options, at_once))
-    if words or job.text is not None:
+    if typed.words or job.text is not None:
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
     named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
-    given = submission(named, resources, ("/bin/sh", "-c"), exact=True)
+    given = submission(named, resources, TypedWork(words=("/bin/sh", "-c"), exact=True))
     return ManyTasks(submission=given, tasks=tasks, rules=rules)
 
 
-def _check(options: TaskOptions, job: JobOptions) -> None:
+def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
-    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather}
+    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.many import many_tasks
-from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.task_options import TaskOptions
+from clbalance.cli.work import TypedWork
 from clbalance.cli.workplace import workplace
 from clbalance.errors import UsageError
 
@@ -15,17 +17,15 @@ def run_as_typed(
     nodes: NodeOptions,
     tasks: TaskOptions,
     job: JobOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     ssh: SshOptions,
     screen: Screen,
-    words: tuple[str, ...],
-    *,
-    exact: bool,
+    typed: TypedWork,
 ) -> int:
     """The exit code of `run` with tasks."""
     if tasks.resume is not None:
-        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), ResourceOptions())
-        if words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():
+        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), RequestOptions())
+        if typed.words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():
             raise UsageError(
                 "`--resume` runs what was submitted, as it was",
                 hint=f"`clbalance run --resume {tasks.resume}`, with `--detach` and options for ssh if you like",
@@ -33,7 +33,7 @@ def run_as_typed(
         from clbalance.cli.resume_tasks import resume_tasks
 
         return resume_tasks(tasks.resume, ssh, screen, detach=job.detach)
-    many = many_tasks(tasks, job, resources, words, exact=exact)
+    many = many_tasks(tasks, job, resources, typed)
     from clbalance.cli.run_many import run_many
 
-    return run_many(workplace(nodes, ssh, screen, work_here=True), many, screen)
+    return run_many(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), many, screen)

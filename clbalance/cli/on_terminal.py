@@ -30,7 +30,7 @@ class RunOnTerminal(ShownRun):
         super().placed(job, plan)
         self._label = label_of(job)
 
-    def started(self, node: NodeName) -> None:
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         if self._login is None:
             self._login = subprocess.Popen(self._transport.terminal(node, relay_line(relay_source(), self._label)))
 

@@ -96,18 +96,26 @@ class OutputOptions:
 class ResourceOptions:
     """What each copy takes of its node."""
 
-    cpus: Annotated[float, Option("--cpus", metavar="N", help="Cpus; 0: whatever is free. [1]", show_default=False)] = (
-        1.0
-    )
+    cpus: Annotated[float | None, Option("--cpus", metavar="N", help="Cpus; 0: whatever is free. [1]")] = None
     mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
+    tmp: Annotated[str | None, Option("--tmp", metavar="SIZE", help="Temporary space (TMPDIR or /tmp).")] = None
     gpus: Annotated[int, Option("--gpus", metavar="N", help="GPUs that nobody uses.", show_default=False)] = 0
     gpu_share: Annotated[
         float | None, Option("--gpu-share", metavar="SHARE", help="A part of one GPU, such as 0.25.")
+    ] = None
+    gpu_mem: Annotated[
+        str | None, Option("--gpu-mem", metavar="SIZE", help="Memory free on each GPU, such as 20G.")
     ] = None
     slots: Annotated[
         int, Option("--slots", metavar="N", help="Slots, where they are counted. [1]", show_default=False)
     ] = 1
     exclusive: Annotated[bool, Option("--exclusive", help="A node where no other job is.")] = False
+    limit_cpus: Annotated[
+        float | None, Option("--limit-cpus", metavar="N", help="Let it use no more cpus than this.")
+    ] = None
+    limit_mem: Annotated[
+        str | None, Option("--limit-mem", metavar="SIZE", help="End it when it takes more memory.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

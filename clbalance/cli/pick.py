@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, OutputOptions, ResourceOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.request_options import RequestOptions
 
 PickOption = Annotated[
     str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
@@ -25,11 +26,12 @@ def pick(
     nodes: NodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     count: PickOption = "1",
     explain: ExplainOption = False,
 ) -> int:
     """Exits 3, with the reasons on stderr, when too few nodes fit."""
+    from clbalance.cli.constraints import constraints_of
     from clbalance.cli.resources import resources_of
     from clbalance.cli.screen import Screen
     from clbalance.cli.submit import parse_pick
@@ -37,8 +39,8 @@ def pick(
     from clbalance.engine.choose import choose
 
     screen = Screen.of(output)
-    wanted, asked = parse_pick(count), resources_of(resources)
-    place = workplace(nodes, ssh, screen)
+    wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
+    place = workplace(nodes, ssh, screen, policy=resources.policy)
     with place.world() as world, world.transport.sessions() as sessions:
-        plan = choose(world, sessions, place.question(pick=wanted, resources=asked))
+        plan = choose(world, sessions, place.question(pick=wanted, resources=asked, constraints=wished))
     return screen.plan(plan, place.candidates, explain=explain)

@@ -1,13 +1,14 @@
 """`clbalance run`: place and run a script or a command, and exit with its code (LSF's `lsrun`)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument
 from typer.core import TyperCommand
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import NodeOptions, ResourceOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.task_options import TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -32,6 +33,16 @@ class RunCommand(TyperCommand):
         ctx.meta["exact"] = bool(rest) and args[: len(args) - len(rest)][-1:] == ["--"]
         return super().parse_args(ctx, args)
 
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """As typer does, with what the script says of itself (`#CLB`) for what was not typed."""
+        ctx: Any = super().make_context(info_name, args, parent, **extra)
+        if not ctx.resilient_parsing and ctx.params.get("words"):
+            from clbalance.cli.script_options import take_script_options
+
+            read: Any = super().make_context
+            ctx.meta["content"] = take_script_options(ctx, lambda words: read(info_name, words, help_option_names=[]))
+        return ctx
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`; options after the script are the script's own."""
@@ -44,7 +55,7 @@ def run(
     nodes: NodeOptions,
     job: JobOptions,
     tasks: TaskOptions,
-    resources: ResourceOptions,
+    resources: RequestOptions,
     ssh: SshOptions,
     talk: TalkOptions,
     words: Annotated[
@@ -55,12 +66,14 @@ def run(
     from clbalance.cli.run_job import run_job
     from clbalance.cli.screen import Screen
     from clbalance.cli.submit import submission
+    from clbalance.cli.work import TypedWork
     from clbalance.cli.workplace import workplace
 
     screen = Screen.of(talk)
+    typed = TypedWork(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
     if tasks.are_meant:
         from clbalance.cli.many_typed import run_as_typed
 
-        return run_as_typed(nodes, tasks, job, resources, ssh, screen, tuple(words or ()), exact=ctx.meta["exact"])
-    submitted = submission(job, resources, tuple(words or ()), exact=ctx.meta["exact"])
-    return run_job(workplace(nodes, ssh, screen, work_here=True), submitted, screen)
+        return run_as_typed(nodes, tasks, job, resources, ssh, screen, typed)
+    submitted = submission(job, resources, typed)
+    return run_job(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), submitted, screen)

@@ -55,7 +55,13 @@ def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], Non
 def _carry_out(
     place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
 ) -> Ran:
-    question = place.question(pick=submitted.pick, resources=submitted.resources, needs_python=True)
+    question = place.question(
+        pick=submitted.pick,
+        resources=submitted.resources,
+        constraints=submitted.constraints,
+        name=submitted.name,
+        needs_python=True,
+    )
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
         job, tries = submit_job(world, submitted, question)
@@ -79,7 +85,7 @@ class ShownRun:
     def waiting(self, reason: str) -> None:
         self._screen.say(talk.note(f"waiting: {reason}"))
 
-    def started(self, node: NodeName) -> None:
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         pass
 
     def placed(self, job: JobSpec, plan: Plan) -> None:

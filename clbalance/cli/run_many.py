@@ -47,7 +47,13 @@ def _carry_out(
     place: Workplace, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
 ) -> TasksOutcome | Plan:
     submission = many.submission
-    question = place.question(pick=None, resources=submission.resources, needs_python=True)
+    question = place.question(
+        pick=None,
+        resources=submission.resources,
+        constraints=submission.constraints,
+        name=submission.name,
+        needs_python=True,
+    )
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=submission.options.detach) as world:
         job, tries = submit_job(world, submission, question, rules=many.rules, tasks=many.tasks)
         announce(job.id)

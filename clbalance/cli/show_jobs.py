@@ -15,6 +15,7 @@ from clbalance.errors import ExitCode
 from clbalance.job import Lost
 from clbalance.model import Lease, Measured, NodeName, Promise, Silent, Snapshot, Unknown
 from clbalance.nodes import fold
+from clbalance.policy.qos import qos_of
 from clbalance.render import talk
 from clbalance.render.jobs import JobRow, job_row
 
@@ -98,6 +99,7 @@ def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
         node_set=fold(where),
         seconds=age_s,
         attempt=lease.attempt,
+        qos=qos_of(lease.promise) if isinstance(lease.promise, Promise) else None,
     )
 
 

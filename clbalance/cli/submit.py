@@ -2,22 +2,23 @@
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clbalance.cli.constraints import constraints_of
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
 from clbalance.cli.own_terminal import terminal_kind, terminal_size
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.resources import Resources, resources_of
+from clbalance.cli.work import TypedWork, work_of
+from clbalance.constraints import Constraints
 from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Tries, Work
 from clbalance.ports import JobInput
 
-_MAX_SCRIPT_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,6 +30,7 @@ class Submission:
     name: str
     work: Work
     resources: Resources
+    constraints: Constraints
     pick: int | None
     env: Mapping[str, str]
     submit_dir: str
@@ -46,15 +48,16 @@ class Submission:
         return self.tries.need_a_keeper or bool(self.options.after) or self.options.notify is not None
 
 
-def submission(options: JobOptions, resources: ResourceOptions, words: tuple[str, ...], *, exact: bool) -> Submission:
+def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
-    work = _work(options.text, words, exact=exact)
+    work = work_of(options.text, typed)
     folder = here()
     return Submission(
         options=options,
         name=_name(options.name, work),
         work=work,
         resources=resources_of(resources),
+        constraints=constraints_of(resources),
         pick=parse_pick(options.pick),
         env={**terminal_kind(options), **dict(_variable(text) for text in options.env or ())},
         submit_dir=str(folder),
@@ -92,50 +95,6 @@ def _exit_codes(text: str | None) -> frozenset[int]:
     if not all(re.fullmatch(r"[0-9]{1,3}", code) and 0 < int(code) < 256 for code in codes):
         raise UsageError(f"`--requeue-exit` cannot be {text!r}", hint="codes from 1 to 255, such as `85,75`")
     return frozenset(map(int, codes))
-
-
-def _work(text: str | None, words: tuple[str, ...], *, exact: bool) -> Work:
-    if text is not None:
-        return Command(argv=("/bin/sh", "-c", text, "sh", *words))
-    if not words:
-        raise UsageError(
-            "nothing to run",
-            hint="`clbalance run job.sh`, `clbalance run -- COMMAND ARG...` or `clbalance run -c TEXT`",
-        )
-    if exact:
-        return Command(argv=words)
-    return Script(name=_script_name(words[0]), content=_script_content(words[0]), args=words[1:])
-
-
-def _script_name(path: str) -> str:
-    return "stdin" if path == "-" else Path(path).name
-
-
-def _script_content(path: str) -> bytes:
-    """The script as it is now: what is edited after submit does not change the job."""
-    try:
-        if path == "-":
-            content = sys.stdin.buffer.read(_MAX_SCRIPT_BYTES + 1)
-        else:
-            with Path(path).open("rb") as file:
-                content = file.read(_MAX_SCRIPT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"script `{path}`: {error.strerror}", hint=_script_hint(path, error)) from error
-    if len(content) > _MAX_SCRIPT_BYTES:
-        raise UsageError(f"script `{path}` has more than {_MAX_SCRIPT_BYTES >> 20} MiB", hint="is it a script at all?")
-    if not content:
-        raise UsageError(f"script `{path}` is empty")
-    return content
-
-
-def _script_hint(path: str, error: OSError) -> str:
-    match error:
-        case FileNotFoundError():
-            return f"to run a command, put `--` before it: `clbalance run -- {path}`"
-        case IsADirectoryError():
-            return "name a file"
-        case _:
-            return "it is read here, by you, and sent to the node"
 
 
 def _name(asked: str | None, work: Work) -> str:

@@ -11,19 +11,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
+from clbalance.cli.node_labels import labels_of_nodes, taints_of_nodes
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
 from clbalance.nodes import Candidates, NodeSets, Selection, candidates
-from clbalance.policy.policies import Policy, Weights
+from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng
 from clbalance.policy.thresholds import Thresholds
 from clbalance.ports import Journal, Store, Transport
@@ -56,19 +60,36 @@ class Workplace:
     """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
     slots: Mapping[NodeName, int]
+    labels: Mapping[NodeName, Mapping[str, str]]
+    taints: Mapping[NodeName, frozenset[str]]
 
-    def question(self, *, pick: int | None, resources: Resources, needs_python: bool = False) -> Question:
-        """Where to place `pick` copies."""
+    def question(
+        self,
+        *,
+        pick: int | None,
+        resources: Resources,
+        constraints: Constraints,
+        name: str = "",
+        needs_python: bool = False,
+    ) -> Question:
+        """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
+        check_names(constraints, self.settings)
         request = Request(
             pick=pick,
             cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
             mem_bytes=resources.mem_bytes,
+            tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
             gpu_share=resources.gpu_share,
+            gpu_mem_bytes=resources.gpu_mem_bytes,
             slots=resources.slots,
             exclusive=resources.exclusive,
+            limit_cpus=resources.limit_cpus,
+            limit_mem_bytes=resources.limit_mem_bytes,
             needs_python=needs_python,
             excluded=frozenset(self.candidates.excluded),
+            name=name,
+            constraints=constraints,
         )
         return self.question_of(request)
 
@@ -94,13 +115,18 @@ class Workplace:
                 fail_point=fail_point(os.environ),
                 cpu_factors=self.cpu_factors,
                 slots=self.slots,
+                labels=self.labels,
+                taints=self.taints,
             )
 
 
-def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False) -> Workplace:
+def workplace(
+    nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False, policy: str | None = None
+) -> Workplace:
     """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
 
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
+    `policy`: as typed.
     """
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
@@ -125,13 +151,15 @@ def workplace(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here:
     return Workplace(
         settings=settings,
         candidates=meant,
-        policy=_policy(settings, thresholds),
+        policy=policy_of(settings, thresholds, nodes, policy),
         transport=transport,
         rng=random.Random(),
         screen=screen,
         is_here=is_here,
         cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
         slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
+        labels=labels_of_nodes(settings, sets),
+        taints=taints_of_nodes(settings, sets),
     )
 
 
@@ -163,13 +191,6 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         here=here,
     )
-
-
-def _policy(settings: Settings, thresholds: Thresholds) -> Policy:
-    chosen = Policy(name=settings.policy.name, weights=Weights(**settings.policy.weights), thresholds=thresholds)
-    if settings.policy.max_age_s is None:
-        return chosen
-    return Policy(name=chosen.name, weights=chosen.weights, thresholds=thresholds, max_age_s=settings.policy.max_age_s)
 
 
 def _told_of_nodes(

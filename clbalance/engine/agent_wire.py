@@ -36,13 +36,20 @@ class TimeoutEnd(msgspec.Struct, tag_field="kind", tag="timeout", frozen=True):
     """The time limit ended it."""
 
 
+class OutOfMemoryEnd(msgspec.Struct, tag_field="kind", tag="out_of_memory", frozen=True):
+    """It took more memory than its limit; `used_bytes` None: the kernel ended it."""
+
+    limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+    used_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] | None = None
+
+
 class CancelledEnd(msgspec.Struct, tag_field="kind", tag="cancelled", frozen=True):
     """We ended it."""
 
     why: str = ""
 
 
-AgentEnd: TypeAlias = ExitedEnd | KilledEnd | TimeoutEnd | CancelledEnd
+AgentEnd: TypeAlias = ExitedEnd | KilledEnd | TimeoutEnd | OutOfMemoryEnd | CancelledEnd
 
 
 class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
@@ -81,12 +88,13 @@ class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):
 
 
 class Started(msgspec.Struct, tag_field="ev", tag="started", frozen=True):
-    """The job's first process runs."""
+    """The job's first process runs; `limits` tell by what each of its limits is kept."""
 
     job: str
     pid: int
     cwd: str
     warnings: tuple[str, ...] = ()
+    limits: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=400)], ...], msgspec.Meta(max_length=8)] = ()
 
 
 class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True):
@@ -96,6 +104,8 @@ class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True):
     kind: str
     why: str
     rc: int | None = None
+    promised_cpus: float | None = None
+    """By now, where others were faster and the client had better look again."""
 
 
 class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):

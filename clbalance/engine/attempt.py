@@ -11,9 +11,11 @@ from clbalance.engine.world import World
 from clbalance.errors import TransportError
 from clbalance.job import JobSpec
 from clbalance.model import NodeName, Plan, Snapshot
+from clbalance.policy.crowding import most_promised, with_promised
 from clbalance.ports import JobInput, RunListener, Sessions
 
 _KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
+_MOST_LOOKS = 20  # at nodes where others were faster; then the place is good enough
 _PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not keep meeting
 _PAUSE_AT_MOST_S = 1.0
 
@@ -48,12 +50,16 @@ def attempt(course: Course, job: JobSpec, avoid: frozenset[NodeName]) -> Attempt
         keep_open = min(_KEEP_OPEN, world.session_limit // 2)
         snapshot = sweep(world, sessions, course.question.candidates, keep_open=keep_open)
         refusals: dict[NodeName, str] = {}
+        looks = _MOST_LOOKS
         while (plan := _plan(course, snapshot, refusals, avoid)).fits:
             _make_room(sessions, plan, world.session_limit)
-            tried = _dispatch(course, sessions, snapshot, job, plan)
+            limits = most_promised(plan, snapshot, course.question.request, course.question.policy) if looks else {}
+            tried = _dispatch(course, sessions, snapshot, job, plan, limits)
             if isinstance(tried, Attempted):
                 return tried
-            refusals |= tried
+            refused, crowded = tried
+            snapshot, looks = with_promised(snapshot, crowded), looks - 1 if crowded else looks
+            refusals |= {node: why for node, why in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:
                 world.clock.pause(course.question.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
@@ -61,16 +67,17 @@ def attempt(course: Course, job: JobSpec, avoid: frozenset[NodeName]) -> Attempt
 
 
 def _dispatch(
-    course: Course, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan
-) -> Attempted | dict[NodeName, str]:
-    """What came of it; or who refused, and why."""
+    course: Course, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan, limits: dict[NodeName, float]
+) -> Attempted | tuple[dict[NodeName, str], dict[NodeName, float]]:
+    """What came of it; or who refused and why, and what is promised by now where others were faster."""
     from clbalance.engine.dispatch import Dispatch  # by now: see docs/design/startup.md
     from clbalance.engine.recorded import Recorded
 
     world = course.world
     dispatch = Dispatch(world, sessions, job, plan)
-    if refused := dispatch.reserve(course.question.request, snapshot):
-        return refused
+    refused, crowded = dispatch.reserve(course.question.request, snapshot, limits)
+    if refused:
+        return refused, crowded
     _close_all_but(sessions, plan)
     world.fail_point("reserved")
     intents = dispatch.intents()

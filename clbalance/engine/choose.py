@@ -9,6 +9,7 @@ from clbalance.engine.world import World
 from clbalance.later import Later
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.policy.place import place
+from clbalance.policy.workload import seen_in
 from clbalance.ports import Sessions
 
 
@@ -23,7 +24,10 @@ def plan_on(
     """The plan for a question; nodes that have refused or were excluded by name are listed as unfit with the rest."""
     refused = refusals or {}
     request = replace(question.request, excluded=question.request.excluded.union(refused))
-    plan = place(snapshot, request, question.policy, world.clock.now(), question.rng)
+    policy = question.policy
+    if policy.weights.fragmentation and not policy.workload.demands:
+        policy = replace(policy, workload=seen_in(snapshot, request))
+    plan = place(snapshot, request, policy, world.clock.now(), question.rng)
     unasked = question.request.excluded.difference(question.candidates)
     beside = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),

@@ -4,6 +4,7 @@ Enters: open sessions, a `JobSpec`, a plan. Leaves: one `Outcome` per node, and 
 on the way. The agents on the nodes do the work (docs/design/agent.md); nothing is decided here but what to say next.
 """
 
+from collections.abc import Mapping
 from signal import Signals
 
 from clbalance.engine.agents import Agents
@@ -38,11 +39,23 @@ class Dispatch:
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
 
-    def reserve(self, request: Request, snapshot: Snapshot) -> dict[NodeName, str]:
-        """The nodes that said no, and why. `snapshot` as measured: the plan's own counts this very job."""
+    def reserve(
+        self, request: Request, snapshot: Snapshot, most_promised: Mapping[NodeName, float]
+    ) -> tuple[dict[NodeName, str], dict[NodeName, float]]:
+        """The nodes that said no, and why; and of those, where others were faster, the cpus promised by now.
+
+        `snapshot` as measured: the plan's own counts this very job.
+        """
         answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
-        asked = Reservation(self._agents, self._copies, request=request, answers=answers, name=self._job.name)
-        return asked.make()
+        asked = Reservation(
+            self._agents,
+            self._copies,
+            request=request,
+            answers=answers,
+            name=self._job.name,
+            most_promised=most_promised,
+        )
+        return asked.make(), asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """What is about to be started, and where."""

@@ -134,8 +134,8 @@ class Follow:
                 self._inquire(copy, event)
             case Settled():
                 self._settled(copy, event)
-            case Started(warnings=warnings):
-                self._started(copy, warnings)
+            case Started(warnings=warnings, limits=limits):
+                self._started(copy, warnings, limits)
             case Refused(why=why, rc=rc):
                 self._fail(copy, NotStarted(why=why, rc=rc))
             case Output():
@@ -151,13 +151,13 @@ class Follow:
             case _:
                 assert_never(event)
 
-    def _started(self, copy: Copy, warnings: tuple[str, ...]) -> None:
+    def _started(self, copy: Copy, warnings: tuple[str, ...], limits: tuple[str, ...]) -> None:
         copy.phase = Phase.RUNNING
         copy.started_at = self._clock.monotonic()
         self._agents.set_deadline(copy.node, None)
         for warning in warnings:
             self._warn(copy, warning)
-        self._listener.started(copy.node)
+        self._listener.started(copy.node, limits)
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if not self._mute:
@@ -216,7 +216,7 @@ class Follow:
         match event.state:
             case "running" | "ended":
                 if copy.phase is not Phase.RUNNING:
-                    self._started(copy, ())
+                    self._started(copy, (), ())
                 self._agents.set_deadline(copy.node, None)
                 self._order(copy)
                 self.ask_for_output(copy)

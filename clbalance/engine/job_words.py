@@ -2,10 +2,11 @@
 
 from typing import assert_never
 
-from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, KilledEnd, TimeoutEnd
-from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, Script, TimedOut
+from clbalance.engine.agent_wire import AgentEnd, CancelledEnd, ExitedEnd, KilledEnd, OutOfMemoryEnd, TimeoutEnd
+from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, OutOfMemory, Script, TimedOut
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
 
 
 def label_of(job: JobSpec) -> str:
@@ -22,6 +23,8 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
             return Killed(signal=signal)
         case TimeoutEnd():
             return TimedOut(limit_s=limit_s or 0.0)
+        case OutOfMemoryEnd(limit_bytes=limit_bytes, used_bytes=used_bytes):
+            return OutOfMemory(limit_bytes=limit_bytes, used_bytes=used_bytes)
         case CancelledEnd(why=why):
             return Cancelled(why=why)
         case _:
@@ -47,7 +50,7 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(answer, request.gpu_share) if request.gpus else ()
+    candidates = gpu_candidates(meant(answer, request), request) if request.gpus else ()
     return {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,
@@ -57,6 +60,9 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
         "slots": request.slots,
         "exclusive": request.exclusive,
         "name": name,
+        "tmp_bytes": request.tmp_bytes,
+        "limit_cpus": request.limit_cpus,
+        "limit_mem_bytes": request.limit_mem_bytes,
     }
 
 

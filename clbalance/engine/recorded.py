@@ -28,7 +28,9 @@ class Recorded:
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self._listener.output(node, stream, piece)
 
-    def started(self, node: NodeName) -> None:
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        if limits:
+            self._keep(limits, node)
         self._to_start -= 1
         if self._to_start == 0:
             self._world.fail_point("started")
@@ -36,7 +38,13 @@ class Recorded:
                 self._world.journal.started(self._job.id, self._world.clock.now())
             except StoreError as error:
                 self._world.listener.forgot(error.message)
-        self._listener.started(node)
+        self._listener.started(node, limits)
+
+    def _keep(self, limits: tuple[str, ...], node: NodeName) -> None:
+        try:
+            self._world.journal.limited(self._job.id, self._job.claim, node, limits)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
 
     def ended(self, outcome: Outcome) -> None:
         self._world.fail_point("ended")

@@ -26,6 +26,7 @@ class Reservation:
         answers: Mapping[NodeName, Measured],
         name: str,
         for_tasks: bool = False,
+        most_promised: Mapping[NodeName, float] | None = None,
     ) -> None:
         self._agents = agents
         self._copies = copies
@@ -33,8 +34,11 @@ class Reservation:
         self._answers = answers
         self._name = name
         self._for_tasks = for_tasks
+        self._most_promised = most_promised or {}
         self.refusals: dict[NodeName, str] = {}
         """The nodes that said no, and why."""
+        self.crowded: dict[NodeName, float] = {}
+        """Of those the ones where others were faster, and the cpus that are promised there by now."""
 
     def make(self) -> dict[NodeName, str]:
         """The refusals; if there is one, the others are released."""
@@ -67,6 +71,8 @@ class Reservation:
                 copy.boot_id, copy.birth = boot_id, birth
             case Admitted():
                 copy.phase = Phase.ADMITTED
+            case Refused(promised_cpus=float(cpus), why=why):
+                self.crowded[node], self.refusals[node] = cpus, why
             case Refused(why=why) | Trouble(why=why):  # what it cannot make sense of is a no: nothing else would follow
                 self.refusals[node] = why
             case Closed(cause=cause, why=why):
@@ -82,6 +88,7 @@ class Reservation:
         answer = self._answers[copy.node]
         lease = lease_request(self._request, answer, self._name)
         self._agents.ask(copy.node, "claim", job=self._copies.label)
-        capacity = {"cpus": None, "slots": answer.slots}
+        promised_cpus = self._most_promised.get(copy.node)
+        capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
         asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
         self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)

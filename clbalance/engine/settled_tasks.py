@@ -34,8 +34,8 @@ class SettledTasks:
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._listener.placed(job, plan)
 
-    def started(self, node: NodeName) -> None:
-        self._listener.started(node)
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        self._listener.started(node, limits)
 
     def warned(self, node: NodeName, text: str) -> None:
         self._listener.warned(node, text)

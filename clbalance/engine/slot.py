@@ -31,8 +31,8 @@ _MOST_CHARS = 256 << 10
 class SlotHearer(Protocol):
     """Who is told what happens in slots."""
 
-    def runs(self, slot: "Slot") -> None:
-        """It takes tasks."""
+    def runs(self, slot: "Slot", limits: tuple[str, ...]) -> None:
+        """It takes tasks; by what its limits are kept."""
         ...
 
     def began(self, slot: "Slot", number: int) -> None:
@@ -180,8 +180,8 @@ class _Ears(Unheard):
         self._cutter = TaskCutter(self)
         self._whole = False
 
-    def started(self, node: NodeName) -> None:
-        self._hearer.runs(self._slot)
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        self._hearer.runs(self._slot, limits)
 
     def warned(self, node: NodeName, text: str) -> None:
         self._hearer.warned(self._slot, text)

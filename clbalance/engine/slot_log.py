@@ -14,7 +14,7 @@ Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 
 
 class Began(msgspec.Struct, array_like=True, tag="s", frozen=True):
-    """The task is going to be forked."""
+    """The task is going to be started."""
 
     number: int
 
@@ -71,7 +71,7 @@ COULD_NOT_LOG: Final = Exited(rc=1)
 def tells_all(end: End, *, closed: bool) -> bool:
     """Whether a log that was read to its end tells of every task that the slot has started, if the slot ended so.
 
-    What ends by itself closes its log. Starts are on the disk before their forks, so one that was killed, or could
+    What ends by itself closes its log. Starts are on the disk before they are made, so one that was killed, or could
     write no more, told all of them, too.
     """
     if isinstance(end, Lost | NodeFailed):

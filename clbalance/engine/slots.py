@@ -49,6 +49,8 @@ def may_take_more(
     nodes = [node for node in plan.answers if node not in never]
     if asks_for_nothing(request):
         nodes = [node for node in nodes if counts.get(node, 0) < _slots_of(plan.answers[node])]
+    if request.name in request.constraints.apart:
+        nodes = [node for node in nodes if node not in counts]
     if len(counts) >= most_nodes:
         nodes = [node for node in nodes if node in counts]
     return frozenset(nodes)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Unknown
+from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Trend, Unknown
+from clbalance.policy.samples import samples_of
 from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 from clbalance.probe.rates import rates
@@ -23,6 +24,21 @@ class _Asked:
 
     frame: Frame
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What was known of nodes before they were asked."""
+
+    readings: Mapping[NodeName, Remembered]
+    trends: Mapping[NodeName, Mapping[str, Trend]]
+
+    def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
+        before = self.readings.get(node)
+        return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
+
+
+_NOTHING_KNOWN = _Memory({}, {})
 
 
 def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> Snapshot:
@@ -43,7 +59,7 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
     finally:
         world.listener.done()
     taken_at = world.clock.now()
-    _remember(world, taken_at, _worth_remembering(answers.values(), earlier, taken_at))
+    _remember(world, taken_at, _worth_remembering(answers.values(), earlier.readings, taken_at))
     return Snapshot(taken_at=taken_at, answers=tuple(answers[node] for node in nodes))
 
 
@@ -55,30 +71,31 @@ def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> 
         sessions.set_deadline(node, None)
 
 
-def _recall(world: World, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
+def _recall(world: World, nodes: Sequence[NodeName]) -> _Memory:
     try:
-        return world.store.last_readings(nodes)
+        return _Memory(world.store.last_readings(nodes), world.store.trends(nodes, world.clock.now()))
     except StoreError as error:
         world.listener.forgot(error.message)
-        return {}
+        return _NOTHING_KNOWN
 
 
-def _remember(world: World, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
+def _remember(world: World, at: datetime, answers: Sequence[Measured]) -> None:
+    readings = {answer.node: answer.reading for answer in answers}
     try:
-        world.store.remember(at, readings)
+        world.store.remember(at, readings, {answer.node: samples_of(answer) for answer in answers})
     except StoreError as error:
         world.listener.forgot(error.message)
 
 
 def _worth_remembering(
     answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime
-) -> dict[NodeName, Reading]:
+) -> list[Measured]:
     """What was read, but not where the last reading is too fresh: asked too often, no node would ever have rates."""
-    return {
-        answer.node: answer.reading
+    return [
+        answer
         for answer in answers
         if isinstance(answer, Measured) and not _is_too_soon(earlier.get(answer.node), answer.reading, at)
-    }
+    ]
 
 
 def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> bool:
@@ -97,9 +114,7 @@ def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, las
     return awaited
 
 
-def _next_answer(
-    world: World, sessions: Sessions, awaited: dict[NodeName, _Asked], earlier: Mapping[NodeName, Remembered]
-) -> Answer | None:
+def _next_answer(world: World, sessions: Sessions, awaited: dict[NodeName, _Asked], earlier: _Memory) -> Answer | None:
     """The answer that the next event completes, taken out of `awaited`; None where it completes none."""
     event = sessions.next(1.0)
     if event is None or event.node not in awaited:
@@ -109,14 +124,14 @@ def _next_answer(
             del awaited[node]
             return Silent(node=node, cause=cause, why=why)
         case Line(node=node, text=text):
-            return _heard(world, sessions, awaited, earlier.get(node), node, text)
+            return _heard(world, sessions, awaited, earlier, node, text)
 
 
 def _heard(
     world: World,
     sessions: Sessions,
     awaited: dict[NodeName, _Asked],
-    earlier: Remembered | None,
+    earlier: _Memory,
     node: NodeName,
     line: bytes,
 ) -> Answer | None:
@@ -130,13 +145,15 @@ def _heard(
         case Answered(sections=sections):
             asked = awaited.pop(node)
             reading = parse_reading(sections)
+            before = earlier.readings.get(node)
             return Measured(
                 node=node,
                 reading=reading,
-                rates=_NEVER_ASKED
-                if earlier is None
-                else rates(earlier.reading, earlier.at, reading, world.clock.now()),
+                rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, world.clock.now()),
                 rtt_s=world.clock.monotonic() - asked.at,
                 cpu_factor=world.cpu_factors.get(node, 1.0),
                 slots=world.slots.get(node),
+                trends=earlier.trends_since_boot(node, reading.boot_id),
+                labels=world.labels.get(node, {}),
+                taints=world.taints.get(node, frozenset()),
             )

@@ -216,8 +216,10 @@ class TaskRun:
 
     # -- what slots tell -------------------------------------------------------------------------
 
-    def runs(self, slot: Slot) -> None:
+    def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
         """Takes the first one for the start of the job."""
+        if limits:
+            self._world.journal.limited(self._course.job.id, slot.claim, slot.node, limits)
         self._alone_since = None
         if self._book.tally.started_at is None:
             self._book.tally.started_at = self._world.clock.monotonic()

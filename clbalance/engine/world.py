@@ -26,3 +26,5 @@ class World:
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
     slots: Mapping[NodeName, int] = field(default_factory=dict)
     """Of the nodes whose slots are counted."""
+    labels: Mapping[NodeName, Mapping[str, str]] = field(default_factory=dict)
+    taints: Mapping[NodeName, frozenset[str]] = field(default_factory=dict)

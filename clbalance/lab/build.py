@@ -154,6 +154,7 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
     folder.config.write_text(config.to_json())
     if node.gpus:
         _write_program(folder.bin / gpu.TOOL, gpu.tool_text(folder))
+        _write_program(folder.bin / gpu.KERNEL_LOG_TOOL, gpu.kernel_log_tool_text(folder))
 
 
 def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, users: Sequence[LabUser]) -> tuple[tuple[str, str], ...]:

@@ -1,69 +1,69 @@
 """A GPU tool for lab nodes: an `nvidia-smi` in POSIX sh that prints tables which the controller writes.
 
-A file `hang` beside the tables makes it hang, deaf to SIGTERM as a real one in D state; a file `fail` makes it
-print that file's text and exit with 9, as the real one does without its driver.
+Files beside the tables are its faults: `hang` makes it hang, deaf to SIGTERM as a real one in D state; `fail` makes it
+print that file's text and exit with 9, as the real one does without its driver; `slow` makes it wait so many seconds;
+`nolog` makes only its log hang. A `dmesg` of the node's own prints what the driver told the kernel.
 """
 
-import re
+import shutil
 from collections.abc import Iterator
 
 from clbalance.errors import UsageError
+from clbalance.lab.gpu_device import DRIVER, MEM_TOTAL_BYTES, MODEL, Device, Held, devices_of
+from clbalance.lab.gpu_log import kernel_log_text, list_text, log_text
 from clbalance.lab.layout import NodeFolder, replace_file
-from clbalance.lab.load import MIB, GpuLoad, Load
-from clbalance.sizes import parse_size
+from clbalance.lab.load import MIB, Load
 
 TOOL = "nvidia-smi"
+KERNEL_LOG_TOOL = "dmesg"
+SWITCHES = ("hang", "fail", "slow", "nolog")
 GPU_QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version"
 APPS_QUERY = "gpu_uuid,pid,process_name,used_gpu_memory"
-MODEL = "NVIDIA A100-SXM4-40GB"
-MEM_TOTAL_BYTES = 40_960 * MIB
-_DRIVER = "550.54.15"
-_FIRST_PID = 400_000  # of the processes that are only told about
-
-# No comma in a program's name: the tables are CSV without quotes, as nvidia-smi's are.
-_GPU_LOAD = re.compile(r"(\d{1,3}):(\d{1,3})%?:([^:]+)(?::([A-Za-z0-9 ._/-]{1,80}))?")
+_SLOW_S = "0.7"
+_FAILURE = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"
 
 _TOOL = """\
 #!/bin/sh
-# clbalance lab: answers two queries from tables.
+# clbalance lab: answers four questions from tables.
 tables='{tables}'
-if [ -e "$tables/hang" ]; then
+hang() {{
     trap '' HUP INT TERM
     exec sleep 86400
-fi
+}}
+[ ! -e "$tables/hang" ] || hang
 if [ -e "$tables/fail" ]; then
     cat "$tables/fail" >&2
     exit 9
 fi
+if [ -e "$tables/slow" ]; then
+    read -r seconds <"$tables/slow"
+    sleep "$seconds"
+fi
 for option; do
     case $option in
         --format=csv,noheader,nounits) ;;
-        --query-gpu={gpu_query}) table=gpus ;;
-        --query-compute-apps={apps_query}) table=apps ;;
+        --query-gpu={gpu_query}) table=gpus.csv ;;
+        --query-compute-apps={apps_query}) table=apps.csv ;;
+        -q) [ ! -e "$tables/nolog" ] || hang; table=log.txt ;;
+        -L) table=list.txt ;;
         *)
             echo "the lab's nvidia-smi does not know: $option" >&2
             exit 2
             ;;
     esac
 done
-# No `cat`: half of a lab's nodes do this twice in every sweep, on one machine.
+# No `cat`: half of a lab's nodes do this three times in every sweep, on one machine.
 while IFS= read -r row; do
     printf '%s\\n' "$row"
-done <"$tables/${{table:?no query}}.csv"
+done <"$tables/${{table:?no query}}"
 """
-
-
-def parse_gpu_load(text: str) -> GpuLoad:
-    """`INDEX:USE%:MEM[:PROGRAM]`, such as `0:95%:30G:train.py`, or `UsageError`."""
-    found = _GPU_LOAD.fullmatch(text)
-    if found is None:
-        raise UsageError(
-            f"{text!r} is not the load of a GPU", hint="INDEX:USE%:MEM[:PROGRAM], like `0:95%:30G:train.py`"
-        )
-    mem_used_bytes = parse_size(found[3])
-    if mem_used_bytes > MEM_TOTAL_BYTES:
-        raise UsageError(f"a lab GPU has {MEM_TOTAL_BYTES // 2**30}G of memory, not {found[3]}")
-    return GpuLoad(index=int(found[1]), use_pct=int(found[2]), mem_used_bytes=mem_used_bytes, process=found[4] or "")
+_KERNEL_LOG_TOOL = """\
+#!/bin/sh
+# clbalance lab: what the node's driver told its kernel.
+while IFS= read -r row; do
+    printf '%s\\n' "$row"
+done <'{tables}/kernel.log'
+"""
 
 
 def tool_text(folder: NodeFolder) -> str:
@@ -71,29 +71,63 @@ def tool_text(folder: NodeFolder) -> str:
     return _TOOL.format(tables=folder.gpu, gpu_query=GPU_QUERY, apps_query=APPS_QUERY)
 
 
+def kernel_log_tool_text(folder: NodeFolder) -> str:
+    """The node's `dmesg`."""
+    return _KERNEL_LOG_TOOL.format(tables=folder.gpu)
+
+
 def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
     """What `nvidia-smi` answers from now on."""
-    node = int(folder.name.removeprefix("node"))
-    replace_file(folder.gpu / "gpus.csv", "".join(_gpu_rows(node, gpus, load)))
-    replace_file(folder.gpu / "apps.csv", "".join(_app_rows(node, load)))
+    devices = devices_of(int(folder.name.removeprefix("node")), gpus, load)
+    replace_file(folder.gpu / "gpus.csv", "".join(map(_gpu_row, devices)))
+    replace_file(folder.gpu / "apps.csv", "".join(row for device in devices for row in _app_rows(device)))
+    replace_file(folder.gpu / "log.txt", log_text(devices))
+    replace_file(folder.gpu / "list.txt", list_text(devices))
+    replace_file(folder.gpu / "kernel.log", kernel_log_text(devices))
+    # The real driver has one for each instance, to say who may use it.
+    shutil.rmtree(folder.capabilities, ignore_errors=True)
+    for device in devices:
+        for part in device.parts:
+            (folder.capabilities / f"gpu{device.index}/mig/gi{part.instance}").mkdir(parents=True)
+    _set_switches(folder, load.gpu_tool)
 
 
-def _uuid(node: int, index: int) -> str:
-    return f"GPU-{node:08x}-1ab0-4000-8000-{index:012x}"
+def _set_switches(folder: NodeFolder, how: str) -> None:
+    texts = {"hang": "", "nolog": "", "fail": _FAILURE, "slow": f"{_SLOW_S}\n"}
+    for switch in SWITCHES:
+        if switch == how:
+            replace_file(folder.gpu / switch, texts[switch])
+        else:
+            (folder.gpu / switch).unlink(missing_ok=True)
 
 
-def _gpu_rows(node: int, gpus: int, load: Load) -> Iterator[str]:
-    for index in range(gpus):
-        gpu = load.gpu(index)
-        temperature_c = 30 + gpu.use_pct // 2
-        yield (
-            f"{_uuid(node, index)}, {index}, {MODEL}, {MEM_TOTAL_BYTES // MIB}, {gpu.mem_used_bytes // MIB}, "
-            f"{gpu.use_pct}, {temperature_c}, {_DRIVER}\n"
-        )
+def _gpu_row(device: Device) -> str:
+    use = "[N/A]" if device.parts else str(device.held.use_pct)
+    return (
+        f"{device.uuid}, {device.index}, {MODEL}, {MEM_TOTAL_BYTES // MIB}, {device.mem_used_bytes // MIB}, "
+        f"{use}, {device.temperature_c}, {DRIVER}\n"
+    )
 
 
-def _app_rows(node: int, load: Load) -> Iterator[str]:
-    for gpu in load.gpus:
-        if gpu.process:
-            pid = _FIRST_PID + gpu.index
-            yield f"{_uuid(node, gpu.index)}, {pid}, {gpu.process}, {gpu.mem_used_bytes // MIB}\n"
+def _app_rows(device: Device) -> Iterator[str]:
+    holders: list[Held] = [part.held for part in device.parts] or [device.held]
+    for held in holders:
+        if held.process:
+            yield f"{device.uuid}, {held.pid}, {held.process}, {held.mem_used_bytes // MIB}\n"
+
+
+def check_devices(node: str, gpus: int, load: Load) -> None:
+    """Each that the load names is there, or `UsageError`."""
+    parts = dict(load.gpu_parts)
+    named = [*(one.index for one in load.gpus), *parts, *dict(load.gpu_faults)]
+    for index in named:
+        if not 0 <= index < gpus:
+            have = f"has GPUs 0 to {gpus - 1}" if gpus else "has none"
+            raise UsageError(f"{node} has no GPU {index}", hint=f"{node} {have}")
+    for one in load.gpus:
+        count = parts.get(one.index, 0)
+        if (one.part is None) != (count == 0) or not 0 <= (one.part or 0) < max(1, count):
+            have = f"has parts {one.index}.0 to {one.index}.{count - 1}" if count else "is whole"
+            raise UsageError(f"GPU {one.index} of {node} {have}", hint="`--gpu-parts INDEX:N` cuts it anew")
+    if load.gpu_tool not in {"well", *SWITCHES}:
+        raise UsageError(f"`nvidia-smi` cannot be {load.gpu_tool!r}", hint=f"one of {', '.join(('well', *SWITCHES))}")

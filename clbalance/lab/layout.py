@@ -54,6 +54,11 @@ class NodeFolder:
         return self.path / "gpu"
 
     @property
+    def capabilities(self) -> Path:
+        """Where the driver shows MIG instances."""
+        return self.proc / "driver/nvidia/capabilities"
+
+    @property
     def ssh(self) -> Path:
         """Host keys and sshd_config."""
         return self.path / "ssh"

@@ -48,6 +48,9 @@ class LoadChanges(TypedDict, total=False):
     psi_io_pct: float
     spin: int
     gpus: tuple[GpuLoad, ...]
+    gpu_parts: tuple[tuple[int, int], ...]
+    gpu_faults: tuple[tuple[int, str], ...]
+    gpu_tool: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +191,8 @@ class LabNode:
         folder = self.folder
         for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
             folders.empty(place)
-        folders.empty(folder.bin, keep=frozenset({gpu.TOOL}))
-        for switch in ("hang", "fail"):
+        folders.empty(folder.bin, keep=frozenset({gpu.TOOL, gpu.KERNEL_LOG_TOOL}))
+        for switch in gpu.SWITCHES:
             (folder.gpu / switch).unlink(missing_ok=True)
 
 
@@ -225,10 +228,7 @@ def restore_nodes(nodes: Sequence[LabNode]) -> None:
 
 
 def _check_load(node: LabNode, load: Load) -> None:
-    for device in load.gpus:
-        if not 0 <= device.index < node.gpus:
-            have = f"has GPUs 0 to {node.gpus - 1}" if node.gpus else "has none"
-            raise UsageError(f"{node.name} has no GPU {device.index}", hint=f"{node.name} {have}")
+    gpu.check_devices(node.name, node.gpus, load)
     gpu_percents = (device.use_pct for device in load.gpus)
     percents = (load.ut_pct, load.psi_cpu_pct, load.psi_mem_pct, load.psi_io_pct, *gpu_percents)
     if not all(0 <= percent <= 100 for percent in percents):

@@ -4,9 +4,34 @@ import re
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += ["capacity", "admission", "spec", "program", "task", "terminal", "fork", "life", "orders", "supervisor"]
-_AGENT += ["slot", "spawn", "settle", "status", "follower", "job", "session", "own_homes", "orphans", "clearing"]
-_AGENT += ["reap", "requests", "serve"]
+_AGENT += [
+    "capacity",
+    "cpu_ids",
+    "job_limits",
+    "admission",
+    "spec",
+    "program",
+    "devices",
+    "task",
+    "terminal",
+    "fork",
+    "watch",
+]
+_AGENT += [
+    "scope",
+    "confine",
+    "life",
+    "guard",
+    "orders",
+    "supervisor",
+    "slot",
+    "spawn",
+    "settle",
+    "status",
+    "follower",
+    "job",
+]
+_AGENT += ["session", "own_homes", "orphans", "clearing", "reap", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)

@@ -53,9 +53,22 @@
       case $line in
         "$m status "*) echo "$m - $1 ${line##* }" ;;
         "$m over") break ;;
-        *) printf '%s\n' "$line" ;;
+        *)
+          case $1 in gpu_log) is_wanted || continue ;; esac
+          printf '%s\n' "$line"
+          ;;
       esac
     done
+  }
+
+  # Of the 220 lines on each GPU those that say which it is, what is wrong with it, and who is on its parts.
+  is_wanted() {
+    case $line in
+      'GPU '* | CUDA* | *UUID* | *'MIG '* | *'nstance ID'* | *Index* | *'Memory Usage'* | *' Total '* | *' Used '*) ;;
+      *'rrors'* | *Volatile* | *Aggregate* | *Uncorrectable* | *Double* | *Pages* | *Pending* | *Remapp* | *Temp*) ;;
+      *Reset* | *Recovery* | *Process* | *Type* | *' Name '* | *'Used GPU'* | *' Current '*) ;;
+      *) return 1 ;;
+    esac
   }
 
   # Starts all that it is given, side by side, tells meanwhile what cannot hang, then collects.
@@ -93,6 +106,25 @@
 
   gpu_processes() {
     run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits
+  }
+
+  # All that the driver knows: an old one leaves lines out, where a list of fields would make it refuse altogether.
+  gpu_log() {
+    run nvidia-smi -q
+  }
+
+  gpu_parts() {
+    run nvidia-smi -L
+  }
+
+  # The kernel's log is read without waiting for more of it.
+  gpu_faults() {
+    { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | tail -n 128
+  }
+
+  rocm() {
+    run rocm-smi --showid --showuniqueid --showproductname --showbus --showdriverversion --showmeminfo vram --showuse \
+      --showtemp --showpids --json
   }
 
   # `mark DEVICE INODE UID MODE PATH` of each and of the folders, then `PATH:line` of what they say: a text cannot
@@ -190,6 +222,14 @@
 
   # One process for all files. Of /proc/stat no interrupts (kilobytes) and of single cpus only the name.
   told() {
+    sys=${CLBALANCE_SYSFS:-/sys}
+    # Where GPUs hang, and who is on those of AMD.
+    if [ -n "$has_gpus" ]; then
+      set -- "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
+        "$sys"/class/kfd/kfd/proc/*/vram_*
+    else
+      set --
+    fi
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
@@ -204,7 +244,7 @@
         -e '^ *[0-9]+ +[0-9]+ [^ ]+( [0-9]+){7}' \
         -e '^[0-9a-f,-]+$' \
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
-        sys/kernel/random/boot_id /proc/self/status "${CLBALANCE_SYSFS:-/sys}"/devices/system/node/node*/cpulist
+        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist "$@"
       # The first cpu only: the kernel makes up this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in
@@ -273,10 +313,22 @@
 
   echo "$nl$m begin"
   set -- tmp
+  has_gpus=
   if command -v nvidia-smi >/dev/null; then
-    set -- "$@" gpus gpu_processes
+    set -- "$@" gpus gpu_processes gpu_log gpu_faults
+    has_gpus=yes
+    for part in "${CLBALANCE_PROCFS:-/proc}"/driver/nvidia/capabilities/gpu*/mig/gi*; do
+      [ ! -e "$part" ] || set -- "$@" gpu_parts
+      break
+    done
   else
     echo "$m - gpus absent"
+  fi
+  # Where its package puts it, which is on nobody's PATH.
+  PATH=$PATH:/opt/rocm/bin
+  if command -v rocm-smi >/dev/null; then
+    set -- "$@" rocm
+    has_gpus=yes
   fi
   many= marks= drained= admins=
   names=0

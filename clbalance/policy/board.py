@@ -61,7 +61,10 @@ class _Kind:
 
 
 class Board:
-    """The nodes of a snapshot; `place` charges them and `release` takes the charge back."""
+    """The nodes of a snapshot; `place` charges them and `release` takes the charge back.
+
+    `--order` and `--same` compare nodes with each other, so they are not for a board.
+    """
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
         self._answers = sorted(snapshot.answers, key=lambda answer: answer.node)
@@ -91,13 +94,7 @@ class Board:
     def copy(self) -> Self:
         """Another one that is charged alike."""
         other = shallow_copy(self)
-        other._answers, other._before = self._answers.copy(), self._before.copy()
-        # What was not asked for since every node could have been touched is as quickly made anew.
-        first = max(0, len(self._touched) - len(self._answers))
-        other._touched = self._touched[first:]
-        other._kinds = {
-            request: kind.copy(seen=kind.seen - first) for request, kind in self._kinds.items() if kind.seen >= first
-        }
+        other._become_separate()  # noqa: SLF001 - it is one of us
         return other
 
     def hold(self, holding: Holding) -> None:
@@ -121,6 +118,16 @@ class Board:
         """The nodes as they are charged now, by name."""
         return tuple(self._answers)
 
+    def _become_separate(self) -> None:
+        """From the one of which this is a copy."""
+        self._answers, self._before = self._answers.copy(), self._before.copy()
+        # What was not asked for since every node could have been touched is as quickly made anew.
+        first = max(0, len(self._touched) - len(self._answers))
+        self._touched = self._touched[first:]
+        self._kinds = {
+            request: kind.copy(seen=kind.seen - first) for request, kind in self._kinds.items() if kind.seen >= first
+        }
+
     def _charge(self, at: int, request: Request) -> Promise:
         answer = self._measured(at)
         promise = promise_to(request, answer, self._policy)
@@ -140,7 +147,8 @@ class Board:
         self._touched.append(at)
 
     def _kind(self, request: Request) -> _Kind:
-        alike = request if request.pick == 1 else replace(request, pick=1)  # no copy is different from the others
+        # No copy is different from the others, and nobody is by its own name.
+        alike = request if request.pick == 1 and not request.name else replace(request, pick=1, name="")
         kind = self._kinds.get(alike)
         if kind is None:
             kind = self._kinds[alike] = _Kind(

@@ -9,7 +9,8 @@ from typing import Final
 
 from clbalance.model import Lease, Promise, Request, Unknown
 from clbalance.policy.effective import Load
-from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.gpus import TOO_FEW_FREE, candidates_among, why_too_few
+from clbalance.policy.meant import meant
 from clbalance.policy.room import cpus_left, mem_bytes_left
 
 _ROUNDING: Final = 1e-9
@@ -34,7 +35,7 @@ def lack(load: Load, request: Request) -> Lack | None:
 
 def asks_for_nothing(request: Request) -> bool:
     """Whether it takes no part of a node, and fits on a full one; a slot alone is nothing."""
-    return not (request.cpus or request.mem_bytes or request.gpus or request.exclusive)
+    return not (request.cpus or request.mem_bytes or request.tmp_bytes or request.gpus or request.exclusive)
 
 
 def _leases_unknown(load: Load, _: Request) -> Lack | None:
@@ -93,6 +94,24 @@ def _memory(load: Load, request: Request) -> Lack | None:
     )
 
 
+def _tmp(load: Load, request: Request) -> Lack | None:
+    if not request.tmp_bytes:
+        return None
+    tmp = load.answer.reading.tmp
+    if isinstance(tmp, Unknown):
+        return Lack(filter="tmp", reason="temporary space unknown", detail=tmp.why)
+    # Whole for as long as it is held: when a job fills its space nobody can tell, and a full disk is everybody's.
+    free = tmp.free_bytes - load.ledger.tmp_bytes
+    if request.tmp_bytes <= free:
+        return None
+    asked, left, promised = (_gib(size) for size in (request.tmp_bytes, max(0, free), load.ledger.tmp_bytes))
+    return Lack(
+        filter="tmp",
+        reason="too little temporary space",
+        detail=f"{asked} asked, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {promised} promised",
+    )
+
+
 def _gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.3g} GiB"
 
@@ -100,17 +119,21 @@ def _gib(size_bytes: float) -> str:
 def _gpus(load: Load, request: Request) -> Lack | None:
     if not request.gpus:
         return None
-    free = gpu_candidates(load.answer, request.gpu_share)
-    if isinstance(free, Unknown):
-        return Lack(filter="gpus", reason="GPUs unknown", detail=free.why)
+    answer = meant(load.answer, request)
+    gpus = answer.reading.gpus
+    if isinstance(gpus, Unknown):
+        return Lack(filter="gpus", reason="GPUs unknown", detail=gpus.why)
+    free = candidates_among(gpus, answer, request)
     if request.gpus <= len(free):
         return None
-    gpus = load.answer.reading.gpus
-    count = 0 if isinstance(gpus, Unknown) else len(gpus)
+    reason, why = why_too_few(answer, gpus, request)
+    told = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
-        detail = f"{request.gpu_share:g} of one asked, none of {count} has that"
-        return Lack(filter="gpus", reason="no GPU has room", detail=detail)
-    return Lack(filter="gpus", reason="too few GPUs free", detail=f"{request.gpus} asked, {len(free)} of {count} free")
+        told = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"
+        reason = "no GPU has room" if reason == TOO_FEW_FREE else reason
+    if request.gpu_mem_bytes:
+        told += f" with {_gib(request.gpu_mem_bytes)}"
+    return Lack(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
 
 
 def _slots(load: Load, request: Request) -> Lack | None:
@@ -129,6 +152,7 @@ _LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (
     _exclusive,
     _cpus,
     _memory,
+    _tmp,
     _gpus,
     _slots,
 )

@@ -44,6 +44,10 @@ def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
         gpu_share=request.gpu_share,
         slots=request.slots,
         exclusive=request.exclusive,
+        name=request.name,
+        tmp_bytes=request.tmp_bytes,
+        limit_cpus=request.limit_cpus,
+        limit_mem_bytes=request.limit_mem_bytes,
         uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,
     )
 

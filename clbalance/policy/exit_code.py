@@ -1,10 +1,11 @@
 """What `run` exits with (DESIGN §7). Pure."""
 
 from collections.abc import Iterable
+from signal import SIGKILL
 from typing import assert_never
 
 from clbalance.errors import ExitCode
-from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
+from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, OutOfMemory, TimedOut
 
 
 def run_exit_code(outcomes: Iterable[Outcome], interrupted: int | None = None) -> int:
@@ -23,6 +24,8 @@ def code_of(end: End) -> int:
             return 128 + number
         case TimedOut():
             return ExitCode.TIME_LIMIT
+        case OutOfMemory():
+            return 128 + SIGKILL  # as the kernel's own would have it, and as Kubernetes tells it
         case NotStarted(rc=rc):
             return ExitCode.NOT_RUN_TO_ITS_END if rc is None else rc
         case Cancelled() | NodeFailed() | Lost():

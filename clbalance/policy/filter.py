@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import assert_never
 
 from clbalance.model import Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
-from clbalance.policy.capacity import lack
+from clbalance.policy.capacity import Lack, lack
 from clbalance.policy.drain import binding_drain, drain_reason
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.policies import Policy
+from clbalance.policy.suited import unsuited
 from clbalance.policy.thresholds import SetLimit, breaches, limits_of
 
 
@@ -57,15 +58,21 @@ def _measured_verdict(answer: Measured, asked: Asked) -> Load | Unfit:
     load = effective_load(answer)
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
-    if past := breaches(load, asked.limits):
-        details = ", ".join(breach.detail for breach in past)
-        return Unfit(node=answer.node, filter="thresholds", reason=past[0].reason, detail=details)
-    if short := lack(load, asked.request):
+    # What was wished for first: that a node is busy says little where it was not meant.
+    if short := unsuited(load, asked.request) or _past_limits(load, asked.limits) or lack(load, asked.request):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     python = answer.reading.python
     if asked.request.needs_python and isinstance(python, Unknown):
         return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.why)
     return load
+
+
+def _past_limits(load: Load, limits: tuple[SetLimit, ...]) -> Lack | None:
+    past = breaches(load, limits)
+    if not past:
+        return None
+    details = ", ".join(breach.detail for breach in past)
+    return Lack(filter="thresholds", reason=past[0].reason, detail=details)
 
 
 def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:

@@ -4,6 +4,7 @@ from clbalance.model import Request, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
 from clbalance.policy.gpus import gpu_candidates
+from clbalance.policy.meant import meant
 from clbalance.policy.policies import Policy
 from clbalance.policy.room import cpus_left
 
@@ -14,7 +15,7 @@ def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...]
     """UUIDs of the devices that would do, the best first; in this order they are offered to the node."""
     if not request.gpus:
         return ()
-    candidates = gpu_candidates(load.answer, request.gpu_share)
+    candidates = gpu_candidates(meant(load.answer, request), request)
     if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
         return candidates
     measure, free = fragmentation_of(policy.workload), free_gpus(load)

@@ -1,29 +1,49 @@
-"""Which GPUs of a node a new job may have, whole or a share of one, the best first."""
+"""Which GPUs of a node a new job may have, whole or a share of one, the best first; and why not the others."""
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
-from clbalance.model import Gpu, Measured, Unknown
+from clbalance.model import Gpu, Measured, Request, Unknown
+from clbalance.policy.gpu_state import gpu_condition, has_place, is_usable
 from clbalance.policy.ledger import ledger_of
 
-_IDLE_PCT = 5.0
-_ROUNDING: Final = 1e-9
-"""Of a device: three thirds are a whole."""
+_MOST_TOLD: Final = 4
+"""Devices whose reasons fit into one line."""
+_ONE: Final = Request(gpus=1)
+_ROUNDING_BYTES: Final = 0.5
+
+Shares: TypeAlias = Mapping[str, float]
+"""How much of each device is promised, by UUID."""
 
 
-def gpu_candidates(answer: Measured, share: float = 1.0) -> tuple[str, ...] | Unknown:
-    """UUIDs of the devices of which `share` may be had.
+def gpu_candidates(answer: Measured, request: Request = _ONE) -> tuple[str, ...] | Unknown:
+    """UUIDs of the devices of which the request may have what it asks of each.
 
-    Whole ones: those that look free and that nobody was promised, most free memory first. Shares: those, and what
-    only shares are held of, the fullest first, so that whole devices stay whole. In this order they are offered to
-    the node, whose leases decide.
+    Whole ones: those that are free, most free memory first; of several those of one NUMA node first, from the node
+    with the fewest that are enough. Shares: those, and what only shares are held of, the fullest first, so that
+    whole devices stay whole. In this order they are offered to the node, whose leases decide.
     """
     gpus = answer.reading.gpus
-    if isinstance(gpus, Unknown):
-        return gpus
+    return gpus if isinstance(gpus, Unknown) else candidates_among(gpus, answer, request)
+
+
+def candidates_among(gpus: Sequence[Gpu], answer: Measured, request: Request) -> tuple[str, ...]:
+    """The same, of a node whose devices are known."""
+    if not gpus:
+        return ()
     held = ledger_of(answer).gpu_shares
-    fit = [gpu for gpu in gpus if has_room(gpu, held.get(gpu.uuid, 0.0), share)]
-    return tuple(gpu.uuid for gpu in sorted(fit, key=lambda gpu: (-held.get(gpu.uuid, 0.0), *_preference(gpu))))
+    fit = [gpu for gpu in gpus if all(holds(gpu, held.get(gpu.uuid, 0.0), request) for _, holds in _WISHES)]
+    fit.sort(key=lambda gpu: _preference(gpu, held.get(gpu.uuid, 0.0)))
+    return tuple(gpu.uuid for gpu in (fit if request.gpus <= 1 else _near_each_other(fit, request.gpus)))
+
+
+def _preference(gpu: Gpu, held: float) -> tuple[float, float, int, str]:
+    return -held, -free_mem_bytes(gpu, held), gpu.index, gpu.uuid
+
+
+def free_mem_bytes(gpu: Gpu, held: float) -> float:
+    """What neither is used nor promised: a share of a device is as much of its memory."""
+    return gpu.mem_total_bytes - max(min(1.0, held) * gpu.mem_total_bytes, float(gpu.mem_used_bytes))
 
 
 class FreeDevice(NamedTuple):
@@ -34,36 +54,82 @@ class FreeDevice(NamedTuple):
     uuid: str
 
 
-def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Mapping[str, float]) -> tuple[FreeDevice, ...] | Unknown:
-    """Every device with what is left of it, the least first: 0 of what strangers use."""
+def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Shares) -> tuple[FreeDevice, ...] | Unknown:
+    """Every device with what is left of it, the least first: 0 of what strangers use, and of what is faulty."""
     if isinstance(gpus, Unknown):
         return gpus
     return tuple(sorted([FreeDevice(_left(gpu, held.get(gpu.uuid, 0.0)), gpu.model, gpu.uuid) for gpu in gpus]))
 
 
 def _left(gpu: Gpu, held: float) -> float:
-    usable = without_strangers(gpu, held) if held else looks_free(gpu)
-    return round(max(0.0, 1.0 - held), 6) if usable else 0.0
+    return round(max(0.0, 1.0 - held), 6) if is_usable(gpu, held) else 0.0
 
 
-def has_room(gpu: Gpu, held: float, share: float) -> bool:
-    """Whether `share` of a device can be promised of which `held` is promised already."""
-    return held + share <= 1.0 + _ROUNDING and (without_strangers(gpu, held) if held else looks_free(gpu))
+def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
+    """Those first that hang on one NUMA node; where none has enough, from as few of them as possible."""
+    groups: dict[int, list[Gpu]] = {}
+    for gpu in fit:
+        groups.setdefault(-1 if isinstance(gpu.numa_node, Unknown) else gpu.numa_node, []).append(gpu)
+
+    def rank(one: tuple[int, list[Gpu]]) -> tuple[bool, int, bool, int]:
+        # What is enough comes before what is not: of the first the smallest, of the others the largest.
+        numa, group = one
+        return len(group) < count, abs(len(group) - count), numa < 0, numa
+
+    return [gpu for _, group in sorted(groups.items(), key=rank) for gpu in group]
 
 
-def without_strangers(gpu: Gpu, held: float) -> bool:
-    """A driver does not tell whose a process is, so those on a shared device are taken for its leases' own.
-
-    They are so as long as they use no more memory than was promised of it, and 5 % for the driver.
-    """
-    return gpu.mem_used_bytes <= (held + 0.05) * gpu.mem_total_bytes
-
-
-def looks_free(gpu: Gpu) -> bool:
-    """No process, no memory but the driver's own (5 % at most), and a use known to be idle: unknown is never idle."""
-    idle = not isinstance(gpu.use_pct, Unknown) and gpu.use_pct <= _IDLE_PCT
-    return idle and not gpu.processes and gpu.mem_used_bytes * 20 <= gpu.mem_total_bytes
+def why_too_few(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
+    """The reason that groups nodes, and what stands against the devices of this one."""
+    held = ledger_of(answer).gpu_shares
+    left = gpus
+    for reason, holds in _WISHES:
+        kept = [gpu for gpu in left if holds(gpu, held.get(gpu.uuid, 0.0), request)]
+        if len(kept) < min(request.gpus, len(left)):
+            return reason, _told([gpu for gpu in left if gpu not in kept], answer, held)
+        left = kept
+    return TOO_FEW_FREE, ""
 
 
-def _preference(gpu: Gpu) -> tuple[int, int]:
-    return gpu.mem_used_bytes - gpu.mem_total_bytes, gpu.index
+def _told(gpus: Sequence[Gpu], answer: Measured, shares: Shares) -> str:
+    told = [_one_told(gpu, answer, shares.get(gpu.uuid, 0.0)) for gpu in gpus[:_MOST_TOLD]]
+    rest = len(gpus) - len(told)
+    return ", ".join(told) + (f", and {rest} more" if rest else "")
+
+
+def _one_told(gpu: Gpu, answer: Measured, held: float) -> str:
+    found = gpu_condition(gpu, held, answer.trends)
+    what = found.reason or f"{gpu.model}, {free_mem_bytes(gpu, held) / 2**30:.3g} GiB free"
+    return f"{gpu_label(gpu)} {found.state} ({what})"
+
+
+def gpu_label(gpu: Gpu) -> str:
+    """Such as "GPU 1"; a part is told with its UUID's beginning, for parts have no numbers of their own."""
+    return f"GPU {gpu.index} part {gpu.uuid[:12]}" if gpu.parent else f"GPU {gpu.index}"
+
+
+def _is_of_a_model(gpu: Gpu, _: float, request: Request) -> bool:
+    return not request.gpu_models or gpu.model in request.gpu_models
+
+
+def _is_whole_among_several(gpu: Gpu, _: float, request: Request) -> bool:
+    # CUDA shows a process one part at most, whatever it is handed (NVIDIA's MIG user guide, "device enumeration").
+    return request.gpus <= 1 or not gpu.parent
+
+
+def _has_place(gpu: Gpu, held: float, request: Request) -> bool:
+    return has_place(gpu, held, request.gpu_share)
+
+
+def _has_memory(gpu: Gpu, held: float, request: Request) -> bool:
+    return request.gpu_mem_bytes <= free_mem_bytes(gpu, held) + _ROUNDING_BYTES
+
+
+TOO_FEW_FREE: Final = "too few GPUs free"
+_WISHES: Final[tuple[tuple[str, Callable[[Gpu, float, Request], bool]], ...]] = (
+    ("too few GPUs of that model", _is_of_a_model),
+    ("too few whole GPUs", _is_whole_among_several),
+    (TOO_FEW_FREE, _has_place),
+    ("too little GPU memory free", _has_memory),
+)
+"""What a device must be, and how a node is refused that has too few that are."""

@@ -26,6 +26,7 @@ class Ledger:
     debt_cpus: float = 0.0
     mem_bytes: int = 0
     debt_mem_bytes: float = 0.0
+    tmp_bytes: int = 0
     slots: int = 0
     gpu_shares: Mapping[str, float] = field(default_factory=dict)
     """How much of each device, by UUID; 1 or more: all of it."""
@@ -67,6 +68,7 @@ def add_up(promises: Sequence[Promise], uptime_s: float | Unknown) -> Ledger:
         debt_cpus=debt_cpus,
         mem_bytes=sum([promise.mem_bytes for promise in promises]),
         debt_mem_bytes=debt_mem_bytes,
+        tmp_bytes=sum([promise.tmp_bytes for promise in promises]),
         slots=sum([promise.slots for promise in promises]),
         gpu_shares=_gpu_shares(promises),
         exclusive=any(promise.exclusive for promise in promises),

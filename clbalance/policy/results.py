@@ -22,6 +22,7 @@ class Result(StrEnum):
 _BY_STATE = {
     JobState.COMPLETED: Result.OK,
     JobState.FAILED: Result.FAILED,
+    JobState.OUT_OF_MEMORY: Result.FAILED,
     JobState.TIMEOUT: Result.TIMEOUT,
     JobState.CANCELLED: Result.CANCELLED,
     JobState.NODE_FAIL: Result.UNREACHABLE,

@@ -9,7 +9,8 @@ from typing import TypeAlias
 from clbalance.model import Request, Score, Term, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.policies import Policy
-from clbalance.policy.scorers import Scorer, scorers_of
+from clbalance.policy.scorer import Scorer
+from clbalance.policy.scorers import scorers_of
 
 Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
 """Of `scorers_of`."""

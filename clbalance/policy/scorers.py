@@ -1,8 +1,6 @@
 """What a node is compared by: one number each, turned into 0…100 points, of which more is better."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from clbalance.model import Request, Unknown
 from clbalance.policy import indices
@@ -10,18 +8,10 @@ from clbalance.policy.effective import Load
 from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.gpu_choice import growth
 from clbalance.policy.policies import Policy
+from clbalance.policy.preferences import preference_scorer
 from clbalance.policy.risk import risk_pct
+from clbalance.policy.scorer import Scorer
 from clbalance.policy.taken import taken_pct
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scorer:
-    """One term: the number it reads, the points that number is worth, and how a person is told of it."""
-
-    name: str
-    read: Callable[[Load, Request], float | Unknown]
-    points: Callable[[float], float]
-    told: Callable[[Load, Request, float], str]
 
 
 def _delay(load: Load, request: Request) -> float:
@@ -136,4 +126,5 @@ def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], 
         (PACKING, weights.packing),
         (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
     )
-    return tuple((scorer, weight) for scorer, weight in weighed if weight)
+    preferred = ((preference_scorer(one), one.weight) for one in request.constraints.preferences)
+    return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred) if weight)

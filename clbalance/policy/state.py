@@ -42,7 +42,7 @@ _NO_WAY_IN = frozenset({Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED})
 
 
 def node_state(answer: Answer, thresholds: Thresholds, now: datetime) -> Condition:
-    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`."""
+    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint."""
     match answer:
         case Silent(cause=cause, why=why):
             state = NodeState.DOWN if cause in _NO_WAY_IN else NodeState.UNKNOWN
@@ -80,6 +80,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
 def _unless_promised_away(load: Load) -> Condition:
     short = lack(load, Request())
     if short is None:
-        return Condition(state=NodeState.UP)
+        taints = ", ".join(sorted(load.answer.taints))
+        return Condition(state=NodeState.UP, reason=f"tainted {taints}" if taints else None)
     is_known = not isinstance(load.answer.reading.leases, Unknown)
     return Condition(state=NodeState.BUSY if is_known else NodeState.UNKNOWN, reason=f"{short.reason}: {short.detail}")

@@ -14,20 +14,23 @@ from clbalance.job import (
     NodeFailed,
     NotStarted,
     Outcome,
+    OutOfMemory,
     TimedOut,
 )
+from clbalance.sizes import told_size
 
 _FROM_MILD_TO_GRAVE = (
     JobState.COMPLETED,
     JobState.CANCELLED,
     JobState.FAILED,
     JobState.TIMEOUT,
+    JobState.OUT_OF_MEMORY,
     JobState.NODE_FAIL,
     JobState.RUNNING,
 )
 
 
-def state_of(end: End) -> JobState:
+def state_of(end: End) -> JobState:  # noqa: PLR0911 - one return for each kind of end
     """One copy's. A node that does not answer has not failed: the copy may run, and counts as running."""
     match end:
         case Exited(rc=0):
@@ -36,6 +39,8 @@ def state_of(end: End) -> JobState:
             return JobState.FAILED
         case TimedOut():
             return JobState.TIMEOUT
+        case OutOfMemory():
+            return JobState.OUT_OF_MEMORY
         case Cancelled():
             return JobState.CANCELLED
         case NodeFailed():
@@ -59,7 +64,7 @@ def has_failed(end: End) -> bool:
     return state_of(end) in {JobState.FAILED, JobState.NODE_FAIL}
 
 
-def reason_of(end: End) -> str:
+def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of end
     """Why it ended so, in few words; empty where its code says it all."""
     match end:
         case Exited():
@@ -70,6 +75,9 @@ def reason_of(end: End) -> str:
             return f"not started: {why}"
         case TimedOut(limit_s=limit_s):
             return f"time limit of {limit_s:g} s reached"
+        case OutOfMemory(limit_bytes=limit, used_bytes=used):
+            taken = "more memory than" if used is None else f"{told_size(used)} of memory, past"
+            return f"took {taken} its limit of {told_size(limit)}"
         case Cancelled(why=why) | NodeFailed(why=why):
             return why
         case Lost(cause=cause, why=why):

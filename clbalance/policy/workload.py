@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clbalance.model import Request
+from clbalance.model import Measured, Promise, Request, Snapshot, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,32 @@ class Workload:
     @classmethod
     def of(cls, requests: Iterable[Request]) -> "Workload":
         """The mix of these requests, whatever their order."""
-        counts = Counter(demand_of(request) for request in requests)
+        return cls.of_demands(demand_of(request) for request in requests)
+
+    @classmethod
+    def of_demands(cls, demands: Iterable[Demand]) -> "Workload":
+        """Likewise."""
+        counts = Counter(demands)
         total = counts.total()
         ordered = sorted(counts.items(), key=lambda item: (-item[1], _sortable(item[0])))
         return cls(demands=tuple((demand, count / total) for demand, count in ordered))
+
+
+def seen_in(snapshot: Snapshot, request: Request) -> Workload:
+    """The mix of what runs now, everybody's, and of what is about to: the best that is known without a history."""
+    held = [
+        _demand_of_promise(lease.promise)
+        for answer in snapshot.answers
+        if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown)
+        for lease in answer.reading.leases
+        if isinstance(lease.promise, Promise)
+    ]
+    return Workload.of_demands([*held, demand_of(request)])
+
+
+def _demand_of_promise(promise: Promise) -> Demand:
+    share = promise.gpu_share if promise.gpus else 0.0
+    return Demand(promise.cpus, len(promise.gpus), share, frozenset())
 
 
 def demand_of(request: Request) -> Demand:

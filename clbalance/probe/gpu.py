@@ -4,6 +4,7 @@ A GPU that is not wholly understood might be in use, so a line that does not par
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clbalance.model import Gpu, GpuProcess, Unknown
@@ -28,25 +29,31 @@ class _Held:
     process: GpuProcess
 
 
-def parse_gpus(devices: Section, processes: Section) -> tuple[Gpu, ...] | Unknown:
-    """The node's GPUs with their processes; none where the node has no `nvidia-smi`."""
+def parse_gpus(
+    devices: Section, processes: Section, parts: Mapping[str, str] | None = None
+) -> tuple[Gpu, ...] | Unknown:
+    """The node's GPUs with their processes; none where the node has no `nvidia-smi`.
+
+    `parts` names the GPU of each part by their UUIDs: a process may be listed for either.
+    """
     if devices.status == "absent":
         return ()
     lines = _rows(devices)
     if isinstance(lines, Unknown):
         return lines
     gpus: dict[str, Gpu] = {}
+    cut = frozenset((parts or {}).values())
     for line in lines[: _MOST_GPUS + 1]:
-        gpu = parse_gpu(line)
+        gpu = parse_gpu(line, cut)
         if isinstance(gpu, Unknown):
             return gpu
         gpus[gpu.uuid] = gpu
     if len(gpus) > _MOST_GPUS:
         return Unknown(why=f"more than {_MOST_GPUS} GPUs")
-    return _with_processes(gpus, processes) if gpus else ()
+    return _with_processes(gpus, processes, parts or {}) if gpus else ()
 
 
-def _with_processes(gpus: dict[str, Gpu], section: Section) -> tuple[Gpu, ...] | Unknown:
+def _with_processes(gpus: dict[str, Gpu], section: Section, parts: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
     lines = _rows(section)
     if isinstance(lines, Unknown):
         return Unknown(why=f"GPU processes: {lines.why}")
@@ -57,9 +64,10 @@ def _with_processes(gpus: dict[str, Gpu], section: Section) -> tuple[Gpu, ...] |
         held = _parse_held(line)
         if isinstance(held, Unknown):
             return held
-        if held.uuid not in of:
+        uuid = parts.get(held.uuid, held.uuid)
+        if uuid not in of:
             return Unknown(why=f"process {held.process.pid} is on a GPU that is not listed")
-        of[held.uuid].append(held.process)
+        of[uuid].append(held.process)
     return tuple(replace(gpu, processes=tuple(of[gpu.uuid])) for gpu in gpus.values())
 
 
@@ -75,8 +83,11 @@ def _rows(section: Section) -> list[str] | Unknown:
     return [line for line in text.split("\n") if line and not line.startswith("WARNING:")]
 
 
-def parse_gpu(line: str) -> Gpu | Unknown:
-    """One device. The model's name may have commas in it, so fields are counted from both ends."""
+def parse_gpu(line: str, cut: frozenset[str] = frozenset()) -> Gpu | Unknown:
+    """One device. The model's name may have commas in it, so fields are counted from both ends.
+
+    Of those that are `cut` into parts some drivers tell no memory; it is none that a job could have.
+    """
     match line.split(", "):
         case [uuid, number, *name, total, used, use, temperature, driver] if name:
             index = whole(number, most=_MOST_GPUS)
@@ -84,6 +95,8 @@ def parse_gpu(line: str) -> Gpu | Unknown:
             return Unknown(why="the output of `nvidia-smi` does not parse")
     if not _UUID.fullmatch(uuid) or index is None:
         return Unknown(why="the output of `nvidia-smi` does not parse")
+    if uuid in cut and total.startswith("["):
+        total = used = "0"
     total_mib, used_mib = whole(total, most=_MOST_MIB), whole(used, most=_MOST_MIB)
     if total_mib is None or used_mib is None or used_mib > total_mib:
         told = words_of(f"{used} of {total}", most=80)

@@ -8,12 +8,14 @@ import re
 from clbalance.model import Lease, Promise, Unknown
 from clbalance.probe.bounded import whole
 from clbalance.probe.claim import Claim, NotAClaimError, number, parse_claim, whole_number, words
+from clbalance.probe.cpus import parse_cpulist
 from clbalance.probe.locks import is_locked
 from clbalance.probe.marks import Mark, Marks
 
 _NAME = re.compile(r"lease-([A-Za-z0-9_-]{1,64})\.([0-9]{1,9})")
 _GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}")
 _MOST_CPUS = 65_536
+_MOST_CPU_IDS_CHARS = 1_024
 _MOST_BYTES = 2**60
 _MOST_SLOTS = 1_000_000
 _MOST_GPUS = 256
@@ -52,6 +54,10 @@ def parse_promise(text: str) -> Promise | Unknown:
             exclusive=_exclusive(claim),
             uptime_s=number(claim, "uptime_s", most=_MOST_UPTIME_S),
             name=words(claim, "name"),
+            tmp_bytes=whole_number(claim, "tmp_bytes", most=_MOST_BYTES) if "tmp_bytes" in claim else 0,
+            limit_cpus=_limit(claim, "limit_cpus"),
+            limit_mem_bytes=None if (size := _limit(claim, "limit_mem_bytes")) is None else int(size),
+            cpu_ids=_cpu_ids(claim),
         )
     except NotAClaimError as error:
         return Unknown(why=f"unreadable lease: {error}")
@@ -73,6 +79,16 @@ def _gpu_share(claim: Claim) -> float:
     if not share:
         raise NotAClaimError("`gpu_share` is nothing")
     return share
+
+
+def _limit(claim: Claim, key: str) -> float | None:
+    return None if claim.get(key) is None else number(claim, key, most=_MOST_BYTES)
+
+
+def _cpu_ids(claim: Claim) -> tuple[int, ...]:
+    """None where they make no sense: which cpus somebody is bound to takes nothing from what he was promised."""
+    ids = words(claim, "cpu_ids", most=_MOST_CPU_IDS_CHARS) if "cpu_ids" in claim else ""
+    return parse_cpulist(ids) or ()
 
 
 def _exclusive(claim: Claim) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from clbalance.model import Reading, Unknown
 from clbalance.probe.boot import parse_boot_id, parse_uptime
 from clbalance.probe.cpus import parse_cpus
+from clbalance.probe.devices import parse_devices
 from clbalance.probe.drains import parse_drains
 from clbalance.probe.frame import Section
-from clbalance.probe.gpu import parse_gpus
 from clbalance.probe.leases import parse_leases
 from clbalance.probe.loadavg import parse_loadavg
 from clbalance.probe.logins import parse_logins
@@ -43,7 +43,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(why="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
-        gpus=parse_gpus(sections.get("gpus", _MISSING), sections.get("gpu_processes", _MISSING)),
+        gpus=parse_devices(sections, files),
         uid=uid,
         leases=parse_leases(marks),
         drains=parse_drains(marks),

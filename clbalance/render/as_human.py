@@ -23,6 +23,7 @@ from clbalance.render.views import JobReport, NodeRow
 if TYPE_CHECKING:
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
@@ -54,9 +55,13 @@ class HumanRenderer:
         table = self._drawn(explanation_table(plan), last="fold")
         return table + (visible_line(close) + "\n" if close else "")
 
-    def explain_job(self, placed: Sequence[Placed]) -> str:
+    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
+        from clbalance.render.job_limits import limits_lines
+
         told = [(attempt_heading(one), self.explain(one.plan, fold(one.plan.chosen))) for one in placed]
-        return "\n".join(f"{visible_line(heading)}\n{table}" if len(placed) > 1 else table for heading, table in told)
+        tables = [f"{visible_line(heading)}\n{table}" if len(placed) > 1 else table for heading, table in told]
+        lines = "".join(f"{visible_line(line)}\n" for line in limits_lines(limits))
+        return "\n".join([*tables, lines] if lines else tables)
 
     def run(self, report: JobReport) -> str:
         rows = tuple(_run_row(outcome) for outcome in report.outcomes)

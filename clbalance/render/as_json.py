@@ -24,6 +24,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 if TYPE_CHECKING:
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
@@ -44,9 +45,11 @@ class JsonRenderer:
     def explain(self, plan: Plan, folded: str) -> str:
         return ""
 
-    def explain_job(self, placed: Sequence[Placed]) -> str:
+    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
+        from clbalance.render.job_limits import limits_document
+
         attempts = [{"attempt": one.attempt, **_plan(one.plan, fold(one.plan.chosen))} for one in placed]
-        return _document({"attempts": attempts})
+        return _document({"attempts": attempts, **limits_document(limits)})
 
     def run(self, report: JobReport) -> str:
         job = told_together(report.outcomes)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
-from clbalance.model import Plan, Term
+from clbalance.model import Measured, Plan, Term
 from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
 from clbalance.render.figures import DASH
+from clbalance.render.gpus import gpu_states
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import finite, node_document
 from clbalance.render.untrusted import visible_line
@@ -26,6 +27,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 if TYPE_CHECKING:
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
     "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
-    "leases",
+    "leases", "gpu_states",
 )  # fmt: skip
-"""Of `load`; the names are those of the JSON keys. `leases` is how many there are."""
+"""Of `load`; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word for
+each of the node's GPUs, joined by commas."""
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
 """Of `pick --explain`; the verdict is `chosen`, `fits` or `unfit`. Of `explain` the attempt comes last."""
@@ -52,8 +55,7 @@ class PlainRenderer:
     """`--format plain`."""
 
     def load(self, rows: Sequence[NodeRow]) -> str:
-        documents = map(node_document, least_loaded_first(rows))
-        return "".join(_line(document[field] for field in LOAD_FIELDS) for document in documents)
+        return "".join(_line(_load_fields(row)) for row in least_loaded_first(rows))
 
     def pick(self, plan: Plan, folded: str) -> str:
         return visible_line(folded) + "\n" if folded else ""
@@ -61,8 +63,11 @@ class PlainRenderer:
     def explain(self, plan: Plan, folded: str) -> str:
         return "".join(map(_line, _explained(plan)))
 
-    def explain_job(self, placed: Sequence[Placed]) -> str:
-        return "".join(_line((*fields, one.attempt)) for one in placed for fields in _explained(one.plan))
+    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
+        from clbalance.render.job_limits import limits_rows
+
+        rows = [(*fields, one.attempt) for one in placed for fields in _explained(one.plan)]
+        return "".join(map(_line, [*rows, *limits_rows(limits)]))
 
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
@@ -93,6 +98,12 @@ class PlainRenderer:
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)
+
+
+def _load_fields(row: NodeRow) -> Iterator[Json]:
+    states = gpu_states(row.answer) if isinstance(row.answer, Measured) else None
+    document = {**node_document(row), "gpu_states": states}
+    return (document[field] for field in LOAD_FIELDS)
 
 
 def _explained(plan: Plan) -> Iterator[tuple[Json, ...]]:

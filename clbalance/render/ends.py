@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clbalance.job import End, Exited, Killed, Lost, NotStarted, Outcome
+from clbalance.job import End, Exited, Killed, Lost, NotStarted, Outcome, OutOfMemory
+from clbalance.policy.exit_code import code_of
 from clbalance.policy.verdict import gravest, reason_of, state_of
 
 
@@ -28,8 +29,8 @@ def _code(end: End) -> int | None:
     match end:
         case Exited(rc=rc) | NotStarted(rc=rc):
             return rc
-        case Killed(signal=number):
-            return 128 + number
+        case Killed() | OutOfMemory():
+            return code_of(end)
         case _:
             return None
 

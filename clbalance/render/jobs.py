@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clbalance.job import JobRecord, JobState, Lost, Outcome, Usage
+from clbalance.model import Qos
 from clbalance.nodes import fold
 from clbalance.policy.verdict import reason_of
 from clbalance.render.figures import DASH, duration
@@ -12,7 +13,7 @@ from clbalance.render.job_usage import USAGE_FIELDS, usage_document, with_usage
 from clbalance.render.json_value import Json
 from clbalance.render.table import Cell, Column, Table, Tone
 
-JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS)
+JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
 """Of `jobs` in plain text."""
 
 _COLUMNS = (
@@ -41,6 +42,8 @@ class JobRow:
     seconds: float | None
     """From its start to its end, or until now."""
     attempt: int
+    qos: Qos | None = None
+    """None: not known."""
     usage: Usage | None = None
     """None: nobody asked, or its nodes did not tell."""
 
@@ -60,6 +63,7 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         node_set=fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
         attempt=record.attempt,
+        qos=record.qos,
     )
 
 
@@ -81,6 +85,7 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "node_set": row.node_set,
         "seconds": row.seconds,
         "attempt": row.attempt,
+        "qos": row.qos,
         **usage_document(row.usage),
     }
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from clbalance.model import Measured, RunQueue, Silent, Unknown
-from clbalance.policy.gpus import gpu_candidates
 from clbalance.render.figures import DASH, iec, queue
+from clbalance.render.gpus import gpus_reason, gpus_summary
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
 
@@ -17,7 +17,8 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
     """`rows` least loaded first; GPUs and reasons get a column only where there are any."""
     ordered = least_loaded_first(rows)
     figures = [figure for figure in _FIGURES if figure.told is not _gpus or any(map(_may_have_gpus, ordered))]
-    has_reasons = any(row.reason for row in ordered)
+    reasons = [_reason(row) for row in ordered]
+    has_reasons = any(reasons)
     return Table(
         columns=(
             Column(heading="NODE"),
@@ -30,11 +31,17 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
                 Cell(row.node),
                 Cell(row.state, _STATE_TONES.get(row.state, Tone.WARN)),
                 *(_cell(figure, row) for figure in figures),
-                *((Cell(row.reason or ""),) if has_reasons else ()),
+                *((Cell(reason),) if has_reasons else ()),
             )
-            for row in ordered
+            for row, reason in zip(ordered, reasons, strict=True)
         ),
     )
+
+
+def _reason(row: NodeRow) -> str:
+    """The node's own, and what is to be said of its GPUs."""
+    of_gpus = gpus_reason(row.answer) if isinstance(row.answer, Measured) else ""
+    return "; ".join(reason for reason in (row.reason, of_gpus) if reason)
 
 
 def _may_have_gpus(row: NodeRow) -> bool:
@@ -132,10 +139,8 @@ def _leases(measured: Measured) -> _Told:
 
 
 def _gpus(measured: Measured) -> _Told:
-    gpus, free = measured.reading.gpus, gpu_candidates(measured)
-    if isinstance(gpus, Unknown) or isinstance(free, Unknown):
-        return Unknown(why="GPUs unknown")
-    return (_Part(f"{len(free)}/{len(gpus)} free" if gpus else "0"),)
+    gpus = measured.reading.gpus
+    return gpus if isinstance(gpus, Unknown) else (_Part(gpus_summary(measured, gpus) if gpus else "0"),)
 
 
 def _right(heading: str, told: Callable[[Measured], _Told], sacrifice: int = 0) -> _Figure:

@@ -9,13 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from clbalance.model import Gpu, Measured, Reading, Silent, Unknown
+from clbalance.model import Measured, Reading, Silent, Unknown
 from clbalance.policy.ledger import ledger_of
+from clbalance.render.gpus import gpus_document
 from clbalance.render.json_value import Json
 from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow, load_per_cpu
 
-_Index: TypeAlias = float | str | Unknown | Sequence[Json] | None
+_Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] | None
 
 
 def node_document(row: NodeRow) -> dict[str, Json]:
@@ -73,12 +74,14 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
         "cpu_factor": measured.cpu_factor,
         "slots": measured.slots,
+        "labels": dict(sorted(measured.labels.items())),
+        "taints": sorted(measured.taints),
         "debt_cpus": ledger_of(measured).debt_cpus,
         "boot_id": reading.boot_id,
         "uptime_s": reading.uptime_s,
         "python": reading.python,
         "rtt_s": measured.rtt_s,
-        "gpus": reading.gpus if isinstance(reading.gpus, Unknown) else [_gpu(gpu) for gpu in reading.gpus],
+        "gpus": gpus_document(measured),
         "leases": leases_document(reading),
         "drains": drains_document(reading),
     }
@@ -129,33 +132,11 @@ def _pressure(reading: Reading) -> dict[str, _Index]:
     return {"psi_cpu_pct": read.cpu_pct, "psi_mem_pct": read.mem_pct, "psi_io_pct": read.io_pct}
 
 
-def _gpu(gpu: Gpu) -> dict[str, Json]:
-    shown, unknown = _split({"use_pct": gpu.use_pct, "temperature_c": gpu.temperature_c})
-    return {
-        "uuid": gpu.uuid,
-        "index": gpu.index,
-        "model": gpu.model,
-        "mem_total_bytes": gpu.mem_total_bytes,
-        "mem_used_bytes": gpu.mem_used_bytes,
-        **shown,
-        "driver_version": gpu.driver_version,
-        "processes": [
-            {
-                "pid": process.pid,
-                "name": process.name,
-                "mem_bytes": None if isinstance(process.mem_bytes, Unknown) else process.mem_bytes,
-            }
-            for process in gpu.processes
-        ],
-        "unknown": unknown,
-    }
-
-
 INDEX_KEYS = (
     "r1m", "r5m", "r15m", "rq", "r1m_per_cpu", "ut_pct", "disk_bytes_per_s", "net_bytes_per_s",
     "mem_available_bytes", "mem_total_bytes", "swp_free_bytes", "swp_total_bytes",
     "tmp_path", "tmp_free_bytes", "tmp_total_bytes", "ls", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct",
-    "cpus", "cpu_model", "cpu_factor", "slots", "debt_cpus", "boot_id", "uptime_s", "python", "rtt_s",
-    "gpus", "leases", "drains",
+    "cpus", "cpu_model", "cpu_factor", "slots", "labels", "taints", "debt_cpus",
+    "boot_id", "uptime_s", "python", "rtt_s", "gpus", "leases", "drains",
 )  # fmt: skip
 """Every index of a node, in the order shown."""

@@ -15,6 +15,7 @@ from clbalance.render.views import JobReport, NodeRow
 if TYPE_CHECKING:
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
@@ -35,7 +36,7 @@ class Renderer(Protocol):
         """Why these nodes and not the others. Empty in JSON, where `pick` tells it all."""
         ...
 
-    def explain_job(self, placed: Sequence[Placed]) -> str:
+    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
         """The same of every attempt of a job, the first one first."""
         ...
 

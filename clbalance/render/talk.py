@@ -1,13 +1,20 @@
 """Lines for standard error: what is said beside the data. Every one begins with `clbalance:`, as cron mails need."""
 
-from clbalance.errors import ClbalanceError
+from clbalance.errors import ClbalanceError, ExpressionError
 from clbalance.render.untrusted import visible_line
 
 
 def error(failure: ClbalanceError) -> str:
     """What is wrong and, on a line of its own, what to type instead."""
     hint = f"hint: {visible_line(failure.hint)}\n" if failure.hint else ""
-    return f"clbalance: {visible_line(failure.message)}\n{hint}"
+    place = _place(failure) if isinstance(failure, ExpressionError) and failure.text else ""
+    return f"clbalance: {visible_line(failure.message)}\n{place}{hint}"
+
+
+def _place(failure: ExpressionError) -> str:
+    """The expression, and below it a mark where it is wrong."""
+    before = visible_line(failure.text[: failure.at])
+    return f"  {before}{visible_line(failure.text[failure.at :])}\n  {' ' * len(before)}^\n"
 
 
 def warning(text: str) -> str:

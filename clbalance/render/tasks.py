@@ -97,7 +97,7 @@ def progress_line(progress: TaskProgress) -> str:
 def summary_line(rows: Sequence[TaskRow], why: str) -> str:
     """Such as "1997 tasks completed, 3 failed, 12 not started: stopped by SIGINT"."""
     counts = Counter(row.state for row in rows)
-    words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown"}
+    words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown", JobState.OUT_OF_MEMORY: "out of memory"}
     parts = [f"{counts[JobState.COMPLETED]} of {len(rows)} tasks completed"]
     others = [state for state in JobState if counts[state] and state is not JobState.COMPLETED]
     parts += [f"{counts[state]} {words.get(state, state.value.lower())}" for state in others]

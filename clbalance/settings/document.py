@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from clbalance.errors import SettingsError
-from clbalance.settings.keys import KEYS, NODE_KEYS, NODES, Kind, Misfit, Value, told
-from clbalance.settings.values import NodeFacts
+from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Kind, Misfit, Value, told
+from clbalance.settings.values import GroupPolicy, NodeFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,16 +15,18 @@ class Document:
 
     origin: str
     values: Mapping[str, Value]
-    nodes: tuple[NodeFacts, ...]
+    nodes: tuple[NodeFacts, ...] = ()
+    groups: tuple[GroupPolicy, ...] = ()
 
 
 def checked(origin: str, tables: Mapping[str, object]) -> Document:
     """`tables` as a `Document`; `SettingsError` for the first key that is unknown or does not fit."""
-    rest = {key: value for key, value in tables.items() if key != NODES}
+    rest = {key: value for key, value in tables.items() if key not in {NODES, GROUPS}}
     return Document(
         origin=origin,
         values={path: fitting(origin, path, KEYS[path], value) for path, value in _leaves(origin, "", rest, KEYS)},
         nodes=tuple(_node_facts(origin, tables.get(NODES, []))),
+        groups=tuple(_group_policies(origin, tables.get(GROUPS, []))),
     )
 
 
@@ -54,7 +56,7 @@ def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterabl
                 raise SettingsError(f"{origin}: `{path}` is {told(value)}", hint=f"make it a table: `[{path}]`")
             yield from _leaves(origin, below, value, known)
         else:
-            raise _unknown(origin, path, above, {*known, NODES} if not above else known)
+            raise _unknown(origin, path, above, {*known, NODES, GROUPS} if not above else known)
 
 
 def _unknown(origin: str, path: str, above: str, known: Iterable[str]) -> SettingsError:
@@ -72,32 +74,50 @@ def _unknown(origin: str, path: str, above: str, known: Iterable[str]) -> Settin
 
 
 def _node_facts(origin: str, given: object) -> Iterator[NodeFacts]:
-    if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):
-        raise SettingsError(f"{origin}: `{NODES}` is {told(given)}", hint=f"begin each entry with `[[{NODES}]]`")
-    for number, table in enumerate(given, start=1):
-        place = f"{NODES}[{number}]"
-        values = {
-            key: fitting(origin, f"{place}.{key}", NODE_KEYS[key], value)
-            for key, value in _node_leaves(origin, place, table)
-        }
+    for place, values in _entries(origin, NODES, given, NODE_KEYS):
         if "set" not in values:
             raise SettingsError(f"{origin}: `{place}` has no `set`", hint='say which nodes: `set = "gpu[1-4]"`')
         slots = number_of(values.get("slots"))
+        labels, taints = values.get("labels"), values.get("taints")
         yield NodeFacts(
             node_set=str(values["set"]),
             cpu_factor=number_of(values.get("cpu_factor")),
             slots=None if slots is None else int(slots),
+            labels=labels if isinstance(labels, Mapping) else {},
+            taints=taints if isinstance(taints, tuple) else (),
             origin=origin,
         )
 
 
-def _node_leaves(origin: str, place: str, table: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    known = [f"{place}.{key}" for key in NODE_KEYS]
-    for path, value in _leaves(origin, f"{place}.", table, known):
-        yield path.removeprefix(f"{place}."), value
+def _group_policies(origin: str, given: object) -> Iterator[GroupPolicy]:
+    for place, values in _entries(origin, GROUPS, given, GROUP_KEYS):
+        if "group" not in values:
+            raise SettingsError(f"{origin}: `{place}` has no `group`", hint='say which: `group = "gpu-nodes"`')
+        name = values.get("policy")
+        weights = {
+            key.removeprefix("weights."): number
+            for key, value in values.items()
+            if key.startswith("weights.") and (number := number_of(value)) is not None
+        }
+        yield GroupPolicy(
+            group=str(values["group"]), name=None if name is None else str(name), weights=weights, origin=origin
+        )
+
+
+def _entries(
+    origin: str, tables: str, given: object, kinds: Mapping[str, Kind]
+) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Each `[[tables]]` entry: where it is, and its checked values by dotted path."""
+    if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):
+        raise SettingsError(f"{origin}: `{tables}` is {told(given)}", hint=f"begin each entry with `[[{tables}]]`")
+    for number, table in enumerate(given, start=1):
+        place = f"{tables}[{number}]"
+        leaves = _leaves(origin, f"{place}.", table, [f"{place}.{key}" for key in kinds])
+        found = ((path.removeprefix(f"{place}."), value) for path, value in leaves)
+        yield place, {key: fitting(origin, f"{place}.{key}", kinds[key], value) for key, value in found}
 
 
 def number_of(value: Value) -> float | None:
     """A value that its `Number` has let through."""
-    assert not isinstance(value, str)
+    assert value is None or isinstance(value, int | float)
     return value

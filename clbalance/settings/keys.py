@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-Value: TypeAlias = str | float | None
+Value: TypeAlias = str | float | tuple[str, ...] | Mapping[str, str] | None
 """A checked value; None is a limit switched off."""
 
 
@@ -82,6 +82,48 @@ class Text:
         return self.read(text)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """An array of short names, none twice."""
+
+    expected: str
+    pattern: str
+
+    def read(self, given: object) -> Value | Misfit:
+        if not isinstance(given, list):
+            return Misfit(told(given))
+        for word in given:
+            if not isinstance(word, str) or not re.fullmatch(self.pattern, word):
+                return Misfit(f"an array with {told(word)}")
+        return tuple(dict.fromkeys(given))
+
+    def read_text(self, text: str) -> Value | Misfit:
+        return self.read(text.split(","))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Names, each with a string."""
+
+    expected: str
+    name: str
+    """A pattern."""
+    value: Text
+
+    def read(self, given: object) -> Value | Misfit:
+        if not isinstance(given, Mapping):
+            return Misfit(told(given))
+        for name, value in given.items():
+            if not re.fullmatch(self.name, name):
+                return Misfit(f"a table with the name {name[:60]!a}")
+            if isinstance(misfit := self.value.read(value), Misfit):
+                return Misfit(f"a table where {name} is {misfit.given}")
+        return dict(given)
+
+    def read_text(self, text: str) -> Value | Misfit:
+        return Misfit(told(text))  # no variable sets one
+
+
 def told(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
     """A value of TOML in TOML's words, in one short line: `the string "many"`."""
     match given:
@@ -106,7 +148,20 @@ _SECONDS = Number(at_least=0.1, at_most=3600)
 _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
-POLICIES = ("least",)
+POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
+"""As in `policy.policies`, which lies beside this layer; a test holds the two together."""
+_POLICY = Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES))
+_WEIGHTS = (
+    "run_queue",
+    "cpu_use",
+    "memory",
+    "pressure",
+    "gpu",
+    "risk",
+    "spread",
+    "packing",
+    "fragmentation",
+)
 
 KEYS: Mapping[str, Kind] = {
     "groups_conf": Text(expected="the path of a groups.conf", pattern=r".+"),
@@ -115,12 +170,9 @@ KEYS: Mapping[str, Kind] = {
     "ssh.connect_timeout_s": _SECONDS,
     "ssh.probe_timeout_s": _SECONDS,
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
-    "policy.name": Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES)),
+    "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
-    "policy.weights.run_queue": _WEIGHT,
-    "policy.weights.cpu_use": _WEIGHT,
-    "policy.weights.memory": _WEIGHT,
-    "policy.weights.pressure": _WEIGHT,
+    **{f"policy.weights.{name}": _WEIGHT for name in _WEIGHTS},
     "thresholds.r1m_per_cpu": Number(at_least=0, at_most=1000, can_be_off=True),
     "thresholds.mem_available_pct": _LIMIT_PCT,
     "thresholds.ut_pct": _LIMIT_PCT,
@@ -136,8 +188,25 @@ NODE_KEYS: Mapping[str, Kind] = {
     "set": _SET,
     "cpu_factor": Number(at_least=0.001, at_most=1000),
     "slots": Number(at_least=0, at_most=100_000, whole=True),
+    "labels": Table(
+        expected='a table of strings such as `{ rack = "r1" }`, each name of letters, digits and `_`',
+        name=r"[A-Za-z_][A-Za-z0-9_]{0,62}",
+        value=Text(pattern=r".{1,200}"),
+    ),
+    "taints": Words(
+        expected='an array of words such as `["maintenance"]`, of letters, digits and `_.-`',
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}",
+    ),
 }
 """Of each `[[nodes]]` table; `set` must be there."""
+
+GROUPS = "groups"
+GROUP_KEYS: Mapping[str, Kind] = {
+    "group": Text(expected='the name of a group, as after `-g`, such as "gpu-nodes"', pattern=r"[^@\s]+"),
+    "policy": _POLICY,
+    **{f"weights.{name}": _WEIGHT for name in _WEIGHTS},
+}
+"""Of each `[[groups]]` table; `group` must be there."""
 
 VARIABLES: Mapping[str, str] = {
     "CLBALANCE_SSH_OPTIONS": "ssh.options",

@@ -1,13 +1,13 @@
 """Settings from all their sources: command line > environment > project folder > user > system > default."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.sources import SYSTEM_FILE, settings_files
-from clbalance.settings.values import NodeFacts, PolicySettings, Settings, SshSettings
+from clbalance.settings.values import PolicySettings, Settings, SshSettings
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -32,7 +32,11 @@ def load_settings(
     found: dict[str, _Setting] = {}
     for layer in layers:
         found |= {path: _Setting(value, layer.origin) for path, value in layer.values.items()}
-    return _settings(found, tuple(facts for layer in layers for facts in layer.nodes))
+    return replace(
+        _settings(found),
+        nodes=tuple(facts for layer in layers for facts in layer.nodes),
+        groups=tuple(policy for layer in layers for policy in layer.groups),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,7 @@ def _with_paths(document: Document, folder: Path, environment: Mapping[str, str]
         return document
     home = environment.get("HOME", "")
     path = Path(home, named[2:]) if named.startswith("~/") and home else folder / named
-    return Document(
-        origin=document.origin,
-        values={**document.values, "groups_conf": str(path)},
-        nodes=document.nodes,
-    )
+    return replace(document, values={**document.values, "groups_conf": str(path)})
 
 
 def _environment(environment: Mapping[str, str]) -> Iterator[Document]:
@@ -82,22 +82,21 @@ def _environment(environment: Mapping[str, str]) -> Iterator[Document]:
             value = KEYS[path].read_text(text)
             if isinstance(value, Misfit):
                 raise misfit("environment", name, KEYS[path], value)
-            yield Document(origin=name, values={path: value}, nodes=())
+            yield Document(origin=name, values={path: value})
 
 
 def _command_line(typed: Mapping[str, Value]) -> Document:
     values = {path: fitting(COMMAND_LINE, path, KEYS[path], value) for path, value in typed.items()}
-    return Document(origin=COMMAND_LINE, values=values, nodes=())
+    return Document(origin=COMMAND_LINE, values=values)
 
 
-def _settings(found: Mapping[str, _Setting], nodes: tuple[NodeFacts, ...]) -> Settings:
+def _settings(found: Mapping[str, _Setting]) -> Settings:
     values = {path: setting.value for path, setting in found.items()}
     return Settings(
         ssh=_ssh(values),
         policy=_policy(values),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
         groups_conf=_text(values.get("groups_conf")),
-        nodes=nodes,
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )
 

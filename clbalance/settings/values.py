@@ -27,12 +27,25 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPolicy:
+    """How work for one group is placed, where that is not as everywhere."""
+
+    group: str
+    name: str | None = None
+    """None: the policy that applies elsewhere."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What cannot be measured of the nodes in `node_set`, an expression as after `-w`."""
 
     node_set: str
     cpu_factor: float | None = None
     slots: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
     origin: str
 
 
@@ -47,4 +60,6 @@ class Settings:
     groups_conf: str | None = None
     nodes: tuple[NodeFacts, ...] = ()
     """In the order in which they apply: what comes later wins."""
+    groups: tuple[GroupPolicy, ...] = ()
+    """Likewise."""
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -30,11 +30,16 @@ def row_of(at: datetime, reading: Reading) -> Row:
     """The cells of `COLUMNS`."""
     return (
         (at - _EPOCH) // timedelta(microseconds=1),
-        None if isinstance(reading.boot_id, Unknown) else storable(reading.boot_id),
+        boot_of(reading),
         None if isinstance(reading.uptime_s, Unknown) else float(reading.uptime_s),
         *_ticks_cells(reading.cpu_ticks),
         *_traffic_cells(reading.traffic),
     )
+
+
+def boot_of(reading: Reading) -> str | None:
+    """The boot_id as it is kept."""
+    return None if isinstance(reading.boot_id, Unknown) else storable(reading.boot_id)
 
 
 def remembered(row: Sequence[Cell]) -> Remembered | None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from clbalance.errors import StoreError
-from clbalance.model import NodeName, Reading
-from clbalance.ports import Remembered
-from clbalance.store.counters import remembered, row_of
+from clbalance.model import NodeName, Reading, Trend
+from clbalance.ports import Remembered, Samples
+from clbalance.store.counters import boot_of, remembered, row_of
+from clbalance.store.trends import Look, Trends, is_recent, look_of, slot_of
 
 
 class ForgetfulStore:
@@ -15,16 +16,31 @@ class ForgetfulStore:
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
         self._jobs: dict[str, int] = {}
+        self._looks: dict[NodeName, dict[int, Look]] = {}
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
         return {node: self._readings[node] for node in nodes if node in self._readings}
 
-    def remember(self, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
+    def remember(
+        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+    ) -> None:
         for node, reading in readings.items():
             # Through a row, so that no more is kept here than there.
             kept = remembered(row_of(at, reading))
             assert kept is not None, "a row of our own has a time"
+            if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
+                self._looks.pop(node, None)
             self._readings[node] = kept
+        for node, values in (samples or {}).items():
+            self._looks.setdefault(node, {})[slot_of(at)] = look_of(at, values)
+
+    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
+        recent = {
+            node: tuple(look for look in self._looks[node].values() if is_recent(look, at))
+            for node in nodes
+            if node in self._looks
+        }
+        return {node: Trends(looks, at) for node, looks in recent.items() if looks}
 
     def new_job_id(self, key: str, name: str) -> int:
         if key in self._jobs:

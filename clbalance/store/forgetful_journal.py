@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
-from clbalance.model import Plan
+from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
+from clbalance.policy.qos import qos_of
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import CLAIMS_APART, LOOKING, STARTING, expanded, over, placed_record, plan_text
 
@@ -65,6 +66,7 @@ class ForgetfulJournal:
             started_at=None,
             ended_at=None,
             controlled=True,
+            qos=qos_of(submitted.request),
         )
         self._jobs[number] = _Job(record, to_text(submitted), tasks=tuple(tasks))
         return number
@@ -104,6 +106,12 @@ class ForgetfulJournal:
         if not record.state.is_over:
             begun = record.started_at or at
             self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
+
+    def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
+        copies = self._jobs[job].copies
+        for at, copy in enumerate(copies):
+            if (copy.claim, copy.intent.node) == (claim, node):
+                copies[at] = replace(copy, limits=tuple(limits))
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         copies = [] if isinstance(outcome.end, Lost) else self._jobs[job].copies

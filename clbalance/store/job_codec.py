@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from clbalance import job as jobs
+from clbalance.constraints import Constraints, Preference
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Request, Score, Term, Unfit
 
@@ -25,12 +26,15 @@ _CLASSES: dict[str, type] = {
         jobs.Lost,
         jobs.NodeFailed,
         jobs.NotStarted,
+        jobs.OutOfMemory,
         jobs.Outcome,
         jobs.Script,
         jobs.Submitted,
         jobs.TimedOut,
         jobs.TaskRules,
         jobs.Tries,
+        Constraints,
+        Preference,
         Request,
         Score,
         Term,

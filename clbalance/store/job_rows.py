@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed
-from clbalance.model import NodeName, Plan, Snapshot
+from clbalance.model import NodeName, Plan, Qos, Snapshot
 from clbalance.nodes import NodeSets, fold
 from clbalance.store.job_codec import from_text, to_text
 
 if TYPE_CHECKING:
     from clbalance.task import Task
 
-JOB_COLUMNS = "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller"
+JOB_COLUMNS = (
+    "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos"
+)
 CLAIMS_APART = 100
 """Claims are numbered without writing them down before they are granted, and one that was made is never made again."""
 LOOKING = "looking for nodes"
@@ -49,19 +51,21 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             started_at=_time(row[10]),
             ended_at=_time(row[11]),
             controlled=is_alive(row[12]),
+            qos=None if row[13] is None else Qos(row[13]),
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"job {row[0]} was written by another version, or is damaged: {error}") from error
 
 
 def copy_record(row: Sequence[Any]) -> CopyRecord:
-    """A row of attempt, claim, node, rank, boot_id, birth, outcome."""
-    attempt, claim, node, rank, boot_id, birth, outcome = row
+    """A row of attempt, claim, node, rank, boot_id, birth, outcome, limits."""
+    attempt, claim, node, rank, boot_id, birth, outcome, limits = row
     return CopyRecord(
         attempt=attempt,
         claim=claim,
         intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, birth=birth),
         outcome=None if outcome is None else from_text(outcome, Outcome),
+        limits=() if limits is None else from_text(limits, tuple),
     )
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
-from clbalance.model import Plan
+from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
+from clbalance.policy.qos import qos_of
 from clbalance.ports import TaskLog
 from clbalance.store import result_groups
 from clbalance.store.controllers import Controllers
@@ -56,11 +57,12 @@ class SqliteJournal:
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
-            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted)
-            VALUES (?, ?, 'PENDING', ?, ?, ?, ?)
+            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos)
+            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?)
         """
         job = submitted.job
-        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._mine(), to_text(submitted))
+        told = (to_text(submitted), qos_of(submitted.request).value)
+        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if submitted.rules is not None:
@@ -114,6 +116,10 @@ class SqliteJournal:
     def started(self, job: int, at: datetime) -> None:
         statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
         self._write(f"{statement} AND {_ACTIVE}", (microseconds(at), job))
+
+    def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
+        statement = "UPDATE copy SET limits = ? WHERE job = ? AND claim = ? AND node = ?"
+        self._write(statement, (to_text(tuple(limits)), job, claim, node))
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
         if isinstance(outcome.end, Lost):
@@ -191,7 +197,8 @@ class SqliteJournal:
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         query = (
-            "SELECT attempt, claim, node, rank, boot_id, birth, outcome FROM copy WHERE job = ? ORDER BY claim, rank"
+            "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits FROM copy"
+            " WHERE job = ? ORDER BY claim, rank"
         )
         with told_as_store_error(self._database):
             return tuple(copy_record(row) for row in self._connection.execute(query, (job,)))

@@ -67,6 +67,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
+    ("ALTER TABLE job ADD COLUMN qos TEXT", "ALTER TABLE copy ADD COLUMN limits TEXT"),
+    (
+        # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object.
+        """
+        CREATE TABLE look (
+            node TEXT NOT NULL,
+            slot INTEGER NOT NULL,
+            at_s INTEGER NOT NULL,
+            told TEXT NOT NULL,
+            PRIMARY KEY (node, slot)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from clbalance.errors import StoreError
-from clbalance.model import NodeName, Reading
-from clbalance.ports import Remembered
-from clbalance.store.counters import COLUMNS, remembered, row_of
+from clbalance.model import NodeName, Reading, Trend
+from clbalance.ports import Remembered, Samples
+from clbalance.store.counters import COLUMNS, boot_of, remembered, row_of
 from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
 from clbalance.store.journal import SqliteJournal
 from clbalance.store.schema import migrate
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
+from clbalance.store.trends import forget_other_boots, read_trends, write_looks
 
 DATABASE = "state.db"
 
@@ -70,12 +71,21 @@ class SqliteStore:
                         found[NodeName(node)] = reading
         return found
 
-    def remember(self, at: datetime, readings: Mapping[NodeName, Reading]) -> None:
+    def remember(
+        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+    ) -> None:
         rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
         statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
+        boots = {node: boot_of(reading) for node, reading in readings.items()}
         with told_as_store_error(self._database), transaction(self._connection):
+            forget_other_boots(self._connection, boots)
             self._connection.executemany(statement, rows)
+            write_looks(self._connection, at, samples or {})
+
+    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
+        with told_as_store_error(self._database):
+            return read_trends(self._connection, nodes, at)
 
     def new_job_id(self, key: str, name: str) -> int:
         with told_as_store_error(self._database):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from clbalance.arrivals import Arrival, Trace, in_order_of_submit
+from clbalance.constraints import UNCONSTRAINED
 from clbalance.job import JobRecord, Submitted
 
 
@@ -34,7 +35,9 @@ def _arrival(first: datetime, started_at: datetime, record: JobRecord, submitted
     # A clock may have been set back.
     duration_s = None if ended_at is None else max(0.0, (ended_at - started_at).total_seconds())
     limit_s = submitted.job.time_limit_s
-    request = replace(submitted.request, pick=len(record.nodes), needs_python=False, excluded=frozenset())
+    request = replace(
+        submitted.request, pick=len(record.nodes), needs_python=False, excluded=frozenset(), constraints=UNCONSTRAINED
+    )
     return Arrival(
         job=str(record.id),
         submit_s=(record.submitted_at - first).total_seconds(),

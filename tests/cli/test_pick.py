@@ -73,3 +73,12 @@ def test_a_full_disk_of_ours_does_not_hide_the_cluster(clbalance: Command) -> No
     done = clbalance("pick", "-w", "node1", env={"CLBALANCE_STATE_DIR": "/proc/nowhere"})
     assert (done.rc, done.stdout) == (0, b"node1\n")
     assert "going on without memory" in done.stderr
+
+
+def test_a_policy_of_another_name_chooses_otherwise(lab: Lab, clbalance: Command) -> None:
+    lab.node("node2").load(r1m=1.5)
+    assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
+    assert clbalance("pick", "-w", "node[1-2]", "--policy", "pack").text == "node2\n"
+    wrong = clbalance("pick", "-w", "node1", "--policy", "lest")
+    assert (wrong.rc, wrong.stdout) == (2, b"")
+    assert "one of least, spread, pack" in wrong.stderr

@@ -215,6 +215,9 @@ def test_a_lease_is_asked_for_as_the_request_says() -> None:
         "slots": 1,
         "exclusive": False,
         "name": "train",
+        "tmp_bytes": 0,
+        "limit_cpus": None,
+        "limit_mem_bytes": None,
     }
 
 

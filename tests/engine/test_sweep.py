@@ -1,5 +1,6 @@
 """A sweep ends with an answer or a reason for every node, whatever nodes do."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from clbalance.engine.measure import measure
 from clbalance.engine.sweep import sweep
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent, Snapshot, Unknown
+from clbalance.policy.samples import R1M_PER_CPU
 from clbalance.ports import Remembered
 from clbalance.probe.frame import MAX_LINES
 from clbalance.store.forgetful import ForgetfulStore
@@ -118,7 +120,7 @@ class BrokenStore(ForgetfulStore):
     def last_readings(self, nodes: Sequence[NodeName]) -> dict[NodeName, Remembered]:
         raise StoreError("database is locked")
 
-    def remember(self, at: datetime, readings: object) -> None:
+    def remember(self, at: datetime, readings: object, samples: object = None) -> None:
         raise StoreError("database or disk is full")
 
 
@@ -127,3 +129,31 @@ def test_a_store_that_fails_costs_the_memory_and_not_the_sweep() -> None:
     assert loads(measure(world, [A])) == {"a": 0.5}
     assert isinstance(world.listener, Notes)
     assert world.listener.forgotten == ["database is locked", "database or disk is full"]
+
+
+def test_a_sweep_knows_what_the_sweeps_before_it_saw() -> None:
+    world = world_of({"a": probed(2.0)})
+    counts = []
+    for _ in range(3):
+        (answer,) = measure(world, [A]).answers
+        assert isinstance(answer, Measured)
+        counts.append(answer.trends[R1M_PER_CPU].count if answer.trends else 0)
+        world.transport.clock_s += 300.0  # type: ignore[attr-defined]
+    assert counts == [0, 1, 2]
+    assert answer.trends[R1M_PER_CPU].mean == pytest.approx(0.5)
+
+
+def test_what_was_seen_before_a_boot_is_not_held_against_a_node() -> None:
+    boots = iter(["518f4b64-bf6a-4c54-9224-61ba82540703", "618f4b64-bf6a-4c54-9224-61ba82540703"])
+
+    def node(text: bytes) -> Sequence[bytes | HangUp]:
+        boot = next(boots).encode()
+        lines = [line for line in probed()(text) if isinstance(line, bytes)]
+        return [re.sub(rb"boot_id:.*", b"boot_id:" + boot, line) for line in lines]
+
+    world = world_of({"a": node})
+    measure(world, [A])
+    world.transport.clock_s += 300.0  # type: ignore[attr-defined]
+    (answer,) = measure(world, [A]).answers
+    assert isinstance(answer, Measured)
+    assert answer.trends == {}

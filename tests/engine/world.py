@@ -68,7 +68,7 @@ class Notes:
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self.plans.append(plan)
 
-    def started(self, node: NodeName) -> None:
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         self.running.append(node)
 
     def warned(self, node: NodeName, text: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.options import ResourceOptions
 from clbalance.cli.submit import submission
+from clbalance.cli.work import TypedWork
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, Selection, candidates, check_user_name
@@ -72,7 +73,7 @@ def _as_settings(folder: Path) -> Callable[[str], object]:
 
 
 def _submitted(job: JobOptions, *words: str, exact: bool = True, mem: str | None = None) -> object:
-    return submission(job, ResourceOptions(mem=mem), words or ("true",), exact=exact)
+    return submission(job, ResourceOptions(mem=mem), TypedWork(words=words or ("true",), exact=exact))
 
 
 @pytest.mark.parametrize("part", range(2))

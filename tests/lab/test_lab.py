@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,49 @@ def test_a_broken_gpu_tool_says_so_and_fails(lab: Lab) -> None:
     (lab.node("node8").folder.gpu / "fail").write_text("NVIDIA-SMI has failed\n")
     done = ssh(lab, "node8", GPUS)
     assert (done.returncode, done.stdout, done.stderr) == (9, "", "NVIDIA-SMI has failed\n")
+
+
+def test_a_gpu_that_is_cut_lists_its_parts_and_who_is_on_them(lab: Lab) -> None:
+    node = lab.node("node8")
+    node.load(gpu_parts=((0, 2),), gpus=(GpuLoad(index=0, part=1, mem_used_bytes=5 * 2**30, process="x"),))
+    listed = told(lab, "node8", "nvidia-smi -L").splitlines()
+    assert [line.partition(":")[0].split()[:2] for line in listed] == [
+        ["GPU", "0"],
+        ["MIG", "3g.20gb"],
+        ["MIG", "3g.20gb"],
+        ["GPU", "1"],
+    ]
+    assert told(lab, "node8", GPUS).splitlines()[0].split(", ")[4:6] == ["5120", "[N/A]"]
+    assert "Process ID                        : 400101" in told(lab, "node8", "nvidia-smi -q")
+    assert told(lab, "node8", "ls -d $CLBALANCE_PROCFS/driver/nvidia/capabilities/gpu*/mig/gi*").count("gpu0") == 2
+    with pytest.raises(UsageError, match=r"GPU 0 of node8 has parts 0\.0 to 0\.1"):
+        node.load(gpus=(GpuLoad(index=0),))
+    node.load(gpu_parts=((0, 0),), gpus=())
+    assert not node.folder.capabilities.exists()
+    with pytest.raises(UsageError, match="GPU 0 of node8 is whole"):
+        node.load(gpus=(GpuLoad(index=0, part=1),))
+
+
+def test_faults_are_told_where_a_driver_tells_them(lab: Lab) -> None:
+    lab.node("node8").load(gpu_faults=((0, "ecc"), (1, "xid")))
+    assert "DRAM Uncorrectable            : 2" in told(lab, "node8", "nvidia-smi -q")
+    assert "Xid (PCI:0000:11:00): 79" in told(lab, "node8", "dmesg")
+    with pytest.raises(UsageError, match="node8 has no GPU 2"):
+        lab.node("node8").load(gpu_faults=((2, "ecc"),))
+
+
+def test_the_gpu_tool_can_be_slow_fail_and_be_well_again(lab: Lab) -> None:
+    node = lab.node("node8")
+    node.load(gpu_tool="fail")
+    assert ssh(lab, "node8", GPUS).returncode == 9
+    node.load(gpu_tool="slow")
+    began = time.monotonic()
+    assert len(told(lab, "node8", GPUS).splitlines()) == 2
+    assert time.monotonic() - began >= 0.7
+    node.load(gpu_tool="well")
+    assert not [switch for switch in ("slow", "fail", "hang") if (node.folder.gpu / switch).exists()]
+    with pytest.raises(UsageError, match="cannot be 'lazy'"):
+        node.load(gpu_tool="lazy")
 
 
 def test_a_load_beyond_the_possible_is_refused(lab: Lab) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import LabError, UsageError
-from clbalance.lab.gpu import parse_gpu_load
+from clbalance.lab.gpu_device import parse_gpu_fault, parse_gpu_load, parse_gpu_parts
 from clbalance.lab.load import GpuLoad, Load, Order
 from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser, parse_isolation, parse_users
@@ -98,8 +98,45 @@ def test_a_gpu_keeps_its_load_while_another_is_set() -> None:
     assert both.with_gpus([GpuLoad(index=1)]).gpu(1).use_pct == 0
 
 
+def test_a_part_of_a_gpu_has_a_load_of_its_own() -> None:
+    assert parse_gpu_load("0.2:0%:3G") == GpuLoad(index=0, part=2, mem_used_bytes=3 * 2**30)
+    load = Load().with_gpu_facts([(0, 3)], []).with_gpus([GpuLoad(index=0, part=2, use_pct=9), GpuLoad(index=1)])
+    assert (load.gpu(0, 2).use_pct, load.gpu(0, 1).use_pct) == (9, 0)
+    assert load.with_gpu_facts([(0, 0)], []).gpus == (GpuLoad(index=1),)
+
+
+def test_parts_and_faults_read_as_index_and_what() -> None:
+    assert parse_gpu_parts("1:7") == (1, 7)
+    assert parse_gpu_fault("0:ecc") == (0, "ecc")
+    load = Load().with_gpu_facts([], [(0, "ecc")]).with_gpu_facts([], [(1, "hot"), (0, "none")])
+    assert load.gpu_faults == ((0, "none"), (1, "hot"))
+
+
+@pytest.mark.parametrize("text", ["", "0", "0:8", "0:x", "x:1", "-1:2"])
+def test_what_is_no_number_of_parts_is_an_error(text: str) -> None:
+    with pytest.raises(UsageError, match="no number of parts"):
+        parse_gpu_parts(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0:bad", "ecc", "0:ECC"])
+def test_what_is_no_fault_is_an_error_that_names_those_that_are(text: str) -> None:
+    with pytest.raises(UsageError, match="no fault of a GPU") as caught:
+        parse_gpu_fault(text)
+    assert "none, ecc, pages" in caught.value.hint
+
+
 def test_an_order_survives_its_file() -> None:
-    order = Order(number=7, load=Load(r1m=1.5, rq=2, gpus=(GpuLoad(index=0, process="x"),)))
+    order = Order(
+        number=7,
+        load=Load(
+            r1m=1.5,
+            rq=2,
+            gpus=(GpuLoad(index=0, process="x"), GpuLoad(index=1, part=0)),
+            gpu_parts=((1, 2),),
+            gpu_faults=((0, "ecc"),),
+            gpu_tool="slow",
+        ),
+    )
     assert Order.from_json(order.to_json()) == order
 
 

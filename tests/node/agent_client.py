@@ -31,7 +31,7 @@ NOTHING: dict[str, object] = {
     "exclusive": False,
     "name": "test",
 }
-WITHOUT_CTYPES = "import sys; sys.modules['ctypes'] = None; exec(compile(open(sys.argv[2]).read(), 'agent', 'exec'))"
+BUT_FIRST = "import os, sys; %s; exec(compile(open(sys.argv[2]).read(), 'agent', 'exec'))"
 
 
 def new_job() -> str:
@@ -43,7 +43,13 @@ def plain(python: str = sys.executable) -> list[str]:
 
 
 def without_prctl() -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", WITHOUT_CTYPES, NONCE, str(AGENT)]
+    return [sys.executable, "-I", "-S", "-c", BUT_FIRST % "sys.modules['ctypes'] = None", NONCE, str(AGENT)]
+
+
+def without_sessions_in_spawn() -> list[str]:
+    """As with an old glibc."""
+    first = "os.posix_spawn = lambda *_, **__: (_ for _ in ()).throw(NotImplementedError)"
+    return [sys.executable, "-I", "-S", "-c", BUT_FIRST % first, NONCE, str(AGENT)]
 
 
 class AgentClient:

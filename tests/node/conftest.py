@@ -1,5 +1,6 @@
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from .agent_client import AgentClient
 from .lives import Lives, lives_on
 from .nodes import Node, public_folder
+from .slots import Slots
 
 
 @pytest.fixture
@@ -25,6 +27,16 @@ def node() -> Iterator[Node]:
 def jobs(node: Node) -> Iterator[Lives]:
     with lives_on(node) as jobs:
         yield jobs
+
+
+@pytest.fixture
+def slots(node: Node) -> Iterator[Slots]:
+    with ExitStack() as stack:
+        slots = Slots(node, stack)
+        try:
+            yield slots
+        finally:
+            slots.end_all()
 
 
 @pytest.fixture

@@ -91,6 +91,26 @@ def test_granted_gpus_are_what_the_job_sees(node: Node) -> None:
         assert client.output[without, "stdout"] == b"9\n"
 
 
+SHOWN = "$CUDA_VISIBLE_DEVICES|$ROCR_VISIBLE_DEVICES|$HIP_VISIBLE_DEVICES|${GPU_DEVICE_ORDINAL-none}"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "shown"),
+    [
+        pytest.param(["MIG-aaaaaaaa-1111-5555-8888-000000000000"], "MIG-aaaaaaaa-1111-5555-8888-000000000000||7|3", id="a part"),
+        pytest.param(["MIG-GPU-11111111-2222-3333-4444-555555555555/1/0"], "MIG-GPU-11111111-2222-3333-4444-555555555555/1/0||7|3", id="a part as older drivers name it"),
+        pytest.param(["GPU-1a2b3c4d5e6f7081", "GPU-719d230578348e8c"], "|GPU-1a2b3c4d5e6f7081,GPU-719d230578348e8c|0,1|none", id="AMD's, counted anew"),
+    ],
+)  # fmt: skip
+def test_a_job_sees_its_devices_as_their_maker_names_them(node: Node, gpus: list[str], shown: str) -> None:
+    with node.client(HIP_VISIBLE_DEVICES="7", GPU_DEVICE_ORDINAL="3") as client:
+        job = client.admit(gpu_count=len(gpus), gpu_candidates=gpus)
+        client.ask("follow", job, window=1 << 20)
+        client.ask("start", job, spec={"argv": ["sh", "-c", f'echo "{SHOWN}"']})
+        client.until("ended", job)
+        assert client.output[job, "stdout"].decode() == shown + "\n"
+
+
 def test_a_share_of_a_gpu_is_kept_in_the_lease_and_told_to_the_job(node: Node) -> None:
     with node.client() as client:
         shows = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"]

@@ -16,10 +16,11 @@ from .agent_client import NOTHING
 from .nodes import GIB, GOOD, GPUS, lease_text
 
 NOBODY = 4_000_000_000
+DEFAULTS = {"gpu_share": 1.0, "tmp_bytes": 0, "limit_cpus": None, "limit_mem_bytes": None, "cpu_ids": ""}
 
 
 def lease(uid: int = 0, **changes: object) -> Lease:
-    return Lease(uid, GOOD | {"gpu_share": 1.0} | changes)
+    return Lease(uid, GOOD | DEFAULTS | changes)
 
 
 def wish(cpu_capacity: float | None = None, slot_capacity: int | None = None, **asked: object) -> Wish:
@@ -290,7 +291,7 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
         (
             {"gpu": 1},
             {},
-            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, gpu_share, mem_bytes, name, slots",
+            "lease has no field 'gpu'; it has cpus, exclusive, gpu_candidates, gpu_count, gpu_share, limit_cpus, limit_mem_bytes, mem_bytes, name, slots, tmp_bytes",
         ),
         *(
             (
@@ -338,7 +339,7 @@ def test_a_lease_that_cannot_be_read_is_the_whole_node(text: bytes) -> None:
 
 
 def test_what_a_later_version_adds_to_a_lease_is_ignored() -> None:
-    assert parse_lease(lease_text(colour="green")) == GOOD | {"gpu_share": 1.0}
+    assert parse_lease(lease_text(colour="green")) == GOOD | DEFAULTS
 
 
 @given(st.binary(max_size=1100))

@@ -1,5 +1,6 @@
 """One-line builders: an idle, healthy node of four cpus, except for what a case says."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -24,6 +25,7 @@ from clbalance.model import (
     Silent,
     Snapshot,
     TmpSpace,
+    Trend,
     Unknown,
 )
 from clbalance.policy.place import place
@@ -51,6 +53,7 @@ def node(
     drains: tuple[DrainMark, ...] | None = (),
     gpus: tuple[Gpu, ...] | None = (),
     slots: int | None = None,
+    trends: Mapping[str, Trend] | None = None,
 ) -> Measured:
     """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `debt`: placed a moment ago; None: unknown."""
     return Measured(
@@ -79,6 +82,21 @@ def node(
         placed=(Promise(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
         cpu_factor=factor,
         slots=slots,
+        trends=trends or {},
+    )
+
+
+def trend(
+    mean: float, *, count: int = 5, deviation: float = 0.0, least: float | None = None, span_s: float = 3600.0
+) -> Trend:
+    """Of an index that was `mean` at most; `least`: unless it was less at times."""
+    return Trend(
+        count=count,
+        mean=mean,
+        deviation=deviation,
+        least=mean if least is None else least,
+        most=mean,
+        span_s=span_s,
     )
 
 
@@ -117,12 +135,25 @@ def drain(
     return DrainMark(uid=uid, by=by, reason=reason, at=NOW, until=until, binds_all=binds_all)
 
 
-def gpu(index: int = 0, *, used: int = 0, use: float | None = 0.0, held: bool = False) -> Gpu:
+def gpu(
+    index: int = 0,
+    *,
+    used: int = 0,
+    use: float | None = 0.0,
+    held: bool = False,
+    numa: int | None = None,
+    model: str = "H100",
+    parent: str = "",
+    fault: str = "",
+) -> Gpu:
     """With 80 of memory, `used` of it."""
     return Gpu(
         uuid=f"GPU-{index}",
         index=index,
-        model="H100",
+        model=model,
+        numa_node=NOT_TOLD if numa is None else numa,
+        parent=parent,
+        fault=fault,
         mem_total_bytes=80,
         mem_used_bytes=used,
         use_pct=NOT_TOLD if use is None else use,
@@ -160,6 +191,8 @@ def placed(
     mem_bytes: int = 0,
     gpus: int = 0,
     gpu_share: float = 1.0,
+    gpu_mem_bytes: int = 0,
+    gpu_models: frozenset[str] = frozenset(),
     slots: int = 1,
     exclusive: bool = False,
     needs_python: bool = False,
@@ -173,6 +206,8 @@ def placed(
         mem_bytes=mem_bytes,
         gpus=gpus,
         gpu_share=gpu_share,
+        gpu_mem_bytes=gpu_mem_bytes,
+        gpu_models=gpu_models,
         slots=slots,
         exclusive=exclusive,
         needs_python=needs_python,

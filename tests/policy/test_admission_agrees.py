@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Promise
+from clbalance.model import Promise, Request
 from clbalance.node.agent import capacity as agent
 from clbalance.node.agent.limits import TAU_S as THEIR_TAU_S
 from clbalance.node.agent.marks import Lease
@@ -63,7 +63,7 @@ def test_the_gpu_that_placement_expects_is_the_one_that_the_node_grants(
 ) -> None:
     devices = tuple(gpu(index) for index in range(3))
     leases = tuple(lease(gpus=(devices[index].uuid,), gpu_share=part) for index, part in held)
-    ours = gpu_candidates(node("n", gpus=devices, leases=leases), share)
+    ours = gpu_candidates(node("n", gpus=devices, leases=leases), Request(gpus=1, gpu_share=share))
     assert isinstance(ours, tuple)
     asked = {"cpus": 0, "mem_bytes": 0, "gpu_count": 1, "gpu_share": share, "slots": 1, "exclusive": False}
     theirs = [Lease(1000, {"gpus": [devices[index].uuid], "gpu_share": part}) for index, part in held]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Gpu, Measured, Promise, Unknown
-from clbalance.policy.gpus import gpu_candidates, looks_free
+from clbalance.model import Gpu, Measured, Promise, Request, Unknown
+from clbalance.policy.gpu_state import looks_free
+from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.policies import Policy
 from clbalance.policy.room import NOISE_CPUS, free_cpus, free_mem_bytes
 from clbalance.policy.thresholds import Thresholds
@@ -91,25 +92,29 @@ def told(answer: Measured, **asked: object) -> tuple[str, str, str] | None:
         pytest.param(
             node("n", gpus=(gpu(0), gpu(1)), leases=(lease(gpus=("GPU-1",)),)),
             {"gpus": 2},
-            ("gpus", "too few GPUs free", "2 asked, 1 of 2 free"),
+            ("gpus", "too few GPUs free", "2 asked, 1 of 2 free: GPU 1 busy (leased)"),
             id="a leased GPU is taken though it looks free",
         ),
         pytest.param(
             node("n", gpus=(gpu(0, held=True),)),
             {"gpus": 1},
-            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free"),
+            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free: GPU 0 busy (0 GiB held by train (pid 4711))"),
             id="a GPU with a stranger on it is taken though nobody leased it",
         ),
         pytest.param(
             node("n", gpus=(gpu(0),), leases=(lease(gpus=("GPU-0",), gpu_share=0.5),)),
             {"gpus": 1},
-            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free"),
+            ("gpus", "too few GPUs free", "1 asked, 0 of 1 free: GPU 0 shared (50% leased)"),
             id="a whole GPU is one of which nobody has a share",
         ),
         pytest.param(
             node("n", gpus=(gpu(0, held=True), gpu(1)), leases=(lease(gpus=("GPU-1",), gpu_share=0.8),)),
             {"gpus": 1, "gpu_share": 0.25},
-            ("gpus", "no GPU has room", "0.25 of one asked, none of 2 has that"),
+            (
+                "gpus",
+                "no GPU has room",
+                "0.25 of one asked, none of 2 has that: GPU 0 busy (0 GiB held by train (pid 4711)), GPU 1 shared (80% leased)",
+            ),
             id="shares of a device are never more than all of it",
         ),
         pytest.param(
@@ -251,6 +256,7 @@ def test_the_allowance_is_below_one_process() -> None:
     assert 0.0 <= NOISE_CPUS < 1.0
 
 
+HALF = Request(gpus=1, gpu_share=0.5)
 HALF_LEASED = (lease(gpus=("GPU-0",), gpu_share=0.5),)
 
 
@@ -264,14 +270,14 @@ HALF_LEASED = (lease(gpus=("GPU-0",), gpu_share=0.5),)
     ],
 )
 def test_a_shared_gpu_is_shared_on_while_its_leases_account_for_it(device: Gpu, fits: bool) -> None:
-    assert bool(gpu_candidates(node("n", gpus=(device,), leases=HALF_LEASED), 0.5)) is fits
+    assert bool(gpu_candidates(node("n", gpus=(device,), leases=HALF_LEASED), HALF)) is fits
 
 
 def test_shares_go_to_the_fullest_device_that_has_room_so_that_whole_ones_stay() -> None:
     devices = tuple(gpu(index) for index in range(4))
     held = tuple(lease(gpus=(f"GPU-{index}",), gpu_share=part) for index, part in ((1, 0.5), (2, 0.7), (3, 0.9)))
     answer = node("n", gpus=devices, leases=held)
-    assert gpu_candidates(answer, 0.25) == ("GPU-2", "GPU-1", "GPU-0")
+    assert gpu_candidates(answer, Request(gpus=1, gpu_share=0.25)) == ("GPU-2", "GPU-1", "GPU-0")
     assert gpu_candidates(answer) == ("GPU-0",)
 
 
@@ -279,5 +285,5 @@ def test_a_share_that_was_placed_a_moment_ago_is_filled_up_by_the_next() -> None
     plan = placed(sweep(node("n", gpus=(gpu(0), gpu(1)))), gpus=1, gpu_share=0.5)
     (answer,) = plan.charged.answers
     assert isinstance(answer, Measured)
-    assert gpu_candidates(answer, 0.5) == ("GPU-0", "GPU-1")
+    assert gpu_candidates(answer, HALF) == ("GPU-0", "GPU-1")
     assert gpu_candidates(answer) == ("GPU-1",)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
+from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, OutOfMemory, TimedOut
 from clbalance.model import Cause, NodeName, Plan, Snapshot, Unfit
 from clbalance.policy.results import Result, result_of, result_sets
 
@@ -15,6 +15,7 @@ ENDS: list[tuple[End, float, Result]] = [
     (Exited(rc=1), 1.0, Result.FAILED),
     (Killed(signal=9), 1.0, Result.FAILED),
     (TimedOut(limit_s=1.0), 1.0, Result.TIMEOUT),
+    (OutOfMemory(limit_bytes=1), 1.0, Result.FAILED),
     (Cancelled(why="by us"), 1.0, Result.CANCELLED),
     (Cancelled(why="by us"), 0.0, Result.NOT_STARTED),
     (NotStarted(why="no", rc=127), 0.0, Result.NOT_STARTED),

@@ -15,6 +15,7 @@ from clbalance.job import (
     NodeFailed,
     NotStarted,
     Outcome,
+    OutOfMemory,
     TimedOut,
 )
 from clbalance.model import Cause, NodeName
@@ -28,6 +29,7 @@ GRAVER_AND_GRAVER: list[End] = [
     Cancelled(why="c"),
     Exited(rc=1),
     TimedOut(limit_s=60.0),
+    OutOfMemory(limit_bytes=1),
     NodeFailed(why="booted"),
     LOST,
 ]
@@ -57,6 +59,13 @@ def test_no_copy_tells_nothing() -> None:
         (Killed(signal=99), "FAILED", "killed by signal 99", True),
         (NotStarted(why="no"), "FAILED", "not started: no", True),
         (TimedOut(limit_s=60.0), "TIMEOUT", "time limit of 60 s reached", False),
+        (
+            OutOfMemory(limit_bytes=2 << 30, used_bytes=5 << 29),
+            "OUT_OF_MEMORY",
+            "took 2.5 GiB of memory, past its limit of 2 GiB",
+            False,
+        ),
+        (OutOfMemory(limit_bytes=3 << 20), "OUT_OF_MEMORY", "took more memory than its limit of 3 MiB", False),
         (Cancelled(why="by u"), "CANCELLED", "by u", False),
         (NodeFailed(why="booted"), "NODE_FAIL", "booted", True),
         (LOST, "RUNNING", LOST.cause.because(LOST.why), False),

@@ -1,6 +1,7 @@
 """Whatever a node sends: no parser raises, and no number is out of range."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from clbalance.model import Cpus, Gpu, Memory, Pressure, RunQueue, TmpSpace, Unknown
 from clbalance.probe.boot import parse_boot_id, parse_uptime
 from clbalance.probe.cpus import parse_cpulist, parse_cpus
+from clbalance.probe.devices import parse_devices
 from clbalance.probe.drains import parse_drains
 from clbalance.probe.frame import Section
 from clbalance.probe.gpu import parse_gpus
@@ -20,6 +22,7 @@ from clbalance.probe.loadavg import parse_loadavg
 from clbalance.probe.logins import parse_logins
 from clbalance.probe.marks import parse_marks
 from clbalance.probe.meminfo import parse_meminfo
+from clbalance.probe.nvidia_parts import parse_parts
 from clbalance.probe.pressure import parse_pressure
 from clbalance.probe.procfs import parse_procfs
 from clbalance.probe.python import parse_python
@@ -51,6 +54,7 @@ NASTY = [
     "[N/A]",
     "²",
 ]
+UUID = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}")
 STATUSES = st.none() | st.sampled_from(["0", "1", "6", "14", "127", "absent", "3", "", "-"])
 SECTIONS = st.builds(lambda text, status: Section(text=text, status=status), st.text(), STATUSES)
 
@@ -102,6 +106,10 @@ def check(value: object) -> None:
         case Gpu():
             assert value.mem_used_bytes <= value.mem_total_bytes
             assert isinstance(value.use_pct, Unknown) or value.use_pct <= 100.0
+            words = (value.model, value.driver_version, value.cuda_version, value.fault, *value.unseen)
+            assert all(text.isprintable() and len(text) <= 200 for text in words)
+            assert UUID.fullmatch(value.uuid)
+            assert not value.parent or UUID.fullmatch(value.parent)
         case _:
             pass
 
@@ -116,7 +124,24 @@ def check_reading(parts: dict[str, Section]) -> None:
 
 @UNHURRIED
 @given(
-    st.dictionaries(st.sampled_from(["proc", "logins", "python", "tmp", "gpus", "gpu_processes", "marks"]), SECTIONS)
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "proc",
+                "logins",
+                "python",
+                "tmp",
+                "gpus",
+                "gpu_processes",
+                "gpu_log",
+                "gpu_parts",
+                "gpu_faults",
+                "rocm",
+                "marks",
+            ]
+        ),
+        SECTIONS,
+    )
 )
 def test_any_sections_make_a_reading(parts: dict[str, Section]) -> None:
     check_reading(parts)
@@ -211,3 +236,86 @@ def test_more_processes_than_fit_a_gpu_are_unknown() -> None:
     device = Section(text="GPU-1, 0, H100, 81559, 0, 0, 41, 550.54.15", status="0")
     rows = [f"GPU-1, {at + 1}, python3, 1" for at in range(10_001)]
     assert parse_gpus(device, Section(text="\n".join(rows), status="0")) == Unknown(why="more than 10000 GPU processes")
+
+
+GPU_TEXT = st.text(alphabet='GPU-MIG 0123456789abc.:(),\n/=[]N{}"', max_size=300)
+GPU_WORDS = st.lists(
+    st.sampled_from(
+        [
+            "GPU 00000000:07:00.0",
+            "    GPU UUID                              : GPU-1",
+            "    MIG Device",
+            "        Index                             : 0",
+            "        GPU Instance ID                   : 1",
+            "        FB Memory Usage",
+            "            Total                         : 9 MiB",
+            "            Used                          : 3 MiB",
+            "            Used                          : 99999999999999 MiB",
+            "    Processes",
+            "        GPU instance ID                   : 1",
+            "        Process ID                        : 4711",
+            "        Process ID                        : 99999999999",
+            "            Name                          : x\x1b[2J",
+            "        Volatile",
+            "            DRAM Uncorrectable            : 99999999999999999999",
+            "        GPU Current Temp                  : 999 C",
+            "        GPU Slowdown Temp                 : -5 C",
+            "CUDA Version                              : 12.4.\x07",
+            "    GPU Recovery Action                   : " + "\x1b" * 500,
+            " " * 40 + "deep : 1",
+            "NVRM: Xid (PCI:0000:07:00): 79, \x1b[2J",
+            "  MIG 1g.5gb     Device  0: (UUID: MIG-1)",
+            "GPU 0: x (UUID: GPU-1)",
+        ]
+    ),
+    max_size=40,
+).map("\n".join)
+CARD = st.fixed_dictionaries(
+    {},
+    optional={
+        "Unique ID": st.sampled_from(["0x1", "0x" + "f" * 16, "N/A", "0x" + "f" * 17, 5, None]),
+        "VRAM Total Memory (B)": st.sampled_from(["100", "-1", 100, 1e308, "9" * 40, None, "nan"]),
+        "VRAM Total Used Memory (B)": st.sampled_from(["1", "101", 0]),
+        "GPU use (%)": st.sampled_from(["5", "500", "N/A", "-3", True]),
+        "Card Series": st.text(max_size=5),
+        "PCI Bus": st.text(max_size=5),
+        "GUID": st.text(max_size=5),
+    },
+)
+ROCM = st.dictionaries(st.sampled_from(["card0", "card1", "card٣", "system", "x"]), CARD | st.integers() | st.none())
+
+
+@UNHURRIED
+@given(GPU_TEXT | GPU_WORDS, GPU_TEXT | GPU_WORDS, GPU_TEXT | GPU_WORDS, STATUSES)
+def test_any_log_costs_health_and_parts_only(log: str, parts: str, faults: str, status: str | None) -> None:
+    texts = {
+        "gpus": "GPU-1, 0, m, 100, 1, 0, 30, 550.1",
+        "gpu_processes": "",
+        "gpu_log": log,
+        "gpu_parts": parts,
+        "gpu_faults": faults,
+    }
+    told = {name: Section(text=text, status="0") for name, text in texts.items()}
+    told["gpu_log"] = Section(text=log, status=status)
+    gpus = parse_devices(told, {})
+    assert isinstance(gpus, tuple)
+    for gpu in gpus:
+        check(gpu)
+        check(gpu.processes)
+
+
+@UNHURRIED
+@given((ROCM | st.integers() | st.lists(st.integers())).map(json.dumps) | st.text(), STATUSES, GPU_TEXT)
+def test_any_document_of_rocm_makes_devices_or_an_unknown(text: str, status: str | None, size: str) -> None:
+    gpus = parse_devices(
+        {"gpus": Section(text="", status="absent"), "rocm": Section(text=text, status=status)},
+        {"/sys/class/kfd/kfd/proc/1/vram_2": size, "pci/0000:07:00.0": size},
+    )
+    check(gpus)
+    for gpu in () if isinstance(gpus, Unknown) else gpus:
+        check(gpu)
+
+
+def test_more_parts_than_a_device_can_have_are_not_listened_to() -> None:
+    listed = ["GPU 0: x (UUID: GPU-1)", *(f"  MIG 1g.5gb     Device  {n}: (UUID: MIG-{n})" for n in range(500))]
+    assert len(parse_parts(Section(text="\n".join(listed), status="0"))["GPU-1"]) == 64

@@ -112,3 +112,40 @@ def test_gpus_are_asked_side_by_side(dash_node: Node) -> None:
         gpus = dash_node.reading().gpus
     assert isinstance(gpus, tuple)
     assert isinstance(gpus[0], Gpu)
+
+
+def test_a_hung_log_costs_health_only(node: Node) -> None:
+    pids = node.root / "pids"
+    node.program(
+        "nvidia-smi",
+        f"case $* in -q) echo $$ >{pids}; echo 'CUDA Version : 12.4'; exec sleep 60 ;; *compute-apps*) exit 0 ;; esac\n"
+        "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
+    )
+    with seconds(1.8, 8):
+        gpus = node.reading().gpus
+    assert isinstance(gpus, tuple)
+    assert (gpus[0].use_pct, gpus[0].fault, gpus[0].cuda_version) == (0.0, "", "")
+    assert "health: `nvidia-smi -q` timed out" in gpus[0].unseen
+    assert gone(int(pids.read_text()))
+
+
+def test_a_hung_rocm_smi_costs_the_gpus_only_and_is_ended(dash_node: Node) -> None:
+    pids = dash_node.root / "pids"
+    dash_node.program("rocm-smi", f"echo $$ >{pids}; exec sleep 60")
+    with seconds(1.8, 8):
+        reading = dash_node.reading()
+    assert reading.gpus == Unknown(why="`rocm-smi` timed out")
+    assert isinstance(reading.run_queue, RunQueue)
+    assert gone(int(pids.read_text()))
+
+
+def test_a_hung_kernel_log_costs_the_xids_only(dash_node: Node) -> None:
+    dash_node.program("dmesg", "exec sleep 3")
+    dash_node.program(
+        "nvidia-smi",
+        "case $* in *compute-apps* | -q) exit 0 ;; esac\n"
+        "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
+    )
+    gpus = dash_node.reading().gpus
+    assert isinstance(gpus, tuple)
+    assert "Xids: `dmesg` timed out" in gpus[0].unseen

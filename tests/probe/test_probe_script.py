@@ -31,15 +31,54 @@ from .answers import NONCE, heard
 from .conftest import Node, drain_text
 
 REQUEST = probe_request(probe_script(), NONCE)
-# As nvidia-smi answers its two questions.
-SMI = """case "$*" in
+BUS = "GPU 00000000:07:00.0"
+# As nvidia-smi answers its questions; the log as it is when nothing has been left out.
+SMI = f"""case "$*" in
 *compute-apps*) echo 'GPU-1-a, 4711, python3, 1200' ;;
+-q) cat <<'LOG'
+Driver Version                            : 550.54.15
+CUDA Version                              : 12.4
+
+{BUS}
+    Product Name                          : NVIDIA H100 80GB HBM3
+    Driver Model
+        Current                           : N/A
+    GPU UUID                              : GPU-1-a
+    GPU Reset Status
+        Reset Required                    : No
+    ECC Errors
+        Volatile
+            SRAM Uncorrectable            : 0
+            DRAM Uncorrectable            : 1
+    Remapped Rows
+        Remapping Failure Occurred        : No
+    Temperature
+        GPU Current Temp                  : 41 C
+        GPU Slowdown Temp                 : 89 C
+    Clocks
+        Graphics                          : 345 MHz
+    Processes
+        Process ID                        : 4711
+LOG
+    ;;
 *) echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 1234, [N/A], 41, 550.54.15' ;;
 esac"""
+ROCM = """echo '{"card0": {"Unique ID": "0x1a", "PCI Bus": "0000:05:00.0", "GUID": "77", "GPU use (%)": "3",'
+echo ' "VRAM Total Memory (B)": "1000", "VRAM Total Used Memory (B)": "10", "Card Series": "MI300X"},'
+echo ' "system": {"Driver version": "6.8.5", "PID12": "x, 1, 4, 0, 0", "PID13": "y, 1, 4, 0, 0"}}'"""
+
+
+def on_bus(node: Node, driver: str, bus: str, numa: int) -> None:
+    """A device that a driver holds."""
+    folder = node.root / "sys/bus/pci/drivers" / driver / bus
+    folder.mkdir(parents=True)
+    (folder / "numa_node").write_text(f"{numa}\n")
 
 
 def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
     node.program("nvidia-smi", SMI)
+    node.program("dmesg", "echo '[ 1.0] eth0: up'")
+    on_bus(node, "nvidia", "0000:07:00.0", 1)
     node.program("python3", "")
     with node.lease("clbalance-1000/lease-0123.1"):
         reading = node.reading()
@@ -70,6 +109,9 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             temperature_c=41.0,
             driver_version="550.54.15",
             processes=(GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),),
+            cuda_version="12.4",
+            numa_node=1,
+            fault="1 uncorrected ECC error",
         ),
     )
     assert reading.uid == os.getuid()
@@ -82,6 +124,55 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
         ),
     )
     assert reading.drains == ()
+
+
+def test_every_shell_leaves_out_what_nobody_wants_to_know_of_a_gpu(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    log = node.sections()["gpu_log"]
+    assert log.status == "0"
+    assert BUS in log.text
+    assert "        Remapping Failure Occurred        : No" in log.text.split("\n")
+    assert not [line for line in log.text.split("\n") if "Graphics" in line or "Driver" in line]
+
+
+def test_every_shell_looks_for_parts_only_where_there_are_any(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    assert "gpu_parts" not in node.sections()
+    (node.root / "proc/driver/nvidia/capabilities/gpu0/mig/gi7").mkdir(parents=True)
+    assert node.sections()["gpu_parts"].status == "0"
+
+
+def test_a_kernel_log_that_may_not_be_read_is_told_as_unseen(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    node.program("dmesg", "echo 'dmesg: read kernel buffer failed: Operation not permitted' >&2; exit 1")
+    gpus = node.reading().gpus
+    assert not isinstance(gpus, Unknown)
+    assert "Xids: the kernel's log is not for users of this node" in gpus[0].unseen
+
+
+def test_xids_are_found_in_a_long_kernel_log(node: Node) -> None:
+    node.program("nvidia-smi", SMI.replace("DRAM Uncorrectable            : 1", "DRAM Uncorrectable            : 0"))
+    xid = "[ 9.0] NVRM: Xid (PCI:0000:07:00): 79, pid=1, name=x, GPU has fallen off the bus."
+    node.program("dmesg", f"i=0; while [ $((i += 1)) -lt 3000 ]; do echo \"[ $i.0] eth0: noise\"; done; echo '{xid}'")
+    sections = node.sections()
+    assert sections["gpu_faults"].text == xid
+    gpus = parse_reading(sections).gpus
+    assert not isinstance(gpus, Unknown)
+    assert gpus[0].fault == "Xid 79: GPU has fallen off the bus"
+
+
+def test_devices_of_amd_are_told_with_who_is_on_them(node: Node) -> None:
+    node.program("rocm-smi", ROCM)
+    on_bus(node, "amdgpu", "0000:05:00.0", 0)
+    held = node.root / "sys/class/kfd/kfd/proc"
+    for pid, size in ((12, 4), (13, 0)):
+        (held / str(pid)).mkdir(parents=True)
+        (held / str(pid) / "vram_77").write_text(f"{size}\n")
+    gpus = node.reading().gpus
+    assert not isinstance(gpus, Unknown)
+    (gpu,) = gpus
+    assert (gpu.uuid, gpu.model, gpu.use_pct, gpu.numa_node) == ("GPU-000000000000001a", "MI300X", 3.0, 0)
+    assert [process.pid for process in gpu.processes] == [12]
 
 
 def test_the_real_proc_reads_well(dash_node: Node) -> None:
@@ -203,6 +294,9 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
                 "inodes",
                 "many",
                 "drained",
+                "has_gpus",
+                "part",
+                "sys",
                 "names",
             )
             node.env.update(dict.fromkeys(names, str(bystander.pid)))

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from clbalance.errors import NothingFitsError
-from clbalance.job import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, Placed, TimedOut
-from clbalance.model import Cause, NodeName, Unfit
+from clbalance.job import Cancelled, CopyRecord, Exited, Intent, Killed, Lost, NotStarted, Outcome, Placed, TimedOut
+from clbalance.model import Cause, NodeName, Qos, Unfit
+from clbalance.render.job_limits import job_limits
 from clbalance.render.jobs import JobRow
 from clbalance.render.renderer import Format, Renderer, renderer
 from clbalance.render.views import JobReport
@@ -103,7 +104,19 @@ def test_explain_job(form: str, golden: Golden) -> None:
         [], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")]
     )
     placed = [Placed(attempt=1, claim=1, plan=_PLAN), Placed(attempt=2, claim=2, plan=nowhere)]
-    golden(_name("explain-job", form), _pretty(_FORMS[form].explain_job(placed)))
+    kept = ("cpus 0-1 by affinity", "memory 2 GiB watched every 0.5 s (no scope: \x1b[31msystemd does not run there)")
+    copies = [
+        CopyRecord(
+            attempt=1,
+            claim=1,
+            intent=Intent(node=NodeName(name), rank=rank, boot_id="b", birth="c"),
+            outcome=None,
+            limits=kept if rank else (),
+        )
+        for rank, name in enumerate(("node9", "node1", "node2"))
+    ]
+    limits = job_limits(Qos.BURSTABLE, copies)
+    golden(_name("explain-job", form), _pretty(_FORMS[form].explain_job(placed, limits)))
 
 
 @_each_form

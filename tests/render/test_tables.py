@@ -1,12 +1,13 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model import Unknown
+from clbalance.model import Measured, Trend, Unknown
 from clbalance.render.as_human import HumanRenderer
 from clbalance.render.explanation import runner_up
 from clbalance.render.load_table import load_table
@@ -73,6 +74,9 @@ def test_leases_are_counted_also_those_that_cannot_be_read() -> None:
     assert _cells(up("n", leases=Unknown(why="timed out")))["LEASES"] == "-"
 
 
+STEADY = Trend(count=4, mean=1.0, deviation=0.0, least=1.0, most=1.0, span_s=1800.0)
+
+
 def test_a_leased_gpu_is_not_free_though_it_looks_so() -> None:
     assert _cells(up("n", gpus=[gpu(0), gpu(1)], leases=[LEASED]))["GPUS"] == "1/2 free"
 
@@ -80,6 +84,18 @@ def test_a_leased_gpu_is_not_free_though_it_looks_so() -> None:
 def test_a_drained_node_says_why() -> None:
     cells = _cells(drained("n", "draining", leases=[LEASED]))
     assert (cells["STATE"], cells["REASON"]) == ("draining", "disk (by root)")
+
+
+def test_gpus_are_told_apart_in_the_table_and_what_wants_a_person_is_explained() -> None:
+    idle = {"gut_pct GPU-1": STEADY, "gmem_pct GPU-1": replace(STEADY, least=75.0, most=75.0)}
+    devices = [gpu(0), gpu(1, used_gib=60, holder="jupyter"), replace(gpu(2), fault="Xid 79"), gpu(3, use_pct=90.0)]
+    row = up("n", gpus=[*devices, gpu(4, use_pct=Unknown(why="[N/A]"))])
+    assert isinstance(row.answer, Measured)
+    cells = _cells(replace(row, answer=replace(row.answer, trends=idle)))
+    assert cells["GPUS"] == "1/5 free 1 held idle 1 faulty 1 unknown"
+    assert cells["REASON"] == (
+        "GPU 1 held idle: 60 GiB held by jupyter (pid 4711), at most 1% used at 4 looks over 30 min, GPU 2 faulty: Xid 79"
+    )
 
 
 def test_gpus_get_a_column_only_where_there_are_any() -> None:

@@ -171,3 +171,16 @@ def test_the_example_of_the_documentation_is_valid(place: Place) -> None:
     settings = place.load()
 
     assert (settings.ssh.user, settings.thresholds["r1m_per_cpu"], settings.nodes[0].cpu_factor) == ("ann", None, 1.5)
+
+
+def test_labels_and_taints_come_with_their_node_set(place: Place) -> None:
+    place.write(
+        place.project,
+        '[[nodes]]\nset = "gpu[1-4]"\nlabels = { rack = "r1", generation = "7" }\ntaints = ["maintenance", "old", "old"]\n'
+        '[[nodes]]\nset = "gpu1"\n[nodes.labels]\nrack = "r2"\n',
+    )
+
+    first, second = place.load().nodes
+
+    assert (first.labels, first.taints) == ({"rack": "r1", "generation": "7"}, ("maintenance", "old"))
+    assert (second.labels, second.taints) == ({"rack": "r2"}, ())

@@ -159,3 +159,22 @@ def test_a_lock_that_somebody_holds_delays_nobody_who_looks_after_his_jobs(share
         assert clbalance("cancel", "1", "-l", "bob").rc == 0
         assert time.monotonic() - began < 2 * SOON_S
     assert leases_held(shared_lab.node("node1")) == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one cpu cannot be divided")
+def test_the_cpus_that_one_user_is_bound_to_are_nobody_elses(shared_lab: Lab, clbalance: Command) -> None:
+    limits = ("--limit-cpus", "1", "--limit-mem", "256M")
+    with job(clbalance, "-l", "bob", "-w", "node1", *limits, "--name", "bobs"):
+        bound = run(clbalance, "-w", "node1", *limits, user="alice", text="taskset -cp $$")
+        (kept,) = json.loads(clbalance("explain", "bobs", "--json").stdout)["limits"]
+        assert kept["kept"][0] != f"cpus {bound.text.split(': ')[1].strip()} by affinity"
+        seen = json.loads(clbalance("jobs", "-l", "alice", "-w", "node1", "--all-users", "--json").stdout)["jobs"]
+        assert [row["qos"] for row in seen if row["name"] == "bobs"] == ["Guaranteed"]
+
+
+def test_a_users_job_is_ended_at_its_limit_and_the_others_are_not(shared_lab: Lab, clbalance: Command) -> None:
+    take = "exec python3 -c \"kept = bytearray(b'x') * (96 << 20); import time; time.sleep({})\""
+    with job(clbalance, "-l", "bob", "-w", "node1", "--limit-mem", "256M", "--name", "bobs"):
+        ended = run(clbalance, "-w", "node1", "--limit-mem", "48M", user="alice", text=take.format(30))
+        assert ended.rc == 137
+        assert [row["state"] for row in json.loads(clbalance("jobs", "bobs", "--json").stdout)["jobs"]] == ["RUNNING"]

@@ -1,6 +1,7 @@
 """What every store promises, run over each of them."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,84 @@ def test_what_a_store_returns_is_no_door_into_it(store: Store) -> None:
     assert isinstance(seen, dict)
     seen.clear()
     assert A in store.last_readings([A])
+
+
+def minute(number: float) -> datetime:
+    """Of looks that are five minutes apart, none replaces another."""
+    return NOON.replace(second=0, microsecond=0) + timedelta(minutes=number)
+
+
+def test_looks_add_up_to_count_mean_deviation_and_bounds(store: Store) -> None:
+    for number, value in enumerate([1.0, 2.0, 3.0, 6.0]):
+        store.remember(minute(5 * number), {A: reading()}, {A: {"r1m": value, "ut": 50.0}})
+    trends = store.trends([A, B], minute(16))
+    assert set(trends) == {A}
+    r1m = trends[A]["r1m"]
+    assert (r1m.count, r1m.mean, r1m.least, r1m.most, r1m.span_s) == (4, 3.0, 1.0, 6.0, 900.0)
+    assert r1m.deviation == pytest.approx(3.5**0.5)
+    assert trends[A]["ut"].deviation == 0.0
+
+
+def test_an_index_that_was_not_always_known_is_told_of_where_it_was(store: Store) -> None:
+    store.remember(minute(0), {A: reading()}, {A: {"r1m": 1.0}})
+    store.remember(minute(5), {A: reading()}, {A: {"r1m": 2.0, "ut": 9.0}})
+    trends = store.trends([A], minute(6))[A]
+    assert (trends["r1m"].count, trends["ut"].count, trends["ut"].span_s) == (2, 1, 0.0)
+
+
+def test_a_node_never_looked_at_has_no_trends(store: Store) -> None:
+    store.remember(NOON, {A: reading()})
+    assert store.trends([A, B], NOON) == {}
+    assert store.trends([], NOON) == {}
+
+
+def test_of_five_minutes_the_last_look_counts(store: Store) -> None:
+    for number, value in ((0, 10.0), (2, 20.0), (4.9, 30.0)):
+        store.remember(minute(number), {A: reading()}, {A: {"ut": value}})
+    trend = store.trends([A], minute(5))[A]["ut"]
+    assert (trend.count, trend.mean, trend.span_s) == (1, 30.0, 0.0)
+
+
+def test_looks_are_bounded_by_number_however_many_there_are(store: Store) -> None:
+    for number in range(60):
+        store.remember(minute(5 * number), {A: reading()}, {A: {"ut": float(number)}})
+    trend = store.trends([A], minute(5 * 60))[A]["ut"]
+    assert (trend.count, trend.least, trend.most) == (23, 37.0, 59.0)
+
+
+@pytest.mark.parametrize(("every_min", "count"), [(15, 23), (35, 23), (60, 23), (120, 12)])
+def test_rarer_sweeps_reach_further_back(store: Store, every_min: int, count: int) -> None:
+    for number in range(60):
+        store.remember(minute(every_min * number), {A: reading()}, {A: {"ut": 1.0}})
+    trend = store.trends([A], minute(every_min * 59 + 1))[A]["ut"]
+    assert (trend.count, trend.span_s) == (count, (count - 1) * every_min * 60.0)
+
+
+def test_looks_older_than_a_day_and_those_of_the_future_do_not_count(store: Store) -> None:
+    for number in (0, 10, 2000):
+        store.remember(minute(number), {A: reading()}, {A: {"ut": float(number)}})
+    assert store.trends([A], minute(15))[A]["ut"].count == 2
+    assert store.trends([A], minute(2001))[A]["ut"].mean == 2000.0
+    assert store.trends([A], minute(9000)) == {}
+
+
+def test_a_boot_ends_what_was_seen_before_it(store: Store) -> None:
+    for name in (A, B):
+        store.remember(minute(0), {name: reading()}, {name: {"ut": 90.0}})
+    store.remember(minute(5), {A: reading(boot_id="b1"), B: reading()}, {A: {"ut": 10.0}, B: {"ut": 10.0}})
+    trends = store.trends([A, B], minute(6))
+    assert trends[A]["ut"].mean == 10.0
+    assert trends[B]["ut"].mean == 50.0
+    store.remember(minute(10), {A: reading(boot_id=HANGS)}, {A: {"ut": 0.0}})
+    assert store.trends([A], minute(11))[A]["ut"].count == 1
+
+
+def test_what_is_no_number_is_not_remembered_and_odd_names_are(store: Store) -> None:
+    store.remember(NOON, {A: reading()}, {A: {"x": float("nan"), "y": float("inf"), "it's; --\ud800": 1.0}})
+    assert set(store.trends([A], after(60))[A]) == {"it's; --\ud800"}
+
+
+def test_many_nodes_are_recalled_at_once(store: Store) -> None:
+    names = [node(f"n{number}") for number in range(1200)]
+    store.remember(NOON, {name: reading() for name in names}, {name: {"ut": 1.0} for name in names})
+    assert len(store.trends(names, after(60))) == 1200

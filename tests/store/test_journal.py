@@ -21,7 +21,7 @@ from clbalance.job import (
     TaskRules,
     Tries,
 )
-from clbalance.model import Cause, Plan, Request, Snapshot, Unfit
+from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
 from clbalance.ports import Journal
 from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.sqlite import SqliteStore
@@ -277,3 +277,20 @@ def test_the_logs_of_two_jobs_are_two(journal: Journal) -> None:
     journal.task_log(first).add([event], durable=True)
     assert journal.task_log(first).events() == (event,)
     assert journal.task_log(second).events() == ()
+
+
+def test_how_limits_are_kept_is_remembered_of_each_copy(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    intents = [Intent(node=node(name), rank=rank, boot_id="b", birth="c") for rank, name in enumerate(("n1", "n2"))]
+    plan = Plan(wanted=2, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=NOON, answers=()))
+    journal.intend(job, attempt=1, claim=1, intents=intents, plan=plan)
+    journal.limited(job, 1, node("n2"), ("cpus 0-1 by affinity", "memory 1 GiB \udcff"))
+    journal.limited(job, 7, node("n1"), ("of no copy",))
+    assert [copy.limits for copy in journal.copies(job)] == [(), ("cpus 0-1 by affinity", "memory 1 GiB \udcff")]
+
+
+def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> None:
+    limited = Request(cpus=2, mem_bytes=4, limit_cpus=2, limit_mem_bytes=4)
+    jobs = [journal.submit(NOON, keyed("cd" * 16)), journal.submit(NOON, replace(keyed("ef" * 16), request=limited))]
+    told = [record.qos for record in map(journal.record, jobs) if record is not None]
+    assert told == [Qos.BURSTABLE, Qos.GUARANTEED]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,8 @@ import pytest
 from clbalance.errors import StoreError
 from clbalance.store.faults import store_error
 from clbalance.store.schema import MIGRATIONS
-from clbalance.store.sqlite import SqliteStore
+from clbalance.store.sqlite import DATABASE, SqliteStore
+from clbalance.store.trends import SLOTS
 
 from .build import NOON, node, reading
 
@@ -331,3 +333,24 @@ def test_a_log_torn_at_any_place_loses_its_last_commit_and_no_other(tmp_path: Pa
             assert store.new_job_id("third", "job") == 2
         for leftover in torn.iterdir():
             leftover.unlink()
+
+
+@pytest.mark.parametrize("told", ["", "[1]", "{", '{"ut":"x"}', '{"ut":NaN}', '{"ut":true}', "[" * 20_000, "{\n}"])
+def test_nonsense_among_the_looks_is_passed_over(tmp_path: Path, told: str) -> None:
+    with SqliteStore.open(tmp_path) as store:
+        for minutes in (0, 5):
+            at = NOON + timedelta(minutes=minutes)
+            store.remember(at, {A: reading()}, {A: {"ut": 1.0}})
+        with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+            database.execute("UPDATE look SET told = ? WHERE at_s = (SELECT min(at_s) FROM look)", (told,))
+            database.commit()
+        assert store.trends([A], NOON + timedelta(minutes=6))[A]["ut"].count == 1
+
+
+def test_what_is_gone_for_a_day_is_cleared_away(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store:
+        store.remember(NOON, {node("gone"): reading()}, {node("gone"): {"ut": 1.0}})
+        for minutes in range(0, 5 * SLOTS, 5):
+            store.remember(NOON + timedelta(days=2, minutes=minutes), {A: reading()}, {A: {"ut": 1.0}})
+        with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+            assert database.execute("SELECT DISTINCT node FROM look").fetchall() == [("a",)]

@@ -6,9 +6,11 @@ import select
 import signal
 import time
 
-from clbalance.node.agent.capacity import LackError, Wish, grant, measure
+from clbalance.node.agent.capacity import LackError, Wish, grant, measure, measure_tmp
+from clbalance.node.agent.cpu_ids import choose_cpus, cpulist_text, memory_domains, taken_cpus
 from clbalance.node.agent.drains import read_admins, read_drain
 from clbalance.node.agent.folder import write_all
+from clbalance.node.agent.job_limits import JobLimits, cpus_to_bind
 from clbalance.node.agent.limits import (
     ADMIT_WITHIN_S,
     KEPT_OPEN,
@@ -50,6 +52,7 @@ class OwnLease:
         self.name = "lease-" + name
         self.gpus: "list[str]" = promise["gpus"]
         self.gpu_share: float = promise.get("gpu_share", 1.0)
+        self.limits = JobLimits(promise)
         content = mark_text(promise)
         if len(content) > MARK_BYTES:
             raise RefusedError("gpus", "%d GPUs do not fit into a lease of %d bytes" % (len(self.gpus), MARK_BYTES))
@@ -82,6 +85,7 @@ class Admission:
         self.home_fd = home_fd
         self.known: "dict[tuple[bytes, str, int], Lease | None]" = {}
         self.kept: "list[int]" = []
+        self.tmp_free = 0
 
     def admit(self, tie: int) -> OwnLease:
         """The lease, or a `RefusedError`; given up when nobody is left at the other end of `tie`."""
@@ -99,6 +103,8 @@ class Admission:
     def negotiate(self, tie: int) -> OwnLease:
         until = time.monotonic() + LOCK_WITHIN_S
         marks = list_marks(self.base)
+        if self.wish.tmp_bytes:
+            self.tmp_free = measure_tmp()
         for _ in range(LOOKS):
             self.read(marks)
             lock = lock_node(self.base, until, tie)
@@ -138,6 +144,7 @@ class Admission:
         listed = (self.known[mark.identity] for mark in marks)
         leases = [lease for lease in listed if lease is not None and lease.holds]
         node = measure()
+        node.tmp_free = self.tmp_free
         gpus = grant(self.wish, leases, node)
         for name in os.listdir(self.home_fd):
             if name.startswith("new-"):  # of a supervisor that died in here
@@ -147,7 +154,21 @@ class Admission:
         promise.update(exclusive=wish.exclusive, uptime_s=node.uptime_s, name=wish.name)
         if wish.gpu_share < 1:
             promise["gpu_share"] = wish.gpu_share
+        for field in ("tmp_bytes", "limit_cpus", "limit_mem_bytes"):
+            if getattr(wish, field):
+                promise[field] = getattr(wish, field)
+        promise.update(self.cpus_for(leases))
+        if len(mark_text(promise)) > MARK_BYTES:
+            promise.pop("cpu_ids", None)
         return OwnLease(self.home_fd, self.name, promise)
+
+    def cpus_for(self, leases: "list[Lease]") -> "dict[str, str]":
+        """The cpus that the job is to be bound to, as far as it is limited to some."""
+        count = cpus_to_bind(self.wish.limit_cpus)
+        if not count:
+            return {}
+        chosen = choose_cpus(count, os.sched_getaffinity(0), memory_domains(), taken_cpus(leases))
+        return {"cpu_ids": cpulist_text(chosen)}
 
 
 def lock_node(base: bytes, until: float, tie: int) -> int:

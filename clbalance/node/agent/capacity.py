@@ -40,13 +40,17 @@ class Wish:
         self.slots = asked["slots"]
         self.exclusive = asked["exclusive"]
         self.name = asked["name"][:40]
+        self.tmp_bytes = asked["tmp_bytes"]
+        self.limit_cpus = asked["limit_cpus"]
+        self.limit_mem_bytes = asked["limit_mem_bytes"]
         self.capacity_cpus = known["cpus"]
         self.capacity_slots = known["slots"]
+        self.promised_at_most = known["promised_cpus"]
 
     @property
     def is_empty(self) -> bool:
         """Asks for no part of a node, and fits on a full one; a slot alone is nothing."""
-        return not (self.cpus or self.mem_bytes or self.gpu_count or self.exclusive)
+        return not (self.cpus or self.mem_bytes or self.tmp_bytes or self.gpu_count or self.exclusive)
 
 
 class Measured:
@@ -58,6 +62,7 @@ class Measured:
         self.uptime_s = uptime_s
         self.mem_total = mem_total
         self.mem_available = mem_available
+        self.tmp_free = 0
 
 
 def measure() -> Measured:
@@ -81,11 +86,23 @@ def measure() -> Measured:
         raise RefusedError("resources", where) from None
 
 
+def measure_tmp() -> int:
+    """Bytes that are free where programs put temporary files, by the same path as the probe; may hang."""
+    usual = "/tmp"  # noqa: S108 - nothing is put there
+    folder = os.environ.get("TMPDIR") or usual
+    try:
+        facts = os.statvfs(folder if os.path.isdir(folder) else usual)
+    except OSError as error:
+        raise RefusedError("resources", "temporary space is unknown: %s" % os.strerror(error.errno or 0)) from None
+    return facts.f_bavail * facts.f_frsize
+
+
 class LackError(Exception):
     """The node has too little of something; `shares` tells by uid how much of it each owner was promised."""
 
-    def __init__(self, kind: str, what: str, shares: "dict[int, str]") -> None:
+    def __init__(self, kind: str, what: str, shares: "dict[int, str]", cpus: "float | None" = None) -> None:
         super().__init__(what)
+        self.cpus = cpus
         self.kind = kind
         self.what = what
         self.shares = shares
@@ -95,7 +112,8 @@ class LackError(Exception):
         owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
         rest = len(self.shares) - len(owners)
         leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
-        return RefusedError(self.kind, "%s; leased: %s" % (self.what, leased) if leased else self.what)
+        why = "%s; leased: %s" % (self.what, leased) if leased else self.what
+        return RefusedError(self.kind, why, promised_cpus=self.cpus)
 
 
 def shares_of(leases: "list[Lease]", told: "Callable[[list[Lease]], str]") -> "dict[int, str]":
@@ -139,8 +157,10 @@ def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
     check_exclusive(wish, leases, capacity, node.mem_total)
     if wish.is_empty:
         return []
+    check_crowd(wish, leases)
     check_cpus(wish, leases, capacity, node)
     check_mem(wish, leases, node)
+    check_tmp(wish, leases, node)
     gpus = free_gpus(wish, leases)
     check_slots(wish, leases)
     return gpus
@@ -167,6 +187,13 @@ def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_tota
         raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)
 
 
+def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
+    """Past the number with which this node was the best choice, the client had better look again."""
+    now, most = promised(leases, "cpus"), wish.promised_at_most
+    if most is not None and now > most + 1e-9:
+        raise LackError("crowded", "others were faster: %g cpus are promised, at most %g wanted" % (now, most), {}, now)
+
+
 def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
     free = free_cpus(capacity, leases, node)
     if not wish.cpus or wish.cpus <= free + 1e-9:  # a sum that should come out even may miss by so much
@@ -183,6 +210,15 @@ def check_mem(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
     sizes = (gib(wish.mem_bytes), gib(max(0, free)), gib(node.mem_total), gib(node.mem_available))
     what = "%s of memory asked, %s of %s free, %s available now" % sizes
     raise LackError("memory", what, shares_of(leases, lambda some: gib(promised(some, "mem_bytes"))))
+
+
+def check_tmp(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
+    if not wish.tmp_bytes:
+        return
+    free = node.tmp_free - promised(leases, "tmp_bytes")
+    if wish.tmp_bytes > free:
+        what = "%s of temporary space asked, %s free" % (gib(wish.tmp_bytes), gib(max(0, free)))
+        raise LackError("tmp", what, shares_of(leases, lambda some: gib(promised(some, "tmp_bytes"))))
 
 
 def gib(size: float) -> str:

@@ -67,9 +67,12 @@ WISH: "dict[str, Any]" = {
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "name": (str, ""),
+    "tmp_bytes": (Count, 0),
+    "limit_cpus": (float, None),
+    "limit_mem_bytes": (Count, None),
 }
 
-CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None)}
+CAPACITY: "dict[str, Any]" = {"cpus": (float, None), "slots": (Count, None), "promised_cpus": (float, None)}
 
 LEASE: "dict[str, Any]" = {
     "v": (int, REQUIRED),
@@ -81,6 +84,10 @@ LEASE: "dict[str, Any]" = {
     "exclusive": (bool, REQUIRED),
     "uptime_s": (float, REQUIRED),
     "name": (str, REQUIRED),
+    "tmp_bytes": (Count, 0),
+    "limit_cpus": (float, None),
+    "limit_mem_bytes": (Count, None),
+    "cpu_ids": (str, ""),
 }
 
 DRAIN: "dict[str, Any]" = {
@@ -112,6 +119,7 @@ ENDS: "dict[str, dict[str, Any]]" = {
     "exited": {"rc": (Count, REQUIRED)},
     "killed": {"signal": (Count, REQUIRED)},
     "timeout": {},
+    "out_of_memory": {"limit_bytes": (Count, REQUIRED), "used_bytes": (Count, None)},
     "cancelled": {"why": (str, REQUIRED)},
 }
 

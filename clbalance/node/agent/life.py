@@ -4,9 +4,11 @@ import os
 import signal
 import time
 
-from clbalance.node.agent.limits import KILL_AGAIN_S, KILL_PATIENCE_S, LEFTOVER_GRACE_S, LISTEN_LONGEST_S
+from clbalance.node.agent.limits import FAR_BEYOND, KILL_AGAIN_S, KILL_PATIENCE_S, LEFTOVER_GRACE_S, LISTEN_LONGEST_S
 from clbalance.node.agent.record import Usage, natural_end
+from clbalance.node.agent.scope import ScopeMemory
 from clbalance.node.agent.tree import Process, Tree, below, carrying
+from clbalance.node.agent.watch import MemoryWatch
 
 MYPY = False
 if MYPY:
@@ -34,6 +36,7 @@ class Life:
         self.deadline: "float | None" = None
         self.started_at = 0.0
         self.grace_s = 0.0
+        self.memory: "MemoryWatch | ScopeMemory | None" = None
 
     def begin(self, first: int, grace_s: float, limit_s: "float | None") -> None:
         """`first` is the pid of its first process, a leader of its own session."""
@@ -81,10 +84,12 @@ class Life:
             if pid == self.first:
                 self.first_ended_at = time.monotonic()
                 if self.verdict is None:
-                    self.verdict = natural_end(status)
+                    natural = natural_end(status)
+                    self.verdict = natural if self.memory is None else self.memory.end_of(natural)
 
     def keep_time(self, now: float) -> None:
         """Do what has fallen due."""
+        self.keep_memory(now)
         if self.kill_at is None:
             if self.first_ended_at is not None and not self.is_over(now):
                 self.begin_end(self.verdict or {}, LEFTOVER_GRACE_S)
@@ -93,6 +98,13 @@ class Life:
         elif now >= self.kill_at:
             self.tree.kill()
             self.kill_at = now + KILL_AGAIN_S
+
+    def keep_memory(self, now: float) -> None:
+        """End what has taken too much; what goes on taking is not waited for."""
+        used = None if self.memory is None else self.memory.look(now)
+        if self.memory is not None and used is not None:
+            is_far_beyond = used > FAR_BEYOND * self.memory.limit_bytes
+            self.begin_end(self.memory.verdict(used), 0.0 if is_far_beyond else self.grace_s)
 
     def begin_end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
         """TERM to the whole tree, KILL after the grace. Said again, it can only become sooner."""
@@ -117,6 +129,8 @@ class Life:
     def patience_ms(self, now: float) -> "float | None":
         """How long there is nothing to do but listen."""
         due = self.deadline if self.kill_at is None else self.kill_at
+        if self.memory is not None and self.memory.due is not None:
+            due = self.memory.due if due is None else min(due, self.memory.due)
         if due is not None and not self.adopting and self.first_ended_at is not None:
             due = min(due, now + KILL_AGAIN_S)
         return None if due is None else min(max(0.0, due - now), LISTEN_LONGEST_S) * 1000 + 1

@@ -24,6 +24,13 @@ KILL_AT_ADMISSION_S = 1.0  # the same for what a dead supervisor has left, which
 PSS_WITHIN_S = 0.5  # for the exact memory of all processes of one job; the others of the agent's jobs wait for it
 STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
 
+WATCH_S = 0.5  # between two looks at the memory of a job that is limited
+WATCH_AGAIN_S = 0.05  # after one that was too much: it must be so twice
+WATCH_SHARE = 50  # of the time: looking takes at most a fiftieth of one cpu
+FAR_BEYOND = 1.25  # of its limit: a job that has taken so much is given no time to end itself
+SCOPE_WITHIN_S = 2.0  # for systemd-run, then the job is started without a scope
+MOST_CPU_IDS = 8192  # in one node (NR_CPUS of any distribution)
+
 TAU_S = 60.0  # the memory of r1m (kernel/sched/loadavg.c): so a lease comes into view
 NOISE_CPUS = 0.5  # of load without a lease that every node has, so that all cpus of an idle one can be had
 LOCK_WITHIN_S = 2.0  # for the node's lock; who holds it longer is named in the refusal

@@ -102,8 +102,8 @@ class Requests:
         folder = jobs.open(job.name)
         try:
             place = Place(job.name, jobs.fd, folder, jobs.path(job.name))
-            kind = Slot if request["tasks"] else Supervisor
-            job.link = spawn_supervisor(kind, place, admission, self.session.load_prctl())
+            kind = Slot if job.is_slot else Supervisor
+            job.link = spawn_supervisor(kind, place, admission, self.session.load_prctl(), guarded=job.is_slot)
         finally:
             os.close(folder)
 

@@ -88,7 +88,7 @@ class Session:
             job.hang_up()
             self.clear(name)
         self.refused.add(name)
-        self.channel.say("refused", job=name, kind=refusal.kind, why=refusal.why, rc=refusal.rc)
+        self.channel.say("refused", job=name, **refusal.told())
 
     def clear(self, name: str) -> None:
         """Leave the tombstone of a claim alone."""

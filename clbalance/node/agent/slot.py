@@ -6,7 +6,7 @@ import time
 from collections import deque
 
 from clbalance.node.agent.fields import Count, encoded, is_a
-from clbalance.node.agent.fork import fork_job
+from clbalance.node.agent.fork import fork_job, spawn_job
 from clbalance.node.agent.life import Life
 from clbalance.node.agent.limits import APPEND, LOG_TOLD_EVERY_S, READ
 from clbalance.node.agent.program import Program
@@ -23,12 +23,13 @@ if MYPY:
 class Slot(Supervisor):
     """Takes tasks from `queue`, in that order, until it is told that there are no more or its agent goes.
 
-    `log` tells of each, a JSON list a line: `["s", n]` before it is forked, synced in groups; `["e", n, end, seconds,
+    `log` tells of each, a JSON list a line: `["s", n]` before it is started, synced in groups; `["e", n, end, seconds,
     stdout, stderr]` after its last process has ended, with the sizes of both files then, so that it is known whose
     output is whose; `["b", n]` of one that was taken and is given back unstarted; `["z"]` at the end of it all.
     """
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
+        self.confinement.bind()  # what it starts inherits that
         self.program = program
         self.env = env
         self.task = task
@@ -83,16 +84,17 @@ class Slot(Supervisor):
         return [task for task in tasks if task is not None]
 
     def run_task(self, number: int, words: "list[bytes]") -> None:
-        """From its fork to the end of the last of its processes."""
+        """From its start to the end of the last of its processes."""
         spec = self.task.spec
         env = dict(self.env)
         env[b"CLBALANCE_TASK_ID"] = b"%d" % number
         program = Program(self.program.path, self.program.argv + words, self.program.interprets)
         life = Life(self.place.name, self.adopting, self.usage)
         self.life = life
+        life.memory = self.confinement.memory(life.tree.members)
         began = time.monotonic()
         try:
-            life.begin(fork_job(program, env, self.task, self.prctl), spec.grace_s, spec.time_limit_s)
+            life.begin(self.first_process(program, env), spec.grace_s, spec.time_limit_s)
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.complain(refusal.why)
@@ -106,6 +108,12 @@ class Slot(Supervisor):
         sizes = [os.fstat(fd).st_size for fd in self.sizes]
         self.write_log([["e", number, end, round(ended_at - began, 6), *sizes]])
         self.tell_of_log(at_once=not self.taken)
+
+    def first_process(self, program: Program, env: "dict[bytes, bytes]") -> int:
+        """Its pid. Should this process die, its guard ends it; without one, the kernel does."""
+        is_guarded = self.guard and os.getppid() == self.guard
+        first = spawn_job(program, env, self.task) if is_guarded else None
+        return fork_job(program, env, self.task, self.prctl) if first is None else first
 
     def complain(self, why: str) -> None:
         """What a shell would have said of a program that cannot be executed."""

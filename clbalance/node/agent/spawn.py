@@ -4,6 +4,7 @@ import contextlib
 import os
 
 from clbalance.node.agent.admission import Admission
+from clbalance.node.agent.guard import stand_guard
 from clbalance.node.agent.orders import order_text
 from clbalance.node.agent.supervisor import Supervisor
 from clbalance.node.agent.task import Place
@@ -46,7 +47,22 @@ class Link:
         os.close(self.news.fd)
 
 
-def spawn_supervisor(kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl) -> Link:
+def fork_under_guard(name: str, prctl: Prctl) -> int:
+    """Return in a child, of which this process becomes the guard; the guard's pid, or 0 where there can be none."""
+    if not prctl.adopt_orphans():
+        return 0
+    guard = os.getpid()
+    supervisor = os.fork()
+    if supervisor == 0:
+        return guard
+    leave_channel(set())
+    stand_guard(supervisor, name)
+    os._exit(0)
+
+
+def spawn_supervisor(
+    kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl, *, guarded: bool
+) -> Link:
     """A supervisor of that kind in a session of its own that no process of ours has to wait for."""
     control, control_writer = os.pipe()
     status_reader, status = os.pipe()
@@ -60,8 +76,9 @@ def spawn_supervisor(kind: "type[Supervisor]", place: Place, admission: Admissio
         try:
             os.setsid()
             if os.fork() == 0:
+                guard = fork_under_guard(place.name, prctl) if guarded else 0
                 leave_channel({control, status, place.folder, place.jobs, admission.home_fd})
-                kind(place, prctl, control, status).run(admission)
+                kind(place, prctl, control, status, guard).run(admission)
         finally:
             os._exit(0)
     os.close(control)

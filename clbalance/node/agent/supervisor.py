@@ -8,8 +8,8 @@ import signal
 import time
 
 from clbalance.node.agent.admission import Admission, OwnLease, reserve_s
+from clbalance.node.agent.confine import Confinement
 from clbalance.node.agent.fate import seal
-from clbalance.node.agent.fork import fork_job
 from clbalance.node.agent.life import Life
 from clbalance.node.agent.limits import LISTEN_LONGEST_S, READ, UNTIED_GRACE_S
 from clbalance.node.agent.orders import open_door, parse_order
@@ -29,8 +29,9 @@ if MYPY:
 class Supervisor:
     """Keeps one job: admits and starts it, obeys the agent, sees it to its end and records that."""
 
-    def __init__(self, place: Place, prctl: Prctl, control: int, status: int) -> None:
+    def __init__(self, place: Place, prctl: Prctl, control: int, status: int, guard: int) -> None:
         self.place = place
+        self.guard = guard
         self.prctl = prctl
         self.orders = Lines(control)
         self.early: "list[bytes | None]" = []
@@ -52,7 +53,7 @@ class Supervisor:
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()
-            self.tell("refused", kind=refusal.kind, why=refusal.why, rc=refusal.rc)
+            self.tell("refused", **refusal.told())
             return
         self.poll = select.poll()
         for fd in (self.orders.fd, self.door.fd, self.wakes):
@@ -87,6 +88,7 @@ class Supervisor:
         """The fate is sealed between the last thing that may fail by itself and the fork, which opens it again."""
         import fcntl
 
+        self.confinement = Confinement(task.limits)
         cwd, warnings = enter_folder(task.spec)
         env = task.environment(cwd)
         program, more = task.program(env)
@@ -103,12 +105,16 @@ class Supervisor:
             raise
         fail_point("forked")
         self.tied = task.spec.tied
-        self.tell("started", pid=self.life.first, cwd=shown(cwd), warnings=warnings + more)
+        self.confinement.settle()
+        kept, warnings = self.confinement.told, warnings + more + self.confinement.unkept
+        self.tell("started", pid=self.life.first, cwd=shown(cwd), warnings=warnings, limits=kept)
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
         """The job's first process."""
-        first = fork_job(program, env, task, self.prctl)
+        with self.confinement.bound():
+            first = self.confinement.start(program, env, task, self.prctl)
         os.chdir("/")
+        self.life.memory = self.confinement.memory(self.life.tree.members)
         self.life.begin(first, task.spec.grace_s, task.spec.time_limit_s)
 
     def release(self) -> None:

@@ -3,6 +3,7 @@
 import os
 
 from clbalance.node.agent.admission import OwnLease
+from clbalance.node.agent.devices import show_devices
 from clbalance.node.agent.fate import seal
 from clbalance.node.agent.limits import APPEND, FOLDER, READ
 from clbalance.node.agent.program import (
@@ -42,6 +43,7 @@ class Task:
         self.spec = spec
         self.gpus = lease.gpus
         self.gpu_share = lease.gpu_share
+        self.limits = lease.limits
 
     def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
         """The node's, then the job's own, then ours.
@@ -56,8 +58,7 @@ class Task:
         env[b"CLBALANCE_JOB_DIR"] = self.path
         env[b"CLBALANCE_JOB_KEY"] = os.fsencode(self.name)
         if self.gpus:
-            env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(self.gpus))
-            env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
+            show_devices(env, self.gpus)
             env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
         return env
 

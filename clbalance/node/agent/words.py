@@ -7,13 +7,24 @@ from clbalance.node.agent.limits import STORAGE_ERRNOS
 
 
 class RefusedError(Exception):
-    """This job does not run here: `kind` for programs, `why` for people, `rc` where a shell would have had one."""
+    """This job does not run here: `kind` for programs, `why` for people, `rc` where a shell would have had one.
 
-    def __init__(self, kind: str, why: str, rc: "int | None" = None) -> None:
+    `promised_cpus`: what is promised here by now, where that is the reason.
+    """
+
+    def __init__(self, kind: str, why: str, rc: "int | None" = None, promised_cpus: "float | None" = None) -> None:
         super().__init__(why)
         self.kind = kind
         self.why = why
         self.rc = rc
+        self.promised_cpus = promised_cpus
+
+    def told(self) -> "dict[str, object]":
+        """What an event says of it."""
+        told: "dict[str, object]" = {"kind": self.kind, "why": self.why, "rc": self.rc}
+        if self.promised_cpus is not None:
+            told["promised_cpus"] = self.promised_cpus
+        return told
 
 
 class MisfitError(Exception):

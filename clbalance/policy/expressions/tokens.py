@@ -1,0 +1,107 @@
+"""An expression's text, cut into tokens, each with its place."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from clbalance.errors import ExpressionError
+from clbalance.policy.expressions.tree import Kind
+
+MOST_CHARACTERS = 1000
+
+_TOKEN = re.compile(
+    r"""(?P<number>\d[\w.%]*)
+    | (?P<name>[A-Za-z_][\w.]*)
+    | (?P<text>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
+    | (?P<sign>&& | \|\| | <= | >= | == | != | !~ | [<>=~!()+*/:-])
+    """,
+    re.VERBOSE | re.ASCII | re.DOTALL,
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_SIZE = re.compile(r"\d+(?:\.\d+)?(?:[KMGTkmgt](?:i?[Bb])?|[Bb])")
+_PERCENT = re.compile(r"\d+(?:\.\d+)?%")
+_VERSION = re.compile(r"\d+(?:\.\d+){2,}")
+_SAME_SIGN = {"&&": "and", "||": "or", "!": "not", "==": "="}
+_WORDS = frozenset({"and", "or", "not"})
+_HINTS = {
+    "&": "`and`, or `&&`",
+    "|": '`or`, or `||`; in a pattern it stands in quotes: `"A100|H100"`',
+    '"': 'a text ends with the quote that it began with: `"A100"`',
+    "'": "a text ends with the quote that it began with: `'A100'`",
+}
+
+
+class Sort(Enum):
+    """What kind of token it is."""
+
+    VALUE = "value"
+    NAME = "name"
+    SIGN = "sign"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """`kind` is that of a value. `text` of signs and words is the one of their ways to be written that we use."""
+
+    sort: Sort
+    text: str
+    at: int
+    kind: Kind = Kind.TRUTH
+
+
+def tokens_of(option: str, text: str) -> list[Token]:
+    """The tokens, the last of them the end; `ExpressionError` for what is none."""
+    if len(text) > MOST_CHARACTERS:
+        raise ExpressionError(f"`{option}` has more than {MOST_CHARACTERS} characters", text="", at=0)
+    tokens, at = [], _after_blanks(text, 0)
+    if at == len(text):
+        raise ExpressionError(f"`{option}` is empty", text="", at=0)
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            sign = text[at]
+            raise ExpressionError(
+                f"`{option}`: {sign!r} cannot stand here", text=text, at=at, hint=_HINTS.get(sign, "")
+            )
+        tokens.append(_token(option, text, found))
+        at = _after_blanks(text, found.end())
+    return [*tokens, Token(sort=Sort.END, text="", at=len(text))]
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _token(option: str, text: str, found: re.Match[str]) -> Token:
+    word, at = found[0], found.start()
+    match found.lastgroup:
+        case "number":
+            kind = _kind_of_number(word)
+            if kind is None:
+                raise ExpressionError(
+                    f"`{option}`: `{word}` is no number, size, percentage or version",
+                    text=text,
+                    at=at,
+                    hint="`5`, `20G`, `10%`, `535.104.12`; anything else in quotes",
+                )
+            return Token(sort=Sort.VALUE, text=word, at=at, kind=kind)
+        case "text":
+            return Token(sort=Sort.VALUE, text=_between_quotes(word), at=at, kind=Kind.TEXT)
+        case "name" if word.lower() not in _WORDS:
+            return Token(sort=Sort.NAME, text=word, at=at)
+        case _:
+            return Token(sort=Sort.SIGN, text=_SAME_SIGN.get(word, word.lower()), at=at)
+
+
+def _kind_of_number(word: str) -> Kind | None:
+    forms = ((_NUMBER, Kind.NUMBER), (_SIZE, Kind.SIZE), (_PERCENT, Kind.PERCENT), (_VERSION, Kind.VERSION))
+    return next((kind for form, kind in forms if form.fullmatch(word)), None)
+
+
+def _between_quotes(word: str) -> str:
+    r"""What is meant by a text in quotes: only `\"` (in these quotes) is read; patterns need the other backslashes."""
+    quote = word[0]
+    return re.sub(r"\\(.)", lambda pair: quote if pair[1] == quote else pair[0], word[1:-1], flags=re.DOTALL)

@@ -1,0 +1,73 @@
+"""What a name stands for on one node, or on one node and one of its GPUs; and versions, which compare part by part."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from clbalance.model import Gpu, Measured, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Of what an expression is asked: a node, and one of its devices where it speaks of those.
+
+    `gpu` is None where the node has none, and unknown where its tool hung or failed.
+    """
+
+    answer: Measured
+    gpu: Gpu | Unknown | None = None
+
+
+def devices_of(answer: Measured) -> tuple[Subject, ...]:
+    """The node with each of its devices; without any, for itself."""
+    gpus = answer.reading.gpus
+    if isinstance(gpus, Unknown):
+        return (Subject(answer, gpus),)
+    return tuple(Subject(answer, gpu) for gpu in gpus) or (Subject(answer, None),)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It is known that there is no such thing there: a label that the node does not have, a device's memory without a
+    device. That is no gap in what we know, so it compares as different from everything.
+    """
+
+    why: str
+
+
+Figure: TypeAlias = float | Unknown | Absent
+Words: TypeAlias = str | Unknown | Absent
+Truth: TypeAlias = bool | Unknown
+Read: TypeAlias = Callable[[Subject], Figure]
+ReadWords: TypeAlias = Callable[[Subject], Words]
+Holds: TypeAlias = Callable[[Subject], Truth]
+
+Version: TypeAlias = tuple[int, ...]
+_VERSION = re.compile(r"[vV]?(\d{1,9}(?:\.\d{1,9}){0,9})(?![\d.])", re.ASCII)
+
+
+@lru_cache(maxsize=1024)
+def version_of(text: str) -> Version | None:
+    """`535.104.12` in parts, without the zeros at its end, so that 12 is 12.0; what follows, as `-1`, is passed over.
+
+    None: it does not begin with a version.
+    """
+    found = _VERSION.match(text.strip())
+    if found is None:
+        return None
+    parts = [int(part) for part in found[1].split(".")]
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def told_figure(value: float, unit: str) -> str:
+    """A figure for people: `19.5G` of bytes, `40%`, `0.25`."""
+    if unit != "bytes":
+        return f"{value:.4g}{unit}"
+    for factor, letter in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{letter}"
+    return f"{value:.0f}B"

@@ -1,0 +1,50 @@
+"""What of a node is looked at over time, and by which names: the indices of `Measured.trends`. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from clbalance.model import Cpus, Gpu, Measured, Rates, RunQueue, Unknown
+
+R1M_PER_CPU: Final = "r1m_per_cpu"
+"""As measured, without debt: processes over online cpus."""
+UT_PCT: Final = "ut_pct"
+_GUT: Final = "gut_pct"
+_GMEM: Final = "gmem_pct"
+_GPROCS: Final = "gprocs"
+
+
+def samples_of(answer: Measured) -> Mapping[str, float]:
+    """The numbers of this look; what is unknown is not among them."""
+    found: dict[str, float] = {}
+    match answer.reading.run_queue, answer.reading.cpus:
+        case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
+            found[R1M_PER_CPU] = r1m / online
+        case _:
+            pass
+    if isinstance(answer.rates, Rates):
+        found[UT_PCT] = answer.rates.ut_pct
+    gpus = answer.reading.gpus
+    for gpu in () if isinstance(gpus, Unknown) else gpus:
+        found.update(_samples_of_gpu(gpu))
+    return found
+
+
+def _samples_of_gpu(gpu: Gpu) -> Mapping[str, float]:
+    held = {gmem_name(gpu): 100.0 * gpu.mem_used_bytes / max(1, gpu.mem_total_bytes)}
+    held[gprocs_name(gpu)] = float(len(gpu.processes))
+    return held if isinstance(gpu.use_pct, Unknown) else {**held, gut_name(gpu): gpu.use_pct}
+
+
+def gut_name(gpu: Gpu) -> str:
+    """How busy a device is, per cent of its time."""
+    return f"{_GUT} {gpu.uuid}"
+
+
+def gmem_name(gpu: Gpu) -> str:
+    """How much of its memory is in use, per cent."""
+    return f"{_GMEM} {gpu.uuid}"
+
+
+def gprocs_name(gpu: Gpu) -> str:
+    """How many processes hold memory on it."""
+    return f"{_GPROCS} {gpu.uuid}"

@@ -1,0 +1,85 @@
+"""The GPUs of one node: in few words for a table and for plain lines, and each of them as JSON."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from clbalance.model import Gpu, GpuProcess, Measured, Unknown
+from clbalance.policy.gpu_state import GpuCondition, GpuState, gpu_condition
+from clbalance.policy.gpus import free_mem_bytes, gpu_label
+from clbalance.policy.ledger import ledger_of
+from clbalance.render.json_value import Json
+
+_TOLD_APART = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
+"""What a table tells beside the free ones; the rest is busy."""
+_TO_BE_LOOKED_AT = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY})
+"""What somebody ought to do something about."""
+
+
+def gpu_conditions(answer: Measured, gpus: Sequence[Gpu]) -> list[tuple[Gpu, float, GpuCondition]]:
+    """Each with how much of it is promised, and what it is."""
+    held = ledger_of(answer).gpu_shares
+    shares = [held.get(gpu.uuid, 0.0) for gpu in gpus]
+    return [(gpu, share, gpu_condition(gpu, share, answer.trends)) for gpu, share in zip(gpus, shares, strict=True)]
+
+
+def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
+    """Such as `1/4 free 1 faulty`."""
+    states = Counter(found.state for _, _, found in gpu_conditions(answer, gpus))
+    told = [f"{states[state]} {state}" for state in _TOLD_APART if states[state]]
+    return " ".join([f"{states[GpuState.FREE]}/{len(gpus)} free", *told])
+
+
+def gpus_reason(answer: Measured) -> str:
+    """What is held idle or faulty, and why; empty where nothing is."""
+    gpus = answer.reading.gpus
+    found = () if isinstance(gpus, Unknown) else gpu_conditions(answer, gpus)
+    return ", ".join(
+        f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _TO_BE_LOOKED_AT
+    )
+
+
+def gpu_states(answer: Measured) -> str | None:
+    """One word each, such as `free,held_idle`, in the order of the devices; None where that is not known."""
+    gpus = answer.reading.gpus
+    if isinstance(gpus, Unknown):
+        return None
+    return ",".join(found.state.replace(" ", "_") for _, _, found in gpu_conditions(answer, gpus))
+
+
+def gpus_document(answer: Measured) -> list[Json] | Unknown:
+    """Every device with its state."""
+    gpus = answer.reading.gpus
+    if isinstance(gpus, Unknown):
+        return gpus
+    return [_gpu(gpu, share, found) for gpu, share, found in gpu_conditions(answer, gpus)]
+
+
+def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
+    facts: dict[str, float | Unknown] = {
+        "use_pct": gpu.use_pct,
+        "temperature_c": gpu.temperature_c,
+        "numa_node": gpu.numa_node,
+    }
+    return {
+        "uuid": gpu.uuid,
+        "index": gpu.index,
+        "model": gpu.model,
+        "state": found.state,
+        "reason": found.reason or None,
+        "leased_share": share,
+        "mem_total_bytes": gpu.mem_total_bytes,
+        "mem_used_bytes": gpu.mem_used_bytes,
+        "mem_free_bytes": int(free_mem_bytes(gpu, share)),
+        **{key: None if isinstance(value, Unknown) else value for key, value in facts.items()},
+        "driver_version": gpu.driver_version,
+        "cuda_version": gpu.cuda_version or None,
+        "parent": gpu.parent or None,
+        "unseen": list(gpu.unseen),
+        "processes": [_process(process) for process in gpu.processes],
+        "unknown": {key: value.why for key, value in facts.items() if isinstance(value, Unknown)},
+    }
+
+
+def _process(process: GpuProcess) -> Json:
+    held = process.mem_bytes
+    return {"pid": process.pid, "name": process.name, "mem_bytes": None if isinstance(held, Unknown) else held}
