@@ -43,18 +43,24 @@ def growth(measure: Fragmentation, load: Load, request: Request) -> float | Unkn
     if not request.gpus:
         after = measure.of(FreeGpus(round(free.cpus - request.cpus, 6), free.devices))
     else:
-        after = _smallest_after(measure, free, request)
+        after = _smallest_after(measure, free, _fitting(load, request), request)
     # Differences of sums of products: what is equal should look equal.
     return round(after - measure.of(free), 9)
 
 
-def _smallest_after(measure: Fragmentation, free: FreeGpus, request: Request) -> float:
+def _fitting(load: Load, request: Request) -> list[int]:
+    """The places of the devices that the request may have."""
+    devices = () if isinstance(load.devices, Unknown) else load.devices
     wanted = request.gpu_share - _ROUNDING
-    fitting = [
-        at
-        for at, (share, model) in enumerate(free.devices)
-        if share >= wanted and (not request.gpu_models or model in request.gpu_models)
-    ]
+    if request.constraints.where or request.gpu_mem_bytes:
+        found = gpu_candidates(meant(load.answer, request), request)
+        candidates = frozenset[str]() if isinstance(found, Unknown) else frozenset(found)
+        return [at for at, device in enumerate(devices) if device.uuid in candidates]
+    models = request.gpu_models
+    return [at for at, one in enumerate(devices) if one.share >= wanted and (not models or one.model in models)]
+
+
+def _smallest_after(measure: Fragmentation, free: FreeGpus, fitting: list[int], request: Request) -> float:
     if len(fitting) < request.gpus:
         return measure.of(free)
     if request.gpus == 1 and request.gpu_share < 1.0:

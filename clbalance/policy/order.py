@@ -38,6 +38,6 @@ def _subjects(load: Load, request: Request) -> tuple[Subject, ...]:
     answer = meant(load.answer, request)
     if not request.gpus:
         return devices_of(answer)
-    free = gpu_candidates(answer, request.gpu_share)
+    free = gpu_candidates(answer, request)
     assert not isinstance(free, Unknown), "a node whose GPUs are not known has none to give"
     return tuple(one for one in devices_of(answer) if not isinstance(one.gpu, Gpu) or one.gpu.uuid in free)

@@ -1,6 +1,7 @@
 """What each policy's name promises."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.errors import SettingsError
-from clbalance.model import Measured, Request, Snapshot
+from clbalance.model import Measured, Request, Snapshot, Trend
 from clbalance.policy.place import place
 from clbalance.policy.policies import KINDS, policy_named
+from clbalance.policy.samples import R1M_PER_CPU
 from clbalance.policy.workload import Workload
 
 from .build import NOW, gpu, lease, node, placed, silent, sweep
@@ -123,3 +125,20 @@ def test_weights_change_a_named_policy() -> None:
     assert policy_named("pack").weights.run_queue == 0.0
     with pytest.raises(SettingsError):
         policy_named("pack", weights={"packing": 0.0})
+
+
+def with_history(name: str, *, mean: float, deviation: float) -> Measured:
+    trend = Trend(count=9, mean=mean, deviation=deviation, least=0.0, most=1.0, span_s=900.0)
+    return replace(node(name), trends={R1M_PER_CPU: trend})
+
+
+def test_of_equal_means_the_steadier_node_is_the_smaller_risk() -> None:
+    steady, restless = with_history("a", mean=0.4, deviation=0.05), with_history("b", mean=0.4, deviation=0.4)
+    assert placed(sweep(restless, steady), policy=policy_named("risk")).chosen == ("a",)
+
+
+def test_a_node_without_history_is_no_smaller_a_risk_than_its_load_says() -> None:
+    calm = with_history("a", mean=0.0, deviation=0.0)
+    assert placed(sweep(node("b"), calm), policy=policy_named("risk")).chosen == ("a",)
+    (score,) = placed(sweep(node("b")), policy=policy_named("risk")).ranked
+    assert [term.told for term in score.terms if term.name == "risk"] == ["unknown, counted as its lowest: no history"]
