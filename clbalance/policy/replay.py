@@ -1,7 +1,8 @@
 """A trace through the placement: arrivals and ends one after another, on nodes that begin empty. Pure.
 
-Time is the trace's. What ends at an instant ends before what arrives then, and each of these moments is decided
-by itself, as schedulers do that hear of one thing at a time (docs/design/replay.md).
+Time is the trace's. Whatever ends or arrives is decided on by itself, as by a scheduler that hears of one thing at a
+time. What ends at an instant ends before what arrives then; but where jobs wait, who arrives is on the list before what
+ends is given out (docs/design/replay.md).
 """
 
 import heapq
@@ -47,7 +48,7 @@ def replay(
     """
     run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, waiting_list)
     for place, arrival in enumerate(trace.arrivals):
-        run.end_until(arrival.submit_s)
+        run.end_until(arrival.submit_s, that_too=waiting_list is None)
         run.arrive(place, arrival)
         heard(place + 1)
     run.end_until(math.inf)
@@ -95,9 +96,9 @@ class _Run:
             )
             self._start_waiting(now_s)
 
-    def end_until(self, now_s: float) -> None:
-        """Whatever ends before or at that time, one after another."""
-        while self._ends and self._ends[0][0] <= now_s:
+    def end_until(self, now_s: float, *, that_too: bool = True) -> None:
+        """Whatever ends before that time or, with `that_too`, at it, one after another."""
+        while self._ends and (self._ends[0][0] < now_s or (that_too and self._ends[0][0] == now_s)):
             at_s, place = heapq.heappop(self._ends)
             self._meter.passed(at_s)
             held = self._running.pop(place).held

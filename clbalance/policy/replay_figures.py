@@ -1,10 +1,10 @@
 """What is told of a replay: the figures, and how each is taken while the trace runs (docs/design/replay.md)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from statistics import fmean, stdev
-from typing import Final
+from typing import Any, Final
 
 from clbalance.model import Answer, Cpus, Measured, NodeName, Unknown
 from clbalance.policy.board import Holding
@@ -49,12 +49,20 @@ def compared(policy: str, queue: str | None, replays: Sequence[Figures]) -> Comp
     """The row of replays that differ in their seeds alone."""
     if len(replays) == 1:
         return Comparison(policy=policy, queue=queue, figures=replays[0])
-    known = {name: [getattr(one, name) for one in replays] for name in Figures.names()}
-    means = {name: None if None in values else fmean(values) for name, values in known.items()}
-    spreads = {name: None if None in values else stdev(values) for name, values in known.items()}
     return Comparison(
-        policy=policy, queue=queue, figures=Figures(**means), repeats=len(replays), spread=Figures(**spreads)
+        policy=policy,
+        queue=queue,
+        figures=_each(replays, fmean),
+        repeats=len(replays),
+        spread=_each(replays, stdev),
     )
+
+
+def _each(replays: Sequence[Figures], of: Callable[[list[float]], float]) -> Figures:
+    """Figure by figure; None where one of them has none."""
+    values = {name: [getattr(one, name) for one in replays] for name in Figures.names()}
+    known: dict[str, Any] = {name: None if None in found else of(found) for name, found in values.items()}
+    return Figures(**known)
 
 
 def bounded_slowdown(wait_s: float, run_s: float) -> float:

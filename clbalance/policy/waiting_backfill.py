@@ -60,7 +60,7 @@ def with_backfill(
             break
         reservation = _reserve(head[0], runs, room.copy(), now_s)
         if reservation is not None:
-            ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type,type-var]  # tuples of floats
+            ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type]  # tuples of floats
             started += _backfilled(ordered, reservation, room, now_s)
             break
         left = behind
