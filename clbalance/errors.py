@@ -54,6 +54,10 @@ class SettingsError(UsageError):
     """`clbalance.toml` or a groups file cannot be used; the message names file and key."""
 
 
+class TraceError(UsageError):
+    """A file of jobs or nodes to replay cannot be used; the message names file and line."""
+
+
 class NothingFitsError(ClbalanceError):
     """Fewer nodes fit than were asked for."""
 

@@ -22,6 +22,7 @@ _VERBS = (
     "cancel",
     "requeue",
     "explain",
+    "replay",
     "drain",
     "resume",
     "reap",

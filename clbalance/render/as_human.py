@@ -21,6 +21,7 @@ from clbalance.render.views import JobReport, NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
+    from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.job_limits import JobLimits
@@ -90,6 +91,11 @@ class HumanRenderer:
 
         table = reap_table(report)
         return self._drawn(table, last="fold") if table.rows else ""
+
+    def replay(self, rows: Sequence[Comparison]) -> str:
+        from clbalance.render.replay import replay_table
+
+        return self._drawn(replay_table(rows), last="cut")
 
     def groups(self, report: GroupsReport) -> str:
         return report.text

@@ -22,6 +22,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
+    from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.job_limits import JobLimits
@@ -95,6 +96,11 @@ class JsonRenderer:
         from clbalance.render.reap import reap_document
 
         return _document(reap_document(report))
+
+    def replay(self, rows: Sequence[Comparison]) -> str:
+        from clbalance.render.replay import comparison_document
+
+        return _document({"policies": [comparison_document(row) for row in rows]})
 
     def groups(self, report: GroupsReport) -> str:
         from clbalance.render.groups import groups_document

@@ -25,6 +25,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
+    from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.job_limits import JobLimits
@@ -92,6 +93,12 @@ class PlainRenderer:
         from clbalance.render.reap import reap_lines
 
         return "".join(map(_line, reap_lines(report)))
+
+    def replay(self, rows: Sequence[Comparison]) -> str:
+        from clbalance.render.replay import REPLAY_FIELDS, comparison_document
+
+        documents = map(comparison_document, rows)
+        return "".join(_line(document[field] for field in REPLAY_FIELDS) for document in documents)
 
     def groups(self, report: GroupsReport) -> str:
         return "".join(map(_line, report.groups.items()))

@@ -13,6 +13,7 @@ from clbalance.render.views import JobReport, NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
+    from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.job_limits import JobLimits
@@ -58,6 +59,10 @@ class Renderer(Protocol):
 
     def reap(self, report: ReapReport) -> str:
         """What was left on nodes. Empty for people where nothing was."""
+        ...
+
+    def replay(self, rows: Sequence[Comparison]) -> str:
+        """What each policy made of a trace."""
         ...
 
     def groups(self, report: GroupsReport) -> str:

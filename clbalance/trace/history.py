@@ -1,0 +1,47 @@
+"""The jobs that a submit host remembers, as a trace."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from clbalance.arrivals import Arrival, Trace, in_order_of_submit
+from clbalance.constraints import UNCONSTRAINED
+from clbalance.job import JobRecord, Submitted
+
+
+def history_trace(jobs: Iterable[tuple[JobRecord, Submitted | None]]) -> Trace:
+    """What was asked for and how long it took, on any node; those that never started are left out.
+
+    A time limit is the estimate of its job. One that still runs never ends.
+    """
+    notes: Counter[str] = Counter()
+    found: list[tuple[datetime, JobRecord, Submitted]] = []
+    for record, submitted in jobs:
+        if submitted is None:
+            notes["that cannot be read any more left out"] += 1
+        elif record.started_at is None or not record.nodes:
+            notes["that never started left out"] += 1
+        else:
+            found.append((record.started_at, record, submitted))
+    first = min((record.submitted_at for _, record, _ in found), default=None)
+    arrivals = [_arrival(first, *one) for one in found] if first is not None else []
+    remarks = tuple(f"{count} jobs {what}" for what, count in sorted(notes.items()))
+    return Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks)
+
+
+def _arrival(first: datetime, started_at: datetime, record: JobRecord, submitted: Submitted) -> Arrival:
+    ended_at = record.ended_at
+    # A clock may have been set back.
+    duration_s = None if ended_at is None else max(0.0, (ended_at - started_at).total_seconds())
+    limit_s = submitted.job.time_limit_s
+    request = replace(
+        submitted.request, pick=len(record.nodes), needs_python=False, excluded=frozenset(), constraints=UNCONSTRAINED
+    )
+    return Arrival(
+        job=str(record.id),
+        submit_s=(record.submitted_at - first).total_seconds(),
+        duration_s=duration_s,
+        estimate_s=duration_s if limit_s is None else limit_s,
+        request=request,
+    )
