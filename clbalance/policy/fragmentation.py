@@ -3,7 +3,8 @@
     F(n) = Σ popularity(m) · F(n, m)            expected fragment of node n, in GPUs; m: a demand of the workload
     F(n, m) = all that is free                  where m asks for no GPU, or does not fit on n
             = what is free on devices too small for m, where it fits
-    S(n) = max(0, free GPUs - free cpus / μ)    stranded: without cpus for them, at μ cpus a GPU, the workload's mean
+    S(n) = max(0, free GPUs - free cpus / μ)    stranded: without cpus for them; μ: cpus that the workload asks for
+                                                beside each of its GPUs, those of jobs without one included
 
 F is the measure of "Beware of Fragmentation" (Weng et al., USENIX ATC 2023, section 3.2); a job goes where it makes F
 grow least (fragmentation gradient descent). F looks one job ahead, so it does not see a node run out of cpus until the
@@ -43,7 +44,7 @@ class Fragmentation:
         self._without_gpu = sum(popularity for demand, popularity in workload.demands if not demand.gpus)
         self._groups = _groups(workload.demands)
         gpus = sum(demand.gpus * demand.gpu_share * popularity for demand, popularity in workload.demands)
-        cpus = sum(demand.cpus * popularity for demand, popularity in workload.demands if demand.gpus)
+        cpus = sum(demand.cpus * popularity for demand, popularity in workload.demands)
         self._cpus_per_gpu = cpus / gpus if gpus else 0.0
         self._known: dict[FreeGpus, float] = {}
 

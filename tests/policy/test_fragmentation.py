@@ -43,8 +43,8 @@ def by_the_book(workload: Workload, free: FreeGpus) -> float:
             expected += popularity * (free.gpus - sum(big))
         if demand.gpus:
             gpus += popularity * demand.gpus * demand.gpu_share
-            cpus += popularity * demand.cpus
-    stranded = max(0.0, free.gpus - free.cpus * gpus / cpus) if cpus else 0.0
+        cpus += popularity * demand.cpus
+    stranded = max(0.0, free.gpus - free.cpus * gpus / cpus) if gpus and cpus else 0.0
     return expected + STRANDED_WEIGHT * stranded
 
 
