@@ -7,6 +7,7 @@ from clbalance.job import Cancelled, Command, End, Exited, JobSpec, Killed, OutO
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.meant import meant
+from clbalance.policy.near_cpus import cpus_near
 
 
 def label_of(job: JobSpec) -> str:
@@ -50,12 +51,15 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    candidates = gpu_candidates(meant(answer, request), request) if request.gpus else ()
-    return {
+    found = gpu_candidates(meant(answer, request), request) if request.gpus else ()
+    candidates = () if isinstance(found, Unknown) else found
+    # Who is bound to cpus is best bound to those near his devices.
+    near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
+    return near | {
         "cpus": request.cpus,
         "mem_bytes": request.mem_bytes,
         "gpu_count": request.gpus,
-        "gpu_candidates": [] if isinstance(candidates, Unknown) else list(candidates),
+        "gpu_candidates": list(candidates),
         "gpu_share": request.gpu_share,
         "slots": request.slots,
         "exclusive": request.exclusive,

@@ -18,6 +18,7 @@ _AGENT += [
     "watch",
 ]
 _AGENT += [
+    "watch",
     "scope",
     "confine",
     "life",
@@ -35,6 +36,10 @@ _AGENT += ["session", "own_homes", "orphans", "clearing", "reap", "requests", "s
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
+
+_DOCSTRINGS = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
+_COMMENTS = re.compile(r"\n *# [^\n]*")
+"""Of whole lines. They are a quarter of what would travel."""
 
 
 def probe_script() -> str:
@@ -62,8 +67,13 @@ def agent_source() -> str:
 
 
 def _alone(text: str) -> str:
-    """What is imported from the other files is in the same text; each line keeps its number."""
-    return _IMPORTS_OF_OURS.sub(lambda found: "\n" * found[0].count("\n"), text)
+    """Without what is imported from the other files, for it is in the same text, and without what is for readers.
+
+    Each line keeps its number.
+    """
+    text = _IMPORTS_OF_OURS.sub(lambda found: "\n" * found[0].count("\n"), f"\n{text}")
+    text = _DOCSTRINGS.sub(lambda found: f'\n{found[1]}""' + "\n" * (found[0].count("\n") - 1), text)
+    return _COMMENTS.sub("\n", text)[1:]
 
 
 def _text(name: str) -> str:

@@ -11,14 +11,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, Self
 
-from clbalance.model import Answer, Measured, NodeName, Promise, Request, Snapshot
+from clbalance.model import Answer, Measured, NodeName, Promise, Request, Snapshot, Unknown
 from clbalance.policy.charge import promise_to
-from clbalance.policy.effective import Load
+from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.filter import Asked, asked_of, verdict
-from clbalance.policy.policies import Policy
+from clbalance.policy.policies import Policy, Rule
 from clbalance.policy.score import Weighed, total
 from clbalance.policy.scorers import scorers_of
-from clbalance.policy.select import Rng, in_order
+from clbalance.policy.select import Rng, best_place, in_order
 
 _UNFIT: Final = -1.0
 
@@ -72,6 +72,7 @@ class Board:
         self._names = [answer.node for answer in self._answers]
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
+        self._loads: list[Load | Unknown | None] = [None] * len(self._answers)
         self._kinds: dict[Request, _Kind] = {}
         self._touched: list[int] = []
         self._last = snapshot.last_used
@@ -81,9 +82,12 @@ class Board:
         kind = self._kind(request)
         if kind.fitting < (1 if request.pick is None else request.pick):
             return None
-        totals = kind.totals
-        order = in_order(self._policy.rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
-        chosen = list(islice(order, request.pick))
+        totals, rule = kind.totals, self._policy.rule
+        if request.pick == 1 and rule is Rule.BEST:
+            chosen = best_place(totals, _UNFIT, rng)
+        else:
+            order = in_order(rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
+            chosen = list(islice(order, request.pick))
         self._last = self._names[chosen[-1]]
         return Holding(promises=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
 
@@ -120,7 +124,7 @@ class Board:
 
     def _become_separate(self) -> None:
         """From the one of which this is a copy."""
-        self._answers, self._before = self._answers.copy(), self._before.copy()
+        self._answers, self._before, self._loads = self._answers.copy(), self._before.copy(), self._loads.copy()
         # What was not asked for since every node could have been touched is as quickly made anew.
         first = max(0, len(self._touched) - len(self._answers))
         self._touched = self._touched[first:]
@@ -144,6 +148,7 @@ class Board:
         is_back = isinstance(before, Measured) and before.placed == placed
         self._answers[at] = before if is_back else replace(answer, placed=placed)
         self._before[at] = answer
+        self._loads[at] = None
         self._touched.append(at)
 
     def _kind(self, request: Request) -> _Kind:
@@ -155,7 +160,7 @@ class Board:
                 asked=asked_of(self._snapshot, alike, self._policy, self._now),
                 weighed=scorers_of(self._policy, alike),
             )
-            kind.totals = [self._total(answer, kind) for answer in self._answers]
+            kind.totals = [self._total(at, kind) for at in range(len(self._answers))]
             kind.totals_of = self._answers.copy()
             kind.before, kind.before_of = kind.totals.copy(), kind.totals_of.copy()
             kind.fitting = sum(1 for points in kind.totals if points > _UNFIT)
@@ -169,11 +174,18 @@ class Board:
         answer, of, was = self._answers[at], kind.totals_of[at], kind.totals[at]
         if answer is of:
             return
-        now = kind.before[at] if answer is kind.before_of[at] else self._total(answer, kind)
+        now = kind.before[at] if answer is kind.before_of[at] else self._total(at, kind)
         kind.totals[at], kind.totals_of[at] = now, answer
         kind.before[at], kind.before_of[at] = was, of
         kind.fitting += (now > _UNFIT) - (was > _UNFIT)
 
-    def _total(self, answer: Answer, kind: _Kind) -> float:
-        found = verdict(answer, kind.asked)
+    def _load(self, at: int) -> Load | Unknown | None:
+        """What the node's answer comes to; kept until it is charged, for every kind asks for it."""
+        answer = self._answers[at]
+        if self._loads[at] is None and isinstance(answer, Measured):
+            self._loads[at] = effective_load(answer)
+        return self._loads[at]
+
+    def _total(self, at: int, kind: _Kind) -> float:
+        found = verdict(self._answers[at], kind.asked, self._load(at))
         return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT

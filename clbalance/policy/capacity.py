@@ -119,6 +119,8 @@ def _gib(size_bytes: float) -> str:
 def _gpus(load: Load, request: Request) -> Lack | None:
     if not request.gpus:
         return None
+    if _plainly_enough(load, request):
+        return None
     answer = meant(load.answer, request)
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
@@ -134,6 +136,14 @@ def _gpus(load: Load, request: Request) -> Lack | None:
     if request.gpu_mem_bytes:
         told += f" with {_gib(request.gpu_mem_bytes)}"
     return Lack(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
+
+
+def _plainly_enough(load: Load, request: Request) -> bool:
+    """What can be told at a glance, for most requests are for one device of any kind and size."""
+    if request.gpus != 1 or request.gpu_mem_bytes or request.constraints.where or isinstance(load.devices, Unknown):
+        return False
+    wanted, models = request.gpu_share - _ROUNDING, request.gpu_models
+    return any(device.share >= wanted and (not models or device.model in models) for device in load.devices)
 
 
 def _slots(load: Load, request: Request) -> Lack | None:

@@ -17,7 +17,9 @@ def most_promised(plan: Plan, snapshot: Snapshot, request: Request, policy: Poli
 
     `snapshot` is what was placed on. Empty where the order of nodes is no matter of the run queue, or none is left.
     """
-    if plan.runner_up is None or not request.cpus or policy.rule is not Rule.BEST or not policy.weights.run_queue:
+    if request.constraints.order or policy.rule is not Rule.BEST or not policy.weights.run_queue:
+        return {}
+    if plan.runner_up is None or not request.cpus:
         return {}
     loads = {answer.node: effective_load(answer) for answer in snapshot.answers if isinstance(answer, Measured)}
     behind = loads[plan.runner_up]

@@ -37,8 +37,8 @@ def asked_of(snapshot: Snapshot, request: Request, policy: Policy, now: datetime
     )
 
 
-def verdict(answer: Answer, asked: Asked) -> Load | Unfit:
-    """The load of a node that fits, or why it does not."""
+def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) -> Load | Unfit:
+    """The load of a node that fits, or why it does not; `load`: its own, where it is known already."""
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
@@ -47,15 +47,15 @@ def verdict(answer: Answer, asked: Asked) -> Load | Unfit:
         case Measured() if asked.stale is not None:
             return Unfit(node=answer.node, filter="stale", reason="stale", detail=asked.stale)
         case Measured():
-            return _measured_verdict(answer, asked)
+            return _measured_verdict(answer, asked, load)
         case _:
             assert_never(answer)
 
 
-def _measured_verdict(answer: Measured, asked: Asked) -> Load | Unfit:
+def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | None) -> Load | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark))
-    load = effective_load(answer)
+    load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
     # What was wished for first: that a node is busy says little where it was not meant.

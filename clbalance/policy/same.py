@@ -15,8 +15,6 @@ def keep_same(
     one that lacks fewest. For `--pick all` it is the one whose nodes have the best scores together.
     """
     label = request.constraints.same
-    if not label:
-        return ranked, ()
     value_of = {load.answer.node: load.answer.labels[label] for load in loads}
     by_value: dict[str, list[Score]] = {}
     for score in ranked:

@@ -7,6 +7,7 @@ from clbalance.policy import indices
 from clbalance.policy.effective import Load
 from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.gpu_choice import growth
+from clbalance.policy.meant import meant
 from clbalance.policy.policies import Policy
 from clbalance.policy.preferences import preference_scorer
 from clbalance.policy.risk import risk_pct
@@ -49,7 +50,7 @@ def _worst_pressure(load: Load, _: Request) -> float | Unknown:
 
 
 def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
-    gpus = load.answer.reading.gpus
+    gpus = meant(load.answer, request).reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
     used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)

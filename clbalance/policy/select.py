@@ -68,6 +68,16 @@ def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) ->
     return places
 
 
+def best_place(totals: Sequence[float], unfit: float, rng: Rng) -> list[int]:
+    """The place of the best in a list that is sorted by name; none where all are `unfit`. Quicker than an order."""
+    best = max(totals, default=unfit)
+    if best <= unfit:
+        return []
+    floor = best - EQUAL
+    equals = [place for place, total in enumerate(totals) if total > floor]
+    return equals if len(equals) == 1 else _drawn(equals, rng)[:1]
+
+
 def _by_name(places: Iterable[int], names: Sequence[NodeName]) -> list[int]:
     """So that a seed means the same in any order of answers."""
     return sorted(places, key=names.__getitem__)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.lab.cluster import Lab
-from clbalance.lab.gpu import parse_gpu_load
+from clbalance.lab.gpu_device import parse_gpu_load
 
 from .command import Command, eventually
 
@@ -209,3 +209,13 @@ def test_tasks_go_only_where_it_holds(labelled: Command) -> None:
     none = labelled("run", "--where", "rack = r3", "--array", "0-3", "--", "true")
     assert none.rc == 125
     assert "where rack = r3 is false" in none.stderr
+
+
+def test_a_script_says_what_it_wishes_for(labelled: Command, folder: Path) -> None:
+    (folder / "job.sh").write_text(
+        "#!/bin/sh\n#CLB --where 'rack = r2 and cuda >= 12.2' --tolerate maintenance\necho $CLBALANCE_NODE\n"
+    )
+    done = labelled("run", "--where", "rack = r2 and gpu_model ~ A100 and node != node5", "job.sh")
+    assert done.rc == 0, done.stderr
+    assert done.stdout in {b"node6\n", b"node7\n", b"node8\n"}
+    assert labelled("run", "-w", "node5", "job.sh").stdout == b"node5\n"

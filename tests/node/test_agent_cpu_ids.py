@@ -74,3 +74,10 @@ def test_a_lease_with_a_cpu_list_of_another_kind_is_the_whole_node() -> None:
     told = parse_lease(lease_text(cpu_ids="all of them"))
     assert told is not None
     assert parse_cpulist(told["cpu_ids"]) == []
+
+
+def test_of_domains_that_serve_equally_well_the_one_near_the_gpus_is_taken() -> None:
+    assert choose_cpus(2, ALL, FOUR_AND_FOUR, {}) == [0, 1]
+    assert choose_cpus(2, ALL, FOUR_AND_FOUR, {}, {4, 5, 6, 7}) == [4, 5]
+    taken = taken_cpus([lease("4-6", 3)])
+    assert choose_cpus(2, ALL, FOUR_AND_FOUR, taken, {4, 5, 6, 7}) == [0, 1]

@@ -6,12 +6,16 @@ import pytest
 
 from clbalance.model import Answer, Measured, NodeName, Promise, Unknown
 from clbalance.policy.charge import charge
+from clbalance.policy.effective import Load, effective_load
+from clbalance.policy.fragmentation import fragmentation_of
+from clbalance.policy.gpu_choice import devices_for, growth
 from clbalance.policy.gpus import gpu_candidates
 from clbalance.policy.histogram import why_not
 from clbalance.policy.meant import meant
-from clbalance.policy.policies import LEAST
+from clbalance.policy.policies import LEAST, policy_named
 from clbalance.policy.state import NodeState, node_state
 from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.workload import Workload
 
 from .build import NOW, node, sweep, unreadable
 from .wishes import Constraints, Request, card, labelled, mixed, why, wished, with_cards, with_jobs, without_gpus_known
@@ -102,6 +106,23 @@ def test_a_wish_that_is_not_about_devices_leaves_them_alone() -> None:
     assert gpu_candidates(meant(answer, Request(constraints=Constraints(where=A100)))) == ("GPU-0",)
     vague = without_gpus_known("n")
     assert meant(vague, Request(constraints=Constraints(where=A100))) is vague
+
+
+def test_fragmentation_takes_only_devices_that_count() -> None:
+    policy = policy_named("fgd", workload=Workload.of([Request(gpus=2)]))
+    load = effective_load(mixed("n", "T4", "A100"))
+    assert isinstance(load, Load)
+    measure = fragmentation_of(policy.workload)
+    one_a100 = Request(gpus=1, constraints=Constraints(where=A100))
+    assert devices_for(load, one_a100, policy) == ("GPU-1",)
+    assert growth(measure, load, one_a100) == growth(measure, load, Request(gpus=1)) != 0.0
+    assert growth(measure, load, Request(gpus=1, constraints=Constraints(where="gpu_model = x"))) == 0.0
+
+
+def test_the_gpu_term_is_of_the_devices_that_count() -> None:
+    half = with_cards("n", card(0, "T4", used=0), card(1, "A100", used=2**30, mem=40 * 2**30))
+    (told,) = [term.told for term in wished(sweep(half), gpus=1, where=A100).ranked[0].terms if term.name == "gpu"]
+    assert told == "2% of the memory of 1 used"
 
 
 # -- jobs -----------------------------------------------------------------------------------------

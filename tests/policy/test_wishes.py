@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.constraints import Constraints, Preference
-from clbalance.model import Answer, Measured, NodeName, Plan, Snapshot
+from clbalance.model import Answer, Measured, NodeName, Plan, Request, Snapshot
+from clbalance.policy.crowding import most_promised
 from clbalance.policy.expressions.where import parse_where
+from clbalance.policy.policies import LEAST, policy_named
 
 from .build import node, silent, sweep
 from .expressions.trees import CONDITIONS
@@ -98,6 +100,26 @@ def test_nodes_without_devices_stand_last_by_what_devices_have() -> None:
     assert any("no GPU there" in score.terms[0].told for score in plan.ranked)
 
 
+@pytest.mark.parametrize("name", ["least", "p2c", "random", "rr", "fgd", "pack"])
+def test_an_order_stands_above_the_policy(name: str) -> None:
+    cluster = sweep(*(labelled(f"n{number}", r1m=number / 2) for number in range(5)))
+    for seed in range(5):
+        assert ranked(wished(cluster, pick=2, order="-r1m", policy=policy_named(name), seed=seed)) == [
+            "n4",
+            "n3",
+            "n2",
+            "n1",
+            "n0",
+        ]
+
+
+def test_an_order_does_not_compare_run_queues_at_admission() -> None:
+    cluster = sweep(node("a"), node("b", r1m=1.0))
+    for wish, limits in ((Constraints(order="cpus"), set()), (Constraints(), {"a"})):
+        plan = wished(cluster, constraints=wish)
+        assert set(most_promised(plan, cluster, Request(constraints=wish), LEAST)) == limits
+
+
 # -- preferences ----------------------------------------------------------------------------------
 
 
@@ -180,6 +202,15 @@ def test_equal_values_are_drawn() -> None:
     cluster = racks(a=("r1", 0.0), b=("r1", 0.0), c=("r2", 0.0), d=("r2", 0.0))
     drawn = {frozenset(wished(cluster, pick=2, same="rack", seed=seed).chosen) for seed in range(30)}
     assert drawn == {frozenset({"a", "b"}), frozenset({"c", "d"})}
+
+
+@pytest.mark.parametrize("name", ["p2c", "random", "rr", "spread"])
+def test_every_policy_keeps_to_one_value(name: str) -> None:
+    cluster = racks(a=("r1", 0.0), b=("r2", 1.0), c=("r1", 1.0), d=("r2", 0.0), e=("r3", 0.0))
+    for seed in range(8):
+        plan = wished(cluster, pick=2, same="rack", policy=policy_named(name), seed=seed)
+        assert set(plan.chosen) in ({"a", "c"}, {"b", "d"})
+        assert len(plan.unfit) == 3
 
 
 # -- whatever was wished for ----------------------------------------------------------------------

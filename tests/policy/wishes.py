@@ -6,7 +6,7 @@ from random import Random
 from clbalance.constraints import Constraints
 from clbalance.model import Gpu, Lease, Measured, Plan, Promise, Request, Snapshot, Unknown
 from clbalance.policy.place import place
-from clbalance.policy.policies import LEAST
+from clbalance.policy.policies import LEAST, Policy
 
 from .build import NOW, SHE, gpu, node
 
@@ -66,6 +66,7 @@ def wished(
     cpus: float = 1.0,
     name: str = "",
     seed: int = 1,
+    policy: Policy = LEAST,
     constraints: Constraints | None = None,
     **wishes: object,
 ) -> Plan:
@@ -74,7 +75,7 @@ def wished(
     return place(
         snapshot,
         Request(pick=pick, gpus=gpus, cpus=cpus, name=name, constraints=asked),
-        LEAST,
+        policy,
         NOW,
         Random(seed),
     )

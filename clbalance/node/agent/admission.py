@@ -7,7 +7,7 @@ import signal
 import time
 
 from clbalance.node.agent.capacity import LackError, Wish, grant, measure, measure_tmp
-from clbalance.node.agent.cpu_ids import choose_cpus, cpulist_text, memory_domains, taken_cpus
+from clbalance.node.agent.cpu_ids import choose_cpus, cpulist_text, memory_domains, parse_cpulist, taken_cpus
 from clbalance.node.agent.drains import read_admins, read_drain
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.job_limits import JobLimits, cpus_to_bind
@@ -157,17 +157,18 @@ class Admission:
         for field in ("tmp_bytes", "limit_cpus", "limit_mem_bytes"):
             if getattr(wish, field):
                 promise[field] = getattr(wish, field)
-        promise.update(self.cpus_for(leases))
+        promise.update(self.cpus_for(leases, gpus))
         if len(mark_text(promise)) > MARK_BYTES:
             promise.pop("cpu_ids", None)
         return OwnLease(self.home_fd, self.name, promise)
 
-    def cpus_for(self, leases: "list[Lease]") -> "dict[str, str]":
+    def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
         """The cpus that the job is to be bound to, as far as it is limited to some."""
         count = cpus_to_bind(self.wish.limit_cpus)
         if not count:
             return {}
-        chosen = choose_cpus(count, os.sched_getaffinity(0), memory_domains(), taken_cpus(leases))
+        near = {cpu for gpu in gpus for cpu in parse_cpulist(self.wish.gpu_cpus.get(gpu, ""))}
+        chosen = choose_cpus(count, os.sched_getaffinity(0), memory_domains(), taken_cpus(leases), near)
         return {"cpu_ids": cpulist_text(chosen)}
 
 

@@ -35,6 +35,7 @@ class Wish:
         self.cpus = asked["cpus"]
         self.mem_bytes = asked["mem_bytes"]
         self.gpu_count = asked["gpu_count"]
+        self.gpu_cpus = dict(zip(asked["gpu_candidates"], map(str, asked["gpu_cpus"])))  # noqa: B905 - 3.6
         self.gpu_candidates = list(dict.fromkeys(asked["gpu_candidates"]))
         self.gpu_share = asked["gpu_share"]
         self.slots = asked["slots"]

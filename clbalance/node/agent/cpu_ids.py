@@ -60,10 +60,17 @@ def taken_cpus(leases: "list[Lease]") -> "dict[int, float]":
     return taken
 
 
-def choose_cpus(count: int, allowed: "set[int]", domains: "list[list[int]]", taken: "dict[int, float]") -> "list[int]":
+def choose_cpus(
+    count: int,
+    allowed: "set[int]",
+    domains: "list[list[int]]",
+    taken: "dict[int, float]",
+    near: "frozenset[int] | set[int]" = frozenset(),
+) -> "list[int]":
     """`count` of the cpus that are allowed, so that as little as possible is promised twice.
 
-    Of the memory domains that serve equally well, the one that has the fewest left, so that larger ones stay whole.
+    Of the memory domains that serve equally well, one with cpus `near` the job's GPUs; of these the one that has the
+    fewest left, so that larger ones stay whole.
     """
     inside = [[cpu for cpu in domain if cpu in allowed] for domain in domains]
     free = [sum(not taken.get(cpu) for cpu in domain) for domain in inside]
@@ -80,6 +87,10 @@ def choose_cpus(count: int, allowed: "set[int]", domains: "list[list[int]]", tak
         return taken.get(cpu, 0.0), -free[at] if at < len(inside) else 0, at, cpu
 
     anywhere = sorted(allowed, key=spread)[:count]
-    within = [(free[at], lightest(domain)) for at, domain in enumerate(inside) if len(domain) >= count]
-    as_good = [(left, ids) for left, ids in within if load(ids) <= load(anywhere) + 1e-9]
-    return sorted(min(as_good)[1] if as_good else anywhere)
+    within = [
+        (near.isdisjoint(domain), free[at], lightest(domain))
+        for at, domain in enumerate(inside)
+        if len(domain) >= count
+    ]
+    as_good = [one for one in within if load(one[2]) <= load(anywhere) + 1e-9]
+    return sorted(min(as_good)[2] if as_good else anywhere)

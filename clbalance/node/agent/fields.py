@@ -64,6 +64,7 @@ WISH: "dict[str, Any]" = {
     "gpu_count": (Count, REQUIRED),
     "gpu_candidates": (list, REQUIRED),
     "gpu_share": (float, 1.0),
+    "gpu_cpus": (list, []),  # of each candidate the cpus near it, as `0-3,8`
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "name": (str, ""),
