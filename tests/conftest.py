@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
@@ -20,6 +21,12 @@ from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
 
 NewLab = Callable[[LabSpec], Lab]
+
+if _examples := int(os.environ.get("CLBALANCE_EXAMPLES", "0")):  # the full measure is 10000
+    settings.register_profile(
+        "thorough", deadline=None, max_examples=_examples, suppress_health_check=list(HealthCheck)
+    )
+    settings.load_profile("thorough")
 
 _FIXTURES = {"lab", "lab_env", "new_lab"}
 _SHELLS = {

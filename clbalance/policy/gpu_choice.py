@@ -19,8 +19,8 @@ def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...]
     if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
         return candidates
     measure, free = fragmentation_of(policy.workload), free_gpus(load)
-    if isinstance(free, Unknown) or isinstance(load.devices, Unknown):
-        return candidates
+    assert not isinstance(free, Unknown), "candidates are known devices"
+    assert not isinstance(load.devices, Unknown), "likewise"
     place = {device.uuid: at for at, device in enumerate(load.devices)}
     return tuple(sorted(candidates, key=lambda uuid: round(_left_by(measure, free, request, place[uuid]), 9)))
 

@@ -9,6 +9,7 @@ from clbalance.model import Request, Snapshot
 from clbalance.policy.board import Board
 from clbalance.policy.place import place
 from clbalance.policy.policies import KINDS, policy_named
+from clbalance.policy.select import best_place
 from clbalance.policy.workload import Workload
 
 from .build import NOW, gpu, node, silent, sweep
@@ -65,6 +66,29 @@ def test_what_is_released_can_be_had_again(requests: list[Request], seed: int) -
         board.release(holding)
     assert board.all_answers == before
     assert board.place(requests[0], Random(seed)) is not None
+
+
+def test_nothing_fits_where_nothing_answered() -> None:
+    board = Board(sweep(silent("s")), policy_named("least"), NOW)
+    assert board.place(Request(), Random(0)) is None
+
+
+def test_the_best_of_none_is_none() -> None:
+    assert best_place([-1.0, -1.0], -1.0, Random(0)) == []
+    assert best_place([], -1.0, Random(0)) == []
+
+
+def test_a_copy_is_charged_alike_and_then_on_its_own() -> None:
+    board = Board(sweep(node("a", cpus=2), node("b", cpus=2)), policy_named("pack"), NOW)
+    held = board.place(Request(cpus=2.0), Random(0))
+    assert held is not None
+    other = board.copy()
+    assert other.all_answers == board.all_answers
+    other.release(held)
+    assert other.count_fitting(Request(cpus=2.0)) == 2
+    assert board.count_fitting(Request(cpus=2.0)) == 1
+    other.hold(held)
+    assert other.all_answers == board.all_answers
 
 
 def test_all_or_nothing() -> None:

@@ -11,9 +11,9 @@ from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.fragmentation import STRANDED_WEIGHT, Fragmentation, FreeGpus
 from clbalance.policy.gpu_choice import devices_for, free_gpus, growth
 from clbalance.policy.policies import policy_named
-from clbalance.policy.workload import Demand, Workload
+from clbalance.policy.workload import Demand, Workload, seen_in
 
-from .build import gpu, node
+from .build import gpu, lease, node, silent, sweep, unreadable
 from .test_place import patient
 
 DEMANDS = st.builds(
@@ -98,3 +98,13 @@ def test_the_mix_does_not_depend_on_the_order_of_requests() -> None:
     assert Workload.of(requests) == Workload.of(reversed(requests))
     assert sum(popularity for _, popularity in Workload.of(requests).demands) == pytest.approx(1.0)
     assert Workload.of([]) == Workload()
+
+
+def test_what_runs_now_and_what_is_asked_for_are_the_mix_where_nothing_else_is_known() -> None:
+    half = lease(cpus=2.0, gpus=("GPU-0",), gpu_share=0.5)
+    snapshot = sweep(node("a", leases=(half, half, unreadable())), node("b", leases=None), silent("s"))
+    mix = dict(seen_in(snapshot, Request(cpus=1.0)).demands)
+    assert mix == {
+        Demand(2.0, 1, 0.5, frozenset()): pytest.approx(2 / 3),
+        Demand(1.0, 0, 0.0, frozenset()): pytest.approx(1 / 3),
+    }

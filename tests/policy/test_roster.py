@@ -41,6 +41,12 @@ def test_tasks_are_given_in_their_order() -> None:
     assert (some.pending, some.out, some.running, some.with_slot(1), some.with_slot(9)) == (0, 4, 2, 3, 0)
 
 
+def test_it_is_known_which_slot_has_a_task() -> None:
+    some = roster(2)
+    taken(some, 1)
+    assert (some.has(1, 1), some.has(1, 2), some.has(2, 1)) == (True, False, False)
+
+
 def test_what_is_given_back_goes_before_what_comes_later() -> None:
     some = roster(5)
     taken(some, 1, 3)

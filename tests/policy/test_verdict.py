@@ -19,8 +19,8 @@ from clbalance.job import (
     TimedOut,
 )
 from clbalance.model import Cause, NodeName
-from clbalance.policy.settling import current_copies, unsettled, was_abandoned
-from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of
+from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
+from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of, why_ended
 from tests.store.build import NOON
 
 LOST = Lost(cause=Cause.REFUSED, why="connection refused")
@@ -102,3 +102,17 @@ def test_a_job_is_abandoned_where_nobody_has_it_in_hand_and_nothing_was_intended
     assert not was_abandoned(record(controlled=True), ())
     assert not was_abandoned(record(JobState.FAILED), ())
     assert not was_abandoned(record(), (copy(2, 5, 0),))
+
+
+def test_the_rest_of_a_half_started_job_must_end_where_nobody_has_it_in_hand() -> None:
+    never, runs = copy(2, 5, 0, NotStarted(why="no")), copy(2, 5, 1)
+    assert half_started(record(), (never, runs)) == "it could not start on n0"
+    assert half_started(record(), (runs,)) == ""
+    assert half_started(record(controlled=True), (never, runs)) == ""
+    assert half_started(record(JobState.FAILED), (never, runs)) == ""
+
+
+def test_what_its_node_knows_of_a_kill_is_told_too() -> None:
+    warned = Outcome(node=NodeName("a"), rank=0, end=Killed(signal=9), seconds=0.0, warnings=("by the kernel",))
+    assert why_ended(warned) == "killed by SIGKILL; by the kernel"
+    assert why_ended(outcome(Exited(rc=1))) == ""
