@@ -1,5 +1,6 @@
 """What a trace asks for and when: frozen values between those that read traces and those that replay them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clbalance.model import Request
@@ -33,3 +34,8 @@ class Trace:
 def in_order_of_submit(arrivals: list[Arrival]) -> tuple[Arrival, ...]:
     """Sorted by `submit_s`, equals as they came."""
     return tuple(sorted(arrivals, key=lambda arrival: arrival.submit_s))
+
+
+def remarks_of(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """How many jobs what happened to, a phrase each."""
+    return tuple(f"{count} {'job' if count == 1 else 'jobs'} {what}" for what, count in sorted(counts.items()))

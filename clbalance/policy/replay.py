@@ -66,8 +66,12 @@ class _Run:
         self._room = BoardRoom(board=board, rng=rng, copies_share_nodes=trace.copies_share_nodes)
         self._empty = self._room.copy()
         self._ever_fits: dict[Request, bool] = {}
-        self._meter = Meter(cluster.answers, trace.arrivals[0].submit_s if trace.arrivals else 0.0)
-        self._ends: list[tuple[float, int]] = []
+        self._meter = Meter(
+            cluster.answers,
+            trace.arrivals[0].submit_s if trace.arrivals else 0.0,
+            over_time=any(arrival.duration_s is not None for arrival in trace.arrivals),
+        )
+        self._ends: list[tuple[float, int, int]] = []
         self._running: dict[int, Running[Holding]] = {}
         self._waiting: dict[int, Waiting] = {}
         self._starts_s: dict[int, float] = {}
@@ -99,7 +103,7 @@ class _Run:
     def end_until(self, now_s: float, *, that_too: bool = True) -> None:
         """Whatever ends before that time or, with `that_too`, at it, one after another."""
         while self._ends and (self._ends[0][0] < now_s or (that_too and self._ends[0][0] == now_s)):
-            at_s, place = heapq.heappop(self._ends)
+            at_s, _, place = heapq.heappop(self._ends)
             self._meter.passed(at_s)
             held = self._running.pop(place).held
             self._room.release(held)
@@ -110,8 +114,7 @@ class _Run:
         """Of what still waits when nothing ends any more is said that it was refused."""
         for _ in self._waiting:
             self._refuse()
-        ends = any(arrival.duration_s is not None for arrival in self._trace.arrivals)
-        gpu_pct, cpu_pct, max_over_mean = self._meter.allocated(over_time=ends)
+        gpu_pct, cpu_pct, max_over_mean = self._meter.allocated()
         waits_s, slowdowns = self._waits.waits_s, self._waits.slowdowns
         figures = Figures(
             placed=len(self._starts_s),
@@ -149,7 +152,8 @@ class _Run:
         expected_s = math.inf if arrival.estimate_s is None else now_s + arrival.estimate_s
         self._running[place] = Running(held, expected_s)
         if arrival.duration_s is not None:
-            heapq.heappush(self._ends, (now_s + arrival.duration_s, place))
+            # What ends at one time ends in the order in which it was started.
+            heapq.heappush(self._ends, (now_s + arrival.duration_s, len(self._starts_s), place))
 
     def _refuse(self) -> None:
         self._refused += 1

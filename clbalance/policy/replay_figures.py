@@ -91,25 +91,27 @@ class Waits:
 
 
 class Meter:
-    """How full the nodes are, at each moment and over the time."""
+    """How full the nodes are: at this moment or, `over_time`, from `since_s` until now."""
 
-    def __init__(self, nodes: Iterable[Answer], since_s: float) -> None:
+    def __init__(self, nodes: Iterable[Answer], since_s: float, *, over_time: bool) -> None:
         measured = [node for node in nodes if isinstance(node, Measured)]
         self._cpus_of = {node.node: _cpus(node) for node in measured}
         self._load_of: dict[NodeName, float] = dict.fromkeys(self._cpus_of, 0.0)
         self._all_cpus = sum(self._cpus_of.values())
         self._all_gpus = sum(_gpus(node) for node in measured)
         self._cpus = self._gpus = 0.0
+        self._mean_load = 0.0
+        self._over_time = over_time
         self._at_s, self._since_s = since_s, since_s
         self._cpu_seconds = self._gpu_seconds = self._mean_seconds = self._max_seconds = 0.0
 
     def passed(self, now_s: float) -> None:
         """Until now it was as full as it is."""
         span_s = now_s - self._at_s
-        if span_s > 0.0:
+        if self._over_time and span_s > 0.0:
             self._cpu_seconds += span_s * self._cpus
             self._gpu_seconds += span_s * self._gpus
-            self._mean_seconds += span_s * self._mean_load()
+            self._mean_seconds += span_s * self._mean_load
             self._max_seconds += span_s * max(self._load_of.values())
             self._at_s = now_s
 
@@ -118,26 +120,25 @@ class Meter:
         for node, promise in holding.promises:
             self._cpus += sign * promise.cpus
             self._gpus += sign * promise.gpu_share * len(promise.gpus)
-            self._load_of[node] += sign * promise.cpus / self._cpus_of[node]
+            load = sign * promise.cpus / self._cpus_of[node]
+            self._load_of[node] += load
+            self._mean_load += load / len(self._load_of)
 
     def gpu_pct(self) -> float | None:
         """Of all GPUs, at this moment."""
         return _pct(self._gpus, self._all_gpus)
 
-    def allocated(self, *, over_time: bool) -> tuple[float | None, float | None, float | None]:
-        """GPUs and cpus in per cent, and the largest load of a node over the mean: at this moment, or until now."""
+    def allocated(self) -> tuple[float | None, float | None, float | None]:
+        """GPUs and cpus in per cent, and the largest load of a node over the mean."""
         span_s = self._at_s - self._since_s
-        if not over_time or span_s == 0.0:
+        if span_s == 0.0:
             largest = max(self._load_of.values(), default=0.0)
-            return self.gpu_pct(), _pct(self._cpus, self._all_cpus), _ratio(largest, self._mean_load())
+            return self.gpu_pct(), _pct(self._cpus, self._all_cpus), _ratio(largest, self._mean_load)
         return (
             _pct(self._gpu_seconds, span_s * self._all_gpus),
             _pct(self._cpu_seconds, span_s * self._all_cpus),
             _ratio(self._max_seconds, self._mean_seconds),
         )
-
-    def _mean_load(self) -> float:
-        return fmean(self._load_of.values()) if self._load_of else 0.0
 
 
 def _pct(part: float, whole: float) -> float | None:

@@ -49,7 +49,7 @@ def with_backfill(
     keeps nobody waiting.
     """
     runs, started, left = list(running), list[Start[Held]](), list(queue)
-    while left:
+    while True:
         first = as_they_fit(left, room)
         started += first
         runs += [_as_running(start, now_s) for start in first]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from clbalance.arrivals import Arrival, Trace, in_order_of_submit
+from clbalance.arrivals import Arrival, Trace, in_order_of_submit, remarks_of
 from clbalance.constraints import UNCONSTRAINED
 from clbalance.job import JobRecord, Submitted
 
@@ -26,8 +26,7 @@ def history_trace(jobs: Iterable[tuple[JobRecord, Submitted | None]]) -> Trace:
             found.append((record.started_at, record, submitted))
     first = min((record.submitted_at for _, record, _ in found), default=None)
     arrivals = [_arrival(first, *one) for one in found] if first is not None else []
-    remarks = tuple(f"{count} jobs {what}" for what, count in sorted(notes.items()))
-    return Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks)
+    return Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks_of(notes))
 
 
 def _arrival(first: datetime, started_at: datetime, record: JobRecord, submitted: Submitted) -> Arrival:

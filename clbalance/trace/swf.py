@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from clbalance.arrivals import Arrival, Trace, in_order_of_submit
+from clbalance.arrivals import Arrival, Trace, in_order_of_submit, remarks_of
 from clbalance.errors import TraceError
 from clbalance.model import Measured, NodeName, Request
 from clbalance.trace.idle import idle_node
@@ -48,8 +48,7 @@ def parse_swf(name: str, lines: Iterable[str]) -> SwfLog:
     processors = headers.get("MaxProcs") or headers.get("MaxNodes") or None
     if processors is not None and processors > _MOST:
         raise TraceError(f"{name}: {processors} processors", hint=f"at most {_MOST}")
-    remarks = tuple(f"{count} jobs {what}" for what, count in sorted(notes.items()))
-    return SwfLog(trace=Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks), processors=processors)
+    return SwfLog(trace=Trace(arrivals=in_order_of_submit(arrivals), remarks=remarks_of(notes)), processors=processors)
 
 
 def processors_as_nodes(count: int) -> tuple[Measured, ...]:

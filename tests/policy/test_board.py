@@ -99,3 +99,33 @@ def test_all_or_nothing() -> None:
     assert holding is not None
     assert set(holding.nodes) == {"a", "b"}
     assert board.place(Request(pick=None), Random(0)) is None
+
+
+@patient
+@given(st.lists(REQUESTS, min_size=2, max_size=8), st.sampled_from(sorted(KINDS)), st.integers(0, 3))
+def test_a_copy_is_charged_alike_and_goes_its_own_way(requests: list[Request], name: str, seed: int) -> None:
+    policy = policy_named(name, workload=Workload.of(requests))
+    board = Board(with_gpus(sweep(*(node(f"n{at}") for at in range(3)))), policy, NOW)
+    held = [holding for request in requests if (holding := board.place(request, Random(seed)))]
+    other = board.copy()
+    before = board.all_answers
+    assert other.all_answers == before
+    for holding in held:
+        other.release(holding)
+    assert all(not getattr(answer, "placed", ()) for answer in other.all_answers)
+    assert board.all_answers == before
+    for holding in held:
+        other.hold(holding)
+    assert other.all_answers == before
+    for request in requests:
+        afresh = Board(Snapshot(taken_at=NOW, answers=before), policy, NOW)
+        assert board.count_fitting(request) == other.count_fitting(request) == afresh.count_fitting(request)
+
+
+def test_a_copy_forgets_what_was_not_asked_for_in_a_long_time() -> None:
+    board = Board(sweep(node("n1"), node("n2")), policy_named("least"), NOW)
+    assert board.count_fitting(Request(cpus=4.0)) == 2
+    for _ in range(4):
+        holding = board.place(Request(cpus=1.0), Random(1))
+        assert holding is not None
+    assert board.copy().count_fitting(Request(cpus=4.0)) == board.count_fitting(Request(cpus=4.0))
