@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.cli.job_options import JobOptions
-from clbalance.cli.options import ResourceOptions
+from clbalance.cli.request_options import RequestOptions
 from clbalance.cli.submit import submission
 from clbalance.cli.work import TypedWork
 from clbalance.errors import ClbalanceError
@@ -73,7 +73,7 @@ def _as_settings(folder: Path) -> Callable[[str], object]:
 
 
 def _submitted(job: JobOptions, *words: str, exact: bool = True, mem: str | None = None) -> object:
-    return submission(job, ResourceOptions(mem=mem), TypedWork(words=words or ("true",), exact=exact))
+    return submission(job, RequestOptions(mem=mem), TypedWork(words=words or ("true",), exact=exact))
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -39,7 +39,10 @@ def test_no_node_ever_holds_leases_of_more_cpus_than_it_has(lab: Lab, clbalance:
     tries = contest(8, trials(24, 200), partial(insist, clbalance, ("-w", "node[1-4]", "--cpus", "2")))
     diaries = written(lab)
     at_once = [most_at_once(diary) for diary in diaries.values() if diary]
-    assert max(at_once) == 2  # full, and never more: every job has two of four cpus
+    assert (
+        max(at_once) <= 2
+    )  # every job has two of four cpus; whether two meet is a matter of luck since loads are levelled
+    assert len(at_once) == 4  # no node was left out
     everything = [entry for diary in diaries.values() for entry in diary]
     assert Counter(begun(everything)) == Counter(ended(everything)) == names_of(tries, copies=1)
 
