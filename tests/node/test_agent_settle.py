@@ -94,6 +94,13 @@ def test_after_a_reboot_what_left_no_end_is_gone(jobs: Lives, how: str, void: bo
     assert (jobs.folder(claim) / "fate").is_symlink() is (how == "started")
 
 
+def test_who_follows_what_a_reboot_took_leaves_it_gone(jobs: Lives) -> None:
+    claim = bereaved_job(jobs)
+    jobs.node.boot(OTHER_BOOT)
+    collect(jobs.agent(), claim.job)
+    assert jobs.settle(claim) == REBOOTED
+
+
 def test_what_was_void_before_a_reboot_is_void_behind_it(jobs: Lives) -> None:
     claim = jobs.claim(jobs.agent())
     assert jobs.settle(claim) == {"state": "void"}

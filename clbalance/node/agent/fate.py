@@ -61,6 +61,15 @@ def seal(folder: int, word: str) -> bool:
     return True
 
 
+def of_another_boot(folder: int) -> bool:
+    """Whether a fate was decided before this node was booted: what was started then is gone, and that is its end."""
+    try:
+        told = os.readlink("fate", dir_fd=folder).split(" ")
+    except OSError:
+        return False
+    return len(told) == 2 and told[1] != read_boot_id()
+
+
 def read_fate(folder: int) -> str:
     """`started`, `void`, or nothing where it is open. What is damaged may have been either: it counts as started."""
     try:
