@@ -110,13 +110,18 @@ def new_lab(openssh: None) -> Iterator[NewLab]:
 @pytest.fixture
 def lab_env(lab: Lab, tmp_path: Path) -> dict[str, str]:
     """A whole environment for programs that are to see `lab`, and nothing of the caller's configuration."""
-    home = tmp_path / "home"
+    return environment_of(lab, tmp_path)
+
+
+def environment_of(lab: Lab, folder: Path) -> dict[str, str]:
+    """The same for any lab, with home and state in `folder`."""
+    home = folder / "home"
     home.mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {
         "LANG": "C.UTF-8",
         **lab.environment({"PATH": path}),
-        "CLBALANCE_STATE_DIR": str(tmp_path / "state"),
+        "CLBALANCE_STATE_DIR": str(folder / "state"),
         "HOME": str(home),
     }
 

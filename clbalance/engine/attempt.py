@@ -91,9 +91,11 @@ def _dispatch(
 
 def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: frozenset[NodeName]) -> Plan:
     world, question = course.world, course.question
+    if not avoid:
+        return plan_on(world, snapshot, question, refusals)
     elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded | avoid))
     plan = plan_on(world, snapshot, elsewhere, refusals)
-    if not plan.fits and avoid:
+    if not plan.fits:
         return plan_on(world, snapshot, question, refusals)
     unfit = (replace(one, detail="it failed there") if one.node in avoid else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))

@@ -1,6 +1,6 @@
 """What was just placed counts at once, before the load or a lease shows it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from clbalance.model import Measured, NodeName, Promise, Request, Snapshot, Unknown
@@ -10,16 +10,21 @@ from clbalance.policy.ledger import age_s
 from clbalance.policy.policies import Policy
 
 
-def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request, policy: Policy) -> Snapshot:
+def charge(snapshot: Snapshot, nodes: Sequence[NodeName], request: Request, policy: Policy) -> Snapshot:
     """The snapshot with what `request` takes placed on each of `nodes`; the order of its answers is kept."""
-    charged = frozenset(nodes)
+    charged = with_placed(snapshot, nodes, lambda answer: promise_to(request, answer, policy))
+    return replace(charged, last_used=nodes[-1]) if nodes else charged
+
+
+def with_placed(snapshot: Snapshot, nodes: Collection[NodeName], promise: Callable[[Measured], Promise]) -> Snapshot:
+    """The snapshot with one more promise placed on each of `nodes` that answered."""
+    chosen = frozenset(nodes)
     return replace(
         snapshot,
-        last_used=list(nodes)[-1] if nodes else snapshot.last_used,
         answers=tuple(
             [
-                charged_answer(answer, request, policy)
-                if answer.node in charged and isinstance(answer, Measured)
+                replace(answer, placed=(*answer.placed, promise(answer)))
+                if answer.node in chosen and isinstance(answer, Measured)
                 else answer
                 for answer in snapshot.answers
             ]
@@ -27,16 +32,16 @@ def charge(snapshot: Snapshot, nodes: Collection[NodeName], request: Request, po
     )
 
 
-def charged_answer(answer: Measured, request: Request, policy: Policy) -> Measured:
-    """A node with the request placed on it."""
-    return replace(answer, placed=(*answer.placed, promise_to(request, answer, policy)))
+def uptime_of(answer: Measured) -> float:
+    """Seconds, for the age of a promise; 0 where the node does not tell, as if nothing showed yet."""
+    uptime_s = answer.reading.uptime_s
+    return 0.0 if isinstance(uptime_s, Unknown) else uptime_s
 
 
 def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
     """What the request takes of this node, made now: with the GPUs that it would get."""
     load = effective_load(answer) if request.gpus else None
     devices = () if load is None or isinstance(load, Unknown) else devices_for(load, request, policy)
-    uptime_s = answer.reading.uptime_s
     return Promise(
         cpus=request.cpus,
         mem_bytes=request.mem_bytes,
@@ -48,7 +53,7 @@ def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
         tmp_bytes=request.tmp_bytes,
         limit_cpus=request.limit_cpus,
         limit_mem_bytes=request.limit_mem_bytes,
-        uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s,
+        uptime_s=uptime_of(answer),
     )
 
 

@@ -5,9 +5,9 @@ comes after others, who then counts those and places again. So a burst levels as
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from clbalance.model import Measured, NodeName, Plan, Promise, Request, Snapshot, Unknown
+from clbalance.policy.charge import uptime_of, with_placed
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.policies import Policy, Rule
 
@@ -21,7 +21,9 @@ def most_promised(plan: Plan, snapshot: Snapshot, request: Request, policy: Poli
         return {}
     if plan.runner_up is None or not request.cpus:
         return {}
-    loads = {answer.node: effective_load(answer) for answer in snapshot.answers if isinstance(answer, Measured)}
+    concerned = {plan.runner_up, *plan.chosen}
+    measured = (one for one in snapshot.answers if isinstance(one, Measured) and one.node in concerned)
+    loads = {answer.node: effective_load(answer) for answer in measured}
     behind = loads[plan.runner_up]
     assert isinstance(behind, Load)  # it fits
     delay = (behind.run_queue + request.cpus) / _speed(behind)
@@ -36,22 +38,14 @@ def most_promised(plan: Plan, snapshot: Snapshot, request: Request, policy: Poli
 
 def with_promised(snapshot: Snapshot, promised: Mapping[NodeName, float]) -> Snapshot:
     """The snapshot with what nodes say that they have promised by now, cpus of all leases together."""
-    return replace(
-        snapshot,
-        answers=tuple(
-            _grown(answer, promised[answer.node])
-            if answer.node in promised and isinstance(answer, Measured)
-            else answer
-            for answer in snapshot.answers
-        ),
-    )
+    return with_placed(snapshot, promised, lambda answer: _fresh(answer, promised[answer.node]))
 
 
-def _grown(answer: Measured, promised_cpus: float) -> Measured:
-    load, uptime_s = effective_load(answer), answer.reading.uptime_s
+def _fresh(answer: Measured, promised_cpus: float) -> Promise:
+    """What was promised since we looked."""
+    load = effective_load(answer)
     known = 0.0 if isinstance(load, Unknown) else load.ledger.cpus
-    fresh = Promise(cpus=max(0.0, promised_cpus - known), uptime_s=0.0 if isinstance(uptime_s, Unknown) else uptime_s)
-    return replace(answer, placed=(*answer.placed, fresh))
+    return Promise(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))
 
 
 def _speed(load: Load) -> float:

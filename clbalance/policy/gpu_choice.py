@@ -12,7 +12,7 @@ _ROUNDING = 1e-9
 
 
 def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...] | Unknown:
-    """UUIDs of the devices that would do, the best first; in this order they are offered to the node."""
+    """UUIDs of the devices that would do, the best first: of these it is charged the first, and its node may differ."""
     if not request.gpus:
         return ()
     candidates = gpu_candidates(meant(load.answer, request), request)

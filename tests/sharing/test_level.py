@@ -4,8 +4,6 @@ Few jobs by default; CLBALANCE_SOAK=50 is the full measure: 8 clients, 8 jobs ea
 """
 
 import math
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
 from clbalance.policy.ledger import TAU_S
 from tests.cli.command import THIS_TREE, Command
-from tests.conftest import NewLab
+from tests.conftest import NewLab, environment_of
 from tests.faults.soak import trials
 
 from .holding import leases_held
@@ -45,9 +43,7 @@ def loads_of(lab: Lab) -> dict[str, float]:
 
 @contextmanager
 def door_of(lab: Lab, folder: Path) -> Iterator[Command]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    state = {"CLBALANCE_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
-    command = Command(env={"LANG": "C.UTF-8", **lab.environment({"PATH": path}), **state, **THIS_TREE}, folder=folder)
+    command = Command(env={**environment_of(lab, folder), **THIS_TREE}, folder=folder)
     with command.opened:
         yield command
 
