@@ -61,8 +61,18 @@ class JobSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """How a job is told to save what it has done: by this signal, and so long it may take."""
+
+    signal: int
+    grace_s: float = 60.0
+    file: str | None = None
+    """Written anew, it has; where it works if not absolute. None: it says so by exit code 85 alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tries:
-    """How often a job is started, and how long it may wait for a place."""
+    """How often a job is started, where it may be moved, and how long it may wait for a place."""
 
     retry: int = 0
     """So many times more, when it fails."""
@@ -74,6 +84,10 @@ class Tries:
     """None: nothing fits, nothing runs."""
     after: tuple[int, ...] = ()
     """Not before these jobs have been completed."""
+    queue: bool = False
+    """Where nothing fits it is queued, and started by `rebalance`."""
+    checkpoint: Checkpoint | None = None
+    """It may be moved: it is told to checkpoint, and started elsewhere."""
 
     @property
     def need_a_keeper(self) -> bool:
@@ -210,6 +224,9 @@ class JobRecord:
     """Whether a living process of this host has it in hand."""
     qos: Qos | None = None
     """None: it was submitted before that was written down."""
+    queued: bool = False
+    """Where it is PENDING and nobody has it in hand, `rebalance` starts it."""
+    priority: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +274,12 @@ class Submitted:
     """Of a job of tasks; None of any other."""
     notify: str | None = None
     """A command to run here when it is over."""
+    group: str | None = None
+    """The group that was named, where nothing else was: its policy is the job's."""
+    policy: str | None = None
+    """As typed."""
+    priority: float = 0.0
+    """Among those that are queued; more is sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

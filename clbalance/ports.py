@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
 from clbalance.model import Cause, NodeName, Plan, Reading, Trend
+from clbalance.moves import MoveOrder
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
     from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
@@ -103,6 +104,21 @@ Samples: TypeAlias = Mapping[str, float]
 """Numbers of one look at a node, by the names of its indices."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strain:
+    """What was seen of a node several times in a row, from this host."""
+
+    silent: int = 0
+    """Sweeps that it did not answer, up to the last one."""
+    answered: int = 0
+    """Sweeps that it has answered since it was last silent."""
+    suspect: bool = False
+    over: int = 0
+    """Runs of `rebalance` in which it was over."""
+    silent_at_s: float = 0.0
+    """When it was last counted as silent; seconds since 1970."""
+
+
 class Store(Protocol):
     """What this submit host remembers; losing it loses history, never a job."""
 
@@ -121,6 +137,22 @@ class Store(Protocol):
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         """What the looks of the day before `at` come to, of each node and index of which there are any."""
+        ...
+
+    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+        """How often in a row each of them was silent, has answered, or was over; all 0 of one never looked at."""
+        ...
+
+    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+        """In the place of what was kept of these nodes."""
+        ...
+
+    def tallies(self) -> Mapping[str, float]:
+        """Counters and last values of `rebalance`, by name, for `metrics`."""
+        ...
+
+    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+        """Add to counters, and set last values."""
         ...
 
     def new_job_id(self, key: str, name: str) -> int:
@@ -187,15 +219,45 @@ class Journal(Protocol):
         ...
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
-        """Take a job in hand, to start it again: it is PENDING, for that reason. Whether it is in ours now.
+        """Take a job in hand, to start it (again): it is PENDING, for that reason. Whether it is in ours now.
 
-        It is not where it is not over, or was started again since it was seen to be: `attempt` is the one that was
-        seen. Its next claims begin far enough above the last one that was written down.
+        It is not where it is neither over nor queued in nobody's hands, or was started again since it was seen to be:
+        `attempt` is the one that was seen. Its next claims begin far enough above the last one that was written down.
         """
         ...
 
     def cancel(self, job: int, reason: str) -> None:
         """Who has it in hand shall start it no more; see `intend` and `pend`."""
+        ...
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        """It waits for `rebalance`, in nobody's hands: PENDING, for that reason, and no move is meant any more.
+
+        False, and nothing is written, as with `conclude`, and where it was cancelled.
+        """
+        ...
+
+    def adopt(self, job: int, *, attempt: int) -> bool:
+        """Take a job in hand that runs and that nobody has in hand. Whether it is in ours now."""
+        ...
+
+    def ask_move(self, job: int, order: MoveOrder) -> bool:
+        """Ask who has a running job in hand to move it. False where another move or a cancel is under way."""
+        ...
+
+    def move_of(self, job: int) -> MoveOrder | None:
+        """The move that was last asked or meant of the current attempt, and how far it has come."""
+        ...
+
+    def mean_move(self, job: int, order: MoveOrder) -> bool:
+        """The job is ours: from here on the end of this attempt means that it goes on elsewhere; durable.
+
+        False where it was cancelled, is over, or is in another attempt.
+        """
+        ...
+
+    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+        """The move comes to nothing. With `unless_meant` only one that is merely asked. Whether there was one."""
         ...
 
     def is_cancelled(self, job: int) -> bool:

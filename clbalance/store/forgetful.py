@@ -5,7 +5,7 @@ from datetime import datetime
 
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.ports import Remembered, Samples
+from clbalance.ports import Remembered, Samples, Strain
 from clbalance.store.counters import boot_of, remembered, row_of
 from clbalance.store.trends import Look, Trends, is_recent, look_of, slot_of
 
@@ -17,6 +17,8 @@ class ForgetfulStore:
         self._readings: dict[NodeName, Remembered] = {}
         self._jobs: dict[str, int] = {}
         self._looks: dict[NodeName, dict[int, Look]] = {}
+        self._strains: dict[NodeName, Strain] = {}
+        self._tallies: dict[str, float] = {}
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
         return {node: self._readings[node] for node in nodes if node in self._readings}
@@ -41,6 +43,21 @@ class ForgetfulStore:
             if node in self._looks
         }
         return {node: Trends(looks, at) for node, looks in recent.items() if looks}
+
+    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+        return {node: self._strains.get(node, Strain()) for node in nodes}
+
+    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+        del at
+        self._strains |= strains
+
+    def tallies(self) -> Mapping[str, float]:
+        return dict(sorted(self._tallies.items()))
+
+    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+        for name, more in (add or {}).items():
+            self._tallies[name] = self._tallies.get(name, 0.0) + more
+        self._tallies |= put or {}
 
     def new_job_id(self, key: str, name: str) -> int:
         if key in self._jobs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import NodeName, Plan
+from clbalance.moves import MoveOrder, MoveStage
 from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
 from clbalance.store.job_codec import from_text, to_text
@@ -42,6 +43,16 @@ class _Job:
     tasks: tuple[Task, ...] = ()
     task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
     cancelled: str | None = None
+    move: MoveOrder | None = None
+
+
+def _is_active(one: _Job, attempt: int) -> bool:
+    return not one.record.state.is_over and one.record.attempt == attempt and one.cancelled is None
+
+
+def _is_queued(one: _Job) -> bool:
+    record = one.record
+    return record.queued and record.state is JobState.PENDING and not record.controlled and one.cancelled is None
 
 
 class ForgetfulJournal:
@@ -67,6 +78,7 @@ class ForgetfulJournal:
             ended_at=None,
             controlled=True,
             qos=qos_of(submitted.request),
+            priority=submitted.priority,
         )
         self._jobs[number] = _Job(record, to_text(submitted), tasks=tuple(tasks))
         return number
@@ -77,6 +89,7 @@ class ForgetfulJournal:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
+        one.move = None
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
         self.consider(job, attempt=attempt, claim=claim, plan=plan)
         return True
@@ -124,6 +137,7 @@ class ForgetfulJournal:
         if record.state.is_over or record.attempt != attempt:
             return False
         asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
+        self._jobs[job].move = None
         self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
         return True
 
@@ -150,7 +164,7 @@ class ForgetfulJournal:
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
         one = self._jobs.get(job)
-        if one is None or not one.record.state.is_over or one.record.attempt != attempt:
+        if one is None or one.record.attempt != attempt or not (one.record.state.is_over or _is_queued(one)):
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
         one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, controlled=True)
@@ -160,6 +174,49 @@ class ForgetfulJournal:
     def cancel(self, job: int, reason: str) -> None:
         if not self._jobs[job].record.state.is_over:
             self._jobs[job].cancelled = reason
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        one = self._jobs[job]
+        if not _is_active(one, attempt):
+            return False
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, controlled=False)
+        one.move = None
+        return True
+
+    def adopt(self, job: int, *, attempt: int) -> bool:
+        one = self._jobs[job]
+        if one.record.state is not JobState.RUNNING or one.record.attempt != attempt:
+            return False
+        one.record = replace(one.record, controlled=True)
+        return True
+
+    def ask_move(self, job: int, order: MoveOrder) -> bool:
+        one = self._jobs[job]
+        is_free = one.move is None or one.move.attempt != order.attempt or one.move.stage is MoveStage.OFF
+        if not is_free or not _is_active(one, order.attempt) or one.record.state is not JobState.RUNNING:
+            return False
+        one.move = order
+        return True
+
+    def move_of(self, job: int) -> MoveOrder | None:
+        return self._jobs[job].move if job in self._jobs else None
+
+    def mean_move(self, job: int, order: MoveOrder) -> bool:
+        one = self._jobs[job]
+        if not _is_active(one, order.attempt):
+            return False
+        one.move = replace(order, stage=MoveStage.MEANT)
+        return True
+
+    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+        one = self._jobs[job]
+        known = one.move
+        if known is None or known.attempt != attempt or known.stage is MoveStage.OFF or one.record.state.is_over:
+            return False
+        if unless_meant and known.stage is MoveStage.MEANT:
+            return False
+        one.move = replace(known, stage=MoveStage.OFF, told=why)
+        return True
 
     def is_cancelled(self, job: int) -> bool:
         return job in self._jobs and self._jobs[job].cancelled is not None

@@ -14,11 +14,13 @@ from clbalance import job as jobs
 from clbalance.constraints import Constraints, Preference
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Request, Score, Term, Unfit
+from clbalance.moves import MoveOrder, MoveStage
 
 _CLASSES: dict[str, type] = {
     one.__name__: one
     for one in (
         jobs.Cancelled,
+        jobs.Checkpoint,
         jobs.Command,
         jobs.Exited,
         jobs.JobSpec,
@@ -34,6 +36,7 @@ _CLASSES: dict[str, type] = {
         jobs.TaskRules,
         jobs.Tries,
         Constraints,
+        MoveOrder,
         Preference,
         Request,
         Score,
@@ -66,6 +69,8 @@ def _packed(value: object) -> object:  # noqa: PLR0911 - one return for each kin
     match value:
         case Cause():
             return {"cause": value.name}
+        case MoveStage():
+            return {"stage": value.name}
         case bytes():
             return {"bytes": base64.b64encode(value).decode()}
         case frozenset():
@@ -86,6 +91,8 @@ def _unpacked(packed: Any) -> object:  # noqa: PLR0911 - one return for each kin
             return _CLASSES[name](**{str(field): _unpacked(one) for field, one in rest.items()})
         case {"cause": name}:
             return Cause[name]
+        case {"stage": name}:
+            return MoveStage[name]
         case {"bytes": text}:
             return base64.b64decode(text, validate=True)
         case {"set": [*members]}:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from clbalance.task import Task
 
 JOB_COLUMNS = (
-    "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos"
+    "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
+    " queued, priority"
 )
 CLAIMS_APART = 100
 """Claims are numbered without writing them down before they are granted, and one that was made is never made again."""
@@ -52,6 +53,8 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             ended_at=_time(row[11]),
             controlled=is_alive(row[12]),
             qos=None if row[13] is None else Qos(row[13]),
+            queued=bool(row[14]),
+            priority=float(row[15]),
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"job {row[0]} was written by another version, or is damaged: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import NodeName, Plan
+from clbalance.moves import MoveOrder, MoveStage
 from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
 from clbalance.ports import TaskLog
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from clbalance.task import Task
 
 _ACTIVE = "state IN ('PENDING', 'RUNNING')"
+_QUEUED = "state = 'PENDING' AND queued = 1 AND cancelled IS NULL"
 
 
 class SqliteJournal:
@@ -57,11 +60,11 @@ class SqliteJournal:
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
-            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos)
-            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?)
+            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority)
+            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
-        told = (to_text(submitted), qos_of(submitted.request).value)
+        told = (to_text(submitted), qos_of(submitted.request).value, submitted.priority)
         values = (job.key, storable(job.name), LOOKING, microseconds(at), self._mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
@@ -76,7 +79,7 @@ class SqliteJournal:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for one in intents]
         with told_as_store_error(self._database), transaction(self._connection):
             update = f"""
-                UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL
+                UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
                 WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL
             """
             if self._connection.execute(update, (attempt, claim, folded(intents), STARTING, job)).rowcount == 0:
@@ -129,7 +132,7 @@ class SqliteJournal:
 
     def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         statement = f"""
-            UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL,
+            UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL, queued = 0, move = NULL,
                 reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END
             WHERE id = ? AND attempt = ? AND {_ACTIVE}
         """
@@ -147,7 +150,7 @@ class SqliteJournal:
                 return False
             self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
             statement = f"""
-                UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?)
+                UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?), queued = 0
                 WHERE id = ? AND {_ACTIVE} AND NOT EXISTS (
                     SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL
                 )
@@ -170,13 +173,58 @@ class SqliteJournal:
         statement = f"""
             UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART}, state = 'PENDING',
                 reason = ?, rc = NULL, ended_us = NULL
-            WHERE id = ? AND attempt = ? AND state IS NOT NULL AND NOT {_ACTIVE}
+            WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {_ACTIVE} OR {_QUEUED})
         """
         with told_as_store_error(self._database), transaction(self._connection):
+            if self._is_in_hand(job):
+                return False
             return self._connection.execute(statement, (mine, storable(reason), job, attempt)).rowcount > 0
 
     def cancel(self, job: int, reason: str) -> None:
         self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {_ACTIVE}", (storable(reason), job))
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        statement = f"""
+            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, move = NULL, reason = ?
+            WHERE id = ? AND attempt = ? AND {_ACTIVE} AND cancelled IS NULL
+        """
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._is_anothers(job):
+                return False
+            return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
+
+    def adopt(self, job: int, *, attempt: int) -> bool:
+        mine = self._mine()
+        statement = "UPDATE job SET controller = ? WHERE id = ? AND attempt = ? AND state = 'RUNNING'"
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._is_in_hand(job):
+                return False
+            return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
+
+    def ask_move(self, job: int, order: MoveOrder) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            known = self._move(job)
+            if known is not None and known.attempt == order.attempt and known.stage is not MoveStage.OFF:
+                return False
+            return self._write_move(job, order, "state = 'RUNNING' AND cancelled IS NULL")
+
+    def move_of(self, job: int) -> MoveOrder | None:
+        with told_as_store_error(self._database):
+            return self._move(job)
+
+    def mean_move(self, job: int, order: MoveOrder) -> bool:
+        meant = replace(order, stage=MoveStage.MEANT)
+        with told_as_store_error(self._database), transaction(self._connection):
+            return not self._is_anothers(job) and self._write_move(job, meant, f"{_ACTIVE} AND cancelled IS NULL")
+
+    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            known = self._move(job)
+            if known is None or known.attempt != attempt or known.stage is MoveStage.OFF:
+                return False
+            if unless_meant and known.stage is MoveStage.MEANT:
+                return False
+            return self._write_move(job, replace(known, stage=MoveStage.OFF, told=storable(why)), _ACTIVE)
 
     def is_cancelled(self, job: int) -> bool:
         return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
@@ -221,6 +269,14 @@ class SqliteJournal:
         with told_as_store_error(self._database):
             return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
 
+    def _move(self, job: int) -> MoveOrder | None:
+        row = self._connection.execute("SELECT move FROM job WHERE id = ? AND move IS NOT NULL", (job,)).fetchone()
+        return None if row is None else from_text(row[0], MoveOrder)
+
+    def _write_move(self, job: int, order: MoveOrder, where: str) -> bool:
+        statement = f"UPDATE job SET move = ? WHERE id = ? AND attempt = ? AND {where}"
+        return self._connection.execute(statement, (to_text(order), job, order.attempt)).rowcount > 0
+
     def _place(self, job: int, attempt: int, claim: int, plan: Plan) -> None:
         """In the place of what was thought of that attempt before, for that came to nothing."""
         self._connection.execute("DELETE FROM placed WHERE job = ? AND attempt = ?", (job, attempt))
@@ -233,6 +289,11 @@ class SqliteJournal:
         """Whether a living process other than this one has it in hand."""
         row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
         return row is not None and not self._controllers.is_mine(row[0]) and self._controllers.is_alive(row[0])
+
+    def _is_in_hand(self, job: int) -> bool:
+        """Whether a living process has it, this one or another."""
+        row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
+        return row is not None and self._controllers.is_alive(row[0])
 
     def _mine(self) -> str:
         try:

@@ -80,6 +80,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # `queued`: rebalance may start it. `move`: a JSON object, of `moves.MoveOrder`.
+        "ALTER TABLE job ADD COLUMN queued INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE job ADD COLUMN priority REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE job ADD COLUMN move TEXT",
+        """
+        CREATE TABLE strain (
+            node TEXT PRIMARY KEY,
+            silent INTEGER NOT NULL,
+            answered INTEGER NOT NULL,
+            suspect INTEGER NOT NULL,
+            over INTEGER NOT NULL,
+            silent_at_s REAL NOT NULL,
+            at_s INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE TABLE tally (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 

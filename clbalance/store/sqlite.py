@@ -10,11 +10,12 @@ from typing import Self
 
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.ports import Remembered, Samples
+from clbalance.ports import Remembered, Samples, Strain
 from clbalance.store.counters import COLUMNS, boot_of, remembered, row_of
 from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
 from clbalance.store.journal import SqliteJournal
 from clbalance.store.schema import migrate
+from clbalance.store.strains import read_strains, read_tallies, write_strains, write_tallies
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 from clbalance.store.trends import forget_other_boots, read_trends, write_looks
@@ -86,6 +87,23 @@ class SqliteStore:
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with told_as_store_error(self._database):
             return read_trends(self._connection, nodes, at)
+
+    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+        with told_as_store_error(self._database):
+            known = read_strains(self._connection, nodes)
+        return {node: known.get(node, Strain()) for node in nodes}
+
+    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            write_strains(self._connection, at, strains)
+
+    def tallies(self) -> Mapping[str, float]:
+        with told_as_store_error(self._database):
+            return read_tallies(self._connection)
+
+    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            write_tallies(self._connection, add or {}, put or {})
 
     def new_job_id(self, key: str, name: str) -> int:
         with told_as_store_error(self._database):

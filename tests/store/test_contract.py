@@ -8,7 +8,7 @@ import pytest
 
 from clbalance.errors import StoreError
 from clbalance.model import CpuTicks, Reading, Unknown
-from clbalance.ports import Store
+from clbalance.ports import Store, Strain
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.sqlite import SqliteStore
 
@@ -196,3 +196,18 @@ def test_many_nodes_are_recalled_at_once(store: Store) -> None:
     names = [node(f"n{number}") for number in range(1200)]
     store.remember(NOON, {name: reading() for name in names}, {name: {"ut": 1.0} for name in names})
     assert len(store.trends(names, after(60))) == 1200
+
+
+def test_strains_are_kept_by_node_and_nothing_is_held_against_others(store: Store) -> None:
+    assert store.strains([A]) == {A: Strain()}
+    seen = Strain(silent=3, answered=0, suspect=True, over=2, silent_at_s=5.0)
+    store.keep_strains(NOON, {A: Strain(over=1), B: seen})
+    store.keep_strains(NOON, {A: Strain(over=2)})
+    assert store.strains([A, B, C]) == {A: Strain(over=2), B: seen, C: Strain()}
+
+
+def test_counters_add_up_and_last_values_are_the_last(store: Store) -> None:
+    assert store.tallies() == {}
+    store.tally(add={"moves": 2.0}, put={"score": 0.5})
+    store.tally(add={"moves": 1.0}, put={"score": 0.25})
+    assert store.tallies() == {"moves": 3.0, "score": 0.25}

@@ -22,6 +22,7 @@ from clbalance.job import (
     Tries,
 )
 from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
+from clbalance.moves import MoveOrder, MoveStage
 from clbalance.ports import Journal
 from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.sqlite import SqliteStore
@@ -294,3 +295,87 @@ def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> No
     jobs = [journal.submit(NOON, keyed("cd" * 16)), journal.submit(NOON, replace(keyed("ef" * 16), request=limited))]
     told = [record.qos for record in map(journal.record, jobs) if record is not None]
     assert told == [Qos.BURSTABLE, Qos.GUARANTEED]
+
+
+ORDER = MoveOrder(attempt=1, dst=node("n2"), why="level")
+
+
+def running(journal: Journal) -> int:
+    job = journal.submit(NOON, SUBMITTED)
+    assert intend(journal, job)
+    journal.started(job, after(1.0))
+    return job
+
+
+def test_a_queued_job_waits_in_nobodys_hands_and_can_be_taken_from_there_once(journal: Journal) -> None:
+    job = journal.submit(NOON, replace(SUBMITTED, priority=3.0))
+    assert journal.queue(job, attempt=1, reason="0/1 nodes fit")
+    seen = record(journal, job)
+    assert (seen.state, seen.queued, seen.controlled, seen.priority) == (JobState.PENDING, True, False, 3.0)
+    assert seen.reason == "0/1 nodes fit"
+    assert not journal.take(job, "again", attempt=2)
+    assert journal.take(job, "started by rebalance", attempt=1)
+    assert record(journal, job).controlled
+    assert not journal.take(job, "by somebody else", attempt=1)
+    assert record(journal, job).claim == 100
+
+
+def test_a_job_that_ended_elsewhere_than_seen_is_not_queued(journal: Journal) -> None:
+    job = running(journal)
+    assert not journal.queue(job, attempt=2, reason="node failure")
+    journal.cancel(job, "by alice")
+    assert not journal.queue(job, attempt=1, reason="node failure")
+    assert end(journal, job)
+    assert not journal.queue(job, attempt=1, reason="node failure")
+
+
+def test_a_queued_job_that_is_cancelled_is_not_taken(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    assert journal.queue(job, attempt=1, reason="waits")
+    journal.cancel(job, "by alice")
+    assert not journal.take(job, "started", attempt=1)
+    assert journal.withdraw(job, after(2.0), reason="gone", rc=125)
+    assert record(journal, job).state is JobState.CANCELLED
+
+
+def test_only_a_running_job_that_nobody_has_in_hand_is_adopted(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    assert not journal.adopt(job, attempt=1)
+    assert intend(journal, job)
+    journal.started(job, after(1.0))
+    journal.let_go(job)
+    assert not journal.adopt(job, attempt=2)
+    assert journal.adopt(job, attempt=1)
+    assert record(journal, job).controlled
+
+
+def test_a_move_is_asked_meant_and_forgotten_with_the_next_attempt(journal: Journal) -> None:
+    job = running(journal)
+    assert journal.move_of(job) is None
+    assert journal.ask_move(job, ORDER)
+    assert not journal.ask_move(job, replace(ORDER, dst=node("n3")))
+    assert journal.move_of(job) == ORDER
+    assert journal.mean_move(job, ORDER)
+    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.MEANT)
+    assert not journal.call_off_move(job, attempt=1, why="late", unless_meant=True)
+    assert intend(journal, job, attempt=2, claim=2)
+    assert journal.move_of(job) is None
+
+
+def test_a_move_that_is_called_off_says_why_and_can_be_asked_again(journal: Journal) -> None:
+    job = running(journal)
+    assert not journal.call_off_move(job, attempt=1, why="nothing was asked")
+    assert journal.ask_move(job, ORDER)
+    assert journal.call_off_move(job, attempt=1, why="n2: no room", unless_meant=True)
+    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.OFF, told="n2: no room")
+    assert journal.ask_move(job, ORDER)
+
+
+def test_nothing_is_moved_that_was_cancelled_or_is_over(journal: Journal) -> None:
+    job = running(journal)
+    assert not journal.ask_move(job, replace(ORDER, attempt=2))
+    journal.cancel(job, "by alice")
+    assert not journal.ask_move(job, ORDER)
+    assert not journal.mean_move(job, ORDER)
+    assert end(journal, job)
+    assert not journal.mean_move(job, ORDER)
