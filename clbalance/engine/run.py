@@ -11,7 +11,7 @@ from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted, StoreError
 from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
-from clbalance.model import NodeName, Plan
+from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import fold
 from clbalance.policy.afterwards import Over, Waits
 from clbalance.policy.again import Again, again
@@ -62,7 +62,9 @@ class Run:
     def carry_out(self) -> Ran:
         """As far as we are interested in it."""
         try:
-            await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            later = await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            if later is not None:
+                return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             while True:
                 tried = self._wait_for_place()
                 once_more = None if tried.dispatched is None else self._again(tried.dispatched)
@@ -117,6 +119,10 @@ class Run:
         """Say why it waits; False where it was cancelled meanwhile."""
         self._course.listener.waiting(reason)
         return self._world.journal.pend(self._job.id, reason)
+
+    def _no_plan(self) -> Plan:
+        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        return Plan(wanted=self._question.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
 
     def _give_up(self, reason: str) -> None:
         if not (self._queued and put_back(self._world, self._job.id, reason)):

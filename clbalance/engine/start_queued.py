@@ -57,6 +57,7 @@ def start_queued(
     """
     if not world.journal.take(record.id, TAKEN, attempt=record.attempt):
         return NotTaken(why="it is in the hands of another process, or does not wait any more")
+    world.fail_point("taken")
     try:
         return _in_hand(world, question, record.id, submitted, stdin)
     except ClbalanceError as error:
