@@ -91,8 +91,9 @@ class Tries:
 
     @property
     def need_a_keeper(self) -> bool:
-        """Whether somebody must have the job in hand after its first start, or before it."""
-        return bool(self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after)
+        """Whether somebody must have the job in hand after its first start, or before it; else the queue has it."""
+        again = self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after
+        return bool(again) and not self.queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,14 +215,15 @@ class Journal(Protocol):
         ...
 
     def let_go(self, job: int) -> None:
-        """It goes on without this process."""
+        """It goes on without this process; nothing is written where another one has it in hand."""
         ...
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
         """Take a job in hand, to start it (again): it is PENDING, for that reason. Whether it is in ours now.
 
         It is not where it is neither over nor queued in nobody's hands, or was started again since it was seen to be:
-        `attempt` is the one that was seen. Its next claims begin far enough above the last one that was written down.
+        `attempt` is the one that was seen. Nor is it where it is queued, and the end of a copy is not known. Its next
+        claims begin far enough above the last one that was written down.
         """
         ...
 
@@ -233,7 +234,8 @@ class Journal(Protocol):
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         """It waits for `rebalance`, in nobody's hands: PENDING, for that reason, and no move is meant any more.
 
-        False, and nothing is written, as with `conclude`, and where it was cancelled.
+        False, and nothing is written, as with `conclude`, where it was cancelled, and where the end of a copy of this
+        attempt is not known.
         """
         ...
 

@@ -4,6 +4,8 @@ from clbalance.cli.job_world import one_job
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import open_memory
 from clbalance.errors import ClbalanceError, ExitCode
+from clbalance.policy.settling import is_queued
+from clbalance.render import talk
 from clbalance.render.job_limits import job_limits
 
 
@@ -15,5 +17,7 @@ def explain_job(word: str, screen: Screen) -> int:
     if not placed:
         told = f"job {record.id} has not come to be placed: {record.state}"
         raise ClbalanceError(told + (f": {record.reason}" if record.reason else ""))
+    if is_queued(record):
+        screen.say(talk.note(f"job {record.id} waits: {record.reason}"))
     screen.print(screen.renderer.explain_job(placed, job_limits(record.qos, copies)))
     return ExitCode.DONE

@@ -14,6 +14,7 @@ from clbalance.job import JobRecord, Lost, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, fold
 from clbalance.policy.exit_code import run_exit_code
+from clbalance.policy.settling import is_queued
 from clbalance.policy.verdict import reason_of
 from clbalance.render import talk
 from clbalance.render.labelled import Labelled
@@ -52,6 +53,11 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
     """The exit code of `clbalance attach`."""
     with job_world(ssh, screen) as world:
         record = one_job(world.journal, word)
+        if is_queued(record):
+            raise UsageError(
+                f"job {record.id} waits: {record.reason}",
+                hint=f"`clbalance wait {record.id}` waits with it, `clbalance requeue {record.id}` starts it at once",
+            )
         if not record.nodes:
             raise UsageError(f"job {record.id} has not been started: {record.state} {record.reason}".rstrip())
         screen.say(talk.note(f"job {record.id} on {fold(record.nodes)}"))
@@ -68,7 +74,10 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
 def wait_for(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
     """The exit code of `clbalance wait`: the highest of all."""
     with job_world(ssh, screen) as world:
-        waited = known.await_ends(world, named_jobs(world.journal, words))
+        records = named_jobs(world.journal, words)
+        for record in filter(is_queued, records):
+            screen.say(talk.note(f"job {record.id} waits: {record.reason}"))
+        waited = known.await_ends(world, records)
     for visited in waited:
         _summary(screen, visited)
     return max(_code(visited) for visited in waited)

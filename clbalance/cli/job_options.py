@@ -40,6 +40,12 @@ class JobOptions:
     queue_for: Annotated[str | None, Option("--queue-for", metavar="TIME", help="Wait so long for nodes that fit.")] = (
         None
     )
+    queue: Annotated[
+        bool, Option("--queue", help="With --detach: if nothing fits, let it wait for `clbalance rebalance`.")
+    ] = False
+    priority: Annotated[
+        float, Option("--priority", metavar="N", help="Of those that wait, more is sooner.", show_default=False)
+    ] = 0.0
     output: Annotated[
         str | None, Option("--output", metavar="FILE", help="Write its output there: %j job, %n node, %a attempt.")
     ] = None

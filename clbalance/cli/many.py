@@ -42,6 +42,8 @@ def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions,
 def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
+    if job.queue:
+        raise UsageError("a job of tasks starts where there is a slot: `--queue` cannot be meant of it")
     given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

@@ -12,7 +12,7 @@ from clbalance.cli.run_many import tell_of_tasks
 from clbalance.cli.screen import Screen
 from clbalance.cli.settled_job import place_again, settled
 from clbalance.cli.shown_tasks import ShownTasks
-from clbalance.cli.submit import FileInput, NoInput
+from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.known import next_attempt
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
@@ -103,7 +103,7 @@ class _Resumed:
                 tasks=tasks_left(world, fresh),
                 rules=submitted.rules or TaskRules(),
                 tries=replace(submitted.tries, after=()),
-                stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
+                stdin=input_of(submitted),
                 listener=listener,
             )
             outcome = run_tasks(course)

@@ -15,6 +15,8 @@ from clbalance.render.views import JobReport
 def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool) -> int:
     """The exit code. A job that was to be left running is named; more is said of it only where it did not start."""
     dispatched = ran.dispatched
+    if ran.queued is not None:
+        return it_waits(ran.job.id, ran.queued, screen, detached=detached)
     if dispatched is None:
         raise _not_run(ran, candidates)
     number, outcomes = ran.job.id, dispatched.outcomes
@@ -27,6 +29,14 @@ def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: boo
     else:
         screen.say(screen.aside.run(_report(ran)))
     return run_exit_code(outcomes, dispatched.interrupted)
+
+
+def it_waits(job: int, reason: str, screen: Screen, *, detached: bool) -> int:
+    """Say of a job that it is queued. Who wanted it to run here and now has not got that."""
+    if detached:
+        screen.print(f"{job}\n")
+    screen.say(talk.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
+    return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
 
 
 def _report(ran: Ran) -> JobReport:

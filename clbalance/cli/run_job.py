@@ -64,7 +64,7 @@ def _carry_out(
     )
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
-        job, tries = submit_job(world, submitted, question)
+        job, tries = submit_job(world, submitted, question, group=place.group)
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)

@@ -55,7 +55,7 @@ def _carry_out(
         needs_python=True,
     )
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=submission.options.detach) as world:
-        job, tries = submit_job(world, submission, question, rules=many.rules, tasks=many.tasks)
+        job, tries = submit_job(world, submission, question, group=place.group, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         world.fail_point("submitted")
         course = TaskCourse(

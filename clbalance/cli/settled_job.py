@@ -12,15 +12,16 @@ from clbalance.engine.world import World
 from clbalance.errors import UsageError
 from clbalance.job import JobRecord, Lost, Submitted
 from clbalance.nodes import fold
+from clbalance.policy.settling import is_queued
 from clbalance.policy.verdict import reason_of
 from clbalance.render import talk
 from clbalance.transport.reach import this_node
 
 
 def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
-    """The job, over; `UsageError` where it may still run and nobody says otherwise."""
+    """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
     (visited,) = look(world, [record])
-    if visited.record.state.is_over:
+    if visited.record.state.is_over or is_queued(visited.record):
         return visited.record
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     if not silent or visited.record.controlled:
@@ -36,7 +37,14 @@ def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bo
 
 
 def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
-    """The candidates that it was submitted with; this machine is reached without ssh, for jobs that were run here."""
+    """The candidates and the policy that it was submitted with.
+
+    This machine is reached without ssh, for jobs that were run here.
+    """
     place = workplace(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, screen)
     here = frozenset({this_node()})
-    return replace(place, transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here))
+    return replace(
+        place,
+        policy=place.policy_as(submitted.group, submitted.policy),
+        transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here),
+    )

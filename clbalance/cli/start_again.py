@@ -13,7 +13,7 @@ from clbalance.cli.resume_tasks import resume_tasks
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
 from clbalance.cli.settled_job import place_again, settled
-from clbalance.cli.submit import FileInput, NoInput
+from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
@@ -90,12 +90,12 @@ class _Again:
             course = Course(
                 world=world,
                 question=self.place.question_of(submitted.request),
-                stdin=NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path),
+                stdin=input_of(submitted),
                 listener=listener,
                 interest=interest,
             )
             failed = frozenset(one.node for one in ended if has_failed(one.end))
-            ran = Run(course, next_attempt(world, record), submitted.tries, avoid=failed).carry_out()
+            ran = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued).carry_out()
             notify(submitted.notify, world.journal.record(record.id))
         return ran
 

@@ -16,9 +16,10 @@ from clbalance.cli.resources import Resources, resources_of
 from clbalance.cli.work import TypedWork, work_of
 from clbalance.constraints import Constraints
 from clbalance.errors import UsageError
-from clbalance.job import Command, Script, Tries, Work
+from clbalance.job import Command, Script, Submitted, Tries, Work
 from clbalance.ports import JobInput
 
+_MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -39,13 +40,17 @@ class Submission:
     time_limit_s: float | None
     tries: Tries
     """Without the jobs that it comes after: `options.after` has the words for them."""
+    policy: str | None
+    """As typed."""
+    priority: float
     pty: tuple[int, int] | None
     stdin: JobInput
 
     @property
     def needs_a_keeper(self) -> bool:
         """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
-        return self.tries.need_a_keeper or bool(self.options.after) or self.options.notify is not None
+        comes_after = bool(self.options.after) and not self.tries.queue
+        return self.tries.need_a_keeper or comes_after or self.options.notify is not None
 
 
 def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:
@@ -65,6 +70,8 @@ def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork)
         umask=_umask(),
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
         tries=_tries(options),
+        policy=resources.policy,
+        priority=_priority(options.priority),
         pty=terminal_size(options),
         stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
     )
@@ -87,7 +94,33 @@ def _tries(options: JobOptions) -> Tries:
         requeue=options.requeue,
         requeue_exits=_exit_codes(options.requeue_exit),
         queue_for_s=None if options.queue_for is None else parse_duration(options.queue_for, "`--queue-for`"),
+        queue=_queue(options),
     )
+
+
+def _queue(options: JobOptions) -> bool:
+    """`UsageError` where somebody would have to wait for a job that nobody has in hand."""
+    if not options.queue:
+        return False
+    if not options.detach:
+        raise UsageError(
+            "`--queue` needs `--detach`: nobody waits for a job that `clbalance rebalance` will start",
+            hint="`clbalance run --detach --queue`, or `--queue-for 2h` to wait here",
+        )
+    if options.queue_for is not None:
+        raise UsageError("`--queue` and `--queue-for` are two ways to wait for a place", hint="one of them")
+    if options.notify is not None:
+        raise UsageError(
+            "`--notify` cannot go with `--queue`: nobody has the job in hand when it ends",
+            hint="`clbalance wait JOB; COMMAND`, in the background",
+        )
+    return True
+
+
+def _priority(number: float) -> float:
+    if not abs(number) <= _MOST_PRIORITY:
+        raise UsageError(f"`--priority` cannot be {number:g}", hint=f"from -{_MOST_PRIORITY:g} to {_MOST_PRIORITY:g}")
+    return number
 
 
 def _exit_codes(text: str | None) -> frozenset[int]:
@@ -147,3 +180,8 @@ class FileInput:
 
     def read(self, offset: int, size: int) -> bytes:
         return os.pread(self._fd, size, offset)
+
+
+def input_of(submitted: Submitted) -> JobInput:
+    """Of a job that was submitted before; `UsageError` where the file has gone since."""
+    return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)

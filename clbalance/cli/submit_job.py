@@ -14,9 +14,18 @@ from clbalance.task import Task
 
 
 def submit_job(
-    world: World, asked: Submission, question: Question, *, rules: TaskRules | None = None, tasks: tuple[Task, ...] = ()
+    world: World,
+    asked: Submission,
+    question: Question,
+    *,
+    group: str | None,
+    rules: TaskRules | None = None,
+    tasks: tuple[Task, ...] = (),
 ) -> tuple[JobSpec, Tries]:
-    """The job with its number, and how often it may be started; `rules` of a job of tasks."""
+    """The job with its number, and how often it may be started; `rules` of a job of tasks.
+
+    `group`: the one that was named, where nothing else was.
+    """
     tries = replace(asked.tries, after=_jobs_before(world.journal, asked.options.after or ()))
     job = replace(_job_of(asked), slots=rules is not None)
     whole = Submitted(
@@ -27,6 +36,9 @@ def submit_job(
         stdin_path=asked.stdin.path,
         notify=asked.options.notify,
         rules=rules,
+        group=group,
+        policy=asked.policy,
+        priority=asked.priority,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.chosen_policy import named_group, policy_in
 from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
@@ -62,6 +62,13 @@ class Workplace:
     slots: Mapping[NodeName, int]
     labels: Mapping[NodeName, Mapping[str, str]]
     taints: Mapping[NodeName, frozenset[str]]
+    group: str | None
+    """The group that was named, where nothing else was."""
+    thresholds: Thresholds
+
+    def policy_as(self, group: str | None, typed: str | None) -> Policy:
+        """Of work that was submitted before, with that group named and that policy typed."""
+        return policy_in(self.settings, self.thresholds, group, typed)
 
     def question(
         self,
@@ -151,7 +158,9 @@ def workplace(
     return Workplace(
         settings=settings,
         candidates=meant,
-        policy=policy_of(settings, thresholds, nodes, policy),
+        policy=policy_in(settings, thresholds, named_group(nodes), policy),
+        group=named_group(nodes),
+        thresholds=thresholds,
         transport=transport,
         rng=random.Random(),
         screen=screen,

@@ -1,8 +1,9 @@
-"""Wait for the jobs that another one comes after."""
+"""Wait for the jobs that another one comes after, or see whether they are over."""
 
-from clbalance.engine.known import await_ends
+from clbalance.engine.known import await_ends, look
 from clbalance.engine.world import World
-from clbalance.job import JobState, Tries
+from clbalance.job import JobRecord, JobState, Tries
+from clbalance.policy.turn import Turn, turn
 
 
 def hindrance(world: World, job: int, tries: Tries) -> str:
@@ -19,3 +20,11 @@ def hindrance(world: World, job: int, tries: Tries) -> str:
         if record.state is not JobState.COMPLETED:
             return f"after job {record.id}, which is {record.state}" + (f": {record.reason}" if record.reason else "")
     return ""
+
+
+def turn_of(world: World, after: tuple[int, ...]) -> Turn:
+    """Of a job that comes after these; their nodes are asked about those that nobody has in hand."""
+    known = {number: world.journal.record(number) for number in after}
+    seen = look(world, [record for record in known.values() if record is not None])
+    before: dict[int, JobRecord | None] = {**known, **{one.record.id: one.record for one in seen}}
+    return turn(before)

@@ -74,6 +74,8 @@ class Dispatch:
             follow.to_the_end()
         except (Interrupted, BrokenPipeError) as stop:
             number = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
+            if interest.outlives_us:
+                return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
             return self._interrupted(follow, number)
         follow.linger(_LINGER_S)
         return Dispatched(outcomes=self._copies.outcomes())

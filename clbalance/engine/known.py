@@ -11,7 +11,7 @@ from clbalance.errors import StoreError
 from clbalance.job import JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import fold
-from clbalance.policy.settling import current_copies
+from clbalance.policy.settling import current_copies, is_queued
 from clbalance.ports import RunListener
 
 _LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
@@ -30,18 +30,22 @@ def look(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
 def await_ends(
     world: World, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
 ) -> tuple[Visited, ...]:
-    """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are."""
+    """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are.
+
+    One that is queued is waited for: its time comes when `rebalance` starts it.
+    """
     done: dict[int, Visited] = {}
     waiting = Interest(streams=())
     while left := [record for record in _fresh(world, records) if record.id not in done]:
         done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
         visits = _visits(world, nobodys, lambda _: waiting)
-        done |= {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
-        done |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
+        ended = {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
+        ended |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
+        done |= {job: one for job, one in ended.items() if not is_queued(one.record)}
         if unless():
             break
-        if len(done) < len(records) and not nobodys:
+        if len(done) < len(records) and not ended.keys() & done.keys():
             world.clock.pause(_LOOK_AGAIN_S)
     return tuple(done[record.id] for record in records if record.id in done)
 
@@ -84,9 +88,11 @@ def spec_of(world: World, record: JobRecord) -> JobSpec:
 
 
 def next_attempt(world: World, record: JobRecord) -> JobSpec:
-    """The job as it is started again."""
+    """The job as it is started again; one that was queued before its first start has had no attempt yet."""
     job, where = spec_of(world, record), fold(record.nodes)
-    return replace(job, attempt=record.attempt + 1, claim=record.claim + 1, previous_nodes=where)
+    is_first = record.queued and not current_copies(record, world.journal.copies(record.id))
+    attempt = record.attempt if is_first else record.attempt + 1
+    return replace(job, attempt=attempt, claim=record.claim + 1, previous_nodes=where)
 
 
 def _order(

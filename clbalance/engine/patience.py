@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from clbalance.engine.next_step import put_back
 from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, NotRunError, StoreError
 from clbalance.job import Tries
 from clbalance.model import Plan
 from clbalance.policy.select import Rng
+from clbalance.policy.turn import When
 
 _ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
 _LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
@@ -37,18 +39,39 @@ class Patience:
         return self._for_s - (self._clock.monotonic() - self._since)
 
 
-def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]) -> None:
-    """Until the jobs before it are completed; `NotRunError`, and it is written down, where that will never be."""
+def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]) -> str | None:
+    """Until the jobs before it are completed; or why it is queued now, if it may be and they are not.
+
+    `NotRunError`, and it is written down, where that will never be.
+    """
     if not tries.after:
-        return
+        return None
+    if tries.queue:
+        return _queued_after(world, job, tries.after)
     from clbalance.engine.after import hindrance
 
     reason = f"after job {', '.join(map(str, tries.after))}"
     tell(reason)
     world.journal.pend(job, reason)
     if why := hindrance(world, job, tries):
-        withdraw(world, job, why)
-        raise NotRunError(f"job {job} is not started: {why}")
+        raise _never(world, job, why)
+    return None
+
+
+def _queued_after(world: World, job: int, after: tuple[int, ...]) -> str | None:
+    from clbalance.engine.after import turn_of
+
+    told = turn_of(world, after)
+    if told.when is When.NEVER:
+        raise _never(world, job, told.reason)
+    if told.when is When.LATER and put_back(world, job, told.reason):
+        return told.reason
+    return None
+
+
+def _never(world: World, job: int, why: str) -> NotRunError:
+    withdraw(world, job, why)
+    return NotRunError(f"job {job} is not started: {why}")
 
 
 def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:

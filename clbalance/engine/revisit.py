@@ -9,6 +9,7 @@ from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
+from clbalance.engine.next_step import next_step
 from clbalance.engine.patience import withdraw
 from clbalance.engine.recorded import Recorded
 from clbalance.engine.run import conclude
@@ -17,7 +18,8 @@ from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
 from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, Outcome
 from clbalance.model import NodeName
-from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
+from clbalance.policy.afterwards import Waits
+from clbalance.policy.settling import current_copies, half_started, is_queued, unsettled, was_abandoned
 from clbalance.policy.task_records import task_records
 from clbalance.ports import RunListener
 
@@ -120,8 +122,23 @@ class _Tour:
         if len(ends) == len(copies) and self._visit.spec.slots:
             cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
             conclude_tasks(self._world, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
+        elif is_queued(record) and self._world.journal.is_cancelled(record.id) and len(ends) == len(copies):
+            self._end_queued(tuple(ends))
+        elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
+            pass  # why it waits is written down, and may be younger than its last end
         elif len(ends) == len(copies):
             conclude(self._world, record.id, record.attempt, tuple(ends))
+
+    def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
+        return not ends or isinstance(next_step(self._world, self._visit.record.id, ends), Waits)
+
+    def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
+        """It was cancelled while it waited."""
+        record = self._visit.record
+        if ends and self._legs:
+            conclude(self._world, record.id, record.attempt, ends)
+        else:
+            withdraw(self._world, record.id, "cancelled")
 
     def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "_Leg":
         """Ends are written down only where nobody else does it."""

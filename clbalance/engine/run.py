@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.next_step import next_step, put_back
 from clbalance.engine.patience import Patience, await_turn, withdraw
 from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted, StoreError
 from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
-from clbalance.model import NodeName, Plan
+from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import fold
+from clbalance.policy.afterwards import Over, Waits
 from clbalance.policy.again import Again, again
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
@@ -20,31 +22,49 @@ from clbalance.policy.verdict import gravest, state_of, why_ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """Where a job went last and how it ended; `dispatched` is None when it was not started at all."""
+    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
+
+    `queued`: why it waits in the queue now; None: it does not.
+    """
 
     job: JobSpec
     plan: Plan
     dispatched: Dispatched | None
     cancelled: bool = False
+    queued: str | None = None
 
 
 class Run:
-    """One job in our hands, from its first attempt to its last."""
+    """One job in our hands, from its first attempt to its last.
 
-    def __init__(self, course: Course, job: JobSpec, tries: Tries, avoid: frozenset[NodeName] = frozenset()) -> None:
+    `queued`: it was taken from the queue, and goes back there where it has not begun.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        job: JobSpec,
+        tries: Tries,
+        avoid: frozenset[NodeName] = frozenset(),
+        *,
+        queued: bool = False,
+    ) -> None:
         self._course = course
         self._world = course.world
         self._question = course.question
         self._job = job
         self._tries = tries
         self._avoid = avoid
+        self._queued = queued
         self._failures = 0
         self._node_failures = 0
 
     def carry_out(self) -> Ran:
         """As far as we are interested in it."""
         try:
-            await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            later = await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            if later is not None:
+                return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             while True:
                 tried = self._wait_for_place()
                 once_more = None if tried.dispatched is None else self._again(tried.dispatched)
@@ -53,10 +73,10 @@ class Run:
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
         except Interrupted as stop:
-            withdraw(self._world, self._job.id, f"stopped by signal {stop.signum}")
+            self._give_up(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
-            withdraw(self._world, self._job.id, "nobody read what it had to say")
+            self._give_up("nobody read what it had to say")
             raise
 
     def _wait_for_place(self) -> Attempted:
@@ -100,32 +120,73 @@ class Run:
         self._course.listener.waiting(reason)
         return self._world.journal.pend(self._job.id, reason)
 
+    def _no_plan(self) -> Plan:
+        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        return Plan(wanted=self._question.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
+
+    def _give_up(self, reason: str) -> None:
+        if not (self._queued and put_back(self._world, self._job.id, reason)):
+            withdraw(self._world, self._job.id, reason)
+
     def _conclude(self, tried: Attempted) -> Ran:
-        if tried.dispatched is None:
-            reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
-            withdraw(self._world, self._job.id, reason, tried.plan)
-        elif len(tried.dispatched.outcomes) == len(tried.plan.chosen):
-            conclude(self._world, self._job.id, self._job.attempt, tried.dispatched.outcomes, tried.plan)
-        else:
-            self._world.journal.let_go(self._job.id)
-        return Ran(job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled)
+        queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
+        return Ran(
+            job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
+        )
+
+    def _not_started(self, tried: Attempted) -> str | None:
+        """Why it waits in the queue now, if it does."""
+        reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
+        may_wait = not tried.cancelled and (self._queued or self._tries.queue)
+        if may_wait and put_back(self._world, self._job.id, reason):
+            return reason
+        withdraw(self._world, self._job.id, reason, tried.plan)
+        return None
+
+    def _ended(self, dispatched: Dispatched, plan: Plan) -> str | None:
+        """Why it waits in the queue now, if it does."""
+        job, journal = self._job, self._world.journal
+        queued = None
+        if len(dispatched.outcomes) == len(plan.chosen):
+            # Whether it is started again was decided here, unless it came from the queue.
+            tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)
+            if dispatched.interrupted is not None and not self._queued:
+                journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
+            queued = conclude(self._world, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
+        journal.let_go(job.id)
+        return queued
 
 
-def conclude(world: World, job: int, attempt: int, outcomes: tuple[Outcome, ...], plan: Plan | None = None) -> None:
-    """Write down how an attempt ended, of which every copy has; one that may still run somewhere is only let go."""
+def conclude(
+    world: World,
+    job: int,
+    attempt: int,
+    outcomes: tuple[Outcome, ...],
+    plan: Plan | None = None,
+    *,
+    tries: Tries | None = None,
+) -> str | None:
+    """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
+
+    Of one that may still run somewhere nothing is written down.
+    """
     worst = gravest(outcomes)
+    if worst is None or state_of(worst.end) is JobState.RUNNING:
+        return None
     try:
-        if worst is None or state_of(worst.end) is JobState.RUNNING:
-            world.journal.let_go(job)
-        else:
-            state, reason = state_of(worst.end), why_ended(worst)
-            at = _ended_at(world, job, outcomes)
-            code = run_exit_code(outcomes)
-            if not world.journal.conclude(job, at, attempt=attempt, state=state, reason=reason, rc=code):
-                return
+        after = next_step(world, job, outcomes, tries)
+        if isinstance(after, Waits):
+            if world.journal.queue(job, attempt=attempt, reason=after.reason):
+                return after.reason
+            after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+        at = _ended_at(world, job, outcomes)
+        told = world.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        if not told:
+            return None
     except StoreError as error:
         world.listener.forgot(error.message)
     keep_results(world, job, outcomes, plan)
+    return None
 
 
 def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:

@@ -1,6 +1,6 @@
 """What is left to be asked about a job, and what its record becomes by the answers. Pure (docs/design/jobs.md)."""
 
-from clbalance.job import CopyRecord, JobRecord, NotStarted
+from clbalance.job import CopyRecord, JobRecord, JobState, NotStarted
 
 
 def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
@@ -16,8 +16,14 @@ def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRe
 
 
 def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
-    """Whether whoever had it in hand died before it could have been started."""
-    return not record.state.is_over and not record.controlled and not current_copies(record, copies)
+    """Whether whoever had it in hand died before it could have been started. One that is queued waits on."""
+    in_nobodys_hands = not record.state.is_over and not record.controlled and not record.queued
+    return in_nobodys_hands and not current_copies(record, copies)
+
+
+def is_queued(record: JobRecord) -> bool:
+    """Whether it waits for `rebalance` to start it."""
+    return record.queued and record.state is JobState.PENDING and not record.controlled
 
 
 def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:

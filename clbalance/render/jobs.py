@@ -7,6 +7,7 @@ from datetime import datetime
 from clbalance.job import JobRecord, JobState, Lost, Outcome, Usage
 from clbalance.model import Qos
 from clbalance.nodes import fold
+from clbalance.policy.settling import is_queued
 from clbalance.policy.verdict import reason_of
 from clbalance.render.figures import DASH, duration
 from clbalance.render.job_usage import USAGE_FIELDS, usage_document, with_usage
@@ -44,6 +45,8 @@ class JobRow:
     attempt: int
     qos: Qos | None = None
     """None: not known."""
+    priority: float | None = None
+    """None: not known."""
     usage: Usage | None = None
     """None: nobody asked, or its nodes did not tell."""
 
@@ -52,7 +55,9 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
     """A job of this host. Where a node does not answer, that is what is to be said of it."""
     silent = [outcome for outcome in outcomes if isinstance(outcome.end, Lost)]
     unknown = f"unknown: {silent[0].node}: {reason_of(silent[0].end)}" if silent else ""
-    begun, until = record.started_at, record.ended_at or now
+    # Of one that waits in the queue the last attempt is over: it is nowhere.
+    is_nowhere = is_queued(record)
+    begun, until = None if is_nowhere else record.started_at, record.ended_at or now
     return JobRow(
         id=record.id,
         name=record.name,
@@ -60,10 +65,11 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         state=record.state.value,
         reason=record.reason or unknown,
         rc=record.rc,
-        node_set=fold(record.nodes),
+        node_set="" if is_nowhere else fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
         attempt=record.attempt,
         qos=record.qos,
+        priority=record.priority,
     )
 
 
@@ -86,6 +92,7 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "seconds": row.seconds,
         "attempt": row.attempt,
         "qos": row.qos,
+        "priority": row.priority,
         **usage_document(row.usage),
     }
 

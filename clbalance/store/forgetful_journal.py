@@ -52,7 +52,12 @@ def _is_active(one: _Job, attempt: int) -> bool:
 
 def _is_queued(one: _Job) -> bool:
     record = one.record
-    return record.queued and record.state is JobState.PENDING and not record.controlled and one.cancelled is None
+    waits = record.queued and record.state is JobState.PENDING and not record.controlled and one.cancelled is None
+    return waits and _is_settled(one)
+
+
+def _is_settled(one: _Job) -> bool:
+    return not any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies)
 
 
 class ForgetfulJournal:
@@ -144,7 +149,7 @@ class ForgetfulJournal:
     def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         one = self._jobs[job]
         one.record = replace(one.record, controlled=False)
-        if any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies):
+        if not _is_settled(one):
             return False
         attempt = one.record.attempt
         return self.conclude(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
@@ -177,7 +182,7 @@ class ForgetfulJournal:
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         one = self._jobs[job]
-        if not _is_active(one, attempt):
+        if not _is_active(one, attempt) or not _is_settled(one):
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, controlled=False)
         one.move = None

@@ -115,7 +115,7 @@ def tasks_of(text: object) -> tuple[Task, ...]:
 
 def over(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:
     """The record of a job that has ended so."""
-    return replace(record, state=state, reason=reason, rc=rc, ended_at=at, controlled=False)
+    return replace(record, state=state, reason=reason, rc=rc, ended_at=at, controlled=False, queued=False)
 
 
 def _time(at_us: int | None) -> datetime | None:

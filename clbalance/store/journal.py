@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from clbalance.task import Task
 
 _ACTIVE = "state IN ('PENDING', 'RUNNING')"
-_QUEUED = "state = 'PENDING' AND queued = 1 AND cancelled IS NULL"
+_SETTLED = """
+    NOT EXISTS (SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL)
+"""
+_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {_SETTLED}"
 
 
 class SqliteJournal:
@@ -151,9 +154,7 @@ class SqliteJournal:
             self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
             statement = f"""
                 UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?), queued = 0
-                WHERE id = ? AND {_ACTIVE} AND NOT EXISTS (
-                    SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL
-                )
+                WHERE id = ? AND {_ACTIVE} AND {_SETTLED}
             """
             return self._connection.execute(statement, (rc, microseconds(at), storable(reason), job)).rowcount > 0
 
@@ -166,7 +167,9 @@ class SqliteJournal:
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
 
     def let_go(self, job: int) -> None:
-        self._write("UPDATE job SET controller = NULL WHERE id = ?", (job,))
+        with told_as_store_error(self._database), transaction(self._connection):
+            if not self._is_anothers(job):
+                self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
         mine = self._mine()
@@ -186,7 +189,7 @@ class SqliteJournal:
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
             UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, move = NULL, reason = ?
-            WHERE id = ? AND attempt = ? AND {_ACTIVE} AND cancelled IS NULL
+            WHERE id = ? AND attempt = ? AND {_ACTIVE} AND cancelled IS NULL AND {_SETTLED}
         """
         with told_as_store_error(self._database), transaction(self._connection):
             if self._is_anothers(job):

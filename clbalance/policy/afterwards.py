@@ -1,0 +1,152 @@
+"""What becomes of a job that nobody has in hand and whose attempt has ended: over, or waiting in the queue. Pure.
+
+Enters: its record, what it may do again, how every copy of it ended in every attempt, and a move that was meant. What
+went before is counted from there, so it does not matter which process looks, nor how often (docs/design/rebalance.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from clbalance.job import (
+    Cancelled,
+    CopyRecord,
+    Exited,
+    JobRecord,
+    JobState,
+    Killed,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+    Tries,
+)
+from clbalance.model import NodeName
+from clbalance.moves import MoveOrder, MoveStage
+from clbalance.policy.again import again
+from clbalance.policy.exit_code import run_exit_code
+from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of, why_ended
+
+CHECKPOINTED: Final = 85
+"""What a job exits with to say "I have checkpointed, start me again" (HTCondor's convention)."""
+_FOR: Final = "waits for `clbalance rebalance`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """So it has ended, and that is all."""
+
+    state: JobState
+    reason: str
+    rc: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """It is queued, and why."""
+
+    reason: str
+
+
+Afterwards: TypeAlias = Over | Waits
+
+
+def afterwards(
+    record: JobRecord,
+    tries: Tries,
+    outcomes: tuple[Outcome, ...],
+    copies: Sequence[CopyRecord],
+    move: MoveOrder | None,
+    *,
+    cancelled: bool,
+) -> Afterwards:
+    """`outcomes`: how the copies of the current attempt ended, all of them and at least one. `cancelled`: by its user.
+
+    `copies` are those of all attempts; of earlier ones failures are counted.
+    """
+    over = _over(outcomes)
+    never = never_started(outcomes)
+    if cancelled:
+        return replace(over, state=JobState.CANCELLED, reason="cancelled") if never and record.queued else over
+    if _is_meant(move, record) and _goes_on(outcomes, tries, never=bool(never)):
+        assert move is not None
+        return Waits(reason=f"was being moved to {move.dst}; {_FOR}")
+    failures, node_failures = _failed_before(record, tries, copies)
+    once_more = again(tries, outcomes, failures=failures, node_failures=node_failures)
+    if once_more is not None:
+        return Waits(reason=f"{once_more.reason}; {_FOR}")
+    if never and (record.queued or (record.attempt > 1 and _may_run_again(tries))):
+        return Waits(reason=f"{never}; {_FOR}")
+    return over
+
+
+def never_started(outcomes: Sequence[Outcome]) -> str:
+    """Why the job has not begun anywhere, through no fault of its own; empty where it has, or cannot be executed."""
+    void = [one for one in outcomes if isinstance(one.end, NotStarted)]
+    others = [one for one in outcomes if not isinstance(one.end, NotStarted | Cancelled)]
+    if others or not void or any(isinstance(one.end, NotStarted) and one.end.rc is not None for one in void):
+        return ""
+    return f"{reason_of(void[0].end)} on {void[0].node}"
+
+
+def where_not(tries: Tries, copies: Sequence[CopyRecord]) -> frozenset[NodeName]:
+    """Nodes where it is not started again while others fit: it failed there, could not start, or was moved away."""
+    return frozenset(
+        copy.intent.node
+        for copy in copies
+        if (one := copy.outcome) is not None
+        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, tries)))
+    )
+
+
+def _over(outcomes: tuple[Outcome, ...]) -> Over:
+    worst = gravest(outcomes)
+    assert worst is not None, "asked of a job without copies"
+    return Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+
+
+def _is_meant(move: MoveOrder | None, record: JobRecord) -> bool:
+    return move is not None and move.stage is MoveStage.MEANT and move.attempt == record.attempt
+
+
+def _goes_on(outcomes: Sequence[Outcome], tries: Tries, *, never: bool) -> bool:
+    """Whether it ended since it was to go elsewhere."""
+    return never or all(_told_to_go(one, tries) for one in outcomes)
+
+
+def _told_to_go(outcome: Outcome, tries: Tries) -> bool:
+    match outcome.end:
+        case Cancelled() | Exited(rc=85):
+            return True
+        case Killed() | Exited():
+            return _died_of_checkpoint(outcome, tries)
+        case _:
+            return False
+
+
+def _died_of_checkpoint(outcome: Outcome, tries: Tries) -> bool:
+    number = None if tries.checkpoint is None else tries.checkpoint.signal
+    return number is not None and outcome.end in (Killed(signal=number), Exited(rc=128 + number))
+
+
+def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]) -> tuple[int, int]:
+    """How many earlier attempts failed, and how many their nodes took away; a start that came to nothing is neither."""
+    attempts: dict[int, list[Outcome]] = {}
+    for copy in copies:
+        if copy.attempt < record.attempt and copy.outcome is not None:
+            attempts.setdefault(copy.attempt, []).append(copy.outcome)
+    failures = node_failures = 0
+    for outcomes in attempts.values():
+        states = {state_of(one.end) for one in outcomes if not _asked_for(one, tries)}
+        node_failures += any(isinstance(one.end, NodeFailed) for one in outcomes)
+        failures += JobState.FAILED in states and not never_started(outcomes)
+    return failures, node_failures
+
+
+def _asked_for(outcome: Outcome, tries: Tries) -> bool:
+    """Whether it ended by a word of the job's own that it be started again; that is no failure."""
+    codes = tries.requeue_exits | ({CHECKPOINTED} if tries.checkpoint is not None else frozenset())
+    return (isinstance(outcome.end, Exited) and outcome.end.rc in codes) or _died_of_checkpoint(outcome, tries)
+
+
+def _may_run_again(tries: Tries) -> bool:
+    return bool(tries.requeue or tries.requeue_exits or tries.retry or tries.checkpoint or tries.queue)

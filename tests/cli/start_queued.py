@@ -1,0 +1,73 @@
+"""What `rebalance` does with the queue, and nothing else of it: `python -m tests.cli.start_queued`."""
+
+import sys
+from datetime import datetime, timedelta
+
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
+from clbalance.cli.screen import Screen
+from clbalance.cli.signals import raise_once
+from clbalance.cli.start_waiting import start_waiting
+from clbalance.cli.workplace import Workplace, workplace
+from clbalance.engine.after import turn_of
+from clbalance.engine.known import look
+from clbalance.engine.patience import withdraw
+from clbalance.engine.start_queued import Begun
+from clbalance.engine.sweep import sweep
+from clbalance.engine.world import World
+from clbalance.errors import Interrupted
+from clbalance.job import JobRecord, JobState
+from clbalance.nodes import fold
+from clbalance.policy.queue import Chosen, queued_job, to_start
+from clbalance.policy.settling import is_queued
+
+
+def start_all(place: Workplace, world: World) -> None:
+    records = [one.record for one in look(world, world.journal.records())]
+    queued = {record.id: record for record in records if is_queued(record)}
+    if not queued:
+        return
+    chosen = choose(place, world, records, queued)
+    for job, why in chosen.never.items():
+        withdraw(world, job, why)
+    for job, why in chosen.waits.items():
+        world.journal.queue(job, attempt=queued[job].attempt, reason=why)
+    for job, nodes in chosen.starts:
+        submitted = world.journal.submitted(job)
+        assert submitted is not None
+        came = start_waiting(place, world, queued[job], submitted)
+        print(job, type(came).__name__, fold(came.ran.plan.chosen if isinstance(came, Begun) else nodes))
+
+
+def choose(place: Workplace, world: World, records: list[JobRecord], queued: dict[int, JobRecord]) -> Chosen:
+    waiting = []
+    for job, record in queued.items():
+        submitted = world.journal.submitted(job)
+        assert submitted is not None
+        waiting.append(queued_job(record, submitted, turn_of(world, submitted.tries.after)))
+    nodes = sorted({node for one in waiting for node in one.candidates})
+    with world.transport.sessions() as sessions:
+        snapshot = sweep(world, sessions, nodes)
+    running = {record.key: ends_at(world, record) for record in records if record.state is JobState.RUNNING}
+    policy_of = lambda one: place.policy_as(one.group, one.policy)  # noqa: E731 - for this call alone
+    return to_start(snapshot, waiting, running, policy_of, world.clock.now(), place.rng)
+
+
+def ends_at(world: World, record: JobRecord) -> datetime | None:
+    submitted = world.journal.submitted(record.id)
+    limit_s = None if submitted is None else submitted.job.time_limit_s
+    return None if limit_s is None or record.started_at is None else record.started_at + timedelta(seconds=limit_s)
+
+
+def main() -> int:
+    raise_once()
+    try:
+        place = workplace(NodeOptions(nodes=["node1"]), SshOptions(), Screen.of(OutputOptions()))
+        with place.world(must_remember=True) as world:
+            start_all(place, world)
+    except Interrupted as stop:
+        return 128 + stop.signum
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
