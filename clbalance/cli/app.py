@@ -26,6 +26,7 @@ _VERBS = (
     "drain",
     "resume",
     "reap",
+    "history",
     "doctor",
     "config",
     "lab",

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
+
+_PIPE_WIDTH = 80
+"""Of what is drawn to a width, where no terminal has one."""
 
 _RUN_COLUMNS = (
     Column(heading="NODE"),
@@ -96,6 +100,12 @@ class HumanRenderer:
         from clbalance.render.replay import replay_table
 
         return self._drawn(replay_table(rows), last="cut")
+
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_legend, history_table
+
+        table, axis = history_table(report, self.terminal_width or _PIPE_WIDTH)
+        return self._drawn(table, last="cut") + history_legend(report, axis) if table.rows else ""
 
     def groups(self, report: GroupsReport) -> str:
         return report.text

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
@@ -101,6 +102,11 @@ class JsonRenderer:
         from clbalance.render.replay import comparison_document
 
         return _document({"policies": [comparison_document(row) for row in rows]})
+
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_document
+
+        return _document(history_document(report))
 
     def groups(self, report: GroupsReport) -> str:
         from clbalance.render.groups import groups_document

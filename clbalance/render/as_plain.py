@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
@@ -99,6 +100,11 @@ class PlainRenderer:
 
         documents = map(comparison_document, rows)
         return "".join(_line(document[field] for field in REPLAY_FIELDS) for document in documents)
+
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_rows
+
+        return "".join(map(_line, history_rows(report)))
 
     def groups(self, report: GroupsReport) -> str:
         return "".join(map(_line, report.groups.items()))

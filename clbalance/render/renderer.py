@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
@@ -63,6 +64,10 @@ class Renderer(Protocol):
 
     def replay(self, rows: Sequence[Comparison]) -> str:
         """What each policy made of a trace."""
+        ...
+
+    def history(self, report: HistoryReport) -> str:
+        """What nodes were like over time. Empty for people where nothing is known."""
         ...
 
     def groups(self, report: GroupsReport) -> str:
