@@ -27,6 +27,7 @@ _VERBS = (
     "resume",
     "reap",
     "history",
+    "metrics",
     "doctor",
     "config",
     "lab",
