@@ -23,6 +23,7 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
+    from clbalance.render.config import Place, ShownKey
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
+    from clbalance.render.timer import TimerReport
 
 SCHEMA = 1
 
@@ -112,6 +114,21 @@ class JsonRenderer:
         from clbalance.render.groups import groups_document
 
         return _document(groups_document(report))
+
+    def settings(self, keys: tuple[ShownKey, ...]) -> str:
+        from clbalance.render.config import settings_document
+
+        return _document(settings_document(keys))
+
+    def places(self, places: tuple[Place, ...]) -> str:
+        from clbalance.render.config import places_document
+
+        return _document(places_document(places))
+
+    def timer(self, report: TimerReport) -> str:
+        from clbalance.render.timer import timer_document
+
+        return _document(timer_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(
