@@ -7,7 +7,7 @@ from clbalance.render.figures import DASH
 from clbalance.render.json_value import Json
 from clbalance.render.table import Cell, Column, Table, Tone
 
-_SHOWN = (Column(heading="KEY"), Column(heading="VALUE"), Column(heading="FROM"))
+_SHOWN = (Column(heading="KEY"), Column(heading="FROM"), Column(heading="VALUE"))
 _PLACES = (Column(heading="WHAT"), Column(heading="FOUND"), Column(heading="PATH"))
 
 
@@ -36,7 +36,7 @@ def settings_table(keys: tuple[ShownKey, ...]) -> Table:
     return Table(
         columns=_SHOWN,
         rows=tuple(
-            (Cell(one.key), Cell(told(one.value)), Cell(one.origin, _tone(one.origin != "default"))) for one in keys
+            (Cell(one.key), Cell(one.origin, _tone(one.origin != "default")), Cell(told(one.value))) for one in keys
         ),
     )
 
@@ -72,20 +72,28 @@ def places_document(places: tuple[Place, ...]) -> dict[str, Json]:
 
 
 def told(value: Json) -> str:
-    """In TOML's words, but a string that is one word without its quotes."""
+    """In few words: what is one string has no quotes."""
     match value:
-        case None | "" | [] | {}:
+        case Mapping():
+            return " ".join(f"{name}={_inner(one)}" for name, one in value.items())
+        case None | "":
             return DASH
         case bool():
             return str(value).lower()
         case float():
             return f"{value:g}"
-        case list() | tuple():
-            return " ".join(map(told, value))
-        case Mapping():
-            return " ".join(f"{name}={told(one)}" for name, one in value.items())
         case _:
             return str(value)
+
+
+def _inner(value: Json) -> str:
+    match value:
+        case Mapping():
+            return "{" + ",".join(f"{name}={told(one)}" for name, one in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(told, value)) + "]"
+        case _:
+            return told(value)
 
 
 def _tone(stands_out: bool) -> Tone:

@@ -54,7 +54,8 @@ def timer_text(report: TimerReport) -> str:
         "#   systemctl --user daemon-reload\n"
         f"#   systemctl --user enable --now {NAME}.timer\n"
         "#   loginctl enable-linger        # so that it runs while you are not logged in\n"
-        f"# What it did: journalctl --user -u {NAME}.  To end it: systemctl --user disable --now {NAME}.timer\n\n"
+        f"# What it did:  journalctl --user -u {NAME}\n"
+        f"# To end it:    systemctl --user disable --now {NAME}.timer\n\n"
         f"# Or, in the place of both, a line for `crontab -e`:\n{told['cron']}"
     )
 
@@ -121,13 +122,22 @@ def _timer(report: TimerReport) -> str:
 
 
 def _cron(report: TimerReport) -> str:
-    """One line. A backslash before a per cent sign is taken away again by cron, within quotes too."""
+    """One line."""
     setting = [f"{name}={shlex.quote(text)}" for name, text in report.environment.items()]
     words = [*report.program, *report.arguments, "--jitter", f"{_jitter_s(report)}s"]
     command = " ".join([*setting, "nice", "-n", "10", *map(shlex.quote, words)])
     if report.folder is not None:
         command = f"cd {shlex.quote(report.folder)} && {command}"
-    return f"{_cron_times(report.every_s)} {command.replace('%', chr(92) + '%')}\n"
+    return f"{_cron_times(report.every_s)} {_cron_escaped(command)}\n"
+
+
+def _cron_escaped(command: str) -> str:
+    """Cron takes a backslash before `%` away again, within quotes too, and some crons one before a backslash.
+
+    So none of the command's own may stand before either: all of them are in single quotes, which end after each
+    and begin again.
+    """
+    return command.replace("\\", "\\''").replace("%", "\\%")
 
 
 def _jitter_s(report: TimerReport) -> int:

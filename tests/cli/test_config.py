@@ -38,7 +38,7 @@ def test_every_key_is_shown_with_its_value_and_whence_it_came(alone: Command, fo
     assert keys["nodes[1]"] == {"value": {"set": "n[1-2]", "slots": 3}, "origin": str(file)}
     assert keys["groups[1]"] == {"value": {"group": "gpu", "policy": "fgd"}, "origin": str(file)}
     line = next(line for line in alone("config", "show").lines if line.startswith("thresholds.ut_pct"))
-    assert line.split() == ["thresholds.ut_pct", "80", str(file)]
+    assert line.split() == ["thresholds.ut_pct", str(file), "80"]
 
 
 def test_where_things_are_looked_for_is_told_also_where_a_file_is_broken(alone: Command, folder: Path) -> None:

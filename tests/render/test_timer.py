@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clbalance.render.format import Format
@@ -74,22 +74,33 @@ def test_systemd_reads_back_what_was_meant(words: tuple[str, str], path: str, va
     assert unquoted(values(service, "Environment")[0]) == [f"A={value}"]
 
 
-def by_cron(line: str) -> str:
-    """What cron hands to the shell: crontab(5)."""
+def by_cron(line: str, *, collapses: bool) -> str:
+    """What cron hands to the shell: crontab(5), and Vixie's do_command.c, of which some make one backslash of two."""
     times, command = re.fullmatch(r"((?:[0-9*/]+ ){5})(.*)\n", line).groups()  # type: ignore[union-attr]
     assert all(re.fullmatch(r"\*|\*/\d+|\d+", one) for one in times.split())
-    assert not re.search(r"(?<!\\)%", command), "a newline to cron"
-    return command.replace("\\%", "%")
+    told, escaped = "", False
+    for character in command:
+        if escaped:
+            if character == "%" or (collapses and character == "\\"):
+                told = told[:-1]
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        else:
+            assert character != "%", "a newline to cron"
+        told += character
+    return told
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.tuples(PRINTABLE, PRINTABLE), PRINTABLE)
-def test_cron_and_its_shell_read_back_what_was_meant(words: tuple[str, str], value: str) -> None:
+@given(st.tuples(PRINTABLE, PRINTABLE), PRINTABLE, st.booleans())
+@example(("\\%", "\\\\%%\\"), "'\\%'", True)
+@example(("\\%", "\\\\%%\\"), "'\\%'", False)
+def test_cron_and_its_shell_read_back_what_was_meant(words: tuple[str, str], value: str, collapses: bool) -> None:
     program = ("/bin/sh", "-c", 'printf "%s\\0" "$PWD" "$A" "$@"', "sh")
     report = replace(PLAIN, program=program, arguments=words, environment={"A": value}, folder="/var/tmp")
-    done = subprocess.run(
-        ["/bin/sh", "-c", by_cron(timer_parts(report)["cron"])], env={}, capture_output=True, timeout=10, check=True
-    )
+    command = by_cron(timer_parts(report)["cron"], collapses=collapses)
+    done = subprocess.run(["/bin/sh", "-c", command], env={}, capture_output=True, timeout=10, check=True)
     assert done.stdout.decode().split("\0")[:-1] == ["/var/tmp", value, *words, "--jitter", "30s"]
 
 
