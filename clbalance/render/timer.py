@@ -55,6 +55,7 @@ def timer_text(report: TimerReport) -> str:
         f"#   systemctl --user enable --now {NAME}.timer\n"
         "#   loginctl enable-linger        # so that it runs while you are not logged in\n"
         f"# What it did:  journalctl --user -u {NAME}\n"
+        "# ssh must get in there without an agent and a passphrase: `env -i HOME=~ ssh -o BatchMode=yes NODE true`\n"
         f"# To end it:    systemctl --user disable --now {NAME}.timer\n\n"
         f"# Or, in the place of both, a line for `crontab -e`:\n{told['cron']}"
     )
