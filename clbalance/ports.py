@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
 from clbalance.model import Cause, NodeName, Plan, Reading, Trend
 from clbalance.moves import MoveOrder
+from clbalance.past import HistoryPoint, PastLook
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
     from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
@@ -127,12 +128,23 @@ class Store(Protocol):
         ...
 
     def remember(
-        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+        self,
+        at: datetime,
+        readings: Mapping[NodeName, Reading],
+        samples: Mapping[NodeName, Samples] | None = None,
+        past: Mapping[NodeName, PastLook] | None = None,
     ) -> None:
-        """Keep these as the last known, and `samples` as one more look at their nodes.
+        """Keep these as the last known, and `samples` as one more look at their nodes; `past` is added to history.
 
         Looks at an earlier boot of a node are forgotten then; so are those of the same minute but the last.
+        History is of all boots.
         """
+        ...
+
+    def history(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+        """Of each of them that was asked in that time, in its order: the older, the longer the spans."""
         ...
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:

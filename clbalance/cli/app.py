@@ -26,6 +26,8 @@ _VERBS = (
     "drain",
     "resume",
     "reap",
+    "history",
+    "metrics",
     "doctor",
     "config",
     "lab",

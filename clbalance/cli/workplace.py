@@ -20,13 +20,14 @@ from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
+from clbalance.cli.selection import selection_of
 from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
-from clbalance.nodes import Candidates, NodeSets, Selection, candidates
+from clbalance.nodes import Candidates, NodeSets, candidates
 from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng
 from clbalance.policy.thresholds import Thresholds
@@ -137,13 +138,6 @@ def workplace(
     """
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
-    selection = Selection(
-        nodes=tuple(nodes.nodes or ()),
-        groups=tuple(nodes.groups or ()),
-        everything=nodes.everything or not nodes.names_nodes,
-        exclude=tuple(nodes.exclude or ()),
-        exclude_groups=tuple(nodes.exclude_groups or ()),
-    )
     sets = NodeSets(groups)
     transport: Transport
     is_here = groups is None and not nodes.names_nodes
@@ -153,7 +147,7 @@ def workplace(
         meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
-        meant, transport = candidates(selection, sets), ssh_transport(settings, ssh.ssh_options or ())
+        meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
         thresholds = Thresholds(**settings.thresholds)
     return Workplace(
         settings=settings,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Trend, Unknown
+from clbalance.policy.past_look import past_look
 from clbalance.policy.samples import samples_of
 from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
@@ -79,22 +80,22 @@ def _recall(world: World, nodes: Sequence[NodeName]) -> _Memory:
         return _NOTHING_KNOWN
 
 
-def _remember(world: World, at: datetime, answers: Sequence[Measured]) -> None:
-    readings = {answer.node: answer.reading for answer in answers}
+def _remember(world: World, at: datetime, answers: Sequence[Answer]) -> None:
+    measured = [answer for answer in answers if isinstance(answer, Measured)]
+    readings = {answer.node: answer.reading for answer in measured}
+    past = {answer.node: look for answer in answers if (look := past_look(answer)) is not None}
     try:
-        world.store.remember(at, readings, {answer.node: samples_of(answer) for answer in answers})
+        world.store.remember(at, readings, {answer.node: samples_of(answer) for answer in measured}, past)
     except StoreError as error:
         world.listener.forgot(error.message)
 
 
-def _worth_remembering(
-    answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime
-) -> list[Measured]:
-    """What was read, but not where the last reading is too fresh: asked too often, no node would ever have rates."""
+def _worth_remembering(answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime) -> list[Answer]:
+    """All but where the last reading is too fresh: asked too often, no node would ever have rates."""
     return [
         answer
         for answer in answers
-        if isinstance(answer, Measured) and not _is_too_soon(earlier.get(answer.node), answer.reading, at)
+        if isinstance(answer, Silent) or not _is_too_soon(earlier.get(answer.node), answer.reading, at)
     ]
 
 

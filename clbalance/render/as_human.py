@@ -22,12 +22,18 @@ from clbalance.render.views import JobReport, NodeRow
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
+    from clbalance.render.config import Place, ShownKey
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
+    from clbalance.render.timer import TimerReport
+
+_PIPE_WIDTH = 80
+"""Of what is drawn to a width, where no terminal has one."""
 
 _RUN_COLUMNS = (
     Column(heading="NODE"),
@@ -97,8 +103,29 @@ class HumanRenderer:
 
         return self._drawn(replay_table(rows), last="cut")
 
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_legend, history_table
+
+        table, axis = history_table(report, self.terminal_width or _PIPE_WIDTH)
+        return self._drawn(table, last="cut") + history_legend(report, axis) if table.rows else ""
+
     def groups(self, report: GroupsReport) -> str:
         return report.text
+
+    def settings(self, keys: tuple[ShownKey, ...]) -> str:
+        from clbalance.render.config import settings_table
+
+        return self._drawn(settings_table(keys), last="fold")
+
+    def places(self, places: tuple[Place, ...]) -> str:
+        from clbalance.render.config import places_table
+
+        return self._drawn(places_table(places), last="fold")
+
+    def timer(self, report: TimerReport) -> str:
+        from clbalance.render.timer import timer_text
+
+        return timer_text(report)
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

@@ -23,12 +23,15 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
+    from clbalance.render.config import Place, ShownKey
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
+    from clbalance.render.timer import TimerReport
 
 SCHEMA = 1
 
@@ -102,10 +105,30 @@ class JsonRenderer:
 
         return _document({"policies": [comparison_document(row) for row in rows]})
 
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_document
+
+        return _document(history_document(report))
+
     def groups(self, report: GroupsReport) -> str:
         from clbalance.render.groups import groups_document
 
         return _document(groups_document(report))
+
+    def settings(self, keys: tuple[ShownKey, ...]) -> str:
+        from clbalance.render.config import settings_document
+
+        return _document(settings_document(keys))
+
+    def places(self, places: tuple[Place, ...]) -> str:
+        from clbalance.render.config import places_document
+
+        return _document(places_document(places))
+
+    def timer(self, report: TimerReport) -> str:
+        from clbalance.render.timer import timer_document
+
+        return _document(timer_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(

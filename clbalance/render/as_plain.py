@@ -26,12 +26,15 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
+    from clbalance.render.config import Place, ShownKey
     from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
+    from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
     from clbalance.render.tasks import TaskRow
+    from clbalance.render.timer import TimerReport
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
@@ -100,8 +103,26 @@ class PlainRenderer:
         documents = map(comparison_document, rows)
         return "".join(_line(document[field] for field in REPLAY_FIELDS) for document in documents)
 
+    def history(self, report: HistoryReport) -> str:
+        from clbalance.render.history import history_rows
+
+        return "".join(map(_line, history_rows(report)))
+
     def groups(self, report: GroupsReport) -> str:
         return "".join(map(_line, report.groups.items()))
+
+    def settings(self, keys: tuple[ShownKey, ...]) -> str:
+        from clbalance.render.config import told as value_told
+
+        return "".join(_line((one.key, value_told(one.value), one.origin)) for one in keys)
+
+    def places(self, places: tuple[Place, ...]) -> str:
+        return "".join(_line((one.what, int(one.is_there), one.path, one.remark)) for one in places)
+
+    def timer(self, report: TimerReport) -> str:
+        from clbalance.render.timer import timer_text
+
+        return timer_text(report)
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

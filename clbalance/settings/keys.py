@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-Value: TypeAlias = str | float | tuple[str, ...] | Mapping[str, str] | None
+Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
 """A checked value; None is a limit switched off."""
 
 
@@ -64,6 +64,19 @@ class Number:
         except ValueError:
             return self.read(text) if self.can_be_off else Misfit(told(text))
         return self.read(number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YesOrNo:
+    """A boolean."""
+
+    expected: str = "`true` or `false`"
+
+    def read(self, given: object) -> Value | Misfit:
+        return given if isinstance(given, bool) else Misfit(told(given))
+
+    def read_text(self, text: str) -> Value | Misfit:
+        return self.read({"true": True, "false": False}.get(text, text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +159,7 @@ def told(given: object) -> str:  # noqa: PLR0911 - one return for each type of T
 _LIMIT_PCT = Number(at_least=0, at_most=100, can_be_off=True)
 _SECONDS = Number(at_least=0.1, at_most=3600)
 _WEIGHT = Number(at_least=0, at_most=1_000_000)
+_LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
 POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
@@ -180,6 +194,14 @@ KEYS: Mapping[str, Kind] = {
     "thresholds.psi_cpu_pct": _LIMIT_PCT,
     "thresholds.psi_mem_pct": _LIMIT_PCT,
     "thresholds.psi_io_pct": _LIMIT_PCT,
+    "rebalance.high": _LEVEL,
+    "rebalance.low": _LEVEL,
+    "rebalance.deviation": _LEVEL,
+    "rebalance.min_gain": Number(at_least=0, at_most=100),
+    "rebalance.max_moves": Number(at_least=1, at_most=10_000, whole=True),
+    "rebalance.confirm": Number(at_least=1, at_most=1000, whole=True),
+    "rebalance.cooldown_s": Number(at_least=0, at_most=7 * 86_400),
+    "rebalance.guaranteed": YesOrNo(),
 }
 """By dotted path, as in TOML."""
 

@@ -96,6 +96,7 @@ def _settings(found: Mapping[str, _Setting]) -> Settings:
         ssh=_ssh(values),
         policy=_policy(values),
         thresholds={name: number_of(value) for name, value in _below("thresholds.", values)},
+        rebalance={name: number_of(value) for name, value in _below("rebalance.", values)},
         groups_conf=_text(values.get("groups_conf")),
         origins={path: found[path].origin if path in found else DEFAULT for path in KEYS},
     )

@@ -57,6 +57,8 @@ class Settings:
     policy: PolicySettings = field(default_factory=PolicySettings)
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """By the names of `policy.Thresholds`; None: switched off, whatever the default."""
+    rebalance: Mapping[str, float | bool | None] = field(default_factory=dict)
+    """By the names of `[rebalance]`; None: switched off, whatever the default."""
     groups_conf: str | None = None
     nodes: tuple[NodeFacts, ...] = ()
     """In the order in which they apply: what comes later wins."""

@@ -1,12 +1,17 @@
 """A store that remembers nothing beyond this process: for `load` and `pick` where the real one cannot be opened."""
 
+import sqlite3
+import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
+from clbalance.past import HistoryPoint, PastLook
 from clbalance.ports import Remembered, Samples, Strain
 from clbalance.store.counters import boot_of, remembered, row_of
+from clbalance.store.past import read_past, write_past
+from clbalance.store.schema import migrate
 from clbalance.store.trends import Look, Trends, is_recent, look_of, slot_of
 
 
@@ -19,12 +24,20 @@ class ForgetfulStore:
         self._looks: dict[NodeName, dict[int, Look]] = {}
         self._strains: dict[NodeName, Strain] = {}
         self._tallies: dict[str, float] = {}
+        # In memory, as SQLite adds it up there.
+        self._past = sqlite3.connect(":memory:", isolation_level=None)
+        migrate(self._past)
+        weakref.finalize(self, self._past.close)
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
         return {node: self._readings[node] for node in nodes if node in self._readings}
 
     def remember(
-        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+        self,
+        at: datetime,
+        readings: Mapping[NodeName, Reading],
+        samples: Mapping[NodeName, Samples] | None = None,
+        past: Mapping[NodeName, PastLook] | None = None,
     ) -> None:
         for node, reading in readings.items():
             # Through a row, so that no more is kept here than there.
@@ -35,6 +48,12 @@ class ForgetfulStore:
             self._readings[node] = kept
         for node, values in (samples or {}).items():
             self._looks.setdefault(node, {})[slot_of(at)] = look_of(at, values)
+        write_past(self._past, at, past or {})
+
+    def history(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+        return read_past(self._past, nodes, since, until)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         recent = {

@@ -69,13 +69,13 @@ def replace_file(path: Path, text: str) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        with os.fdopen(fd, "w", encoding="ascii") as file:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             os.fchmod(fd, 0o644)
             file.write(text)
             file.flush()
             os.fsync(fd)
         fresh.replace(path)
-    except OSError:
+    except BaseException:  # a signal that stops us is one too
         fresh.unlink(missing_ok=True)
         raise
 

@@ -98,6 +98,40 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE TABLE tally (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # The load over time (past.py): minutes, tens of minutes, hours by `tier`; `slot_s`: where a span begins, in
+        # seconds since 1970. Numbers are hundredths; least and most are NULL where they are the number itself.
+        """
+        CREATE TABLE past (
+            tier INTEGER NOT NULL,
+            slot_s INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            asked INTEGER NOT NULL,
+            silent INTEGER NOT NULL,
+            r1m_per_cpu INTEGER, least_r1m_per_cpu INTEGER, most_r1m_per_cpu INTEGER,
+            load_per_cpu INTEGER, least_load_per_cpu INTEGER, most_load_per_cpu INTEGER,
+            ut_pct INTEGER, least_ut_pct INTEGER, most_ut_pct INTEGER,
+            mem_available_pct INTEGER, least_mem_available_pct INTEGER, most_mem_available_pct INTEGER,
+            psi_cpu_pct INTEGER, least_psi_cpu_pct INTEGER, most_psi_cpu_pct INTEGER,
+            psi_mem_pct INTEGER, least_psi_mem_pct INTEGER, most_psi_mem_pct INTEGER,
+            psi_io_pct INTEGER, least_psi_io_pct INTEGER, most_psi_io_pct INTEGER,
+            tmp_free_pct INTEGER, least_tmp_free_pct INTEGER, most_tmp_free_pct INTEGER,
+            leases INTEGER, least_leases INTEGER, most_leases INTEGER,
+            PRIMARY KEY (tier, slot_s, node)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE past_gpu (
+            tier INTEGER NOT NULL,
+            slot_s INTEGER NOT NULL,
+            node TEXT NOT NULL,
+            gpu INTEGER NOT NULL,
+            use_pct INTEGER, least_use_pct INTEGER, most_use_pct INTEGER,
+            mem_pct INTEGER, least_mem_pct INTEGER, most_mem_pct INTEGER,
+            PRIMARY KEY (tier, slot_s, node, gpu)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -10,10 +10,12 @@ from typing import Self
 
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
+from clbalance.past import HistoryPoint, PastLook
 from clbalance.ports import Remembered, Samples, Strain
 from clbalance.store.counters import COLUMNS, boot_of, remembered, row_of
 from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
 from clbalance.store.journal import SqliteJournal
+from clbalance.store.past import read_past, write_past
 from clbalance.store.schema import migrate
 from clbalance.store.strains import read_strains, read_tallies, write_strains, write_tallies
 from clbalance.store.text import storable
@@ -73,7 +75,11 @@ class SqliteStore:
         return found
 
     def remember(
-        self, at: datetime, readings: Mapping[NodeName, Reading], samples: Mapping[NodeName, Samples] | None = None
+        self,
+        at: datetime,
+        readings: Mapping[NodeName, Reading],
+        samples: Mapping[NodeName, Samples] | None = None,
+        past: Mapping[NodeName, PastLook] | None = None,
     ) -> None:
         rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
@@ -83,6 +89,13 @@ class SqliteStore:
             forget_other_boots(self._connection, boots)
             self._connection.executemany(statement, rows)
             write_looks(self._connection, at, samples or {})
+            write_past(self._connection, at, past or {})
+
+    def history(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+        with told_as_store_error(self._database):
+            return read_past(self._connection, nodes, since, until)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         with told_as_store_error(self._database):

@@ -106,6 +106,11 @@ def _is_packaged_example(source: GroupSource) -> bool:
     return all(node.startswith("example") for line in lines for node in line.split())
 
 
+def group_files() -> tuple[Path, ...]:
+    """Where ClusterShell looks for its groups.conf, the last word last."""
+    return tuple(map(Path, config_paths("groups.conf")))
+
+
 def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -> ConfiguredGroups | None:
     """The configured groups, `groups_conf` last and so with the last word, and `results`; None where there are none.
 
@@ -113,7 +118,7 @@ def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
-    files = [*config_paths("groups.conf"), *([str(groups_conf.resolve())] if groups_conf else [])]
+    files = [*map(str, group_files()), *([str(groups_conf.resolve())] if groups_conf else [])]
     try:
         resolver = ConfiguredGroups(_each_once(files), results)
         resolver.default_source_name  # noqa: B018 - reads the files now, so that what is wrong is told here

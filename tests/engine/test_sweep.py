@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -120,7 +120,7 @@ class BrokenStore(ForgetfulStore):
     def last_readings(self, nodes: Sequence[NodeName]) -> dict[NodeName, Remembered]:
         raise StoreError("database is locked")
 
-    def remember(self, at: datetime, readings: object, samples: object = None) -> None:
+    def remember(self, at: datetime, readings: object, samples: object = None, past: object = None) -> None:
         raise StoreError("database or disk is full")
 
 
@@ -157,3 +157,13 @@ def test_what_was_seen_before_a_boot_is_not_held_against_a_node() -> None:
     (answer,) = measure(world, [A]).answers
     assert isinstance(answer, Measured)
     assert answer.trends == {}
+
+
+def test_a_sweep_adds_to_history_also_that_a_node_was_silent() -> None:
+    world = world_of({"a": probed(2.0), "b": lambda _: [HangUp(Cause.HUNG, "no answer")]})
+    measure(world, [A, B])
+    now = world.clock.now()
+    told = world.store.history([A, B], now - timedelta(minutes=5), now)
+    assert [(point.asked, point.silent) for point in told[A]] == [(1, 0)]
+    assert told[A][0].values["r1m_per_cpu"].mean == pytest.approx(0.5)
+    assert [(point.asked, point.silent, point.values) for point in told[B]] == [(1, 1, {})]

@@ -184,3 +184,15 @@ def test_labels_and_taints_come_with_their_node_set(place: Place) -> None:
 
     assert (first.labels, first.taints) == ({"rack": "r1", "generation": "7"}, ("maintenance", "old"))
     assert (second.labels, second.taints) == ({"rack": "r2"}, ())
+
+
+def test_of_rebalance_only_what_was_set_is_there_and_off_is_none(place: Place) -> None:
+    place.write(place.system, "[rebalance]\nhigh = 0.8\nmax_moves = 3\nguaranteed = true\n")
+    place.write(place.project, '[rebalance]\nhigh = "off"\ncooldown_s = 0\n')
+
+    settings = place.load()
+
+    assert settings.rebalance == {"high": None, "max_moves": 3, "guaranteed": True, "cooldown_s": 0}
+    assert settings.origins["rebalance.high"] == str(place.project)
+    assert settings.origins["rebalance.confirm"] == "default"
+    assert place.load({"CLBALANCE_CONFIG": "/dev/null"}).rebalance == {}

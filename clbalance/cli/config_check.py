@@ -1,0 +1,46 @@
+"""Carry out `config check`: read all that a verb would read, and stop at the first thing that is wrong."""
+
+import os
+from pathlib import Path
+
+from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.here import here
+from clbalance.cli.options import NodeOptions
+from clbalance.cli.screen import Screen
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, UsageError
+from clbalance.nodes import NodeSets
+from clbalance.policy.thresholds import Thresholds
+from clbalance.render import talk
+from clbalance.settings.load import load_settings
+from clbalance.settings.sources import settings_files
+from clbalance.settings.values import Settings
+from clbalance.transport.groups import load_groups
+
+
+def check_settings(screen: Screen, file: Path | None) -> int:
+    """Of one file, or of all that apply here; what is wrong is raised."""
+    if file is not None and not file.exists():
+        raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
+    environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
+    settings = load_settings(environment, here())
+    policy_of(settings, Thresholds(**settings.thresholds), NodeOptions(), None)
+    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    _check_names(settings, NodeSets(groups))
+    read = [path for path in settings_files(environment, here()) if path.exists()]
+    screen.say(
+        talk.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
+    )
+    return ExitCode.DONE
+
+
+def _check_names(settings: Settings, sets: NodeSets) -> None:
+    """Node sets and groups that the settings speak of."""
+    try:
+        for facts in settings.nodes:
+            where, named = facts.origin, f'`set = "{facts.node_set}"`'
+            sets.expand(facts.node_set)
+        for group in settings.groups:
+            where, named = group.origin, f'`group = "{group.group}"`'
+            sets.group(group.group)
+    except NodeNameError as error:
+        raise SettingsError(f"{where}: {named}: {error.message}", hint=error.hint) from error

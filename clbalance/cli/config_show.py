@@ -1,0 +1,64 @@
+"""Carry out `config show`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.here import here
+from clbalance.cli.options import NodeOptions
+from clbalance.cli.screen import Screen
+from clbalance.errors import ExitCode
+from clbalance.policy.thresholds import Thresholds
+from clbalance.render.config import ShownKey
+from clbalance.render.json_value import Json
+from clbalance.settings.load import load_settings
+from clbalance.settings.values import Settings
+
+_REBALANCE: Mapping[str, Json] = {
+    "high": "off",
+    "low": "off",
+    "deviation": 0.25,
+    "min_gain": 0.01,
+    "max_moves": 5,
+    "confirm": 3,
+    "cooldown_s": 900,
+    "guaranteed": False,
+}
+"""What applies where nothing is set."""
+
+
+def show_settings(screen: Screen) -> int:
+    """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
+    settings = load_settings(os.environ, here())
+    screen.print(screen.renderer.settings((*_keys(settings), *_entries(settings))))
+    return ExitCode.DONE
+
+
+def _keys(settings: Settings) -> Iterator[ShownKey]:
+    thresholds = Thresholds(**settings.thresholds)
+    policy = policy_of(settings, thresholds, NodeOptions(), None)
+    off = {True: "off"}
+    values: dict[str, Json] = {"groups_conf": settings.groups_conf}
+    values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
+    values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
+    values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
+    values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in asdict(thresholds).items()}
+    rebalance = {name: off.get(value is None, value) for name, value in settings.rebalance.items()}
+    values |= {f"rebalance.{name}": rebalance.get(name, default) for name, default in _REBALANCE.items()}
+    for key, origin in settings.origins.items():
+        yield ShownKey(key=key, value=values[key], origin=origin)
+
+
+def _entries(settings: Settings) -> Iterator[ShownKey]:
+    for number, facts in enumerate(settings.nodes, start=1):
+        told = {"set": facts.node_set, "cpu_factor": facts.cpu_factor, "slots": facts.slots}
+        more: dict[str, Json] = {"labels": dict(facts.labels), "taints": list(facts.taints)}
+        yield ShownKey(key=f"nodes[{number}]", value=_set(told | more), origin=facts.origin)
+    for number, group in enumerate(settings.groups, start=1):
+        value: dict[str, Json] = {"group": group.group, "policy": group.name, "weights": dict(group.weights)}
+        yield ShownKey(key=f"groups[{number}]", value=_set(value), origin=group.origin)
+
+
+def _set(values: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in values.items() if value not in (None, [], {})}

@@ -1,0 +1,79 @@
+"""Carry out `history`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from clbalance.cli.moments import parse_moment
+from clbalance.cli.named_nodes import NamedNodes, named_nodes
+from clbalance.cli.options import NodeOptions
+from clbalance.cli.screen import Screen
+from clbalance.errors import ExitCode, UsageError
+from clbalance.model import NodeName
+from clbalance.nodes import fold
+from clbalance.past import ANSWERS, GPU_INDICES, NODE_INDICES, HistoryPoint
+from clbalance.policy.past_lines import lines_of
+from clbalance.ports import Store
+from clbalance.render import talk
+from clbalance.render.history import HistoryReport
+from clbalance.render.sparkline import blocks_for
+from clbalance.store.location import state_directory, this_machine
+from clbalance.store.sqlite import SqliteStore
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What of history is asked for, as typed."""
+
+    since: str
+    until: str
+    indices: tuple[str, ...]
+
+
+def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
+    """The exit code: 0."""
+    now = datetime.now(UTC).astimezone()
+    since, until = parse_moment(asked.since, "`--since`", now), parse_moment(asked.until, "`--until`", now)
+    if since >= until:
+        raise UsageError(f"`--since` {asked.since} is not before `--until` {asked.until}", hint="earlier, or later")
+    wanted = _indices(asked.indices)
+    named = named_nodes(options)
+    place = state_directory(os.environ, this_machine())
+    if place.note:
+        screen.say(talk.note(place.note))
+    with SqliteStore.open(place.path) as store:
+        found = store.history(named.nodes, since, until)
+        told = _remark(store, named, found)
+    nodes = tuple((node, lines_of(found.get(node, ()), wanted)) for node in named.nodes)
+    screen.print(
+        screen.renderer.history(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
+    )
+    screen.say(told)
+    return ExitCode.DONE
+
+
+def _indices(typed: Sequence[str]) -> frozenset[str]:
+    known = [index.name for index in (ANSWERS, *NODE_INDICES, *GPU_INDICES)]
+    for name in typed:
+        if name not in known:
+            raise UsageError(f"there is no index `{name}`", hint=f"one of {', '.join(known)}")
+    return frozenset(typed)
+
+
+def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[HistoryPoint]]) -> str:
+    """Of which nodes there is nothing in that time; `UsageError` where a name means nothing here at all."""
+    missing = [node for node in named.nodes if node not in found]
+    if not missing:
+        return ""
+    never = set(missing) - store.history(missing, _BEGINNING, datetime.max.replace(tzinfo=UTC)).keys()
+    if unknown := never & named.only_named:
+        raise UsageError(
+            f"nothing is known here of {fold(sorted(unknown))}",
+            hint=f"no sweep asked for it, and no group has it; `clbalance load -w {fold(sorted(unknown))}` asks it",
+        )
+    when = "yet" if never == set(missing) else "in that time"
+    hint = f"each `clbalance load -w {fold(missing)}` adds to it" if never else "`--since 365d` looks further back"
+    return talk.note(f"nothing is remembered of {fold(missing)} {when}: {hint}")

@@ -1,0 +1,75 @@
+"""Carry out `metrics`."""
+
+from collections import Counter
+from pathlib import Path
+from shlex import quote
+
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.screen import Screen
+from clbalance.cli.workplace import workplace
+from clbalance.engine.measure import measure
+from clbalance.engine.world import World
+from clbalance.errors import ClbalanceError, ExitCode, StoreError, UsageError
+from clbalance.job import JobRecord, JobState
+from clbalance.render import talk
+
+
+def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Path | None) -> int:
+    """The exit code."""
+    if output is not None:
+        _check(output, screen)
+    place = workplace(nodes, ssh, screen)
+    with place.world(meanwhile="clbalance.cli.node_rows") as world:
+        began = world.clock.monotonic()
+        snapshot = measure(world, place.candidates.nodes)
+        sweep_s = world.clock.monotonic() - began
+        records, tallies = _remembered(world, screen)
+    from clbalance.cli.node_rows import node_rows
+    from clbalance.render.metrics import MetricsReport, metrics_text
+
+    states = Counter(record.state for record in records)
+    text = metrics_text(
+        MetricsReport(
+            rows=node_rows(snapshot, place.policy),
+            jobs={state.value: states[state] for state in JobState},
+            queued=sum(record.queued for record in records),
+            tallies=tallies,
+            sweep_s=sweep_s,
+            at_s=snapshot.taken_at.timestamp(),
+        )
+    )
+    if output is None:
+        screen.print(text)
+    else:
+        _replace(output, text)
+    return ExitCode.DONE
+
+
+def _remembered(world: World, screen: Screen) -> tuple[tuple[JobRecord, ...], dict[str, float]]:
+    try:
+        return world.journal.records(over=True), dict(world.store.tallies())
+    except StoreError as error:
+        screen.say(talk.warning(f"going on without memory: {error.message}"))
+        return (), {}
+
+
+def _check(output: Path, screen: Screen) -> None:
+    """Before nodes are asked: cron shall not ask them in vain."""
+    if output.is_dir():
+        raise UsageError(f"`--output` {output} is a folder", hint=f"a file in it: {output / 'clbalance.prom'}")
+    if not output.parent.is_dir():
+        raise UsageError(f"`--output` {output}: there is no folder {output.parent}", hint="make it, or name another")
+    if output.suffix != ".prom":
+        screen.say(talk.warning(f"the node exporter reads only files that end in .prom, and not {output.name}"))
+
+
+def _replace(output: Path, text: str) -> None:
+    from clbalance.store.result_groups import replace_file
+
+    try:
+        replace_file(output, text)
+    except OSError as error:
+        folder = quote(str(output.parent))
+        raise ClbalanceError(
+            f"`{output}` cannot be written: {error.strerror}", hint=f"`ls -ld {folder}` and `df {folder}` tell more"
+        ) from error

@@ -1,0 +1,51 @@
+"""What history keeps of an answer: what was known, that a node was silent, and nothing of a failure of our own."""
+
+from clbalance.model import Cause, Lease, NodeName, Promise, Rates, Silent, Unknown
+from clbalance.past import PastLook
+from clbalance.policy.past_look import past_look
+from tests.render.build import GIB, gpu, measured
+
+LEASE = Lease(key="k", attempt=1, uid=1, promise=Promise(cpus=16.0, uptime_s=86400.0))
+
+
+def test_an_answer_is_kept_by_its_indices() -> None:
+    told = past_look(measured("n", r1m=8.0, gpus=[gpu(used_gib=40, use_pct=98.0)], leases=[LEASE]))
+    assert told == PastLook(
+        answered=True,
+        values={
+            "r1m_per_cpu": 0.25,
+            "load_per_cpu": 0.75,  # what was promised just now does not show yet
+            "ut_pct": 12.3,
+            "mem_available_pct": 80.0,
+            "psi_cpu_pct": 1.4,
+            "psi_mem_pct": 0.0,
+            "psi_io_pct": 12.0,
+            "tmp_free_pct": 40.0,
+            "leases": 1.0,
+        },
+        gpus=({"use_pct": 98.0, "mem_pct": 100.0 * 40 * GIB / (80 * GIB)},),
+    )
+
+
+def test_what_is_unknown_is_left_out_and_never_a_zero() -> None:
+    unknown = Unknown(why="it hangs")
+    told = past_look(
+        measured("n", run_queue=unknown, pressure=unknown, leases=unknown, gpus=[gpu(use_pct=unknown)], memory=unknown,
+                 rates=unknown)  # type: ignore[arg-type]  # as a Rates would be
+    )  # fmt: skip
+    assert told is not None
+    assert set(told.values) == {"tmp_free_pct"}
+    assert told.gpus == ({"mem_pct": 0.0},)
+
+
+def test_a_silent_node_is_kept_as_silent_and_our_own_failure_not_at_all() -> None:
+    silent = Silent(node=NodeName("n"), cause=Cause.HUNG, why="")
+    assert past_look(silent) == PastLook(answered=False)
+    assert past_look(Silent(node=NodeName("n"), cause=Cause.LOCAL, why="no ssh program")) is None
+
+
+def test_gpus_that_are_not_known_are_none() -> None:
+    told = past_look(measured("n", gpus=Unknown(why="nvidia-smi hung"), rates=Rates(
+        span_s=1.0, ut_pct=1.0, disk_bytes_per_s=1.0, net_bytes_per_s=1.0)))  # fmt: skip
+    assert told is not None
+    assert told.gpus == ()
