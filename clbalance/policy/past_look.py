@@ -4,6 +4,7 @@ Silence is part of it: an outage must be seen. But a failure of this host says n
 """
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from clbalance.model import Answer, Cause, Cpus, Gpu, Measured, Memory, Rates, RunQueue, Silent, TmpSpace, Unknown
 from clbalance.past import PastLook
@@ -21,6 +22,8 @@ def past_look(answer: Answer) -> PastLook | None:
             gpus = answer.reading.gpus
             of_gpus = () if isinstance(gpus, Unknown) else tuple(map(_gpu_values, gpus))
             return PastLook(answered=True, values=_values(answer), gpus=of_gpus)
+        case _:
+            assert_never(answer)
 
 
 def _values(answer: Measured) -> Mapping[str, float]:

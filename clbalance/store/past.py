@@ -99,27 +99,31 @@ def read_past(
 def _points(
     connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
 ) -> Iterator[tuple[NodeName, HistoryPoint]]:
+    """Rows that make sense: a damaged database may hold anything."""
     gpus: dict[tuple[int, str], dict[int, Mapping[str, Figure]]] = {}
     for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
-        gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
-    for slot_s, node, asked, silent, *cells in connection.execute(
-        _select(_OF_NODES, len(nodes)), (tier, *window, *nodes)
-    ):
-        yield (
-            NodeName(node),
-            HistoryPoint(
-                at_s=slot_s,
-                span_s=_TIERS[tier].span_s,
-                asked=asked,
-                silent=silent,
-                values=_figures(cells, _OF_NODES),
-                gpus=gpus.get((slot_s, node), {}),
-            ),
-        )
+        if isinstance(gpu, int):
+            gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
+    for slot_s, node, *counts_and_cells in connection.execute(_select(_OF_NODES, len(nodes)), (tier, *window, *nodes)):
+        match slot_s, counts_and_cells:
+            case int(), (int(asked), int(silent), *cells) if 0 <= silent <= asked and asked:
+                yield (
+                    NodeName(node),
+                    HistoryPoint(
+                        at_s=slot_s,
+                        span_s=_TIERS[tier].span_s,
+                        asked=asked,
+                        silent=silent,
+                        values=_figures(cells, _OF_NODES),
+                        gpus=gpus.get((slot_s, node), {}),
+                    ),
+                )
+            case _:
+                pass
 
 
 def _figures(cells: Sequence[object], table: _Table) -> dict[str, Figure]:
-    """Each index has three cells; a damaged database may hold anything in them."""
+    """Each index has three cells."""
     found = {}
     for at, key in enumerate(table.indices):
         match cells[3 * at : 3 * at + 3]:

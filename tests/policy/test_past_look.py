@@ -1,5 +1,7 @@
 """What history keeps of an answer: what was known, that a node was silent, and nothing of a failure of our own."""
 
+from dataclasses import replace
+
 from clbalance.model import Cause, Lease, NodeName, Promise, Rates, Silent, Unknown
 from clbalance.past import PastLook
 from clbalance.policy.past_look import past_look
@@ -49,3 +51,11 @@ def test_gpus_that_are_not_known_are_none() -> None:
         span_s=1.0, ut_pct=1.0, disk_bytes_per_s=1.0, net_bytes_per_s=1.0)))  # fmt: skip
     assert told is not None
     assert told.gpus == ()
+
+
+def test_a_node_of_which_nothing_is_known_has_answered_all_the_same() -> None:
+    hangs = Unknown(why="it hangs")
+    answer = measured("n")
+    sections = dict.fromkeys(("run_queue", "cpus", "memory", "pressure", "tmp", "leases", "gpus"), hangs)
+    reading = replace(answer.reading, **sections)
+    assert past_look(replace(answer, reading=reading, rates=hangs)) == PastLook(answered=True)

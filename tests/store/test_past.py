@@ -196,15 +196,28 @@ def test_whatever_the_clock_does_no_look_of_the_last_hours_is_lost(minutes: list
     assert 1 <= asked <= len(minutes)
 
 
-def test_nonsense_in_the_database_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "left"),
+    [
+        ("UPDATE past SET ut_pct = 'nonsense'", {"leases"}),
+        ("UPDATE past SET leases = 1.5, ut_pct = X'00'", set()),
+        ("UPDATE past SET asked = 0", None),
+        ("UPDATE past SET asked = 'often'", None),
+        ("UPDATE past SET silent = 7", None),
+        ("UPDATE past SET slot_s = slot_s + 0.5", None),
+        ("UPDATE past_gpu SET gpu = 'x'", {"ut_pct", "leases"}),
+    ],
+)
+def test_nonsense_in_the_database_is_left_out(tmp_path: Path, damage: str, left: set[str] | None) -> None:
     with SqliteStore.open(tmp_path) as store:
-        look(store, 0, seen(1.0, leases=2.0))
+        look(store, 0, seen(1.0, {"use_pct": 1.0}, leases=2.0))
     with closing(sqlite3.connect(tmp_path / "state.db")) as database:
-        database.execute("UPDATE past SET ut_pct = 'nonsense'")
+        database.execute(damage)
         database.commit()
     with SqliteStore.open(tmp_path) as store:
-        (point,) = store.history([A], at(0), at(1))[A]
-        assert point.values == {"leases": Figure(2.0, 2.0, 2.0)}
+        found = store.history([A], at(-1), at(1)).get(A, ())
+        assert [set(point.values) for point in found] == ([] if left is None else [left])
+        look(store, 70, seen(1.0))  # adds up what is there
 
 
 def test_a_row_stays_as_small_as_its_bound_says(tmp_path: Path) -> None:
