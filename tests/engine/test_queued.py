@@ -8,10 +8,11 @@ from clbalance.engine.question import Question
 from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued, start_queued
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError
-from clbalance.job import Exited, JobRecord, JobState, NodeFailed, Outcome, Submitted, Tries
-from clbalance.model import NodeName, Request
+from clbalance.job import Exited, JobRecord, JobState, Lost, NodeFailed, Outcome, Submitted, Tries
+from clbalance.model import Cause, NodeName, Request
 from clbalance.moves import MoveOrder
 from clbalance.policy.policies import LEAST
+from clbalance.transport.scripted import HangUp
 from tests.engine.test_run import Input, refusing
 from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
 
@@ -175,3 +176,15 @@ def test_two_queued_jobs_are_started_by_one_process() -> None:
     records = [waiting(world, key=key) for key in ("ab", "cd")]
     came = [start(world, replace(record)) for record in records]
     assert [type(one) for one in came] == [Begun, Begun]
+
+
+def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting() -> None:
+    """It may run there: nobody starts it elsewhere, and who waits is told."""
+    world = world_of({"a": probed(after=ScriptedAgent())})
+    record = waiting(world)
+    start(world, record)
+    assert world.journal.pend(record.id, "as if its start had not been written down")
+    world.transport.nodes[NodeName("a")] = lambda _: [HangUp(cause=Cause.REFUSED, why="")]  # type: ignore[attr-defined]
+    (seen,) = await_ends(world, [record])
+    assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]
+    assert isinstance(start(world, now(world, record.id)), NotTaken)
