@@ -54,6 +54,8 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
     with job_world(ssh, screen) as world:
         record = one_job(world.journal, word)
         if is_queued(record):
+            record = known.look(world, [record])[0].record  # who was starting it may have died meanwhile
+        if is_queued(record):
             raise UsageError(
                 f"job {record.id} waits: {record.reason}",
                 hint=f"`clbalance wait {record.id}` waits with it, `clbalance requeue {record.id}` starts it at once",

@@ -21,9 +21,9 @@ from clbalance.transport.reach import this_node
 def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
     """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
     (visited,) = look(world, [record])
-    if visited.record.state.is_over or is_queued(visited.record):
-        return visited.record
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
+    if visited.record.state.is_over or (is_queued(visited.record) and not silent):
+        return visited.record
     if not silent or visited.record.controlled:
         raise UsageError(f"job {record.id} is {visited.record.state}", hint=f"`clbalance cancel {record.id}` ends it")
     where = fold(outcome.node for outcome in silent)

@@ -8,7 +8,7 @@ from clbalance.engine.revisit import Visit, Visited, revisit
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.job import JobRecord, JobSpec, Outcome
+from clbalance.job import JobRecord, JobSpec, Lost, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies, is_queued
@@ -42,7 +42,7 @@ def await_ends(
         visits = _visits(world, nobodys, lambda _: waiting)
         ended = {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
         ended |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
-        done |= {job: one for job, one in ended.items() if not is_queued(one.record)}
+        done |= {job: one for job, one in ended.items() if not _waits_on(one)}
         if unless():
             break
         if len(done) < len(records) and not ended.keys() & done.keys():
@@ -113,6 +113,11 @@ def _visits(world: World, records: Sequence[JobRecord], interest_in: Callable[[J
         else:
             visits.append(Visit(record=record, spec=spec, interest=interest_in(record), listener=Unheard()))
     return visits
+
+
+def _waits_on(visited: Visited) -> bool:
+    """In the queue, and nowhere else: of a start that was cut short a node may not answer."""
+    return is_queued(visited.record) and not any(isinstance(outcome.end, Lost) for outcome in visited.outcomes)
 
 
 def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -73,25 +72,6 @@ def test_what_fits_at_once_is_started_at_once(clbalance: Command) -> None:
     number = queue(clbalance, "-q", "-w", "node1", "--retry", "1", "-c", "touch told; exit 0")
     assert clbalance("wait", number).rc == 0
     assert (clbalance.folder / "told").exists()
-
-
-def test_waiting_costs_little(clbalance: Command) -> None:
-    full(clbalance, "node1")
-    number = queue(clbalance, "-q", "-w", "node1", "-c", TEXT)
-    waits = clbalance.start("wait", number)
-    time.sleep(1.0)  # past its start
-    before = cpu_s(waits.pid)
-    time.sleep(2.0)
-    assert cpu_s(waits.pid) - before < 0.4
-    assert clbalance("cancel", number).rc == 0
-    assert ended(waits) == 125
-    let_go(clbalance)
-
-
-def cpu_s(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100.0
 
 
 def test_a_queued_job_is_cancelled_at_once_or_started_at_once(clbalance: Command) -> None:
@@ -193,7 +173,7 @@ def test_whoever_dies_starting_it_the_job_runs_once_or_waits(lab: Lab, clbalance
         assert node["leases"] == []
 
 
-@pytest.mark.parametrize("point", ["claimed", "admitted", "sealed", "forked"])
+@pytest.mark.parametrize("point", ["admitted", "forked"])
 def test_a_node_that_fails_the_start_leaves_it_waiting_or_ended_but_not_nowhere(
     lab: Lab, clbalance: Command, point: str
 ) -> None:
@@ -203,7 +183,7 @@ def test_a_node_that_fails_the_start_leaves_it_waiting_or_ended_but_not_nowhere(
     clbalance("wait", "1")
     start_queued(clbalance, fail_at=point)
     found = job(clbalance, number)
-    if point in {"claimed", "admitted"}:
+    if point == "admitted":
         assert (found["state"], found["reason"]) == ("PENDING", "0/1 nodes fit: 1 refused by the node")
         assert diary(clbalance) == []
     else:

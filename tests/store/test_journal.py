@@ -16,6 +16,7 @@ from clbalance.job import (
     JobSpec,
     JobState,
     Lost,
+    NotStarted,
     Outcome,
     Submitted,
     TaskRules,
@@ -379,3 +380,45 @@ def test_nothing_is_moved_that_was_cancelled_or_is_over(journal: Journal) -> Non
     assert not journal.mean_move(job, ORDER)
     assert end(journal, job)
     assert not journal.mean_move(job, ORDER)
+
+
+def test_a_job_whose_copy_may_still_run_is_neither_queued_nor_taken_from_the_queue(journal: Journal) -> None:
+    """Else two who start what waits would start it twice."""
+    job = journal.submit(NOON, SUBMITTED)
+    assert journal.queue(job, attempt=1, reason="0/1 nodes fit")
+    assert journal.take(job, "started", attempt=1)
+    assert intend(journal, job)
+    journal.let_go(job)
+    assert not journal.take(job, "started by somebody else", attempt=1)
+    assert not journal.queue(job, attempt=1, reason="again")
+    journal.ended(job, 1, replace(DONE, end=NotStarted(why="void")))
+    assert journal.queue(job, attempt=1, reason="it never started")
+    assert journal.take(job, "started", attempt=1)
+
+
+def test_a_queued_job_that_was_cancelled_is_not_started_but_withdrawn(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    journal.queue(job, attempt=1, reason="0/1 nodes fit")
+    journal.cancel(job, "cancelled by u")
+    assert not journal.take(job, "started", attempt=1)
+    assert journal.withdraw(job, after(1.0), reason="", rc=125)
+    told = record(journal, job)
+    assert (told.state, told.reason, told.queued) == (JobState.CANCELLED, "cancelled by u", False)
+
+
+def test_who_starts_a_queued_job_and_gives_up_puts_it_back(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED)
+    journal.queue(job, attempt=1, reason="0/1 nodes fit")
+    journal.take(job, "looking for nodes", attempt=1)
+    assert journal.queue(job, attempt=1, reason="0/2 nodes fit")
+    told = record(journal, job)
+    assert (told.state, told.queued, told.controlled, told.reason) == (JobState.PENDING, True, False, "0/2 nodes fit")
+
+
+def test_nobody_lets_go_what_another_has_in_hand(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as mine, closing(store.journal()) as others:
+        job = mine.submit(NOON, SUBMITTED)
+        others.let_go(job)
+        assert record(mine, job).controlled
+        mine.let_go(job)
+        assert not record(mine, job).controlled
