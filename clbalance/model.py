@@ -283,6 +283,8 @@ class Measured:
     """What the settings say speaks against it, for whoever does not tolerate that."""
     trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
     """By the names of `policy/samples.py`; what was never looked at before is not among them."""
+    suspect: str = ""
+    """Why it is not trusted yet, though it answers; empty: it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +294,8 @@ class Silent:
     node: NodeName
     cause: Cause
     why: str
+    suspect: str = ""
+    """How often in a row it has not answered, where that makes it suspect."""
 
 
 Answer: TypeAlias = Measured | Silent
