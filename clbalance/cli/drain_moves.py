@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
-from clbalance.cli.workplace import Workplace
 from clbalance.engine.measure import measure
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.job import JobRecord, JobState, Submitted
 from clbalance.model import NodeName
 from clbalance.policy.evacuation import Evacuation, Stay, evacuations, may_leave
+from clbalance.policy.policies import Policy
+from clbalance.policy.select import Rng
 
 MoveThem: TypeAlias = Callable[[World, Sequence[Evacuation]], None]
 """Returns when they are moved, or will not be."""
@@ -18,9 +19,10 @@ MoveThem: TypeAlias = Callable[[World, Sequence[Evacuation]], None]
 class MovesOff:
     """Asks once for each job, as soon as there is room for it elsewhere."""
 
-    def __init__(self, world: World, place: Workplace, nodes: Collection[NodeName], move: MoveThem) -> None:
+    def __init__(self, world: World, nodes: Collection[NodeName], policy: Policy, rng: Rng, move: MoveThem) -> None:
         self._world = world
-        self._place = place
+        self._policy = policy
+        self._rng = rng
         self._nodes = frozenset(nodes)
         self._move = move
         self._asked: set[int] = set()
@@ -32,7 +34,7 @@ class MovesOff:
             return
         targets = tuple(dict.fromkeys(node for stay in stays for node in stay.submitted.candidates))
         snapshot = measure(self._world, targets)
-        found = evacuations(snapshot, stays, self._place.policy, snapshot.taken_at, self._place.rng)
+        found = evacuations(snapshot, stays, self._policy, snapshot.taken_at, self._rng)
         if found:
             self._asked |= {one.job for one in found}
             self._move(self._world, found)
