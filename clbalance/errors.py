@@ -64,6 +64,12 @@ class NothingFitsError(ClbalanceError):
     exit_code = ExitCode.NOTHING_FITS
 
 
+class TooFewLeftError(ClbalanceError):
+    """Draining these nodes would leave fewer than there must be."""
+
+    exit_code = ExitCode.NOTHING_FITS
+
+
 class NotRunError(ClbalanceError):
     """A job could not be run to its end, for a reason that is not the job's."""
 

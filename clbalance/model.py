@@ -167,6 +167,16 @@ class Lease:
     """Unknown: it cannot be read, and then counts as a lease of the whole node."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Proposal:
+    """Whose drain came first, where several are asked for at once: an order that everyone sees alike."""
+
+    at: datetime
+    """When it was asked for, by the clock of who did."""
+    key: str
+    """128 random bits in hexadecimal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainMark:
     """No new work, says the user `uid`: for everyone where `binds_all`, else for himself.
@@ -181,6 +191,8 @@ class DrainMark:
     until: datetime | None
     """Void from then on; None: until it is taken away."""
     binds_all: bool
+    proposal: Proposal | None = None
+    """It may still be withdrawn; until then it counts like any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +295,8 @@ class Measured:
     """What the settings say speaks against it, for whoever does not tolerate that."""
     trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
     """By the names of `policy/samples.py`; what was never looked at before is not among them."""
+    suspect: str = ""
+    """Why it is not trusted yet, though it answers; empty: it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +306,8 @@ class Silent:
     node: NodeName
     cause: Cause
     why: str
+    suspect: str = ""
+    """How often in a row it has not answered, where that makes it suspect."""
 
 
 Answer: TypeAlias = Measured | Silent

@@ -12,6 +12,7 @@ from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outc
 from clbalance.model import Cause, NodeName, Plan, Reading, Trend
 from clbalance.moves import MoveOrder
 from clbalance.past import HistoryPoint, PastLook
+from clbalance.strain import Strain as Strain  # noqa: PLC0414 - others have it from here, as what `Store` speaks of
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
     from clbalance.task import Task, TaskEnded, TaskEvent, TaskProgress
@@ -103,21 +104,6 @@ class Remembered:
 
 Samples: TypeAlias = Mapping[str, float]
 """Numbers of one look at a node, by the names of its indices."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strain:
-    """What was seen of a node several times in a row, from this host."""
-
-    silent: int = 0
-    """Sweeps that it did not answer, up to the last one."""
-    answered: int = 0
-    """Sweeps that it has answered since it was last silent."""
-    suspect: bool = False
-    over: int = 0
-    """Runs of `rebalance` in which it was over."""
-    silent_at_s: float = 0.0
-    """When it was last counted as silent; seconds since 1970."""
 
 
 class Store(Protocol):

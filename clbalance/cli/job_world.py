@@ -39,6 +39,7 @@ def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
+            suspect_after=settings.policy.suspect_after,
         )
 
 

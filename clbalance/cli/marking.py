@@ -1,15 +1,18 @@
 """What `drain` and `resume` share: the nodes must be named, each tells how it went."""
 
 import getpass
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from clbalance.cli.durations import parse_duration
+from clbalance.cli.instants import parse_instant
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import workplace
 from clbalance.engine.agent_wire import encode
-from clbalance.engine.mark import mark
+from clbalance.engine.drain_keeping import DrainWish
+from clbalance.engine.mark import Marked, mark
 from clbalance.errors import ExitCode, UsageError
 from clbalance.nodes import fold
 from clbalance.render import talk
@@ -17,12 +20,27 @@ from clbalance.render import talk
 _MAX_REASON = 200  # characters; the whole mark must fit into 1 KiB
 
 
-def drain_request(reason: str, lasting: str | None) -> bytes:
-    """The agent's `drain`; `lasting` is a duration as typed."""
+def check_reason(reason: str) -> None:
+    """`UsageError` for one that cannot be shown to everyone."""
     if not reason.strip() or len(reason) > _MAX_REASON or not reason.isprintable():
         raise UsageError(f"`--reason` cannot be {reason[:40]!r}", hint=f"1 to {_MAX_REASON} printable characters")
-    until = None if lasting is None else time.time() + parse_duration(lasting, "`--for`")
-    return encode("drain", reason=reason, by=_user(), until=until)
+
+
+def wish_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainWish:
+    """What a mark is to say; `lasting` (a duration) and `until` (a point in time) as typed."""
+    if lasting is not None and until is not None:
+        raise UsageError("`--for` and `--until` exclude each other", hint="`--for 2h` or `--until 18:00`")
+    until_s = None
+    if lasting is not None:
+        until_s = now.timestamp() + parse_duration(lasting, "`--for`")
+    elif until is not None:
+        until_s = parse_instant(until, "`--until`", now).timestamp()
+    return DrainWish(reason=reason, by=_user(), until_s=until_s)
+
+
+def drain_request(wish: DrainWish) -> bytes:
+    """The agent's `drain`."""
+    return encode("drain", reason=wish.reason, by=wish.by, until=wish.until_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +61,11 @@ def mark_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, request: byt
     place = workplace(nodes, ssh, screen)
     with place.world() as world:
         marked = mark(world, place.candidates.nodes, request)
+    return report_marks(screen, marked, wording)
+
+
+def report_marks(screen: Screen, marked: Sequence[Marked], wording: Wording) -> int:
+    """Say what became of each node; the exit code."""
     done = [one for one in marked if one.done]
     if done:
         screen.say(talk.note(f"{wording.done} {fold(one.node for one in done)}"))

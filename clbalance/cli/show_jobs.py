@@ -1,12 +1,12 @@
 """Gather the rows of `jobs`: what this host remembers, asked after on the nodes, and what leases tell of the rest."""
 
-import pwd
 from collections.abc import Sequence
 from dataclasses import replace
 
 from clbalance.cli.job_world import job_world, me, named_jobs
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
+from clbalance.cli.user_names import user_name
 from clbalance.cli.workplace import workplace
 from clbalance.engine.known import look
 from clbalance.engine.sweep import sweep
@@ -92,7 +92,7 @@ def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
     return JobRow(
         id=None,
         name=name or "-",
-        user=_user(lease.uid),
+        user=user_name(lease.uid),
         state="RUNNING",
         reason="submitted elsewhere",
         rc=None,
@@ -101,10 +101,3 @@ def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
         attempt=lease.attempt,
         qos=qos_of(lease.promise) if isinstance(lease.promise, Promise) else None,
     )
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -121,6 +121,7 @@ class Workplace:
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
+                suspect_after=self.settings.policy.suspect_after,
                 cpu_factors=self.cpu_factors,
                 slots=self.slots,
                 labels=self.labels,

@@ -10,10 +10,12 @@ from clbalance.errors import StoreError
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Trend, Unknown
 from clbalance.policy.past_look import past_look
 from clbalance.policy.samples import samples_of
+from clbalance.policy.suspect import marked_suspect, strained
 from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 from clbalance.probe.rates import rates
 from clbalance.probe.reading import parse_reading
+from clbalance.strain import Strain
 
 _NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
 _COMPARED_AFTER = timedelta(seconds=1)  # what rates need between two readings
@@ -33,13 +35,14 @@ class _Memory:
 
     readings: Mapping[NodeName, Remembered]
     trends: Mapping[NodeName, Mapping[str, Trend]]
+    strains: Mapping[NodeName, Strain]
 
     def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
         before = self.readings.get(node)
         return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
 
 
-_NOTHING_KNOWN = _Memory({}, {})
+_NOTHING_KNOWN = _Memory({}, {}, {})
 
 
 def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> Snapshot:
@@ -61,7 +64,7 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
         world.listener.done()
     taken_at = world.clock.now()
     _remember(world, taken_at, _worth_remembering(answers.values(), earlier.readings, taken_at))
-    return Snapshot(taken_at=taken_at, answers=tuple(answers[node] for node in nodes))
+    return Snapshot(taken_at=taken_at, answers=_with_suspects(world, taken_at, [answers[n] for n in nodes], earlier))
 
 
 def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:
@@ -72,9 +75,24 @@ def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> 
         sessions.set_deadline(node, None)
 
 
+def _with_suspects(world: World, at: datetime, answers: Sequence[Answer], earlier: _Memory) -> tuple[Answer, ...]:
+    """The same answers, those of suspects marked; how often they failed in a row is kept, where that has changed."""
+    strains = earlier.strains
+    changed = strained(answers, strains, now_s=at.timestamp(), suspect_after=world.suspect_after)
+    if changed:
+        try:
+            world.store.keep_strains(at, changed)
+        except StoreError as error:
+            world.listener.forgot(error.message)
+    unstrained = Strain()
+    known = (changed.get(answer.node) or strains.get(answer.node, unstrained) for answer in answers)
+    return tuple(map(marked_suspect, answers, known))
+
+
 def _recall(world: World, nodes: Sequence[NodeName]) -> _Memory:
+    store = world.store
     try:
-        return _Memory(world.store.last_readings(nodes), world.store.trends(nodes, world.clock.now()))
+        return _Memory(store.last_readings(nodes), store.trends(nodes, world.clock.now()), store.strains(nodes))
     except StoreError as error:
         world.listener.forgot(error.message)
         return _NOTHING_KNOWN

@@ -23,6 +23,8 @@ class World:
     """How many sessions this process can hold open at once."""
     fail_point: Callable[[str], None] = lambda _: None
     """Tests end the process here: the windows between two steps, by name (docs/design/jobs.md)."""
+    suspect_after: int | None = 3
+    """So many probes in a row that a node did not answer make it suspect; None: never."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)
     slots: Mapping[NodeName, int] = field(default_factory=dict)
     """Of the nodes whose slots are counted."""

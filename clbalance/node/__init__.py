@@ -32,7 +32,7 @@ _AGENT += [
     "follower",
     "job",
 ]
-_AGENT += ["session", "own_homes", "orphans", "clearing", "reap", "requests", "serve"]
+_AGENT += ["session", "own_homes", "orphans", "clearing", "proposals", "reap", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)

@@ -155,7 +155,7 @@
         [ "$size" -gt 1024 ] || small=$small$path$nl
         case $path in
           */lease-*) inodes="$inodes|$inode" ;;
-          */drain) drains=$drains$path$nl ;;
+          */drain | */drain-*) drains=$drains$path$nl ;;
         esac
       done
       if [ -n "$admins" ]; then
@@ -208,14 +208,20 @@
       }
       $0 == "all" { all = 1 }
       !(home in owner) { next }
-      $2 == "drain" && !drains[home]++ { mark = 1 }
+      $2 ~ /^drain(-[0-9a-f]+)?$/ && ++drains[home] <= 17 { mark = 1 }
       $2 ~ /^lease-[A-Za-z0-9._-]+$/ && (told < 0 || $1 in held) && ++leases[owner[home]] <= 256 { mark = 1 }
       mark {
         print home "/" $2
+        if ($2 == "drain") drain[home]
+        if ($2 ~ /^drain-/) proposed[home]
         ++count
         mark = 0
       }
-      END { exit !all ? 1 : count > 2048 ? 3 : 0 }'
+      END {
+        # As in `find_marks`.
+        for (home in proposed) if (!(home in drain)) print home "/drain"
+        exit !all ? 1 : count > 2048 ? 3 : 0
+      }'
   }
 
   # -- what cannot hang
@@ -292,13 +298,18 @@
         [ $((names += 1)) -le 1024 ] || return 1
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
         before=$count
-        for file in "$home"/lease-* "$home"/drain; do
+        proposed=
+        for file in "$home"/lease-* "$home"/drain-*[0-9a-f] "$home"/drain; do
           [ $((names += 1)) -le 1024 ] || return 1
           case ${file#"$folder"} in *[!A-Za-z0-9./_-]*) continue ;; esac
-          if [ -L "$file" ] || [ ! -f "$file" ]; then continue; fi
+          # A proposal that goes leaves a mark that comes: what is not there yet may be when it is read.
+          if [ -L "$file" ] || { [ ! -f "$file" ] && [ "$file" != "$home$proposed" ]; }; then continue; fi
           [ $((count += 1)) -le 256 ] || return 1
           marks=$marks$file$nl
-          case $file in */drain) drained=yes ;; esac
+          case $file in
+            */drain) drained=yes ;;
+            */drain-*) drained=yes proposed=/drain ;;
+          esac
         done
         [ "$count" -eq "$before" ] || marks=$marks$home$nl
       done

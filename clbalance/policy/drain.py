@@ -11,18 +11,23 @@ def binding_drain(reading: Reading, now: datetime) -> DrainMark | None:
     Marks that could not be read are no answer here: then leases are unknown too, and the node is unfit for that.
     """
     marks = () if isinstance(reading.drains, Unknown) else reading.drains
-    binding = [mark for mark in marks if _binds_us(mark, reading.uid) and not _is_over(mark, now)]
-    return min(binding, key=lambda mark: (not mark.binds_all, mark.uid), default=None)
+    binding = [mark for mark in marks if binds_us(mark, reading.uid) and not _is_over(mark, now)]
+    return min(binding, key=lambda mark: (not mark.binds_all, mark.proposal is not None, mark.uid), default=None)
 
 
 def drain_reason(mark: DrainMark) -> str:
-    """Such as "disk (by alice)". Only root's file is believed about a name; other owners are told by number."""
+    """Such as "disk (by alice)" or "proposed: disk (by alice)".
+
+    Only root's file is believed about a name; other owners are told by number.
+    """
+    what = f"proposed: {mark.reason}" if mark.proposal else mark.reason
     if mark.uid == 0:
-        return f"{mark.reason} (by {mark.by or 'root'})"
-    return f"{mark.reason} (by {mark.by}, uid {mark.uid})" if mark.by else f"{mark.reason} (by uid {mark.uid})"
+        return f"{what} (by {mark.by or 'root'})"
+    return f"{what} (by {mark.by}, uid {mark.uid})" if mark.by else f"{what} (by uid {mark.uid})"
 
 
-def _binds_us(mark: DrainMark, uid: int | Unknown) -> bool:
+def binds_us(mark: DrainMark, uid: int | Unknown) -> bool:
+    """Whether its owner may keep us off: root, an administrator, and we ourselves."""
     # Where we do not know who we are, the mark may be ours.
     return mark.binds_all or isinstance(uid, Unknown) or mark.uid == uid
 

@@ -55,6 +55,8 @@ def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) ->
 def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | None) -> Load | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark))
+    if answer.suspect:
+        return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
     load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)

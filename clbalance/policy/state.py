@@ -23,6 +23,7 @@ class NodeState(StrEnum):
     DRAINED = "drained"
     """Takes nothing new, and has no lease left."""
     SUSPECT = "suspect"
+    """It did not answer several times in a row: either it still does not, or it has not answered often enough since."""
     UNKNOWN = "unknown"
     """It did not answer, or not what must be known to place on it."""
     DOWN = "down"
@@ -45,12 +46,19 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime) -> Conditi
     """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint."""
     match answer:
         case Silent(cause=cause, why=why):
-            state = NodeState.DOWN if cause in _NO_WAY_IN else NodeState.UNKNOWN
-            return Condition(state=state, reason=cause.because(why))
+            return _silent_state(cause, cause.because(why), answer.suspect)
         case Measured():
             return _drained_state(answer, now) or _measured_state(answer, thresholds)
         case _:
             assert_never(answer)
+
+
+def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
+    """`DOWN` says more than `SUSPECT`, so it stays; the reason has both."""
+    told = f"{suspect}: {reason}" if suspect else reason
+    if cause in _NO_WAY_IN:
+        return Condition(state=NodeState.DOWN, reason=told)
+    return Condition(state=NodeState.SUSPECT if suspect else NodeState.UNKNOWN, reason=told)
 
 
 def _drained_state(answer: Measured, now: datetime) -> Condition | None:
@@ -63,6 +71,8 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
 
 
 def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
+    if answer.suspect:
+        return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
     load = effective_load(answer)
     if isinstance(load, Unknown):
         return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.why}")

@@ -21,7 +21,7 @@ _MOST_TEXT = 1_024
 _MOST_UID = 2**32
 _MOST = 2**64
 _LISTED = re.compile(r"mark ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{1,8}) (/.*)")
-_NAME = re.compile(r"(drain|lease-[A-Za-z0-9._-]{0,250})")
+_NAME = re.compile(r"(drain(-[0-9a-f]{32})?|lease-[A-Za-z0-9._-]{0,250})")
 _S_IFMT, _S_IFDIR, _S_IFREG = 0xF000, 0x4000, 0x8000
 _OTHERS_WRITE = 0o022
 

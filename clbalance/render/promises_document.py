@@ -48,6 +48,7 @@ def _drain(mark: DrainMark) -> Json:
         "at": _iso(mark.at),
         "until": _iso(mark.until),
         "binds_all": mark.binds_all,
+        "proposed": mark.proposal is not None,
     }
 
 

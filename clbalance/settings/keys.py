@@ -186,6 +186,7 @@ KEYS: Mapping[str, Kind] = {
     "ssh.fanout": Number(at_least=1, at_most=10_000, whole=True),
     "policy.name": _POLICY,
     "policy.max_age_s": _SECONDS,
+    "policy.suspect_after": Number(at_least=1, at_most=1000, whole=True, can_be_off=True),
     **{f"policy.weights.{name}": _WEIGHT for name in _WEIGHTS},
     "thresholds.r1m_per_cpu": Number(at_least=0, at_most=1000, can_be_off=True),
     "thresholds.mem_available_pct": _LIMIT_PCT,

@@ -117,11 +117,14 @@ def _ssh(values: Mapping[str, Value]) -> SshSettings:
 
 
 def _policy(values: Mapping[str, Value]) -> PolicySettings:
+    plain = PolicySettings()
     weights = {name: number_of(value) for name, value in _below("policy.weights.", values)}
+    suspect_after = number_of(values.get("policy.suspect_after", plain.suspect_after))
     return PolicySettings(
-        name=_text(values.get("policy.name")) or PolicySettings().name,
+        name=_text(values.get("policy.name")) or plain.name,
         weights={name: weight for name, weight in weights.items() if weight is not None},
         max_age_s=number_of(values.get("policy.max_age_s")),
+        suspect_after=None if suspect_after is None else int(suspect_after),
     )
 
 

@@ -24,6 +24,8 @@ class PolicySettings:
     name: str = "least"
     weights: Mapping[str, float] = field(default_factory=dict)
     max_age_s: float | None = None
+    suspect_after: int | None = 3
+    """So many probes in a row that a node did not answer make it suspect; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,3 +167,32 @@ def test_a_sweep_adds_to_history_also_that_a_node_was_silent() -> None:
     assert [(point.asked, point.silent) for point in told[A]] == [(1, 0)]
     assert told[A][0].values["r1m_per_cpu"].mean == pytest.approx(0.5)
     assert [(point.asked, point.silent, point.values) for point in told[B]] == [(1, 1, {})]
+
+
+def suspects(snapshot: Snapshot) -> dict[str, str]:
+    return {one.node: one.suspect for one in snapshot.answers}
+
+
+def test_a_node_that_fails_three_sweeps_is_suspect_until_it_has_answered_two() -> None:
+    well = False
+    world = world_of({"a": lambda text: probed()(text) if well else [HangUp(Cause.REFUSED, "no")], "b": probed()})
+    for failed in (1, 2, 3):
+        world.clock.pause(6.0)
+        told = suspects(measure(world, [A, B]))
+        assert (bool(told["a"]), told["b"]) == (failed == 3, "")
+    well = True
+    assert suspects(measure(world, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
+    assert suspects(measure(world, [A, B])) == {"a": "", "b": ""}
+
+
+def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
+    class NoStrains(ForgetfulStore):
+        def keep_strains(self, at: datetime, strains: object) -> None:
+            raise StoreError("disk full")
+
+    world = world_of({"a": lambda _: [HangUp(Cause.REFUSED, "no")], "b": probed()}, store=NoStrains())
+    for _ in range(4):
+        world.clock.pause(6.0)
+        assert suspects(measure(world, [A, B])) == {"a": "", "b": ""}
+    assert isinstance(world.listener, Notes)
+    assert world.listener.forgotten == ["disk full"] * 4

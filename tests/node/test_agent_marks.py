@@ -312,6 +312,78 @@ def test_a_drain_mark_that_would_be_too_long_is_told(node: Node) -> None:
         client.admit()
 
 
+# -- proposals ------------------------------------------------------------------------------------
+
+KEY, OTHER = "ab" * 16, "cd" * 16
+
+
+def propose(client: AgentClient, key: str = KEY, *, lasts_s: float = 3600.0) -> dict[str, object]:
+    return client.ask_node("propose", key=key, asked_at=5.0, lasts_s=lasts_s, reason="disk", by="root")
+
+
+def marks_in(node: Node) -> list[str]:
+    return sorted(path.name for path in node.home().glob("drain*"))
+
+
+def test_a_proposal_keeps_work_off_and_leaves_the_mark_alone_that_was_there(node: Node) -> None:
+    with node.client() as client:
+        client.ask_node("drain", reason="before", by="root", until=None)
+        before = (node.home() / "drain").read_text()
+        assert propose(client) == {"ev": "drained", "path": f"{node.base}/clbalance-0/drain-{KEY}"}
+        assert client.ask_node("resume", key=KEY) == {"ev": "resumed", "was": True}
+        assert (marks_in(node), (node.home() / "drain").read_text()) == (["drain"], before)
+        client.ask_node("resume")
+        propose(client)
+        kind, why = client.admission_refusal()
+        assert (kind, why[:36]) == ("drained", "proposed: disk (by root, for another")
+
+
+def test_a_proposal_ends_by_the_nodes_own_clock(node: Node) -> None:
+    with node.client() as client:
+        propose(client, lasts_s=0.0)
+        client.admit(cpus=1)
+        mark = json.loads((node.home() / f"drain-{KEY}").read_text())
+        assert (mark["asked_at"], mark["until"] - mark["at"] < 1.0) == (5.0, True)
+
+
+def test_a_proposal_is_made_firm_while_it_lasts_and_not_after(node: Node) -> None:
+    with node.client() as client:
+        propose(client)
+        told = client.ask_node("drain", key=KEY, reason="disk", by="root", until=None)
+        assert told["path"] == f"{node.base}/clbalance-0/drain-{KEY}"
+        assert client.admission_refusal() == ("drained", "disk (by root)")
+        propose(client, OTHER, lasts_s=0.0)
+        for key in (OTHER, "ef" * 16):
+            told = client.ask_node("drain", key=key, reason="disk", by="root", until=None)
+            assert told == {"ev": "error", "why": "the proposal has ended"}
+
+
+def test_a_mark_takes_the_place_of_those_that_are_firm_and_no_word_ends_anothers_proposal(node: Node) -> None:
+    with node.client() as client:
+        for key in (KEY, OTHER):
+            propose(client, key)
+        client.ask_node("drain", key=KEY, reason="disk", by="root", until=None)
+        client.ask_node("drain", reason="disk", by="root", until=None)
+        assert marks_in(node) == ["drain", f"drain-{OTHER}"]
+        assert client.ask_node("resume") == {"ev": "resumed", "was": True}
+        assert marks_in(node) == [f"drain-{OTHER}"]
+
+
+def test_the_next_proposal_takes_away_those_that_have_ended(node: Node) -> None:
+    with node.client() as client:
+        propose(client, lasts_s=0.0)
+        propose(client, OTHER)
+        assert marks_in(node) == [f"drain-{OTHER}"]
+
+
+def test_many_proposals_hide_no_lease_of_the_same_user(node: Node) -> None:
+    with node.client(ALICE) as alice, node.client() as client:
+        alice.admit(cpus=4)
+        for number in range(300):
+            node.mark(f"drain-{number:032x}", drain_text(until=1), ALICE)
+        assert client.admission_refusal(cpus=1)[0] == "cpus"
+
+
 @pytest.mark.parametrize("op", ["drain", "resume"])
 def test_a_node_without_a_folder_is_told_and_the_agent_lives_on(tmp_path: Path, op: str) -> None:
     fields = {"reason": "x", "by": "x"} if op == "drain" else {}

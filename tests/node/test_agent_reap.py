@@ -221,6 +221,13 @@ def test_half_made_files_go_when_they_are_old_and_their_makers_gone(jobs: Lives)
     assert [half.exists() for half in (*halves, locked_half)] == [False, False, True, True, True]
 
 
+def test_a_proposal_goes_when_it_has_ended(jobs: Lives) -> None:
+    for key, lasts_s in (("cd" * 16, 3600.0), ("ab" * 16, 0.0)):
+        jobs.agent().ask_node("propose", key=key, asked_at=1.0, lasts_s=lasts_s, reason="disk", by="me")
+    assert [(kind, name) for kind, name, _ in reap(jobs)] == [("half", f"drain-{'ab' * 16}")]
+    assert sorted(path.name for path in jobs.node.home().glob("drain*")) == [f"drain-{'cd' * 16}"]
+
+
 def test_marks_and_what_is_not_of_ours_stay(jobs: Lives) -> None:
     jobs.agent().ask_node("drain", reason="disk", by="me", until=None)
     home = jobs.node.home()

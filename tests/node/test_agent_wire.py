@@ -88,7 +88,8 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
         (b'{"op":"follow","job":"x","window":true}', "follow: 'window' must be a whole number, not True"),
         (b'{"op":"end","job":"x","why":"","grace_s":Infinity}', "end: 'grace_s' must be a number, 0 or more, not inf"),
         (b'{"op":"drain","reason":"x","by":"x","until":NaN}', "drain: 'until' must be a number, 0 or more, not nan"),
-        (b'{"op":"resume","job":"x"}', "resume has no field 'job'; it has op"),
+        (b'{"op":"resume","key":"../x"}', "resume: 'key' must be 32 hexadecimal digits, not '../x'"),
+        (b'{"op":"resume","job":"x"}', "resume has no field 'job'; it has key, op"),
         (None, "a line is longer than 4194304 bytes"),
     ],
 )

@@ -42,9 +42,10 @@ PROC = {
 LEASE = '{"v":1,"cpus":2,"mem_bytes":0,"gpus":[],"slots":1,"exclusive":false,"uptime_s":2500.5,"name":"train"}\n'
 
 
-def drain_text(reason: str, *, by: str = "alice") -> str:
-    """What a drain mark says."""
-    return json.dumps({"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}) + "\n"
+def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None) -> str:
+    """What a drain mark says; with `asked_at` a proposal."""
+    told = {"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}
+    return json.dumps(told if asked_at is None else {**told, "asked_at": asked_at}) + "\n"
 
 
 SHELLS = ("dash", "bash", "busybox")

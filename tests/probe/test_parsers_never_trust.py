@@ -187,7 +187,9 @@ def test_any_section_makes_a_value_or_an_unknown(one: Section, two: Section) -> 
 
 
 CLAIMS = st.dictionaries(
-    st.sampled_from(["v", "cpus", "mem_bytes", "gpus", "slots", "exclusive", "uptime_s", "name", "by", "reason", "at"]),
+    st.sampled_from(
+        ["v", "cpus", "mem_bytes", "gpus", "slots", "exclusive", "uptime_s", "name", "by", "reason", "at", "asked_at"]
+    ),
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=3) | st.just(1),
 )
 

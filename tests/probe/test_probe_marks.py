@@ -2,16 +2,18 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from clbalance.model import Lease, Promise, Reading, TmpSpace, Unknown
+from clbalance.model import Lease, Promise, Proposal, Reading, TmpSpace, Unknown
 from clbalance.probe.frame import Answered
 from clbalance.probe.leases import parse_leases, parse_promise
 from clbalance.probe.locks import MOST_LOCKS
@@ -280,6 +282,55 @@ def test_root_and_listed_users_drain_for_everybody_others_for_themselves(dash_no
     drains = dash_node.reading().drains
     assert not isinstance(drains, Unknown)
     assert [(mark.uid, mark.binds_all) for mark in drains] == [(0, True), (1, True), (2, False)]
+
+
+KEY = "ab" * 16
+
+
+@pytest.mark.parametrize("among_many", [False, True])
+def test_proposals_come_along_with_their_key_and_their_time(node: Node, among_many: bool) -> None:
+    if among_many:
+        many_void(node)
+    node.mark("clbalance-1000/drain", drain_text("mine"))
+    node.mark(f"clbalance-1000/drain-{KEY}", drain_text("proposed", asked_at=5.0))
+    node.mark(f"clbalance-1000/drain-{'c' * 32}", drain_text("made firm"))
+    node.mark(f"clbalance-1000/drain-{KEY}.77.tmp", drain_text("half"))
+    node.mark("clbalance-1000/drain-XYZ", drain_text("no key"))
+    drains = node.reading().drains
+    assert not isinstance(drains, Unknown)
+    proposal = Proposal(at=datetime.fromtimestamp(5.0, UTC), key=KEY)
+    assert {(mark.reason, mark.proposal) for mark in drains} == {
+        ("mine", None),
+        ("proposed", proposal),
+        ("made firm", None),
+    }
+
+
+@pytest.mark.parametrize("among_many", [False, True])
+def test_a_proposal_that_becomes_a_mark_while_it_is_read_is_never_missed(dash_node: Node, among_many: bool) -> None:
+    if among_many:
+        many_void(dash_node)
+    proposal = dash_node.mark(f"clbalance-1000/drain-{KEY}", drain_text("x", asked_at=5.0))
+    tools = dash_node.root / "late"
+    tools.mkdir()
+    # Between the listing and the first look at a file, as slow as a node can be.
+    real = shutil.which("stat")
+    mark = proposal.with_name("drain")
+    text = f'#!/bin/sh\n[ ! -e {proposal} ] || {{ cp {proposal} {mark}; rm {proposal}; }}\nexec {real} "$@"\n'
+    (tools / "stat").write_text(text)
+    (tools / "stat").chmod(0o755)
+    dash_node.env["PATH"] = f"{tools}:{dash_node.env.get('PATH', os.environ['PATH'])}"
+    assert reasons(dash_node.reading()) == ["x"]
+    assert not proposal.exists()
+
+
+def test_many_proposals_of_one_user_hide_no_lease(dash_node: Node) -> None:
+    for number in range(400):
+        dash_node.mark(f"clbalance-1000/drain-{number:032x}", drain_text("x", asked_at=5.0))
+    with dash_node.lease("clbalance-1000/lease-a.1"):
+        reading = dash_node.reading()
+    assert names(reading) == ["a"]
+    assert len(reasons(reading)) <= 17
 
 
 @pytest.mark.root

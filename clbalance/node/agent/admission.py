@@ -119,9 +119,9 @@ class Admission:
     def read(self, marks: "list[Mark]") -> None:
         """What is new since the last look; the files are other people's, so no lock is held meanwhile."""
         fresh = [mark for mark in marks if mark.identity not in self.known]
-        admins = read_admins() if any(mark.name == "drain" for mark in fresh) else set()
+        admins = read_admins() if any(mark.is_drain for mark in fresh) else set()
         for mark in fresh:
-            if mark.name == "drain":
+            if mark.is_drain:
                 drain = read_drain(mark, admins)
                 if drain is not None and drain.binds(time.time()):
                     raise drain.refusal()

@@ -26,11 +26,12 @@ class Drain:
         return self.told is None or self.told["until"] is None or now < self.told["until"]
 
     def refusal(self) -> RefusedError:
-        told = self.told or {"reason": "unreadable", "by": "", "until": None}
+        told = self.told or {"reason": "unreadable", "by": "", "until": None, "asked_at": None}
         owner = user_name(self.uid)
         by = owner if told["by"] in ("", owner) else "%s as %s" % (told["by"][:40], owner)
         until = "" if told["until"] is None else ", for another %.0f s" % (told["until"] - time.time())
-        return RefusedError("drained", "%s (by %s%s)" % (told["reason"][:200], by, until))
+        what = "" if told["asked_at"] is None else "proposed: "
+        return RefusedError("drained", "%s%s (by %s%s)" % (what, told["reason"][:200], by, until))
 
 
 def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":

@@ -13,6 +13,7 @@ if MYPY:
 
 REQUIRED = object()
 JOB_NAME = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,5}")
+KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class Count:
@@ -51,12 +52,19 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "forget": {},
     "status": {},
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
-    "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None)},
-    "resume": {},
+    "propose": {
+        "key": (str, REQUIRED),
+        "asked_at": (float, REQUIRED),
+        "lasts_s": (float, REQUIRED),
+        "reason": (str, REQUIRED),
+        "by": (str, REQUIRED),
+    },
+    "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None), "key": (str, "")},
+    "resume": {"key": (str, "")},
     "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, "")},
 }
 
-OF_THE_NODE = ("drain", "resume", "reap")  # these name no job
+OF_THE_NODE = ("propose", "drain", "resume", "reap")  # these name no job
 
 WISH: "dict[str, Any]" = {
     "cpus": (float, REQUIRED),
@@ -97,6 +105,7 @@ DRAIN: "dict[str, Any]" = {
     "by": (str, REQUIRED),
     "at": (float, REQUIRED),
     "until": (float, None),
+    "asked_at": (float, None),
 }
 
 SPEC: "dict[str, Any]" = {
@@ -174,10 +183,18 @@ def parse_request(line: "bytes | None") -> "dict[str, Any]":
         raise MisfitError("not a request: %.60r; `op` is one of %s" % (line, ", ".join(sorted(REQUESTS))))
     fields = dict(REQUESTS[op], op=(str, REQUIRED))
     if op in OF_THE_NODE:
-        return checked(raw, fields, op)
+        return with_key(checked(raw, fields, op))
     request = checked(raw, dict(fields, job=(str, REQUIRED)), op)
     if not JOB_NAME.fullmatch(request["job"]):
         raise MisfitError("%s: %.60r is no job; one is named <32 hexadecimal digits>.<attempt>" % (op, request["job"]))
+    return request
+
+
+def with_key(request: "dict[str, Any]") -> "dict[str, Any]":
+    """The same; its `key`, where it has one, becomes part of a name."""
+    key = request.get("key")
+    if key and not KEY.fullmatch(key):
+        raise MisfitError("%s: 'key' must be 32 hexadecimal digits, not %.60r" % (request["op"], key))
     return request
 
 

@@ -41,6 +41,7 @@ RESERVE_S = 30.0  # how long a lease is kept for a job that is not started
 
 MARK_BYTES = 1024  # of a lease or a drain mark
 MARKS_OF_ONE = 256  # leases of one owner that are looked at
+DRAINS_OF_ONE = 17  # drain marks of one owner that are looked at: his own, and proposals
 KEPT_OPEN = 512  # leases that are tested again under the lock; a further one counts if it held at the first look
 LISTED = 4096  # entries of one folder, or homes in one base, that are looked at
 HOMES_OF_ONE = 10  # as many names as there are for one user

@@ -11,6 +11,7 @@ import stat
 from clbalance.node.agent.fields import LEASE, checked
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.limits import (
+    DRAINS_OF_ONE,
     FOLDER,
     HOMES_OF_ONE,
     KILL_AT_ADMISSION_S,
@@ -28,7 +29,7 @@ MYPY = False
 if MYPY:
     from typing import Any, Iterable
 
-MARK_NAME = re.compile(r"drain|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
+MARK_NAME = re.compile(r"drain(?:-[0-9a-f]{32})?|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
 
 
 class Mark:
@@ -45,6 +46,10 @@ class Mark:
     @property
     def identity(self) -> "tuple[bytes, str, int]":
         return self.home, self.name, self.inode
+
+    @property
+    def is_drain(self) -> bool:
+        return self.name.startswith("drain")
 
 
 def mark_text(facts: "dict[str, Any]") -> bytes:
@@ -119,10 +124,12 @@ def marks_in(home: bytes, fd: int, uid: int) -> "list[Mark]":
             for entry in itertools.islice(entries, LISTED)
             if MARK_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
         ]
-    if len(found) > MARKS_OF_ONE:
+    drains = sorted((mark for mark in found if mark.is_drain), key=lambda mark: mark.name)[:DRAINS_OF_ONE]
+    leases = [mark for mark in found if not mark.is_drain]
+    if len(drains) + len(leases) > MARKS_OF_ONE:
         locked = {int(lock.inode) for lock in write_locks()}
-        found.sort(key=lambda mark: (mark.name != "drain", mark.inode not in locked))
-    return found[:MARKS_OF_ONE]
+        leases.sort(key=lambda mark: mark.inode not in locked)
+    return (drains + leases)[:MARKS_OF_ONE]
 
 
 def open_mark(mark: Mark) -> "int | None":

@@ -13,6 +13,7 @@ from clbalance.node.agent.limits import HALF_S, OPEN_CLAIM_S, READ, REAP_LISTED,
 from clbalance.node.agent.locks import is_promise
 from clbalance.node.agent.orphans import find_orphans, is_flocked, kill_orphans
 from clbalance.node.agent.own_homes import OwnHome
+from clbalance.node.agent.proposals import DRAIN_NAME, has_lapsed
 from clbalance.node.agent.settle import supervisor_of
 from clbalance.node.agent.tree import read_processes
 from clbalance.node.agent.words import RefusedError, shown
@@ -22,7 +23,7 @@ if MYPY:
     from typing import Any
 
 LEASE_NAME = re.compile(r"lease-([0-9a-f]{32}\.[1-9][0-9]{0,5})")
-HALF_NAME = re.compile(r"new-.*|(?:drain|birth)\.([0-9]{1,9})\.tmp")
+HALF_NAME = re.compile(r"new-.*|(?:drain(?:-[0-9a-f]{32})?|birth)\.([0-9]{1,9})\.tmp")
 TOMBSTONE = frozenset(["fate", "exit"])
 
 
@@ -73,6 +74,8 @@ class Reaping:
                 self.take_file("lease", home, name)
             elif HALF_NAME.fullmatch(name):
                 self.take_half(home, name)
+            elif DRAIN_NAME.fullmatch(name) and has_lapsed(home.fd, name, self.now):
+                self.take_file("half", home, name)
         except FileNotFoundError:
             return True  # another agent has been quicker
         except (OSError, RefusedError) as error:

@@ -5,17 +5,16 @@ import binascii
 import json
 import os
 import signal
-import time
 
 from clbalance.node.agent.admission import Admission
 from clbalance.node.agent.capacity import Wish
 from clbalance.node.agent.fate import read_birth, read_boot_id
 from clbalance.node.agent.follower import Wanted
 from clbalance.node.agent.job import Job
-from clbalance.node.agent.limits import APPEND, EXIT_BYTES, MARK_BYTES, WHY_CHARS, WRITE_NEW
-from clbalance.node.agent.marks import mark_text, put_mark
+from clbalance.node.agent.limits import APPEND, EXIT_BYTES, WHY_CHARS, WRITE_NEW
 from clbalance.node.agent.orders import knock, order_text
 from clbalance.node.agent.own_homes import own_homes
+from clbalance.node.agent.proposals import make_firm, put_drain, put_proposal, take_away
 from clbalance.node.agent.reap import Reaping
 from clbalance.node.agent.session import Session
 from clbalance.node.agent.settle import Inquiry, supervisor_of
@@ -52,6 +51,7 @@ class Requests:
             "forget": self.forget,
             "settle": self.settle,
             "status": self.status,
+            "propose": self.propose,
             "drain": self.drain,
             "resume": self.resume,
             "reap": self.reap,
@@ -225,23 +225,19 @@ class Requests:
         self.session.folder.retire(job.name)
 
     def drain(self, request: "dict[str, Any]") -> None:
-        """Put this user's mark on the node, or another one in its place."""
-        facts = {"v": 1, "at": time.time()}
-        facts.update((field, request[field]) for field in ("reason", "by", "until"))
-        mark = mark_text(facts)
-        if len(mark) > MARK_BYTES:
-            raise MisfitError("drain: a mark of more than %d bytes; make `reason` shorter" % MARK_BYTES)
-        put_mark(self.session.folder.home_fd, "drain", mark)
-        self.session.channel.say("drained", path=shown(self.session.folder.home + b"/drain"))
+        """Put this user's mark on the node, or another one in its place; of a proposal, make it count for good."""
+        home = self.session.folder.home_fd
+        name = make_firm(home, request) if request["key"] else put_drain(home, request)
+        self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
+
+    def propose(self, request: "dict[str, Any]") -> None:
+        """Put a mark beside this user's own, that ends soon if nothing comes of it."""
+        name = put_proposal(self.session.folder.home_fd, request)
+        self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
 
     def resume(self, request: "dict[str, Any]") -> None:
-        """Take this user's mark away."""
-        try:
-            os.unlink("drain", dir_fd=self.session.folder.home_fd)
-        except FileNotFoundError:
-            self.session.channel.say("resumed", was=False)
-        else:
-            self.session.channel.say("resumed", was=True)
+        """Take this user's marks away, or the one of a proposal."""
+        self.session.channel.say("resumed", was=take_away(self.session.folder.home_fd, request["key"]))
 
     def reap(self, request: "dict[str, Any]") -> None:
         """Find what this user has left on the node, and take it away if that is asked for."""

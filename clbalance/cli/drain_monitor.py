@@ -1,0 +1,124 @@
+"""Wait for nodes that are drained: what is shown meanwhile, what the deadline does, and what is said in the end."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from clbalance.cli.drain_moves import MovesOff
+from clbalance.cli.job_world import me
+from clbalance.cli.screen import Screen
+from clbalance.cli.user_names import user_name
+from clbalance.engine.await_drained import await_drained
+from clbalance.engine.drain_keeping import DrainWish
+from clbalance.engine.known import cancel
+from clbalance.engine.world import World
+from clbalance.errors import ExitCode, Interrupted
+from clbalance.model import NodeName
+from clbalance.nodes import fold
+from clbalance.policy.drain_progress import Rest, is_over
+from clbalance.render import talk
+
+_GONE_WITHIN_S: Final = 30.0
+"""For jobs that were cancelled to be gone."""
+_SHOWN = 5
+
+
+class DrainMonitor:
+    """One wait. `moves`: who moves what may be moved; None: nobody."""
+
+    def __init__(
+        self, world: World, screen: Screen, nodes: Sequence[NodeName], wish: DrainWish, *, moves: MovesOff | None
+    ) -> None:
+        self._world = world
+        self._screen = screen
+        self._nodes = tuple(nodes)
+        self._wish = wish
+        self._moves = moves
+        self._draws = screen.outlets.stderr.terminal and not screen.quiet and os.environ.get("TERM") != "dumb"
+
+    def wait(self, within_s: float | None, *, force: bool) -> int:
+        """The exit code: 0 when nothing runs on any of them any more."""
+        try:
+            rests = await_drained(self._world, self._nodes, within_s, self._look)
+            if force and not is_over(rests):
+                rests = self._end_own(rests)
+        except Interrupted:
+            self._clear()
+            self._screen.say(talk.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
+            raise
+        self._clear()
+        return self._tell_end(rests)
+
+    def _look(self, rests: tuple[Rest, ...]) -> None:
+        self._draw(rests)
+        if self._moves is not None and not is_over(rests):
+            self._moves.go_on()
+
+    def _end_own(self, rests: tuple[Rest, ...]) -> tuple[Rest, ...]:
+        """Those that this host remembers; what was submitted elsewhere may be waited for there."""
+        keys = {lease.key for rest in rests for lease in rest.own}
+        known = [record for record in self._world.journal.records() if record.key in keys]
+        if not known:
+            return rests
+        self._clear()
+        numbers = ", ".join(str(record.id) for record in known)
+        jobs = "jobs" if len(known) > 1 else "job"
+        self._screen.say(talk.note(f"the deadline has passed: cancelling {jobs} {numbers}"))
+        cancel(self._world, known, f"drained by {me()}: {self._wish.reason}")
+        gone = {record.key for record in known}
+
+        def are_gone(left: tuple[Rest, ...]) -> bool:
+            return not any(lease.key in gone for rest in left for lease in rest.own)
+
+        return await_drained(self._world, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
+
+    # What is said
+
+    def _draw(self, rests: Sequence[Rest]) -> None:
+        """On a terminal, one line that replaces itself."""
+        if not self._draws:
+            return
+        left = [rest for rest in rests if not rest.is_drained]
+        numbers = self._numbers()
+        told = ", ".join(f"{rest.node} ({_told(rest, numbers)})" for rest in left[:_SHOWN])
+        more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+        line = f"{len(rests) - len(left)} of {len(rests)} nodes are drained; waiting for {told}{more}"
+        width = shutil.get_terminal_size().columns - 1
+        self._screen.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
+
+    def _numbers(self) -> Mapping[str, int]:
+        """Of the jobs that this host remembers, by key."""
+        return {record.key: record.id for record in self._world.journal.records(over=True)}
+
+    def _clear(self) -> None:
+        if self._draws:
+            self._screen.outlets.stderr.send(b"\r\x1b[K")
+
+    def _tell_end(self, rests: Sequence[Rest]) -> int:
+        drained = [rest.node for rest in rests if rest.is_drained]
+        numbers = self._numbers()
+        if drained:
+            self._screen.say(talk.note(f"nothing runs any more on {fold(drained)}"))
+        for rest in rests:
+            if rest.resumed:
+                self._screen.say(talk.warning(f"{rest.node}: in placement again: its drain mark has gone"))
+            elif rest.why:
+                self._screen.say(talk.warning(f"{rest.node}: what runs there is unknown: {rest.why}"))
+            elif not rest.is_drained:
+                self._screen.say(talk.warning(f"{rest.node}: not drained yet: {_told(rest, numbers)}"))
+        return ExitCode.DONE if len(drained) == len(rests) else ExitCode.SOME_NODES_FAILED
+
+
+def _told(rest: Rest, numbers: Mapping[str, int]) -> str:
+    """What is left on a node: numbers of our jobs, and how many of whom else. No word of a node's own."""
+    if rest.why:
+        return "unknown"
+    own = {lease.key for lease in rest.own}
+    elsewhere = len(own - numbers.keys())
+    told = [f"job {number}" for number in sorted(numbers[key] for key in own & numbers.keys())]
+    told += [f"{elsewhere} of yours from elsewhere"] if elsewhere else []
+    owners = Counter(user_name(lease.uid) for lease in rest.others)
+    told += [f"{count} of {owner}" for owner, count in sorted(owners.items())]
+    return ", ".join(told) or "in placement again"

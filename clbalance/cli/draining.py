@@ -1,0 +1,121 @@
+"""Carry out `drain`: mark, alone or by agreement with others, and wait if that is asked for."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import assert_never
+
+from clbalance.cli.drain import DrainOptions
+from clbalance.cli.drain_pool import Floor, drained_and_pool, parse_floor
+from clbalance.cli.durations import parse_duration
+from clbalance.cli.marking import Wording, check_reason, drain_request, report_marks, wish_of
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.screen import Screen
+from clbalance.cli.workplace import workplace
+from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_keeping
+from clbalance.engine.mark import Marked, mark
+from clbalance.engine.world import World
+from clbalance.errors import TooFewLeftError, UsageError
+from clbalance.model import NodeName
+from clbalance.nodes import fold
+from clbalance.policy.floor import TooFew, Undecided
+from clbalance.render import talk
+
+_WORDING = Wording(
+    example="clbalance drain node[1-3] --reason TEXT",
+    done="drained",
+    not_root="your marks bind you alone, unless the node lists you as an admin",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """One `drain`, all that was typed checked."""
+
+    nodes: NodeOptions
+    ssh: SshOptions
+    screen: Screen
+    wish: DrainWish
+    floor: Floor | None
+    waits: bool
+    within_s: float | None
+    force: bool
+
+    @classmethod
+    def of(cls, nodes: NodeOptions, ssh: SshOptions, screen: Screen, reason: str, terms: DrainOptions) -> "Draining":
+        """`UsageError` for what cannot be meant."""
+        check_reason(reason)
+        if not nodes.names_nodes:
+            raise UsageError("no nodes named", hint=f"`{_WORDING.example}`, or with `-g GROUP`")
+        if terms.force and terms.deadline is None:
+            raise UsageError("`--force` needs `--deadline`", hint="`--deadline 2h --force` gives jobs two hours to end")
+        return cls(
+            nodes=nodes,
+            ssh=ssh,
+            screen=screen,
+            wish=wish_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
+            floor=None if terms.min_available is None else parse_floor(terms.min_available),
+            waits=terms.waits,
+            within_s=None if terms.deadline is None else parse_duration(terms.deadline, "`--deadline`"),
+            force=terms.force,
+        )
+
+    def carry_out(self) -> int:
+        """The exit code of `clbalance drain`."""
+        began = time.monotonic()
+        meant, counted = (self.nodes, None) if self.floor is None else drained_and_pool(self.nodes)
+        place = workplace(meant, self.ssh, self.screen)
+        pool = () if counted is None else workplace(counted, self.ssh, self.screen).candidates.nodes
+        with place.world() as world:
+            marked = self._mark(world, place.candidates.nodes, pool)
+            code = report_marks(self.screen, marked, _WORDING)
+            done = [one.node for one in marked if one.done]
+            if self.waits and done:
+                left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
+                code = max(code, self._wait(world, done, left_s))
+        return code
+
+    def _mark(self, world: World, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
+        if self.floor is None:
+            return mark(world, nodes, drain_request(self.wish))
+        floor = self.floor.of(pool)
+        end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16))
+        match end:
+            case Kept(marked=marked, left=left):
+                self.screen.say(talk.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be"))
+                return marked
+            case NotMarked(marked=marked):
+                self.screen.say(talk.warning("no node is drained, for not all of them could be marked"))
+                return tuple(one for one in marked if not one.done)
+            case TooFew() | Undecided():
+                raise _too_few(end, floor, len(pool))
+            case _:
+                assert_never(end)
+
+    def _wait(self, world: World, nodes: list[NodeName], within_s: float | None) -> int:
+        from clbalance.cli.drain_monitor import DrainMonitor
+
+        monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves=None)
+        return monitor.wait(within_s, force=self.force)
+
+
+def _too_few(end: TooFew | Undecided, floor: int, pool: int) -> TooFewLeftError:
+    if isinstance(end, Undecided):
+        on = f" on {fold(end.nodes)}" if end.nodes else ""
+        return TooFewLeftError(
+            f"not drained: whether {floor} of {pool} nodes are left could not be told in time, for others drain{on}"
+            if end.nodes
+            else "not drained: the nodes took too long to answer",
+            hint="what they have proposed ends within three minutes; try again then",
+        )
+    by_why: dict[str, list[NodeName]] = {}
+    for node, why in end.out.items():
+        by_why.setdefault(why, []).append(node)
+    out = "; ".join(f"{fold(nodes)} ({why})" for why, nodes in by_why.items())
+    return TooFewLeftError(
+        f"not drained: {end.left} of {pool} nodes would be left, and {floor} there must be"
+        + (f"; not available: {out}" if out else ""),
+        hint="`clbalance load` shows the nodes; `--min-available` says how many there must be",
+    )

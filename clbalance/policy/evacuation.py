@@ -1,0 +1,59 @@
+"""Where jobs go whose nodes are drained: those that their owner has marked, as far as there is room elsewhere. Pure.
+
+Enters: a snapshot of where they may go, with the drain marks in it. Leaves: a target for each that has one, all of
+which hold at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from clbalance.job import Submitted
+from clbalance.model import NodeName, Snapshot
+from clbalance.policy.place import place
+from clbalance.policy.policies import Policy
+from clbalance.policy.select import Rng
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """A job that runs on a node that is drained."""
+
+    job: int
+    node: NodeName
+    submitted: Submitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evacuation:
+    """A job that is to go on elsewhere."""
+
+    job: int
+    src: NodeName
+    dst: NodeName
+
+
+def may_leave(submitted: Submitted) -> bool:
+    """Whether its owner has marked it (`--requeue`, `--checkpoint`), and it can start elsewhere."""
+    marked = submitted.tries.requeue or submitted.tries.checkpoint is not None
+    job = submitted.job
+    return marked and submitted.request.pick == 1 and job.pty is None and not job.slots
+
+
+def evacuations(
+    snapshot: Snapshot, stays: Iterable[Stay], policy: Policy, now: datetime, rng: Rng
+) -> tuple[Evacuation, ...]:
+    """Each to the best node that it was submitted for and that takes it; the first asked is the first served."""
+    found = []
+    everywhere = frozenset(answer.node for answer in snapshot.answers)
+    for stay in stays:
+        if not may_leave(stay.submitted):
+            continue
+        request = stay.submitted.request
+        elsewhere = (everywhere - frozenset(stay.submitted.candidates)) | {stay.node}
+        asked = replace(request, excluded=request.excluded | elsewhere)
+        plan = place(snapshot, asked, policy, now, rng)
+        if plan.fits:
+            found.append(Evacuation(job=stay.job, src=stay.node, dst=plan.chosen[0]))
+            snapshot = plan.charged
+    return tuple(found)

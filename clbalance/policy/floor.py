@@ -1,0 +1,104 @@
+"""Whether nodes may be drained without leaving too few: `drain --min-available` (docs/design/drain.md). Pure.
+
+Enters: what a sweep of the pool has told after our own proposal lay on all its nodes. Leaves: whether it becomes firm,
+is withdrawn, or waits for what becomes of others.
+
+Who has written his proposal last has looked last, and has seen those of all others that became firm. He counts them
+all, so the last to pass leaves enough; and of those that see each other the first in the order of proposals is never
+withdrawn for another proposal's sake, so they do not all withdraw.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias, assert_never
+
+from clbalance.model import Answer, DrainMark, Measured, NodeName, Proposal, Silent, Unknown
+from clbalance.policy.drain import binding_drain, binds_us, drain_reason
+
+CLOCKS_APART: Final = timedelta(seconds=60)
+"""A proposal counts here for longer than it says: its node's clock may be behind ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one node of the pool stands: `out` says why it is not available, whatever becomes of the proposals on it."""
+
+    node: NodeName
+    out: str = ""
+    proposals: tuple[Proposal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """So many nodes are left, even if every other proposal becomes firm."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """It depends on proposals that come after ours: they withdraw when they see it, or have looked before it was."""
+
+    nodes: tuple[NodeName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooFew:
+    """Only so many would be left; `out` says what else is not available, and why."""
+
+    left: int
+    out: Mapping[NodeName, str]
+
+
+Verdict: TypeAlias = Enough | Undecided | TooFew
+
+
+def standing_of(answer: Answer, now: datetime) -> Standing:
+    """Busy nodes are there; drained, suspect and unknown ones are not."""
+    match answer:
+        case Silent(node=node, cause=cause, why=why):
+            return Standing(node=node, out=f"unknown: {cause.because(why)}")
+        case Measured(node=node, reading=reading, suspect=suspect):
+            if isinstance(reading.drains, Unknown):
+                return Standing(node=node, out=f"drain marks unknown: {reading.drains.why}")
+            proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
+            mark = binding_drain(reading, now)
+            firmly = f"drained: {drain_reason(mark)}" if mark is not None and mark.proposal is None else ""
+            return Standing(
+                node=node,
+                out=firmly or (suspect and f"suspect: {suspect}"),
+                proposals=tuple(mark.proposal for mark in proposed if mark.proposal and not _is_long_over(mark, now)),
+            )
+        case _:
+            assert_never(answer)
+
+
+def weigh(pool: Sequence[Standing], wanted: Collection[NodeName], floor: int, mine: Proposal) -> Verdict:
+    """Whether `floor` nodes of the pool are left when `wanted` are drained too."""
+    out = {one.node: one.out for one in pool if one.out and one.node not in wanted}
+    earlier = {one.node: "proposed before" for one in pool if _others(one, mine, before=True)}
+    later = [one.node for one in pool if _others(one, mine, before=False)]
+    here = {one.node for one in pool}
+    surely = (here & set(wanted)) | out.keys() | earlier.keys()
+    left = len(here) - len(surely)
+    if left < floor:
+        return TooFew(left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted})
+    left = len(here) - len(surely | set(later))
+    if left < floor:
+        return Undecided(nodes=tuple(later))
+    return Enough(left=left)
+
+
+def floor_of(number: float, *, is_pct: bool, pool: int) -> int:
+    """So many nodes of a pool of that size; of a share at least as much, as Kubernetes' `minAvailable`."""
+    return math.ceil(number * pool / 100.0) if is_pct else int(number)
+
+
+def _others(standing: Standing, mine: Proposal, *, before: bool) -> bool:
+    return any(one.key != mine.key and (one < mine) is before for one in standing.proposals)
+
+
+def _is_long_over(mark: DrainMark, now: datetime) -> bool:
+    return mark.until is not None and mark.until + CLOCKS_APART <= now

@@ -1,0 +1,77 @@
+"""Which nodes are not to be trusted: those that did not answer several times in a row (docs/design/drain.md). Pure.
+
+Enters: what was seen of a node before, and whether it has answered now. Leaves: what is known of it from now on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from clbalance.model import Answer, Cause, Measured, NodeName, Silent
+from clbalance.strain import Strain
+
+COUNTED_APART_S: Final = 5.0
+"""A burst of calls is one probe: what comes sooner after one that was counted is not counted."""
+BACK_AFTER: Final = 2
+"""So many answers in a row bring a suspect back."""
+
+_OF_THE_NODE: Final = frozenset(
+    {Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.STORAGE, Cause.GARBLED, Cause.LOST}
+)
+"""What speaks against a node. All else is about who asks, or his way there: a key that is missing makes none sick."""
+
+
+def next_strain(strain: Strain, *, answered: bool, now_s: float, suspect_after: int | None) -> Strain:
+    """What one more probe makes of it; `suspect_after` None: nothing is ever suspect."""
+    if suspect_after is None:
+        return replace(strain, silent=0, answered=0, suspect=False)
+    if answered:
+        return _after_an_answer(strain)
+    if 0.0 <= now_s - strain.silent_at_s < COUNTED_APART_S:
+        return replace(strain, answered=0)
+    silent = strain.silent + 1
+    is_suspect = strain.suspect or silent >= suspect_after
+    return replace(strain, silent=silent, answered=0, suspect=is_suspect, silent_at_s=now_s)
+
+
+def _after_an_answer(strain: Strain) -> Strain:
+    if not strain.suspect:
+        return replace(strain, silent=0, answered=0)
+    answered = strain.answered + 1
+    if answered >= BACK_AFTER:
+        return replace(strain, silent=0, answered=0, suspect=False)
+    return replace(strain, answered=answered)
+
+
+def strained(
+    answers: Sequence[Answer], before: Mapping[NodeName, Strain], *, now_s: float, suspect_after: int | None
+) -> dict[NodeName, Strain]:
+    """What is to be kept of those of which this sweep has changed something.
+
+    Where several were asked and none has answered, more likely we are cut off: that says nothing of any of them.
+    """
+    if len(answers) > 1 and not any(isinstance(answer, Measured) for answer in answers):
+        return {}
+    changed = {}
+    for answer in answers:
+        if isinstance(answer, Silent) and answer.cause not in _OF_THE_NODE:
+            continue
+        was = before.get(answer.node, _UNSTRAINED)
+        answered = isinstance(answer, Measured)
+        strain = next_strain(was, answered=answered, now_s=now_s, suspect_after=suspect_after)
+        if strain != was:
+            changed[answer.node] = strain
+    return changed
+
+
+_UNSTRAINED: Final = Strain()
+
+
+def marked_suspect(answer: Answer, strain: Strain) -> Answer:
+    """The same, with why it is suspect if it is."""
+    if not strain.suspect:
+        return answer
+    failed = f"{strain.silent} probe{'s' if strain.silent != 1 else ''} in a row failed"
+    if isinstance(answer, Measured):
+        return replace(answer, suspect=f"{failed}; answered {strain.answered} of {BACK_AFTER}")
+    return replace(answer, suspect=failed)

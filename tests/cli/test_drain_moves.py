@@ -1,0 +1,61 @@
+"""What is asked to be moved off nodes that are drained: our marked jobs, each once, when there is room for it."""
+
+from collections.abc import Sequence
+from random import Random
+
+from clbalance.cli.drain_moves import MovesOff
+from clbalance.engine.world import World
+from clbalance.job import Command, Intent, JobSpec, Submitted, Tries
+from clbalance.model import NodeName, Plan, Request, Snapshot
+from clbalance.policy.evacuation import Evacuation
+from clbalance.policy.policies import LEAST
+from clbalance.transport.scripted import HangUp
+from tests.engine.world import EPOCH, probed, world_of
+
+OLD = NodeName("old")
+NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
+
+
+def running(world: World, key: str, *, tries: Tries, to: str = "old new", on: NodeName = OLD) -> int:
+    """A job that runs there, and who may go where `to` says."""
+    spec = JobSpec(id=0, key=key * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
+    candidates = tuple(NodeName(name) for name in to.split())
+    number = world.journal.submit(
+        EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, tries=tries)
+    )
+    intent = Intent(node=on, rank=0, boot_id="b", birth="x")
+    assert world.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
+    world.journal.started(number, EPOCH)
+    return number
+
+
+def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
+    world = world_of({"old": probed(), "new": probed()})
+    marked = running(world, "a", tries=Tries(requeue=True))
+    running(world, "b", tries=Tries())
+    running(world, "c", tries=Tries(requeue=True), on=NodeName("new"))
+    asked: list[Evacuation] = []
+
+    def move(_: World, some: Sequence[Evacuation]) -> None:
+        asked.extend(some)
+
+    moves = MovesOff(world, [OLD], LEAST, Random(1), move)
+    for _ in range(3):
+        moves.go_on()
+    assert asked == [Evacuation(job=marked, src=OLD, dst=NodeName("new"))]
+
+
+def test_one_for_which_there_is_no_room_yet_is_asked_later() -> None:
+    loads = iter([99.0, 0.0])
+
+    def emptied(text: bytes) -> Sequence[bytes | HangUp]:
+        return probed(next(loads))(text)
+
+    world = world_of({"old": probed(), "new": emptied})
+    running(world, "a", tries=Tries(requeue=True))
+    asked: list[Evacuation] = []
+    moves = MovesOff(world, [OLD], LEAST, Random(1), lambda _, some: asked.extend(some))
+    moves.go_on()
+    assert asked == []
+    moves.go_on()
+    assert [one.dst for one in asked] == ["new"]

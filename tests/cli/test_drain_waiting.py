@@ -1,0 +1,107 @@
+"""`drain` that waits: until nothing runs there any more, or what was told for the deadline; nobody else is touched."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+
+from .command import Command, ended, eventually
+from .jobs import SOON, detached, held, job, let_go
+
+WHY = ("--reason", "upgrade")
+
+
+def state_of(clbalance: Command, node: str) -> str:
+    (told,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
+    return str(told["state"])
+
+
+def test_it_returns_when_the_last_job_has_gone(clbalance: Command) -> None:
+    detached(clbalance, "-w", "node1", "-c", held())
+    child = clbalance.start("drain", "node[1-2]", *WHY, "--monitor")
+    eventually(lambda: state_of(clbalance, "node1") == "draining")
+    assert child.poll() is None
+    let_go(clbalance)
+    _, said = child.communicate(timeout=30)
+    assert (child.returncode, said.decode().splitlines()) == (
+        0,
+        ["clbalance: drained node[1-2]", "clbalance: nothing runs any more on node[1-2]"],
+    )
+
+
+def test_at_the_deadline_it_gives_up_and_what_runs_goes_on(clbalance: Command) -> None:
+    number = detached(clbalance, "-w", "node1", "-c", held())
+    done = clbalance("drain", "node[1-2]", *WHY, "--deadline", "1s")
+    assert done.rc == 4
+    assert done.stderr.splitlines()[1:] == [
+        "clbalance: nothing runs any more on node2",
+        f"clbalance: warning: node1: not drained yet: job {number}",
+    ]
+    assert (job(clbalance, number)["state"], state_of(clbalance, "node1")) == ("RUNNING", "draining")
+
+
+def test_with_force_our_own_jobs_are_cancelled_then(clbalance: Command) -> None:
+    number = detached(clbalance, "-w", "node1", "-c", held())
+    elsewhere = detached(clbalance, "-w", "node2", "-c", held())
+    done = clbalance("drain", "node1", *WHY, "--deadline", "1s", "--force")
+    assert (done.rc, f"the deadline has passed: cancelling job {number}\n" in done.stderr) == (0, True), done.stderr
+    ended_job = job(clbalance, number)
+    assert (ended_job["state"], "drained by" in ended_job["reason"]) == ("CANCELLED", True)
+    assert job(clbalance, elsewhere)["state"] == "RUNNING"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs other users on the nodes")
+def test_nobody_elses_job_is_touched_by_force(lab: Lab, clbalance: Command) -> None:
+    mine = detached(clbalance, "-w", "node1", "-c", held())
+    hers = detached(clbalance, "-l", "alice", "-w", "node1", "-c", "exec sleep 600")
+    done = clbalance("drain", "node1", *WHY, "--deadline", "1s", "--force")
+    assert done.rc == 4
+    assert "node1: not drained yet: 1 of " in done.stderr.splitlines()[-1]
+    assert (job(clbalance, mine)["state"], job(clbalance, hers, "-l", "alice")["state"]) == ("CANCELLED", "RUNNING")
+    assert clbalance("cancel", hers, "-l", "alice").rc == 0
+
+
+def test_a_node_of_which_nothing_is_known_is_not_drained(lab: Lab, clbalance: Command) -> None:
+    detached(clbalance, "-w", "node1", "-c", held())
+    child = clbalance.start("drain", "node1", *WHY, "--deadline", "6s", *SOON)
+    eventually((lab.node("node1").folder.var / "clbalance-0" / "drain").exists)
+    lab.node("node1").hang()
+    _, said = child.communicate(timeout=40)
+    assert (child.returncode, "node1: what runs there is unknown: " in said.decode()) == (4, True)
+
+
+def test_who_is_told_to_stop_waiting_leaves_the_marks(clbalance: Command) -> None:
+    detached(clbalance, "-w", "node1", "-c", held())
+    child = clbalance.start("drain", "node1", *WHY, "--monitor")
+    eventually(lambda: state_of(clbalance, "node1") == "draining")
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=30)
+    assert (child.returncode, "the nodes stay drained until `clbalance resume`" in said.decode()) == (130, True)
+    assert state_of(clbalance, "node1") == "draining"
+
+
+def test_a_node_that_is_resumed_meanwhile_is_waited_for_no_longer(clbalance: Command) -> None:
+    detached(clbalance, "-w", "node1", "-c", held())
+    child = clbalance.start("drain", "node1", *WHY, "--monitor")
+    eventually(lambda: state_of(clbalance, "node1") == "draining")
+    assert clbalance("resume", "node1").rc == 0
+    _, said = child.communicate(timeout=40)
+    assert (child.returncode, "in placement again: its drain mark has gone" in said.decode()) == (4, True)
+
+
+def test_a_terminal_shows_what_is_waited_for(clbalance: Command) -> None:
+    number = detached(clbalance, "-w", "node1", "-c", held())
+    terminal = clbalance.on_terminal("drain", "node1", *WHY, "--monitor", columns=120)
+    terminal.read_until(f"0 of 1 nodes are drained; waiting for node1 (job {number})".encode())
+    let_go(clbalance)
+    assert terminal.end() == 0
+    assert terminal.lines == ["clbalance: drained node1", "clbalance: nothing runs any more on node1"]
+
+
+def test_with_a_floor_it_waits_as_well(clbalance: Command) -> None:
+    child = clbalance.start("drain", "node1", *WHY, "--min-available", "7", "--monitor")
+    assert ended(child, 40.0) == 0
+    assert state_of(clbalance, "node1") == "drained"

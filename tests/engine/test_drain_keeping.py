@@ -1,0 +1,116 @@
+"""All nodes are drained or none; what is asked of which node, when one fails, gives way, or is told to stop."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from clbalance.engine.drain_keeping import DECIDED_WITHIN_S, DrainWish, KeepingEnd, Kept, NotMarked, drain_keeping
+from clbalance.engine.world import World
+from clbalance.errors import Interrupted
+from clbalance.model import NodeName
+from clbalance.policy.floor import TooFew, Undecided
+from clbalance.transport.scripted import HangUp, ScriptedNode
+from tests.engine.world import ScriptedAgent, probed, world_of
+
+KEY = "ab" * 16
+WISH = DrainWish(reason="disk", by="alice", until_s=None)
+LATER = '{"v":1,"reason":"x","by":"root","at":1,"until":null,"asked_at":99999999999}'
+
+
+class Node:
+    """A node of 4 cpus with an agent that keeps marks; `refuses` names the operations that fail."""
+
+    def __init__(self, *refuses: str, others: str = "") -> None:
+        self.refuses = frozenset(refuses)
+        self.others = others
+        """The text of somebody's mark on it."""
+        self.agent = ScriptedAgent(rules=dict.fromkeys(("propose", "drain", "resume"), self._answer))
+
+    def __call__(self, text: bytes) -> list[bytes | HangUp]:
+        if text.startswith(b"probe "):
+            lines = probed()(text)
+            return [part for line in lines for part in self._with_marks(line)]
+        return self.agent(text)
+
+    def _with_marks(self, line: bytes | HangUp) -> list[bytes | HangUp]:
+        if not (self.others and isinstance(line, bytes) and line.endswith(b"- marks 0")):
+            return [line]
+        nonce = line.split(b" ")[0]
+        home = "/var/tmp/clbalance-0"
+        told = [
+            f"mark 1 2 0 41ed {home}",
+            f"mark 1 3 0 81a4 {home}/drain-{'f' * 32}",
+            f"{home}/drain-{'f' * 32}:{self.others}",
+        ]
+        return [nonce + b" + marks", *(one.encode() for one in told), line]
+
+    def _answer(self, request: dict[str, object]) -> list[dict[str, object]]:
+        op = str(request["op"])
+        kind = "firm" if op == "drain" and request.get("key") else op
+        if kind in self.refuses:
+            return [{"ev": "error", "why": "no"}]
+        return [{"ev": "resumed", "was": True} if op == "resume" else {"ev": "drained", "path": "/x"}]
+
+    @property
+    def asked(self) -> list[str]:
+        """What of it, in order; those with a key have a `+`."""
+        return [f"{one['op']}{'+' if one.get('key') else ''}" for one in self.agent.heard]
+
+
+def keep(nodes: Mapping[str, ScriptedNode], wanted: str, floor: int) -> tuple[KeepingEnd, World]:
+    world = world_of(nodes)
+    pool = [NodeName(name) for name in nodes]
+    return drain_keeping(world, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY), world
+
+
+def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
+    nodes = {name: Node() for name in "abc"}
+    end, _ = keep(nodes, "a b", 1)
+    assert isinstance(end, Kept)
+    assert end.left == 1
+    assert [node.asked for node in nodes.values()] == [["propose+", "drain+", "drain"]] * 2 + [[]]
+
+
+def test_too_few_and_all_proposals_go() -> None:
+    nodes = {name: Node() for name in "abc"}
+    end, _ = keep(nodes, "a b", 2)
+    assert end == TooFew(left=1, out={})
+    assert [node.asked for node in nodes.values()] == [["propose+", "resume+"]] * 2 + [[]]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "asked"), [("propose", ["propose+", "resume+"]), ("firm", ["propose+", "drain+", "resume+"])]
+)
+def test_one_that_cannot_be_marked_keeps_all_from_it(refuses: str, asked: list[str]) -> None:
+    nodes = {"a": Node(), "b": Node(refuses), "c": Node()}
+    end, _ = keep(nodes, "a b", 0)
+    assert isinstance(end, NotMarked)
+    assert [one.node for one in end.marked if not one.done] == ["b"]
+    assert [nodes[name].asked for name in "ab"] == [asked] * 2
+
+
+def test_who_waits_for_others_gives_up_in_time() -> None:
+    nodes = {"a": Node(), "b": Node(others=LATER), "c": Node()}
+    end, world = keep(nodes, "a", 2)
+    assert end == Undecided(nodes=(NodeName("b"),))
+    assert DECIDED_WITHIN_S <= world.clock.monotonic() <= DECIDED_WITHIN_S + 5.0
+    assert nodes["a"].asked == ["propose+", "resume+"]
+
+
+def test_what_is_firm_on_the_others_does_not_have_to_be_waited_for() -> None:
+    nodes = {"a": Node(), "b": Node(others=LATER.replace(',"asked_at":99999999999', "")), "c": Node()}
+    end, world = keep(nodes, "a", 2)
+    assert end == TooFew(left=1, out={NodeName("b"): "drained: x (by root)"})
+    assert world.clock.monotonic() < 5.0
+
+
+def test_who_is_told_to_stop_takes_his_proposals_away() -> None:
+    nodes = {"a": Node(), "b": Node()}
+
+    def stop(point: str) -> None:
+        if point == "proposed":
+            raise Interrupted(2)
+
+    with pytest.raises(Interrupted):
+        drain_keeping(world_of(nodes, fail_point=stop), [NodeName("a")], [NodeName("a"), NodeName("b")], 0, WISH, KEY)
+    assert nodes["a"].asked == ["propose+", "resume+"]

@@ -1,0 +1,32 @@
+"""A node is drained when nothing is known to be left on it and nothing new will come."""
+
+import pytest
+
+from clbalance.model import NodeName
+from clbalance.policy.drain_progress import Rest, is_over, rest_on
+
+from .build import ME, NOW, drain, lease, node, silent
+
+N = NodeName("n")
+MARK = (drain(),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "drained", "over"),
+    [
+        pytest.param(node("n", drains=MARK), True, True, id="marked and empty"),
+        pytest.param(node("n", drains=MARK, leases=(lease(),)), False, False, id="somebody's job is left"),
+        pytest.param(node("n", drains=MARK, leases=None), False, False, id="unknown leases may be held"),
+        pytest.param(silent("n"), False, False, id="a silent node may hold anything"),
+        pytest.param(node("n"), False, True, id="without a mark nothing is waited for"),
+        pytest.param(node("n", drains=(drain(for_s=-1.0),)), False, True, id="nor with one that is over"),
+    ],
+)
+def test_a_node_is(answer: object, drained: bool, over: bool) -> None:
+    rest = rest_on(answer, NOW)  # type: ignore[arg-type]
+    assert (rest.is_drained, is_over([rest])) == (drained, over)
+
+
+def test_our_own_jobs_are_told_from_others() -> None:
+    hers, mine = lease(), lease(uid=ME)
+    assert rest_on(node("n", drains=MARK, leases=(hers, mine)), NOW) == Rest(node=N, own=(mine,), others=(hers,))

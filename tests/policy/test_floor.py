@@ -1,0 +1,218 @@
+"""However many drain at once, and however their steps fall between each other: never too few nodes are left."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clbalance.model import Measured, NodeName, Proposal
+from clbalance.policy.floor import Enough, Standing, TooFew, Undecided, floor_of, standing_of, weigh
+
+from .build import ME, NOW, SHE, drain, node, silent
+
+A, B, C = (Proposal(at=NOW + timedelta(seconds=at), key=key * 32) for at, key in enumerate("abc"))
+NAMES = tuple(NodeName(f"n{at}") for at in range(6))
+TOTAL = len(NAMES)
+
+
+# -- what one sweep comes to ----------------------------------------------------------------------
+
+
+def pool(**told: Proposal | str) -> list[Standing]:
+    """Six nodes; of those named, why they are out, or what is proposed of them."""
+    return [
+        Standing(
+            node=name,
+            out=told[name] if isinstance(told.get(name), str) else "",  # type: ignore[arg-type]  # just told apart
+            proposals=tuple(one for one in [told.get(name)] if isinstance(one, Proposal)),
+        )
+        for name in NAMES
+    ]
+
+
+def verdict_of(standings: list[Standing], wanted: str, floor: int) -> object:
+    return weigh(standings, [NodeName(name) for name in wanted.split()], floor, B)
+
+
+@pytest.mark.parametrize(
+    ("standings", "wanted", "floor", "verdict"),
+    [
+        pytest.param(pool(), "n0 n1", 4, Enough(left=4), id="as many as there must be"),
+        pytest.param(pool(), "n0 n1", 5, TooFew(left=4, out={}), id="one fewer"),
+        pytest.param(pool(), "n0 elsewhere", 5, Enough(left=5), id="a node of another pool takes none of this"),
+        pytest.param(pool(n0="drained: x", n1="unknown: y"), "n0", 4, Enough(left=4), id="out once, whoever says so"),
+        pytest.param(pool(n5="suspect: x"), "n0", 5, TooFew(left=4, out={NodeName("n5"): "suspect: x"}), id="told why"),
+        pytest.param(
+            pool(n5=A), "n0", 5, TooFew(left=4, out={NodeName("n5"): "proposed before"}), id="the later withdraws"
+        ),
+        pytest.param(pool(n5=C), "n0", 5, Undecided(nodes=(NodeName("n5"),)), id="the earlier waits for its end"),
+        pytest.param(pool(n5=C), "n0", 4, Enough(left=4), id="enough for both"),
+        pytest.param(pool(n5=B), "n0", 5, Enough(left=5), id="our own proposal is nobody else's"),
+        pytest.param(
+            pool(n4="drained: x", n5=C), "n0", 5, TooFew(left=4, out={NodeName("n4"): "drained: x"}), id="firmly gone"
+        ),
+    ],
+)
+def test_a_verdict(standings: list[Standing], wanted: str, floor: int, verdict: object) -> None:
+    assert verdict_of(standings, wanted, floor) == verdict
+
+
+def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) -> Measured:
+    return node("n", drains=(replace(drain(uid=uid, binds_all=binds_all, for_s=for_s), proposal=A),))
+
+
+@pytest.mark.parametrize(
+    ("answer", "out", "proposals"),
+    [
+        pytest.param(node("n", r1m=99.0), "", (), id="a busy node is there"),
+        pytest.param(node("n", drains=(drain(),)), "drained: disk (by alice)", (), id="a drained one is not"),
+        pytest.param(node("n", drains=(drain(uid=SHE, binds_all=False),)), "", (), id="unless that binds others only"),
+        pytest.param(node("n", drains=(drain(for_s=-1.0),)), "", (), id="or is over"),
+        pytest.param(node("n", drains=None), "drain marks unknown: not told", (), id="unknown marks may be there"),
+        pytest.param(silent("n"), "unknown: hung: no answer in 5 s", (), id="a silent one is unknown"),
+        pytest.param(proposed(), "", (A,), id="a proposal"),
+        pytest.param(proposed(for_s=-59.0), "", (A,), id="that may not be over yet by its node's clock"),
+        pytest.param(proposed(for_s=-61.0), "", (), id="that is over by any clock"),
+        pytest.param(proposed(uid=ME, binds_all=False), "", (A,), id="our own from elsewhere"),
+        pytest.param(proposed(binds_all=False), "", (), id="that binds others only"),
+    ],
+)
+def test_a_node_stands(answer: object, out: str, proposals: tuple[Proposal, ...]) -> None:
+    assert standing_of(answer, NOW) == Standing(node=NodeName("n"), out=out, proposals=proposals)  # type: ignore[arg-type]
+
+
+def test_a_suspect_is_not_there() -> None:
+    answer = node("n")
+    assert standing_of(replace(answer, suspect="x"), NOW).out == "suspect: x"
+
+
+@pytest.mark.parametrize(
+    ("number", "is_pct", "size", "floor"), [(3, False, 8, 3), (80, True, 8, 7), (50, True, 8, 4), (0, True, 8, 0)]
+)
+def test_a_share_is_rounded_up(number: float, is_pct: bool, size: int, floor: int) -> None:
+    assert floor_of(number, is_pct=is_pct, pool=size) == floor
+
+
+# -- many at once ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Cluster:
+    """What lies on the nodes: by node and key, a proposal, or None once it is firm."""
+
+    unknown: frozenset[NodeName] = frozenset()
+    marks: dict[NodeName, dict[str, Proposal | None]] = field(default_factory=lambda: {name: {} for name in NAMES})
+    passed: list[Proposal] = field(default_factory=list)
+
+    def read(self, name: NodeName) -> Standing:
+        marks = self.marks[name].values()
+        firm = "drained" if None in marks else "unknown" if name in self.unknown else ""
+        return Standing(node=name, out=firm, proposals=tuple(one for one in marks if one is not None))
+
+    @property
+    def left(self) -> int:
+        return sum(None not in self.marks[name].values() for name in NAMES if name not in self.unknown)
+
+    def lapse(self, mine: Proposal) -> None:
+        """Of who died before it became firm."""
+        for marks in self.marks.values():
+            if marks.get(mine.key):
+                del marks[mine.key]
+
+
+def steps_of(cluster: Cluster, wanted: frozenset[NodeName], floor: int, mine: Proposal) -> Iterator[None]:
+    """One drain; a step is one file on one node, written or read."""
+    for name in sorted(wanted):
+        cluster.marks[name][mine.key] = mine
+        yield
+    verdict: object = Undecided(nodes=())
+    while isinstance(verdict, Undecided):
+        seen = []
+        for name in NAMES:
+            seen.append(cluster.read(name))
+            yield
+        verdict = weigh(seen, wanted, floor, mine)
+    for name in sorted(wanted):
+        if isinstance(verdict, Enough):
+            cluster.marks[name][mine.key] = None
+        else:
+            del cluster.marks[name][mine.key]
+        yield
+    if isinstance(verdict, Enough):
+        cluster.passed.append(mine)
+
+
+SETS = st.frozensets(st.sampled_from(NAMES), min_size=1, max_size=4)
+SCHEDULE = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 12)), max_size=30).map(
+    lambda runs: [who for who, steps in runs for _ in range(steps)]
+)
+"""Whose turn it is: some go far before others begin, or halt between any two steps."""
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(SETS, min_size=2, max_size=4), st.permutations(range(4)), SCHEDULE, st.integers(0, 2), SETS, st.data())
+def test_there_are_never_too_few(
+    wanted: list[frozenset[NodeName]],
+    order: list[int],
+    schedule: list[int],
+    more: int,
+    unknown: frozenset[NodeName],
+    data: st.DataObject,
+) -> None:
+    cluster = Cluster(unknown=unknown if data.draw(st.booleans()) else frozenset())
+    before = cluster.left
+    floor = min(TOTAL, before - max(map(len, wanted)) + more)  # where one passes, and rarely another beside it
+    mine = [Proposal(at=NOW + timedelta(seconds=order[at]), key=f"{at:032x}") for at in range(len(wanted))]
+    drains = {at: steps_of(cluster, wanted[at], floor, mine[at]) for at in range(len(wanted))}
+    deaths = data.draw(st.dictionaries(st.integers(0, 119), st.integers(0, 3), max_size=2))
+    dead: list[int] = []
+    for step, at in enumerate([*schedule, *[turn % 4 for turn in range(4000)]]):
+        if deaths.get(step) in drains:
+            dead.append(deaths[step])
+            del drains[deaths[step]]
+        if at in drains and next(drains[at], drains) is drains:
+            del drains[at]
+        if step == 400:
+            for one in dead:
+                cluster.lapse(mine[one])
+        assert cluster.left >= min(floor, before)
+        if not drains and step > 400:
+            break
+    assert not drains, "somebody waits for ever"
+
+
+@given(SETS, SETS, st.integers(0, TOTAL), SCHEDULE, st.booleans())
+def test_of_two_that_cannot_both_pass_one_does_and_it_is_the_earlier_where_they_see_each_other(
+    first: frozenset[NodeName], second: frozenset[NodeName], floor: int, schedule: list[int], together: bool
+) -> None:
+    cluster = Cluster()
+    drains = [steps_of(cluster, first, floor, A), steps_of(cluster, second, floor, B)]
+    if together:  # both have written before either looks
+        for one, wanted in zip(drains, (first, second), strict=True):
+            for _ in wanted:
+                next(one)
+    for at in [*[turn % 2 for turn in schedule], *[turn % 2 for turn in range(400)]]:
+        next(drains[at], None)
+    both = TOTAL - len(first | second) >= floor
+    alone = [one for one, wanted in ((A, first), (B, second)) if TOTAL - len(wanted) >= floor]
+    if both:
+        assert sorted(cluster.passed) == [A, B]
+    elif len(alone) == 2 and together:
+        assert cluster.passed == [A]
+    else:
+        assert len(cluster.passed) <= 1
+        assert cluster.passed or len(alone) < 2  # who could not pass alone may have been in the way
+
+
+@given(st.lists(SETS, min_size=2, max_size=4), SCHEDULE)
+def test_they_never_all_withdraw_for_each_other(wanted: list[frozenset[NodeName]], schedule: list[int]) -> None:
+    floor = TOTAL - max(len(one) for one in wanted)
+    cluster = Cluster()
+    mine = [Proposal(at=NOW, key=f"{at:032x}") for at in range(len(wanted))]
+    drains = [steps_of(cluster, one, floor, key) for one, key in zip(wanted, mine, strict=True)]
+    for turn in [*schedule, *range(4000)]:
+        next(drains[turn % len(drains)], None)
+    assert cluster.passed

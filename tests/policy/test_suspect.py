@@ -1,0 +1,141 @@
+"""A node that fails several probes in a row is suspect, gets no work, and comes back by itself."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clbalance.model import Answer, Cause, NodeName, Silent
+from clbalance.policy.state import node_state
+from clbalance.policy.suspect import BACK_AFTER, COUNTED_APART_S, marked_suspect, next_strain, strained
+from clbalance.policy.thresholds import Thresholds
+from clbalance.strain import Strain
+
+from .build import NOW, drain, node, placed, silent, sweep
+
+N = NodeName("n")
+LOOKS = st.lists(st.tuples(st.booleans(), st.floats(0.0, 30.0)), max_size=30)
+"""Whether it answered, and so many seconds after the look before."""
+
+
+def seen(looks: str, *, every_s: float = 10.0, after: int | None = 3) -> Strain:
+    """What `+` (answered) and `-` (silent) come to."""
+    strain = Strain()
+    for at, look in enumerate(looks):
+        strain = next_strain(strain, answered=look == "+", now_s=1e9 + at * every_s, suspect_after=after)
+    return strain
+
+
+@pytest.mark.parametrize(
+    ("looks", "suspect"),
+    [
+        pytest.param("--", False, id="two failures are not three"),
+        pytest.param("---", True, id="three in a row are"),
+        pytest.param("--+-", False, id="an answer in between begins anew"),
+        pytest.param("---+", True, id="one answer does not bring it back"),
+        pytest.param("---++", False, id="two in a row do"),
+        pytest.param("---+-+", True, id="two that are not in a row do not"),
+        pytest.param("---++-", False, id="who is back begins anew"),
+    ],
+)
+def test_a_node_is_suspect(looks: str, suspect: bool) -> None:
+    assert seen(looks).suspect is suspect
+
+
+def test_a_burst_of_calls_is_one_probe() -> None:
+    assert seen("-" * 9, every_s=0.5) == replace(seen("-"), silent_at_s=seen("-", every_s=0.5).silent_at_s)
+    assert seen("-" * 11, every_s=1.0).suspect
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_count() -> None:
+    strain = Strain()
+    for now_s in (1e9, 1e9 - 3600, 1e9 - 3500):
+        strain = next_strain(strain, answered=False, now_s=now_s, suspect_after=3)
+    assert strain.suspect
+
+
+def test_switched_off_nothing_is_suspect_and_who_was_is_no_more() -> None:
+    assert not seen("-" * 9, after=None).suspect
+    assert not next_strain(seen("---"), answered=False, now_s=2e9, suspect_after=None).suspect
+
+
+@given(LOOKS, st.integers(1, 6))
+def test_nothing_is_suspect_without_that_many_failures_far_enough_apart(
+    looks: list[tuple[bool, float]], after: int
+) -> None:
+    strain, now_s, counted, last_s = Strain(), 1e9, 0, 0.0
+    for answered, later_s in looks:
+        now_s += later_s
+        before = strain
+        strain = next_strain(strain, answered=answered, now_s=now_s, suspect_after=after)
+        if answered:
+            counted = 0 if not strain.suspect else counted
+        elif now_s - last_s >= COUNTED_APART_S:
+            counted, last_s = counted + 1, now_s
+        assert strain.suspect <= (counted >= after)
+        assert strain.suspect or not before.suspect or answered  # only answers bring it back
+
+
+@given(LOOKS)
+def test_whoever_answers_often_enough_is_back(looks: list[tuple[bool, float]]) -> None:
+    strain, now_s = Strain(), 1e9
+    for answered, later_s in looks:
+        now_s += later_s
+        strain = next_strain(strain, answered=answered, now_s=now_s, suspect_after=2)
+    for _ in range(BACK_AFTER):
+        strain = next_strain(strain, answered=True, now_s=now_s, suspect_after=2)
+    assert (strain.suspect, strain.silent) == (False, 0)
+
+
+def kept(*answers: Answer, **before: Strain) -> dict[str, Strain]:
+    found = strained(answers, {NodeName(name): one for name, one in before.items()}, now_s=1e9, suspect_after=3)
+    return {str(name): one for name, one in found.items()}
+
+
+def test_of_healthy_nodes_nothing_is_written() -> None:
+    assert kept(*(node(f"n{at}") for at in range(100))) == {}
+
+
+def test_what_rebalance_has_counted_stays() -> None:
+    assert kept(silent("a"), node("b"), a=Strain(over=2))["a"].over == 2
+
+
+def test_who_cannot_reach_any_of_several_nodes_is_cut_off_himself() -> None:
+    assert kept(silent("a"), silent("b")) == {}
+    assert set(kept(silent("a"))) == {"a"}
+    assert set(kept(silent("a"), node("b"))) == {"a"}
+
+
+@pytest.mark.parametrize("cause", [Cause.AUTH, Cause.HOSTKEY_UNKNOWN, Cause.LOCAL, Cause.THROTTLED, Cause.DNS])
+def test_what_is_wrong_with_us_makes_no_node_suspect(cause: Cause) -> None:
+    assert kept(silent("a", cause), node("b"), a=Strain(silent=2)) == {}
+
+
+def test_a_suspect_that_answers_is_measured_and_gets_no_work() -> None:
+    answer = marked_suspect(node("n"), seen("---+"))
+    condition = node_state(answer, Thresholds(), NOW)
+    assert (condition.state.value, condition.reason) == ("suspect", "3 probes in a row failed; answered 1 of 2")
+    (unfit,) = placed(sweep(answer)).unfit
+    assert (unfit.filter, unfit.reason, unfit.detail) == ("suspect", "suspect", condition.reason)
+
+
+def test_a_persons_word_is_told_before_our_suspicion() -> None:
+    answer = marked_suspect(node("n", drains=(drain(),)), seen("---+"))
+    assert node_state(answer, Thresholds(), NOW).state.value == "drained"
+
+
+@pytest.mark.parametrize(
+    ("cause", "looks", "state"),
+    [
+        pytest.param(Cause.HUNG, "--", "unknown", id="silent: unknown"),
+        pytest.param(Cause.HUNG, "---", "suspect", id="silent too often: suspect"),
+        pytest.param(Cause.REFUSED, "---", "down", id="not reached at all: down, whatever was before"),
+    ],
+)
+def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Cause, looks: str, state: str) -> None:
+    answer = marked_suspect(Silent(node=N, cause=cause, why="no answer"), seen(looks))
+    condition = node_state(answer, Thresholds(), NOW)
+    assert condition.state.value == state
+    assert str(cause) in str(condition.reason)
+    assert ("3 probes in a row failed" in str(condition.reason)) is (looks == "---")
