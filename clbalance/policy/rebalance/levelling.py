@@ -67,11 +67,11 @@ class Levelling:
     def gain(self, src: NodeName, put: Mapping[NodeName, float], moves: int) -> float | None:
         """The same of several nodes of which `src` is the worst, with so many cpus more or less on each.
 
-        Nor must the score rise by all that is decided. (By a move alone that gains it falls, or is not looked at.)
+        And the score must have fallen by all that is decided. (Single moves by which it does not are not looked at.)
         """
         of_then = self.level_with(src, put[src])
         gain = self._enough(src, of_then, max(self.level_with(node, cpus) for node, cpus in put.items()), moves)
-        return None if gain is None or self._rise + self._rise_by(put) > EPSILON else gain
+        return None if gain is None or self._rise + self._rise_by(put) > -EPSILON else gain
 
     def _enough(self, src: NodeName, of_then: float, worst: float, moves: int) -> float | None:
         """No node is to be worse than the source is then. Where a job is too large for that, the gain must be as large

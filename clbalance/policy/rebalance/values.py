@@ -25,8 +25,8 @@ class Levels:
     max_moves: int = 5
     confirm: int = 3
     """In so many runs in a row a node has been over before anything is taken off it."""
-    cooldown_s: float = 900.0
-    """So long a job stays where it was moved to."""
+    cooldown_s: float = 1800.0
+    """So long a job stays where it was moved to. (A quarter of an hour is too short for loads that swing.)"""
     guaranteed: bool = False
     """Whether Guaranteed jobs may be moved as well."""
 

@@ -11,7 +11,7 @@ from clbalance.policy.rebalance.values import Departure, Levels, Movable, Move, 
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
 EVERYTHING = Levels(deviation=0.0, min_gain=0.0, max_moves=1000, confirm=1, cooldown_s=0.0, guaranteed=True)
-OLD_S = 900.0
+OLD_S = 6000.0
 """The age of leases in cases: all that they use shows in r1m."""
 
 
@@ -166,7 +166,7 @@ class Cluster:
             places = waiting.pop()
             here = [replace(job, node=NodeName(names[place])) for job, place in zip(jobs, places, strict=True)]
             all_jobs = [*here, *(job for job in self.jobs if job.hindrance)]
-            if self.squares(all_jobs) <= self.squares(self.jobs) + 1e-6:
+            if self.squares(all_jobs) < self.squares(self.jobs):
                 best = min(best, max(self.level(name, all_jobs) for name in names))
             for at, place in enumerate(places):
                 if place == start[at]:
