@@ -1,0 +1,326 @@
+"""What is moved, where to, what stays, and why."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from clbalance.constraints import Constraints
+from clbalance.errors import SettingsError
+from clbalance.model import Answer, Cause, NodeName, Promise, Qos, Request, Unknown
+from clbalance.policy.rebalance.values import Departure, Levels, Movable
+from tests.policy.build import ME, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
+
+from .cases import EVERYTHING, a_job, a_node, over, planned
+
+USUAL = Levels()
+AT_ONCE = Levels(confirm=1)
+
+
+def moves_of(nodes: list[Answer], jobs: list[Movable], levels: Levels = EVERYTHING) -> list[tuple[int, str, str]]:
+    return [(move.job, move.src, move.dst) for move in planned(sweep(*nodes), jobs, levels).moves]
+
+
+def crowd(on: str = "a", count: int = 4, **more: object) -> list[Movable]:
+    return [a_job(number, on, **more) for number in range(count)]  # type: ignore[arg-type]
+
+
+NAMED = replace(lease(), promise=Promise(name="x"))
+
+
+@dataclass
+class Case:
+    moves: list[tuple[int, str, str]]
+    jobs: list[Movable]
+    a: dict[str, object] = field(default_factory=dict)
+    b: dict[str, object] = field(default_factory=dict)
+    levels: Levels = EVERYTHING
+
+
+def two(first: int, second: int) -> list[tuple[int, str, str]]:
+    return [(first, "a", "b"), (second, "a", "b")]
+
+
+CASES = {
+    "half of what is on one of two goes to the other, the youngest first": Case(two(3, 2), crowd()),
+    "nothing goes where nothing is gained": Case([], [a_job(1, "a"), a_job(2, "b")]),
+    "one job alone stays where it is": Case([], crowd(count=1)),
+    "one job alone leaves a stranger's load": Case([(0, "a", "b")], crowd(count=1), a={"foreign": 2.0}),
+    "a stranger's load keeps jobs away": Case([(3, "a", "b")], crowd(), b={"foreign": 2.0}),
+    "a faster node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"factor": 3.0}),
+    "a larger node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"cpus": 12}),
+    "a job that is not marked is never touched": Case([], crowd(hindrance="not marked")),
+    "a job never goes back": Case([], crowd(been_on=frozenset({"b"}))),
+    "a job stays where it has come to lately": Case([], crowd(moved_s_ago=1799.0), levels=AT_ONCE),
+    "and may go on after that": Case(two(3, 2), crowd(moved_s_ago=1800.0), levels=AT_ONCE),
+    "not more than `max_moves`": Case(two(3, 2)[:1], crowd(), levels=replace(AT_ONCE, max_moves=1)),
+    "nothing at all with `max_moves` 0": Case([], crowd(), levels=replace(AT_ONCE, max_moves=0)),
+    "nothing for less than `min_gain`": Case([], crowd(), levels=replace(AT_ONCE, min_gain=0.3)),
+    "for just `min_gain`": Case(two(3, 2), crowd(), levels=replace(AT_ONCE, min_gain=0.25)),
+    "nothing while a node is not far above the mean": Case([], crowd(count=2), levels=AT_ONCE),
+    "nothing below `high`": Case([], crowd(), levels=replace(AT_ONCE, deviation=None, high=1.0)),
+    "something above `high`": Case(two(3, 2), crowd(), levels=replace(AT_ONCE, deviation=None, high=0.9)),
+    "something above `high`, however small the deviation": Case(
+        two(3, 2), crowd(), levels=replace(AT_ONCE, deviation=5.0, high=0.9)
+    ),
+    "nothing where neither is set": Case([], crowd(), levels=replace(AT_ONCE, deviation=None)),
+    "only up to `low`": Case(two(3, 2)[:1], crowd(), levels=replace(AT_ONCE, low=0.2)),
+    "what takes nothing is not moved": Case([], crowd(cpus=0.0)),
+    "what takes nothing that was measured is not moved": Case([], crowd(cpus=0.0, used=0.0)),
+    "BestEffort jobs are moved by what they use": Case(two(3, 2), crowd(cpus=0.0, used=1.0)),
+    "Guaranteed jobs are not moved": Case([], crowd(qos=Qos.GUARANTEED), levels=AT_ONCE),
+    "Guaranteed jobs are moved where that is allowed": Case(
+        two(3, 2), crowd(qos=Qos.GUARANTEED), levels=replace(AT_ONCE, guaranteed=True)
+    ),
+    "BestEffort goes before Burstable, and that before Guaranteed": Case(
+        [(1, "a", "b"), (3, "a", "b")],
+        [
+            a_job(1, "a", 0.0, used=1.0),
+            a_job(2, "a", 1.0),
+            a_job(3, "a", 1.0, used=1.1),
+            a_job(4, "a", 1.0, qos=Qos.GUARANTEED),
+        ],
+    ),
+    "a drained node takes nothing": Case([], crowd(), b={"drains": (drain(),)}),
+    "a drained node is left to `drain`": Case([], crowd(), a={"drains": (drain(),)}),
+    "a node that is leased whole takes nothing": Case([], crowd(), b={"leases": [lease(exclusive=True)]}),
+    "a lease that cannot be read is one of the whole node": Case([], crowd(), b={"leases": [unreadable()]}),
+    "no job without what it asks for": Case([], crowd(request=Request(gpus=1))),
+    "jobs with GPUs go where GPUs are": Case(
+        two(3, 2), crowd(request=Request(gpus=1)), b={"gpus": (gpu(0), gpu(1), gpu(2))}
+    ),
+    "not more GPUs than there are": Case(two(3, 2)[:1], crowd(request=Request(gpus=1)), b={"gpus": (gpu(0),)}),
+    "not more memory than there is": Case(two(3, 2)[:1], crowd(request=Request(mem_bytes=500_000))),
+    "not to a node that is none of its candidates": Case(
+        [], crowd(request=Request(excluded=frozenset({NodeName("b")})))
+    ),
+    "not beside whom it keeps apart from": Case(
+        [], crowd(request=Request(constraints=Constraints(apart=("x",)))), b={"leases": [NAMED]}
+    ),
+    "two that exchange their places": Case(
+        [(1, "a", "b"), (2, "b", "a")], [a_job(1, "a", 2.0), a_job(2, "b", 1.0)], {"foreign": 1.5}, {"foreign": 0.5}
+    ),
+    "nobody is exchanged where there is no room on the way": Case(
+        [], [a_job(1, "a", 3.0), a_job(2, "b", 2.0)], a={"foreign": 2.0}
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_two_nodes(case: Case) -> None:
+    assert (
+        moves_of(
+            [a_node("a", case.jobs, **case.a), a_node("b", case.jobs, **case.b)],  # type: ignore[arg-type]
+            case.jobs,
+            case.levels,
+        )
+        == case.moves
+    )
+
+
+def test_a_plan_says_why_and_what_it_brings() -> None:
+    jobs = [a_job(number, "node3") for number in range(7)]
+    nodes = [a_node("node3", jobs), a_node("node7", foreign=1.0), silent("node8"), a_node("node9", drains=(drain(),))]
+    plan = planned(sweep(*nodes), jobs, AT_ONCE)
+    assert [(move.job, move.dst, round(move.gain, 3), move.why) for move in plan.moves] == [
+        (6, "node7", 0.25, "node3 1.75, mean 1.00: to node7 0.25"),
+        (5, "node7", 0.25, "node3 1.50, mean 1.00: to node7 0.50"),
+        (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
+    ]
+    assert [round(value, 4) for value in (plan.score_before, plan.score_after, plan.bound)] == [0.75, 0.0, 1.0]
+    assert [(one.node, one.over, one.confirmed) for one in plan.levels] == [
+        ("node3", True, True),
+        ("node7", False, False),
+        ("node8", False, False),
+        ("node9", False, False),
+    ]
+    assert [round(one.after, 3) for one in plan.levels if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
+    assert plan.levels[2].before == Unknown(why="hung: no answer in 5 s")
+
+
+def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> None:
+    jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
+    plan = planned(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), jobs)
+    assert [move.why for move in plan.moves] == [
+        "a 0.88, mean 0.62: to b 0.38, with job 2",
+        "b 0.88, mean 0.62: to a 0.38, with job 1",
+    ]
+    assert [move.gain for move in plan.moves] == [pytest.approx(0.125, abs=1e-6)] * 2
+
+
+STAYS = {
+    "not marked `--requeue`": crowd(count=1, hindrance="not marked `--requeue`"),
+    "moved 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0),
+    "moved 0 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=-5.0),
+    "Guaranteed, and those are not to be moved": crowd(count=1, qos=Qos.GUARANTEED),
+    "it takes no cpus that were promised or measured": crowd(count=1, cpus=0.0),
+    "it has been on every node where it would help": crowd(count=1, been_on=frozenset({"b"})),
+    "no place: b too few GPUs free": crowd(count=1, request=Request(gpus=1)),
+    "no move of it makes the nodes more alike by enough": crowd(count=1, cpus=0.01),
+    "after as many moves as are allowed": crowd(count=1),
+}
+
+
+@pytest.mark.parametrize(("why", "jobs"), STAYS.items(), ids=STAYS.keys())
+def test_a_job_that_stays_says_why(why: str, jobs: list[Movable]) -> None:
+    levels = replace(AT_ONCE, max_moves=0 if why.startswith("after") else 5)
+    plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, levels)
+    assert [(job.job, told) for job, told in plan.stays] == [(0, why)]
+
+
+def test_where_every_node_has_as_much_there_is_nowhere_to_go() -> None:
+    jobs = crowd(count=1)
+    levels = replace(AT_ONCE, high=0.5, low=0.3)
+    plan = planned(sweep(a_node("a", jobs, foreign=3.0), a_node("b", foreign=3.9)), jobs, levels)
+    assert [told for _, told in plan.stays] == ["no node has less than this one"]
+
+
+def test_only_a_job_whose_lease_was_seen_is_moved() -> None:
+    jobs = crowd(count=1)
+    plan = planned(sweep(a_node("a", foreign=4.0), a_node("b")), jobs, AT_ONCE)
+    assert [told for _, told in plan.stays] == ["no lease of it was seen on a"]
+    lost = [replace(jobs[0], node=NodeName("gone"))]
+    assert planned(sweep(a_node("a", foreign=4.0), a_node("b")), lost, AT_ONCE).moves == ()
+
+
+def test_without_a_key_a_lease_is_known_by_name_and_cpus_and_is_of_one_job_only() -> None:
+    jobs = crowd(count=1)
+    nameless = [replace(jobs[0], key=""), replace(jobs[0], key="", job=7)]
+    nodes = [a_node("a", jobs, foreign=4.0, leases=[unreadable(uid=ME)]), a_node("b")]
+    assert moves_of(nodes, nameless, AT_ONCE) == [(0, "a", "b")]
+
+
+def test_a_node_is_left_alone_until_it_was_over_often_enough() -> None:
+    jobs = crowd()
+    nodes = sweep(a_node("a", jobs), a_node("b"))
+    assert over(nodes, USUAL) == {"a"}
+    for times, count in ((0, 0), (1, 0), (2, 0), (3, 2), (4, 2)):
+        plan = planned(nodes, jobs, USUAL, times_over={"a": times})
+        assert len(plan.moves) == count
+        assert plan.levels[0].over
+        assert plan.levels[0].confirmed is (count > 0)
+
+
+def test_what_is_put_on_a_node_by_the_plan_itself_may_go_on_without_being_confirmed() -> None:
+    jobs = [a_job(1, "a", 3.0), a_job(2, "b", 1.0)]
+    nodes = sweep(a_node("a", jobs, foreign=3.0), a_node("b", jobs, foreign=1.0), a_node("c", foreign=2.5))
+    levels = replace(EVERYTHING, confirm=2)
+    plan = planned(nodes, jobs, levels, times_over={"a": 2})
+    assert {(move.job, move.dst) for move in plan.moves} == {(1, "b"), (2, "c")}
+
+
+def test_a_sweep_that_is_too_old_moves_nothing_and_counts_nothing() -> None:
+    jobs = crowd()
+    old = sweep(a_node("a", jobs), a_node("b"), age_s=61.0)
+    assert over(old) == frozenset()
+    assert planned(old, jobs).moves == ()
+
+
+def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> None:
+    jobs = crowd()
+    nodes = [a_node("a", jobs), node("b", r1m=None), node("c", leases=None), silent("d", Cause.DNS, "")]
+    plan = planned(sweep(*nodes), jobs)
+    assert plan.moves == ()
+    assert [one.before.why for one in plan.levels if isinstance(one.before, Unknown)] == [
+        "run queue: not told",
+        "leases: not told",
+        "name not resolved",
+    ]
+
+
+def test_a_pool_of_no_nodes_is_level() -> None:
+    plan = planned(sweep(), crowd())
+    assert (plan.moves, plan.score_before, plan.score_after, plan.bound) == ((), 0.0, 0.0, 0.0)
+
+
+def test_what_has_just_left_does_not_count() -> None:
+    """A job of 4 cpus left a node ten seconds ago after an hour: its run queue still shows 3.4 of them."""
+    jobs = [a_job(1, "b")]
+    shown = 4.0 * 0.8465
+    nodes = sweep(a_node("a", foreign=shown), a_node("b", jobs), a_node("c"))
+    left = Departure(node=NodeName("a"), cpus=4.0, age_s=3600.0, seconds_ago=10.0)
+    elsewhere = Departure(node=NodeName("gone"), cpus=4.0, age_s=-1.0, seconds_ago=-1.0)
+    assert over(nodes, USUAL) == {"a"}
+    assert over(nodes, USUAL, [left, elsewhere]) == frozenset()
+    plan = planned(nodes, jobs, departures=[left])
+    assert plan.levels[0].cpus == pytest.approx(0.0, abs=0.01)
+    assert planned(sweep(silent("a"), node("b", r1m=None)), jobs, departures=[left]).moves == ()
+
+
+def test_a_node_that_is_past_its_threshold_only_by_what_has_left_takes_jobs() -> None:
+    jobs = crowd()
+    nodes = sweep(a_node("a", jobs), a_node("b", foreign=4.5))
+    left = Departure(node=NodeName("b"), cpus=4.5, age_s=3600.0, seconds_ago=0.0)
+    assert planned(nodes, jobs).moves == ()
+    assert len(planned(nodes, jobs, departures=[left]).moves) == 2
+
+
+def test_what_a_job_uses_above_its_promise_goes_along_as_far_as_its_node_shows_it() -> None:
+    jobs = [a_job(1, "a", 1.0, used=3.0), a_job(2, "a", 1.0)]
+    plan = planned(sweep(a_node("a", jobs), a_node("b")), jobs)
+    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3), pytest.approx(0.75, abs=1e-3)]
+    quiet = replace(
+        a_node("a", jobs), reading=replace(a_node("a", jobs).reading, run_queue=node("a", r1m=2.0).reading.run_queue)
+    )
+    plan = planned(sweep(quiet, a_node("b")), jobs)
+    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3)] * 2
+
+
+def test_no_lease_counts_for_more_than_its_node_has() -> None:
+    huge = lease(cpus=1e9)
+    plan = planned(sweep(a_node("a", leases=[huge]), a_node("b")), [])
+    assert plan.levels[0].before == pytest.approx(1.0)
+
+
+def test_a_target_counts_what_the_plan_has_put_there() -> None:
+    """Each of two sources could put three jobs on the third; together they must not."""
+    jobs = [*(a_job(number, "a", 1.5) for number in range(3)), *(a_job(number + 3, "b", 1.5) for number in range(3))]
+    nodes = [a_node("a", jobs, cpus=5), a_node("b", jobs, cpus=5), a_node("c", cpus=4)]
+    moves = moves_of(nodes, jobs)
+    assert [dst for _, _, dst in moves] == ["c", "c"]
+
+
+def test_one_large_job_is_not_chased_from_node_to_node() -> None:
+    """Wherever it is its node is over; it goes only where that is much better."""
+    jobs = [a_job(1, "a", 3.0)]
+    assert moves_of([a_node("a", jobs, foreign=0.4), a_node("b")], jobs, AT_ONCE) == []
+    assert moves_of([a_node("a", jobs, foreign=1.2), a_node("b")], jobs, AT_ONCE) == [(1, "a", "b")]
+
+
+def test_advice_is_for_owners_of_the_largest_leases_on_confirmed_nodes() -> None:
+    of_hers = [
+        replace(
+            lease(cpus=cpus, uid=SHE, age_s=6000.0), promise=Promise(cpus=cpus, name=name, uptime_s=UPTIME_S - 6000)
+        )
+        for cpus, name in ((1.0, "small"), (2.0, "mid"), (3.0, ""), (1.5, "more"), (0.0, "idle"))
+    ]
+    plan = planned(sweep(a_node("a", leases=[*of_hers, lease(uid=ME, cpus=2.0)]), a_node("b")), [], AT_ONCE)
+    assert [(one.uid, one.node, one.name, one.cpus) for one in plan.advice] == [
+        (SHE, "a", "k", 3.0),
+        (SHE, "a", "mid", 2.0),
+        (SHE, "a", "more", 1.5),
+    ]
+    assert "--requeue" in plan.advice[0].text
+    assert "3 cpus of a" in plan.advice[0].text
+
+
+def test_there_is_never_more_advice_than_can_be_read() -> None:
+    nodes = [a_node(f"n{at}", leases=[lease(cpus=4.0, uid=2000 + at, age_s=6000.0)]) for at in range(30)]
+    idle = [a_node(f"z{at}") for at in range(30)]
+    plan = planned(sweep(*nodes, *idle), [], AT_ONCE)
+    assert len(plan.advice) == 20
+    assert "4 cpus" in plan.advice[0].text
+
+
+BAD = {
+    "negative": {"deviation": -0.1},
+    "without end": {"high": float("inf")},
+    "no number": {"min_gain": float("nan")},
+    "confirm 0": {"confirm": 0},
+    "low above high": {"low": 2.0, "high": 1.0},
+}
+
+
+@pytest.mark.parametrize("settings", BAD.values(), ids=BAD.keys())
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(SettingsError):
+        Levels(**settings)  # type: ignore[arg-type]
