@@ -84,6 +84,18 @@ class StoreError(ClbalanceError):
     """The local database cannot be read or written."""
 
 
+class NoAnswerError(ClbalanceError):
+    """Not one of the nodes has answered."""
+
+    exit_code = ExitCode.SOME_NODES_FAILED
+
+
+class LockedError(ClbalanceError):
+    """Another process of this user on this host does the same at this moment."""
+
+    exit_code = ExitCode.LOCKED
+
+
 class LabError(ClbalanceError):
     """The cluster in a box cannot be brought up, changed or taken down."""
 

@@ -1,0 +1,34 @@
+"""One at a time on this host: a lock that the kernel takes away with its holder."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from clbalance.errors import LockedError, StoreError
+
+
+@contextlib.contextmanager
+def single_flight(state: Path, verb: str) -> Iterator[None]:
+    """Hold `<verb>.lock` of the state folder; `LockedError` where somebody has it, with who and since when."""
+    path = state / f"{verb}.lock"
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"`{path}`: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 100, 0).decode(errors="replace").strip()
+            raise LockedError(
+                f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
+                hint="it is left to it; from cron this is no failure, and the next one comes",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
