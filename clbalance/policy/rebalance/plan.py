@@ -43,6 +43,7 @@ def plan_moves(
     return RebalancePlan(
         score_before=score_of([use.used for use in pool.members], capacity),
         score_after=score_of([field.used[use.node] for use in pool.members], capacity),
+        mean=pool.mean,
         bound=_bound(pool, movers),
         moves=moves,
         levels=_node_levels(pool, field, over, confirmed),

@@ -126,6 +126,8 @@ class RebalancePlan:
 
     score_before: float
     score_after: float
+    mean: float
+    """Level of the pool, each node counted by what it has: no move changes it."""
     bound: float
     """No moves of these jobs can make the largest level less than this."""
     moves: tuple[Move, ...]
