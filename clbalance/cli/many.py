@@ -42,6 +42,12 @@ def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions,
 def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
-    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
+    given = {
+        "--pick": job.pick != "1",
+        "--pty": job.pty,
+        "-b": job.gather,
+        "--checkpoint": job.checkpoint,
+        "--same": resources.same is not None,
+    }
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")
