@@ -20,6 +20,8 @@ class Interest:
     end: str | None = None
     """End them, and why."""
     signal: int | None = None
+    ends_with_us: bool = True
+    """Told to stop, we end them; else they are let go once they run."""
     finish: bool = False
     """Of slots that another agent has started: nobody will bring them more tasks."""
 
@@ -30,3 +32,5 @@ DETACHED = Interest(streams=(), leave_when_started=True)
 """`run --detach`: that it runs. What a copy prints while others are still to start is for `logs`."""
 KEPT = Interest(streams=())
 """A keeper in the background: how it ends."""
+MOVED = Interest(streams=(), leave_when_started=True, ends_with_us=False)
+"""Who has moved a job of nobody's: that it runs again."""

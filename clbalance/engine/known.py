@@ -38,7 +38,12 @@ def await_ends(
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
         visits = _visits(world, nobodys, lambda _: waiting)
         done |= {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
-        done |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
+        seen = revisit(world, visits, unless=unless) if visits else ()
+        done |= {one.record.id: one for one in seen}
+        attempts = {record.id: record.attempt for record in nobodys}
+        for one in seen:
+            if one.record.attempt > attempts[one.record.id] and not one.record.state.is_over:
+                del done[one.record.id]  # somebody has moved it meanwhile
         if unless():
             break
         if len(done) < len(records) and not nobodys:

@@ -166,7 +166,9 @@ class SqliteJournal:
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
 
     def let_go(self, job: int) -> None:
-        self._write("UPDATE job SET controller = NULL WHERE id = ?", (job,))
+        """Of a job that another process has taken meanwhile there is nothing to be let go."""
+        mine = self._controllers.known()
+        self._write("UPDATE job SET controller = NULL WHERE id = ? AND controller = ?", (job, mine))
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
         mine = self._mine()
