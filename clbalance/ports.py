@@ -341,6 +341,10 @@ class RunListener(Protocol):
         """Nothing fits yet, or the job starts again; called with each new reason."""
         ...
 
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        """It is about to be stopped, to go on on `node`."""
+        ...
+
     def placed(self, job: JobSpec, plan: Plan) -> None:
         """Called once per attempt, before anything is started."""
         ...

@@ -1,12 +1,12 @@
 """Carry out `cancel`: which jobs are meant, what is sent to them, and what is said of it."""
 
-import re
 import signal
 from collections.abc import Sequence
 
 from clbalance.cli.job_world import job_world, me, named_jobs
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.screen import Screen
+from clbalance.cli.signal_names import parse_signal
 from clbalance.engine import known
 from clbalance.engine.revisit import Visited
 from clbalance.errors import ExitCode, UsageError
@@ -27,7 +27,7 @@ def end_jobs(
     signal_name: str | None,
 ) -> int:
     """The exit code of `clbalance cancel`."""
-    number = None if signal_name is None else _signal(signal_name)
+    number = None if signal_name is None else parse_signal(signal_name)
     with job_world(ssh, screen) as world:
         meant = _meant(world.journal, words, node_set, everything=everything)
         over = [record for record in meant if record.state.is_over]
@@ -72,13 +72,3 @@ def _tell(screen: Screen, one: Visited, number: int | None) -> bool:
     else:
         screen.say(talk.note(f"job {job}: {one.record.state}"))
     return True
-
-
-def _signal(text: str) -> int:
-    name = text.upper().removeprefix("SIG")
-    if re.fullmatch(r"[0-9]{1,2}", text) and 0 < int(text) < signal.NSIG:
-        return int(text)
-    try:
-        return signal.Signals[f"SIG{name}"]
-    except KeyError:
-        raise UsageError(f"there is no signal {text!r}", hint="such as TERM, USR1 or 10") from None

@@ -31,6 +31,17 @@ class JobOptions:
     requeue_exit: Annotated[
         str | None, Option("--requeue-exit", metavar="CODES", help="Start it again if it exits so, such as 85.")
     ] = None
+    checkpoint: Annotated[
+        str | None,
+        Option(
+            "--checkpoint",
+            metavar="SIGNAL[:GRACE]",
+            help="To move it, send this; it exits 85, or writes its file. [:60s]",
+        ),
+    ] = None
+    checkpoint_file: Annotated[
+        str | None, Option("--checkpoint-file", metavar="PATH", help="Written anew, it has checkpointed.")
+    ] = None
     after: Annotated[
         list[str] | None, Option("--after", metavar="JOB", help="Not before this job has been completed.")
     ] = None

@@ -44,6 +44,12 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
     if job.queue:
         raise UsageError("a job of tasks starts where there is a slot: `--queue` cannot be meant of it")
-    given = {"--pick": job.pick != "1", "--pty": job.pty, "-b": job.gather, "--same": resources.same is not None}
+    given = {
+        "--pick": job.pick != "1",
+        "--pty": job.pty,
+        "-b": job.gather,
+        "--checkpoint": job.checkpoint,
+        "--same": resources.same is not None,
+    }
     if bad := next((name for name, is_given in given.items() if is_given), None):
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")

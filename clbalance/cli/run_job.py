@@ -85,6 +85,9 @@ class ShownRun:
     def waiting(self, reason: str) -> None:
         self._screen.say(talk.note(f"waiting: {reason}"))
 
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._screen.say(talk.note(f"job {job.id} moves to {node}: {why}"))
+
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         pass
 

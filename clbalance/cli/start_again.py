@@ -22,7 +22,7 @@ from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Submitted
-from clbalance.model import Plan
+from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies
 from clbalance.policy.verdict import has_failed
@@ -105,6 +105,9 @@ class Restarted(Shown):
 
     def waiting(self, reason: str) -> None:
         self._screen.say(talk.note(f"waiting: {reason}"))
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._screen.say(talk.note(f"job {job.id} moves to {node}: {why}"))
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._screen.say(talk.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clbalance.cli.checkpoints import checkpoint_of
 from clbalance.cli.constraints import constraints_of
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
@@ -95,6 +96,7 @@ def _tries(options: JobOptions) -> Tries:
         requeue_exits=_exit_codes(options.requeue_exit),
         queue_for_s=None if options.queue_for is None else parse_duration(options.queue_for, "`--queue-for`"),
         queue=_queue(options),
+        checkpoint=checkpoint_of(options),
     )
 
 

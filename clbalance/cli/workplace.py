@@ -1,6 +1,7 @@
 """Everything one call stands on, wired from options, environment and settings. The only reader of all three."""
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -233,12 +234,16 @@ def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store
 
 
 def fail_point(environ: Mapping[str, str]) -> Callable[[str], None]:
-    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md), or with `:stop` a halt."""
+    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md), or with `:stop` a halt.
+
+    `:2`: not before we come there for the second time.
+    """
     named, _, how = environ.get("CLBALANCE_FAIL_AT", "").partition(":")
     number = signal.SIGSTOP if how == "stop" else signal.SIGKILL
+    left = itertools.count(1 - int(how) if how.isdecimal() else 0)
 
     def pass_or_die(point: str) -> None:
-        if point == named:
+        if point == named and next(left) >= 0:
             os.kill(os.getpid(), number)
 
     return pass_or_die

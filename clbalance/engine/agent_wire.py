@@ -132,6 +132,18 @@ class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):
     job: str
 
 
+class Kept(msgspec.Struct, tag_field="ev", tag="kept", frozen=True):
+    """The lease of a job that has not been started is kept for as long again."""
+
+    job: str
+
+
+class Checkpointed(msgspec.Struct, tag_field="ev", tag="checkpointed", frozen=True):
+    """The file by which a job tells that it has checkpointed was written anew."""
+
+    job: str
+
+
 class Settled(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
     """What became of a job that another agent was given (docs/design/jobs.md)."""
 
@@ -201,6 +213,8 @@ AgentEvent: TypeAlias = (
     | Output
     | Ended
     | Current
+    | Kept
+    | Checkpointed
     | Settled
     | Status
     | Drained
@@ -208,6 +222,9 @@ AgentEvent: TypeAlias = (
     | Findings
     | Trouble
 )
+
+NotOfEnds: TypeAlias = Claimed | Admitted | Stored | Kept | Checkpointed | Status | Drained | Resumed | Findings
+"""What is said to who reserves, brings files, moves or looks; who follows a job has not asked for it."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, assert_never
 from clbalance.engine.agent_wire import AgentEvent, bootstrap, decode, encode
 from clbalance.engine.world import World
 from clbalance.model import NodeName
-from clbalance.ports import Closed, Line, Sessions
+from clbalance.ports import Closed, Line, SessionEvent, Sessions
 
 PROTOCOL = 2
 
@@ -61,15 +61,22 @@ class Agents:
             left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
-            event = self._sessions.next(min(look_every_s, left))
-            match event:
-                case Line(node=node, text=text):
-                    told = decode(text, self._nonces.get(node, ""))
-                    if told is not None:
-                        hear(node, told)
-                case Closed(node=node):
-                    hear(node, event)
-                case None:
-                    pass
-                case _:
-                    assert_never(event)
+            self._pass_on(hear, self._sessions.next(min(look_every_s, left)))
+
+    def hear_all(self, hear: Hear) -> None:
+        """What has come by now."""
+        while (event := self._sessions.next(0.0)) is not None:
+            self._pass_on(hear, event)
+
+    def _pass_on(self, hear: Hear, event: SessionEvent | None) -> None:
+        match event:
+            case Line(node=node, text=text):
+                told = decode(text, self._nonces.get(node, ""))
+                if told is not None:
+                    hear(node, told)
+            case Closed(node=node):
+                hear(node, event)
+            case None:
+                pass
+            case _:
+                assert_never(event)

@@ -1,6 +1,7 @@
 """One attempt of a job: sweep, place, reserve, write the intent down, start, follow."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from clbalance.engine.choose import plan_on
 from clbalance.engine.dispatched import Dispatched
@@ -9,10 +10,16 @@ from clbalance.engine.question import Question
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
 from clbalance.errors import TransportError
-from clbalance.job import JobSpec
+from clbalance.job import JobSpec, Tries
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.policy.crowding import most_promised, with_promised
+from clbalance.policy.may_move import may_be_moved
 from clbalance.ports import JobInput, RunListener, Sessions
+
+if TYPE_CHECKING:  # these follow when nodes have answered: docs/design/startup.md
+    from clbalance.engine.dispatch import Dispatch
+    from clbalance.engine.foothold import Foothold
+    from clbalance.engine.move import Move
 
 _KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
 _MOST_LOOKS = 20  # at nodes where others were faster; then the place is good enough
@@ -29,6 +36,8 @@ class Attempted:
     dispatched: Dispatched | None
     cancelled: bool = False
     """Somebody cancelled it before it could be started."""
+    foothold: "Foothold | None" = None
+    """Where a place was reserved for it to go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,7 @@ class Course:
     stdin: JobInput
     listener: RunListener
     interest: Interest
+    tries: Tries = field(default_factory=Tries)
 
 
 def attempt(course: Course, job: JobSpec, avoid: frozenset[NodeName]) -> Attempted:
@@ -71,7 +81,6 @@ def _dispatch(
 ) -> Attempted | tuple[dict[NodeName, str], dict[NodeName, float]]:
     """What came of it; or who refused and why, and what is promised by now where others were faster."""
     from clbalance.engine.dispatch import Dispatch  # by now: see docs/design/startup.md
-    from clbalance.engine.recorded import Recorded
 
     world = course.world
     dispatch = Dispatch(world, sessions, job, plan)
@@ -80,13 +89,37 @@ def _dispatch(
         return refused, crowded
     _close_all_but(sessions, plan)
     world.fail_point("reserved")
+    return start_reserved(course, job, plan, dispatch)
+
+
+def start_reserved(course: Course, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> Attempted:
+    """Write down what is meant, start it where it was promised a place, and follow it as far as we are interested."""
+    from clbalance.engine.recorded import Recorded
+
+    world = course.world
     intents = dispatch.intents()
     if not world.journal.intend(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
         return Attempted(job=job, plan=plan, dispatched=None, cancelled=True)
     world.fail_point("intended")
     course.listener.placed(job, plan)
     recorded = Recorded(world, job, course.listener, copies=len(intents))
-    return Attempted(job=job, plan=plan, dispatched=dispatch.run(course.stdin, recorded, course.interest))
+    move = _move(course, job)
+    try:
+        dispatched = dispatch.run(course.stdin, recorded, course.interest, move)
+    except BaseException:
+        if move is not None:
+            move.give_back()
+        raise
+    return Attempted(job=job, plan=plan, dispatched=dispatched, foothold=None if move is None else move.foothold)
+
+
+def _move(course: Course, job: JobSpec) -> "Move | None":
+    """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
+    if course.interest.leave_when_started or not may_be_moved(job, course.question.request, course.tries):
+        return None
+    from clbalance.engine.move import Move  # most jobs are never moved
+
+    return Move(course, job)
 
 
 def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: frozenset[NodeName]) -> Plan:

@@ -6,6 +6,7 @@ on the way. The agents on the nodes do the work (docs/design/agent.md); nothing 
 
 from collections.abc import Mapping
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from clbalance.engine.agents import Agents
 from clbalance.engine.copies import Copies, Copy
@@ -22,6 +23,9 @@ from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
 from clbalance.nodes import NodeSets, fold
 from clbalance.ports import JobInput, RunListener, Sessions
 
+if TYPE_CHECKING:  # most jobs are never moved
+    from clbalance.engine.move import Move
+
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
 _LINGER_S = 1.0  # for agents to tidy up behind an ended job
 _LINGER_STOPPED_S = 0.1
@@ -32,7 +36,7 @@ class Dispatch:
 
     def __init__(self, world: World, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
         self._world = world
-        self._agents = Agents(sessions, world)
+        self.agents = Agents(sessions, world)
         self._job = job
         self._plan = plan
         self._node_list = fold(plan.chosen)
@@ -48,7 +52,7 @@ class Dispatch:
         """
         answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
         asked = Reservation(
-            self._agents,
+            self.agents,
             self._copies,
             request=request,
             answers=answers,
@@ -61,28 +65,34 @@ class Dispatch:
         """What is about to be started, and where."""
         return tuple(copy.intent for copy in self._copies)
 
-    def run(self, stdin: JobInput, listener: RunListener, interest: Interest) -> Dispatched:
-        """Start what was reserved and follow it as far as we are interested.
+    def run(self, stdin: JobInput, listener: RunListener, interest: Interest, move: "Move | None" = None) -> Dispatched:
+        """Start what was reserved and follow it as far as we are interested; `move` takes it elsewhere where asked.
 
         Told to stop, it ends the job everywhere first; hung up on, it lets it go.
         """
-        follow = Follow(self._agents, self._copies, self._world, listener, interest, limit_s=self._job.time_limit_s)
-        start = Start(self._agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
+        follow = Follow(self.agents, self._copies, self._world, listener, interest, limit_s=self._job.time_limit_s)
+        start = Start(self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
         try:
             start.order()
             self._world.fail_point("ordered")
-            follow.to_the_end()
+            if move is None:
+                follow.to_the_end()
+            else:
+                move.see_to_the_end(self.agents, self._copies, follow)
         except (Interrupted, BrokenPipeError) as stop:
             number = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
-            if interest.outlives_us:
-                return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
-            return self._interrupted(follow, number)
+            return self._interrupted(follow, number, interest, move)
         follow.linger(_LINGER_S)
         return Dispatched(outcomes=self._copies.outcomes())
 
-    def _interrupted(self, follow: Follow, number: Signals) -> Dispatched:
+    def _interrupted(self, follow: Follow, number: Signals, interest: Interest, move: "Move | None") -> Dispatched:
         if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
             return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+        if not interest.ends_with_us:
+            follow.to_the_end(_END_WITHIN_S)
+            return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+        if move is not None:
+            move.call_off(f"stopped by {number.name}")  # or the end would mean that it goes on
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
         return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)

@@ -8,21 +8,15 @@ from typing import Any, assert_never
 
 from clbalance.engine.absence import Absences
 from clbalance.engine.agent_wire import (
-    Admitted,
     AgentEvent,
-    Claimed,
     Current,
-    Drained,
     Ended,
-    Findings,
     Hello,
+    NotOfEnds,
     Output,
     Refused,
-    Resumed,
     Settled,
     Started,
-    Status,
-    Stored,
     Trouble,
 )
 from clbalance.engine.agents import PROTOCOL, Agents
@@ -64,6 +58,7 @@ class Follow:
         self._absences = Absences(2 * world.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = interest.end
+        self._grace_s = _END_GRACE_S
         self._closed: set[NodeName] = set()
         self._mute = False
 
@@ -91,6 +86,11 @@ class Follow:
     def all_started(self) -> bool:
         """Whether no copy is still to be started."""
         return all(copy.phase >= Phase.RUNNING for copy in self._copies)
+
+    @property
+    def is_in_touch(self) -> bool:
+        """Whether every copy runs, and can be spoken to."""
+        return all(copy.phase is Phase.RUNNING and self._absences.is_in_touch(copy.node) for copy in self._copies)
 
     def linger(self, within_s: float) -> None:
         """Let agents tidy up behind ended copies."""
@@ -129,6 +129,8 @@ class Follow:
             self._lose_touch(copy, Lost(cause=event.cause, why=event.why))
 
     def _react(self, copy: Copy, event: AgentEvent) -> None:
+        if isinstance(event, NotOfEnds):
+            return
         match event:
             case Hello():
                 self._inquire(copy, event)
@@ -146,8 +148,6 @@ class Follow:
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
             case Trouble(why=why, job=job):
                 self._trouble(copy, why, job)
-            case Claimed() | Admitted() | Stored() | Status() | Drained() | Resumed() | Findings():
-                pass  # not asked for any more
             case _:
                 assert_never(event)
 
@@ -234,7 +234,7 @@ class Follow:
         if self._interest.signal is not None:
             self._ask(copy, "signal", signal=self._interest.signal)
         if self._ending is not None:
-            self._ask(copy, "end", grace_s=_END_GRACE_S, why=self._ending)
+            self._ask(copy, "end", grace_s=self._grace_s, why=self._ending)
         elif self._interest.finish:
             self._ask(copy, "finish")
 
@@ -259,13 +259,14 @@ class Follow:
         self._end(copy, end)
         self.end_all(f"it could not start on {copy.node}")
 
-    def end_all(self, why: str) -> None:
+    def end_all(self, why: str, grace_s: float = _END_GRACE_S) -> None:
         """End what runs and give up what does not; those that are away are told when they are back."""
         self._ending = self._ending or why
+        self._grace_s = grace_s
         for copy in self._copies.unended():
             if copy.phase >= Phase.STARTING:
                 if self._absences.is_in_touch(copy.node):
-                    self._ask(copy, "end", grace_s=_END_GRACE_S, why=why)
+                    self._ask(copy, "end", grace_s=grace_s, why=why)
                 if copy.node in self._current:
                     self._current.discard(copy.node)
                     self.ask_for_output(copy)

@@ -20,8 +20,8 @@ class Interest:
     end: str | None = None
     """End them, and why."""
     signal: int | None = None
-    outlives_us: bool = False
-    """A signal that stops us does not end it, as if we had been killed: who looks next settles it."""
+    ends_with_us: bool = True
+    """Told to stop, we end them; else they are let go once they run."""
     finish: bool = False
     """Of slots that another agent has started: nobody will bring them more tasks."""
 
@@ -32,5 +32,5 @@ DETACHED = Interest(streams=(), leave_when_started=True)
 """`run --detach`: that it runs. What a copy prints while others are still to start is for `logs`."""
 KEPT = Interest(streams=())
 """A keeper in the background: how it ends."""
-LEFT_RUNNING = Interest(streams=(), leave_when_started=True, outlives_us=True)
-"""A job from the queue: that it runs."""
+LEFT_RUNNING = Interest(streams=(), leave_when_started=True, ends_with_us=False)
+"""A job from the queue, or one of nobody's that was moved: that it runs."""

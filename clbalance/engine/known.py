@@ -40,9 +40,10 @@ def await_ends(
         done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
         visits = _visits(world, nobodys, lambda _: waiting)
+        attempts = {record.id: record.attempt for record in nobodys}
         ended = {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
         ended |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
-        done |= {job: one for job, one in ended.items() if not _waits_on(one)}
+        done |= {job: one for job, one in ended.items() if not _waits_on(one) and not _goes_on(one, attempts[job])}
         if unless():
             break
         if len(done) < len(records) and not ended.keys() & done.keys():
@@ -118,6 +119,11 @@ def _visits(world: World, records: Sequence[JobRecord], interest_in: Callable[[J
 def _waits_on(visited: Visited) -> bool:
     """In the queue, and nowhere else: of a start that was cut short a node may not answer."""
     return is_queued(visited.record) and not any(isinstance(outcome.end, Lost) for outcome in visited.outcomes)
+
+
+def _goes_on(visited: Visited, attempt: int) -> bool:
+    """Whether somebody has moved it meanwhile."""
+    return visited.record.attempt > attempt and not visited.record.state.is_over
 
 
 def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:

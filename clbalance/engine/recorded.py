@@ -16,6 +16,9 @@ class Recorded:
         self._listener = listener
         self._to_start = copies
 
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.moving(job, node, why)
+
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
 

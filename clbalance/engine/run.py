@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from signal import SIGHUP
 
 from clbalance.engine.attempt import Attempted, Course, attempt
 from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.move_way import MoveWay
 from clbalance.engine.next_step import next_step, put_back
 from clbalance.engine.patience import Patience, await_turn, withdraw
 from clbalance.engine.results import keep_results
@@ -49,7 +51,7 @@ class Run:
         *,
         queued: bool = False,
     ) -> None:
-        self._course = course
+        self._course = replace(course, tries=tries)
         self._world = course.world
         self._question = course.question
         self._job = job
@@ -58,6 +60,7 @@ class Run:
         self._queued = queued
         self._failures = 0
         self._node_failures = 0
+        self._way = MoveWay(course.world, tries)
 
     def carry_out(self) -> Ran:
         """As far as we are interested in it."""
@@ -65,23 +68,35 @@ class Run:
             later = await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
             if later is not None:
                 return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
-            while True:
-                tried = self._wait_for_place()
-                once_more = None if tried.dispatched is None else self._again(tried.dispatched)
-                if once_more is None:
-                    return self._conclude(tried)
-                if not self._prepare(tried, once_more):
-                    return self._conclude(replace(tried, dispatched=None, cancelled=True))
+            return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
-            self._give_up(f"stopped by signal {stop.signum}")
+            hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
+            if not (hung_up and put_back(self._world, self._job.id, "its run was hung up on as it was moved")):
+                self._give_up(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
             self._give_up("nobody read what it had to say")
             raise
 
+    def go_on(self, tried: Attempted) -> Ran:
+        """Behind an attempt that others have started, and that we have seen to its end."""
+        return self._to_the_end(tried)
+
+    def _to_the_end(self, tried: Attempted) -> Ran:
+        """From attempt to attempt."""
+        with self._way:
+            while True:
+                once_more = self._again(tried)
+                if once_more is None:
+                    return self._conclude(tried)
+                if not self._prepare(tried, once_more):
+                    return self._conclude(replace(tried, dispatched=None, cancelled=True))
+                tried = self._way.start(self._course, self._job) or self._wait_for_place()
+                self._job = tried.job
+
     def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        patience = Patience(self._world, self._tries, self._question.rng)
+        patience = Patience(self._world, self._way.tries(self._course.interest), self._question.rng)
         while True:
             tried = attempt(self._course, self._job, self._avoid)
             self._job = tried.job
@@ -95,22 +110,25 @@ class Run:
                 return replace(tried, cancelled=True)
             patience.pause()
 
-    def _again(self, dispatched: Dispatched) -> Again | None:
-        if dispatched.interrupted is not None:
+    def _again(self, tried: Attempted) -> Again | None:
+        dispatched = tried.dispatched
+        self._way.take_up(tried.foothold)
+        if dispatched is None or (dispatched.interrupted is not None and self._course.interest.ends_with_us):
             return None
         outcomes = dispatched.outcomes
-        return again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
+        moved = self._way.after(tried.job, outcomes)
+        return moved or again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
 
     def _prepare(self, tried: Attempted, once_more: Again) -> bool:
         outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
         states = {state_of(outcome.end) for outcome in outcomes}
-        self._failures += JobState.FAILED in states
+        self._failures += JobState.FAILED in states and not self._way.is_under_way
         self._node_failures += JobState.NODE_FAIL in states
         self._avoid |= once_more.avoid
         self._job = replace(
             tried.job,
             attempt=tried.job.attempt + 1,
-            claim=tried.job.claim + 1,
+            claim=self._way.claim or tried.job.claim + 1,
             previous_nodes=fold(tried.plan.chosen),
         )
         return self._pend(f"attempt {self._job.attempt} after {once_more.reason}")
@@ -137,7 +155,7 @@ class Run:
     def _not_started(self, tried: Attempted) -> str | None:
         """Why it waits in the queue now, if it does."""
         reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
-        may_wait = not tried.cancelled and (self._queued or self._tries.queue)
+        may_wait = not tried.cancelled and (self._queued or self._tries.queue or self._way.is_under_way)
         if may_wait and put_back(self._world, self._job.id, reason):
             return reason
         withdraw(self._world, self._job.id, reason, tried.plan)
@@ -147,6 +165,8 @@ class Run:
         """Why it waits in the queue now, if it does."""
         job, journal = self._job, self._world.journal
         queued = None
+        if self._way.is_owed_a_start and put_back(self._world, job.id, "it could not start where it was moved to"):
+            return "it could not start where it was moved to"
         if len(dispatched.outcomes) == len(plan.chosen):
             # Whether it is started again was decided here, unless it came from the queue.
             tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)

@@ -28,6 +28,9 @@ class SettledTasks:
         self._began: set[int] = set()
         self._whole = False
 
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.moving(job, node, why)
+
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
 

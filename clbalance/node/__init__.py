@@ -29,6 +29,7 @@ _AGENT += [
     "spawn",
     "settle",
     "status",
+    "checkpoint",
     "follower",
     "job",
 ]

@@ -14,7 +14,6 @@ from clbalance.job import (
     Exited,
     JobRecord,
     JobState,
-    Killed,
     NodeFailed,
     NotStarted,
     Outcome,
@@ -24,10 +23,9 @@ from clbalance.model import NodeName
 from clbalance.moves import MoveOrder, MoveStage
 from clbalance.policy.again import again
 from clbalance.policy.exit_code import run_exit_code
+from clbalance.policy.moved import asked_to_go_on, goes_on
 from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of, why_ended
 
-CHECKPOINTED: Final = 85
-"""What a job exits with to say "I have checkpointed, start me again" (HTCondor's convention)."""
 _FOR: Final = "waits for `clbalance rebalance`"
 
 
@@ -67,8 +65,7 @@ def afterwards(
     never = never_started(outcomes)
     if cancelled:
         return replace(over, state=JobState.CANCELLED, reason="cancelled") if never and record.queued else over
-    if _is_meant(move, record) and _goes_on(outcomes, tries, never=bool(never)):
-        assert move is not None
+    if move is not None and move.attempt == record.attempt and _goes_on(outcomes, move, tries, never=bool(never)):
         return Waits(reason=f"was being moved to {move.dst}; {_FOR}")
     failures, node_failures = _failed_before(record, tries, copies)
     once_more = again(tries, outcomes, failures=failures, node_failures=node_failures)
@@ -104,28 +101,11 @@ def _over(outcomes: tuple[Outcome, ...]) -> Over:
     return Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
 
 
-def _is_meant(move: MoveOrder | None, record: JobRecord) -> bool:
-    return move is not None and move.stage is MoveStage.MEANT and move.attempt == record.attempt
-
-
-def _goes_on(outcomes: Sequence[Outcome], tries: Tries, *, never: bool) -> bool:
-    """Whether it ended since it was to go elsewhere."""
-    return never or all(_told_to_go(one, tries) for one in outcomes)
-
-
-def _told_to_go(outcome: Outcome, tries: Tries) -> bool:
-    match outcome.end:
-        case Cancelled() | Exited(rc=85):
-            return True
-        case Killed() | Exited():
-            return _died_of_checkpoint(outcome, tries)
-        case _:
-            return False
-
-
-def _died_of_checkpoint(outcome: Outcome, tries: Tries) -> bool:
-    number = None if tries.checkpoint is None else tries.checkpoint.signal
-    return number is not None and outcome.end in (Killed(signal=number), Exited(rc=128 + number))
+def _goes_on(outcomes: Sequence[Outcome], move: MoveOrder, tries: Tries, *, never: bool) -> bool:
+    """Whether it ended since it was to go elsewhere; what could not even start was on its way as well."""
+    if never:
+        return move.stage is MoveStage.MEANT
+    return all(goes_on(one.end, move, tries) for one in outcomes)
 
 
 def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]) -> tuple[int, int]:
@@ -144,8 +124,8 @@ def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]
 
 def _asked_for(outcome: Outcome, tries: Tries) -> bool:
     """Whether it ended by a word of the job's own that it be started again; that is no failure."""
-    codes = tries.requeue_exits | ({CHECKPOINTED} if tries.checkpoint is not None else frozenset())
-    return (isinstance(outcome.end, Exited) and outcome.end.rc in codes) or _died_of_checkpoint(outcome, tries)
+    end = outcome.end
+    return (isinstance(end, Exited) and end.rc in tries.requeue_exits) or asked_to_go_on(end, tries)
 
 
 def _may_run_again(tries: Tries) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from clbalance.job import Submitted
 from clbalance.model import NodeName, Snapshot
+from clbalance.policy.may_move import may_be_moved
 from clbalance.policy.place import place
 from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng
@@ -34,10 +35,8 @@ class Evacuation:
 
 
 def may_leave(submitted: Submitted) -> bool:
-    """Whether its owner has marked it (`--requeue`, `--checkpoint`), and it can start elsewhere."""
-    marked = submitted.tries.requeue or submitted.tries.checkpoint is not None
-    job = submitted.job
-    return marked and submitted.request.pick == 1 and job.pty is None and not job.slots
+    """Whether its owner has marked it, and it can start elsewhere."""
+    return may_be_moved(submitted.job, submitted.request, submitted.tries)
 
 
 def evacuations(

@@ -27,6 +27,10 @@ class Controllers:
             self._nonce = nonce
         return self._nonce
 
+    def known(self) -> str:
+        """This process's name, empty where it has had nothing in hand so far."""
+        return self._nonce
+
     def is_mine(self, nonce: str | None) -> bool:
         """Whether it is this process's name."""
         return bool(nonce) and nonce == self._nonce

@@ -135,7 +135,7 @@ def test_a_job_that_was_queued_after_its_node_failed_keeps_its_latest_reason() -
 
 
 def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
-    ended = {"kind": "cancelled", "why": "moved"}
+    ended = {"kind": "cancelled", "why": "moved to b: level"}
     world = world_of({"a": probed(after=ScriptedAgent(end=ended))})
     record = waiting(world, Tries(requeue=True))
     start(world, record)

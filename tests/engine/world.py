@@ -65,6 +65,9 @@ class Notes:
     def waiting(self, reason: str) -> None:
         self.reasons.append(reason)
 
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self.reasons.append(f"{node}: {why}")
+
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self.plans.append(plan)
 

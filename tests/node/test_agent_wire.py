@@ -78,7 +78,7 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
         (b"{", "not JSON: b'{'"),
         (b"\xff", r"not JSON: b'\\xff'"),
         (b"[" * 100_000, "not JSON: b'"),
-        (b"[]", "not a request: .*; `op` is one of ack, admit, claim, "),
+        (b"[]", "not a request: .*; `op` is one of ack, admit, checkpoint, "),
         (b'{"op":"dance"}', "not a request"),
         (b'{"op":"claim"}', "claim lacks its field 'job'"),
         (b'{"op":"claim","job":"../../etc"}', "claim: '../../etc' is no job"),

@@ -32,7 +32,7 @@ from .build import NOW, names
 REBOOTED = NodeFailed(why="the node was booted again")
 VOID = NotStarted(why="it had not started when the connection was lost")
 NO_SUCH = NotStarted(why="`x`: No such file or directory", rc=127)
-BY_US = Cancelled(why="moved by rebalance")
+BY_US = Cancelled(why="moved to n7: level")
 USR1 = Checkpoint(signal=10)
 ONCE, REQUEUE = Tries(), Tries(requeue=True)
 CHECKPOINT, RETRY = Tries(checkpoint=USR1), Tries(retry=1)

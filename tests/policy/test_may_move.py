@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clbalance.job import Checkpoint, Command, JobRecord, JobSpec, JobState, Submitted, TaskRules, Tries
+from clbalance.job import Checkpoint, Command, JobRecord, JobSpec, JobState, Submitted, Tries
 from clbalance.model import NodeName, Request
-from clbalance.policy.may_move import hindrance
+from clbalance.policy.may_move import hindrance, hindrance_now, may_be_moved
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SPEC = JobSpec(
@@ -39,32 +39,31 @@ RUNNING = JobRecord(
     ],
 )
 def test_a_marked_job_may_be_moved(tries: Tries) -> None:
-    assert hindrance(RUNNING, replace(MARKED, tries=tries)) == ""
+    assert may_be_moved(SPEC, Request(), tries)
+    assert hindrance_now(RUNNING, replace(MARKED, tries=tries)) == ""
 
 
 @pytest.mark.parametrize(
-    ("record", "submitted", "why"),
+    ("job", "request_", "tries", "why"),
     [
+        pytest.param(SPEC, Request(), Tries(), "not marked `--requeue` or `--checkpoint`", id="unmarked"),
         pytest.param(
-            RUNNING, replace(MARKED, tries=Tries()), "not marked `--requeue` or `--checkpoint`", id="unmarked"
-        ),
-        pytest.param(
-            RUNNING,
-            replace(MARKED, tries=Tries(retry=3, requeue_exits=frozenset({85}))),
+            SPEC,
+            Request(),
+            Tries(retry=3, requeue_exits=frozenset({85})),
             "not marked `--requeue` or `--checkpoint`",
             id="other marks are none",
         ),
-        pytest.param(
-            RUNNING, replace(MARKED, job=replace(SPEC, pty=(24, 80))), "has a terminal", id="somebody sits before it"
-        ),
-        pytest.param(
-            RUNNING, replace(MARKED, rules=TaskRules()), "gives out tasks", id="tasks bind late by themselves"
-        ),
-        pytest.param(
-            replace(RUNNING, nodes=(NodeName("n1"), NodeName("n2"))), MARKED, "has 2 copies", id="everywhere or nowhere"
-        ),
-        pytest.param(replace(RUNNING, state=JobState.PENDING), MARKED, "PENDING", id="what does not run"),
+        pytest.param(replace(SPEC, pty=(24, 80)), Request(), MARKED.tries, "has a terminal", id="somebody sits there"),
+        pytest.param(replace(SPEC, slots=True), Request(), MARKED.tries, "gives out tasks", id="tasks bind late"),
+        pytest.param(SPEC, Request(pick=2), MARKED.tries, "is a job of several copies", id="everywhere or nowhere"),
+        pytest.param(SPEC, Request(pick=None), MARKED.tries, "is a job of several copies", id="wherever it fits"),
     ],
 )
-def test_what_stays_says_why(record: JobRecord, submitted: Submitted, why: str) -> None:
-    assert hindrance(record, submitted) == why
+def test_what_stays_says_why(job: JobSpec, request_: Request, tries: Tries, why: str) -> None:
+    assert hindrance(job, request_, tries) == why
+    assert not may_be_moved(job, request_, tries)
+
+
+def test_what_does_not_run_is_not_moved() -> None:
+    assert hindrance_now(replace(RUNNING, state=JobState.PENDING), MARKED) == "PENDING"

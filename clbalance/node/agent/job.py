@@ -1,5 +1,6 @@
 """A claimed job as its agent sees it."""
 
+from clbalance.node.agent.checkpoint import CheckpointFile
 from clbalance.node.agent.follower import Follower, Wanted
 from clbalance.node.agent.limits import ADMIT_WITHIN_S
 from clbalance.node.agent.spawn import Link
@@ -27,6 +28,7 @@ class Job:
         self.started_at: "float | None" = None
         self.link: "Link | None" = None
         self.follower: "Follower | None" = None
+        self.checkpoint: "CheckpointFile | None" = None  # while it is awaited
         self.ended: "dict[str, Any] | None" = None
 
     def stillborn(self) -> RefusedError:

@@ -21,6 +21,8 @@ LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
 KILL_AGAIN_S = 0.05
 KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
 KILL_AT_ADMISSION_S = 1.0  # the same for what a dead supervisor has left, which keeps the next job waiting
+CHECKPOINT_LOOK_S = 0.25  # between two looks at the file that a job writes when it is told to checkpoint
+CHECKPOINT_STILL_S = 1.0  # so long it has not changed when it counts as written
 PSS_WITHIN_S = 0.5  # for the exact memory of all processes of one job; the others of the agent's jobs wait for it
 STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
 

@@ -5,10 +5,13 @@ import binascii
 import json
 import os
 import signal
+import time
 
 from clbalance.node.agent.admission import Admission
 from clbalance.node.agent.capacity import Wish
+from clbalance.node.agent.checkpoint import CheckpointFile, path_where_it_works
 from clbalance.node.agent.fate import read_birth, read_boot_id
+from clbalance.node.agent.fields import encoded
 from clbalance.node.agent.follower import Wanted
 from clbalance.node.agent.job import Job
 from clbalance.node.agent.limits import APPEND, EXIT_BYTES, WHY_CHARS, WRITE_NEW
@@ -46,7 +49,9 @@ class Requests:
             "finish": self.finish,
             "follow": self.follow,
             "ack": self.ack,
+            "keep": self.keep,
             "signal": self.signal,
+            "checkpoint": self.checkpoint,
             "end": self.end,
             "forget": self.forget,
             "settle": self.settle,
@@ -172,6 +177,23 @@ class Requests:
         if not job.launched:
             raise MisfitError("signal: %s was not started" % job.name)
         self.order(job, "signal", signal=request["signal"])
+
+    def keep(self, request: "dict[str, Any]") -> None:
+        """A lease that waits for its job's start is kept for as long again."""
+        job = self.unlaunched(request)
+        if job.link is None or not job.admitted:
+            raise MisfitError("keep: %s was not admitted" % job.name)
+        job.link.order("keep")
+        self.session.channel.say("kept", job=job.name)
+
+    def checkpoint(self, request: "dict[str, Any]") -> None:
+        """A signal to the whole tree; where a file is named, tell when it has been written anew since."""
+        if request["file"] is not None:
+            job = self.met(request)
+            named = encoded(request["file"], "checkpoint")
+            path = path_where_it_works(self.session.folder, job.name, named)
+            job.checkpoint = CheckpointFile(path, time.monotonic())
+        self.signal(request)
 
     def end(self, request: "dict[str, Any]") -> None:
         job = self.met(request)

@@ -134,6 +134,7 @@ class Session:
     def patience_ms(self) -> "float | None":
         """How long there is nothing to do but listen."""
         due = [job.follower.due for job in self.jobs.values() if job.follower is not None]
+        due += [job.checkpoint.due for job in self.jobs.values() if job.checkpoint is not None]
         if not due or self.channel.congested:
             return None
         return max(0.0, min(due) - time.monotonic()) * 1000
@@ -151,12 +152,24 @@ class Session:
         """Pass on the output that has fallen due, and the end of each job whose output has all been passed on."""
         now = time.monotonic()
         for job in self.jobs.values():
+            self.look_for_checkpoint(job, now)
             follower = job.follower
             if follower is None or follower.due > now or self.channel.congested:
                 continue
             follower.pump(self.channel, now)
             if follower.drained:
                 self.pass_on_end(job, follower)
+
+    def look_for_checkpoint(self, job: Job, now: float) -> None:
+        """Tell once that the job's file is there; of a job that is over there is nothing more to tell."""
+        awaited = job.checkpoint
+        if awaited is None or awaited.due > now:
+            return
+        if job.ended is not None:
+            job.checkpoint = None
+        elif awaited.is_written(now):
+            job.checkpoint = None
+            self.channel.say("checkpointed", job=job.name)
 
     def pass_on_end(self, job: Job, follower: Follower) -> None:
         """All that there is has been passed on: say so where that was all that was wanted, or where it is the end."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from clbalance.job import CopyRecord, JobRecord, JobState, Submitted, Usage
 from clbalance.model import NodeName
-from clbalance.policy.may_move import hindrance
+from clbalance.policy.may_move import hindrance_now
 from clbalance.policy.qos import qos_of
 from clbalance.policy.rebalance.values import Departure, Movable
 
@@ -51,7 +51,7 @@ def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: dat
         qos=qos_of(request),
         been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
         moved_s_ago=None if record.attempt == 1 else _seconds_since(record.started_at, now),
-        hindrance=hindrance(record, job.submitted),
+        hindrance=hindrance_now(record, job.submitted),
     )
 
 

@@ -1,0 +1,151 @@
+"""Carry out the moves of a plan: each by who has the job in hand, or by this process where nobody has.
+
+Enters: moves in their order. Leaves: what came of each. Several are under way at once, over one session per node; what
+takes long (a checkpoint, a grace) is waited for beside each other, what is short (a reservation, a start) one by one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from clbalance.engine.agents import Agents
+from clbalance.engine.attempt import Course
+from clbalance.engine.errand import AskedMove, Errand, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.interest import KEPT
+from clbalance.engine.move_asked import begin_asked
+from clbalance.engine.move_own import begin_own
+from clbalance.engine.question import Question
+from clbalance.engine.switchboard import Switchboard
+from clbalance.engine.unheard import Unheard
+from clbalance.engine.world import World
+from clbalance.errors import ClbalanceError, Interrupted
+from clbalance.job import JobState, Submitted
+from clbalance.moves import MoveOrder
+from clbalance.policy.may_move import may_be_moved
+from clbalance.ports import JobInput
+
+_AT_ONCE = 8
+_LOOK_EVERY_S = 0.25
+_FINISH_WITHIN_S = 1.7  # told to stop, we go then
+
+
+def move_jobs(
+    world: World,
+    moves: Sequence[AskedMove],
+    question_of: Callable[[Submitted], Question],
+    input_of: Callable[[Submitted], JobInput],
+    tell: Callable[[AskedMove, MoveEnd], None] = lambda _move, _end: None,
+) -> tuple[MoveEnd, ...]:
+    """What came of each; `tell` hears of it at once. A job is at every moment running or waiting in just one place.
+
+    Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
+    """
+    with world.transport.sessions() as sessions:
+        tour = _Tour(world, Switchboard(Agents(sessions, world)), moves, question_of, input_of, tell)
+        with tour.ended_in_order():
+            tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
+    return tuple(tour.ends[at] for at in range(len(moves)))
+
+
+class _Tour:
+    """All moves of one call, by their places in the list."""
+
+    def __init__(
+        self,
+        world: World,
+        board: Switchboard,
+        moves: Sequence[AskedMove],
+        question_of: Callable[[Submitted], Question],
+        input_of: Callable[[Submitted], JobInput],
+        tell: Callable[[AskedMove, MoveEnd], None],
+    ) -> None:
+        self.board = board
+        self.ends: dict[int, MoveEnd] = {}
+        self._world = world
+        self._moves = moves
+        self._question_of = question_of
+        self._input_of = input_of
+        self._tell = tell
+        self._under_way: dict[int, Errand] = {}
+        self._no_more = False
+
+    def turn(self) -> bool:
+        """Go on with each; whether all are done."""
+        for at in range(len(self._moves)):
+            if at in self._under_way:
+                self._look_after(at)
+            elif at not in self.ends and not self._no_more and self._may_begin(at):
+                self._begin(at)
+        return not self._under_way if self._no_more else len(self.ends) == len(self._moves)
+
+    @contextmanager
+    def ended_in_order(self) -> Iterator[None]:
+        """Whatever ends us, no job is left in our hands."""
+        try:
+            yield
+        except Interrupted:
+            self._no_more = True
+            for errand in self._under_way.values():
+                errand.hurry()
+            self.board.listen(self.turn, _FINISH_WITHIN_S, _LOOK_EVERY_S)
+            raise
+        finally:
+            while self._under_way:
+                at, errand = self._under_way.popitem()
+                self._note(at, errand.leave())
+
+    def _may_begin(self, at: int) -> bool:
+        """Not too many at once, and none before the place is free that an earlier one leaves."""
+        before = (other for other in range(at) if other not in self.ends)
+        move = self._moves[at]
+        blocked = any(self._moves[other].src == move.dst or self._moves[other].job == move.job for other in before)
+        return not blocked and len(self._under_way) < _AT_ONCE
+
+    def _begin(self, at: int) -> None:
+        try:
+            begun = self._errand(self._moves[at])
+        except ClbalanceError as error:
+            begun = NotMoved(why=error.message)
+        if isinstance(begun, NotMoved):
+            self._note(at, begun)
+        else:
+            self._under_way[at] = begun
+
+    def _errand(self, move: AskedMove) -> Errand | NotMoved:
+        journal = self._world.journal
+        record, submitted = journal.record(move.job), journal.submitted(move.job)
+        if record is None or submitted is None:
+            return NotMoved(why="it is not remembered")
+        if record.state is not JobState.RUNNING or record.nodes != (move.src,):
+            where = f" on {record.nodes[0]}" if len(record.nodes) == 1 else ""
+            return NotMoved(why=f"it is {record.state}{where} by now")
+        if not may_be_moved(submitted.job, submitted.request, submitted.tries):
+            return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
+        order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why)
+        if record.controlled:
+            return begin_asked(self._world, move, order, submitted.tries)
+        return begin_own(self._world, self.board, record, order, self._course_of(submitted))
+
+    def _course_of(self, submitted: Submitted) -> Course:
+        return Course(
+            world=self._world,
+            question=self._question_of(submitted),
+            stdin=self._input_of(submitted),
+            listener=Unheard(),
+            interest=KEPT,
+            tries=submitted.tries,
+        )
+
+    def _look_after(self, at: int) -> None:
+        errand = self._under_way[at]
+        try:
+            end = errand.look()
+        except ClbalanceError as error:  # what goes wrong with one says nothing of the others
+            errand.leave()
+            end = Unsettled(why=error.message)
+        if end is not None:
+            del self._under_way[at]
+            self._note(at, end)
+
+    def _note(self, at: int, end: MoveEnd) -> None:
+        self.ends[at] = end
+        self._tell(self._moves[at], end)

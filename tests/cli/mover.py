@@ -1,0 +1,47 @@
+"""Moves the jobs that it is told to, as `rebalance` does with those of its plan: `JOB:SRC:DST ...`; JSON on stdout."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions
+from clbalance.cli.screen import Screen
+from clbalance.cli.signals import raise_once
+from clbalance.cli.submit import FileInput, NoInput
+from clbalance.cli.workplace import workplace
+from clbalance.engine.errand import AskedMove
+from clbalance.engine.move_jobs import move_jobs
+from clbalance.errors import Interrupted
+from clbalance.job import Submitted
+from clbalance.model import NodeName
+from clbalance.ports import JobInput
+
+
+def asked(word: str) -> AskedMove:
+    job, src, dst = word.split(":")
+    return AskedMove(job=int(job), src=NodeName(src), dst=NodeName(dst), why=f"{src} is over")
+
+
+def input_of(submitted: Submitted) -> JobInput:
+    return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
+
+
+def main(words: Sequence[str]) -> int:
+    place = workplace(
+        NodeOptions(everything=True), SshOptions(connect_timeout="2s", command_timeout="2s"), Screen.of(TalkOptions())
+    )
+    raise_once()
+    try:
+        with place.world(must_remember=True) as world:
+            ends = move_jobs(
+                world, [asked(word) for word in words], lambda one: place.question_of(one.request), input_of
+            )
+    except Interrupted as stop:
+        return 128 + stop.signum
+    told = [[type(end).__name__, getattr(end, "why", None) or getattr(end, "node", None)] for end in ends]
+    print(json.dumps(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,144 @@
+"""Jobs that may be moved, as tests need them: they tell where they are, and should two of one run at once."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from clbalance.job import JobRecord, JobState
+from clbalance.store.sqlite import SqliteStore
+
+from .command import Command, ended, eventually
+from .jobs import detached
+
+ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice
+echo "$CLBALANCE_NODE $CLBALANCE_RESTART_COUNT $CLBALANCE_PREV_NODES" >> diary
+"""
+"""What a job does first: should it run twice, the second one says so."""
+WAITS = "until [ -e go ]; do sleep 0.02; done; exit 7"
+REQUEUE = ("--requeue",)
+CHECKPOINT = ("--checkpoint", "USR1:20s")
+BY_CODE = f"trap 'echo saved >> state; exit 85' USR1; {ONCE}{WAITS}"
+BY_FILE = f"trap 'echo saved >> state' USR1; {ONCE}{WAITS}"
+DEAF = f"trap '' USR1; {ONCE}{WAITS}"
+KINDS = {"requeue": (*REQUEUE, "-c", ONCE + WAITS), "checkpoint": (*CHECKPOINT, "-c", BY_CODE)}
+NODES = ("-w", "node[1-2]")
+
+
+def diary(clbalance: Command) -> list[list[str]]:
+    path = clbalance.folder / "diary"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def runs(clbalance: Command, starts: int = 1) -> None:
+    """Wait for so many starts."""
+    eventually(lambda: len(diary(clbalance)) >= starts, 30.0)
+
+
+def other(node: str) -> str:
+    return {"node1": "node2", "node2": "node1"}[node]
+
+
+def start_mover(clbalance: Command, *words: str, **env: str) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-m", "tests.cli.mover", *words]
+    outlets = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(argv, env={**clbalance.env, **env}, cwd=clbalance.folder, **outlets)  # type: ignore[call-overload]  # by name
+    clbalance.opened.callback(ended, child)
+    return child
+
+
+def finished(child: "subprocess.Popen[bytes]", within_s: float = 60.0) -> tuple[int, str]:
+    out, err = child.communicate(timeout=within_s)
+    assert b"Traceback" not in err, err.decode()
+    return child.returncode, out.decode()
+
+
+def move(clbalance: Command, *words: str, **env: str) -> list[list[str]]:
+    code, told = finished(start_mover(clbalance, *words, **env))
+    assert code == 0
+    found: list[list[str]] = json.loads(told)
+    return found
+
+
+def word(clbalance: Command, number: str = "1") -> tuple[str, str, str]:
+    """A move of that job, where it is, and where it is to go."""
+    runs(clbalance)
+    eventually(lambda: record(clbalance, int(number)).state is JobState.RUNNING)
+    (src,) = record(clbalance, int(number)).nodes
+    return f"{number}:{src}:{other(src)}", src, other(src)
+
+
+def never_twice(clbalance: Command) -> None:
+    assert not (clbalance.folder / "twice").exists()
+
+
+def moved_once(clbalance: Command, src: str, dst: str) -> None:
+    """It was on both nodes, one after the other, and knows that."""
+    runs(clbalance, 2)
+    assert diary(clbalance) == [[src, "0"], [dst, "1", src]]
+    never_twice(clbalance)
+
+
+def record(clbalance: Command, number: int = 1) -> JobRecord:
+    """As the submit host remembers it, asking no node."""
+    (database,) = Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("state.db")
+    with SqliteStore.open(database.parent) as store, contextlib.closing(store.journal()) as journal:
+        found = journal.record(number)
+    assert found is not None
+    return found
+
+
+def orphan(clbalance: Command, *options: str) -> None:
+    """A detached job of nobody's; with `--requeue`, its keeper is killed first."""
+    detached(clbalance, *NODES, *options)
+    runs(clbalance)
+    eventually(lambda: record(clbalance).state is JobState.RUNNING)
+    for keeper in keepers(clbalance):
+        os.kill(keeper, signal.SIGKILL)
+    eventually(lambda: not record(clbalance).controlled)
+
+
+def keepers(clbalance: Command) -> list[int]:
+    """The processes that have jobs in hand: each has a file of the controllers open."""
+    state = clbalance.env["CLBALANCE_STATE_DIR"]
+    return [
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and any(link.startswith(state) and "/controllers/" in link for link in links(process))
+    ]
+
+
+def links(process: Path) -> list[str]:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return [os.readlink(fd) for fd in (process / "fd").iterdir()]
+    return []
+
+
+def leases(clbalance: Command, node: str) -> Any:
+    (found,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
+    return found["leases"]
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process of the job that works in this folder lives, wherever."""
+    return subprocess.run(["flock", "-n", "lock", "true"], cwd=folder, check=False).returncode != 0
+
+
+def looked_at(clbalance: Command, number: int = 1) -> JobRecord:
+    """As it stands when somebody has looked, who settles what can be settled."""
+    clbalance("jobs", str(number))
+    return record(clbalance, number)
+
+
+def is_in_one_place(clbalance: Command, folder: Path, number: int = 1) -> bool:
+    """It runs and is known to run; or it does not, and is known to wait, or, settled, to have been stopped for a move."""
+    found = looked_at(clbalance, number)
+    if is_held(folder):
+        return found.state is JobState.RUNNING
+    waits = found.state is JobState.PENDING and found.queued and not found.controlled
+    stopped = found.reason.startswith(("moved to ", "not started: ")) or found.rc in {85, 128 + 10}
+    return waits or (found.state.is_over and stopped)
