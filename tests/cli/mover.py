@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions
 from clbalance.cli.screen import Screen
-from clbalance.cli.signals import raise_once
+from clbalance.cli.signals import ignore, raise_once
 from clbalance.cli.submit import FileInput, NoInput
 from clbalance.cli.workplace import workplace
 from clbalance.engine.errand import AskedMove
@@ -37,6 +37,7 @@ def main(words: Sequence[str]) -> int:
                 world, [asked(word) for word in words], lambda one: place.question_of(one.request), input_of
             )
     except Interrupted as stop:
+        ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out
         return 128 + stop.signum
     told = [[type(end).__name__, getattr(end, "why", None) or getattr(end, "node", None)] for end in ends]
     print(json.dumps(told))
