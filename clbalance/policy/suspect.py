@@ -58,6 +58,8 @@ def strained(
             continue
         was = before.get(answer.node, _UNSTRAINED)
         answered = isinstance(answer, Measured)
+        if answered and not (was.silent or was.answered or was.suspect):
+            continue  # as nearly all of ten thousand
         strain = next_strain(was, answered=answered, now_s=now_s, suspect_after=suspect_after)
         if strain != was:
             changed[answer.node] = strain
