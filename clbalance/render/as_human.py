@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
+    from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
     from clbalance.render.timer import TimerReport
 
@@ -108,6 +109,24 @@ class HumanRenderer:
 
         table, axis = history_table(report, self.terminal_width or _PIPE_WIDTH)
         return self._drawn(table, last="cut") + history_legend(report, axis) if table.rows else ""
+
+    def rebalance(self, report: RebalanceReport) -> str:
+        from clbalance.render.rebalance import advice_line, deeds_table, waiting_line
+
+        table = self._drawn(deeds_table(report.deeds), last="fold") if report.deeds else ""
+        waiting = [waiting_line(*one) for one in report.waiting]
+        advice = [advice_line(*one) for one in report.advice or ()]
+        return table + "".join(f"{visible_line(line)}\n" for line in (*waiting, *advice))
+
+    def rebalance_deed(self, deed: Deed) -> str:
+        from clbalance.render.rebalance import deed_line
+
+        return visible_line(deed_line(deed)) + "\n"
+
+    def rebalance_done(self, report: RebalanceReport) -> str:
+        from clbalance.render.rebalance import advice_line
+
+        return "".join(f"{visible_line(advice_line(*one))}\n" for one in report.advice or ())
 
     def groups(self, report: GroupsReport) -> str:
         return report.text

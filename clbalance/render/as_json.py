@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
+    from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
     from clbalance.render.timer import TimerReport
 
@@ -109,6 +110,17 @@ class JsonRenderer:
         from clbalance.render.history import history_document
 
         return _document(history_document(report))
+
+    def rebalance(self, report: RebalanceReport) -> str:
+        from clbalance.render.rebalance import rebalance_document
+
+        return _document(rebalance_document(report))
+
+    def rebalance_deed(self, deed: Deed) -> str:
+        return ""
+
+    def rebalance_done(self, report: RebalanceReport) -> str:
+        return self.rebalance(report)
 
     def groups(self, report: GroupsReport) -> str:
         from clbalance.render.groups import groups_document

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
+    from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
     from clbalance.render.timer import TimerReport
 
@@ -107,6 +108,17 @@ class PlainRenderer:
         from clbalance.render.history import history_rows
 
         return "".join(map(_line, history_rows(report)))
+
+    def rebalance(self, report: RebalanceReport) -> str:
+        return "".join(map(self.rebalance_deed, report.deeds))
+
+    def rebalance_deed(self, deed: Deed) -> str:
+        from clbalance.render.rebalance import deed_fields
+
+        return _line(deed_fields(deed))
+
+    def rebalance_done(self, report: RebalanceReport) -> str:
+        return ""
 
     def groups(self, report: GroupsReport) -> str:
         return "".join(map(_line, report.groups.items()))

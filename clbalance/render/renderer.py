@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
     from clbalance.render.reap import ReapReport
+    from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
     from clbalance.render.timer import TimerReport
 
@@ -70,6 +71,17 @@ class Renderer(Protocol):
 
     def history(self, report: HistoryReport) -> str:
         """What nodes were like over time. Empty for people where nothing is known."""
+
+    def rebalance(self, report: RebalanceReport) -> str:
+        """What would be moved and started. Empty for people where nothing would."""
+        ...
+
+    def rebalance_deed(self, deed: Deed) -> str:
+        """One thing that was just done, as it is done. Empty in JSON."""
+        ...
+
+    def rebalance_done(self, report: RebalanceReport) -> str:
+        """All that was done, at the end. Empty but in JSON."""
         ...
 
     def groups(self, report: GroupsReport) -> str:

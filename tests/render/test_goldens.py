@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,11 @@ from clbalance.job import Cancelled, CopyRecord, Exited, Intent, Killed, Lost, N
 from clbalance.model import Cause, NodeName, Qos, Unfit
 from clbalance.render.job_limits import job_limits
 from clbalance.render.jobs import JobRow
+from clbalance.render.rebalance import pool_heading, remarks
 from clbalance.render.renderer import Format, Renderer, renderer
 from clbalance.render.views import JobReport
 from tests.render.build import plan, score, small_cluster
+from tests.render.rebalances import DONE, PLANNED, POOL
 from tests.render.replays import COMPARISONS, REPEATED
 
 Golden = Callable[[str, str], None]
@@ -149,3 +152,16 @@ def test_error(form: str, golden: Golden) -> None:
 def _pretty(text: str) -> str:
     """JSON over many lines, so that a change of it can be read."""
     return json.dumps(json.loads(text), indent=1) + "\n" if text.startswith('{"schema"') else text
+
+
+@_each_form
+def test_a_plan_of_moves(form: str, golden: Golden) -> None:
+    told = "".join(f"{line}\n" for line in (pool_heading(POOL), *remarks(POOL)))
+    golden(_name("rebalance", form), _pretty(_FORMS[form].rebalance(PLANNED)) + (told if form == "pipe" else ""))
+
+
+@_each_form
+def test_what_was_moved(form: str, golden: Golden) -> None:
+    lines = "".join(map(_FORMS[form].rebalance_deed, DONE))
+    done = replace(PLANNED, deeds=DONE, applied=True)
+    golden(_name("rebalance-done", form), lines + _pretty(_FORMS[form].rebalance_done(done)))
