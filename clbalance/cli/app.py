@@ -23,6 +23,7 @@ _VERBS = (
     "requeue",
     "explain",
     "replay",
+    "rebalance",
     "drain",
     "resume",
     "reap",

@@ -1,0 +1,106 @@
+"""What one run of `rebalance` does: each deed is told, counted and written down as it is done."""
+
+import socket
+from pathlib import Path
+from typing import assert_never
+
+from clbalance.cli.job_world import me
+from clbalance.cli.rebalance_report import Decision
+from clbalance.cli.screen import Screen
+from clbalance.engine.errand import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued
+from clbalance.engine.world import World
+from clbalance.errors import StoreError
+from clbalance.job import JobRecord
+from clbalance.nodes import fold
+from clbalance.policy.rebalance.values import Move
+from clbalance.render import talk
+from clbalance.render.rebalance import Deed, deed_of
+from clbalance.store.audit import AuditLog
+
+
+class Deeds:
+    """In the order in which they are done."""
+
+    def __init__(self, world: World, screen: Screen, state: Path, decision: Decision) -> None:
+        self._world = world
+        self._screen = screen
+        self._audit = AuditLog(state)
+        self._scores = decision.scores
+        self._waited_for = {job: one.record.reason for job, one in decision.facts.queued.items()}
+        self.done: list[Deed] = []
+
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        """One that waited; where somebody else was quicker there is nothing to tell."""
+        match came:
+            case Begun(ran=ran):
+                where, why = fold(ran.plan.chosen), f"waited: {record.reason}"
+                deed = Deed(what="start", job=record.id, name=record.name, dst=where, result="started", why=why)
+                self.note(deed, counted_as="rebalance_started_total")
+            case StillQueued() | NotTaken():
+                pass  # it waits on with its reason, as it did before
+            case _:
+                assert_never(came)
+
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        """One that can never be started."""
+        self.note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
+
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        """What came of a move."""
+        match end:
+            case Moved(node=node):
+                result = "moved" if node == move.dst else f"moved, to {node}"
+                self.note(deed_of(move, result), counted_as="rebalance_moves_total")
+            case NotMoved(why=why):
+                self.note(deed_of(move, f"not moved: {why}"), counted_as="rebalance_moves_failed_total")
+            case Unsettled(why=why):
+                self.note(deed_of(move, f"unsettled: {why}"), counted_as="rebalance_moves_failed_total")
+            case _:
+                assert_never(end)
+
+    def note(self, deed: Deed, *, counted_as: str = "") -> None:
+        """It is done: to the audit log, the counters, and whoever reads us."""
+        self.done.append(deed)
+        self._write_down(deed)
+        if counted_as:
+            self._tally(add={counted_as: 1.0})
+        self._screen.print(self._screen.renderer.rebalance_deed(deed))
+
+    def count_run(self) -> None:
+        """For `metrics`."""
+        before, after = self._scores
+        now = self._world.clock.now().timestamp()
+        put = {
+            "rebalance_score_before": before,
+            "rebalance_score_after": after,
+            "rebalance_last_run_seconds": now,
+        }
+        self._tally(add={"rebalance_runs_total": 1.0}, put=put)
+
+    def _write_down(self, deed: Deed) -> None:
+        before, after = self._scores
+        try:
+            self._audit.add(
+                at=self._world.clock.now().isoformat(timespec="seconds"),
+                who=me(),
+                host=socket.gethostname(),
+                what=deed.what,
+                job=deed.job,
+                name=deed.name,
+                src=deed.src or None,
+                dst=deed.dst or None,
+                why=deed.why,
+                gain=deed.gain,
+                score_before=before,
+                score_after=after,
+                result=deed.result,
+            )
+        except StoreError as error:
+            self._screen.say(talk.warning(f"not in the audit log: {error.message}"))
+
+    def _tally(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
+        try:
+            self._world.store.tally(add=add, put=put)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
