@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import assert_never
 
 from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
 from clbalance.policy.rebalance.pool import Pool
@@ -78,6 +79,8 @@ def _turn(job: Movable) -> Turn:
             return Turn.ABOVE_REQUEST if _above(job) else Turn.BURSTABLE
         case Qos.GUARANTEED:
             return Turn.GUARANTEED
+        case _:
+            assert_never(job.qos)
 
 
 def _above(job: Movable) -> float:

@@ -7,8 +7,16 @@ import pytest
 from clbalance.constraints import Constraints
 from clbalance.errors import SettingsError
 from clbalance.model import Answer, Cause, NodeName, Promise, Qos, Request, Unknown
+from clbalance.policy.policies import LEAST
+from clbalance.policy.rebalance.carry_order import Step, in_order
+from clbalance.policy.rebalance.chain_search import best_chain
+from clbalance.policy.rebalance.levelling import Levelling
+from clbalance.policy.rebalance.move_search import best_move
+from clbalance.policy.rebalance.movers import movers_of
+from clbalance.policy.rebalance.pool import Pool
+from clbalance.policy.rebalance.rooms import Rooms
 from clbalance.policy.rebalance.values import Departure, Levels, Movable
-from tests.policy.build import ME, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
+from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
 
 from .cases import EVERYTHING, a_job, a_node, over, planned
 
@@ -243,7 +251,8 @@ def test_what_has_just_left_does_not_count() -> None:
     assert over(nodes, USUAL, [left, elsewhere]) == frozenset()
     plan = planned(nodes, jobs, departures=[left])
     assert plan.levels[0].cpus == pytest.approx(0.0, abs=0.01)
-    assert planned(sweep(silent("a"), node("b", r1m=None)), jobs, departures=[left]).moves == ()
+    assert planned(sweep(silent("a"), node("c")), jobs, departures=[left]).moves == ()
+    assert planned(sweep(node("a", r1m=None), node("c")), jobs, departures=[left]).moves == ()
 
 
 def test_a_node_that_is_past_its_threshold_only_by_what_has_left_takes_jobs() -> None:
@@ -324,3 +333,53 @@ BAD = {
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
         Levels(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("patience", [0, 1, 10_000])
+def test_chains_are_looked_for_as_long_as_patience_lasts(patience: int) -> None:
+    jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
+    pool = Pool.of(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), (), LEAST, NOW)
+    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    field = Levelling(pool, movers, EVERYTHING, LEAST, NOW)
+    field.patience = patience
+    assert (best_chain(field, NodeName("a"), 2) is not None) is (patience > 1)
+
+
+def a_ring(count: int, cpus: int) -> tuple[list[Step], Rooms]:
+    """Each job goes to the next node, where there is no room before that one's job has gone, but on the last."""
+    jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(count)]
+    nodes = [a_node(f"n{at:02}", jobs) for at in range(count)]
+    pool = Pool.of(sweep(*nodes, a_node("z", cpus=cpus)), (), LEAST, NOW)
+    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    names = [*(f"n{at:02}" for at in range(1, count)), "z"]
+    return [(mover, NodeName(name)) for mover, name in zip(movers, names, strict=True)], Rooms.of(pool, LEAST, NOW)
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_each_goes_when_there_is_room_for_it_whatever_order_was_wanted(count: int) -> None:
+    steps, rooms = a_ring(count, cpus=4)
+    assert in_order(steps, rooms) == tuple(reversed(steps))
+    steps, rooms = a_ring(count, cpus=2)
+    assert in_order(steps, rooms) is None
+
+
+def test_what_was_tried_in_vain_is_not_tried_again() -> None:
+    steps, rooms = a_ring(3, cpus=4)
+    jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(3)]
+    assert [mover.job for mover, _ in steps] == jobs
+    free = [(steps[0][0], NodeName("z")), (steps[1][0], NodeName("z")), (steps[2][0], NodeName("z"))]
+    assert in_order(free, rooms) is None
+
+
+@pytest.mark.parametrize(("patience", "goes_on"), [(0, False), (100, True)])
+def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(patience: int, goes_on: bool) -> None:
+    jobs = crowd()
+    pool = Pool.of(sweep(a_node("a", jobs), a_node("b"), a_node("c")), (), LEAST, NOW)
+    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    field = Levelling(pool, movers, EVERYTHING, LEAST, NOW)
+    first = best_move(field, NodeName("a"))
+    assert first is not None
+    field.take(first)
+    field.patience = patience
+    ((mover, _),) = first.steps
+    assert (field.order_with([(mover, NodeName("c"))]) == ((mover, "c"),)) is goes_on
