@@ -10,10 +10,11 @@ from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
 
 NodesArgument = Annotated[list[str] | None, Argument(metavar="[NODES]...", help="As after -w.", show_default=False)]
 
-_HELP = """Let nodes take no new work, with a reason; what runs there goes on.
+_HELP = """Let nodes take no new work, with a reason.
 
 It returns at once, unless it is to wait: with `--monitor` until nothing runs there any more, with `--deadline` no
-longer than that. Nobody else's jobs are ever touched.
+longer than that. While it waits, your jobs that are marked --requeue or --checkpoint are moved elsewhere. Nobody
+else's jobs are ever touched.
 
 With `--min-available` all of the nodes are drained or none, and however many people drain at once, so many are left: of
 the nodes of `-g`, which then only says where to count, or of all (`-a`). Without NODES it drains those of `-g` itself.

@@ -26,10 +26,10 @@ _SHOWN = 5
 
 
 class DrainMonitor:
-    """One wait. `moves`: who moves what may be moved; None: nobody."""
+    """One wait. `moves`: who moves what may be moved."""
 
     def __init__(
-        self, world: World, screen: Screen, nodes: Sequence[NodeName], wish: DrainWish, *, moves: MovesOff | None
+        self, world: World, screen: Screen, nodes: Sequence[NodeName], wish: DrainWish, moves: MovesOff
     ) -> None:
         self._world = world
         self._screen = screen
@@ -53,8 +53,8 @@ class DrainMonitor:
 
     def _look(self, rests: tuple[Rest, ...]) -> None:
         self._draw(rests)
-        if self._moves is not None and not is_over(rests):
-            self._moves.go_on()
+        if not is_over(rests):
+            self._moves.go_on(self._clear)
 
     def _end_own(self, rests: tuple[Rest, ...]) -> tuple[Rest, ...]:
         """Those that this host remembers; what was submitted elsewhere may be waited for there."""

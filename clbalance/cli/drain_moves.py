@@ -27,8 +27,8 @@ class MovesOff:
         self._move = move
         self._asked: set[int] = set()
 
-    def go_on(self) -> None:
-        """Move what can be moved by now."""
+    def go_on(self, before: Callable[[], None] = lambda: None) -> None:
+        """Move what can be moved by now; `before` is called where there is something."""
         stays = [stay for record in self._world.journal.records() if (stay := self._stay(record)) is not None]
         if not stays:
             return
@@ -37,6 +37,7 @@ class MovesOff:
         found = evacuations(snapshot, stays, self._policy, snapshot.taken_at, self._rng)
         if found:
             self._asked |= {one.job for one in found}
+            before()
             self._move(self._world, found)
 
     def _stay(self, record: JobRecord) -> Stay | None:

@@ -13,7 +13,7 @@ from clbalance.cli.durations import parse_duration
 from clbalance.cli.marking import Wording, check_reason, drain_request, report_marks, wish_of
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
-from clbalance.cli.workplace import workplace
+from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_keeping
 from clbalance.engine.mark import Marked, mark
 from clbalance.engine.world import World
@@ -74,7 +74,7 @@ class Draining:
             done = [one.node for one in marked if one.done]
             if self.waits and done:
                 left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
-                code = max(code, self._wait(world, done, left_s))
+                code = max(code, self._wait(place, world, done, left_s))
         return code
 
     def _mark(self, world: World, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
@@ -94,10 +94,14 @@ class Draining:
             case _:
                 assert_never(end)
 
-    def _wait(self, world: World, nodes: list[NodeName], within_s: float | None) -> int:
+    def _wait(self, place: Workplace, world: World, nodes: list[NodeName], within_s: float | None) -> int:
         from clbalance.cli.drain_monitor import DrainMonitor
+        from clbalance.cli.drain_moves import MovesOff
+        from clbalance.cli.move_off import moves_off
 
-        monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves=None)
+        move = moves_off(place, self.screen, self.wish.reason)
+        moves = MovesOff(world, nodes, place.policy, place.rng, move)
+        monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves)
         return monitor.wait(within_s, force=self.force)
 
 

@@ -14,11 +14,9 @@ from clbalance.cli.workplace import Workplace
 from clbalance.engine.errand import AskedMove, MoveEnd
 from clbalance.engine.move_jobs import move_jobs
 from clbalance.engine.patience import withdraw
-from clbalance.engine.question import Question
 from clbalance.engine.rebalance import Pool, choose_queued, facts_of, our_uid, plan_pools
 from clbalance.engine.world import World
 from clbalance.errors import NoAnswerError
-from clbalance.job import Submitted
 from clbalance.model import Measured
 from clbalance.policy.rebalance.values import Levels
 from clbalance.render import talk
@@ -94,12 +92,4 @@ class RebalanceRun:
         def tell(move: AskedMove, end: MoveEnd) -> None:
             deeds.moved(asked[move], end)
 
-        move_jobs(world, list(asked), self._question_of, input_of, tell)
-
-    def _question_of(self, submitted: Submitted) -> Question:
-        return Question(
-            candidates=submitted.candidates,
-            request=submitted.request,
-            policy=self.place.policy_as(submitted.group, submitted.policy),
-            rng=self.place.rng,
-        )
+        move_jobs(world, list(asked), self.place.question_of_job, input_of, tell)

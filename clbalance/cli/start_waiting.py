@@ -2,7 +2,6 @@
 
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.question import Question
 from clbalance.engine.start_queued import QueuedStart, StillQueued, start_queued
 from clbalance.engine.world import World
 from clbalance.errors import UsageError
@@ -11,15 +10,9 @@ from clbalance.job import JobRecord, Submitted
 
 def start_waiting(place: Workplace, world: World, record: JobRecord, submitted: Submitted) -> QueuedStart:
     """Of `place` only the settings count: where and by which policy, the job has brought along."""
-    question = Question(
-        candidates=submitted.candidates,
-        request=submitted.request,
-        policy=place.policy_as(submitted.group, submitted.policy),
-        rng=place.rng,
-    )
     try:
         stdin = input_of(submitted)
     except UsageError as error:
         world.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message)
-    return start_queued(world, question, record, submitted, stdin)
+    return start_queued(world, place.question_of_job(submitted), record, submitted, stdin)

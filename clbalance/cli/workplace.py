@@ -26,6 +26,7 @@ from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
+from clbalance.job import Submitted
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
 from clbalance.nodes import Candidates, NodeSets, candidates
@@ -71,6 +72,15 @@ class Workplace:
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
         """Of work that was submitted before, with that group named and that policy typed."""
         return policy_in(self.settings, self.thresholds, group, typed)
+
+    def question_of_job(self, submitted: Submitted) -> Question:
+        """Where to place a job that was submitted before: among its own candidates, by the policy that it brought."""
+        return Question(
+            candidates=submitted.candidates,
+            request=submitted.request,
+            policy=self.policy_as(submitted.group, submitted.policy),
+            rng=self.rng,
+        )
 
     def question(
         self,

@@ -32,6 +32,24 @@ def test_it_returns_when_the_last_job_has_gone(clbalance: Command) -> None:
     )
 
 
+def test_jobs_that_are_marked_are_moved_and_the_others_waited_for(clbalance: Command) -> None:
+    marked = detached(clbalance, "-w", "node[1-2]", "--requeue", "-c", held())
+    eventually(lambda: job(clbalance, marked)["state"] == "RUNNING")
+    here = job(clbalance, marked)["node_set"]
+    other = detached(clbalance, "-w", here, "-c", held(gate="last"))
+    child = clbalance.start("drain", here, *WHY, "--monitor")
+    eventually(lambda: job(clbalance, marked)["attempt"] == 2, 30.0)
+    assert job(clbalance, marked)["node_set"] != here
+    assert (child.poll(), job(clbalance, other)["node_set"]) == (None, here)
+    let_go(clbalance, "last")
+    _, said = child.communicate(timeout=30)
+    elsewhere = job(clbalance, marked)["node_set"]
+    assert child.returncode == 0
+    assert f"clbalance: job {marked}: moved from {here} to {elsewhere}\n" in said.decode()
+    let_go(clbalance)
+    assert clbalance("wait", marked).rc == 0
+
+
 def test_at_the_deadline_it_gives_up_and_what_runs_goes_on(clbalance: Command) -> None:
     number = detached(clbalance, "-w", "node1", "-c", held())
     done = clbalance("drain", "node[1-2]", *WHY, "--deadline", "1s")
