@@ -228,7 +228,7 @@ def test_two_hosts_that_rebalance_and_three_users_that_run_never_overfill_a_node
             assert {run.result().rc for run in runs} <= {0, 125}
             for host in (first, second):
                 assert host("cancel", "--all").rc == 0
-    assert most
+    print(f"{trial + 1} trials, {len(most)} looks, at most {max(most):g} of {CPUS} cpus promised on a node")
     assert max(most) <= CPUS
 
 
