@@ -9,23 +9,12 @@ from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode
+from clbalance.policy.rebalance.values import Levels
 from clbalance.policy.thresholds import Thresholds
 from clbalance.render.config import ShownKey
 from clbalance.render.json_value import Json
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
-
-_REBALANCE: Mapping[str, Json] = {
-    "high": "off",
-    "low": "off",
-    "deviation": 0.25,
-    "min_gain": 0.01,
-    "max_moves": 5,
-    "confirm": 3,
-    "cooldown_s": 900,
-    "guaranteed": False,
-}
-"""What applies where nothing is set."""
 
 
 def show_settings(screen: Screen) -> int:
@@ -42,10 +31,11 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values: dict[str, Json] = {"groups_conf": settings.groups_conf}
     values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
     values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
+    values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
     values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in asdict(thresholds).items()}
-    rebalance = {name: off.get(value is None, value) for name, value in settings.rebalance.items()}
-    values |= {f"rebalance.{name}": rebalance.get(name, default) for name, default in _REBALANCE.items()}
+    rebalance = {**asdict(Levels()), **settings.rebalance}
+    values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)
 
