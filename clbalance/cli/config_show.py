@@ -22,7 +22,7 @@ _REBALANCE: Mapping[str, Json] = {
     "min_gain": 0.01,
     "max_moves": 5,
     "confirm": 3,
-    "cooldown_s": 900,
+    "cooldown_s": 1800,
     "guaranteed": False,
 }
 """What applies where nothing is set."""
