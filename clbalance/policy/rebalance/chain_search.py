@@ -1,6 +1,6 @@
 """Steps that only together help a source: a job goes to a node, from which another goes on, and so on.
 
-One step alone is also looked at here: one by which the score rises, as long as all together it does not.
+One step alone is also looked at here: one for which others must go first, or by which the score rises, if not by all.
 
 At each step a job leaves the node that is highest by then: the source again, or the one where something was just put.
 Exchanges are chains that come back. In small pools this finds nearly all there is; in large ones patience ends it.

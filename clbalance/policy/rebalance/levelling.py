@@ -96,14 +96,14 @@ class Levelling:
         """Whether it is where it is in truth."""
         return self._place[mover.job.job] == mover.job.node
 
+    def order_with_one(self, mover: Mover, dst: NodeName) -> tuple[Step, ...] | None:
+        """The same as `order_with` for one step, if the node has room as it is by now."""
+        if dst != mover.job.node and self.rooms.unfit(mover, dst) is not None:
+            return None
+        return (*self.order, (mover, dst)) if self.is_home(mover) else self.order_with([(mover, dst)])
+
     def order_with(self, steps: Sequence[Step]) -> tuple[Step, ...] | None:
         """All that would be moved with these, in an order in which it can be done; None: there is none."""
-        if len(steps) == 1:
-            mover, dst = steps[0]
-            if dst != mover.job.node and self.rooms.unfit(mover, dst) is not None:
-                return None
-            if self.is_home(mover):
-                return (*self.order, *steps)
         if all(self.is_home(mover) for mover, _ in steps):
             tail = in_order(steps, self.rooms)
             if tail is not None:

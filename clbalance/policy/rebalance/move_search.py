@@ -37,7 +37,7 @@ def _best_of(
             fall = at_most - weight * weight / capacity[dst]
             if fall <= most + EPSILON or (gain := field.gain_of_move(src, dst, weight)) is None:
                 continue
-            order = field.order_with(((mover, dst),)) if field.may(mover, dst) else None
+            order = field.order_with_one(mover, dst) if field.may(mover, dst) else None
             if order is not None:
                 best, most = Chain(src, ((mover, dst),), gain, order), fall
     return best

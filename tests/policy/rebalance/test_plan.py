@@ -7,15 +7,16 @@ import pytest
 from clbalance.constraints import Constraints
 from clbalance.errors import SettingsError
 from clbalance.model import Answer, Cause, NodeName, Promise, Qos, Request, Unknown
-from clbalance.policy.policies import LEAST
+from clbalance.policy.policies import LEAST, policy_named
 from clbalance.policy.rebalance.carry_order import Step, in_order
 from clbalance.policy.rebalance.chain_search import best_chain
-from clbalance.policy.rebalance.levelling import Levelling
+from clbalance.policy.rebalance.levelling import Chain, Levelling
 from clbalance.policy.rebalance.move_search import best_move
 from clbalance.policy.rebalance.movers import movers_of
 from clbalance.policy.rebalance.pool import Pool
 from clbalance.policy.rebalance.rooms import Rooms
 from clbalance.policy.rebalance.values import Departure, Levels, Movable
+from clbalance.policy.thresholds import Thresholds
 from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
 
 from .cases import EVERYTHING, a_job, a_node, over, planned
@@ -363,12 +364,33 @@ def test_each_goes_when_there_is_room_for_it_whatever_order_was_wanted(count: in
     assert in_order(steps, rooms) is None
 
 
-def test_what_was_tried_in_vain_is_not_tried_again() -> None:
-    steps, rooms = a_ring(3, cpus=4)
-    jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(3)]
-    assert [mover.job for mover, _ in steps] == jobs
-    free = [(steps[0][0], NodeName("z")), (steps[1][0], NodeName("z")), (steps[2][0], NodeName("z"))]
-    assert in_order(free, rooms) is None
+def test_where_one_never_finds_room_no_order_of_the_others_helps() -> None:
+    jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(4)]
+    pool = Pool.of(sweep(*(a_node(job.node, jobs) for job in jobs), a_node("y"), a_node("z")), (), LEAST, NOW)
+    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    steps = [(mover, NodeName(name)) for mover, name in zip(movers[:3], ("y", "z", "n03"), strict=True)]
+    assert in_order(steps, Rooms.of(pool, LEAST, NOW)) is None
+
+
+def test_who_was_to_go_stays_where_others_do_better() -> None:
+    """Job 1 is asked first, for it uses more than it was promised; then it turns out that job 0 alone is enough."""
+    jobs = [a_job(0, "a", 3.0), a_job(1, "a", 1.0, used=2.0)]
+    nodes = sweep(a_node("a", jobs), a_node("b", cpus=8, foreign=1.0))
+    plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
+    assert [(move.job, move.dst) for move in plan.moves] == [(0, "b")]
+
+
+def test_those_that_find_no_room_behind_others_go_before_them() -> None:
+    jobs = [
+        a_job(0, "a", 0.0, used=1.3),
+        a_job(1, "a", 0.0, used=1.3),
+        a_job(2, "a", 0.3, used=0.5),
+        a_job(3, "a", 3.0),
+    ]
+    nodes = sweep(a_node("a", jobs), a_node("b", factor=2.0, foreign=2.0))
+    plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
+    assert {move.job for move in plan.moves} == {0, 1, 2}
+    assert max(one.after for one in plan.levels if isinstance(one.after, float)) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(("patience", "goes_on"), [(0, False), (100, True)])
@@ -382,4 +404,9 @@ def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(patience:
     field.take(first)
     field.patience = patience
     ((mover, _),) = first.steps
-    assert (field.order_with([(mover, NodeName("c"))]) == ((mover, "c"),)) is goes_on
+    order = field.order_with([(mover, NodeName("c"))])
+    assert (order == ((mover, "c"),)) is goes_on
+    if order is not None:
+        field.take(Chain(NodeName("b"), ((mover, NodeName("c")),), 0.1, order))
+        assert field.rooms.unfit(mover, NodeName("b")) is None
+        assert [field.level[NodeName(name)] for name in "abc"] == pytest.approx([0.75, 0.0, 0.25])
