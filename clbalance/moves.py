@@ -27,3 +27,5 @@ class MoveOrder:
     stage: MoveStage = MoveStage.ASKED
     told: str = ""
     """Why it is `OFF`."""
+    asked_at_s: float = 0.0
+    """Seconds since 1970."""

@@ -24,7 +24,7 @@ class RebalanceOptions:
         int | None, Option("--max-moves", metavar="N", help="Move so many jobs at most; 0: only start. [5]")
     ] = None
     min_gain: Annotated[
-        float | None, Option("--min-gain", metavar="GAIN", help="Leave a job if the score gains less. [0.01]")
+        float | None, Option("--min-gain", metavar="GAIN", help="Leave a job whose move levels less. [0.01]")
     ] = None
     advise: Annotated[bool, Option("--advise", help="Say what other users could do, by owner.")] = False
     jitter: Annotated[str | None, Option("--jitter", metavar="TIME", help="Begin at a random moment within this.")] = (

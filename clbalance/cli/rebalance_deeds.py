@@ -1,6 +1,7 @@
 """What one run of `rebalance` does: each deed is told, counted and written down as it is done."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -8,12 +9,14 @@ from clbalance.cli.job_world import me
 from clbalance.cli.rebalance_report import Decision
 from clbalance.cli.screen import Screen
 from clbalance.engine.errand import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.run import Ran
 from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.job import JobRecord
+from clbalance.job import JobRecord, Lost
 from clbalance.nodes import fold
 from clbalance.policy.rebalance.values import Move
+from clbalance.policy.verdict import gravest, reason_of, state_of
 from clbalance.render import talk
 from clbalance.render.rebalance import Deed, deed_of
 from clbalance.store.audit import AuditLog
@@ -27,16 +30,18 @@ class Deeds:
         self._screen = screen
         self._audit = AuditLog(state)
         self._scores = decision.scores
-        self._waited_for = {job: one.record.reason for job, one in decision.facts.queued.items()}
         self.done: list[Deed] = []
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
+        begun = Deed(what="start", job=record.id, name=record.name, why=f"waited: {record.reason}")
         match came:
             case Begun(ran=ran):
-                where, why = fold(ran.plan.chosen), f"waited: {record.reason}"
-                deed = Deed(what="start", job=record.id, name=record.name, dst=where, result="started", why=why)
-                self.note(deed, counted_as="rebalance_started_total")
+                result = _how_it_began(ran)
+                counted = "rebalance_started_total" if result == "started" else ""
+                self.note(replace(begun, dst=fold(ran.plan.chosen), result=result), counted_as=counted)
+            case StillQueued(reason=reason, failed=True):
+                self.note(replace(begun, result=f"not started: {reason}"))
             case StillQueued() | NotTaken():
                 pass  # it waits on with its reason, as it did before
             case _:
@@ -104,3 +109,13 @@ class Deeds:
             self._world.store.tally(add=add, put=put)
         except StoreError as error:
             self._world.listener.forgot(error.message)
+
+
+def _how_it_began(ran: Ran) -> str:
+    """A copy of which an end is known already could not be executed, or is out of sight."""
+    worst = None if ran.dispatched is None else gravest(ran.dispatched.outcomes)
+    if worst is None:
+        return "started"
+    state = "unknown" if isinstance(worst.end, Lost) else str(state_of(worst.end))
+    reason = reason_of(worst.end)
+    return f"{state}: {reason}" if reason else state

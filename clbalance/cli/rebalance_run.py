@@ -22,6 +22,9 @@ from clbalance.policy.rebalance.values import Levels
 from clbalance.render import talk
 from clbalance.render.rebalance import pool_heading, remarks
 
+_START_FOR_S = 120.0
+"""Then the rest of those that wait is left to the next run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceRun:
@@ -77,11 +80,16 @@ class RebalanceRun:
         for job, why in decision.chosen.never.items():
             withdraw(world, job, why)
             deeds.gave_up(queued[job].record, why)
+        asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
         for job, why in decision.chosen.waits.items():
-            world.journal.queue(job, attempt=queued[job].record.attempt, reason=why)
-        for job, _ in decision.chosen.starts:
+            record = queued[job].record
+            if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
+                world.journal.queue(job, attempt=record.attempt, reason=why)
+        until = world.clock.monotonic() + _START_FOR_S
+        for job, nodes in decision.chosen.starts:
             one = queued[job]
-            deeds.started(one.record, start_waiting(self.place, world, one.record, one.submitted))
+            if world.clock.monotonic() < until:
+                deeds.started(one.record, start_waiting(self.place, world, one.record, one.submitted, nodes))
 
     def _move(self, world: World, decision: Decision, deeds: Deeds) -> None:
         moves = decision.moves

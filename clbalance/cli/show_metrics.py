@@ -11,6 +11,7 @@ from clbalance.engine.measure import measure
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, StoreError, UsageError
 from clbalance.job import JobRecord, JobState
+from clbalance.policy.settling import is_queued
 from clbalance.render import talk
 
 
@@ -32,7 +33,7 @@ def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Pa
         MetricsReport(
             rows=node_rows(snapshot, place.policy),
             jobs={state.value: states[state] for state in JobState},
-            queued=sum(record.queued for record in records),
+            queued=sum(map(is_queued, records)),
             tallies=tallies,
             sweep_s=sweep_s,
             at_s=snapshot.taken_at.timestamp(),

@@ -80,9 +80,15 @@ class Dispatch:
             else:
                 move.see_to_the_end(self.agents, self._copies, follow)
         except (Interrupted, BrokenPipeError) as stop:
-            number = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
-            return self._interrupted(follow, number, interest, move)
-        follow.linger(_LINGER_S)
+            return self._interrupted(follow, _number(stop), interest, move)
+        return self._lingered(follow)
+
+    def _lingered(self, follow: Follow) -> Dispatched:
+        """Whoever stops us now stops no job: it has ended, and that is written down as its end."""
+        try:
+            follow.linger(_LINGER_S)
+        except (Interrupted, BrokenPipeError) as stop:
+            return Dispatched(outcomes=self._copies.outcomes(), interrupted=_number(stop))
         return Dispatched(outcomes=self._copies.outcomes())
 
     def _interrupted(self, follow: Follow, number: Signals, interest: Interest, move: "Move | None") -> Dispatched:
@@ -96,3 +102,7 @@ class Dispatch:
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
         return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+
+
+def _number(stop: Interrupted | BrokenPipeError) -> Signals:
+    return Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE

@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 from clbalance.job import JobRecord, JobState
 from clbalance.model import NodeName
+from clbalance.policy.settling import is_queued
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def end_by_record(record: JobRecord | None, attempt: int) -> MoveEnd | None:
         return Unsettled(why="it is not remembered any more")
     if record.state.is_over:
         return NotMoved(why=f"it is {record.state}" + (f": {record.reason}" if record.reason else ""))
-    if record.queued and not record.controlled:
+    if is_queued(record):
         return Unsettled(why=f"it waits: {record.reason}")
     is_started = record.attempt > attempt and record.state is JobState.RUNNING
     return Moved(node=record.nodes[0]) if is_started else None

@@ -69,12 +69,16 @@ class _Tour:
         self._no_more = False
 
     def turn(self) -> bool:
-        """Go on with each; whether all are done."""
-        for at in range(len(self._moves)):
-            if at in self._under_way:
-                self._look_after(at)
-            elif at not in self.ends and not self._no_more and self._may_begin(at):
-                self._begin(at)
+        """Go on with each, and begin one more; whether all are done.
+
+        One at a time: to reserve a place may take as long as its node has to answer, and the others are kept.
+        """
+        for at in tuple(self._under_way):
+            self._look_after(at)
+        waiting = (at for at in range(len(self._moves)) if at not in self.ends and at not in self._under_way)
+        ready = next((at for at in waiting if self._may_begin(at)), None)
+        if ready is not None and not self._no_more:
+            self._begin(ready)
         return not self._under_way if self._no_more else len(self.ends) == len(self._moves)
 
     @contextmanager
@@ -91,7 +95,7 @@ class _Tour:
         finally:
             while self._under_way:
                 at, errand = self._under_way.popitem()
-                self._note(at, errand.leave())
+                self._note(at, _left(errand))
 
     def _may_begin(self, at: int) -> bool:
         """Not too many at once, and none before the place is free that an earlier one leaves."""
@@ -120,7 +124,8 @@ class _Tour:
             return NotMoved(why=f"it is {record.state}{where} by now")
         if not may_be_moved(submitted.job, submitted.request, submitted.tries):
             return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
-        order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why)
+        asked_at_s = self._world.clock.now().timestamp()
+        order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
         if record.controlled:
             return begin_asked(self._world, move, order, submitted.tries)
         return begin_own(self._world, self.board, record, order, self._course_of(submitted))
@@ -140,7 +145,7 @@ class _Tour:
         try:
             end = errand.look()
         except ClbalanceError as error:  # what goes wrong with one says nothing of the others
-            errand.leave()
+            _left(errand)
             end = Unsettled(why=error.message)
         if end is not None:
             del self._under_way[at]
@@ -149,3 +154,11 @@ class _Tour:
     def _note(self, at: int, end: MoveEnd) -> None:
         self.ends[at] = end
         self._tell(self._moves[at], end)
+
+
+def _left(errand: Errand) -> MoveEnd:
+    """Also where that cannot be written down: it is in nobody's hands when we have gone."""
+    try:
+        return errand.leave()
+    except ClbalanceError as error:
+        return Unsettled(why=error.message)

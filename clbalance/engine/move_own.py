@@ -16,6 +16,7 @@ from clbalance.engine.recorded import Recorded
 from clbalance.engine.run import Run
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
+from clbalance.errors import Interrupted
 from clbalance.job import CopyRecord, JobRecord, JobSpec
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.moves import MoveOrder
@@ -101,7 +102,9 @@ class OwnErrand:
         self._has_gone_on = True
         dispatched = Dispatched(outcomes=self._copies.outcomes())
         ended = Attempted(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
-        Run(replace(self._course, interest=LEFT_RUNNING), self._job, self._course.tries).go_on(ended)
+        ran = Run(replace(self._course, interest=LEFT_RUNNING), self._job, self._course.tries).go_on(ended)
+        if ran.dispatched is not None and ran.dispatched.interrupted is not None:
+            raise Interrupted(ran.dispatched.interrupted)
         end = end_by_record(self._world.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
         return self._let_go(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))

@@ -68,9 +68,9 @@ class MoveWay:
 
     def tries(self, interest: Interest) -> Tries:
         """How long it waits for a place; who has only moved it does not wait with it."""
-        if not self.is_under_way or interest.leave_when_started:
-            return self._tries
-        return replace(self._tries, queue_for_s=_AS_LONG_AS_IT_TAKES_S)
+        if interest.leave_when_started and self.is_under_way:
+            return replace(self._tries, queue_for_s=None)
+        return replace(self._tries, queue_for_s=_AS_LONG_AS_IT_TAKES_S) if self.is_under_way else self._tries
 
     @property
     def claim(self) -> int | None:

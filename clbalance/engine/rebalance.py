@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clbalance.engine.after import turn_of
 from clbalance.engine.known import look
 from clbalance.engine.sweep import sweep
 from clbalance.engine.usage import usage_of
@@ -20,8 +19,10 @@ from clbalance.policy.rebalance.pool import over_nodes
 from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
 from clbalance.policy.select import Rng
 from clbalance.policy.settling import is_queued
+from clbalance.policy.turn import turn
 
-_REMEMBERED = 2000  # jobs of this host that are looked through for what has just left a node
+_ALL = 1_000_000
+_REMEMBERED = 2000  # newest jobs that are looked through for what has just left a node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +68,16 @@ class PoolPlan:
 
 def facts_of(world: World, nodes: Sequence[NodeName]) -> Facts:
     """Look after the caller's jobs, then sweep."""
-    before = world.journal.records()
+    before = world.journal.records(newest=_ALL)
     visited = {one.record.id: one.record for one in look(world, before)}
     settled = [Settled(before=one, now=visited[one.id]) for one in before if _differs(one, visited[one.id])]
     with world.transport.sessions() as sessions:
         snapshot = sweep(world, sessions, nodes)
     now = world.clock.now()
-    records = world.journal.records(over=True, newest=_REMEMBERED)
-    known = tuple(_known(world, (record for record in records if is_worth_knowing(record, now))))
+    active = {record.id: record for record in world.journal.records(newest=_ALL)}
+    recent = {record.id: record for record in world.journal.records(over=True, newest=_REMEMBERED)}
+    worth = (record for _, record in sorted((recent | active).items()) if is_worth_knowing(record, now))
+    known = tuple(_known(world, worth))
     return Facts(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
 
 
@@ -82,7 +85,10 @@ def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Poli
     """Who of those that wait is started, and the facts with these on their nodes."""
     waiting = facts.queued
     queued = [
-        queued_job(one.record, one.submitted, turn_of(world, one.submitted.tries.after)) for one in waiting.values()
+        queued_job(
+            one.record, one.submitted, turn({job: world.journal.record(job) for job in one.submitted.tries.after})
+        )
+        for one in waiting.values()
     ]
     running = {one.record.key: one.ends_at for one in facts.known if one.is_running}
     chosen = to_start(facts.snapshot, queued, running, policy_of, world.clock.now(), rng)
@@ -153,11 +159,12 @@ def _known(world: World, records: Iterable[JobRecord]) -> Iterable[Known]:
     for record in records:
         try:
             submitted = world.journal.submitted(record.id)
+            copies, move = world.journal.copies(record.id), world.journal.move_of(record.id)
         except StoreError as error:
             world.listener.forgot(f"job {record.id}: {error.message}")
             continue
         if submitted is not None:
-            yield Known(record=record, submitted=submitted, copies=world.journal.copies(record.id))
+            yield Known(record=record, submitted=submitted, copies=copies, move=move)
 
 
 def _differs(before: JobRecord, now: JobRecord) -> bool:

@@ -170,7 +170,7 @@ class Run:
         if len(dispatched.outcomes) == len(plan.chosen):
             # Whether it is started again was decided here, unless it came from the queue.
             tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)
-            if dispatched.interrupted is not None and not self._queued:
+            if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
                 journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
             queued = conclude(self._world, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
         journal.let_go(job.id)

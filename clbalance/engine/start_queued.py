@@ -36,6 +36,8 @@ class StillQueued:
     """It waits on, and why."""
 
     reason: str
+    failed: bool = False
+    """Not for want of room: something is wrong that somebody should see to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def start_queued(
     except ClbalanceError as error:
         if not put_back(world, record.id, error.message):
             world.journal.let_go(record.id)
-        return StillQueued(reason=error.message)
+        return StillQueued(reason=error.message, failed=True)
     except BaseException:
         if not put_back(world, record.id, "its start was cut short"):
             world.journal.let_go(record.id)

@@ -199,7 +199,7 @@ KEYS: Mapping[str, Kind] = {
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,
     "rebalance.min_gain": Number(at_least=0, at_most=100),
-    "rebalance.max_moves": Number(at_least=1, at_most=10_000, whole=True),
+    "rebalance.max_moves": Number(at_least=0, at_most=10_000, whole=True),
     "rebalance.confirm": Number(at_least=1, at_most=1000, whole=True),
     "rebalance.cooldown_s": Number(at_least=0, at_most=7 * 86_400),
     "rebalance.guaranteed": YesOrNo(),

@@ -3,9 +3,9 @@
 Only ever added to, so that it can be followed and shipped (`tail -F`). When it is full it becomes `audit.jsonl.1`.
 """
 
+import errno
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,17 +24,27 @@ class AuditLog:
 
     def add(self, **told: object) -> None:
         """One line, on the disk when this returns; `StoreError` where it is not."""
-        line = json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n"
+        line = "\n" * self._is_torn() + json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n"
         try:
             self._make_room()
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                os.write(fd, line.encode())
+                if os.write(fd, line.encode()) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
         except OSError as error:
             raise StoreError(f"`{self.path}`: {error.strerror}") from error
+
+    def _is_torn(self) -> bool:
+        """Whether the last line was cut short, as by a full disk: it must not spoil the next."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except OSError:  # there is none, or nothing in it
+            return False
 
     def _make_room(self) -> None:
         try:
@@ -43,24 +53,3 @@ class AuditLog:
             return
         if full:
             self.path.replace(self.path.with_name(f"{NAME}.1"))
-
-
-def read_audit(state: Path) -> list[Mapping[str, object]]:
-    """What is still there, the oldest first; what is no JSON object is left out."""
-    found: list[Mapping[str, object]] = []
-    for path in (state / f"{NAME}.1", state / NAME):
-        try:
-            lines = path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StoreError(f"`{path}`: {error.strerror}") from error
-        found += [told for line in lines if isinstance(told := _object(line), dict)]
-    return found
-
-
-def _object(line: str) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None

@@ -99,7 +99,7 @@ def test_an_error_on_the_way_leaves_it_queued() -> None:
 
     world = world_of({"a": probed(after=ScriptedAgent())}, fail_point=fail)
     record = waiting(world)
-    assert start(world, record) == StillQueued(reason="no more files")
+    assert start(world, record) == StillQueued(reason="no more files", failed=True)
     told = now(world, record.id)
     assert (told.state, told.queued, told.controlled, told.reason) == (JobState.PENDING, True, False, "no more files")
 

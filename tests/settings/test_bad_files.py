@@ -35,7 +35,7 @@ from tests.settings.conftest import Place
         pytest.param("[thresholds]\nut_pct = 1979-05-27\n", "is a date", "a number", id="a date for a number"),
         pytest.param("[rebalance]\nguaranteed = 1\n", "`rebalance.guaranteed` is 1", "`true` or `false`", id="1 is not true"),
         pytest.param('[rebalance]\nguaranteed = "off"\n', "is the string 'off'", "`true` or `false`", id="a boolean has no off"),
-        pytest.param('[rebalance]\nmax_moves = "off"\n', "is the string 'off'", "a whole number from 1", id="no moves without end"),
+        pytest.param('[rebalance]\nmax_moves = "off"\n', "is the string 'off'", "a whole number from 0", id="no moves without end"),
         pytest.param("[rebalance]\nhigh = true\n", "is the boolean true", 'or `"off"`', id="true is no level"),
         pytest.param('[policy]\nname = "best"\n', "the string 'best'", '"least"', id="an unknown policy, and those there are"),
         pytest.param("[policy]\nweights = []\n", "is an array", "`[policy.weights]`", id="an array in place of a table"),

@@ -7,7 +7,9 @@ from typing import Final
 
 from clbalance.job import CopyRecord, JobRecord, JobState, Submitted, Usage
 from clbalance.model import NodeName
+from clbalance.moves import MoveOrder
 from clbalance.policy.may_move import hindrance_now
+from clbalance.policy.moved import IN_VAIN
 from clbalance.policy.qos import qos_of
 from clbalance.policy.rebalance.values import Departure, Movable
 
@@ -24,6 +26,8 @@ class Known:
     record: JobRecord
     submitted: Submitted
     copies: tuple[CopyRecord, ...]
+    move: MoveOrder | None = None
+    """The last that was asked or meant."""
 
     @property
     def is_running(self) -> bool:
@@ -50,7 +54,7 @@ def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: dat
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),
         been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
-        moved_s_ago=None if record.attempt == 1 else _seconds_since(record.started_at, now),
+        moved_s_ago=_moved_s_ago(job, now),
         hindrance=hindrance_now(record, job.submitted),
     )
 
@@ -81,6 +85,15 @@ def _last_end(record: JobRecord) -> tuple[int, datetime | None]:
     if record.ended_at is not None:
         return record.attempt, record.ended_at
     return record.attempt - 1, record.started_at if record.attempt > 1 else None
+
+
+def _moved_s_ago(job: Known, now: datetime) -> float | None:
+    """Since it came, or since it was told to checkpoint in vain: it is not to be told so every few minutes."""
+    since = [] if job.record.attempt == 1 else [_seconds_since(job.record.started_at, now)]
+    move = job.move
+    if move is not None and move.attempt == job.record.attempt and move.told == IN_VAIN:
+        since.append(max(0.0, now.timestamp() - move.asked_at_s))
+    return min((seconds for seconds in since if seconds is not None), default=None)
 
 
 def _cpus_used(record: JobRecord, usage: Usage | None, now: datetime) -> float | None:

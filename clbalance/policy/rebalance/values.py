@@ -17,11 +17,11 @@ class Levels:
     high: float | None = None
     """A node is over above this level; None: no level is too high by itself."""
     low: float | None = None
-    """Jobs go to nodes below this level; None: below the mean of the pool."""
+    """Jobs go to nodes below this level; None: to any that is lower than where they are."""
     deviation: float | None = 0.25
     """A node is over where it is more than so much above the mean of its pool; None: however much that is."""
     min_gain: float = 0.01
-    """By how much each move makes the two nodes that it concerns more alike, at least: see `Move.gain`."""
+    """By how much each move makes the worst of its nodes better, at least: see `Move.gain`."""
     max_moves: int = 5
     confirm: int = 3
     """In so many runs in a row a node has been over before anything is taken off it."""
@@ -80,7 +80,7 @@ class Departure:
 class Move:
     """That a job goes on at `dst`.
 
-    `gain`: by how much the standard deviation of the two nodes' levels falls. Of several moves that only
+    `gain`: by how much the level of the worst of the nodes concerned falls. Of several moves that only
     together are worth it, each has its equal part.
     """
 

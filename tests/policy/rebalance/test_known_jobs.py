@@ -20,6 +20,8 @@ from clbalance.job import (
     Usage,
 )
 from clbalance.model import NodeName, Qos, Request
+from clbalance.moves import MoveOrder, MoveStage
+from clbalance.policy.moved import IN_VAIN
 from clbalance.policy.rebalance.known_jobs import Known, departures, is_worth_knowing, movable, on
 from clbalance.policy.rebalance.values import Departure
 
@@ -143,3 +145,19 @@ def test_jobs_on_nodes_are_those_that_run_there() -> None:
     over = known([copy(1, N1, 1.0)], state=JobState.COMPLETED)
     assert on([here, elsewhere, over], frozenset({N1})) == [here]
     assert not known([]).is_running
+
+
+@pytest.mark.parametrize(
+    ("move", "seconds"),
+    [
+        pytest.param({"told": IN_VAIN}, 40.0, id="it was told to checkpoint, in vain"),
+        pytest.param({"told": "n2: no room"}, None, id="nothing has reached it"),
+        pytest.param({"told": IN_VAIN, "attempt": 2}, None, id="another attempt was"),
+    ],
+)
+def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
+    move: dict[str, object], seconds: float | None
+) -> None:
+    order = MoveOrder(attempt=1, dst=N2, why="level", stage=MoveStage.OFF, asked_at_s=NOON.timestamp() - 40.0)
+    job = replace(known([copy(1, N1)]), move=replace(order, **move))  # type: ignore[arg-type]  # a field's own
+    assert movable(job, None, frozenset({N1}), NOON).moved_s_ago == seconds
