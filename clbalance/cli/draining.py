@@ -100,11 +100,11 @@ class Draining:
 
     def _wait(self, place: Workplace, world: World, nodes: list[NodeName], within_s: float | None) -> int:
         from clbalance.cli.drain_monitor import DrainMonitor
-        from clbalance.cli.drain_moves import MovesOff
         from clbalance.cli.move_off import moves_off
+        from clbalance.engine.evacuate import MovesOff
 
         move = moves_off(place, self.screen, self.wish.reason)
-        moves = MovesOff(world, nodes, place.policy, place.rng, move)
+        moves = MovesOff(world, nodes, lambda one: place.policy_as(one.group, one.policy), place.rng, move)
         monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves)
         return monitor.wait(within_s, force=self.force)
 
