@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from clbalance.cli.drain_moves import MovesOff
 from clbalance.cli.job_world import me
 from clbalance.cli.screen import Screen
 from clbalance.cli.user_names import user_name
 from clbalance.engine.await_drained import await_drained
 from clbalance.engine.drain_keeping import DrainWish
+from clbalance.engine.evacuate import MovesOff
 from clbalance.engine.known import cancel
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, Interrupted
+from clbalance.errors import ExitCode, Interrupted, StoreError
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.drain_progress import Rest, is_over
@@ -36,6 +36,7 @@ class DrainMonitor:
         self._nodes = tuple(nodes)
         self._wish = wish
         self._moves = moves
+        self._known: Mapping[str, int] = {}
         self._draws = screen.outlets.stderr.terminal and not screen.quiet and os.environ.get("TERM") != "dumb"
 
     def wait(self, within_s: float | None, *, force: bool) -> int:
@@ -89,8 +90,12 @@ class DrainMonitor:
         self._screen.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
 
     def _numbers(self) -> Mapping[str, int]:
-        """Of the jobs that this host remembers, by key."""
-        return {record.key: record.id for record in self._world.journal.records(over=True)}
+        """Of the jobs that this host remembers, by key; where it cannot be read now, as it was before."""
+        try:
+            self._known = {record.key: record.id for record in self._world.journal.records(over=True)}
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+        return self._known
 
     def _clear(self) -> None:
         if self._draws:

@@ -81,26 +81,30 @@ class Draining:
         if self.floor is None:
             return mark(world, nodes, drain_request(self.wish))
         floor = self.floor.of(pool)
-        end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16))
+        end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
         match end:
             case Kept(marked=marked, left=left):
                 self.screen.say(talk.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be"))
                 return marked
             case NotMarked(marked=marked):
-                self.screen.say(talk.warning("no node is drained, for not all of them could be marked"))
+                self.screen.say(talk.warning("not drained, for not all of them could be marked"))
                 return tuple(one for one in marked if not one.done)
             case TooFew() | Undecided():
                 raise _too_few(end, floor, len(pool))
             case _:
                 assert_never(end)
 
+    def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
+        for node in nodes:
+            self.screen.say(talk.warning(f"{node} may be drained: `clbalance resume {node}`"))
+
     def _wait(self, place: Workplace, world: World, nodes: list[NodeName], within_s: float | None) -> int:
         from clbalance.cli.drain_monitor import DrainMonitor
-        from clbalance.cli.drain_moves import MovesOff
         from clbalance.cli.move_off import moves_off
+        from clbalance.engine.evacuate import MovesOff
 
         move = moves_off(place, self.screen, self.wish.reason)
-        moves = MovesOff(world, nodes, place.policy, place.rng, move)
+        moves = MovesOff(world, nodes, lambda one: place.policy_as(one.group, one.policy), place.rng, move)
         monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves)
         return monitor.wait(within_s, force=self.force)
 

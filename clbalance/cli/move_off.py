@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from clbalance.cli.drain_moves import MoveThem
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.errand import AskedMove, Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.evacuate import MoveThem
 from clbalance.engine.move_jobs import move_jobs
 from clbalance.engine.world import World
 from clbalance.policy.evacuation import Evacuation

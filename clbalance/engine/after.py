@@ -2,24 +2,22 @@
 
 from clbalance.engine.known import await_ends, look
 from clbalance.engine.world import World
-from clbalance.job import JobRecord, JobState, Tries
-from clbalance.policy.turn import Turn, turn
+from clbalance.job import JobRecord, Tries
+from clbalance.policy.turn import Turn, When, turn
 
 
 def hindrance(world: World, job: int, tries: Tries) -> str:
     """Why `job` can never be started, once those before it are over; empty where nothing hinders it."""
-    records = [world.journal.record(number) for number in tries.after]
-    known = [record for record in records if record is not None]
-    if len(known) < len(records):
-        return f"after job {tries.after[records.index(None)]}, which is not remembered"
-    ends = await_ends(world, known, unless=lambda: world.journal.is_cancelled(job))
-    if world.journal.is_cancelled(job):
-        return "cancelled"
-    for visited in ends:
-        record = visited.record
-        if record.state is not JobState.COMPLETED:
-            return f"after job {record.id}, which is {record.state}" + (f": {record.reason}" if record.reason else "")
-    return ""
+    before = {number: world.journal.record(number) for number in tries.after}
+    known = [record for record in before.values() if record is not None]
+    if len(known) == len(before):
+        ends = await_ends(world, known, unless=lambda: world.journal.is_cancelled(job))
+        if world.journal.is_cancelled(job):
+            return "cancelled"
+        before |= {one.record.id: one.record for one in ends}
+    told = turn(before)
+    # What is not over now is on nodes that do not answer any more.
+    return f"{told.reason}, not heard of any more" if told.when is When.LATER else told.reason
 
 
 def turn_of(world: World, after: tuple[int, ...]) -> Turn:

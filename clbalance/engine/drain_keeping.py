@@ -4,7 +4,7 @@ Propose on all of them, look at the whole pool, decide (`policy/floor.py`), then
 dies on the way leaves proposals, which end by themselves, or marks of a drain that had been agreed on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -42,16 +42,25 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotMarked:
-    """Some could not be marked, so none is."""
+    """Some could not be marked, so none is, but for those that were told of as in doubt."""
 
     marked: tuple[Marked, ...]
 
 
 KeepingEnd: TypeAlias = Kept | NotMarked | TooFew | Undecided
 
+InDoubt: TypeAlias = Callable[[Sequence[NodeName]], None]
+"""Hears of nodes that may stay drained though it came to nothing."""
+
 
 def drain_keeping(
-    world: World, nodes: Sequence[NodeName], pool: Sequence[NodeName], floor: int, wish: DrainWish, key: str
+    world: World,
+    nodes: Sequence[NodeName],
+    pool: Sequence[NodeName],
+    floor: int,
+    wish: DrainWish,
+    key: str,
+    in_doubt: InDoubt,
 ) -> KeepingEnd:
     """Drain `nodes`, unless fewer than `floor` of `pool` would be left; `key`: 128 random bits in hexadecimal."""
     mine = Proposal(at=world.clock.now(), key=key)
@@ -60,12 +69,15 @@ def drain_keeping(
     except Interrupted:
         _withdraw(world, nodes, mine)
         raise
-    if not isinstance(end, Kept):
+    if not isinstance(end, Enough):
         _withdraw(world, nodes, mine)
         return end
+    marked = _make_firm(world, nodes, wish, mine, in_doubt)
+    if not all(one.done for one in marked):
+        return NotMarked(marked=marked)
     # In the place of the mark that was there. What fails from here on is drained all the same, by the mark of its key.
     mark(world, nodes, encode("drain", **_words(wish), until=wish.until_s))
-    return end
+    return Kept(marked=marked, left=end.left)
 
 
 def _agree(
@@ -75,12 +87,11 @@ def _agree(
     floor: int,
     wish: DrainWish,
     mine: Proposal,
-) -> KeepingEnd:
+) -> Enough | NotMarked | TooFew | Undecided:
     give_up_at = world.clock.monotonic() + DECIDED_WITHIN_S
     if (failed := _propose(world, nodes, wish, mine)) is not None:
         return failed
-    verdict = _decide(world, nodes, pool, floor, mine, give_up_at)
-    return _make_firm(world, nodes, wish, mine, verdict.left) if isinstance(verdict, Enough) else verdict
+    return _decide(world, nodes, pool, floor, mine, give_up_at)
 
 
 def _propose(world: World, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal) -> NotMarked | None:
@@ -112,17 +123,26 @@ def _decide(
         world.clock.pause(_LOOK_AGAIN_S)
 
 
-def _make_firm(world: World, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal, left: int) -> Kept | NotMarked:
-    """Beside the mark that a node may have had before, so that it can be undone."""
-    marked = mark(world, nodes, encode("drain", key=mine.key, **_words(wish), until=wish.until_s))
-    world.fail_point("made_firm")
-    return Kept(marked=marked, left=left) if all(one.done for one in marked) else NotMarked(marked=marked)
+def _make_firm(
+    world: World, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal, in_doubt: InDoubt
+) -> tuple[Marked, ...]:
+    """All of them, or it is undone: therefore beside the mark that a node may have had before."""
+    is_firm = False
+    try:
+        marked = mark(world, nodes, encode("drain", key=mine.key, **_words(wish), until=wish.until_s))
+        world.fail_point("made_firm")
+        is_firm = all(one.done for one in marked)
+        return marked
+    finally:
+        # A firm mark does not end by itself as a proposal does. One that is silent may have it, or yet come to it.
+        if not is_firm and (unheard := _withdraw(world, nodes, mine)):
+            in_doubt(unheard)
 
 
 def _words(wish: DrainWish) -> dict[str, str]:
     return {"reason": wish.reason, "by": wish.by}
 
 
-def _withdraw(world: World, nodes: Sequence[NodeName], mine: Proposal) -> None:
-    """A node that does not hear of it forgets the proposal by itself."""
-    mark(world, nodes, encode("resume", key=mine.key))
+def _withdraw(world: World, nodes: Sequence[NodeName], mine: Proposal) -> tuple[NodeName, ...]:
+    """Those that did not confirm it: a proposal they forget by themselves."""
+    return tuple(one.node for one in mark(world, nodes, encode("resume", key=mine.key)) if not one.done)

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, Self
 
-from clbalance.model import Answer, Measured, NodeName, Promise, Request, Snapshot, Unknown
+from clbalance.model import Answer, Measured, NodeName, Promise, Reading, Request, Snapshot, Unknown
 from clbalance.policy.charge import promise_to
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.filter import Asked, asked_of, verdict
@@ -116,6 +116,15 @@ class Board:
             placed = list(answer.placed)
             placed.remove(promise)
             self._change(at, answer, tuple(placed))
+
+    def read_anew(self, node: NodeName, reading: Reading) -> None:
+        """Have this read of the node in place of what was; what was placed on it stays."""
+        at = self._place_of[node]
+        answer = replace(self._measured(at), reading=reading)
+        # No charge goes back to a state of the old reading.
+        self._answers[at] = self._before[at] = answer
+        self._loads[at] = None
+        self._touched.append(at)
 
     @property
     def all_answers(self) -> tuple[Answer, ...]:

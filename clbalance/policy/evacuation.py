@@ -4,7 +4,7 @@ Enters: a snapshot of where they may go, with the drain marks in it. Leaves: a t
 which hold at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,24 +34,19 @@ class Evacuation:
     dst: NodeName
 
 
-def may_leave(submitted: Submitted) -> bool:
-    """Whether its owner has marked it, and it can start elsewhere."""
-    return may_be_moved(submitted.job, submitted.request, submitted.tries)
-
-
 def evacuations(
-    snapshot: Snapshot, stays: Iterable[Stay], policy: Policy, now: datetime, rng: Rng
+    snapshot: Snapshot, stays: Iterable[Stay], policy_of: Callable[[Submitted], Policy], now: datetime, rng: Rng
 ) -> tuple[Evacuation, ...]:
-    """Each to the best node that it was submitted for and that takes it; the first asked is the first served."""
+    """Each to the best node, by its own policy, that it was submitted for and that takes it; the first asked first."""
     found = []
     everywhere = frozenset(answer.node for answer in snapshot.answers)
     for stay in stays:
-        if not may_leave(stay.submitted):
+        submitted, request = stay.submitted, stay.submitted.request
+        if not may_be_moved(submitted.job, request, submitted.tries):
             continue
-        request = stay.submitted.request
-        elsewhere = (everywhere - frozenset(stay.submitted.candidates)) | {stay.node}
+        elsewhere = (everywhere - frozenset(submitted.candidates)) | {stay.node}
         asked = replace(request, excluded=request.excluded | elsewhere)
-        plan = place(snapshot, asked, policy, now, rng)
+        plan = place(snapshot, asked, policy_of(submitted), now, rng)
         if plan.fits:
             found.append(Evacuation(job=stay.job, src=stay.node, dst=plan.chosen[0]))
             snapshot = plan.charged

@@ -4,7 +4,8 @@ The caller's own running jobs are leases here. What ends gives back its promise 
 can be asked what there will be when some of them have ended.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy as shallow_copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self, TypeAlias
@@ -61,7 +62,9 @@ class QueueRoom:
 
     def __init__(self, snapshot: Snapshot, policies: Mapping[str, Policy], now: datetime, rng: Rng) -> None:
         self._snapshot, self._policies, self._now = snapshot, policies, now
-        self._draws = rng if isinstance(rng, _SameDraws) else _SameDraws(rng)
+        self._answers = list(snapshot.answers)
+        self._places = _places_of_leases(snapshot)
+        self._draws = _SameDraws(rng)
         self._held: list[Holding] = []
         self._boards: dict[str, Board] = {}
 
@@ -79,8 +82,8 @@ class QueueRoom:
 
     def release(self, held: Taken) -> None:
         if isinstance(held, Leased):
-            self._snapshot = without_lease(self._snapshot, held.key)
-            self._boards = {}
+            for at in self._places.get(held.key, ()):
+                self._end(at, held.key)
             return
         self._held.remove(held)
         for board in self._boards.values():
@@ -93,31 +96,50 @@ class QueueRoom:
             board.hold(held)
 
     def copy(self) -> Self:
-        other = type(self)(self._snapshot, self._policies, self._now, self._draws)
-        other._held = self._held.copy()  # noqa: SLF001 - it is one of us
-        other._boards = {name: board.copy() for name, board in self._boards.items()}  # noqa: SLF001
+        other = shallow_copy(self)
+        other._become_separate()  # noqa: SLF001 - it is one of us
         return other
 
     def charged(self) -> Snapshot:
         """The nodes with everything on them that is held."""
-        answers = next(iter(self._boards.values())).all_answers if self._boards else self._snapshot.answers
-        return replace(self._snapshot, answers=answers)
+        if self._boards:
+            return replace(self._snapshot, answers=next(iter(self._boards.values())).all_answers)
+        return self._uncharged()
+
+    def _uncharged(self) -> Snapshot:
+        return replace(self._snapshot, answers=tuple(self._answers))
+
+    def _become_separate(self) -> None:
+        self._answers, self._held = self._answers.copy(), self._held.copy()
+        self._boards = {name: board.copy() for name, board in self._boards.items()}
+
+    def _end(self, at: int, key: str) -> None:
+        answer = self._answers[at] = without_lease(self._answers[at], key)
+        if isinstance(answer, Measured):
+            for board in self._boards.values():
+                board.read_anew(answer.node, answer.reading)
 
     def _board(self, by: str) -> Board:
         board = self._boards.get(by)
         if board is None:
-            board = self._boards[by] = Board(self._snapshot, self._policies[by], self._now)
+            board = self._boards[by] = Board(self._uncharged(), self._policies[by], self._now)
             for held in self._held:
                 board.hold(held)
         return board
 
 
-def without_lease(snapshot: Snapshot, key: str) -> Snapshot:
-    """As it will be when the job of that key has ended, and the load has forgotten it."""
-    return replace(snapshot, answers=tuple(_without(answer, key) for answer in snapshot.answers))
+def _places_of_leases(snapshot: Snapshot) -> Mapping[str, Sequence[int]]:
+    """By key, where among the answers there are leases of it."""
+    places: dict[str, list[int]] = {}
+    for at, answer in enumerate(snapshot.answers):
+        if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown):
+            for key in {lease.key for lease in answer.reading.leases}:
+                places.setdefault(key, []).append(at)
+    return places
 
 
-def _without(answer: Answer, key: str) -> Answer:
+def without_lease(answer: Answer, key: str) -> Answer:
+    """The node as it will be when the job of that key has ended, and the load has forgotten it."""
     if not isinstance(answer, Measured) or isinstance(answer.reading.leases, Unknown):
         return answer
     gone = [lease for lease in answer.reading.leases if lease.key == key]

@@ -1,4 +1,4 @@
-"""Which nodes are not to be trusted: those that did not answer several times in a row (docs/design/drain.md). Pure.
+"""Which nodes are not to be trusted: those that did not answer several times in a row (docs/design/suspect.md). Pure.
 
 Enters: what was seen of a node before, and whether it has answered now. Leaves: what is known of it from now on.
 """

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+from clbalance.constraints import UNCONSTRAINED
 from clbalance.policy.waiting import Held, Room, Running, Start, Waiting, as_they_fit
 
 
@@ -49,6 +50,7 @@ def with_backfill(
     keeps nobody waiting.
     """
     runs, started, left = list(running), list[Start[Held]](), list(queue)
+    empty: Room[Held] | None = None
     while True:
         first = as_they_fit(left, room)
         started += first
@@ -58,13 +60,24 @@ def with_backfill(
         fitting = [waiting for waiting in behind if room.fits(waiting.request)]
         if not head or not fitting:
             break
-        reservation = _reserve(head[0], runs, room.copy(), now_s)
-        if reservation is not None:
-            ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type]  # tuples of floats
-            started += _backfilled(ordered, reservation, room, now_s)
-            break
+        if empty is None or _may_fit(head[0], empty):
+            then = room.copy()
+            reservation = _reserve(head[0], runs, then, now_s)
+            if reservation is not None:
+                ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type]  # tuples of floats
+                started += _backfilled(ordered, reservation, room, now_s)
+                break
+            empty = then
         left = behind
     return started
+
+
+def _may_fit(head: Waiting, empty: Room[Held]) -> bool:
+    """Whether it may fit at some time, by the room in which all has ended.
+
+    What fits once fits from then on, but for who wishes for something that ends as well, as to be near a job.
+    """
+    return head.request.constraints != UNCONSTRAINED or empty.fits(head.request)
 
 
 def _backfilled(
@@ -83,7 +96,7 @@ def _backfilled(
 
 
 def _reserve(head: Waiting, runs: Sequence[Running[Held]], then: Room[Held], now_s: float) -> _Reservation[Held] | None:
-    """`then` becomes the room at the shadow time; None: the head does not fit even in the empty one."""
+    """`then` becomes the room at the shadow time. None: the head does not fit even in the empty one, as it is then."""
     ends = sorted(runs, key=lambda run: run.ends_s)
     for at, run in enumerate(ends):
         then.release(run.held)

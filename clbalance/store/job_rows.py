@@ -21,6 +21,12 @@ JOB_COLUMNS = (
     "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
     " queued, priority"
 )
+ACTIVE = "state IN ('PENDING', 'RUNNING')"
+"""Of a job that is not over, as SQL."""
+SETTLED = """
+    NOT EXISTS (SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL)
+"""
+"""Of one none of whose copies may still run."""
 CLAIMS_APART = 100
 """Claims are numbered without writing them down before they are granted, and one that was made is never made again."""
 LOOKING = "looking for nodes"

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import NodeName, Plan
-from clbalance.moves import MoveOrder, MoveStage
 from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
 from clbalance.ports import TaskLog
 from clbalance.store import result_groups
-from clbalance.store.controllers import Controllers
 from clbalance.store.faults import told_as_store_error
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import (
+    ACTIVE,
     CLAIMS_APART,
     JOB_COLUMNS,
     LOOKING,
+    SETTLED,
     STARTING,
     copy_record,
     expanded,
@@ -36,30 +33,18 @@ from clbalance.store.job_rows import (
     tasks_of,
     tasks_text,
 )
+from clbalance.store.journal_moves import JournalMoves
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 
 if TYPE_CHECKING:
     from clbalance.task import Task
 
-_ACTIVE = "state IN ('PENDING', 'RUNNING')"
-_SETTLED = """
-    NOT EXISTS (SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL)
-"""
-_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {_SETTLED}"
+_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {SETTLED}"
 
 
-class SqliteJournal:
+class SqliteJournal(JournalMoves):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
-
-    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
-        self._connection = connection
-        self._database = database
-        self._controllers = Controllers(database.parent)
-
-    def close(self) -> None:
-        """Have no job in hand any more."""
-        self._controllers.close()
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
@@ -68,7 +53,7 @@ class SqliteJournal:
         """
         job = submitted.job
         told = (to_text(submitted), qos_of(submitted.request).value, submitted.priority)
-        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._mine(), *told)
+        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._hands.mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if submitted.rules is not None:
@@ -83,7 +68,7 @@ class SqliteJournal:
         with told_as_store_error(self._database), transaction(self._connection):
             update = f"""
                 UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
-                WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL
+                WHERE id = ? AND {ACTIVE} AND cancelled IS NULL
             """
             if self._connection.execute(update, (attempt, claim, folded(intents), STARTING, job)).rowcount == 0:
                 return False
@@ -97,7 +82,7 @@ class SqliteJournal:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for claim, one in slots.items()]
         with told_as_store_error(self._database), transaction(self._connection):
             found = self._connection.execute(
-                f"SELECT attempt, nodes FROM job WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL", (job,)
+                f"SELECT attempt, nodes FROM job WHERE id = ? AND {ACTIVE} AND cancelled IS NULL", (job,)
             ).fetchone()
             if found is None:
                 return False
@@ -121,7 +106,7 @@ class SqliteJournal:
 
     def started(self, job: int, at: datetime) -> None:
         statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
-        self._write(f"{statement} AND {_ACTIVE}", (microseconds(at), job))
+        self._write(f"{statement} AND {ACTIVE}", (microseconds(at), job))
 
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
         statement = "UPDATE copy SET limits = ? WHERE job = ? AND claim = ? AND node = ?"
@@ -137,24 +122,24 @@ class SqliteJournal:
         statement = f"""
             UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL, queued = 0, move = NULL,
                 reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END
-            WHERE id = ? AND attempt = ? AND {_ACTIVE}
+            WHERE id = ? AND attempt = ? AND {ACTIVE}
         """
         told = storable(reason)
         cancelled = state is JobState.CANCELLED
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._is_anothers(job):
+            if self._hands.is_anothers(job):
                 return False
             values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
             return self._connection.execute(statement, values).rowcount > 0
 
     def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._is_anothers(job):
+            if self._hands.is_anothers(job):
                 return False
             self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
             statement = f"""
                 UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?), queued = 0
-                WHERE id = ? AND {_ACTIVE} AND {_SETTLED}
+                WHERE id = ? AND {ACTIVE} AND {SETTLED}
             """
             return self._connection.execute(statement, (rc, microseconds(at), storable(reason), job)).rowcount > 0
 
@@ -163,88 +148,45 @@ class SqliteJournal:
 
     def pend(self, job: int, reason: str) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
-            statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {_ACTIVE} AND cancelled IS NULL"
+            statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {ACTIVE} AND cancelled IS NULL"
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
 
     def let_go(self, job: int) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
-            if not self._is_anothers(job):
+            if not self._hands.is_anothers(job):
                 self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
     def take(self, job: int, reason: str, *, attempt: int) -> bool:
-        mine = self._mine()
+        mine = self._hands.mine()
         statement = f"""
             UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART}, state = 'PENDING',
                 reason = ?, rc = NULL, ended_us = NULL
-            WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {_ACTIVE} OR {_QUEUED})
+            WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})
         """
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._is_in_hand(job):
+            if self._hands.is_in_hand(job):
                 return False
             return self._connection.execute(statement, (mine, storable(reason), job, attempt)).rowcount > 0
 
     def cancel(self, job: int, reason: str) -> None:
-        self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {_ACTIVE}", (storable(reason), job))
-
-    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
-        statement = f"""
-            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, move = NULL, reason = ?
-            WHERE id = ? AND attempt = ? AND {_ACTIVE} AND cancelled IS NULL AND {_SETTLED}
-        """
-        with told_as_store_error(self._database), transaction(self._connection):
-            if self._is_anothers(job):
-                return False
-            return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
-
-    def adopt(self, job: int, *, attempt: int) -> bool:
-        mine = self._mine()
-        statement = "UPDATE job SET controller = ? WHERE id = ? AND attempt = ? AND state = 'RUNNING'"
-        with told_as_store_error(self._database), transaction(self._connection):
-            if self._is_in_hand(job):
-                return False
-            return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
-
-    def ask_move(self, job: int, order: MoveOrder) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
-            known = self._move(job)
-            if known is not None and known.attempt == order.attempt and known.stage is not MoveStage.OFF:
-                return False
-            return self._write_move(job, order, "state = 'RUNNING' AND cancelled IS NULL")
-
-    def move_of(self, job: int) -> MoveOrder | None:
-        with told_as_store_error(self._database):
-            return self._move(job)
-
-    def mean_move(self, job: int, order: MoveOrder) -> bool:
-        meant = replace(order, stage=MoveStage.MEANT)
-        with told_as_store_error(self._database), transaction(self._connection):
-            return not self._is_anothers(job) and self._write_move(job, meant, f"{_ACTIVE} AND cancelled IS NULL")
-
-    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
-            known = self._move(job)
-            if known is None or known.attempt != attempt or known.stage is MoveStage.OFF:
-                return False
-            if unless_meant and known.stage is MoveStage.MEANT:
-                return False
-            return self._write_move(job, replace(known, stage=MoveStage.OFF, told=storable(why)), _ACTIVE)
+        self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {ACTIVE}", (storable(reason), job))
 
     def is_cancelled(self, job: int) -> bool:
         return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
-        where = "state IS NOT NULL" if over else _ACTIVE
+        where = "state IS NOT NULL" if over else ACTIVE
         query = f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT ?"
         found = []
         with told_as_store_error(self._database):
             for row in self._connection.execute(query, (newest,)).fetchall():
                 with suppress(StoreError):  # of another version: it hides none of the others
-                    found.append(job_record(row, self._controllers.is_alive))
+                    found.append(job_record(row, self._hands.is_alive))
         return tuple(reversed(found))
 
     def record(self, job: int) -> JobRecord | None:
         row = self._one(f"SELECT {JOB_COLUMNS} FROM job WHERE id = ? AND state IS NOT NULL", job)
-        return None if row is None else job_record(row, self._controllers.is_alive)
+        return None if row is None else job_record(row, self._hands.is_alive)
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         query = (
@@ -272,14 +214,6 @@ class SqliteJournal:
         with told_as_store_error(self._database):
             return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
 
-    def _move(self, job: int) -> MoveOrder | None:
-        row = self._connection.execute("SELECT move FROM job WHERE id = ? AND move IS NOT NULL", (job,)).fetchone()
-        return None if row is None else from_text(row[0], MoveOrder)
-
-    def _write_move(self, job: int, order: MoveOrder, where: str) -> bool:
-        statement = f"UPDATE job SET move = ? WHERE id = ? AND attempt = ? AND {where}"
-        return self._connection.execute(statement, (to_text(order), job, order.attempt)).rowcount > 0
-
     def _place(self, job: int, attempt: int, claim: int, plan: Plan) -> None:
         """In the place of what was thought of that attempt before, for that came to nothing."""
         self._connection.execute("DELETE FROM placed WHERE job = ? AND attempt = ?", (job, attempt))
@@ -287,25 +221,6 @@ class SqliteJournal:
             "INSERT OR REPLACE INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",
             (job, attempt, claim, plan_text(plan)),
         )
-
-    def _is_anothers(self, job: int) -> bool:
-        """Whether a living process other than this one has it in hand."""
-        row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
-        return row is not None and not self._controllers.is_mine(row[0]) and self._controllers.is_alive(row[0])
-
-    def _is_in_hand(self, job: int) -> bool:
-        """Whether a living process has it, this one or another."""
-        row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
-        return row is not None and self._controllers.is_alive(row[0])
-
-    def _mine(self) -> str:
-        try:
-            return self._controllers.mine()
-        except OSError as error:
-            raise StoreError(
-                f"`{self._database.parent}/controllers`: {error.strerror}",
-                hint="`CLBALANCE_STATE_DIR` moves the state to another folder",
-            ) from error
 
     def _one(self, query: str, job: int) -> tuple[object, ...] | None:
         with told_as_store_error(self._database):

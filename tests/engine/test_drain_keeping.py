@@ -1,6 +1,6 @@
 """All nodes are drained or none; what is asked of which node, when one fails, gives way, or is told to stop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -57,10 +57,18 @@ class Node:
         return [f"{one['op']}{'+' if one.get('key') else ''}" for one in self.agent.heard]
 
 
-def keep(nodes: Mapping[str, ScriptedNode], wanted: str, floor: int) -> tuple[KeepingEnd, World]:
-    world = world_of(nodes)
+def keep(
+    nodes: Mapping[str, ScriptedNode], wanted: str, floor: int, in_doubt: Sequence[str] = (), **changes: object
+) -> tuple[KeepingEnd, World]:
+    """And just the nodes `in_doubt` are told of, also when it is interrupted."""
+    world, told = world_of(nodes, **changes), list[NodeName]()
     pool = [NodeName(name) for name in nodes]
-    return drain_keeping(world, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY), world
+    try:
+        return drain_keeping(
+            world, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY, told.extend
+        ), world
+    finally:
+        assert told == list(in_doubt)
 
 
 def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
@@ -89,6 +97,13 @@ def test_one_that_cannot_be_marked_keeps_all_from_it(refuses: str, asked: list[s
     assert [nodes[name].asked for name in "ab"] == [asked] * 2
 
 
+@pytest.mark.parametrize(("refuses", "in_doubt"), [("firm resume", ["b"]), ("propose resume", [])])
+def test_one_that_may_have_a_mark_that_is_for_good_is_told_of(refuses: str, in_doubt: list[str]) -> None:
+    nodes = {"a": Node(), "b": Node(*refuses.split()), "c": Node()}
+    end, _ = keep(nodes, "a b", 0, in_doubt)
+    assert isinstance(end, NotMarked)
+
+
 def test_who_waits_for_others_gives_up_in_time() -> None:
     nodes = {"a": Node(), "b": Node(others=LATER), "c": Node()}
     end, world = keep(nodes, "a", 2)
@@ -104,13 +119,19 @@ def test_what_is_firm_on_the_others_does_not_have_to_be_waited_for() -> None:
     assert world.clock.monotonic() < 5.0
 
 
-def test_who_is_told_to_stop_takes_his_proposals_away() -> None:
-    nodes = {"a": Node(), "b": Node()}
+@pytest.mark.parametrize(
+    ("point", "asked", "in_doubt"),
+    [("proposed", ["propose+", "resume+"], []), ("made_firm", ["propose+", "drain+", "resume+"], ["b"])],
+)
+def test_who_is_told_to_stop_takes_back_what_he_can_and_tells_of_the_rest(
+    point: str, asked: list[str], in_doubt: list[str]
+) -> None:
+    nodes = {"a": Node(), "b": Node("resume")}
 
-    def stop(point: str) -> None:
-        if point == "proposed":
+    def stop(here: str) -> None:
+        if here == point:
             raise Interrupted(2)
 
     with pytest.raises(Interrupted):
-        drain_keeping(world_of(nodes, fail_point=stop), [NodeName("a")], [NodeName("a"), NodeName("b")], 0, WISH, KEY)
-    assert nodes["a"].asked == ["propose+", "resume+"]
+        keep(nodes, "a b", 0, in_doubt, fail_point=stop)
+    assert [node.asked for node in nodes.values()] == [asked] * 2

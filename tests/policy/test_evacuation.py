@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clbalance.job import Checkpoint, Command, JobSpec, Submitted, Tries
 from clbalance.model import NodeName, Request, Snapshot
 from clbalance.policy.evacuation import Evacuation, Stay, evacuations
-from clbalance.policy.policies import LEAST
+from clbalance.policy.policies import LEAST, policy_named
 
 from .build import NOW, drain, node, sweep
 
@@ -32,11 +32,11 @@ def cluster(*free: str) -> Snapshot:
 
 
 def where(snapshot: Snapshot, *stays: Stay) -> dict[int, str]:
-    return {one.job: one.dst for one in evacuations(snapshot, stays, LEAST, NOW, Random(1))}
+    return {one.job: one.dst for one in evacuations(snapshot, stays, lambda _: LEAST, NOW, Random(1))}
 
 
 def test_a_marked_job_goes_to_a_node_that_is_not_drained() -> None:
-    found = evacuations(cluster("a"), [stay()], LEAST, NOW, Random(1))
+    found = evacuations(cluster("a"), [stay()], lambda _: LEAST, NOW, Random(1))
     assert found == (Evacuation(job=1, src=NodeName("old"), dst=NodeName("a")),)
 
 
@@ -64,6 +64,17 @@ def test_a_job_stays(one: Stay) -> None:
 
 def test_one_that_can_checkpoint_may_leave_too() -> None:
     assert where(cluster("a"), stay(tries=Tries(checkpoint=Checkpoint(signal=10)))) == {1: "a"}
+
+
+def test_each_is_placed_by_its_own_policy() -> None:
+    policies = {None: LEAST, "tight": policy_named("pack")}
+    one, other = stay(1, cpus=1.0), stay(2, cpus=1.0)
+    other = replace(other, submitted=replace(other.submitted, policy="tight"))
+    found = evacuations(cluster("a", "b"), [one, other], lambda job: policies[job.policy], NOW, Random(1))
+    assert found[0].dst == found[1].dst
+    assert (
+        len({move.dst for move in evacuations(cluster("a", "b"), [one, other], lambda _: LEAST, NOW, Random(1))}) == 2
+    )
 
 
 def test_no_job_goes_back_to_where_it_is_though_the_mark_is_not_seen_there() -> None:

@@ -129,7 +129,7 @@ def test_one_that_does_not_even_fit_when_all_of_ours_has_ended_keeps_nobody_wait
 
 def test_what_a_job_leaves_behind_is_its_promise_and_the_load_it_shows() -> None:
     before = sweep(node("n1", r1m=3.0, leases=(mine("x", 2.0), mine("y", 1.0))), node("n2", r1m=1.0))
-    one, other = without_lease(before, "x").answers
+    one, other = (without_lease(answer, "x") for answer in before.answers)
     assert isinstance(one, Measured)
     assert not isinstance(one.reading.run_queue, Unknown)
     assert one.reading.run_queue.r1m == pytest.approx(1.0, abs=0.01)

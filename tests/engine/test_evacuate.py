@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from random import Random
 
-from clbalance.cli.drain_moves import MovesOff
+from clbalance.engine.evacuate import MovesOff
 from clbalance.engine.world import World
-from clbalance.job import Command, Intent, JobSpec, Submitted, Tries
+from clbalance.errors import StoreError
+from clbalance.job import Command, Intent, JobRecord, JobSpec, Submitted, Tries
 from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.policy.evacuation import Evacuation
 from clbalance.policy.policies import LEAST
+from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.transport.scripted import HangUp
-from tests.engine.world import EPOCH, probed, world_of
+from tests.engine.world import EPOCH, Notes, probed, world_of
 
 OLD = NodeName("old")
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
@@ -39,23 +41,49 @@ def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
     def move(_: World, some: Sequence[Evacuation]) -> None:
         asked.extend(some)
 
-    moves = MovesOff(world, [OLD], LEAST, Random(1), move)
+    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), move)
     for _ in range(3):
         moves.go_on()
     assert asked == [Evacuation(job=marked, src=OLD, dst=NodeName("new"))]
 
 
-def test_one_for_which_there_is_no_room_yet_is_asked_later() -> None:
-    loads = iter([99.0, 0.0])
+def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_for_it_meanwhile() -> None:
+    loads, looks = iter([99.0, 0.0]), list[float]()
 
     def emptied(text: bytes) -> Sequence[bytes | HangUp]:
+        looks.append(world.clock.monotonic())
         return probed(next(loads))(text)
 
     world = world_of({"old": probed(), "new": emptied})
     running(world, "a", tries=Tries(requeue=True))
     asked: list[Evacuation] = []
-    moves = MovesOff(world, [OLD], LEAST, Random(1), lambda _, some: asked.extend(some))
+    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
+    while not asked:
+        moves.go_on()
+        world.clock.pause(10.0)
+    assert [one.dst for one in asked] == ["new"]
+    assert looks[1] - looks[0] >= 60.0
+
+
+class Locked(ForgetfulJournal):
+    """Cannot be read the first time."""
+
+    reads = 0
+
+    def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
+        self.reads += 1
+        if self.reads == 1:
+            raise StoreError("database is locked")
+        return super().records(over=over, newest=newest)
+
+
+def test_a_journal_that_cannot_be_read_is_told_and_read_at_the_next_look() -> None:
+    notes = Notes()
+    world = world_of({"old": probed(), "new": probed()}, journal=Locked(), listener=notes)
+    running(world, "a", tries=Tries(requeue=True))
+    asked: list[Evacuation] = []
+    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     moves.go_on()
-    assert asked == []
+    assert (asked, notes.forgotten) == ([], ["database is locked"])
     moves.go_on()
     assert [one.dst for one in asked] == ["new"]
