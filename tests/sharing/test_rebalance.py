@@ -30,7 +30,7 @@ from .holding import leases_held
 
 pytestmark = pytest.mark.soak
 
-NODES, PILED, JOBS = trials(6, 12), trials(2, 3), trials(10, 24)
+NODES, PILED, JOBS = trials(6, 12), trials(1, 3), trials(8, 24)
 FOREIGN = 2.0
 CPUS, TAKES = 4, 0.5
 
