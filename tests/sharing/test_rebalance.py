@@ -22,7 +22,7 @@ from clbalance.lab.node import LabNode
 from clbalance.lab.spec import LabSpec
 from clbalance.policy.ledger import TAU_S
 from tests.cli.command import THIS_TREE, Command, eventually
-from tests.cli.jobs import held, let_go
+from tests.cli.jobs import held
 from tests.conftest import NewLab, environment_of
 from tests.faults.soak import trials
 
@@ -126,7 +126,7 @@ def test_a_pile_is_leveled_in_one_run_and_then_left_alone(cluster: Lab, tmp_path
         after = levels(cluster)
         again = [command("rebalance", "-a", "--apply", "--max-moves", str(JOBS)).text for _ in range(3)]
         moves = len([line for line in done.lines if ": moved" in line])
-        let_go(command)
+        assert command("cancel", "--all").rc == 0
     print(f"largest level {before:.3f} -> {max(after):.3f}, optimum {best_largest_level():.3f}, {moves} moves: {after}")
     assert sum(after) == pytest.approx((2 * FOREIGN + JOBS * TAKES) / CPUS), "no job was lost or doubled"
     assert max(after) <= 1.1 * best_largest_level()
@@ -141,7 +141,7 @@ def test_by_default_it_takes_the_runs_that_confirm_and_max_moves_say(cluster: La
             done = command("rebalance", "-a", "--apply")
             moved.append(len([line for line in done.lines if ": moved" in line]))
         after = levels(cluster)
-        let_go(command)
+        assert command("cancel", "--all").rc == 0
     print(f"moves of each run: {moved}; largest level {max(after):.3f}, optimum {best_largest_level():.3f}")
     assert moved[:2] == [0, 0]
     assert max(moved) <= 5
