@@ -230,8 +230,9 @@ class Journal(Protocol):
         ...
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
-        """It waits for `rebalance`, in nobody's hands: PENDING, for that reason, and no move is meant any more.
+        """It waits for `rebalance`, in nobody's hands: PENDING, for that reason.
 
+        A move that was meant stays so until `intend`: whoever looks meanwhile must know what the last end has meant.
         False, and nothing is written, as with `conclude`, where it was cancelled, and where the end of a copy of this
         attempt is not known.
         """

@@ -185,7 +185,6 @@ class ForgetfulJournal:
         if not _is_active(one, attempt) or not _is_settled(one):
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, controlled=False)
-        one.move = None
         return True
 
     def adopt(self, job: int, *, attempt: int) -> bool:

@@ -27,7 +27,7 @@ class JournalMoves:
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
-            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, move = NULL, reason = ?
+            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, reason = ?
             WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {SETTLED}
         """
         with told_as_store_error(self._database), transaction(self._connection):

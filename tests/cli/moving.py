@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clbalance.job import JobRecord, JobState
+from clbalance.policy.settling import is_queued
 from clbalance.store.sqlite import SqliteStore
 
 from .command import Command, ended, eventually
@@ -19,7 +20,7 @@ ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice
 echo "$CLBALANCE_NODE $CLBALANCE_RESTART_COUNT $CLBALANCE_PREV_NODES" >> diary
 """
 """What a job does first: should it run twice, the second one says so."""
-WAITS = "until [ -e go ]; do sleep 0.02; done; exit 7"
+WAITS = "until [ -e go ]; do sleep 0.1; done; exit 7"
 REQUEUE = ("--requeue",)
 CHECKPOINT = ("--checkpoint", "USR1:20s")
 BY_CODE = f"trap 'echo saved >> state; exit 85' USR1; {ONCE}{WAITS}"
@@ -135,10 +136,7 @@ def looked_at(clbalance: Command, number: int = 1) -> JobRecord:
 
 
 def is_in_one_place(clbalance: Command, folder: Path, number: int = 1) -> bool:
-    """It runs and is known to run; or it does not, and is known to wait, or, settled, to have been stopped for a move."""
+    """It runs and is known to run; or it does not, and is known to wait."""
     found = looked_at(clbalance, number)
-    if is_held(folder):
-        return found.state is JobState.RUNNING
-    waits = found.state is JobState.PENDING and found.queued and not found.controlled
-    stopped = found.reason.startswith(("moved to ", "not started: ")) or found.rc in {85, 128 + 10}
-    return waits or (found.state.is_over and stopped)
+    assert not found.state.is_over, found
+    return found.state is JobState.RUNNING if is_held(folder) else is_queued(found)

@@ -36,8 +36,10 @@ from .moving import (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("hands", ["terminal", "keeper", "nobody"])
+@pytest.mark.parametrize(
+    ("hands", "kind"),
+    [("terminal", "checkpoint"), ("keeper", "requeue"), ("nobody", "checkpoint"), ("nobody", "requeue")],
+)
 def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str, hands: str) -> None:
     with nothing_left(lab):
         if hands == "terminal":
@@ -86,8 +88,7 @@ def test_a_file_that_the_job_writes_is_its_word(clbalance: Command, hands: str) 
     assert clbalance("wait", "1").rc == 7
 
 
-@pytest.mark.parametrize("more", [(), REQUEUE], ids=["checkpoint", "and requeue"])
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
+@pytest.mark.parametrize(("hands", "more"), [("terminal", ()), ("nobody", REQUEUE)])
 def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
     lab: Lab, clbalance: Command, hands: str, more: tuple[str, ...]
 ) -> None:
@@ -106,8 +107,7 @@ def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize(("rc", "state"), [(0, "COMPLETED"), (3, "FAILED")])
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
+@pytest.mark.parametrize(("hands", "rc", "state"), [("terminal", 0, "COMPLETED"), ("nobody", 3, "FAILED")])
 def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, hands: str, rc: int, state: str) -> None:
     options = ("--checkpoint", "USR1", "-c", f"trap 'exit {rc}' USR1; {ONCE}{WAITS}")
     if hands == "terminal":
@@ -121,8 +121,7 @@ def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, hands: 
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
-@pytest.mark.parametrize("fault", ["full", "down"])
+@pytest.mark.parametrize(("hands", "fault"), [("terminal", "full"), ("nobody", "down")])
 def test_a_target_that_says_no_or_nothing_leaves_the_job_alone(
     lab: Lab, clbalance: Command, hands: str, fault: str
 ) -> None:
@@ -158,13 +157,8 @@ def test_a_source_that_does_not_answer_is_left_alone(lab: Lab, clbalance: Comman
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
-def test_one_that_is_not_marked_is_never_touched(clbalance: Command, hands: str) -> None:
-    options = (*NODES, "--requeue-exit", "85", "-c", BY_CODE) if hands == "terminal" else (*NODES, "-c", BY_CODE)
-    if hands == "terminal":
-        clbalance.start("run", *options)
-    else:
-        detached(clbalance, *options)
+def test_one_that_is_not_marked_is_never_touched(clbalance: Command) -> None:
+    clbalance.start("run", *NODES, "--requeue-exit", "85", "-c", BY_CODE)
     asked, _, _ = word(clbalance)
     ((how, why),) = move(clbalance, asked)
     assert (how, why) == ("NotMoved", "it is not marked: `run --requeue` or `run --checkpoint`")
@@ -266,14 +260,13 @@ def test_who_interrupts_the_run_ends_the_job_for_good(clbalance: Command) -> Non
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_interrupts_the_mover_leaves_a_job_that_runs_or_waits(clbalance: Command, number: signal.Signals) -> None:
+def test_who_interrupts_the_mover_leaves_a_job_that_runs_or_waits(clbalance: Command) -> None:
     orphan(clbalance, *CHECKPOINT, "-c", SLOW)
     asked, _, dst = word(clbalance)
     mover = start_mover(clbalance, asked)
     eventually((clbalance.folder / "asked").exists, 20.0)
-    mover.send_signal(number)
-    assert finished(mover, 10.0)[0] == 128 + number
+    mover.send_signal(signal.SIGTERM)
+    assert finished(mover, 10.0)[0] == 128 + signal.SIGTERM
     found = record(clbalance)
     assert (found.state, found.attempt, found.controlled) == (JobState.RUNNING, 1, False)
     assert leases(clbalance, dst) == []

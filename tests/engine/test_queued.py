@@ -144,6 +144,10 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     (seen,) = look(world, [now(world, record.id)])
     assert (seen.record.state, seen.record.queued) == (JobState.PENDING, True)
     assert seen.record.reason == "was being moved to b; waits for `clbalance rebalance`"
+    (again,) = look(world, [seen.record])
+    assert again.record == seen.record, "whoever looks next finds it there as well"
+    assert isinstance(start(world, again.record), Begun)
+    assert now(world, record.id).attempt == 2
     assert world.journal.move_of(record.id) is None
 
 

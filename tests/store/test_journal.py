@@ -372,6 +372,18 @@ def test_a_move_that_is_called_off_says_why_and_can_be_asked_again(journal: Jour
     assert journal.ask_move(job, ORDER)
 
 
+def test_what_a_queued_job_was_stopped_for_is_known_until_it_is_started(journal: Journal) -> None:
+    """Else whoever looks next takes the end of the attempt for the end of the job."""
+    job = running(journal)
+    assert journal.mean_move(job, ORDER)
+    journal.ended(job, 1, replace(DONE, end=Cancelled(why="moved to n2: level")))
+    assert journal.queue(job, attempt=1, reason="its move was cut short")
+    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.MEANT)
+    assert journal.take(job, "looking for nodes", attempt=1)
+    assert intend(journal, job, attempt=2, claim=101)
+    assert journal.move_of(job) is None
+
+
 def test_nothing_is_moved_that_was_cancelled_or_is_over(journal: Journal) -> None:
     job = running(journal)
     assert not journal.ask_move(job, replace(ORDER, attempt=2))
