@@ -146,6 +146,11 @@ class Terminal:
         return bool(piece)
 
     @property
+    def printed(self) -> bytes:
+        """All that came, less how a line of progress wipes itself: whether one shows is a matter of time."""
+        return self.raw.replace(b"\r\x1b[K", b"")
+
+    @property
     def lines(self) -> list[str]:
         """What stands on the screen."""
         return [line.rstrip() for line in self._screen.display if line.strip()]

@@ -146,7 +146,7 @@ def test_no_reason_that_somebody_put_on_a_node_reaches_the_terminal_raw(lab: Lab
         assert done.rc == {"load": 0, "pick": 3, "run": 125}[arguments[0]]
     terminal = clbalance.on_terminal("load", "-w", "node1", "--color", "never", columns=140)
     assert terminal.end() == 0
-    assert b"\x1b" not in terminal.raw
+    assert b"\x1b" not in terminal.printed
 
 
 LIAR = r"""#!/bin/sh

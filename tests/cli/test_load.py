@@ -136,7 +136,7 @@ def test_no_control_sequence_of_a_node_reaches_the_terminal(lab: Lab, clbalance:
         assert all(32 <= byte < 127 or byte in b"\n\t" for byte in done.stdout), form
     terminal = clbalance.on_terminal("load", "-w", "node[5-6]", "--color", "never", columns=140)
     assert terminal.end() == 0
-    assert b"\x1b" not in terminal.raw
+    assert b"\x1b" not in terminal.printed
     assert b"owned\x07" not in terminal.raw
 
 
