@@ -9,31 +9,11 @@ from importlib import import_module
 import typer
 
 from clbalance.cli.mistyped import MistypedError
+from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
-_VERBS = (
-    "load",
-    "pick",
-    "run",
-    "jobs",
-    "logs",
-    "attach",
-    "wait",
-    "cancel",
-    "requeue",
-    "explain",
-    "replay",
-    "rebalance",
-    "drain",
-    "resume",
-    "reap",
-    "history",
-    "metrics",
-    "doctor",
-    "config",
-    "lab",
-)
-"""In the order of `--help`; each is a module beside this one that has `register`."""
+_COMPLETION = "_CLBALANCE_COMPLETE"
+"""Where the shell says that it asks what may be typed next."""
 
 
 def carry_out(arguments: Sequence[str]) -> int:
@@ -55,7 +35,7 @@ def carry_out(arguments: Sequence[str]) -> int:
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The program as far as `arguments` need it: the verb that they begin with, else every verb."""
+    """The program as far as `arguments` need it: the verb that they begin with, else every verb by its name alone."""
     app = typer.Typer(
         name="clbalance",
         help="Put work on the least loaded nodes of a cluster, over plain ssh.",
@@ -67,10 +47,18 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         callback=lambda: None,  # without one, typer would make a single verb the whole program
     )
-    first = arguments[0] if arguments else ""
-    for verb in [first] if first in _VERBS else _VERBS:
-        import_module(f"clbalance.cli.{verb}").register(app)
+    first = next((word for word in arguments if word != "--"), "")
+    for verb in [first] if first in VERBS else VERBS:
+        if verb == first or _COMPLETION in os.environ:
+            import_module(f"clbalance.cli.{verb}").register(app)
+        else:
+            app.command(verb, help=VERBS[verb])(_by_name_alone)
     return app
+
+
+def _by_name_alone() -> None:
+    """Stands for a verb that is listed, or missed by a letter, and never carried out."""
+    raise AssertionError("only the verb that was typed is carried out")
 
 
 def _mistyped(arguments: Sequence[str], error: Exception) -> int:

@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from clbalance.cli.app import app_for
+from clbalance.cli.verbs import VERBS
 
 from .command import ARGV, THIS_TREE
 
@@ -19,10 +20,13 @@ def _verbs(command: object, words: tuple[str, ...] = ()) -> Iterator[tuple[str, 
         yield from _verbs(inner, (*words, name))
 
 
-VERBS = tuple(_verbs(typer.main.get_command(app_for(()))))
+CALLS = (
+    (),
+    *(words for verb in VERBS for words in _verbs(typer.main.get_command(app_for((verb,)))) if words),
+)
 
 
-@pytest.mark.parametrize("words", VERBS, ids=lambda words: "-".join(words) or "clbalance")
+@pytest.mark.parametrize("words", CALLS, ids=lambda words: "-".join(words) or "clbalance")
 def test_help_is_as_it_was(golden: Callable[[str, str], None], words: tuple[str, ...]) -> None:
     shown = subprocess.run(
         [*ARGV, *words, "--help"],
@@ -38,7 +42,26 @@ def test_help_is_as_it_was(golden: Callable[[str, str], None], words: tuple[str,
 
 
 def test_every_verb_is_among_them() -> None:
-    assert {("load",), ("pick",), ("run",), ("lab", "up")} <= set(VERBS)
+    assert {("load",), ("pick",), ("run",), ("lab", "up")} <= set(CALLS)
+
+
+def test_the_list_of_verbs_fits_a_terminal_whole() -> None:
+    shown = subprocess.run(
+        [*ARGV, "--help"], env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=30, check=True
+    )
+    listed = dict(
+        line.split(maxsplit=1) for line in shown.stdout.partition("Commands:\n")[2].splitlines()[: len(VERBS)]
+    )
+    assert listed == dict(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("clbalance reb", "rebalance"), ("clbalance load --conn", "--connect-timeout")]
+)
+def test_the_shell_completes_verbs_and_their_options(typed: str, offered: str) -> None:
+    env = {**ENV, "_CLBALANCE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    shown = subprocess.run(ARGV, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert offered in shown.stdout.split()
 
 
 def test_short_help_is_the_same(golden: Callable[[str, str], None]) -> None:
