@@ -14,7 +14,7 @@ def main() -> int:
 
         sys.stdout.write(f"clbalance {__version__}\n")
         return 0
-    gc.set_threshold(50_000)  # a start makes that many objects and no garbage; to look for some took 6 ms
+    gc.set_threshold(200_000)  # a start makes half as many objects and no garbage; to look for some took 6 to 40 ms
     try:
         from clbalance.cli.signals import ignore, raise_once
         from clbalance.errors import Interrupted

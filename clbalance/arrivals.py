@@ -1,8 +1,8 @@
 """What a trace asks for and when: frozen values between those that read traces and those that replay them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request
 
 

@@ -3,10 +3,10 @@
 As in `model.py`, what could not be learned is `Unknown(why)`. Nothing here does input or output.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Silent, TmpSpace, Unknown
 
 # -- what a node tells ------------------------------------------------------------------------------

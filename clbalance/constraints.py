@@ -1,6 +1,6 @@
 """What a user says of the nodes that he would have, beside what his work takes of them. Frozen values."""
 
-from dataclasses import dataclass
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

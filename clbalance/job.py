@@ -1,11 +1,12 @@
 """What a job is, how its copies ended, and what a submit host remembers of it. Frozen values; no input or output."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Plan, Qos, Request
 
 # -- what is to run -------------------------------------------------------------------------------

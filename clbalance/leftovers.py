@@ -1,8 +1,8 @@
 """What jobs have left on nodes, as the nodes tell it. Frozen values; no input or output."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 
 

@@ -5,12 +5,13 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
 from clbalance.constraints import UNCONSTRAINED, Constraints
+from clbalance.lazy_dataclass import dataclass
 
 NodeName = NewType("NodeName", str)
 """A name that has passed the allow-list of `nodes.py`."""
@@ -167,7 +168,7 @@ class Lease:
     """Unknown: it cannot be read, and then counts as a lease of the whole node."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """Whose drain came first, where several are asked for at once: an order that everyone sees alike."""
 
@@ -175,6 +176,10 @@ class Proposal:
     """When it was asked for, by the clock of who did."""
     key: str
     """128 random bits in hexadecimal."""
+
+    def came_before(self, other: "Proposal") -> bool:
+        """The earlier wins; of the same moment the smaller key."""
+        return (self.at, self.key) < (other.at, other.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """A job that is to go on elsewhere: what is asked, and how far it has come (docs/design/rebalance.md). Values."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 
 

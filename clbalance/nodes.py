@@ -8,7 +8,6 @@ are for this door only: `NodeSet.remove()` and `len()` cost seconds on names tha
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
 from clbalance.errors import NodeNameError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 
 # RFC 1123 labels and dots, plus the underscore that real clusters use; never a leading dash.

@@ -1,8 +1,10 @@
 """What is remembered of nodes over time, to be drawn: values. Keys carry units; `name` is what people type."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobSpec, JobState, Outcome, Placed, Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Plan, Reading, Trend
 from clbalance.moves import MoveOrder
 from clbalance.past import HistoryPoint, PastLook

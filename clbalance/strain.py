@@ -1,6 +1,6 @@
 """What was seen of a node several times in a row, from this host. Values; no input or output."""
 
-from dataclasses import dataclass
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Many small jobs in one: tasks, what they may do, and what became of them. Frozen values; no input or output."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from clbalance.job import End
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 
 MOST_TASKS = 1_000_000

@@ -1,12 +1,12 @@
 """`clbalance drain`: take nodes out of placement, for everyone where you may, with a reason; and wait for them."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
 from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.lazy_dataclass import dataclass
 
 NodesArgument = Annotated[list[str] | None, Argument(metavar="[NODES]...", help="As after -w.", show_default=False)]
 

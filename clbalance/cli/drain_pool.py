@@ -1,10 +1,11 @@
 """What `--min-available` counts: which nodes, and how many of them there must be."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.floor import floor_of
 

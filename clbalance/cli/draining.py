@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -18,6 +17,7 @@ from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_kee
 from clbalance.engine.mark import Marked, mark
 from clbalance.engine.world import World
 from clbalance.errors import TooFewLeftError, UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.floor import TooFew, Undecided

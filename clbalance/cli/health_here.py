@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.checkup import Finding, note, wrong
 from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.errors import SettingsError, StoreError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.health_here import group_findings, open_files_findings, ssh_findings
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings

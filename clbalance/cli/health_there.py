@@ -1,6 +1,6 @@
 """What `doctor` hears from nodes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.checkup import Examination, Finding, wrong
 from clbalance.cli.health_here import Here
@@ -9,6 +9,7 @@ from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.check_up import check_up
 from clbalance.errors import NodeNameError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.node import checkup_script
 
 

@@ -1,9 +1,10 @@
 """What `run` can be told about a job."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from typer import Option
+
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,12 @@
 """`clbalance jobs`: what became of jobs (`squeue`, `bjobs`)."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.lazy_dataclass import dataclass
 
 _HELP = """Show your jobs: where they run, how they ended, what they wait for.
 

@@ -1,9 +1,10 @@
 """The options of `clbalance lab load`, and what they change."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
+
+from clbalance.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from clbalance.lab.load import Load

@@ -1,6 +1,6 @@
 """From what was typed to a job of tasks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from clbalance.cli.job_options import JobOptions
@@ -11,6 +11,7 @@ from clbalance.cli.task_options import TaskOptions
 from clbalance.cli.work import TypedWork
 from clbalance.errors import UsageError
 from clbalance.job import TaskRules
+from clbalance.lazy_dataclass import dataclass
 from clbalance.task import Task
 
 

@@ -2,7 +2,6 @@
 
 import getpass
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from clbalance.cli.durations import parse_duration
@@ -14,6 +13,7 @@ from clbalance.engine.agent_wire import encode
 from clbalance.engine.drain_keeping import DrainWish
 from clbalance.engine.mark import Marked, mark
 from clbalance.errors import ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.nodes import fold
 from clbalance.render import talk
 

@@ -1,7 +1,6 @@
 """Which nodes are meant, for verbs that reach none of them."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.cli.here import here
@@ -9,6 +8,7 @@ from clbalance.cli.options import NodeOptions
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.selection import selection_of
 from clbalance.errors import NodeNameError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, candidates
 from clbalance.settings.load import load_settings

@@ -7,13 +7,14 @@ import functools
 import inspect
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from typer import Option
 
 from clbalance.errors import Interrupted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.color import Color
 from clbalance.render.format import Format
 

@@ -1,12 +1,12 @@
 """`clbalance rebalance`: start what waits and level the load, as a plan or in earnest; made for cron (`hbal`)."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from typer import Option
 
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.lazy_dataclass import dataclass
 
 _HELP = """Start jobs that wait, and move jobs off nodes that are over: a plan, unless --apply.
 

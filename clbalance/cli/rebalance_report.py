@@ -2,11 +2,11 @@
 
 import pwd
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from clbalance.cli.rebalance import RebalanceOptions
 from clbalance.engine.rebalance import Facts, PoolPlan
 from clbalance.job import JobState
+from clbalance.lazy_dataclass import dataclass
 from clbalance.nodes import fold
 from clbalance.policy.queue import Chosen
 from clbalance.policy.rebalance.values import Move

@@ -1,7 +1,6 @@
 """One run of `rebalance`: what it finds, what it decides, and then either shows or does."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.cli.rebalance import RebalanceOptions
@@ -17,6 +16,7 @@ from clbalance.engine.patience import withdraw
 from clbalance.engine.rebalance import Pool, choose_queued, facts_of, our_uid, plan_pools
 from clbalance.engine.world import World
 from clbalance.errors import NoAnswerError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured
 from clbalance.policy.rebalance.values import Levels
 from clbalance.render import talk

@@ -1,11 +1,11 @@
 """Which nodes are meant, beyond their names and what is free on them (docs/design/expressions.md)."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from typer import Option
 
 from clbalance.cli.options import ResourceOptions
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `RequestOptions` has a second base

@@ -1,9 +1,8 @@
 """What a copy takes of its node, from what was typed."""
 
-from dataclasses import dataclass
-
 from clbalance.cli.options import ResourceOptions
 from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.sizes import parse_size
 
 _MOST = 100_000  # of anything in one node

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.cli.background import keep
 from clbalance.cli.job_world import job_world, me, one_job
@@ -21,6 +21,7 @@ from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, Submitted, TaskRules
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.policy.task_records import is_done, task_records
 from clbalance.ports import TaskListener

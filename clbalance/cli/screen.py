@@ -4,11 +4,11 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from importlib import import_module
 
 from clbalance.cli.options import OutputOptions, TalkOptions
 from clbalance.errors import ExitCode, NothingFitsError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, fold
 from clbalance.policy.histogram import why_not

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from clbalance.cli.moments import parse_moment
@@ -10,6 +9,7 @@ from clbalance.cli.named_nodes import NamedNodes, named_nodes
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.past import ANSWERS, GPU_INDICES, NODE_INDICES, HistoryPoint

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from clbalance.cli.background import keep
 from clbalance.cli.follow_jobs import Shown
@@ -22,6 +21,7 @@ from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.cli.checkpoints import checkpoint_of
@@ -18,6 +17,7 @@ from clbalance.cli.work import TypedWork, work_of
 from clbalance.constraints import Constraints
 from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Submitted, Tries, Work
+from clbalance.lazy_dataclass import dataclass
 from clbalance.ports import JobInput
 
 _MOST_PRIORITY = 1e6

@@ -1,11 +1,11 @@
 """What is to run: a script, taken as it is now, a command, or a shell text."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Work
+from clbalance.lazy_dataclass import dataclass
 
 _MAX_SCRIPT_BYTES = 64 << 20
 

@@ -7,7 +7,6 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +26,7 @@ from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.errors import StoreError, UsageError
 from clbalance.job import Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.node import agent_source, probe_script
 from clbalance.nodes import Candidates, NodeSets, candidates

@@ -1,8 +1,7 @@
 """Nodes that are not in touch with us: for how long they are waited for, and when they are called again. No effects."""
 
-from dataclasses import dataclass
-
 from clbalance.job import Lost
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 
 _CALL_AGAIN_S = 0.5  # doubled with each call in vain

@@ -1,12 +1,12 @@
 """A short talk with one agent on each of many nodes, all at once; none waits for another."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from clbalance.engine.agent_wire import AgentEvent
 from clbalance.engine.agents import Agents
 from clbalance.engine.world import World
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.ports import Closed
 

@@ -1,6 +1,6 @@
 """One attempt of a job: sweep, place, reserve, write the intent down, start, follow."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from clbalance.engine.choose import plan_on
@@ -11,6 +11,7 @@ from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
 from clbalance.errors import TransportError
 from clbalance.job import JobSpec, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.policy.crowding import most_promised, with_promised
 from clbalance.policy.may_move import may_be_moved

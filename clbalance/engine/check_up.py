@@ -6,12 +6,12 @@ stands between question and answer.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from clbalance.checkup import Checkup, Examination, Examined
 from clbalance.engine.world import World
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Silent, Unknown
 from clbalance.ports import Closed, Sessions
 from clbalance.probe.checkup import parse_checkup

@@ -1,10 +1,11 @@
 """The copies of one job, each on its node, as far as they have come. Values, and no effects."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from clbalance.job import CopyRecord, End, Intent, Outcome
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 
 

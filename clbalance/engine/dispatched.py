@@ -1,8 +1,7 @@
 """What came of a dispatch."""
 
-from dataclasses import dataclass
-
 from clbalance.job import Outcome
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ dies on the way leaves proposals, which end by themselves, or marks of a drain t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clbalance.engine.agent_wire import encode
@@ -13,6 +12,7 @@ from clbalance.engine.mark import Marked, mark
 from clbalance.engine.measure import measure
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Proposal
 from clbalance.policy.floor import Enough, TooFew, Undecided, standing_of, weigh
 

@@ -1,9 +1,9 @@
 """One move of a plan under way, and what may come of it."""
 
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from clbalance.job import JobRecord, JobState
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.settling import is_queued
 

@@ -1,6 +1,6 @@
 """What somebody wants of a job that runs. Apart from `follow`, so that nodes can be asked before that is imported."""
 
-from dataclasses import dataclass
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
 """Put drain marks on nodes or take them away: one request to one agent per node."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from clbalance.engine.agent_wire import AgentEvent, Drained, Hello, Refused, Resumed, Trouble
 from clbalance.engine.ask_each import Ask, ask_each
 from clbalance.engine.world import World
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.ports import Closed
 

@@ -1,7 +1,6 @@
 """What is asked of a placement. Apart from `choose`, so that nodes can be asked before placing is imported."""
 
-from dataclasses import dataclass
-
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.policy.policies import Policy
 from clbalance.policy.select import Rng

@@ -1,7 +1,7 @@
 """`clbalance rebalance`: what is asked of nodes and memory, and in what order (docs/design/rebalance.md)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.engine.known import look
 from clbalance.engine.sweep import sweep
@@ -9,6 +9,7 @@ from clbalance.engine.usage import usage_of
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.job import JobRecord
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot, Unknown
 from clbalance.policy.charge import charge
 from clbalance.policy.policies import Policy

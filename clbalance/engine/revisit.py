@@ -1,7 +1,7 @@
 """Look after jobs that were started before, by whomever: ask their nodes what became of them, follow or end them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.engine.agents import Agents
 from clbalance.engine.conclude_tasks import conclude_tasks
@@ -17,6 +17,7 @@ from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World
 from clbalance.job import Cancelled, CopyRecord, JobRecord, JobSpec, Outcome
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.afterwards import Waits
 from clbalance.policy.settling import current_copies, half_started, is_queued, unsettled, was_abandoned

@@ -1,6 +1,6 @@
 """The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from signal import SIGHUP
 
@@ -13,6 +13,7 @@ from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted, StoreError
 from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import fold
 from clbalance.policy.afterwards import Over, Waits

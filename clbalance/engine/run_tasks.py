@@ -1,12 +1,11 @@
 """The whole of `run --tasks`: wait for its turn and for a place, run every task, and write down how the job ended."""
 
-from dataclasses import dataclass
-
 from clbalance.engine.conclude_tasks import conclude_tasks
 from clbalance.engine.patience import Patience, await_turn, withdraw
 from clbalance.engine.task_course import TaskCourse, TasksRan
 from clbalance.engine.task_run import TaskRun
 from clbalance.errors import Interrupted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.policy.histogram import why_not
 from clbalance.policy.task_records import TasksVerdict

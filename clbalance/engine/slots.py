@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.engine.choose import plan_on
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.capacity import asks_for_nothing
 

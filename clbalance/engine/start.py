@@ -1,6 +1,6 @@
 """Bring a job's files to its nodes, and order the start when all of them have everything."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from clbalance.engine.agent_wire import CHUNK_BYTES, AgentEvent, Stored
 from clbalance.engine.agents import Agents
@@ -10,6 +10,7 @@ from clbalance.engine.job_words import environment, start_spec
 from clbalance.engine.reserve import START_WITHIN_S
 from clbalance.engine.switchboard import SharedAgents
 from clbalance.job import JobSpec, Script
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.ports import Closed, JobInput
 

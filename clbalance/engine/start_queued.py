@@ -4,7 +4,6 @@ Between the steps any process may die: before *intend* the row is queued still, 
 attempt is settled like any other, and one that never began waits again (docs/design/rebalance.md).
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from clbalance.engine.attempt import Course
@@ -17,6 +16,7 @@ from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.job import JobRecord, Submitted, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.afterwards import Over, where_not
 from clbalance.policy.settling import current_copies
 from clbalance.ports import JobInput

@@ -2,11 +2,11 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Snapshot, Trend, Unknown
 from clbalance.policy.past_look import past_look
 from clbalance.policy.samples import samples_of

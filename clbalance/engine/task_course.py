@@ -1,10 +1,9 @@
 """What a run of tasks is given, and how it went."""
 
-from dataclasses import dataclass
-
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.job import JobSpec, TaskRules, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.ports import JobInput, TaskListener
 from clbalance.task import Task

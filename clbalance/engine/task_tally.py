@@ -1,7 +1,6 @@
 """What has been counted of a run of tasks."""
 
-from dataclasses import dataclass
-
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.tasks import left_s
 from clbalance.task import TaskProgress
 

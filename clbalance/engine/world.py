@@ -1,8 +1,9 @@
 """What every use case needs of the world, gathered once by `cli`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
 

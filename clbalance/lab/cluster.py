@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +15,7 @@ from clbalance.lab.openssh import find_programs
 from clbalance.lab.record import Record
 from clbalance.lab.spec import LabSpec
 from clbalance.lab.strays import end_strays
+from clbalance.lazy_dataclass import dataclass
 
 _DEFAULT_SPEC = LabSpec()
 

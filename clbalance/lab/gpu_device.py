@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from clbalance.errors import UsageError
 from clbalance.lab.load import MIB, GpuLoad, Load
+from clbalance.lazy_dataclass import dataclass
 from clbalance.sizes import parse_size
 
 MODEL = "NVIDIA A100-SXM4-40GB"

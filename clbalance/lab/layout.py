@@ -1,10 +1,11 @@
 """Where things lie in a lab, and what a node's init is told. Standard library only, light to import."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.lab.namespaces import Isolation
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ Standard library only, light to import: every node's init does.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+
+from clbalance.lazy_dataclass import dataclass
 
 MIB = 2**20
 

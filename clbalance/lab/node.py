@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
@@ -20,6 +20,7 @@ from clbalance.lab.namespaces import Isolation
 from clbalance.lab.openssh import Listener, sshd_config
 from clbalance.lab.proctree import ProcessId
 from clbalance.lab.strays import end_strays
+from clbalance.lazy_dataclass import dataclass
 
 _SIGNAL_EFFECT_S = 10.0  # a process in D state takes its signal only when its I/O is done
 _POLL_S = 0.002

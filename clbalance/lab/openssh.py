@@ -4,11 +4,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.errors import LabError
 from clbalance.lab.layout import NodeFolder
+from clbalance.lazy_dataclass import dataclass
 
 PORT = 2222  # below the ephemeral ports, so that no client's connection ever takes it
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -4,9 +4,9 @@ Formats follow proc(5) and the kernel's Documentation/accounting/psi.rst; only w
 """
 
 import math
-from dataclasses import dataclass
 
 from clbalance.lab.load import Load
+from clbalance.lazy_dataclass import dataclass
 
 USER_HZ = 100  # ticks per second in /proc/stat, on every architecture Python runs on
 _SECTOR_BYTES = 512

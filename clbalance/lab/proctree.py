@@ -10,8 +10,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from clbalance.lazy_dataclass import dataclass
 
 _PROC = Path("/proc")
 _GONE = frozenset("ZX")  # a zombie runs nothing and holds nothing; its parent may be slow to notice

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.errors import LabError
@@ -12,6 +12,7 @@ from clbalance.lab.namespaces import Isolation
 from clbalance.lab.node import LabNode
 from clbalance.lab.openssh import Listener, session_environment
 from clbalance.lab.spec import LabSpec, LabUser
+from clbalance.lazy_dataclass import dataclass
 
 _SCHEMA = 1
 

@@ -1,11 +1,11 @@
 """What a lab is to be, checked: bad values are a `UsageError` before anything is made."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.errors import UsageError
 from clbalance.lab.namespaces import Isolation
+from clbalance.lazy_dataclass import dataclass
 from clbalance.nodes import check_user_name
 
 GIB = 2**30

@@ -49,26 +49,29 @@
   # A section without its closing line was cut off.
   relay() {
     echo "$m + $1"
+    if [ "$1" = gpu_log ]; then
+      relay_wanted "$1"
+      return
+    fi
     while IFS= read -r line; do
       case $line in
         "$m status "*) echo "$m - $1 ${line##* }" ;;
         "$m over") break ;;
-        *)
-          case $1 in gpu_log) is_wanted || continue ;; esac
-          printf '%s\n' "$line"
-          ;;
+        *) printf '%s\n' "$line" ;;
       esac
     done
   }
 
-  # Of the 220 lines on each GPU those that say which it is, what is wrong with it, and who is on its parts.
-  is_wanted() {
-    case $line in
-      'GPU '* | CUDA* | *UUID* | *'MIG '* | *'nstance ID'* | *Index* | *'Memory Usage'* | *' Total '* | *' Used '*) ;;
-      *'rrors'* | *Volatile* | *Aggregate* | *Uncorrectable* | *Double* | *Pages* | *Pending* | *Remapp* | *Temp*) ;;
-      *Reset* | *Recovery* | *Process* | *Type* | *' Name '* | *'Used GPU'* | *' Current '*) ;;
-      *) return 1 ;;
-    esac
+  # Of the 220 lines on each GPU those that say which it is, what is wrong with it, and who is on its parts. Not by
+  # `read`, which takes a system call for each byte.
+  relay_wanted() {
+    set -- -e "s/^$m status \(.*\)/$m - $1 \1/p" -e "/^$m over/q"
+    for wanted in '^GPU ' ^CUDA UUID 'MIG ' 'nstance ID' Index 'Memory Usage' ' Total ' ' Used ' \
+      rrors Volatile Aggregate Uncorrectable Double Pages Pending Remapp Temp \
+      Reset Recovery Process Type ' Name ' 'Used GPU' ' Current '; do
+      set -- "$@" -e "/$wanted/bp"
+    done
+    sed -n "$@" -e d -e :p -e p
   }
 
   # Starts all that it is given, side by side, tells meanwhile what cannot hang, then collects.

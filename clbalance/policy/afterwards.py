@@ -5,7 +5,7 @@ went before is counted from there, so it does not matter which process looks, no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from clbalance.job import (
@@ -19,6 +19,7 @@ from clbalance.job import (
     Outcome,
     Tries,
 )
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.moves import MoveOrder, MoveStage
 from clbalance.policy.again import again

@@ -1,8 +1,7 @@
 """Whether a job that has ended is started once more, and where not. Pure."""
 
-from dataclasses import dataclass
-
 from clbalance.job import Exited, JobState, NodeFailed, Outcome, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.verdict import state_of
 

@@ -6,11 +6,12 @@ go from one state to another and back, so the state before is kept too, with wha
 """
 
 from copy import copy as shallow_copy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final, Self
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Promise, Reading, Request, Snapshot, Unknown
 from clbalance.policy.charge import promise_to
 from clbalance.policy.effective import Load, effective_load

@@ -4,9 +4,9 @@ The node decides again under its lock; what is unfit here would be refused there
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Promise, Request, Unknown
 from clbalance.policy.effective import Load
 from clbalance.policy.gpus import TOO_FEW_FREE, candidates_among, why_too_few

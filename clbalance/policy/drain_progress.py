@@ -1,10 +1,10 @@
 """How far nodes are from being drained: what still runs on them, and whose it is. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Lease, Measured, NodeName, Silent, Unknown
 from clbalance.policy.drain import binding_drain
 

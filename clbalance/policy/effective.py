@@ -5,8 +5,8 @@ are not known has no load at all, and nothing downstream can take it for an idle
 """
 
 import math
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
 from clbalance.policy.gpus import FreeDevice, free_devices
 from clbalance.policy.ledger import Ledger, ledger_of

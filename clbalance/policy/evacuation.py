@@ -5,10 +5,11 @@ which hold at once.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from clbalance.job import Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot
 from clbalance.policy.may_move import may_be_moved
 from clbalance.policy.place import place

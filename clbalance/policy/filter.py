@@ -4,10 +4,10 @@ Enters: an answer. Leaves: its load where the node fits, else `Unfit`, by the fi
 of this file.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.capacity import Lack, lack
 from clbalance.policy.drain import binding_drain, drain_reason

@@ -10,10 +10,10 @@ withdrawn for another proposal's sake, so they do not all withdraw.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, DrainMark, Measured, NodeName, Proposal, Silent, Unknown
 from clbalance.policy.drain import binding_drain, binds_us, drain_reason
 
@@ -97,7 +97,7 @@ def floor_of(number: float, *, is_pct: bool, pool: int) -> int:
 
 
 def _others(standing: Standing, mine: Proposal, *, before: bool) -> bool:
-    return any(one.key != mine.key and (one < mine) is before for one in standing.proposals)
+    return any(one.key != mine.key and one.came_before(mine) is before for one in standing.proposals)
 
 
 def _is_long_over(mark: DrainMark, now: datetime) -> bool:

@@ -5,10 +5,10 @@ process is, so on a shared device those are taken for its leases' own as long as
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Trend, Unknown
 from clbalance.policy.samples import gmem_name, gprocs_name, gut_name
 

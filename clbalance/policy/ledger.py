@@ -9,9 +9,10 @@ all. The age is a difference of the node's own uptime; one that cannot be told i
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, Promise, Unknown
 
 TAU_S: Final = 60.0

@@ -5,10 +5,10 @@ all lines of a drawing share. A cell in which the node was not asked is empty; o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median_low
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.past import ANSWERS, GPU_INDICES, NODE_INDICES, Figure, HistoryPoint, Index
 
 

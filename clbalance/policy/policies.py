@@ -1,11 +1,12 @@
 """Named ways to choose: what nodes are compared by, and how one is taken from the order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import Enum
 from typing import Final
 
 from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.thresholds import Thresholds
 from clbalance.policy.workload import Workload
 

@@ -8,10 +8,11 @@ it. Each job is placed on its own candidates, as far as they were asked, by the 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from clbalance.job import JobRecord, Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request, Snapshot
 from clbalance.policy.board import Holding
 from clbalance.policy.histogram import why_not

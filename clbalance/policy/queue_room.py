@@ -6,10 +6,11 @@ can be asked what there will be when some of them have ended.
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy as shallow_copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Self, TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Lease, Measured, Memory, NodeName, Promise, Request, RunQueue, Snapshot, Unknown
 from clbalance.policy.board import Board, Holding
 from clbalance.policy.ledger import add_up

@@ -8,9 +8,10 @@ ends is given out (docs/design/replay.md).
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clbalance.arrivals import Arrival, Trace
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request, Snapshot
 from clbalance.policy.board import Board, Holding
 from clbalance.policy.policies import Policy

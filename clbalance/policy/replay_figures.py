@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from statistics import fmean, stdev
 from typing import Any, Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cpus, Measured, NodeName, Unknown
 from clbalance.policy.board import Holding
 

@@ -6,11 +6,12 @@ task of which only the start is known counts as ended with its slot: it may have
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
 from clbalance.job import End, Exited, Killed, NodeFailed, Outcome, Tries
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.again import again
 from clbalance.policy.verdict import state_of

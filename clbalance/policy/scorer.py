@@ -1,8 +1,8 @@
 """What a node is compared by: one number, turned into 0…100 points, of which more is better."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request, Unknown
 from clbalance.policy.effective import Load
 

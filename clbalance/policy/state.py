@@ -1,10 +1,10 @@
 """The one word that `load` says of a node, and why."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Request, Silent, Unknown
 from clbalance.policy.capacity import lack
 from clbalance.policy.drain import binding_drain, drain_reason

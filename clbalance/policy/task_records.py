@@ -1,11 +1,12 @@
 """From a log of tasks to what is known of each, and to what that makes of the job. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from clbalance.errors import ExitCode
 from clbalance.job import Exited, JobState, Lost, Outcome
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.exit_code import code_of
 from clbalance.policy.verdict import gravest, state_of

@@ -5,8 +5,8 @@ a breach too, for unknown is never idle; an index without a limit is not looked 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy import indices
 from clbalance.policy.effective import Load

@@ -1,10 +1,10 @@
 """Whether it is a queued job's turn, by the jobs that it comes after. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from clbalance.job import JobRecord, JobState
+from clbalance.lazy_dataclass import dataclass
 
 
 class When(Enum):

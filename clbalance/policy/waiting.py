@@ -5,9 +5,9 @@ Enters: who waits, what runs, and a room that says what fits. Leaves: who is sta
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request
 
 Held = TypeVar("Held")

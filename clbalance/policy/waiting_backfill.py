@@ -8,10 +8,10 @@ no count of "extra processors": what will be free is asked of the real nodes, wi
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic
 
 from clbalance.constraints import UNCONSTRAINED
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.waiting import Held, Room, Running, Start, Waiting, as_they_fit
 
 

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.waiting import Held, Room, Running, Start, Waiting, as_they_fit
 from clbalance.policy.waiting_backfill import with_backfill
 

@@ -1,8 +1,9 @@
 """A board as the room of those that wait."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Request
 from clbalance.policy.board import Board, Holding
 from clbalance.policy.select import Rng

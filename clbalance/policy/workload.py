@@ -6,8 +6,8 @@ Fragmentation", Weng et al., USENIX ATC 2023, there the target workload M).
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Promise, Request, Snapshot, Unknown
 
 

@@ -6,8 +6,9 @@ a talkative profile nor the content of another user's file can pose as one. Ever
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
 
 NONCE_PLACE: Final = "@NONCE@"
 # A node with 1,000 interfaces, 256 cpus and 256 marks of 1 KiB stays well below both.

@@ -5,8 +5,9 @@ A GPU that is not wholly understood might be in use, so a line that does not par
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, GpuProcess, Unknown
 from clbalance.probe.bounded import decimal, whole, words_of
 from clbalance.probe.frame import Section

@@ -6,8 +6,9 @@ looks void here. Admission asks for the lock itself and is not deceived.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
 
 MOST_LOCKS: Final = 4_096
 """The probe sends no more."""

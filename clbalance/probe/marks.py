@@ -10,8 +10,8 @@ Anyone may write anything into such a file. Uid, inode and lock are the kernel's
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.probe.bounded import whole
 from clbalance.probe.frame import Section

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.probe.bounded import whole, words_of
 
 _MOST: Final = 10**12

@@ -6,8 +6,9 @@ not in it, or `N/A`; nothing here makes a GPU unknown.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import GpuProcess, Unknown
 from clbalance.probe.bounded import whole, words_of
 from clbalance.probe.frame import Section

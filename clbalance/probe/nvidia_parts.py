@@ -6,8 +6,9 @@ is missing might be in use, so it is told and unfit.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, GpuProcess, Unknown
 from clbalance.probe.bounded import whole
 from clbalance.probe.frame import Section

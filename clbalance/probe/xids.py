@@ -6,9 +6,10 @@ not tell of a reset, so they count until the node is booted or its log is cleare
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.probe.bounded import whole, words_of
 from clbalance.probe.frame import Section
 

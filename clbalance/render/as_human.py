@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Outcome, Placed
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.nodes import fold
 from clbalance.render import talk

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Outcome, Placed
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan, Score, Unfit
 from clbalance.nodes import fold
 from clbalance.render.ends import told, told_together

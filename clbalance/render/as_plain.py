@@ -7,11 +7,11 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Plan, Term
 from clbalance.render import talk
 from clbalance.render.ends import told

@@ -1,8 +1,8 @@
 """What `config show` and `config path` tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.figures import DASH
 from clbalance.render.json_value import Json
 from clbalance.render.table import Cell, Column, Table, Tone

@@ -1,9 +1,9 @@
 """How a job's end is told: Slurm's state names, a code as a shell has it, and the reason."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from clbalance.job import End, Exited, Killed, Lost, NotStarted, Outcome, OutOfMemory
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.exit_code import code_of
 from clbalance.policy.verdict import gravest, reason_of, state_of
 

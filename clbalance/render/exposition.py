@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.untrusted import visible_line
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]

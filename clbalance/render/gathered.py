@@ -7,9 +7,10 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from clbalance.errors import ClbalanceError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.streams import STREAMS, Outlet, Outlets
 from clbalance.render.terminal_filter import TerminalFilter

@@ -1,8 +1,8 @@
 """What `config groups` shows, other than the file itself: each set by its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.json_value import Json
 
 

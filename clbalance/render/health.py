@@ -1,9 +1,9 @@
 """What `doctor` shows: findings put side by side, and how each form writes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from clbalance.checkup import Examination, Finding, Severity
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Silent
 from clbalance.render.json_value import Json
 from clbalance.render.table import Cell, Column, Table, Tone

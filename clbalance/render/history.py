@@ -1,9 +1,10 @@
 """What `history` shows: a line per index of each node."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.past import Index
 from clbalance.policy.past_lines import Axis, PastLine, axis_of, cells_of

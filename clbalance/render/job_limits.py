@@ -1,9 +1,9 @@
 """A job's quality of service, and by what its nodes keep its limits, for `explain`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from clbalance.job import CopyRecord
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Qos
 from clbalance.nodes import fold
 from clbalance.render.json_value import Json

@@ -1,10 +1,10 @@
 """What `jobs` shows: one line for each job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from clbalance.job import JobRecord, JobState, Lost, Outcome, Usage
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Qos
 from clbalance.nodes import fold
 from clbalance.policy.settling import is_queued

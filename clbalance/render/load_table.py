@@ -1,9 +1,9 @@
 """The table of `load`: LSF's indices, `*` before those past their threshold (as `lsload` does), `-` for unknown."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, RunQueue, Silent, Unknown
 from clbalance.render.figures import DASH, iec, queue
 from clbalance.render.gpus import gpus_reason, gpus_summary

@@ -1,10 +1,10 @@
 """What `metrics` tells: nodes, GPUs, jobs of this host and what `rebalance` did, in Prometheus' base units."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from clbalance import __version__
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Unknown
 from clbalance.policy.ledger import ledger_of
 from clbalance.render.exposition import Family, Labels, exposition

@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from clbalance.errors import ClbalanceError, UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.line_cutter import LineCutter
 from clbalance.render.streams import STREAMS, JobOutput

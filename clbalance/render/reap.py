@@ -1,8 +1,8 @@
 """What `reap` shows: what was left on each node, nodes that tell the same as one line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.leftovers import Leftover, LeftoverKind, Reaped
 from clbalance.nodes import fold
 from clbalance.render.figures import DASH, iec

@@ -1,8 +1,8 @@
 """What `rebalance` shows: the plan of each pool before anything is done, and a line for all that was done."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Unknown
 from clbalance.policy.rebalance.values import Advice, Move, NodeLevel, RebalancePlan
 from clbalance.render.figures import DASH

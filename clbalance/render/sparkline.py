@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.past_lines import Cell
 
 

@@ -4,9 +4,9 @@ One Protocol for every way to show it: passed through (here), labelled, gathered
 keeps a bounded amount per node, whatever jobs print.
 """
 
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.terminal_filter import TerminalFilter
 

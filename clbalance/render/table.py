@@ -4,10 +4,11 @@ Importing rich costs more than all of this table's work, so rich draws on termin
 Text of strangers stands in the last column alone, where its width disturbs nobody.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Literal
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.untrusted import visible_line
 
 GAP = 2

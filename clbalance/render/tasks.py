@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clbalance.job import JobState
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.exit_code import code_of
 from clbalance.policy.task_records import state_of_task
 from clbalance.policy.verdict import reason_of

@@ -7,9 +7,9 @@ crontab(5) for cron, where a `%` is a newline even within quotes.
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.render.json_value import Json
 
 NAME: Final = "clbalance-rebalance"

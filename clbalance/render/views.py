@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from clbalance.job import Outcome
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cpus, Measured, NodeName, RunQueue, Silent, Unknown
 from clbalance.policy.ledger import ledger_of
 

@@ -1,10 +1,10 @@
 """One settings file's tables, checked against the keys there are: dotted paths and values, or what is wrong."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Kind, Misfit, Value, told
 from clbalance.settings.values import GroupPolicy, NodeFacts
 

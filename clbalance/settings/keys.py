@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
 
 Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
 """A checked value; None is a limit switched off."""

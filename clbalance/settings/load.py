@@ -1,9 +1,10 @@
 """Settings from all their sources: command line > environment > project folder > user > system > default."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.sources import SYSTEM_FILE, settings_files

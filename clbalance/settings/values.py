@@ -1,7 +1,9 @@
 """The settings as the rest of the program sees them. Only what was set is in the mappings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.moves import MoveOrder, MoveStage
 from clbalance.nodes import fold

@@ -5,11 +5,11 @@ import pwd
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from clbalance.errors import StoreError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.store.mounts import network_file_system
 
 _MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))

@@ -9,11 +9,11 @@ Numbers are kept as hundredths, in integers: SQLite takes one or two bytes for s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.past import GPU_INDICES, NODE_INDICES, Figure, HistoryPoint, PastLook
 from clbalance.store.text import storable

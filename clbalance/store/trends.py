@@ -11,11 +11,11 @@ somebody asks for a trend (measured: docs/design/store.md).
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Trend
 from clbalance.ports import Samples
 from clbalance.store.text import storable

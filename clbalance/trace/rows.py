@@ -3,9 +3,9 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from clbalance.errors import TraceError
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

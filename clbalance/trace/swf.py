@@ -8,11 +8,11 @@ simulators do whose figures are published (docs/design/replay.md).
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from clbalance.arrivals import Arrival, Trace, in_order_of_submit, remarks_of
 from clbalance.errors import TraceError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.trace.idle import idle_node
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from ClusterShell.Task import Task, task_self, task_terminate
 
 from clbalance.errors import TransportError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 from clbalance.transport.session_client import SessionWorker

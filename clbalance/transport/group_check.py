@@ -1,11 +1,11 @@
 """Every group of the default source, looked at before somebody needs one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError, GroupSourceNoUpcall
 
 from clbalance.errors import NodeNameError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.nodes import GroupNames, NodeSets
 
 _MOST = 200  # each may be a program that is run

@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Sequence
 from configparser import ConfigParser, Error
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -15,6 +14,7 @@ from ClusterShell.Defaults import config_paths
 from ClusterShell.NodeUtils import GroupResolverConfig, GroupResolverConfigError, GroupResolverError
 
 from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 import shlex
 import shutil
 import socket
-from dataclasses import dataclass
 
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import NodeSet
 
 from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.nodes import check_user_name
 from clbalance.transport.clush import ClushSessions, Retries

@@ -5,10 +5,11 @@ Time is its own: `next` returns at once and moves the clock forward instead of w
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Self
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 

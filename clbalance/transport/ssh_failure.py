@@ -5,8 +5,8 @@ and a shell killed by a signal gives it too.
 """
 
 import re
-from dataclasses import dataclass
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause
 
 

@@ -5,9 +5,9 @@ thresholds: else a burst would see every node as it was before.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cpus, Gpu, Measured, Memory, Pressure, Rates, RunQueue, TmpSpace, Unknown
 from clbalance.policy.expressions.tree import Kind
 from clbalance.policy.expressions.values import Absent, Figure, Read, ReadWords, Subject, Words

@@ -5,11 +5,11 @@ Truth has three values (Kleene's strong logic). What is not known is neither tru
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn, assert_never
 
 from clbalance.errors import ExpressionError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy.expressions.comparisons import compared_figures, compared_texts, compared_versions, matched
 from clbalance.policy.expressions.facts import FACTS, Fact, label

@@ -1,9 +1,9 @@
 """`--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy.expressions.meaning import Meaning
 from clbalance.policy.expressions.parse import parse_keys

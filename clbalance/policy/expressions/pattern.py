@@ -4,10 +4,10 @@ Thompson's construction (Regular Expression Search Algorithm, CACM 1968): all wa
 there is nothing to go back to. `re` tries one way after another, and `(a+)+b` takes it ages on forty a's.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias, TypeGuard, assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.expressions.pattern_parse import (
     Alternatives,
     Characters,

@@ -5,8 +5,9 @@ the beginning. There are no back references and nothing that looks around.
 """
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
 
 MOST_REPEATS = 100
 _MOST_DEEP = 40

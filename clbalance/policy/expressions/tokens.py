@@ -1,10 +1,10 @@
 """An expression's text, cut into tokens, each with its place."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from clbalance.errors import ExpressionError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.expressions.tree import Kind
 
 MOST_CHARACTERS = 1000

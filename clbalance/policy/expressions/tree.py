@@ -3,9 +3,11 @@
 `at` is where in the text a node begins; trees are equal wherever they stood.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TypeAlias, assert_never
+
+from clbalance.lazy_dataclass import dataclass
 
 
 class Kind(Enum):

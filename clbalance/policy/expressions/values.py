@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
 
 

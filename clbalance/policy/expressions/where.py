@@ -5,9 +5,9 @@ one of its devices, and those of which it holds are the devices that count. A no
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
 from clbalance.policy.expressions.facts import FACTS, label
 from clbalance.policy.expressions.meaning import Meaning

@@ -7,9 +7,9 @@ Exchanges are chains that come back. In small pools this finds nearly all there 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.rebalance.carry_order import Step
 from clbalance.policy.rebalance.levelling import Chain, Levelling

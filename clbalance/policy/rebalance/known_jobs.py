@@ -1,11 +1,12 @@
 """What a host remembers of its jobs, as rebalancing wants to know it. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from clbalance.job import CopyRecord, JobRecord, JobState, Submitted, Usage
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.moves import MoveOrder
 from clbalance.policy.may_move import hindrance_now

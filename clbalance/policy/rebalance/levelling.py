@@ -5,10 +5,10 @@ A job may go on from where it was put: in truth it then goes there at once, and 
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.policies import Policy
 from clbalance.policy.rebalance.carry_order import Step, in_order

@@ -9,9 +9,10 @@ and two nodes of which strangers use 2 cpus would look as if they had room for h
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Promise, RunQueue, Silent, Snapshot, Unknown
 from clbalance.policy.drain import binding_drain
 from clbalance.policy.effective import Load, effective_load

@@ -1,10 +1,10 @@
 """Which jobs may go on elsewhere, whose turn is first, and how much of its node's load goes with each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
 from clbalance.policy.rebalance.pool import Pool
 from clbalance.policy.rebalance.values import Levels, Movable

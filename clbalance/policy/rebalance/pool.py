@@ -6,9 +6,9 @@ exactly where the two nodes that a move concerns become more alike, whatever the
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request, Snapshot, Unknown
 from clbalance.policy.filter import asked_of
 from clbalance.policy.policies import Policy

@@ -5,10 +5,11 @@ promised does not leave room behind that is not there; and it is rid of a job wi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Self
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName, Promise, Request, Snapshot, Unfit, Unknown
 from clbalance.policy.charge import promise_to
 from clbalance.policy.effective import Load, effective_load

@@ -4,9 +4,9 @@ A *level* is a node's load per cpu, times its cpu factor: 1.0 is as much as it h
 """
 
 import math
-from dataclasses import dataclass
 
 from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Qos, Request, Unknown
 
 
