@@ -37,8 +37,6 @@ from clbalance.ports import Journal, Store, Transport
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import NodeFacts, Settings
-from clbalance.store.forgetful import ForgetfulStore
-from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
 from clbalance.transport.file_limit import raise_file_limit
@@ -239,6 +237,9 @@ def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store
             if needed:
                 raise
             screen.say(talk.warning(f"going on without memory: {error.message}"))
+            from clbalance.store.forgetful import ForgetfulStore
+            from clbalance.store.forgetful_journal import ForgetfulJournal
+
             store, journal = ForgetfulStore(), ForgetfulJournal()
         yield store, journal
 

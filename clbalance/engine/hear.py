@@ -1,0 +1,52 @@
+"""From what a node says to its answer: a frame is filled line by line, then measured against what was known before."""
+
+from collections.abc import Mapping
+
+from clbalance.engine.awaited import Awaited
+from clbalance.engine.memory import Memory
+from clbalance.engine.world import World
+from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Unknown
+from clbalance.ports import Closed, Line, Sessions
+from clbalance.probe.frame import Answered, Garbled, Section
+from clbalance.probe.rates import rates
+from clbalance.probe.reading import parse_reading
+
+_NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
+
+
+def next_answer(world: World, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory) -> Answer | None:
+    """The answer that the next event completes, taken out of `awaited`; None where it completes none."""
+    event = sessions.next(1.0)
+    if event is None or event.node not in awaited:
+        return None
+    match event:
+        case Closed(node=node, cause=cause, why=why):
+            del awaited[node]
+            return Silent(node=node, cause=cause, why=why)
+        case Line(node=node, text=text):
+            match awaited[node].frame.feed(text):
+                case None:
+                    return None
+                case Garbled(why=why):
+                    del awaited[node]
+                    sessions.close(node)
+                    return Silent(node=node, cause=Cause.GARBLED, why=why)
+                case Answered(sections=sections):
+                    rtt_s = world.clock.monotonic() - awaited.pop(node).at
+                    return _measured(world, node, sections, rtt_s, earlier)
+
+
+def _measured(world: World, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: Memory) -> Measured:
+    reading = parse_reading(sections)
+    before = earlier.readings.get(node)
+    return Measured(
+        node=node,
+        reading=reading,
+        rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, world.clock.now()),
+        rtt_s=rtt_s,
+        cpu_factor=world.cpu_factors.get(node, 1.0),
+        slots=world.slots.get(node),
+        trends=earlier.trends_since_boot(node, reading.boot_id),
+        labels=world.labels.get(node, {}),
+        taints=world.taints.get(node, frozenset()),
+    )
