@@ -1,6 +1,6 @@
 """The frozen values of a check-up: what a node tells of itself, and what was found wrong.
 
-As in `model.py`, what could not be learned is `Unknown(why)`. Nothing here does input or output.
+As in `model`, what could not be learned is `Unknown(why)`. Nothing here does input or output.
 """
 
 from enum import StrEnum

@@ -8,11 +8,12 @@ from datetime import datetime
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.past import HistoryPoint, PastLook
-from clbalance.ports import Remembered, Samples, Strain
+from clbalance.ports import Remembered, Samples
 from clbalance.store.counters import boot_of, remembered, row_of
 from clbalance.store.past import read_past, write_past
 from clbalance.store.schema import migrate
 from clbalance.store.trends import Look, Trends, is_recent, look_of, slot_of
+from clbalance.strain import Strain
 
 
 class ForgetfulStore:

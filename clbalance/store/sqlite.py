@@ -11,7 +11,7 @@ from typing import Self
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.past import HistoryPoint, PastLook
-from clbalance.ports import Remembered, Samples, Strain
+from clbalance.ports import Remembered, Samples
 from clbalance.store.counters import COLUMNS, boot_of, remembered, row_of
 from clbalance.store.faults import BUSY_TIMEOUT_S, told_as_store_error
 from clbalance.store.journal import SqliteJournal
@@ -21,6 +21,7 @@ from clbalance.store.strains import read_strains, read_tallies, write_strains, w
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 from clbalance.store.trends import forget_other_boots, read_trends, write_looks
+from clbalance.strain import Strain
 
 DATABASE = "state.db"
 

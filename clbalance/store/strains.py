@@ -6,8 +6,8 @@ from sqlite3 import Connection
 from typing import Final
 
 from clbalance.model import NodeName
-from clbalance.ports import Strain
 from clbalance.store.text import storable
+from clbalance.strain import Strain
 
 _COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400

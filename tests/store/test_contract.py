@@ -8,9 +8,10 @@ import pytest
 
 from clbalance.errors import StoreError
 from clbalance.model import CpuTicks, Reading, Unknown
-from clbalance.ports import Store, Strain
+from clbalance.ports import Store
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.sqlite import SqliteStore
+from clbalance.strain import Strain
 
 from .build import HANGS, NOON, after, node, reading
 
