@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 
+from clbalance.cli.verbs import VERBS
+
 from .figure import Figure, ratio_figure
 from .site import CLBALANCE, CLUSH, Site
 
-VERBS = (
+CALLS = (
     (),
-    ("load",),
-    ("pick",),
-    ("run",),
-    ("drain",),
-    ("resume",),
-    ("lab",),
+    *((verb,) for verb in VERBS),
     *(("lab", verb) for verb in ("up", "down", "status", "load", "kill", "boot", "hang", "thaw", "env")),
+    *(("config", verb) for verb in ("show", "path", "check", "groups", "timer")),
 )
 
 
@@ -25,6 +23,6 @@ def version(site: Site) -> Iterator[Figure]:
 
 def helps(site: Site) -> Iterator[Figure]:
     """At most `clush --help`, each."""
-    for verb in VERBS:
-        runs = site.interleaved([CLBALANCE, *verb, "--help"], [CLUSH, "--help"], site.environment())
-        yield ratio_figure(" ".join([*verb, "--help"]), *runs, limit=1.0)
+    for words in CALLS:
+        runs = site.interleaved([CLBALANCE, *words, "--help"], [CLUSH, "--help"], site.environment())
+        yield ratio_figure(" ".join([*words, "--help"]), *runs, limit=1.0)
