@@ -24,6 +24,7 @@ from clbalance.job import JobRecord, JobSpec, Submitted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
+from clbalance.policy.elsewhere import why_elsewhere
 from clbalance.policy.settling import current_copies
 from clbalance.policy.verdict import has_failed
 from clbalance.ports import RunListener
@@ -94,7 +95,7 @@ class _Again:
                 listener=listener,
                 interest=interest,
             )
-            failed = frozenset(one.node for one in ended if has_failed(one.end))
+            failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
             ran = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued).carry_out()
             notify(submitted.notify, world.journal.record(record.id))
         return ran
