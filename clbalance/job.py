@@ -17,7 +17,8 @@ class Script:
     """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
 
     name: str
-    content: bytes
+    content: bytes | None
+    """None: it lies where the job is remembered, and only who starts the job reads it there."""
     args: tuple[str, ...] = ()
 
 
