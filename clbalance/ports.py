@@ -90,6 +90,10 @@ class Transport(Protocol):
         """What to execute so that `command` runs on `node`, on the terminal of who executes it."""
         ...
 
+    def as_user(self, user: str) -> Transport:
+        """The same way, logging in as `user`; itself where nobody logs in."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:

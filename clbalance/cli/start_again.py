@@ -11,7 +11,7 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.resume_tasks import resume_tasks
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
-from clbalance.cli.settled_job import place_again, settled
+from clbalance.cli.settled_job import as_submitted, place_again, settled
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
@@ -37,6 +37,7 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
         named = one_job(world.journal, word)
         submitted = world.journal.submitted(named.id)
     assert submitted is not None, "a job that is recorded has been submitted"
+    ssh = as_submitted(ssh, submitted)
     if submitted.rules is not None:
         return resume_tasks(word, ssh, screen, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:

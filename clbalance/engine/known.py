@@ -88,6 +88,15 @@ def spec_of(world: World, record: JobRecord) -> JobSpec:
     return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
 
 
+def user_of(world: World, job: int) -> str | None:
+    """Who logs in for it; None where that is not remembered."""
+    try:
+        submitted = world.journal.submitted(job)
+    except StoreError:  # of another version: who needs more of it is told
+        return None
+    return None if submitted is None else submitted.job.user
+
+
 def startable(world: World, record: JobRecord) -> JobSpec:
     """The same with all that its nodes are sent."""
     spec = spec_of(world, record)

@@ -28,6 +28,7 @@ def start_waiting(
     world: World, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
 ) -> QueuedStart:
     """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
+    world = world.as_user(submitted.job.user)
     try:
         stdin = brought.input_of(submitted)
     except UsageError as error:
