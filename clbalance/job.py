@@ -17,7 +17,8 @@ class Script:
     """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
 
     name: str
-    content: bytes
+    content: bytes | None
+    """None: it lies where the job is remembered, and only who starts the job reads it there."""
     args: tuple[str, ...] = ()
 
 
@@ -57,6 +58,8 @@ class JobSpec:
     """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
     previous_nodes: str = ""
     """Where the attempt before ran, folded."""
+    user: str | None = None
+    """Who logs in on its nodes, for the job and for whoever looks after it; None: as the settings say."""
     slots: bool = False
     """Its copies are slots, several on a node, that run tasks (`task.py`); each has a claim of its own."""
 

@@ -15,6 +15,7 @@ from clbalance.engine.evacuate import MovesOff
 from clbalance.engine.known import cancel
 from clbalance.engine.world import World
 from clbalance.errors import ExitCode, Interrupted, StoreError
+from clbalance.job import JobRecord
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.drain_progress import Rest, is_over
@@ -58,11 +59,20 @@ class DrainMonitor:
             self._moves.go_on(self._clear)
 
     def _end_own(self, rests: tuple[Rest, ...]) -> tuple[Rest, ...]:
-        """Those that this host remembers; what was submitted elsewhere may be waited for there."""
+        """Those that this host remembers; what was submitted elsewhere may be waited for there.
+
+        Where memory fails, that is told, and how it stands then is looked at as ever.
+        """
         keys = {lease.key for rest in rests for lease in rest.own}
-        known = [record for record in self._world.journal.records() if record.key in keys]
-        if not known:
-            return rests
+        try:
+            known = [record for record in self._world.journal.records() if record.key in keys]
+            return self._end_known(known) if known else rests
+        except StoreError as error:
+            self._clear()
+            self._screen.say(talk.warning(f"your jobs there are not cancelled: {error.message}"))
+            return await_drained(self._world, self._nodes, 0.0, self._draw)
+
+    def _end_known(self, known: Sequence[JobRecord]) -> tuple[Rest, ...]:
         self._clear()
         numbers = ", ".join(str(record.id) for record in known)
         jobs = "jobs" if len(known) > 1 else "job"

@@ -30,6 +30,7 @@ def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
     with open_memory(screen, needed=True) as (store, journal):
         yield World(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
+            keeps_user=ssh.user is not None,
             store=store,
             journal=journal,
             clock=SystemClock(),

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import assert_never
 
 from clbalance.cli.job_world import me
-from clbalance.cli.rebalance_report import Decision
+from clbalance.cli.rebalance_report import settled_deed
 from clbalance.cli.screen import Screen
 from clbalance.engine.errand import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.rebalance import Settled
 from clbalance.engine.run import Ran
 from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued
 from clbalance.engine.world import World
@@ -23,14 +24,19 @@ from clbalance.store.audit import AuditLog
 
 
 class Deeds:
-    """In the order in which they are done."""
+    """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
 
-    def __init__(self, world: World, screen: Screen, state: Path, decision: Decision) -> None:
+    def __init__(self, world: World, screen: Screen, state: Path, scores: tuple[float, float]) -> None:
         self._world = world
         self._screen = screen
         self._audit = AuditLog(state)
-        self._scores = decision.scores
-        self.done: list[Deed] = []
+        self._scores = scores
+        self.all: list[Deed] = []
+
+    def settled(self, one: Settled) -> None:
+        """Of a job that nobody had in hand, where it is worth a word."""
+        if (deed := settled_deed(one)) is not None:
+            self._note(deed)
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
@@ -39,9 +45,9 @@ class Deeds:
             case Begun(ran=ran):
                 result = _how_it_began(ran)
                 counted = "rebalance_started_total" if result == "started" else ""
-                self.note(replace(begun, dst=fold(ran.plan.chosen), result=result), counted_as=counted)
+                self._note(replace(begun, dst=fold(ran.plan.chosen), result=result), counted_as=counted)
             case StillQueued(reason=reason, failed=True):
-                self.note(replace(begun, result=f"not started: {reason}"))
+                self._note(replace(begun, result=f"not started: {reason}"))
             case StillQueued() | NotTaken():
                 pass  # it waits on with its reason, as it did before
             case _:
@@ -49,31 +55,31 @@ class Deeds:
 
     def gave_up(self, record: JobRecord, why: str) -> None:
         """One that can never be started."""
-        self.note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
+        self._note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
 
     def moved(self, move: Move, end: MoveEnd) -> None:
         """What came of a move."""
         match end:
             case Moved(node=node):
                 result = "moved" if node == move.dst else f"moved, to {node}"
-                self.note(deed_of(move, result), counted_as="rebalance_moves_total")
+                self._note(deed_of(move, result), counted_as="rebalance_moves_total")
             case NotMoved(why=why):
-                self.note(deed_of(move, f"not moved: {why}"), counted_as="rebalance_moves_failed_total")
+                self._note(deed_of(move, f"not moved: {why}"), counted_as="rebalance_moves_failed_total")
             case Unsettled(why=why):
-                self.note(deed_of(move, f"unsettled: {why}"), counted_as="rebalance_moves_failed_total")
+                self._note(deed_of(move, f"unsettled: {why}"), counted_as="rebalance_moves_failed_total")
             case _:
                 assert_never(end)
 
-    def note(self, deed: Deed, *, counted_as: str = "") -> None:
+    def _note(self, deed: Deed, *, counted_as: str = "") -> None:
         """It is done: to the audit log, the counters, and whoever reads us."""
-        self.done.append(deed)
+        self.all.append(deed)
         self._write_down(deed)
         if counted_as:
             self._tally(add={counted_as: 1.0})
         self._screen.print(self._screen.renderer.rebalance_deed(deed))
 
-    def count_run(self) -> None:
-        """For `metrics`."""
+    def done(self) -> None:
+        """For `metrics`: one more run."""
         before, after = self._scores
         now = self._world.clock.now().timestamp()
         put = {

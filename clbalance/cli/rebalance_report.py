@@ -1,58 +1,36 @@
 """From what was decided to what is shown of it. Pure but for the names of users."""
 
 import pwd
-from collections.abc import Iterator
 
 from clbalance.cli.rebalance import RebalanceOptions
-from clbalance.engine.rebalance import Facts, PoolPlan
+from clbalance.engine.rebalance import Settled
+from clbalance.engine.rebalance_steps import Decision
 from clbalance.job import JobState
-from clbalance.lazy_dataclass import dataclass
 from clbalance.nodes import fold
-from clbalance.policy.queue import Chosen
-from clbalance.policy.rebalance.values import Move
 from clbalance.render.rebalance import Deed, PoolReport, RebalanceReport, deed_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Who is started, who goes on waiting, who is moved."""
-
-    facts: Facts
-    chosen: Chosen
-    plans: tuple[PoolPlan, ...]
-    confirm: int
-
-    @property
-    def moves(self) -> tuple[Move, ...]:
-        """Of all pools, in the order in which they are carried out."""
-        return tuple(move for one in self.plans for move in one.plan.moves)
-
-    @property
-    def scores(self) -> tuple[float, float]:
-        """Before and after, of the pool that is worst before."""
-        worst = max(self.plans, key=lambda one: one.plan.score_before)
-        return worst.plan.score_before, worst.plan.score_after
-
-    @property
-    def planned(self) -> tuple[Deed, ...]:
-        """As it is before anything is done."""
-        known = self.facts.queued
-        starts = [
-            Deed(what="start", job=job, name=known[job].record.name, dst=fold(nodes), why=known[job].record.reason)
-            for job, nodes in self.chosen.starts
-        ]
-        return (*starts, *(deed_of(move) for move in self.moves))
+def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
+    """As it is before anything is done."""
+    known = decision.facts.queued
+    starts = [
+        Deed(what="start", job=job, name=known[job].record.name, dst=fold(nodes), why=known[job].record.reason)
+        for job, nodes in decision.chosen.starts
+    ]
+    return (*starts, *(deed_of(move) for move in decision.moves))
 
 
-def report_of(decision: Decision, *, deeds: tuple[Deed, ...], options: RebalanceOptions) -> RebalanceReport:
-    """What the renderers are given."""
+def report_of(
+    decision: Decision, *, deeds: tuple[Deed, ...], confirm: int, options: RebalanceOptions
+) -> RebalanceReport:
+    """What the renderers are given; `confirm`: after how many runs in a row a node that is over is relieved."""
     known = decision.facts.queued
     return RebalanceReport(
         pools=tuple(
             PoolReport(
                 name=one.pool.name,
                 plan=one.plan,
-                confirm=decision.confirm,
+                confirm=confirm,
                 times_over=tuple((node, times) for node, times in one.times_over.items() if times),
             )
             for one in decision.plans
@@ -66,13 +44,13 @@ def report_of(decision: Decision, *, deeds: tuple[Deed, ...], options: Rebalance
     )
 
 
-def settled_deeds(facts: Facts) -> Iterator[Deed]:
-    """What was found out of jobs that nobody had in hand, where it is more than that they have ended well."""
-    for one in facts.settled:
-        if one.now.queued and one.now.state is JobState.PENDING:
-            yield Deed(what="settled", job=one.now.id, name=one.now.name, result="waits", why=one.now.reason)
-        elif one.now.state is JobState.NODE_FAIL:
-            yield Deed(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
+def settled_deed(one: Settled) -> Deed | None:
+    """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
+    if one.now.queued and one.now.state is JobState.PENDING:
+        return Deed(what="settled", job=one.now.id, name=one.now.name, result="waits", why=one.now.reason)
+    if one.now.state is JobState.NODE_FAIL:
+        return Deed(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
+    return None
 
 
 def _user(uid: int) -> str:

@@ -1,29 +1,21 @@
-"""One run of `rebalance`: what it finds, what it decides, and then either shows or does."""
+"""One run of `rebalance`, shown or done: where its nodes, its memory and its outlets come from."""
 
 import os
 from pathlib import Path
 
 from clbalance.cli.rebalance import RebalanceOptions
 from clbalance.cli.rebalance_deeds import Deeds
-from clbalance.cli.rebalance_report import Decision, report_of, settled_deeds
+from clbalance.cli.rebalance_report import planned_deeds, report_of
 from clbalance.cli.screen import Screen
-from clbalance.cli.start_waiting import start_waiting
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.errand import AskedMove, MoveEnd
-from clbalance.engine.move_jobs import move_jobs
-from clbalance.engine.patience import withdraw
-from clbalance.engine.rebalance import Pool, choose_queued, facts_of, our_uid, plan_pools
-from clbalance.engine.world import World
-from clbalance.errors import NoAnswerError
+from clbalance.engine.rebalance import Pool
+from clbalance.engine.rebalance_steps import Aim, Decision, carry_out, decide
+from clbalance.engine.start_waiting import AsSubmitted
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Measured
 from clbalance.policy.rebalance.values import Levels
 from clbalance.render import talk
-from clbalance.render.rebalance import pool_heading, remarks
-
-_START_FOR_S = 120.0
-"""Then the rest of those that wait is left to the next run."""
+from clbalance.render.rebalance import Deed, RebalanceReport, pool_heading, remarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +32,8 @@ class RebalanceRun:
     def look(self) -> int:
         """Show what would be done; nothing is changed but what is known of jobs that have ended."""
         with self.place.world(meanwhile="clbalance.engine.rebalance") as world:
-            decision = self._decide(world)
-        report = report_of(decision, deeds=decision.planned, options=self.options)
+            decision = decide(world, self._aim(), counts=False)
+        report = self._report(decision, planned_deeds(decision))
         self.screen.print(self.screen.renderer.rebalance(report))
         for pool in report.pools:
             self.screen.say(talk.note(pool_heading(pool)))
@@ -52,52 +44,22 @@ class RebalanceRun:
     def carry_out(self) -> int:
         """Do it, and say nothing where there was nothing to do."""
         with self.place.world(meanwhile="clbalance.engine.move_jobs", must_remember=True) as world:
-            decision = self._decide(world)
-            deeds = Deeds(world, self.screen, self.state, decision)
-            for deed in settled_deeds(decision.facts):
-                deeds.note(deed)
-            self._start_waiting(world, decision, deeds)
-            self._move(world, decision, deeds)
-            deeds.count_run()
-        self.screen.print(
-            self.screen.renderer.rebalance_done(report_of(decision, deeds=tuple(deeds.done), options=self.options))
-        )
+            decision = decide(world, self._aim(), counts=True)
+            deeds = Deeds(world, self.screen, self.state, decision.scores)
+            brought = AsSubmitted(question_of=self.place.question_of_job, input_of=input_of)
+            carry_out(world, decision, brought, deeds)
+        self.screen.print(self.screen.renderer.rebalance_done(self._report(decision, tuple(deeds.all))))
         return 0
 
-    def _decide(self, world: World) -> Decision:
-        facts = facts_of(world, self.place.candidates.nodes)
-        if not any(isinstance(answer, Measured) for answer in facts.snapshot.answers):
-            raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
-        chosen, charged = choose_queued(
-            world, facts, lambda one: self.place.policy_as(one.group, one.policy), self.place.rng
+    def _aim(self) -> Aim:
+        return Aim(
+            nodes=self.place.candidates.nodes,
+            pools=self.pools,
+            levels=self.levels,
+            policy_of=lambda one: self.place.policy_as(one.group, one.policy),
+            rng=self.place.rng,
+            uid=os.geteuid(),
         )
-        uid = our_uid(facts.snapshot, otherwise=os.geteuid())
-        plans = plan_pools(world, charged, self.pools, self.levels, uid=uid, counts=self.options.apply)
-        return Decision(facts=facts, chosen=chosen, plans=plans, confirm=self.levels.confirm)
 
-    def _start_waiting(self, world: World, decision: Decision, deeds: Deeds) -> None:
-        queued = decision.facts.queued
-        for job, why in decision.chosen.never.items():
-            withdraw(world, job, why)
-            deeds.gave_up(queued[job].record, why)
-        asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
-        for job, why in decision.chosen.waits.items():
-            record = queued[job].record
-            if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
-                world.journal.queue(job, attempt=record.attempt, reason=why)
-        until = world.clock.monotonic() + _START_FOR_S
-        for job, nodes in decision.chosen.starts:
-            one = queued[job]
-            if world.clock.monotonic() < until:
-                deeds.started(one.record, start_waiting(self.place, world, one.record, one.submitted, nodes))
-
-    def _move(self, world: World, decision: Decision, deeds: Deeds) -> None:
-        moves = decision.moves
-        if not moves:
-            return
-        asked = {AskedMove(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in moves}
-
-        def tell(move: AskedMove, end: MoveEnd) -> None:
-            deeds.moved(asked[move], end)
-
-        move_jobs(world, list(asked), self.place.question_of_job, input_of, tell)
+    def _report(self, decision: Decision, deeds: tuple[Deed, ...]) -> RebalanceReport:
+        return report_of(decision, deeds=deeds, confirm=self.levels.confirm, options=self.options)

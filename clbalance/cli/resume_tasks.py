@@ -10,7 +10,7 @@ from clbalance.cli.notify import notify
 from clbalance.cli.options import SshOptions
 from clbalance.cli.run_many import tell_of_tasks
 from clbalance.cli.screen import Screen
-from clbalance.cli.settled_job import place_again, settled
+from clbalance.cli.settled_job import as_submitted, place_again, settled
 from clbalance.cli.shown_tasks import ShownTasks
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
@@ -38,6 +38,7 @@ def resume_tasks(
         submitted = world.journal.submitted(named.id)
     if submitted is None or submitted.rules is None:
         raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
+    ssh = as_submitted(ssh, submitted)
     resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, screen=screen, node_is_dead=node_is_dead)
     if detach:
         number = keep(resumed.in_background)

@@ -8,7 +8,7 @@ from clbalance.cli.notify import notify
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
-from clbalance.cli.submit_job import submit_job
+from clbalance.cli.submit_job import login_of, submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
@@ -64,7 +64,7 @@ def _carry_out(
     )
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
-        job, tries = submit_job(world, submitted, question, group=place.group)
+        job, tries = submit_job(world, submitted, question, group=place.group, user=login_of(place))
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)

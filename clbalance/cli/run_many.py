@@ -8,7 +8,7 @@ from clbalance.cli.many import ManyTasks
 from clbalance.cli.notify import notify
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.shown_tasks import ShownTasks
-from clbalance.cli.submit_job import submit_job
+from clbalance.cli.submit_job import login_of, submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_course import TaskCourse
@@ -55,7 +55,8 @@ def _carry_out(
         needs_python=True,
     )
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=submission.options.detach) as world:
-        job, tries = submit_job(world, submission, question, group=place.group, rules=many.rules, tasks=many.tasks)
+        named = {"group": place.group, "user": login_of(place)}
+        job, tries = submit_job(world, submission, question, **named, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         world.fail_point("submitted")
         course = TaskCourse(

@@ -36,6 +36,20 @@ def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bo
     return give_up_for_dead(world, visited, f"said to be dead by {me()}")
 
 
+def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
+    """How a job is reached that is to start again: as the user that it remembers.
+
+    `UsageError` where another one was told: what would look after it later would not find it.
+    """
+    user = submitted.job.user
+    if user is not None and ssh.user not in (None, user):
+        raise UsageError(
+            f"the job logs in as {user}, and cannot start again as {ssh.user}",
+            hint=f"`clbalance run -l {ssh.user}` submits another one",
+        )
+    return replace(ssh, user=ssh.user or user)
+
+
 def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
     """The candidates and the policy that it was submitted with.
 

@@ -11,7 +11,7 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.resume_tasks import resume_tasks
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
-from clbalance.cli.settled_job import place_again, settled
+from clbalance.cli.settled_job import as_submitted, place_again, settled
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
@@ -24,6 +24,7 @@ from clbalance.job import JobRecord, JobSpec, Submitted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import fold
+from clbalance.policy.elsewhere import why_elsewhere
 from clbalance.policy.settling import current_copies
 from clbalance.policy.verdict import has_failed
 from clbalance.ports import RunListener
@@ -36,6 +37,7 @@ def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: boo
         named = one_job(world.journal, word)
         submitted = world.journal.submitted(named.id)
     assert submitted is not None, "a job that is recorded has been submitted"
+    ssh = as_submitted(ssh, submitted)
     if submitted.rules is not None:
         return resume_tasks(word, ssh, screen, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
@@ -94,7 +96,7 @@ class _Again:
                 listener=listener,
                 interest=interest,
             )
-            failed = frozenset(one.node for one in ended if has_failed(one.end))
+            failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
             ran = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued).carry_out()
             notify(submitted.notify, world.journal.record(record.id))
         return ran

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clbalance.cli.submit import Submission
+from clbalance.cli.workplace import Workplace
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
 from clbalance.job import JobSpec, Submitted, TaskRules, Tries
@@ -19,15 +20,16 @@ def submit_job(
     question: Question,
     *,
     group: str | None,
+    user: str | None,
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
 ) -> tuple[JobSpec, Tries]:
     """The job with its number, and how often it may be started; `rules` of a job of tasks.
 
-    `group`: the one that was named, where nothing else was.
+    `group`: the one that was named, where nothing else was. `user`: who logs in on its nodes; None: whom ssh takes.
     """
     tries = replace(asked.tries, after=_jobs_before(world.journal, asked.options.after or ()))
-    job = replace(_job_of(asked), slots=rules is not None)
+    job = replace(_job_of(asked), user=user, slots=rules is not None)
     whole = Submitted(
         job=job,
         request=question.request,
@@ -41,6 +43,11 @@ def submit_job(
         priority=asked.priority,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
+
+
+def login_of(place: Workplace) -> str | None:
+    """Who logs in on its nodes, as typed or by the settings of now; a job that runs here needs no login."""
+    return None if place.is_here else place.settings.ssh.user
 
 
 def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:

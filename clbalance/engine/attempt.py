@@ -1,5 +1,6 @@
 """One attempt of a job: sweep, place, reserve, write the intent down, start, follow."""
 
+from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,11 @@ class Course:
     tries: Tries = field(default_factory=Tries)
 
 
-def attempt(course: Course, job: JobSpec, avoid: frozenset[NodeName]) -> Attempted:
-    """Try to run `job` once; a node that refuses makes room for the next best. `avoid` only if others fit."""
+def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Attempted:
+    """Try to run `job` once; a node that refuses makes room for the next best.
+
+    `avoid`: where not while others fit, and why not.
+    """
     world = course.world
     with world.transport.sessions() as sessions:
         # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
@@ -123,15 +127,15 @@ def _move(course: Course, job: JobSpec) -> "Move | None":
     return Move(course, job)
 
 
-def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: frozenset[NodeName]) -> Plan:
+def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: Mapping[NodeName, str]) -> Plan:
     world, question = course.world, course.question
     if not avoid:
         return plan_on(world, snapshot, question, refusals)
-    elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded | avoid))
+    elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded.union(avoid)))
     plan = plan_on(world, snapshot, elsewhere, refusals)
     if not plan.fits:
         return plan_on(world, snapshot, question, refusals)
-    unfit = (replace(one, detail="it failed there") if one.node in avoid else one for one in plan.unfit)
+    unfit = (replace(one, detail=avoid[one.node]) if one.node in avoid else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))
 
 

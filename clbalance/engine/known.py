@@ -8,7 +8,7 @@ from clbalance.engine.revisit import Visit, Visited, revisit
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import StoreError
-from clbalance.job import JobRecord, JobSpec, Lost, Outcome
+from clbalance.job import JobRecord, JobSpec, Lost, Outcome, Script
 from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies, is_queued
@@ -81,16 +81,36 @@ def signal(world: World, records: Sequence[JobRecord], number: int) -> tuple[Vis
 
 
 def spec_of(world: World, record: JobRecord) -> JobSpec:
-    """What was last tried to be started. `StoreError` where that cannot be read any more."""
+    """What was last tried to be started, a script without its content. `StoreError` where that cannot be read."""
     submitted = world.journal.submitted(record.id)
     if submitted is None:
         raise StoreError(f"job {record.id} is not remembered any more")
     return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
 
 
+def user_of(world: World, job: int) -> str | None:
+    """Who logs in for it; None where that is not remembered."""
+    try:
+        submitted = world.journal.submitted(job)
+    except StoreError:  # of another version: who needs more of it is told
+        return None
+    return None if submitted is None else submitted.job.user
+
+
+def startable(world: World, record: JobRecord) -> JobSpec:
+    """The same with all that its nodes are sent."""
+    spec = spec_of(world, record)
+    if not isinstance(spec.work, Script):
+        return spec
+    content = world.journal.script(record.id)
+    if content is None:
+        raise StoreError(f"the script of job {record.id} is not remembered any more")
+    return replace(spec, work=replace(spec.work, content=content))
+
+
 def next_attempt(world: World, record: JobRecord) -> JobSpec:
     """The job as it is started again; one that was queued before its first start has had no attempt yet."""
-    job, where = spec_of(world, record), fold(record.nodes)
+    job, where = startable(world, record), fold(record.nodes)
     is_first = record.queued and not current_copies(record, world.journal.copies(record.id))
     attempt = record.attempt if is_first else record.attempt + 1
     return replace(job, attempt=attempt, claim=record.claim + 1, previous_nodes=where)

@@ -11,6 +11,7 @@ from clbalance.engine.agents import Agents
 from clbalance.engine.attempt import Course
 from clbalance.engine.errand import AskedMove, Errand, MoveEnd, NotMoved, Unsettled
 from clbalance.engine.interest import KEPT
+from clbalance.engine.known import user_of
 from clbalance.engine.move_asked import begin_asked
 from clbalance.engine.move_own import begin_own
 from clbalance.engine.question import Question
@@ -38,12 +39,20 @@ def move_jobs(
     """What came of each; `tell` hears of it at once. A job is at every moment running or waiting in just one place.
 
     Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
+    Jobs of several logins are moved one login after the other.
     """
-    with world.transport.sessions() as sessions:
-        tour = _Tour(world, Switchboard(Agents(sessions, world)), moves, question_of, input_of, tell)
-        with tour.ended_in_order():
-            tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
-    return tuple(tour.ends[at] for at in range(len(moves)))
+    users = [user_of(world, move.job) for move in moves]
+    ends: dict[int, MoveEnd] = {}
+    for user in dict.fromkeys(users):
+        places = [at for at, one in enumerate(users) if one == user]
+        theirs = world.as_user(user)
+        with theirs.transport.sessions() as sessions:
+            board = Switchboard(Agents(sessions, theirs))
+            tour = _Tour(theirs, board, [moves[at] for at in places], question_of, input_of, tell)
+            with tour.ended_in_order():
+                tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
+        ends |= {at: tour.ends[place] for place, at in enumerate(places)}
+    return tuple(ends[at] for at in range(len(moves)))
 
 
 class _Tour:

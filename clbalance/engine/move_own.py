@@ -10,7 +10,7 @@ from clbalance.engine.errand import Errand, MoveEnd, NotMoved, Unsettled, end_by
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import LEFT_RUNNING
 from clbalance.engine.job_words import label_of
-from clbalance.engine.known import spec_of
+from clbalance.engine.known import startable
 from clbalance.engine.move import Move
 from clbalance.engine.recorded import Recorded
 from clbalance.engine.run import Run
@@ -31,13 +31,14 @@ def begin_own(
     world: World, board: Switchboard, record: JobRecord, order: MoveOrder, course: Course
 ) -> Errand | NotMoved:
     """Take the job in hand, and get in touch with its copy."""
+    job = startable(world, record)
     if not world.journal.adopt(record.id, attempt=order.attempt):
         return NotMoved(why="another process has it in hand by now")
     copies = unsettled(record, world.journal.copies(record.id))
     if len(copies) != 1:
         world.journal.let_go(record.id)
         return NotMoved(why="it has ended")
-    return OwnErrand(board, replace(spec_of(world, record), claim=copies[0].claim), copies[0], order, course)
+    return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, course)
 
 
 class OwnErrand:

@@ -10,6 +10,7 @@ from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.job import JobSpec, NotStarted, Outcome, Tries
 from clbalance.policy.again import Again
+from clbalance.policy.elsewhere import MOVED_AWAY, why_elsewhere
 from clbalance.policy.moved import goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
@@ -57,14 +58,14 @@ class MoveWay:
             self._in_vain += 1
             self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
             self.is_owed_a_start = not self.is_under_way
-            reason = f"it could not start on {outcome.node}"
+            reason, why = f"it could not start on {outcome.node}", why_elsewhere(outcome.end)
         else:
             self.is_under_way = self._was_moved(job, outcome)
-            reason = f"its move from {outcome.node}"
+            reason, why = f"its move from {outcome.node}", MOVED_AWAY
         if not self.is_under_way:
             return None
         self._world.fail_point("move-ended")
-        return Again(reason=reason, avoid=frozenset({outcome.node}))
+        return Again(reason=reason, avoid={outcome.node: why})
 
     def tries(self, interest: Interest) -> Tries:
         """How long it waits for a place; who has only moved it does not wait with it."""

@@ -58,8 +58,20 @@ def revisit(
 ) -> tuple[Visited, ...]:
     """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down.
 
+    Jobs of several logins are visited one login after the other, each within that time.
     `unless` is asked about every second: it cuts the visit short.
     """
+    seen: dict[int, Visited] = {}
+    for user in dict.fromkeys(visit.spec.user for visit in visits):
+        places = [place for place, visit in enumerate(visits) if visit.spec.user == user]
+        some = [visits[place] for place in places]
+        seen |= zip(places, _as_one_user(world.as_user(user), some, within_s, unless), strict=True)
+    return tuple(seen[place] for place in range(len(visits)))
+
+
+def _as_one_user(
+    world: World, visits: Sequence[Visit], within_s: float | None, unless: Callable[[], bool]
+) -> tuple[Visited, ...]:
     with world.transport.sessions() as sessions:
         board = Switchboard(Agents(sessions, world))
         tours = [_Tour(world, board, _as_left(world, visit)) for visit in visits]

@@ -1,5 +1,6 @@
 """The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from signal import SIGHUP
@@ -48,7 +49,7 @@ class Run:
         course: Course,
         job: JobSpec,
         tries: Tries,
-        avoid: frozenset[NodeName] = frozenset(),
+        avoid: Mapping[NodeName, str] | None = None,
         *,
         queued: bool = False,
     ) -> None:
@@ -57,7 +58,7 @@ class Run:
         self._question = course.question
         self._job = job
         self._tries = tries
-        self._avoid = avoid
+        self._avoid = dict(avoid or {})
         self._queued = queued
         self._failures = 0
         self._node_failures = 0

@@ -45,7 +45,9 @@ class Start:
         self._node_list = node_list
         self._stdin = stdin
         self._follow = follow
-        files = ["script", "stdin"] if isinstance(job.work, Script) else ["stdin"]
+        self._script = job.work.content if isinstance(job.work, Script) else None
+        assert self._script is not None or not isinstance(job.work, Script), "who starts a script has read it"
+        files = ["stdin"] if self._script is None else ["script", "stdin"]
         self._loads = {copy.node: _Load(list(files)) for copy in copies}
 
     def order(self) -> None:
@@ -86,8 +88,8 @@ class Start:
                 load.offset = 0
 
     def _piece(self, file: str, offset: int) -> bytes:
-        if file == "script" and isinstance(self._job.work, Script):
-            return self._job.work.content[offset : offset + CHUNK_BYTES]
+        if file == "script" and self._script is not None:
+            return self._script[offset : offset + CHUNK_BYTES]
         return self._stdin.read(offset, CHUNK_BYTES)
 
     def _start_when_all_are_ready(self) -> None:

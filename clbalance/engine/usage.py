@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clbalance.engine.agent_wire import AgentEvent, Hello, Status, Trouble
 from clbalance.engine.agents import PROTOCOL, Agents
+from clbalance.engine.known import user_of
 from clbalance.engine.world import World
 from clbalance.job import JobRecord, JobState, Usage
 from clbalance.model import NodeName
@@ -12,7 +13,18 @@ from clbalance.ports import Closed
 
 def usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
     """By job: what those copies take that could be asked. A job of which none could has no entry, never a zero."""
-    running = {f"{one.key}.{one.claim}": one for one in records if one.state is JobState.RUNNING}
+    running = [one for one in records if one.state is JobState.RUNNING]
+    by_user: dict[str | None, list[JobRecord]] = {}
+    for one in running:
+        by_user.setdefault(user_of(world, one.id), []).append(one)
+    found: dict[int, Usage] = {}
+    for user, some in by_user.items():
+        found |= _usage_of(world.as_user(user), some)
+    return found
+
+
+def _usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
+    running = {f"{one.key}.{one.claim}": one for one in records}
     asked: dict[NodeName, set[str]] = {}
     for label, record in running.items():
         for node in record.nodes:

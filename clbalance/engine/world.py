@@ -1,7 +1,7 @@
 """What every use case needs of the world, gathered once by `cli`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -31,3 +31,9 @@ class World:
     """Of the nodes whose slots are counted."""
     labels: Mapping[NodeName, Mapping[str, str]] = field(default_factory=dict)
     taints: Mapping[NodeName, frozenset[str]] = field(default_factory=dict)
+    keeps_user: bool = False
+    """Who logs in was told for this call, and holds for all jobs that it looks after."""
+
+    def as_user(self, user: str | None) -> "World":
+        """The same, its nodes reached as the user that a job remembers; None: it remembers none."""
+        return self if user is None or self.keeps_user else replace(self, transport=self.transport.as_user(user))

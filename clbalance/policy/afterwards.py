@@ -4,7 +4,7 @@ Enters: its record, what it may do again, how every copy of it ended in every at
 went before is counted from there, so it does not matter which process looks, nor how often (docs/design/rebalance.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -23,6 +23,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.moves import MoveOrder, MoveStage
 from clbalance.policy.again import again
+from clbalance.policy.elsewhere import why_elsewhere
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.moved import asked_to_go_on, goes_on
 from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of, why_ended
@@ -86,14 +87,14 @@ def never_started(outcomes: Sequence[Outcome]) -> str:
     return f"{reason_of(void[0].end)} on {void[0].node}"
 
 
-def where_not(tries: Tries, copies: Sequence[CopyRecord]) -> frozenset[NodeName]:
-    """Nodes where it is not started again while others fit: it failed there, could not start, or was moved away."""
-    return frozenset(
-        copy.intent.node
+def where_not(tries: Tries, copies: Sequence[CopyRecord]) -> Mapping[NodeName, str]:
+    """Nodes where it is not started again while others fit, and why: it failed there, say, or was moved away."""
+    return {
+        copy.intent.node: why_elsewhere(one.end)
         for copy in copies
         if (one := copy.outcome) is not None
         and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, tries)))
-    )
+    }
 
 
 def _over(outcomes: tuple[Outcome, ...]) -> Over:

@@ -17,6 +17,11 @@ def why_stopped(order: MoveOrder) -> str:
     return f"{_MOVED}{order.dst}: {order.why}"[:_WHY_CHARS]
 
 
+def was_moved(why: str) -> bool:
+    """Whether a copy was ended for that, by the reason that its node tells."""
+    return why.startswith(_MOVED)
+
+
 def goes_on(end: End, order: MoveOrder | None, tries: Tries) -> bool:
     """Whether a job that has ended so is started elsewhere, because of a move of just that attempt.
 
@@ -31,7 +36,7 @@ def goes_on(end: End, order: MoveOrder | None, tries: Tries) -> bool:
 
 def _is_of_our_making(end: End, tries: Tries) -> bool:
     if isinstance(end, Cancelled):
-        return end.why.startswith(_MOVED)  # perhaps to another node, by who died since
+        return was_moved(end.why)  # perhaps to another node, by who died since
     return asked_to_go_on(end, tries)
 
 

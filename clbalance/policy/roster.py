@@ -167,7 +167,7 @@ class Roster:
             return False
         past.failures += state_of(end) == "FAILED"
         past.node_failures += isinstance(end, NodeFailed)
-        past.avoid |= once_more.avoid
+        past.avoid = past.avoid.union(once_more.avoid)
         self._past[task.number] = past
         self._again.append(task.number)
         return True

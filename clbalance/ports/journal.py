@@ -134,7 +134,11 @@ class Journal(Protocol):
         ...
 
     def submitted(self, job: int) -> Submitted | None:
-        """What it was asked to be; None where there is no such number."""
+        """What it was asked to be, a script without its content; None where there is no such number."""
+        ...
+
+    def script(self, job: int) -> bytes | None:
+        """The content of its script, to start it by; None of a job that is none."""
         ...
 
     def tasks(self, job: int) -> tuple[Task, ...]:

@@ -80,3 +80,7 @@ class Transport(Protocol):
     def terminal(self, node: NodeName, command: str) -> list[str]:
         """What to execute so that `command` runs on `node`, on the terminal of who executes it."""
         ...
+
+    def as_user(self, user: str) -> Transport:
+        """The same way, logging in as `user`; itself where nobody logs in."""
+        ...

@@ -14,7 +14,7 @@ from clbalance.moves import MoveOrder, MoveStage
 from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
 from clbalance.store.job_codec import from_text, to_text
-from clbalance.store.job_rows import CLAIMS_APART, LOOKING, STARTING, expanded, over, placed_record, plan_text
+from clbalance.store.job_rows import CLAIMS_APART, LOOKING, STARTING, expanded, over, parted, placed_record, plan_text
 
 if TYPE_CHECKING:
     from clbalance.task import Task, TaskEvent
@@ -39,6 +39,7 @@ class _Job:
     record: JobRecord
     submitted: str
     """As text, so that no more is kept here than there."""
+    script: bytes | None
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     tasks: tuple[Task, ...] = ()
@@ -86,7 +87,8 @@ class ForgetfulJournal:
             qos=qos_of(submitted.request),
             priority=submitted.priority,
         )
-        self._jobs[number] = _Job(record, to_text(submitted), tasks=tuple(tasks))
+        facts, script = parted(submitted)
+        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks))
         return number
 
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
@@ -239,6 +241,9 @@ class ForgetfulJournal:
 
     def submitted(self, job: int) -> Submitted | None:
         return from_text(self._jobs[job].submitted, Submitted) if job in self._jobs else None
+
+    def script(self, job: int) -> bytes | None:
+        return self._jobs[job].script if job in self._jobs else None
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         return self._jobs[job].tasks if job in self._jobs else ()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from clbalance.errors import StoreError
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Script, Submitted
 from clbalance.model import NodeName, Plan, Qos, Snapshot
 from clbalance.nodes import NodeSets, fold
 from clbalance.store.job_codec import from_text, to_text
@@ -102,6 +102,14 @@ def folded(intents: Sequence[Intent]) -> str:
 def expanded(text: str) -> tuple[NodeName, ...]:
     """What `folded` has made."""
     return NodeSets(None).expand(text) if text else ()
+
+
+def parted(submitted: Submitted) -> tuple[Submitted, bytes | None]:
+    """What is asked for at every look at a job, and the content of its script."""
+    work = submitted.job.work
+    if not isinstance(work, Script):
+        return submitted, None
+    return replace(submitted, job=replace(submitted.job, work=replace(work, content=None))), work.content
 
 
 def tasks_text(tasks: Sequence[Task]) -> str:

@@ -28,6 +28,7 @@ from clbalance.store.job_rows import (
     folded,
     job_record,
     microseconds,
+    parted,
     placed_record,
     plan_text,
     tasks_of,
@@ -52,10 +53,13 @@ class SqliteJournal(JournalMoves):
             VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
-        told = (to_text(submitted), qos_of(submitted.request).value, submitted.priority)
+        facts, script = parted(submitted)
+        told = (to_text(facts), qos_of(submitted.request).value, submitted.priority)
         values = (job.key, storable(job.name), LOOKING, microseconds(at), self._hands.mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
+            if script is not None:
+                self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
             if submitted.rules is not None:
                 self._connection.execute(
                     "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
@@ -197,8 +201,16 @@ class SqliteJournal(JournalMoves):
             return tuple(copy_record(row) for row in self._connection.execute(query, (job,)))
 
     def submitted(self, job: int) -> Submitted | None:
-        row = self._one("SELECT submitted FROM job WHERE id = ? AND state IS NOT NULL", job)
-        return None if row is None else from_text(row[0], Submitted)
+        whole = self._submitted(job)
+        return None if whole is None else parted(whole)[0]
+
+    def script(self, job: int) -> bytes | None:
+        row = self._one("SELECT content FROM script WHERE job = ?", job)
+        if row is not None:
+            content = row[0]
+            return content if isinstance(content, bytes) else None
+        whole = self._submitted(job)
+        return None if whole is None else parted(whole)[1]  # of a row from before there was that table
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)
@@ -213,6 +225,10 @@ class SqliteJournal(JournalMoves):
         query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"
         with told_as_store_error(self._database):
             return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
+
+    def _submitted(self, job: int) -> Submitted | None:
+        row = self._one("SELECT submitted FROM job WHERE id = ? AND state IS NOT NULL", job)
+        return None if row is None else from_text(row[0], Submitted)
 
     def _place(self, job: int, attempt: int, claim: int, plan: Plan) -> None:
         """In the place of what was thought of that attempt before, for that came to nothing."""

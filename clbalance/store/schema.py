@@ -132,6 +132,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    # What a job was asked to be is read at every look at it, its script only when it is started. Scripts of rows from
+    # before are in `job.submitted` still.
+    ("CREATE TABLE script (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
 )
 
 

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import socket
+from dataclasses import replace
 
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import NodeSet
@@ -30,6 +31,10 @@ class SshTransport:
     fanout: int = 64
     here: frozenset[NodeName] = frozenset()
     """Nodes that are this machine, and need no ssh."""
+
+    def as_user(self, user: str) -> "SshTransport":
+        """The same ways and options for another login."""
+        return replace(self, user=user)
 
     def sessions(self) -> ClushSessions:
         """Raises `UsageError` where there is no ssh program."""
@@ -75,6 +80,11 @@ class LocalTransport:
     """This machine, under whatever node name it is asked by."""
 
     fanout: int = 64
+
+    def as_user(self, user: str) -> "LocalTransport":
+        """Nobody logs in."""
+        del user
+        return self
 
     def sessions(self) -> ClushSessions:
         """Sessions whose every node is this machine."""

@@ -34,6 +34,12 @@ class ScriptedTransport:
     sent: dict[NodeName, list[bytes]] = field(default_factory=dict)
     opened: list[NodeName] = field(default_factory=list)
     clock_s: float = 0.0
+    users: "dict[str, ScriptedTransport]" = field(default_factory=dict)
+    """Who finds other nodes under the same names."""
+
+    def as_user(self, user: str) -> "ScriptedTransport":
+        """The nodes as `user` finds them."""
+        return self.users.get(user, self)
 
     def sessions(self) -> "ScriptedSessions":
         """Fresh sessions over the same nodes."""

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.signals import raise_once
-from clbalance.cli.start_waiting import start_waiting
+from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.after import turn_of
 from clbalance.engine.known import look
 from clbalance.engine.patience import withdraw
 from clbalance.engine.start_queued import Begun
+from clbalance.engine.start_waiting import AsSubmitted, start_waiting
 from clbalance.engine.sweep import sweep
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
@@ -34,7 +35,8 @@ def start_all(place: Workplace, world: World) -> None:
     for job, nodes in chosen.starts:
         submitted = world.journal.submitted(job)
         assert submitted is not None
-        came = start_waiting(place, world, queued[job], submitted)
+        brought = AsSubmitted(question_of=place.question_of_job, input_of=input_of)
+        came = start_waiting(world, queued[job], submitted, brought)
         print(job, type(came).__name__, fold(came.ran.plan.chosen if isinstance(came, Begun) else nodes))
 
 

@@ -3,6 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +73,43 @@ def test_with_force_our_own_jobs_are_cancelled_then(clbalance: Command) -> None:
     ended_job = job(clbalance, number)
     assert (ended_job["state"], "drained by" in ended_job["reason"]) == ("CANCELLED", True)
     assert job(clbalance, elsewhere)["state"] == "RUNNING"
+
+
+@contextmanager
+def without_memory(clbalance: Command, how: str) -> Iterator[None]:
+    """What this host remembers cannot be written, or not even be read."""
+    (database,) = Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("state.db")
+    if how == "locked":
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    files = [path for path in (database, database.with_name("state.db-wal")) if path.exists()]
+    whole = {path: path.read_bytes() for path in files}
+    for path, content in whole.items():
+        with path.open("r+b") as file:  # the file that is open, not another one of its name
+            file.write(b"\xa5" * len(content))
+    yield
+    for path, content in whole.items():
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["locked", "damaged"])
+def test_where_memory_fails_at_the_deadline_that_is_told_and_so_is_what_still_runs(
+    clbalance: Command, how: str
+) -> None:
+    number = detached(clbalance, "-w", "node1", "-c", held())
+    child = clbalance.start("drain", "node[1-2]", *WHY, "--deadline", "6s", "--force")
+    eventually(lambda: state_of(clbalance, "node1") == "draining")
+    with without_memory(clbalance, how):
+        _, said = child.communicate(timeout=60)
+    told = said.decode()
+    assert (child.returncode, "Traceback" in told) == (4, False), told
+    assert "clbalance: warning: your jobs there are not cancelled: " in told
+    assert "clbalance: nothing runs any more on node2\n" in told
+    assert "clbalance: warning: node1: not drained yet: " in told.splitlines()[-1]
+    let_go(clbalance)
+    assert clbalance("wait", number).rc == 0
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs other users on the nodes")

@@ -6,15 +6,18 @@ The node's own windows, one by one and without ssh, are in tests/node/test_agent
 import fcntl
 import json
 import os
+import re
 import signal
 import struct
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from clbalance.lab.cluster import Lab
 
+from . import test_move_fail_points, test_queue, test_tasks
 from .command import Command, ended, eventually, local_ssh, nothing_left
 from .jobs import job
 
@@ -67,6 +70,27 @@ def test_whoever_dies_the_job_has_started_at_most_once(lab: Lab, clbalance: Comm
         assert leases(clbalance) == []
         assert clbalance("requeue", "1").rc == 3
         assert len(diary(clbalance)) == starts + 1
+
+
+def told() -> set[str]:
+    """The names in the table of docs/design/jobs.md."""
+    text = (Path(__file__).parents[2] / "docs/design/jobs.md").read_text().partition("## Fail-points")[2]
+    rows = [line.split("|") for line in text.partition("## Alternatives")[0].splitlines() if line.startswith("| ")]
+    return {name for row in rows[1:] for cell in (row[1], row[4]) for name in re.findall(r"`([a-z-]+)`", cell)}
+
+
+def died_at(test: Callable[..., None]) -> set[str]:
+    """For what `point` a test is called."""
+    cases = [mark.args[1] for mark in test.pytestmark if "point" in mark.args[0]]  # type: ignore[attr-defined]
+    return {case if isinstance(case, str) else case[0] for case in cases[0]}
+
+
+def test_every_window_that_is_told_is_one_where_somebody_dies() -> None:
+    passed = died_at(test_whoever_dies_the_job_has_started_at_most_once)
+    passed |= died_at(test_queue.test_whoever_dies_starting_it_the_job_runs_once_or_waits)
+    passed |= died_at(test_tasks.test_whoever_dies_each_task_runs_once)
+    passed |= died_at(test_move_fail_points.test_who_moves_a_job_of_nobodys_dies)
+    assert passed == told()
 
 
 def unread(pid: int) -> int:

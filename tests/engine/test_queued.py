@@ -1,5 +1,6 @@
 """A job from the queue: taken by one, started once, and where that fails it waits on."""
 
+import base64
 import random
 from dataclasses import replace
 
@@ -53,6 +54,15 @@ def test_it_is_started_and_let_go() -> None:
     assert (told.state, told.attempt, told.controlled, told.nodes) == (JobState.RUNNING, 1, False, ("a",))
     (ordered,) = [request for request in agent.heard if request["op"] == "start"]
     assert ordered["spec"]["env"]["CLBALANCE_RESTART_COUNT"] == "0"  # type: ignore[index]  # JSON
+
+
+def test_its_node_is_sent_the_script_that_was_submitted() -> None:
+    """Who looked at it until then has not read it."""
+    agent = ScriptedAgent()
+    world = world_of({"a": probed(after=agent)})
+    start(world, waiting(world))
+    sent = [request["data"] for request in agent.heard if request["op"] == "put" and request["file"] == "script"]
+    assert sent == [base64.b64encode(b"#!/bin/sh\ntrue\n").decode()]
 
 
 def test_who_comes_second_starts_nothing() -> None:

@@ -10,7 +10,7 @@ from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.job import Exited, Intent, JobRecord, JobState, Lost, NotStarted, Outcome, Submitted
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
-from clbalance.transport.scripted import HangUp
+from clbalance.transport.scripted import HangUp, ScriptedTransport
 from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
 
 LOOK = Interest(streams=(), to_the_end=False, persist=False)
@@ -89,3 +89,36 @@ def test_what_its_controller_did_between_our_look_and_its_death_is_not_overlooke
     assert seen.record.state is (JobState.RUNNING if state == "running" else JobState.COMPLETED)
     if state == "ended":
         assert [outcome.end for outcome in seen.outcomes] == [Exited(rc=0)]
+
+
+def of_two_logins(**changes: object) -> tuple[World, list[Visit]]:
+    """One job of ours and one of ann's, on the same node; each login finds its own there and no other."""
+    ours, anns = ScriptedAgent(end={"kind": "exited", "rc": 1}), ScriptedAgent(end={"kind": "exited", "rc": 2})
+    hers = ScriptedTransport({NodeName("a"): probed(after=anns)})
+    world = world_of({"a": probed(after=ours)}, **changes)
+    assert isinstance(world.transport, ScriptedTransport)
+    world.transport.users["ann"] = hers
+    visits = [
+        Visit(
+            record=record,
+            spec=job(id=record.id, user=user),
+            interest=Interest(streams=()),
+            listener=Unheard(),
+        )
+        for user in ("ann", None)
+        for record in (left_on(world, "a"),)
+    ]
+    return world, visits
+
+
+def test_each_job_is_looked_for_by_the_login_that_it_remembers() -> None:
+    world, visits = of_two_logins()
+    seen = revisit(world, visits)
+    assert [one.record.id for one in seen] == [one.record.id for one in visits], "in the order in which it was asked"
+    assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=2), Exited(rc=1)]
+
+
+def test_a_login_that_was_told_for_this_call_holds_for_all_of_them() -> None:
+    world, visits = of_two_logins(keeps_user=True)
+    seen = revisit(world, visits)
+    assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=1), Exited(rc=1)]

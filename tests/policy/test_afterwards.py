@@ -27,7 +27,7 @@ from clbalance.model import NodeName
 from clbalance.moves import MoveOrder, MoveStage
 from clbalance.policy.afterwards import Afterwards, Over, Waits, afterwards, where_not
 
-from .build import NOW, names
+from .build import NOW
 
 REBOOTED = NodeFailed(why="the node was booted again")
 VOID = NotStarted(why="it had not started when the connection was lost")
@@ -197,7 +197,14 @@ def test_a_job_that_fails_for_ever_comes_to_an_end(ends: list[End], requeue: boo
         assert told.state.is_over
 
 
-def test_it_is_not_started_again_where_it_failed_or_was_moved_from() -> None:
+def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_told_apart() -> None:
     tries = Tries(requeue=True, checkpoint=USR1)
-    made = copies(REBOOTED, Exited(rc=3), VOID, BY_US, Exited(rc=85), Exited(rc=0))
-    assert where_not(tries, made) == names("n1", "n2", "n3", "n4")
+    by_another = Cancelled(why="it could not start on n9")
+    made = copies(REBOOTED, Exited(rc=3), VOID, BY_US, Exited(rc=85), Exited(rc=0), by_another)
+    assert where_not(tries, made) == {
+        NodeName("n1"): "the node failed under it",
+        NodeName("n2"): "it failed there",
+        NodeName("n3"): "it could not start there",
+        NodeName("n4"): "it was moved away from there",
+        NodeName("n7"): "it was ended there",
+    }

@@ -40,10 +40,17 @@ def test_a_copy_that_may_still_run_keeps_all_of_the_job() -> None:
         assert asked(ALWAYS, end, LOST) is None
 
 
-@pytest.mark.parametrize("end", [Exited(rc=3), Killed(signal=9), NotStarted(why="no")])
-def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End) -> None:
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (Exited(rc=3), "it failed there"),
+        (Killed(signal=9), "it failed there"),
+        (NotStarted(why="no"), "it could not start there"),
+    ],
+)
+def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End, why: str) -> None:
     tries = Tries(retry=2)
-    expected = Again(reason="a failure on b", avoid=frozenset({NodeName("b")}))
+    expected = Again(reason="a failure on b", avoid={NodeName("b"): why})
     assert asked(tries, ENDED_WITH_IT, end, failures=1) == expected
     assert asked(tries, ENDED_WITH_IT, end, failures=2) is None
 
@@ -55,7 +62,7 @@ def test_a_job_that_timed_out_anywhere_is_not_retried() -> None:
 def test_a_node_failure_is_no_failure_of_the_job() -> None:
     assert asked(Tries(retry=1), GONE) is None
     assert asked(Tries(requeue=True), GONE, Exited(rc=0)) == Again(
-        reason="node failure of a", avoid=frozenset({NodeName("a")})
+        reason="node failure of a", avoid={NodeName("a"): "the node failed under it"}
     )
 
 
@@ -65,4 +72,4 @@ def test_a_job_that_takes_its_nodes_down_is_not_fed_every_node() -> None:
 
 
 def test_a_code_that_asks_for_it_is_no_reason_to_go_elsewhere() -> None:
-    assert asked(ALWAYS, Exited(rc=85), Exited(rc=0), failures=99) == Again(reason="exit code 85", avoid=frozenset())
+    assert asked(ALWAYS, Exited(rc=85), Exited(rc=0), failures=99) == Again(reason="exit code 85", avoid={})

@@ -18,6 +18,7 @@ from clbalance.job import (
     Lost,
     NotStarted,
     Outcome,
+    Script,
     Submitted,
     TaskRules,
     Tries,
@@ -242,6 +243,19 @@ def test_tasks_and_their_rules_come_back_as_they_were(journal: Journal) -> None:
     assert journal.submitted(job) == OF_TASKS
     assert journal.tasks(99) == ()
     assert journal.tasks(journal.submit(NOON, keyed("1"))) == ()
+
+
+@pytest.mark.parametrize("content", [b"#!/bin/sh\nexit 3\n", b"", bytes(range(256)) * 4096])
+def test_a_script_is_read_by_who_starts_it_and_by_nobody_else(journal: Journal, content: bytes) -> None:
+    work = Script(name="train.sh", content=content, args=("--fast",))
+    job = journal.submit(NOON, replace(SUBMITTED, job=replace(SPEC, work=work)))
+    assert journal.submitted(job) == replace(SUBMITTED, job=replace(SPEC, work=replace(work, content=None)))
+    assert journal.script(job) == content
+
+
+def test_what_is_no_script_has_none(journal: Journal) -> None:
+    assert journal.script(journal.submit(NOON, SUBMITTED)) is None
+    assert journal.script(99) is None
 
 
 def test_slots_are_added_to_an_attempt_as_they_come(journal: Journal) -> None:

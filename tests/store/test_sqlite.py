@@ -1,5 +1,6 @@
 """The database file: shared by processes, durable, versioned, and clear about what is wrong with it."""
 
+import itertools
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +16,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from clbalance.errors import StoreError
+from clbalance.job import JobSpec, Script, Submitted
+from clbalance.model import NodeName, Request
 from clbalance.store.faults import store_error
+from clbalance.store.job_codec import to_text
 from clbalance.store.schema import MIGRATIONS
 from clbalance.store.sqlite import DATABASE, SqliteStore
 from clbalance.store.trends import SLOTS
@@ -155,6 +160,45 @@ def test_every_older_schema_is_brought_up_to_date(tmp_path: Path, version: int) 
         assert store.new_job_id("key", "job") == 1
 
 
+_SCRIPT = Script(name="train.sh", content=b"#!/bin/sh\n" + b"\xff" * 100_000, args=("--fast",))
+_SUBMITTED = Submitted(
+    job=JobSpec(id=0, key="k", name="train", work=_SCRIPT, chdir="/", chdir_explicit=False, umask=0o22),
+    request=Request(pick=1),
+    candidates=(NodeName("n1"),),
+)
+
+
+def test_a_job_from_before_scripts_lay_apart_can_still_be_looked_at_and_started(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        before = next(at for at, made in enumerate(MIGRATIONS) if "CREATE TABLE script" in made[0])
+        for statement in itertools.chain(*MIGRATIONS[:before]):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {before}")
+        database.execute(
+            "INSERT INTO job (key, name, state, submitted_us, submitted) VALUES ('k', 'train', 'PENDING', 0, ?)",
+            (to_text(_SUBMITTED),),
+        )
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
+        told = journal.submitted(1)
+        assert told is not None
+        assert told == replace(_SUBMITTED, job=replace(_SUBMITTED.job, work=replace(_SCRIPT, content=None)))
+        assert journal.script(1) == _SCRIPT.content
+
+
+def test_who_looks_at_a_job_reads_nothing_of_its_script(tmp_path: Path) -> None:
+    """Its row is small, and the script can be gone."""
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
+        assert journal.submit(NOON, _SUBMITTED) == 1
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        (length,) = database.execute("SELECT length(submitted) FROM job").fetchone()
+        assert length < 10_000
+        database.execute("UPDATE script SET content = 'nonsense'")
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
+        assert [record.id for record in journal.records()] == [1]
+        assert journal.submitted(1) is not None
+        assert journal.script(1) is None
+
+
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "state.db")) as database:
         database.execute("PRAGMA user_version = 99")
@@ -200,6 +244,8 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from clbalance.errors import StoreError
+from clbalance.job import JobSpec, Script, Submitted
+from clbalance.model import NodeName, Request
 from clbalance.store.sqlite import SqliteStore
 if os.geteuid() == 0:
     os.setgid(65534)

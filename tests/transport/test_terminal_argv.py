@@ -14,6 +14,12 @@ def test_it_is_ssh_with_a_terminal_by_the_users_options_first() -> None:
     assert argv[-5:] == ["-l", "ann", "--", "node1", "the line"]
 
 
+def test_another_login_goes_the_same_way() -> None:
+    argv = SshTransport(options="-F mine", user="ann").as_user("bob").terminal(NODE, "the line")
+    assert (argv[:3], argv[-5:]) == (["ssh", "-F", "mine"], ["-l", "bob", "--", "node1", "the line"])
+    assert LocalTransport().as_user("bob") == LocalTransport()
+
+
 def test_this_machine_is_reached_without_ssh() -> None:
     there = SshTransport(here=frozenset({HERE}))
     assert (

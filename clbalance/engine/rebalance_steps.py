@@ -1,0 +1,146 @@
+"""One run of `rebalance`: `decide`, then `carry_out`; what is told of it is for who listens (docs/design/rebalance.md).
+
+    settle → sweep → choose who is started → plan moves | tell what was settled → start → move → count the run
+
+Every step leaves each job running or waiting in one place, so whoever dies between two of them leaves the next run to
+go on from there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from clbalance.engine.errand import AskedMove, MoveEnd
+from clbalance.engine.move_jobs import move_jobs
+from clbalance.engine.patience import withdraw
+from clbalance.engine.rebalance import Facts, Pool, PoolPlan, Settled, choose_queued, facts_of, our_uid, plan_pools
+from clbalance.engine.start_queued import QueuedStart
+from clbalance.engine.start_waiting import AsSubmitted, start_waiting
+from clbalance.engine.world import World
+from clbalance.errors import NoAnswerError
+from clbalance.job import JobRecord
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Measured, NodeName
+from clbalance.policy.policies import Policy
+from clbalance.policy.queue import Chosen, Queued
+from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.select import Rng
+
+_START_FOR_S: Final = 120.0
+"""Then the rest of those that wait is left to the next run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What is to be level, and by what rules; `nodes` are those of all pools, `uid` is ours where no node tells."""
+
+    nodes: tuple[NodeName, ...]
+    pools: Sequence[Pool]
+    levels: Levels
+    policy_of: Callable[[Queued], Policy]
+    rng: Rng
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Who is started, who goes on waiting, who is moved."""
+
+    facts: Facts
+    chosen: Chosen
+    plans: tuple[PoolPlan, ...]
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Of all pools, in the order in which they are carried out."""
+        return tuple(move for one in self.plans for move in one.plan.moves)
+
+    @property
+    def scores(self) -> tuple[float, float]:
+        """Before and after, of the pool that is worst before."""
+        worst = max(self.plans, key=lambda one: one.plan.score_before)
+        return worst.plan.score_before, worst.plan.score_after
+
+
+class RebalanceListener(Protocol):
+    """Hears of each deed when it is done."""
+
+    def settled(self, one: Settled) -> None:
+        """What was found out of a job that nobody had in hand."""
+        ...
+
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        """A job that waited can never be started."""
+        ...
+
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        """What came of starting a job that waited."""
+        ...
+
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        """What came of a move."""
+        ...
+
+    def done(self) -> None:
+        """That was all."""
+        ...
+
+
+def decide(world: World, aim: Aim, *, counts: bool) -> Decision:
+    """Ask nodes and memory, change nothing but what is known of jobs that have ended.
+
+    `counts`: as with `plan_pools`. `NoAnswerError` where no node has answered.
+    """
+    facts = facts_of(world, aim.nodes)
+    if not any(isinstance(answer, Measured) for answer in facts.snapshot.answers):
+        raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
+    chosen, charged = choose_queued(world, facts, aim.policy_of, aim.rng)
+    uid = our_uid(facts.snapshot, otherwise=aim.uid)
+    plans = plan_pools(world, charged, aim.pools, aim.levels, uid=uid, counts=counts)
+    return Decision(facts=facts, chosen=chosen, plans=plans)
+
+
+def carry_out(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    """Do it: those that wait before those that move, as they were placed before the moves were planned."""
+    for one in decision.facts.settled:
+        listener.settled(one)
+    _give_up(world, decision, listener)
+    _say_why_not_yet(world, decision)
+    _start(world, decision, brought, listener)
+    _move(world, decision, brought, listener)
+    listener.done()
+
+
+def _give_up(world: World, decision: Decision, listener: RebalanceListener) -> None:
+    for job, why in decision.chosen.never.items():
+        withdraw(world, job, why)
+        listener.gave_up(decision.facts.queued[job].record, why)
+
+
+def _say_why_not_yet(world: World, decision: Decision) -> None:
+    """Of jobs some of whose candidates were asked; of the others nothing new is known."""
+    asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
+    queued = decision.facts.queued
+    for job, why in decision.chosen.waits.items():
+        record = queued[job].record
+        if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
+            world.journal.queue(job, attempt=record.attempt, reason=why)
+
+
+def _start(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    queued = decision.facts.queued
+    until = world.clock.monotonic() + _START_FOR_S
+    for job, nodes in decision.chosen.starts:
+        one = queued[job]
+        if world.clock.monotonic() < until:
+            listener.started(one.record, start_waiting(world, one.record, one.submitted, brought, nodes))
+
+
+def _move(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    asked = {AskedMove(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.moves}
+    if not asked:
+        return
+
+    def tell(move: AskedMove, end: MoveEnd) -> None:
+        listener.moved(asked[move], end)
+
+    move_jobs(world, list(asked), brought.question_of, brought.input_of, tell)

@@ -1,0 +1,274 @@
+"""One run of `rebalance`: the order of its steps, and how the jobs stand wherever it ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from clbalance.engine.errand import Moved, MoveEnd, NotMoved
+from clbalance.engine.question import Question
+from clbalance.engine.rebalance import Pool, Settled
+from clbalance.engine.rebalance_steps import Aim, Decision, carry_out, decide
+from clbalance.engine.start_queued import Begun, QueuedStart, StillQueued
+from clbalance.engine.start_waiting import AsSubmitted
+from clbalance.engine.world import World
+from clbalance.errors import Interrupted, NoAnswerError, UsageError
+from clbalance.job import JobRecord, JobState, Submitted, Tries
+from clbalance.model import NodeName, Request
+from clbalance.policy.policies import LEAST
+from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.settling import is_queued
+from clbalance.ports import JobInput
+from tests.engine.test_run import Input
+from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
+
+A, B = NodeName("a"), NodeName("b")
+POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
+QUEUE, REQUEUE = Tries(queue=True), Tries(queue=True, requeue=True)
+
+
+def aim() -> Aim:
+    return Aim(nodes=(A, B), pools=[POOL], levels=Levels(confirm=1), policy_of=lambda _: LEAST, rng=Random(1), uid=1000)
+
+
+def question_of(submitted: Submitted) -> Question:
+    return Question(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
+
+
+def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> AsSubmitted:
+    return AsSubmitted(question_of=question_of, input_of=input_of)
+
+
+class Holding(ScriptedAgent):
+    """Its job runs until it is ended, and tells why it was."""
+
+    def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:
+        if op == "follow":
+            return []
+        if op == "end":
+            end = {"kind": "cancelled", "why": request["why"]}
+            return [{"ev": "ended", "job": request["job"], "end": end, "seconds": 9.0}]
+        return super().usual(op, request)
+
+
+@dataclass
+class Heard:
+    """Notes each deed, and how the job of it stood at that moment; goes away at the deed `hangs_up_at`."""
+
+    world: World
+    deeds: list[tuple[str, int, str]] = field(default_factory=list)
+    ends: list[QueuedStart | MoveEnd] = field(default_factory=list)
+    hangs_up_at: str = ""
+
+    def settled(self, one: Settled) -> None:
+        self._note("settled", one.now.id)
+
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        del why
+        self._note("gave up", record.id)
+
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        self.ends.append(came)
+        self._note("started", record.id)
+
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        self.ends.append(end)
+        self._note("moved", move.job)
+
+    def done(self) -> None:
+        self.deeds.append(("done", 0, ""))
+
+    def _note(self, what: str, number: int) -> None:
+        self.deeds.append((what, number, str(now(self.world, number).state)))
+        if what == self.hangs_up_at:
+            raise BrokenPipeError
+
+
+def now(world: World, number: int) -> JobRecord:
+    record = world.journal.record(number)
+    assert record is not None
+    return record
+
+
+def submitted(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+    spec = job(key=f"{len(world.journal.records(over=True)):032x}")
+    request = Request(needs_python=True)
+    return world.journal.submit(EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), tries=tries))
+
+
+def waiting(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+    """A job that was accepted when nothing fitted."""
+    number = submitted(world, tries, *nodes)
+    assert world.journal.queue(number, attempt=1, reason="0/2 nodes fit")
+    return number
+
+
+def never(world: World) -> int:
+    """A job whose turn cannot come any more."""
+    failed = submitted(world)
+    ended_at = EPOCH - timedelta(days=1)
+    assert world.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
+    return waiting(world, Tries(queue=True, after=(failed,)))
+
+
+def running_on_a(world: World, tries: Tries = REQUEUE) -> int:
+    """A job that nobody has in hand; it may go to `b`."""
+    number = waiting(world, tries)
+    chosen = decide(world, aim(), counts=False)
+    at_a = replace(chosen, chosen=replace(chosen.chosen, starts=((number, (A,)),)))
+    carry_out(world, at_a, brought(), Heard(world))
+    assert (now(world, number).nodes, now(world, number).controlled) == ((A,), False)
+    return number
+
+
+def with_move(decision: Decision, number: int) -> Decision:
+    """The same, and that job goes from `a` to `b`."""
+    (one,) = decision.plans
+    move = Move(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
+    return replace(decision, plans=(replace(one, plan=replace(one.plan, moves=(move,))),))
+
+
+def cluster(a: ScriptedAgent | None = None, **changes: object) -> World:
+    return world_of({"a": probed(after=a or Holding()), "b": probed(after=ScriptedAgent())}, **changes)
+
+
+def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when_it_is_done() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    hopeless, starts = never(world), waiting(world)
+    heard = Heard(world)
+    carry_out(world, with_move(decide(world, aim(), counts=True), goes), brought(), heard)
+    assert heard.deeds == [
+        ("gave up", hopeless, "CANCELLED"),
+        ("started", starts, "RUNNING"),
+        ("moved", goes, "RUNNING"),
+        ("done", 0, ""),
+    ]
+    assert heard.ends[-1] == Moved(node=B)
+    assert (now(world, goes).attempt, now(world, goes).nodes) == (2, (B,))
+    assert not any(record.controlled for record in world.journal.records())
+
+
+def test_what_was_found_out_is_told_before_anything_is_done() -> None:
+    world = cluster(
+        ScriptedAgent(rules={"settle": lambda one: [{"ev": "settled", "job": one["job"], "state": "gone"}]})
+    )
+    gone = running_on_a(world, Tries(requeue=True))
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
+    assert now(world, gone).attempt == 2
+
+
+def test_where_there_is_nothing_to_do_nothing_is_told_and_the_run_counts() -> None:
+    world = cluster()
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("done", 0, "")]
+
+
+def test_to_decide_changes_nothing_for_a_job_that_waits_or_runs() -> None:
+    world = cluster()
+    runs, waits = running_on_a(world), waiting(world)
+    before = world.journal.records()
+    first = decide(world, aim(), counts=False)
+    assert [number for number, _ in first.chosen.starts] == [waits]
+    assert world.journal.records() == before
+    assert decide(world, aim(), counts=False).chosen == first.chosen, "the same from the same facts"
+    assert now(world, runs).attempt == 1
+
+
+def test_without_an_answer_nothing_is_decided() -> None:
+    world = world_of({"a": lambda _: [], "b": lambda _: []})
+    waits = waiting(world)
+    with pytest.raises(NoAnswerError, match="no node has answered"):
+        decide(world, aim(), counts=True)
+    assert is_queued(now(world, waits))
+
+
+def test_why_a_job_waits_on_is_known_anew_only_where_its_own_nodes_were_asked() -> None:
+    world = world_of({"a": probed(9.0, after=Holding()), "b": probed(9.0, after=Holding())})
+    ours, others = waiting(world), waiting(world, QUEUE, NodeName("c"))
+    carry_out(world, decide(world, aim(), counts=True), brought(), Heard(world))
+    assert now(world, ours).reason == "0/2 nodes fit: 2 load above 1.00"
+    assert now(world, others).reason == "0/2 nodes fit"
+    assert is_queued(now(world, ours))
+
+
+def test_who_has_started_jobs_for_two_minutes_leaves_the_others_to_the_next_run() -> None:
+    def slow(point: str) -> None:
+        if point == "taken":
+            world.clock.pause(121.0)
+
+    world = cluster(fail_point=slow)
+    first, second = waiting(world), waiting(world)
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("started", first, "RUNNING"), ("done", 0, "")]
+    assert is_queued(now(world, second))
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert now(world, second).state is JobState.RUNNING
+
+
+def test_one_whose_input_has_gone_keeps_nobody_from_starting() -> None:
+    world = cluster()
+    without, starts = waiting(world), waiting(world)
+
+    def input_of(one: Submitted) -> JobInput:
+        if one.job.key == now(world, without).key:
+            raise UsageError("`--stdin x`: No such file or directory")
+        return Input()
+
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(input_of), heard)
+    reason = "`--stdin x`: No such file or directory"
+    assert heard.ends[0] == StillQueued(reason=reason, failed=True)
+    assert isinstance(heard.ends[1], Begun)
+    assert (now(world, without).reason, is_queued(now(world, without))) == (reason, True)
+    assert now(world, starts).state is JobState.RUNNING
+
+
+def test_told_to_stop_between_two_starts_it_leaves_the_second_queued_and_moves_nothing() -> None:
+    reserved: list[str] = []
+
+    def stopped(point: str) -> None:
+        reserved.extend([point] if point == "reserved" else [])
+        if len(reserved) == 3 and point == "reserved":  # the first was that of the job that runs
+            raise Interrupted(15)
+
+    world = cluster(fail_point=stopped)
+    goes = running_on_a(world)
+    first, second = waiting(world), waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
+    with pytest.raises(Interrupted):
+        carry_out(world, decision, brought(), heard)
+    assert heard.deeds == [("started", first, "RUNNING")]
+    assert is_queued(now(world, second))
+    assert (now(world, goes).attempt, now(world, goes).nodes) == (1, (A,))
+
+
+def test_where_nobody_reads_on_nothing_more_is_done_and_nothing_is_lost() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    first, second = waiting(world), waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world, hangs_up_at="started")
+    with pytest.raises(BrokenPipeError):
+        carry_out(world, decision, brought(), heard)
+    assert now(world, first).state is JobState.RUNNING
+    assert is_queued(now(world, second))
+    assert (now(world, goes).state, now(world, goes).attempt) == (JobState.RUNNING, 1)
+
+
+def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor_moved() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    waits = waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
+    world.journal.cancel(waits, "cancelled by u")
+    assert world.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
+    carry_out(world, decision, brought(), heard)
+    assert heard.ends[-1] == NotMoved(why="it is CANCELLED on a by now")
+    assert not any(isinstance(end, Begun) for end in heard.ends)
+    assert now(world, waits).state is not JobState.RUNNING
