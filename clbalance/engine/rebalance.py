@@ -87,7 +87,10 @@ def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Poli
     waiting = facts.queued
     queued = [
         queued_job(
-            one.record, one.submitted, turn({job: world.journal.record(job) for job in one.submitted.tries.after})
+            one.record,
+            one.submitted,
+            one.copies,
+            turn({job: world.journal.record(job) for job in one.submitted.tries.after}),
         )
         for one in waiting.values()
     ]

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from clbalance.job import JobRecord, Submitted
+from clbalance.job import CopyRecord, JobRecord, Submitted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request, Snapshot
+from clbalance.policy.afterwards import where_not
 from clbalance.policy.board import Holding
 from clbalance.policy.histogram import why_not
 from clbalance.policy.place import place
@@ -42,6 +43,8 @@ class Queued:
     group: str | None = None
     policy: str | None = None
     turn: Turn = NOW
+    avoid: frozenset[NodeName] = frozenset()
+    """Nodes where it is not started while others fit: it failed there, or was moved away from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +56,8 @@ class Chosen:
     never: Mapping[int, str]
 
 
-def queued_job(record: JobRecord, submitted: Submitted, turn: Turn = NOW) -> Queued:
-    """A job of the journal as the queue sees it."""
+def queued_job(record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], turn: Turn = NOW) -> Queued:
+    """A job of the journal as the queue sees it; `copies`: of all its attempts."""
     return Queued(
         job=record.id,
         request=submitted.request,
@@ -65,6 +68,7 @@ def queued_job(record: JobRecord, submitted: Submitted, turn: Turn = NOW) -> Que
         group=submitted.group,
         policy=submitted.policy,
         turn=turn,
+        avoid=frozenset(where_not(submitted.tries, copies)),
     )
 
 
@@ -83,7 +87,7 @@ def to_start(
     ready = [one for one in queued if one.turn.when is When.NOW]
     policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
     room = QueueRoom(snapshot, policies, now, rng)
-    requests = {one.job: _request_of(one, snapshot) for one in ready}
+    requests = {one.job: _request_of(one, snapshot, policies[_by(one)], now, rng) for one in ready}
     waiting = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=lambda one: one.submitted_at)]
     runs: list[Running[Taken]] = [Running(Leased(key=key), _ends_s(ends)) for key, ends in running.items()]
     starts = WAITING_LISTS["priority"].to_start(waiting, runs, room, now.timestamp())
@@ -109,7 +113,12 @@ def _ready_policy(policy: Policy, snapshot: Snapshot, request: Request) -> Polic
     return policy
 
 
-def _request_of(one: Queued, snapshot: Snapshot) -> OwnRequest:
+def _request_of(one: Queued, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
+    """On its candidates, and not on those to be avoided, if the nodes as they are have room for it on the others."""
+    if one.avoid:
+        elsewhere = only_on(one.request, frozenset(one.candidates) - one.avoid, snapshot, _by(one))
+        if place(snapshot, elsewhere, policy, now, rng).fits:
+            return elsewhere
     return only_on(one.request, one.candidates, snapshot, _by(one))
 
 

@@ -45,7 +45,9 @@ def choose(place: Workplace, world: World, records: list[JobRecord], queued: dic
     for job, record in queued.items():
         submitted = world.journal.submitted(job)
         assert submitted is not None
-        waiting.append(queued_job(record, submitted, turn_of(world, submitted.tries.after)))
+        waiting.append(
+            queued_job(record, submitted, world.journal.copies(record.id), turn_of(world, submitted.tries.after))
+        )
     nodes = sorted({node for one in waiting for node in one.candidates})
     with world.transport.sessions() as sessions:
         snapshot = sweep(world, sessions, nodes)

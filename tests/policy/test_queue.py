@@ -35,6 +35,7 @@ def queued(
     estimate_s: float | None = None,
     group: str | None = None,
     pick: int = 1,
+    avoid: Sequence[str] = (),
 ) -> Queued:
     return Queued(
         job=job,
@@ -44,6 +45,7 @@ def queued(
         priority=priority,
         estimate_s=estimate_s,
         group=group,
+        avoid=frozenset(map(NodeName, avoid)),
     )
 
 
@@ -65,6 +67,19 @@ def mine(key: str, cpus: float, *, age_s: float = 600.0) -> Lease:
 
 def started(chosen: Chosen) -> list[int]:
     return [job for job, _ in chosen.starts]
+
+
+@given(st.integers(0, 50))
+def test_a_job_does_not_go_back_to_where_it_failed_while_others_fit(seed: int) -> None:
+    failed_on_the_emptier = queued(1, avoid=["n1"])
+    nodes = (node("n1"), node("n2", r1m=1.0))
+    assert choose(queued(1), nodes=nodes, seed=seed).starts == ((1, ("n1",)),)
+    assert choose(failed_on_the_emptier, nodes=nodes, seed=seed).starts == ((1, ("n2",)),)
+
+
+def test_where_nothing_else_fits_a_job_goes_back_to_where_it_failed() -> None:
+    assert choose(queued(1, cpus=2, avoid=["n1"]), nodes=(node("n1"), silent("n2"))).starts == ((1, ("n1",)),)
+    assert choose(queued(1, pick=2, avoid=["n1"])).starts[0][0] == 1
 
 
 def test_the_more_urgent_is_first_and_the_older_of_equals() -> None:
