@@ -25,8 +25,8 @@ class ForgetfulStore:
         self._looks: dict[NodeName, dict[int, Look]] = {}
         self._strains: dict[NodeName, Strain] = {}
         self._tallies: dict[str, float] = {}
-        # In memory, as SQLite adds it up there.
-        self._past = sqlite3.connect(":memory:", isolation_level=None)
+        # In memory, as SQLite adds it up there. Any thread may be the one that clears it away.
+        self._past = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         migrate(self._past)
         weakref.finalize(self, self._past.close)
 

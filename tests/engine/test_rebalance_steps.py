@@ -17,6 +17,7 @@ from clbalance.engine.world import World
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.job import JobRecord, JobState, Submitted, Tries
 from clbalance.model import NodeName, Request
+from clbalance.moves import MoveOrder
 from clbalance.policy.policies import LEAST
 from clbalance.policy.rebalance.values import Levels, Move
 from clbalance.policy.settling import is_queued
@@ -160,6 +161,19 @@ def test_what_was_found_out_is_told_before_anything_is_done() -> None:
     carry_out(world, decide(world, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
     assert now(world, gone).attempt == 2
+
+
+@pytest.mark.parametrize(("load_of_b", "goes_to"), [(0.9, B), (9.0, A)])
+def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(load_of_b: float, goes_to: str) -> None:
+    """Though the node that it was to leave is the least loaded one."""
+    moved = ScriptedAgent(end={"kind": "cancelled", "why": "moved to b: level"})
+    world = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
+    number = running_on_a(world)
+    assert world.journal.mean_move(number, MoveOrder(attempt=1, dst=B, why="level"))
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
+    assert (now(world, number).attempt, now(world, number).nodes) == (2, (goes_to,))
 
 
 def test_where_there_is_nothing_to_do_nothing_is_told_and_the_run_counts() -> None:

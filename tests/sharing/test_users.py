@@ -139,11 +139,12 @@ def test_who_asks_as_another_user_learns_that_he_cannot_and_harms_nothing(shared
     """Root, above all, might have killed it."""
     began = clbalance("run", "-q", "--detach", "-l", "alice", "-w", "node1", "-c", "sleep 300")
     assert began.rc == 0
-    for verb in (("jobs", "--json"), ("cancel", "1"), ("jobs", "--json", "-l", "bob")):
-        asked = clbalance(*verb)
-        assert asked.rc == 4
-        assert "not among this user's jobs" in asked.text + asked.stderr
-        assert len(leases_held(shared_lab.node("node1"))) == 1
+    for verb in (("jobs", "--json"), ("cancel", "1")):
+        for user in ("root", "bob"):
+            asked = clbalance(*verb, "-l", user)
+            assert asked.rc == 4
+            assert "not among this user's jobs" in asked.text + asked.stderr
+            assert len(leases_held(shared_lab.node("node1"))) == 1
     (job_there,) = json.loads(clbalance("jobs", "--json", "-l", "alice").stdout)["jobs"]
     assert (job_there["state"], job_there["reason"]) == ("RUNNING", None)
     assert clbalance("cancel", "1", "-l", "alice").rc == 0
