@@ -7,6 +7,7 @@ from clbalance.cli.job_world import job_world, named_jobs, one_job
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.screen import Screen
 from clbalance.engine import known
+from clbalance.engine.follow_on import follow_on
 from clbalance.engine.revisit import Visited
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode, Interrupted, UsageError
@@ -34,6 +35,15 @@ class Shown(Unheard):
         """Of several nodes, each line says whose it is."""
         outlets = self._screen.outlets
         self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
+
+    def goes_on(self, record: JobRecord) -> None:
+        """It was moved, or is started again."""
+        if is_queued(record):
+            self._screen.say(talk.note(f"job {record.id} waits: {record.reason}"))
+            return
+        self._output.close()
+        self.show_for(record.nodes)
+        self._screen.say(talk.note(f"job {record.id} goes on on {fold(record.nodes)}"))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._screen.say(talk.warning(f"{node}: {text}"))
@@ -65,12 +75,12 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
         screen.say(talk.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
             with contextlib.closing(Shown(screen, record)) as shown:
-                visited = known.read(world, record, shown, streams=("stdout", "stderr"), to_the_end=True)
+                visited = follow_on(world, record, shown, shown.goes_on, streams=("stdout", "stderr"))
         except Interrupted:
             screen.say(talk.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
     _summary(screen, visited)
-    return run_exit_code(visited.outcomes)
+    return run_exit_code(visited.outcomes) if visited.outcomes else _code(visited)
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
@@ -96,7 +106,10 @@ def show_logs(word: str, ssh: ReachOptions, screen: Screen, *, follow: bool, err
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
         streams = ("stderr",) if err else ("stdout",)
         with contextlib.closing(Shown(screen, record, err=err)) as shown:
-            visited = known.read(world, record, shown, streams=streams, to_the_end=follow, nodes=nodes)
+            if follow:
+                visited = follow_on(world, record, shown, shown.goes_on, streams=streams, nodes=nodes)
+            else:
+                visited = known.read(world, record, shown, streams=streams, to_the_end=False, nodes=nodes)
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
         screen.say(talk.warning(f"{outcome.node}: {reason_of(outcome.end)}"))

@@ -34,6 +34,43 @@ from .moving import (
     start_mover,
     word,
 )
+from .test_run_ends import await_output
+
+
+@pytest.mark.parametrize("hands", ["keeper", "nobody"])
+def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: Command, hands: str) -> None:
+    prints = ("--requeue", "-c", f"{ONCE}echo on $CLBALANCE_NODE; {WAITS}")
+    with nothing_left(lab):
+        if hands == "keeper":
+            detached(clbalance, *NODES, "--notify", "true", *prints)
+        else:
+            orphan(clbalance, *prints)
+        asked, src, dst = word(clbalance)
+        attached, logs = clbalance.start("attach"), clbalance.start("logs", "-f")
+        for one in (attached, logs):
+            assert await_output(one) == f"on {src}\n".encode()
+        assert move(clbalance, asked) == [["Moved", dst]]
+        for one in (attached, logs):
+            assert await_output(one) == f"on {dst}\n".encode()
+        let_go(clbalance)
+        _, told = attached.communicate(timeout=20)
+        assert attached.returncode == 7
+        assert f"job 1 goes on on {dst}" in told.decode()
+        logs.communicate(timeout=20)
+        assert logs.returncode == 0
+
+
+def test_who_is_attached_to_a_job_that_goes_back_to_the_queue_is_told_and_waits(clbalance: Command) -> None:
+    orphan(clbalance, "--requeue-exit", "9", "-c", f"{ONCE}until [ -e go ]; do sleep 0.1; done; exit 9")
+    runs(clbalance)
+    attached = clbalance.start("attach")
+    let_go(clbalance)
+    assert attached.stderr is not None
+    assert attached.stderr.readline().startswith(b"clbalance: job 1 on node")
+    assert b"waits for `clbalance rebalance`" in attached.stderr.readline()
+    assert clbalance("cancel", "1").rc == 0
+    attached.communicate(timeout=20)
+    assert attached.returncode != 0
 
 
 @pytest.mark.parametrize(
