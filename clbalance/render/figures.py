@@ -24,6 +24,14 @@ def queue(length: float) -> str:
     return f"{length:.2f}" if length < 99.995 else f"{length:.0f}"
 
 
+def span(seconds: float) -> str:
+    """In one unit, which no clock time can be mistaken for: `30 s`, `43.6 min`, `2.5 h`, `3 d`."""
+    for unit_s, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
 def duration(seconds: float) -> str:
     """`0.31s`, `12.4s`, `2:05`, `1:02:05`."""
     if not math.isfinite(seconds):

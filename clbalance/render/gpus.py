@@ -30,9 +30,11 @@ def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
 
 
 def gpus_reason(answer: Measured) -> str:
-    """What is held idle or faulty, and why; empty where nothing is."""
+    """What is held idle or faulty, and why, or why nothing is known of them; empty where all is well."""
     gpus = answer.reading.gpus
-    found = () if isinstance(gpus, Unknown) else gpu_conditions(answer, gpus)
+    if isinstance(gpus, Unknown):
+        return f"GPUs unknown: {gpus.why}"
+    found = gpu_conditions(answer, gpus)
     return ", ".join(
         f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _TO_BE_LOOKED_AT
     )

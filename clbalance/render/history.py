@@ -8,7 +8,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.past import Index
 from clbalance.policy.past_lines import Axis, PastLine, axis_of, cells_of
-from clbalance.render.figures import duration
+from clbalance.render.figures import span
 from clbalance.render.json_value import Json
 from clbalance.render.sparkline import Blocks, sparkline
 from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
@@ -64,7 +64,8 @@ def history_legend(report: HistoryReport, axis: Axis) -> str:
     """What one column of the drawing is, and what the signs mean."""
     form = "%Y-%m-%d %H:%M"
     return (
-        f"{report.since:{form}} to {report.until:{form}} {report.until:%Z}, {duration(axis.step_s)} a column\n"
+        f"{report.since:{form}} to {report.until:{form}} {report.until:%Z}\n"
+        f"a column is {span(axis.step_s)}\n"
         f"{report.blocks.silence}: no answer, blank: not asked or not known\n"
     )
 

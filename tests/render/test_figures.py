@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.render.figures import duration, iec, queue
+from clbalance.render.figures import duration, iec, queue, span
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,11 @@ def test_durations(seconds: float, told: str) -> None:
 )
 def test_run_queues(length: float, told: str) -> None:
     assert queue(length) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(30.0, "30 s"), (119.0, "119 s"), (2618.0, "43.6 min"), (3600.0, "60 min"), (9000.0, "2.5 h"), (259200.0, "3 d")],
+)
+def test_spans_are_in_one_unit(seconds: float, told: str) -> None:
+    assert span(seconds) == told

@@ -98,6 +98,11 @@ def test_gpus_are_told_apart_in_the_table_and_what_wants_a_person_is_explained()
     )
 
 
+def test_gpus_that_were_not_told_say_why() -> None:
+    cells = _cells(up("n", gpus=Unknown(why="`nvidia-smi` timed out")))
+    assert (cells["GPUS"], cells["REASON"]) == ("-", "GPUs unknown: `nvidia-smi` timed out")
+
+
 def test_gpus_get_a_column_only_where_there_are_any() -> None:
     assert "GPUS" not in _human(None).load([up("a"), silent("b")])
     assert "1/2 free" in _human(None).load([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
