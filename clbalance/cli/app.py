@@ -29,6 +29,8 @@ def carry_out(arguments: Sequence[str]) -> int:
             _silence_stdout()
         raise
     except OSError as error:
+        if error.filename == sys.stdout.name:
+            _silence_stdout()
         where = f"{error.filename}: " if error.filename else ""
         return _tell(arguments, ClbalanceError(f"{where}{error.strerror or error}"))
     return code if isinstance(code, int) else ExitCode.DONE
@@ -101,5 +103,5 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _silence_stdout() -> None:
-    """The reader went away: point stdout at nothing, or the interpreter complains when it flushes at exit."""
+    """The reader went away, or its disk is full: point stdout at nothing, or the interpreter complains at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

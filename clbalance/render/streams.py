@@ -40,9 +40,14 @@ class Outlet:
 
     def send(self, data: bytes) -> None:
         """Write it now: output of a running job is watched."""
-        if data:
+        if not data:
+            return
+        try:
             self.file.write(data)
             self.file.flush()
+        except OSError as error:
+            error.filename = error.filename or getattr(self.file, "name", None)  # such as <stdout>
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

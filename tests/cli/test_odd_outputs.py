@@ -41,3 +41,10 @@ def test_a_reader_that_has_gone_is_told_as_a_shell_tells_it(lab_env: dict[str, s
     finally:
         os.close(writer)
     assert (done.returncode, "Traceback" in done.stderr) == (141, False)
+
+
+@pytest.mark.parametrize("arguments", [["load", "-w", "node1"], ["run", "-w", "node1", "--", "echo", "hi"]])
+def test_an_output_that_is_full_is_named(lab_env: dict[str, str], arguments: list[str]) -> None:
+    done = outputs_of(arguments, lab_env, ">/dev/full")
+    assert done.returncode == {"load": 1, "run": 125}[arguments[0]]
+    assert "clbalance: <stdout>: No space left on device" in done.stderr.splitlines()
