@@ -77,7 +77,7 @@ def openssh() -> None:
 def _lab_of_this_worker(openssh: None) -> Iterator[Lab]:
     users = LAB_USERS if os.getuid() == 0 and _can_have_users() else ()
     with ExitStack() as stack:
-        yield _up(stack, LabSpec(nodes=8, users=users, tied=True))
+        yield bring_up(stack, LabSpec(nodes=8, users=users, tied=True))
 
 
 def _can_have_users() -> bool:
@@ -86,7 +86,8 @@ def _can_have_users() -> bool:
     return namespaces_work()
 
 
-def _up(stack: ExitStack, spec: LabSpec) -> Lab:
+def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
+    """A lab that ends with `stack`."""
     # Not below tmp_path, which other users cannot enter.
     directory = Path(tempfile.mkdtemp(prefix="clbalance-lab-", dir="/tmp"))
     stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -104,7 +105,7 @@ def lab(_lab_of_this_worker: Lab) -> Iterator[Lab]:
 def new_lab(openssh: None) -> Iterator[NewLab]:
     """Brings up a lab of the test's own; it ends with the test."""
     with ExitStack() as stack:
-        yield lambda spec: _up(stack, spec)
+        yield lambda spec: bring_up(stack, spec)
 
 
 @pytest.fixture

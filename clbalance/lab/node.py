@@ -129,6 +129,10 @@ class LabNode:
             ) from None
         return Order.from_json(text).load
 
+    def looks_idle(self) -> bool:
+        """Whether it shows no load, not even that of its own processes, whose averages outlive them."""
+        return (self.folder.proc / "loadavg").read_text().startswith("0.00 0.00 0.00 1/")
+
     # -- doing --------------------------------------------------------------------------------------
 
     def load(self, **changes: Unpack[LoadChanges]) -> None:
@@ -193,8 +197,8 @@ class LabNode:
         for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
             folders.empty(place)
         folders.empty(folder.bin, keep=frozenset({gpu.TOOL, gpu.KERNEL_LOG_TOOL}))
-        for switch in gpu.SWITCHES:
-            (folder.gpu / switch).unlink(missing_ok=True)
+        if self.gpus:
+            gpu.write_tables(folder, self.gpus, self.current_load())
 
 
 def boot_nodes(nodes: Sequence[LabNode], fault: Fault = NO_FAULT) -> None:
@@ -222,10 +226,12 @@ def restore_nodes(nodes: Sequence[LabNode]) -> None:
     for node in nodes:
         node.thaw()
     boot_nodes([node for node in nodes if node.state() is NodeState.DOWN or node.has_fault()])
-    set_loads([(node, IDLE) for node in nodes])
+    set_loads([(node, IDLE) for node in nodes if node.current_load() != IDLE])
     for node in nodes:
         node.end_sessions()
         node.clean()
+    # Only once no process is left that it could count again.
+    set_loads([(node, IDLE) for node in nodes if not node.looks_idle()])
 
 
 def _check_load(node: LabNode, load: Load) -> None:

@@ -1,6 +1,7 @@
 """The texts that run on nodes, as data. They import nothing of ours, and nothing here imports them."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 _AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
@@ -62,6 +63,7 @@ def relay_source() -> str:
     return _text("relay.py")
 
 
+@cache
 def agent_source() -> str:
     """The Python text of the agent: its files one after the other, each behind a line `# -- NAME.py`."""
     return "".join(f"# -- {name}.py\n{_alone(_text(f'agent/{name}.py'))}" for name in _AGENT)

@@ -17,6 +17,8 @@ import pyte
 import clbalance
 from clbalance.lab.cluster import Lab
 
+from . import forks
+
 ARGV = (sys.executable, "-m", "clbalance")
 TIMEOUT_S = 60.0
 THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent)}
@@ -55,14 +57,12 @@ class Command:
         self, *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None
     ) -> Done:
         """Run it to its end."""
-        done = subprocess.run(
+        done = forks.run(
             [*ARGV, *arguments],
-            input=stdin,
-            capture_output=True,
+            stdin=stdin,
             env={**self.env, **(env or {})},
             cwd=cwd or self.folder,
             timeout=TIMEOUT_S,
-            check=False,
         )
         told = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
         assert "Traceback" not in told.stderr, told.stderr

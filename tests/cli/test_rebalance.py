@@ -51,9 +51,8 @@ def test_a_pile_is_leveled_and_then_nothing_more_is_done(lab: Lab, clbalance: Co
     assert dry["score_after"] < dry["score_before"]
     assert nodes_of(clbalance, jobs) == ["node1"] * 4
     done = plan(clbalance, "--apply")
-    assert [(one["job"], one["src"], one["dst"]) for one in done["moves"]] == [
-        (one["job"], one["src"], one["dst"]) for one in dry["moves"]
-    ]
+    planned, moved = ([(one["job"], one["src"], one["dst"]) for one in told["moves"]] for told in (dry, done))
+    assert sorted(moved) == sorted(planned)  # told as each has ended
     assert nodes_of(clbalance, jobs) == ["node1", "node1", "node2", "node3"]
     for _ in range(3):
         again = clbalance("rebalance", "-w", "node[1-3]", "--apply")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
-from tests.conftest import NewLab
+from tests.conftest import bring_up
 
 from .soak import trials
 from .traces import CLIENT, JOB, comes_true, command_lines, marked
@@ -112,9 +113,10 @@ def _points(count: int, lasts_s: float) -> list[float]:
     return [random.uniform(part, part + 1) * lasts_s / count for part in range(count)]
 
 
-@pytest.fixture
-def storm_lab(new_lab: NewLab) -> Lab:
-    return new_lab(LabSpec(nodes=_SWEPT, tied=True))
+@pytest.fixture(scope="module")
+def storm_lab(openssh: None) -> Iterator[Lab]:
+    with ExitStack() as stack:
+        yield bring_up(stack, LabSpec(nodes=_SWEPT, tied=True))
 
 
 @pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)

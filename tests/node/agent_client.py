@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ import psutil
 from clbalance.node import agent_source
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="agent-")
+Path(_FOLDER.name).chmod(0o755)  # for every user
 AGENT = Path(_FOLDER.name) / "agent.py"
 AGENT.write_text(agent_source())
 NONCE = "0123456789abcdef"
@@ -38,8 +40,18 @@ def new_job() -> str:
     return secrets.token_hex(16) + ".1"
 
 
+@cache
+def compiled(python: str) -> Path:
+    """The agent as that Python has compiled it, which takes two thirds of each of its starts."""
+    compile_it = "import py_compile, sys; print(py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True))"
+    file = AGENT.with_name(f"agent-{len(list(AGENT.parent.iterdir()))}.pyc")
+    subprocess.run([python, "-I", "-S", "-c", compile_it, str(AGENT), str(file)], check=True, capture_output=True)
+    file.chmod(0o644)
+    return file
+
+
 def plain(python: str = sys.executable) -> list[str]:
-    return [python, "-I", "-S", str(AGENT), NONCE]
+    return [python, "-I", "-S", str(compiled(python)), NONCE]
 
 
 def without_prctl() -> list[str]:

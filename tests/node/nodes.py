@@ -6,7 +6,6 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 from clbalance.node.agent.locks import user_name
 
-from .agent_client import AGENT, NONCE, WAIT_S, AgentClient
+from .agent_client import WAIT_S, AgentClient, plain
 
 GIB = 1 << 30
 ALICE, BOB = 12345, 12346
@@ -45,8 +44,6 @@ class Node:
         self.proc = folder / "proc"
         self.proc.mkdir()
         self.admins = folder / "admins"
-        self.agent = Path(shutil.copy(AGENT, folder))
-        self.agent.chmod(0o644)
         self.measures(cpus=cpus)
 
     def measures(
@@ -79,9 +76,9 @@ class Node:
 
     def client(self, uid: int | None = None, **env: str) -> AgentClient:
         """An agent, of root or of another user."""
-        command = [sys.executable, "-I", "-S", str(self.agent), NONCE]
+        command = plain()
         if uid is not None:
-            command[0] = "/usr/bin/python3"  # for our own may lie where he cannot look
+            command = plain("/usr/bin/python3")  # for our own may lie where he cannot look
             command[:0] = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
         names = {"CLBALANCE_PROCFS": str(self.proc), "CLBALANCE_ADMINS": str(self.admins), **env}
         return AgentClient(self.base, command=command, env=names)
