@@ -11,8 +11,8 @@ from clbalance.render.node_document import finite
 from clbalance.render.table import Cell, Column, Table
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
-"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`, for one that goes on waiting
-`waiting`, and for what another user could do `advice`: no number, the node as `src`."""
+"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
+waiting `waiting`, and of what another user could do `advice`: without a number, with the node as `src`."""
 
 _COLUMNS = (
     Column(heading="JOB", align="right"),

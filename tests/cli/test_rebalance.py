@@ -112,6 +112,8 @@ def test_a_job_that_waits_is_started_when_there_is_room(lab: Lab, clbalance: Com
     assert (waits["started"], [one["job"] for one in waits["waiting"]]) == ([], [int(number)])
     assert clbalance("rebalance", "-w", "node[1-3]", "--apply").text == ""
     lab.node("node1").load(r1m=0.0)
+    (dry,) = plan(clbalance)["started"]
+    assert (dry["dst"], dry["why"].startswith("waited: 0/1 nodes fit: 1 load above ")) == ("node1", True)
     told = clbalance("rebalance", "-w", "node[1-3]", "--apply")
     assert told.lines[0].startswith(f"job {number} sh: node1: started")
     assert await_file(clbalance.folder / "ran") == "here\n"
