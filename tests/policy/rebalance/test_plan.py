@@ -317,8 +317,9 @@ def test_advice_is_for_owners_of_the_largest_leases_on_confirmed_nodes() -> None
         (SHE, "a", "mid", 2.0),
         (SHE, "a", "more", 1.5),
     ]
-    assert "--requeue" in plan.advice[0].text
-    assert "3 cpus of a" in plan.advice[0].text
+    takes, then = plan.advice[0].text.split(". ")
+    assert "3 cpus of a: if it was submitted with `--requeue` or `--checkpoint`, its owner's `clbalance reb" in takes
+    assert then == "Otherwise submit the next one with one of these"
 
 
 def test_there_is_never_more_advice_than_can_be_read() -> None:
