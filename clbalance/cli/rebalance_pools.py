@@ -35,7 +35,7 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, screen: Screen, options
     )
     if not options.apply:
         return run.look()
-    with single_flight(run.state, "rebalance"):
+    with single_flight(run.state, "rebalance", waits_s=jitter_s):
         time.sleep(random.random() * jitter_s)
         return run.carry_out()
 

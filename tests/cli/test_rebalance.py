@@ -127,6 +127,16 @@ def test_the_other_one_goes_on_and_this_one_says_so(lab: Lab, clbalance: Command
     second = clbalance("rebalance", "-w", "node1", "--apply")
     assert second.rc == 75
     assert "another `clbalance rebalance` is at work (pid" in second.stderr
+    assert "--jitter" not in second.stderr
+    first.terminate()
+
+
+def test_one_that_waits_for_its_start_may_not_be_at_work_and_that_is_said(lab: Lab, clbalance: Command) -> None:
+    first = clbalance.start("rebalance", "-w", "node1", "--apply", "--jitter", "100h")
+    lock = Path(clbalance.env["CLBALANCE_STATE_DIR"])
+    eventually(lambda: [path for path in lock.rglob("rebalance.lock") if path.read_text()])
+    second = clbalance("rebalance", "-w", "node1", "--apply")
+    assert (second.rc, "it may be waiting for its start, by `--jitter`" in second.stderr) == (75, True)
     first.terminate()
 
 
