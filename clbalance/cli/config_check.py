@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
-from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.chosen_levels import levels_of
+from clbalance.cli.chosen_policy import policy_in, policy_of
 from clbalance.cli.here import here
+from clbalance.cli.node_labels import labels_of_nodes
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, UsageError
@@ -23,14 +25,29 @@ def check_settings(screen: Screen, file: Path | None) -> int:
         raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
     environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
     settings = load_settings(environment, here())
-    policy_of(settings, Thresholds(**settings.thresholds), NodeOptions(), None)
+    _check_what_goes_together(settings)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
-    _check_names(settings, NodeSets(groups))
+    sets = NodeSets(groups)
+    _check_names(settings, sets)
+    labels_of_nodes(settings, sets)
     read = [path for path in settings_files(environment, here()) if path.exists()]
     screen.say(
         talk.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
     )
     return ExitCode.DONE
+
+
+def _check_what_goes_together(settings: Settings) -> None:
+    """Values that are right one by one, and may not be so together; by what makes the verbs' own values of them."""
+    levels_of(settings)
+    thresholds = Thresholds(**settings.thresholds)
+    policy_of(settings, thresholds, NodeOptions(), None)
+    for group in settings.groups:
+        try:
+            policy_in(settings, thresholds, group.group, None)
+        except SettingsError as error:
+            named = f'`group = "{group.group}"`'
+            raise SettingsError(f"{group.origin}: {named}: {error.message}", hint=error.hint) from error
 
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import assert_never
 
 from clbalance.cli.job_world import me
-from clbalance.cli.rebalance_report import settled_deed
+from clbalance.cli.rebalance_report import settled_deed, why_it_was_started
 from clbalance.cli.screen import Screen
 from clbalance.engine.errand import Moved, MoveEnd, NotMoved, Unsettled
 from clbalance.engine.rebalance import Settled
@@ -40,7 +40,7 @@ class Deeds:
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
-        begun = Deed(what="start", job=record.id, name=record.name, why=f"waited: {record.reason}")
+        begun = Deed(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
         match came:
             case Begun(ran=ran):
                 result = _how_it_began(ran)

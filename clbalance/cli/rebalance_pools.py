@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from clbalance.cli.chosen_levels import levels_of
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.rebalance import RebalanceOptions
@@ -15,7 +16,6 @@ from clbalance.cli.workplace import Workplace, ssh_transport, workplace
 from clbalance.engine.rebalance import Pool
 from clbalance.errors import UsageError
 from clbalance.nodes import Candidates, fold
-from clbalance.policy.rebalance.values import Levels
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.single_flight import single_flight
 from clbalance.transport.reach import this_node
@@ -28,14 +28,14 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, screen: Screen, options
     run = RebalanceRun(
         place=_whole(places, ssh),
         pools=_pools(places),
-        levels=_levels(places[0], options),
+        levels=levels_of(places[0].settings, max_moves=options.max_moves, min_gain=options.min_gain),
         screen=screen,
         options=options,
         state=state_directory(os.environ, this_machine()).path,
     )
     if not options.apply:
         return run.look()
-    with single_flight(run.state, "rebalance"):
+    with single_flight(run.state, "rebalance", waits_s=jitter_s):
         time.sleep(random.random() * jitter_s)
         return run.carry_out()
 
@@ -76,9 +76,3 @@ def _whole(places: Sequence[Workplace], ssh: SshOptions) -> Workplace:
     nodes = tuple(dict.fromkeys(node for place in places for node in place.candidates.nodes))
     transport = ssh_transport(first.settings, ssh.ssh_options or (), here=frozenset({this_node()}))
     return replace(first, candidates=Candidates(nodes=nodes, excluded=()), transport=transport)
-
-
-def _levels(place: Workplace, options: RebalanceOptions) -> Levels:
-    typed = {"max_moves": options.max_moves, "min_gain": options.min_gain}
-    given = {**place.settings.rebalance, **{key: value for key, value in typed.items() if value is not None}}
-    return Levels(**given)  # type: ignore[arg-type]  # settings/keys.py has checked each by its name

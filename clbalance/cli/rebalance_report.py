@@ -5,8 +5,9 @@ import pwd
 from clbalance.cli.rebalance import RebalanceOptions
 from clbalance.engine.rebalance import Settled
 from clbalance.engine.rebalance_steps import Decision
-from clbalance.job import JobState
+from clbalance.job import JobRecord, JobState
 from clbalance.nodes import fold
+from clbalance.policy.afterwards import why_it_waited
 from clbalance.render.rebalance import Deed, PoolReport, RebalanceReport, deed_of
 
 
@@ -14,7 +15,13 @@ def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
     """As it is before anything is done."""
     known = decision.facts.queued
     starts = [
-        Deed(what="start", job=job, name=known[job].record.name, dst=fold(nodes), why=known[job].record.reason)
+        Deed(
+            what="start",
+            job=job,
+            name=known[job].record.name,
+            dst=fold(nodes),
+            why=why_it_was_started(known[job].record),
+        )
         for job, nodes in decision.chosen.starts
     ]
     return (*starts, *(deed_of(move) for move in decision.moves))
@@ -44,10 +51,17 @@ def report_of(
     )
 
 
+def why_it_was_started(record: JobRecord) -> str:
+    """It fits now, for all that was said of it before."""
+    return f"waited: {why_it_waited(record.reason)}"
+
+
 def settled_deed(one: Settled) -> Deed | None:
     """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
     if one.now.queued and one.now.state is JobState.PENDING:
-        return Deed(what="settled", job=one.now.id, name=one.now.name, result="waits", why=one.now.reason)
+        return Deed(
+            what="settled", job=one.now.id, name=one.now.name, result="waits", why=why_it_waited(one.now.reason)
+        )
     if one.now.state is JobState.NODE_FAIL:
         return Deed(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
     return None

@@ -12,6 +12,7 @@ from clbalance.cli.submit_job import login_of, submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
+from clbalance.engine.question import Question
 from clbalance.engine.run import Ran, Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode
@@ -36,7 +37,27 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
+    if ran.queued is not None:
+        _warn_if_never(ran, _question(place, submitted), screen)
     return run_ended(ran, place.candidates, screen, detached=submitted.options.detach)
+
+
+def _warn_if_never(ran: Ran, question: Question, screen: Screen) -> None:
+    """It is accepted all the same: nodes grow, and names are made."""
+    from clbalance.policy.never_held import never_held  # most jobs are not queued
+
+    if why := never_held(ran.plan.charged.answers, question.request):
+        screen.say(talk.warning(f"job {ran.job.id} may wait for ever: {why}"))
+
+
+def _question(place: Workplace, submitted: Submission) -> Question:
+    return place.question(
+        pick=submitted.pick,
+        resources=submitted.resources,
+        constraints=submitted.constraints,
+        name=submitted.name,
+        needs_python=True,
+    )
 
 
 def _shown(place: Workplace, submitted: Submission, screen: Screen) -> "ShownRun":
@@ -55,13 +76,7 @@ def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], Non
 def _carry_out(
     place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
 ) -> Ran:
-    question = place.question(
-        pick=submitted.pick,
-        resources=submitted.resources,
-        constraints=submitted.constraints,
-        name=submitted.name,
-        needs_python=True,
-    )
+    question = _question(place, submitted)
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
         job, tries = submit_job(world, submitted, question, group=place.group, user=login_of(place))

@@ -1,35 +1,50 @@
 """Somebody's word that nodes that do not answer will not come back."""
 
 from clbalance.engine.conclude_tasks import conclude_tasks
-from clbalance.engine.known import spec_of
+from clbalance.engine.known import end_copies, spec_of
 from clbalance.engine.revisit import Visited
 from clbalance.engine.run import conclude
 from clbalance.engine.world import World
+from clbalance.errors import ClbalanceError
 from clbalance.job import JobRecord, Lost, NodeFailed, Outcome
+from clbalance.model import NodeName
+from clbalance.nodes import fold
 from clbalance.policy.settling import current_copies
 from clbalance.policy.task_records import is_open, task_records
 from clbalance.task import TaskEnded
 
 
 def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
-    """The copies on these nodes, and the tasks that their slots had, count as lost with them."""
+    """The copies on these nodes, and the tasks that their slots had, count as lost with them.
+
+    The other copies are ended before that: a job that starts again is nowhere else. Where one of them does not confirm
+    it, `ClbalanceError`, and nobody is given up.
+    """
     job, journal = visited.record, world.journal
     end = NodeFailed(why=why)
     dead = {outcome.node for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
-    lost = [
-        copy
-        for copy in current_copies(job, journal.copies(job.id))
-        if copy.outcome is None and copy.intent.node in dead
-    ]
+    slots = spec_of(world, job).slots
+    left = [copy for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is None]
+    lost = [copy for copy in left if copy.intent.node in dead]
+    if not slots and (alive := frozenset(copy.intent.node for copy in left) - dead):
+        _end_the_others(world, job, alive, why)
     for copy in lost:
         journal.ended(job.id, copy.claim, Outcome(node=copy.intent.node, rank=copy.intent.rank, end=end, seconds=0.0))
-    if spec_of(world, job).slots:
+    if slots:
         _give_up_tasks(world, job.id, frozenset(copy.claim for copy in lost), end)
         conclude_tasks(world, job.id, job.attempt, "")
     else:
         ends = [copy.outcome for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is not None]
         conclude(world, job.id, job.attempt, tuple(ends))
     return journal.record(job.id) or job
+
+
+def _end_the_others(world: World, job: JobRecord, alive: frozenset[NodeName], why: str) -> None:
+    if unconfirmed := end_copies(world, job, alive, f"another node was {why}"):
+        raise ClbalanceError(
+            f"job {job.id} may still run on {fold(unconfirmed)}, which has not confirmed its end",
+            hint="nothing was started; `clbalance jobs` shows how it stands, then say it again",
+        )
 
 
 def _give_up_tasks(world: World, job: int, claims: frozenset[int], end: NodeFailed) -> None:

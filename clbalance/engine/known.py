@@ -11,7 +11,7 @@ from clbalance.errors import StoreError
 from clbalance.job import JobRecord, JobSpec, Lost, Outcome, Script
 from clbalance.model import NodeName
 from clbalance.nodes import fold
-from clbalance.policy.settling import current_copies, is_queued
+from clbalance.policy.settling import current_copies, is_queued, unsettled
 from clbalance.ports import RunListener
 
 _LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
@@ -73,6 +73,15 @@ def cancel(world: World, records: Sequence[JobRecord], why: str) -> tuple[Visite
     for record in records:
         world.journal.cancel(record.id, why)
     return _order(world, records, lambda record: Interest(streams=(), end=why, void=not record.controlled))
+
+
+def end_copies(world: World, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
+    """End the copies on these nodes, and no others; on which of them that was not confirmed."""
+    interest = Interest(streams=(), end=why)
+    visit = Visit(record=record, spec=spec_of(world, record), interest=interest, listener=Unheard(), nodes=nodes)
+    revisit(world, [visit], within_s=2 * world.answer_within_s + _CANCEL_WITHIN_S)
+    left = unsettled(record, world.journal.copies(record.id))
+    return tuple(copy.intent.node for copy in left if copy.intent.node in nodes)
 
 
 def signal(world: World, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:

@@ -78,6 +78,11 @@ def afterwards(
     return over
 
 
+def why_it_waited(reason: str) -> str:
+    """Of a job that waits, told by `rebalance` itself: not that it waits for `rebalance`."""
+    return reason.removesuffix(f"; {_FOR}")
+
+
 def never_started(outcomes: Sequence[Outcome]) -> str:
     """Why the job has not begun anywhere, through no fault of its own; empty where it has, or cannot be executed."""
     void = [one for one in outcomes if isinstance(one.end, NotStarted)]

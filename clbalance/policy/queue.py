@@ -27,6 +27,7 @@ from clbalance.policy.waiting_lists import WAITING_LISTS
 from clbalance.policy.workload import seen_in
 
 NOW = Turn(when=When.NOW)
+_NOT_ASKED = "none of its nodes was asked"
 _OTHERS_FIRST = "waits for a place that was kept for another"
 
 
@@ -157,5 +158,7 @@ def _why_not(
 
 def _reason(one: Queued, charged: Snapshot, policy: Policy, now: datetime, rng: Rng) -> str:
     own = [answer for answer in charged.answers if answer.node in frozenset(one.candidates)]
+    if not own:
+        return _NOT_ASKED
     plan = place(replace(charged, answers=tuple(own)), one.request, policy, now, rng)
     return _OTHERS_FIRST if plan.fits else why_not(plan, len(one.candidates))

@@ -110,7 +110,10 @@ class PlainRenderer:
         return "".join(map(_line, history_rows(report)))
 
     def rebalance(self, report: RebalanceReport) -> str:
-        return "".join(map(self.rebalance_deed, report.deeds))
+        from clbalance.render.rebalance import waiting_fields
+
+        waiting = (_line(waiting_fields(*one)) for one in report.waiting)
+        return "".join((*map(self.rebalance_deed, report.deeds), *waiting, self.rebalance_done(report)))
 
     def rebalance_deed(self, deed: Deed) -> str:
         from clbalance.render.rebalance import deed_fields
@@ -118,7 +121,9 @@ class PlainRenderer:
         return _line(deed_fields(deed))
 
     def rebalance_done(self, report: RebalanceReport) -> str:
-        return ""
+        from clbalance.render.rebalance import advice_fields
+
+        return "".join(_line(advice_fields(*one)) for one in report.advice or ())
 
     def groups(self, report: GroupsReport) -> str:
         return "".join(map(_line, report.groups.items()))

@@ -11,7 +11,8 @@ from clbalance.render.node_document import finite
 from clbalance.render.table import Cell, Column, Table
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
-"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`."""
+"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
+waiting `waiting`, and of what another user could do `advice`: without a number, with the node as `src`."""
 
 _COLUMNS = (
     Column(heading="JOB", align="right"),
@@ -145,6 +146,16 @@ def rebalance_document(report: RebalanceReport) -> dict[str, Json]:
 def deed_fields(deed: Deed) -> tuple[Json, ...]:
     """`REBALANCE_FIELDS`."""
     return deed.what, deed.job, deed.name, deed.src, deed.dst, deed.gain, deed.result, deed.why
+
+
+def waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
+    """The same of one that goes on waiting."""
+    return "waiting", job, name, None, None, None, None, reason
+
+
+def advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
+    """The same of what an owner may be told."""
+    return "advice", None, advice.name, advice.node, None, None, None, advice_line(owner, advice)
 
 
 def _row(deed: Deed) -> tuple[Cell, ...]:

@@ -11,8 +11,11 @@ from clbalance.errors import LockedError, StoreError
 
 
 @contextlib.contextmanager
-def single_flight(state: Path, verb: str) -> Iterator[None]:
-    """Hold `<verb>.lock` of the state folder; `LockedError` where somebody has it, with who and since when."""
+def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[None]:
+    """Hold `<verb>.lock` of the state folder; `LockedError` where somebody has it, with who and since when.
+
+    `waits_s`: for so long the holder may do nothing yet, and whoever comes meanwhile is told so.
+    """
     path = state / f"{verb}.lock"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -22,13 +25,16 @@ def single_flight(state: Path, verb: str) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(fd, 100, 0).decode(errors="replace").strip()
+            holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
             raise LockedError(
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
                 hint="it is left to it; from cron this is no failure, and the next one comes",
             ) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}\n".encode(), 0)
+        jitter = (
+            f"; for up to {waits_s:g} s from then it may be waiting for its start, by `--jitter`" if waits_s else ""
+        )
+        os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}{jitter}\n".encode(), 0)
         yield
     finally:
         os.close(fd)

@@ -100,6 +100,29 @@ def test_a_job_that_may_run_is_requeued_on_somebodys_word_only(lab: Lab, clbalan
     lab.node(first).thaw()
 
 
+def test_the_copies_of_a_job_on_other_nodes_are_ended_before_it_starts_again(lab: Lab, clbalance: Command) -> None:
+    for name in ("node3", "node4"):
+        lab.node(name).load(r1m=9.0)
+    text = f"echo $CLBALANCE_NODE >> tried; {held()}"
+    # A copy fits beside none of its own.
+    marked = ("--queue", "--requeue", "-w", "node[1-4]", "--pick", "2", "--exclusive")
+    number = detached(clbalance, *marked, "-c", text)
+    eventually(lambda: sorted(tried(clbalance)) == ["node1", "node2"])
+    lab.node("node1").hang()
+    done = clbalance("requeue", number, "--node-is-dead", "--detach", *SOON)
+    assert (done.rc, f"job {number} waits: 1/4 nodes fit, 2 wanted: " in done.stderr) == (0, True)
+    found = job(clbalance, number, *SOON)
+    assert (found["state"], found["node_set"]) == ("PENDING", "")
+    assert found["reason"].startswith("1/4 nodes fit, 2 wanted: ")
+    lab.node("node3").load(r1m=0.0)
+    done = clbalance("requeue", number, "--detach", *SOON)
+    assert done.rc == 0, done.stderr
+    assert sorted(tried(clbalance)[2:]) == ["node2", "node3"]
+    let_go(clbalance)
+    assert clbalance("wait", number, *SOON).rc == 0
+    lab.node("node1").thaw()
+
+
 def test_a_job_that_waits_for_a_place_starts_soon_after_another_has_ended(lab: Lab, clbalance: Command) -> None:
     with nothing_left(lab):
         detached(clbalance, "-w", "node1", "--exclusive", "-c", held())

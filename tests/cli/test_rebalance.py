@@ -111,6 +111,8 @@ def test_a_job_that_waits_is_started_when_there_is_room(lab: Lab, clbalance: Com
     assert (waits["started"], [one["job"] for one in waits["waiting"]]) == ([], [int(number)])
     assert clbalance("rebalance", "-w", "node[1-3]", "--apply").text == ""
     lab.node("node1").load(r1m=0.0)
+    (dry,) = plan(clbalance)["started"]
+    assert (dry["dst"], dry["why"].startswith("waited: 0/1 nodes fit: 1 load above ")) == ("node1", True)
     told = clbalance("rebalance", "-w", "node[1-3]", "--apply")
     assert told.lines[0].startswith(f"job {number} sh: node1: started")
     assert await_file(clbalance.folder / "ran") == "here\n"
@@ -124,6 +126,16 @@ def test_the_other_one_goes_on_and_this_one_says_so(lab: Lab, clbalance: Command
     second = clbalance("rebalance", "-w", "node1", "--apply")
     assert second.rc == 75
     assert "another `clbalance rebalance` is at work (pid" in second.stderr
+    assert "--jitter" not in second.stderr
+    first.terminate()
+
+
+def test_one_that_waits_for_its_start_may_not_be_at_work_and_that_is_said(lab: Lab, clbalance: Command) -> None:
+    first = clbalance.start("rebalance", "-w", "node1", "--apply", "--jitter", "100h")
+    lock = Path(clbalance.env["CLBALANCE_STATE_DIR"])
+    eventually(lambda: [path for path in lock.rglob("rebalance.lock") if path.read_text()])
+    second = clbalance("rebalance", "-w", "node1", "--apply")
+    assert (second.rc, "it may be waiting for its start, by `--jitter`" in second.stderr) == (75, True)
     first.terminate()
 
 

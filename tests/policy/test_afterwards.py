@@ -25,7 +25,7 @@ from clbalance.job import (
 )
 from clbalance.model import NodeName
 from clbalance.moves import MoveOrder, MoveStage
-from clbalance.policy.afterwards import Afterwards, Over, Waits, afterwards, where_not
+from clbalance.policy.afterwards import Afterwards, Over, Waits, afterwards, where_not, why_it_waited
 
 from .build import NOW
 
@@ -208,3 +208,10 @@ def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_t
         NodeName("n4"): "it was moved away from there",
         NodeName("n7"): "it was ended there",
     }
+
+
+def test_rebalance_itself_does_not_tell_that_a_job_waits_for_it() -> None:
+    waits = after(REBOOTED, tries=REQUEUE)
+    assert isinstance(waits, Waits)
+    assert why_it_waited(waits.reason) == "node failure of n1"
+    assert why_it_waited("0/1 nodes fit: 1 drained") == "0/1 nodes fit: 1 drained"

@@ -102,7 +102,11 @@ def test_a_clock_that_jumped_makes_nobody_younger_than_new() -> None:
 def test_a_job_is_placed_on_its_own_candidates_alone() -> None:
     chosen = choose(queued(1, on=["n2"]), queued(2, on=["n9"]), queued(3, on=["n1", "n9"]))
     assert dict(chosen.starts) == {1: ("n2",), 3: ("n1",)}
-    assert chosen.waits == {2: "0/1 nodes fit: 1 not asked"}
+    assert chosen.waits == {2: "none of its nodes was asked"}
+
+
+def test_nodes_that_were_not_asked_are_counted_beside_those_that_were() -> None:
+    assert choose(queued(1, cpus=9, on=("n1", "n9"))).waits == {1: "0/2 nodes fit: 1 not asked, 1 too few cpus free"}
 
 
 def test_a_node_that_is_excluded_by_name_stays_so() -> None:

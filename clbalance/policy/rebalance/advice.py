@@ -34,6 +34,6 @@ def _advice(node: NodeName, lease: Lease, promise: Promise) -> Advice:
     cpus = f"{promise.cpus:g} {'cpu' if promise.cpus == 1.0 else 'cpus'}"
     text = (
         f"job {name} takes {cpus} of {node}: if it was submitted with `--requeue` or `--checkpoint`, "
-        f"`clbalance rebalance --apply` of its owner may move it; so submit the next one"
+        f"its owner's `clbalance rebalance --apply` may move it. Otherwise submit the next one with one of these"
     )
     return Advice(uid=lease.uid, node=node, name=name, cpus=promise.cpus, text=text)

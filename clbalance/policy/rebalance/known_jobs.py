@@ -45,6 +45,7 @@ class Known:
 def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> Movable:
     """A running job among the nodes of its pool; `usage` None where it was not told."""
     record, request = job.record, job.submitted.request
+    came_s_ago, told_s_ago = _came_s_ago(job, now), _told_in_vain_s_ago(job, now)
     elsewhere = pool.difference(job.submitted.candidates)
     return Movable(
         job=record.id,
@@ -52,10 +53,13 @@ def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: dat
         name=record.name,
         node=record.nodes[0],
         request=replace(request, excluded=request.excluded | elsewhere),
+        not_meant=elsewhere,
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),
         been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
-        moved_s_ago=_moved_s_ago(job, now),
+        # One that was told in vain is not to be told again every few minutes.
+        moved_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
+        in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
         hindrance=hindrance_now(record, job.submitted),
     )
 
@@ -88,13 +92,16 @@ def _last_end(record: JobRecord) -> tuple[int, datetime | None]:
     return record.attempt - 1, record.started_at if record.attempt > 1 else None
 
 
-def _moved_s_ago(job: Known, now: datetime) -> float | None:
-    """Since it came, or since it was told to checkpoint in vain: it is not to be told so every few minutes."""
-    since = [] if job.record.attempt == 1 else [_seconds_since(job.record.started_at, now)]
+def _came_s_ago(job: Known, now: datetime) -> float | None:
+    return None if job.record.attempt == 1 else _seconds_since(job.record.started_at, now)
+
+
+def _told_in_vain_s_ago(job: Known, now: datetime) -> float | None:
+    """Since it was told to checkpoint, where it did not in time."""
     move = job.move
-    if move is not None and move.attempt == job.record.attempt and move.told == IN_VAIN:
-        since.append(max(0.0, now.timestamp() - move.asked_at_s))
-    return min((seconds for seconds in since if seconds is not None), default=None)
+    if move is None or move.attempt != job.record.attempt or move.told != IN_VAIN:
+        return None
+    return max(0.0, now.timestamp() - move.asked_at_s)
 
 
 def _cpus_used(record: JobRecord, usage: Usage | None, now: datetime) -> float | None:

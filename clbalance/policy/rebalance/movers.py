@@ -6,6 +6,7 @@ from typing import assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
+from clbalance.policy.moved import IN_VAIN
 from clbalance.policy.rebalance.pool import Pool
 from clbalance.policy.rebalance.values import Levels, Movable
 
@@ -65,7 +66,8 @@ def _hindrance(job: Movable, levels: Levels) -> str:
     if job.hindrance:
         return job.hindrance
     if job.moved_s_ago is not None and job.moved_s_ago < levels.cooldown_s:
-        return f"moved {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {levels.cooldown_s:g} s"
+        what = IN_VAIN if job.in_vain else "moved"
+        return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {levels.cooldown_s:g} s"
     if job.qos is Qos.GUARANTEED and not levels.guaranteed:
         return "Guaranteed, and those are not to be moved"
     return ""

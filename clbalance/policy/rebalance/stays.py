@@ -21,5 +21,8 @@ def why_it_stays(field: Levelling, mover: Mover) -> str:
     new = [node for node in worth if field.may(mover, node)]
     if not new:
         return "it has been on every node where it would help"
-    reasons = [None if (unfit := field.rooms.unfit(mover, node)) is None else unfit.reason for node in new]
-    return "after as many moves as are allowed" if None in reasons else f"no place: {new[0]} {reasons[0]}"
+    meant = [node for node in new if node not in mover.job.not_meant]
+    if not meant:
+        return "it was not submitted for the nodes where it would help"
+    reasons = [None if (unfit := field.rooms.unfit(mover, node)) is None else unfit.reason for node in meant]
+    return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"

@@ -47,7 +47,7 @@ class Levels:
 class Movable:
     """A running job of the caller, of one copy, and what speaks against moving it.
 
-    `request.excluded` names also the nodes that are not among the job's own candidates.
+    `request.excluded` names also the nodes that are not among the job's own candidates: `not_meant`.
     """
 
     job: int
@@ -60,6 +60,10 @@ class Movable:
     been_on: frozenset[NodeName]
     moved_s_ago: float | None
     """None: it never was."""
+    not_meant: frozenset[NodeName] = frozenset()
+    """Nodes of the pool that it was not submitted for."""
+    in_vain: bool = False
+    """It was not moved then, but told to checkpoint, and did not in time."""
     hindrance: str = ""
     """Why it may not be touched, such as "two copies"; empty: it may."""
     key: str = ""

@@ -24,18 +24,23 @@ def a_job(
     qos: Qos | None = None,
     been_on: frozenset[str] = frozenset(),
     moved_s_ago: float | None = None,
+    not_meant: frozenset[str] = frozenset(),
+    in_vain: bool = False,
     hindrance: str = "",
     request: Request | None = None,
 ) -> Movable:
+    asked, others = request or Request(cpus=cpus), frozenset(map(NodeName, not_meant))
     return Movable(
         job=number,
         name=f"j{number}",
         node=NodeName(on),
-        request=replace(request or Request(cpus=cpus), name=f"j{number}"),
+        request=replace(asked, name=f"j{number}", excluded=asked.excluded | others),
         cpus_used=used,
         qos=qos or (Qos.BURSTABLE if cpus else Qos.BEST_EFFORT),
         been_on=frozenset(NodeName(name) for name in been_on),
         moved_s_ago=moved_s_ago,
+        not_meant=others,
+        in_vain=in_vain,
         hindrance=hindrance,
         key=f"key{number}",
     )

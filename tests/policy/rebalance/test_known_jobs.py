@@ -80,7 +80,7 @@ def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None
 
 def test_a_job_goes_to_none_but_its_own_candidates() -> None:
     told = movable(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
-    assert told.request.excluded == {N3}
+    assert told.request.excluded == told.not_meant == {N3}
 
 
 def test_a_job_at_its_first_node_was_never_moved() -> None:
@@ -160,4 +160,5 @@ def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
 ) -> None:
     order = MoveOrder(attempt=1, dst=N2, why="level", stage=MoveStage.OFF, asked_at_s=NOON.timestamp() - 40.0)
     job = replace(known([copy(1, N1)]), move=replace(order, **move))  # type: ignore[arg-type]  # a field's own
-    assert movable(job, None, frozenset({N1}), NOON).moved_s_ago == seconds
+    told = movable(job, None, frozenset({N1}), NOON)
+    assert (told.moved_s_ago, told.in_vain) == (seconds, seconds is not None)

@@ -160,9 +160,11 @@ STAYS = {
     "not marked `--requeue`": crowd(count=1, hindrance="not marked `--requeue`"),
     "moved 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0),
     "moved 0 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=-5.0),
+    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0, in_vain=True),
     "Guaranteed, and those are not to be moved": crowd(count=1, qos=Qos.GUARANTEED),
     "it takes no cpus that were promised or measured": crowd(count=1, cpus=0.0),
     "it has been on every node where it would help": crowd(count=1, been_on=frozenset({"b"})),
+    "it was not submitted for the nodes where it would help": crowd(count=1, not_meant=frozenset({"b"})),
     "no place: b too few GPUs free": crowd(count=1, request=Request(gpus=1)),
     "no move of it makes the nodes more alike by enough": crowd(count=1, cpus=0.01),
     "after as many moves as are allowed": crowd(count=1),
@@ -174,6 +176,12 @@ def test_a_job_that_stays_says_why(why: str, jobs: list[Movable]) -> None:
     levels = replace(AT_ONCE, max_moves=0 if why.startswith("after") else 5)
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, levels)
     assert [(job.job, told) for job, told in plan.stays] == [(0, why)]
+
+
+def test_a_place_that_is_missing_is_told_of_a_node_that_it_was_submitted_for() -> None:
+    jobs = crowd(count=1, request=Request(gpus=1), not_meant=frozenset({"b"}))
+    plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b"), a_node("c")), jobs, AT_ONCE)
+    assert [told for _, told in plan.stays] == ["no place: c too few GPUs free"]
 
 
 def test_where_every_node_has_as_much_there_is_nowhere_to_go() -> None:
@@ -309,8 +317,9 @@ def test_advice_is_for_owners_of_the_largest_leases_on_confirmed_nodes() -> None
         (SHE, "a", "mid", 2.0),
         (SHE, "a", "more", 1.5),
     ]
-    assert "--requeue" in plan.advice[0].text
-    assert "3 cpus of a" in plan.advice[0].text
+    takes, then = plan.advice[0].text.split(". ")
+    assert "3 cpus of a: if it was submitted with `--requeue` or `--checkpoint`, its owner's `clbalance reb" in takes
+    assert then == "Otherwise submit the next one with one of these"
 
 
 def test_there_is_never_more_advice_than_can_be_read() -> None:
