@@ -14,6 +14,7 @@ from clbalance.engine.drain_keeping import DrainWish
 from clbalance.engine.mark import Marked, mark
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.render import talk
 
@@ -65,16 +66,19 @@ def mark_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, request: byt
 
 
 def report_marks(screen: Screen, marked: Sequence[Marked], wording: Wording) -> int:
-    """Say what became of each node; the exit code."""
+    """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure."""
     done = [one for one in marked if one.done]
-    if done:
-        screen.say(talk.note(f"{wording.done} {fold(one.node for one in done)}"))
+    if changed := [one.node for one in done if not one.told]:
+        screen.say(talk.note(f"{wording.done} {fold(changed)}"))
     if any(one.uid for one in done):
         screen.say(talk.note(f"you are not root there: {wording.not_root}"))
+    by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
         if one.told:
-            say = talk.note if one.done else talk.warning
-            screen.say(say(f"{one.node}: {one.told}"))
+            by_words.setdefault((one.done, one.told), []).append(one.node)
+    for (is_done, told), nodes in by_words.items():
+        say = talk.note if is_done else talk.warning
+        screen.say(say(f"{fold(nodes)}: {told}"))
     return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
 
 

@@ -69,7 +69,15 @@ def test_a_second_mark_takes_the_place_of_the_first(clbalance: Command) -> None:
     assert [mark["reason"] for mark in node_of(clbalance, "node1")["drains"]] == ["second"]
     assert clbalance("resume", "node1").rc == 0
     again = clbalance("resume", "node1")
-    assert (again.rc, again.stderr.splitlines()[1]) == (0, "clbalance: node1: no mark of yours was there")
+    assert (again.rc, again.stderr) == (0, "clbalance: node1: no mark of yours was there\n")
+
+
+def test_resume_names_those_that_it_changed_and_the_others_in_one_line(lab: Lab, clbalance: Command) -> None:
+    assert clbalance("drain", "node[2-3]", "--reason", "disk").rc == 0
+    done = clbalance("resume", "-a")
+    others = "node[1,4-8]"
+    said = ["clbalance: resumed node[2-3]", f"clbalance: {others}: no mark of yours was there"]
+    assert (done.rc, done.stderr.splitlines()) == (0, said)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +86,7 @@ def test_a_second_mark_takes_the_place_of_the_first(clbalance: Command) -> None:
 def test_nodes_that_cannot_be_marked_are_told_and_the_others_are_done(
     lab: Lab, clbalance: Command, verb: tuple[str, ...], done_word: str
 ) -> None:
+    assert clbalance("drain", "node4", "--reason", "before").rc == 0
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").boot(Fault(without=PYTHONS))
