@@ -39,7 +39,8 @@ def test_drained_nodes_are_shown_with_their_reason_and_take_no_work_until_they_a
 def test_what_runs_on_a_drained_node_goes_on_and_the_node_is_draining_until_it_ends(clbalance: Command) -> None:
     child = clbalance.start("run", "-q", "-w", "node1", "-c", 'echo up; until [ -e "$TMPDIR/go" ]; do sleep 0.05; done')
     await_output(child)
-    assert clbalance("drain", "node1", "--reason", "soon").rc == 0
+    done = clbalance("drain", "node[1-2]", "--reason", "soon")
+    assert (done.rc, done.stderr.splitlines()) == (0, ["clbalance: drained node2", "clbalance: draining node1"])
     assert node_of(clbalance, "node1")["state"] == "draining"
     assert clbalance("run", "-q", "-w", "node1", "--", "true").rc == 125
     with open(f"{clbalance.env['CLBALANCE_LAB_DIR']}/node1/tmp/go", "w"):

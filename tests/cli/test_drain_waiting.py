@@ -41,7 +41,7 @@ def test_it_returns_when_the_last_job_has_gone(clbalance: Command) -> None:
     _, said = child.communicate(timeout=30)
     assert (child.returncode, said.decode().splitlines()) == (
         0,
-        ["clbalance: drained node[1-2]", "clbalance: nothing runs any more on node[1-2]"],
+        ["clbalance: drained node2", "clbalance: draining node1", "clbalance: nothing runs any more on node[1-2]"],
     )
 
 
@@ -70,7 +70,9 @@ def test_at_the_deadline_it_gives_up_and_what_runs_goes_on(clbalance: Command) -
     number = detached(clbalance, "-w", "node1", "-c", held())
     done = clbalance("drain", "node[1-2]", *WHY, "--deadline", "1s")
     assert done.rc == 4
-    assert done.stderr.splitlines()[1:] == [
+    assert done.stderr.splitlines() == [
+        "clbalance: drained node2",
+        "clbalance: draining node1",
         "clbalance: nothing runs any more on node2",
         f"clbalance: warning: node1: not drained yet: job {number}",
     ]
@@ -171,7 +173,7 @@ def test_a_terminal_shows_what_is_waited_for(clbalance: Command) -> None:
     terminal.read_until(f"0 of 1 nodes are drained; waiting for node1 (job {number})".encode())
     let_go(clbalance)
     assert terminal.end() == 0
-    assert terminal.lines == ["clbalance: drained node1", "clbalance: nothing runs any more on node1"]
+    assert terminal.lines == ["clbalance: draining node1", "clbalance: nothing runs any more on node1"]
 
 
 def test_with_a_floor_it_waits_as_well(clbalance: Command) -> None:
