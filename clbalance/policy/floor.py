@@ -67,7 +67,7 @@ def standing_of(answer: Answer, now: datetime) -> Standing:
                 return Standing(node=node, out=f"drain marks unknown: {reading.drains.why}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading, now)
-            firmly = f"drained: {drain_reason(mark)}" if mark is not None and mark.proposal is None else ""
+            firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
             return Standing(
                 node=node,
                 out=firmly or (suspect and f"suspect: {suspect}"),

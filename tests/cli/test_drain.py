@@ -55,6 +55,11 @@ def test_a_mark_tells_programs_who_made_it_when_and_until_when(clbalance: Comman
     assert mark["at"] < mark["until"]
 
 
+def test_the_end_of_a_mark_is_in_the_table(clbalance: Command) -> None:
+    clbalance("drain", "node1", "--reason", "fan", "--until", "2099-11-27 06:00")
+    assert clbalance("load", "-w", "node1").lines[1].endswith("fan (by root, until 2099-11-27 06:00)")
+
+
 def test_a_mark_ends_by_itself_when_its_time_is_over(clbalance: Command) -> None:
     began = time.monotonic()
     clbalance("drain", "node1", "--reason", "fan", "--for", "5s")
