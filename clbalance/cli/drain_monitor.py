@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from clbalance.cli.deed_log import DeedLog, cancel_result
 from clbalance.cli.job_world import me
 from clbalance.cli.screen import Screen
 from clbalance.cli.user_names import user_name
@@ -20,6 +21,7 @@ from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.drain_progress import Rest, is_over
 from clbalance.render import talk
+from clbalance.render.rebalance import Deed
 
 _GONE_WITHIN_S: Final = 30.0
 """For jobs that were cancelled to be gone."""
@@ -77,13 +79,29 @@ class DrainMonitor:
         numbers = ", ".join(str(record.id) for record in known)
         jobs = "jobs" if len(known) > 1 else "job"
         self._screen.say(talk.note(f"the deadline has passed: cancelling {jobs} {numbers}"))
-        cancel(self._world, known, f"drained by {me()}: {self._wish.reason}")
+        self._cancel(known)
         gone = {record.key for record in known}
 
         def are_gone(left: tuple[Rest, ...]) -> bool:
             return not any(lease.key in gone for rest in left for lease in rest.own)
 
         return await_drained(self._world, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
+
+    def _cancel(self, known: Sequence[JobRecord]) -> None:
+        """Written down however that goes: they may have been told to end before we are stopped, or memory fails."""
+        results: dict[int, str] = {}
+        try:
+            visited = cancel(self._world, known, f"drained by {me()}: {self._wish.reason}")
+            results = {one.record.id: cancel_result(one) for one in visited}
+        finally:
+            log = DeedLog(self._world, self._screen)
+            here = frozenset(self._nodes)
+            for record in known:
+                why = f"drain {fold(here.intersection(record.nodes))}: {self._wish.reason}"
+                result = results.get(record.id, "unsettled: no node has confirmed its end")
+                log.add(
+                    Deed(what="cancel", job=record.id, name=record.name, src=fold(record.nodes), why=why, result=result)
+                )
 
     # What is said
 

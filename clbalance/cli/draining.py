@@ -15,17 +15,20 @@ from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_keeping
 from clbalance.engine.mark import Marked, mark
+from clbalance.engine.measure import measure
 from clbalance.engine.world import World
 from clbalance.errors import TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import fold
+from clbalance.policy.drain_progress import rest_on
 from clbalance.policy.floor import TooFew, Undecided
 from clbalance.render import talk
 
 _WORDING = Wording(
     example="clbalance drain node[1-3] --reason TEXT",
     done="drained",
+    begun="draining",
     not_root="your marks bind you alone, unless the node lists you as an admin",
 )
 
@@ -70,8 +73,8 @@ class Draining:
         pool = () if counted is None else workplace(counted, self.ssh, self.screen).candidates.nodes
         with place.world() as world:
             marked = self._mark(world, place.candidates.nodes, pool)
-            code = report_marks(self.screen, marked, _WORDING)
             done = [one.node for one in marked if one.done]
+            code = report_marks(self.screen, marked, _WORDING, lambda: self._still_working(world, done))
             if self.waits and done:
                 left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
                 code = max(code, self._wait(place, world, done, left_s))
@@ -84,7 +87,8 @@ class Draining:
         end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
         match end:
             case Kept(marked=marked, left=left):
-                self.screen.say(talk.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be"))
+                before = "" if left >= floor else "; those that are drained now were drained before"
+                self.screen.say(talk.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be{before}"))
                 return marked
             case NotMarked(marked=marked):
                 self.screen.say(talk.warning("not drained, for not all of them could be marked"))
@@ -93,6 +97,12 @@ class Draining:
                 raise _too_few(end, floor, len(pool))
             case _:
                 assert_never(end)
+
+    def _still_working(self, world: World, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
+        """Where something runs, or may run: what is silent now may hold anything."""
+        snapshot = measure(world, nodes)
+        rests = (rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
+        return frozenset(rest.node for rest in rests if not rest.is_drained)
 
     def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
         for node in nodes:

@@ -10,9 +10,9 @@ from clbalance.cli.signal_names import parse_signal
 from clbalance.engine import known
 from clbalance.engine.revisit import Visited
 from clbalance.errors import ExitCode, UsageError
-from clbalance.job import JobRecord, JobState, Lost
+from clbalance.job import JobRecord, Lost
 from clbalance.nodes import NodeSets
-from clbalance.policy.verdict import reason_of
+from clbalance.policy.verdict import became_of, reason_of
 from clbalance.ports import Journal
 from clbalance.render import talk
 
@@ -67,8 +67,7 @@ def _tell(screen: Screen, one: Visited, number: int | None) -> bool:
         return False
     if number is not None:
         screen.say(talk.note(f"job {job}: sent {signal.Signals(number).name}"))
-    elif one.record.state is JobState.PENDING:
-        screen.say(talk.note(f"job {job}: will not be started"))
     else:
-        screen.say(talk.note(f"job {job}: {one.record.state}"))
+        became = became_of(one.record, one.outcomes, all_ended=one.all_ended)
+        screen.say(talk.note(f"job {job}: {became}"))
     return True

@@ -1,7 +1,7 @@
 """What `drain` and `resume` share: the nodes must be named, each tells how it went."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from clbalance.cli.durations import parse_duration
@@ -14,6 +14,7 @@ from clbalance.engine.drain_keeping import DrainWish
 from clbalance.engine.mark import Marked, mark
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.render import talk
 
@@ -50,6 +51,8 @@ class Wording:
     example: str
     """What to type where no nodes were named."""
     done: str
+    begun: str = ""
+    """Of a node where that is not all yet."""
     not_root: str
     """What somebody who is not root on the nodes should know."""
 
@@ -64,18 +67,38 @@ def mark_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, request: byt
     return report_marks(screen, marked, wording)
 
 
-def report_marks(screen: Screen, marked: Sequence[Marked], wording: Wording) -> int:
-    """Say what became of each node; the exit code."""
+def report_marks(
+    screen: Screen,
+    marked: Sequence[Marked],
+    wording: Wording,
+    begun_on: Callable[[], Collection[NodeName]] = frozenset,
+) -> int:
+    """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure.
+
+    `begun_on`: on which it has only begun; asked where there is something to say.
+    """
     done = [one for one in marked if one.done]
-    if done:
-        screen.say(talk.note(f"{wording.done} {fold(one.node for one in done)}"))
+    if changed := [one.node for one in done if not one.told]:
+        _report_changed(screen, changed, wording, frozenset() if screen.quiet else frozenset(begun_on()))
     if any(one.uid for one in done):
         screen.say(talk.note(f"you are not root there: {wording.not_root}"))
+    by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
         if one.told:
-            say = talk.note if one.done else talk.warning
-            screen.say(say(f"{one.node}: {one.told}"))
+            by_words.setdefault((one.done, one.told), []).append(one.node)
+    for (is_done, told), nodes in by_words.items():
+        say = talk.note if is_done else talk.warning
+        screen.say(say(f"{fold(nodes)}: {told}"))
     return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
+
+
+def _report_changed(screen: Screen, nodes: Sequence[NodeName], wording: Wording, begun: Collection[NodeName]) -> None:
+    for word, some in (
+        (wording.done, [node for node in nodes if node not in begun]),
+        (wording.begun, [node for node in nodes if node in begun]),
+    ):
+        if some:
+            screen.say(talk.note(f"{word} {fold(some)}"))
 
 
 def _user() -> str:

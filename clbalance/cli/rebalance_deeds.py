@@ -1,14 +1,12 @@
 """What one run of `rebalance` does: each deed is told, counted and written down as it is done."""
 
-import socket
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never
 
-from clbalance.cli.job_world import me
+from clbalance.cli.deed_log import DeedLog, move_result
 from clbalance.cli.rebalance_report import settled_deed, why_it_was_started
 from clbalance.cli.screen import Screen
-from clbalance.engine.errand import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.errand import Moved, MoveEnd
 from clbalance.engine.rebalance import Settled
 from clbalance.engine.run import Ran
 from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued
@@ -18,18 +16,16 @@ from clbalance.job import JobRecord, Lost
 from clbalance.nodes import fold
 from clbalance.policy.rebalance.values import Move
 from clbalance.policy.verdict import gravest, reason_of, state_of
-from clbalance.render import talk
 from clbalance.render.rebalance import Deed, deed_of
-from clbalance.store.audit import AuditLog
 
 
 class Deeds:
     """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
 
-    def __init__(self, world: World, screen: Screen, state: Path, scores: tuple[float, float]) -> None:
+    def __init__(self, world: World, screen: Screen, scores: tuple[float, float]) -> None:
         self._world = world
         self._screen = screen
-        self._audit = AuditLog(state)
+        self._log = DeedLog(world, screen)
         self._scores = scores
         self.all: list[Deed] = []
 
@@ -59,21 +55,13 @@ class Deeds:
 
     def moved(self, move: Move, end: MoveEnd) -> None:
         """What came of a move."""
-        match end:
-            case Moved(node=node):
-                result = "moved" if node == move.dst else f"moved, to {node}"
-                self._note(deed_of(move, result), counted_as="rebalance_moves_total")
-            case NotMoved(why=why):
-                self._note(deed_of(move, f"not moved: {why}"), counted_as="rebalance_moves_failed_total")
-            case Unsettled(why=why):
-                self._note(deed_of(move, f"unsettled: {why}"), counted_as="rebalance_moves_failed_total")
-            case _:
-                assert_never(end)
+        counted = "rebalance_moves_total" if isinstance(end, Moved) else "rebalance_moves_failed_total"
+        self._note(deed_of(move, move_result(end, move.dst)), counted_as=counted)
 
     def _note(self, deed: Deed, *, counted_as: str = "") -> None:
         """It is done: to the audit log, the counters, and whoever reads us."""
         self.all.append(deed)
-        self._write_down(deed)
+        self._log.add(deed, self._scores)
         if counted_as:
             self._tally(add={counted_as: 1.0})
         self._screen.print(self._screen.renderer.rebalance_deed(deed))
@@ -88,27 +76,6 @@ class Deeds:
             "rebalance_last_run_seconds": now,
         }
         self._tally(add={"rebalance_runs_total": 1.0}, put=put)
-
-    def _write_down(self, deed: Deed) -> None:
-        before, after = self._scores
-        try:
-            self._audit.add(
-                at=self._world.clock.now().isoformat(timespec="seconds"),
-                who=me(),
-                host=socket.gethostname(),
-                what=deed.what,
-                job=deed.job,
-                name=deed.name,
-                src=deed.src or None,
-                dst=deed.dst or None,
-                why=deed.why,
-                gain=deed.gain,
-                score_before=before,
-                score_after=after,
-                result=deed.result,
-            )
-        except StoreError as error:
-            self._screen.say(talk.warning(f"not in the audit log: {error.message}"))
 
     def _tally(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
         try:

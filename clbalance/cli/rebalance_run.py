@@ -45,7 +45,7 @@ class RebalanceRun:
         """Do it, and say nothing where there was nothing to do."""
         with self.place.world(meanwhile="clbalance.engine.move_jobs", must_remember=True) as world:
             decision = decide(world, self._aim(), counts=True)
-            deeds = Deeds(world, self.screen, self.state, decision.scores)
+            deeds = Deeds(world, self.screen, decision.scores)
             brought = AsSubmitted(question_of=self.place.question_of_job, input_of=input_of)
             carry_out(world, decision, brought, deeds)
         self.screen.print(self.screen.renderer.rebalance_done(self._report(decision, tuple(deeds.all))))

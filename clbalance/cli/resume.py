@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def resume(nodes: NodeOptions, ssh: SshOptions, talk: TalkOptions, words: NodesArgument = None) -> int:
-    """Exits 4 if a node could not be reached."""
+    """Exits 4 if a node could not be reached; where no mark of yours was, there is nothing to do, and it exits 0."""
     from clbalance.cli.marking import Wording, mark_nodes
     from clbalance.cli.screen import Screen
     from clbalance.engine.agent_wire import encode

@@ -162,4 +162,4 @@ def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:
 def _as_recorded(world: World, record: JobRecord) -> Visited:
     copies = current_copies(record, world.journal.copies(record.id))
     outcomes: list[Outcome] = [copy.outcome for copy in copies if copy.outcome is not None]
-    return Visited(record=record, outcomes=tuple(outcomes))
+    return Visited(record=record, outcomes=tuple(outcomes), all_ended=0 < len(copies) == len(outcomes))

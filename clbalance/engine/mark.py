@@ -16,7 +16,9 @@ class Marked:
 
     node: NodeName
     done: bool
+    """It is as it was asked to be."""
     told: str = ""
+    """Why not; or, where it is, why nothing had to be changed."""
     uid: int | None = None
 
 

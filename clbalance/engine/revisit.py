@@ -48,6 +48,8 @@ class Visited:
 
     record: JobRecord
     outcomes: tuple[Outcome, ...]
+    all_ended: bool
+    """Whether there is an outcome of each of its copies, and there are copies."""
 
 
 def revisit(
@@ -123,7 +125,8 @@ class _Tour:
         for leg in self._legs:
             ended |= {(leg.claim, outcome.rank): outcome for outcome in leg.copies.outcomes()}
         outcomes = tuple(ended[place] for place in sorted(ended))
-        return Visited(record=journal.record(job) or self._visit.record, outcomes=outcomes)
+        all_ended = 0 < len(self._known) == len(outcomes)
+        return Visited(record=journal.record(job) or self._visit.record, outcomes=outcomes, all_ended=all_ended)
 
     def _settle(self) -> None:
         record = self._visit.record

@@ -54,7 +54,7 @@ def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) ->
 
 def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | None) -> Load | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
-        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark))
+        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if answer.suspect:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
     load = effective_load(answer) if known is None else known

@@ -27,12 +27,14 @@ class Standing:
 
     node: NodeName
     out: str = ""
+    is_drained: bool = False
+    """Firmly: to drain it again takes nothing away."""
     proposals: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enough:
-    """So many nodes are left, even if every other proposal becomes firm."""
+    """So many nodes are left, even if every other proposal becomes firm; or the drain takes nothing away."""
 
     left: int
 
@@ -65,10 +67,11 @@ def standing_of(answer: Answer, now: datetime) -> Standing:
                 return Standing(node=node, out=f"drain marks unknown: {reading.drains.why}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading, now)
-            firmly = f"drained: {drain_reason(mark)}" if mark is not None and mark.proposal is None else ""
+            firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
             return Standing(
                 node=node,
                 out=firmly or (suspect and f"suspect: {suspect}"),
+                is_drained=bool(firmly),
                 proposals=tuple(mark.proposal for mark in proposed if mark.proposal and not _is_long_over(mark, now)),
             )
         case _:
@@ -76,19 +79,23 @@ def standing_of(answer: Answer, now: datetime) -> Standing:
 
 
 def weigh(pool: Sequence[Standing], wanted: Collection[NodeName], floor: int, mine: Proposal) -> Verdict:
-    """Whether `floor` nodes of the pool are left when `wanted` are drained too."""
+    """Whether `floor` nodes of the pool are left when `wanted` are drained too.
+
+    Where all of those were drained before, nothing is taken away: that is enough, however few are left.
+    """
     out = {one.node: one.out for one in pool if one.out and one.node not in wanted}
     earlier = {one.node: "proposed before" for one in pool if _others(one, mine, before=True)}
     later = [one.node for one in pool if _others(one, mine, before=False)]
     here = {one.node for one in pool}
     surely = (here & set(wanted)) | out.keys() | earlier.keys()
+    at_least = len(here) - len(surely | set(later))
+    ours = [one for one in pool if one.node in wanted]
+    if ours and all(one.is_drained for one in ours):
+        return Enough(left=at_least)
     left = len(here) - len(surely)
     if left < floor:
         return TooFew(left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted})
-    left = len(here) - len(surely | set(later))
-    if left < floor:
-        return Undecided(nodes=tuple(later))
-    return Enough(left=left)
+    return Undecided(nodes=tuple(later)) if at_least < floor else Enough(left=at_least)
 
 
 def floor_of(number: float, *, is_pct: bool, pool: int) -> int:

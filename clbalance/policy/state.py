@@ -67,7 +67,7 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
         return None
     # Leases that are not known may be held.
     state = NodeState.DRAINED if answer.reading.leases == () else NodeState.DRAINING
-    return Condition(state=state, reason=drain_reason(mark))
+    return Condition(state=state, reason=drain_reason(mark, now))
 
 
 def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:

@@ -8,6 +8,7 @@ from clbalance.job import (
     Cancelled,
     End,
     Exited,
+    JobRecord,
     JobState,
     Killed,
     Lost,
@@ -90,6 +91,22 @@ def why_ended(outcome: Outcome) -> str:
     """The reason for a job's record: of one that was killed also what its node knows of it, as who killed it."""
     reason = reason_of(outcome.end)
     return "; ".join((reason, *outcome.warnings)) if isinstance(outcome.end, Killed) else reason
+
+
+def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool) -> str:
+    """What a job that was told to end has come to, in a word or two; `all_ended`: of no copy an end is missing.
+
+    Who has it in hand may not have written down yet what its nodes have said: its record is then behind them.
+    """
+    if record.state.is_over:
+        return str(record.state)
+    if record.state is JobState.PENDING:
+        return "will not be started"
+    worst = gravest(outcomes) if all_ended else None
+    if worst is None or isinstance(worst.end, Lost):
+        return "is being ended"
+    # Of a job of tasks these are the ends of its slots, which do not tell how its tasks ended.
+    return str(JobState.CANCELLED) if isinstance(worst.end, Cancelled) else "has ended"
 
 
 def _signal_name(number: int) -> str:

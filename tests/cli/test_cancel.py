@@ -1,5 +1,7 @@
 """`cancel` ends what is meant, wherever it is on its way, and says what it could not end."""
 
+import signal
+
 import pytest
 
 from clbalance.lab.cluster import Lab
@@ -66,6 +68,22 @@ def test_a_run_whose_job_is_cancelled_says_by_whom(lab: Lab, clbalance: Command)
     assert child.returncode == 125
     assert b"CANCELLED" in err
     assert b"cancelled by " in err
+
+
+def test_a_job_that_its_nodes_say_is_over_is_cancelled_though_who_has_it_in_hand_has_not_written_that(
+    lab: Lab, clbalance: Command
+) -> None:
+    with nothing_left(lab):
+        child = clbalance.start("run", "-w", "node1", "-c", f"echo up; {held()}")
+        await_output(child)
+        child.send_signal(signal.SIGSTOP)
+        try:
+            done = clbalance("cancel", "--all")
+        finally:
+            child.send_signal(signal.SIGCONT)
+        assert (done.rc, done.stderr) == (0, "clbalance: job 1: CANCELLED\n")
+        assert ended(child) == 125
+    assert job(clbalance, "1")["state"] == "CANCELLED"
 
 
 def test_a_job_that_waits_for_a_place_is_never_started(lab: Lab, clbalance: Command) -> None:

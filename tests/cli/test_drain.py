@@ -39,7 +39,8 @@ def test_drained_nodes_are_shown_with_their_reason_and_take_no_work_until_they_a
 def test_what_runs_on_a_drained_node_goes_on_and_the_node_is_draining_until_it_ends(clbalance: Command) -> None:
     child = clbalance.start("run", "-q", "-w", "node1", "-c", 'echo up; until [ -e "$TMPDIR/go" ]; do sleep 0.05; done')
     await_output(child)
-    assert clbalance("drain", "node1", "--reason", "soon").rc == 0
+    done = clbalance("drain", "node[1-2]", "--reason", "soon")
+    assert (done.rc, done.stderr.splitlines()) == (0, ["clbalance: drained node2", "clbalance: draining node1"])
     assert node_of(clbalance, "node1")["state"] == "draining"
     assert clbalance("run", "-q", "-w", "node1", "--", "true").rc == 125
     with open(f"{clbalance.env['CLBALANCE_LAB_DIR']}/node1/tmp/go", "w"):
@@ -52,6 +53,11 @@ def test_a_mark_tells_programs_who_made_it_when_and_until_when(clbalance: Comman
     (mark,) = node_of(clbalance, "node1")["drains"]
     assert (mark["uid"], mark["reason"], mark["binds_all"]) == (0, "fan", True)
     assert mark["at"] < mark["until"]
+
+
+def test_the_end_of_a_mark_is_in_the_table(clbalance: Command) -> None:
+    clbalance("drain", "node1", "--reason", "fan", "--until", "2099-11-27 06:00")
+    assert clbalance("load", "-w", "node1").lines[1].endswith("fan (by root, until 2099-11-27 06:00)")
 
 
 def test_a_mark_ends_by_itself_when_its_time_is_over(clbalance: Command) -> None:
@@ -69,7 +75,15 @@ def test_a_second_mark_takes_the_place_of_the_first(clbalance: Command) -> None:
     assert [mark["reason"] for mark in node_of(clbalance, "node1")["drains"]] == ["second"]
     assert clbalance("resume", "node1").rc == 0
     again = clbalance("resume", "node1")
-    assert (again.rc, again.stderr.splitlines()[1]) == (0, "clbalance: node1: no mark of yours was there")
+    assert (again.rc, again.stderr) == (0, "clbalance: node1: no mark of yours was there\n")
+
+
+def test_resume_names_those_that_it_changed_and_the_others_in_one_line(lab: Lab, clbalance: Command) -> None:
+    assert clbalance("drain", "node[2-3]", "--reason", "disk").rc == 0
+    done = clbalance("resume", "-a")
+    others = "node[1,4-8]"
+    said = ["clbalance: resumed node[2-3]", f"clbalance: {others}: no mark of yours was there"]
+    assert (done.rc, done.stderr.splitlines()) == (0, said)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +92,7 @@ def test_a_second_mark_takes_the_place_of_the_first(clbalance: Command) -> None:
 def test_nodes_that_cannot_be_marked_are_told_and_the_others_are_done(
     lab: Lab, clbalance: Command, verb: tuple[str, ...], done_word: str
 ) -> None:
+    assert clbalance("drain", "node4", "--reason", "before").rc == 0
     lab.node("node1").kill()
     lab.node("node2").hang()
     lab.node("node3").boot(Fault(without=PYTHONS))

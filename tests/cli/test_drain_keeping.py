@@ -52,6 +52,15 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
     assert len(json.loads(clbalance("load", "-w", "node1", "--json").text)["nodes"][0]["drains"]) == 1
 
 
+def test_a_node_that_was_drained_before_takes_nothing_away(clbalance: Command) -> None:
+    assert clbalance("drain", "node[4-5]", "--reason", "before").rc == 0
+    again = clbalance("drain", "node4", *WHY, "--min-available", "7")
+    left = "6 of 8 nodes are left, and 7 there must be; those that are drained now were drained before"
+    assert (again.rc, again.stderr.splitlines()) == (0, [f"clbalance: {left}", "clbalance: drained node4"])
+    assert drained(clbalance) == names(4) | {"node5": "before (by root)"}
+    assert clbalance("drain", "node[4,6]", *WHY, "--min-available", "7").rc == 3
+
+
 def test_groups_say_where_to_count_and_no_named_node_drains_its_group(lab: Lab, clbalance: Command) -> None:
     everywhere = len(clbalance("load", "-a").lines) - 1
     counted = len(clbalance("load", "-g", "gpu-nodes").lines) - 1

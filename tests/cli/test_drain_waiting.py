@@ -18,6 +18,15 @@ from .jobs import SOON, detached, held, job, let_go
 WHY = ("--reason", "upgrade")
 
 
+def audit(clbalance: Command) -> list[dict[str, object]]:
+    """What was written down of deeds, without when and where from."""
+    kept = ("what", "job", "src", "dst", "why", "result")
+    files = Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("audit.jsonl")
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    assert all(line["who"] and line["host"] and line["name"] and line["at"].endswith("+00:00") for line in lines)
+    return [{name: line[name] for name in kept} for line in lines]
+
+
 def state_of(clbalance: Command, node: str) -> str:
     (told,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
     return str(told["state"])
@@ -32,7 +41,7 @@ def test_it_returns_when_the_last_job_has_gone(clbalance: Command) -> None:
     _, said = child.communicate(timeout=30)
     assert (child.returncode, said.decode().splitlines()) == (
         0,
-        ["clbalance: drained node[1-2]", "clbalance: nothing runs any more on node[1-2]"],
+        ["clbalance: drained node2", "clbalance: draining node1", "clbalance: nothing runs any more on node[1-2]"],
     )
 
 
@@ -50,6 +59,9 @@ def test_jobs_that_are_marked_are_moved_and_the_others_waited_for(clbalance: Com
     elsewhere = job(clbalance, marked)["node_set"]
     assert child.returncode == 0
     assert f"clbalance: job {marked}: moved from {here} to {elsewhere}\n" in said.decode()
+    told = {"what": "move", "job": int(marked), "src": here, "dst": elsewhere, "result": "moved"}
+    assert audit(clbalance) == [told | {"why": f"drain {here}: upgrade"}]
+    assert "rebalance_moves" not in clbalance("metrics", "-w", "node1").text
     let_go(clbalance)
     assert clbalance("wait", marked).rc == 0
 
@@ -58,7 +70,9 @@ def test_at_the_deadline_it_gives_up_and_what_runs_goes_on(clbalance: Command) -
     number = detached(clbalance, "-w", "node1", "-c", held())
     done = clbalance("drain", "node[1-2]", *WHY, "--deadline", "1s")
     assert done.rc == 4
-    assert done.stderr.splitlines()[1:] == [
+    assert done.stderr.splitlines() == [
+        "clbalance: drained node2",
+        "clbalance: draining node1",
         "clbalance: nothing runs any more on node2",
         f"clbalance: warning: node1: not drained yet: job {number}",
     ]
@@ -73,6 +87,8 @@ def test_with_force_our_own_jobs_are_cancelled_then(clbalance: Command) -> None:
     ended_job = job(clbalance, number)
     assert (ended_job["state"], "drained by" in ended_job["reason"]) == ("CANCELLED", True)
     assert job(clbalance, elsewhere)["state"] == "RUNNING"
+    told = {"what": "cancel", "job": int(number), "src": "node1", "dst": None, "result": "CANCELLED"}
+    assert audit(clbalance) == [told | {"why": "drain node1: upgrade"}]
 
 
 @contextmanager
@@ -157,7 +173,7 @@ def test_a_terminal_shows_what_is_waited_for(clbalance: Command) -> None:
     terminal.read_until(f"0 of 1 nodes are drained; waiting for node1 (job {number})".encode())
     let_go(clbalance)
     assert terminal.end() == 0
-    assert terminal.lines == ["clbalance: drained node1", "clbalance: nothing runs any more on node1"]
+    assert terminal.lines == ["clbalance: draining node1", "clbalance: nothing runs any more on node1"]
 
 
 def test_with_a_floor_it_waits_as_well(clbalance: Command) -> None:

@@ -1,13 +1,14 @@
 """Who is kept off a drained node, and how that is told."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import DrainMark
-from clbalance.policy.drain import binding_drain, drain_reason
+from clbalance.model import DrainMark, Proposal
+from clbalance.policy.drain import binding_drain, drain_reason, told_end
 from clbalance.policy.state import node_state
 from clbalance.policy.thresholds import Thresholds
 
@@ -46,7 +47,28 @@ def test_who_does_not_know_who_he_is_keeps_off() -> None:
     ],
 )
 def test_a_drain_mark_is_told(mark: DrainMark, told: str) -> None:
-    assert drain_reason(mark) == told
+    assert drain_reason(mark, NOW) == told
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        pytest.param("2026-11-26 18:00", "18:00", id="today"),
+        pytest.param("2026-11-27 06:05", "2026-11-27 06:05", id="another day"),
+        pytest.param("2027-11-26 18:00", "2027-11-26 18:00", id="the same day of another year"),
+    ],
+)
+def test_the_end_of_a_mark_is_told_by_the_clock_on_our_wall(end: str, told: str) -> None:
+    now = datetime.fromisoformat("2026-11-26 12:00").astimezone()
+    mark = replace(drain(), until=datetime.fromisoformat(end).astimezone(UTC))
+    assert drain_reason(mark, now) == f"disk (by alice, until {told})"
+    assert drain_reason(replace(mark, uid=SHE, by=""), now) == f"disk (by uid 1001, until {told})"
+    proposal = replace(mark, proposal=Proposal(at=now, key="a" * 32))
+    assert drain_reason(proposal, now) == "proposed: disk (by alice)"
+
+
+def test_no_end_that_a_mark_can_name_is_too_far_to_be_told() -> None:
+    assert told_end(datetime.max.replace(tzinfo=UTC), NOW).startswith("9999-12-31")
 
 
 def test_of_several_marks_one_that_binds_everybody_is_told() -> None:

@@ -33,6 +33,11 @@ def pool(**told: Proposal | str) -> list[Standing]:
     ]
 
 
+def drained(*names: str) -> list[Standing]:
+    """Six nodes, those that are named drained before."""
+    return [Standing(node=n, out="drained: x", is_drained=True) if n in names else Standing(node=n) for n in NAMES]
+
+
 def verdict_of(standings: list[Standing], wanted: str, floor: int) -> object:
     return weigh(standings, [NodeName(name) for name in wanted.split()], floor, B)
 
@@ -53,6 +58,28 @@ def verdict_of(standings: list[Standing], wanted: str, floor: int) -> object:
         pytest.param(pool(n5=B), "n0", 5, Enough(left=5), id="our own proposal is nobody else's"),
         pytest.param(
             pool(n4="drained: x", n5=C), "n0", 5, TooFew(left=4, out={NodeName("n4"): "drained: x"}), id="firmly gone"
+        ),
+        pytest.param(drained("n0", "n1"), "n0", 5, Enough(left=4), id="drained before: nothing is taken away"),
+        pytest.param(
+            drained("n0", "n1"),
+            "n0 n2",
+            5,
+            TooFew(left=3, out={NodeName("n1"): "drained: x"}),
+            id="one of them was not",
+        ),
+        pytest.param(
+            drained("n1", "n2"),
+            "elsewhere",
+            5,
+            TooFew(left=4, out={NodeName("n1"): "drained: x", NodeName("n2"): "drained: x"}),
+            id="there are too few, whoever asks",
+        ),
+        pytest.param(
+            pool(n0="suspect: x", n1="drained: x"),
+            "n0",
+            5,
+            TooFew(left=4, out={NodeName("n1"): "drained: x"}),
+            id="a suspect may come back",
         ),
     ],
 )
@@ -81,7 +108,8 @@ def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) ->
     ],
 )
 def test_a_node_stands(answer: object, out: str, proposals: tuple[Proposal, ...]) -> None:
-    assert standing_of(answer, NOW) == Standing(node=NodeName("n"), out=out, proposals=proposals)  # type: ignore[arg-type]
+    told = Standing(node=NodeName("n"), out=out, is_drained=out.startswith("drained: "), proposals=proposals)
+    assert standing_of(answer, NOW) == told  # type: ignore[arg-type]
 
 
 def test_a_suspect_is_not_there() -> None:
@@ -110,7 +138,8 @@ class Cluster:
     def read(self, name: NodeName) -> Standing:
         marks = self.marks[name].values()
         firm = "drained" if None in marks else "unknown" if name in self.unknown else ""
-        return Standing(node=name, out=firm, proposals=tuple(one for one in marks if one is not None))
+        proposals = tuple(one for one in marks if one is not None)
+        return Standing(node=name, out=firm, is_drained=firm == "drained", proposals=proposals)
 
     @property
     def left(self) -> int:

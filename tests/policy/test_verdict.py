@@ -20,7 +20,7 @@ from clbalance.job import (
 )
 from clbalance.model import Cause, NodeName
 from clbalance.policy.settling import current_copies, half_started, unsettled, was_abandoned
-from clbalance.policy.verdict import gravest, has_failed, reason_of, state_of, why_ended
+from clbalance.policy.verdict import became_of, gravest, has_failed, reason_of, state_of, why_ended
 from tests.store.build import NOON
 
 LOST = Lost(cause=Cause.REFUSED, why="connection refused")
@@ -116,3 +116,16 @@ def test_what_its_node_knows_of_a_kill_is_told_too() -> None:
     warned = Outcome(node=NodeName("a"), rank=0, end=Killed(signal=9), seconds=0.0, warnings=("by the kernel",))
     assert why_ended(warned) == "killed by SIGKILL; by the kernel"
     assert why_ended(outcome(Exited(rc=1))) == ""
+
+
+def test_a_job_that_was_told_to_end_is_never_said_to_run_where_its_nodes_have_proven_its_end() -> None:
+    cancelled, done, silent = outcome(Cancelled(why="c")), outcome(Exited(rc=0), 1), outcome(LOST, 1)
+    held = record(controlled=True)
+    assert became_of(held, [cancelled], all_ended=True) == "CANCELLED"
+    assert became_of(held, [cancelled, done], all_ended=True) == "CANCELLED"
+    assert became_of(held, [done], all_ended=True) == "has ended"
+    assert became_of(held, [cancelled], all_ended=False) == "is being ended"
+    assert became_of(held, [cancelled, silent], all_ended=True) == "is being ended"
+    assert became_of(held, [], all_ended=False) == "is being ended"
+    assert became_of(record(JobState.FAILED), [cancelled], all_ended=True) == "FAILED"
+    assert became_of(record(JobState.PENDING), [], all_ended=False) == "will not be started"

@@ -53,7 +53,10 @@ def test_roots_drain_mark_binds_everyone_and_only_root_takes_it_away(shared_lab:
     assert [run(clbalance, "-w", "node1", user=user).rc for user in ("alice", "bob", "root")] == [125, 125, 125]
     resumed = clbalance("resume", "-l", "alice", "node1")
     assert resumed.rc == 0
-    assert "node1: no mark of yours was there" in resumed.stderr
+    assert resumed.stderr.splitlines() == [
+        "clbalance: you are not root there: marks of other users stay, whomever they bind",
+        "clbalance: node1: no mark of yours was there",
+    ]
     assert run(clbalance, "-w", "node1", user="alice").rc == 125
     assert clbalance("resume", "node1").rc == 0
     assert run(clbalance, "-w", "node1", user="alice").rc == 0
