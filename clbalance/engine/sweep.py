@@ -24,6 +24,7 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
         earlier = recall(world, nodes)
         while awaited:
             answer = next_answer(world, sessions, awaited, earlier)
+            world.listener.awaiting(awaited.keys())
             if answer is None:
                 continue
             answers[answer.node] = answer
