@@ -30,6 +30,7 @@ class Cause(StrEnum):
     MUX = "connection sharing failed"
     STORAGE = "node storage"
     NO_SHELL = "no shell"
+    PYTHON = "python3 failed"
     GARBLED = "garbled answer"
     LOST = "connection lost"
     LOCAL = "local failure"

@@ -74,7 +74,7 @@ def classify(rc: int, stderr: str) -> Failure:
     if said:
         return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, why=said[-1])
     if rc in (0, 1, 126, 127):
-        return Failure(cause=Cause.NO_SHELL, why=f"the login shell ended with {rc} without running anything")
+        return Failure(cause=Cause.NO_SHELL, why=f"it ended with {rc} without a word")
     return Failure(cause=Cause.LOST, why=f"ssh ended with {rc} without a word")
 
 
