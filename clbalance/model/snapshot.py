@@ -31,6 +31,7 @@ class Cause(StrEnum):
     STORAGE = "node storage"
     NO_SHELL = "no shell"
     PYTHON = "python3 failed"
+    NOT_AWAITED = "not awaited"
     GARBLED = "garbled answer"
     LOST = "connection lost"
     LOCAL = "local failure"
