@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Collection
 from importlib import import_module
 
 from clbalance.cli.options import OutputOptions, TalkOptions
@@ -20,6 +21,7 @@ from clbalance.render.streams import Outlet, Outlets
 
 _QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
 _EVERY_S = 0.1
+_USUAL_WIDTH = 80  # of a terminal that does not know its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +103,25 @@ class SweepProgress:
         self._talks = not quiet
         self._shown = self._talks and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._total = 0
-        self._answered = 0
         self._next_at = 0.0
         self._drawn = False
 
     def asked(self, total: int) -> None:
-        self._total, self._answered = total, 0
+        self._total = total
         self._next_at = time.monotonic() + _QUIET_FOR_S
         import_module(self._meanwhile)
 
     def answered(self, node: NodeName) -> None:
-        self._answered += 1
+        pass  # `awaiting` tells it
+
+    def awaiting(self, nodes: Collection[NodeName]) -> None:
         now = time.monotonic()
         if self._shown and now >= self._next_at:
             self._next_at = now + _EVERY_S
             self._drawn = True
-            sys.stderr.write(f"\r\x1b[K{self._answered}/{self._total} nodes have answered")
+            width = os.get_terminal_size(2).columns or _USUAL_WIDTH
+            names = fold(nodes) if len(nodes) <= width else None  # more than fit, and folding ten thousand takes time
+            sys.stderr.write(f"\r\x1b[K{talk.sweep_progress(self._total, len(nodes), names, width)}")
             sys.stderr.flush()
 
     def forgot(self, why: str) -> None:

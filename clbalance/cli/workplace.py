@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import random
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,6 +198,9 @@ def _seconds(text: str | None, option: str) -> float | None:
 def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
     """`-o` adds to what is configured, and ssh takes the first value that it sees."""
     ssh = settings.ssh
+    for typed_options in options:
+        _check_quoting(typed_options, "`-o`")
+    _check_quoting(ssh.options, "`ssh.options`")
     return SshTransport(
         options=" ".join((*options, ssh.options)),
         user=ssh.user or "",
@@ -204,6 +208,16 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         here=here,
     )
+
+
+def _check_quoting(options: str, where: str) -> None:
+    try:
+        shlex.split(options)
+    except ValueError as error:
+        raise UsageError(
+            f"{where} cannot be {options!r}: {str(error)[:1].lower()}{str(error)[1:]}",
+            hint="options for ssh as a shell would take them, such as `-o '-F FILE'` or `-o '-p 2222'`",
+        ) from None
 
 
 def _told_of_nodes(

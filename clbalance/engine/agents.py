@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
 from clbalance.engine.agent_wire import AgentEvent, bootstrap, decode, encode
 from clbalance.engine.world import World
-from clbalance.model import NodeName
+from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
 
 PROTOCOL = 2
@@ -75,8 +76,14 @@ class Agents:
                 if told is not None:
                     hear(node, told)
             case Closed(node=node):
-                hear(node, event)
+                hear(node, self._blamed(event))
             case None:
                 pass
             case _:
                 assert_never(event)
+
+    def _blamed(self, closed: Closed) -> Closed:
+        """Its shell took the agent's text where it was called: then it was python3 that did not do what it should."""
+        if closed.cause is Cause.NO_SHELL and closed.node in self._nonces:
+            return replace(closed, cause=Cause.PYTHON)
+        return closed

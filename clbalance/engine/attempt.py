@@ -63,7 +63,7 @@ def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Atte
     with world.transport.sessions() as sessions:
         # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
         keep_open = min(_KEEP_OPEN, world.session_limit // 2)
-        snapshot = sweep(world, sessions, course.question.candidates, keep_open=keep_open)
+        snapshot = sweep(world, sessions, course.question.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
         looks = _MOST_LOOKS
         while (plan := _plan(course, snapshot, refusals, avoid)).fits:

@@ -15,7 +15,7 @@ from clbalance.ports import Sessions
 
 def choose(world: World, sessions: Sessions, question: Question) -> Plan:
     """The plan for a question on fresh answers."""
-    return plan_on(world, sweep(world, sessions, question.candidates), question)
+    return plan_on(world, sweep(world, sessions, question.candidates, placing=True), question)
 
 
 def plan_on(

@@ -4,6 +4,7 @@ A connection that is lost is made again, and the node is asked what became of it
 following a job that somebody else started is the same as having lost the connection to it.
 """
 
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from clbalance.engine.absence import Absences
@@ -32,6 +33,8 @@ from clbalance.ports import Closed, RunListener
 _WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
 _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
+_END_ONLY_S = 0.6  # of the time to end: how things ended must not wait behind output that nobody can read so fast
+_UNSHOWN = "it printed faster than that could be read: its last output is not shown"
 _UNANSWERED = Lost(cause=Cause.LOST, why="")
 
 
@@ -61,6 +64,7 @@ class Follow:
         self._grace_s = _END_GRACE_S
         self._closed: set[NodeName] = set()
         self._mute = False
+        self._ends_only = False
 
     # -- the way of a follower -------------------------------------------------------------------
 
@@ -74,10 +78,21 @@ class Follow:
         self._agents.listen(self.hear, self.is_over, within_s)
 
     def stop(self, why: str, within_s: float, *, mute: bool) -> None:
-        """End all copies, or give them up where they have not started, and await that for so long."""
+        """End all copies, or give them up where they have not started, and await that for so long.
+
+        What they print meanwhile is shown; near the end of that time, or once nobody reads it, only ends are heard.
+        """
+        until = self._clock.monotonic() + within_s
         self._mute = mute
-        self.end_all(why)
-        self.to_the_end(within_s)
+        before = {copy.node: dict(copy.heard) for copy in self._copies}
+        try:
+            self.end_all(why)
+            if not mute:
+                self.to_the_end(within_s - _END_ONLY_S)
+        except BrokenPipeError:  # who reads us was stopped, too
+            self._mute = True
+        self._hear_ends_only(before)
+        self.to_the_end(until - self._clock.monotonic())
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
             self._end(copy, Lost(cause=Cause.TIMEOUT, why="told to end; the node has not confirmed it"))
@@ -160,8 +175,9 @@ class Follow:
         self._listener.started(copy.node, limits)
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
-        if not self._mute:
-            self._listener.output(copy.node, event.stream, event.data)
+        if self._ends_only:
+            return  # it was on its way; its agent awaits no acknowledgement any more
+        self._listener.output(copy.node, event.stream, event.data)
         copy.heard[event.stream] = event.offset + len(event.data)
         if copy.heard[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
             copy.acked[event.stream] = copy.heard[event.stream]
@@ -243,15 +259,25 @@ class Follow:
     def ask_for_output(self, copy: Copy) -> None:
         """From where we have it."""
         to_the_end = self._interest.to_the_end or self._ending is not None
+        streams = () if self._ends_only else self._interest.streams
         copy.acked = dict(copy.heard)
         self._ask(
             copy,
             "follow",
             window=_WINDOW_BYTES,
-            streams=self._interest.streams,
+            streams=streams,
             stop="end" if to_the_end else "now",
-            **{stream: copy.heard.get(stream, 0) for stream in self._interest.streams},
+            **{stream: copy.heard.get(stream, 0) for stream in streams},
         )
+
+    def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
+        """No more output; `before` is how much of it had come when they were told to end."""
+        self._ends_only = True
+        for copy in self._copies.unended():
+            if copy.phase >= Phase.STARTING and self._absences.is_in_touch(copy.node):
+                self.ask_for_output(copy)
+                if not self._mute and copy.heard != before[copy.node]:
+                    self._warn(copy, _UNSHOWN)
 
     def _fail(self, copy: Copy, end: NotStarted) -> None:
         """Everywhere or nowhere: one that does not start takes the others with it."""

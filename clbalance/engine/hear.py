@@ -14,9 +14,11 @@ from clbalance.probe.reading import parse_reading
 _NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
 
 
-def next_answer(world: World, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory) -> Answer | None:
-    """The answer that the next event completes, taken out of `awaited`; None where it completes none."""
-    event = sessions.next(1.0)
+def next_answer(
+    world: World, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory, within_s: float
+) -> Answer | None:
+    """The answer that the next event completes, taken out of `awaited`; None where it completes none, or none comes."""
+    event = sessions.next(within_s)
     if event is None or event.node not in awaited:
         return None
     match event:

@@ -1,17 +1,25 @@
 """Ask a set of nodes at once; every one of them answers or is silent with a reason, none delays another."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from clbalance.engine.awaited import Awaited
 from clbalance.engine.world import World
 from clbalance.model import Answer, Measured, NodeName, Snapshot
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Frame, probe_request
+from clbalance.strain import Strain
+
+_LISTEN_S = 1.0
 
 
-def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> Snapshot:
-    """The snapshot of `nodes`; of those that answer, the first `keep_open` keep their session."""
+def sweep(
+    world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0, placing: bool = False
+) -> Snapshot:
+    """The snapshot of `nodes`; of those that answer, the first `keep_open` keep their session.
+
+    `placing`: where only suspects are still to answer, they are soon given up (docs/design/suspect.md).
+    """
     awaited = _ask_all(world, sessions, nodes, last=keep_open == 0)
     # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
     # the nodes, takes about as long as they do (docs/design/startup.md).
@@ -22,12 +30,20 @@ def sweep(world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_o
     world.listener.asked(len(nodes))
     try:
         earlier = recall(world, nodes)
+        measured_at: float | None = None
         while awaited:
-            answer = next_answer(world, sessions, awaited, earlier)
+            within_s = _within_s(world, awaited, earlier.strains, measured_at) if placing else _LISTEN_S
+            if within_s <= 0:
+                answers |= _give_up(world, sessions, awaited)
+                break
+            answer = next_answer(world, sessions, awaited, earlier, within_s)
+            world.listener.awaiting(awaited.keys())
             if answer is None:
                 continue
             answers[answer.node] = answer
             world.listener.answered(answer.node)
+            if isinstance(answer, Measured):
+                measured_at = world.clock.monotonic()
             if isinstance(answer, Measured) and keep_open:
                 _keep_or_close(sessions, answer.node, kept=len(sessions.open_nodes()) - len(awaited), most=keep_open)
     finally:
@@ -45,6 +61,27 @@ def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, las
         sessions.send(node, probe_request(world.probe_script, nonce), last=last)
         awaited[node] = Awaited(Frame(nonce), world.clock.monotonic())
     return awaited
+
+
+def _within_s(
+    world: World, awaited: Iterable[NodeName], strains: Mapping[NodeName, Strain], measured_at: float | None
+) -> float:
+    from clbalance.policy.suspect import patience_s  # late, as above
+
+    quiet_s = None if measured_at is None else world.clock.monotonic() - measured_at
+    left = None if world.suspect_after is None else patience_s(awaited, strains, quiet_s=quiet_s)
+    return _LISTEN_S if left is None else min(_LISTEN_S, left)
+
+
+def _give_up(world: World, sessions: Sessions, awaited: dict[NodeName, Awaited]) -> dict[NodeName, Answer]:
+    from clbalance.policy.suspect import not_awaited
+
+    answers: dict[NodeName, Answer] = {}
+    for node in awaited:
+        sessions.close(node)
+        answers[node] = not_awaited(node)
+        world.listener.answered(node)
+    return answers
 
 
 def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:

@@ -56,7 +56,7 @@ class TaskRun:
         world, question = self._world, self._course.question
         with world.transport.sessions() as sessions:
             keep_open = min(len(question.candidates), world.session_limit // 2)
-            snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open)
+            snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open, placing=True)
             self._plan = plan_slots(world, snapshot, question, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan

@@ -30,6 +30,8 @@ class Cause(StrEnum):
     MUX = "connection sharing failed"
     STORAGE = "node storage"
     NO_SHELL = "no shell"
+    PYTHON = "python3 failed"
+    NOT_AWAITED = "not awaited"
     GARBLED = "garbled answer"
     LOST = "connection lost"
     LOCAL = "local failure"

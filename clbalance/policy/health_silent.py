@@ -24,6 +24,8 @@ HINTS: Mapping[Cause, str] = {
     Cause.MUX: "`ssh -O exit {node}` ends the shared connection; a long ControlPath is cut short with `%C`",
     Cause.STORAGE: "`ssh {node} df -h / /tmp /var /home` shows what is full",
     Cause.NO_SHELL: "`ssh {node} /bin/sh -c true`: the login shell there runs nothing (nologin, an expired account)",
+    Cause.PYTHON: "`ssh {node} python3 -I -S -c pass` should say nothing: that python3 is broken",
+    Cause.NOT_AWAITED: "`clbalance load -w {node}` waits for it; two answers in a row bring it back",
     Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
     Cause.LOST: _LOOK,
     Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",

@@ -14,7 +14,7 @@ from clbalance.policy.ledger import ledger_of
 def past_look(answer: Answer) -> PastLook | None:
     """None where the node was not really asked."""
     match answer:
-        case Silent(cause=Cause.LOCAL):
+        case Silent(cause=Cause.LOCAL | Cause.NOT_AWAITED):
             return None
         case Silent():
             return PastLook(answered=False)

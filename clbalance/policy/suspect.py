@@ -3,7 +3,7 @@
 Enters: what was seen of a node before, and whether it has answered now. Leaves: what is known of it from now on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,8 @@ COUNTED_APART_S: Final = 5.0
 """A burst of calls is one probe: what comes sooner after one that was counted is not counted."""
 BACK_AFTER: Final = 2
 """So many answers in a row bring a suspect back."""
+GRACE_S: Final = 1.0
+"""So much longer than for the others a placement waits for suspects, who are seldom chosen."""
 
 _OF_THE_NODE: Final = frozenset(
     {Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.STORAGE, Cause.GARBLED, Cause.LOST}
@@ -67,6 +69,25 @@ def strained(
 
 
 _UNSTRAINED: Final = Strain()
+
+
+def patience_s(
+    awaited: Iterable[NodeName], strains: Mapping[NodeName, Strain], *, quiet_s: float | None
+) -> float | None:
+    """How much longer a placement waits for these nodes; None: as long as each may take.
+
+    `quiet_s`: how long ago another one was measured; None: none was, and then it is suspects or nobody.
+    """
+    if quiet_s is None or not all(strains.get(node, _UNSTRAINED).suspect for node in awaited):
+        return None
+    return max(0.0, GRACE_S - quiet_s)
+
+
+def not_awaited(node: NodeName) -> Silent:
+    """What is said of one that was given up so. It counts neither as failed nor as answered."""
+    return Silent(
+        node=node, cause=Cause.NOT_AWAITED, why=f"it is suspect, and did not answer within {GRACE_S:g} s of the others"
+    )
 
 
 def marked_suspect(answer: Answer, strain: Strain) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from clbalance.job import JobSpec, Outcome
@@ -94,6 +94,10 @@ class SweepListener(Protocol):
 
     def answered(self, node: NodeName) -> None:
         """Called once per node, answer or silence."""
+        ...
+
+    def awaiting(self, nodes: Collection[NodeName]) -> None:
+        """These have not answered yet; called with all that is heard, and each second in which nothing is."""
         ...
 
     def done(self) -> None:

@@ -33,3 +33,12 @@ def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: i
         return note(f"job {job_id} on {folded}")
     best = f"the {chosen} least loaded" if chosen > 1 else "the least loaded"
     return note(f"job {job_id} on {folded}, {best} of {fitting} that fit ({candidates} asked)")
+
+
+def sweep_progress(total: int, awaited: int, names: str | None, width: int) -> str:
+    """How far a sweep has come, in less than one line: with the folded `names` that it waits for, where they fit."""
+    told = f"{total - awaited}/{total} nodes have answered"
+    named = f"{told}, waiting for {visible_line(names or '')}"
+    if names and len(named) < width:
+        return named
+    return told[: max(0, width - 1)]

@@ -58,9 +58,14 @@ _COMPILED = tuple((re.compile(pattern), cause, again) for pattern, cause, again 
 # OpenSSH 10.1 and later warn when a server has no post-quantum key exchange; a warning is no reason.
 _NOT_A_REASON = re.compile(r"\*\* (WARNING|This session|The server may)|^Warning: Permanently added|^\s*$|^@+$|^debug1")
 
+_USAGE = "usage: ssh "  # what ssh says behind an option that it does not know
+
 
 def classify(rc: int, stderr: str) -> Failure:
     """The failure that an ended ssh (exit code `rc`, tail of its stderr) reports."""
+    own_words, usage, _ = stderr.partition(_USAGE)
+    if usage and rc == 255 and own_words.strip():
+        return Failure(cause=Cause.LOCAL, why=own_words.strip().splitlines()[-1])
     for pattern, cause, again in _COMPILED:
         found = pattern.search(stderr)
         if found:
@@ -69,7 +74,7 @@ def classify(rc: int, stderr: str) -> Failure:
     if said:
         return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, why=said[-1])
     if rc in (0, 1, 126, 127):
-        return Failure(cause=Cause.NO_SHELL, why=f"the login shell ended with {rc} without running anything")
+        return Failure(cause=Cause.NO_SHELL, why=f"it ended with {rc} without a word")
     return Failure(cause=Cause.LOST, why=f"ssh ended with {rc} without a word")
 
 

@@ -41,6 +41,7 @@ def told(clbalance: Command, *arguments: str, verb: str = "pick", rc: int = 2) -
         (("-w", "node1", "--pick", "x"), "`--pick` cannot be 'x'", "1 or more, or `all`"),
         (("-w", "node1", "--pick", "-1"), "`--pick` cannot be '-1'", "1 or more, or `all`"),
         (("-w", "node1", "-t", "soon"), "`-t` cannot be 'soon'", "like `90`"),
+        (("-w", "node1", "-o", "'"), '`-o` cannot be "\'": no closing quotation', "such as `-o '-F FILE'`"),
         (("-w", "node1", "-f", "0"), "`-f` cannot be 0", "1 or more"),
         (("--groups-conf", "no-such-file"), "no-such-file: No such file", "groups.conf.example"),
         (("--nodez", "node1"), "--nodez", "`clbalance pick --help`"),
@@ -192,3 +193,8 @@ def test_who_asked_for_json_gets_the_error_as_json_too(clbalance: Command, argum
 
 def test_a_jobs_own_json_option_is_not_ours(clbalance: Command) -> None:
     assert clbalance("run", "no-such.sh", "--json").stdout == b""
+
+
+def test_an_option_that_ssh_does_not_know_is_told_in_its_words(clbalance: Command) -> None:
+    done = clbalance("load", "-w", "node1", "-o", "-Z")
+    assert (done.rc, "unknown option -- Z" in done.text, "local_tun" in done.text) == (4, True, False)

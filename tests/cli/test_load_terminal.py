@@ -51,9 +51,11 @@ def test_colours_can_be_asked_for_in_a_pipe(clbalance: Command) -> None:
 
 
 def test_progress_is_shown_while_nodes_are_slow_and_leaves_no_trace(lab: Lab, clbalance: Command) -> None:
+    """Also while all that could answer at once have answered: it says who is awaited."""
     lab.node("node2").hang()
-    terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "-t", "1", "-u", "1")
-    terminal.read_until(b"nodes have answered")
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "-t", "2", "-u", "2")
+    terminal.read_until(b"\r\x1b[K6/8 nodes have answered, waiting for node[2,4]")
     assert terminal.end() == 0
     assert not any("have answered" in line for line in terminal.lines)
     quiet = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "1", "-u", "1", "-q")

@@ -91,6 +91,23 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
     assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a word")],
+)
+def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, text: str, words: str) -> None:
+    broken = lab.node("node1").folder.bin / "python3"
+    broken.write_text(f"#!/bin/sh\n{text}\n")
+    broken.chmod(0o755)
+    try:
+        done = clbalance("run", "-w", "node1", "--", "true")
+    finally:
+        broken.unlink()
+    assert done.rc == 125
+    assert f"python3 failed: {words}" in done.stderr
+    assert "no shell" not in done.stderr
+
+
 def test_a_node_lost_while_the_job_runs_is_125_and_said(lab: Lab, clbalance: Command) -> None:
     child = clbalance.start("run", *SOON, "-w", "node1", "-c", "echo up; sleep 300")
     await_output(child)

@@ -1,6 +1,7 @@
 """A node that has failed several probes in a row, on a cluster: it gets no work, says why, and comes back by itself."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,3 +68,21 @@ def test_it_can_be_switched_off(lab: Lab, clbalance: Command) -> None:
     assert "in a row" not in node_of(clbalance, "node1")["reason"]
     lab.node("node1").boot()
     assert clbalance("pick", "-w", "node1").rc == 0
+
+
+def test_a_suspect_that_hangs_delays_no_placement_and_still_comes_back_by_itself(lab: Lab, clbalance: Command) -> None:
+    has_failed_twice(clbalance, "node1")
+    lab.node("node1").hang()
+    assert node_of(clbalance, "node1")["state"] == "suspect"
+
+    began = time.monotonic()
+    chosen = clbalance("run", "-q", "-w", "node[1-3]", "-c", "echo $CLBALANCE_NODE")
+    assert (chosen.rc, chosen.text in {"node2\n", "node3\n"}) == (0, True)
+    told = clbalance("pick", "-w", "node[1-2]", "--explain")
+    assert (told.rc, told.text) == (0, "node2\n")
+    assert time.monotonic() - began < 10.0  # which is how long one node may take
+
+    lab.node("node1").thaw()
+    assert clbalance("pick", "-w", "node[1-2]", "--pick", "2").rc != 0
+    assert clbalance("pick", "-w", "node[1-2]", "--pick", "2").rc == 0
+    assert node_of(clbalance, "node1")["state"] == "up"

@@ -65,6 +65,13 @@ def test_the_listener_is_told_of_each_node_once_and_of_the_end() -> None:
     assert (world.listener.total, sorted(world.listener.answered_nodes), world.listener.finished) == (2, [A, B], 1)
 
 
+def test_while_a_node_hangs_the_listener_hears_each_second_who_is_awaited() -> None:
+    world = world_of({"a": probed(), "b": lambda _: []})
+    measure(world, [A, B])
+    assert isinstance(world.listener, Notes)
+    assert world.listener.awaited.count({B}) >= world.answer_within_s - 1
+
+
 def test_sessions_are_kept_open_only_as_many_as_asked_for() -> None:
     world = world_of({name: probed() for name in "abc"})
     with world.transport.sessions() as sessions:

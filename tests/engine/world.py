@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +40,7 @@ class Notes:
 
     total: int = 0
     answered_nodes: list[NodeName] = field(default_factory=list)
+    awaited: list[set[NodeName]] = field(default_factory=list)
     finished: int = 0
     forgotten: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -55,6 +56,9 @@ class Notes:
 
     def answered(self, node: NodeName) -> None:
         self.answered_nodes.append(node)
+
+    def awaiting(self, nodes: Collection[NodeName]) -> None:
+        self.awaited.append(set(nodes))
 
     def done(self) -> None:
         self.finished += 1

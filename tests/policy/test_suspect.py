@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from clbalance.model import Answer, Cause, NodeName, Silent
 from clbalance.policy.state import node_state
-from clbalance.policy.suspect import BACK_AFTER, COUNTED_APART_S, marked_suspect, next_strain, strained
+from clbalance.policy.suspect import (
+    BACK_AFTER,
+    COUNTED_APART_S,
+    marked_suspect,
+    next_strain,
+    not_awaited,
+    patience_s,
+    strained,
+)
 from clbalance.policy.thresholds import Thresholds
 from clbalance.strain import Strain
 
@@ -139,3 +147,23 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
     assert condition.state.value == state
     assert str(cause) in str(condition.reason)
     assert ("3 probes in a row failed" in str(condition.reason)) is (looks == "---")
+
+
+@pytest.mark.parametrize(
+    ("awaited", "quiet_s", "told"),
+    [
+        pytest.param("s", 0.25, 0.75, id="a suspect has a grace behind the others"),
+        pytest.param("s", 5.0, 0.0, id="then it is given up"),
+        pytest.param("s", None, None, id="but not where nobody else has answered"),
+        pytest.param("sn", 5.0, None, id="while a good node is awaited, so are suspects"),
+        pytest.param("n", 5.0, None, id="a good node is waited for as long as it may take"),
+    ],
+)
+def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, told: float | None) -> None:
+    strains = {NodeName("s"): Strain(silent=3, suspect=True), NodeName("n"): Strain(silent=1)}
+    assert patience_s([NodeName(name) for name in awaited], strains, quiet_s=quiet_s) == told
+
+
+def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:
+    was = {NodeName("s"): Strain(silent=3, suspect=True, answered=1)}
+    assert strained([node("a"), not_awaited(NodeName("s"))], was, now_s=1e9, suspect_after=3) == {}

@@ -63,6 +63,14 @@ def test_a_changed_host_key_is_told_in_its_own_words_and_never_asked_again() -> 
     assert not failure.again
 
 
+@pytest.mark.parametrize("said", ["unknown option -- Z", "option requires an argument -- p"])
+def test_an_option_that_ssh_does_not_know_is_told_in_its_words_not_by_its_usage(said: str) -> None:
+    usage = "usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] [-B bind_interface]\n           [-w local_tun[:remote_tun]] destination\n"
+    failure = classify(255, f"{said}\n{usage}")
+    assert (failure.cause, failure.why) == (Cause.LOCAL, said)
+    assert classify(1, usage).cause is Cause.NO_SHELL
+
+
 @given(st.integers(0, 255), st.text(max_size=300))
 def test_any_words_are_a_failure_of_one_line(rc: int, stderr: str) -> None:
     failure = classify(rc, stderr)
