@@ -147,7 +147,8 @@ class NodeSets:
         except (GroupResolverError, GroupSourceError) as error:
             if "NoUpcall" in type(error).__name__:
                 return
-            raise NodeNameError(f"group source `{source or 'default'}` is not usable: {error}") from error
+            named = source or getattr(getattr(error, "group_source", None), "name", "default")
+            raise NodeNameError(f"group source `{named}` is not usable: {error}") from error
         if name in known:
             return
         near = get_close_matches(name, known, n=3, cutoff=0.5)
