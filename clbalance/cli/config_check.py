@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.facts_of_nodes import told_nodes
 from clbalance.cli.here import here
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.screen import Screen
@@ -35,12 +36,10 @@ def check_settings(screen: Screen, file: Path | None) -> int:
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:
     """Node sets and groups that the settings speak of."""
-    try:
-        for facts in settings.nodes:
-            where, named = facts.origin, f'`set = "{facts.node_set}"`'
-            sets.expand(facts.node_set)
-        for group in settings.groups:
-            where, named = group.origin, f'`group = "{group.group}"`'
+    told_nodes(settings, sets)
+    for group in settings.groups:
+        try:
             sets.group(group.group)
-    except NodeNameError as error:
-        raise SettingsError(f"{where}: {named}: {error.message}", hint=error.hint) from error
+        except NodeNameError as error:
+            said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
+            raise SettingsError(said, hint=error.hint) from error

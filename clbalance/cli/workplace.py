@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from clbalance.cli.chosen_policy import named_group, policy_in
 from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
+from clbalance.cli.facts_of_nodes import told_by_node, told_nodes
 from clbalance.cli.here import here
 from clbalance.cli.node_labels import labels_of_nodes, taints_of_nodes
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
@@ -36,14 +36,13 @@ from clbalance.policy.thresholds import Thresholds
 from clbalance.ports import Journal, Store, Transport
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
-from clbalance.settings.values import NodeFacts, Settings
+from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
 from clbalance.transport.file_limit import raise_file_limit
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import LocalTransport, SshTransport, this_node
 
-_Fact = TypeVar("_Fact", int, float)
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 
@@ -149,6 +148,7 @@ def workplace(
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
     sets = NodeSets(groups)
+    told = told_nodes(settings, sets)
     transport: Transport
     is_here = groups is None and not nodes.names_nodes
     if is_here:
@@ -169,10 +169,10 @@ def workplace(
         rng=random.Random(),
         screen=screen,
         is_here=is_here,
-        cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
-        slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
-        labels=labels_of_nodes(settings, sets),
-        taints=taints_of_nodes(settings, sets),
+        cpu_factors=told_by_node(told, lambda facts: facts.cpu_factor),
+        slots=told_by_node(told, lambda facts: facts.slots),
+        labels=labels_of_nodes(told),
+        taints=taints_of_nodes(told),
     )
 
 
@@ -204,18 +204,6 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         here=here,
     )
-
-
-def _told_of_nodes(
-    settings: Settings, sets: NodeSets, fact: Callable[[NodeFacts], _Fact | None]
-) -> dict[NodeName, _Fact]:
-    """One fact by node, as far as it was told; what comes later wins."""
-    return {
-        node: told
-        for facts in settings.nodes
-        if (told := fact(facts)) is not None
-        for node in sets.expand(facts.node_set)
-    }
 
 
 @contextlib.contextmanager

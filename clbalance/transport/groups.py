@@ -93,6 +93,7 @@ def _shortened(command: str) -> str:
 class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
     """Groups as configured, less the packaged example."""
 
+    _sources: dict[str, GroupSource]
     _default_source: GroupSource | None
 
     def __init__(self, scopes: Sequence[list[str]], results: ResultGroups | None = None) -> None:

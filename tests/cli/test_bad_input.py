@@ -192,3 +192,19 @@ def test_who_asked_for_json_gets_the_error_as_json_too(clbalance: Command, argum
 
 def test_a_jobs_own_json_option_is_not_ours(clbalance: Command) -> None:
     assert clbalance("run", "no-such.sh", "--json").stdout == b""
+
+
+@pytest.mark.parametrize(
+    "call", [("pick", "-w", "node2"), ("pick", "-a"), ("load",), ("run", "-w", "node2", "--", "true")]
+)
+@pytest.mark.parametrize(
+    ("node_set", "wrong"), [("node[1-", "is not a node set"), ("@nogrp", "no group `nogrp`"), ("a;b", "; not allowed")]
+)
+def test_a_set_of_the_settings_that_means_no_nodes_is_told_with_its_file_and_key(
+    clbalance: Command, folder: Path, call: tuple[str, ...], node_set: str, wrong: str
+) -> None:
+    """Though it tells nothing of them: its author thinks that it does."""
+    (folder / "clbalance.toml").write_text(f'[[nodes]]\nset = "{node_set}"\n')
+    said = told(clbalance, *call[1:], verb=call[0])
+    assert said.startswith(f'clbalance: {folder / "clbalance.toml"}: `set = "{node_set}"` under `[[nodes]]`: ')
+    assert wrong in said
