@@ -10,7 +10,7 @@ from clbalance.engine import known
 from clbalance.engine.revisit import Visited
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode, Interrupted, UsageError
-from clbalance.job import JobRecord, Lost, Outcome
+from clbalance.job import JobRecord, JobState, Lost, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, fold
 from clbalance.policy.exit_code import run_exit_code
@@ -111,7 +111,8 @@ def _code(visited: Visited) -> int:
 def _summary(screen: Screen, visited: Visited) -> None:
     record = visited.record
     if not visited.outcomes:
-        screen.say(talk.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
+        tell = screen.say if record.state is JobState.COMPLETED else screen.complain
+        tell(talk.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
         return
     report = JobReport(
         id=record.id,
@@ -120,4 +121,4 @@ def _summary(screen: Screen, visited: Visited) -> None:
         outcomes=visited.outcomes,
         attempt=record.attempt,
     )
-    screen.say(screen.aside.run(report))
+    screen.tell_end(report)

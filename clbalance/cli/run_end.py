@@ -27,7 +27,7 @@ def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: boo
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
         screen.say(talk.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     else:
-        screen.say(screen.aside.run(_report(ran)))
+        screen.tell_end(_report(ran))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 

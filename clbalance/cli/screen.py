@@ -14,9 +14,11 @@ from clbalance.nodes import Candidates, fold
 from clbalance.policy.histogram import why_not
 from clbalance.render import talk
 from clbalance.render.color import Color, wants_color
+from clbalance.render.failures import failure_lines
 from clbalance.render.format import Format
 from clbalance.render.renderer import Renderer, renderer
 from clbalance.render.streams import Outlet, Outlets
+from clbalance.render.views import JobReport
 
 _QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
 _EVERY_S = 0.1
@@ -55,6 +57,18 @@ class Screen:
         """A remark; `-q` leaves it out."""
         if not self.quiet:
             self.outlets.stderr.send(text.encode("utf-8", "backslashreplace"))
+
+    def complain(self, text: str) -> None:
+        """An error; also with `-q`."""
+        self.outlets.stderr.send(text.encode("utf-8", "backslashreplace"))
+
+    def tell_end(self, report: JobReport) -> None:
+        """How each copy of a job ended; with `-q`, of those alone that did not do well."""
+        if not self.quiet:
+            self.say(self.aside.run(report))
+            return
+        for line in failure_lines(report.outcomes):
+            self.complain(talk.note(line))
 
     def explain(self, plan: Plan) -> None:
         """Why these nodes and not the others; asked for, so also with `-q`."""
