@@ -66,7 +66,8 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
         try:
             with contextlib.closing(Shown(screen, record)) as shown:
                 visited = known.read(world, record, shown, streams=("stdout", "stderr"), to_the_end=True)
-        except Interrupted:
+        except Interrupted as stop:
+            screen.stopped(stop.signum)
             screen.say(talk.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
     _summary(screen, visited)

@@ -24,6 +24,7 @@ def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: boo
         screen.print(f"{number}\n")
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
+    screen.stopped(dispatched.interrupted)
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
         screen.say(talk.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     else:

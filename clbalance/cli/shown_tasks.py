@@ -77,6 +77,7 @@ class ShownTasks:
 
     def summary(self, outcome: TasksOutcome) -> None:
         """In one line, also with `-q` where not all did well; and those that did not."""
+        self._screen.stopped(outcome.ran.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
             self._screen.say(self._screen.aside.tasks(told))

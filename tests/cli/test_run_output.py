@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 
-from .command import Command, ended
+from .command import ARGV, Command, ended
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20
@@ -132,3 +133,22 @@ def test_the_summary_names_node_state_code_and_time(clbalance: Command) -> None:
     heading, *copies = done.stderr.splitlines()[1:]
     assert heading.split() == ["NODE", "STATE", "CODE", "TIME"]
     assert [copy.split()[:3] for copy in copies] == [["node1", "COMPLETED", "0"], ["node2", "FAILED", "1"]]
+
+
+def test_the_summary_begins_on_a_line_of_its_own_where_the_output_ended_without_one(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("run", "-w", "node1", "--", "printf", "no newline")
+    assert terminal.end() == 0
+    assert [line.split()[0] for line in terminal.lines[-3:]] == ["no", "NODE", "node1"]
+    done = clbalance("run", "-w", "node1", "-c", "printf 'no newline' >&2")
+    assert [line.split()[0] for line in done.stderr.splitlines()[-3:]] == ["no", "NODE", "node1"]
+
+
+def test_the_summary_begins_on_a_line_of_its_own_also_in_a_file_that_both_outputs_go_to(
+    clbalance: Command, folder: Path
+) -> None:
+    with (folder / "both").open("wb") as both:
+        argv = [*ARGV, "run", "-w", "node1", "--", "printf", "no newline"]
+        subprocess.run(argv, stdout=both, stderr=both, env=dict(clbalance.env), cwd=folder, timeout=60, check=True)
+    text = (folder / "both").read_text()
+    assert "\nno newline\nNODE " in text
+    assert "\n\n" not in text
