@@ -36,7 +36,8 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
-    return run_ended(ran, place.candidates, screen, detached=submitted.options.detach)
+    options = submitted.options
+    return run_ended(ran, place.candidates, screen, detached=options.detach, explain=options.explain)
 
 
 def _shown(place: Workplace, submitted: Submission, screen: Screen) -> "ShownRun":

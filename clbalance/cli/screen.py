@@ -88,16 +88,17 @@ class Screen:
         if explain:
             self.explain(plan)
         if not plan.fits:
-            raise nothing_fits(plan, candidates)
+            raise nothing_fits(plan, candidates, explained=explain)
         self.print(self.renderer.pick(plan, folded))
         return ExitCode.DONE
 
 
-def nothing_fits(plan: Plan, candidates: Candidates) -> NothingFitsError:
+def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
     """Why too few nodes fit, counted by reason."""
     return NothingFitsError(
         why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
-        hint="`clbalance load` shows the nodes; `clbalance pick --explain` says why not, node by node",
+        hint="`clbalance load` shows the nodes"
+        + ("" if explained else "; `clbalance pick --explain` says why not, node by node"),
     )
 
 

@@ -197,3 +197,13 @@ def test_quiet_tells_that_tasks_have_failed(clbalance: Command) -> None:
     done = clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "exit $((CLBALANCE_TASK_ID == 2))")
     assert (done.rc, done.stderr) == (1, "clbalance: 2 of 3 tasks completed, 1 failed\n")
     assert clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "true").stderr == ""
+
+
+@pytest.mark.parametrize("work", [("--", "true"), ("--array", "1-2", "-c", "true")], ids=["job", "tasks"])
+def test_explain_says_why_not_where_nothing_fits(lab: Lab, clbalance: Command, work: tuple[str, ...]) -> None:
+    lab.node("node1").load(r1m=9.0)
+    done = clbalance("run", "-w", "node1", "--explain", *work)
+    assert done.rc == 125
+    table, told = done.stderr.split("clbalance: 0/1 nodes fit")
+    assert [line.split()[:2] for line in table.splitlines()[-2:]] == [["NODE", "VERDICT"], ["node1", "unfit"]]
+    assert "--explain" not in told, "it has just been said"
