@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from clbalance.lab.cluster import Lab
 
 from .command import ARGV, Command, ended
@@ -101,6 +103,35 @@ def test_output_goes_to_files_named_by_job_and_node(clbalance: Command, folder: 
 def test_without_an_error_file_errors_join_the_output(clbalance: Command, folder: Path) -> None:
     clbalance("run", "-w", "node1", "--output", "both", "-c", "echo o; echo e >&2")
     assert sorted((folder / "both").read_text().splitlines()) == ["e", "o"]
+
+
+@pytest.mark.parametrize("option", ["--output", "--error"])
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("%q", "`%q` in '%q' is not known"),
+        ("out-%t", "`%t` in 'out-%t' is not known"),
+        ("no/such/%n", "cannot write 'no/such/%n': No such file"),
+        ("file/%n", "cannot write 'file/%n': Not a directory"),
+        (".", "cannot write '.': Is a directory"),
+        ("", "cannot write '': No such file"),
+    ],
+)
+def test_a_mistyped_file_is_told_before_the_job_has_a_number(
+    clbalance: Command, folder: Path, option: str, pattern: str, told: str
+) -> None:
+    (folder / "file").touch()
+    done = clbalance("run", "-w", "node1", option, pattern, "--", "true")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert done.stderr.startswith(f"clbalance: {told}")
+    assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
+    assert [one.name for one in folder.iterdir()] == ["file"]
+
+
+def test_a_mistyped_file_of_tasks_is_told_before_they_have_a_number(clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node1", "--array", "1-2", "--output", "no/such/%t", "-c", "true")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert done.stderr.startswith("clbalance: cannot write 'no/such/%t': No such file")
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_job_starts(lab: Lab, clbalance: Command) -> None:
