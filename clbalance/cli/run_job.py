@@ -28,6 +28,7 @@ from clbalance.render.streams import JobOutput, PassedThrough
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
+    submitted.check_files(has_tasks=False)
     if submitted.options.detach and submitted.needs_a_keeper:
         number = keep(lambda announce: _keep(place, submitted, announce))
         screen.print(f"{number}\n")
