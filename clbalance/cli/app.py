@@ -67,12 +67,9 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{told}\n")
         return ExitCode.USAGE
-    return _tell(arguments, UsageError(told, hint=_help_hint(error)))
+    from clbalance.cli.mistyped import hint_for
 
-
-def _help_hint(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"`{context.command_path} --help` shows what can be typed" if context is not None else ""
+    return _tell(arguments, UsageError(told, hint=hint_for(arguments, error, told)))
 
 
 def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:

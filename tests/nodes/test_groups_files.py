@@ -103,3 +103,12 @@ def test_what_an_upcall_complains_of_is_in_the_error_and_not_on_the_terminal(
     with pytest.raises(NodeNameError, match=r"group source `mine` is not usable: .*sed: can't read .*mine: No such"):
         NodeSets(load_groups(None)).group("gpu")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("users_own")
+def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() -> None:
+    sets = NodeSets(load_groups(None))
+    for typed, hint in (("mine:gpo", "`mine:gpu`"), ("gpo", "`gpu`"), ("mine:xyz", "known groups: mine:all, mine:gpu")):
+        with pytest.raises(NodeNameError) as caught:
+            sets.group(typed)
+        assert hint in caught.value.hint
