@@ -92,7 +92,7 @@ class Workplace:
         check_names(constraints, self.settings)
         request = Request(
             pick=pick,
-            cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
+            cpus=self.cpus_asked(resources.cpus),
             mem_bytes=resources.mem_bytes,
             tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
@@ -108,6 +108,10 @@ class Workplace:
             constraints=constraints,
         )
         return self.question_of(request)
+
+    def cpus_asked(self, cpus: float) -> float:
+        """Of a job that would have so many: here it takes what there is, for there is no other node to wait for."""
+        return 0.0 if self.is_here else cpus
 
     def question_of(self, request: Request) -> Question:
         """Where to place what is asked for."""
