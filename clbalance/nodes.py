@@ -26,6 +26,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
 _EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
 # `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
 _GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
+# `user@host` as ssh has it; before a group stands an operator, or nothing.
+_LOGIN = re.compile(r"([A-Za-z0-9_.-]+)@([A-Za-z0-9_.-]+)")
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _NUMBER = re.compile(r"\d+")
 _RANGE = re.compile(r"(?<=[\[,]) *(-?\d+) *- *(-?\d+) *(?=[/,\]])")
@@ -104,7 +106,12 @@ class NodeSets:
 
     def group(self, text: str) -> tuple[NodeName, ...]:
         """The nodes of group `text`: a name, `source:name`, or a set of names such as `rack[1-3]`."""
-        return self.expand(",".join(f"@{name}" for name in _split_names(text.strip())))
+        names = _split_names(text.strip())
+        if marked := [name for name in names if name.startswith("@")]:
+            raise NodeNameError(
+                f"`{marked[0]}` is not a group's name", hint=f"without the `@`, which is for `-w`: `{marked[0][1:]}`"
+            )
+        return self.expand(",".join(f"@{name}" for name in names))
 
     def all(self) -> tuple[NodeName, ...]:
         """Every node of the default group source."""
@@ -132,30 +139,35 @@ class NodeSets:
             raise NodeNameError(f"`{text[:80]}` names more than {_MAX_NODES} nodes")
         if "@" not in text:
             return
+        if login := _LOGIN.search(text):
+            raise NodeNameError(
+                f"`{text[:80]}` is not a node set: it has a user's name",
+                hint=f"`-l {login[1]}` says who logs in, `-w {login[2]}` where",
+            )
         if self.resolver is None:
             raise self._no_groups(f"`{text}`")
         for reference in _GROUP_REFERENCE.findall(text):
             source, colon, names = reference.rpartition(":")
             for name in NodeSet(names, resolver=RESOLVER_NOGROUP):
-                self._check_group(self.resolver, source, f"{source}{colon}{name}")
+                self._check_group(self.resolver, source, f"{source}{colon}", name)
 
-    def _check_group(self, resolver: GroupNames, source: str, reference: str) -> None:
+    def _check_group(self, resolver: GroupNames, source: str, before: str, name: str) -> None:
         """A source that can list its groups must have this one: many answer an unknown name with nothing."""
-        name = reference.rpartition(":")[2]
         try:
             known = resolver.grouplist(source or None)
         except (GroupResolverError, GroupSourceError) as error:
             if "NoUpcall" in type(error).__name__:
                 return
-            raise NodeNameError(f"group source `{source or 'default'}` is not usable: {error}") from error
+            named = source or getattr(getattr(error, "group_source", None), "name", "default")
+            raise NodeNameError(f"group source `{named}` is not usable: {error}") from error
         if name in known:
             return
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         raise NodeNameError(
-            f"no group `{reference}`",
-            hint=f"did you mean {' or '.join(f'`{n}`' for n in near)}?"
+            f"no group `{before}{name}`",
+            hint=f"did you mean {' or '.join(f'`{before}{n}`' for n in near)}?"
             if near
-            else f"known groups: {', '.join(sorted(known)[:10]) or 'none'}",
+            else f"known groups: {', '.join(f'{before}{n}' for n in sorted(known)[:10]) or 'none'}",
         )
 
     @staticmethod

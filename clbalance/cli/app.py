@@ -5,9 +5,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from clbalance import __version__
 from clbalance.cli.mistyped import MistypedError
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
@@ -47,7 +49,7 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
         rich_markup_mode=None,  # rich help doubles the time that --help takes
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-        callback=lambda: None,  # without one, typer would make a single verb the whole program
+        callback=_whole,  # without one, typer would make a single verb the whole program
     )
     first = next((word for word in arguments if word != "--"), "")
     for verb in [first] if first in VERBS else VERBS:
@@ -56,6 +58,21 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
         else:
             app.command(verb, help=VERBS[verb])(_by_name_alone)
     return app
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"clbalance {__version__}\n")
+        raise typer.Exit
+
+
+def _whole(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", help="Show the version and exit.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Alone, it is answered in `__main__`; it stands here to be listed."""
 
 
 def _by_name_alone() -> None:
@@ -69,12 +86,9 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{told}\n")
         return ExitCode.USAGE
-    return _tell(arguments, UsageError(told, hint=_help_hint(error)))
+    from clbalance.cli.mistyped import hint_for
 
-
-def _help_hint(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"`{context.command_path} --help` shows what can be typed" if context is not None else ""
+    return _tell(arguments, UsageError(told, hint=hint_for(arguments, error, told)))
 
 
 def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:

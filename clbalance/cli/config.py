@@ -22,10 +22,22 @@ def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
     config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, callback=lambda: None)
     config.command("show", help="Show every setting, its value, and where it comes from.")(show)
-    config.command("path", help="Show where settings, groups and state are looked for, and what is there.")(path)
-    config.command("check", help="Check the settings, or one file of them, and say what is wrong and where.")(check)
-    config.command("groups", help=_GROUPS_HELP)(groups)
-    config.command("timer", help=_TIMER_HELP)(timer)
+    config.command(
+        "path",
+        help="Show where settings, groups and state are looked for, and what is there.",
+        short_help="Show where settings, groups and state are looked for.",
+    )(path)
+    config.command(
+        "check",
+        help="Check the settings, or one file of them, and say what is wrong and where.",
+        short_help="Check the settings, and say what is wrong and where.",
+    )(check)
+    config.command("groups", help=_GROUPS_HELP, short_help="Print what became of your last jobs as groups for clush.")(
+        groups
+    )
+    config.command("timer", help=_TIMER_HELP, short_help="Print systemd units and a crontab line that run rebalance.")(
+        timer
+    )
     app.add_typer(config, name="config", help="Show and check what is set up, and print what sets up more.")
 
 

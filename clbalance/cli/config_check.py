@@ -5,6 +5,7 @@ from pathlib import Path
 
 from clbalance.cli.chosen_levels import levels_of
 from clbalance.cli.chosen_policy import policy_in, policy_of
+from clbalance.cli.facts_of_nodes import told_nodes
 from clbalance.cli.here import here
 from clbalance.cli.node_labels import labels_of_nodes
 from clbalance.cli.options import NodeOptions
@@ -27,9 +28,7 @@ def check_settings(screen: Screen, file: Path | None) -> int:
     settings = load_settings(environment, here())
     _check_what_goes_together(settings)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
-    sets = NodeSets(groups)
-    _check_names(settings, sets)
-    labels_of_nodes(settings, sets)
+    _check_names(settings, NodeSets(groups))
     read = [path for path in settings_files(environment, here()) if path.exists()]
     screen.say(
         talk.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
@@ -52,12 +51,10 @@ def _check_what_goes_together(settings: Settings) -> None:
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:
     """Node sets and groups that the settings speak of."""
-    try:
-        for facts in settings.nodes:
-            where, named = facts.origin, f'`set = "{facts.node_set}"`'
-            sets.expand(facts.node_set)
-        for group in settings.groups:
-            where, named = group.origin, f'`group = "{group.group}"`'
+    labels_of_nodes(told_nodes(settings, sets))
+    for group in settings.groups:
+        try:
             sets.group(group.group)
-    except NodeNameError as error:
-        raise SettingsError(f"{where}: {named}: {error.message}", hint=error.hint) from error
+        except NodeNameError as error:
+            said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
+            raise SettingsError(said, hint=error.hint) from error

@@ -11,7 +11,7 @@ from clbalance.engine.follow_on import follow_on
 from clbalance.engine.revisit import Visited
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode, Interrupted, UsageError
-from clbalance.job import JobRecord, Lost, Outcome
+from clbalance.job import JobRecord, JobState, Lost, Outcome
 from clbalance.model import NodeName
 from clbalance.nodes import NodeSets, fold
 from clbalance.policy.exit_code import run_exit_code
@@ -76,7 +76,8 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
         try:
             with contextlib.closing(Shown(screen, record)) as shown:
                 visited = follow_on(world, record, shown, shown.goes_on, streams=("stdout", "stderr"))
-        except Interrupted:
+        except Interrupted as stop:
+            screen.stopped(stop.signum)
             screen.say(talk.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
     _summary(screen, visited)
@@ -124,7 +125,8 @@ def _code(visited: Visited) -> int:
 def _summary(screen: Screen, visited: Visited) -> None:
     record = visited.record
     if not visited.outcomes:
-        screen.say(talk.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
+        tell = screen.say if record.state is JobState.COMPLETED else screen.complain
+        tell(talk.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
         return
     report = JobReport(
         id=record.id,
@@ -133,4 +135,4 @@ def _summary(screen: Screen, visited: Visited) -> None:
         outcomes=visited.outcomes,
         attempt=record.attempt,
     )
-    screen.say(screen.aside.run(report))
+    screen.tell_end(report)

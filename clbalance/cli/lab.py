@@ -36,7 +36,11 @@ def register(program: typer.Typer) -> None:
     program.add_typer(app, name="lab")
 
 
-@app.command("up", help="Bring up N nodes, node1 to nodeN; the second half of them has GPUs.")
+@app.command(
+    "up",
+    help="Bring up N nodes, node1 to nodeN; the second half of them has GPUs.",
+    short_help="Bring up N nodes; the second half of them has GPUs.",
+)
 def up(
     nodes: Annotated[int, Argument(metavar="N", help="How many nodes.")],
     cpus: Annotated[int, Option("--cpus", metavar="C", help="Cpus of each node.")] = 4,
@@ -72,7 +76,11 @@ def up(
     _say(f'`eval "$({_env_command(directory)})"` points this shell at it')
 
 
-@app.command("down", help="End every process of the lab and remove every file; harmless when repeated.")
+@app.command(
+    "down",
+    help="End every process of the lab and remove every file; harmless when repeated.",
+    short_help="End every process of the lab and remove every file.",
+)
 def down(directory: DirOption = None) -> None:
     """Exits 0 also when there was nothing to take down."""
     from clbalance.lab.cluster import take_down
@@ -111,7 +119,11 @@ def kill(nodes: NodesArgument, directory: DirOption = None) -> None:
         node.kill()
 
 
-@app.command("boot", help="Boot or reboot nodes: idle, a new boot_id, an empty temporary folder.")
+@app.command(
+    "boot",
+    help="Boot or reboot nodes: idle, a new boot_id, an empty temporary folder.",
+    short_help="Boot or reboot nodes: they are idle and empty again.",
+)
 def boot(nodes: NodesArgument, directory: DirOption = None) -> None:
     """Returns when they accept logins."""
     from clbalance.lab.node import boot_nodes
@@ -133,7 +145,11 @@ def thaw(nodes: NodesArgument, directory: DirOption = None) -> None:
         node.thaw()
 
 
-@app.command("env", help='Print the variables that point clbalance, clush and ssh at the lab: eval "$(... env)".')
+@app.command(
+    "env",
+    help='Print the variables that point clbalance, clush and ssh at the lab: eval "$(... env)".',
+    short_help="Print the variables that point this shell at the lab.",
+)
 def env(directory: DirOption = None) -> None:
     """For POSIX shells."""
     variables = _lab(directory).environment(os.environ)

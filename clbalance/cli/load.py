@@ -36,7 +36,7 @@ def load(
     from clbalance.cli.node_rows import load_exit_code, node_rows
     from clbalance.cli.shown_nodes import shown_nodes
 
-    rows, left_out = shown_nodes(node_rows(snapshot, place.policy), asked)
+    rows, left_out = shown_nodes(node_rows(snapshot, place.policy, place.cpus_asked(1.0)), asked)
     screen.print(screen.renderer.load(rows))
     screen.say(left_out)
     return load_exit_code(snapshot, strict=strict)

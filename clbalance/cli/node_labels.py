@@ -1,28 +1,30 @@
 """Labels and taints by node, from the node sets that the settings give them to."""
 
+from collections.abc import Iterable
+
+from clbalance.cli.facts_of_nodes import ToldNodes
 from clbalance.errors import SettingsError
 from clbalance.model import NodeName
-from clbalance.nodes import NodeSets
-from clbalance.settings.values import NodeFacts, Settings
+from clbalance.settings.values import NodeFacts
 
 
-def labels_of_nodes(settings: Settings, sets: NodeSets) -> dict[NodeName, dict[str, str]]:
+def labels_of_nodes(told: Iterable[ToldNodes]) -> dict[NodeName, dict[str, str]]:
     """Of one label that is given twice the later value counts. `SettingsError` for a name that means something else."""
     labels: dict[NodeName, dict[str, str]] = {}
-    for facts in settings.nodes:
-        if facts.labels:
-            _refuse_reserved(facts)
-            for node in sets.expand(facts.node_set):
-                labels[node] = {**labels.get(node, {}), **facts.labels}
+    for one in told:
+        if one.facts.labels:
+            _refuse_reserved(one.facts)
+            for node in one.nodes:
+                labels[node] = {**labels.get(node, {}), **one.facts.labels}
     return labels
 
 
-def taints_of_nodes(settings: Settings, sets: NodeSets) -> dict[NodeName, frozenset[str]]:
+def taints_of_nodes(told: Iterable[ToldNodes]) -> dict[NodeName, frozenset[str]]:
     """All that are given."""
     taints: dict[NodeName, frozenset[str]] = {}
-    for facts in settings.nodes:
-        for node in sets.expand(facts.node_set) if facts.taints else ():
-            taints[node] = taints.get(node, frozenset()) | frozenset(facts.taints)
+    for one in told:
+        for node in one.nodes if one.facts.taints else ():
+            taints[node] = taints.get(node, frozenset()) | frozenset(one.facts.taints)
     return taints
 
 

@@ -10,13 +10,13 @@ from clbalance.policy.state import node_state
 from clbalance.render.views import NodeRow
 
 
-def node_rows(snapshot: Snapshot, policy: Policy) -> list[NodeRow]:
-    """One row per node, in the order of the snapshot."""
-    plan = place(snapshot, Request(pick=None), policy, snapshot.taken_at, random.Random(0))
+def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[NodeRow]:
+    """One row per node, in the order of the snapshot; `cpus`: that a plain job asks for."""
+    plan = place(snapshot, Request(pick=None, cpus=cpus), policy, snapshot.taken_at, random.Random(0))
     scores = {score.node: score.total for score in plan.ranked}
     rows = []
     for answer in snapshot.answers:
-        told = node_state(answer, policy.thresholds, snapshot.taken_at)
+        told = node_state(answer, policy.thresholds, snapshot.taken_at, cpus)
         rows.append(
             NodeRow(
                 node=answer.node,

@@ -12,22 +12,28 @@ from clbalance.render import talk
 from clbalance.render.views import JobReport
 
 
-def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool) -> int:
-    """The exit code. A job that was to be left running is named; more is said of it only where it did not start."""
+def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool, explain: bool = False) -> int:
+    """The exit code. A job that was to be left running is named; more is said of it only where it did not start.
+
+    `explain`: where nothing fits, say why of each node.
+    """
     dispatched = ran.dispatched
     if ran.queued is not None:
         return it_waits(ran.job.id, ran.queued, screen, detached=detached)
     if dispatched is None:
-        raise _not_run(ran, candidates)
+        if explain:
+            screen.explain(ran.plan)
+        raise _not_run(ran, candidates, explained=explain)
     number, outcomes = ran.job.id, dispatched.outcomes
     if detached and dispatched.interrupted is None:
         screen.print(f"{number}\n")
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
+    screen.stopped(dispatched.interrupted)
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
         screen.say(talk.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     else:
-        screen.say(screen.aside.run(_report(ran)))
+        screen.tell_end(_report(ran))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
@@ -49,12 +55,12 @@ def _report(ran: Ran) -> JobReport:
     )
 
 
-def _not_run(ran: Ran, candidates: Candidates) -> ClbalanceError:
+def _not_run(ran: Ran, candidates: Candidates, *, explained: bool) -> ClbalanceError:
     """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
     plan = ran.plan
     if ran.cancelled:
         return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
-    error = nothing_fits(plan, candidates)
+    error = nothing_fits(plan, candidates, explained=explained)
     said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
     if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):

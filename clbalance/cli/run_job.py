@@ -29,6 +29,7 @@ from clbalance.render.streams import JobOutput, PassedThrough
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
+    submitted.check_files(has_tasks=False)
     if submitted.options.detach and submitted.needs_a_keeper:
         number = keep(lambda announce: _keep(place, submitted, announce))
         screen.print(f"{number}\n")
@@ -39,7 +40,8 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
     if ran.queued is not None:
         _warn_if_never(ran, _question(place, submitted), screen)
-    return run_ended(ran, place.candidates, screen, detached=submitted.options.detach)
+    options = submitted.options
+    return run_ended(ran, place.candidates, screen, detached=options.detach, explain=options.explain)
 
 
 def _warn_if_never(ran: Ran, question: Question, screen: Screen) -> None:

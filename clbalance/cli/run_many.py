@@ -22,6 +22,7 @@ from clbalance.ports import TaskListener
 def run_many(place: Workplace, many: ManyTasks, screen: Screen) -> int:
     """The exit code of a run of tasks: the highest of theirs."""
     options = many.submission.options
+    many.submission.check_files(has_tasks=True)
     if options.detach:
         number = keep(lambda announce: _discard(_carry_out(place, many, UnheardTasks(), announce)))
         screen.print(f"{number}\n")
@@ -29,13 +30,15 @@ def run_many(place: Workplace, many: ManyTasks, screen: Screen) -> int:
     shown = ShownTasks(screen, options, place.candidates, len(many.tasks))
     with contextlib.closing(shown):
         outcome = _carry_out(place, many, shown, announce=lambda _: None)
-    return tell_of_tasks(outcome, place, shown)
+    if isinstance(outcome, Plan) and options.explain:
+        screen.explain(outcome)
+    return tell_of_tasks(outcome, place, shown, explained=options.explain)
 
 
-def tell_of_tasks(outcome: TasksOutcome | Plan, place: Workplace, shown: ShownTasks) -> int:
+def tell_of_tasks(outcome: TasksOutcome | Plan, place: Workplace, shown: ShownTasks, *, explained: bool = False) -> int:
     """Say how it ended, and exit so."""
     if isinstance(outcome, Plan):
-        error = nothing_fits(outcome, place.candidates)
+        error = nothing_fits(outcome, place.candidates, explained=explained)
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
         raise error
     shown.summary(outcome)

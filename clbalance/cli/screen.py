@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Collection
@@ -15,9 +16,11 @@ from clbalance.nodes import Candidates, fold
 from clbalance.policy.histogram import why_not
 from clbalance.render import talk
 from clbalance.render.color import Color, wants_color
+from clbalance.render.failures import failure_lines
 from clbalance.render.format import Format
 from clbalance.render.renderer import Renderer, renderer
-from clbalance.render.streams import Outlet, Outlets
+from clbalance.render.streams import Line, Outlet, Outlets
+from clbalance.render.views import JobReport
 
 _QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
 _EVERY_S = 0.1
@@ -40,7 +43,9 @@ class Screen:
         """The screen that the options and the kinds of our outputs ask for."""
         as_json = isinstance(options, OutputOptions) and options.json
         form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
-        outlets = Outlets(stdout=_outlet(1, options.color), stderr=_outlet(2, options.color))
+        line = Line()
+        shared = line if _same_place(1, 2) else Line()
+        outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
         form = Format.JSON if as_json else form
         return cls(
             renderer=_renderer_for(form, outlets.stdout),
@@ -56,11 +61,28 @@ class Screen:
     def say(self, text: str) -> None:
         """A remark; `-q` leaves it out."""
         if not self.quiet:
-            self.outlets.stderr.send(text.encode("utf-8", "backslashreplace"))
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """An error; also with `-q`."""
+        self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
+
+    def tell_end(self, report: JobReport) -> None:
+        """How each copy of a job ended; with `-q`, of those alone that did not do well."""
+        if not self.quiet:
+            self.say(self.aside.run(report))
+            return
+        for line in failure_lines(report.outcomes):
+            self.complain(talk.note(line))
 
     def explain(self, plan: Plan) -> None:
         """Why these nodes and not the others; asked for, so also with `-q`."""
-        self.outlets.stderr.send(self.aside.explain(plan, fold(plan.chosen)).encode("utf-8", "backslashreplace"))
+        self.complain(self.aside.explain(plan, fold(plan.chosen)))
+
+    def stopped(self, signum: int | None) -> None:
+        """A signal has ended what was shown; of Ctrl-C a terminal has left its `^C`."""
+        if signum == signal.SIGINT and self.outlets.stderr.terminal:
+            self.outlets.stderr.line.is_open = True
 
     def plan(self, plan: Plan, candidates: Candidates, *, explain: bool) -> int:
         """A choice: the folded set alone on stdout, its reasons on stderr. Raises `NothingFitsError`."""
@@ -68,16 +90,17 @@ class Screen:
         if explain:
             self.explain(plan)
         if not plan.fits:
-            raise nothing_fits(plan, candidates)
+            raise nothing_fits(plan, candidates, explained=explain)
         self.print(self.renderer.pick(plan, folded))
         return ExitCode.DONE
 
 
-def nothing_fits(plan: Plan, candidates: Candidates) -> NothingFitsError:
+def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
     """Why too few nodes fit, counted by reason."""
     return NothingFitsError(
         why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
-        hint="`clbalance load` shows the nodes; `clbalance pick --explain` says why not, node by node",
+        hint="`clbalance load` shows the nodes"
+        + ("" if explained else "; `clbalance pick --explain` says why not, node by node"),
     )
 
 
@@ -86,10 +109,19 @@ def _renderer_for(form: Format, outlet: Outlet) -> Renderer:
     return renderer(form, terminal_width=width, color=outlet.color)
 
 
-def _outlet(fd: int, color: Color) -> Outlet:
+def _outlet(fd: int, color: Color, line: Line) -> Outlet:
     stream = sys.stdout if fd == 1 else sys.stderr
     terminal = os.isatty(fd)
-    return Outlet(file=stream.buffer, terminal=terminal, color=wants_color(color, os.environ, terminal=terminal))
+    colored = wants_color(color, os.environ, terminal=terminal)
+    return Outlet(file=stream.buffer, terminal=terminal, color=colored, line=line)
+
+
+def _same_place(one: int, other: int) -> bool:
+    """Whether what is written to both is read together: on a terminal, or after `2>&1`."""
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
 
 
 class SweepProgress:

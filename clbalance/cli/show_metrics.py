@@ -31,7 +31,7 @@ def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Pa
     states = Counter(record.state for record in records)
     text = metrics_text(
         MetricsReport(
-            rows=node_rows(snapshot, place.policy),
+            rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
             jobs={state.value: states[state] for state in JobState},
             queued=sum(map(is_queued, records)),
             tallies=tallies,

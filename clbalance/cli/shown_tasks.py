@@ -76,11 +76,13 @@ class ShownTasks:
         self._output.close()
 
     def summary(self, outcome: TasksOutcome) -> None:
-        """In one line; and those that did not do well."""
+        """In one line, also with `-q` where not all did well; and those that did not."""
+        self._screen.stopped(outcome.ran.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
             self._screen.say(self._screen.aside.tasks(told))
-        self._screen.say(talk.note(summary_line(rows, outcome.ran.why)))
+        tell = self._screen.complain if outcome.verdict.rc else self._screen.say
+        tell(talk.note(summary_line(rows, outcome.ran.why)))
 
     def _as_asked(self) -> JobOutput:
         label = None if self._options is None else self._options.label

@@ -19,6 +19,7 @@ from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Submitted, Tries, Work
 from clbalance.lazy_dataclass import dataclass
 from clbalance.ports import JobInput
+from clbalance.render.output_files import check_pattern
 
 _MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,6 +53,12 @@ class Submission:
         """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
         comes_after = bool(self.options.after) and not self.tries.queue
         return self.tries.need_a_keeper or comes_after or self.options.notify is not None
+
+    def check_files(self, *, has_tasks: bool) -> None:
+        """`UsageError` where output cannot be written to files as typed, before the job has a number."""
+        for pattern in (self.options.output, self.options.error):
+            if pattern is not None:
+                check_pattern(pattern, has_tasks=has_tasks)
 
 
 def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from clbalance.cli.chosen_policy import named_group, policy_in
 from clbalance.cli.constraints import check_names
 from clbalance.cli.durations import parse_duration
+from clbalance.cli.facts_of_nodes import told_by_node, told_nodes
 from clbalance.cli.here import here
 from clbalance.cli.node_labels import labels_of_nodes, taints_of_nodes
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
@@ -37,14 +37,13 @@ from clbalance.policy.thresholds import Thresholds
 from clbalance.ports import Journal, Store, Transport
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
-from clbalance.settings.values import NodeFacts, Settings
+from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
 from clbalance.transport.file_limit import raise_file_limit
 from clbalance.transport.groups import load_groups
 from clbalance.transport.reach import LocalTransport, SshTransport, this_node
 
-_Fact = TypeVar("_Fact", int, float)
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 
@@ -94,7 +93,7 @@ class Workplace:
         check_names(constraints, self.settings)
         request = Request(
             pick=pick,
-            cpus=0.0 if self.is_here else resources.cpus,  # there is no other node to wait for
+            cpus=self.cpus_asked(resources.cpus),
             mem_bytes=resources.mem_bytes,
             tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
@@ -110,6 +109,10 @@ class Workplace:
             constraints=constraints,
         )
         return self.question_of(request)
+
+    def cpus_asked(self, cpus: float) -> float:
+        """Of a job that would have so many: here it takes what there is, for there is no other node to wait for."""
+        return 0.0 if self.is_here else cpus
 
     def question_of(self, request: Request) -> Question:
         """Where to place what is asked for."""
@@ -150,6 +153,7 @@ def workplace(
     settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
     sets = NodeSets(groups)
+    told = told_nodes(settings, sets)
     transport: Transport
     is_here = groups is None and not nodes.names_nodes
     if is_here:
@@ -170,10 +174,10 @@ def workplace(
         rng=random.Random(),
         screen=screen,
         is_here=is_here,
-        cpu_factors=_told_of_nodes(settings, sets, lambda facts: facts.cpu_factor),
-        slots=_told_of_nodes(settings, sets, lambda facts: facts.slots),
-        labels=labels_of_nodes(settings, sets),
-        taints=taints_of_nodes(settings, sets),
+        cpu_factors=told_by_node(told, lambda facts: facts.cpu_factor),
+        slots=told_by_node(told, lambda facts: facts.slots),
+        labels=labels_of_nodes(told),
+        taints=taints_of_nodes(told),
     )
 
 
@@ -218,18 +222,6 @@ def _check_quoting(options: str, where: str) -> None:
             f"{where} cannot be {options!r}: {str(error)[:1].lower()}{str(error)[1:]}",
             hint="options for ssh as a shell would take them, such as `-o '-F FILE'` or `-o '-p 2222'`",
         ) from None
-
-
-def _told_of_nodes(
-    settings: Settings, sets: NodeSets, fact: Callable[[NodeFacts], _Fact | None]
-) -> dict[NodeName, _Fact]:
-    """One fact by node, as far as it was told; what comes later wins."""
-    return {
-        node: told
-        for facts in settings.nodes
-        if (told := fact(facts)) is not None
-        for node in sets.expand(facts.node_set)
-    }
 
 
 @contextlib.contextmanager

@@ -94,3 +94,8 @@ class Plan:
     def fits(self) -> bool:
         """Whether as many nodes were chosen as were asked for; every one that fits is at least one."""
         return len(self.chosen) >= (1 if self.wanted is None else self.wanted)
+
+    @property
+    def taken(self) -> tuple[NodeName, ...]:
+        """The nodes that are used: of fewer than were asked for none is."""
+        return self.chosen if self.fits else ()

@@ -42,13 +42,16 @@ class Condition:
 _NO_WAY_IN = frozenset({Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED})
 
 
-def node_state(answer: Answer, thresholds: Thresholds, now: datetime) -> Condition:
-    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint."""
+def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: float = 1.0) -> Condition:
+    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint.
+
+    `cpus`: that a plain job asks for, if not one.
+    """
     match answer:
         case Silent(cause=cause, why=why):
             return _silent_state(cause, cause.because(why), answer.suspect)
         case Measured():
-            return _drained_state(answer, now) or _measured_state(answer, thresholds)
+            return _drained_state(answer, now) or _measured_state(answer, thresholds, Request(cpus=cpus))
         case _:
             assert_never(answer)
 
@@ -70,7 +73,7 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
     return Condition(state=state, reason=drain_reason(mark, now))
 
 
-def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
+def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) -> Condition:
     if answer.suspect:
         return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
     load = effective_load(answer)
@@ -78,7 +81,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
         return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.why}")
     found = breaches(load, limits_of(thresholds))
     if not found:
-        return _unless_promised_away(load)
+        return _unless_promised_away(load, plain)
     past = [breach for breach in found if breach.known]
     return Condition(
         state=NodeState.BUSY if past else NodeState.UNKNOWN,
@@ -87,8 +90,8 @@ def _measured_state(answer: Measured, thresholds: Thresholds) -> Condition:
     )
 
 
-def _unless_promised_away(load: Load) -> Condition:
-    short = lack(load, Request())
+def _unless_promised_away(load: Load, plain: Request) -> Condition:
+    short = lack(load, plain)
     if short is None:
         taints = ", ".join(sorted(load.answer.taints))
         return Condition(state=NodeState.UP, reason=f"tainted {taints}" if taints else None)

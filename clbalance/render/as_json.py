@@ -53,7 +53,7 @@ class JsonRenderer:
     def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
         from clbalance.render.job_limits import limits_document
 
-        attempts = [{"attempt": one.attempt, **_plan(one.plan, fold(one.plan.chosen))} for one in placed]
+        attempts = [{"attempt": one.attempt, **_plan(one.plan, fold(one.plan.taken))} for one in placed]
         return _document({"attempts": attempts, **limits_document(limits)})
 
     def run(self, report: JobReport) -> str:
@@ -163,7 +163,7 @@ def _plan(plan: Plan, folded: str) -> dict[str, Json]:
     return {
         "node_set": folded,
         "wanted": plan.wanted,
-        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.chosen],
+        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.taken],
         "ranked": [_score(score) for score in plan.ranked],
         "unfit": [_unfit(unfit) for unfit in plan.unfit],
     }

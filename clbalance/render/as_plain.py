@@ -152,7 +152,7 @@ def _load_fields(row: NodeRow) -> Iterator[Json]:
 
 
 def _explained(plan: Plan) -> Iterator[tuple[Json, ...]]:
-    chosen = set(plan.chosen)
+    chosen = set(plan.taken)
     for score in plan.ranked:
         yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
     for unfit in plan.unfit:

@@ -12,7 +12,7 @@ _TIE = 1e-9
 
 def explanation_table(plan: Plan) -> Table:
     """A row for every node of the plan: the ranked as they rank, then the unfit."""
-    chosen = frozenset(plan.chosen)
+    chosen = frozenset(plan.taken)
     return Table(
         columns=(
             Column(heading="NODE"),
@@ -29,7 +29,7 @@ def explanation_table(plan: Plan) -> Table:
 
 def attempt_heading(placed: Placed) -> str:
     """Which attempt it was, and where it went."""
-    chosen = fold(placed.plan.chosen)
+    chosen = fold(placed.plan.taken)
     return f"attempt {placed.attempt} on {chosen}" if chosen else f"attempt {placed.attempt}: not placed"
 
 
@@ -50,7 +50,7 @@ def why_unfit(unfit: Unfit) -> str:
 
 def runner_up(plan: Plan) -> str:
     """The first node that was not chosen, and by how much; empty where there is none."""
-    chosen = frozenset(plan.chosen)
+    chosen = frozenset(plan.taken)
     behind = next((score for score in plan.ranked if score.node not in chosen), None)
     last = min((score for score in plan.ranked if score.node in chosen), key=lambda score: score.total, default=None)
     if behind is None or last is None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from errno import EACCES, EISDIR, ENOENT, ENOTDIR
 from pathlib import Path
 
 from clbalance.errors import ClbalanceError, UsageError
@@ -48,6 +49,41 @@ def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int
     return _PLACEHOLDER.sub(filled, pattern)
 
 
+def check_pattern(pattern: str, *, has_tasks: bool) -> None:
+    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made."""
+    expand(pattern, job_id=1, node=NodeName("node"), attempt=1, task=0 if has_tasks else None)
+    fixed = _fixed_part(pattern)
+    folder, name = os.path.split(fixed)
+    is_whole = fixed == pattern.replace("%%", "%")
+    if not pattern or not Path(folder or ".").exists():
+        wrong = ENOENT
+    elif not Path(folder or ".").is_dir():
+        wrong = ENOTDIR
+    elif is_whole and (not name or Path(fixed).is_dir()):
+        wrong = EISDIR
+    else:
+        wrong = _refused(fixed, folder) if is_whole else 0
+    if wrong:
+        raise _cannot_write(pattern, OSError(wrong, os.strerror(wrong)))
+
+
+def _fixed_part(pattern: str) -> str:
+    """What is the same for every copy: all of it, or the folders before the first that is not."""
+    begin = next((found.start() for found in _PLACEHOLDER.finditer(pattern) if found[1] != "%"), None)
+    known = pattern if begin is None else pattern[: pattern.rfind("/", 0, begin) + 1]
+    return known.replace("%%", "%")
+
+
+def _refused(path: str, folder: str) -> int:
+    """The error that opening it would end with, so far as permissions tell."""
+    there = path if Path(path).exists() else folder or "."
+    return 0 if os.access(there, os.W_OK) else EACCES
+
+
+def _cannot_write(path: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path!r}: {error.strerror}", hint=_open_hint(path, error))
+
+
 class _File:
     """One open file, unbuffered: what the job has printed can be read while it runs."""
 
@@ -59,7 +95,7 @@ class _File:
             # Emptied first, then only appended to, so that whoever else writes there loses nothing.
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise UsageError(f"cannot write {path!r}: {error.strerror}", hint=_open_hint(path, error)) from error
+            raise _cannot_write(path, error) from error
         self._file = open(fd, "wb", buffering=0)  # noqa: SIM115, PTH123 - closed by OutputFiles.close
 
     def append(self, data: bytes) -> None:

@@ -4,6 +4,8 @@ One Protocol for every way to show it: passed through (here), labelled, gathered
 keeps a bounded amount per node, whatever jobs print.
 """
 
+import re
+from dataclasses import field
 from typing import BinaryIO, Protocol
 
 from clbalance.lazy_dataclass import dataclass
@@ -12,6 +14,8 @@ from clbalance.render.terminal_filter import TerminalFilter
 
 STREAMS = ("stdout", "stderr")
 """As the agent names them."""
+_WIPE = b"\r\x1b[K"
+_STYLE = re.compile(rb"\x1b\[[0-9;:]*m")
 
 
 class JobOutput(Protocol):
@@ -30,6 +34,21 @@ class JobOutput(Protocol):
         ...
 
 
+class Line:
+    """The last line of a place that is written to, which two outlets may share: whether something stands on it."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def went(self, data: bytes) -> None:
+        """`data` was written there."""
+        begins_at = data.rfind(b"\n") + 1
+        wiped = data.rfind(_WIPE, begins_at)
+        rest = data[begins_at if wiped < 0 else wiped + len(_WIPE) :]
+        is_fresh = begins_at > 0 or wiped >= 0
+        self.is_open = bool(_STYLE.sub(b"", rest)) or (self.is_open and not is_fresh)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
     """Where bytes go at last: a buffered binary file, and whether a terminal reads it (and in colour)."""
@@ -37,6 +56,7 @@ class Outlet:
     file: BinaryIO
     terminal: bool = False
     color: bool = False
+    line: Line = field(default_factory=Line)
 
     def send(self, data: bytes) -> None:
         """Write it now: output of a running job is watched."""
@@ -48,6 +68,11 @@ class Outlet:
         except OSError as error:
             error.filename = error.filename or getattr(self.file, "name", None)  # such as <stdout>
             raise
+        self.line.went(data)
+
+    def remark(self, data: bytes) -> None:
+        """The same on a line of its own, wherever a job has left off."""
+        self.send(b"\n" + data if data and self.line.is_open else data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,20 @@
 """ClusterShell's group resolver over the files where ClusterShell looks, and over one more that was named.
 
+ClusterShell's own files are merged as it merges them, and share one `$CFGDIR`. A file that was named has its own:
+it adds sources, or puts its own in the place of others, and changes nothing about what those read.
+
 The packaged example source is never used: a fresh install of ClusterShell makes `@all` 131 hosts named
 `example4`…, and a tool that then probes them looks broken.
 """
 
 import configparser
 import re
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from string import Template
+from types import MappingProxyType
 
 from ClusterShell.Defaults import config_paths
 from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
@@ -18,12 +24,14 @@ from ClusterShell.NodeUtils import (
     GroupResolverError,
     GroupSource,
     GroupSourceNoUpcall,
+    GroupSourceQueryFailed,
     UpcallGroupSource,
 )
 
 from clbalance.errors import SettingsError
 
 RESULT_FILE = "clb.yaml"
+_MOST_SAID = 200  # characters of an upcall, and of its complaints
 _NoHeader = configparser.MissingSectionHeaderError
 # An upcall finds it in the place of `$GROUP`, unquoted in a shell's command line: one word, no option, no `..`.
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
@@ -49,17 +57,57 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
         raise GroupSourceNoUpcall("all", self)
 
 
+class _Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
+    """Upcalls whose complaints belong to the error, and not on the terminal."""
+
+    def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
+        command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
+        done = subprocess.run(  # noqa: S602 - an upcall is a shell command, and `$GROUP` has been checked
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            shell=True,
+            cwd=self.cfgdir,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            said = " ".join(done.stderr.split())[:_MOST_SAID]
+            how = f"ended with {done.returncode}" + (f": {said}" if said else "")
+            raise GroupSourceQueryFailed(f"its `{cmdtpl}`, `{_shortened(command)}`, {how}", self)
+        return done.stdout.strip()
+
+
+def _with_its_own_stderr(source: GroupSource) -> GroupSource:
+    if not isinstance(source, UpcallGroupSource):
+        return source
+    by_name = {f"{name}_upcall": command for name, command in source.upcalls.items()}
+    return _Upcalls(source.name, cfgdir=source.cfgdir, cache_time=source.cache_time, **by_name)
+
+
+def _shortened(command: str) -> str:
+    return command if len(command) <= _MOST_SAID else f"{command[:_MOST_SAID]}..."
+
+
 class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
     """Groups as configured, less the packaged example."""
 
+    _sources: dict[str, GroupSource]
     _default_source: GroupSource | None
 
-    def __init__(self, filenames: list[str], results: ResultGroups | None = None) -> None:
-        super().__init__(filenames, illegal_chars=ILLEGAL_GROUP_CHARS)
+    def __init__(self, scopes: Sequence[list[str]], results: ResultGroups | None = None) -> None:
+        """The files of one scope are merged; a later scope has the last word."""
+        super().__init__([], illegal_chars=ILLEGAL_GROUP_CHARS)
+        self._scopes = scopes
         self._results = results
 
     def _late_init(self) -> None:
         super()._late_init()
+        self._read_scopes()
+        self._sources = {name: _with_its_own_stderr(source) for name, source in self._sources.items()}
+        if self._default_source is not None:
+            self._default_source = self._sources[self._default_source.name]
         for name, source in list(self._sources.items()):
             if _is_packaged_example(source):
                 del self._sources[name]
@@ -67,6 +115,25 @@ class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShe
                     self._default_source = next(iter(self._sources.values()), None)
         if self._results is not None:
             self._sources.setdefault(self._results.name, self._results)
+
+    def _read_scopes(self) -> None:
+        sources: dict[str, GroupSource] = {}
+        default = ""
+        for files in self._scopes:
+            self._sources, self._default_source = {}, None
+            self.config = configparser.ConfigParser()
+            if parsed := self.config.read(files):
+                # Named last, for it may be a source of another scope's.
+                default = self.config.get(self.SECTION_MAIN, "default", fallback="") or default
+                if self.config.has_section(self.SECTION_MAIN):
+                    self.config.remove_option(self.SECTION_MAIN, "default")
+                self._parse_config(str(Path(parsed[-1]).parent))
+            sources |= self._sources
+        self._sources, self._default_source = sources, None
+        if default and default not in sources:
+            raise GroupResolverConfigError(f'Default group source not found: "{default}"')
+        if sources:
+            self._default_source = sources[default] if default else next(iter(sources.values()))
 
     def _sources_from_yaml(self, filepath: str) -> None:
         """Our own file, where `config groups --install` has put it, would take 30 ms to read."""
@@ -118,9 +185,8 @@ def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
-    files = [*map(str, group_files()), *([str(groups_conf.resolve())] if groups_conf else [])]
     try:
-        resolver = ConfiguredGroups(_each_once(files), results)
+        resolver = ConfiguredGroups(_scopes(groups_conf), results)
         resolver.default_source_name  # noqa: B018 - reads the files now, so that what is wrong is told here
     except configparser.ParsingError as error:
         line, text = error.args[1:3] if isinstance(error, _NoHeader) else error.errors[0]
@@ -141,8 +207,18 @@ def _shown(line: object) -> str:
     return str(line).strip("'").removesuffix("\\n").strip()[:80]
 
 
+def _scopes(named: Path | None) -> list[list[str]]:
+    """ClusterShell's files without repeats, the last of equals kept, for it lets the later file win; then `named`.
+
+    One of them that is named comes last among them.
+    """
+    own = list(map(str, group_files()))
+    if named is not None and str(named.resolve()) not in own:
+        return [_each_once(own), [str(named.resolve())]]
+    return [_each_once([*own, *([str(named.resolve())] if named is not None else [])])]
+
+
 def _each_once(files: Sequence[str]) -> list[str]:
-    """`files` without repeats, the last of equals kept: ClusterShell lets the later file win."""
     return list(dict.fromkeys(reversed(files)))[::-1]
 
 

@@ -45,7 +45,13 @@ def told(clbalance: Command, *arguments: str, verb: str = "pick", rc: int = 2) -
         (("-w", "node1", "-f", "0"), "`-f` cannot be 0", "1 or more"),
         (("--groups-conf", "no-such-file"), "no-such-file: No such file", "groups.conf.example"),
         (("--nodez", "node1"), "--nodez", "`clbalance pick --help`"),
-        (("node1",), "node1", "`clbalance pick --help`"),
+        (("node1",), "node1", "`clbalance pick -w node1`; `clbalance pick --help`"),
+        (("node1", "node2"), "node1 node2", "`clbalance pick -w node1,node2`"),
+        (("-n", "2"), "-n", "`--pick 2`"),
+        (("-w", "root@node1"), "`root@node1` is not a node set", "`-l root` says who logs in, `-w node1` where"),
+        (("-w", "node2,root@node1"), "has a user's name", "`-l root` says who logs in, `-w node1` where"),
+        (("-g", "@gpu-nodes"), "`@gpu-nodes` is not a group's name", "without the `@`, which is for `-w`: `gpu-nodes`"),
+        (("-X", "@gpu-nodes"), "`@gpu-nodes` is not a group's name", "`gpu-nodes`"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
@@ -198,3 +204,19 @@ def test_a_jobs_own_json_option_is_not_ours(clbalance: Command) -> None:
 def test_an_option_that_ssh_does_not_know_is_told_in_its_words(clbalance: Command) -> None:
     done = clbalance("load", "-w", "node1", "-o", "-Z")
     assert (done.rc, "unknown option -- Z" in done.text, "local_tun" in done.text) == (4, True, False)
+
+
+@pytest.mark.parametrize(
+    "call", [("pick", "-w", "node2"), ("pick", "-a"), ("load",), ("run", "-w", "node2", "--", "true")]
+)
+@pytest.mark.parametrize(
+    ("node_set", "wrong"), [("node[1-", "is not a node set"), ("@nogrp", "no group `nogrp`"), ("a;b", "; not allowed")]
+)
+def test_a_set_of_the_settings_that_means_no_nodes_is_told_with_its_file_and_key(
+    clbalance: Command, folder: Path, call: tuple[str, ...], node_set: str, wrong: str
+) -> None:
+    """Though it tells nothing of them: its author thinks that it does."""
+    (folder / "clbalance.toml").write_text(f'[[nodes]]\nset = "{node_set}"\n')
+    said = told(clbalance, *call[1:], verb=call[0])
+    assert said.startswith(f'clbalance: {folder / "clbalance.toml"}: `set = "{node_set}"` under `[[nodes]]`: ')
+    assert wrong in said

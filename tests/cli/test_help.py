@@ -67,3 +67,20 @@ def test_the_shell_completes_verbs_and_their_options(typed: str, offered: str) -
 def test_short_help_is_the_same(golden: Callable[[str, str], None]) -> None:
     shown = subprocess.run([*ARGV, "pick", "-h"], env=ENV, capture_output=True, text=True, timeout=30, check=True)
     golden("help-pick.txt", shown.stdout)
+
+
+@pytest.mark.parametrize("words", [(), ("lab",), ("config",)])
+def test_no_line_of_a_list_of_verbs_is_cut_at_80_columns(words: tuple[str, ...]) -> None:
+    call = [*ARGV, *words, "--help"]
+    shown = subprocess.run(call, env={**ENV, "COLUMNS": "80"}, capture_output=True, text=True, timeout=30, check=True)
+    lines = shown.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) >= 5
+    assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_the_version_is_listed_and_told() -> None:
+    for call in (("--version",), ("-V",), ("--version", "load")):
+        told = subprocess.run([*ARGV, *call], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+        assert told.stdout.startswith("clbalance ")
+    listed = subprocess.run([*ARGV, "--help"], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+    assert "--version" in listed.stdout

@@ -42,3 +42,18 @@ def test_more_copies_than_this_machine_is_not_enough(alone: Command) -> None:
     done = alone("run", "--pick", "2", "--", "true")
     assert done.rc == 125
     assert "1/1 nodes fit, 2 wanted" in done.stderr
+
+
+def test_load_judges_this_machine_as_pick_does_though_it_is_loaded(alone: Command, tmp_path: Path) -> None:
+    """There is no other node to wait for."""
+    procfs = tmp_path / "proc"
+    procfs.mkdir()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() and entry.name != "loadavg":
+            (procfs / entry.name).symlink_to(entry)
+    (procfs / "loadavg").write_text("999.00 999.00 999.00 999/2000 1\n")
+    loaded = {"CLBALANCE_PROCFS": str(procfs)}
+    (node,) = json.loads(alone("load", "--json", env=loaded).stdout)["nodes"]
+    assert node["r1m"] >= 999
+    assert alone("pick", env=loaded).text == f"{HERE}\n"
+    assert (node["state"], node["reason"]) == ("up", None)

@@ -82,3 +82,11 @@ def test_a_policy_of_another_name_chooses_otherwise(lab: Lab, clbalance: Command
     wrong = clbalance("pick", "-w", "node1", "--policy", "lest")
     assert (wrong.rc, wrong.stdout) == (2, b"")
     assert "one of least, spread, pack" in wrong.stderr
+
+
+def test_where_fewer_fit_than_are_wanted_none_is_called_chosen(clbalance: Command) -> None:
+    for form in ("human", "plain"):
+        done = clbalance("pick", "-w", "node[1-3]", "--pick", "4", "--explain", "--format", form)
+        assert (done.rc, done.stdout) == (3, b"")
+        assert "chosen" not in done.stderr
+        assert done.stderr.count("fits") == 3

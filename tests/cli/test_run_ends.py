@@ -184,3 +184,43 @@ def test_loaded_nodes_are_avoided_and_the_choice_is_told(lab: Lab, clbalance: Co
     assert done.text == "node3\n"
     assert "job 1 on node3, the least loaded of 4 that fit (4 asked)" in done.stderr
     assert "node3  chosen" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "rc", "told"),
+    [
+        (("-c", "exit 3"), 3, "node1: FAILED with exit code 3"),
+        (("--", "nosuchcmd"), 127, "node1: FAILED: not started: "),
+        (("--time-limit", "0.5", "--", "sleep", "300"), 124, "node1: TIMEOUT: time limit of 0.5 s reached"),
+        (("-c", "kill -9 $$"), 137, "node1: FAILED: killed by SIGKILL"),
+        (("--", "true"), 0, ""),
+    ],
+)
+def test_quiet_tells_what_failed_and_nothing_else(
+    clbalance: Command, typed: tuple[str, ...], rc: int, told: str
+) -> None:
+    done = clbalance("run", "-q", "-w", "node1", *typed)
+    assert (done.rc, done.stdout) == (rc, b"")
+    assert [line.startswith(f"clbalance: {told}") for line in done.stderr.splitlines()] == [True] * bool(told), done
+
+
+def test_quiet_folds_nodes_where_the_same_went_wrong(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node[1-3]", "--pick", "3", "-c", "exit $((CLBALANCE_NODEID ? 4 : 0))")
+    (line,) = done.stderr.splitlines()
+    assert line in {f"clbalance: node[{two}]: FAILED with exit code 4" for two in ("1-2", "2-3", "1,3")}
+
+
+def test_quiet_tells_that_tasks_have_failed(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "exit $((CLBALANCE_TASK_ID == 2))")
+    assert (done.rc, done.stderr) == (1, "clbalance: 2 of 3 tasks completed, 1 failed\n")
+    assert clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "true").stderr == ""
+
+
+@pytest.mark.parametrize("work", [("--", "true"), ("--array", "1-2", "-c", "true")], ids=["job", "tasks"])
+def test_explain_says_why_not_where_nothing_fits(lab: Lab, clbalance: Command, work: tuple[str, ...]) -> None:
+    lab.node("node1").load(r1m=9.0)
+    done = clbalance("run", "-w", "node1", "--explain", *work)
+    assert done.rc == 125
+    table, told = done.stderr.split("clbalance: 0/1 nodes fit")
+    assert [line.split()[:2] for line in table.splitlines()[-2:]] == [["NODE", "VERDICT"], ["node1", "unfit"]]
+    assert "--explain" not in told, "it has just been said"

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from clbalance.lab.cluster import Lab
 
-from .command import Command, ended
+from .command import ARGV, Command, ended
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20
@@ -102,6 +105,35 @@ def test_without_an_error_file_errors_join_the_output(clbalance: Command, folder
     assert sorted((folder / "both").read_text().splitlines()) == ["e", "o"]
 
 
+@pytest.mark.parametrize("option", ["--output", "--error"])
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("%q", "`%q` in '%q' is not known"),
+        ("out-%t", "`%t` in 'out-%t' is not known"),
+        ("no/such/%n", "cannot write 'no/such/%n': No such file"),
+        ("file/%n", "cannot write 'file/%n': Not a directory"),
+        (".", "cannot write '.': Is a directory"),
+        ("", "cannot write '': No such file"),
+    ],
+)
+def test_a_mistyped_file_is_told_before_the_job_has_a_number(
+    clbalance: Command, folder: Path, option: str, pattern: str, told: str
+) -> None:
+    (folder / "file").touch()
+    done = clbalance("run", "-w", "node1", option, pattern, "--", "true")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert done.stderr.startswith(f"clbalance: {told}")
+    assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
+    assert [one.name for one in folder.iterdir()] == ["file"]
+
+
+def test_a_mistyped_file_of_tasks_is_told_before_they_have_a_number(clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node1", "--array", "1-2", "--output", "no/such/%t", "-c", "true")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert done.stderr.startswith("clbalance: cannot write 'no/such/%t': No such file")
+
+
 def test_a_file_that_cannot_be_written_is_told_before_the_job_starts(lab: Lab, clbalance: Command) -> None:
     done = clbalance("run", "-w", "node1", "--output", "no/such/out", "-c", "touch $TMPDIR/ran")
     assert done.rc == 2
@@ -132,3 +164,22 @@ def test_the_summary_names_node_state_code_and_time(clbalance: Command) -> None:
     heading, *copies = done.stderr.splitlines()[1:]
     assert heading.split() == ["NODE", "STATE", "CODE", "TIME"]
     assert [copy.split()[:3] for copy in copies] == [["node1", "COMPLETED", "0"], ["node2", "FAILED", "1"]]
+
+
+def test_the_summary_begins_on_a_line_of_its_own_where_the_output_ended_without_one(clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("run", "-w", "node1", "--", "printf", "no newline")
+    assert terminal.end() == 0
+    assert [line.split()[0] for line in terminal.lines[-3:]] == ["no", "NODE", "node1"]
+    done = clbalance("run", "-w", "node1", "-c", "printf 'no newline' >&2")
+    assert [line.split()[0] for line in done.stderr.splitlines()[-3:]] == ["no", "NODE", "node1"]
+
+
+def test_the_summary_begins_on_a_line_of_its_own_also_in_a_file_that_both_outputs_go_to(
+    clbalance: Command, folder: Path
+) -> None:
+    with (folder / "both").open("wb") as both:
+        argv = [*ARGV, "run", "-w", "node1", "--", "printf", "no newline"]
+        subprocess.run(argv, stdout=both, stderr=both, env=dict(clbalance.env), cwd=folder, timeout=60, check=True)
+    text = (folder / "both").read_text()
+    assert "\nno newline\nNODE " in text
+    assert "\n\n" not in text

@@ -39,6 +39,7 @@ def test_ctrl_c_on_a_terminal_stops_it_and_tells_how_it_ended(lab: Lab, clbalanc
         terminal.type(b"\x03")
         assert terminal.end() == 130
     assert "CANCELLED" in terminal.lines[-1]
+    assert [line.split()[0] for line in terminal.lines[-3:]] == ["^C", "NODE", "node1"], "none is glued to another"
 
 
 def test_a_second_ctrl_c_does_no_harm(lab: Lab, clbalance: Command) -> None:

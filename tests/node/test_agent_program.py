@@ -237,6 +237,24 @@ def test_login_works_for_commands_and_scripts(client: AgentClient, tmp_path: Pat
     assert client.run(script=b"echo $MODULES $1", args=["x"], login=True, env=home)["stdout"] == b"loaded x\n"
 
 
+def test_functions_that_a_login_exports_are_there_for_texts_and_for_scripts_that_name_no_shell(
+    client: AgentClient, tmp_path: Path
+) -> None:
+    """As `module` of Environment Modules and of Lmod is one."""
+    for file in (".profile", ".bash_profile"):
+        (tmp_path / file).write_text('module() { echo "module $1"; }\n[ -z "$BASH" ] || export -f module\n')
+    home = {"HOME": str(tmp_path)}
+    of_run = ["/bin/sh", "-c", "module load; echo $0 $1", "sh", "x"]
+    assert client.run(argv=of_run, login=True, env=home)["stdout"] == b"module load\nsh x\n"
+    assert client.run(script=b"module $1", args=["x"], login=True, env=home)["stdout"] == b"module x\n"
+
+
+@pytest.mark.parametrize("shell", [b"/bin/bash", b"/bin/sh"])
+def test_a_shell_that_was_named_is_the_one_that_is_used(shell: bytes) -> None:
+    program, _ = through_login_shell(shell, [b"/bin/sh", b"script"])
+    assert program.argv[-2:] == [b"/bin/sh", b"script"]
+
+
 def nasty() -> list[bytes]:
     return [os.fsencode(word) for word in NASTY]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.errors import SettingsError
+from clbalance.errors import NodeNameError, SettingsError
 from clbalance.nodes import NodeSets, fold
 from clbalance.transport.groups import load_groups
 
@@ -50,3 +50,65 @@ def test_the_example_file_works_where_it_lies_and_where_it_is_copied_to(tmp_path
     sets = NodeSets(load_groups(tmp_path / name))
     assert fold(sets.group("gpu-nodes")) == "gpu[1-8]"
     assert set(sets.group("rack1")) < set(sets.all())
+
+
+_BESIDE_IT = """[Main]
+default: {name}
+[{name}]
+map: sed -n 's/^$GROUP: //p' $CFGDIR/{name}
+all: sed -n 's/^all: //p' $CFGDIR/{name}
+list: sed -n 's/^\\([^:]*\\): .*/\\1/p' $CFGDIR/{name}
+"""
+
+
+def groups_in(folder: Path, name: str, groups: str) -> Path:
+    """A groups.conf whose source `name` reads the file `name` beside it."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(groups)
+    (folder / "groups.conf").write_text(_BESIDE_IT.format(name=name))
+    return folder / "groups.conf"
+
+
+@pytest.fixture
+def users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's groups.conf, where ClusterShell looks."""
+    made = groups_in(tmp_path / "own", "mine", "all: n[1-9]\ngpu: n[1-4]\n")
+    monkeypatch.setenv("CLUSTERSHELL_CFGDIR", str(made.parent))
+    return made
+
+
+@pytest.mark.usefixtures("users_own")
+def test_a_groups_conf_that_is_named_leaves_those_of_the_user_as_they_are(tmp_path: Path) -> None:
+    sets = NodeSets(load_groups(groups_in(tmp_path / "extra", "more", "all: m[1-2]\n")))
+    assert fold(sets.group("mine:gpu")) == "n[1-4]"
+    assert fold(sets.all()) == "m[1-2]", "its own default has the last word"
+
+
+@pytest.mark.usefixtures("users_own")
+def test_a_groups_conf_that_is_named_may_choose_among_sources_of_others(tmp_path: Path) -> None:
+    (tmp_path / "groups.conf").write_text("[Main]\ndefault: mine\n[other]\nmap: echo m1\n")
+    sets = NodeSets(load_groups(tmp_path / "groups.conf"))
+    assert fold(sets.group("gpu")) == "n[1-4]"
+    assert fold(sets.group("other:any")) == "m1"
+
+
+def test_the_users_own_groups_conf_may_be_named(users_own: Path) -> None:
+    assert fold(NodeSets(load_groups(users_own)).group("gpu")) == "n[1-4]"
+
+
+def test_what_an_upcall_complains_of_is_in_the_error_and_not_on_the_terminal(
+    users_own: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (users_own.parent / "mine").unlink()
+    with pytest.raises(NodeNameError, match=r"group source `mine` is not usable: .*sed: can't read .*mine: No such"):
+        NodeSets(load_groups(None)).group("gpu")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("users_own")
+def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() -> None:
+    sets = NodeSets(load_groups(None))
+    for typed, hint in (("mine:gpo", "`mine:gpu`"), ("gpo", "`gpu`"), ("mine:xyz", "known groups: mine:all, mine:gpu")):
+        with pytest.raises(NodeNameError) as caught:
+            sets.group(typed)
+        assert hint in caught.value.hint

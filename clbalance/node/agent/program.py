@@ -99,8 +99,17 @@ def login_entry() -> "tuple[bytes, bytes]":
     return os.fsencode(entry.pw_dir), os.fsencode(entry.pw_shell)
 
 
-def through_login_shell(shell: bytes, words: "list[bytes]") -> "tuple[Program, list[str]]":
-    """`words` executed by a login shell, which finds them on the PATH that its start-up files set; and warnings."""
+def names_no_shell(words: "list[bytes]") -> bool:
+    """Whether this is how `run -c TEXT` comes here: whoever typed it has not said which shell is to read it."""
+    return words[:2] == [b"/bin/sh", b"-c"] and words[3:4] == [b"sh"]
+
+
+def through_login_shell(shell: bytes, words: "list[bytes]", any_shell: bool = False) -> "tuple[Program, list[str]]":
+    """`words` executed by a login shell, which finds them on the PATH that its start-up files set; and warnings.
+
+    `any_shell`: in the place of the first word may be another shell. Then it is bash: functions that bash exports, as
+    `module` is one, are lost on their way through a shell that does not know such (dash).
+    """
     shell = shell or b"/bin/sh"
     warnings = []
     if os.path.basename(shell) not in (b"sh", b"bash", b"dash", b"zsh", b"ksh"):
@@ -108,6 +117,8 @@ def through_login_shell(shell: bytes, words: "list[bytes]") -> "tuple[Program, l
         warnings.append("the login shell %s is not a POSIX shell; `%s -l` was used" % (shown(shell), shown(used)))
         shell = used
     base = os.path.basename(shell)
+    if any_shell and (base == b"bash" or os.path.exists(b"/bin/bash")):
+        words = [shell if base == b"bash" else b"/bin/bash", *words[1:]]
     flags = [] if base == b"dash" else [b"-l"]  # old dash has no -l; bash with -c heeds -l but not the dash in its name
     return Program(shell, [b"-" + base, *flags, b"-c", b'exec "$0" "$@"', *words]), warnings
 

@@ -10,8 +10,10 @@ from clbalance.node.agent.program import (
     Program,
     find_program,
     login_entry,
+    names_no_shell,
     read_head,
     script_program,
+    shebang,
     through_login_shell,
 )
 from clbalance.node.agent.spec import Spec
@@ -68,9 +70,11 @@ class Task:
         if spec.script is not None:
             head = read_head("script", self.folder)
             program = script_program(self.path + b"/script", head, spec.script["name"], spec.words)
-            return through_login_shell(login_entry()[1], program.argv) if spec.login else (program, [])
+            if not spec.login:
+                return program, []
+            return through_login_shell(login_entry()[1], program.argv, any_shell=not shebang(head))
         if spec.login:
-            return through_login_shell(login_entry()[1], spec.words)
+            return through_login_shell(login_entry()[1], spec.words, any_shell=names_no_shell(spec.words))
         return find_program(spec.words, env.get(b"PATH", os.fsencode(os.defpath))), []
 
     def streams(self) -> "list[int]":
