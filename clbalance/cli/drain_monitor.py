@@ -15,7 +15,7 @@ from clbalance.engine.drain_keeping import DrainWish
 from clbalance.engine.evacuate import MovesOff
 from clbalance.engine.known import cancel
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, Interrupted, StoreError
+from clbalance.errors import ExitCode, StoreError
 from clbalance.job import JobRecord
 from clbalance.model import NodeName
 from clbalance.nodes import fold
@@ -48,11 +48,8 @@ class DrainMonitor:
             rests = await_drained(self._world, self._nodes, within_s, self._look)
             if force and not is_over(rests):
                 rests = self._end_own(rests)
-        except Interrupted:
+        finally:
             self._clear()
-            self._screen.say(talk.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
-            raise
-        self._clear()
         return self._tell_end(rests)
 
     def _look(self, rests: tuple[Rest, ...]) -> None:

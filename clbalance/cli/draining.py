@@ -17,7 +17,7 @@ from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_kee
 from clbalance.engine.mark import Marked, mark
 from clbalance.engine.measure import measure
 from clbalance.engine.world import World
-from clbalance.errors import TooFewLeftError, UsageError
+from clbalance.errors import Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import fold
@@ -73,11 +73,18 @@ class Draining:
         pool = () if counted is None else workplace(counted, self.ssh, self.screen).candidates.nodes
         with place.world() as world:
             marked = self._mark(world, place.candidates.nodes, pool)
-            done = [one.node for one in marked if one.done]
-            code = report_marks(self.screen, marked, _WORDING, lambda: self._still_working(world, done))
-            if self.waits and done:
-                left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
-                code = max(code, self._wait(place, world, done, left_s))
+            try:
+                return self._report_and_wait(place, world, marked, began)
+            except Interrupted:
+                self.screen.say(talk.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
+                raise
+
+    def _report_and_wait(self, place: Workplace, world: World, marked: Sequence[Marked], began: float) -> int:
+        done = [one.node for one in marked if one.done]
+        code = report_marks(self.screen, marked, _WORDING, lambda: self._still_working(world, done))
+        if self.waits and done:
+            left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
+            code = max(code, self._wait(place, world, done, left_s))
         return code
 
     def _mark(self, world: World, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:

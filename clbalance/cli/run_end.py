@@ -32,7 +32,7 @@ def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: boo
     screen.stopped(dispatched.interrupted)
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
         screen.say(talk.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
-    else:
+    elif dispatched.interrupted != signal.SIGPIPE or not screen.quiet:  # `| head` wanted no more
         screen.tell_end(_report(ran))
     return run_exit_code(outcomes, dispatched.interrupted)
 
