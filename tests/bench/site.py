@@ -37,9 +37,11 @@ class Site:
     folder: Path
     pairs: int
 
-    def lab(self, name: str, nodes: int, *, max_startups: str = "100:30:200") -> AbstractContextManager[Lab]:
+    def lab(
+        self, name: str, nodes: int, *, max_startups: str = "100:30:200", gpus: int = 2
+    ) -> AbstractContextManager[Lab]:
         """A lab that ends with its block, or with this process."""
-        return Lab.up(self.folder / name, LabSpec(nodes=nodes, tied=True, max_startups=max_startups))
+        return Lab.up(self.folder / name, LabSpec(nodes=nodes, tied=True, max_startups=max_startups, gpus=gpus))
 
     def environment(self, lab: Lab | None = None) -> dict[str, str]:
         """What measured programs see."""

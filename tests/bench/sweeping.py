@@ -18,11 +18,15 @@ _UP = {"up", "busy"}
 
 
 def sweep(site: Site) -> Iterator[Figure]:
-    """`load` against clush's `cat /proc/loadavg`, each connection made anew."""
-    with site.lab("sweep", _NODES) as lab:
-        ours, theirs = [CLBALANCE, "load", "-w", _ALL], [CLUSH, "-b", "-w", _ALL, "cat /proc/loadavg"]
-        runs = site.interleaved(ours, theirs, site.environment(lab))
-    yield ratio_figure(f"load of {_NODES}, cold", *runs, limit=1.1, note="clush: cat /proc/loadavg")
+    """`load` against clush's `cat /proc/loadavg`, each connection made anew.
+
+    Without GPUs, and where every second node has two: their tools, asked on the same two cores here, run on the nodes.
+    """
+    ours, theirs = [CLBALANCE, "load", "-w", _ALL], [CLUSH, "-b", "-w", _ALL, "cat /proc/loadavg"]
+    for gpus, limit, which in ((0, 1.1, ""), (2, None, ", half with GPUs")):
+        with site.lab(f"sweep{gpus}", _NODES, gpus=gpus) as lab:
+            runs = site.interleaved(ours, theirs, site.environment(lab))
+        yield ratio_figure(f"load of {_NODES}, cold{which}", *runs, limit=limit, note="clush: cat /proc/loadavg")
 
 
 def shared(site: Site) -> Iterator[Figure]:
