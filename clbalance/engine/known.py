@@ -43,7 +43,7 @@ def await_ends(
         attempts = {record.id: record.attempt for record in nobodys}
         ended = {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
         ended |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
-        done |= {job: one for job, one in ended.items() if not _waits_on(one) and not _goes_on(one, attempts[job])}
+        done |= {job: one for job, one in ended.items() if not _is_to_go_on(world, one, attempts[job])}
         if unless():
             break
         if len(done) < len(records) and not ended.keys() & done.keys():
@@ -145,14 +145,15 @@ def _visits(world: World, records: Sequence[JobRecord], interest_in: Callable[[J
     return visits
 
 
-def _waits_on(visited: Visited) -> bool:
-    """In the queue, and nowhere else: of a start that was cut short a node may not answer."""
-    return is_queued(visited.record) and not any(isinstance(outcome.end, Lost) for outcome in visited.outcomes)
+def _is_to_go_on(world: World, visited: Visited, attempt: int) -> bool:
+    """In the queue, elsewhere by now, or in the hands of who is moving it there or writes down its end.
 
-
-def _goes_on(visited: Visited, attempt: int) -> bool:
-    """Whether somebody has moved it meanwhile."""
-    return visited.record.attempt > attempt and not visited.record.state.is_over
+    Not where a node does not answer: the rest of a start that was cut short may be there.
+    """
+    if visited.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in visited.outcomes):
+        return False
+    now = world.journal.record(visited.record.id) or visited.record
+    return is_queued(now) or now.attempt > attempt or now.controlled or now.state.is_over
 
 
 def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:
