@@ -40,6 +40,7 @@ def check_up(world: World, nodes: Sequence[NodeName], script: str) -> tuple[Exam
             world.listener.asked(len(asked))
             while asked:
                 _hear(world, sessions, asked, found)
+                world.listener.awaiting(asked.keys())
     finally:
         world.listener.done()
     return tuple(found[node] for node in nodes)

@@ -84,3 +84,4 @@ def test_who_listens_is_told_of_every_node_and_of_the_end() -> None:
     notes = world.listener
     assert isinstance(notes, Notes)
     assert (notes.total, sorted(notes.answered_nodes), notes.finished) == (3, ["a", "b", "gone"], 1)
+    assert (notes.awaited[0] <= {"a", "b", "gone"}, notes.awaited[-1]) == (True, set())
