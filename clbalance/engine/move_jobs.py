@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from clbalance.engine.agents import Agents
 from clbalance.engine.attempt import Course
+from clbalance.engine.by_login import by_login
 from clbalance.engine.errand import AskedMove, Errand, MoveEnd, NotMoved, Unsettled
 from clbalance.engine.interest import KEPT
 from clbalance.engine.known import user_of
@@ -41,11 +42,8 @@ def move_jobs(
     Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
     Jobs of several logins are moved one login after the other.
     """
-    users = [user_of(world, move.job) for move in moves]
     ends: dict[int, MoveEnd] = {}
-    for user in dict.fromkeys(users):
-        places = [at for at, one in enumerate(users) if one == user]
-        theirs = world.as_user(user)
+    for theirs, places in by_login(world, [user_of(world, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
             board = Switchboard(Agents(sessions, theirs))
             tour = _Tour(theirs, board, [moves[at] for at in places], question_of, input_of, tell)

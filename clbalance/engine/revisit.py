@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clbalance.engine.agents import Agents
+from clbalance.engine.by_login import by_login
 from clbalance.engine.conclude_tasks import conclude_tasks
 from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.follow import Follow
@@ -64,10 +65,9 @@ def revisit(
     `unless` is asked about every second: it cuts the visit short.
     """
     seen: dict[int, Visited] = {}
-    for user in dict.fromkeys(visit.spec.user for visit in visits):
-        places = [place for place, visit in enumerate(visits) if visit.spec.user == user]
+    for theirs, places in by_login(world, [visit.spec.user for visit in visits]):
         some = [visits[place] for place in places]
-        seen |= zip(places, _as_one_user(world.as_user(user), some, within_s, unless), strict=True)
+        seen |= zip(places, _as_one_user(theirs, some, within_s, unless), strict=True)
     return tuple(seen[place] for place in range(len(visits)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clbalance.engine.agent_wire import AgentEvent, Hello, Status, Trouble
 from clbalance.engine.agents import PROTOCOL, Agents
+from clbalance.engine.by_login import by_login
 from clbalance.engine.known import user_of
 from clbalance.engine.world import World
 from clbalance.job import JobRecord, JobState, Usage
@@ -14,12 +15,9 @@ from clbalance.ports import Closed
 def usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
     """By job: what those copies take that could be asked. A job of which none could has no entry, never a zero."""
     running = [one for one in records if one.state is JobState.RUNNING]
-    by_user: dict[str | None, list[JobRecord]] = {}
-    for one in running:
-        by_user.setdefault(user_of(world, one.id), []).append(one)
     found: dict[int, Usage] = {}
-    for user, some in by_user.items():
-        found |= _usage_of(world.as_user(user), some)
+    for theirs, places in by_login(world, [user_of(world, one.id) for one in running]):
+        found |= _usage_of(theirs, [running[place] for place in places])
     return found
 
 
