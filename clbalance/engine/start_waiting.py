@@ -10,7 +10,6 @@ from clbalance.errors import UsageError
 from clbalance.job import JobRecord, Submitted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.policy.afterwards import where_not
 from clbalance.ports import JobInput
 
 
@@ -28,10 +27,7 @@ class AsSubmitted:
 def start_waiting(
     world: World, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
 ) -> QueuedStart:
-    """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it.
-
-    Where it has failed there, or was moved away, all are asked at once, so that it goes elsewhere if it can.
-    """
+    """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
     world = world.as_user(submitted.job.user)
     try:
         stdin = brought.input_of(submitted)
@@ -39,7 +35,7 @@ def start_waiting(
         world.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message, failed=True)
     question = brought.question_of(submitted)
-    if nodes and where_not(submitted.tries, world.journal.copies(record.id)).keys().isdisjoint(nodes):
+    if nodes:
         came = start_queued(world, replace(question, candidates=nodes), record, submitted, stdin)
         if not isinstance(came, StillQueued) or came.failed:
             return came
