@@ -1,16 +1,13 @@
 """Ask a set of nodes at once; every one of them answers or is silent with a reason, none delays another."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from clbalance.engine.awaited import Awaited
 from clbalance.engine.world import World
 from clbalance.model import Answer, Measured, NodeName, Snapshot
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Frame, probe_request
-from clbalance.strain import Strain
-
-_LISTEN_S = 1.0
 
 
 def sweep(
@@ -23,7 +20,7 @@ def sweep(
     awaited = _ask_all(world, sessions, nodes, last=keep_open == 0)
     # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
     # the nodes, takes about as long as they do (docs/design/startup.md).
-    from clbalance.engine.hear import next_answer
+    from clbalance.engine.hear import LISTEN_S, give_up, listens_for_s, next_answer
     from clbalance.engine.memory import recall, remember, with_suspects
 
     answers: dict[NodeName, Answer] = {}
@@ -32,9 +29,9 @@ def sweep(
         earlier = recall(world, nodes)
         measured_at: float | None = None
         while awaited:
-            within_s = _within_s(world, awaited, earlier.strains, measured_at) if placing else _LISTEN_S
+            within_s = listens_for_s(world, awaited, earlier, measured_at) if placing else LISTEN_S
             if within_s <= 0:
-                answers |= _give_up(world, sessions, awaited)
+                answers |= give_up(world, sessions, awaited)
                 break
             answer = next_answer(world, sessions, awaited, earlier, within_s)
             world.listener.awaiting(awaited.keys())
@@ -61,27 +58,6 @@ def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, las
         sessions.send(node, probe_request(world.probe_script, nonce), last=last)
         awaited[node] = Awaited(Frame(nonce), world.clock.monotonic())
     return awaited
-
-
-def _within_s(
-    world: World, awaited: Iterable[NodeName], strains: Mapping[NodeName, Strain], measured_at: float | None
-) -> float:
-    from clbalance.policy.suspect import patience_s  # late, as above
-
-    quiet_s = None if measured_at is None else world.clock.monotonic() - measured_at
-    left = None if world.suspect_after is None else patience_s(awaited, strains, quiet_s=quiet_s)
-    return _LISTEN_S if left is None else min(_LISTEN_S, left)
-
-
-def _give_up(world: World, sessions: Sessions, awaited: dict[NodeName, Awaited]) -> dict[NodeName, Answer]:
-    from clbalance.policy.suspect import not_awaited
-
-    answers: dict[NodeName, Answer] = {}
-    for node in awaited:
-        sessions.close(node)
-        answers[node] = not_awaited(node)
-        world.listener.answered(node)
-    return answers
 
 
 def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:
