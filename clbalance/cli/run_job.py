@@ -8,7 +8,7 @@ from clbalance.cli.notify import notify
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
-from clbalance.cli.submit_job import login_of, submit_job
+from clbalance.cli.submit_job import question_of, submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.attempt import Course
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
@@ -39,7 +39,7 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
         interest = DETACHED if submitted.options.detach else WATCHED
         ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
     if ran.queued is not None:
-        _warn_if_never(ran, _question(place, submitted), screen)
+        _warn_if_never(ran, question_of(place, submitted, pick=submitted.pick), screen)
     options = submitted.options
     return run_ended(ran, place.candidates, screen, detached=options.detach, explain=options.explain)
 
@@ -50,16 +50,6 @@ def _warn_if_never(ran: Ran, question: Question, screen: Screen) -> None:
 
     if why := never_held(ran.plan.charged.answers, question.request):
         screen.say(talk.warning(f"job {ran.job.id} may wait for ever: {why}"))
-
-
-def _question(place: Workplace, submitted: Submission) -> Question:
-    return place.question(
-        pick=submitted.pick,
-        resources=submitted.resources,
-        constraints=submitted.constraints,
-        name=submitted.name,
-        needs_python=True,
-    )
 
 
 def _shown(place: Workplace, submitted: Submission, screen: Screen) -> "ShownRun":
@@ -78,10 +68,10 @@ def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], Non
 def _carry_out(
     place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
 ) -> Ran:
-    question = _question(place, submitted)
+    question = question_of(place, submitted, pick=submitted.pick)
     detached = submitted.options.detach
     with place.world(meanwhile="clbalance.engine.dispatch", must_remember=detached) as world:
-        job, tries = submit_job(world, submitted, question, group=place.group, user=login_of(place))
+        job, tries = submit_job(world, submitted, question, place)
         announce(job.id)
         world.fail_point("submitted")
         course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)

@@ -8,7 +8,7 @@ from clbalance.cli.many import ManyTasks
 from clbalance.cli.notify import notify
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.shown_tasks import ShownTasks
-from clbalance.cli.submit_job import login_of, submit_job
+from clbalance.cli.submit_job import question_of, submit_job
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_course import TaskCourse
@@ -50,16 +50,9 @@ def _carry_out(
     place: Workplace, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
 ) -> TasksOutcome | Plan:
     submission = many.submission
-    question = place.question(
-        pick=None,
-        resources=submission.resources,
-        constraints=submission.constraints,
-        name=submission.name,
-        needs_python=True,
-    )
+    question = question_of(place, submission, pick=None)
     with place.world(meanwhile="clbalance.engine.task_run", must_remember=submission.options.detach) as world:
-        named = {"group": place.group, "user": login_of(place)}
-        job, tries = submit_job(world, submission, question, **named, rules=many.rules, tasks=many.tasks)
+        job, tries = submit_job(world, submission, question, place, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         world.fail_point("submitted")
         course = TaskCourse(

@@ -18,18 +18,17 @@ def submit_job(
     world: World,
     asked: Submission,
     question: Question,
+    place: Workplace,
     *,
-    group: str | None,
-    user: str | None,
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
 ) -> tuple[JobSpec, Tries]:
     """The job with its number, and how often it may be started; `rules` of a job of tasks.
 
-    `group`: the one that was named, where nothing else was. `user`: who logs in on its nodes; None: whom ssh takes.
+    `place`: which group was named, and who logs in on its nodes.
     """
     tries = replace(asked.tries, after=_jobs_before(world.journal, asked.options.after or ()))
-    job = replace(_job_of(asked), user=user, slots=rules is not None)
+    job = replace(_job_of(asked), user=_login_of(place), slots=rules is not None)
     whole = Submitted(
         job=job,
         request=question.request,
@@ -38,14 +37,25 @@ def submit_job(
         stdin_path=asked.stdin.path,
         notify=asked.options.notify,
         rules=rules,
-        group=group,
+        group=place.group,
         policy=asked.policy,
         priority=asked.priority,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
 
 
-def login_of(place: Workplace) -> str | None:
+def question_of(place: Workplace, asked: Submission, *, pick: int | None) -> Question:
+    """Where to place `pick` copies of it; None: wherever one fits."""
+    return place.question(
+        pick=pick,
+        resources=asked.resources,
+        constraints=asked.constraints,
+        name=asked.name,
+        needs_python=True,
+    )
+
+
+def _login_of(place: Workplace) -> str | None:
     """Who logs in on its nodes, as typed or by the settings of now; a job that runs here needs no login."""
     return None if place.is_here else place.settings.ssh.user
 
