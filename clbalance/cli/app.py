@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clbalance import __version__
-from clbalance.cli.mistyped import MistypedError
+from clbalance.cli.mistyped import MistypedError, hint_for
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
@@ -86,8 +86,6 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{told}\n")
         return ExitCode.USAGE
-    from clbalance.cli.mistyped import hint_for
-
     return _tell(arguments, UsageError(told, hint=hint_for(arguments, error, told)))
 
 

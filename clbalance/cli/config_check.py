@@ -1,6 +1,8 @@
 """Carry out `config check`: read all that a verb would read, and stop at the first thing that is wrong."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from clbalance.cli.chosen_levels import levels_of
@@ -16,7 +18,7 @@ from clbalance.policy.thresholds import Thresholds
 from clbalance.render import talk
 from clbalance.settings.load import load_settings
 from clbalance.settings.sources import settings_files
-from clbalance.settings.values import Settings
+from clbalance.settings.values import GroupPolicy, Settings
 from clbalance.transport.groups import load_groups
 
 
@@ -42,19 +44,23 @@ def _check_what_goes_together(settings: Settings) -> None:
     thresholds = Thresholds(**settings.thresholds)
     policy_of(settings, thresholds, NodeOptions(), None)
     for group in settings.groups:
-        try:
+        with _told_of(group):
             policy_in(settings, thresholds, group.group, None)
-        except SettingsError as error:
-            named = f'`group = "{group.group}"`'
-            raise SettingsError(f"{group.origin}: {named}: {error.message}", hint=error.hint) from error
 
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:
     """Node sets and groups that the settings speak of."""
     labels_of_nodes(told_nodes(settings, sets))
     for group in settings.groups:
-        try:
+        with _told_of(group):
             sets.group(group.group)
-        except NodeNameError as error:
-            said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
-            raise SettingsError(said, hint=error.hint) from error
+
+
+@contextmanager
+def _told_of(group: GroupPolicy) -> Iterator[None]:
+    """What is wrong with it names its file and key."""
+    try:
+        yield
+    except (NodeNameError, SettingsError) as error:
+        said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
+        raise SettingsError(said, hint=error.hint) from error

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import cached_property
 from typing import assert_never
 
 from clbalance.cli.job_world import me
@@ -29,7 +30,7 @@ class DeedLog:
     def add(self, deed: Deed, scores: tuple[float | None, float | None] = (None, None)) -> None:
         """One line. `scores`: before a plan and after it, where there is one."""
         try:
-            self._log().add(
+            self._log.add(
                 at=self._world.clock.now().isoformat(timespec="seconds"),
                 who=me(),
                 host=socket.gethostname(),
@@ -47,6 +48,7 @@ class DeedLog:
         except StoreError as error:
             self._screen.say(talk.warning(f"not in the audit log: {error.message}"))
 
+    @cached_property
     def _log(self) -> AuditLog:
         return AuditLog(state_directory(os.environ, this_machine()).path)
 
