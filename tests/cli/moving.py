@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clbalance.job import JobRecord, JobState
+from clbalance.lab.cluster import Lab
 from clbalance.policy.settling import is_queued
 from clbalance.store.sqlite import SqliteStore
 
@@ -25,6 +26,8 @@ REQUEUE = ("--requeue",)
 CHECKPOINT = ("--checkpoint", "USR1:20s")
 BY_CODE = f"trap 'echo saved >> state; exit 85' USR1; {ONCE}{WAITS}"
 BY_FILE = f"trap 'echo saved >> state' USR1; {ONCE}{WAITS}"
+SLOW = f"trap 'touch asked; until [ -e saved ]; do sleep 0.02; done; exit 85' USR1; {ONCE}{WAITS}"
+"""It takes its time to checkpoint."""
 DEAF = f"trap '' USR1; {ONCE}{WAITS}"
 KINDS = {"requeue": (*REQUEUE, "-c", ONCE + WAITS), "checkpoint": (*CHECKPOINT, "-c", BY_CODE)}
 NODES = ("-w", "node[1-2]")
@@ -71,6 +74,20 @@ def word(clbalance: Command, number: str = "1") -> tuple[str, str, str]:
     eventually(lambda: record(clbalance, int(number)).state is JobState.RUNNING)
     (src,) = record(clbalance, int(number)).nodes
     return f"{number}:{src}:{other(src)}", src, other(src)
+
+
+def moved_past_a_dead_target(lab: Lab, clbalance: Command) -> tuple[str, str]:
+    """Job 1, a `SLOW` one on node[1-3], whose target dies while it checkpoints: where it was, and where it went instead."""
+    runs(clbalance)
+    eventually(lambda: record(clbalance).state is JobState.RUNNING)
+    (src,) = record(clbalance).nodes
+    dst, third = sorted({"node1", "node2", "node3"} - {src})
+    mover = start_mover(clbalance, f"1:{src}:{dst}")
+    eventually((clbalance.folder / "asked").exists, 20.0)
+    lab.node(dst).kill()
+    (clbalance.folder / "saved").touch()
+    assert finished(mover) == (0, f'[["Moved", "{third}"]]\n')
+    return src, third
 
 
 def never_twice(clbalance: Command) -> None:

@@ -1,14 +1,24 @@
 """`explain JOB`: why a job has not gone back to where it was, each reason by its name."""
 
-from clbalance.job import JobState
 from clbalance.lab.cluster import Lab
 
-from .command import Command, ended, eventually
+from .command import Command, ended
 from .jobs import SOON, let_go
-from .moving import CHECKPOINT, KINDS, NODES, ONCE, WAITS, diary, finished, orphan, record, runs, start_mover, word
-
-SLOW = f"trap 'touch asked; until [ -e saved ]; do sleep 0.02; done; exit 85' USR1; {ONCE}{WAITS}"
-"""It takes its time to checkpoint."""
+from .moving import (
+    CHECKPOINT,
+    KINDS,
+    NODES,
+    ONCE,
+    SLOW,
+    WAITS,
+    diary,
+    moved_past_a_dead_target,
+    orphan,
+    record,
+    runs,
+    start_mover,
+    word,
+)
 
 
 def told_of(clbalance: Command, node: str) -> str:
@@ -31,15 +41,7 @@ def test_a_node_from_which_a_job_was_only_moved_away_has_not_failed(clbalance: C
 
 def test_a_move_whose_target_was_lost_tells_the_same(lab: Lab, clbalance: Command) -> None:
     child = clbalance.start("run", *SOON, "-w", "node[1-3]", *CHECKPOINT, "-c", SLOW)
-    runs(clbalance)
-    eventually(lambda: record(clbalance).state is JobState.RUNNING)
-    (src,) = record(clbalance).nodes
-    dst, third = sorted({"node1", "node2", "node3"} - {src})
-    mover = start_mover(clbalance, f"1:{src}:{dst}")
-    eventually((clbalance.folder / "asked").exists, 20.0)
-    lab.node(dst).kill()
-    (clbalance.folder / "saved").touch()
-    assert finished(mover) == (0, f'[["Moved", "{third}"]]\n')
+    src, _ = moved_past_a_dead_target(lab, clbalance)
     assert told_of(clbalance, src) == "excluded: it was moved away from there"
     let_go(clbalance)
     assert ended(child) == 7

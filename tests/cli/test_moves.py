@@ -20,6 +20,7 @@ from .moving import (
     NODES,
     ONCE,
     REQUEUE,
+    SLOW,
     WAITS,
     diary,
     finished,
@@ -27,6 +28,7 @@ from .moving import (
     leases,
     move,
     moved_once,
+    moved_past_a_dead_target,
     never_twice,
     orphan,
     record,
@@ -226,10 +228,6 @@ def test_a_job_that_is_cancelled_while_it_checkpoints_is_started_no_more(clbalan
     assert len(diary(clbalance)) == 1
 
 
-SLOW = f"trap 'touch asked; until [ -e saved ]; do sleep 0.02; done; exit 85' USR1; {ONCE}{WAITS}"
-"""It takes its time to checkpoint."""
-
-
 def test_who_waits_for_a_job_waits_on_where_it_goes_on(clbalance: Command) -> None:
     orphan(clbalance, *CHECKPOINT, "-c", BY_CODE)
     asked, src, dst = word(clbalance)
@@ -266,15 +264,7 @@ def test_a_target_that_dies_while_the_job_checkpoints_is_replaced(lab: Lab, clba
         child = clbalance.start("run", "-t", "2s", "-u", "2s", *options)
     else:
         detached(clbalance, *options)
-    runs(clbalance)
-    eventually(lambda: record(clbalance).state is JobState.RUNNING)
-    (src,) = record(clbalance).nodes
-    dst, third = sorted({"node1", "node2", "node3"} - {src})
-    mover = start_mover(clbalance, f"1:{src}:{dst}")
-    eventually((clbalance.folder / "asked").exists, 20.0)
-    lab.node(dst).kill()
-    (clbalance.folder / "saved").touch()
-    assert finished(mover) == (0, f'[["Moved", "{third}"]]\n')
+    src, third = moved_past_a_dead_target(lab, clbalance)
     moved_once(clbalance, src, third)
     let_go(clbalance)
     if hands == "terminal":
