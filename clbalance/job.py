@@ -285,6 +285,35 @@ class Submitted:
     """As typed."""
     priority: float = 0.0
     """Among those that are queued; more is sooner."""
+    output: str | None = None
+    """The absolute pattern of the file for its standard output; None: no file was named."""
+    error: str | None = None
+    """The same for its standard error; None with `output` given: errors go to the same file, as with `sbatch`."""
+
+    @property
+    def has_files(self) -> bool:
+        """Whether any of its output goes to a file."""
+        return self.output is not None or self.error is not None
+
+
+class OutputState(StrEnum):
+    """How far the output files of an attempt are written."""
+
+    PENDING = "pending"
+    """The nodes still have output that the files lack, or the job has not ended."""
+    COMPLETE = "complete"
+    LOST = "lost"
+    """They will never be complete: the nodes do not have the output any more, or the file cannot be rewritten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRecord:
+    """The output files of one attempt. `reason`: why they are not complete, as far as that was found out."""
+
+    job: int
+    attempt: int
+    state: OutputState
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

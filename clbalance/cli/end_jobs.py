@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Sequence
 
+from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.job_world import job_world, me, named_jobs
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.screen import Screen
@@ -42,6 +43,7 @@ def end_jobs(
             visited = known.cancel(world, meant, f"cancelled by {me()}")
         else:
             visited = known.signal(world, meant, number)
+        complete_outputs(world, screen)
     confirmed = [_tell(screen, one, number) for one in visited]
     return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 
+from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.job_world import job_world, named_jobs, one_job
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.screen import Screen
@@ -80,6 +81,7 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
             screen.stopped(stop.signum)
             screen.say(talk.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
+        complete_outputs(world, screen)
     _summary(screen, visited)
     return run_exit_code(visited.outcomes) if visited.outcomes else _code(visited)
 
@@ -91,6 +93,7 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
         for record in filter(is_queued, records):
             screen.say(talk.note(f"job {record.id} waits: {record.reason}"))
         waited = known.await_ends(world, records)
+        complete_outputs(world, screen)
     for visited in waited:
         _summary(screen, visited)
     return max(_code(visited) for visited in waited)
@@ -111,6 +114,7 @@ def show_logs(word: str, ssh: ReachOptions, screen: Screen, *, follow: bool, err
                 visited = follow_on(world, record, shown, shown.goes_on, streams=streams, nodes=nodes)
             else:
                 visited = known.read(world, record, shown, streams=streams, to_the_end=False, nodes=nodes)
+        complete_outputs(world, screen)
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
         screen.say(talk.warning(f"{outcome.node}: {reason_of(outcome.end)}"))

@@ -36,7 +36,7 @@ def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions,
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
     named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
-    given = submission(named, resources, TypedWork(words=("/bin/sh", "-c"), exact=True))
+    given = submission(named, resources, TypedWork(words=("/bin/sh", "-c"), exact=True), task_list=path)
     return ManyTasks(submission=given, tasks=tasks, rules=rules)
 
 

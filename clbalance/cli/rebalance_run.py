@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.rebalance import RebalanceOptions
 from clbalance.cli.rebalance_deeds import Deeds
 from clbalance.cli.rebalance_report import planned_deeds, report_of
@@ -48,6 +49,7 @@ class RebalanceRun:
             deeds = Deeds(world, self.screen, decision.scores)
             brought = AsSubmitted(question_of=self.place.question_of_job, input_of=input_of)
             carry_out(world, decision, brought, deeds)
+            complete_outputs(world, self.screen)
         self.screen.print(self.screen.renderer.rebalance_done(self._report(decision, tuple(deeds.all))))
         return 0
 

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from clbalance.cli.background import keep
+from clbalance.cli.complete_outputs import complete_outputs
+from clbalance.cli.job_files import FilePatterns
 from clbalance.cli.job_world import job_world, me, one_job
-from clbalance.cli.notify import notify
 from clbalance.cli.options import SshOptions
-from clbalance.cli.run_many import tell_of_tasks
+from clbalance.cli.run_many import run_filed_tasks, tell_of_tasks
 from clbalance.cli.screen import Screen
 from clbalance.cli.settled_job import as_submitted, place_again, settled
 from clbalance.cli.shown_tasks import ShownTasks
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
 from clbalance.engine.known import next_attempt
-from clbalance.engine.run_tasks import TasksOutcome, run_tasks
+from clbalance.engine.run_tasks import TasksOutcome
 from clbalance.engine.task_course import TaskCourse
 from clbalance.engine.unheard import UnheardTasks
 from clbalance.engine.world import World
@@ -70,7 +71,7 @@ class _Resumed:
             return ExitCode.DONE
         place = place_again(self.submitted, self.ssh, self.screen)
         with contextlib.closing(ShownTasks(self.screen, None, place.candidates, len(left))) as shown:
-            outcome = self._carry_out(record, place, shown, announce=lambda _: None)
+            outcome = self._carry_out(record, place, shown, is_watched=True)
         return tell_of_tasks(outcome, place, shown)
 
     def in_background(self, announce: Callable[[int], None]) -> None:
@@ -78,18 +79,25 @@ class _Resumed:
         record, left = self._settled()
         if left:
             place = place_again(self.submitted, self.ssh, self.screen)
-            self._carry_out(record, place, UnheardTasks(), announce)
+            self._carry_out(record, place, UnheardTasks(), announce, is_watched=False)
 
     def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
         with job_world(self.ssh, self.screen) as world:
             record = settled(world, self.named, self.screen, node_is_dead=self.node_is_dead)
+            complete_outputs(world, self.screen)  # before tasks run again that are in files already
             left = tasks_left(world, record)
         if not left:
             self.screen.say(talk.note(f"job {record.id}: all its tasks are completed"))
         return record, left
 
     def _carry_out(
-        self, record: JobRecord, place: Workplace, listener: TaskListener, announce: Callable[[int], None]
+        self,
+        record: JobRecord,
+        place: Workplace,
+        listener: TaskListener,
+        announce: Callable[[int], None] = lambda _: None,
+        *,
+        is_watched: bool,
     ) -> TasksOutcome | Plan:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
@@ -108,6 +116,5 @@ class _Resumed:
                 stdin=input_of(submitted),
                 listener=listener,
             )
-            outcome = run_tasks(course)
-            notify(submitted.notify, world.journal.record(fresh.id))
-        return outcome
+            files = FilePatterns(output=submitted.output, error=submitted.error)
+            return run_filed_tasks(course, files, submitted.notify, is_watched=is_watched)

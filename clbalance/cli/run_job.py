@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from clbalance.cli.background import keep
+from clbalance.cli.complete_outputs import complete_outputs
+from clbalance.cli.job_files import filed_run
 from clbalance.cli.notify import notify
 from clbalance.cli.run_end import run_ended
 from clbalance.cli.screen import Screen
@@ -23,7 +25,6 @@ from clbalance.ports import RunListener
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
-from clbalance.render.output_files import FileNames, OutputFiles
 from clbalance.render.streams import JobOutput, PassedThrough
 
 
@@ -37,7 +38,7 @@ def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     shown = _shown(place, submitted, screen)
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
-        ran = _carry_out(place, submitted, shown, interest, announce=lambda _: None)
+        ran = _carry_out(place, submitted, shown, interest, screen=screen)
     if ran.queued is not None:
         _warn_if_never(ran, question_of(place, submitted, pick=submitted.pick), screen)
     options = submitted.options
@@ -66,7 +67,13 @@ def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], Non
 
 
 def _carry_out(
-    place: Workplace, submitted: Submission, listener: RunListener, interest: Interest, announce: Callable[[int], None]
+    place: Workplace,
+    submitted: Submission,
+    listener: RunListener,
+    interest: Interest,
+    announce: Callable[[int], None] = lambda _: None,
+    *,
+    screen: Screen | None = None,
 ) -> Ran:
     question = question_of(place, submitted, pick=submitted.pick)
     detached = submitted.options.detach
@@ -74,8 +81,11 @@ def _carry_out(
         job, tries = submit_job(world, submitted, question, place)
         announce(job.id)
         world.fail_point("submitted")
-        course = Course(world=world, question=question, stdin=submitted.stdin, listener=listener, interest=interest)
-        ran = Run(course, job, tries).carry_out()
+        with filed_run(world, submitted.files, listener, interest, copies=submitted.pick) as (filed, follows):
+            course = Course(world=world, question=question, stdin=submitted.stdin, listener=filed, interest=follows)
+            ran = Run(course, job, tries).carry_out()
+        if screen is not None:
+            complete_outputs(world, screen, again=False)
         notify(submitted.options.notify, world.journal.record(job.id))
     return ran
 
@@ -110,15 +120,16 @@ class ShownRun:
         )
         self._screen.say(told)
         self._output.close()
-        self._output = self._output_for(
-            job, NodeSets(None).expand(fold(plan.chosen))
-        )  # shown in the order of their ranks
+        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 
     def warned(self, node: NodeName, text: str) -> None:
         self._screen.say(talk.warning(f"{node}: {text}"))
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self._output.write(node, stream, piece)
+
+    def cut_off(self, node: NodeName) -> None:
+        pass
 
     def ended(self, outcome: Outcome) -> None:
         self._output.end(outcome.node)
@@ -127,14 +138,11 @@ class ShownRun:
         """Show what was held back."""
         self._output.close()
 
-    def _output_for(self, job: JobSpec, nodes: Sequence[NodeName]) -> JobOutput:
+    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
         options = self._options
         shown: JobOutput = PassedThrough(self._screen.outlets)
         if options.gather:
             shown = Gathered(self._screen.outlets, nodes, fold)
         elif len(nodes) > 1 if options.label is None else options.label:
             shown = Labelled(self._screen.outlets)
-        if options.output is None and options.error is None:
-            return shown
-        names = FileNames(job_id=job.id, attempt=job.attempt, output=options.output, error=options.error)
-        return OutputFiles(names, nodes, otherwise=shown)
+        return shown

@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from clbalance.cli.background import keep
+from clbalance.cli.job_files import FilePatterns, conclude_task_files, filed_tasks
 from clbalance.cli.many import ManyTasks
 from clbalance.cli.notify import notify
 from clbalance.cli.screen import Screen, nothing_fits
@@ -13,7 +15,6 @@ from clbalance.cli.workplace import Workplace
 from clbalance.engine.run_tasks import TasksOutcome, run_tasks
 from clbalance.engine.task_course import TaskCourse
 from clbalance.engine.unheard import UnheardTasks
-from clbalance.engine.world import World
 from clbalance.errors import ExitCode
 from clbalance.model import Plan
 from clbalance.ports import TaskListener
@@ -65,11 +66,20 @@ def _carry_out(
             stdin=submission.stdin,
             listener=listener,
         )
-        return _to_the_end(world, course, submission.options.notify)
+        return run_filed_tasks(
+            course, submission.files, submission.options.notify, is_watched=not submission.options.detach
+        )
 
 
-def _to_the_end(world: World, course: TaskCourse, command: str | None) -> TasksOutcome | Plan:
-    outcome = run_tasks(course)
+def run_filed_tasks(
+    course: TaskCourse, files: FilePatterns, command: str | None, *, is_watched: bool
+) -> TasksOutcome | Plan:
+    """Run the tasks, write their output files, and tell `command` of the end."""
+    world = course.world
+    with filed_tasks(world, files, course.listener, is_watched=is_watched) as filed:
+        outcome = run_tasks(replace(course, listener=filed))
+    if files.any and isinstance(outcome, TasksOutcome) and not outcome.ran.goes_on:
+        conclude_task_files(world, course.job, outcome.records)
     notify(command, world.journal.record(course.job.id))
     return outcome
 

@@ -1,8 +1,10 @@
 """Gather the rows of `jobs`: what this host remembers, asked after on the nodes, and what leases tell of the rest."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.job_world import job_world, me, named_jobs
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
@@ -11,13 +13,14 @@ from clbalance.cli.workplace import workplace
 from clbalance.engine.known import look
 from clbalance.engine.sweep import sweep
 from clbalance.engine.usage import usage_of
-from clbalance.errors import ExitCode
-from clbalance.job import Lost
+from clbalance.errors import ExitCode, StoreError
+from clbalance.job import JobRecord, JobState, Lost
 from clbalance.model import Lease, Measured, NodeName, Promise, Silent, Snapshot, Unknown
 from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
+from clbalance.ports import Journal
 from clbalance.render import talk
-from clbalance.render.jobs import JobRow, job_row
+from clbalance.render.jobs import JobRow, OutputFacts, job_row
 
 
 def show_jobs(
@@ -34,10 +37,16 @@ def show_jobs(
     with job_world(ssh, screen) as world:
         records = named_jobs(world.journal, words) if words else world.journal.records(over=ended)
         seen = look(world, records)
+        complete_outputs(world, screen)
         now, user = world.clock.now(), me()
         taken = usage_of(world, [one.record for one in seen]) if usage else {}
+        files = _output_files(world.journal, [one.record for one in seen])
         rows = [
-            replace(job_row(one.record, one.outcomes, user=user, now=now), usage=taken.get(one.record.id))
+            replace(
+                job_row(one.record, one.outcomes, user=user, now=now),
+                usage=taken.get(one.record.id),
+                output=files.get(one.record.id),
+            )
             for one in seen
         ]
         known = {record.key for record in world.journal.records(over=True)}
@@ -48,6 +57,22 @@ def show_jobs(
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
     screen.print(screen.renderer.jobs(rows))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, OutputFacts]:
+    """Of the jobs that have named any; one that was not started yet has none of them written."""
+    known = {one.job: one for one in journal.outputs()}  # the last attempt of each comes last
+    facts = {}
+    for record in records:
+        if record.id not in known and record.state is not JobState.PENDING:
+            continue
+        with contextlib.suppress(StoreError):  # it was submitted by another version
+            submitted = journal.submitted(record.id)
+            if submitted is not None and submitted.has_files:
+                facts[record.id] = OutputFacts(output=submitted.output, error=submitted.error)
+                if (one := known.get(record.id)) is not None:
+                    facts[record.id] = replace(facts[record.id], state=one.state, reason=one.reason)
+    return facts
 
 
 def _sweep(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> Snapshot:

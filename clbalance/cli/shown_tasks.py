@@ -12,9 +12,7 @@ from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, fold
 from clbalance.render import talk
 from clbalance.render.labelled import Labelled
-from clbalance.render.output_files import FileNames
 from clbalance.render.streams import JobOutput, PassedThrough
-from clbalance.render.task_files import TaskFiles
 from clbalance.render.tasks import progress_line, summary_line, task_row, worth_telling
 from clbalance.task import TaskEnded, TaskProgress
 
@@ -31,7 +29,6 @@ class ShownTasks:
         self._progress = terminal and not screen.quiet
         self._drawn = False
         self._output: JobOutput = self._as_asked()
-        self._files: TaskFiles | None = None
 
     def waiting(self, reason: str) -> None:
         self._screen.say(talk.note(f"waiting: {reason}"))
@@ -43,23 +40,16 @@ class ShownTasks:
         count, where = sum(slots.values()), fold(slots)
         told = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
         self._screen.say(talk.note(told))
-        if options is not None and not (options.output is None and options.error is None):
-            names = FileNames(job_id=job.id, attempt=job.attempt, output=options.output, error=options.error)
-            self._files = TaskFiles(names)
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()
         self._screen.say(talk.warning(f"{node}: {text}"))
 
     def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
-        if self._files is not None and self._files.write(task, node, stream, piece):
-            return
         self._clear()
         self._output.write(_label(task), stream, piece)
 
     def ended(self, ended: TaskEnded) -> None:
-        if self._files is not None:
-            self._files.end(ended.number, ended.node)
         self._output.end(_label(ended.number))
 
     def progressed(self, progress: TaskProgress) -> None:
@@ -71,8 +61,6 @@ class ShownTasks:
     def close(self) -> None:
         """Show what was held back."""
         self._clear()
-        if self._files is not None:
-            self._files.close()
         self._output.close()
 
     def summary(self, outcome: TasksOutcome) -> None:

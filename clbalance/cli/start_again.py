@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Callable
 
 from clbalance.cli.background import keep
+from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.follow_jobs import Shown
+from clbalance.cli.job_files import FilePatterns, filed_run
 from clbalance.cli.job_world import job_world, me, one_job
 from clbalance.cli.notify import notify
 from clbalance.cli.options import SshOptions
@@ -66,6 +68,7 @@ def _kept(
 def _again(named: JobRecord, submitted: Submitted, ssh: SshOptions, screen: Screen, *, node_is_dead: bool) -> "_Again":
     with job_world(ssh, screen) as world:
         record = settled(world, named, screen, node_is_dead=node_is_dead)
+        complete_outputs(world, screen)
     return _Again(record=record, submitted=submitted, place=place_again(submitted, ssh, screen))
 
 
@@ -89,15 +92,18 @@ class _Again:
             announce(record.id)
             copies = current_copies(record, world.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
-            course = Course(
-                world=world,
-                question=self.place.question_of(submitted.request),
-                stdin=input_of(submitted),
-                listener=listener,
-                interest=interest,
-            )
             failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
-            ran = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued).carry_out()
+            files = FilePatterns(output=submitted.output, error=submitted.error)
+            with filed_run(world, files, listener, interest, copies=submitted.request.pick) as (filed, follows):
+                course = Course(
+                    world=world,
+                    question=self.place.question_of(submitted.request),
+                    stdin=input_of(submitted),
+                    listener=filed,
+                    interest=follows,
+                )
+                run = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued)
+                ran = run.carry_out()
             notify(submitted.notify, world.journal.record(record.id))
         return ran
 

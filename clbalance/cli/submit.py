@@ -9,6 +9,7 @@ from clbalance.cli.checkpoints import checkpoint_of
 from clbalance.cli.constraints import constraints_of
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.here import here
+from clbalance.cli.job_files import FilePatterns
 from clbalance.cli.job_options import JobOptions
 from clbalance.cli.own_terminal import terminal_kind, terminal_size
 from clbalance.cli.request_options import RequestOptions
@@ -19,7 +20,7 @@ from clbalance.errors import UsageError
 from clbalance.job import Command, Script, Submitted, Tries, Work
 from clbalance.lazy_dataclass import dataclass
 from clbalance.ports import JobInput
-from clbalance.render.output_files import check_pattern
+from clbalance.render.output_files import check_pattern, might_name
 
 _MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,6 +48,10 @@ class Submission:
     priority: float
     pty: tuple[int, int] | None
     stdin: JobInput
+    files: FilePatterns
+    """Of its output, absolute."""
+    inputs: tuple[str, ...]
+    """Files that are read for it: its script, its tasks, its standard input. None of them may be an output file."""
 
     @property
     def needs_a_keeper(self) -> bool:
@@ -56,15 +61,26 @@ class Submission:
 
     def check_files(self, *, has_tasks: bool) -> None:
         """`UsageError` where output cannot be written to files as typed, before the job has a number."""
-        for pattern in (self.options.output, self.options.error):
-            if pattern is not None:
-                check_pattern(pattern, has_tasks=has_tasks)
+        for option, typed, pattern in (
+            ("--output", self.options.output, self.files.output),
+            ("--error", self.options.error, self.files.error),
+        ):
+            if typed is None or pattern is None:
+                continue
+            check_pattern(typed, has_tasks=has_tasks)
+            if read := next((path for path in self.inputs if might_name(pattern, path)), None):
+                raise UsageError(
+                    f"`{option} {typed}` would overwrite {read!r}, which the job reads", hint="another name"
+                )
 
 
-def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:
+def submission(
+    options: JobOptions, resources: RequestOptions, typed: TypedWork, *, task_list: str | None = None
+) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
     work = work_of(options.text, typed)
     folder = here()
+    read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
     return Submission(
         options=options,
         name=_name(options.name, work),
@@ -82,7 +98,16 @@ def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork)
         priority=_priority(options.priority),
         pty=terminal_size(options),
         stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
+        files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
+        inputs=tuple(path for path in read if path not in (None, "-")),
     )
+
+
+def _absolute(folder: Path, pattern: str | None) -> str | None:
+    """A pattern that means the same wherever it is expanded later."""
+    if pattern is None or pattern.startswith("/"):
+        return pattern
+    return f"{str(folder).replace('%', '%%')}/{pattern}"
 
 
 def parse_pick(text: str) -> int | None:

@@ -40,6 +40,8 @@ def submit_job(
         group=place.group,
         policy=asked.policy,
         priority=asked.priority,
+        output=asked.files.output,
+        error=asked.files.error,
     )
     return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
 

@@ -188,7 +188,7 @@ class Follow:
         for warning in event.warnings:
             self._warn(copy, warning)
         self._end(copy, end_of(event.end, self._limit_s))  # it is written down before its node forgets it
-        if self._interest.retire:
+        if self._interest.retire and not self._ends_only:  # what we have not read is for whoever asks next
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
             self._hang_up(copy)
@@ -274,6 +274,7 @@ class Follow:
         """No more output; `before` is how much of it had come when they were told to end."""
         self._ends_only = True
         for copy in self._copies.unended():
+            self._listener.cut_off(copy.node)
             if copy.phase >= Phase.STARTING and self._absences.is_in_touch(copy.node):
                 self.ask_for_output(copy)
                 if not self._mute and copy.heard != before[copy.node]:

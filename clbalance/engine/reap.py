@@ -15,12 +15,16 @@ MOST_ANSWERS = 400
 
 
 def reap(world: World, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
-    """What each node has found; with `apply` it is gone, but for what tells why it is not."""
+    """What each node has found; with `apply` it is gone, but for what tells why it is not.
+
+    Jobs whose output files are still to be completed from there keep all that they have left.
+    """
+    keep = _keys_of_pending_output(world)
     found: dict[NodeName, dict[tuple[LeftoverKind, str], Leftover]] = {node: {} for node in nodes}
     answers = dict.fromkeys(nodes, 0)
 
     def ask(after: str) -> Ask:
-        return Ask(request=encode("reap", keep_s=keep_s, apply=apply, after=after), afresh=bool(after))
+        return Ask(request=encode("reap", keep_s=keep_s, apply=apply, after=after, keep=keep), afresh=bool(after))
 
     def done(node: NodeName) -> Reaped:
         return Reaped(node=node, found=tuple(found[node].values()))
@@ -43,6 +47,12 @@ def reap(world: World, nodes: Sequence[NodeName], *, keep_s: float, apply: bool)
                 return None
 
     return ask_each(world, nodes, react)
+
+
+def _keys_of_pending_output(world: World) -> list[str]:
+    jobs = sorted({one.job for one in world.journal.outputs(pending=True)})
+    records = [world.journal.record(job) for job in jobs]
+    return [record.key for record in records if record is not None]
 
 
 def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[Finding]) -> None:

@@ -28,6 +28,9 @@ class Recorded:
     def warned(self, node: NodeName, text: str) -> None:
         self._listener.warned(node, text)
 
+    def cut_off(self, node: NodeName) -> None:
+        self._listener.cut_off(node)
+
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self._listener.output(node, stream, piece)
 

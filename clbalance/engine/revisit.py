@@ -156,7 +156,7 @@ class _Tour:
         else:
             withdraw(self._world, record.id, "cancelled")
 
-    def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "_Leg":
+    def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
         """Ends are written down only where nobody else does it."""
         visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
         listener, interest = visit.listener, visit.interest
@@ -167,10 +167,10 @@ class _Tour:
         if self._is_ours and spec.slots:
             listener = SettledTasks(self._world, spec, listener, known=self._tasks, log=self._task_log)
             interest = replace(interest, streams=(*interest.streams, "log"), finish=True)
-        return _Leg(self._world, board, spec, asked, listener, interest)
+        return Leg(self._world, board, spec, asked, listener, interest)
 
 
-class _Leg:
+class Leg:
     """The copies of one claim."""
 
     def __init__(

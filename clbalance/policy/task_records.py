@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from clbalance.errors import ExitCode
-from clbalance.job import Exited, JobState, Lost, Outcome
+from clbalance.job import Exited, JobState, Lost, NotStarted, Outcome
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.exit_code import code_of
@@ -91,3 +91,9 @@ def verdict_of(records: Sequence[TaskRecord], why: str, *, cancelled: bool = Fal
         return TasksVerdict(state=state, reason=reason, rc=max(code, ExitCode.NOT_RUN_TO_ITS_END))
     worst = gravest(Outcome(node=record.node or NodeName(""), rank=0, end=end, seconds=0.0) for record, end in ended)
     return TasksVerdict(state=JobState.COMPLETED if worst is None else state_of(worst.end), reason=reason, rc=code)
+
+
+def unwritten(records: Iterable[TaskRecord], written: frozenset[tuple[int, int]]) -> tuple[TaskRecord, ...]:
+    """Those that have run and whose output is not in the job's files; `written` are pairs of slot and task."""
+    ran = (one for one in records if one.end is not None and not isinstance(one.end, Lost | NotStarted))
+    return tuple(one for one in ran if (one.claim, one.task.number) not in written)

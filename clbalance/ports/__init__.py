@@ -1,7 +1,7 @@
 """What the engine asks of the world, as Protocols. One contract suite per port runs over every implementation."""
 
 from clbalance.ports.clock import Clock
-from clbalance.ports.journal import Journal, TaskLog
+from clbalance.ports.journal import Journal, TaskLog, WrittenTasks
 from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
 from clbalance.ports.sessions import Closed, Line, SessionEvent, Sessions, Transport
 from clbalance.ports.store import Remembered, Samples, Store
@@ -22,4 +22,5 @@ __all__ = [
     "TaskListener",
     "TaskLog",
     "Transport",
+    "WrittenTasks",
 ]

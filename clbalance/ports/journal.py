@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Submitted
+from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, OutputRecord, OutputState, Placed, Submitted
 from clbalance.model import NodeName, Plan
 from clbalance.moves import MoveOrder
 
@@ -149,8 +150,36 @@ class Journal(Protocol):
         """What is remembered of its tasks."""
         ...
 
+    def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
+        """How far the output files of attempts are written, of jobs that have named any; with `pending` only those."""
+        ...
+
+    def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+        """Remember how far the output files of that attempt are written."""
+        ...
+
+    def output_lock(self) -> AbstractContextManager[bool]:
+        """Whether this process alone may complete output files now; it never waits."""
+        ...
+
+    def written_tasks(self, job: int) -> WrittenTasks:
+        """Which tasks' output is in its files."""
+        ...
+
     def placed(self, job: int) -> tuple[Placed, ...]:
         """How the nodes of each attempt were chosen; of long lists only the first hundred nodes were kept."""
+        ...
+
+
+class WrittenTasks(Protocol):
+    """The tasks of one job whose whole output is in its files. One process adds, many may read."""
+
+    def add(self, claim: int, number: int) -> None:
+        """The slot `claim` has run it."""
+        ...
+
+    def all(self) -> frozenset[tuple[int, int]]:
+        """Pairs of claim and number."""
         ...
 
 

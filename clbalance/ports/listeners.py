@@ -52,6 +52,10 @@ class RunListener(Protocol):
         """Called with each piece of a copy's `stdout` or `stderr`, in order; the next waits until this returns."""
         ...
 
+    def cut_off(self, node: NodeName) -> None:
+        """It is being ended, and what it has printed and we have not read yet will not come: the node has it."""
+        ...
+
     def ended(self, outcome: Outcome) -> None:
         """Called once per copy and attempt, after its last output."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from clbalance.job import JobRecord, JobState, Lost, Outcome, Usage
+from clbalance.job import JobRecord, JobState, Lost, Outcome, OutputState, Usage
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Qos
 from clbalance.nodes import fold
@@ -30,6 +30,16 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFacts:
+    """The files that a job has named for its output, and how far those of its last attempt are written."""
+
+    output: str | None
+    error: str | None
+    state: OutputState = OutputState.PENDING
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
     """One job. `id` is None where another host, or another user, has given it its number."""
 
@@ -49,6 +59,8 @@ class JobRow:
     """None: not known."""
     usage: Usage | None = None
     """None: nobody asked, or its nodes did not tell."""
+    output: OutputFacts | None = None
+    """None: it has named no file, or another host knows."""
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
@@ -94,6 +106,17 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "qos": row.qos,
         "priority": row.priority,
         **usage_document(row.usage),
+        "output": None if row.output is None else _output_document(row.output),
+    }
+
+
+def _output_document(output: OutputFacts) -> dict[str, Json]:
+    return {
+        "stdout": output.output,
+        "stderr": output.error,
+        "complete": output.state is OutputState.COMPLETE,
+        "state": output.state.value,
+        "reason": output.reason or None,
     }
 
 

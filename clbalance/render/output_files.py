@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from errno import EACCES, EISDIR, ENOENT, ENOTDIR
 from pathlib import Path
@@ -53,18 +54,39 @@ def check_pattern(pattern: str, *, has_tasks: bool) -> None:
     """`UsageError` where it is known already that no file can be written under such a name. Nothing is made."""
     expand(pattern, job_id=1, node=NodeName("node"), attempt=1, task=0 if has_tasks else None)
     fixed = _fixed_part(pattern)
-    folder, name = os.path.split(fixed)
-    is_whole = fixed == pattern.replace("%%", "%")
-    if not pattern or not Path(folder or ".").exists():
-        wrong = ENOENT
-    elif not Path(folder or ".").is_dir():
-        wrong = ENOTDIR
-    elif is_whole and (not name or Path(fixed).is_dir()):
-        wrong = EISDIR
-    else:
-        wrong = _refused(fixed, folder) if is_whole else 0
-    if wrong:
+    if fixed == pattern.replace("%%", "%"):
+        check_file(fixed, told=pattern)
+    elif wrong := _wrong_folder(os.path.split(fixed)[0]):
         raise _cannot_write(pattern, OSError(wrong, os.strerror(wrong)))
+
+
+def check_file(path: str, told: str | None = None) -> None:
+    """`UsageError` where it is known already that this file cannot be written. Nothing is made."""
+    folder, name = os.path.split(path)
+    wrong = ENOENT if not path else _wrong_folder(folder)
+    if not wrong:
+        wrong = EISDIR if not name or Path(path).is_dir() else _refused(path, folder)
+    if wrong:
+        raise _cannot_write(path if told is None else told, OSError(wrong, os.strerror(wrong)))
+
+
+def might_name(pattern: str, path: str) -> bool:
+    """Whether one of the files that an absolute `pattern` makes can be the file at `path`."""
+    if Path(path).exists() and Path(_fixed_part(pattern)).is_file() and Path(path).samefile(_fixed_part(pattern)):
+        return True
+    parts = (
+        re.escape(part) if at % 2 == 0 else re.escape("%") if part == "%" else "[^/]+"
+        for at, part in enumerate(_PLACEHOLDER.split(os.path.normpath(pattern)))
+    )
+    anything = re.compile("".join(parts), re.DOTALL)
+    return any(anything.fullmatch(str(name)) for name in (Path(path).absolute(), Path(path).resolve()))
+
+
+def _wrong_folder(folder: str) -> int:
+    there = Path(folder or ".")
+    if not there.exists():
+        return ENOENT
+    return 0 if there.is_dir() else ENOTDIR
 
 
 def _fixed_part(pattern: str) -> str:
@@ -85,29 +107,62 @@ def _cannot_write(path: str, error: OSError) -> UsageError:
 
 
 class _File:
-    """One open file, unbuffered: what the job has printed can be read while it runs."""
+    """One file, opened when there is something to write, unbuffered: what has been printed can be read meanwhile."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.nodes: set[NodeName] = set()
         """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
-        try:
-            # Emptied first, then only appended to, so that whoever else writes there loses nothing.
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        self._file = open(fd, "wb", buffering=0)  # noqa: SIM115, PTH123 - closed by OutputFiles.close
+        self._fd = -1
 
     def append(self, data: bytes) -> None:
+        """Write `data`; the first time, in the place of what is there."""
+        if data:
+            self.open()
         try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
+            while data:
+                data = data[os.write(self._fd, data) :]
         except OSError as error:
             raise ClbalanceError(f"cannot write {self.path!r}: {error.strerror}") from error
 
+    def open(self) -> None:
+        """Empty it, once; also where nothing will be written to it."""
+        if self._fd >= 0:
+            return
+        try:
+            # Emptied first, then only appended to, so that whoever else writes there loses nothing.
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def keep(self) -> None:
+        """It is whole."""
+
     def close(self) -> None:
-        self._file.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _WholeFile(_File):
+    """Written beside the file that it replaces, and put in its place when it is whole."""
+
+    def open(self) -> None:
+        if self._fd >= 0:
+            return
+        try:
+            self._fd, self._draft = tempfile.mkstemp(prefix=".clbalance-", dir=str(Path(self.path).parent))
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def keep(self) -> None:
+        if self._fd >= 0:
+            Path(self._draft).replace(self.path)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            Path(self._draft).unlink(missing_ok=True)
+        super().close()
 
 
 def _open_hint(path: str, error: OSError) -> str:
@@ -121,20 +176,27 @@ def _open_hint(path: str, error: OSError) -> str:
 
 
 class OutputFiles:
-    """Opens every file before the job starts, once each however many copies write to it; the rest goes `otherwise`."""
+    """The output files of one attempt, one for each name that the patterns make; the rest goes `otherwise`.
 
-    def __init__(self, names: FileNames, nodes: Sequence[NodeName], otherwise: JobOutput) -> None:
+    `UsageError` where one cannot be written. What a file held is gone when a copy that writes to it prints something,
+    or ends; with `whole` the file stays as it is until `keep`.
+    """
+
+    def __init__(
+        self, names: FileNames, nodes: Sequence[NodeName], otherwise: JobOutput, *, whole: bool = False
+    ) -> None:
         self._otherwise = otherwise
         self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
         self._targets: dict[tuple[NodeName, str], _File] = {}
-        self._open: dict[str, _File] = {}
-        try:
-            for node in nodes:
-                for stream in STREAMS:
-                    self._assign(node, stream, names.of(node, stream))
-        except BaseException:
-            self._close_files()
-            raise
+        self._files: dict[str, _File] = {}
+        for node in nodes:
+            for stream in STREAMS:
+                if (path := names.of(node, stream)) is not None:
+                    if path not in self._files:
+                        check_file(path)
+                        self._files[path] = _WholeFile(path) if whole else _File(path)
+                    self._files[path].nodes.add(node)
+                    self._targets[node, stream] = self._files[path]
 
     def write(self, node: NodeName, stream: str, piece: bytes) -> None:
         target = self._targets.get((node, stream))
@@ -147,25 +209,23 @@ class OutputFiles:
             target.append(b"".join(cutter.feed(piece)))
 
     def end(self, node: NodeName) -> None:
+        """A copy that has printed nothing leaves an empty file: it tells that the copy ran."""
         for stream in STREAMS:
-            if cutter := self._cutters.pop((node, stream), None):
-                self._targets[node, stream].append(b"".join(rest + b"\n" for rest in cutter.finish()))
+            if target := self._targets.get((node, stream)):
+                cutter = self._cutters.pop((node, stream), None)
+                target.open()
+                target.append(b"".join(rest + b"\n" for rest in cutter.finish()) if cutter else b"")
         self._otherwise.end(node)
 
+    def keep(self) -> None:
+        """Every file has all that its copies have printed."""
+        for file in self._files.values():
+            file.keep()
+
     def close(self) -> None:
-        for node in dict.fromkeys(node for node, _ in self._cutters):
-            self.end(node)
-        self._close_files()
-        self._otherwise.close()
-
-    def _assign(self, node: NodeName, stream: str, path: str | None) -> None:
-        if path is None:
-            return
-        if path not in self._open:
-            self._open[path] = _File(path)
-        self._open[path].nodes.add(node)
-        self._targets[node, stream] = self._open[path]
-
-    def _close_files(self) -> None:
-        for file in self._open.values():
+        for node, stream in tuple(self._cutters):
+            rest = self._cutters.pop((node, stream)).finish()
+            self._targets[node, stream].append(b"".join(one + b"\n" for one in rest))
+        for file in self._files.values():
             file.close()
+        self._otherwise.close()

@@ -11,34 +11,41 @@ _KEPT_OPEN = 64
 
 
 class TaskFiles:
-    """Files are opened when there is something to write, or a task ends; the first time in a run they are emptied."""
+    """Files are opened when there is something to write, or a task ends; the first time in a run they are emptied.
 
-    def __init__(self, names: FileNames) -> None:
+    `goes_on`: tasks of this job have been run before, and what files of several tasks hold of them stays.
+    """
+
+    def __init__(self, names: FileNames, *, goes_on: bool = False) -> None:
         self._names = names
+        self._goes_on = goes_on
         self._seen: set[str] = set()
         self._open: dict[str, int] = {}
         for stream in STREAMS:  # a pattern that cannot be meant is told before anything is started
             names.of(NodeName("node"), stream, task=0)
 
-    def write(self, task: int, node: NodeName, stream: str, piece: bytes) -> bool:
-        """Whether that stream goes to a file."""
+    def takes(self, stream: str) -> bool:
+        """Whether that stream goes to files."""
+        return self._names.of(NodeName("node"), stream, task=0) is not None
+
+    def write(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
+        """The next piece of a stream that it takes."""
         path = self._names.of(node, stream, task=task)
         if path is None:
-            return False
-        fd = self._fd(path)
+            return
+        fd = self._fd(path, is_shared=self._is_shared(node, stream))
         try:
             while piece:
                 piece = piece[os.write(fd, piece) :]
         except OSError as error:
             raise ClbalanceError(f"cannot write {path!r}: {error.strerror}") from error
-        return True
 
     def end(self, task: int, node: NodeName) -> None:
         """A task that has printed nothing leaves empty files: they tell that it ran."""
         for stream in STREAMS:
             path = self._names.of(node, stream, task=task)
             if path is not None and path not in self._seen:
-                self._fd(path)
+                self._fd(path, is_shared=self._is_shared(node, stream))
 
     def close(self) -> None:
         """Write no more."""
@@ -46,12 +53,17 @@ class TaskFiles:
             os.close(fd)
         self._open.clear()
 
-    def _fd(self, path: str) -> int:
+    def _is_shared(self, node: NodeName, stream: str) -> bool:
+        """Whether several tasks write to one file."""
+        return self._names.of(node, stream, task=0) == self._names.of(node, stream, task=1)
+
+    def _fd(self, path: str, *, is_shared: bool) -> int:
         if path in self._open:
             return self._open[path]
         if len(self._open) >= _KEPT_OPEN:
             os.close(self._open.pop(next(iter(self._open))))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if path in self._seen else os.O_TRUNC)
+        stays = path in self._seen or (is_shared and self._goes_on)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if stays else os.O_TRUNC)
         try:
             self._open[path] = os.open(path, flags, 0o666)
         except OSError as error:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
+from clbalance.job import (
+    CopyRecord,
+    Intent,
+    JobRecord,
+    JobState,
+    Lost,
+    Outcome,
+    OutputRecord,
+    OutputState,
+    Placed,
+    Submitted,
+)
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.moves import MoveOrder, MoveStage
@@ -34,6 +46,19 @@ class MemoryTaskLog:
         return tuple(self._events)
 
 
+class MemoryWrittenTasks:
+    """`ports.WrittenTasks` of one process."""
+
+    def __init__(self) -> None:
+        self._written: set[tuple[int, int]] = set()
+
+    def add(self, claim: int, number: int) -> None:
+        self._written.add((claim, number))
+
+    def all(self) -> frozenset[tuple[int, int]]:
+        return frozenset(self._written)
+
+
 @dataclass(slots=True)
 class _Job:
     record: JobRecord
@@ -44,6 +69,8 @@ class _Job:
     placed: list[Placed] = field(default_factory=list)
     tasks: tuple[Task, ...] = ()
     task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
+    written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
+    has_files: bool = False
     cancelled: str | None = None
     move: MoveOrder | None = None
 
@@ -67,6 +94,7 @@ class ForgetfulJournal:
 
     def __init__(self) -> None:
         self._jobs: dict[int, _Job] = {}
+        self._outputs: dict[tuple[int, int], OutputRecord] = {}
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         number = len(self._jobs) + 1
@@ -88,7 +116,7 @@ class ForgetfulJournal:
             priority=submitted.priority,
         )
         facts, script = parted(submitted)
-        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks))
+        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
         return number
 
     def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
@@ -99,6 +127,7 @@ class ForgetfulJournal:
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
         one.move = None
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
+        self._expect_output(job, attempt)
         self.consider(job, attempt=attempt, claim=claim, plan=plan)
         return True
 
@@ -112,6 +141,7 @@ class ForgetfulJournal:
         one.copies += [
             CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
         ]
+        self._expect_output(job, attempt)
         if plan is not None:
             one.record = replace(one.record, reason=STARTING, started_at=None)
             self.consider(job, attempt=attempt, claim=max(slots), plan=plan)
@@ -251,5 +281,23 @@ class ForgetfulJournal:
     def task_log(self, job: int) -> MemoryTaskLog:
         return self._jobs[job].task_log
 
+    def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
+        return tuple(one for one in self._outputs.values() if not pending or one.state is OutputState.PENDING)
+
+    def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+        if (job, attempt) in self._outputs:
+            self._outputs[job, attempt] = OutputRecord(job=job, attempt=attempt, state=state, reason=reason)
+
+    def output_lock(self) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
+    def written_tasks(self, job: int) -> MemoryWrittenTasks:
+        return self._jobs[job].written_tasks
+
     def placed(self, job: int) -> tuple[Placed, ...]:
         return tuple(self._jobs[job].placed) if job in self._jobs else ()
+
+    def _expect_output(self, job: int, attempt: int) -> None:
+        if self._jobs[job].has_files:
+            begun = OutputRecord(job=job, attempt=attempt, state=OutputState.PENDING)
+            self._outputs.setdefault((job, attempt), begun)

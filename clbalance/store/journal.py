@@ -35,6 +35,7 @@ from clbalance.store.job_rows import (
     tasks_text,
 )
 from clbalance.store.journal_moves import JournalMoves
+from clbalance.store.journal_outputs import expect_output
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 
@@ -49,12 +50,12 @@ class SqliteJournal(JournalMoves):
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
-            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority)
-            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?)
+            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority, files)
+            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
-        told = (to_text(facts), qos_of(submitted.request).value, submitted.priority)
+        told = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
         values = (job.key, storable(job.name), LOOKING, microseconds(at), self._hands.mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
@@ -79,6 +80,7 @@ class SqliteJournal(JournalMoves):
             self._connection.executemany(
                 "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
+            expect_output(self._connection, job, attempt)
             self._place(job, attempt, claim, plan)
         return True
 
@@ -99,6 +101,7 @@ class SqliteJournal(JournalMoves):
             self._connection.executemany(
                 "INSERT INTO copy (job, attempt, claim, rank, node, boot_id, birth) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
+            expect_output(self._connection, job, attempt)
             if plan is not None:
                 self._connection.execute("UPDATE job SET reason = ?, started_us = NULL WHERE id = ?", (STARTING, job))
                 self._place(job, attempt, max(slots), plan)

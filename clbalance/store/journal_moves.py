@@ -9,11 +9,12 @@ from clbalance.store.faults import told_as_store_error
 from clbalance.store.hands import Hands
 from clbalance.store.job_codec import from_text, to_text
 from clbalance.store.job_rows import ACTIVE, SETTLED
+from clbalance.store.journal_outputs import JournalOutputs
 from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 
 
-class JournalMoves:
+class JournalMoves(JournalOutputs):
     """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/rebalance.md)."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:

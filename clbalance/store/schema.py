@@ -135,6 +135,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # What a job was asked to be is read at every look at it, its script only when it is started. Scripts of rows from
     # before are in `job.submitted` still.
     ("CREATE TABLE script (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
+    (
+        # `files`: the job has named files for its output. A row of `output` for each attempt of such a job.
+        "ALTER TABLE job ADD COLUMN files INTEGER NOT NULL DEFAULT 0",
+        """
+        CREATE TABLE output (
+            job INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            state TEXT NOT NULL DEFAULT 'pending',
+            reason TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (job, attempt)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX output_pending ON output (job) WHERE state = 'pending'",
+    ),
 )
 
 

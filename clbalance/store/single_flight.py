@@ -11,6 +11,24 @@ from clbalance.errors import LockedError, StoreError
 
 
 @contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Whether the lock on `path` is ours until the end of the block; another process may have it."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"`{path}`: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
 def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[None]:
     """Hold `<verb>.lock` of the state folder; `LockedError` where somebody has it, with who and since when.
 

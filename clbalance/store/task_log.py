@@ -60,6 +60,35 @@ class FileTaskLog:
             os.write(self._fd, b"\n")
 
 
+class FileWrittenTasks:
+    """`ports.WrittenTasks` in a file: `<claim> <number>` a line, only ever appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, claim: int, number: int) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(self._path, flags, 0o600)
+            try:
+                os.write(fd, b"%d %d\n" % (claim, number))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+
+    def all(self) -> frozenset[tuple[int, int]]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+        words = [line.split() for line in lines]
+        return frozenset((int(two[0]), int(two[1])) for two in words if len(two) == 2 and all(map(bytes.isdigit, two)))
+
+
 def _line(event: TaskEvent) -> bytes:
     match event:
         case TaskGiven():

@@ -63,7 +63,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     },
     "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None), "key": (str, "")},
     "resume": {"key": (str, "")},
-    "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, "")},
+    "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, ""), "keep": (list, [])},
 }
 
 OF_THE_NODE = ("propose", "drain", "resume", "reap")  # these name no job

@@ -27,8 +27,8 @@ class Stream:
         self.acked = at
 
 
-def open_output(jobs: JobsFolder, job: str, name: str) -> int:
-    """A job's output; nothing at all where the job has removed it, or put a link in its place."""
+def open_output(jobs: JobsFolder, job: str, name: str) -> "int | None":
+    """A job's output; None where it was removed, by the job or when it was reaped, or a link is in its place."""
     try:
         folder = jobs.open(job)
         try:
@@ -38,7 +38,7 @@ def open_output(jobs: JobsFolder, job: str, name: str) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ELOOP):
             raise
-        return os.open(os.devnull, READ)
+        return None
 
 
 class Wanted:
@@ -61,10 +61,18 @@ class Follower:
         self.job = job
         self.window = wanted.window
         self.to_the_end = wanted.to_the_end
-        self.streams = [Stream(name, open_output(jobs, job, name), at) for name, at in wanted.offsets.items()]
+        self.missing: "list[str]" = []
+        self.streams = [Stream(name, self.open(jobs, name), at) for name, at in wanted.offsets.items()]
         self.pause_s = POLL_SHORTEST_S
         self.due = 0.0
         self.drained = False
+
+    def open(self, jobs: JobsFolder, name: str) -> int:
+        fd = open_output(jobs, self.job, name)
+        if fd is None:
+            self.missing.append(name)
+            return os.open(os.devnull, READ)
+        return fd
 
     def close(self) -> None:
         for stream in self.streams:
@@ -83,6 +91,9 @@ class Follower:
 
         A slot's log is read last and said first: so it tells of every task that is in the output behind it.
         """
+        for name in self.missing:
+            channel.complain("%s: its %s was removed" % (self.job, name), self.job)
+        del self.missing[:]
         read = [(stream, self.read(stream, channel)) for stream in self.streams]
         for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
             if raw:

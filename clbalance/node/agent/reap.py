@@ -30,10 +30,11 @@ TOMBSTONE = frozenset(["fate", "exit"])
 class Reaping:
     """One answer's share of the work, in the order of the names; the next share begins behind the last one's `last`."""
 
-    def __init__(self, homes: "list[OwnHome]", keep_s: float, apply: bool) -> None:
+    def __init__(self, homes: "list[OwnHome]", keep_s: float, apply: bool, keep: "frozenset[str]") -> None:
         self.homes = homes
         self.keep_s = keep_s
         self.apply = apply
+        self.keep = keep
         self.now = time.time()
         self.until = time.monotonic() + REAP_S
         self.boot_id = read_boot_id()
@@ -119,7 +120,8 @@ class Reaping:
 
     def take_job(self, home: OwnHome, job: str) -> bool:
         """What an ended job has left, long enough ago; of this boot the tombstone stays."""
-        folder = home.open_job(job) if JOB_NAME.fullmatch(job) else None
+        is_wanted = job.split(".", maxsplit=1)[0] in self.keep  # by the key: all claims of the job
+        folder = home.open_job(job) if JOB_NAME.fullmatch(job) and not is_wanted else None
         if folder is None:
             return True
         try:

@@ -264,5 +264,5 @@ class Requests:
     def reap(self, request: "dict[str, Any]") -> None:
         """Find what this user has left on the node, and take it away if that is asked for."""
         with own_homes(self.session.base) as homes:
-            reaping = Reaping(homes, request["keep_s"], request["apply"])
+            reaping = Reaping(homes, request["keep_s"], request["apply"], frozenset(request["keep"]))
             self.session.channel.say("reaped", **reaping.after(request["after"]))

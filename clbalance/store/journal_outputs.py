@@ -1,0 +1,51 @@
+"""What the journal knows of the files that jobs have named for their output."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clbalance.job import OutputRecord, OutputState
+from clbalance.ports import WrittenTasks
+from clbalance.store.faults import told_as_store_error
+from clbalance.store.single_flight import try_lock
+from clbalance.store.text import storable
+from clbalance.store.transaction import transaction
+
+
+class JournalOutputs:
+    """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/job_output.md)."""
+
+    _connection: sqlite3.Connection
+    _database: Path
+
+    def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
+        where = "WHERE state = 'pending'" if pending else ""
+        query = f"SELECT job, attempt, state, reason FROM output {where} ORDER BY job, attempt"
+        with told_as_store_error(self._database):
+            rows = self._connection.execute(query).fetchall()
+        return tuple(
+            OutputRecord(job=job, attempt=attempt, state=OutputState(state), reason=reason)
+            for job, attempt, state, reason in rows
+        )
+
+    def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+        statement = "UPDATE output SET state = ?, reason = ? WHERE job = ? AND attempt = ?"
+        with told_as_store_error(self._database), transaction(self._connection):
+            self._connection.execute(statement, (state.value, storable(reason), job, attempt))
+
+    @contextmanager
+    def output_lock(self) -> Iterator[bool]:
+        with try_lock(self._database.parent / "output.lock") as is_ours:
+            yield is_ours
+
+    def written_tasks(self, job: int) -> WrittenTasks:
+        from clbalance.store.task_log import FileWrittenTasks  # for jobs of tasks alone (docs/design/startup.md)
+
+        return FileWrittenTasks(self._database.parent / "tasks" / f"{job}.written")
+
+
+def expect_output(connection: sqlite3.Connection, job: int, attempt: int) -> None:
+    """An attempt begins, within the caller's transaction: its output is to come, if files were named for it."""
+    statement = "INSERT OR IGNORE INTO output (job, attempt) SELECT id, ? FROM job WHERE id = ? AND files = 1"
+    connection.execute(statement, (attempt, job))
