@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from clbalance.cli.screen import Screen, nothing_fits
 from clbalance.cli.submit import Submission
-from clbalance.engine.run import Ran
+from clbalance.engine.dispatched import Ran
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.job import JobSpec, NotStarted, Outcome
 from clbalance.model import NodeName, Plan

@@ -10,10 +10,10 @@ from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
 from clbalance.cli.submit_job import question_of, submit_job
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.attempt import Course
+from clbalance.engine.dispatched import Course, Ran
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.question import Question
-from clbalance.engine.run import Ran, Run
+from clbalance.engine.run import Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode
 from clbalance.ports import RunListener

@@ -3,9 +3,10 @@
 from contextlib import ExitStack
 
 from clbalance.engine.agent_wire import AgentEvent, Kept, Refused
-from clbalance.engine.attempt import Attempted, Course, start_reserved
+from clbalance.engine.attempt import start_reserved
 from clbalance.engine.choose import plan_on
 from clbalance.engine.dispatch import Dispatch
+from clbalance.engine.dispatched import Attempted, Course
 from clbalance.engine.job_words import label_of
 from clbalance.engine.reserve import START_WITHIN_S
 from clbalance.engine.sweep import sweep

@@ -14,7 +14,7 @@ from clbalance.policy.elsewhere import MOVED_AWAY, why_elsewhere
 from clbalance.policy.moved import goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
-    from clbalance.engine.attempt import Attempted, Course
+    from clbalance.engine.dispatched import Attempted, Course
     from clbalance.engine.foothold import Foothold
 
 _AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0

@@ -4,33 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from signal import SIGHUP
 
-from clbalance.engine.attempt import Attempted, Course, attempt
-from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.attempt import attempt
+from clbalance.engine.dispatched import Attempted, Course, Dispatched, Ran
 from clbalance.engine.move_way import MoveWay
 from clbalance.engine.next_step import conclude, put_back, withdraw
 from clbalance.engine.patience import Patience, await_turn
 from clbalance.errors import Interrupted
 from clbalance.job import JobSpec, JobState, Tries
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import fold
 from clbalance.policy.again import Again, again
 from clbalance.policy.histogram import why_not
 from clbalance.policy.verdict import state_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
-
-    `queued`: why it waits in the queue now; None: it does not.
-    """
-
-    job: JobSpec
-    plan: Plan
-    dispatched: Dispatched | None
-    cancelled: bool = False
-    queued: str | None = None
 
 
 class Run:
