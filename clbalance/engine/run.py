@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.attempt import attempt
+from clbalance.engine.attempt import attempt, start_reserved
 from clbalance.engine.dispatched import Attempted, Course, Dispatched, Ran
 from clbalance.engine.move_way import MoveWay
 from clbalance.engine.next_step import conclude, put_back, withdraw
@@ -73,7 +74,7 @@ class Run:
                     return self._conclude(tried)
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
-                tried = self._way.start(self._course, self._job) or self._wait_for_place()
+                tried = self._way.start(self._job, partial(start_reserved, self._course)) or self._wait_for_place()
                 self._job = tried.job
 
     def _wait_for_place(self) -> Attempted:
