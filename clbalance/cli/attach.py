@@ -1,13 +1,8 @@
 """`clbalance attach`: follow a job as if it had been run from here."""
 
-from typing import Annotated
-
 import typer
-from typer import Argument
 
-from clbalance.cli.options import ReachOptions, TalkOptions, takes
-
-JobArgument = Annotated[str, Argument(metavar="[JOB]", help="A number, a name, or `last`.")]
+from clbalance.cli.options import JobArgument, ReachOptions, TalkOptions, takes
 
 _HELP = """Show what a job prints, from its beginning, and exit with its code.
 

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.jobs import JobsArgument
-from clbalance.cli.options import ReachOptions, TalkOptions, takes
+from clbalance.cli.options import JobsArgument, ReachOptions, TalkOptions, takes
 
 _HELP = """End jobs: TERM to every process of theirs, KILL a second later.
 

@@ -2,8 +2,7 @@
 
 import typer
 
-from clbalance.cli.drain import NodesArgument
-from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
 
 def register(app: typer.Typer) -> None:

@@ -3,12 +3,9 @@
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
-from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
-from clbalance.lazy_dataclass import dataclass
-
-NodesArgument = Annotated[list[str] | None, Argument(metavar="[NODES]...", help="As after -w.", show_default=False)]
+from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
 
 _HELP = """Let nodes take no new work, with a reason.
 
@@ -19,29 +16,6 @@ else's jobs are ever touched.
 With `--min-available` all of the nodes are drained or none, and however many people drain at once, so many are left: of
 the nodes of `-g`, which then only says where to count, or of all (`-a`). Without NODES it drains those of `-g` itself.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainOptions:
-    """On what terms nodes are drained."""
-
-    lasting: Annotated[str | None, Option("--for", metavar="TIME", help="Ends by itself after this. [never]")] = None
-    until: Annotated[
-        str | None, Option("--until", metavar="WHEN", help="Ends by itself then, such as 18:00 or '2026-11-27 06:00'.")
-    ] = None
-    min_available: Annotated[
-        str | None, Option("--min-available", metavar="N", help="Not if fewer nodes are left; a number, or as 80%.")
-    ] = None
-    monitor: Annotated[bool, Option("--monitor", help="Wait until nothing runs there any more.")] = False
-    deadline: Annotated[
-        str | None, Option("--deadline", metavar="TIME", help="Wait, but give up after this; the marks stay.")
-    ] = None
-    force: Annotated[bool, Option("--force", help="At the deadline cancel your own jobs there.")] = False
-
-    @property
-    def waits(self) -> bool:
-        """Whether it returns only when something has come of it."""
-        return self.monitor or self.deadline is not None
 
 
 def register(app: typer.Typer) -> None:

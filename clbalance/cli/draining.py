@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import assert_never
 
-from clbalance.cli.drain import DrainOptions
 from clbalance.cli.drain_pool import Floor, drained_and_pool, parse_floor
 from clbalance.cli.durations import parse_duration
 from clbalance.cli.marking import Wording, check_reason, drain_request, report_marks, wish_of
-from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.drain_keeping import DrainWish, Kept, NotMarked, drain_keeping

@@ -2,8 +2,7 @@
 
 import typer
 
-from clbalance.cli.attach import JobArgument
-from clbalance.cli.options import OutputOptions, takes
+from clbalance.cli.options import JobArgument, OutputOptions, takes
 
 
 def register(app: typer.Typer) -> None:

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.drain import NodesArgument
-from clbalance.cli.options import NodeOptions, OutputOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, takes
 
 _HELP = """Draw what the load of nodes was, a line per index, from what this host remembers.
 

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
-from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import JobsArgument, NodeOptions, OutputOptions, SshOptions, takes
 from clbalance.lazy_dataclass import dataclass
 
 _HELP = """Show your jobs: where they run, how they ended, what they wait for.
@@ -13,9 +13,6 @@ _HELP = """Show your jobs: where they run, how they ended, what they wait for.
 Those of this host; with nodes named, also what you have running there from elsewhere.
 """
 
-JobsArgument = Annotated[
-    list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
-]
 TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job: how each ended, where and when.")]
 UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu time and memory running jobs take.")]
 

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.attach import JobArgument
-from clbalance.cli.options import ReachOptions, TalkOptions, takes
+from clbalance.cli.options import JobArgument, ReachOptions, TalkOptions, takes
 
 
 def register(app: typer.Typer) -> None:

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.drain import NodesArgument
-from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
 
 _HELP = """Ask nodes for their load, and print it in Prometheus' text format.
 

@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 
-from clbalance.cli.run_job import ShownRun
+from clbalance.cli.run_end import ShownRun
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
 from clbalance.cli.workplace import Workplace

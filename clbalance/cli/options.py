@@ -11,12 +11,18 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from typer import Option
+from typer import Argument, Option
 
 from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.color import Color
 from clbalance.render.format import Format
+
+NodesArgument = Annotated[list[str] | None, Argument(metavar="[NODES]...", help="As after -w.", show_default=False)]
+JobsArgument = Annotated[
+    list[str] | None, Argument(metavar="[JOB]...", help="Numbers, ranges, names, `last`.", show_default=False)
+]
+JobArgument = Annotated[str, Argument(metavar="[JOB]", help="A number, a name, or `last`.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,47 @@ class TalkOptions:
 
     quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
     color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainOptions:
+    """On what terms nodes are drained."""
+
+    lasting: Annotated[str | None, Option("--for", metavar="TIME", help="Ends by itself after this. [never]")] = None
+    until: Annotated[
+        str | None, Option("--until", metavar="WHEN", help="Ends by itself then, such as 18:00 or '2026-11-27 06:00'.")
+    ] = None
+    min_available: Annotated[
+        str | None, Option("--min-available", metavar="N", help="Not if fewer nodes are left; a number, or as 80%.")
+    ] = None
+    monitor: Annotated[bool, Option("--monitor", help="Wait until nothing runs there any more.")] = False
+    deadline: Annotated[
+        str | None, Option("--deadline", metavar="TIME", help="Wait, but give up after this; the marks stay.")
+    ] = None
+    force: Annotated[bool, Option("--force", help="At the deadline cancel your own jobs there.")] = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it returns only when something has come of it."""
+        return self.monitor or self.deadline is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalanceOptions:
+    """What may be done, and how much of it."""
+
+    apply: Annotated[bool, Option("--apply", help="Do it; silent where nothing is done.", show_default=False)] = False
+    dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [this, without --apply]")] = False
+    max_moves: Annotated[
+        int | None, Option("--max-moves", metavar="N", help="Move so many jobs at most; 0: only start. [5]")
+    ] = None
+    min_gain: Annotated[
+        float | None, Option("--min-gain", metavar="GAIN", help="Leave a job whose move levels less. [0.01]")
+    ] = None
+    advise: Annotated[bool, Option("--advise", help="Say what other users could do, by owner.")] = False
+    jitter: Annotated[str | None, Option("--jitter", metavar="TIME", help="Begin at a random moment within this.")] = (
+        None
+    )
 
 
 def takes(body: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.drain import NodesArgument
-from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
 
 _HELP = """Find what your jobs have left on nodes: dry, unless --apply.
 

@@ -6,9 +6,9 @@ from typing import assert_never
 from clbalance.cli.deed_log import DeedLog, move_result
 from clbalance.cli.rebalance_report import settled_deed, why_it_was_started
 from clbalance.cli.screen import Screen
+from clbalance.engine.dispatched import Ran
 from clbalance.engine.errand import Moved, MoveEnd
 from clbalance.engine.rebalance import Settled
-from clbalance.engine.run import Ran
 from clbalance.engine.start_queued import Begun, NotTaken, QueuedStart, StillQueued
 from clbalance.engine.world import World
 from clbalance.errors import StoreError

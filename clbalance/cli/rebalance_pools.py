@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from clbalance.cli.chosen_levels import levels_of
 from clbalance.cli.durations import parse_duration
-from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.cli.rebalance import RebalanceOptions
+from clbalance.cli.options import NodeOptions, RebalanceOptions, SshOptions
 from clbalance.cli.rebalance_run import RebalanceRun
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import Workplace, ssh_transport, workplace

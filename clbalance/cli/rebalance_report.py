@@ -2,7 +2,7 @@
 
 import pwd
 
-from clbalance.cli.rebalance import RebalanceOptions
+from clbalance.cli.options import RebalanceOptions
 from clbalance.engine.rebalance import Settled
 from clbalance.engine.rebalance_steps import Decision
 from clbalance.job import JobRecord, JobState

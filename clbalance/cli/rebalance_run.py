@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from clbalance.cli.complete_outputs import complete_outputs
-from clbalance.cli.rebalance import RebalanceOptions
+from clbalance.cli.options import RebalanceOptions
 from clbalance.cli.rebalance_deeds import Deeds
 from clbalance.cli.rebalance_report import planned_deeds, report_of
 from clbalance.cli.screen import Screen

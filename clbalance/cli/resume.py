@@ -2,8 +2,7 @@
 
 import typer
 
-from clbalance.cli.drain import NodesArgument
-from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
 
 
 def register(app: typer.Typer) -> None:

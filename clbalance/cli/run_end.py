@@ -1,15 +1,79 @@
-"""Say how a run ended, of `run` and of `requeue` alike, and exit with it."""
+"""Show a run to the person or program that started it, and say how it ended, of `run` and of `requeue` alike."""
 
 import signal
+from collections.abc import Sequence
 
 from clbalance.cli.screen import Screen, nothing_fits
-from clbalance.engine.run import Ran
+from clbalance.cli.submit import Submission
+from clbalance.engine.dispatched import Ran
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
-from clbalance.job import NotStarted
-from clbalance.nodes import Candidates, fold
+from clbalance.job import JobSpec, NotStarted, Outcome
+from clbalance.model import NodeName, Plan
+from clbalance.nodes import Candidates, NodeSets, fold
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.render import talk
+from clbalance.render.gathered import Gathered
+from clbalance.render.labelled import Labelled
+from clbalance.render.streams import JobOutput, PassedThrough
 from clbalance.render.views import JobReport
+
+
+class ShownRun:
+    """Listens to a run for the person or program that started it."""
+
+    def __init__(self, screen: Screen, submitted: Submission, candidates: Candidates) -> None:
+        self._screen = screen
+        self._options = submitted.options
+        self._candidates = candidates
+        self._output: JobOutput = PassedThrough(screen.outlets)
+
+    def waiting(self, reason: str) -> None:
+        self._screen.say(talk.note(f"waiting: {reason}"))
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._screen.say(talk.note(f"job {job.id} moves to {node}: {why}"))
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        pass
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        if self._options.explain:
+            self._screen.explain(plan)
+        told = talk.placed(
+            job.id,
+            fold(plan.chosen),
+            chosen=len(plan.chosen),
+            candidates=len(self._candidates.nodes),
+            fitting=len(plan.ranked),
+        )
+        self._screen.say(told)
+        self._output.close()
+        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._screen.say(talk.warning(f"{node}: {text}"))
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._output.write(node, stream, piece)
+
+    def cut_off(self, node: NodeName) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        self._output.end(outcome.node)
+
+    def close(self) -> None:
+        """Show what was held back."""
+        self._output.close()
+
+    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
+        options = self._options
+        shown: JobOutput = PassedThrough(self._screen.outlets)
+        if options.gather:
+            shown = Gathered(self._screen.outlets, nodes, fold)
+        elif len(nodes) > 1 if options.label is None else options.label:
+            shown = Labelled(self._screen.outlets)
+        return shown
 
 
 def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool, explain: bool = False) -> int:

@@ -1,31 +1,25 @@
 """Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from clbalance.cli.background import keep
 from clbalance.cli.complete_outputs import complete_outputs
 from clbalance.cli.job_files import filed_run
 from clbalance.cli.notify import notify
-from clbalance.cli.run_end import run_ended
+from clbalance.cli.run_end import ShownRun, run_ended
 from clbalance.cli.screen import Screen
 from clbalance.cli.submit import Submission
 from clbalance.cli.submit_job import question_of, submit_job
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.attempt import Course
+from clbalance.engine.dispatched import Course, Ran
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.question import Question
-from clbalance.engine.run import Ran, Run
+from clbalance.engine.run import Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ExitCode
-from clbalance.job import JobSpec, Outcome
-from clbalance.model import NodeName, Plan
-from clbalance.nodes import Candidates, NodeSets, fold
 from clbalance.ports import RunListener
 from clbalance.render import talk
-from clbalance.render.gathered import Gathered
-from clbalance.render.labelled import Labelled
-from clbalance.render.streams import JobOutput, PassedThrough
 
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
@@ -53,7 +47,7 @@ def _warn_if_never(ran: Ran, question: Question, screen: Screen) -> None:
         screen.say(talk.warning(f"job {ran.job.id} may wait for ever: {why}"))
 
 
-def _shown(place: Workplace, submitted: Submission, screen: Screen) -> "ShownRun":
+def _shown(place: Workplace, submitted: Submission, screen: Screen) -> ShownRun:
     if submitted.pty is None:
         return ShownRun(screen, submitted, place.candidates)
     from clbalance.cli.on_terminal import RunOnTerminal
@@ -88,61 +82,3 @@ def _carry_out(
             complete_outputs(world, screen, again=False)
         notify(submitted.options.notify, world.journal.record(job.id))
     return ran
-
-
-class ShownRun:
-    """Listens to a run for the person or program that started it."""
-
-    def __init__(self, screen: Screen, submitted: Submission, candidates: Candidates) -> None:
-        self._screen = screen
-        self._options = submitted.options
-        self._candidates = candidates
-        self._output: JobOutput = PassedThrough(screen.outlets)
-
-    def waiting(self, reason: str) -> None:
-        self._screen.say(talk.note(f"waiting: {reason}"))
-
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._screen.say(talk.note(f"job {job.id} moves to {node}: {why}"))
-
-    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
-        pass
-
-    def placed(self, job: JobSpec, plan: Plan) -> None:
-        if self._options.explain:
-            self._screen.explain(plan)
-        told = talk.placed(
-            job.id,
-            fold(plan.chosen),
-            chosen=len(plan.chosen),
-            candidates=len(self._candidates.nodes),
-            fitting=len(plan.ranked),
-        )
-        self._screen.say(told)
-        self._output.close()
-        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
-
-    def warned(self, node: NodeName, text: str) -> None:
-        self._screen.say(talk.warning(f"{node}: {text}"))
-
-    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
-        self._output.write(node, stream, piece)
-
-    def cut_off(self, node: NodeName) -> None:
-        pass
-
-    def ended(self, outcome: Outcome) -> None:
-        self._output.end(outcome.node)
-
-    def close(self) -> None:
-        """Show what was held back."""
-        self._output.close()
-
-    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
-        options = self._options
-        shown: JobOutput = PassedThrough(self._screen.outlets)
-        if options.gather:
-            shown = Gathered(self._screen.outlets, nodes, fold)
-        elif len(nodes) > 1 if options.label is None else options.label:
-            shown = Labelled(self._screen.outlets)
-        return shown

@@ -16,10 +16,10 @@ from clbalance.cli.screen import Screen
 from clbalance.cli.settled_job import as_submitted, place_again, settled
 from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace
-from clbalance.engine.attempt import Course
+from clbalance.engine.dispatched import Course, Ran
 from clbalance.engine.interest import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.known import next_attempt
-from clbalance.engine.run import Ran, Run
+from clbalance.engine.run import Run
 from clbalance.engine.unheard import Unheard
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.job import JobRecord, JobSpec, Submitted

@@ -2,8 +2,7 @@
 
 import typer
 
-from clbalance.cli.jobs import JobsArgument
-from clbalance.cli.options import ReachOptions, TalkOptions, takes
+from clbalance.cli.options import JobsArgument, ReachOptions, TalkOptions, takes
 
 
 def register(app: typer.Typer) -> None:

@@ -1,57 +1,27 @@
 """One attempt of a job: sweep, place, reserve, write the intent down, start, follow."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clbalance.engine.choose import plan_on
-from clbalance.engine.dispatched import Dispatched
-from clbalance.engine.interest import Interest
-from clbalance.engine.question import Question
+from clbalance.engine.dispatched import Attempted, Course
 from clbalance.engine.sweep import sweep
-from clbalance.engine.world import World
 from clbalance.errors import TransportError
-from clbalance.job import JobSpec, Tries
-from clbalance.lazy_dataclass import dataclass
+from clbalance.job import JobSpec
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.policy.crowding import most_promised, with_promised
 from clbalance.policy.may_move import may_be_moved
-from clbalance.ports import JobInput, RunListener, Sessions
+from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # these follow when nodes have answered: docs/design/startup.md
     from clbalance.engine.dispatch import Dispatch
-    from clbalance.engine.foothold import Foothold
     from clbalance.engine.move import Move
 
 _KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
 _MOST_LOOKS = 20  # at nodes where others were faster; then the place is good enough
 _PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not keep meeting
 _PAUSE_AT_MOST_S = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
-    """The job as it was last tried, where, and what came of it; `dispatched` is None when nothing was started."""
-
-    job: JobSpec
-    plan: Plan
-    dispatched: Dispatched | None
-    cancelled: bool = False
-    """Somebody cancelled it before it could be started."""
-    foothold: "Foothold | None" = None
-    """Where a place was reserved for it to go on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """What stays the same over all attempts of a job."""
-
-    world: World
-    question: Question
-    stdin: JobInput
-    listener: RunListener
-    interest: Interest
-    tries: Tries = field(default_factory=Tries)
 
 
 def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Attempted:

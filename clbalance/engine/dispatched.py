@@ -1,7 +1,30 @@
-"""What came of a dispatch."""
+"""What a run of one job is given, and what came of its attempts."""
 
-from clbalance.job import Outcome
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from clbalance.engine.interest import Interest
+from clbalance.engine.question import Question
+from clbalance.engine.world import World
+from clbalance.job import JobSpec, Outcome, Tries
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan
+from clbalance.ports import JobInput, RunListener
+
+if TYPE_CHECKING:  # most jobs are never moved
+    from clbalance.engine.foothold import Foothold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What stays the same over all attempts of a job."""
+
+    world: World
+    question: Question
+    stdin: JobInput
+    listener: RunListener
+    interest: Interest
+    tries: Tries = field(default_factory=Tries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,3 +33,30 @@ class Dispatched:
 
     outcomes: tuple[Outcome, ...]
     interrupted: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """The job as it was last tried, where, and what came of it; `dispatched` is None when nothing was started."""
+
+    job: JobSpec
+    plan: Plan
+    dispatched: Dispatched | None
+    cancelled: bool = False
+    """Somebody cancelled it before it could be started."""
+    foothold: "Foothold | None" = None
+    """Where a place was reserved for it to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
+
+    `queued`: why it waits in the queue now; None: it does not.
+    """
+
+    job: JobSpec
+    plan: Plan
+    dispatched: Dispatched | None
+    cancelled: bool = False
+    queued: str | None = None

@@ -1,11 +1,13 @@
 """A place that a node keeps for a job which still runs elsewhere: reserved before that is stopped, started after it."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeAlias
 
 from clbalance.engine.agent_wire import AgentEvent, Kept, Refused
-from clbalance.engine.attempt import Attempted, Course, start_reserved
 from clbalance.engine.choose import plan_on
 from clbalance.engine.dispatch import Dispatch
+from clbalance.engine.dispatched import Attempted, Course
 from clbalance.engine.job_words import label_of
 from clbalance.engine.reserve import START_WITHIN_S
 from clbalance.engine.sweep import sweep
@@ -14,6 +16,9 @@ from clbalance.job import JobSpec
 from clbalance.model import NodeName, Plan
 from clbalance.policy.histogram import why_not
 from clbalance.ports import Closed
+
+StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], Attempted]
+"""Starts a job where it was promised a place, and follows it."""
 
 _KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps what is not started
 
@@ -68,14 +73,14 @@ class Foothold:
             self._keep_at = now + _KEEP_EVERY_S
             self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
 
-    def start(self, course: Course, job: JobSpec) -> Attempted | None:
+    def start(self, job: JobSpec, start: StartReserved) -> Attempted | None:
         """Start the job here and follow it; None where the place was lost. `job` knows what has happened since."""
         with self.held:
             self.keep()
             if self.lost:
                 return None
             self._dispatch.agents.set_deadline(self.node, START_WITHIN_S)
-            return start_reserved(course, job, self._plan, self._dispatch)
+            return start(job, self._plan, self._dispatch)
 
     def close(self) -> None:
         """Give it back, if it is still ours."""

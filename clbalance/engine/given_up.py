@@ -2,8 +2,8 @@
 
 from clbalance.engine.conclude_tasks import conclude_tasks
 from clbalance.engine.known import end_copies, spec_of
+from clbalance.engine.next_step import conclude
 from clbalance.engine.revisit import Visited
-from clbalance.engine.run import conclude
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError
 from clbalance.job import JobRecord, Lost, NodeFailed, Outcome

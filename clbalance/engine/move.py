@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from clbalance.engine.agent_wire import AgentEvent, Checkpointed
 from clbalance.engine.agents import Agents
-from clbalance.engine.attempt import Course
 from clbalance.engine.copies import Copies
+from clbalance.engine.dispatched import Course
 from clbalance.engine.follow import Follow
 from clbalance.engine.foothold import Foothold, take_foothold
 from clbalance.engine.switchboard import SharedAgents

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from clbalance.engine.agents import Agents
-from clbalance.engine.attempt import Course
 from clbalance.engine.by_login import by_login
+from clbalance.engine.dispatched import Course
 from clbalance.engine.errand import AskedMove, Errand, MoveEnd, NotMoved, Unsettled
 from clbalance.engine.interest import KEPT
 from clbalance.engine.known import user_of

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from clbalance.engine.agent_wire import AgentEvent
-from clbalance.engine.attempt import Attempted, Course
 from clbalance.engine.copies import Copies, Copy
-from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.dispatched import Attempted, Course, Dispatched
 from clbalance.engine.errand import Errand, MoveEnd, NotMoved, Unsettled, end_by_record
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import LEFT_RUNNING

@@ -14,8 +14,8 @@ from clbalance.policy.elsewhere import MOVED_AWAY, why_elsewhere
 from clbalance.policy.moved import goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
-    from clbalance.engine.attempt import Attempted, Course
-    from clbalance.engine.foothold import Foothold
+    from clbalance.engine.dispatched import Attempted
+    from clbalance.engine.foothold import Foothold, StartReserved
 
 _AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
 _MOST_STARTS_IN_VAIN = 5
@@ -79,14 +79,14 @@ class MoveWay:
         held = self.is_under_way and self._foothold is not None
         return self._foothold.job.claim if held and self._foothold is not None else None
 
-    def start(self, course: "Course", job: JobSpec) -> "Attempted | None":
+    def start(self, job: JobSpec, start: "StartReserved") -> "Attempted | None":
         """Where a place is kept for it; None where there is none."""
         foothold, self._foothold = self._foothold, None
         if foothold is None:
             return None
         with ExitStack() as stack:
             stack.callback(foothold.close)
-            return foothold.start(course, job) if self.is_under_way else None
+            return foothold.start(job, start) if self.is_under_way else None
 
     def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
         try:

@@ -1,9 +1,15 @@
-"""What a job's record says of how it goes on, once every copy of its attempt has ended."""
+"""Write down what becomes of a job: it goes on, waits again, has ended, or is not started at all."""
 
+from datetime import datetime, timedelta
+
+from clbalance.engine.results import keep_results
 from clbalance.engine.world import World
-from clbalance.errors import StoreError
-from clbalance.job import Outcome, Tries
-from clbalance.policy.afterwards import Afterwards, afterwards
+from clbalance.errors import ExitCode, StoreError
+from clbalance.job import JobState, NodeFailed, Outcome, Tries
+from clbalance.model import Plan
+from clbalance.policy.afterwards import Afterwards, Over, Waits, afterwards
+from clbalance.policy.exit_code import run_exit_code
+from clbalance.policy.verdict import gravest, state_of, why_ended
 
 
 def next_step(world: World, job: int, outcomes: tuple[Outcome, ...], tries: Tries | None = None) -> Afterwards:
@@ -33,3 +39,56 @@ def put_back(world: World, job: int, reason: str) -> bool:
     except StoreError as error:
         world.listener.forgot(error.message)
         return True  # it is written down as queued, and is in nobody's hands when we have gone
+
+
+def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
+    """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
+    code = ExitCode.NOT_RUN_TO_ITS_END
+    try:
+        withdrawn = world.journal.withdraw(job, world.clock.now(), reason=reason, rc=code)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+        return
+    if withdrawn:
+        keep_results(world, job, (), plan)
+
+
+def conclude(
+    world: World,
+    job: int,
+    attempt: int,
+    outcomes: tuple[Outcome, ...],
+    plan: Plan | None = None,
+    *,
+    tries: Tries | None = None,
+) -> str | None:
+    """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
+
+    Of one that may still run somewhere nothing is written down.
+    """
+    worst = gravest(outcomes)
+    if worst is None or state_of(worst.end) is JobState.RUNNING:
+        return None
+    try:
+        after = next_step(world, job, outcomes, tries)
+        if isinstance(after, Waits):
+            if world.journal.queue(job, attempt=attempt, reason=after.reason):
+                return after.reason
+            after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+        at = _ended_at(world, job, outcomes)
+        told = world.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        if not told:
+            return None
+    except StoreError as error:
+        world.listener.forgot(error.message)
+    keep_results(world, job, outcomes, plan)
+    return None
+
+
+def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
+    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
+    now = world.clock.now()
+    record = world.journal.record(job)
+    if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
+        return now
+    return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-from clbalance.engine.next_step import put_back
-from clbalance.engine.results import keep_results
+from clbalance.engine.next_step import put_back, withdraw
 from clbalance.engine.world import World
-from clbalance.errors import ExitCode, NotRunError, StoreError
+from clbalance.errors import NotRunError
 from clbalance.job import Tries
-from clbalance.model import Plan
 from clbalance.policy.select import Rng
 from clbalance.policy.turn import When
 
@@ -72,15 +70,3 @@ def _queued_after(world: World, job: int, after: tuple[int, ...]) -> str | None:
 def _never(world: World, job: int, why: str) -> NotRunError:
     withdraw(world, job, why)
     return NotRunError(f"job {job} is not started: {why}")
-
-
-def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
-    """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
-    code = ExitCode.NOT_RUN_TO_ITS_END
-    try:
-        withdrawn = world.journal.withdraw(job, world.clock.now(), reason=reason, rc=code)
-    except StoreError as error:
-        world.listener.forgot(error.message)
-        return
-    if withdrawn:
-        keep_results(world, job, (), plan)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from clbalance.engine.errand import AskedMove, MoveEnd
 from clbalance.engine.move_jobs import move_jobs
-from clbalance.engine.patience import withdraw
+from clbalance.engine.next_step import withdraw
 from clbalance.engine.rebalance import Facts, Pool, PoolPlan, Settled, choose_queued, facts_of, our_uid, plan_pools
 from clbalance.engine.start_queued import QueuedStart
 from clbalance.engine.start_waiting import AsSubmitted, start_waiting

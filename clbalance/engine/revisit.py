@@ -10,10 +10,8 @@ from clbalance.engine.copies import Copies, Copy
 from clbalance.engine.follow import Follow
 from clbalance.engine.interest import Interest
 from clbalance.engine.job_words import label_of
-from clbalance.engine.next_step import next_step
-from clbalance.engine.patience import withdraw
+from clbalance.engine.next_step import conclude, next_step, withdraw
 from clbalance.engine.recorded import Recorded
-from clbalance.engine.run import conclude
 from clbalance.engine.settled_tasks import SettledTasks
 from clbalance.engine.switchboard import Switchboard
 from clbalance.engine.world import World

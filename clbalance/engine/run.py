@@ -2,40 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.attempt import Attempted, Course, attempt
-from clbalance.engine.dispatched import Dispatched
+from clbalance.engine.attempt import attempt, start_reserved
+from clbalance.engine.dispatched import Attempted, Course, Dispatched, Ran
 from clbalance.engine.move_way import MoveWay
-from clbalance.engine.next_step import next_step, put_back
-from clbalance.engine.patience import Patience, await_turn, withdraw
-from clbalance.engine.results import keep_results
-from clbalance.engine.world import World
-from clbalance.errors import Interrupted, StoreError
-from clbalance.job import JobSpec, JobState, NodeFailed, Outcome, Tries
-from clbalance.lazy_dataclass import dataclass
+from clbalance.engine.next_step import conclude, put_back, withdraw
+from clbalance.engine.patience import Patience, await_turn
+from clbalance.errors import Interrupted
+from clbalance.job import JobSpec, JobState, Tries
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.nodes import fold
-from clbalance.policy.afterwards import Over, Waits
 from clbalance.policy.again import Again, again
-from clbalance.policy.exit_code import run_exit_code
 from clbalance.policy.histogram import why_not
-from clbalance.policy.verdict import gravest, state_of, why_ended
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
-
-    `queued`: why it waits in the queue now; None: it does not.
-    """
-
-    job: JobSpec
-    plan: Plan
-    dispatched: Dispatched | None
-    cancelled: bool = False
-    queued: str | None = None
+from clbalance.policy.verdict import state_of
 
 
 class Run:
@@ -93,7 +74,7 @@ class Run:
                     return self._conclude(tried)
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
-                tried = self._way.start(self._course, self._job) or self._wait_for_place()
+                tried = self._way.start(self._job, partial(start_reserved, self._course)) or self._wait_for_place()
                 self._job = tried.job
 
     def _wait_for_place(self) -> Attempted:
@@ -177,44 +158,3 @@ class Run:
             queued = conclude(self._world, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
         journal.let_go(job.id)
         return queued
-
-
-def conclude(
-    world: World,
-    job: int,
-    attempt: int,
-    outcomes: tuple[Outcome, ...],
-    plan: Plan | None = None,
-    *,
-    tries: Tries | None = None,
-) -> str | None:
-    """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
-
-    Of one that may still run somewhere nothing is written down.
-    """
-    worst = gravest(outcomes)
-    if worst is None or state_of(worst.end) is JobState.RUNNING:
-        return None
-    try:
-        after = next_step(world, job, outcomes, tries)
-        if isinstance(after, Waits):
-            if world.journal.queue(job, attempt=attempt, reason=after.reason):
-                return after.reason
-            after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
-        at = _ended_at(world, job, outcomes)
-        told = world.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
-        if not told:
-            return None
-    except StoreError as error:
-        world.listener.forgot(error.message)
-    keep_results(world, job, outcomes, plan)
-    return None
-
-
-def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
-    now = world.clock.now()
-    record = world.journal.record(job)
-    if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
-        return now
-    return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))

@@ -1,7 +1,8 @@
 """The whole of `run --tasks`: wait for its turn and for a place, run every task, and write down how the job ended."""
 
 from clbalance.engine.conclude_tasks import conclude_tasks
-from clbalance.engine.patience import Patience, await_turn, withdraw
+from clbalance.engine.next_step import withdraw
+from clbalance.engine.patience import Patience, await_turn
 from clbalance.engine.task_course import TaskCourse, TasksRan
 from clbalance.engine.task_run import TaskRun
 from clbalance.errors import Interrupted

@@ -6,12 +6,12 @@ attempt is settled like any other, and one that never began waits again (docs/de
 
 from typing import TypeAlias
 
-from clbalance.engine.attempt import Course
+from clbalance.engine.dispatched import Course, Ran
 from clbalance.engine.interest import LEFT_RUNNING
 from clbalance.engine.known import next_attempt
-from clbalance.engine.next_step import next_step, put_back
+from clbalance.engine.next_step import conclude, next_step, put_back
 from clbalance.engine.question import Question
-from clbalance.engine.run import Ran, Run, conclude
+from clbalance.engine.run import Run
 from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.errors import ClbalanceError, Interrupted

@@ -10,7 +10,7 @@ from clbalance.cli.submit import input_of
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.after import turn_of
 from clbalance.engine.known import look
-from clbalance.engine.patience import withdraw
+from clbalance.engine.next_step import withdraw
 from clbalance.engine.start_queued import Begun
 from clbalance.engine.start_waiting import AsSubmitted, start_waiting
 from clbalance.engine.sweep import sweep

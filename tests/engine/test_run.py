@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from clbalance.engine.agent_wire import CHUNK_BYTES
-from clbalance.engine.attempt import Course
+from clbalance.engine.dispatched import Course, Ran
 from clbalance.engine.interest import DETACHED, WATCHED
 from clbalance.engine.question import Question
-from clbalance.engine.run import Ran, Run
+from clbalance.engine.run import Run
 from clbalance.engine.world import World
 from clbalance.errors import Interrupted
 from clbalance.job import (
