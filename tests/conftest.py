@@ -19,6 +19,7 @@ from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
+from tests.lab_restore import restore
 
 NewLab = Callable[[LabSpec], Lab]
 
@@ -98,7 +99,7 @@ def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
 def lab(_lab_of_this_worker: Lab) -> Iterator[Lab]:
     """Eight nodes, up and idle. A test may load, hang, kill and boot them as it likes."""
     yield _lab_of_this_worker
-    _lab_of_this_worker.restore()
+    restore(_lab_of_this_worker)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Self
 from clbalance.errors import LabError, NodeNameError
 from clbalance.lab import build
 from clbalance.lab import folder as folders
-from clbalance.lab.node import LabNode, boot_nodes, restore_nodes
+from clbalance.lab.node import LabNode, boot_nodes
 from clbalance.lab.openssh import find_programs
 from clbalance.lab.record import Record
 from clbalance.lab.spec import LabSpec
@@ -88,10 +88,6 @@ class Lab:
     def processes(self, name: str) -> list[int]:
         """The host's pids of everything that lives on a node."""
         return self.node(name).processes()
-
-    def restore(self) -> None:
-        """Every node up, idle, clean and without a fault again."""
-        restore_nodes(self.nodes)
 
     @property
     def ssh_config(self) -> Path:

@@ -84,11 +84,10 @@ def remove(directory: Path) -> None:
     directory.rmdir()
 
 
-def empty(directory: Path, keep: frozenset[str] = frozenset()) -> None:
+def empty(directory: Path) -> None:
     """Remove what is in `directory`, without following links."""
     for entry in directory.iterdir():
-        if entry.name not in keep:
-            _remove(entry)
+        _remove(entry)
 
 
 def _remove(entry: Path) -> None:

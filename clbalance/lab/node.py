@@ -13,9 +13,8 @@ from typing import TypedDict, Unpack
 
 from clbalance.errors import LabError, UsageError
 from clbalance.lab import boot, gpu, proctree
-from clbalance.lab import folder as folders
 from clbalance.lab.layout import NodeFolder
-from clbalance.lab.load import IDLE, GpuLoad, Load, Order
+from clbalance.lab.load import GpuLoad, Load, Order
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.openssh import Listener, sshd_config
 from clbalance.lab.proctree import ProcessId
@@ -129,10 +128,6 @@ class LabNode:
             ) from None
         return Order.from_json(text).load
 
-    def looks_idle(self) -> bool:
-        """Whether it shows no load, not even that of its own processes, whose averages outlive them."""
-        return (self.folder.proc / "loadavg").read_text().startswith("0.00 0.00 0.00 1/")
-
     # -- doing --------------------------------------------------------------------------------------
 
     def load(self, **changes: Unpack[LoadChanges]) -> None:
@@ -178,28 +173,6 @@ class LabNode:
         for pid in reversed(self.processes()):
             proctree.send(pid, signal.SIGCONT)
 
-    def has_fault(self) -> bool:
-        """Whether its present boot is not a plain one."""
-        return (self.folder.ssh / "sshd_config").read_text() != sshd_config(self.listener)
-
-    def end_sessions(self) -> None:
-        """End what logins left running; the node itself stays up."""
-        init = self.init()
-        if init is not None:
-            sshd = _first_child(init.pid)
-            proctree.end_all(
-                lambda: (pid for pid in proctree.descendants(init.pid) if pid != sshd), within_s=_SIGNAL_EFFECT_S
-            )
-
-    def clean(self) -> None:
-        """Remove what jobs and tests wrote on the node."""
-        folder = self.folder
-        for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
-            folders.empty(place)
-        folders.empty(folder.bin, keep=frozenset({gpu.TOOL, gpu.KERNEL_LOG_TOOL}))
-        if self.gpus:
-            gpu.write_tables(folder, self.gpus, self.current_load())
-
 
 def boot_nodes(nodes: Sequence[LabNode], fault: Fault = NO_FAULT) -> None:
     """Boot or reboot all of them at once."""
@@ -219,19 +192,6 @@ def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
         if init is not None:
             orders.append((node.folder, init, number))
     boot.await_orders(orders)
-
-
-def restore_nodes(nodes: Sequence[LabNode]) -> None:
-    """Make every node up, idle, clean and without a fault again; cheap for those that are."""
-    for node in nodes:
-        node.thaw()
-    boot_nodes([node for node in nodes if node.state() is NodeState.DOWN or node.has_fault()])
-    set_loads([(node, IDLE) for node in nodes if node.current_load() != IDLE])
-    for node in nodes:
-        node.end_sessions()
-        node.clean()
-    # Only once no process is left that it could count again.
-    set_loads([(node, IDLE) for node in nodes if not node.looks_idle()])
 
 
 def _check_load(node: LabNode, load: Load) -> None:
@@ -270,13 +230,3 @@ def _waits(pid: int) -> bool:
     """Whether it is in a sleep that no signal ends; those that came meanwhile are heeded right after it."""
     stat = proctree.read_stat(pid)
     return stat is not None and stat.state == "D"
-
-
-def _first_child(pid: int) -> int | None:
-    """The oldest living child: an init's sshd, as nothing can log in before it."""
-    children = [
-        (stat.start_ticks, child)
-        for child in proctree.descendants(pid)
-        if (stat := proctree.read_stat(child)) is not None and stat.parent == pid and stat.lives
-    ]
-    return min(children)[1] if children else None

@@ -97,6 +97,10 @@ class Policy:
     """What else is likely to ask for a place, which only `fragmentation` asks about."""
 
 
+LEAST = Policy()
+"""The default policy."""
+
+
 def policy_named(
     name: str,
     *,
@@ -109,15 +113,11 @@ def policy_named(
     kind = KINDS.get(name)
     if kind is None:
         raise SettingsError(f"there is no policy {name!a}", hint=f"one of {', '.join(KINDS)}")
-    plain = Policy()
     return Policy(
         name=name,
         rule=kind.rule,
         weights=Weights(**{**kind.weights, **(weights or {})}),
-        thresholds=thresholds or plain.thresholds,
-        max_age_s=plain.max_age_s if max_age_s is None else max_age_s,
-        workload=workload or plain.workload,
+        thresholds=thresholds or LEAST.thresholds,
+        max_age_s=LEAST.max_age_s if max_age_s is None else max_age_s,
+        workload=workload or LEAST.workload,
     )
-
-
-LEAST = Policy()

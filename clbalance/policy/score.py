@@ -3,23 +3,15 @@
 A term that is not known counts as the node's lowest known one: what is not known never speaks for a node.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from clbalance.model import Request, Score, Term, Unknown
 from clbalance.policy.effective import Load
-from clbalance.policy.policies import Policy
 from clbalance.policy.scorer import Scorer
-from clbalance.policy.scorers import scorers_of
 
 Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
 """Of `scorers_of`."""
-
-
-def score_nodes(loads: Iterable[Load], request: Request, policy: Policy) -> list[Score]:
-    """The score of each, in the same order."""
-    weighed = scorers_of(policy, request)
-    return [score(load, request, weighed) for load in loads]
 
 
 def score(load: Load, request: Request, weighed: Weighed) -> Score:

@@ -73,7 +73,3 @@ class Store(Protocol):
     def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
         """Add to counters, and set last values."""
         ...
-
-    def new_job_id(self, key: str, name: str) -> int:
-        """A number that this host has not given before, durable before it is returned."""
-        ...

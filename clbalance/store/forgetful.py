@@ -5,7 +5,6 @@ import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.past import HistoryPoint, PastLook
 from clbalance.ports import Remembered, Samples
@@ -21,7 +20,6 @@ class ForgetfulStore:
 
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
-        self._jobs: dict[str, int] = {}
         self._looks: dict[NodeName, dict[int, Look]] = {}
         self._strains: dict[NodeName, Strain] = {}
         self._tallies: dict[str, float] = {}
@@ -78,9 +76,3 @@ class ForgetfulStore:
         for name, more in (add or {}).items():
             self._tallies[name] = self._tallies.get(name, 0.0) + more
         self._tallies |= put or {}
-
-    def new_job_id(self, key: str, name: str) -> int:
-        if key in self._jobs:
-            raise StoreError(f"job `{key}` has a number already")
-        self._jobs[key] = len(self._jobs) + 1
-        return self._jobs[key]

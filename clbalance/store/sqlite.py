@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from clbalance.errors import StoreError
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.past import HistoryPoint, PastLook
 from clbalance.ports import Remembered, Samples
@@ -18,7 +17,6 @@ from clbalance.store.journal import SqliteJournal
 from clbalance.store.past import read_past, write_past
 from clbalance.store.schema import migrate
 from clbalance.store.strains import read_strains, read_tallies, write_strains, write_tallies
-from clbalance.store.text import storable
 from clbalance.store.transaction import transaction
 from clbalance.store.trends import forget_other_boots, read_trends, write_looks
 from clbalance.strain import Strain
@@ -118,19 +116,6 @@ class SqliteStore:
     def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
             write_tallies(self._connection, add or {}, put or {})
-
-    def new_job_id(self, key: str, name: str) -> int:
-        with told_as_store_error(self._database):
-            try:
-                with transaction(self._connection):
-                    cursor = self._connection.execute(
-                        "INSERT INTO job (key, name) VALUES (?, ?)", (key, storable(name))
-                    )
-            except sqlite3.IntegrityError as error:
-                raise StoreError(f"job `{key}` has a number already") from error
-        number = cursor.lastrowid
-        assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
-        return number
 
 
 def _configure(connection: sqlite3.Connection) -> None:

@@ -27,13 +27,15 @@ def modules(command: Command, *arguments: str) -> set[str]:
 
 
 def test_the_version_is_told_before_anything_heavy_is_packages(alone: Command) -> None:
-    assert packages(alone, "--version").isdisjoint({"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
+    assert packages(alone, "--version").isdisjoint(
+        {"typer", "ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "re2"}
+    )
 
 
 def test_help_imports_nothing_that_reaches_nodes_or_draws_tables(alone: Command) -> None:
     for arguments in (("--help",), ("load", "--help"), ("run", "--help"), ("lab", "up", "--help")):
         found = packages(alone, *arguments)
-        assert found.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "paramiko"}), arguments
+        assert found.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil", "paramiko", "re2"}), arguments
 
 
 def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
@@ -43,3 +45,8 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
 def test_load_does_not_import_what_shows_jobs(clbalance: Command) -> None:
     ours = {"task", "leftovers", "render.tasks", "render.jobs", "render.reap", "render.health", "render.groups"}
     assert modules(clbalance, "load", "-w", "node1").isdisjoint({f"clbalance.{name}" for name in ours})
+
+
+def test_the_engine_of_patterns_is_imported_where_a_pattern_is_typed(clbalance: Command) -> None:
+    assert "re2" not in packages(clbalance, "load", "-w", "node1", "--where", "node = node1")
+    assert "re2" in packages(clbalance, "load", "-w", "node1", "--where", 'node ~ "1$"')

@@ -12,6 +12,7 @@ from clbalance.model import NodeName
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
 from clbalance.strain import Strain
+from tests.lab_restore import restore
 
 from .command import Command
 from .jobs import SOON
@@ -41,7 +42,7 @@ def test_a_node_that_failed_three_times_gets_no_work_until_it_has_answered_twice
     failing = node_of(clbalance, "node1")
     assert (failing["state"], failing["reason"].startswith("3 probes in a row failed: ")) == (state, True)
 
-    lab.restore()
+    restore(lab)
     refused = clbalance("run", "-w", "node1", "--", "true")
     assert (refused.rc, refused.stderr.splitlines()[0]) == (125, "clbalance: 0/1 nodes fit: 1 suspect")
     assert clbalance("run", "-q", "-w", "node1", "--", "true").rc == 0

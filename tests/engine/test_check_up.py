@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from clbalance.checkup import Examination, Examined
 from clbalance.engine.check_up import check_up
 from clbalance.model import Cause, NodeName, Silent, Unknown
-from clbalance.transport.scripted import HangUp, ScriptedNode
 from tests.engine.world import EPOCH, Notes, world_of
+from tests.scripted import HangUp, ScriptedNode
 
 SCRIPT = "checkup @NONCE@"
 LOST = HangUp(Cause.LOST, "gone")

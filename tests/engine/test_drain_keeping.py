@@ -9,8 +9,8 @@ from clbalance.engine.world import World
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
 from clbalance.policy.floor import TooFew, Undecided
-from clbalance.transport.scripted import HangUp, ScriptedNode
 from tests.engine.world import ScriptedAgent, probed, world_of
+from tests.scripted import HangUp, ScriptedNode
 
 KEY = "ab" * 16
 WISH = DrainWish(reason="disk", by="alice", until_s=None)

@@ -11,8 +11,8 @@ from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.policy.evacuation import Evacuation
 from clbalance.policy.policies import LEAST
 from clbalance.store.forgetful_journal import ForgetfulJournal
-from clbalance.transport.scripted import HangUp
 from tests.engine.world import EPOCH, Notes, probed, world_of
+from tests.scripted import HangUp
 
 OLD = NodeName("old")
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from clbalance.engine.agent_wire import encode
 from clbalance.engine.mark import Marked, mark
 from clbalance.model import NodeName
-from clbalance.transport.scripted import HangUp, ScriptedNode
 from tests.engine.world import ScriptedAgent, world_of
+from tests.scripted import HangUp, ScriptedNode
 
 DRAIN = encode("drain", reason="disk", by="alice", until=None)
 RESUME = encode("resume")

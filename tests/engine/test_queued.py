@@ -13,9 +13,9 @@ from clbalance.job import Exited, JobRecord, JobState, Lost, NodeFailed, Outcome
 from clbalance.model import Cause, NodeName, Request
 from clbalance.moves import MoveOrder
 from clbalance.policy.policies import LEAST
-from clbalance.transport.scripted import HangUp
 from tests.engine.test_run import Input, refusing
 from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
+from tests.scripted import HangUp
 
 QUEUE = Tries(queue=True)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from clbalance.engine.reap import MOST_ANSWERS, reap
 from clbalance.leftovers import Reaped
 from clbalance.model import Cause, NodeName
-from clbalance.transport.scripted import ScriptedNode
 from tests.engine.world import ScriptedAgent, world_of
+from tests.scripted import ScriptedNode
 
 
 def finding(name: str, size: int = 1, kind: str = "job") -> dict[str, object]:

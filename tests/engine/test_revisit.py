@@ -10,8 +10,8 @@ from clbalance.engine.unheard import Unheard
 from clbalance.engine.world import World
 from clbalance.job import Exited, Intent, JobRecord, JobState, Lost, NotStarted, Outcome, Submitted
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
-from clbalance.transport.scripted import HangUp, ScriptedTransport
 from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
+from tests.scripted import HangUp, ScriptedTransport
 
 LOOK = Interest(streams=(), to_the_end=False, persist=False)
 

@@ -14,8 +14,8 @@ from clbalance.policy.samples import R1M_PER_CPU
 from clbalance.ports import Remembered
 from clbalance.probe.frame import MAX_LINES
 from clbalance.store.forgetful import ForgetfulStore
-from clbalance.transport.scripted import HangUp
 from tests.engine.world import Notes, answer, probed, world_of
+from tests.scripted import HangUp
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 

@@ -11,7 +11,7 @@ from clbalance.job import JobSpec, Outcome, Script, Work
 from clbalance.model import NodeName, Plan
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.forgetful_journal import ForgetfulJournal
-from clbalance.transport.scripted import HangUp, ScriptedNode, ScriptedTransport
+from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 PROBE = "probe @NONCE@"
 AGENT = "the agent's source"

@@ -20,6 +20,7 @@ from clbalance.lab.namespaces import Isolation
 from clbalance.lab.node import NodeState
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.conftest import LAB_USERS, NewLab
+from tests.lab_restore import restore
 
 from .seen import eventually, ssh, told
 
@@ -81,7 +82,7 @@ def test_what_logins_left_behind_ends_when_the_lab_is_restored(small: Lab) -> No
     for escape in ESCAPES:
         told(small, "node1", escape)
     eventually(lambda: sleepers(small, "node1") == SLEEPS)
-    small.restore()
+    restore(small)
     assert sleepers(small, "node1") == set()
     assert told(small, "node1", "echo back") == "back"
 

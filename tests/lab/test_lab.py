@@ -18,6 +18,7 @@ from clbalance.lab.openssh import find_programs
 from clbalance.lab.proctree import identify, stat_of
 from clbalance.lab.spec import LabSpec
 from tests.conftest import NewLab
+from tests.lab_restore import has_fault, restore
 
 from .seen import eventually, ssh, told
 
@@ -216,10 +217,10 @@ def test_whatever_a_test_did_the_lab_is_whole_again(lab: Lab) -> None:
     four.boot(Fault(other_host_key=True))
     told(lab, "node1", "touch $CLBALANCE_NODE_DIR/x ~/.bashrc; setsid sleep 1000 </dev/null >/dev/null 2>&1 &")
     (one.folder.bin / "df").write_text("#!/bin/sh\nexit 1\n")
-    lab.restore()
+    restore(lab)
     for node in lab.nodes:
         assert node.state() is NodeState.UP
-        assert not node.has_fault()
+        assert not has_fault(node)
         assert len(node.processes()) == 2, "init and sshd"
         assert [*node.folder.var.iterdir(), *node.folder.home(lab.record.user).iterdir()] == []
         assert node.current_load().r1m == 0

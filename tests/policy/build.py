@@ -22,14 +22,18 @@ from clbalance.model import (
     Reading,
     Request,
     RunQueue,
+    Score,
     Silent,
     Snapshot,
     TmpSpace,
     Trend,
     Unknown,
 )
+from clbalance.policy.effective import Load
 from clbalance.policy.place import place
 from clbalance.policy.policies import LEAST, Policy
+from clbalance.policy.score import score
+from clbalance.policy.scorers import scorers_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOT_TOLD = Unknown(why="not told")
@@ -214,3 +218,9 @@ def placed(
         excluded=excluded,
     )
     return place(snapshot, request, policy, NOW, Random(seed))
+
+
+def scored(load: Load, request: Request | None = None, policy: Policy = LEAST) -> Score:
+    """What placement makes of one node's load."""
+    request = request or Request()
+    return score(load, request, scorers_of(policy, request))

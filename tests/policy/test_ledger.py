@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Lease, Measured, Promise, Request, Unknown
+from clbalance.model import Lease, Measured, Promise, Unknown
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.ledger import EMPTY, TAU_S, add_up, ledger_of
-from clbalance.policy.policies import LEAST, Policy
-from clbalance.policy.score import score_nodes
+from clbalance.policy.policies import Policy
 from clbalance.policy.thresholds import Thresholds
 
-from .build import lease, node, placed, sweep, unreadable
+from .build import lease, node, placed, scored, sweep, unreadable
 
 patient = settings(deadline=None)
 ages = st.floats(-100.0, 1e6)
@@ -50,7 +49,7 @@ def test_more_leases_never_rank_a_node_higher(held: tuple[Lease, ...], more: tup
     one, other = effective_load(before), effective_load(after)
     assert isinstance(one, Load)
     assert isinstance(other, Load)
-    light, heavy = score_nodes([one, other], Request(), LEAST)
+    light, heavy = scored(one), scored(other)
     assert heavy.total <= light.total + 1e-9
     if not placed(sweep(before), policy=unlimited).chosen:
         assert not placed(sweep(after), policy=unlimited).chosen

@@ -15,17 +15,15 @@ from clbalance.model import (
     NodeName,
     Pressure,
     Rates,
-    Request,
     RunQueue,
     Snapshot,
 )
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.ledger import ledger_of
-from clbalance.policy.policies import LEAST, Policy
-from clbalance.policy.score import score_nodes
+from clbalance.policy.policies import Policy
 from clbalance.policy.thresholds import Thresholds
 
-from .build import memory, node, placed, silent, sweep
+from .build import memory, node, placed, scored, silent, sweep
 
 patient = settings(deadline=None)  # a busy machine stalls for longer than the 200 ms that a case may take
 
@@ -147,7 +145,7 @@ def lightened(answer: Measured, index: str, share: float) -> Measured:
 def test_less_load_never_scores_lower(answer: Measured, index: str, share: float) -> None:
     before, after = effective_load(answer), effective_load(lightened(answer, index, share))
     if isinstance(before, Load) and isinstance(after, Load):
-        heavy, light = score_nodes([before, after], Request(), LEAST)
+        heavy, light = scored(before), scored(after)
         assert light.total >= heavy.total
 
 

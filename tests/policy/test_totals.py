@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from clbalance.model import Measured, Request, Silent, Snapshot
 from clbalance.policy.effective import Load, effective_load
 from clbalance.policy.policies import LEAST, Policy, Weights, policy_named
-from clbalance.policy.score import score_nodes
 from clbalance.policy.totals import NONE, totals
 
-from .build import lease, node, silent, sweep
+from .build import lease, node, scored, silent, sweep
 from .test_place import patient, snapshots
 
 WEIGHTS = st.builds(
@@ -32,7 +31,7 @@ def test_the_number_is_that_of_the_explained_score(snapshot: Snapshot, weights: 
     for answer, quick in zip(snapshot.answers, totals(snapshot.answers, request, policy), strict=True):
         load = effective_load(answer) if isinstance(answer, Measured) else None
         if isinstance(load, Load):
-            assert quick == pytest.approx(score_nodes([load], request, policy)[0].total, abs=1e-9)
+            assert quick == pytest.approx(scored(load, request, policy).total, abs=1e-9)
         else:
             assert quick == NONE
 

@@ -23,12 +23,10 @@ PLAN = RebalancePlan(
     bound=0.5,
     moves=(MOVE,),
     levels=(
-        NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True, confirmed=True),
-        NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False, confirmed=False),
-        NodeLevel(node=N3, before=0.9, after=0.9, cpus=3.6, over=True, confirmed=False),
-        NodeLevel(
-            node=N4, before=Unknown(why="hung"), after=Unknown(why="hung"), cpus=0.0, over=False, confirmed=False
-        ),
+        NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
+        NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),
+        NodeLevel(node=N3, before=0.9, after=0.9, cpus=3.6, over=True),
+        NodeLevel(node=N4, before=Unknown(why="hung"), after=Unknown(why="hung"), cpus=0.0, over=False),
     ),
     stays=((STAYING, "not marked `--requeue` or `--checkpoint`"),),
     advice=(Advice(uid=1001, node=N1, name="[red]y", cpus=2.0, text="job y on node1 (2 cpus): mark it `--requeue`"),),

@@ -1,8 +1,11 @@
 """Readings as a probe would give them, in one line."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from clbalance.model import Cpus, CpuTicks, NodeName, Reading, RunQueue, Traffic, Unknown
+from clbalance.job import Command, JobSpec, Submitted
+from clbalance.model import Cpus, CpuTicks, NodeName, Reading, Request, RunQueue, Traffic, Unknown
+from clbalance.store.sqlite import SqliteStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HANGS = Unknown(why="it hangs")
@@ -48,3 +51,16 @@ def reading(
 
 def node(name: str) -> NodeName:
     return NodeName(name)
+
+
+def asked(key: str, name: str = "job") -> Submitted:
+    """A job as it is submitted."""
+    work = Command(argv=("true",))
+    spec = JobSpec(id=0, key=key, name=name, work=work, chdir="/", chdir_explicit=False, umask=0o22)
+    return Submitted(job=spec, request=Request(), candidates=())
+
+
+def submit(store: SqliteStore, key: str) -> int:
+    """The number of a job that is noted down in `store`."""
+    with closing(store.journal()) as journal:
+        return journal.submit(NOON, asked(key))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.errors import StoreError
 from clbalance.model import CpuTicks, Reading, Unknown
 from clbalance.ports import Store
 from clbalance.store.forgetful import ForgetfulStore
@@ -93,25 +92,6 @@ def test_ten_thousand_nodes_are_remembered_at_once(store: Store) -> None:
     many = [node(f"n{number}") for number in range(10_000)]
     store.remember(NOON, dict.fromkeys(many, reading()))
     assert store.last_readings(many).keys() == set(many)
-
-
-def test_no_job_number_is_given_twice(store: Store) -> None:
-    numbers = [store.new_job_id(f"key{number}", "job") for number in range(20)]
-    assert len(set(numbers)) == 20
-    assert min(numbers) > 0
-
-
-def test_a_job_is_numbered_once(store: Store) -> None:
-    store.new_job_id("key", "job")
-    with pytest.raises(StoreError, match="`key` has a number already"):
-        store.new_job_id("key", "job")
-
-
-@pytest.mark.parametrize(
-    "name", ["", "two words", "a'; DROP TABLE job; --", "new\nline", "nul\0", "\udcff.sh", "[red]", "x" * 10_000, "猫"]
-)
-def test_any_file_name_may_name_a_job(store: Store, name: str) -> None:
-    assert store.new_job_id("key", name) > 0
 
 
 def test_any_text_may_be_a_boot_id(store: Store) -> None:

@@ -30,7 +30,7 @@ from clbalance.store.forgetful_journal import ForgetfulJournal
 from clbalance.store.sqlite import SqliteStore
 from clbalance.task import Task, TaskGiven
 
-from .build import NOON, after, node
+from .build import NOON, after, asked, node
 
 SPEC = JobSpec(
     id=0,
@@ -101,6 +101,19 @@ def test_a_job_goes_through_its_states(journal: Journal) -> None:
     told = record(journal, job)
     assert (told.state, told.rc, told.ended_at, told.controlled) == (JobState.FAILED, 3, after(9.0), False)
     assert journal.submitted(job) == SUBMITTED
+
+
+def test_no_job_number_is_given_twice(journal: Journal) -> None:
+    numbers = [journal.submit(NOON, asked(f"key{number}")) for number in range(20)]
+    assert len(set(numbers)) == 20
+    assert min(numbers) > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "two words", "a'; DROP TABLE job; --", "new\nline", "nul\0", "\udcff.sh", "[red]", "x" * 10_000, "猫"]
+)
+def test_any_file_name_may_name_a_job(journal: Journal, name: str) -> None:
+    assert journal.submit(NOON, asked("key", name)) > 0
 
 
 def test_the_first_end_counts(journal: Journal) -> None:

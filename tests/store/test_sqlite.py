@@ -24,7 +24,7 @@ from clbalance.store.schema import MIGRATIONS
 from clbalance.store.sqlite import DATABASE, SqliteStore
 from clbalance.store.trends import SLOTS
 
-from .build import NOON, node, reading
+from .build import NOON, node, reading, submit
 
 A = node("a")
 
@@ -32,12 +32,13 @@ GIVE_NUMBERS = """
 import sys
 from pathlib import Path
 from clbalance.store.sqlite import SqliteStore
+from tests.store.build import submit
 directory, who, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
 with SqliteStore.open(directory) as store:
     for number in range(count):
-        print(store.new_job_id(f"{who}.{number}", "job"), flush=True)
+        print(submit(store, f"{who}.{number}"), flush=True)
 """
 
 
@@ -65,10 +66,10 @@ def go(*processes: subprocess.Popen[str]) -> None:
 def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     with SqliteStore.open(tmp_path) as store:
         store.remember(NOON, {A: reading()})
-        first = store.new_job_id("k1", "job")
+        first = submit(store, "k1")
     with SqliteStore.open(tmp_path) as store:
         assert store.last_readings([A])[A].at == NOON
-        assert store.new_job_id("k2", "job") > first
+        assert submit(store, "k2") > first
 
 
 def test_eight_processes_on_a_fresh_folder_never_share_a_number(tmp_path: Path) -> None:
@@ -126,10 +127,10 @@ def test_a_locked_database_is_waited_for_and_then_told(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="was locked by another process") as caught:
-                store.new_job_id("key", "job")
+                submit(store, "key")
             other.execute("ROLLBACK")
         assert "`fuser -v " in caught.value.hint
-        assert store.new_job_id("key", "job") == 1
+        assert submit(store, "key") == 1
 
 
 def test_a_reader_at_the_first_opening_costs_the_write_ahead_log_and_nothing_else(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_reader_at_the_first_opening_costs_the_write_ahead_log_and_nothing_els
         reader.execute("SELECT * FROM job").fetchall()
         with SqliteStore.open(tmp_path) as store:
             reader.execute("ROLLBACK")
-            assert store.new_job_id("key", "job") == 1
+            assert submit(store, "key") == 1
             assert reader.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     with SqliteStore.open(tmp_path) as store:
         assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -157,7 +158,7 @@ def test_every_older_schema_is_brought_up_to_date(tmp_path: Path, version: int) 
                 database.execute(statement)
         database.execute(f"PRAGMA user_version = {version}")
     with SqliteStore.open(tmp_path) as store:
-        assert store.new_job_id("key", "job") == 1
+        assert submit(store, "key") == 1
 
 
 _SCRIPT = Script(name="train.sh", content=b"#!/bin/sh\n" + b"\xff" * 100_000, args=("--fast",))
@@ -337,7 +338,7 @@ def use(directory: Path) -> StoreError | None:
         with SqliteStore.open(directory) as store:
             store.last_readings([node(f"n{number}") for number in range(40)])
             store.remember(NOON, {A: reading()})
-            store.new_job_id(os.urandom(16).hex(), "job")
+            submit(store, os.urandom(16).hex())
     except StoreError as error:
         return error
     return None
@@ -347,7 +348,7 @@ def use(directory: Path) -> StoreError | None:
 def test_a_damaged_file_is_told_or_used_and_never_a_crash(tmp_path: Path, seed: int) -> None:
     with SqliteStore.open(tmp_path) as store:
         store.remember(NOON, {node(f"n{number}"): reading() for number in range(40)})
-        store.new_job_id("key", "job")
+        submit(store, "key")
     rng = random.Random(seed)
     whole = (tmp_path / "state.db").read_bytes()
     for _ in range(8):
@@ -355,7 +356,7 @@ def test_a_damaged_file_is_told_or_used_and_never_a_crash(tmp_path: Path, seed: 
         for _ in range(rng.choice([1, 4, 64])):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         del damaged[rng.choice([len(whole), rng.randrange(len(whole))]) :]
-        for leftover in tmp_path.iterdir():
+        for leftover in tmp_path.glob("state.db*"):
             leftover.unlink()
         (tmp_path / "state.db").write_bytes(damaged)
         error = use(tmp_path)
@@ -366,9 +367,9 @@ def test_a_log_torn_at_any_place_loses_its_last_commit_and_no_other(tmp_path: Pa
     live = tmp_path / "live"
     live.mkdir()
     with SqliteStore.open(live) as store:
-        store.new_job_id("first", "job")
+        submit(store, "first")
         database, log = (live / "state.db").read_bytes(), (live / "state.db-wal").read_bytes()
-        store.new_job_id("second", "job")
+        submit(store, "second")
         longer = (live / "state.db-wal").read_bytes()
     torn = tmp_path / "torn"
     torn.mkdir()
@@ -376,8 +377,8 @@ def test_a_log_torn_at_any_place_loses_its_last_commit_and_no_other(tmp_path: Pa
         (torn / "state.db").write_bytes(database)
         (torn / "state.db-wal").write_bytes(longer[:cut])
         with SqliteStore.open(torn) as store:
-            assert store.new_job_id("third", "job") == 2
-        for leftover in torn.iterdir():
+            assert submit(store, "third") == 2
+        for leftover in torn.glob("state.db*"):
             leftover.unlink()
 
 

@@ -9,7 +9,7 @@ import pytest
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
 from clbalance.transport.reach import LocalTransport, SshTransport
-from clbalance.transport.scripted import HangUp, ScriptedTransport
+from tests.scripted import HangUp, ScriptedTransport
 
 
 @dataclass

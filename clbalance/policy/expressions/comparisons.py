@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from clbalance.model import Unknown
-from clbalance.policy.expressions.pattern import Matcher
 from clbalance.policy.expressions.values import Absent, Holds, Read, ReadWords, Subject, Truth, Words, version_of
 
 _Value = TypeVar("_Value")
@@ -35,7 +34,7 @@ def compared_versions(sign: str, left: ReadWords, right: ReadWords) -> Holds:
     return _compared(sign, _as_version(left), _as_version(right))
 
 
-def matched(sign: str, subject_of: ReadWords, matcher: Matcher) -> Holds:
+def matched(sign: str, subject_of: ReadWords, found_in: Callable[[str], bool]) -> Holds:
     """`~`: found somewhere in the text; `!~`: not."""
 
     def holds(subject: Subject) -> Truth:
@@ -45,7 +44,7 @@ def matched(sign: str, subject_of: ReadWords, matcher: Matcher) -> Holds:
             case Absent():
                 return sign == "!~"
             case text:
-                return matcher.found_in(text) is (sign == "~")
+                return found_in(text) is (sign == "~")
 
     return holds
 

@@ -14,8 +14,6 @@ from clbalance.model import Unknown
 from clbalance.policy.expressions.comparisons import compared_figures, compared_texts, compared_versions, matched
 from clbalance.policy.expressions.facts import FACTS, Fact, label
 from clbalance.policy.expressions.figures import FIGURES, arithmetic, constant, negated, share
-from clbalance.policy.expressions.pattern import matcher_of
-from clbalance.policy.expressions.pattern_parse import PatternError
 from clbalance.policy.expressions.tree import (
     Arithmetic,
     Comparison,
@@ -154,8 +152,10 @@ class Meaning:
         if right.literal is None or right.words is None:
             hint = f'`{text_of(tree.left)} {tree.operator} "A100|H100"`'
             self._fail(start_of(tree.right), "a pattern is expected here, in quotes", hint)
+        from clbalance.policy.expressions.pattern import PatternError, search_for
+
         try:
-            return matched(tree.operator, left.words, matcher_of(right.literal))
+            return matched(tree.operator, left.words, search_for(right.literal))
         except PatternError as error:
             in_quotes = self._text[right.tree.at] in "\"'"
             self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.told}")

@@ -1,148 +1,88 @@
-"""Whether a pattern is found in a subject, in time that grows with the product of their lengths whatever they are.
+"""The patterns after `~`: RE2's, found anywhere in a text, in time that grows with the text's length and no faster.
 
-Thompson's construction (Regular Expression Search Algorithm, CACM 1968): all ways to match are followed at once, so
-there is nothing to go back to. `re` tries one way after another, and `(a+)+b` takes it ages on forty a's.
+Imported only where a `~` is typed. `re` goes back and tries again: `(a+)+b` takes it ages on forty a's.
 """
 
-from functools import lru_cache
-from typing import TypeAlias, TypeGuard, assert_never
+from collections.abc import Callable
 
-from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.expressions.pattern_parse import (
-    Alternatives,
-    Characters,
-    Edge,
-    Pattern,
-    PatternError,
-    Repeated,
-    Sequence,
-    parse_pattern,
-)
+import re2
 
-MOST_STEPS = 1000
 MOST_SUBJECT = 512
-"""Characters of a subject that are looked at; a node's texts are cut shorter than that when they are read."""
-_MOST_REMEMBERED = 5000
+"""Characters of a text that are looked at; a node's texts are cut shorter than that when they are read."""
+_MOST_MEMORY = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Fork:
-    """Goes on at each of these."""
-
-    to: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Takes one character."""
-
-    characters: Characters
-    to: int
+def _options(most_memory: int) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False  # it would write them to stderr
+    options.max_mem = most_memory
+    options.never_capture = True  # only whether it is found is asked
+    return options
 
 
-@dataclass(frozen=True, slots=True)
-class _Stand:
-    """Goes on only at an edge of the subject."""
-
-    at_end: bool
-    to: int
-
-
-_Step: TypeAlias = _Fork | _Read | _Stand
-_FOUND = -1
-
-
-class Matcher:
-    """A pattern made ready; `found_in` gives the same answer for the same subject, and remembers its way there."""
-
-    def __init__(self, text: str) -> None:
-        """Raises `PatternError` for what is no pattern, or one that is too large."""
-        tree, self._case_counts = parse_pattern(text)
-        self._steps: list[_Step] = []
-        self._first = self._built(tree, _FOUND)
-        self._moves: dict[tuple[frozenset[int], str, bool], frozenset[int]] = {}
-
-    def found_in(self, subject: str) -> bool:
-        """Whether it matches somewhere in `subject`."""
-        subject = subject[:MOST_SUBJECT]
-        states = self._closed({self._first}, at_begin=True, at_end=not subject)
-        for at, character in enumerate(subject, start=1):
-            if _FOUND in states:
-                return True
-            states = self._moved(states, character, at_end=at == len(subject))
-        return _FOUND in states
-
-    def _moved(self, states: frozenset[int], character: str, *, at_end: bool) -> frozenset[int]:
-        key = (states, character, at_end)
-        known = self._moves.get(key)
-        if known is None:
-            to = {step.to for step in map(self._steps.__getitem__, states) if self._reads(step, character)}
-            known = self._closed(to | {self._first}, at_begin=False, at_end=at_end)
-            if len(self._moves) < _MOST_REMEMBERED:
-                self._moves[key] = known
-        return known
-
-    def _reads(self, step: _Step, character: str) -> TypeGuard[_Read]:
-        if not isinstance(step, _Read):
-            return False
-        if self._case_counts:
-            return character in step.characters
-        ways = (character.lower() in step.characters, character.upper() in step.characters)
-        return all(ways) if step.characters.negated else any(ways)
-
-    def _closed(self, states: set[int], *, at_begin: bool, at_end: bool) -> frozenset[int]:
-        """What is reached from `states` without reading on."""
-        reached, left = set(states), list(states)
-        while left:
-            state = left.pop()
-            match _FOUND if state == _FOUND else self._steps[state]:
-                case _Fork(to):
-                    more: tuple[int, ...] = to
-                case _Stand(of_end, after):
-                    more = (after,) if (at_end if of_end else at_begin) else ()
-                case _:
-                    more = ()
-            left += [one for one in more if one not in reached]
-            reached.update(more)
-        return frozenset(reached)
-
-    def _built(self, tree: Pattern, to: int) -> int:
-        """Where `tree` begins that goes on at `to`."""
-        match tree:
-            case Characters():
-                return self._added(_Read(tree, to))
-            case Edge(of_end=of_end):
-                return self._added(_Stand(of_end, to))
-            case Sequence(parts=parts):
-                for part in reversed(parts):
-                    to = self._built(part, to)
-                return to
-            case Alternatives(parts=parts):
-                return self._added(_Fork(tuple(self._built(part, to) for part in parts)))
-            case Repeated():
-                return self._repeated(tree, to)
-            case _:
-                assert_never(tree)
-
-    def _repeated(self, tree: Repeated, to: int) -> int:
-        if tree.most is None:
-            again = self._added(_Fork(()))
-            self._steps[again] = _Fork((self._built(tree.part, again), to))
-            to = again
-        for _ in range((tree.most or tree.least) - tree.least):
-            to = self._added(_Fork((self._built(tree.part, to), to)))
-        for _ in range(tree.least):
-            to = self._built(tree.part, to)
-        return to
-
-    def _added(self, step: _Step) -> int:
-        if len(self._steps) >= MOST_STEPS:
-            raise PatternError(f"it takes more than {MOST_STEPS} steps", 0)
-        self._steps.append(step)
-        return len(self._steps) - 1
+_OPTIONS = _options(_MOST_MEMORY)
+_SYNTAX_ONLY = _options(64)
+"""With these RE2 gives up when it has read the pattern and before it makes anything of it."""
+_TOO_LARGE = "pattern too large - compile failed"
+_OPENED, _CLOSED = "missing )", "unexpected )"
+_MESSAGES = {
+    _OPENED: "a `(` without its `)`",
+    _CLOSED: "a `)` without its `(`",
+    "missing ]": "a `[` without its `]`",
+    "invalid character class range": "`{}` is neither a range from a smaller character to a greater one nor a class",
+    "no argument for repetition operator": "there is nothing before `{}` to be repeated",
+    "bad repetition operator": "`{}` repeats twice; put the first into a group, as in `(a+)*`",
+    "invalid repetition size": "`{}` is no count from 0 to 1000, the smaller one first; nested counts multiply",
+    "invalid escape sequence": "`{}` is not known here; there are no back references",
+    "invalid perl operator": "`{}` is not known; there is no look-around, and there are no back references",
+    "trailing \\": "nothing follows the last `\\`",
+}
+"""By RE2's words for it."""
 
 
-@lru_cache(maxsize=64)
-def matcher_of(pattern: str) -> Matcher:
-    """The same one for the same pattern."""
-    return Matcher(pattern)
+class PatternError(Exception):
+    """What is wrong with a pattern, and where in it."""
+
+    def __init__(self, told: str, at: int) -> None:
+        super().__init__(told)
+        self.told = told
+        self.at = at
+
+
+def search_for(pattern: str) -> Callable[[str], bool]:
+    """Whether `pattern` is found somewhere in a text, as a function of the text; `PatternError` for what is none."""
+    try:
+        ready = re2.compile(pattern.encode(), _OPTIONS)
+    except UnicodeEncodeError as error:
+        raise PatternError("this is no UTF-8", error.start) from None
+    except re2.error:
+        raise _explained(pattern) from None
+    return lambda text: ready.search(text[:MOST_SUBJECT].encode(errors="replace")) is not None
+
+
+def _explained(pattern: str) -> PatternError:
+    kind, fragment = _complaint(pattern)
+    if not kind:
+        return PatternError("it is too large", 0)
+    return PatternError(_MESSAGES.get(kind, kind).format(fragment), _place_of(kind, fragment, pattern))
+
+
+def _place_of(kind: str, fragment: str, pattern: str) -> int:
+    """RE2 tells the fragment that is wrong and not its place; it shows when the end of the pattern is cut off."""
+    shorter = range(len(pattern) - 1, -1, -1)
+    if kind == _OPENED:
+        return next(end for end in shorter if not _complaint(pattern[:end])[0])
+    before = next(end for end in shorter if _complaint(pattern[:end]) != (kind, fragment))
+    return max(0, pattern.rfind(fragment or pattern[before], 0, before + 1))
+
+
+def _complaint(pattern: str) -> tuple[str, str]:
+    """What RE2 has against it, and against which fragment of it; both empty: nothing."""
+    try:
+        re2.compile(pattern.encode(), _SYNTAX_ONLY)
+    except re2.error as error:
+        kind, _, fragment = error.args[0].decode(errors="replace").partition(": ")
+        if kind == _TOO_LARGE:
+            return "", ""
+        return kind, "" if kind in {_OPENED, _CLOSED} else fragment  # of a parenthesis it names the whole pattern
+    return "", ""

@@ -46,7 +46,7 @@ def plan_moves(
         mean=pool.mean,
         bound=_bound(pool, movers),
         moves=moves,
-        levels=_node_levels(pool, field, over, confirmed),
+        levels=_node_levels(pool, field, over),
         stays=tuple(
             (job, hindered.get(job.job) or told[job.job])
             for job in by_number
@@ -63,9 +63,7 @@ def _bound(pool: Pool, movers: Sequence[Mover]) -> float:
     return lower_bound(list(fixed.values()), [use.capacity for use in pool.members], [one.weight for one in movers])
 
 
-def _node_levels(
-    pool: Pool, field: Levelling, over: frozenset[NodeName], confirmed: frozenset[NodeName]
-) -> tuple[NodeLevel, ...]:
+def _node_levels(pool: Pool, field: Levelling, over: frozenset[NodeName]) -> tuple[NodeLevel, ...]:
     known = [
         NodeLevel(
             node=use.node,
@@ -73,11 +71,8 @@ def _node_levels(
             after=field.level.get(use.node, use.level),
             cpus=use.used,
             over=use.node in over,
-            confirmed=use.node in confirmed,
         )
         for use in (*pool.members, *pool.drained)
     ]
-    unknown = [
-        NodeLevel(node=node, before=why, after=why, cpus=0.0, over=False, confirmed=False) for node, why in pool.unknown
-    ]
+    unknown = [NodeLevel(node=node, before=why, after=why, cpus=0.0, over=False) for node, why in pool.unknown]
     return tuple(sorted((*known, *unknown), key=lambda one: one.node))

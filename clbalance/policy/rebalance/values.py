@@ -106,8 +106,6 @@ class NodeLevel:
     cpus: float
     """The load that counts, in cpus, before; 0 where it is not known."""
     over: bool
-    confirmed: bool
-    """It is over, and was often enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,11 +136,11 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
         (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
     ]
     assert [round(value, 4) for value in (plan.score_before, plan.score_after, plan.bound)] == [0.75, 0.0, 1.0]
-    assert [(one.node, one.over, one.confirmed) for one in plan.levels] == [
-        ("node3", True, True),
-        ("node7", False, False),
-        ("node8", False, False),
-        ("node9", False, False),
+    assert [(one.node, one.over) for one in plan.levels] == [
+        ("node3", True),
+        ("node7", False),
+        ("node8", False),
+        ("node9", False),
     ]
     assert [round(one.after, 3) for one in plan.levels if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
     assert plan.levels[2].before == Unknown(why="hung: no answer in 5 s")
@@ -214,7 +214,6 @@ def test_a_node_is_left_alone_until_it_was_over_often_enough() -> None:
         plan = planned(nodes, jobs, USUAL, times_over={"a": times})
         assert len(plan.moves) == count
         assert plan.levels[0].over
-        assert plan.levels[0].confirmed is (count > 0)
 
 
 def test_what_is_put_on_a_node_by_the_plan_itself_may_go_on_without_being_confirmed() -> None:
