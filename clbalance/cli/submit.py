@@ -1,5 +1,6 @@
 """From what was typed after `run` to a job: what it is, where it works, what it sees. All of it is taken now."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -54,11 +55,16 @@ class Submission:
         comes_after = bool(self.options.after) and not self.tries.queue
         return self.tries.need_a_keeper or comes_after or self.options.notify is not None
 
-    def check_files(self, *, has_tasks: bool) -> None:
-        """`UsageError` where output cannot be written to files as typed, before the job has a number."""
-        for pattern in (self.options.output, self.options.error):
-            if pattern is not None:
-                check_pattern(pattern, has_tasks=has_tasks)
+    def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
+        """`UsageError` where output cannot be written to files as typed, before the job has a number.
+
+        To be closed when the job's own files are: until then the reader of a FIFO sees no end.
+        """
+        with contextlib.ExitStack() as checked:
+            for pattern in (self.options.output, self.options.error):
+                if pattern is not None:
+                    checked.enter_context(check_pattern(pattern, has_tasks=has_tasks))
+            return checked.pop_all()
 
 
 def submission(options: JobOptions, resources: RequestOptions, typed: TypedWork) -> Submission:

@@ -1,17 +1,19 @@
 """`--output` and `--error`: what copies print, written to files on this machine, byte for byte."""
 
-import os
+import contextlib
+import errno
 import re
-from collections.abc import Sequence
-from errno import EACCES, EISDIR, ENOENT, ENOTDIR
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clbalance.errors import ClbalanceError, UsageError
+from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.line_cutter import LineCutter
 from clbalance.render.streams import STREAMS, JobOutput
+from clbalance.render.terminal_filter import TerminalFilter
 from clbalance.render.untrusted import visible_line
+from clbalance.user_files import CheckedFile, FileRefusedError, check_folder, check_writable, open_for_appending
 
 _PLACEHOLDER = re.compile(r"%(.?)", re.DOTALL)
 _ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%t` task, where there are any, `%%` a per cent sign"
@@ -49,22 +51,18 @@ def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int
     return _PLACEHOLDER.sub(filled, pattern)
 
 
-def check_pattern(pattern: str, *, has_tasks: bool) -> None:
-    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made."""
+def check_pattern(pattern: str, *, has_tasks: bool) -> CheckedFile:
+    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made.
+
+    What it returns is to be closed when the files are open, or not wanted.
+    """
     expand(pattern, job_id=1, node=NodeName("node"), attempt=1, task=0 if has_tasks else None)
     fixed = _fixed_part(pattern)
-    folder, name = os.path.split(fixed)
-    is_whole = fixed == pattern.replace("%%", "%")
-    if not pattern or not Path(folder or ".").exists():
-        wrong = ENOENT
-    elif not Path(folder or ".").is_dir():
-        wrong = ENOTDIR
-    elif is_whole and (not name or Path(fixed).is_dir()):
-        wrong = EISDIR
-    else:
-        wrong = _refused(fixed, folder) if is_whole else 0
-    if wrong:
-        raise _cannot_write(pattern, OSError(wrong, os.strerror(wrong)))
+    with _refusals(pattern):
+        if fixed == pattern.replace("%%", "%"):
+            return check_writable(fixed)
+        check_folder(fixed or ".")
+    return CheckedFile()
 
 
 def _fixed_part(pattern: str) -> str:
@@ -74,50 +72,44 @@ def _fixed_part(pattern: str) -> str:
     return known.replace("%%", "%")
 
 
-def _refused(path: str, folder: str) -> int:
-    """The error that opening it would end with, so far as permissions tell."""
-    there = path if Path(path).exists() else folder or "."
-    return 0 if os.access(there, os.W_OK) else EACCES
+@contextlib.contextmanager
+def _refusals(pattern: str) -> Iterator[None]:
+    """Told of what was typed, with what may be typed."""
+    try:
+        yield
+    except FileRefusedError as error:
+        match error.number:
+            case errno.ENOENT:
+                hint = f"make the folder first: `mkdir -p {Path(pattern).parent}`"
+            case errno.EISDIR:
+                hint = f"name a file in it: `{Path(pattern) / 'job-%j-%n.out'}`"
+            case 0:
+                hint = error.hint
+            case _:
+                hint = f"placeholders: {_ALLOWED}"
+        raise UsageError(f"cannot write {pattern!r}: {error.reason}", hint=hint) from error
 
 
-def _cannot_write(path: str, error: OSError) -> UsageError:
-    return UsageError(f"cannot write {path!r}: {error.strerror}", hint=_open_hint(path, error))
+class OutputFile:
+    """One open file, and which nodes write to it. To a terminal goes nothing that acts on it."""
 
-
-class _File:
-    """One open file, unbuffered: what the job has printed can be read while it runs."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, *, emptied: bool) -> None:
         self.nodes: set[NodeName] = set()
         """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
-        try:
+        with _refusals(path):
             # Emptied first, then only appended to, so that whoever else writes there loses nothing.
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        self._file = open(fd, "wb", buffering=0)  # noqa: SIM115, PTH123 - closed by OutputFiles.close
+            self._file = open_for_appending(path, emptied=emptied)
+        self._filter = TerminalFilter() if self._file.is_terminal else None
 
     def append(self, data: bytes) -> None:
-        try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError as error:
-            raise ClbalanceError(f"cannot write {self.path!r}: {error.strerror}") from error
+        """All of it, now: what the job has printed can be read while it runs."""
+        self._file.append(data if self._filter is None else self._filter.feed(data))
 
     def close(self) -> None:
-        self._file.close()
-
-
-def _open_hint(path: str, error: OSError) -> str:
-    match error:
-        case FileNotFoundError():
-            return f"make the folder first: `mkdir -p {Path(path).parent}`"
-        case IsADirectoryError():
-            return f"name a file in it: `{Path(path) / 'job-%j-%n.out'}`"
-        case _:
-            return f"placeholders: {_ALLOWED}"
+        """Write no more."""
+        with contextlib.closing(self._file):
+            if self._filter is not None:
+                self._file.append(self._filter.finish())
 
 
 class OutputFiles:
@@ -126,8 +118,8 @@ class OutputFiles:
     def __init__(self, names: FileNames, nodes: Sequence[NodeName], otherwise: JobOutput) -> None:
         self._otherwise = otherwise
         self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
-        self._targets: dict[tuple[NodeName, str], _File] = {}
-        self._open: dict[str, _File] = {}
+        self._targets: dict[tuple[NodeName, str], OutputFile] = {}
+        self._open: dict[str, OutputFile] = {}
         try:
             for node in nodes:
                 for stream in STREAMS:
@@ -162,7 +154,7 @@ class OutputFiles:
         if path is None:
             return
         if path not in self._open:
-            self._open[path] = _File(path)
+            self._open[path] = OutputFile(path, emptied=True)
         self._open[path].nodes.add(node)
         self._targets[node, stream] = self._open[path]
 
