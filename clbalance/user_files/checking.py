@@ -13,8 +13,10 @@ from clbalance.user_files.target import Kind, Target, at_target, check_appendabl
 class CheckedFile:
     """Keeps a FIFO open until it is closed: the reader would take the end of a mere check for the end of the data."""
 
-    def __init__(self, fd: int = -1) -> None:
+    def __init__(self, fd: int = -1, *, is_in_place: bool = False) -> None:
         self._fd = fd
+        self.is_in_place = is_in_place
+        """A device, a FIFO or an open descriptor, which is not replaced or emptied."""
 
     def close(self) -> None:
         """Once the file is open for writing, or is not wanted any more."""
@@ -37,7 +39,7 @@ def check_writable(path: str, *, replaced: bool = False) -> CheckedFile:
     def check(target: Target) -> CheckedFile:
         match target.kind:
             case Kind.FIFO:
-                return CheckedFile(open_target(target))
+                return CheckedFile(open_target(target), is_in_place=True)
             case Kind.ABSENT:
                 check_folder_of(target)
             case Kind.REGULAR if replaced:
@@ -48,7 +50,7 @@ def check_writable(path: str, *, replaced: bool = False) -> CheckedFile:
                 _check_file(target)
             case Kind.DESCRIPTOR:
                 pass
-        return CheckedFile()
+        return CheckedFile(is_in_place=target.is_in_place)
 
     return at_target(path, check)
 
