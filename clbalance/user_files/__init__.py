@@ -6,6 +6,7 @@ to in place. All else is refused with the reason. What is decided is decided on 
 
 from clbalance.user_files.appending import AppendedFile, open_for_appending
 from clbalance.user_files.checking import CheckedFile, check_writable
+from clbalance.user_files.linking import replace_link
 from clbalance.user_files.location import check_folder
 from clbalance.user_files.refusal import FileFailedError, FileRefusedError
 from clbalance.user_files.replacing import replace_file
@@ -19,4 +20,5 @@ __all__ = [
     "check_writable",
     "open_for_appending",
     "replace_file",
+    "replace_link",
 ]

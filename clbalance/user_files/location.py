@@ -45,26 +45,39 @@ class _Link:
 
 
 @contextlib.contextmanager
-def located(path: str) -> Iterator[Location]:
+def located(path: str, asked: str | None = None) -> Iterator[Location]:
     """Where `path` leads; its folder is open in the block, in which an `OSError` becomes a `FileRefusedError`."""
-    with contextlib.closing(_Walk(path)) as walk:
+    asked = path if asked is None else asked
+    with contextlib.closing(_Walk(path, asked)) as walk:
         try:
             yield walk.to_its_end()
         except OSError as error:
-            raise refused_by_kernel(path, error) from error
+            raise refused_by_kernel(asked, error) from error
+
+
+@contextlib.contextmanager
+def folder_at(path: str, asked: str | None = None) -> Iterator[int]:
+    """The folder itself, open in the block; `asked`: what messages speak of."""
+    with located(f"{path}/.", asked or path) as location:
+        folder = os.open(location.name, _FOLDER, dir_fd=location.folder)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
 
 def check_folder(path: str) -> None:
     """`FileRefusedError` where there is no such folder, or no way to it that we would go."""
-    with located(f"{path}/.") as location:
-        os.close(os.open(location.name, _FOLDER, dir_fd=location.folder))
+    with folder_at(path):
+        pass
 
 
 class _Walk:
     """Holds one open folder."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, asked: str) -> None:
         self._path = path
+        self._asked = asked
         self._folder = -1
         self._left: list[_Step] = []
         """The steps that are still to go, the next one last."""
@@ -95,7 +108,7 @@ class _Walk:
             self._follow(step.name, link)
 
     def _location(self, step: _Step, descriptor: int | None = None) -> Location:
-        return Location(path=self._path, folder=self._folder, name=step.name, descriptor=descriptor)
+        return Location(path=self._asked, folder=self._folder, name=step.name, descriptor=descriptor)
 
     def _begin(self, text: str, *, is_link: bool) -> None:
         if text.startswith("/"):
@@ -142,10 +155,10 @@ class _Walk:
             told = f"{self._shown(name)!r} is a link, and {reason}"
             # What a stranger's link leads to is the last thing to name.
             hint = self._without(link.text) if link.uid in {0, os.geteuid()} else "name a file in a folder of your own"
-            raise FileRefusedError(self._path, told, hint=hint)
+            raise FileRefusedError(self._asked, told, hint=hint)
         if _is_number(name) and os.fstat(self._folder).st_dev == Path("/proc").stat().st_dev:
             raise FileRefusedError(
-                self._path, "it is a descriptor of another process", hint="`/dev/stdout`, or `> FILE` in the shell"
+                self._asked, "it is a descriptor of another process", hint="`/dev/stdout`, or `> FILE` in the shell"
             )
         self._begin(link.text, is_link=True)
 
@@ -159,7 +172,7 @@ class _Walk:
         if opened is not None and keeps and os.fstat(opened).st_uid in {0, os.geteuid()}:
             return
         told = f"a link leads to {self._shown(step.name)!r}, and {reason}"
-        raise FileRefusedError(self._path, told, hint=self._without(step.name))
+        raise FileRefusedError(self._asked, told, hint=self._without(step.name))
 
     def _is_in(self, folder: str) -> bool:
         try:
