@@ -8,7 +8,7 @@ from clbalance.errors import ExitCode, StoreError
 from clbalance.policy.results import Result
 from clbalance.render import talk
 from clbalance.render.groups import GroupsReport
-from clbalance.store.result_groups import SOURCE, groups_text, read_groups, replace_file
+from clbalance.store.result_groups import SOURCE, groups_text, read_groups, write_groups
 from clbalance.transport.group_install import install_groups
 
 
@@ -24,10 +24,9 @@ def install_result_groups(screen: Screen) -> int:
     """Have ClusterShell read it, and say where from."""
     path = result_file()
     if not path.exists():
-        try:
-            replace_file(path, groups_text(_groups(path)))
-        except OSError as error:
-            raise StoreError(f"`{path}`: {error.strerror}") from error
+        write_groups(path.parent, _groups(path))
+    elif not path.is_file():  # clush would wait for a FIFO
+        raise StoreError(f"`{path}` is no regular file", hint="move it away, then do this again")
     done = install_groups(path, SOURCE)
     if done.before == path:
         screen.say(talk.note(f"{done.link} points to {path} already"))

@@ -24,7 +24,11 @@ from clbalance.render import talk
 
 def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
     """The exit code of `clbalance run`."""
-    submitted.check_files(has_tasks=False)
+    with submitted.check_files(has_tasks=False):
+        return _run(place, submitted, screen)
+
+
+def _run(place: Workplace, submitted: Submission, screen: Screen) -> int:
     if submitted.options.detach and submitted.needs_a_keeper:
         number = keep(lambda announce: _keep(place, submitted, announce))
         screen.print(f"{number}\n")

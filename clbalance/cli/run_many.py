@@ -22,8 +22,12 @@ from clbalance.ports import TaskListener
 
 def run_many(place: Workplace, many: ManyTasks, screen: Screen) -> int:
     """The exit code of a run of tasks: the highest of theirs."""
+    with many.submission.check_files(has_tasks=True):
+        return _run(place, many, screen)
+
+
+def _run(place: Workplace, many: ManyTasks, screen: Screen) -> int:
     options = many.submission.options
-    many.submission.check_files(has_tasks=True)
     if options.detach:
         number = keep(lambda announce: _discard(_carry_out(place, many, UnheardTasks(), announce)))
         screen.print(f"{number}\n")

@@ -13,12 +13,20 @@ from clbalance.errors import ClbalanceError, ExitCode, StoreError, UsageError
 from clbalance.job import JobRecord, JobState
 from clbalance.policy.settling import is_queued
 from clbalance.render import talk
+from clbalance.user_files import CheckedFile, FileFailedError, check_writable, replace_file
 
 
 def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Path | None) -> int:
     """The exit code."""
-    if output is not None:
-        _check(output, screen)
+    if output is None:
+        screen.print(_asked(nodes, ssh, screen))
+        return ExitCode.DONE
+    with _checked(output, screen):
+        _replace(output, _asked(nodes, ssh, screen))
+    return ExitCode.DONE
+
+
+def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> str:
     place = workplace(nodes, ssh, screen)
     with place.world(meanwhile="clbalance.cli.node_rows") as world:
         began = world.clock.monotonic()
@@ -29,7 +37,7 @@ def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Pa
     from clbalance.render.metrics import MetricsReport, metrics_text
 
     states = Counter(record.state for record in records)
-    text = metrics_text(
+    return metrics_text(
         MetricsReport(
             rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
             jobs={state.value: states[state] for state in JobState},
@@ -39,11 +47,6 @@ def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Pa
             at_s=snapshot.taken_at.timestamp(),
         )
     )
-    if output is None:
-        screen.print(text)
-    else:
-        _replace(output, text)
-    return ExitCode.DONE
 
 
 def _remembered(world: World, screen: Screen) -> tuple[tuple[JobRecord, ...], dict[str, float]]:
@@ -54,23 +57,24 @@ def _remembered(world: World, screen: Screen) -> tuple[tuple[JobRecord, ...], di
         return (), {}
 
 
-def _check(output: Path, screen: Screen) -> None:
+def _checked(output: Path, screen: Screen) -> CheckedFile:
     """Before nodes are asked: cron shall not ask them in vain."""
     if output.is_dir():
         raise UsageError(f"`--output` {output} is a folder", hint=f"a file in it: {output / 'clbalance.prom'}")
     if not output.parent.is_dir():
         raise UsageError(f"`--output` {output}: there is no folder {output.parent}", hint="make it, or name another")
-    if output.suffix != ".prom":
+    checked = check_writable(str(output), replaced=True)
+    if not checked.is_in_place and output.suffix != ".prom":
         screen.say(talk.warning(f"the node exporter reads only files that end in .prom, and not {output.name}"))
+    return checked
 
 
 def _replace(output: Path, text: str) -> None:
-    from clbalance.store.result_groups import replace_file
-
     try:
-        replace_file(output, text)
-    except OSError as error:
+        # Whoever calls it, with whatever umask: the node exporter must be able to read it.
+        replace_file(str(output), text.encode(), mode=0o644)
+    except FileFailedError as error:
         folder = quote(str(output.parent))
         raise ClbalanceError(
-            f"`{output}` cannot be written: {error.strerror}", hint=f"`ls -ld {folder}` and `df {folder}` tell more"
+            f"`{output}` cannot be written: {error.reason}", hint=f"`ls -ld {folder}` and `df {folder}` tell more"
         ) from error

@@ -1,5 +1,6 @@
 """From what was typed after `run` to a job: what it is, where it works, what it sees. All of it is taken now."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -59,19 +60,24 @@ class Submission:
         comes_after = bool(self.options.after) and not self.tries.queue
         return self.tries.need_a_keeper or comes_after or self.options.notify is not None
 
-    def check_files(self, *, has_tasks: bool) -> None:
-        """`UsageError` where output cannot be written to files as typed, before the job has a number."""
-        for option, typed, pattern in (
-            ("--output", self.options.output, self.files.output),
-            ("--error", self.options.error, self.files.error),
-        ):
-            if typed is None or pattern is None:
-                continue
-            check_pattern(typed, has_tasks=has_tasks)
-            if read := next((path for path in self.inputs if might_name(pattern, path)), None):
-                raise UsageError(
-                    f"`{option} {typed}` would overwrite {read!r}, which the job reads", hint="another name"
-                )
+    def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
+        """`UsageError` where output cannot be written to files as typed, before the job has a number.
+
+        To be closed when the job's own files are: until then the reader of a FIFO sees no end.
+        """
+        with contextlib.ExitStack() as checked:
+            for option, typed, pattern in (
+                ("--output", self.options.output, self.files.output),
+                ("--error", self.options.error, self.files.error),
+            ):
+                if typed is not None and pattern is not None:
+                    checked.enter_context(check_pattern(typed, has_tasks=has_tasks))
+                    self._check_inputs(f"{option} {typed}", pattern)
+            return checked.pop_all()
+
+    def _check_inputs(self, typed: str, pattern: str) -> None:
+        if read := next((path for path in self.inputs if might_name(pattern, path)), None):
+            raise UsageError(f"`{typed}` would overwrite {read!r}, which the job reads", hint="another name")
 
 
 def submission(

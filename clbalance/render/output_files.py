@@ -1,18 +1,29 @@
 """`--output` and `--error`: what copies print, written to files on this machine, byte for byte."""
 
+import contextlib
+import errno
 import os
 import re
-import tempfile
-from collections.abc import Sequence
-from errno import EACCES, EISDIR, ENOENT, ENOTDIR
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clbalance.errors import ClbalanceError, UsageError
+from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.line_cutter import LineCutter
 from clbalance.render.streams import STREAMS, JobOutput
+from clbalance.render.terminal_filter import TerminalFilter
 from clbalance.render.untrusted import visible_line
+from clbalance.user_files import (
+    AppendedFile,
+    CheckedFile,
+    Draft,
+    FileRefusedError,
+    check_folder,
+    check_writable,
+    open_draft,
+    open_for_appending,
+)
 
 _PLACEHOLDER = re.compile(r"%(.?)", re.DOTALL)
 _ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%t` task, where there are any, `%%` a per cent sign"
@@ -50,24 +61,18 @@ def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int
     return _PLACEHOLDER.sub(filled, pattern)
 
 
-def check_pattern(pattern: str, *, has_tasks: bool) -> None:
-    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made."""
+def check_pattern(pattern: str, *, has_tasks: bool) -> CheckedFile:
+    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made.
+
+    What it returns is to be closed when the files are open, or not wanted.
+    """
     expand(pattern, job_id=1, node=NodeName("node"), attempt=1, task=0 if has_tasks else None)
     fixed = _fixed_part(pattern)
-    if fixed == pattern.replace("%%", "%"):
-        check_file(fixed, told=pattern)
-    elif wrong := _wrong_folder(os.path.split(fixed)[0]):
-        raise _cannot_write(pattern, OSError(wrong, os.strerror(wrong)))
-
-
-def check_file(path: str, told: str | None = None) -> None:
-    """`UsageError` where it is known already that this file cannot be written. Nothing is made."""
-    folder, name = os.path.split(path)
-    wrong = ENOENT if not path else _wrong_folder(folder)
-    if not wrong:
-        wrong = EISDIR if not name or Path(path).is_dir() else _refused(path, folder)
-    if wrong:
-        raise _cannot_write(path if told is None else told, OSError(wrong, os.strerror(wrong)))
+    with _refusals(pattern):
+        if fixed == pattern.replace("%%", "%"):
+            return check_writable(fixed)
+        check_folder(fixed or ".")
+    return CheckedFile()
 
 
 def might_name(pattern: str, path: str) -> bool:
@@ -82,13 +87,6 @@ def might_name(pattern: str, path: str) -> bool:
     return any(anything.fullmatch(str(name)) for name in (Path(path).absolute(), Path(path).resolve()))
 
 
-def _wrong_folder(folder: str) -> int:
-    there = Path(folder or ".")
-    if not there.exists():
-        return ENOENT
-    return 0 if there.is_dir() else ENOTDIR
-
-
 def _fixed_part(pattern: str) -> str:
     """What is the same for every copy: all of it, or the folders before the first that is not."""
     begin = next((found.start() for found in _PLACEHOLDER.finditer(pattern) if found[1] != "%"), None)
@@ -96,83 +94,100 @@ def _fixed_part(pattern: str) -> str:
     return known.replace("%%", "%")
 
 
-def _refused(path: str, folder: str) -> int:
-    """The error that opening it would end with, so far as permissions tell."""
-    there = path if Path(path).exists() else folder or "."
-    return 0 if os.access(there, os.W_OK) else EACCES
+@contextlib.contextmanager
+def _refusals(pattern: str) -> Iterator[None]:
+    """Told of what was typed, with what may be typed."""
+    try:
+        yield
+    except FileRefusedError as error:
+        match error.number:
+            case errno.ENOENT:
+                hint = f"make the folder first: `mkdir -p {Path(pattern).parent}`"
+            case errno.EISDIR:
+                hint = f"name a file in it: `{Path(pattern) / 'job-%j-%n.out'}`"
+            case 0:
+                hint = error.hint
+            case _:
+                hint = f"placeholders: {_ALLOWED}"
+        raise UsageError(f"cannot write {pattern!r}: {error.reason}", hint=hint) from error
 
 
-def _cannot_write(path: str, error: OSError) -> UsageError:
-    return UsageError(f"cannot write {path!r}: {error.strerror}", hint=_open_hint(path, error))
+class OutputFile:
+    """One file, opened when there is something to write, and what it held is gone then, unless it is `kept`.
 
+    To a terminal goes nothing that acts on it.
+    """
 
-class _File:
-    """One file, opened when there is something to write, unbuffered: what has been printed can be read meanwhile."""
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, kept: bool = False) -> None:
         self.path = path
         self.nodes: set[NodeName] = set()
         """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
-        self._fd = -1
+        self._kept = kept
+        self._file: AppendedFile | None = None
+        self._filter: TerminalFilter | None = None
 
     def append(self, data: bytes) -> None:
-        """Write `data`; the first time, in the place of what is there."""
+        """All of it, now: what the job has printed can be read while it runs."""
         if data:
-            self.open()
-        try:
-            while data:
-                data = data[os.write(self._fd, data) :]
-        except OSError as error:
-            raise ClbalanceError(f"cannot write {self.path!r}: {error.strerror}") from error
+            file = self._opened()
+            file.append(data if self._filter is None else self._filter.feed(data))
 
     def open(self) -> None:
-        """Empty it, once; also where nothing will be written to it."""
-        if self._fd >= 0:
-            return
-        try:
-            # Emptied first, then only appended to, so that whoever else writes there loses nothing.
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
+        """Also where nothing will be written to it."""
+        self._opened()
+
+    def _opened(self) -> AppendedFile:
+        if self._file is None:
+            with _refusals(self.path):
+                # Emptied first, then only appended to, so that whoever else writes there loses nothing.
+                self._file = open_for_appending(self.path, emptied=not self._kept)
+            self._filter = TerminalFilter() if self._file.is_terminal else None
+        return self._file
 
     def keep(self) -> None:
         """It is whole."""
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Write no more."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.closing(file):
+                if self._filter is not None:
+                    file.append(self._filter.finish())
 
 
-class _WholeFile(_File):
+class WholeFile:
     """Written beside the file that it replaces, and put in its place when it is whole."""
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.nodes: set[NodeName] = set()
+        self._draft: Draft | None = None
+
+    def append(self, data: bytes) -> None:
+        """All of it."""
+        if data:
+            self._opened().append(data)
+
     def open(self) -> None:
-        if self._fd >= 0:
-            return
-        try:
-            self._fd, self._draft = tempfile.mkstemp(prefix=".clbalance-", dir=str(Path(self.path).parent))
-        except OSError as error:
-            raise _cannot_write(self.path, error) from error
+        """Also where nothing will be written to it."""
+        self._opened()
 
     def keep(self) -> None:
-        if self._fd >= 0:
-            Path(self._draft).replace(self.path)
+        """It is whole: it takes its place now."""
+        if self._draft is not None:
+            self._draft.keep()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            Path(self._draft).unlink(missing_ok=True)
-        super().close()
+        """Without `keep` nothing has changed."""
+        if self._draft is not None:
+            self._draft.close()
 
-
-def _open_hint(path: str, error: OSError) -> str:
-    match error:
-        case FileNotFoundError():
-            return f"make the folder first: `mkdir -p {Path(path).parent}`"
-        case IsADirectoryError():
-            return f"name a file in it: `{Path(path) / 'job-%j-%n.out'}`"
-        case _:
-            return f"placeholders: {_ALLOWED}"
+    def _opened(self) -> Draft:
+        if self._draft is None:
+            with _refusals(self.path):
+                self._draft = open_draft(self.path)
+        return self._draft
 
 
 class OutputFiles:
@@ -187,14 +202,15 @@ class OutputFiles:
     ) -> None:
         self._otherwise = otherwise
         self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
-        self._targets: dict[tuple[NodeName, str], _File] = {}
-        self._files: dict[str, _File] = {}
+        self._targets: dict[tuple[NodeName, str], OutputFile | WholeFile] = {}
+        self._files: dict[str, OutputFile | WholeFile] = {}
         for node in nodes:
             for stream in STREAMS:
                 if (path := names.of(node, stream)) is not None:
                     if path not in self._files:
-                        check_file(path)
-                        self._files[path] = _WholeFile(path) if whole else _File(path)
+                        with _refusals(path), check_writable(path, replaced=whole):
+                            pass
+                        self._files[path] = WholeFile(path) if whole else OutputFile(path)
                     self._files[path].nodes.add(node)
                     self._targets[node, stream] = self._files[path]
 

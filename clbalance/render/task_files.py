@@ -1,10 +1,8 @@
 """`--output` and `--error` of tasks: a file for each name that the pattern makes, written as the tasks go along."""
 
-import os
-
-from clbalance.errors import ClbalanceError
+from clbalance.errors import ClbalanceError, UsageError
 from clbalance.model import NodeName
-from clbalance.render.output_files import FileNames
+from clbalance.render.output_files import FileNames, OutputFile
 from clbalance.render.streams import STREAMS
 
 _KEPT_OPEN = 64
@@ -20,7 +18,7 @@ class TaskFiles:
         self._names = names
         self._goes_on = goes_on
         self._seen: set[str] = set()
-        self._open: dict[str, int] = {}
+        self._open: dict[str, OutputFile] = {}
         for stream in STREAMS:  # a pattern that cannot be meant is told before anything is started
             names.of(NodeName("node"), stream, task=0)
 
@@ -31,42 +29,37 @@ class TaskFiles:
     def write(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
         """The next piece of a stream that it takes."""
         path = self._names.of(node, stream, task=task)
-        if path is None:
-            return
-        fd = self._fd(path, is_shared=self._is_shared(node, stream))
-        try:
-            while piece:
-                piece = piece[os.write(fd, piece) :]
-        except OSError as error:
-            raise ClbalanceError(f"cannot write {path!r}: {error.strerror}") from error
+        if path is not None:
+            self._file(path, is_shared=self._is_shared(node, stream)).append(piece)
 
     def end(self, task: int, node: NodeName) -> None:
         """A task that has printed nothing leaves empty files: they tell that it ran."""
         for stream in STREAMS:
             path = self._names.of(node, stream, task=task)
             if path is not None and path not in self._seen:
-                self._fd(path, is_shared=self._is_shared(node, stream))
+                self._file(path, is_shared=self._is_shared(node, stream))
 
     def close(self) -> None:
         """Write no more."""
-        for fd in self._open.values():
-            os.close(fd)
+        for file in self._open.values():
+            file.close()
         self._open.clear()
 
     def _is_shared(self, node: NodeName, stream: str) -> bool:
         """Whether several tasks write to one file."""
         return self._names.of(node, stream, task=0) == self._names.of(node, stream, task=1)
 
-    def _fd(self, path: str, *, is_shared: bool) -> int:
+    def _file(self, path: str, *, is_shared: bool) -> OutputFile:
+        """Open; what it held is gone, unless tasks of this job have written it."""
         if path in self._open:
             return self._open[path]
         if len(self._open) >= _KEPT_OPEN:
-            os.close(self._open.pop(next(iter(self._open))))
-        stays = path in self._seen or (is_shared and self._goes_on)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if stays else os.O_TRUNC)
+            self._open.pop(next(iter(self._open))).close()
+        file = OutputFile(path, kept=path in self._seen or (is_shared and self._goes_on))
         try:
-            self._open[path] = os.open(path, flags, 0o666)
-        except OSError as error:
-            raise ClbalanceError(f"cannot write {path!r}: {error.strerror}") from error
+            file.open()
+        except UsageError as error:  # by now it is no mistake of typing
+            raise ClbalanceError(error.message, hint=error.hint) from error
+        self._open[path] = file
         self._seen.add(path)
-        return self._open[path]
+        return file

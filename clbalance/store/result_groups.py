@@ -8,11 +8,13 @@ import fcntl
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clbalance.errors import StoreError
+from clbalance.user_files import FileFailedError, FileRefusedError, replace_file
 
 FILE = "clb.yaml"
 SOURCE = "clb"
@@ -27,12 +29,20 @@ _OF_A_JOB = re.compile(r"([a-z]+)-([0-9]{1,18})")
 def read_groups(folder: Path) -> dict[str, str]:
     """What is kept; nothing where there is no such file, or one that we have not written."""
     try:
-        told = json.loads((folder / FILE).read_text("ascii"))
+        told = json.loads(_content(folder / FILE))
         groups = told[SOURCE]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
     is_ours = isinstance(groups, dict) and all(isinstance(nodes, str) for nodes in groups.values())
     return dict(groups) if is_ours else {}
+
+
+def _content(path: Path) -> str:
+    """A FIFO is not waited for, and a device not read to an end that it has not."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="ascii") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(path)
+        return file.read()
 
 
 def groups_text(groups: Mapping[str, str]) -> str:
@@ -59,25 +69,15 @@ def keep_results(folder: Path, job: int, sets: Mapping[str, str]) -> None:
     """Write one more job's sets down, or `StoreError`."""
     try:
         with _alone(folder):
-            replace_file(folder / FILE, groups_text(add_results(read_groups(folder), job, sets)))
-    except OSError as error:
-        raise StoreError(f"the groups of job {job} are not kept: `{folder / FILE}`: {error.strerror}") from error
+            write_groups(folder, add_results(read_groups(folder), job, sets))
+    except (OSError, FileRefusedError, FileFailedError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.reason
+        raise StoreError(f"the groups of job {job} are not kept: `{folder / FILE}`: {reason}") from error
 
 
-def replace_file(path: Path, text: str) -> None:
+def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
     """On the disk before it is seen: half a file would close every group to its reader."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            os.fchmod(fd, 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(fd)
-        fresh.replace(path)
-    except BaseException:  # a signal that stops us is one too
-        fresh.unlink(missing_ok=True)
-        raise
+    replace_file(str(folder / FILE), groups_text(groups).encode(), mode=0o644)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ from string import Template
 from ClusterShell.Defaults import config_paths
 from ClusterShell.NodeUtils import GroupResolverConfig, GroupResolverConfigError, GroupResolverError
 
-from clbalance.errors import SettingsError
+from clbalance.errors import ClbalanceError, SettingsError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.user_files import replace_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ def install_groups(file: Path, source: str) -> Installed:
     """
     name = file.name
     before = _configured()
-    links = [folder / name for folder in before.autodirs if _is_ours(folder / name, name)]
+    ours = [folder for folder in before.autodirs if _is_ours_to_write(folder)]
+    links = [folder / name for folder in ours if _is_ours(folder / name, name)]
     for link in links:
         if link.readlink() == file:
             return Installed(link=link, before=file)
@@ -63,31 +65,24 @@ def install_groups(file: Path, source: str) -> Installed:
 
 
 def _link(link: Path, file: Path, before: _Configured, source: str) -> Installed:
-    was = link.readlink() if link.is_symlink() else None
-    if was is None and link.exists():
+    was = link.readlink() if _is_ours(link, link.name) else None
+    if was is None and os.path.lexists(link):
         raise SettingsError(f"{link} is there already, and not ours", hint="move it away, then do this again")
     try:
         link.parent.mkdir(mode=0o755, exist_ok=True)
-        _point(link, file)
+        replace_link(str(link), str(file))
         _check(before, source)
-    except (OSError, SettingsError) as error:
+    except (OSError, ClbalanceError) as error:
         _undo(link, was)
-        if isinstance(error, SettingsError):
+        if isinstance(error, ClbalanceError):
             raise
         raise SettingsError(f"{link}: {error.strerror}", hint="`clbalance config groups` prints it instead") from error
     return Installed(link=link, before=was)
 
 
-def _point(link: Path, file: Path) -> None:
-    fresh = link.with_name(f".{link.name}.tmp")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(file)
-    fresh.replace(link)
-
-
 def _undo(link: Path, was: Path | None) -> None:
     if was is not None:
-        _point(link, was)
+        replace_link(str(link), str(was))
     elif link.is_symlink():
         link.unlink()
 

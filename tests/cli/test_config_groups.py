@@ -1,6 +1,8 @@
 """Results are node sets: for clush, nodeset and clbalance itself; and what `--install` will not do."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +166,34 @@ def test_groups_that_cannot_be_read_are_not_made_worse(command: Command, configu
     (configured / "groups.d").mkdir()
     (configured / "groups.d" / "broken.yaml").write_text("[")
     refused(command, configured, "ClusterShell's groups cannot be read", "nodeset -ll")
+
+
+def test_a_link_of_somebody_elses_making_is_left_as_it_is(command: Command, configured: Path) -> None:
+    (configured / "groups.d").mkdir()
+    (configured / "groups.d" / "clb.yaml").symlink_to("../team.yaml")
+    refused(command, configured, "is there already, and not ours", "move it away")
+
+
+def test_a_folder_is_reached_through_a_link_only_where_nobody_else_may_have_set_it(
+    command: Command, configured: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "groups.d").mkdir()
+    configured_link = configured / "groups.d"
+    configured_link.symlink_to(tmp_path / "groups.d")
+    configured.chmod(0o1777)
+    told = "is a link, and everybody may write to its folder"
+    refused(command, configured, told, f"`{tmp_path / 'groups.d'}`")
+    assert list((tmp_path / "groups.d").iterdir()) == []
+    configured.chmod(0o755)
+    assert command("config", "groups", "--install").rc == 0
+    assert (configured_link.is_symlink(), (tmp_path / "groups.d" / "clb.yaml").is_symlink()) == (True, True)
+
+
+def test_what_is_no_file_in_the_state_folder_is_not_read_and_not_linked(command: Command) -> None:
+    state = Path(command.env["CLBALANCE_STATE_DIR"])
+    state.mkdir(mode=0o700)
+    os.mkfifo(state / "clb.yaml")
+    done = command("config", "groups", "--install")
+    assert (done.rc, "is no regular file" in done.stderr) == (1, True)
+    assert stat.S_ISFIFO((state / "clb.yaml").lstat().st_mode)
+    assert command("config", "groups").rc == 0

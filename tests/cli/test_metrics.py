@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,51 @@ def test_it_works_in_an_empty_environment_with_standard_input_closed(alone: Comm
 
 def test_it_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "metrics", "-w", "node1").isdisjoint({"rich", "psutil", "prometheus_client"})
+
+
+def test_a_device_stays_one_and_a_pipe_gets_the_text(alone: Command, tmp_path: Path) -> None:
+    before = os.lstat("/dev/null")
+    done = alone("metrics", "--output", "/dev/null")
+    assert (done.rc, done.stdout, done.stderr) == (0, b"", "")
+    after = os.lstat("/dev/null")
+    assert (after.st_ino, after.st_rdev, after.st_mode) == (before.st_ino, before.st_rdev, before.st_mode)
+    done = alone("metrics", "--output", "/dev/stdout")
+    assert (done.rc, done.stderr) == (0, "")
+    assert "clbalance_node_up" in done.text
+
+
+def test_a_device_that_root_made_elsewhere_stays_one_as_well(alone: Command, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes devices")
+    device = tmp_path / "null.prom"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    assert alone("metrics", "--output", str(device)).rc == 0
+    assert stat.S_ISCHR(device.lstat().st_mode)
+
+
+def test_a_fifo_that_nobody_reads_is_told_before_any_node_is_asked(
+    clbalance: Command, lab: Lab, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    lab.node("node1").hang()
+    began = time.monotonic()
+    done = clbalance("metrics", "-w", "node1", "-t", "30", "--output", str(tmp_path / "fifo"))
+    assert (done.rc, "it is a FIFO, and nobody reads from it" in done.stderr) == (2, True)
+    assert time.monotonic() - began < 10
+    assert stat.S_ISFIFO((tmp_path / "fifo").lstat().st_mode)
+
+
+def test_a_link_is_followed_only_where_nobody_else_may_have_set_it(alone: Command, tmp_path: Path) -> None:
+    target = tmp_path / "clbalance.prom"
+    target.write_text("old")
+    own, public = tmp_path / "own", tmp_path / "public"
+    for folder in (own, public):
+        folder.mkdir(mode=0o755)
+        (folder / "link.prom").symlink_to(target)
+    public.chmod(0o1777)
+    done = alone("metrics", "--output", str(public / "link.prom"))
+    assert (done.rc, target.read_text()) == (2, "old")
+    assert "is a link, and everybody may write to its folder" in done.stderr
+    assert f"hint: name it without the link: `{target}`" in done.stderr
+    assert alone("metrics", "--output", str(own / "link.prom")).rc == 0
+    assert ("clbalance_node_up" in target.read_text(), (own / "link.prom").is_symlink()) == (True, True)

@@ -2,14 +2,17 @@
 
 import hashlib
 import os
+import socket
+import stat
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from clbalance.lab.cluster import Lab
 
-from .command import ARGV, Command, ended
+from .command import ARGV, Command, ended, eventually
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20
@@ -140,6 +143,90 @@ def test_a_file_that_cannot_be_written_is_told_before_the_job_starts(lab: Lab, c
     assert "cannot write 'no/such/out'" in done.stderr
     assert "mkdir -p no/such" in done.stderr
     assert not (lab.node("node1").folder.tmp / "ran").exists()
+
+
+@pytest.mark.parametrize("work", [["--"], ["--array", "1-1", "-c"]], ids=["a job", "tasks"])
+@pytest.mark.parametrize("option", ["--output", "--error"])
+def test_what_is_never_written_to_is_told_before_the_job_has_a_number(
+    clbalance: Command, folder: Path, option: str, work: list[str]
+) -> None:
+    os.mkfifo(folder / "fifo")
+    target = folder / "target"
+    target.write_text("old")
+    public = folder / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    (public / "link").symlink_to(target)
+    with closing(socket.socket(socket.AF_UNIX)) as bound:
+        bound.bind(str(folder / "socket"))
+        for name, told in [
+            ("fifo", "it is a FIFO, and nobody reads from it"),
+            ("socket", "it is a socket"),
+            ("public/link", "is a link, and everybody may write to its folder"),
+            ("/dev/fd/77", "descriptor 77 is not open"),
+        ]:
+            done = clbalance("run", "-w", "node1", option, name, *work, "true")
+            assert (done.rc, done.stdout) == (2, b"")
+            assert done.stderr.startswith(f"clbalance: cannot write '{name}': "), done.stderr
+            assert told in done.stderr
+    assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "work", [["--pick", "2", "-c"], ["--array", "1-2", "-c"], ["--pick", "1", "-c"]], ids=["copies", "tasks", "one"]
+)
+def test_a_fifo_gets_what_is_printed_and_stays_one(clbalance: Command, folder: Path, work: list[str]) -> None:
+    os.mkfifo(folder / "fifo")
+    reader = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        done = clbalance("run", "-q", "-w", "node[1-2]", "--output", "fifo", *work, "printf 'a\\nb\\n'")
+        assert (done.rc, done.stdout, done.stderr) == (0, b"", "")
+        assert sorted(os.read(reader, 100).splitlines()) == sorted([b"a", b"b"] * (1 if "1" in work else 2))
+        assert os.read(reader, 100) == b""  # everybody has closed it
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO((folder / "fifo").lstat().st_mode)
+
+
+def test_devices_and_what_the_shell_has_opened_are_written_to(clbalance: Command, folder: Path) -> None:
+    before = os.lstat("/dev/null")
+    done = clbalance(
+        "run", "-q", "-w", "node1", "--output", "/dev/null", "--error", "/dev/stderr", "-c", "echo o; echo e >&2"
+    )
+    assert (done.rc, done.stdout, done.stderr) == (0, b"", "e\n")
+    assert (os.lstat("/dev/null").st_ino, os.lstat("/dev/null").st_mode) == (before.st_ino, before.st_mode)
+    done = subprocess.run(
+        ["bash", "-c", '"$@" --output >(cat >copy) -- echo x && wait $!', "bash", *ARGV, "run", "-q", "-w", "node1"],
+        env=dict(clbalance.env), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (folder / "copy").read_bytes() == b"x\n"
+
+
+def test_a_terminal_that_is_named_gets_nothing_that_acts_on_it(clbalance: Command) -> None:
+    text = r"printf '\033[31mred\033[0m \033]0;title\007\n'"
+    terminal = clbalance.on_terminal("run", "-q", "-w", "node1", "--output", "/dev/tty", "-c", text)
+    assert terminal.end() == 0
+    assert b"\x1b[31mred\x1b[0m \\x1b]0;title\\x07" in terminal.raw
+    assert b"\x1b]" not in terminal.raw
+
+
+def test_a_reader_that_goes_away_is_told_and_ends_the_job(clbalance: Command, folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    reader = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", "while echo x; do sleep 0.1; done")
+    eventually(lambda: _read_some(reader), within_s=20)
+    os.close(reader)
+    _, told = child.communicate(timeout=30)
+    assert (child.returncode, b"cannot write 'fifo': its reader has gone" in told) == (125, True)
+
+
+def _read_some(reader: int) -> bytes:
+    try:
+        return os.read(reader, 1)
+    except BlockingIOError:
+        return b""
 
 
 def test_a_placeholder_that_means_nothing_is_told(clbalance: Command) -> None:
