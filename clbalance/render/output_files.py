@@ -6,14 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clbalance.errors import UsageError
+from clbalance.errors import ClbalanceError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.line_cutter import LineCutter
 from clbalance.render.streams import STREAMS, JobOutput
 from clbalance.render.terminal_filter import TerminalFilter
 from clbalance.render.untrusted import visible_line
-from clbalance.user_files import CheckedFile, FileRefusedError, check_folder, check_writable, open_for_appending
+from clbalance.user_files import (
+    CheckedFile,
+    FileFailedError,
+    FileRefusedError,
+    check_folder,
+    check_writable,
+    open_for_appending,
+)
 
 _PLACEHOLDER = re.compile(r"%(.?)", re.DOTALL)
 _ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%t` task, where there are any, `%%` a per cent sign"
@@ -93,7 +100,8 @@ def _refusals(pattern: str) -> Iterator[None]:
 class OutputFile:
     """One open file, and which nodes write to it. To a terminal goes nothing that acts on it."""
 
-    def __init__(self, path: str, *, emptied: bool) -> None:
+    def __init__(self, path: str, job_id: int, *, emptied: bool) -> None:
+        self._job_id = job_id
         self.nodes: set[NodeName] = set()
         """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
         with _refusals(path):
@@ -103,7 +111,12 @@ class OutputFile:
 
     def append(self, data: bytes) -> None:
         """All of it, now: what the job has printed can be read while it runs."""
-        self._file.append(data if self._filter is None else self._filter.feed(data))
+        try:
+            self._file.append(data if self._filter is None else self._filter.feed(data))
+        except FileFailedError as error:
+            job = self._job_id
+            hint = f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+            raise ClbalanceError(error.message, hint=hint) from error
 
     def close(self) -> None:
         """Write no more."""
@@ -123,7 +136,7 @@ class OutputFiles:
         try:
             for node in nodes:
                 for stream in STREAMS:
-                    self._assign(node, stream, names.of(node, stream))
+                    self._assign(node, stream, names)
         except BaseException:
             self._close_files()
             raise
@@ -150,11 +163,12 @@ class OutputFiles:
         self._close_files()
         self._otherwise.close()
 
-    def _assign(self, node: NodeName, stream: str, path: str | None) -> None:
+    def _assign(self, node: NodeName, stream: str, names: FileNames) -> None:
+        path = names.of(node, stream)
         if path is None:
             return
         if path not in self._open:
-            self._open[path] = OutputFile(path, emptied=True)
+            self._open[path] = OutputFile(path, names.job_id, emptied=True)
         self._open[path].nodes.add(node)
         self._targets[node, stream] = self._open[path]
 

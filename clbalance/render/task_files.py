@@ -45,7 +45,7 @@ class TaskFiles:
         if len(self._open) >= _KEPT_OPEN:
             self._open.pop(next(iter(self._open))).close()
         try:
-            self._open[path] = OutputFile(path, emptied=path not in self._seen)
+            self._open[path] = OutputFile(path, self._names.job_id, emptied=path not in self._seen)
         except UsageError as error:  # by now it is no mistake of typing
             raise ClbalanceError(error.message, hint=error.hint) from error
         self._seen.add(path)

@@ -217,7 +217,9 @@ def test_a_terminal_that_is_named_gets_nothing_that_acts_on_it(clbalance: Comman
     assert b"\x1b]" not in terminal.raw
 
 
-def test_a_reader_that_goes_away_is_told_and_ends_the_job(lab: Lab, clbalance: Command, folder: Path) -> None:
+def test_a_reader_that_goes_away_is_told_and_what_is_left_of_the_job_can_be_ended(
+    lab: Lab, clbalance: Command, folder: Path
+) -> None:
     os.mkfifo(folder / "fifo")
     reader = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     with nothing_left(lab):
@@ -225,8 +227,10 @@ def test_a_reader_that_goes_away_is_told_and_ends_the_job(lab: Lab, clbalance: C
         child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", text)
         eventually(lambda: _read_some(reader), within_s=20)
         os.close(reader)
-        _, told = child.communicate(timeout=30)
-    assert (child.returncode, b"cannot write 'fifo': its reader has gone" in told) == (125, True)
+        told = child.communicate(timeout=30)[1].decode()
+        assert (child.returncode, "cannot write 'fifo': its reader has gone" in told) == (125, True)
+        assert "`clbalance cancel 1` ends it" in told
+        assert clbalance("cancel", "1").rc == 0
 
 
 def test_a_reader_that_sleeps_holds_a_run_up_and_keeps_nobody_from_stopping_it(
