@@ -80,6 +80,10 @@ def conclude_task_files(world: World, job: JobSpec, records: Sequence[TaskRecord
         mark_output(world, job.id, job.attempt, OutputState.COMPLETE)
 
 
+def _it_goes_on(job: int) -> str:
+    return f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+
+
 class _Unfiled:
     """`JobOutput` for the streams that go to no file: to whoever listens."""
 
@@ -170,7 +174,7 @@ class FiledRun:
             self._is_whole, self._files = False, None
             mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise
+                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
 
 
 class FiledTasks:
@@ -236,4 +240,4 @@ class FiledTasks:
             self._files = None
             mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise
+                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error

@@ -78,5 +78,6 @@ def check_folder_of(target: Target) -> None:
 
 def _check_file(target: Target) -> None:
     location = target.location
-    if not os.access(location.name, os.W_OK, dir_fd=location.folder, effective_ids=True, follow_symlinks=False):
+    # Without `follow_symlinks=False`, for which an older C library looks at the mode alone, and not at ACLs.
+    if not os.access(location.name, os.W_OK, dir_fd=location.folder, effective_ids=True):
         raise PermissionError(errno.EACCES, "")

@@ -1,10 +1,15 @@
 """What jobs print arrives, byte for byte, with labels, folded, or in files; and in bounded memory."""
 
+import fcntl
 import hashlib
 import os
+import select
+import signal
 import socket
 import stat
 import subprocess
+import sys
+import termios
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +17,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 
-from .command import ARGV, Command, ended, eventually
+from .command import ARGV, Command, ended, eventually, nothing_left, send
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20
@@ -212,14 +217,41 @@ def test_a_terminal_that_is_named_gets_nothing_that_acts_on_it(clbalance: Comman
     assert b"\x1b]" not in terminal.raw
 
 
-def test_a_reader_that_goes_away_is_told_and_ends_the_job(clbalance: Command, folder: Path) -> None:
+def test_a_reader_that_goes_away_is_told_and_what_is_left_of_the_job_can_be_ended(
+    lab: Lab, clbalance: Command, folder: Path
+) -> None:
     os.mkfifo(folder / "fifo")
     reader = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", "while echo x; do sleep 0.1; done")
-    eventually(lambda: _read_some(reader), within_s=20)
-    os.close(reader)
-    _, told = child.communicate(timeout=30)
-    assert (child.returncode, b"cannot write 'fifo': its reader has gone" in told) == (125, True)
+    with nothing_left(lab):
+        text = "while echo x; do sleep 0.1; done"
+        child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", text)
+        eventually(lambda: _read_some(reader), within_s=20)
+        os.close(reader)
+        told = child.communicate(timeout=30)[1].decode()
+        assert (child.returncode, "cannot write 'fifo': its reader has gone" in told) == (125, True)
+        assert "`clbalance cancel 1` ends it" in told
+        assert clbalance("cancel", "1").rc == 0
+
+
+def test_a_reader_that_sleeps_holds_a_run_up_and_keeps_nobody_from_stopping_it(
+    clbalance: Command, folder: Path
+) -> None:
+    os.mkfifo(folder / "fifo")
+    reader = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", "yes & sleep 3600")
+        eventually(lambda: _is_full(reader), within_s=20)
+        assert child.poll() is None
+        assert send(child, signal.SIGINT) < 10
+        assert child.returncode == 130
+    finally:
+        os.close(reader)
+
+
+def _is_full(reader: int) -> bool:
+    """As much waits to be read as a pipe holds."""
+    waiting = fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(waiting, sys.byteorder) > fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ) - select.PIPE_BUF
 
 
 def _read_some(reader: int) -> bytes:

@@ -4,6 +4,7 @@ import os
 import pty
 import socket
 import stat
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -304,5 +305,7 @@ def test_a_descriptor_for_reading_is_told(way: Way, own: Path, opened: ExitStack
 
 @pytest.mark.parametrize("way", ALL)
 def test_a_descriptor_of_another_process_is_refused(way: Way) -> None:
-    with pytest.raises(UsageError, match="it is a descriptor of another process"):
-        way(f"/proc/{os.getppid()}/fd/1")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        with pytest.raises(UsageError, match="it is a descriptor of another process"):
+            way(f"/proc/{other.pid}/fd/1")
+        assert other.communicate(timeout=20)[0] == b""

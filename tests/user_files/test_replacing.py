@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.errors import ClbalanceError
-from clbalance.user_files import check_writable, open_for_appending, replace_file
+from clbalance.errors import ClbalanceError, UsageError
+from clbalance.user_files import check_writable, open_for_appending, replace_file, replace_link
 
 
 def _mode(path: Path) -> int:
@@ -113,3 +113,28 @@ def test_a_folder_that_is_not_ours_to_write_is_told_beforehand() -> None:
     for replaced in (False, True):
         with pytest.raises(ClbalanceError, match="Permission denied"):
             check_writable("/etc/clbalance-test", replaced=replaced)
+
+
+# -- links that are made -------------------------------------------------------------------------
+
+
+def test_a_link_is_made_and_pointed_anew_in_one_step(own: Path) -> None:
+    for text in ("/first", "/second"):
+        replace_link(str(own / "link"), text)
+        assert (os.readlink(own / "link"), os.listdir(own)) == (text, ["link"])
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "fifo"])
+def test_a_link_takes_the_place_of_nothing_but_a_link(own: Path, what: str) -> None:
+    path = own / "there"
+    {"file": path.touch, "folder": path.mkdir, "fifo": lambda: os.mkfifo(path)}[what]()
+    before = path.lstat()
+    with pytest.raises(UsageError, match="it is there already, and is no link"):
+        replace_link(str(path), "/elsewhere")
+    assert (path.lstat().st_ino, os.listdir(own)) == (before.st_ino, ["there"])
+
+
+def test_no_link_is_made_where_others_could_exchange_it(public: Path) -> None:
+    with pytest.raises(UsageError, match="everybody may write to its folder") as caught:
+        replace_link(str(public / "link"), "/elsewhere")
+    assert (f"`chmod go-w {public}`" in caught.value.hint, os.listdir(public)) == (True, [])
