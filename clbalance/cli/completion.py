@@ -1,5 +1,6 @@
 """The output files of one attempt, completed from what its nodes keep: of an ordinary job, and of a job of tasks."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,8 @@ def completion_of_copies(
     names = files.names(record.id, attempt)
     nodes = [copy.intent.node for copy in ran]
     paths = {names.of(node, stream) for node in nodes for stream in STREAMS}
+    if paths <= {None, os.devnull}:
+        return _Nothing(job=record.id, attempt=attempt, state=OutputState.COMPLETE)
     if any(Path(path).exists() and not Path(path).is_file() for path in paths if path is not None):
         return _Nothing(job=record.id, attempt=attempt, state=OutputState.LOST, reason=_ON_ITS_OWN)
     try:

@@ -22,6 +22,7 @@ from clbalance.job import Command, Script, Submitted, Tries, Work
 from clbalance.lazy_dataclass import dataclass
 from clbalance.ports import JobInput
 from clbalance.render.output_files import check_pattern, might_name
+from clbalance.user_files import CheckedFile
 
 _MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -71,9 +72,24 @@ class Submission:
                 ("--error", self.options.error, self.files.error),
             ):
                 if typed is not None and pattern is not None:
-                    checked.enter_context(check_pattern(typed, has_tasks=has_tasks))
+                    file = checked.enter_context(check_pattern(typed, has_tasks=has_tasks))
+                    self._check_detached(f"{option} {typed}", file, has_tasks=has_tasks)
                     self._check_inputs(f"{option} {typed}", pattern)
             return checked.pop_all()
+
+    def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
+        """What is written later, by another process, must be a file by then, too."""
+        is_written_at_once = self.needs_a_keeper or has_tasks
+        if not self.options.detach or not file.is_in_place or self._discards(typed):
+            return
+        if file.is_of_this_process or not is_written_at_once:
+            raise UsageError(
+                f"`{typed}` cannot go with `--detach`: only a regular file can be written later",
+                hint="name a regular file; `clbalance logs JOB` shows the output as well",
+            )
+
+    def _discards(self, typed: str) -> bool:
+        return typed.endswith(f" {os.devnull}")
 
     def _check_inputs(self, typed: str, pattern: str) -> None:
         if read := next((path for path in self.inputs if might_name(pattern, path)), None):

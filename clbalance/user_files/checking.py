@@ -13,8 +13,10 @@ from clbalance.user_files.target import Kind, Target, at_target, check_appendabl
 class CheckedFile:
     """Keeps a FIFO open until it is closed: the reader would take the end of a mere check for the end of the data."""
 
-    def __init__(self, fd: int = -1, *, is_in_place: bool = False) -> None:
+    def __init__(self, fd: int = -1, *, is_in_place: bool = False, is_of_this_process: bool = False) -> None:
         self._fd = fd
+        self.is_of_this_process = is_of_this_process
+        """An open descriptor, or its terminal: in another process the name means something else."""
         self.is_in_place = is_in_place
         """A device, a FIFO or an open descriptor, which is not replaced or emptied."""
 
@@ -50,7 +52,8 @@ def check_writable(path: str, *, replaced: bool = False) -> CheckedFile:
                 _check_file(target)
             case Kind.DESCRIPTOR:
                 pass
-        return CheckedFile(is_in_place=target.is_in_place)
+        is_ours = target.kind is Kind.DESCRIPTOR or target.location.path == "/dev/tty"
+        return CheckedFile(is_in_place=target.is_in_place, is_of_this_process=is_ours)
 
     return at_target(path, check)
 

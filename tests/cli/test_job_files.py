@@ -221,6 +221,18 @@ def test_a_file_that_cannot_be_written_stops_no_job_that_nobody_watches(clbalanc
     assert files_of(clbalance, number)["complete"] is False
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/dev/tty", "/dev/full"])
+def test_what_only_this_process_can_write_to_is_refused_for_a_detached_job(clbalance: Command, name: str) -> None:
+    done = clbalance("run", "--detach", "-w", "node1", "--output", name, "--", "true")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert "hint: " in done.stderr
+
+
+def test_a_detached_jobs_output_may_be_thrown_away(clbalance: Command) -> None:
+    number = detached(clbalance, "-w", "node1", "--output", "/dev/null", "-c", "echo x")
+    assert clbalance("wait", number).stderr.count("warning") == 0
+
+
 def test_output_that_was_taken_away_is_told_and_the_file_stays(clbalance: Command, folder: Path) -> None:
     (folder / "out").write_text("old\n")
     number = detached(clbalance, "-w", "node1", "--output", "out", "-c", 'rm "$CLBALANCE_JOB_DIR"/stdout; echo x')
