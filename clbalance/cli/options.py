@@ -1,6 +1,6 @@
 """The options that verbs share, in groups; a verb takes a group as one value (`takes`).
 
-Letters mean what they mean in clush (DESIGN §7).
+Letters mean what they mean in clush (docs/design/command-line.md).
 """
 
 import functools

@@ -33,7 +33,7 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
 
 
 def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:
-    """What a copy finds in its environment (DESIGN §7), its own `--env` included; never `SLURM_*`."""
+    """What a copy finds in its environment (docs/design/command-line.md), its own `--env` included; never `SLURM_*`."""
     return {
         **job.env,
         "CLBALANCE_JOB_ID": str(job.id),

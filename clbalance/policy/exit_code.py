@@ -1,4 +1,4 @@
-"""What `run` exits with (DESIGN §7). Pure."""
+"""What `run` exits with (docs/design/command-line.md). Pure."""
 
 from collections.abc import Iterable
 from signal import SIGKILL

@@ -92,7 +92,7 @@ def jobs_table(rows: Sequence[JobRow]) -> Table:
 
 
 def job_document(row: JobRow) -> dict[str, Json]:
-    """As programs read it (DESIGN §7)."""
+    """As programs read it (docs/design/output.md)."""
     return {
         "id": row.id,
         "name": row.name,

@@ -1,4 +1,4 @@
-"""Debt and leases are what keeps stale load from sending every job to the same node (DESIGN §6)."""
+"""Debt and leases are what keeps stale load from sending every job to the same node (docs/benchmarks.md)."""
 
 import pytest
 
