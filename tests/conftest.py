@@ -7,7 +7,6 @@ suite that did not run must not look like one that passed.
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,8 @@ from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
+
+from . import leftovers, surroundings
 
 NewLab = Callable[[LabSpec], Lab]
 
@@ -55,6 +56,19 @@ def _turn(item: pytest.Item) -> int:
     return next((turn for turn, long in enumerate(_LONG) if long in parts), len(_LONG))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    surroundings.make_plain()
+    leftovers.mark_this_run()
+    if not hasattr(config, "workerinput"):
+        leftovers.end_leftovers()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _marked_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Labs below `tmp_path` are found by the next run, should this one be broken."""
+    leftovers.mark_folder(tmp_path_factory.getbasetemp())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)  # stable: files stay together
     for item in items:
@@ -88,10 +102,9 @@ def _can_have_users() -> bool:
 
 def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
     """A lab that ends with `stack`."""
-    # Not below tmp_path, which other users cannot enter.
-    directory = Path(tempfile.mkdtemp(prefix="clbalance-lab-", dir="/tmp"))
-    stack.callback(shutil.rmtree, directory, ignore_errors=True)
-    return stack.enter_context(Lab.up(directory, spec))
+    folder = leftovers.lab_folder()
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return stack.enter_context(Lab.up(folder / "lab", spec))
 
 
 @pytest.fixture

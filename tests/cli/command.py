@@ -16,12 +16,13 @@ import pyte
 
 import clbalance
 from clbalance.lab.cluster import Lab
+from tests import leftovers
 
 from . import forks
 
 ARGV = (sys.executable, "-m", "clbalance")
 TIMEOUT_S = 60.0
-THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent)}
+THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent), **leftovers.marked()}
 """The package that is tested is the one that the tests import, whatever is installed."""
 
 _ROWS = 50

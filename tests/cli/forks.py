@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from clbalance.engine.agent_wire import bootstrap
 from clbalance.node import agent_source
+from tests.leftovers import marked
 
 _ASKED_BYTES = 100_000  # one packet; what is longer is started anew, and so is what would fill the pipe of its input
 _INPUT_BYTES = 32_768
@@ -49,7 +50,7 @@ class Forks:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={"PATH": os.defpath, **shared},
+                env={"PATH": os.defpath, **marked(), **shared},
                 pass_fds=(theirs.fileno(),),
             )
         atexit.register(self.close)
