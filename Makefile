@@ -1,6 +1,6 @@
 # Two commands, each doing all of its own set-up: `make demo` and `make test`.
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check soak bench clean
 
 demo: ; @scripts/setup demo && scripts/demo
 
@@ -8,6 +8,11 @@ test: ; @scripts/setup test && scripts/test
 
 # What `test` checks before it runs the tests.
 check: ; @scripts/setup test && scripts/check
+
+# The random trials at their full measure, for a night: SOAK of 50, and EXAMPLES of each property.
+SOAK ?= 50
+EXAMPLES ?= 2000
+soak: ; @scripts/setup test && CLBALANCE_SOAK=$(SOAK) CLBALANCE_EXAMPLES=$(EXAMPLES) scripts/test --timeout 0 -m 'soak or hypothesis'
 
 # Figures against clush, in pairs; takes some minutes.
 bench: ; @scripts/setup test && .venv/bin/python -m tests.bench

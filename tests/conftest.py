@@ -7,7 +7,7 @@ suite that did not run must not look like one that passed.
 import os
 import shutil
 import sys
-import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,11 +21,20 @@ from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.lab_restore import restore
 
+from . import leftovers, surroundings
+
 NewLab = Callable[[LabSpec], Lab]
 
+settings.register_profile("same", deadline=None, derandomize=True)
+"""The same examples in each run, so that a change is to blame for a failure; `make soak` looks for new ones."""
+settings.load_profile("same")
 if _examples := int(os.environ.get("CLBALANCE_EXAMPLES", "0")):  # the full measure is 10000
     settings.register_profile(
-        "thorough", deadline=None, max_examples=_examples, suppress_health_check=list(HealthCheck)
+        "thorough",
+        deadline=None,
+        derandomize=False,
+        max_examples=_examples,
+        suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("thorough")
 
@@ -47,20 +56,36 @@ LAB_USERS = tuple(
 """Who can log in to `lab` beside the caller, where the tests run as root."""
 
 
-_LONG = ("faults", "sharing", "test_readme.py", "node", "cli", "policy")
-"""Folders and files whose tests take longest. They are begun first, or one worker is left with them at the end."""
+_SECONDS = {"soak": 6.0, "sshd": 1.0, "hypothesis": 0.5}
+"""About what a test takes that has such a mark, on an idle machine; others take next to nothing."""
 
 
-def _turn(item: pytest.Item) -> int:
-    parts = item.path.relative_to(Path(__file__).parent).parts
-    return next((turn for turn, long in enumerate(_LONG) if long in parts), len(_LONG))
+def _seconds(item: pytest.Item) -> float:
+    return max((_SECONDS[mark.name] for mark in item.iter_markers() if mark.name in _SECONDS), default=0.05)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    surroundings.make_plain()
+    leftovers.mark_this_run()
+    if not hasattr(config, "workerinput"):
+        leftovers.end_leftovers()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _marked_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Labs below `tmp_path` are found by the next run, should this one be broken."""
+    leftovers.mark_folder(tmp_path_factory.getbasetemp())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_turn)  # stable: files stay together
     for item in items:
         if _FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.sshd)
+    # Files that take longest are begun first, or one worker is left with them at the end.
+    of_file: defaultdict[Path, float] = defaultdict(float)
+    for item in items:
+        of_file[item.path] += _seconds(item)
+    items.sort(key=lambda item: (-of_file[item.path], item.path))  # stable: a file's own order is kept
 
 
 @pytest.fixture(scope="session")
@@ -89,10 +114,9 @@ def _can_have_users() -> bool:
 
 def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
     """A lab that ends with `stack`."""
-    # Not below tmp_path, which other users cannot enter.
-    directory = Path(tempfile.mkdtemp(prefix="clbalance-lab-", dir="/tmp"))
-    stack.callback(shutil.rmtree, directory, ignore_errors=True)
-    return stack.enter_context(Lab.up(directory, spec))
+    folder = leftovers.lab_folder()
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return stack.enter_context(Lab.up(folder / "lab", spec))
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ import pytest
 import clbalance
 from clbalance.lab.cluster import take_down
 
+from .leftovers import marked
+
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```console *\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -44,6 +46,7 @@ def test_every_command_of_the_readme_works(lab_directory: Path, tmp_path: Path) 
         "LANG": "C.UTF-8",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path(clbalance.__file__).parent.parent),
+        **marked(),
         "CLBALANCE_LAB_DIR": str(lab_directory),
         "CLBALANCE_STATE_DIR": str(tmp_path / "state"),
     }

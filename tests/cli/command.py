@@ -11,18 +11,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import pyte
 
 import clbalance
 from clbalance.lab.cluster import Lab
+from tests import leftovers
 
 from . import forks
 
 ARGV = (sys.executable, "-m", "clbalance")
 TIMEOUT_S = 60.0
-THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent)}
+THIS_TREE = {"PYTHONPATH": str(Path(clbalance.__file__).parent.parent), **leftovers.marked()}
 """The package that is tested is the one that the tests import, whatever is installed."""
+
+Child: TypeAlias = "subprocess.Popen[bytes] | forks.Started"
+"""What goes on beside the test."""
 
 _ROWS = 50
 
@@ -68,16 +73,9 @@ class Command:
         assert "Traceback" not in told.stderr, told.stderr
         return told
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str) -> Child:
         """Leave it running; it is ended with the test."""
-        child = subprocess.Popen(
-            [*ARGV, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(self.env),
-            cwd=self.folder,
-        )
+        child = forks.start([*ARGV, *arguments], env=self.env, cwd=self.folder)
         self.opened.callback(ended, child)
         return child
 
@@ -88,7 +86,7 @@ class Command:
         return terminal
 
 
-def ended(child: "subprocess.Popen[bytes]", within_s: float = 20.0) -> int:
+def ended(child: Child, within_s: float = 20.0) -> int:
     """The exit code of a child that is killed if it takes longer."""
     try:
         return child.wait(within_s)
@@ -199,7 +197,7 @@ def nothing_left(lab: Lab, within_s: float = 3.0) -> Iterator[None]:
     )
 
 
-def send(child: "subprocess.Popen[bytes]", number: signal.Signals) -> float:
+def send(child: Child, number: signal.Signals) -> float:
     """Signal it; the seconds that it takes to go."""
     began = time.monotonic()
     child.send_signal(number)

@@ -25,12 +25,14 @@ from typing import Any, NoReturn
 
 from clbalance.engine.agent_wire import bootstrap
 from clbalance.node import agent_source
+from tests.leftovers import marked
 
 _ASKED_BYTES = 100_000  # one packet; what is longer is started anew, and so is what would fill the pipe of its input
 _INPUT_BYTES = 32_768
 _CHUNK = 65_536
 _SHARED = ("PYTHON", "LC_", "LANG", "TZ")
 """Beginnings of the variables that Python reads before our first line."""
+_MAIN = {"clbalance": "clbalance.__main__"}
 _PRELOADED = ("cli", "engine", "policy", "probe", "render", "settings", "store", "transport")
 
 
@@ -49,7 +51,7 @@ class Forks:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={"PATH": os.defpath, **shared},
+                env={"PATH": os.defpath, **marked(), **shared},
                 pass_fds=(theirs.fileno(),),
             )
         atexit.register(self.close)
@@ -58,39 +60,77 @@ class Forks:
         self._socket.close()
         self._process.communicate(timeout=20.0)
 
-    def run(
-        self, arguments: Sequence[str], *, stdin: bytes, env: Mapping[str, str], cwd: Path, timeout: float
-    ) -> "subprocess.CompletedProcess[bytes]":
-        """As `subprocess.run` does, with its output captured."""
-        give_up_at = time.monotonic() + timeout
-        with ExitStack() as stack:
-            inlet, outlet, errlet, ours, pid = self._start(stack, arguments, env, cwd)
-            os.write(inlet, stdin)
-            os.close(inlet)
-            try:
-                told = _read_all([outlet, errlet], give_up_at)
-                ours.settimeout(max(0.0, give_up_at - time.monotonic()))
-                code = pickle.loads(ours.recv(_CHUNK))
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(list(arguments), timeout) from None
-        return subprocess.CompletedProcess(list(arguments), code, told[outlet], told[errlet])
+    def start(self, words: Sequence[str], *, stdin: bytes, env: Mapping[str, str], cwd: Path) -> "Started":
+        """Begin a call of the module and with the arguments that `words` name."""
+        with ExitStack() as given:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            given.callback(theirs.close)
+            their_in, inlet = os.pipe()
+            outlet, their_out = os.pipe()
+            errlet, their_err = os.pipe()
+            for end in (their_in, their_out, their_err):
+                given.callback(os.close, end)
+            asked = pickle.dumps((list(words), dict(env), cwd))
+            socket.send_fds(self._socket, [asked], [theirs.fileno(), their_in, their_out, their_err])
+        pid = pickle.loads(ours.recv(_CHUNK))
+        os.write(inlet, stdin)
+        os.close(inlet)
+        return Started(words, pid, ours, outlet, errlet)
 
-    def _start(
-        self, stack: ExitStack, arguments: Sequence[str], env: Mapping[str, str], cwd: Path
-    ) -> tuple[int, int, int, socket.socket, int]:
-        ours, theirs = (stack.enter_context(one) for one in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-        their_in, inlet = os.pipe()
-        outlet, their_out = os.pipe()
-        errlet, their_err = os.pipe()
-        for ended in (outlet, errlet):
-            stack.callback(os.close, ended)
-        asked = pickle.dumps((list(arguments), dict(env), cwd))
-        socket.send_fds(self._socket, [asked], [theirs.fileno(), their_in, their_out, their_err])
-        for given in (their_in, their_out, their_err):
-            os.close(given)
-        theirs.close()
-        return inlet, outlet, errlet, ours, pickle.loads(ours.recv(_CHUNK))
+
+class Started:
+    """A call that goes on; what tests ask of a `subprocess.Popen`."""
+
+    def __init__(self, args: Sequence[str], pid: int, told: socket.socket, outlet: int, errlet: int) -> None:
+        self.args = list(args)
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout = os.fdopen(outlet, "rb")
+        self.stderr = os.fdopen(errlet, "rb")
+        self._told = told
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0.0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._told.settimeout(timeout)
+            try:
+                self.returncode = int(pickle.loads(self._told.recv(_CHUNK)))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0) from None
+            self._told.close()
+        return self.returncode
+
+    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
+        give_up_at = time.monotonic() + timeout
+        pipes = {pipe.fileno(): pipe for pipe in (self.stdout, self.stderr) if not pipe.closed}
+        try:
+            told = _read_all(list(pipes), give_up_at)
+        except TimeoutError:
+            raise subprocess.TimeoutExpired(self.args, timeout) from None
+        self.wait(max(0.0, give_up_at - time.monotonic()))
+        for pipe in pipes.values():
+            pipe.close()
+        of_pipe = {pipe: told[fd] for fd, pipe in pipes.items()}
+        return of_pipe.get(self.stdout, b""), of_pipe.get(self.stderr, b"")
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        for one in (self.stdout, self.stderr, self._told):
+            one.close()
 
 
 _forks: dict[tuple[tuple[str, str], ...], Forks] = {}
@@ -100,16 +140,41 @@ _one_at_a_time = threading.Lock()
 def run(
     argv: Sequence[str], *, stdin: bytes, env: Mapping[str, str], cwd: Path, timeout: float
 ) -> "subprocess.CompletedProcess[bytes]":
-    """`python -m clbalance ...` to its end, as `subprocess.run` gives it."""
-    size = sum(map(len, argv)) + sum(len(name) + len(text) for name, text in env.items())
-    if os.environ.get("CLBALANCE_FRESH_STARTS") or size > _ASKED_BYTES or len(stdin) > _INPUT_BYTES:
+    """`python -m MODULE ...` to its end, as `subprocess.run` gives it."""
+    if _is_anew(argv, env) or len(stdin) > _INPUT_BYTES:
         return subprocess.run(list(argv), input=stdin, capture_output=True, env=dict(env), cwd=cwd, timeout=timeout)  # noqa: PLW1510
+    child = _server(env).start(argv[2:], stdin=stdin, env=env, cwd=cwd)
+    try:
+        out, err = child.communicate(timeout)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        raise
+    finally:
+        child.close()
+    assert child.returncode is not None
+    return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes] | Started":
+    """`python -m MODULE ...`, left running, with nothing on its standard input."""
+    if _is_anew(argv, env):
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(list(argv), env=dict(env), cwd=cwd, **pipes)  # type: ignore[call-overload,no-any-return]  # by name
+    return _server(env).start(argv[2:], stdin=b"", env=env, cwd=cwd)
+
+
+def _is_anew(argv: Sequence[str], env: Mapping[str, str]) -> bool:
+    size = sum(map(len, argv)) + sum(len(name) + len(text) for name, text in env.items())
+    return bool(os.environ.get("CLBALANCE_FRESH_STARTS")) or size > _ASKED_BYTES
+
+
+def _server(env: Mapping[str, str]) -> Forks:
     shared = {name: text for name, text in env.items() if name.startswith(_SHARED)}
     key = tuple(sorted(shared.items()))
     with _one_at_a_time:
         if key not in _forks:
             _forks[key] = Forks(shared)
-    return _forks[key].run(argv[3:], stdin=stdin, env=env, cwd=cwd, timeout=timeout)
+    return _forks[key]
 
 
 def _read_all(pipes: Sequence[int], give_up_at: float) -> dict[int, bytes]:
@@ -140,7 +205,7 @@ def _import_all() -> None:
 
 
 def _serve(asking: socket.socket) -> list[str]:
-    """Returns in a child only: its arguments."""
+    """Returns in a child only: its module and its arguments."""
     running: dict[int, tuple[int, socket.socket]] = {}  # by descriptor of a child: its pid, and who waits for it
     while True:
         ready, _, _ = select.select([asking, *running], [], [])
@@ -184,8 +249,8 @@ def main() -> NoReturn:
     asking = socket.socket(fileno=int(sys.argv[1]))
     _import_all()
     gc.freeze()
-    arguments = _serve(asking)
-    called: Any = import_module("clbalance.__main__")
+    module, *arguments = _serve(asking)
+    called: Any = import_module(_MAIN.get(module, module))
     sys.argv[:] = [called.__file__, *arguments]
     _leave(called.main())
 

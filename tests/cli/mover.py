@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 
 from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions
 from clbalance.cli.screen import Screen
@@ -26,7 +25,7 @@ def input_of(submitted: Submitted) -> JobInput:
     return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
 
 
-def main(words: Sequence[str]) -> int:
+def main() -> int:
     place = workplace(
         NodeOptions(everything=True), SshOptions(connect_timeout="2s", command_timeout="2s"), Screen.of(TalkOptions())
     )
@@ -34,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     try:
         with place.world(must_remember=True) as world:
             ends = move_jobs(
-                world, [asked(word) for word in words], lambda one: place.question_of(one.request), input_of
+                world, [asked(word) for word in sys.argv[1:]], lambda one: place.question_of(one.request), input_of
             )
     except Interrupted as stop:
         ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out
@@ -45,4 +44,4 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -14,7 +14,8 @@ from clbalance.lab.cluster import Lab
 from clbalance.policy.settling import is_queued
 from clbalance.store.sqlite import SqliteStore
 
-from .command import Command, ended, eventually
+from . import forks
+from .command import Child, Command, ended, eventually
 from .jobs import detached
 
 ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice
@@ -47,15 +48,14 @@ def other(node: str) -> str:
     return {"node1": "node2", "node2": "node1"}[node]
 
 
-def start_mover(clbalance: Command, *words: str, **env: str) -> "subprocess.Popen[bytes]":
+def start_mover(clbalance: Command, *words: str, **env: str) -> Child:
     argv = [sys.executable, "-m", "tests.cli.mover", *words]
-    outlets = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    child = subprocess.Popen(argv, env={**clbalance.env, **env}, cwd=clbalance.folder, **outlets)  # type: ignore[call-overload]  # by name
+    child = forks.start(argv, env={**clbalance.env, **env}, cwd=clbalance.folder)
     clbalance.opened.callback(ended, child)
     return child
 
 
-def finished(child: "subprocess.Popen[bytes]", within_s: float = 60.0) -> tuple[int, str]:
+def finished(child: Child, within_s: float = 60.0) -> tuple[int, str]:
     out, err = child.communicate(timeout=within_s)
     assert b"Traceback" not in err, err.decode()
     return child.returncode, out.decode()

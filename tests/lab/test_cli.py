@@ -2,21 +2,24 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.leftovers import lab_folder, marked
 
 Lab = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def clbalance_lab(openssh: None, tmp_path: Path) -> Iterator[Lab]:
-    directory = Path(tempfile.mkdtemp(prefix="clbalance-lab-", dir="/tmp"))
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLBALANCE_LAB_DIR": str(directory)}
+    folder = lab_folder()
+    directory = folder / "lab"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLBALANCE_LAB_DIR": str(directory), **marked()}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "clbalance", "lab", *arguments]
@@ -24,8 +27,8 @@ def clbalance_lab(openssh: None, tmp_path: Path) -> Iterator[Lab]:
 
     yield run
     run("down")
-    if directory.exists():
-        directory.rmdir()  # which fails unless it is empty
+    assert not directory.exists()
+    shutil.rmtree(folder)
 
 
 pytestmark = pytest.mark.sshd

@@ -41,10 +41,10 @@ def test_each_node_has_values_and_folders_of_its_own(lab: Lab) -> None:
     assert all(line.startswith(str(lab.directory)) for line in first[2:])
 
 
-def test_nothing_of_the_users_ssh_is_used(lab: Lab) -> None:
+def test_nothing_of_the_users_ssh_is_used(lab: Lab, tmp_path: Path) -> None:
     done = subprocess.run(
         ["ssh", "-v", "-F", str(lab.ssh_config), "node1", "true"],
-        env={**os.environ, "SSH_AUTH_SOCK": "/nonexistent/agent"},
+        env={**os.environ, "SSH_AUTH_SOCK": str(tmp_path / "agent")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -16,6 +16,7 @@ from typing import Any, Self
 import psutil
 
 from clbalance.node import agent_source
+from tests.leftovers import marked
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="agent-")
 Path(_FOLDER.name).chmod(0o755)  # for every user
@@ -75,7 +76,7 @@ class AgentClient:
             command or plain(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"PATH": path, "CLBALANCE_NODE_DIR": str(node_dir), **(env or {})},
+            env={"PATH": path, "CLBALANCE_NODE_DIR": str(node_dir), **marked(), **(env or {})},
             **popen,
         )
         self.partial = b""

@@ -126,7 +126,7 @@ def test_a_strangers_folder_of_our_name_is_passed_over(tmp_path: Path) -> None:
 def test_every_name_taken_refuses_with_that_reason(tmp_path: Path) -> None:
     own = f"clbalance-{os.geteuid()}"
     for name in [own, *(f"{own}-{n}" for n in range(1, 10))]:
-        (tmp_path / name).symlink_to("/nonexistent")
+        (tmp_path / name).symlink_to("nowhere")
     with AgentClient(tmp_path) as client:
         kind, why, rc = client.refusal(argv=["true"])
     assert (kind, rc) == ("node_dir", None)

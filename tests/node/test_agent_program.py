@@ -145,7 +145,7 @@ def test_commands_are_found_on_the_path_of_the_job(client: AgentClient, tmp_path
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho found\n")
     tool.chmod(0o755)
-    assert client.run(argv=["mytool"], env={"PATH": f"/nonexistent:{tool.parent}"})["stdout"] == b"found\n"
+    assert client.run(argv=["mytool"], env={"PATH": f"{tmp_path}/none:{tool.parent}"})["stdout"] == b"found\n"
 
 
 def test_the_environment_is_the_nodes_then_the_jobs_then_ours(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_settings_cannot_be_changed(place: Place) -> None:
 def test_without_a_file_no_toml_reader_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from clbalance.settings.load import load_settings;"
-        f"load_settings({{'CLBALANCE_FANOUT': '3'}}, Path({str(tmp_path)!r}), system_file=Path('/nonexistent'));"
+        f"load_settings({{'CLBALANCE_FANOUT': '3'}}, Path({str(tmp_path)!r}), system_file=Path({str(tmp_path)!r}) / 'none.toml');"
         "sys.exit('tomllib' in sys.modules or 'msgspec' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -142,15 +143,17 @@ def test_the_users_options_come_first_for_ssh_takes_the_first_value() -> None:
     assert "-oConnectTimeout=1" in argv
 
 
-def test_without_an_ssh_program_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
+def test_without_an_ssh_program_nothing_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
     with pytest.raises(UsageError, match="`ssh` is not on the PATH"):
         SshTransport().sessions()
 
 
-def test_a_program_that_cannot_be_started_is_a_silence_of_that_node(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_cannot_be_started_is_a_silence_of_that_node(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     sessions_of = SshTransport().sessions()
-    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
     with sessions_of as sessions:
         sessions.open(NODE, within_s=10)
         event = sessions.next(5)

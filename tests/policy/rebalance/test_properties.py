@@ -88,6 +88,12 @@ def largest(plan: RebalancePlan) -> tuple[float, float]:
     return max(before), max(after)
 
 
+def shows_more_than_before(cluster: Cluster, plan: RebalancePlan) -> bool:
+    """What a moved job used above its promise may have been hidden behind what others left unused."""
+    moved = {move.job for move in plan.moves}
+    return any(job.job in moved and takes(job) > job.request.cpus for job in cluster.jobs)
+
+
 @patient
 @given(clusters(), LEVELS)
 def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: Cluster, levels: Levels) -> None:
@@ -144,7 +150,7 @@ def test_what_was_planned_is_a_fixed_point(cluster: Cluster, levels: Levels) -> 
     enough = replace(levels, max_moves=100)
     plan = planned(cluster.swept(), cluster.jobs, enough)
     then = cluster.after(plan.moves)
-    assert planned(then.swept(), then.jobs, enough).moves == ()
+    assert shows_more_than_before(cluster, plan) or planned(then.swept(), then.jobs, enough).moves == ()
 
 
 @patient
@@ -165,9 +171,8 @@ def test_nodes_are_as_the_plan_said_once_it_is_carried_out(cluster: Cluster, lev
     plan = planned(cluster.swept(), cluster.jobs, levels)
     then = cluster.after(plan.moves)
     again = planned(then.swept(), then.jobs, levels)
-    moved = {move.job for move in plan.moves}
-    if any(job.job in moved and takes(job) > job.request.cpus for job in cluster.jobs):
-        return  # what it used above its promise may have been hidden behind what others left unused
+    if shows_more_than_before(cluster, plan):
+        return
     assert [round(one.before, 3) for one in again.levels if isinstance(one.before, float)] == [
         round(one.after, 3) for one in plan.levels if isinstance(one.after, float)
     ]
