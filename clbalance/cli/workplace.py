@@ -20,7 +20,7 @@ from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
-from clbalance.cli.selection import selection_of
+from clbalance.cli.selection import say_left_out, selection_of
 from clbalance.cli.ssh_options import check_ssh_options
 from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
@@ -163,6 +163,7 @@ def workplace(
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
+        say_left_out(meant, screen)
         thresholds = Thresholds(**settings.thresholds)
     return Workplace(
         settings=settings,

@@ -72,7 +72,7 @@ def examine(path: Path, max_bytes: int, reader: Reader) -> ExaminedFile:
     with _opened(path, reader) as (fd, fault), open(fd, "rb", closefd=False) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise SettingsError(f"{path}: larger than {max_bytes} bytes")
+        raise SettingsError(f"{path}: larger than {max_bytes} bytes", hint="is that the right file?")
     return ExaminedFile(content=content, fault=fault)
 
 
@@ -80,7 +80,7 @@ def examine(path: Path, max_bytes: int, reader: Reader) -> ExaminedFile:
 def _opened(path: Path, reader: Reader) -> Iterator[tuple[int, SettingsError | None]]:
     """A descriptor of the file, and what is wrong with it or, where nothing is, with a folder above it."""
     if "\0" in str(path):
-        raise SettingsError(f"{path}: no file can have that name")
+        raise SettingsError(f"{path}: no file can have that name", hint="there is a NUL in it")
     with ExitStack() as opened:
         walk = _Walk(path, reader, opened)
         yield walk.to_the_end(), walk.fault
@@ -126,7 +126,7 @@ class _Walk:
             if stat.S_ISREG(facts.st_mode):
                 self.fault = _fault(self._path, None, facts, self._reader) or self.fault
                 return fd
-        raise SettingsError(f"{self._path}: not a regular file")
+        raise SettingsError(f"{self._path}: not a regular file", hint=f"`ls -lL {shlex.quote(str(self._path))}`")
 
     def _enter(self, fd: int, where: PurePath) -> None:
         facts = os.fstat(fd)
