@@ -2,11 +2,12 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from .command import Command
+from .command import ARGV, Command
 
 
 @pytest.fixture
@@ -114,3 +115,14 @@ def test_a_group_that_is_broken_is_left_out_of_all_nodes_with_a_warning(alone: C
         assert (refused.rc, told in refused.stderr, "hint: write nodes in quotes" in refused.stderr) == (2, True, True)
     doctor = alone("doctor", "n9", "-t", "1", "--json", env=env)
     assert told in [one["what"] for one in json.loads(doctor.stdout)["findings"]]
+
+
+def test_a_module_that_clustershells_defaults_name_is_not_imported(alone: Command, folder: Path, canary: Path) -> None:
+    (folder / "evil.py").write_text(f"import pathlib\npathlib.Path({str(canary)!r}).touch()\nWORKER_CLASS = None\n")
+    defaults = Path(alone.env["CLUSTERSHELL_CFGDIR"]) / "defaults.conf"
+    defaults.write_text("[task.default]\ndistant_workername: evil\nlocal_workername: evil\n")
+    # An interpreter of its own, for ClusterShell reads that file when it is imported.
+    env = {**alone.env, "PYTHONPATH": f"{alone.env['PYTHONPATH']}:{folder}"}
+    done = subprocess.run([*ARGV, "load", "-w", "n1"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (4, False)
+    assert not canary.exists()
