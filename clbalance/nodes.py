@@ -11,28 +11,25 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Protocol
 
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
-from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException, ParsingEngine
+from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError, GroupSourceNoUpcall
 
-from clbalance.errors import NodeNameError
+from clbalance.errors import ClbalanceError, NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
+from clbalance.node_set_text import EXPRESSION, MAX_NODES, foreign_characters, most_names
 
 # RFC 1123 labels and dots, plus the underscore that real clusters use; never a leading dash.
 _NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
-# What ClusterShell's grammar needs: ranges with steps, operators , ! & ^, groups with their source, wildcards.
-_EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
 # `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
 _GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
 # `user@host` as ssh has it; before a group stands an operator, or nothing.
 _LOGIN = re.compile(r"([A-Za-z0-9_.-]+)@([A-Za-z0-9_.-]+)")
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _NUMBER = re.compile(r"\d+")
-_RANGE = re.compile(r"(?<=[\[,]) *(-?\d+) *- *(-?\d+) *(?=[/,\]])")
 _MAX_EXPRESSION = 1_000_000  # characters: 50,000 unfoldable names of 20
-_MAX_NODES = 200_000
 
 
 class GroupNames(Protocol):
@@ -40,6 +37,14 @@ class GroupNames(Protocol):
 
     def grouplist(self, namespace: str | None = None) -> list[str]:
         """Names of all groups of a source (None: the default one)."""
+        ...
+
+    def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
+        """Node sets that together are a group."""
+        ...
+
+    def all_nodes(self, namespace: str | None = None) -> list[str]:
+        """Node sets that together are all nodes of a source; `GroupSourceNoUpcall` where it cannot name them."""
         ...
 
 
@@ -115,28 +120,64 @@ class NodeSets:
 
     def all(self) -> tuple[NodeName, ...]:
         """Every node of the default group source."""
+        return self.everything().nodes
+
+    def everything(self) -> "AllNodes":
+        """The same; where the source cannot name all nodes, those of all of its groups that can be used."""
         if self.resolver is None:
             raise self._no_groups("`-a`")
         try:
-            found = NodeSet.fromall(resolver=self.resolver)
-        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
+            try:
+                names = self.resolver.all_nodes(None)
+            except GroupSourceNoUpcall:
+                return self._of_all_groups(self.resolver)
+            found = NodeSet.fromlist(names, resolver=self.resolver)
+        except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
             raise NodeNameError(
                 f"the default group source cannot name all nodes: {error}",
                 hint="give it an `all` upcall in groups.conf, or name a group with `-g`",
             ) from error
-        return self._expanded(found, "@*")
+        return AllNodes(nodes=self._expanded(found, "@*"))
+
+    def checked(self, sets: Sequence[str], what: str) -> NodeSet:
+        """`sets` that a group has, united, each name allowed; `what` names the group in the `NodeNameError`."""
+        try:
+            found = NodeSet.fromlist(sets, resolver=self.resolver or RESOLVER_NOGROUP)
+        except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
+            raise NodeNameError(f"`{what}` is not a node set: {error}", hint="see `man nodeset`") from error
+        self._expanded(found, what)
+        return found
+
+    def _of_all_groups(self, resolver: GroupNames) -> "AllNodes":
+        """A group that cannot be used is left out and named: one mistake must not close a cluster to everybody."""
+        engine = ParsingEngine(resolver)
+        try:
+            names = engine.grouplist(None)
+        except GroupSourceNoUpcall as error:
+            raise NodeSetException("it has neither `all` nor `list`") from error
+        found = NodeSet(resolver=RESOLVER_NOGROUP)
+        left_out: list[ClbalanceError] = []
+        for name in names:
+            try:
+                found.update(self.checked(resolver.group_nodes(name, None), f"@{name}"))
+            except (GroupResolverError, GroupSourceError) as error:
+                left_out.append(NodeNameError(f"group `{name}` cannot be used: {error}"))
+            except (NodeNameError, SettingsError) as error:
+                left_out.append(error)
+        if left_out and not found:
+            raise left_out[0]
+        return AllNodes(nodes=self._expanded(found, "@*"), left_out=tuple(error.message for error in left_out))
 
     def _check_expression(self, text: str) -> None:
-        if len(text) > _MAX_EXPRESSION or not _EXPRESSION.fullmatch(text):
-            wrong = sorted({c for c in text if not _EXPRESSION.fullmatch(c)})
-            shown = " ".join(ascii(c)[1:-1] for c in wrong[:5]) or f"more than {_MAX_EXPRESSION} characters"
+        if len(text) > _MAX_EXPRESSION or not EXPRESSION.fullmatch(text):
+            shown = foreign_characters(text) or f"more than {_MAX_EXPRESSION} characters"
             raise NodeNameError(
                 f"{text[:80]!r} is not a node set: {shown} not allowed",
                 hint="like `node[1-4,7]`, `@gpu`, `@gpu&@rack1` or `node[1-9]!node4`",
             )
-        if any(int(last) - int(first) >= _MAX_NODES for first, last in _RANGE.findall(text)):
+        if most_names(text) > MAX_NODES:
             # ClusterShell makes a set of all its numbers before anyone can count them.
-            raise NodeNameError(f"`{text[:80]}` names more than {_MAX_NODES} nodes")
+            raise NodeNameError(f"`{text[:80]}` names more than {MAX_NODES} nodes")
         if "@" not in text:
             return
         if login := _LOGIN.search(text):
@@ -181,8 +222,8 @@ class NodeSets:
     def _expanded(found: NodeSet, text: str) -> tuple[NodeName, ...]:
         names = []
         for count, name in enumerate(found, start=1):
-            if count > _MAX_NODES:
-                raise NodeNameError(f"`{text[:80]}` names more than {_MAX_NODES} nodes")
+            if count > MAX_NODES:
+                raise NodeNameError(f"`{text[:80]}` names more than {MAX_NODES} nodes")
             names.append(check_node_name(name))
         return tuple(names)
 
@@ -204,11 +245,20 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllNodes:
+    """Every node, and why groups that may have named more were left out."""
+
+    nodes: tuple[NodeName, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Nodes to choose from, and the named ones that were taken out again."""
+    """Nodes to choose from, the named ones that were taken out again, and why groups were left out of "all"."""
 
     nodes: tuple[NodeName, ...]
     excluded: tuple[NodeName, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def candidates(selection: Selection, sets: NodeSets) -> Candidates:
@@ -218,8 +268,8 @@ def candidates(selection: Selection, sets: NodeSets) -> Candidates:
     named = sets.expand(joined) if joined else ()
     for group in selection.groups:
         named += sets.group(group)
-    if selection.everything:
-        named += sets.all()
+    everything = sets.everything() if selection.everything else AllNodes(nodes=())
+    named += everything.nodes
     out: set[NodeName] = set()
     for text in selection.exclude:
         out.update(sets.expand(text))
@@ -232,4 +282,6 @@ def candidates(selection: Selection, sets: NodeSets) -> Candidates:
             "the node set is empty" + (f": all {len(each_once)} named are excluded" if each_once else ""),
             hint="look at it with `nodeset -f` and the same arguments",
         )
-    return Candidates(nodes=left, excluded=tuple(name for name in each_once if name in out))
+    return Candidates(
+        nodes=left, excluded=tuple(name for name in each_once if name in out), left_out=everything.left_out
+    )

@@ -19,6 +19,7 @@ from clbalance.render import talk
 from clbalance.settings.load import load_settings
 from clbalance.settings.sources import settings_files
 from clbalance.settings.values import GroupPolicy, Settings
+from clbalance.transport.group_check import file_problems
 from clbalance.transport.groups import load_groups
 
 
@@ -30,6 +31,8 @@ def check_settings(screen: Screen, file: Path | None) -> int:
     settings = load_settings(environment, here())
     _check_what_goes_together(settings)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    if groups is not None and (problems := file_problems(groups)):
+        raise problems[0].error
     _check_names(settings, NodeSets(groups))
     read = [path for path in settings_files(environment, here()) if path.exists()]
     screen.say(

@@ -49,6 +49,7 @@ def look_here(nodes: NodeOptions, ssh: SshOptions) -> Here:
         return Here(findings=(*found, wrong("groups", error.message, error.hint)), reaches_nodes=False)
     if groups is not None:
         seen = look_at_groups(groups)
+        found += [wrong("groups", problem.message, problem.hint) for problem in seen.problems]
         found += group_findings(seen.empty, seen.unusable)
     elif not nodes.names_nodes:
         return Here(findings=(*found, _no_nodes()), reaches_nodes=False)

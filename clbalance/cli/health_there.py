@@ -8,7 +8,7 @@ from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
 from clbalance.cli.workplace import Workplace, workplace
 from clbalance.engine.check_up import check_up
-from clbalance.errors import NodeNameError
+from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node import checkup_script
 
@@ -33,6 +33,9 @@ def look_there(nodes: NodeOptions, ssh: SshOptions, screen: Screen, here: Here) 
         if nodes.names_nodes or nodes.exclude or nodes.exclude_groups:
             raise  # it was typed
         return There(findings=(wrong("nodes", error.message, error.hint),))
+    except SettingsError as error:
+        is_told = any(one.what == error.message for one in here.findings)
+        return There(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
     return There(examinations=_ask(place))
 
 

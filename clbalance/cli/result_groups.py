@@ -7,7 +7,7 @@ from clbalance.cli.options import NodeOptions
 from clbalance.errors import StoreError
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.result_groups import FILE, SOURCE, read_groups
-from clbalance.transport.groups import ResultGroups
+from clbalance.transport.group_sources import ResultGroups
 
 
 def result_groups(nodes: NodeOptions) -> ResultGroups | None:

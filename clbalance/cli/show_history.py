@@ -40,7 +40,7 @@ def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
     if since >= until:
         raise UsageError(f"`--since` {asked.since} is not before `--until` {asked.until}", hint="earlier, or later")
     wanted = _indices(asked.indices)
-    named = named_nodes(options)
+    named = named_nodes(options, screen)
     place = state_directory(os.environ, this_machine())
     if place.note:
         screen.say(talk.note(place.note))

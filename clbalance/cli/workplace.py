@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import random
-import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,8 @@ from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.resources import Resources
 from clbalance.cli.result_groups import result_groups
 from clbalance.cli.screen import Screen, SweepProgress
-from clbalance.cli.selection import selection_of
+from clbalance.cli.selection import say_left_out, selection_of
+from clbalance.cli.ssh_options import check_ssh_options
 from clbalance.constraints import Constraints
 from clbalance.engine.question import Question
 from clbalance.engine.world import World
@@ -163,6 +163,7 @@ def workplace(
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
+        say_left_out(meant, screen)
         thresholds = Thresholds(**settings.thresholds)
     return Workplace(
         settings=settings,
@@ -203,8 +204,8 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
     """`-o` adds to what is configured, and ssh takes the first value that it sees."""
     ssh = settings.ssh
     for typed_options in options:
-        _check_quoting(typed_options, "`-o`")
-    _check_quoting(ssh.options, "`ssh.options`")
+        check_ssh_options(typed_options, "`-o`")
+    check_ssh_options(ssh.options, "`ssh.options`")
     return SshTransport(
         options=" ".join((*options, ssh.options)),
         user=ssh.user or "",
@@ -212,16 +213,6 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
         fanout=ssh.fanout,
         here=here,
     )
-
-
-def _check_quoting(options: str, where: str) -> None:
-    try:
-        shlex.split(options)
-    except ValueError as error:
-        raise UsageError(
-            f"{where} cannot be {options!r}: {str(error)[:1].lower()}{str(error)[1:]}",
-            hint="options for ssh as a shell would take them, such as `-o '-F FILE'` or `-o '-p 2222'`",
-        ) from None
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from dataclasses import field
 from types import TracebackType
 from typing import Any, Self
 
+from ClusterShell.Defaults import Defaults
 from ClusterShell.Event import EventHandler
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from ClusterShell.Task import Task, task_self, task_terminate
@@ -182,7 +183,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
 
     def _run(self) -> None:
         try:
-            self._task: Task = task_self()
+            self._task: Task = task_self(Defaults([]))  # its `defaults.conf` can name a Python module to import
             for stream in ("stdout_msgtree", "stderr_msgtree"):
                 self._task.set_default(stream, False)  # it would keep every line ever read
             for key, setting in self._info.items():

@@ -144,7 +144,7 @@ def _configured() -> _Configured:
         default: str | None = resolver.default_source_name
         sources = tuple(resolver.sources()) if default is not None else ()
         folders = shlex.split(config.get("Main", "autodir", fallback=""))
-    except (Error, GroupResolverConfigError, GroupResolverError, ValueError, OSError) as error:
+    except (Error, GroupResolverConfigError, GroupResolverError, ValueError, OSError, RecursionError) as error:
         raise SettingsError(
             f"ClusterShell's groups cannot be read: {' '.join(str(error).split())}",
             hint="`nodeset -ll` shows what ClusterShell says; nothing was done",

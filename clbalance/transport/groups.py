@@ -4,228 +4,242 @@ ClusterShell's own files are merged as it merges them, and share one `$CFGDIR`. 
 it adds sources, or puts its own in the place of others, and changes nothing about what those read.
 
 The packaged example source is never used: a fresh install of ClusterShell makes `@all` 131 hosts named
-`example4`…, and a tool that then probes them looks broken.
+`example4`…, and a tool that then probes them looks broken. Whoever asks for what cannot be used gets a
+`SettingsError` with its place; everybody else does not notice.
 """
 
-import configparser
+import os
 import re
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from string import Template
-from types import MappingProxyType
 
 from ClusterShell.Defaults import config_paths
-from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
-from ClusterShell.NodeUtils import (
-    GroupResolverConfig,
-    GroupResolverConfigError,
-    GroupResolverError,
-    GroupSource,
-    GroupSourceNoUpcall,
-    GroupSourceQueryFailed,
-    UpcallGroupSource,
-)
+from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS, NodeSetException, ParsingEngine
+from ClusterShell.NodeUtils import GroupResolver, GroupResolverError, GroupSource, GroupSourceError
 
 from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
+from clbalance.transport.group_files import Scope, read_scope
+from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, YamlGroups
 
-RESULT_FILE = "clb.yaml"
-_MOST_SAID = 200  # characters of an upcall, and of its complaints
-_NoHeader = configparser.MissingSectionHeaderError
 # An upcall finds it in the place of `$GROUP`, unquoted in a shell's command line: one word, no option, no `..`.
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
+_PLAIN_LIST = re.compile(r"[A-Za-z0-9_.,-]*")
+_MAX_DEPTH = 50  # groups in groups
 
 
-class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """What became of jobs, as clbalance has written it down; read when it is first asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """All scopes together: sources by name, the default one, and the first file that cannot be used."""
 
-    def __init__(self, name: str, read: Callable[[], Mapping[str, str]]) -> None:
-        super().__init__(name)
-        self._read = cache(read)
-
-    def resolv_map(self, group: str) -> str:
-        return self._read().get(group, "")
-
-    def resolv_list(self) -> list[str]:
-        """Of each job that is known, every set: those that are not written down are empty."""
-        kinds = {name for name in self._read() if "-" not in name}
-        jobs = {name.rpartition("-")[2] for name in self._read() if "-" in name}
-        return sorted(kinds | {f"{kind}-{job}" for kind in kinds for job in jobs})
-
-    def resolv_all(self) -> str:
-        raise GroupSourceNoUpcall("all", self)
+    by_name: dict[str, GroupSource]
+    default: GroupSource | None
+    unread: tuple[Problem, ...]
 
 
-class _Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """Upcalls whose complaints belong to the error, and not on the terminal."""
-
-    def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
-        command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
-        done = subprocess.run(  # noqa: S602 - an upcall is a shell command, and `$GROUP` has been checked
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            shell=True,
-            cwd=self.cfgdir,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-        if done.returncode:
-            said = " ".join(done.stderr.split())[:_MOST_SAID]
-            how = f"ended with {done.returncode}" + (f": {said}" if said else "")
-            raise GroupSourceQueryFailed(f"its `{cmdtpl}`, `{_shortened(command)}`, {how}", self)
-        return done.stdout.strip()
-
-
-def _with_its_own_stderr(source: GroupSource) -> GroupSource:
-    if not isinstance(source, UpcallGroupSource):
-        return source
-    by_name = {f"{name}_upcall": command for name, command in source.upcalls.items()}
-    return _Upcalls(source.name, cfgdir=source.cfgdir, cache_time=source.cache_time, **by_name)
-
-
-def _shortened(command: str) -> str:
-    return command if len(command) <= _MOST_SAID else f"{command[:_MOST_SAID]}..."
-
-
-class ConfiguredGroups(GroupResolverConfig):  # type: ignore[misc]  # ClusterShell ships no types
-    """Groups as configured, less the packaged example."""
+class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell ships no types
+    """Groups as configured, less the packaged example. What it answers has no groups in it any more."""
 
     _sources: dict[str, GroupSource]
     _default_source: GroupSource | None
 
-    def __init__(self, scopes: Sequence[list[str]], results: ResultGroups | None = None) -> None:
-        """The files of one scope are merged; a later scope has the last word."""
-        super().__init__([], illegal_chars=ILLEGAL_GROUP_CHARS)
-        self._scopes = scopes
-        self._results = results
-
-    def _late_init(self) -> None:
-        super()._late_init()
-        self._read_scopes()
-        self._sources = {name: _with_its_own_stderr(source) for name, source in self._sources.items()}
-        if self._default_source is not None:
-            self._default_source = self._sources[self._default_source.name]
-        for name, source in list(self._sources.items()):
-            if _is_packaged_example(source):
-                del self._sources[name]
-                if self._default_source is source:
-                    self._default_source = next(iter(self._sources.values()), None)
-        if self._results is not None:
-            self._sources.setdefault(self._results.name, self._results)
-
-    def _read_scopes(self) -> None:
-        sources: dict[str, GroupSource] = {}
-        default = ""
-        for files in self._scopes:
-            self._sources, self._default_source = {}, None
-            self.config = configparser.ConfigParser()
-            if parsed := self.config.read(files):
-                # Named last, for it may be a source of another scope's.
-                default = self.config.get(self.SECTION_MAIN, "default", fallback="") or default
-                if self.config.has_section(self.SECTION_MAIN):
-                    self.config.remove_option(self.SECTION_MAIN, "default")
-                self._parse_config(str(Path(parsed[-1]).parent))
-            sources |= self._sources
-        self._sources, self._default_source = sources, None
-        if default and default not in sources:
-            raise GroupResolverConfigError(f'Default group source not found: "{default}"')
-        if sources:
-            self._default_source = sources[default] if default else next(iter(sources.values()))
-
-    def _sources_from_yaml(self, filepath: str) -> None:
-        """Our own file, where `config groups --install` has put it, would take 30 ms to read."""
-        if not is_result_link(Path(filepath)):
-            super()._sources_from_yaml(filepath)
+    def __init__(self, scopes: Sequence[Scope], results: ResultGroups | None = None) -> None:
+        """A later scope has the last word."""
+        merged = _merged(scopes)
+        super().__init__(merged.default, illegal_chars=ILLEGAL_GROUP_CHARS)
+        self._initialized = True
+        self._sources = merged.by_name
+        self._unread = merged.unread
+        if results is not None:
+            self._sources.setdefault(results.name, results)
+            self._default_source = self._default_source or results
+        self._known: dict[tuple[str, str], list[str]] = {}
+        self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
         """The nodes of one group, as node sets; every upcall with a group's name in it passes here."""
-        if not _GROUP.fullmatch(group):
+        source = self._source(namespace)
+        if not isinstance(source, YamlGroups) and not _GROUP.fullmatch(group):
             raise GroupResolverError(f"{group!r} cannot be a group's name")
-        nodes: list[str] = super().group_nodes(group, namespace)
-        return nodes
+        if (source.name, group) not in self._known:
+            with self._inside(source, group):
+                nodes = super().group_nodes(group, namespace)
+                self._known[source.name, group] = self._without_groups(nodes, source, group)
+        return self._known[source.name, group]
+
+    def all_nodes(self, namespace: str | None = None) -> list[str]:
+        """The nodes of a source that can name them all."""
+        source = self._source(namespace)
+        with self._inside(source, "*"):
+            return self._without_groups(super().all_nodes(namespace), source, "*")
+
+    def named(self, source: str, group: str) -> str:
+        """A group in the words of messages, with its place where that is known."""
+        return _named(self._source(source), group)
+
+    def static_groups(self) -> Iterator[tuple[str, str]]:
+        """Source and name of each group that is looked up without running anything."""
+        for name, source in self._sources.items():
+            if isinstance(source, YamlGroups):
+                yield from ((name, group) for group in source.resolv_list())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with files, sources and groups, each once."""
+        sources = [*self._sources.values(), self._default_source]
+        found = [
+            *self._unread,
+            *(source.problem for source in sources if isinstance(source, UnusableGroups)),
+            *(problem for source in sources if isinstance(source, YamlGroups) for problem in source.problems()),
+        ]
+        return tuple(dict.fromkeys(found))
 
     @property
     def is_empty(self) -> bool:
-        """Whether no group source is left."""
-        return not self._sources
+        """Whether there is no group source, and no file that might define one."""
+        return not self._sources and self._default_source is None
+
+    def _source(self, namespace: str | None) -> GroupSource:
+        if namespace and namespace not in self._sources and self._unread:
+            raise self._unread[0].error
+        return super()._source(namespace)
+
+    @contextmanager
+    def _inside(self, source: GroupSource, group: str) -> Iterator[None]:
+        """A group that is being looked up, below those that name it."""
+        if (source.name, group) in self._within:
+            ring = [*self._within[self._within.index((source.name, group)) :], (source.name, group)]
+            shown = " → ".join(f"@{name}:{within}" for name, within in ring)
+            raise SettingsError(f"{_named(source, group)} contains itself: {shown}", hint="take one of them out")
+        if len(self._within) >= _MAX_DEPTH:
+            raise SettingsError(
+                f"{_named(source, group)} lies more than {_MAX_DEPTH} groups deep in others", hint="name nodes instead"
+            )
+        self._within.append((source.name, group))
+        try:
+            yield
+        finally:
+            self._within.pop()
+
+    def _without_groups(self, nodes: list[str], source: GroupSource, group: str) -> list[str]:
+        """`nodes` looked up and folded, where that changes them; `SettingsError` where they mean nothing."""
+        text = ",".join(nodes)
+        if _PLAIN_LIST.fullmatch(text):
+            return nodes
+        if wrong := foreign_characters(text):
+            raise SettingsError(
+                f"{_named(source, group)} is not a node set: {wrong} not allowed: {text[:80]}",
+                hint="like `node[1-4,7]` or `@gpu,node9`",
+            )
+        if most_names(text) > MAX_NODES:
+            raise _too_many(source, group)
+        if "@" not in text and ("*" in text or "?" in text):
+            return nodes  # of all nodes, which whoever has asked for the group looks up
+        try:
+            found = ParsingEngine(self).parse_string(text, None, source.name)
+        except (NodeSetException, GroupResolverError, GroupSourceError, ValueError, RecursionError) as error:
+            raise SettingsError(
+                f"{_named(source, group)} is not a node set: {error}", hint=f"it says `{text[:80]}`"
+            ) from error
+        if len(found) > MAX_NODES:
+            raise _too_many(source, group)
+        return [str(found)] if found else []
 
 
-def is_result_link(path: Path) -> bool:
-    """Whether `config groups --install` has made it."""
-    return path.name == RESULT_FILE and path.is_symlink() and path.readlink().name == RESULT_FILE
+def _named(source: GroupSource, group: str) -> str:
+    place = source.place(group) if isinstance(source, YamlGroups) else ""
+    what = "`all`" if group == "*" else f"group `{group}`"
+    return f"{place}: {what} of source `{source.name}`" if place else f"{what} of group source `{source.name}`"
 
 
-def _is_packaged_example(source: GroupSource) -> bool:
-    """Whether this is the `local` of the packaged groups.conf, still on example nodes or on no file at all."""
-    if not isinstance(source, UpcallGroupSource) or "groups.d/local.cfg" not in source.upcalls.get("map", ""):
-        return False
-    folder = Path(source.cfgdir)
-    if (folder / "groups").exists():
-        return False
-    try:
-        text = (folder / "groups.d" / "local.cfg").read_text(errors="replace")
-    except OSError:
-        return True
-    lines = (line.partition("#")[0].partition(":")[2] for line in text.splitlines())
-    return all(node.startswith("example") for line in lines for node in line.split())
+def _too_many(source: GroupSource, group: str) -> SettingsError:
+    return SettingsError(
+        f"{_named(source, group)} names more than {MAX_NODES} nodes", hint="is there a digit too many in a range?"
+    )
+
+
+def _merged(scopes: Sequence[Scope]) -> _Sources:
+    """No name means something else because a file cannot be used: what that might have replaced is not known."""
+    by_name: dict[str, GroupSource] = {}
+    first: GroupSource | None = None
+    default: str | GroupSource = ""
+    file = "groups.conf"
+    unread: list[Problem] = []
+    for scope in scopes:
+        if scope.unread is not None:
+            by_name = {name: UnusableGroups(name, scope.unread) for name in by_name}
+            unread.append(scope.unread)
+            default = UnusableGroups("default", scope.unread) if scope.is_closed else default
+        for found in scope.found:
+            first = first or found.source
+            if found.name is not None:
+                by_name[found.name] = found.source
+        if scope.default:
+            default, file = scope.default, scope.file
+    if first is not None:
+        first = by_name.get(first.name, first)
+    if isinstance(default, str) and default:
+        default = by_name.get(default) or _missing(default, file, unread)
+    return _Sources(by_name=by_name, default=default or first, unread=tuple(unread))
+
+
+def _missing(default: str, file: str, unread: Sequence[Problem]) -> UnusableGroups:
+    problem = Problem(
+        message=f"{file}: the group source `{default}`, which `default` names, is not defined",
+        hint="compare with groups.conf.example; `nodeset -ll` shows what ClusterShell reads",
+    )
+    return UnusableGroups(default, unread[0] if unread else problem)
 
 
 def group_files() -> tuple[Path, ...]:
-    """Where ClusterShell looks for its groups.conf, the last word last."""
-    return tuple(map(Path, config_paths("groups.conf")))
+    """Where ClusterShell looks for its groups.conf, the last word last.
+
+    A variable that is empty counts as not set, and a relative `XDG_CONFIG_HOME` is ignored, as XDG has it;
+    `CLUSTERSHELL_CFGDIR` may be relative, from where one stands.
+    """
+    *fixed, users = config_paths("groups.conf")[:4]
+    if not os.environ.get("XDG_CONFIG_HOME", "/").startswith("/"):
+        users = os.path.expanduser("~/.config/clustershell/groups.conf")  # noqa: PTH111 - as ClusterShell does it
+    named = os.environ.get("CLUSTERSHELL_CFGDIR")
+    paths = [Path(path) for path in (*fixed, users)] + ([Path(named, "groups.conf")] if named else [])
+    return tuple(path.absolute() for path in paths if path.is_absolute() or path.parts[0] != "~")
 
 
 def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -> ConfiguredGroups | None:
     """The configured groups, `groups_conf` last and so with the last word, and `results`; None where there are none.
 
-    Raises `SettingsError` with file and line for a file that cannot be read as groups.
+    Raises `SettingsError` for a `groups_conf` that is not there or cannot be opened. What else is wrong is told to
+    whoever asks for it, and in `problems`.
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
-    try:
-        resolver = ConfiguredGroups(_scopes(groups_conf), results)
-        resolver.default_source_name  # noqa: B018 - reads the files now, so that what is wrong is told here
-    except configparser.ParsingError as error:
-        line, text = error.args[1:3] if isinstance(error, _NoHeader) else error.errors[0]
-        raise SettingsError(
-            f"{error.source}:{line}: not a groups file: {_shown(text)}",
-            hint="`[source]` sections with `map: COMMAND` lines, as in groups.conf.example",
-        ) from error
-    except (configparser.Error, GroupResolverConfigError) as error:
-        raise SettingsError(
-            f"{groups_conf or 'groups.conf'}: {' '.join(str(error).split())}",
-            hint="compare with groups.conf.example; `nodeset -ll` shows what ClusterShell reads",
-        ) from error
+    resolver = ConfiguredGroups([read_scope(files) for files in _scopes(groups_conf)], results)
     return None if resolver.is_empty else resolver
 
 
-def _shown(line: object) -> str:
-    """configparser reports the line as its repr."""
-    return str(line).strip("'").removesuffix("\\n").strip()[:80]
-
-
-def _scopes(named: Path | None) -> list[list[str]]:
+def _scopes(named: Path | None) -> list[list[Path]]:
     """ClusterShell's files without repeats, the last of equals kept, for it lets the later file win; then `named`.
 
     One of them that is named comes last among them.
     """
-    own = list(map(str, group_files()))
-    if named is not None and str(named.resolve()) not in own:
-        return [_each_once(own), [str(named.resolve())]]
-    return [_each_once([*own, *([str(named.resolve())] if named is not None else [])])]
+    own = list(group_files())
+    if named is None:
+        return [_each_once(own)]
+    same = [path for path in own if path == named.absolute() or path.resolve() == named.resolve()]
+    return [_each_once([*own, *same[-1:]]), *([] if same else [[named.absolute()]])]
 
 
-def _each_once(files: Sequence[str]) -> list[str]:
+def _each_once(files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(reversed(files)))[::-1]
 
 
 def _check_readable(path: Path) -> None:
     try:
-        path.open().close()
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror}", hint="`--groups-conf` takes a file like groups.conf.example"
-        ) from error
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path}: {what}", hint="`--groups-conf` takes a file like groups.conf.example") from error

@@ -23,7 +23,7 @@ def test_a_malformed_groups_conf_is_told_with_its_place(tmp_path: Path, content:
     file = tmp_path / "groups.conf"
     file.write_text(content)
     with pytest.raises(SettingsError) as caught:
-        load_groups(file)
+        NodeSets(load_groups(file)).group("gpu")
     assert told in caught.value.message
     assert str(file) in caught.value.message
     assert caught.value.hint

@@ -1,0 +1,250 @@
+"""Reading what defines groups: `groups.conf`, the folders that it names, and their files, as ClusterShell does it.
+
+Nothing is run here. A file that others may write, or that cannot be understood, becomes a problem in its place, and
+the other files go on working; but no name may mean something else because a file is missing.
+"""
+
+import configparser
+import glob
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from string import Template
+
+from ClusterShell.NodeUtils import GroupSource
+
+from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.settings.trusted_file import ExaminedFile, Reader, examine
+from clbalance.transport.group_sources import Problem, UnusableGroups, Upcalls
+
+RESULT_FILE = "clb.yaml"
+MAIN = "Main"
+_MAX_BYTES = 8 << 20
+_UPCALLS = ("map", "all", "list", "reverse", "mapall")
+_AS_EXAMPLE = "`[source]` sections with `map: COMMAND` lines, as in groups.conf.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A source and where it is written; or a file that cannot be used (no name), which may define any sources."""
+
+    name: str | None
+    source: GroupSource
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What files that are merged define, in ClusterShell's order, and which source is theirs by default."""
+
+    found: tuple[Found, ...] = ()
+    file: str = ""
+    """The last of its `groups.conf` files."""
+    default: str = ""
+    is_closed: bool = False
+    """Its `groups.conf` cannot be used, so it is not known which source it would make the default one."""
+
+    @property
+    def unread(self) -> Problem | None:
+        """The first file that cannot be used."""
+        return next((one.source.problem for one in self.found if one.name is None), None)
+
+
+def read_scope(files: Sequence[Path]) -> Scope:
+    """The `groups.conf` files merged, the last word last, and what they name. What is not there is passed over."""
+    config = configparser.ConfigParser()
+    origins: dict[str, Path] = {}
+    last: Path | None = None
+    fault: Problem | None = None
+    try:
+        for path in files:
+            if (file := _read(path)) is None:
+                continue
+            fault = fault or _problem_of(file.fault)
+            origins |= dict.fromkeys(_add_to(config, path, _text(path, file)), path)
+            last = path
+        if last is None:
+            return Scope()
+        folder = str(last.parent)
+        found = _each_once([*_parts(config, folder), *_sections(config, folder, lambda name: origins[name])])
+        default = config.get(MAIN, "default", fallback="")
+    except (SettingsError, configparser.Error, ValueError) as error:
+        return Scope(found=(_unread(fault or _told(error, last)),), is_closed=True)
+    left = tuple(one for one in found if not _is_packaged_example(one.source))
+    if default in {one.name for one in found} - {one.name for one in left}:
+        default = ""
+    if fault is not None:
+        # The packaged example alone does no harm, and lies in every installation, whoever owns that.
+        return Scope(found=(_unread(fault),), is_closed=True) if left else Scope()
+    return Scope(found=left, file=str(last), default=default)
+
+
+def is_result_link(path: Path) -> bool:
+    """Whether `config groups --install` has made it."""
+    return path.name == RESULT_FILE and path.is_symlink() and path.readlink().name == RESULT_FILE
+
+
+def _read(path: Path) -> ExaminedFile | None:
+    """None for what is not there or closed to us, as ClusterShell has it; `SettingsError` for what is no text file."""
+    # Who owns the installation owns this very program.
+    owners = [Path(sys.prefix).stat().st_uid] if Path(sys.prefix) in path.parents else []
+    try:
+        return examine(path, _MAX_BYTES, Reader.here(*owners))
+    except OSError:
+        return None
+
+
+def _text(path: Path, file: ExaminedFile) -> str:
+    try:
+        text = file.content.decode()
+    except UnicodeDecodeError as error:
+        line = file.content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}:{line}: not UTF-8", hint="save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _add_to(config: configparser.ConfigParser, path: Path, text: str) -> list[str]:
+    """Read the text of one file into `config`; the names of its sections."""
+    try:
+        own = configparser.ConfigParser()
+        own.read_string(text, str(path))
+        config.read_string(text, str(path))
+    except configparser.MissingSectionHeaderError as error:
+        raise _no_groups_file(path, error.lineno, error.line) from error
+    except configparser.ParsingError as error:
+        raise _no_groups_file(path, *error.errors[0]) from error
+    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
+        what = f"`{error.option}` of `[{error.section}]`" if hasattr(error, "option") else f"`[{error.section}]`"
+        raise SettingsError(f"{path}:{error.lineno}: {what} already exists above", hint="keep one of them") from error
+    return own.sections()
+
+
+def _no_groups_file(path: Path, line: int, text: str) -> SettingsError:
+    """configparser reports some lines as their repr."""
+    shown = text.strip("'").removesuffix("\\n").strip()[:80]
+    return SettingsError(f"{path}:{line}: not a groups file: {shown}", hint=_AS_EXAMPLE)
+
+
+def _told(error: Exception, file: Path | None) -> Problem:
+    if isinstance(error, SettingsError):
+        return Problem(message=error.message, hint=error.hint)
+    return Problem(
+        message=f"{file or 'groups.conf'}: {' '.join(str(error).split())}", hint="compare with groups.conf.example"
+    )
+
+
+def _problem_of(fault: SettingsError | None) -> Problem | None:
+    return None if fault is None else Problem(message=fault.message, hint=fault.hint)
+
+
+def _unread(problem: Problem) -> Found:
+    return Found(name=None, source=UnusableGroups("", problem), place="")
+
+
+def _parts(config: configparser.ConfigParser, cfgdir: str) -> Iterator[Found]:
+    """The files of the folders that `[Main]` names."""
+    confdir = "groupsdir" if config.has_option(MAIN, "groupsdir") else "confdir"
+    for folder, path in _files_in(config.get(MAIN, confdir, fallback=""), cfgdir, "*.conf"):
+        yield from _part(path, partial(_sections_of, path, folder))
+    for _, path in _files_in(config.get(MAIN, "autodir", fallback=""), cfgdir, "*.yaml"):
+        # Our own file, where `config groups --install` has put it, would take 30 ms to read.
+        if not is_result_link(path):
+            yield from _part(path, partial(_yaml_of, path))
+
+
+def _files_in(folders: str, cfgdir: str, pattern: str) -> Iterator[tuple[str, Path]]:
+    for named in dict.fromkeys(
+        os.path.normpath(Template(folder).safe_substitute(CFGDIR=cfgdir)) for folder in shlex.split(folders)
+    ):
+        if os.path.exists(named) and not os.path.isdir(named):  # noqa: PTH110, PTH112 - a NUL in it is no error here
+            raise SettingsError(f"{named}: not a folder", hint=f"it is named in {cfgdir}/groups.conf")
+        for file in sorted(glob.glob(f"{named}/{pattern}")):  # noqa: PTH207 - the very pattern that ClusterShell takes
+            yield named, Path(file)
+
+
+def _part(path: Path, sources_in: Callable[[str], Iterator[Found]]) -> Iterator[Found]:
+    """One file; where it cannot be used, that stands in its place."""
+    try:
+        if (file := _read(path)) is None:
+            return
+        if file.fault is not None:
+            raise file.fault
+        yield from sources_in(_text(path, file))
+    except SettingsError as error:
+        yield _unread(_told(error, None))
+
+
+def _sections_of(path: Path, folder: str, text: str) -> Iterator[Found]:
+    config = configparser.ConfigParser()
+    _add_to(config, path, text)
+    return _sections(config, folder, lambda _: path)
+
+
+def _yaml_of(path: Path, text: str) -> Iterator[Found]:
+    from clbalance.transport.group_yaml import yaml_groups  # PyYAML takes 15 ms
+
+    sources = yaml_groups(str(path), text)
+    if isinstance(sources, Problem):
+        yield _unread(sources)
+    else:
+        yield from (Found(name=source.name, source=source, place=str(path)) for source in sources)
+
+
+def _sections(config: configparser.ConfigParser, cfgdir: str, origin: Callable[[str], Path]) -> Iterator[Found]:
+    """`[a,b]` defines two sources alike."""
+    for section in config.sections():
+        for name in section.split(","):
+            if name != MAIN:
+                place = str(origin(section))
+                yield Found(name=name, source=_upcalls(config, section, name, cfgdir, place), place=place)
+
+
+def _upcalls(config: configparser.ConfigParser, section: str, name: str, cfgdir: str, place: str) -> GroupSource:
+    commands = {f"{what}_upcall": config.get(section, what, raw=True, fallback=None) for what in _UPCALLS}
+    cache_time = config.get(section, "cache_time", raw=True, fallback=None)
+    if not config.has_option(section, "map") and not config.has_option(section, "mapall"):
+        message = f"{place}: group source `{name}` has neither `map` nor `mapall`"
+        return UnusableGroups(name, Problem(message=message, hint=_AS_EXAMPLE))
+    try:
+        seconds = None if cache_time is None else float(cache_time)
+    except ValueError:
+        message = f"{place}: `cache_time` of group source `{name}` is no number: {cache_time}"
+        return UnusableGroups(name, Problem(message=message, hint="seconds, such as `cache_time: 60`"))
+    return Upcalls(name, cfgdir=cfgdir, cache_time=seconds, **commands)
+
+
+def _each_once(found: Sequence[Found]) -> list[Found]:
+    """Of sources with one name none can be used: nobody knows which is meant."""
+    places: dict[str, list[str]] = {}
+    for one in found:
+        if one.name is not None:
+            places.setdefault(one.name, []).append(one.place)
+    return [
+        one if one.name is None or len(places[one.name]) == 1 else _ambiguous(one, places[one.name]) for one in found
+    ]
+
+
+def _ambiguous(one: Found, places: Sequence[str]) -> Found:
+    name = one.name or ""
+    message = f"group source `{name}` is defined more than once: in {' and '.join(places)}"
+    problem = Problem(message=message, hint="keep one of them, or give it another name")
+    return Found(name=name, source=UnusableGroups(name, problem), place=one.place)
+
+
+def _is_packaged_example(source: GroupSource) -> bool:
+    """Whether this is the `local` of the packaged groups.conf, still on example nodes or on no file at all."""
+    if not isinstance(source, Upcalls) or "groups.d/local.cfg" not in source.upcalls.get("map", ""):
+        return False
+    folder = Path(source.cfgdir)
+    if (folder / "groups").exists():
+        return False
+    try:
+        text = (folder / "groups.d" / "local.cfg").read_text(errors="replace")
+    except OSError:
+        return True
+    lines = (line.partition("#")[0].partition(":")[2] for line in text.splitlines())
+    return all(node.startswith("example") for line in lines for node in line.split())
