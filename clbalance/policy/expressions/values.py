@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
+from clbalance.policy.ledger import Ledger, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class Subject:
 
     answer: Measured
     gpu: Gpu | Unknown | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is promised of the node."""
+        return ledger_of(self.answer)
 
 
 def devices_of(answer: Measured) -> tuple[Subject, ...]:
