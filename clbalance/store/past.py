@@ -15,7 +15,8 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.past import GPU_INDICES, NODE_INDICES, Figure, HistoryPoint, PastLook
+from clbalance.past import Figure, HistoryPoint, PastLook
+from clbalance.policy.indices import GPU_SERIES, NODE_SERIES
 from clbalance.store.text import storable
 
 
@@ -47,8 +48,8 @@ class _Table:
     indices: tuple[str, ...]
 
 
-_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_INDICES))
-_OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_INDICES))
+_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_SERIES))
+_OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_SERIES))
 _TABLES: Final = (_OF_NODES, _OF_GPUS)
 
 
