@@ -49,7 +49,7 @@ class Number:
     def expected(self) -> str:
         noun = "a whole number" if self.whole else "a number"
         off = ', or `"off"`' if self.can_be_off else ""
-        return f"{noun} from {self.at_least:g} to {self.at_most:g}{off}"
+        return f"{noun} from {self.at_least:g} to {self.at_most:.12g}{off}"
 
     def read(self, given: object) -> Value | Misfit:
         if self.can_be_off and given == "off":
