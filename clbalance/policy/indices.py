@@ -210,6 +210,11 @@ def _ordered(appears: Callable[[Index], object], names: str = "") -> tuple[Index
     return tuple(sorted(filter(appears, INDICES), key=lambda index: places.get(index.name, len(places))))
 
 
+def _named(names: str) -> tuple[Index, ...]:
+    rows = {index.name: index for index in INDICES}
+    return tuple(rows[name] for name in names.split())
+
+
 # Where people look at indices in another order than that of the table. What is not named here comes last.
 EXPRESSIONS: Final = _ordered(lambda index: index.in_expressions)
 COLUMNS: Final = _ordered(
@@ -222,6 +227,8 @@ METRICS: Final = _ordered(
     lambda index: index.metric,
     "load r1m r5m r15m cpus ut mem mem_total swp swp_total tmp tmp_total psi_cpu psi_mem psi_io io net ls leases",
 )
+PLAIN: Final = _named("")
+"""What `load --format plain` has behind its first twenty fields. Readers count fields: it only grows at its end."""
 
 ANSWERS: Final = Series(name="up", key="answered_pct", unit=Unit.PERCENT)
 """How many of the times that the node was asked it answered."""
