@@ -204,15 +204,15 @@ INDICES: Final = (
 """In the order in which JSON and the hints of expressions list them."""
 
 
-def _ordered(appears: Callable[[Index], object], names: str = "") -> tuple[Index, ...]:
-    """The rows that appear somewhere: those with these names first, the others in the order of the table."""
-    places = {name: place for place, name in enumerate(names.split())}
-    return tuple(sorted(filter(appears, INDICES), key=lambda index: places.get(index.name, len(places))))
-
-
 def _named(names: str) -> tuple[Index, ...]:
     rows = {index.name: index for index in INDICES}
     return tuple(rows[name] for name in names.split())
+
+
+def _ordered(appears: Callable[[Index], object], names: str = "") -> tuple[Index, ...]:
+    """The rows that appear somewhere: those with these names first, the others in the order of the table."""
+    first = _named(names)
+    return tuple(filter(appears, (*first, *(index for index in INDICES if index not in first))))
 
 
 # Where people look at indices in another order than that of the table. What is not named here comes last.
