@@ -17,7 +17,7 @@ class Unit(Enum):
     COUNT = ("", "{:g}", "{:.4g}", 1, 1)
     PERCENT = ("per cent", "{:g}%", "{:.4g}%", 1, 0.01)
     BYTES = ("bytes", "{:g} bytes", "{:.4g} bytes", 1, 1)
-    KIB_PER_S = ("KiB/s", "{:g} KiB/s", "{:.0f} KiB/s", 1024, 1024)
+    KIB_PER_S = ("KiB/s", "{:.12g} KiB/s", "{:.0f} KiB/s", 1024, 1024)
 
     def __init__(self, words: str, limit: str, value: str, json: int, metric: float) -> None:
         self.words = words
