@@ -85,8 +85,10 @@ INDICES: Final = (
         name="net",
         unit=Unit.KIB_PER_S,
         read=readers.of_rates(lambda rates: readers.kib(rates.net_bytes_per_s)),
-        in_expressions=False,
         json="net_bytes_per_s",
+        column=Column(heading="NET", sacrifice=9),
+        threshold=Threshold(key="net_kib_per_s", words="network traffic", most=1_000_000_000),
+        history=History(key="net_kib_per_s"),
         metric=Metric(name="network_bytes_per_second", help="Received and sent."),
     ),
     Index(
@@ -220,7 +222,8 @@ def _ordered(appears: Callable[[Index], object], names: str = "") -> tuple[Index
 # Where people look at indices in another order than that of the table. What is not named here comes last.
 EXPRESSIONS: Final = _ordered(lambda index: index.in_expressions)
 COLUMNS: Final = _ordered(
-    lambda index: index.column, "r1m r5m r15m load rq cpus ut mem mem_total swp tmp psi_cpu psi_mem psi_io io ls leases"
+    lambda index: index.column,
+    "r1m r5m r15m load rq cpus ut mem mem_total swp tmp psi_cpu psi_mem psi_io io net ls leases",
 )
 THRESHOLDS: Final = _ordered(lambda index: index.threshold, "load mem ut tmp psi_cpu psi_mem psi_io")
 HISTORY: Final = _ordered(lambda index: index.history, "r1m load ut mem psi_cpu psi_mem psi_io tmp leases")
@@ -229,7 +232,7 @@ METRICS: Final = _ordered(
     lambda index: index.metric,
     "load r1m r5m r15m cpus ut mem mem_total swp swp_total tmp tmp_total psi_cpu psi_mem psi_io io net ls leases",
 )
-PLAIN: Final = _named("io")
+PLAIN: Final = _named("io net")
 """What `load --format plain` has behind its first twenty fields. Readers count fields: it only grows at its end."""
 
 ANSWERS: Final = Series(name="up", key="answered_pct", unit=Unit.PERCENT)

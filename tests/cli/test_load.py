@@ -97,7 +97,10 @@ def test_cpu_use_is_known_from_the_second_look_on(lab: Lab, clbalance: Command) 
     eventually(is_told)
 
 
-@pytest.mark.parametrize(("name", "key", "metric"), [("io", "disk_bytes_per_s", "disk_bytes_per_second")])
+@pytest.mark.parametrize(
+    ("name", "key", "metric"),
+    [("io", "disk_bytes_per_s", "disk_bytes_per_second"), ("net", "net_bytes_per_s", "network_bytes_per_second")],
+)
 def test_traffic_is_shown_chosen_by_and_remembered_once_a_node_was_looked_at_twice(
     lab: Lab, clbalance: Command, tmp_path: Path, name: str, key: str, metric: str
 ) -> None:

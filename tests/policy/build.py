@@ -55,8 +55,9 @@ def node(
     slots: int | None = None,
     trends: Mapping[str, Trend] | None = None,
     io: float | None = None,
+    net: float | None = None,
 ) -> Measured:
-    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `io` in KiB per second; `debt`: placed a moment ago; None: unknown."""
+    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `io` and `net` in KiB per second; `debt`: placed a moment ago; None: unknown."""
     return Measured(
         node=NodeName(name),
         reading=Reading(
@@ -78,7 +79,7 @@ def node(
         ),
         rates=NOT_TOLD
         if ut is None
-        else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=_bytes_of(io), net_bytes_per_s=NOT_TOLD),
+        else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=_bytes_of(io), net_bytes_per_s=_bytes_of(net)),
         rtt_s=0.1,
         placed=(Promise(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
         cpu_factor=factor,

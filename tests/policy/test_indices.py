@@ -67,7 +67,7 @@ def test_keys_have_their_unit_in_them(index: Index) -> None:
         assert key is None or key.endswith(ends[unit])
 
 
-TRAFFIC = ("io",)
+TRAFFIC = ("io", "net")
 
 
 @pytest.mark.parametrize("name", TRAFFIC)
@@ -84,7 +84,7 @@ def test_traffic_is_compared_and_ordered_in_kib_per_second(name: str) -> None:
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize(("name", "words"), [("io", "disk traffic")])
+@pytest.mark.parametrize(("name", "words"), [("io", "disk traffic"), ("net", "network traffic")])
 def test_a_node_with_more_traffic_than_the_threshold_takes_no_more_work(name: str, words: str) -> None:
     policy = Policy(thresholds=Thresholds(**{f"{name}_kib_per_s": 20000.0}))
     answers = [node("b", **{name: 30000.4}), node("q", **{name: 20000.0}), node("v")]  # type: ignore[arg-type]

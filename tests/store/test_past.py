@@ -224,7 +224,8 @@ def test_nonsense_in_the_database_is_left_out(tmp_path: Path, damage: str, left:
 def test_a_row_stays_as_small_as_its_bound_says(tmp_path: Path) -> None:
     names = [node(f"node{number}") for number in range(100)]
     looked = seen(99.9, {"use_pct": 99.9, "mem_pct": 55.5}, r1m_per_cpu=1.25, load_per_cpu=1.5, leases=3.0,
-                  mem_available_pct=77.7, psi_cpu_pct=1.1, psi_mem_pct=0.0, psi_io_pct=12.3, tmp_free_pct=40.0)  # fmt: skip
+                  mem_available_pct=77.7, psi_cpu_pct=1.1, psi_mem_pct=0.0, psi_io_pct=12.3, tmp_free_pct=40.0,
+                  io_kib_per_s=81920.5, net_kib_per_s=112640.25)  # fmt: skip
     with SqliteStore.open(tmp_path) as store:
         for minutes in range(0, 200, 5):
             store.remember(at(minutes), {}, None, dict.fromkeys(names, looked))

@@ -112,7 +112,7 @@ def test_facts_of_devices(text: str, wanted: bool) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "r1m < 9", "r5m < 99", "ut < 99", "io < 9", "mem > 0", "mem > 1%", "mem_total > 0", "swp > 1%", "tmp > 1%", "psi_cpu < 99", "psi_mem < 99",
+        "r1m < 9", "r5m < 99", "ut < 99", "io < 9", "net < 9", "mem > 0", "mem > 1%", "mem_total > 0", "swp > 1%", "tmp > 1%", "psi_cpu < 99", "psi_mem < 99",
         "psi_io < 99", "cpus > 0", 'cpu_model ~ "."', "ls >= 0", "gpus >= 0", "gut < 99", "cuda > 1", "driver > 1", 'gpu_model ~ "."',
         "-ut < 9", "ut + 1 < 99", "1 + ut < 99", "1 < ut", "r1m / 0 < 1",
     ],
