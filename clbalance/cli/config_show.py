@@ -33,7 +33,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
-    values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in asdict(thresholds).items()}
+    values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
     rebalance = {**asdict(Levels()), **settings.rebalance}
     values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
     for key, origin in settings.origins.items():

@@ -25,6 +25,8 @@ class LoadOptions:
     psi_cpu: Annotated[float | None, Option("--psi-cpu", metavar="PCT", help="Pressure on cpus.")] = None
     psi_mem: Annotated[float | None, Option("--psi-mem", metavar="PCT", help="Pressure on memory.")] = None
     psi_io: Annotated[float | None, Option("--psi-io", metavar="PCT", help="Pressure on disks.")] = None
+    io: Annotated[float | None, Option("--io", metavar="KIB/S", help="Disks, read and written.")] = None
+    net: Annotated[float | None, Option("--net", metavar="KIB/S", help="Network, received and sent.")] = None
     gpu: Annotated[
         list[str] | None,
         Option(
@@ -69,6 +71,8 @@ class LoadOptions:
             "psi_cpu_pct": self.psi_cpu,
             "psi_mem_pct": self.psi_mem,
             "psi_io_pct": self.psi_io,
+            "io_kib_per_s": self.io,
+            "net_kib_per_s": self.net,
             "spin": self.spin,
             "gpu_tool": self.gpu_tool,
         }

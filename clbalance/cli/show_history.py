@@ -12,7 +12,8 @@ from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodes import fold
-from clbalance.past import ANSWERS, GPU_INDICES, NODE_INDICES, HistoryPoint
+from clbalance.past import HistoryPoint
+from clbalance.policy.indices import ANSWERS, GPU_SERIES, NODE_SERIES
 from clbalance.policy.past_lines import lines_of
 from clbalance.ports import Store
 from clbalance.render import talk
@@ -56,7 +57,7 @@ def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
 
 
 def _indices(typed: Sequence[str]) -> frozenset[str]:
-    known = [index.name for index in (ANSWERS, *NODE_INDICES, *GPU_INDICES)]
+    known = [index.name for index in (ANSWERS, *NODE_SERIES, *GPU_SERIES)]
     for name in typed:
         if name not in known:
             raise UsageError(f"there is no index `{name}`", hint=f"one of {', '.join(known)}")

@@ -42,6 +42,10 @@ class Load:
     psi_cpu_pct: float = 0.0
     psi_mem_pct: float = 0.0
     psi_io_pct: float = 0.0
+    io_kib_per_s: float | None = None
+    """Read and written together; None: what an idle machine's disk does."""
+    net_kib_per_s: float | None = None
+    """Received and sent together; None: what an idle machine hears on its network."""
     spin: int = 0
     """Busy processes that the node really runs."""
     gpus: tuple[GpuLoad, ...] = ()

@@ -23,6 +23,7 @@ from clbalance.lazy_dataclass import dataclass
 
 _SIGNAL_EFFECT_S = 10.0  # a process in D state takes its signal only when its I/O is done
 _POLL_S = 0.002
+_MOST_KIB_PER_S = 1_000_000_000  # what the thresholds take
 
 
 class NodeState(StrEnum):
@@ -46,6 +47,8 @@ class LoadChanges(TypedDict, total=False):
     psi_cpu_pct: float
     psi_mem_pct: float
     psi_io_pct: float
+    io_kib_per_s: float | None
+    net_kib_per_s: float | None
     spin: int
     gpus: tuple[GpuLoad, ...]
     gpu_parts: tuple[tuple[int, int], ...]
@@ -203,6 +206,8 @@ def _check_load(node: LabNode, load: Load) -> None:
     queues = (load.r1m, load.r5m or 0.0, load.r15m or 0.0, load.rq or 0, load.spin)
     if not all(0 <= length <= 100_000 for length in queues):
         raise UsageError("a run queue or a number of processes is outside 0 to 100000")
+    if not all(0 <= kib <= _MOST_KIB_PER_S for kib in (load.io_kib_per_s or 0.0, load.net_kib_per_s or 0.0)):
+        raise UsageError(f"traffic is outside 0 to {_MOST_KIB_PER_S} KiB per second")
 
 
 def _with_fault(listener: Listener, fault: Fault) -> Listener:

@@ -10,8 +10,8 @@ from clbalance.lazy_dataclass import dataclass
 
 USER_HZ = 100  # ticks per second in /proc/stat, on every architecture Python runs on
 _SECTOR_BYTES = 512
-_NET_BYTES_PER_S = 2_000  # what an idle machine hears on its network
-_DISK_BYTES_PER_S = 40_960
+_IDLE_NET_KIB_PER_S = 4.0  # what an idle machine hears on its network, and says
+_IDLE_DISK_KIB_PER_S = 80.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,9 @@ class Counters:
     psi_cpu_s: float = 0.0
     psi_mem_s: float = 0.0
     psi_io_s: float = 0.0
+    disk_bytes: float = 0.0
+    """Half of them read, half written; likewise of the network."""
+    net_bytes: float = 0.0
     own_r1m: float = 0.0
     own_r5m: float = 0.0
     own_r15m: float = 0.0
@@ -59,10 +62,16 @@ def advance(before: Counters, machine: Machine, load: Load, own: Own, span_s: fl
         psi_cpu_s=before.psi_cpu_s + span_s * load.psi_cpu_pct / 100,
         psi_mem_s=before.psi_mem_s + span_s * load.psi_mem_pct / 100,
         psi_io_s=before.psi_io_s + span_s * load.psi_io_pct / 100,
+        disk_bytes=before.disk_bytes + span_s * 1024 * _or_idle(load.io_kib_per_s, _IDLE_DISK_KIB_PER_S),
+        net_bytes=before.net_bytes + span_s * 1024 * _or_idle(load.net_kib_per_s, _IDLE_NET_KIB_PER_S),
         own_r1m=_decayed(before.own_r1m, own.runnable, span_s / 60),
         own_r5m=_decayed(before.own_r5m, own.runnable, span_s / 300),
         own_r15m=_decayed(before.own_r15m, own.runnable, span_s / 900),
     )
+
+
+def _or_idle(set_to: float | None, idle: float) -> float:
+    return idle if set_to is None else set_to
 
 
 def _decayed(average: float, now: int, spans: float) -> float:
@@ -149,7 +158,7 @@ def _pressure(some_pct: float, total_s: float, *, full_pct: float) -> str:
 
 
 def _net_dev(counters: Counters) -> str:
-    received = int(counters.uptime_s * _NET_BYTES_PER_S)
+    received = int(counters.net_bytes / 2)
     rows = "".join(
         f"{name:>6}: {size} {size // 500} 0 0 0 0 0 0 {size} {size // 500} 0 0 0 0 0 0\n"
         for name, size in (("lo", 0), ("eth0", received))
@@ -162,7 +171,7 @@ def _net_dev(counters: Counters) -> str:
 
 
 def _diskstats(counters: Counters) -> str:
-    sectors = int(counters.uptime_s * _DISK_BYTES_PER_S) // _SECTOR_BYTES
+    sectors = int(counters.disk_bytes / 2) // _SECTOR_BYTES
     counts = f"{sectors // 8} 0 {sectors} {sectors // 8} {sectors // 8} 0 {sectors} {sectors // 8} 0 0 0"
     return f" 259       0 nvme0n1 {counts}\n 259       1 nvme0n1p1 {counts}\n"
 

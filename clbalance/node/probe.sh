@@ -242,7 +242,7 @@
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
-      # The own status tells whom the probe runs as.
+      # The own status tells whom the probe runs as, a driver that an interface is a device and no bridge or the like.
       grep -s -o -E \
         -e '^Uid:.*' \
         -e '^cpu( .*|[0-9]+)' \
@@ -252,8 +252,10 @@
         -e '^ *[^ :]+: *[0-9]+( +[0-9]+){8}' \
         -e '^ *[0-9]+ +[0-9]+ [^ ]+( [0-9]+){7}' \
         -e '^[0-9a-f,-]+$' \
+        -e '^DRIVER=.*' \
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
-        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist "$@"
+        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist \
+        "$sys"/class/net/*/device/uevent "$@"
       # The first cpu only: the kernel makes up this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in

@@ -9,7 +9,9 @@ from itertools import pairwise
 from statistics import median_low
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.past import ANSWERS, GPU_INDICES, NODE_INDICES, Figure, HistoryPoint, Index
+from clbalance.past import Figure, HistoryPoint
+from clbalance.policy.index import Series
+from clbalance.policy.indices import ANSWERS, GPU_SERIES, NODE_SERIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class LinePoint:
 class PastLine:
     """One index of one node, or of one of its GPUs, over time."""
 
-    index: Index
+    index: Series
     gpu: int | None = None
     points: tuple[LinePoint, ...]
 
@@ -69,12 +71,12 @@ class Cell:
 
 
 def lines_of(points: Sequence[HistoryPoint], wanted: frozenset[str] = frozenset()) -> tuple[PastLine, ...]:
-    """The lines of one node of which anything is known; `wanted`: by `Index.name`, empty for all."""
+    """The lines of one node of which anything is known; `wanted`: by `Series.name`, empty for all."""
     lines = [_answers(points)]
-    lines += [_line(points, index, {point.at_s: point.values for point in points}) for index in NODE_INDICES]
+    lines += [_line(points, index, {point.at_s: point.values for point in points}) for index in NODE_SERIES]
     for gpu in sorted({number for point in points for number in point.gpus}):
         values = {point.at_s: point.gpus.get(gpu, {}) for point in points}
-        lines += [_line(points, index, values, gpu) for index in GPU_INDICES]
+        lines += [_line(points, index, values, gpu) for index in GPU_SERIES]
     return tuple(line for line in lines if line.known and (not wanted or line.index.name in wanted))
 
 
@@ -99,7 +101,7 @@ def _same(value: float) -> Figure:
 
 
 def _line(
-    points: Iterable[HistoryPoint], index: Index, values: Mapping[int, Mapping[str, Figure]], gpu: int | None = None
+    points: Iterable[HistoryPoint], index: Series, values: Mapping[int, Mapping[str, Figure]], gpu: int | None = None
 ) -> PastLine:
     return PastLine(
         index=index,

@@ -3,12 +3,13 @@
 Silence is part of it: an outage must be seen. But a failure of this host says nothing about a node.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from clbalance.model import Answer, Cause, Cpus, Gpu, Measured, Memory, Rates, RunQueue, Silent, TmpSpace, Unknown
+from clbalance.model import Answer, Cause, Gpu, Measured, Silent, Unknown
 from clbalance.past import PastLook
-from clbalance.policy.ledger import ledger_of
+from clbalance.policy.index import AnsweredNode, Index, Node
+from clbalance.policy.indices import HISTORY
 
 
 def past_look(answer: Answer) -> PastLook | None:
@@ -21,33 +22,15 @@ def past_look(answer: Answer) -> PastLook | None:
         case Measured():
             gpus = answer.reading.gpus
             of_gpus = () if isinstance(gpus, Unknown) else tuple(map(_gpu_values, gpus))
-            return PastLook(answered=True, values=_values(answer), gpus=of_gpus)
+            return PastLook(answered=True, values=values_of(AnsweredNode.of(answer), HISTORY), gpus=of_gpus)
         case _:
             assert_never(answer)
 
 
-def _values(answer: Measured) -> Mapping[str, float]:
-    reading = answer.reading
-    found: dict[str, float] = {}
-    match reading.run_queue, reading.cpus:
-        case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
-            found["r1m_per_cpu"] = r1m / online
-            found["load_per_cpu"] = (r1m + ledger_of(answer).debt_cpus) / online
-        case _:
-            pass
-    if isinstance(answer.rates, Rates):
-        found["ut_pct"] = answer.rates.ut_pct
-    if isinstance(reading.memory, Memory):
-        found["mem_available_pct"] = _share(reading.memory.available_bytes, reading.memory.total_bytes)
-    if not isinstance(reading.pressure, Unknown):
-        found["psi_cpu_pct"] = reading.pressure.cpu_pct
-        found["psi_mem_pct"] = reading.pressure.mem_pct
-        found["psi_io_pct"] = reading.pressure.io_pct
-    if isinstance(reading.tmp, TmpSpace):
-        found["tmp_free_pct"] = _share(reading.tmp.free_bytes, reading.tmp.total_bytes)
-    if not isinstance(reading.leases, Unknown):
-        found["leases"] = float(len(reading.leases))
-    return found
+def values_of(node: Node, indices: Iterable[Index]) -> dict[str, float]:
+    """What history keeps of these indices, by its keys; what is unknown is left out."""
+    looks = ((index.history.key, index.kept(node)) for index in indices if index.history)
+    return {key: float(value) for key, value in looks if not isinstance(value, Unknown)}
 
 
 def _gpu_values(gpu: Gpu) -> Mapping[str, float]:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from clbalance.model import Cpus, Gpu, Measured, Rates, RunQueue, Unknown
+from clbalance.model import Gpu, Measured, Unknown
+from clbalance.policy.index import AnsweredNode
+from clbalance.policy.indices import TRENDS
+from clbalance.policy.past_look import values_of
 
 R1M_PER_CPU: Final = "r1m_per_cpu"
 """As measured, without debt: processes over online cpus."""
-UT_PCT: Final = "ut_pct"
 _GUT: Final = "gut_pct"
 _GMEM: Final = "gmem_pct"
 _GPROCS: Final = "gprocs"
@@ -15,14 +17,7 @@ _GPROCS: Final = "gprocs"
 
 def samples_of(answer: Measured) -> Mapping[str, float]:
     """The numbers of this look; what is unknown is not among them."""
-    found: dict[str, float] = {}
-    match answer.reading.run_queue, answer.reading.cpus:
-        case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
-            found[R1M_PER_CPU] = r1m / online
-        case _:
-            pass
-    if isinstance(answer.rates, Rates):
-        found[UT_PCT] = answer.rates.ut_pct
+    found = values_of(AnsweredNode.of(answer), TRENDS)
     gpus = answer.reading.gpus
     for gpu in () if isinstance(gpus, Unknown) else gpus:
         found.update(_samples_of_gpu(gpu))

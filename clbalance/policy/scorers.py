@@ -3,7 +3,7 @@
 import math
 
 from clbalance.model import Request, Unknown
-from clbalance.policy import indices
+from clbalance.policy import readers
 from clbalance.policy.effective import Load
 from clbalance.policy.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.gpu_choice import growth
@@ -41,7 +41,7 @@ def _left(used_pct: float) -> float:
 
 def _worst_pressure(load: Load, _: Request) -> float | Unknown:
     worst = 0.0
-    for read in (indices.psi_cpu_pct, indices.psi_mem_pct, indices.psi_io_pct):
+    for read in (readers.psi_cpu_pct, readers.psi_mem_pct, readers.psi_io_pct):
         value = read(load)
         if isinstance(value, Unknown):
             return value
@@ -61,7 +61,7 @@ def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
 RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_told)
 CPU_USE = Scorer(
     name="cpu use",
-    read=lambda load, _: indices.ut_pct(load),
+    read=lambda load, _: readers.ut_pct(load),
     points=_left,
     told=lambda _, __, used: f"ut {used:.0f}%",
 )

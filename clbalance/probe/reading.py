@@ -18,7 +18,7 @@ from clbalance.probe.procfs import parse_procfs
 from clbalance.probe.python import parse_python
 from clbalance.probe.stat import parse_cpu_ticks
 from clbalance.probe.tmp import parse_tmp
-from clbalance.probe.traffic import parse_traffic
+from clbalance.probe.traffic import parse_drivers, parse_traffic
 from clbalance.probe.user import parse_uid
 
 # A section that the answer lacks altogether reads as one that did not end.
@@ -39,7 +39,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         cpu_ticks=parse_cpu_ticks(files.get("stat", "")),
         memory=parse_meminfo(files.get("meminfo", "")),
         pressure=parse_pressure(files),
-        traffic=parse_traffic(files.get("diskstats", ""), files.get("net/dev", "")),
+        traffic=parse_traffic(files.get("diskstats", ""), files.get("net/dev", ""), parse_drivers(files)),
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(why="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),

@@ -13,6 +13,7 @@ from clbalance.errors import ClbalanceError
 from clbalance.job import Placed
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Plan, Term
+from clbalance.policy.indices import PLAIN
 from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
     "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
-    "leases", "gpu_states",
+    "leases", "gpu_states", *(index.json for index in PLAIN),
 )  # fmt: skip
 """Of `load`; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word for
 each of the node's GPUs, joined by commas."""

@@ -8,7 +8,7 @@ DASH = "-"
 _IEC = "BKMGTPE"
 
 
-def iec(count_bytes: int) -> str:
+def iec(count_bytes: float) -> str:
     """`count_bytes` in powers of 1024, three digits at most, one decimal below ten: `512B`, `1.5K`, `31G`."""
     value = float(max(count_bytes, 0))
     for unit in _IEC:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.past import Index
+from clbalance.policy.index import Series, Unit
 from clbalance.policy.past_lines import Axis, PastLine, axis_of, cells_of
-from clbalance.render.figures import span
+from clbalance.render.figures import iec, queue, span
 from clbalance.render.json_value import Json
 from clbalance.render.sparkline import Blocks, sparkline
 from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
@@ -106,19 +106,29 @@ def _tops(report: HistoryReport) -> dict[str, float]:
     """What a full bar stands for: the same for one index of all nodes, and one process per cpu at least."""
     tops: dict[str, float] = {}
     for _, line in _lines(report):
-        highest = 100.0 if line.index.percent else max(1.0, *(figure.mean for _, figure in line.known))
+        highest = 100.0 if line.index.unit is Unit.PERCENT else max(1.0, *(figure.mean for _, figure in line.known))
         tops[line.index.name] = max(tops.get(line.index.name, 0.0), highest)
     return tops
 
 
-def _scale(index: Index, top: float) -> str:
-    return "0-100%" if index.percent else f"0-{top:.3g}"
+def _scale(index: Series, top: float) -> str:
+    match index.unit:
+        case Unit.PERCENT:
+            return "0-100%"
+        case Unit.KIB_PER_S:
+            return f"0-{_told(top, index)}"
+        case _:
+            return f"0-{top:.3g}"
 
 
-def _told(value: float, index: Index) -> str:
-    if not index.percent:
-        return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
-    return f"{value:.1f}%" if value < 9.95 else f"{value:.0f}%"
+def _told(value: float, index: Series) -> str:
+    match index.unit:
+        case Unit.PERCENT:
+            return f"{value:.1f}%" if value < 9.95 else f"{value:.0f}%"
+        case Unit.KIB_PER_S:
+            return iec(1024 * value)
+        case _:
+            return queue(value)
 
 
 def _node_document(node: NodeName, lines: Sequence[PastLine]) -> Json:

@@ -1,17 +1,18 @@
 """What `metrics` tells: nodes, GPUs, jobs of this host and what `rebalance` did, in Prometheus' base units."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from clbalance import __version__
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Unknown
-from clbalance.policy.ledger import ledger_of
+from clbalance.policy.index import AnsweredNode, Metric
+from clbalance.policy.indices import METRICS
+from clbalance.policy.ledger import Ledger
 from clbalance.render.exposition import Family, Labels, exposition
 from clbalance.render.metrics_gpus import gpu_families
-from clbalance.render.views import NodeRow, load_per_cpu
-
-_Told: TypeAlias = Iterable[tuple[Labels, float]]
+from clbalance.render.views import NodeRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +32,7 @@ class MetricsReport:
 def metrics_text(report: MetricsReport) -> str:
     """All families that have a sample."""
     answered = [row.answer for row in report.rows if isinstance(row.answer, Measured)]
-    of_nodes = [
-        Family(
-            name=f"clbalance_node_{name}",
-            kind="gauge",
-            help=words,
-            samples=[((("node", one.node), *labels), value) for one in answered for labels, value in read(one)],
-        )
-        for name, words, read in _OF_NODES
-    ]
+    of_nodes = _families(list(map(AnsweredNode.of, answered)))
     return exposition([*_of_rows(report.rows), *of_nodes, *gpu_families(answered), *_of_this_host(report)])
 
 
@@ -108,75 +101,51 @@ _TALLIES: Final = {
 """By the names under which they are kept."""
 
 
-def _plain(value: float | Unknown | None) -> _Told:
-    return () if value is None or isinstance(value, Unknown) else (((), float(value)),)
+def _families(nodes: Sequence[AnsweredNode]) -> Iterator[Family]:
+    """The load indices, then what else is known of a node. What is unknown has no sample."""
+    metrics = ((index.metric, index) for index in METRICS if index.metric)
+    for name, group in groupby(metrics, lambda one: one[0].name):
+        told = list(group)
+        yield Family(
+            name=f"clbalance_node_{name}",
+            kind="gauge",
+            help=told[0][0].help,
+            samples=[
+                (_labels(node, metric), value * index.unit.metric)
+                for node in nodes
+                for metric, index in told
+                if not isinstance(value := index.read(node), Unknown)
+            ],
+        )
+    for name, words, read in _FACTS:
+        yield Family(
+            name=f"clbalance_node_{name}",
+            kind="gauge",
+            help=words,
+            samples=[
+                ((("node", node.answer.node),), value) for node in nodes if not isinstance(value := read(node), Unknown)
+            ],
+        )
 
 
-def _run_queue(one: Measured) -> _Told:
-    read = one.reading.run_queue
-    if not isinstance(read, Unknown):
-        yield (("span", "1m"),), read.r1m
-        yield (("span", "5m"),), read.r5m
-        yield (("span", "15m"),), read.r15m
+def _labels(node: AnsweredNode, metric: Metric) -> Labels:
+    return (("node", node.answer.node), *metric.labels)
 
 
-def _pressure(one: Measured) -> _Told:
-    read = one.reading.pressure
-    if not isinstance(read, Unknown):
-        yield (("resource", "cpu"),), read.cpu_pct / 100
-        yield (("resource", "memory"),), read.mem_pct / 100
-        yield (("resource", "io"),), read.io_pct / 100
+_ReadFact: TypeAlias = Callable[[AnsweredNode], float | Unknown]
 
 
-def _of(section: str, field: str) -> Callable[[Measured], _Told]:
-    """One number of a section of the reading."""
-
-    def told(one: Measured) -> _Told:
-        read = getattr(one.reading, section)
-        return () if isinstance(read, Unknown) else _plain(getattr(read, field))
-
-    return told
-
-
-def _rate(field: str, scale: float = 1.0) -> Callable[[Measured], _Told]:
-    def told(one: Measured) -> _Told:
-        value = Unknown(why="") if isinstance(one.rates, Unknown) else getattr(one.rates, field)
-        return () if isinstance(value, Unknown) else (((), value * scale),)
-
-    return told
-
-
-def _leases(one: Measured) -> _Told:
-    leases = one.reading.leases
-    return () if isinstance(leases, Unknown) else _plain(len(leases))
-
-
-def _leased(field: str) -> Callable[[Measured], _Told]:
-    def told(one: Measured) -> _Told:
-        leases = one.reading.leases
-        return () if isinstance(leases, Unknown) else _plain(getattr(ledger_of(one), field))
+def _leased(figure: Callable[[Ledger], float]) -> _ReadFact:
+    def told(node: AnsweredNode) -> float | Unknown:
+        leases = node.answer.reading.leases
+        return leases if isinstance(leases, Unknown) else figure(node.ledger)
 
     return told
 
 
-_OF_NODES: Final[tuple[tuple[str, str, Callable[[Measured], _Told]], ...]] = (
-    ("load_per_cpu", "Run queue and what does not show in it yet, per cpu.", lambda one: _plain(load_per_cpu(one))),
-    ("run_queue", "Length of the run queue, averaged.", _run_queue),
-    ("cpus", "Cpus that are online.", _of("cpus", "online")),
-    ("cpu_use_ratio", "Share of cpu time in use since it was last asked.", _rate("ut_pct", 0.01)),
-    ("memory_available_bytes", "Memory that a new program may have.", _of("memory", "available_bytes")),
-    ("memory_total_bytes", "Memory there is.", _of("memory", "total_bytes")),
-    ("swap_free_bytes", "Swap space that is free.", _of("memory", "swap_free_bytes")),
-    ("swap_total_bytes", "Swap space there is.", _of("memory", "swap_total_bytes")),
-    ("tmp_free_bytes", "Space free in the temporary folder.", _of("tmp", "free_bytes")),
-    ("tmp_total_bytes", "Space of the temporary folder's file system.", _of("tmp", "total_bytes")),
-    ("pressure_ratio", "Share of the last ten seconds in which something waited for the resource.", _pressure),
-    ("disk_bytes_per_second", "Read from and written to disks.", _rate("disk_bytes_per_s")),
-    ("network_bytes_per_second", "Received and sent.", _rate("net_bytes_per_s")),
-    ("logins", "Users who are logged in.", lambda one: _plain(one.reading.logins)),
-    ("leases", "Leases that are held, of all users.", _leases),
-    ("leased_cpus", "Cpus promised by leases.", _leased("cpus")),
-    ("leased_memory_bytes", "Memory promised by leases.", _leased("mem_bytes")),
-    ("uptime_seconds", "Since the node was booted.", lambda one: _plain(one.reading.uptime_s)),
-    ("round_trip_seconds", "From asking to the end of the answer, connection included.", lambda one: _plain(one.rtt_s)),
+_FACTS: Final[tuple[tuple[str, str, _ReadFact], ...]] = (
+    ("leased_cpus", "Cpus promised by leases.", _leased(lambda ledger: ledger.cpus)),
+    ("leased_memory_bytes", "Memory promised by leases.", _leased(lambda ledger: ledger.mem_bytes)),
+    ("uptime_seconds", "Since the node was booted.", lambda one: one.answer.reading.uptime_s),
+    ("round_trip_seconds", "From asking to the end of the answer, connection included.", lambda one: one.answer.rtt_s),
 )  # fmt: skip

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from clbalance.job import Outcome
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Cpus, Measured, NodeName, RunQueue, Silent, Unknown
-from clbalance.policy.ledger import ledger_of
+from clbalance.model import Answer, Measured, NodeName, Silent, Unknown
+from clbalance.policy import readers
+from clbalance.policy.index import AnsweredNode
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -56,10 +57,4 @@ def natural_order(name: str) -> list[str | int]:
 
 def load_per_cpu(measured: Measured) -> float | Unknown:
     """r1m, with what was promised and does not show in it yet, per online cpu: what thresholds are held against."""
-    match measured.reading.run_queue, measured.reading.cpus:
-        case RunQueue(r1m=r1m), Cpus(online=online) if online > 0:
-            return (r1m + ledger_of(measured).debt_cpus) / online
-        case (Unknown() as unknown, _) | (_, Unknown() as unknown):
-            return unknown
-        case _:
-            return Unknown(why="no cpu online")
+    return readers.load_per_cpu(AnsweredNode.of(measured))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.indices import THRESHOLDS
 
 Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
 """A checked value; None is a limit switched off."""
@@ -48,7 +49,7 @@ class Number:
     def expected(self) -> str:
         noun = "a whole number" if self.whole else "a number"
         off = ', or `"off"`' if self.can_be_off else ""
-        return f"{noun} from {self.at_least:g} to {self.at_most:g}{off}"
+        return f"{noun} from {self.at_least:g} to {self.at_most:.12g}{off}"
 
     def read(self, given: object) -> Value | Misfit:
         if self.can_be_off and given == "off":
@@ -157,7 +158,6 @@ def told(given: object) -> str:  # noqa: PLR0911 - one return for each type of T
             return f"a {type(given).__name__}"
 
 
-_LIMIT_PCT = Number(at_least=0, at_most=100, can_be_off=True)
 _SECONDS = Number(at_least=0.1, at_most=3600)
 _WEIGHT = Number(at_least=0, at_most=1_000_000)
 _LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
@@ -189,13 +189,11 @@ KEYS: Mapping[str, Kind] = {
     "policy.max_age_s": _SECONDS,
     "policy.suspect_after": Number(at_least=1, at_most=1000, whole=True, can_be_off=True),
     **{f"policy.weights.{name}": _WEIGHT for name in _WEIGHTS},
-    "thresholds.r1m_per_cpu": Number(at_least=0, at_most=1000, can_be_off=True),
-    "thresholds.mem_available_pct": _LIMIT_PCT,
-    "thresholds.ut_pct": _LIMIT_PCT,
-    "thresholds.tmp_free_pct": _LIMIT_PCT,
-    "thresholds.psi_cpu_pct": _LIMIT_PCT,
-    "thresholds.psi_mem_pct": _LIMIT_PCT,
-    "thresholds.psi_io_pct": _LIMIT_PCT,
+    **{
+        f"thresholds.{limit.key}": Number(at_least=0, at_most=limit.most, can_be_off=True)
+        for index in THRESHOLDS
+        if (limit := index.threshold) is not None
+    },
     "rebalance.high": _LEVEL,
     "rebalance.low": _LEVEL,
     "rebalance.deviation": _LEVEL,

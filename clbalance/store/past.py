@@ -15,8 +15,10 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.past import GPU_INDICES, NODE_INDICES, Figure, HistoryPoint, PastLook
+from clbalance.past import Figure, HistoryPoint, PastLook
+from clbalance.policy.indices import GPU_SERIES, NODE_SERIES
 from clbalance.store.text import storable
+from clbalance.store.transaction import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,35 @@ class _Table:
     indices: tuple[str, ...]
 
 
-_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_INDICES))
-_OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_INDICES))
+_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_SERIES))
+_OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_SERIES))
 _TABLES: Final = (_OF_NODES, _OF_GPUS)
+
+
+def add_columns(connection: Connection) -> None:
+    """Three for each index of the table of load indices that this database has not kept before.
+
+    So a new index needs no migration, and a program without it goes on with the same database: it names its columns.
+    """
+    if not _missing(connection):
+        return
+    with transaction(connection):
+        for table, name in _missing(connection):  # again: another process may have been quicker
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} INTEGER")
+
+
+def _missing(connection: Connection) -> list[tuple[_Table, str]]:
+    found = []
+    for table in _TABLES:
+        there = {name for name, *_ in connection.execute(f"SELECT * FROM {table.name} LIMIT 0").description}  # noqa: S608 (only our own text)
+        found += [(table, name) for name in _columns(table) if name not in there]
+    return found
+
+
+def _columns(table: _Table) -> Iterator[str]:
+    """The number, or the mean; least and most are NULL where they are the number itself."""
+    for key in table.indices:
+        yield from (key, f"least_{key}", f"most_{key}")
 
 
 def write_past(
@@ -199,7 +227,7 @@ def _upsert(table: _Table) -> str:
 def _summary(table: _Table) -> str:
     """Parameters: the tier and slot that are written, the tier that is read, and from when to when."""
     keys = ", ".join(table.keys)
-    names = (*table.counts, *(f"{which}{key}" for key in table.indices for which in ("", "least_", "most_")))
+    names = (*table.counts, *_columns(table))
     sums = [f"sum({name})" for name in table.counts]
     for key in table.indices:
         sums += [

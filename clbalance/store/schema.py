@@ -1,11 +1,13 @@
 """The tables, as the migrations that make them; `PRAGMA user_version` counts those that a database has had.
 
-A released migration is never edited: what changes the tables is the next one.
+A released migration is never edited: what changes the tables is the next one. Only the columns of history's tables
+follow the table of load indices by themselves (`past.add_columns`).
 """
 
 from sqlite3 import Connection
 
 from clbalance.errors import StoreError
+from clbalance.store.past import add_columns
 from clbalance.store.transaction import transaction
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -154,8 +156,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 def migrate(connection: Connection) -> None:
     """Bring the database up to this program's schema; all of it or none, and only one process at a time."""
-    if _version(connection) == len(MIGRATIONS):
-        return
+    if _version(connection) != len(MIGRATIONS):
+        _migrate(connection)
+    add_columns(connection)
+
+
+def _migrate(connection: Connection) -> None:
     with transaction(connection):
         # Read again: another process may have been quicker.
         version = _version(connection)

@@ -1,10 +1,14 @@
 """`clbalance load` on a cluster: what it says of nodes, to people and to programs."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
+from tests.render.test_metrics import of
 
 from .command import Command, Done, eventually
 
@@ -91,6 +95,36 @@ def test_cpu_use_is_known_from_the_second_look_on(lab: Lab, clbalance: Command) 
         return told is not None and 25 < told < 75
 
     eventually(is_told)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "metric"),
+    [("io", "disk_bytes_per_s", "disk_bytes_per_second"), ("net", "net_bytes_per_s", "network_bytes_per_second")],
+)
+def test_traffic_is_shown_chosen_by_and_remembered_once_a_node_was_looked_at_twice(
+    lab: Lab, clbalance: Command, tmp_path: Path, name: str, key: str, metric: str
+) -> None:
+    (tmp_path / "clbalance.toml").write_text(f"[thresholds]\n{name}_kib_per_s = 100000\n")
+    settings = {"CLBALANCE_CONFIG": str(tmp_path / "clbalance.toml")}
+    for at, kib in enumerate((200000.0, 50000.0, 0.0), start=1):
+        lab.node(f"node{at}").load(**{f"{name}_kib_per_s": kib})  # type: ignore[arg-type]
+    assert clbalance("load", "-w", "node[1-3]", "--where", f"{name} < 1000").lines[1:] == []
+
+    def shown(*arguments: str) -> Done:
+        return clbalance("load", "-w", "node[1-3]", *arguments, env=settings)
+
+    eventually(lambda: (nodes_of(shown("--json"))["node1"][key] or 0) > 130e6)
+    eventually(lambda: order(shown("--order", f"-{name}")) == ["node1", "node2", "node3"])
+    eventually(lambda: order(shown("--where", f"{name} < 1000")) == ["node3"])
+
+    def is_marked() -> bool:
+        told = shown("--where", f"{name} >= 0")
+        cell = rows(told)["node1"][told.lines[0].split().index(name.upper())] if "node1" in rows(told) else ""
+        return cell.startswith("*") and cell.endswith("M") and told.lines[-1].endswith(" KiB/s")
+
+    eventually(is_marked)
+    eventually(lambda: (of(clbalance("metrics", "-w", "node1").text, f"node_{metric}", node="node1") or 0) > 130e6)
+    assert clbalance("history", "node1", "--index", name).lines[1].split()[:2] == ["node1", name]
 
 
 def test_plain_lines_have_fields_that_never_move(lab: Lab, clbalance: Command) -> None:

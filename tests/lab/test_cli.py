@@ -128,3 +128,4 @@ def test_nodes_that_are_not_there_are_told_without_a_traceback(clbalance_lab: La
         assert words in done.stderr
         assert "Traceback" not in done.stderr
     assert clbalance_lab("load", "node1", "--ut", "200").returncode == 2
+    assert clbalance_lab("load", "node1", "--io", "-1").returncode == 2

@@ -1,5 +1,6 @@
 """What a lab node shows is what the probe's own parsers read."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,8 @@ loads = st.builds(
     psi_cpu_pct=percents,
     psi_mem_pct=percents,
     psi_io_pct=percents,
+    io_kib_per_s=st.none() | st.floats(0, 1e9),
+    net_kib_per_s=st.none() | st.floats(0, 1e9),
     mem_used_bytes=st.none() | st.integers(0, 64 * GIB),
     swap_used_bytes=st.integers(0, 64 * GIB),
 )
@@ -69,6 +72,26 @@ def test_cpu_use_is_what_two_looks_differ_by() -> None:
     assert abs(100 * (after.busy - before.busy) / (after.total - before.total) - 70) < 0.5
 
 
+def traffic(counters: Counters) -> Traffic:
+    files = shown(Load(), counters)
+    # The probe sends no headings and no last newline.
+    found = parse_traffic(files["diskstats"].rstrip(), "\n".join(files["net/dev"].splitlines()[2:]))
+    assert isinstance(found, Traffic)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("load", "io", "net"), [(Load(), 80, 4), (Load(io_kib_per_s=5000.0, net_kib_per_s=0.0), 5000, 0)]
+)
+def test_traffic_is_what_two_looks_differ_by(load: Load, io: float, net: float) -> None:
+    first = advance(Counters(), MACHINE, Load(net_kib_per_s=777.0), Own(), 100.0)
+    before, after = traffic(first), traffic(advance(first, MACHINE, load, Own(), 10.0))
+    disk = after.disk_read_bytes + after.disk_written_bytes - before.disk_read_bytes - before.disk_written_bytes
+    wire = after.net_received_bytes + after.net_sent_bytes - before.net_received_bytes - before.net_sent_bytes
+    assert disk / 10_240 == pytest.approx(io, abs=0.3)
+    assert wire / 10_240 == pytest.approx(net, abs=0.3)
+
+
 def test_own_processes_come_on_top() -> None:
     busy = Own(runnable=2)
     counters = advance(Counters(), MACHINE, Load(r1m=1.0), busy, 60.0)
@@ -98,10 +121,8 @@ def test_counters_never_run_backwards_and_use_is_never_beyond_the_cpus(
 def test_every_file_parses_whatever_the_load(load: Load, own: Own, spans: list[float]) -> None:
     counters = advance(Counters(), MACHINE, load, own, sum(spans))
     files = shown(load, counters, own)
-    # The probe sends no headings and no last newline.
-    interfaces = "\n".join(files["net/dev"].splitlines()[2:])
     assert isinstance(parse_loadavg(files["loadavg"]), RunQueue)
     assert isinstance(parse_meminfo(files["meminfo"]), Memory)
     assert isinstance(parse_pressure(files), Pressure)
-    assert isinstance(parse_traffic(files["diskstats"].rstrip(), interfaces), Traffic)
+    assert isinstance(traffic(counters), Traffic)
     assert all(text.endswith("\n") for text in files.values())

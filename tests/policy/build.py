@@ -58,8 +58,10 @@ def node(
     gpus: tuple[Gpu, ...] | None = (),
     slots: int | None = None,
     trends: Mapping[str, Trend] | None = None,
+    io: float | None = None,
+    net: float | None = None,
 ) -> Measured:
-    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `debt`: placed a moment ago; None: unknown."""
+    """`mem` and `tmp` in per cent left, `psi` as cpu, memory, io; `io` and `net` in KiB per second; `debt`: placed a moment ago; None: unknown."""
     return Measured(
         node=NodeName(name),
         reading=Reading(
@@ -81,13 +83,17 @@ def node(
         ),
         rates=NOT_TOLD
         if ut is None
-        else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=NOT_TOLD, net_bytes_per_s=NOT_TOLD),
+        else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=_bytes_of(io), net_bytes_per_s=_bytes_of(net)),
         rtt_s=0.1,
         placed=(Promise(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
         cpu_factor=factor,
         slots=slots,
         trends=trends or {},
     )
+
+
+def _bytes_of(kib: float | None) -> float | Unknown:
+    return NOT_TOLD if kib is None else kib * 1024
 
 
 def trend(

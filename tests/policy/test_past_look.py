@@ -18,6 +18,8 @@ def test_an_answer_is_kept_by_its_indices() -> None:
             "r1m_per_cpu": 0.25,
             "load_per_cpu": 0.75,  # what was promised just now does not show yet
             "ut_pct": 12.3,
+            "io_kib_per_s": 1e6 / 1024,
+            "net_kib_per_s": 2e3 / 1024,
             "mem_available_pct": 80.0,
             "psi_cpu_pct": 1.4,
             "psi_mem_pct": 0.0,

@@ -29,7 +29,7 @@ from clbalance.probe.python import parse_python
 from clbalance.probe.reading import parse_reading
 from clbalance.probe.stat import parse_cpu_ticks, parse_online
 from clbalance.probe.tmp import parse_tmp
-from clbalance.probe.traffic import parse_diskstats, parse_net_dev
+from clbalance.probe.traffic import parse_diskstats, parse_drivers, parse_net_dev
 
 from .answers import DATA, UNHURRIED, framed, heard, sections
 
@@ -171,6 +171,7 @@ def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
     for parse_counters in (parse_diskstats, parse_net_dev):
         check(parse_counters(text))
     files = parse_procfs(text)
+    check(parse_net_dev(text, parse_drivers(files)))
     check(parse_cpus({**files, "stat": "cpu0", "node0": text, "cpuinfo": text}))
     check(parse_pressure(dict.fromkeys(("pressure/cpu", "pressure/memory", "pressure/io"), text)))
 

@@ -75,6 +75,23 @@ def on_bus(node: Node, driver: str, bus: str, numa: int) -> None:
     (folder / "numa_node").write_text(f"{numa}\n")
 
 
+def interface(node: Node, name: str, driver: str) -> None:
+    """A network interface that is a device, as the kernel tells it."""
+    folder = node.root / "sys/class/net" / name / "device"
+    folder.mkdir(parents=True)
+    (folder / "uevent").write_text(f"DRIVER={driver}\nPCI_CLASS=20000\nPCI_ID=8086:10FB\n")
+
+
+def test_bytes_of_a_bridge_are_those_of_its_device(node: Node) -> None:
+    with (node.root / "proc/net/dev").open("a") as file:
+        file.write("   lan: 1000    2276    0    0    0     0          0         0   500    1506    0    0    0\n")
+    interface(node, "enp129s0f0np0", "ice")
+    (node.root / "sys/class/net/lan").mkdir()
+    traffic = node.reading().traffic
+    assert not isinstance(traffic, Unknown)
+    assert (traffic.net_received_bytes, traffic.net_sent_bytes) == (1000, 500)
+
+
 def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
     node.program("nvidia-smi", SMI)
     node.program("dmesg", "echo '[ 1.0] eth0: up'")

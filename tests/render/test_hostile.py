@@ -90,4 +90,4 @@ def test_json_gives_names_back_as_they_were(name: str, other: str) -> None:
 def test_plain_has_one_line_a_node_and_always_as_many_fields(name: str, other: str) -> None:
     plain = renderer(Format.PLAIN, terminal_width=None, color=False)
     lines = plain.load([silent(name, other), up(other), up("n")]).split("\n")
-    assert [line.count("\t") for line in lines] == [19, 19, 19, 0]
+    assert [line.count("\t") for line in lines] == [21, 21, 21, 0]

@@ -119,7 +119,7 @@ def test_every_weight_and_threshold_of_the_policy_can_be_set_and_no_other() -> N
     thresholds = {key.removeprefix("thresholds.") for key in KEYS if key.startswith("thresholds.")}
 
     assert weights == {field.name for field in fields(Weights)}
-    assert thresholds == {field.name for field in fields(Thresholds)}
+    assert thresholds == {name for name, _ in Thresholds().bounds}
 
 
 def test_settings_cannot_be_changed(place: Place) -> None:

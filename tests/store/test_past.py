@@ -1,6 +1,7 @@
 """What every store promises of history, run over each of them; and what the database's promises beside."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -223,7 +224,8 @@ def test_nonsense_in_the_database_is_left_out(tmp_path: Path, damage: str, left:
 def test_a_row_stays_as_small_as_its_bound_says(tmp_path: Path) -> None:
     names = [node(f"node{number}") for number in range(100)]
     looked = seen(99.9, {"use_pct": 99.9, "mem_pct": 55.5}, r1m_per_cpu=1.25, load_per_cpu=1.5, leases=3.0,
-                  mem_available_pct=77.7, psi_cpu_pct=1.1, psi_mem_pct=0.0, psi_io_pct=12.3, tmp_free_pct=40.0)  # fmt: skip
+                  mem_available_pct=77.7, psi_cpu_pct=1.1, psi_mem_pct=0.0, psi_io_pct=12.3, tmp_free_pct=40.0,
+                  io_kib_per_s=81920.5, net_kib_per_s=112640.25)  # fmt: skip
     with SqliteStore.open(tmp_path) as store:
         for minutes in range(0, 200, 5):
             store.remember(at(minutes), {}, None, dict.fromkeys(names, looked))
@@ -232,3 +234,62 @@ def test_a_row_stays_as_small_as_its_bound_says(tmp_path: Path) -> None:
         store._connection.execute("VACUUM")
         (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     assert pages * 4096 / rows < 125
+
+
+# -- an index that is new to the table of load indices --------------------------------------------
+
+
+def columns(database: sqlite3.Connection, table: str = "past") -> set[str]:
+    return {name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")}
+
+
+def without(folder: Path, key: str, table: str = "past") -> None:
+    """The database as a program has left it that does not know the index yet."""
+    with closing(sqlite3.connect(folder / "state.db", isolation_level=None)) as database:
+        for name in (key, f"least_{key}", f"most_{key}"):
+            database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        assert key not in columns(database, table)
+
+
+def test_an_index_that_the_database_has_not_kept_before_is_kept_from_now_on(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store:
+        look(store, 0, seen(1.0, {"use_pct": 2.0, "mem_pct": 3.0}, psi_io_pct=4.0))
+    without(tmp_path, "psi_io_pct")
+    without(tmp_path, "mem_pct", "past_gpu")
+    with SqliteStore.open(tmp_path) as store:
+        look(store, 5, seen(5.0, {"use_pct": 6.0, "mem_pct": 7.0}, psi_io_pct=8.0))
+        before, after = store.history([A], at(0), at(9))[A]
+    assert (set(before.values), set(before.gpus[0])) == ({"ut_pct"}, {"use_pct"})
+    assert (set(after.values), set(after.gpus[0])) == ({"ut_pct", "psi_io_pct"}, {"use_pct", "mem_pct"})
+    assert after.values["psi_io_pct"] == Figure(8.0, 8.0, 8.0)
+
+
+def test_an_index_that_this_program_does_not_know_is_left_alone(tmp_path: Path) -> None:
+    SqliteStore.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        for name in ("later", "least_later", "most_later"):
+            database.execute(f"ALTER TABLE past ADD COLUMN {name} INTEGER")
+    with SqliteStore.open(tmp_path) as store:
+        for minutes in (0, 11, 61):
+            look(store, minutes, seen(1.0))
+        assert [set(point.values) for point in store.history([A], at(0), at(0))[A]] == [{"ut_pct"}]
+        assert "later" in columns(store._connection)
+
+
+def test_columns_are_added_once_however_many_open_at_the_same_time(tmp_path: Path) -> None:
+    SqliteStore.open(tmp_path).close()
+    without(tmp_path, "psi_io_pct")
+    opened: list[str] = []
+
+    def open_it() -> None:
+        with SqliteStore.open(tmp_path):
+            opened.append("well")
+
+    together = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    assert len(opened) == 8
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        assert {"psi_io_pct", "least_psi_io_pct", "most_psi_io_pct"} <= columns(database)

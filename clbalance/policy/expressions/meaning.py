@@ -30,6 +30,8 @@ from clbalance.policy.expressions.tree import (
 from clbalance.policy.expressions.values import Holds, Read, ReadWords, Subject, Truth, version_of
 
 _WORDS = frozenset({Kind.TEXT, Kind.LABEL})
+_PARTS = " and ".join(", ".join(f"`{name}`" for name, fact in FACTS.items() if fact.whole).rsplit(", ", 1))
+"""The names of what there are per cent of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ class Meaning:
             return side.figure
         if side.whole is None:
             told = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
-            self._fail(start_of(side.tree), told, "`mem`, `swp`, `tmp` and `gmem` are; or give a size, `20G`")
+            self._fail(start_of(side.tree), told, f"{_PARTS} are; or give a size, `20G`")
         return share(side.figure, side.whole)
 
     def _fail(self, at: int, told: str, hint: str = "") -> NoReturn:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
+from clbalance.policy.ledger import Ledger, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class Subject:
 
     answer: Measured
     gpu: Gpu | Unknown | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is promised of the node."""
+        return ledger_of(self.answer)
 
 
 def devices_of(answer: Measured) -> tuple[Subject, ...]:
@@ -64,9 +70,9 @@ def version_of(text: str) -> Version | None:
 
 
 def told_figure(value: float, unit: str) -> str:
-    """A figure for people: `19.5G` of bytes, `40%`, `0.25`."""
+    """A figure for people: `19.5G` of bytes, `40%`, `0.25`, `123456`."""
     if unit != "bytes":
-        return f"{value:.4g}{unit}"
+        return f"{value:.4g}{unit}" if abs(value) < 9999.5 else f"{value:.0f}{unit}"
     for factor, letter in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K")):
         if abs(value) >= factor:
             return f"{value / factor:.3g}{letter}"

@@ -112,7 +112,7 @@ def test_facts_of_devices(text: str, wanted: bool) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "r1m < 9", "r5m < 99", "ut < 99", "mem > 0", "mem > 1%", "mem_total > 0", "swp > 1%", "tmp > 1%", "psi_cpu < 99", "psi_mem < 99",
+        "r1m < 9", "r5m < 99", "ut < 99", "io < 9", "net < 9", "mem > 0", "mem > 1%", "mem_total > 0", "swp > 1%", "tmp > 1%", "psi_cpu < 99", "psi_mem < 99",
         "psi_io < 99", "cpus > 0", 'cpu_model ~ "."', "ls >= 0", "gpus >= 0", "gut < 99", "cuda > 1", "driver > 1", 'gpu_model ~ "."',
         "-ut < 9", "ut + 1 < 99", "1 + ut < 99", "1 < ut", "r1m / 0 < 1",
     ],
@@ -168,7 +168,7 @@ def test_what_does_not_begin_with_a_version_is_none(text: str) -> None:
 def test_figures_are_told_as_people_write_them() -> None:
     told = [told_figure(value, "bytes") for value in (19.5 * GIB, 2**41, 2.0**21, 2048, 12)]
     assert told == ["19.5G", "2T", "2M", "2K", "12B"]
-    assert (told_figure(40.0, "%"), told_figure(0.25, "")) == ("40%", "0.25")
+    assert [told_figure(40.0, "%"), told_figure(0.25, ""), told_figure(123456.7, "")] == ["40%", "0.25", "123457"]
 
 
 def test_no_label_can_be_called_like_a_fact() -> None:
