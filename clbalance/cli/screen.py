@@ -19,6 +19,7 @@ from clbalance.render.color import Color, wants_color
 from clbalance.render.failures import failure_lines
 from clbalance.render.format import Format
 from clbalance.render.renderer import Renderer, renderer
+from clbalance.render.report import Display, Report
 from clbalance.render.streams import Line, Outlet, Outlets
 from clbalance.render.views import JobReport
 
@@ -35,6 +36,10 @@ class Screen:
     """For what goes to stdout."""
     aside: Renderer
     """For what is shown on stderr."""
+    display: Display
+    """How reports are shown on stdout."""
+    display_aside: Display
+    """How they are shown on stderr."""
     outlets: Outlets
     quiet: bool
 
@@ -50,9 +55,15 @@ class Screen:
         return cls(
             renderer=_renderer_for(form, outlets.stdout),
             aside=_renderer_for(form, outlets.stderr),
+            display=_display(form, outlets.stdout),
+            display_aside=_display(form, outlets.stderr),
             outlets=outlets,
             quiet=options.quiet,
         )
+
+    def show(self, report: Report) -> None:
+        """Data, in the form that `--format` asks for."""
+        self.print(self.display.text(report))
 
     def print(self, text: str) -> None:
         """Data."""
@@ -107,6 +118,11 @@ def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> Noth
 def _renderer_for(form: Format, outlet: Outlet) -> Renderer:
     width = shutil.get_terminal_size().columns if outlet.terminal else None
     return renderer(form, terminal_width=width, color=outlet.color)
+
+
+def _display(form: Format, outlet: Outlet) -> Display:
+    width = shutil.get_terminal_size().columns if outlet.terminal else None
+    return Display(form=form, width=width, color=outlet.color)
 
 
 def _outlet(fd: int, color: Color, line: Line) -> Outlet:

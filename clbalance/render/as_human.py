@@ -22,8 +22,6 @@ from clbalance.render.views import JobReport, NodeRow
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.config import Place, ShownKey
-    from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
-    from clbalance.render.timer import TimerReport
 
 _PIPE_WIDTH = 80
 """Of what is drawn to a width, where no terminal has one."""
@@ -127,24 +124,6 @@ class HumanRenderer:
         from clbalance.render.rebalance import advice_line
 
         return "".join(f"{visible_line(advice_line(*one))}\n" for one in report.advice or ())
-
-    def groups(self, report: GroupsReport) -> str:
-        return report.text
-
-    def settings(self, keys: tuple[ShownKey, ...]) -> str:
-        from clbalance.render.config import settings_table
-
-        return self._drawn(settings_table(keys), last="fold")
-
-    def places(self, places: tuple[Place, ...]) -> str:
-        from clbalance.render.config import places_table
-
-        return self._drawn(places_table(places), last="fold")
-
-    def timer(self, report: TimerReport) -> str:
-        from clbalance.render.timer import timer_text
-
-        return timer_text(report)
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)

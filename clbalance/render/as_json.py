@@ -16,15 +16,13 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan, Score, Unfit
 from clbalance.nodes import fold
 from clbalance.render.ends import told, told_together
-from clbalance.render.json_value import Json
-from clbalance.render.node_document import finite, node_document
+from clbalance.render.json_value import Json, finite
+from clbalance.render.node_document import node_document
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.config import Place, ShownKey
-    from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
-    from clbalance.render.timer import TimerReport
 
 SCHEMA = 1
 
@@ -121,26 +118,6 @@ class JsonRenderer:
 
     def rebalance_done(self, report: RebalanceReport) -> str:
         return self.rebalance(report)
-
-    def groups(self, report: GroupsReport) -> str:
-        from clbalance.render.groups import groups_document
-
-        return _document(groups_document(report))
-
-    def settings(self, keys: tuple[ShownKey, ...]) -> str:
-        from clbalance.render.config import settings_document
-
-        return _document(settings_document(keys))
-
-    def places(self, places: tuple[Place, ...]) -> str:
-        from clbalance.render.config import places_document
-
-        return _document(places_document(places))
-
-    def timer(self, report: TimerReport) -> str:
-        from clbalance.render.timer import timer_document
-
-        return _document(timer_document(report))
 
     def error(self, error: ClbalanceError) -> str:
         return _document(

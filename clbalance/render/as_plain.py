@@ -16,18 +16,16 @@ from clbalance.model import Measured, Plan, Term
 from clbalance.render import talk
 from clbalance.render.ends import told
 from clbalance.render.explanation import why_unfit
-from clbalance.render.figures import DASH
 from clbalance.render.gpus import gpu_states
 from clbalance.render.json_value import Json
-from clbalance.render.node_document import finite, node_document
+from clbalance.render.node_document import node_document
+from clbalance.render.plain import plain_lines
 from clbalance.render.untrusted import visible_line
 from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.config import Place, ShownKey
-    from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
-    from clbalance.render.timer import TimerReport
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
@@ -60,86 +57,70 @@ class PlainRenderer:
     """`--format plain`."""
 
     def load(self, rows: Sequence[NodeRow]) -> str:
-        return "".join(_line(_load_fields(row)) for row in least_loaded_first(rows))
+        return plain_lines((_load_fields(row)) for row in least_loaded_first(rows))
 
     def pick(self, plan: Plan, folded: str) -> str:
         return visible_line(folded) + "\n" if folded else ""
 
     def explain(self, plan: Plan, folded: str) -> str:
-        return "".join(map(_line, _explained(plan)))
+        return plain_lines(_explained(plan))
 
     def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
         from clbalance.render.job_limits import limits_rows
 
         rows = [(*fields, one.attempt) for one in placed for fields in _explained(one.plan)]
-        return "".join(map(_line, [*rows, *limits_rows(limits)]))
+        return plain_lines([*rows, *limits_rows(limits)])
 
     def run(self, report: JobReport) -> str:
         ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
-        return "".join(_line((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
+        return plain_lines(((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
 
     def jobs(self, rows: Sequence[JobRow]) -> str:
         from clbalance.render.jobs import JOBS_FIELDS, job_document
 
         documents = map(job_document, rows)
-        return "".join(_line(document[field] for field in JOBS_FIELDS) for document in documents)
+        return plain_lines((document[field] for field in JOBS_FIELDS) for document in documents)
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
         from clbalance.render.tasks import TASK_FIELDS, task_document
 
         documents = map(task_document, rows)
-        return "".join(_line(document[field] for field in TASK_FIELDS) for document in documents)
+        return plain_lines((document[field] for field in TASK_FIELDS) for document in documents)
 
     def doctor(self, report: HealthReport) -> str:
-        return "".join(_line((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
+        return plain_lines(((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
 
     def reap(self, report: ReapReport) -> str:
         from clbalance.render.reap import reap_lines
 
-        return "".join(map(_line, reap_lines(report)))
+        return plain_lines(reap_lines(report))
 
     def replay(self, rows: Sequence[Comparison]) -> str:
         from clbalance.render.replay import REPLAY_FIELDS, comparison_document
 
         documents = map(comparison_document, rows)
-        return "".join(_line(document[field] for field in REPLAY_FIELDS) for document in documents)
+        return plain_lines((document[field] for field in REPLAY_FIELDS) for document in documents)
 
     def history(self, report: HistoryReport) -> str:
         from clbalance.render.history import history_rows
 
-        return "".join(map(_line, history_rows(report)))
+        return plain_lines(history_rows(report))
 
     def rebalance(self, report: RebalanceReport) -> str:
         from clbalance.render.rebalance import waiting_fields
 
-        waiting = (_line(waiting_fields(*one)) for one in report.waiting)
+        waiting = [plain_lines(waiting_fields(*one) for one in report.waiting)]
         return "".join((*map(self.rebalance_deed, report.deeds), *waiting, self.rebalance_done(report)))
 
     def rebalance_deed(self, deed: Deed) -> str:
         from clbalance.render.rebalance import deed_fields
 
-        return _line(deed_fields(deed))
+        return plain_lines([deed_fields(deed)])
 
     def rebalance_done(self, report: RebalanceReport) -> str:
         from clbalance.render.rebalance import advice_fields
 
-        return "".join(_line(advice_fields(*one)) for one in report.advice or ())
-
-    def groups(self, report: GroupsReport) -> str:
-        return "".join(map(_line, report.groups.items()))
-
-    def settings(self, keys: tuple[ShownKey, ...]) -> str:
-        from clbalance.render.config import told as value_told
-
-        return "".join(_line((one.key, value_told(one.value), one.origin)) for one in keys)
-
-    def places(self, places: tuple[Place, ...]) -> str:
-        return "".join(_line((one.what, int(one.is_there), one.path, one.remark)) for one in places)
-
-    def timer(self, report: TimerReport) -> str:
-        from clbalance.render.timer import timer_text
-
-        return timer_text(report)
+        return plain_lines((advice_fields(*one)) for one in report.advice or ())
 
     def error(self, error: ClbalanceError) -> str:
         return talk.error(error)
@@ -161,21 +142,3 @@ def _explained(plan: Plan) -> Iterator[tuple[Json, ...]]:
 
 def _terms(terms: Iterable[Term]) -> str:
     return " ".join(f"{term.name}={term.points:.1f}x{term.weight:g}" for term in terms)
-
-
-def _line(fields: Iterable[Json]) -> str:
-    return "\t".join(_field(field) for field in fields) + "\n"
-
-
-def _field(value: Json) -> str:
-    match value:
-        case None | "":
-            return DASH
-        case float():
-            return (
-                DASH if finite(value) is None else f"{value:.12g}"
-            )  # 12 digits: no 0.30000000000000004, and no loss that a load index shows
-        case list():
-            return str(len(value))
-        case _:
-            return visible_line(str(value))

@@ -6,8 +6,7 @@ from typing import TypeAlias, assert_never
 from clbalance.checkup import Checkup, Examined, Folder, Logind, Mount, NodeFolders, Python
 from clbalance.model import Silent, TmpSpace, Unknown
 from clbalance.render.health import NodeHealth
-from clbalance.render.json_value import Json
-from clbalance.render.node_document import finite
+from clbalance.render.json_value import Json, finite
 
 _Fact: TypeAlias = bool | float | str | Unknown | None
 

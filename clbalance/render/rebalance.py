@@ -6,8 +6,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Unknown
 from clbalance.policy.rebalance.values import Advice, Move, NodeLevel, RebalancePlan
 from clbalance.render.figures import DASH
-from clbalance.render.json_value import Json
-from clbalance.render.node_document import finite
+from clbalance.render.json_value import Json, finite
 from clbalance.render.table import Cell, Column, Table
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")

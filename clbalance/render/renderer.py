@@ -14,8 +14,6 @@ from clbalance.render.views import JobReport, NodeRow
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.config import Place, ShownKey
-    from clbalance.render.groups import GroupsReport
     from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
-    from clbalance.render.timer import TimerReport
 
 
 class Renderer(Protocol):
@@ -82,22 +79,6 @@ class Renderer(Protocol):
 
     def rebalance_done(self, report: RebalanceReport) -> str:
         """All that was done, at the end. Empty but in JSON."""
-        ...
-
-    def groups(self, report: GroupsReport) -> str:
-        """What became of jobs as groups of nodes; for people, the file that ClusterShell reads."""
-        ...
-
-    def settings(self, keys: tuple[ShownKey, ...]) -> str:
-        """Every setting."""
-        ...
-
-    def places(self, places: tuple[Place, ...]) -> str:
-        """Where things are looked for."""
-        ...
-
-    def timer(self, report: TimerReport) -> str:
-        """Units and a crontab line; for people and in plain form, the texts themselves."""
         ...
 
     def error(self, error: ClbalanceError) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from clbalance.policy.replay_figures import Comparison, Figures
 from clbalance.render.figures import DASH, duration
-from clbalance.render.json_value import Json
-from clbalance.render.node_document import finite
+from clbalance.render.json_value import Json, finite
 from clbalance.render.table import Cell, Column, Table
 
 REPLAY_FIELDS = ("policy", *Figures.names(), "queue", "repeats")

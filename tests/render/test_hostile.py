@@ -1,4 +1,4 @@
-"""Whatever nodes and people name things: nothing a renderer puts out acts on a terminal."""
+"""Whatever nodes and people name things: nothing that a report draws acts on a terminal."""
 
 import json
 import re
@@ -16,7 +16,10 @@ from clbalance.render.renderer import Format, renderer
 from clbalance.render.views import JobReport
 from tests.render.build import DRAINED, LEASED, gpu, plan, score, silent, up
 
+from .examples import DISPLAYS, all_examples
+
 _TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x08\r\n\t\x7f[]/;m\u202e\u2028\udc80"), max_size=40)
+_ALL = list(all_examples())
 _FORMS = [
     renderer(form, terminal_width=width, color=False)
     for form, width in ((Format.HUMAN, 80), (Format.HUMAN, None), (Format.JSON, None), (Format.PLAIN, None))
@@ -44,22 +47,29 @@ def _all_texts(name: str, other: str) -> list[str]:
             drains=[replace(DRAINED, by=name, reason=other)],
         ),
     ]
-    return [
-        text
-        for form in _FORMS
-        for text in (
-            form.load(rows),
-            form.pick(chosen, name),
-            form.explain(chosen, name),
-            form.run(report),
-            form.error(UsageError(other, hint=name)),
-        )
-    ] + [talk.note(name), talk.warning(name), talk.placed(1, name, chosen=1, candidates=3, fitting=2)]
+    of_reports = [
+        display.text(report) for one in _ALL for report in one.hostile(name, other) for display in DISPLAYS.values()
+    ]
+    return (
+        of_reports
+        + [
+            text
+            for form in _FORMS
+            for text in (
+                form.load(rows),
+                form.pick(chosen, name),
+                form.explain(chosen, name),
+                form.run(report),
+                form.error(UsageError(other, hint=name)),
+            )
+        ]
+        + [talk.note(name), talk.warning(name), talk.placed(1, name, chosen=1, candidates=3, fitting=2)]
+    )
 
 
 @settings(deadline=None)
 @given(_TEXT, _TEXT)
-def test_no_renderer_lets_a_control_character_out(name: str, other: str) -> None:
+def test_no_report_lets_a_control_character_out(name: str, other: str) -> None:
     for text in _all_texts(name, other):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
         assert text == "" or text.endswith("\n")

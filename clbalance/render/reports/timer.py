@@ -1,4 +1,4 @@
-"""A systemd service and timer and a crontab line that run the same command; text only, nothing is installed.
+"""`config timer`: a systemd service and timer and a crontab line that run the same command; nothing is installed.
 
 Each has its own quoting: systemd.syntax(7) and systemd.service(5) have it for units, where `%` and `$` mean something,
 crontab(5) for cron, where a `%` is a newline even within quotes.
@@ -11,6 +11,7 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.json_value import Json
+from clbalance.render.report import Display, Report
 
 NAME: Final = "clbalance-rebalance"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9@/_.:,=+-]+")
@@ -20,7 +21,7 @@ _LONGEST_JITTER_S: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimerReport:
+class TimerReport(Report):
     """What is to be run, how often, and where units lie."""
 
     program: tuple[str, ...]
@@ -36,20 +37,33 @@ class TimerReport:
     """The folder of the user's units."""
     parts: tuple[str, ...] = ("service", "timer", "cron")
 
+    def human(self, display: Display) -> str:
+        return self.plain()
+
+    def plain(self) -> str:
+        """The parts, each under a comment that says where it goes; one alone has nothing else in its text."""
+        texts = timer_parts(self)
+        return texts[self.parts[0]] if len(self.parts) == 1 else _all_parts(self.units, texts)
+
+    def json(self) -> dict[str, Json]:
+        texts = timer_parts(self)
+        return {
+            "service": {"path": f"{self.units}/{NAME}.service", "text": texts["service"]},
+            "timer": {"path": f"{self.units}/{NAME}.timer", "text": texts["timer"]},
+            "cron": texts["cron"],
+            "every_s": self.every_s,
+        }
+
 
 def allowed_every() -> tuple[int, ...]:
     """Seconds that a crontab can say and keep: what divides an hour or a day."""
     return (*(60 * number for number in _MINUTES), *(3600 * number for number in _HOURS), 86_400)
 
 
-def timer_text(report: TimerReport) -> str:
-    """The parts, each under a comment that says where it goes; one alone has nothing else in its text."""
-    told = timer_parts(report)
-    if len(report.parts) == 1:
-        return told[report.parts[0]]
-    service, timer = (f"{report.units}/{NAME}.{kind}" for kind in ("service", "timer"))
+def _all_parts(units: str, texts: Mapping[str, str]) -> str:
+    service, timer = (f"{units}/{NAME}.{kind}" for kind in ("service", "timer"))
     return (
-        f"# {service}\n{told['service']}\n# {timer}\n{told['timer']}\n"
+        f"# {service}\n{texts['service']}\n# {timer}\n{texts['timer']}\n"
         "# To start it:\n"
         "#   systemctl --user daemon-reload\n"
         f"#   systemctl --user enable --now {NAME}.timer\n"
@@ -57,19 +71,8 @@ def timer_text(report: TimerReport) -> str:
         f"# What it did:  journalctl --user -u {NAME}\n"
         "# ssh must get in there without an agent and a passphrase: `env -i HOME=~ ssh -o BatchMode=yes NODE true`\n"
         f"# To end it:    systemctl --user disable --now {NAME}.timer\n\n"
-        f"# Or, in the place of both, a line for `crontab -e`:\n{told['cron']}"
+        f"# Or, in the place of both, a line for `crontab -e`:\n{texts['cron']}"
     )
-
-
-def timer_document(report: TimerReport) -> dict[str, Json]:
-    """As programs read it."""
-    told = timer_parts(report)
-    return {
-        "service": {"path": f"{report.units}/{NAME}.service", "text": told["service"]},
-        "timer": {"path": f"{report.units}/{NAME}.timer", "text": told["timer"]},
-        "cron": told["cron"],
-        "every_s": report.every_s,
-    }
 
 
 def timer_parts(report: TimerReport) -> dict[str, str]:
