@@ -21,12 +21,9 @@ from clbalance.render.views import JobReport, NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
-    from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
-    from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
 
@@ -84,22 +81,6 @@ class HumanRenderer:
         from clbalance.render.tasks import tasks_table
 
         return self._drawn(tasks_table(rows), last="cut")
-
-    def doctor(self, report: HealthReport) -> str:
-        from clbalance.render.health import health_table
-
-        return self._drawn(health_table(report), last="fold") if report.folded else ""
-
-    def reap(self, report: ReapReport) -> str:
-        from clbalance.render.reap import reap_table
-
-        table = reap_table(report)
-        return self._drawn(table, last="fold") if table.rows else ""
-
-    def replay(self, rows: Sequence[Comparison]) -> str:
-        from clbalance.render.replay import replay_table
-
-        return self._drawn(replay_table(rows), last="cut")
 
     def history(self, report: HistoryReport) -> str:
         from clbalance.render.history import history_legend, history_table

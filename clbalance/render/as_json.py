@@ -22,12 +22,9 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
-    from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
-    from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
 
@@ -81,27 +78,6 @@ class JsonRenderer:
         from clbalance.render.tasks import task_document
 
         return _document({"tasks": [task_document(row) for row in rows]})
-
-    def doctor(self, report: HealthReport) -> str:
-        from clbalance.render.health import finding_document
-        from clbalance.render.health_document import health_document
-
-        return _document(
-            {
-                "findings": [finding_document(finding) for finding in report.findings],
-                "nodes": [health_document(node) for node in report.nodes],
-            }
-        )
-
-    def reap(self, report: ReapReport) -> str:
-        from clbalance.render.reap import reap_document
-
-        return _document(reap_document(report))
-
-    def replay(self, rows: Sequence[Comparison]) -> str:
-        from clbalance.render.replay import comparison_document
-
-        return _document({"policies": [comparison_document(row) for row in rows]})
 
     def history(self, report: HistoryReport) -> str:
         from clbalance.render.history import history_document

@@ -25,12 +25,9 @@ from clbalance.render.views import JobReport, NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
-    from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
-    from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
 
@@ -47,9 +44,6 @@ EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
 
 RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
 """Of `run`, a line for each copy."""
-
-DOCTOR_FIELDS = ("severity", "node_set", "check", "what", "hint")
-"""Of `doctor`, a line for each finding; `-` for this host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +80,6 @@ class PlainRenderer:
 
         documents = map(task_document, rows)
         return plain_lines((document[field] for field in TASK_FIELDS) for document in documents)
-
-    def doctor(self, report: HealthReport) -> str:
-        return plain_lines(((one.severity, one.node_set, one.check, one.what, one.hint)) for one in report.folded)
-
-    def reap(self, report: ReapReport) -> str:
-        from clbalance.render.reap import reap_lines
-
-        return plain_lines(reap_lines(report))
-
-    def replay(self, rows: Sequence[Comparison]) -> str:
-        from clbalance.render.replay import REPLAY_FIELDS, comparison_document
-
-        documents = map(comparison_document, rows)
-        return plain_lines((document[field] for field in REPLAY_FIELDS) for document in documents)
 
     def history(self, report: HistoryReport) -> str:
         from clbalance.render.history import history_rows

@@ -13,12 +13,9 @@ from clbalance.render.views import JobReport, NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
-    from clbalance.policy.replay_figures import Comparison
-    from clbalance.render.health import HealthReport
     from clbalance.render.history import HistoryReport
     from clbalance.render.job_limits import JobLimits
     from clbalance.render.jobs import JobRow
-    from clbalance.render.reap import ReapReport
     from clbalance.render.rebalance import Deed, RebalanceReport
     from clbalance.render.tasks import TaskRow
 
@@ -52,18 +49,6 @@ class Renderer(Protocol):
 
     def tasks(self, rows: Sequence[TaskRow]) -> str:
         """Tasks of one job, a line each."""
-        ...
-
-    def doctor(self, report: HealthReport) -> str:
-        """What is wrong with this host and with nodes, and what to type. Empty for people where nothing is."""
-        ...
-
-    def reap(self, report: ReapReport) -> str:
-        """What was left on nodes. Empty for people where nothing was."""
-        ...
-
-    def replay(self, rows: Sequence[Comparison]) -> str:
-        """What each policy made of a trace."""
         ...
 
     def history(self, report: HistoryReport) -> str:

@@ -16,7 +16,6 @@ from clbalance.render.renderer import Format, Renderer, renderer
 from clbalance.render.views import JobReport
 from tests.render.build import plan, score, small_cluster
 from tests.render.rebalances import DONE, PLANNED, POOL
-from tests.render.replays import COMPARISONS, REPEATED
 
 Golden = Callable[[str, str], None]
 
@@ -131,16 +130,6 @@ def test_jobs(form: str, golden: Golden) -> None:
 @_each_form
 def test_run(form: str, golden: Golden) -> None:
     golden(_name("run", form), _pretty(_FORMS[form].run(_REPORT)))
-
-
-@_each_form
-def test_replay(form: str, golden: Golden) -> None:
-    golden(_name("replay", form), _pretty(_FORMS[form].replay(COMPARISONS)))
-
-
-@_each_form
-def test_replay_where_nobody_waits_and_draws_differ(form: str, golden: Golden) -> None:
-    golden(_name("replay-repeated", form), _pretty(_FORMS[form].replay(REPEATED)))
 
 
 @_each_form

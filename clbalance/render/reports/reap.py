@@ -1,12 +1,12 @@
-"""What `reap` shows: what was left on each node, nodes that tell the same as one line."""
-
-from collections.abc import Sequence
+"""`reap`: what was left on each node, nodes that tell the same as one line."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.leftovers import Leftover, LeftoverKind, Reaped
 from clbalance.nodes import fold
 from clbalance.render.figures import DASH, iec
 from clbalance.render.json_value import Json
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 
 REAP_FIELDS = ("node", "kind", "name", "bytes", "pids", "why")
@@ -29,45 +29,44 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReapReport:
+class ReapReport(Report):
     """Of all nodes; `applied`: what was found is gone, but for what has a reason."""
 
     nodes: tuple[Reaped, ...]
     applied: bool
 
+    def human(self, display: Display) -> str:
+        """Nodes on which something was left, or that did not answer; empty for none."""
+        together: dict[tuple[Cell, ...], list[Reaped]] = {}
+        for node in self.nodes:
+            if node.found or not node.answered:
+                together.setdefault(_cells(node), []).append(node)
+        if not together:
+            return ""
+        rows = tuple((Cell(fold(one.node for one in nodes)), *cells) for cells, nodes in together.items())
+        table = Table(columns=_COLUMNS, rows=rows)
+        has_reasons = any(cells[-1].text for cells in together)
+        return display.table(table if has_reasons else table.without(len(_COLUMNS) - 1), last="fold")
 
-def reap_table(report: ReapReport) -> Table:
-    """Nodes on which something was left, or that did not answer; empty for none."""
-    together: dict[tuple[Cell, ...], list[Reaped]] = {}
-    for node in report.nodes:
-        if node.found or not node.answered:
-            together.setdefault(_cells(node), []).append(node)
-    rows = tuple((Cell(fold(one.node for one in nodes)), *cells) for cells, nodes in together.items())
-    table = Table(columns=_COLUMNS, rows=rows)
-    return table if any(cells[-1].text for cells in together) else table.without(len(_COLUMNS) - 1)
+    def plain(self) -> str:
+        """`REAP_FIELDS`."""
+        return plain_lines(
+            (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.why)
+            for node in self.nodes
+            for one in node.found
+        )
 
-
-def reap_document(report: ReapReport) -> dict[str, Json]:
-    """As programs read it."""
-    nodes = [
-        {
-            "name": node.node,
-            "cause": None if node.cause is None else str(node.cause),
-            "reason": _unanswered(node) or None,
-            "found": [_found(one) for one in node.found],
-        }
-        for node in report.nodes
-    ]
-    return {"applied": report.applied, "nodes": nodes}
-
-
-def reap_lines(report: ReapReport) -> Sequence[tuple[Json, ...]]:
-    """As shell loops read it."""
-    return [
-        (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.why)
-        for node in report.nodes
-        for one in node.found
-    ]
+    def json(self) -> dict[str, Json]:
+        nodes = [
+            {
+                "name": node.node,
+                "cause": None if node.cause is None else str(node.cause),
+                "reason": _unanswered(node) or None,
+                "found": [_found(one) for one in node.found],
+            }
+            for node in self.nodes
+        ]
+        return {"applied": self.applied, "nodes": nodes}
 
 
 def _found(one: Leftover) -> Json:

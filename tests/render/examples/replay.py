@@ -3,6 +3,10 @@
 from dataclasses import replace
 
 from clbalance.policy.replay_figures import Comparison, Figures, compared
+from clbalance.render.report import Report
+from clbalance.render.reports.replay import ReplayReport
+
+from . import Example
 
 _FIGURES = Figures(
     placed=28481,
@@ -29,11 +33,17 @@ _REFUSING = Figures(
     max_over_mean=1.2023,
 )
 
-COMPARISONS = (
+_COMPARISONS = (
     Comparison(policy="least", queue="easy", figures=_FIGURES),
     Comparison(policy="pack", queue="easy", figures=replace(_FIGURES, max_over_mean=None)),
 )
-REPEATED = (
+_REPEATED = (
     compared("fgd", None, [_REFUSING, replace(_REFUSING, placed=8783, refused=1817, gpu_allocated_pct=94.5)]),
     compared("random", None, [replace(_REFUSING, gpu_allocated_pct=80.0)] * 2),
 )
+EXAMPLES = (Example("replay", (ReplayReport(_COMPARISONS),)), Example("replay-repeated", (ReplayReport(_REPEATED),)))
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    odd = replace(_FIGURES, wait_mean_s=float("nan"), max_over_mean=float("inf"))
+    return [ReplayReport([Comparison(policy=one, queue=other, figures=odd)])]

@@ -1,10 +1,13 @@
-"""What `replay` shows: a line for each policy, so that they can be compared column by column."""
+"""`replay`: a line for each policy, so that they can be compared column by column."""
 
 from collections.abc import Sequence
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.replay_figures import Comparison, Figures
 from clbalance.render.figures import DASH, duration
 from clbalance.render.json_value import Json, finite
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
 
 REPLAY_FIELDS = ("policy", *Figures.names(), "queue", "repeats")
@@ -26,20 +29,34 @@ _HEADINGS = {
 """Of each figure, and how readily it gives way in a narrow terminal."""
 
 
-def replay_table(rows: Sequence[Comparison]) -> Table:
-    """What no policy has a figure for is left out, and so are waits where nobody waited."""
-    shown = [name for name in _HEADINGS if any(getattr(row.figures, name) is not None for row in rows)]
-    if all(not row.figures.wait_mean_s and row.queue is None for row in rows):
-        shown = [name for name in shown if not name.startswith(("wait", "bounded"))]
-    columns = [Column(heading=_HEADINGS[name][0], align="right", sacrifice=_HEADINGS[name][1]) for name in shown]
-    return Table(
-        columns=(Column(heading="POLICY"), *columns),
-        rows=tuple((Cell(_label(row)), *(Cell(_told(row, name)) for name in shown)) for row in rows),
-    )
+@dataclass(frozen=True, slots=True)
+class ReplayReport(Report):
+    """What each policy made of a trace."""
+
+    rows: Sequence[Comparison]
+
+    def human(self, display: Display) -> str:
+        """What no policy has a figure for is left out, and so are waits where nobody waited."""
+        shown = [name for name in _HEADINGS if any(getattr(row.figures, name) is not None for row in self.rows)]
+        if all(not row.figures.wait_mean_s and row.queue is None for row in self.rows):
+            shown = [name for name in shown if not name.startswith(("wait", "bounded"))]
+        columns = [Column(heading=_HEADINGS[name][0], align="right", sacrifice=_HEADINGS[name][1]) for name in shown]
+        table = Table(
+            columns=(Column(heading="POLICY"), *columns),
+            rows=tuple((Cell(_label(row)), *(Cell(_told(row, name)) for name in shown)) for row in self.rows),
+        )
+        return display.table(table, last="cut")
+
+    def plain(self) -> str:
+        """`REPLAY_FIELDS`."""
+        return plain_lines((document[field] for field in REPLAY_FIELDS) for document in map(_document, self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"policies": [_document(row) for row in self.rows]}
 
 
-def comparison_document(row: Comparison) -> dict[str, Json]:
-    """As programs read it; with several seeds the figures are means, and `spread` their standard deviations."""
+def _document(row: Comparison) -> dict[str, Json]:
+    """One policy; with several seeds the figures are means, and `spread` their standard deviations."""
     return {
         "policy": row.policy,
         **_values(row.figures),
