@@ -9,7 +9,7 @@ from clbalance.job import NotStarted
 from clbalance.nodes import Candidates, fold
 from clbalance.policy.exit_code import run_exit_code
 from clbalance.render import talk
-from clbalance.render.views import JobReport
+from clbalance.render.reports.run import JobReport
 
 
 def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool, explain: bool = False) -> int:

@@ -6,30 +6,23 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from clbalance.errors import ClbalanceError
-from clbalance.job import Placed
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Measured, Plan, Term
+from clbalance.model import Measured
 from clbalance.render import talk
-from clbalance.render.ends import told
-from clbalance.render.explanation import why_unfit
 from clbalance.render.gpus import gpu_states
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import node_document
 from clbalance.render.plain import plain_lines
-from clbalance.render.untrusted import visible_line
-from clbalance.render.views import JobReport, NodeRow, least_loaded_first
+from clbalance.render.views import NodeRow, least_loaded_first
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.render.history import HistoryReport
-    from clbalance.render.job_limits import JobLimits
-    from clbalance.render.jobs import JobRow
     from clbalance.render.rebalance import Deed, RebalanceReport
-    from clbalance.render.tasks import TaskRow
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
@@ -39,12 +32,6 @@ LOAD_FIELDS = (
 """Of `load`; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word for
 each of the node's GPUs, joined by commas."""
 
-EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
-"""Of `pick --explain`; the verdict is `chosen`, `fits` or `unfit`. Of `explain` the attempt comes last."""
-
-RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
-"""Of `run`, a line for each copy."""
-
 
 @dataclass(frozen=True, slots=True)
 class PlainRenderer:
@@ -52,34 +39,6 @@ class PlainRenderer:
 
     def load(self, rows: Sequence[NodeRow]) -> str:
         return plain_lines((_load_fields(row)) for row in least_loaded_first(rows))
-
-    def pick(self, plan: Plan, folded: str) -> str:
-        return visible_line(folded) + "\n" if folded else ""
-
-    def explain(self, plan: Plan, folded: str) -> str:
-        return plain_lines(_explained(plan))
-
-    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
-        from clbalance.render.job_limits import limits_rows
-
-        rows = [(*fields, one.attempt) for one in placed for fields in _explained(one.plan)]
-        return plain_lines([*rows, *limits_rows(limits)])
-
-    def run(self, report: JobReport) -> str:
-        ends = ((outcome, told(outcome.end)) for outcome in report.outcomes)
-        return plain_lines(((outcome.node, end.state, end.rc, outcome.seconds, end.reason)) for outcome, end in ends)
-
-    def jobs(self, rows: Sequence[JobRow]) -> str:
-        from clbalance.render.jobs import JOBS_FIELDS, job_document
-
-        documents = map(job_document, rows)
-        return plain_lines((document[field] for field in JOBS_FIELDS) for document in documents)
-
-    def tasks(self, rows: Sequence[TaskRow]) -> str:
-        from clbalance.render.tasks import TASK_FIELDS, task_document
-
-        documents = map(task_document, rows)
-        return plain_lines((document[field] for field in TASK_FIELDS) for document in documents)
 
     def history(self, report: HistoryReport) -> str:
         from clbalance.render.history import history_rows
@@ -110,15 +69,3 @@ def _load_fields(row: NodeRow) -> Iterator[Json]:
     states = gpu_states(row.answer) if isinstance(row.answer, Measured) else None
     document = {**node_document(row), "gpu_states": states}
     return (document[field] for field in LOAD_FIELDS)
-
-
-def _explained(plan: Plan) -> Iterator[tuple[Json, ...]]:
-    chosen = set(plan.taken)
-    for score in plan.ranked:
-        yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
-    for unfit in plan.unfit:
-        yield unfit.node, "unfit", None, why_unfit(unfit)
-
-
-def _terms(terms: Iterable[Term]) -> str:
-    return " ".join(f"{term.name}={term.points:.1f}x{term.weight:g}" for term in terms)

@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from clbalance.errors import ClbalanceError
-from clbalance.job import Placed
-from clbalance.model import Plan
 from clbalance.render.format import Format
-from clbalance.render.views import JobReport, NodeRow
+from clbalance.render.views import NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.render.history import HistoryReport
-    from clbalance.render.job_limits import JobLimits
-    from clbalance.render.jobs import JobRow
     from clbalance.render.rebalance import Deed, RebalanceReport
-    from clbalance.render.tasks import TaskRow
 
 
 class Renderer(Protocol):
@@ -25,30 +20,6 @@ class Renderer(Protocol):
 
     def load(self, rows: Sequence[NodeRow]) -> str:
         """The load of nodes, least loaded first."""
-        ...
-
-    def pick(self, plan: Plan, folded: str) -> str:
-        """The chosen nodes, already folded to a node set; for standard output."""
-        ...
-
-    def explain(self, plan: Plan, folded: str) -> str:
-        """Why these nodes and not the others. Empty in JSON, where `pick` tells it all."""
-        ...
-
-    def explain_job(self, placed: Sequence[Placed], limits: JobLimits) -> str:
-        """The same of every attempt of a job, the first one first."""
-        ...
-
-    def run(self, report: JobReport) -> str:
-        """How each copy of a job ended."""
-        ...
-
-    def jobs(self, rows: Sequence[JobRow]) -> str:
-        """Jobs, a line each."""
-        ...
-
-    def tasks(self, rows: Sequence[TaskRow]) -> str:
-        """Tasks of one job, a line each."""
         ...
 
     def history(self, report: HistoryReport) -> str:

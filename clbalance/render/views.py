@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from clbalance.job import Outcome
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cpus, Measured, NodeName, RunQueue, Silent, Unknown
 from clbalance.policy.ledger import ledger_of
@@ -21,17 +20,6 @@ class NodeRow:
     violated: frozenset[str]
     answer: Answer
     score: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobReport:
-    """One job of `run` after its end: `node_set` is folded, `outcomes` are in the order of the ranks."""
-
-    id: int
-    name: str
-    node_set: str
-    outcomes: tuple[Outcome, ...]
-    attempt: int = 1
 
 
 def least_loaded_first(rows: Iterable[NodeRow]) -> list[NodeRow]:

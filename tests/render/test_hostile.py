@@ -9,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.errors import UsageError
-from clbalance.job import Cancelled, Exited, NotStarted, Outcome
-from clbalance.model import Cause, NodeName, Promise, Unfit
+from clbalance.model import Cause, Promise
 from clbalance.render import talk
 from clbalance.render.renderer import Format, renderer
-from clbalance.render.views import JobReport
-from tests.render.build import DRAINED, LEASED, gpu, plan, score, silent, up
+from tests.render.build import DRAINED, LEASED, gpu, silent, up
 
 from .examples import DISPLAYS, all_examples
 
@@ -27,17 +25,6 @@ _FORMS = [
 
 
 def _all_texts(name: str, other: str) -> list[str]:
-    chosen = plan(
-        [score(name, 90.0, told=other), score("b" + name, 10.0, told=other)],
-        [name],
-        [Unfit(node=NodeName(other), filter="silent", reason=other, detail=name)],
-    )
-    copies = (
-        Outcome(node=NodeName(name), rank=0, end=NotStarted(why=other), seconds=0.0, warnings=(other,)),
-        Outcome(node=NodeName(other), rank=1, end=Cancelled(why=name), seconds=0.0),
-        Outcome(node=NodeName(other), rank=2, end=Exited(rc=0), seconds=float("nan")),
-    )
-    report = JobReport(id=1, name=other, node_set=name, outcomes=copies)
     rows = [
         silent(name, other, Cause.GARBLED),
         up(other, boot_id=name, gpus=[gpu(holder=other)], r1m=float("inf")),
@@ -57,9 +44,6 @@ def _all_texts(name: str, other: str) -> list[str]:
             for form in _FORMS
             for text in (
                 form.load(rows),
-                form.pick(chosen, name),
-                form.explain(chosen, name),
-                form.run(report),
                 form.error(UsageError(other, hint=name)),
             )
         ]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from clbalance.model import Measured, Trend, Unknown
 from clbalance.render.as_human import HumanRenderer
-from clbalance.render.explanation import runner_up
 from clbalance.render.load_table import load_table
+from clbalance.render.reports.explain import runner_up
 from clbalance.render.table import Cell, Column, Table, aligned, fit
 from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
 from tests.render.build import LEASED, UNREADABLE, busy, drained, gpu, measured, plan, score, silent, small_cluster, up

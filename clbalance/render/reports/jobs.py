@@ -1,4 +1,4 @@
-"""What `jobs` shows: one line for each job."""
+"""`jobs`: a line for each job."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,10 +9,14 @@ from clbalance.model import Qos
 from clbalance.nodes import fold
 from clbalance.policy.settling import is_queued
 from clbalance.policy.verdict import reason_of
-from clbalance.render.figures import DASH, duration
-from clbalance.render.job_usage import USAGE_FIELDS, usage_document, with_usage
-from clbalance.render.json_value import Json
+from clbalance.render.figures import DASH, duration, iec
+from clbalance.render.json_value import Json, finite
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
+
+USAGE_FIELDS = ("cpu_s", "mem_bytes")
+"""What a running job takes."""
 
 JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
 """Of `jobs` in plain text."""
@@ -27,6 +31,7 @@ _COLUMNS = (
     Column(heading="NODES"),
     Column(heading="REASON"),
 )
+_USAGE_COLUMNS = (Column(heading="CPU", align="right"), Column(heading="MEM", align="right"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +78,26 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
     )
 
 
-def jobs_table(rows: Sequence[JobRow]) -> Table:
-    """As people read it."""
-    table = Table(columns=_COLUMNS, rows=tuple(map(_cells, rows)))
-    return with_usage(table, [row.usage for row in rows], behind="TIME")
+@dataclass(frozen=True, slots=True)
+class JobsReport(Report):
+    """Jobs in the order shown."""
+
+    rows: Sequence[JobRow]
+
+    def human(self, display: Display) -> str:
+        table = Table(columns=_COLUMNS, rows=tuple(map(_cells, self.rows)))
+        usages = [row.usage for row in self.rows]
+        return display.table(_with_usage(table, usages, behind="TIME"), last="fold")
+
+    def plain(self) -> str:
+        """`JOBS_FIELDS`."""
+        return plain_lines((document[field] for field in JOBS_FIELDS) for document in map(_document, self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"jobs": [_document(row) for row in self.rows]}
 
 
-def job_document(row: JobRow) -> dict[str, Json]:
-    """As programs read it (DESIGN §7)."""
+def _document(row: JobRow) -> dict[str, Json]:
     return {
         "id": row.id,
         "name": row.name,
@@ -89,11 +106,11 @@ def job_document(row: JobRow) -> dict[str, Json]:
         "reason": row.reason or None,
         "rc": row.rc,
         "node_set": row.node_set,
-        "seconds": row.seconds,
+        "seconds": finite(row.seconds),
         "attempt": row.attempt,
         "qos": row.qos,
         "priority": row.priority,
-        **usage_document(row.usage),
+        **_usage_document(row.usage),
     }
 
 
@@ -120,3 +137,27 @@ def _tone(state: str) -> Tone:
             return Tone.QUIET
         case _:
             return Tone.BAD
+
+
+def _with_usage(table: Table, usages: Sequence[Usage | None], *, behind: str) -> Table:
+    """The table with two columns more behind that one, if any of its rows has something to show there."""
+    if not any(usages):
+        return table
+    at = [column.heading for column in table.columns].index(behind) + 1
+    return Table(
+        columns=(*table.columns[:at], *_USAGE_COLUMNS, *table.columns[at:]),
+        rows=tuple((*row[:at], *_usage_cells(usage), *row[at:]) for row, usage in zip(table.rows, usages, strict=True)),
+    )
+
+
+def _usage_document(usage: Usage | None) -> dict[str, Json]:
+    """Both keys, whatever is known."""
+    if usage is None:
+        return dict.fromkeys(USAGE_FIELDS)
+    return {"cpu_s": usage.cpu_s, "mem_bytes": usage.mem_bytes}
+
+
+def _usage_cells(usage: Usage | None) -> tuple[Cell, Cell]:
+    if usage is None:
+        return Cell(DASH), Cell(DASH)
+    return Cell(duration(usage.cpu_s)), Cell(iec(usage.mem_bytes))

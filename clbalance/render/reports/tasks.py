@@ -1,4 +1,4 @@
-"""What is shown of tasks: the joblog, how far they have come, and how it ended."""
+"""`jobs --tasks`: the joblog; and of a run of tasks how far it has come, and how it ended."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from clbalance.policy.task_records import state_of_task
 from clbalance.policy.verdict import reason_of
 from clbalance.render.figures import DASH, duration
 from clbalance.render.json_value import Json
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.task import TaskProgress, TaskRecord
 
@@ -61,23 +63,21 @@ def task_row(record: TaskRecord) -> TaskRow:
     )
 
 
-def tasks_table(rows: Sequence[TaskRow]) -> Table:
-    """As people read them."""
-    return Table(columns=_COLUMNS, rows=tuple(map(_cells, rows)))
+@dataclass(frozen=True, slots=True)
+class TasksReport(Report):
+    """Tasks of one job."""
 
+    rows: Sequence[TaskRow]
 
-def task_document(row: TaskRow) -> dict[str, Json]:
-    """As programs read it."""
-    return {
-        "task": row.task,
-        "state": row.state.value,
-        "node": row.node,
-        "rc": row.rc,
-        "seconds": row.seconds,
-        "started_at": None if row.started_at is None else row.started_at.isoformat(),
-        "reason": row.reason or None,
-        "command": row.command,
-    }
+    def human(self, display: Display) -> str:
+        return display.table(Table(columns=_COLUMNS, rows=tuple(map(_cells, self.rows))), last="cut")
+
+    def plain(self) -> str:
+        """`TASK_FIELDS`."""
+        return plain_lines((document[field] for field in TASK_FIELDS) for document in map(_document, self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"tasks": [_document(row) for row in self.rows]}
 
 
 def worth_telling(rows: Sequence[TaskRow]) -> list[TaskRow]:
@@ -102,6 +102,19 @@ def summary_line(rows: Sequence[TaskRow], why: str) -> str:
     others = [state for state in JobState if counts[state] and state is not JobState.COMPLETED]
     parts += [f"{counts[state]} {words.get(state, state.value.lower())}" for state in others]
     return ", ".join(parts) + (f": {why}" if why and counts[JobState.PENDING] else "")
+
+
+def _document(row: TaskRow) -> dict[str, Json]:
+    return {
+        "task": row.task,
+        "state": row.state.value,
+        "node": row.node,
+        "rc": row.rc,
+        "seconds": row.seconds,
+        "started_at": None if row.started_at is None else row.started_at.isoformat(),
+        "reason": row.reason or None,
+        "command": row.command,
+    }
 
 
 def _cells(row: TaskRow) -> tuple[Cell, ...]:
