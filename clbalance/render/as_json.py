@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import node_document
@@ -19,7 +18,6 @@ from clbalance.render.views import NodeRow, least_loaded_first
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.render.history import HistoryReport
-    from clbalance.render.rebalance import Deed, RebalanceReport
 
 SCHEMA = 1
 
@@ -35,28 +33,6 @@ class JsonRenderer:
         from clbalance.render.history import history_document
 
         return _document(history_document(report))
-
-    def rebalance(self, report: RebalanceReport) -> str:
-        from clbalance.render.rebalance import rebalance_document
-
-        return _document(rebalance_document(report))
-
-    def rebalance_deed(self, deed: Deed) -> str:
-        return ""
-
-    def rebalance_done(self, report: RebalanceReport) -> str:
-        return self.rebalance(report)
-
-    def error(self, error: ClbalanceError) -> str:
-        return _document(
-            {
-                "error": {
-                    "message": error.message,
-                    "hint": error.hint or None,
-                    "exit_code": int(error.exit_code),
-                }
-            }
-        )
 
 
 def _document(content: dict[str, Json]) -> str:

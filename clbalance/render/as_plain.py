@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured
-from clbalance.render import talk
 from clbalance.render.gpus import gpu_states
 from clbalance.render.json_value import Json
 from clbalance.render.node_document import node_document
@@ -22,7 +20,6 @@ from clbalance.render.views import NodeRow, least_loaded_first
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.render.history import HistoryReport
-    from clbalance.render.rebalance import Deed, RebalanceReport
 
 LOAD_FIELDS = (
     "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
@@ -44,25 +41,6 @@ class PlainRenderer:
         from clbalance.render.history import history_rows
 
         return plain_lines(history_rows(report))
-
-    def rebalance(self, report: RebalanceReport) -> str:
-        from clbalance.render.rebalance import waiting_fields
-
-        waiting = [plain_lines(waiting_fields(*one) for one in report.waiting)]
-        return "".join((*map(self.rebalance_deed, report.deeds), *waiting, self.rebalance_done(report)))
-
-    def rebalance_deed(self, deed: Deed) -> str:
-        from clbalance.render.rebalance import deed_fields
-
-        return plain_lines([deed_fields(deed)])
-
-    def rebalance_done(self, report: RebalanceReport) -> str:
-        from clbalance.render.rebalance import advice_fields
-
-        return plain_lines((advice_fields(*one)) for one in report.advice or ())
-
-    def error(self, error: ClbalanceError) -> str:
-        return talk.error(error)
 
 
 def _load_fields(row: NodeRow) -> Iterator[Json]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from clbalance.errors import ClbalanceError
 from clbalance.render.format import Format
 from clbalance.render.views import NodeRow
 
 # For the types alone: what shows nodes need not import what shows jobs (docs/design/startup.md).
 if TYPE_CHECKING:
     from clbalance.render.history import HistoryReport
-    from clbalance.render.rebalance import Deed, RebalanceReport
 
 
 class Renderer(Protocol):
@@ -24,22 +22,6 @@ class Renderer(Protocol):
 
     def history(self, report: HistoryReport) -> str:
         """What nodes were like over time. Empty for people where nothing is known."""
-
-    def rebalance(self, report: RebalanceReport) -> str:
-        """What would be moved and started. Empty for people where nothing would."""
-        ...
-
-    def rebalance_deed(self, deed: Deed) -> str:
-        """One thing that was just done, as it is done. Empty in JSON."""
-        ...
-
-    def rebalance_done(self, report: RebalanceReport) -> str:
-        """All that was done, at the end. Empty but in JSON."""
-        ...
-
-    def error(self, error: ClbalanceError) -> str:
-        """What is wrong, and what to type instead."""
-        ...
 
 
 def renderer(form: Format, *, terminal_width: int | None, color: bool) -> Renderer:

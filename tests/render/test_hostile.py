@@ -8,7 +8,6 @@ import pyte
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.errors import UsageError
 from clbalance.model import Cause, Promise
 from clbalance.render import talk
 from clbalance.render.renderer import Format, renderer
@@ -39,14 +38,7 @@ def _all_texts(name: str, other: str) -> list[str]:
     ]
     return (
         of_reports
-        + [
-            text
-            for form in _FORMS
-            for text in (
-                form.load(rows),
-                form.error(UsageError(other, hint=name)),
-            )
-        ]
+        + [text for form in _FORMS for text in (form.load(rows),)]
         + [talk.note(name), talk.warning(name), talk.placed(1, name, chosen=1, candidates=3, fitting=2)]
     )
 

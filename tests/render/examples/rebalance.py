@@ -1,8 +1,13 @@
-"""A plan of moves, and what was done of it, to be drawn."""
+"""A plan of moves, and what was done of it."""
+
+from dataclasses import replace
 
 from clbalance.model import NodeName, Qos, Request, Unknown
 from clbalance.policy.rebalance.values import Advice, Movable, Move, NodeLevel, RebalancePlan
-from clbalance.render.rebalance import Deed, PoolReport, RebalanceReport, deed_of
+from clbalance.render.report import Report
+from clbalance.render.reports.rebalance import Deed, PoolReport, RebalanceReport, deed_of, pool_heading, remarks
+
+from . import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
 MOVE = Move(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")
@@ -44,3 +49,21 @@ PLANNED = RebalanceReport(
     advice=(("ann", PLAN.advice[0]),),
 )
 DONE = (SETTLED, Deed(what="start", job=20, name="late", dst="node2", result="started"), deed_of(MOVE, "moved"))
+EXAMPLES = (
+    Example("rebalance", (PLANNED,), beside="".join(f"{line}\n" for line in (pool_heading(POOL), *remarks(POOL)))),
+    Example("rebalance-done", (*DONE, replace(PLANNED, deeds=DONE, applied=True))),
+)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    deed = Deed(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), why=other, result=one)
+    advice = Advice(uid=1, node=NodeName(one), name=other, cpus=1.0, text=one)
+    level = NodeLevel(
+        node=NodeName(one), before=Unknown(why=other), after=float("nan"), cpus=0.0, over=True, confirmed=True
+    )
+    plan = replace(PLAN, levels=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
+    pool = PoolReport(name=other, plan=plan, confirm=1, times_over=((NodeName(one), 1),))
+    report = RebalanceReport(
+        pools=(pool,), deeds=(deed,), waiting=((1, one, other),), applied=False, advice=((other, advice),)
+    )
+    return [deed, report, replace(report, applied=True)]

@@ -1,4 +1,4 @@
-"""What `rebalance` shows: the plan of each pool before anything is done, and a line for all that was done."""
+"""`rebalance`: the plan of each pool before anything is done, and a line for all that was done."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,10 @@ from clbalance.model import NodeName, Unknown
 from clbalance.policy.rebalance.values import Advice, Move, NodeLevel, RebalancePlan
 from clbalance.render.figures import DASH
 from clbalance.render.json_value import Json, finite
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
+from clbalance.render.untrusted import visible_line
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
 """Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
@@ -34,8 +37,8 @@ class PoolReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    """Something that is, or was, done with a job. `result` is empty while it is only a plan."""
+class Deed(Report):
+    """Something that is, or was, done with a job: shown as it is done. `result` is empty while it is only a plan."""
 
     what: str
     job: int
@@ -46,9 +49,19 @@ class Deed:
     why: str = ""
     result: str = ""
 
+    def human(self, display: Display) -> str:
+        return f"{visible_line(_deed_line(self))}\n"
+
+    def plain(self) -> str:
+        """`REBALANCE_FIELDS`."""
+        return plain_lines([_deed_fields(self)])
+
+    def json(self) -> None:
+        """At the end, with all others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RebalanceReport:
+class RebalanceReport(Report):
     """All of one run. `advice`: None where it was not asked for."""
 
     pools: tuple[PoolReport, ...]
@@ -58,6 +71,38 @@ class RebalanceReport:
     applied: bool
     advice: tuple[tuple[str, Advice], ...] | None = None
     """With the owner's name."""
+
+    def human(self, display: Display) -> str:
+        """The plan; of what was done each deed has had its line already."""
+        lines = [_advice_line(*one) for one in self.advice or ()]
+        table = ""
+        if not self.applied:
+            lines = [_waiting_line(*one) for one in self.waiting] + lines
+            rows = tuple(map(_row, self.deeds))
+            table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold") if rows else ""
+        return table + "".join(f"{visible_line(line)}\n" for line in lines)
+
+    def plain(self) -> str:
+        """`REBALANCE_FIELDS`; of what was done each deed has had its line already."""
+        rows = [_advice_fields(*one) for one in self.advice or ()]
+        if not self.applied:
+            rows = [*map(_deed_fields, self.deeds), *(_waiting_fields(*one) for one in self.waiting), *rows]
+        return plain_lines(rows)
+
+    def json(self) -> dict[str, Json]:
+        """All of it; the scores of several pools are those of the worst."""
+        plans = [pool.plan for pool in self.pools]
+        return {
+            "applied": self.applied,
+            "score_before": finite(max((plan.score_before for plan in plans), default=0.0)),
+            "score_after": finite(max((plan.score_after for plan in plans), default=0.0)),
+            "moves": [_deed(one) for one in self.deeds if one.what == "move"],
+            "started": [_deed(one) for one in self.deeds if one.what == "start"],
+            "settled": [_deed(one) for one in self.deeds if one.what == "settled"],
+            "waiting": [{"job": job, "name": name, "reason": reason} for job, name, reason in self.waiting],
+            "pools": [_pool(pool) for pool in self.pools],
+            "advice": None if self.advice is None else [_advice(owner, one) for owner, one in self.advice],
+        }
 
 
 def deed_of(move: Move, result: str = "") -> Deed:
@@ -72,14 +117,6 @@ def deed_of(move: Move, result: str = "") -> Deed:
         why=move.why,
         result=result,
     )
-
-
-def deed_line(deed: Deed) -> str:
-    """For people and mails: what was done, in one line."""
-    where = f"{deed.src} -> {deed.dst}" if deed.src and deed.dst else deed.dst or deed.src
-    gain = "" if deed.gain is None else f", gain {deed.gain:.2f}"
-    why = f" ({deed.why})" if deed.why else ""
-    return f"job {deed.job} {deed.name}: {where}{': ' if where else ''}{deed.result or deed.what}{gain}{why}"
 
 
 def pool_heading(pool: PoolReport) -> str:
@@ -111,50 +148,37 @@ def remarks(pool: PoolReport) -> Iterator[str]:
         yield f"{'job' if len(jobs) == 1 else 'jobs'} {_numbers(jobs)} stay{'s' * (len(jobs) == 1)}: {reason}"
 
 
-def deeds_table(deeds: Sequence[Deed]) -> Table:
-    """What would be done."""
-    return Table(columns=_COLUMNS, rows=tuple(_row(deed) for deed in deeds))
+def _deed_line(deed: Deed) -> str:
+    """For people and mails: what was done, in one line."""
+    where = f"{deed.src} -> {deed.dst}" if deed.src and deed.dst else deed.dst or deed.src
+    gain = "" if deed.gain is None else f", gain {deed.gain:.2f}"
+    why = f" ({deed.why})" if deed.why else ""
+    return f"job {deed.job} {deed.name}: {where}{': ' if where else ''}{deed.result or deed.what}{gain}{why}"
 
 
-def waiting_line(job: int, name: str, reason: str) -> str:
+def _waiting_line(job: int, name: str, reason: str) -> str:
     """One that goes on waiting."""
     return f"job {job} {name}: waits: {reason}"
 
 
-def advice_line(owner: str, advice: Advice) -> str:
+def _advice_line(owner: str, advice: Advice) -> str:
     """What an owner may be told."""
     return f"{owner}: {advice.text}"
 
 
-def rebalance_document(report: RebalanceReport) -> dict[str, Json]:
-    """As programs read it; the scores of several pools are those of the worst."""
-    plans = [pool.plan for pool in report.pools]
-    return {
-        "applied": report.applied,
-        "score_before": finite(max((plan.score_before for plan in plans), default=0.0)),
-        "score_after": finite(max((plan.score_after for plan in plans), default=0.0)),
-        "moves": [_deed(one) for one in report.deeds if one.what == "move"],
-        "started": [_deed(one) for one in report.deeds if one.what == "start"],
-        "settled": [_deed(one) for one in report.deeds if one.what == "settled"],
-        "waiting": [{"job": job, "name": name, "reason": reason} for job, name, reason in report.waiting],
-        "pools": [_pool(pool) for pool in report.pools],
-        "advice": None if report.advice is None else [_advice(owner, one) for owner, one in report.advice],
-    }
-
-
-def deed_fields(deed: Deed) -> tuple[Json, ...]:
+def _deed_fields(deed: Deed) -> tuple[Json, ...]:
     """`REBALANCE_FIELDS`."""
     return deed.what, deed.job, deed.name, deed.src, deed.dst, deed.gain, deed.result, deed.why
 
 
-def waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
+def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
     """The same of one that goes on waiting."""
     return "waiting", job, name, None, None, None, None, reason
 
 
-def advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
+def _advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
     """The same of what an owner may be told."""
-    return "advice", None, advice.name, advice.node, None, None, None, advice_line(owner, advice)
+    return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice)
 
 
 def _row(deed: Deed) -> tuple[Cell, ...]:
