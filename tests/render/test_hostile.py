@@ -17,6 +17,7 @@ from .examples import DISPLAYS, all_examples
 
 _TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x08\r\n\t\x7f[]/;m\u202e\u2028\udc80"), max_size=40)
 _ALL = list(all_examples())
+_DISPLAYS = [display for name, display in DISPLAYS.items() if name != "140"]  # drawn as for 80
 _FORMS = [
     renderer(form, terminal_width=width, color=False)
     for form, width in ((Format.HUMAN, 80), (Format.HUMAN, None), (Format.JSON, None), (Format.PLAIN, None))
@@ -33,9 +34,7 @@ def _all_texts(name: str, other: str) -> list[str]:
             drains=[replace(DRAINED, by=name, reason=other)],
         ),
     ]
-    of_reports = [
-        display.text(report) for one in _ALL for report in one.hostile(name, other) for display in DISPLAYS.values()
-    ]
+    of_reports = [display.text(report) for one in _ALL for report in one.hostile(name, other) for display in _DISPLAYS]
     return (
         of_reports
         + [text for form in _FORMS for text in (form.load(rows),)]
@@ -52,7 +51,7 @@ def test_no_report_lets_a_control_character_out(name: str, other: str) -> None:
         text.encode()
 
 
-@settings(deadline=None, max_examples=40)  # pyte is slow
+@settings(deadline=None, max_examples=20)  # pyte is slow, and this is every report in every form
 @given(_TEXT, _TEXT)
 def test_a_terminal_that_shows_it_all_is_left_as_it_was(name: str, other: str) -> None:
     screen = pyte.Screen(200, 50)
