@@ -18,7 +18,6 @@ from clbalance.policy.histogram import why_not
 from clbalance.render import talk
 from clbalance.render.color import Color, wants_color
 from clbalance.render.format import Format
-from clbalance.render.renderer import Renderer, renderer
 from clbalance.render.report import Display, Report
 from clbalance.render.streams import Line, Outlet, Outlets
 
@@ -34,10 +33,6 @@ _USUAL_WIDTH = 80  # of a terminal that does not know its own
 class Screen:
     """Standard output and error of one call, and who draws on them."""
 
-    renderer: Renderer
-    """For what goes to stdout."""
-    aside: Renderer
-    """For what is shown on stderr."""
     display: Display
     """How reports are shown on stdout."""
     display_aside: Display
@@ -55,8 +50,6 @@ class Screen:
         outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
         form = Format.JSON if as_json else form
         return cls(
-            renderer=_renderer_for(form, outlets.stdout),
-            aside=_renderer_for(form, outlets.stderr),
             display=_display(form, outlets.stdout),
             display_aside=_display(form, outlets.stderr),
             outlets=outlets,
@@ -113,11 +106,6 @@ def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> Noth
         hint="`clbalance load` shows the nodes"
         + ("" if explained else "; `clbalance pick --explain` says why not, node by node"),
     )
-
-
-def _renderer_for(form: Format, outlet: Outlet) -> Renderer:
-    width = shutil.get_terminal_size().columns if outlet.terminal else None
-    return renderer(form, terminal_width=width, color=outlet.color)
 
 
 def _display(form: Format, outlet: Outlet) -> Display:

@@ -26,23 +26,21 @@ def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Pa
         sweep_s = world.clock.monotonic() - began
         records, tallies = _remembered(world, screen)
     from clbalance.cli.node_rows import node_rows
-    from clbalance.render.metrics import MetricsReport, metrics_text
+    from clbalance.render.reports.metrics import MetricsReport
 
     states = Counter(record.state for record in records)
-    text = metrics_text(
-        MetricsReport(
-            rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
-            jobs={state.value: states[state] for state in JobState},
-            queued=sum(map(is_queued, records)),
-            tallies=tallies,
-            sweep_s=sweep_s,
-            at_s=snapshot.taken_at.timestamp(),
-        )
+    report = MetricsReport(
+        rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
+        jobs={state.value: states[state] for state in JobState},
+        queued=sum(map(is_queued, records)),
+        tallies=tallies,
+        sweep_s=sweep_s,
+        at_s=snapshot.taken_at.timestamp(),
     )
     if output is None:
-        screen.print(text)
+        screen.show(report)
     else:
-        _replace(output, text)
+        _replace(output, report.plain())
     return ExitCode.DONE
 
 

@@ -1,4 +1,4 @@
-"""What the renderers are given: values that others have decided, put side by side for one screen."""
+"""One node as reports are given it: values that others have decided, put side by side; and in which order."""
 
 import re
 from collections.abc import Iterable

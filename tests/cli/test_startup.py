@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from .command import Command
 
 
@@ -40,7 +42,26 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
 
 
-def test_load_does_not_import_what_shows_jobs(clbalance: Command) -> None:
-    found = modules(clbalance, "load", "-w", "node1")
-    assert found.isdisjoint({"clbalance.task", "clbalance.leftovers"})
-    assert not [name for name in found if name.startswith("clbalance.render.reports.")]
+REPORTS = "clbalance.render.reports."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own"),
+    [
+        (("load", "-w", "node1"), {"load"}),
+        (("pick", "-w", "node1"), {"pick"}),
+        (("jobs",), {"jobs"}),
+        (("config", "path"), {"config"}),
+        (("run", "-w", "node1", "-c", "true"), {"run"}),
+    ],
+    ids=["load", "pick", "jobs", "config path", "run"],
+)
+def test_a_verb_imports_its_own_report_and_no_other(
+    clbalance: Command, arguments: tuple[str, ...], own: set[str]
+) -> None:
+    found = modules(clbalance, *arguments)
+    assert {name.removeprefix(REPORTS) for name in found if name.startswith(REPORTS)} == own
+
+
+def test_load_does_not_import_what_tells_of_jobs(clbalance: Command) -> None:
+    assert modules(clbalance, "load", "-w", "node1").isdisjoint({"clbalance.task", "clbalance.leftovers"})

@@ -1,4 +1,4 @@
-"""What `metrics` tells: nodes, GPUs, jobs of this host and what `rebalance` did, in Prometheus' base units."""
+"""`metrics`: nodes, GPUs, jobs of this host and what `rebalance` did, in Prometheus' base units."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -9,13 +9,14 @@ from clbalance.model import Measured, Unknown
 from clbalance.policy.ledger import ledger_of
 from clbalance.render.exposition import Family, Labels, exposition
 from clbalance.render.metrics_gpus import gpu_families
+from clbalance.render.report import Display, Report
 from clbalance.render.views import NodeRow, load_per_cpu
 
 _Told: TypeAlias = Iterable[tuple[Labels, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsReport:
+class MetricsReport(Report):
     """One sweep and what this host remembers."""
 
     rows: Sequence[NodeRow]
@@ -26,6 +27,17 @@ class MetricsReport:
     sweep_s: float
     at_s: float
     """Seconds since 1970."""
+    version: str = __version__
+    """Of the program."""
+
+    def human(self, display: Display) -> str:
+        return metrics_text(self)
+
+    def plain(self) -> str:
+        return metrics_text(self)
+
+    def json(self) -> None:
+        """Prometheus has its own format, and `load --json` the same nodes."""
 
 
 def metrics_text(report: MetricsReport) -> str:
@@ -88,7 +100,7 @@ def _of_this_host(report: MetricsReport) -> Iterator[Family]:
         name="clbalance_build_info",
         kind="gauge",
         help="The version of clbalance that wrote this.",
-        samples=[((("version", __version__),), 1.0)],
+        samples=[((("version", report.version),), 1.0)],
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of `load`: LSF's indices, `*` before those past their threshold (as `lsload` does), `-` for unknown."""
+"""`load`: LSF's indices, `*` before those past their threshold (as `lsload` does), `-` for unknown."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -6,11 +6,47 @@ from typing import TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, RunQueue, Silent, Unknown
 from clbalance.render.figures import DASH, iec, queue
-from clbalance.render.gpus import gpus_reason, gpus_summary
+from clbalance.render.gpus import gpu_states, gpus_reason, gpus_summary
+from clbalance.render.json_value import Json
+from clbalance.render.node_document import node_document
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
 
 _STATE_TONES = {"up": Tone.GOOD, "down": Tone.BAD, "unknown": Tone.BAD}
+
+
+LOAD_FIELDS = (
+    "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
+    "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
+    "leases", "gpu_states",
+)  # fmt: skip
+"""In plain text; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word
+for each of the node's GPUs, joined by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport(Report):
+    """The load of nodes; shown least loaded first."""
+
+    rows: Sequence[NodeRow]
+
+    def human(self, display: Display) -> str:
+        return display.table(load_table(self.rows), last="cut")
+
+    def plain(self) -> str:
+        """`LOAD_FIELDS`."""
+        return plain_lines(_fields(row) for row in least_loaded_first(self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"nodes": [node_document(row) for row in least_loaded_first(self.rows)]}
+
+
+def _fields(row: NodeRow) -> list[Json]:
+    states = gpu_states(row.answer) if isinstance(row.answer, Measured) else None
+    document = {**node_document(row), "gpu_states": states}
+    return [document[field] for field in LOAD_FIELDS]
 
 
 def load_table(rows: Sequence[NodeRow]) -> Table:

@@ -1,4 +1,4 @@
-"""What `history` shows: a line per index of each node."""
+"""`history`: a line per index of each node."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +10,8 @@ from clbalance.past import Index
 from clbalance.policy.past_lines import Axis, PastLine, axis_of, cells_of
 from clbalance.render.figures import span
 from clbalance.render.json_value import Json
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
 from clbalance.render.sparkline import Blocks, sparkline
 from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
 
@@ -29,13 +31,25 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryReport:
+class HistoryReport(Report):
     """The nodes that were named, in their order, with what is known of each; times are in the reader's zone."""
 
     since: datetime
     until: datetime
     nodes: tuple[tuple[NodeName, tuple[PastLine, ...]], ...]
     blocks: Blocks
+
+    def human(self, display: Display) -> str:
+        """Empty where nothing is known."""
+        table, axis = history_table(self, display.drawing_width)
+        return display.table(table, last="cut") + history_legend(self, axis) if table.rows else ""
+
+    def plain(self) -> str:
+        """`HISTORY_FIELDS`."""
+        return plain_lines(history_rows(self))
+
+    def json(self) -> dict[str, Json]:
+        return history_document(self)
 
 
 def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
