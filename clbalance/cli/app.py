@@ -94,9 +94,10 @@ def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
     from clbalance.render import talk
 
     if _wants_json(arguments):
-        from clbalance.render.as_json import JsonRenderer
+        from clbalance.render.report import json_text
+        from clbalance.render.reports.error import ErrorReport
 
-        sys.stdout.write(JsonRenderer().error(error))
+        sys.stdout.write(json_text(ErrorReport(error).json()))
     sys.stderr.write(talk.error(error))
     if error.exit_code is ExitCode.FAILED and arguments[:1] == ["run"]:
         return ExitCode.NOT_RUN_TO_ITS_END  # 1 could be the job's own

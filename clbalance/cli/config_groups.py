@@ -7,7 +7,7 @@ from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode, StoreError
 from clbalance.policy.results import Result
 from clbalance.render import talk
-from clbalance.render.groups import GroupsReport
+from clbalance.render.reports.groups import GroupsReport
 from clbalance.store.result_groups import SOURCE, groups_text, read_groups, write_groups
 from clbalance.transport.group_install import install_groups
 
@@ -16,7 +16,7 @@ def show_result_groups(screen: Screen) -> int:
     """The file as it would be installed."""
     path = result_file()
     groups = _groups(path)
-    screen.print(screen.renderer.groups(GroupsReport(path=str(path), groups=groups, text=groups_text(groups))))
+    screen.show(GroupsReport(path=str(path), groups=groups, text=groups_text(groups)))
     return ExitCode.DONE
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from clbalance.cli.here import here
 from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode, SettingsError, StoreError
-from clbalance.render.config import Place
+from clbalance.render.reports.config import Place, PlacesReport
 from clbalance.settings.load import load_settings
 from clbalance.settings.sources import settings_files
 from clbalance.store.location import state_directory, this_machine
@@ -16,7 +16,7 @@ from clbalance.transport.groups import group_files
 
 def show_places(screen: Screen) -> int:
     """Also where a file is broken: it is looked for all the same."""
-    screen.print(screen.renderer.places((*_settings(), *_groups(), _state())))
+    screen.show(PlacesReport((*_settings(), *_groups(), _state())))
     return ExitCode.DONE
 
 

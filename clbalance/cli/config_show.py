@@ -11,8 +11,8 @@ from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode
 from clbalance.policy.rebalance.values import Levels
 from clbalance.policy.thresholds import Thresholds
-from clbalance.render.config import ShownKey
 from clbalance.render.json_value import Json
+from clbalance.render.reports.config import SettingsReport, ShownKey
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
 
@@ -20,7 +20,7 @@ from clbalance.settings.values import Settings
 def show_settings(screen: Screen) -> int:
     """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
     settings = load_settings(os.environ, here())
-    screen.print(screen.renderer.settings((*_keys(settings), *_entries(settings))))
+    screen.show(SettingsReport((*_keys(settings), *_entries(settings))))
     return ExitCode.DONE
 
 

@@ -13,7 +13,7 @@ from clbalance.cli.here import here
 from clbalance.cli.screen import Screen
 from clbalance.errors import ExitCode, UsageError
 from clbalance.nodes import NodeSets
-from clbalance.render.timer import TimerReport, allowed_every, unusable
+from clbalance.render.reports.timer import TimerReport, allowed_every, unusable
 from clbalance.settings.keys import VARIABLES
 from clbalance.settings.load import load_settings
 from clbalance.settings.sources import FILE_NAME
@@ -45,7 +45,7 @@ def show_timer(screen: Screen, *, groups: Sequence[str], every: str, apply: bool
     odd = unusable([*report.program, *report.arguments, report.folder or "", *report.environment.values()])
     if odd is not None:
         raise UsageError(f"{odd!r} cannot stand in a unit or a crontab", hint="rename it, or write them by hand")
-    screen.print(screen.renderer.timer(report))
+    screen.show(report)
     return ExitCode.DONE
 
 

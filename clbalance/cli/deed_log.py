@@ -15,7 +15,7 @@ from clbalance.job import Lost
 from clbalance.model import NodeName
 from clbalance.policy.verdict import became_of, reason_of
 from clbalance.render import talk
-from clbalance.render.rebalance import Deed
+from clbalance.render.reports.rebalance import Deed
 from clbalance.store.audit import AuditLog
 from clbalance.store.location import state_directory, this_machine
 

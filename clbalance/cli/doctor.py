@@ -24,6 +24,6 @@ def doctor(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: No
     from clbalance.render import talk
 
     report = health_report((*here.findings, *there.findings), there.examinations)
-    screen.print(screen.renderer.doctor(report))
+    screen.show(report)
     screen.say(talk.note(report.summary))
     return health_exit_code(report)

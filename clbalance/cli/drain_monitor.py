@@ -21,7 +21,7 @@ from clbalance.model import NodeName
 from clbalance.nodes import fold
 from clbalance.policy.drain_progress import Rest, is_over
 from clbalance.render import talk
-from clbalance.render.rebalance import Deed
+from clbalance.render.reports.rebalance import Deed
 
 _GONE_WITHIN_S: Final = 30.0
 """For jobs that were cancelled to be gone."""

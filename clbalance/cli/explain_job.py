@@ -6,7 +6,7 @@ from clbalance.cli.workplace import open_memory
 from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.policy.settling import is_queued
 from clbalance.render import talk
-from clbalance.render.job_limits import job_limits
+from clbalance.render.reports.explain import ExplainReport, job_limits
 
 
 def explain_job(word: str, screen: Screen) -> int:
@@ -19,5 +19,5 @@ def explain_job(word: str, screen: Screen) -> int:
         raise ClbalanceError(told + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
         screen.say(talk.note(f"job {record.id} waits: {record.reason}"))
-    screen.print(screen.renderer.explain_job(placed, job_limits(record.qos, copies)))
+    screen.show(ExplainReport(placed=placed, limits=job_limits(record.qos, copies)))
     return ExitCode.DONE

@@ -20,8 +20,8 @@ from clbalance.policy.settling import is_queued
 from clbalance.policy.verdict import reason_of
 from clbalance.render import talk
 from clbalance.render.labelled import Labelled
+from clbalance.render.reports.run import JobReport
 from clbalance.render.streams import JobOutput, PassedThrough
-from clbalance.render.views import JobReport
 
 
 class Shown(Unheard):

@@ -12,7 +12,7 @@ from clbalance.nodes import fold
 from clbalance.policy.health import node_findings, worst_first
 from clbalance.policy.state import NodeState, node_state
 from clbalance.policy.thresholds import Thresholds
-from clbalance.render.health import FoldedFinding, HealthReport, NodeHealth
+from clbalance.render.reports.doctor import FoldedFinding, HealthReport, NodeHealth
 
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 

@@ -42,10 +42,11 @@ def jobs(
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
     from clbalance.cli.screen import Screen
-    from clbalance.cli.show_jobs import show_jobs
-    from clbalance.cli.show_tasks import show_tasks
 
     if tasks:
+        from clbalance.cli.show_tasks import show_tasks
+
         return show_tasks(words or ["last"], ssh, Screen.of(output))
+    from clbalance.cli.show_jobs import show_jobs
 
     return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users, usage=usage)

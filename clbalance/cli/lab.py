@@ -93,13 +93,10 @@ def down(directory: DirOption = None) -> None:
 @takes
 def status(output: OutputOptions, directory: DirOption = None) -> None:
     """Of a node that is down, the load is a dash."""
-    from clbalance.cli.lab_status import lab_json, lab_table
+    from clbalance.cli.lab_status import lab_report
     from clbalance.cli.screen import Screen
-    from clbalance.render.format import Format
 
-    lab = _lab(directory)
-    as_json = output.json or output.format is Format.JSON
-    Screen.of(output).print(lab_json(lab) if as_json else lab_table(lab))
+    Screen.of(output).show(lab_report(_lab(directory)))
 
 
 @app.command("load", help="Set what nodes pretend; their own running processes come on top.")

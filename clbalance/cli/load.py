@@ -31,12 +31,12 @@ def load(
     screen, asked = Screen.of(output), expressions_of(expressions)
     place = workplace(nodes, ssh, screen)
     check_names(asked, place.settings)
-    with place.world(meanwhile="clbalance.cli.node_rows") as world:
+    with place.world(meanwhile="clbalance.cli.shown_nodes") as world:
         snapshot = measure(world, place.candidates.nodes)
     from clbalance.cli.node_rows import load_exit_code, node_rows
-    from clbalance.cli.shown_nodes import shown_nodes
+    from clbalance.cli.shown_nodes import load_report
 
-    rows, left_out = shown_nodes(node_rows(snapshot, place.policy, place.cpus_asked(1.0)), asked)
-    screen.print(screen.renderer.load(rows))
+    report, left_out = load_report(node_rows(snapshot, place.policy, place.cpus_asked(1.0)), asked)
+    screen.show(report)
     screen.say(left_out)
     return load_exit_code(snapshot, strict=strict)

@@ -14,7 +14,7 @@ from clbalance.engine.world import World
 from clbalance.errors import StoreError
 from clbalance.policy.evacuation import Evacuation
 from clbalance.render import talk
-from clbalance.render.rebalance import Deed
+from clbalance.render.reports.rebalance import Deed
 
 
 def moves_off(place: Workplace, screen: Screen, reason: str) -> MoveThem:

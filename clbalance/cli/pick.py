@@ -30,17 +30,24 @@ def pick(
     count: PickOption = "1",
     explain: ExplainOption = False,
 ) -> int:
-    """Exits 3, with the reasons on stderr, when too few nodes fit."""
+    """The folded set alone on stdout. Exits 3, with the reasons on stderr, when too few nodes fit."""
     from clbalance.cli.constraints import constraints_of
     from clbalance.cli.resources import resources_of
-    from clbalance.cli.screen import Screen
+    from clbalance.cli.screen import Screen, nothing_fits
     from clbalance.cli.submit import parse_pick
     from clbalance.cli.workplace import workplace
     from clbalance.engine.choose import choose
+    from clbalance.nodes import fold
+    from clbalance.render.reports.pick import PickReport
 
     screen = Screen.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
     place = workplace(nodes, ssh, screen, policy=resources.policy)
     with place.world() as world, world.transport.sessions() as sessions:
         plan = choose(world, sessions, place.question(pick=wanted, resources=asked, constraints=wished))
-    return screen.plan(plan, place.candidates, explain=explain)
+    if explain:
+        screen.explain(plan)
+    if not plan.fits:
+        raise nothing_fits(plan, place.candidates, explained=explain)
+    screen.show(PickReport(plan=plan, folded=fold(plan.chosen)))
+    return 0

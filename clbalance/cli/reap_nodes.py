@@ -8,16 +8,16 @@ from clbalance.engine.reap import reap
 from clbalance.errors import ExitCode
 from clbalance.nodes import fold
 from clbalance.render import talk
-from clbalance.render.reap import ReapReport
+from clbalance.render.reports.reap import ReapReport
 
 
 def reap_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, keep: str, apply: bool) -> int:
     """The exit code of `clbalance reap`."""
     keep_s = parse_duration(keep, "`--keep`")
     place = workplace(nodes, ssh, screen)
-    with place.world(meanwhile="clbalance.render.reap") as world:
+    with place.world(meanwhile="clbalance.render.reports.reap") as world:
         told = ReapReport(nodes=reap(world, place.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
-    screen.print(screen.renderer.reap(told))
+    screen.show(told)
     _say(told, screen)
     is_whole = all(node.answered and not any(one.why for one in node.found) for node in told.nodes)
     return ExitCode.DONE if is_whole else ExitCode.SOME_NODES_FAILED

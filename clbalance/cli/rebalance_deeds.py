@@ -16,7 +16,7 @@ from clbalance.job import JobRecord, Lost
 from clbalance.nodes import fold
 from clbalance.policy.rebalance.values import Move
 from clbalance.policy.verdict import gravest, reason_of, state_of
-from clbalance.render.rebalance import Deed, deed_of
+from clbalance.render.reports.rebalance import Deed, deed_of
 
 
 class Deeds:
@@ -64,7 +64,7 @@ class Deeds:
         self._log.add(deed, self._scores)
         if counted_as:
             self._tally(add={counted_as: 1.0})
-        self._screen.print(self._screen.renderer.rebalance_deed(deed))
+        self._screen.show(deed)
 
     def done(self) -> None:
         """For `metrics`: one more run."""

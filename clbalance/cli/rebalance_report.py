@@ -8,7 +8,7 @@ from clbalance.engine.rebalance_steps import Decision
 from clbalance.job import JobRecord, JobState
 from clbalance.nodes import fold
 from clbalance.policy.afterwards import why_it_waited
-from clbalance.render.rebalance import Deed, PoolReport, RebalanceReport, deed_of
+from clbalance.render.reports.rebalance import Deed, PoolReport, RebalanceReport, deed_of
 
 
 def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
@@ -30,7 +30,7 @@ def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
 def report_of(
     decision: Decision, *, deeds: tuple[Deed, ...], confirm: int, options: RebalanceOptions
 ) -> RebalanceReport:
-    """What the renderers are given; `confirm`: after how many runs in a row a node that is over is relieved."""
+    """What is shown; `confirm`: after how many runs in a row a node that is over is relieved."""
     known = decision.facts.queued
     return RebalanceReport(
         pools=tuple(

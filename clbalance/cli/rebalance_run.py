@@ -16,7 +16,7 @@ from clbalance.engine.start_waiting import AsSubmitted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.rebalance.values import Levels
 from clbalance.render import talk
-from clbalance.render.rebalance import Deed, RebalanceReport, pool_heading, remarks
+from clbalance.render.reports.rebalance import Deed, RebalanceReport, pool_heading, remarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class RebalanceRun:
         with self.place.world(meanwhile="clbalance.engine.rebalance") as world:
             decision = decide(world, self._aim(), counts=False)
         report = self._report(decision, planned_deeds(decision))
-        self.screen.print(self.screen.renderer.rebalance(report))
+        self.screen.show(report)
         for pool in report.pools:
             self.screen.say(talk.note(pool_heading(pool)))
             for remark in remarks(pool):
@@ -50,7 +50,7 @@ class RebalanceRun:
             brought = AsSubmitted(question_of=self.place.question_of_job, input_of=input_of)
             carry_out(world, decision, brought, deeds)
             complete_outputs(world, self.screen)
-        self.screen.print(self.screen.renderer.rebalance_done(self._report(decision, tuple(deeds.all))))
+        self.screen.show(self._report(decision, tuple(deeds.all)))
         return 0
 
     def _aim(self) -> Aim:

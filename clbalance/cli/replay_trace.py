@@ -21,6 +21,7 @@ from clbalance.policy.thresholds import Thresholds
 from clbalance.policy.waiting_lists import waiting_list_named
 from clbalance.policy.workload import Workload
 from clbalance.render import talk
+from clbalance.render.reports.replay import ReplayReport
 from clbalance.settings.load import load_settings
 
 
@@ -56,7 +57,7 @@ def replay_trace(
         compared(policy.name, queue, found[at * len(seeds) : (at + 1) * len(seeds)])
         for at, policy in enumerate(policies)
     ]
-    screen.print(screen.renderer.replay(rows))
+    screen.show(ReplayReport(rows))
     return ExitCode.DONE
 
 

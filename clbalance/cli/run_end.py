@@ -14,8 +14,8 @@ from clbalance.policy.exit_code import run_exit_code
 from clbalance.render import talk
 from clbalance.render.gathered import Gathered
 from clbalance.render.labelled import Labelled
+from clbalance.render.reports.run import JobReport
 from clbalance.render.streams import JobOutput, PassedThrough
-from clbalance.render.views import JobReport
 
 
 class ShownRun:

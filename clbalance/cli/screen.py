@@ -7,20 +7,22 @@ import sys
 import time
 from collections.abc import Collection
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from clbalance.cli.options import OutputOptions, TalkOptions
-from clbalance.errors import ExitCode, NothingFitsError
+from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, fold
 from clbalance.policy.histogram import why_not
 from clbalance.render import talk
 from clbalance.render.color import Color, wants_color
-from clbalance.render.failures import failure_lines
 from clbalance.render.format import Format
-from clbalance.render.renderer import Renderer, renderer
+from clbalance.render.report import Display, Report
 from clbalance.render.streams import Line, Outlet, Outlets
-from clbalance.render.views import JobReport
+
+if TYPE_CHECKING:
+    from clbalance.render.reports.run import JobReport
 
 _QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
 _EVERY_S = 0.1
@@ -31,10 +33,10 @@ _USUAL_WIDTH = 80  # of a terminal that does not know its own
 class Screen:
     """Standard output and error of one call, and who draws on them."""
 
-    renderer: Renderer
-    """For what goes to stdout."""
-    aside: Renderer
-    """For what is shown on stderr."""
+    display: Display
+    """How reports are shown on stdout."""
+    display_aside: Display
+    """How they are shown on stderr."""
     outlets: Outlets
     quiet: bool
 
@@ -48,14 +50,22 @@ class Screen:
         outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
         form = Format.JSON if as_json else form
         return cls(
-            renderer=_renderer_for(form, outlets.stdout),
-            aside=_renderer_for(form, outlets.stderr),
+            display=_display(form, outlets.stdout),
+            display_aside=_display(form, outlets.stderr),
             outlets=outlets,
             quiet=options.quiet,
         )
 
+    def show(self, report: Report) -> None:
+        """Data, in the form that `--format` asks for."""
+        self.print(self.display.text(report))
+
+    def show_aside(self, report: Report) -> None:
+        """The same on stderr, beside the data; `-q` leaves it out."""
+        self.say(self.display_aside.text(report))
+
     def print(self, text: str) -> None:
-        """Data."""
+        """Data that is no report, such as a number or what a job has written."""
         self.outlets.stdout.send(text.encode("utf-8", "backslashreplace"))
 
     def say(self, text: str) -> None:
@@ -67,32 +77,26 @@ class Screen:
         """An error; also with `-q`."""
         self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
 
-    def tell_end(self, report: JobReport) -> None:
+    def tell_end(self, report: "JobReport") -> None:
         """How each copy of a job ended; with `-q`, of those alone that did not do well."""
         if not self.quiet:
-            self.say(self.aside.run(report))
+            self.show_aside(report)
             return
+        from clbalance.render.failures import failure_lines
+
         for line in failure_lines(report.outcomes):
             self.complain(talk.note(line))
 
     def explain(self, plan: Plan) -> None:
         """Why these nodes and not the others; asked for, so also with `-q`."""
-        self.complain(self.aside.explain(plan, fold(plan.chosen)))
+        from clbalance.render.reports.explain import PlacementReport
+
+        self.complain(self.display_aside.text(PlacementReport(plan)))
 
     def stopped(self, signum: int | None) -> None:
         """A signal has ended what was shown; of Ctrl-C a terminal has left its `^C`."""
         if signum == signal.SIGINT and self.outlets.stderr.terminal:
             self.outlets.stderr.line.is_open = True
-
-    def plan(self, plan: Plan, candidates: Candidates, *, explain: bool) -> int:
-        """A choice: the folded set alone on stdout, its reasons on stderr. Raises `NothingFitsError`."""
-        folded = fold(plan.chosen)
-        if explain:
-            self.explain(plan)
-        if not plan.fits:
-            raise nothing_fits(plan, candidates, explained=explain)
-        self.print(self.renderer.pick(plan, folded))
-        return ExitCode.DONE
 
 
 def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
@@ -104,9 +108,9 @@ def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> Noth
     )
 
 
-def _renderer_for(form: Format, outlet: Outlet) -> Renderer:
+def _display(form: Format, outlet: Outlet) -> Display:
     width = shutil.get_terminal_size().columns if outlet.terminal else None
-    return renderer(form, terminal_width=width, color=outlet.color)
+    return Display(form=form, width=width, color=outlet.color)
 
 
 def _outlet(fd: int, color: Color, line: Line) -> Outlet:

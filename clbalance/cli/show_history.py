@@ -17,7 +17,7 @@ from clbalance.policy.indices import ANSWERS, GPU_SERIES, NODE_SERIES
 from clbalance.policy.past_lines import lines_of
 from clbalance.ports import Store
 from clbalance.render import talk
-from clbalance.render.history import HistoryReport
+from clbalance.render.reports.history import HistoryReport
 from clbalance.render.sparkline import blocks_for
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.sqlite import SqliteStore
@@ -49,9 +49,7 @@ def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
         found = store.history(named.nodes, since, until)
         told = _remark(store, named, found)
     nodes = tuple((node, lines_of(found.get(node, ()), wanted)) for node in named.nodes)
-    screen.print(
-        screen.renderer.history(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
-    )
+    screen.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
     screen.say(told)
     return ExitCode.DONE
 

@@ -20,7 +20,7 @@ from clbalance.nodes import fold
 from clbalance.policy.qos import qos_of
 from clbalance.ports import Journal
 from clbalance.render import talk
-from clbalance.render.jobs import JobRow, OutputFacts, job_row
+from clbalance.render.reports.jobs import JobRow, JobsReport, OutputFacts, job_row
 
 
 def show_jobs(
@@ -55,7 +55,7 @@ def show_jobs(
         snapshot = _sweep(nodes, ssh, screen)
         rows += _rows_of_leases(snapshot, known, all_users=all_users)
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
-    screen.print(screen.renderer.jobs(rows))
+    screen.show(JobsReport(rows))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 

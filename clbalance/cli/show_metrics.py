@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.screen import Screen
@@ -15,18 +16,21 @@ from clbalance.policy.settling import is_queued
 from clbalance.render import talk
 from clbalance.user_files import CheckedFile, FileFailedError, check_writable, replace_file
 
+if TYPE_CHECKING:
+    from clbalance.render.reports.metrics import MetricsReport
+
 
 def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Path | None) -> int:
     """The exit code."""
     if output is None:
-        screen.print(_asked(nodes, ssh, screen))
+        screen.show(_asked(nodes, ssh, screen))
         return ExitCode.DONE
     with _checked(output, screen):
-        _replace(output, _asked(nodes, ssh, screen))
+        _replace(output, _asked(nodes, ssh, screen).plain())
     return ExitCode.DONE
 
 
-def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> str:
+def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> "MetricsReport":
     place = workplace(nodes, ssh, screen)
     with place.world(meanwhile="clbalance.cli.node_rows") as world:
         began = world.clock.monotonic()
@@ -34,18 +38,16 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> str:
         sweep_s = world.clock.monotonic() - began
         records, tallies = _remembered(world, screen)
     from clbalance.cli.node_rows import node_rows
-    from clbalance.render.metrics import MetricsReport, metrics_text
+    from clbalance.render.reports.metrics import MetricsReport
 
     states = Counter(record.state for record in records)
-    return metrics_text(
-        MetricsReport(
-            rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
-            jobs={state.value: states[state] for state in JobState},
-            queued=sum(map(is_queued, records)),
-            tallies=tallies,
-            sweep_s=sweep_s,
-            at_s=snapshot.taken_at.timestamp(),
-        )
+    return MetricsReport(
+        rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
+        jobs={state.value: states[state] for state in JobState},
+        queued=sum(map(is_queued, records)),
+        tallies=tallies,
+        sweep_s=sweep_s,
+        at_s=snapshot.taken_at.timestamp(),
     )
 
 

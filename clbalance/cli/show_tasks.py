@@ -11,7 +11,7 @@ from clbalance.job import Lost
 from clbalance.policy.task_records import task_records
 from clbalance.policy.verdict import reason_of
 from clbalance.render import talk
-from clbalance.render.tasks import task_row
+from clbalance.render.reports.tasks import TasksReport, task_row
 
 
 def show_tasks(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
@@ -25,7 +25,7 @@ def show_tasks(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
         records = task_records(world.journal.tasks(number), world.journal.task_log(number).events())
     if not records:
         raise UsageError(f"job {number} is none of tasks")
-    screen.print(screen.renderer.tasks([task_row(record) for record in records]))
+    screen.show(TasksReport([task_row(record) for record in records]))
     silent = {outcome.node: outcome.end for outcome in seen.outcomes if isinstance(outcome.end, Lost)}
     for node, end in silent.items():
         screen.say(talk.warning(f"{node}: {reason_of(end)}"))

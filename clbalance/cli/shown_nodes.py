@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 from clbalance.constraints import UNCONSTRAINED, Constraints
 from clbalance.model import Measured
 from clbalance.render import talk
+from clbalance.render.reports.load import LoadReport
 from clbalance.render.views import NodeRow
 
 if TYPE_CHECKING:
     from clbalance.policy.expressions.where import Where
 
 
-def shown_nodes(rows: Sequence[NodeRow], asked: Constraints) -> tuple[list[NodeRow], str]:
-    """The rows, and a remark about those that are left out."""
+def load_report(rows: Sequence[NodeRow], asked: Constraints) -> tuple[LoadReport, str]:
+    """What is shown, and a remark about what is left out."""
     if asked == UNCONSTRAINED:
-        return list(rows), ""
+        return LoadReport(rows), ""
     shown, left_out = _meant(rows, asked.where) if asked.where else (list(rows), "")
-    return _ordered(shown, asked.order) if asked.order else shown, left_out
+    return LoadReport(_ordered(shown, asked.order) if asked.order else shown), left_out
 
 
 def _meant(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:

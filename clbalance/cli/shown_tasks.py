@@ -12,8 +12,8 @@ from clbalance.model import NodeName, Plan
 from clbalance.nodes import Candidates, fold
 from clbalance.render import talk
 from clbalance.render.labelled import Labelled
+from clbalance.render.reports.tasks import TasksReport, progress_line, summary_line, task_row, worth_telling
 from clbalance.render.streams import JobOutput, PassedThrough
-from clbalance.render.tasks import progress_line, summary_line, task_row, worth_telling
 from clbalance.task import TaskEnded, TaskProgress
 
 
@@ -68,7 +68,7 @@ class ShownTasks:
         self._screen.stopped(outcome.ran.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
-            self._screen.say(self._screen.aside.tasks(told))
+            self._screen.show_aside(TasksReport(told))
         tell = self._screen.complain if outcome.verdict.rc else self._screen.say
         tell(talk.note(summary_line(rows, outcome.ran.why)))
 

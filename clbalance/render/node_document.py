@@ -13,7 +13,7 @@ from clbalance.model import Measured, Silent, Unknown
 from clbalance.policy.index import AnsweredNode, Index
 from clbalance.policy.indices import INDICES
 from clbalance.render.gpus import gpus_document
-from clbalance.render.json_value import Json
+from clbalance.render.json_value import Json, finite
 from clbalance.render.promises_document import drains_document, leases_document
 from clbalance.render.views import NodeRow
 
@@ -54,11 +54,6 @@ def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Js
         else:
             shown[key] = value
     return shown, unknown
-
-
-def finite(value: float | None) -> float | None:
-    """`value`, or None where JSON has no way to write it."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _indices(measured: Measured) -> dict[str, _Index]:

@@ -1,9 +1,8 @@
-"""What the renderers are given: values that others have decided, put side by side for one screen."""
+"""One node as reports are given it: values that others have decided, put side by side; and in which order."""
 
 import re
 from collections.abc import Iterable
 
-from clbalance.job import Outcome
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Silent, Unknown
 from clbalance.policy import readers
@@ -22,17 +21,6 @@ class NodeRow:
     violated: frozenset[str]
     answer: Answer
     score: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobReport:
-    """One job of `run` after its end: `node_set` is folded, `outcomes` are in the order of the ranks."""
-
-    id: int
-    name: str
-    node_set: str
-    outcomes: tuple[Outcome, ...]
-    attempt: int = 1
 
 
 def least_loaded_first(rows: Iterable[NodeRow]) -> list[NodeRow]:

@@ -10,7 +10,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
-from clbalance.render.health_document import FACT_KEYS
+from clbalance.render.reports.doctor import FACT_KEYS
 
 from .command import Command, Done
 from .test_run_ends import PYTHONS

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from .command import Command
 
 
@@ -42,11 +44,31 @@ def test_load_in_a_pipe_imports_no_drawing(clbalance: Command) -> None:
     assert packages(clbalance, "load", "-w", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
 
 
-def test_load_does_not_import_what_shows_jobs(clbalance: Command) -> None:
-    ours = {"task", "leftovers", "render.tasks", "render.jobs", "render.reap", "render.health", "render.groups"}
-    assert modules(clbalance, "load", "-w", "node1").isdisjoint({f"clbalance.{name}" for name in ours})
-
-
 def test_the_engine_of_patterns_is_imported_where_a_pattern_is_typed(clbalance: Command) -> None:
     assert "re2" not in packages(clbalance, "load", "-w", "node1", "--where", "node = node1")
     assert "re2" in packages(clbalance, "load", "-w", "node1", "--where", 'node ~ "1$"')
+
+
+REPORTS = "clbalance.render.reports."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own"),
+    [
+        (("load", "-w", "node1"), {"load"}),
+        (("pick", "-w", "node1"), {"pick"}),
+        (("jobs",), {"jobs"}),
+        (("config", "path"), {"config"}),
+        (("run", "-w", "node1", "-c", "true"), {"run"}),
+    ],
+    ids=["load", "pick", "jobs", "config path", "run"],
+)
+def test_a_verb_imports_its_own_report_and_no_other(
+    clbalance: Command, arguments: tuple[str, ...], own: set[str]
+) -> None:
+    found = modules(clbalance, *arguments)
+    assert {name.removeprefix(REPORTS) for name in found if name.startswith(REPORTS)} == own
+
+
+def test_load_does_not_import_what_tells_of_jobs(clbalance: Command) -> None:
+    assert modules(clbalance, "load", "-w", "node1").isdisjoint({"clbalance.task", "clbalance.leftovers"})

@@ -11,20 +11,15 @@ from clbalance.model import NodeName
 from clbalance.past import Figure, HistoryPoint
 from clbalance.policy.past_lines import Cell, lines_of
 from clbalance.render.format import Format
-from clbalance.render.history import HISTORY_FIELDS, HistoryReport
-from clbalance.render.renderer import Renderer, renderer
+from clbalance.render.report import Display
+from clbalance.render.reports.history import HISTORY_FIELDS, HistoryReport
 from clbalance.render.sparkline import ASCII, UNICODE, blocks_for, sparkline
+
+from .examples import DISPLAYS
 
 UNTIL = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=1)
-FORMS: dict[str, Renderer] = {
-    "60": renderer(Format.HUMAN, terminal_width=60, color=False),
-    "80": renderer(Format.HUMAN, terminal_width=80, color=False),
-    "140": renderer(Format.HUMAN, terminal_width=140, color=False),
-    "pipe": renderer(Format.HUMAN, terminal_width=None, color=False),
-    "json": renderer(Format.JSON, terminal_width=None, color=False),
-    "plain": renderer(Format.PLAIN, terminal_width=None, color=False),
-}
+FORMS = {**DISPLAYS, "60": Display(form=Format.HUMAN, width=60)}
 
 
 def points(*, out: range = range(0), unasked: range = range(0), gpus: int = 0) -> list[HistoryPoint]:
@@ -72,24 +67,24 @@ def report() -> HistoryReport:
 
 @pytest.mark.parametrize("form", ["60", "80", "140", "pipe"])
 def test_history(form: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"history-{form}.txt", FORMS[form].history(report()))
+    golden(f"history-{form}.txt", FORMS[form].text(report()))
 
 
 def test_without_the_characters_for_it_history_is_drawn_in_ascii(golden: Callable[[str, str], None]) -> None:
-    told = FORMS["80"].history(replace(report(), blocks=ASCII))
+    told = FORMS["80"].text(replace(report(), blocks=ASCII))
     assert told.isascii()
     golden("history-ascii.txt", told)
 
 
 def test_nothing_known_is_an_empty_text_for_people_and_a_list_for_programs() -> None:
     empty = replace(report(), nodes=((NodeName("new"), ()),))
-    assert FORMS["80"].history(empty) == ""
-    assert FORMS["plain"].history(empty) == ""
-    assert json.loads(FORMS["json"].history(empty))["nodes"] == [{"name": "new", "indices": {}, "gpus": []}]
+    assert FORMS["80"].text(empty) == ""
+    assert FORMS["plain"].text(empty) == ""
+    assert json.loads(FORMS["json"].text(empty))["nodes"] == [{"name": "new", "indices": {}, "gpus": []}]
 
 
 def test_programs_get_every_point_with_units_in_the_keys() -> None:
-    told = json.loads(FORMS["json"].history(report()))
+    told = json.loads(FORMS["json"].text(report()))
     assert (told["schema"], told["since"]) == (1, "2026-03-01T12:00:00+00:00")
     assert [node["name"] for node in told["nodes"]] == ["node1", "node2", "gpu1", "dead", "new"]
     ut = told["nodes"][0]["indices"]["ut_pct"]
@@ -101,7 +96,7 @@ def test_programs_get_every_point_with_units_in_the_keys() -> None:
 
 
 def test_plain_lines_have_the_fields_that_are_told() -> None:
-    lines = [line.split("\t") for line in FORMS["plain"].history(report()).splitlines()]
+    lines = [line.split("\t") for line in FORMS["plain"].text(report()).splitlines()]
     assert {len(line) for line in lines} == {len(HISTORY_FIELDS)}
     assert lines[0] == ["node1", "answered_pct", "-", str(int(SINCE.timestamp())), "60", "100", "100", "100", "0"]
     assert ["dead", "answered_pct", "-", str(int(SINCE.timestamp())), "60", "0", "0", "0", "1"] in lines
@@ -109,7 +104,7 @@ def test_plain_lines_have_the_fields_that_are_told() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 79, 80, 200])
 def test_no_line_is_wider_than_its_terminal(width: int) -> None:
-    table = renderer(Format.HUMAN, terminal_width=width, color=False).history(report())
+    table = report().human(Display(form=Format.HUMAN, width=width))
     rows = table.splitlines()[:-2]
     assert max(map(len, rows)) <= max(width, 40)
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from clbalance.job import Usage
-from clbalance.render.as_human import HumanRenderer
-from clbalance.render.as_json import JsonRenderer
-from clbalance.render.jobs import JobRow
+from clbalance.render.reports.jobs import JobRow, JobsReport
+
+from .examples import DISPLAYS
 
 MIB = 1 << 20
 
@@ -32,16 +32,16 @@ PLAIN = row("plain", None)
 
 
 def test_columns_are_there_for_who_has_something_in_them() -> None:
-    lines = HumanRenderer(terminal_width=None, color=False).jobs([TRAIN, PLAIN]).splitlines()
+    lines = DISPLAYS["pipe"].text(JobsReport([TRAIN, PLAIN])).splitlines()
     assert [line.split()[5:8] for line in lines] == [
         ["TIME", "CPU", "MEM"],
         ["9.00s", "2:05", "1.5G"],
         ["9.00s", "-", "-"],
     ]
-    assert "CPU" not in HumanRenderer(terminal_width=None, color=False).jobs([PLAIN])
+    assert "CPU" not in DISPLAYS["pipe"].text(JobsReport([PLAIN]))
 
 
 @pytest.mark.parametrize(("shown", "told"), [(TRAIN, (125.0, 1536 * MIB)), (PLAIN, (None, None))])
 def test_programs_find_both_keys_whatever_is_known(shown: JobRow, told: tuple[object, object]) -> None:
-    (job,) = json.loads(JsonRenderer().jobs([shown]))["jobs"]
+    (job,) = json.loads(DISPLAYS["json"].text(JobsReport([shown])))["jobs"]
     assert (job["cpu_s"], job["mem_bytes"]) == told

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, Trend, Unknown
-from clbalance.render.as_human import HumanRenderer
-from clbalance.render.explanation import runner_up
-from clbalance.render.load_table import load_table
+from clbalance.render.format import Format
+from clbalance.render.report import Display
+from clbalance.render.reports.explain import runner_up
+from clbalance.render.reports.load import LoadReport, load_table
 from clbalance.render.table import Cell, Column, Table, aligned, fit
 from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
 from tests.render.build import LEASED, UNREADABLE, busy, drained, gpu, measured, plan, score, silent, small_cluster, up
 
 
-def _human(width: int | None, color: bool = False) -> HumanRenderer:
-    return HumanRenderer(terminal_width=width, color=color)
+def _shown(rows: Sequence[NodeRow], width: int | None = None, color: bool = False) -> str:
+    return LoadReport(rows).human(Display(form=Format.HUMAN, width=width, color=color))
 
 
 def _order(*rows: object) -> list[str]:
@@ -47,7 +49,7 @@ def test_load_per_cpu_without_cpus_is_unknown() -> None:
 
 
 def test_a_silent_node_shows_a_dash_in_every_column_and_its_reason() -> None:
-    *_, line = _human(None).load([up("node1"), silent("node2", "No route to host")]).splitlines()
+    *_, line = _shown([up("node1"), silent("node2", "No route to host")]).splitlines()
     assert re.fullmatch(r"node2 +down +(- +)+unreachable: No route to host", line)
     assert line.count(" -") == len(load_table([up("node1")]).columns) - 2
 
@@ -59,7 +61,7 @@ def test_an_unknown_index_is_a_dash_and_never_a_zero() -> None:
 
 
 def test_a_busy_index_is_marked_without_colour_too() -> None:
-    line = _human(None).load([busy("n", ["r1m", "psi_io"], "load is 1.41", r1m=45.0)]).splitlines()[1]
+    line = _shown([busy("n", ["r1m", "psi_io"], "load is 1.41", r1m=45.0)]).splitlines()[1]
     assert "*1.41" in line
     assert "1/0/*12" in line
 
@@ -104,21 +106,21 @@ def test_gpus_that_were_not_told_say_why() -> None:
 
 
 def test_gpus_get_a_column_only_where_there_are_any() -> None:
-    assert "GPUS" not in _human(None).load([up("a"), silent("b")])
-    assert "1/2 free" in _human(None).load([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
-    assert "GPUS" in _human(None).load([up("a", gpus=Unknown(why="nvidia-smi hung"))])
+    assert "GPUS" not in _shown([up("a"), silent("b")])
+    assert "1/2 free" in _shown([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
+    assert "GPUS" in _shown([up("a", gpus=Unknown(why="nvidia-smi hung"))])
 
 
 @pytest.mark.parametrize("width", [75, 80, 100, 132, 200])
 def test_a_terminal_is_never_overrun_and_node_names_are_never_cut(width: int) -> None:
     rows = [*small_cluster(), up("gpu-a100-rack17-node042")]
-    text = _human(width).load(rows)
+    text = _shown(rows, width)
     assert max(map(len, text.splitlines())) <= width
     assert all(row.node in text for row in rows)
 
 
 def test_on_a_terminal_too_narrow_the_lines_are_whole_and_wrap() -> None:
-    text = _human(20).load(small_cluster())
+    text = _shown(small_cluster(), 20)
     assert len(text.splitlines()) == len(small_cluster()) + 1
     assert "100G/125G" in text
 
@@ -130,28 +132,28 @@ def test_a_wider_terminal_never_shows_fewer_columns(width: int) -> None:
 
 
 def test_a_pipe_gets_every_column_and_every_reason_whole() -> None:
-    text = _human(None).load(small_cluster())
+    text = _shown(small_cluster())
     assert "connect to host node7 port 22: No route to host" in text
     assert "\x1b" not in text
     assert "…" not in text
 
 
 def test_colour_adds_nothing_but_colour() -> None:
-    colored = _human(100, color=True).load(small_cluster())
+    colored = _shown(small_cluster(), 100, color=True)
     bare = re.sub(r"\x1b\[[0-9;]*m", "", colored)
     assert colored != bare
-    assert [line.rstrip() for line in bare.splitlines()] == _human(100).load(small_cluster()).splitlines()
+    assert [line.rstrip() for line in bare.splitlines()] == _shown(small_cluster(), 100).splitlines()
 
 
 def test_no_nodes_make_a_table_of_headings() -> None:
-    assert _human(None).load([]).split()[:2] == ["NODE", "STATE"]
-    assert _human(80).load([]).split()[:2] == ["NODE", "STATE"]
+    assert _shown([]).split()[:2] == ["NODE", "STATE"]
+    assert _shown([], 80).split()[:2] == ["NODE", "STATE"]
 
 
 def test_a_table_without_a_terminal_imports_no_rich() -> None:
     program = (
-        "import sys; from clbalance.render.renderer import *;"
-        "renderer(Format.HUMAN, terminal_width=None, color=False).load([]);"
+        "import sys; from clbalance.render.report import *; from clbalance.render.reports.load import LoadReport;"
+        "assert Display(form=Format.HUMAN).text(LoadReport([]));"
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -159,7 +161,7 @@ def test_a_table_without_a_terminal_imports_no_rich() -> None:
 
 def test_markup_in_a_reason_is_text() -> None:
     for width in (200, None):
-        assert "[bold]rack[a-c][/]" in _human(width).load([silent("n", "[bold]rack[a-c][/] [link=http://evil]x")])
+        assert "[bold]rack[a-c][/]" in _shown([silent("n", "[bold]rack[a-c][/] [link=http://evil]x")], width)
 
 
 def test_a_table_of_one_column_can_be_drawn() -> None:

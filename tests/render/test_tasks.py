@@ -1,60 +1,19 @@
-"""What users see of tasks, to the letter: the joblog, the summary, and the line that shows how far they have come."""
-
-import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+"""What users see of tasks beside the joblog: the summary, and the line that shows how far they have come."""
 
 import pytest
 
-from clbalance.job import Cancelled, End, Exited, Killed, Lost, TimedOut
-from clbalance.model import Cause, NodeName
-from clbalance.render.renderer import Format, Renderer, renderer
-from clbalance.render.tasks import progress_line, summary_line, task_row, worth_telling
-from clbalance.task import Task, TaskProgress, TaskRecord
+from clbalance.render.reports.tasks import TasksReport, progress_line, summary_line, worth_telling
+from clbalance.task import TaskProgress
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-FORMS: dict[str, Renderer] = {
-    "80.txt": renderer(Format.HUMAN, terminal_width=80, color=False),
-    "pipe.txt": renderer(Format.HUMAN, terminal_width=None, color=False),
-    "json.json": renderer(Format.JSON, terminal_width=None, color=False),
-    "plain.txt": renderer(Format.PLAIN, terminal_width=None, color=False),
-}
+from .examples import DISPLAYS
+from .examples.tasks import ROWS
 
 
-def record(number: int, command: str, end: End | None = None, *, given: bool = True) -> TaskRecord:
-    task = Task(number=number, words=(command,) if command else ())
-    if not given:
-        return TaskRecord(task=task)
-    node = NodeName(f"node{number}")
-    return TaskRecord(task=task, node=node, claim=1, end=end, seconds=2.5, at=None if end is None else NOON)
-
-
-RECORDS = (
-    record(1, "make -C /srv/app", Exited(rc=0)),
-    record(2, "grep -c [red]x[/red] $'\x1b[31m' \x9b2J \u202e", Exited(rc=1)),
-    record(3, "", Killed(signal=9)),
-    record(4, "sleep 300", TimedOut(limit_s=2.5)),
-    record(5, "a\ttab and a\rreturn, and a line that is longer than anybody wants to read of it", Cancelled(why="by [b]u")),
-    record(6, "\udcff", Lost(cause=Cause.HUNG, why="")),
-    record(7, "runs"),
-    record(1_000_000, "waits", given=False),
-)  # fmt: skip
-ROWS = [task_row(one) for one in RECORDS]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_the_joblog(form: str, golden: Callable[[str, str], None]) -> None:
-    text = FORMS[form].tasks(ROWS)
-    if form.startswith("json"):
-        text = json.dumps(json.loads(text), indent=1, ensure_ascii=True) + "\n"
-    golden(f"tasks-{form}", text)
-
-
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", DISPLAYS)
 def test_a_command_cannot_speak_to_the_terminal(form: str) -> None:
-    text = FORMS[form].tasks(ROWS)
+    text = DISPLAYS[form].text(TasksReport(ROWS))
     assert not [char for char in "\x1b\x9b\r\u202e" if char in text]
-    assert form.startswith("json") or "[red]x[/red]" in text
+    assert form == "json" or "[red]x[/red]" in text
 
 
 @pytest.mark.parametrize(

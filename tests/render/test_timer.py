@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,40 +11,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clbalance.render.format import Format
-from clbalance.render.renderer import renderer
-from clbalance.render.timer import TimerReport, allowed_every, timer_parts, timer_text, unusable
+from clbalance.render.report import json_text
+from clbalance.render.reports.timer import TimerReport, allowed_every, timer_parts, unusable
 
-PLAIN = TimerReport(
-    program=("/opt/clbalance/bin/clbalance",),
-    arguments=("rebalance", "-g", "gpu-nodes", "--apply"),
-    every_s=300,
-    environment={},
-    folder=None,
-    units="~/.config/systemd/user",
-)
-ODD = replace(
-    PLAIN,
-    program=("/home/a n%n/100%$HOME/clbalance",),
-    arguments=("rebalance", "-g", "a$b'%\"\\", "--apply"),
-    environment={"CLBALANCE_CONFIG": '/x y/%h$z"q\\'},
-    folder="/srv/50% off",
-)
+from .examples.timer import ODD, PLAIN
+
 PRINTABLE = st.text(st.characters(categories=("L", "N", "P", "S", "Zs"), max_codepoint=0x2FFF), max_size=20)
-
-
-def test_timer(golden: Callable[[str, str], None]) -> None:
-    golden("config-timer.txt", timer_text(PLAIN))
-    golden("config-timer-odd.txt", timer_text(ODD))
 
 
 @pytest.mark.parametrize("part", ["service", "timer", "cron"])
 def test_one_part_alone_is_its_text_and_nothing_else(part: str) -> None:
-    assert timer_text(replace(PLAIN, parts=(part,))) == timer_parts(PLAIN)[part]
+    assert replace(PLAIN, parts=(part,)).plain() == timer_parts(PLAIN)[part]
 
 
 def test_programs_get_the_same_texts() -> None:
-    told = json.loads(renderer(Format.JSON, terminal_width=None, color=False).timer(PLAIN))
+    told = json.loads(json_text(PLAIN.json()))
     parts = timer_parts(PLAIN)
     assert (told["schema"], told["every_s"], told["cron"]) == (1, 300, parts["cron"])
     assert told["timer"] == {"path": "~/.config/systemd/user/clbalance-rebalance.timer", "text": parts["timer"]}

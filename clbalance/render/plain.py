@@ -1,0 +1,30 @@
+r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for unknown, plain numbers.
+
+`while IFS=$'\t' read -r node state …` needs no skipping of headings, and `wc -l` counts nodes (`sinfo -h` and
+`squeue -h` are asked for the same reason). The fields never change their place; new ones come last.
+"""
+
+from collections.abc import Iterable
+
+from clbalance.render.figures import DASH
+from clbalance.render.json_value import Json, finite
+from clbalance.render.untrusted import visible_line
+
+
+def plain_lines(rows: Iterable[Iterable[Json]]) -> str:
+    """A line for each row; of a list, how many it holds."""
+    return "".join("\t".join(map(_field, fields)) + "\n" for fields in rows)
+
+
+def _field(value: Json) -> str:
+    match value:
+        case None | "":
+            return DASH
+        case float():
+            return (
+                DASH if finite(value) is None else f"{value:.12g}"
+            )  # 12 digits: no 0.30000000000000004, and no loss that a load index shows
+        case list():
+            return str(len(value))
+        case _:
+            return visible_line(str(value))

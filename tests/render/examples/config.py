@@ -1,0 +1,31 @@
+"""Settings of every kind, and places that are there and not."""
+
+from clbalance.render.report import Report
+from clbalance.render.reports.config import Place, PlacesReport, SettingsReport, ShownKey
+
+from . import Example
+
+KEYS = (
+    ShownKey(key="groups_conf", value=None, origin="default"),
+    ShownKey(key="ssh.options", value="-o Port=2222", origin="CLBALANCE_SSH_OPTIONS"),
+    ShownKey(key="ssh.fanout", value=64.0, origin="default"),
+    ShownKey(key="thresholds.ut_pct", value="off", origin="/etc/clbalance/clbalance.toml"),
+    ShownKey(key="rebalance.guaranteed", value=False, origin="default"),
+    ShownKey(
+        key="nodes[1]",
+        value={"set": "gpu[1-4]", "cpu_factor": 1.5, "labels": {"rack": "r1"}, "taints": ["old", "slow"]},
+        origin="/etc/clbalance/clbalance.toml",
+    ),
+)
+PLACES = (
+    Place(what="settings", path="/home/ann/clbalance.toml", is_there=False),
+    Place(what="groups", path="/etc/clustershell/groups.conf", is_there=True),
+    Place(what="state", path="/var/tmp/clbalance-state-7", is_there=True, remark="`/home/ann` is on nfs"),
+)
+EXAMPLES = (Example("config-show", (SettingsReport(KEYS),)), Example("config-path", (PlacesReport(PLACES),)))
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    values = ({"set": one, "labels": {other: one}, "taints": [other]}, one)
+    keys = tuple(ShownKey(key=other, value=value, origin=one) for value in values)
+    return [SettingsReport(keys), PlacesReport((Place(what=one, path=other, is_there=True, remark=one),))]

@@ -1,0 +1,39 @@
+"""A choice with its reasons, and a job that was placed, and then found no node."""
+
+from clbalance.job import CopyRecord, Intent, Placed
+from clbalance.model import NodeName, Qos, Unfit
+from clbalance.render.report import Report
+from clbalance.render.reports.explain import ExplainReport, PlacementReport, job_limits
+from tests.render.build import plan, score
+
+from . import Example
+from .pick import PLAN
+
+_NOWHERE = plan([], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")])
+_PLACED = [Placed(attempt=1, claim=1, plan=PLAN), Placed(attempt=2, claim=2, plan=_NOWHERE)]
+_KEPT = ("cpus 0-1 by affinity", "memory 2 GiB watched every 0.5 s (no scope: \x1b[31msystemd does not run there)")
+_COPIES = [
+    CopyRecord(
+        attempt=1,
+        claim=1,
+        intent=Intent(node=NodeName(name), rank=rank, boot_id="b", birth="c"),
+        outcome=None,
+        limits=_KEPT if rank else (),
+    )
+    for rank, name in enumerate(("node9", "node1", "node2"))
+]
+EXAMPLES = (
+    Example("explain", (PlacementReport(PLAN),)),
+    Example("explain-job", (ExplainReport(placed=_PLACED, limits=job_limits(Qos.BURSTABLE, _COPIES)),)),
+)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    # Names of nodes have passed their allow-list where they are folded.
+    unfit = [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)]
+    named = plan([score(one, 90.0, told=other), score("b" + one, 10.0, told=other)], [one], unfit)
+    told = plan([score("n1", 90.0, told=other), score("n2", 10.0, told=one)], ["n1"], unfit)
+    intent = Intent(node=NodeName("n1"), rank=0, boot_id="b", birth="c")
+    limits = job_limits(None, [CopyRecord(attempt=1, claim=1, intent=intent, outcome=None, limits=(one, other))])
+    placed = [Placed(attempt=number, claim=number, plan=told) for number in (1, 2)]
+    return [PlacementReport(named), ExplainReport(placed=placed, limits=limits)]

@@ -1,0 +1,47 @@
+"""A few points of three nodes; one is silent, and of one nothing is known. A whole day is in test_history.py."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from clbalance.model import NodeName
+from clbalance.past import Figure, HistoryPoint
+from clbalance.policy.past_lines import lines_of
+from clbalance.render.report import Report
+from clbalance.render.reports.history import HistoryReport
+from clbalance.render.sparkline import UNICODE
+
+from . import Example
+
+_NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def _points(*values: float | None) -> list[HistoryPoint]:
+    return [
+        HistoryPoint(
+            at_s=int(_NOON.timestamp()) - 3600 * (len(values) - number),
+            span_s=60,
+            asked=1,
+            silent=int(value is None),
+            values={} if value is None else {"r1m_per_cpu": Figure(0.0, value, 2 * value)},
+            gpus={} if value is None else {0: {"use_pct": Figure(value, value, value)}},
+        )
+        for number, value in enumerate(values)
+    ]
+
+
+_SHORT = HistoryReport(
+    since=_NOON - timedelta(hours=4),
+    until=_NOON,
+    nodes=(
+        (NodeName("node1"), lines_of(_points(0.25, None, 1.5))),
+        (NodeName("node2"), lines_of(_points(None))),
+        (NodeName("node3"), ()),
+    ),
+    blocks=UNICODE,
+)
+EXAMPLES = (Example("history-short", (_SHORT,)),)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    nodes = tuple((NodeName(name), lines_of(_points(0.25, None))) for name in (one, other))
+    return [replace(_SHORT, nodes=nodes)]

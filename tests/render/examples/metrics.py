@@ -1,0 +1,30 @@
+"""One node of each kind, jobs, and what `rebalance` has counted."""
+
+from dataclasses import replace
+
+from clbalance.model import Cause, Unknown
+from clbalance.render.report import Report
+from clbalance.render.reports.metrics import MetricsReport
+from tests.render.build import gpu, silent, small_cluster, up
+
+from . import Example, one_file
+
+REPORT = MetricsReport(
+    rows=[
+        *small_cluster(),
+        up("gpu1", gpus=[gpu(0, used_gib=40, use_pct=98.0, holder="python"), gpu(1, use_pct=Unknown(why="MIG"))]),
+    ],
+    jobs={"RUNNING": 2, "PENDING": 0},
+    queued=1,
+    tallies={"rebalance_runs_total": 7.0, "rebalance_score_after": 0.125, "rebalance_last_run_seconds": 1.7e9, "odd": 1.0},
+    sweep_s=1.25,
+    at_s=1772366400.5,
+    version="VERSION",
+)  # fmt: skip
+EXAMPLES = (Example("metrics", (REPORT,), one_file("metrics.txt", "80", "140", "pipe", "plain")),)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    device = replace(gpu(holder=one), uuid=other, model=one)
+    rows = [up(one, gpus=[device]), silent(other, one, Cause.HUNG)]
+    return [replace(REPORT, rows=rows, jobs={one: 1}, version=other)]

@@ -1,0 +1,28 @@
+"""One node chosen of three that fit."""
+
+from clbalance.model import NodeName, Unfit
+from clbalance.render.report import Report
+from clbalance.render.reports.pick import PickReport
+from tests.render.build import plan, score
+
+from . import Example
+
+PLAN = plan(
+    [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, told="r1m 3.52 + 1 asked on 32 cpus")],
+    ["node1"],
+    [
+        Unfit(node=NodeName("node2"), filter="thresholds", reason="load above 1.00", detail="load is 1.406"),
+        Unfit(node=NodeName("node7"), filter="silent", reason="silent", detail="unreachable: No route to host"),
+        Unfit(node=NodeName("node9"), filter="excluded", reason="excluded"),
+    ],
+)
+EXAMPLES = (Example("pick", (PickReport(plan=PLAN, folded="node1"),)),)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    chosen = plan(
+        [score(one, 90.0, told=other), score("b" + one, float("nan"), told=other)],
+        [one],
+        [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)],
+    )
+    return [PickReport(plan=chosen, folded=one)]

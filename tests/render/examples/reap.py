@@ -1,0 +1,40 @@
+"""What was left on nodes: the same on two, several things on a third, an unanswered one and a clean one."""
+
+from clbalance.leftovers import Leftover, LeftoverKind, Reaped
+from clbalance.model import Cause, NodeName
+from clbalance.render.report import Report
+from clbalance.render.reports.reap import ReapReport
+
+from . import Example
+
+_LOG = Leftover(kind=LeftoverKind.JOB, name="0123abcd.1", size_bytes=5 << 20)
+REAPED = ReapReport(
+    nodes=(
+        Reaped(node=NodeName("node1"), found=(_LOG,)),
+        Reaped(node=NodeName("node2"), found=(_LOG,)),
+        Reaped(
+            node=NodeName("node3"),
+            found=(
+                Leftover(
+                    kind=LeftoverKind.PROCESSES, name="fedc.2", size_bytes=0, pids=(71, 72), why="in D state\x1b[31m"
+                ),
+                Leftover(kind=LeftoverKind.LEASE, name="fedc.2", size_bytes=310, why="not yours: uid 12"),
+                Leftover(kind=LeftoverKind.BOOT, name="b007", size_bytes=1234, why="[red]busy"),
+            ),
+        ),
+        Reaped(node=NodeName("node4"), cause=Cause.REFUSED, why="connect to host node4 port 22: Connection refused"),
+        Reaped(node=NodeName("node5")),
+    ),
+    applied=True,
+)
+EXAMPLES = (Example("reap", (REAPED,)),)
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    found = tuple(Leftover(kind=kind, name=one, size_bytes=1, pids=(1,), why=other) for kind in LeftoverKind)
+    nodes = (
+        Reaped(node=NodeName("a"), found=found),
+        Reaped(node=NodeName("b"), cause=Cause.HUNG, why=one),
+        Reaped(node=NodeName("c"), found=found, why=other),
+    )
+    return [ReapReport(nodes=nodes, applied=True)]

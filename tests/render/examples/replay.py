@@ -1,0 +1,49 @@
+"""What policies made of traces that nobody ran."""
+
+from dataclasses import replace
+
+from clbalance.policy.replay_figures import Comparison, Figures, compared
+from clbalance.render.report import Report
+from clbalance.render.reports.replay import ReplayReport
+
+from . import Example
+
+_FIGURES = Figures(
+    placed=28481,
+    refused=0,
+    gpu_allocated_pct=None,
+    cpu_allocated_pct=68.5613,
+    gpu_allocated_at_first_refusal_pct=None,
+    wait_mean_s=6836.84,
+    wait_p95_s=37619.0,
+    bounded_slowdown_mean=92.5745,
+    bounded_slowdown_max=14805.2,
+    max_over_mean=1.4317,
+)
+_REFUSING = Figures(
+    placed=8780,
+    refused=1820,
+    gpu_allocated_pct=94.4245,
+    cpu_allocated_pct=82.4069,
+    gpu_allocated_at_first_refusal_pct=94.3207,
+    wait_mean_s=0.0,
+    wait_p95_s=0.0,
+    bounded_slowdown_mean=None,
+    bounded_slowdown_max=None,
+    max_over_mean=1.2023,
+)
+
+_COMPARISONS = (
+    Comparison(policy="least", queue="easy", figures=_FIGURES),
+    Comparison(policy="pack", queue="easy", figures=replace(_FIGURES, max_over_mean=None)),
+)
+_REPEATED = (
+    compared("fgd", None, [_REFUSING, replace(_REFUSING, placed=8783, refused=1817, gpu_allocated_pct=94.5)]),
+    compared("random", None, [replace(_REFUSING, gpu_allocated_pct=80.0)] * 2),
+)
+EXAMPLES = (Example("replay", (ReplayReport(_COMPARISONS),)), Example("replay-repeated", (ReplayReport(_REPEATED),)))
+
+
+def hostile(one: str, other: str) -> list[Report]:
+    odd = replace(_FIGURES, wait_mean_s=float("nan"), max_over_mean=float("inf"))
+    return [ReplayReport([Comparison(policy=one, queue=other, figures=odd)])]
