@@ -51,11 +51,3 @@ def test_every_report_has_a_golden_in_every_form() -> None:
 def test_every_report_is_tried_with_hostile_text() -> None:
     tried = {type(report) for one in _ALL for report in one.hostile("a", "b")}
     assert set(reports()) == tried
-
-
-def test_no_two_examples_share_a_golden_by_mistake() -> None:
-    texts: dict[str, set[str]] = {}
-    for example in _NAMED.values():
-        for form in DISPLAYS:
-            texts.setdefault(example.file(form), set()).add(shown(example, form))
-    assert not [file for file, different in texts.items() if len(different) > 1]
