@@ -54,8 +54,11 @@ class Scope:
         return next((one.source.problem for one in self.found if one.name is None), None)
 
 
-def read_scope(files: Sequence[Path]) -> Scope:
-    """The `groups.conf` files merged, the last word last, and what they name. What is not there is passed over."""
+def read_scope(files: Sequence[Path], cfgdir: Path | None = None) -> Scope:
+    """The `groups.conf` files merged, the last word last, and what they name. What is not there is passed over.
+
+    `$CFGDIR` is the folder of the last, where there is no other `cfgdir`.
+    """
     config = configparser.ConfigParser()
     origins: dict[str, Path] = {}
     last: Path | None = None
@@ -69,7 +72,7 @@ def read_scope(files: Sequence[Path]) -> Scope:
             last = path
         if last is None:
             return Scope()
-        folder = str(last.parent)
+        folder = str(cfgdir or last.parent)
         found = _each_once([*_parts(config, folder), *_sections(config, folder, lambda name: origins[name])])
         default = config.get(MAIN, "default", fallback="")
     except (SettingsError, configparser.Error, ValueError) as error:
@@ -198,7 +201,7 @@ def _sections(config: configparser.ConfigParser, cfgdir: str, origin: Callable[[
     """`[a,b]` defines two sources alike."""
     for section in config.sections():
         for name in section.split(","):
-            if name != MAIN:
+            if name and name != MAIN:
                 place = str(origin(section))
                 yield Found(name=name, source=_upcalls(config, section, name, cfgdir, place), place=place)
 

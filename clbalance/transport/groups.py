@@ -21,7 +21,7 @@ from ClusterShell.NodeUtils import GroupResolver, GroupResolverError, GroupSourc
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
-from clbalance.transport.group_files import Scope, read_scope
+from clbalance.transport.group_files import Found, Scope, read_scope
 from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, YamlGroups
 
 # An upcall finds it in the place of `$GROUP`, unquoted in a shell's command line: one word, no option, no `..`.
@@ -54,7 +54,6 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         self._unread = merged.unread
         if results is not None:
             self._sources.setdefault(results.name, results)
-            self._default_source = self._default_source or results
         self._known: dict[tuple[str, str], list[str]] = {}
         self._within: list[tuple[str, str]] = []
 
@@ -163,7 +162,7 @@ def _too_many(source: GroupSource, group: str) -> SettingsError:
 def _merged(scopes: Sequence[Scope]) -> _Sources:
     """No name means something else because a file cannot be used: what that might have replaced is not known."""
     by_name: dict[str, GroupSource] = {}
-    first: GroupSource | None = None
+    first: Found | None = None
     default: str | GroupSource = ""
     file = "groups.conf"
     unread: list[Problem] = []
@@ -173,16 +172,16 @@ def _merged(scopes: Sequence[Scope]) -> _Sources:
             unread.append(scope.unread)
             default = UnusableGroups("default", scope.unread) if scope.is_closed else default
         for found in scope.found:
-            first = first or found.source
+            first = first or found
             if found.name is not None:
                 by_name[found.name] = found.source
         if scope.default:
             default, file = scope.default, scope.file
-    if first is not None:
-        first = by_name.get(first.name, first)
     if isinstance(default, str) and default:
         default = by_name.get(default) or _missing(default, file, unread)
-    return _Sources(by_name=by_name, default=default or first, unread=tuple(unread))
+    if not default and first is not None:
+        default = first.source if first.name is None else by_name[first.name]
+    return _Sources(by_name=by_name, default=default or None, unread=tuple(unread))
 
 
 def _missing(default: str, file: str, unread: Sequence[Problem]) -> UnusableGroups:
@@ -215,20 +214,20 @@ def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
-    resolver = ConfiguredGroups([read_scope(files) for files in _scopes(groups_conf)], results)
+    resolver = ConfiguredGroups(list(_scopes(groups_conf)), results)
     return None if resolver.is_empty else resolver
 
 
-def _scopes(named: Path | None) -> list[list[Path]]:
+def _scopes(named: Path | None) -> Iterator[Scope]:
     """ClusterShell's files without repeats, the last of equals kept, for it lets the later file win; then `named`.
 
-    One of them that is named comes last among them.
+    One of them that is named comes last among them. `$CFGDIR` of another one is where it lies, links followed.
     """
     own = list(group_files())
-    if named is None:
-        return [_each_once(own)]
-    same = [path for path in own if path == named.absolute() or path.resolve() == named.resolve()]
-    return [_each_once([*own, *same[-1:]]), *([] if same else [[named.absolute()]])]
+    same = [path for path in own if named is not None and path.resolve() == named.resolve()]
+    yield read_scope(_each_once([*own, *same[-1:]]))
+    if named is not None and not same:
+        yield read_scope([named.absolute()], named.resolve().parent)
 
 
 def _each_once(files: Sequence[Path]) -> list[Path]:

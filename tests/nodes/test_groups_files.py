@@ -1,11 +1,16 @@
 """Files that cannot be used are told with their place; a site's own groups are."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from clbalance.errors import NodeNameError, SettingsError
+from clbalance.errors import ClbalanceError, NodeNameError, SettingsError
 from clbalance.nodes import NodeSets, fold
+from clbalance.transport.group_check import look_at_groups
 from clbalance.transport.groups import load_groups
 
 
@@ -112,3 +117,65 @@ def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() 
         with pytest.raises(NodeNameError) as caught:
             sets.group(typed)
         assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(b"[x]\nmap: true\nmap: false\n", ":3: `map` of `[x]` already exists above", id="an option twice"),
+        pytest.param(b"[x]\n# caf\xe9\nmap: true\n", ":2: not UTF-8", id="bytes that are not UTF-8 have their line"),
+        pytest.param(b"[Main]\ndefault: %(x)s\n[x]\nmap: true\n", "x", id="an interpolation of nothing"),
+        pytest.param(b"[Main]\nautodir: 'x\n[x]\nmap: true\n", "No closing quotation", id="an open quotation mark"),
+        pytest.param(b"[Main]\nautodir: /dev/null\n[x]\nmap: true\n", "/dev/null: not a folder", id="a file for a folder"),
+        pytest.param(b"[x]\nmap: true\ncache_time: soon\n", "`cache_time` of group source `x` is no number: soon", id="no number"),
+    ],
+)  # fmt: skip
+def test_a_groups_conf_that_cannot_be_understood_is_told_with_what_is_wrong(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    file = tmp_path / "groups.conf"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        NodeSets(load_groups(file)).group("gpu")
+    assert told in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_source_without_map_costs_the_others_nothing(tmp_path: Path) -> None:
+    (tmp_path / "groups.conf").write_text("[Main]\ndefault: good\n[bad]\nall: true\n[good]\nmap: echo n1\n")
+    sets = NodeSets(load_groups(tmp_path / "groups.conf"))
+    assert fold(sets.group("any")) == "n1"
+    with pytest.raises(SettingsError, match="group source `bad` has neither `map` nor `mapall`"):
+        sets.group("bad:any")
+
+
+def test_a_command_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "groups.conf").write_text("[x]\nmap: echo n1 \0\n")
+    with pytest.raises(NodeNameError, match="cannot be run"):
+        NodeSets(load_groups(tmp_path / "groups.conf")).group("any")
+
+
+_INI = st.lists(
+    st.sampled_from(["[Main]", "[x]", "[a,b]", "[", "]", "\n", "\n", "\n", ":", "=", "map: echo n1", "list: echo g", "all: @g", "default: x", "default: y", "confdir: .", "autodir: .",
+                     "cache_time: 0", "cache_time: z", " ", "%", "$CFGDIR", "#", ";", "\t", "\x00", "\r", "é", "[DEFAULT]", "'", "mapall: echo g: n1"]),
+    max_size=20,
+).map(lambda parts: "".join(parts).encode())  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(_INI | st.binary(max_size=20))
+@example(b"[,]\nmap: true\n")
+def test_no_groups_conf_at_all_is_more_than_an_error_of_ours(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "groups.conf")
+        file.write_bytes(content)
+        groups = load_groups(file)
+        for ask in (
+            NodeSets(groups).all,
+            lambda: NodeSets(groups).group("g"),
+            lambda: NodeSets(groups).expand("@x:g!@b:*"),
+        ):
+            with contextlib.suppress(ClbalanceError):
+                ask()
+        if groups is not None:
+            look_at_groups(groups)

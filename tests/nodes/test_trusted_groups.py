@@ -1,6 +1,7 @@
 """An upcall of a file that others wrote, or may have written, is never run: the canary does not sing."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,3 +179,61 @@ def test_the_packaged_example_of_somebody_elses_installation_does_no_harm(
     assert load_groups(None) is None
     (example / "groups.d" / "more.yaml").write_text("more: {a: n1}\n")
     assert "belongs to uid 54321" in site.refused("more:a").message
+
+
+def test_a_groups_conf_that_is_named_by_a_link_reads_from_the_folder_where_it_lies(site: Site, tmp_path: Path) -> None:
+    link = tmp_path / "link.conf"
+    link.symlink_to(site.conf)
+    site.folder.rename(tmp_path / "elsewhere")
+    link.unlink()
+    link.symlink_to(tmp_path / "elsewhere" / "groups.conf")
+    assert fold(NodeSets(load_groups(link)).group("yaml:gpu")) == "n[1-3]"
+
+
+_ANN = 2001
+
+
+def asked_by_ann(conf: Path) -> str:
+    """What a process of a plain user gets as an answer. It is a fork: she may not be able to start this Python."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        answer = "nothing"
+        try:
+            os.setgroups([])
+            os.setresgid(_ANN, _ANN, _ANN)
+            os.setresuid(_ANN, _ANN, _ANN)
+            answer = fold(NodeSets(load_groups(conf)).group("gpu"))
+        except SettingsError as error:
+            answer = f"{error.message}; {error.hint}"
+        finally:
+            os.write(writer, answer.encode())
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        answer = pipe.read().decode()
+    os.waitpid(child, 0)
+    return answer
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("owner", "mode", "told"),
+    [
+        pytest.param(0, 0o644, "main1", id="root's"),
+        pytest.param(_ANN, 0o644, "main1", id="her own"),
+        pytest.param(_ANN, 0o664, "main1", id="her own, of a group"),
+        pytest.param(_ANN, 0o646, "others may write to it; type `chmod o-w ", id="her own, open to all"),
+        pytest.param(54321, 0o644, f"belongs to uid 54321, and could run any command as you; use your own copy, or have root type `chown {_ANN} ", id="a stranger's"),
+    ],
+)  # fmt: skip
+def test_a_plain_user_runs_roots_groups_and_her_own(owner: int, mode: int, told: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o1777)
+        site = Site(Path(made) / "site")
+        os.chown(site.conf, owner, -1)
+        site.conf.chmod(mode)
+        answer = asked_by_ann(site.conf)
+        assert told in answer
+        assert site.canary.exists() == (told == "main1")

@@ -204,7 +204,7 @@ def test_a_device_or_fifo_in_place_of_a_file_of_groups_holds_nobody_up(folder: P
 
 _NODES = st.sampled_from(
     ["n1", "n[1-3]", "n[1-9/2]", "a,b", "n1 n2", "n1\nn2", "", " ", "@a", "@b", "@all", "@s:a", "@t:b", "@nosuch", "n3!n3", "@a!n1", "@a&@b", "@*",
-     "@t:*", "r[1-2]c[1-2]", "n*", "n[1-", ",", "n-1", "N.x_y", "[1-2]", "n[01-03]", "-x", "é", "%", "@", "@t:"]
+     "@t:*", "r[1-2]c[1-2]", "n*", "n[1-", ",", "n-1", "N.x_y", "[1-2]", "n[01-03]", "-x", "@", "@t:"]
 )  # fmt: skip
 _CONTENT = st.none() | _NODES | st.lists(_NODES, max_size=3)
 _GROUPS = st.dictionaries(st.sampled_from(["a", "b", "all", "c-1"]), _CONTENT, max_size=4)
@@ -233,7 +233,7 @@ def test_what_clustershell_reads_means_the_same_here(folder: Path, sources: dict
 
 _ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=3) | _NODES
-    | st.dates() | st.just(dt.datetime(2026, 11, 29, tzinfo=dt.UTC)),
+    | st.dates() | st.sampled_from(["é", "%", "a;b"]) | st.just(dt.datetime(2026, 11, 29, tzinfo=dt.UTC)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.none() | st.integers() | st.text(max_size=4) | _NODES | st.dates(), inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
