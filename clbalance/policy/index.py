@@ -1,7 +1,7 @@
 """What a row of the table of load indices may say. The table itself is `indices.py`."""
 
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, unique
 from typing import Protocol, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
@@ -9,6 +9,7 @@ from clbalance.model import Measured, Unknown
 from clbalance.policy.ledger import Ledger, ledger_of
 
 
+@unique
 class Unit(Enum):
     """What an index is counted in, and what follows from that."""
 
@@ -21,6 +22,7 @@ class Unit(Enum):
 
     def __init__(self, words: str, limit: str, value: str, json: int, metric: float) -> None:
         self.words = words
+        """In a sentence; empty: it has none."""
         self.limit_form = limit
         """How a threshold is written in a reason."""
         self.value_form = value

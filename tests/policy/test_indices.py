@@ -96,6 +96,11 @@ def test_a_node_with_more_traffic_than_the_threshold_takes_no_more_work(name: st
     }
 
 
+def test_a_threshold_that_there_is_not_is_refused() -> None:
+    with pytest.raises(TypeError, match="no threshold is called nosuch_pct"):
+        Thresholds(nosuch_pct=1.0)
+
+
 @pytest.mark.parametrize("name", TRAFFIC)
 def test_traffic_is_kept_in_history_where_it_is_known(name: str) -> None:
     key = f"{name}_kib_per_s"

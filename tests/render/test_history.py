@@ -131,3 +131,14 @@ def test_bars_go_from_nothing_to_the_top_and_never_beyond() -> None:
 )
 def test_the_locale_says_what_can_be_drawn(environment: dict[str, str], blocks: object) -> None:
     assert blocks_for(environment) is blocks
+
+
+def test_traffic_is_told_by_its_size_and_drawn_up_to_its_highest_mean() -> None:
+    looks = [
+        HistoryPoint(at_s=int(SINCE.timestamp()) + 1800 * at, span_s=60, asked=1, silent=0,
+                     values={"net_kib_per_s": Figure(kib, kib, kib)})
+        for at, kib in enumerate((0.0, 20480.0, 512.0))
+    ]  # fmt: skip
+    lines = lines_of(looks, frozenset({"net"}))
+    told = FORMS["140"].history(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
+    assert told.split()[:7] == ["n", "net", "0B", "6.8M", "20M", "512K", "0-20M"]

@@ -1,5 +1,6 @@
 """What every store promises of history, run over each of them; and what the database's promises beside."""
 
+import itertools
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from clbalance.past import Figure, HistoryPoint, PastLook
 from clbalance.ports import Store
 from clbalance.store.forgetful import ForgetfulStore
 from clbalance.store.past import read_past, write_past
-from clbalance.store.schema import migrate
+from clbalance.store.schema import MIGRATIONS, migrate
 from clbalance.store.sqlite import SqliteStore
 
 from .build import node, reading
@@ -262,6 +263,22 @@ def test_an_index_that_the_database_has_not_kept_before_is_kept_from_now_on(tmp_
     assert (set(before.values), set(before.gpus[0])) == ({"ut_pct"}, {"use_pct"})
     assert (set(after.values), set(after.gpus[0])) == ({"ut_pct", "psi_io_pct"}, {"use_pct", "mem_pct"})
     assert after.values["psi_io_pct"] == Figure(8.0, 8.0, 8.0)
+
+
+def test_a_database_of_the_released_schema_keeps_its_rows_and_keeps_traffic_beside_them(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        for statement in itertools.chain(*MIGRATIONS):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        database.execute(
+            "INSERT INTO past (tier, slot_s, node, asked, silent, ut_pct) VALUES (0, ?, 'a', 1, 0, 4200)", (START_S,)
+        )
+    with SqliteStore.open(tmp_path) as store:
+        look(store, 5, seen(1.0, io_kib_per_s=2.5, net_kib_per_s=81920.0))
+        before, after = store.history([A], at(0), at(9))[A]
+    assert before.values == {"ut_pct": Figure(42.0, 42.0, 42.0)}
+    assert after.values["io_kib_per_s"] == Figure(2.5, 2.5, 2.5)
+    assert after.values["net_kib_per_s"] == Figure(81920.0, 81920.0, 81920.0)
 
 
 def test_an_index_that_this_program_does_not_know_is_left_alone(tmp_path: Path) -> None:

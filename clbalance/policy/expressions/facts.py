@@ -28,6 +28,8 @@ class Fact:
     figure: Read | None = None
     words: ReadWords | None = None
     whole: Read | None = None
+    unit: str = ""
+    """Of a number that has one, in words."""
 
 
 _KINDS = {Unit.PERCENT: Kind.PERCENT, Unit.BYTES: Kind.SIZE}
@@ -38,7 +40,12 @@ def _number(read: Read) -> Fact:
 
 
 def _of_index(index: Index) -> Fact:
-    return Fact(kind=_KINDS.get(index.unit, Kind.NUMBER), figure=index.effective or index.read, whole=index.whole)
+    return Fact(
+        kind=_KINDS.get(index.unit, Kind.NUMBER),
+        figure=index.effective or index.read,
+        whole=index.whole,
+        unit=index.unit.words,
+    )
 
 
 def _cpu_model(subject: Subject) -> Words:

@@ -195,10 +195,22 @@ class Meaning:
         if kinds == {Kind.SIZE, Kind.PERCENT}:
             return compared_figures(tree.operator, self._share(left), self._share(right))
         numbers = [side for side in (left, right) if side.kind is Kind.NUMBER]
+        if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal is None:
+            self._no_size(tree, numbers[0])
         if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal != "0":
             told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
             self._fail(start_of(numbers[0].tree), told, "`20G`, `512M`; or a percentage, `10%`")
         return compared_figures(tree.operator, left.figure, right.figure)
+
+    def _no_size(self, tree: Comparison, number: Operand) -> NoReturn:
+        told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
+        fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
+        unit = f"in {fact.unit}, " if fact and fact.unit else ""
+        self._fail(
+            start_of(number.tree),
+            f"{told}: `{text_of(number.tree)}` is a number, and not a size",
+            f"give a number, {unit}such as `1000`",
+        )
 
     def _share(self, side: Operand) -> Read:
         assert side.figure is not None

@@ -21,6 +21,8 @@ patient = settings(deadline=None)
 
 WRONG = r"""
 mem > 20
+io < 10M
+cpus < 4G
 mem_total > 10%
 r1m <
 r1m < < 2
