@@ -37,6 +37,8 @@ if _examples := int(os.environ.get("CLBALANCE_EXAMPLES", "0")):  # the full meas
         suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("thorough")
+if _examples or int(os.environ.get("CLBALANCE_SOAK", "0")):
+    os.environ.setdefault("PYTEST_TIMEOUT", "0")  # they take as long as they are many
 
 _FIXTURES = {"lab", "lab_env", "new_lab"}
 _SHELLS = {
