@@ -12,7 +12,7 @@ check: ; @scripts/setup test && scripts/check
 # The random trials at their full measure, for a night: SOAK of 50, and EXAMPLES of each property.
 SOAK ?= 50
 EXAMPLES ?= 2000
-soak: ; @scripts/setup test && CLBALANCE_SOAK=$(SOAK) CLBALANCE_EXAMPLES=$(EXAMPLES) scripts/test --timeout 0 -m 'soak or hypothesis'
+soak: ; @scripts/setup test && CLBALANCE_SOAK=$(SOAK) CLBALANCE_EXAMPLES=$(EXAMPLES) scripts/test -m 'soak or hypothesis'
 
 # Figures against clush, in pairs; takes some minutes.
 bench: ; @scripts/setup test && .venv/bin/python -m tests.bench

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
+from clbalance.lab.node import LabNode
 from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.lab_restore import restore
@@ -37,6 +38,8 @@ if _examples := int(os.environ.get("CLBALANCE_EXAMPLES", "0")):  # the full meas
         suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("thorough")
+if _examples or int(os.environ.get("CLBALANCE_SOAK", "0")):
+    os.environ.setdefault("PYTEST_TIMEOUT", "0")  # they take as long as they are many
 
 _FIXTURES = {"lab", "lab_env", "new_lab"}
 _SHELLS = {
@@ -56,7 +59,7 @@ LAB_USERS = tuple(
 """Who can log in to `lab` beside the caller, where the tests run as root."""
 
 
-_SECONDS = {"soak": 6.0, "sshd": 1.0, "hypothesis": 0.5}
+_SECONDS = {"minute": 60.0, "soak": 6.0, "sshd": 1.0, "hypothesis": 0.5}
 """About what a test takes that has such a mark, on an idle machine; others take next to nothing."""
 
 
@@ -69,6 +72,11 @@ def pytest_configure(config: pytest.Config) -> None:
     leftovers.mark_this_run()
     if not hasattr(config, "workerinput"):
         leftovers.end_leftovers()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        leftovers.end_own()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -122,8 +130,23 @@ def bring_up(stack: ExitStack, spec: LabSpec) -> Lab:
 @pytest.fixture
 def lab(_lab_of_this_worker: Lab) -> Iterator[Lab]:
     """Eight nodes, up and idle. A test may load, hang, kill and boot them as it likes."""
+    left = [line for node in _lab_of_this_worker.nodes for line in left_on(node)]
+    assert left == [], "an earlier test has left something"
     yield _lab_of_this_worker
     restore(_lab_of_this_worker)
+
+
+def left_on(node: LabNode) -> list[str]:
+    """What is on a node beside its init and its sshd, a line each."""
+    processes = [f"{node.name}: {shown(pid)}" for pid in node.processes()[2:]]
+    return processes + [f"{node.name}: {file.name}" for file in node.folder.var.iterdir()]
+
+
+def shown(pid: int) -> str:
+    try:
+        return f"{pid} {Path(f'/proc/{pid}/cmdline').read_bytes().replace(bytes(1), b' ').decode(errors='replace')}"
+    except OSError:
+        return f"{pid}, which is gone by now"
 
 
 @pytest.fixture
@@ -134,9 +157,11 @@ def new_lab(openssh: None) -> Iterator[NewLab]:
 
 
 @pytest.fixture
-def lab_env(lab: Lab, tmp_path: Path) -> dict[str, str]:
+def lab_env(lab: Lab, tmp_path: Path) -> Iterator[dict[str, str]]:
     """A whole environment for programs that are to see `lab`, and nothing of the caller's configuration."""
-    return environment_of(lab, tmp_path)
+    yield environment_of(lab, tmp_path)
+    # Before the nodes are cleaned: who keeps a job in the background would start it on them again.
+    leftovers.end_those_in(tmp_path)
 
 
 def environment_of(lab: Lab, folder: Path) -> dict[str, str]:

@@ -7,7 +7,8 @@ checkout, and which pytest began the run. Runs that are still alive are left alo
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,15 +80,34 @@ def lab_folder() -> Path:
 
 def end_leftovers(checkout: Path = _CHECKOUT) -> None:
     """Of broken runs of this checkout: their processes are ended, their labs' folders removed."""
-    proctree.end_all(lambda: _left_running(checkout), within_s=_WITHIN_S)
+    proctree.end_all(lambda: _started_by(lambda run: run.is_broken(checkout)), within_s=_WITHIN_S)
     for folder in _LABS.glob(f"{_PREFIX}*"):
         run = _run_that_made(folder)
         if run is not None and run.is_broken(checkout):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _left_running(checkout: Path) -> set[int]:
-    found = [pid for pid in proctree.all_pids() if any(run.is_broken(checkout) for run in _runs_of(pid))]
+def end_own() -> None:
+    """What this run has left running, when all its tests are over; a run within a run leaves that to the outer one."""
+    own = Run.parse(os.environ[VARIABLE])
+    if own is not None and own.pytest.pid == os.getpid():
+        proctree.end_all(lambda: _started_by(lambda run: run == own), within_s=_WITHIN_S)
+
+
+def end_those_in(folder: Path) -> None:
+    """Whatever works in this folder, or below it: who was called there and has stayed, in the background."""
+    proctree.end_all(lambda: _at_work_in(folder), within_s=_WITHIN_S)
+
+
+def _at_work_in(folder: Path) -> Iterator[int]:
+    for pid in proctree.all_pids():
+        with suppress(OSError):  # gone, or another user's
+            if Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(folder) and pid != os.getpid():
+                yield pid
+
+
+def _started_by(is_meant: Callable[[Run], bool]) -> set[int]:
+    found = [pid for pid in proctree.all_pids() if any(is_meant(run) for run in _runs_of(pid))]
     return {*found, *(below for pid in found for below in proctree.descendants(pid))} - {os.getpid()}
 
 

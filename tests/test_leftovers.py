@@ -12,6 +12,7 @@ import pytest
 from clbalance.lab import proctree
 
 from . import leftovers
+from .cli.command import eventually
 from .leftovers import VARIABLE, Run
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -113,3 +114,18 @@ def _environ(pid: int) -> str:
         return os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes())
     except OSError:
         return ""
+
+
+def test_who_was_left_in_a_folder_is_ended_and_nobody_else(start: Start, tmp_path: Path) -> None:
+    below, beside = tmp_path / "one" / "work", tmp_path / "one-more"
+    below.mkdir(parents=True)
+    beside.mkdir()
+    ended, kept = (start("sh", "-c", f"cd {folder}; exec sleep 600") for folder in (below, beside))
+    eventually(lambda: all(_cwd(child) in {below, beside} for child in (ended, kept)))
+    leftovers.end_those_in(tmp_path / "one")
+    assert ended.wait(10.0) == -9
+    assert kept.poll() is None
+
+
+def _cwd(child: "subprocess.Popen[bytes]") -> Path:
+    return Path(os.readlink(f"/proc/{child.pid}/cwd"))

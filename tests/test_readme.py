@@ -37,6 +37,8 @@ def lab_directory(openssh: None, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.sshd
+@pytest.mark.minute
+@pytest.mark.timeout(900)
 def test_every_command_of_the_readme_works(lab_directory: Path, tmp_path: Path) -> None:
     folder = tmp_path / "reader"
     folder.mkdir()
@@ -53,6 +55,6 @@ def test_every_command_of_the_readme_works(lab_directory: Path, tmp_path: Path) 
     script = "set -e\n" + "".join(f"echo {shlex.quote('$ ' + command)} >&2\n{command}\n" for command in commands())
     done = subprocess.run(
         ["bash", "-c", script],
-        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+        env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -162,8 +162,12 @@ class LabNode:
         """Stop everything on the node, its listener included: connections open and stay silent."""
         give_up_at = time.monotonic() + _SIGNAL_EFFECT_S
         told: set[int] = set()
+
         # A shell whose vfork child was stopped before its exec sleeps in state D until that one is thawed.
-        while running := [pid for pid in self.processes() if _is_running(pid) and not (pid in told and _waits(pid))]:
+        def still_running() -> list[int]:
+            return [pid for pid in self.processes() if _is_running(pid) and not (pid in told and _waits(pid))]
+
+        while running := still_running() or still_running():  # twice, as in proctree.end_all
             for pid in running:
                 proctree.send(pid, signal.SIGSTOP)
                 told.add(pid)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -202,6 +203,16 @@ def _import_all() -> None:
         for found in pkgutil.walk_packages(package.__path__, f"clbalance.{name}."):
             import_module(found.name)
     bootstrap("", agent_source())  # packs the agent, which is the same for every call
+    _write_inits()
+
+
+def _write_inits() -> None:
+    """Of all dataclasses of ours, each of which is else written when its first instance is made: in every call again."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("clbalance.")]:
+        for found in vars(module).values():
+            if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__:
+                with suppress(Exception):  # it lacks what it is made of, but has been written
+                    found.__new__(found).__init__()  # type: ignore[misc]
 
 
 def _serve(asking: socket.socket) -> list[str]:

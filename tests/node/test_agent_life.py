@@ -64,12 +64,13 @@ class Model:
         return "claimed" if self.folder else "absent"
 
     def follow(self) -> str:
-        """The event that ends it; a reboot is nothing to who merely looks at what is there."""
+        """The event that ends it. Who merely looks is told so after a reboot too, but then leaves no record."""
         if self.wiped or self.fate != "started":
             return "error"
         if self.supervised:
             return "current"
-        self.end = self.end or KILLED
+        if not self.rebooted:
+            self.end = self.end or KILLED
         return "ended"
 
 
@@ -268,7 +269,7 @@ class Life(RuleBasedStateMachine):
             return
         self.met += [] if agent in self.met else [agent]
         if last["ev"] == "ended":
-            assert last["end"] == self.model.end
+            assert last["end"] == (self.model.end or KILLED)
 
     @rule(happens=SELDOM)
     def the_node_is_booted_again(self, happens: bool) -> None:

@@ -36,7 +36,7 @@ def names_of(tries: list[Try], *, copies: int) -> Counter[str]:
 
 
 def test_no_node_ever_holds_leases_of_more_cpus_than_it_has(lab: Lab, clbalance: Command) -> None:
-    tries = contest(8, trials(24, 200), partial(insist, clbalance, ("-w", "node[1-4]", "--cpus", "2")))
+    tries = contest(8, trials(16, 200), partial(insist, clbalance, ("-w", "node[1-4]", "--cpus", "2")))
     diaries = written(lab)
     at_once = [most_at_once(diary) for diary in diaries.values() if diary]
     assert (
@@ -49,7 +49,7 @@ def test_no_node_ever_holds_leases_of_more_cpus_than_it_has(lab: Lab, clbalance:
 
 def test_jobs_of_several_nodes_never_block_each_other_nor_start_in_part(lab: Lab, clbalance: Command) -> None:
     # Any three of four and any three of four others among five meet: only one job can run at a time.
-    rounds = trials(8, 500)
+    rounds = trials(5, 500)
     wants = ["node[1-4]", "node[2-5]"]
     tries: list[Try] = []
     for number in range(rounds):

@@ -106,7 +106,7 @@ def test_whoever_is_killed_amid_moves_no_job_is_lost_and_none_runs_twice(
             herd.none_ran_twice()
             if chance.random() < 0.3:  # else the next `rebalance` is the first that looks
                 herd.none_is_lost()
-            enough = killer.amid_moves >= trials(few=3, full=100)
+            enough = killer.amid_moves >= trials(few=2, full=100)
             if turn % CHECK_EVERY == 0 or enough:
                 killer.undisturbed()
                 herd.none_ran_twice()
