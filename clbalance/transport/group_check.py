@@ -66,3 +66,5 @@ def _wrong_groups(resolver: ConfiguredGroups) -> Iterator[Problem]:
             yield Problem(message=error.message, hint=error.hint)
         except NodeNameError as error:
             yield Problem(message=f"{resolver.named(source, group)}: {error.message}", hint=error.hint)
+        except (GroupResolverError, GroupSourceError) as error:
+            yield Problem(message=f"{resolver.named(source, group)}: {error}", hint=_HINT)

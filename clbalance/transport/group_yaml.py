@@ -74,8 +74,8 @@ class _Document:
         return [self._source(key, value) for key, value in self._pairs(root).values()]
 
     def _source(self, key: Node, value: Node) -> YamlGroups | UnusableGroups:
-        name = _text(key)
-        if not _is(key, "str"):
+        name = _text(key) or "<no name>"  # an empty one would stand for the default source
+        if not _is(key, "str") or not key.value:
             return UnusableGroups(name, self._not_a_name(key, "the name of a group source"))
         if not _is(value, "map"):
             message = f"{self._place(key)}: group source `{name}` is {_shown(value)}, not a table of groups"
@@ -174,6 +174,8 @@ def _text(node: Node) -> str:
 
 def _shown(node: Node) -> str:
     if isinstance(node, ScalarNode):
+        if not node.value:
+            return "null" if _is(node, "null") else "empty"
         return _kind(node) if _is(node, "null") else f"{_kind(node)} ({node.value[:_SHOWN]})"
     if _is(node, "seq"):
         wrong = next((item for item in node.value if not _is(item, "str")), None)
