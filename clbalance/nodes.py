@@ -8,13 +8,21 @@ are for this door only: `NodeSet.remove()` and `len()` cost seconds on names tha
 
 import re
 from collections.abc import Iterable, Sequence
+from configparser import Error as ConfigError
 from difflib import get_close_matches
 from typing import Protocol
 
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException, ParsingEngine
-from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError, GroupSourceNoUpcall
-
 from clbalance.errors import ClbalanceError, NodeNameError, SettingsError
+
+try:  # ClusterShell reads its `defaults.conf` when it is imported
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException, ParsingEngine
+    from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError, GroupSourceNoUpcall
+except (ConfigError, ValueError, OSError) as unreadable:
+    raise SettingsError(
+        f"ClusterShell's defaults.conf cannot be read: {' '.join(str(unreadable).split())}",
+        hint="`clush` cannot read it either; mend it, or set `CLUSTERSHELL_CFGDIR` to another folder",
+    ) from unreadable
+
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.node_set_text import EXPRESSION, MAX_NODES, foreign_characters, most_names

@@ -12,7 +12,7 @@ import yaml
 
 from clbalance.lab.cluster import Lab
 
-from .command import Command
+from .command import ARGV, Command
 
 SETS = {"ok", "failed", "timeout", "cancelled", "unreachable", "notstarted"}
 BIN = Path(sys.executable).parent
@@ -197,3 +197,17 @@ def test_what_is_no_file_in_the_state_folder_is_not_read_and_not_linked(command:
     assert (done.rc, "is no regular file" in done.stderr) == (1, True)
     assert stat.S_ISFIFO((state / "clb.yaml").lstat().st_mode)
     assert command("config", "groups").rc == 0
+
+
+@pytest.mark.parametrize("content", [b"garbage\n", b"\xff\xfe[x", b"[task.info]\nfanout: many\n"])
+@pytest.mark.parametrize("verb", [("load", "-w", "n1"), ("doctor",), ("config", "check"), ("run", "--", "true")])
+def test_defaults_of_clustershell_that_cannot_be_read_are_an_error(
+    alone: Command, tmp_path: Path, content: bytes, verb: tuple[str, ...]
+) -> None:
+    (tmp_path / "no-clustershell" / "defaults.conf").write_bytes(content)
+    # An interpreter of its own: ClusterShell reads that file when it is imported.
+    done = subprocess.run(
+        [*ARGV, *verb], env=alone.env, cwd=alone.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "defaults.conf cannot be read" in done.stderr
