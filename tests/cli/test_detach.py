@@ -21,6 +21,7 @@ def test_it_prints_the_number_of_a_job_that_runs_and_returns(lab: Lab, clbalance
         assert found == {
             "id": 1, "name": "train", "user": found["user"], "state": "RUNNING", "reason": None, "rc": None,
             "node_set": "node1", "attempt": 1, "qos": "Burstable", "priority": 0.0, "cpu_s": None, "mem_bytes": None,
+            "output": None,
         }  # fmt: skip
         let_go(clbalance)
 

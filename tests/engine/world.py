@@ -49,6 +49,7 @@ class Notes:
     warnings: list[tuple[NodeName, str]] = field(default_factory=list)
     printed: dict[tuple[NodeName, str], bytes] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    cut: list[NodeName] = field(default_factory=list)
     on_output: Callable[[], None] = lambda: None
 
     def asked(self, total: int) -> None:
@@ -84,6 +85,9 @@ class Notes:
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self.printed[node, stream] = self.printed.get((node, stream), b"") + piece
         self.on_output()
+
+    def cut_off(self, node: NodeName) -> None:
+        self.cut.append(node)
 
     def ended(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
