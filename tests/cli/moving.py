@@ -41,7 +41,7 @@ def diary(clbalance: Command) -> list[list[str]]:
 
 def runs(clbalance: Command, starts: int = 1) -> None:
     """Wait for so many starts."""
-    eventually(lambda: len(diary(clbalance)) >= starts, 30.0)
+    eventually(lambda: len(diary(clbalance)) >= starts)
 
 
 def other(node: str) -> str:
@@ -83,7 +83,7 @@ def moved_past_a_dead_target(lab: Lab, clbalance: Command) -> tuple[str, str]:
     (src,) = record(clbalance).nodes
     dst, third = sorted({"node1", "node2", "node3"} - {src})
     mover = start_mover(clbalance, f"1:{src}:{dst}")
-    eventually((clbalance.folder / "asked").exists, 20.0)
+    eventually((clbalance.folder / "asked").exists)
     lab.node(dst).kill()
     (clbalance.folder / "saved").touch()
     assert finished(mover) == (0, f'[["Moved", "{third}"]]\n')

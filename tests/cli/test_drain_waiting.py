@@ -53,7 +53,7 @@ def test_jobs_that_are_marked_are_moved_and_the_others_waited_for(clbalance: Com
     here = job(clbalance, marked)["node_set"]
     other = detached(clbalance, "-w", here, "-c", held(gate="last"))
     child = clbalance.start("drain", here, *WHY, "--monitor")
-    eventually(lambda: job(clbalance, marked)["attempt"] == 2, 30.0)
+    eventually(lambda: job(clbalance, marked)["attempt"] == 2)
     assert job(clbalance, marked)["node_set"] != here
     assert (child.poll(), job(clbalance, other)["node_set"]) == (None, here)
     let_go(clbalance, "last")

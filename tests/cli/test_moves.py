@@ -97,7 +97,7 @@ def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str,
             code, _ = finished(child)
             assert code == 7
         if hands == "keeper":
-            eventually((clbalance.folder / "told").exists, 20.0)
+            eventually((clbalance.folder / "told").exists)
         assert clbalance("wait", "1").rc == 7
 
 
@@ -276,7 +276,7 @@ def test_who_interrupts_the_run_ends_the_job_for_good(clbalance: Command) -> Non
     child = clbalance.start("run", *NODES, *CHECKPOINT, "-c", SLOW)
     asked, _, dst = word(clbalance)
     mover = start_mover(clbalance, asked)
-    eventually((clbalance.folder / "asked").exists, 20.0)
+    eventually((clbalance.folder / "asked").exists)
     child.send_signal(signal.SIGINT)
     assert finished(child)[0] == 130
     code, told = finished(mover)
@@ -291,14 +291,14 @@ def test_who_interrupts_the_mover_leaves_a_job_that_runs_or_waits(clbalance: Com
     orphan(clbalance, *CHECKPOINT, "-c", SLOW)
     asked, _, dst = word(clbalance)
     mover = start_mover(clbalance, asked)
-    eventually((clbalance.folder / "asked").exists, 20.0)
+    eventually((clbalance.folder / "asked").exists)
     mover.send_signal(signal.SIGTERM)
     assert finished(mover, 10.0)[0] == 128 + signal.SIGTERM
     found = record(clbalance)
     assert (found.state, found.attempt, found.controlled) == (JobState.RUNNING, 1, False)
     assert leases(clbalance, dst) == []
     (clbalance.folder / "saved").touch()
-    eventually(lambda: is_in_one_place(clbalance, clbalance.folder), 20.0)
+    eventually(lambda: is_in_one_place(clbalance, clbalance.folder))
     assert len(diary(clbalance)) == 1
 
 
@@ -307,10 +307,10 @@ def test_what_is_stopped_already_is_started_before_the_mover_goes(clbalance: Com
     orphan(clbalance, *CHECKPOINT, "-c", SLOW)
     asked, _, _ = word(clbalance)
     mover = start_mover(clbalance, asked)
-    eventually((clbalance.folder / "asked").exists, 20.0)
+    eventually((clbalance.folder / "asked").exists)
     (clbalance.folder / "saved").touch()
     mover.send_signal(signal.SIGTERM)
     assert finished(mover, 10.0)[0] in {0, 128 + signal.SIGTERM}
-    eventually(lambda: is_in_one_place(clbalance, clbalance.folder), 20.0)
+    eventually(lambda: is_in_one_place(clbalance, clbalance.folder))
     never_twice(clbalance)
     let_go(clbalance)

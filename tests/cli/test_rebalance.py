@@ -26,7 +26,7 @@ def piled(lab: Lab, clbalance: Command, count: int, *arguments: str) -> list[str
         lab.node(name).load(r1m=9.0)
     marked = ("-w", "node[1-3]", "--cpus", "1", *arguments)
     jobs = [detached(clbalance, *marked, "-c", held()) for _ in range(count)]
-    eventually(lambda: all(job(clbalance, number)["state"] == "RUNNING" for number in jobs), 30.0)
+    eventually(lambda: all(job(clbalance, number)["state"] == "RUNNING" for number in jobs))
     for name in ("node2", "node3"):
         lab.node(name).load(r1m=0.0)
     return jobs

@@ -113,7 +113,7 @@ class Herd:
 
     def none_is_lost(self) -> None:
         """Each runs and is known to run, or waits and is known to wait, once somebody has looked."""
-        eventually(lambda: self._clbalance("jobs", "-q").rc == 0 and not self._misplaced(), 30.0)
+        eventually(lambda: self._clbalance("jobs", "-q").rc == 0 and not self._misplaced())
 
     def all_run(self) -> None:
         """Each in one place, and nothing else does."""
@@ -147,8 +147,8 @@ class Herd:
         else:
             detached(clbalance, *HANDS[hands], *words)
         one = Marked(number=number, folder=folder, terminal=terminal)
-        eventually((folder / "diary").exists, 20.0)
-        eventually(lambda: self.record(one).state is JobState.RUNNING, 20.0)
+        eventually((folder / "diary").exists)
+        eventually(lambda: self.record(one).state is JobState.RUNNING)
         self.jobs.append(one)
 
     def _end(self, one: Marked) -> None:
