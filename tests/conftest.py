@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, settings
 
 from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
+from clbalance.lab.config_files import find_programs
 from clbalance.lab.node import LabNode
-from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser
-from tests.lab_restore import restore
 
 from . import leftovers, surroundings
+from .lab_restore import restore
 
 NewLab = Callable[[LabSpec], Lab]
 

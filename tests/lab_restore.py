@@ -1,11 +1,11 @@
 """A lab between two tests: every node up, idle, clean and without a fault again."""
 
-from clbalance.lab import folder as folders
-from clbalance.lab import gpu, proctree
+from clbalance.lab import nvidia_smi, processes
+from clbalance.lab import start as folders
 from clbalance.lab.cluster import Lab
+from clbalance.lab.config_files import sshd_config
 from clbalance.lab.load import IDLE
 from clbalance.lab.node import LabNode, NodeState, boot_nodes, set_loads
-from clbalance.lab.openssh import sshd_config
 
 _END_WITHIN_S = 10.0
 
@@ -39,7 +39,9 @@ def _end_sessions(node: LabNode) -> None:
     init = node.init()
     if init is not None:
         sshd = _first_child(init.pid)
-        proctree.end_all(lambda: (pid for pid in proctree.descendants(init.pid) if pid != sshd), within_s=_END_WITHIN_S)
+        processes.end_all(
+            lambda: (pid for pid in processes.descendants(init.pid) if pid != sshd), within_s=_END_WITHIN_S
+        )
 
 
 def _clean(node: LabNode) -> None:
@@ -48,17 +50,17 @@ def _clean(node: LabNode) -> None:
     for place in (folder.tmp, folder.var, *(folder.path / "home").iterdir()):
         folders.empty(place)
     for program in folder.bin.iterdir():
-        if program.name not in {gpu.TOOL, gpu.KERNEL_LOG_TOOL}:
+        if program.name not in {nvidia_smi.TOOL, nvidia_smi.KERNEL_LOG_TOOL}:
             program.unlink()
     if node.gpus:
-        gpu.write_tables(folder, node.gpus, node.current_load())
+        nvidia_smi.write_tables(folder, node.gpus, node.current_load())
 
 
 def _first_child(pid: int) -> int | None:
     """The oldest living child: an init's sshd, as nothing can log in before it."""
     children = [
         (stat.start_ticks, child)
-        for child in proctree.descendants(pid)
-        if (stat := proctree.read_stat(child)) is not None and stat.parent == pid and stat.lives
+        for child in processes.descendants(pid)
+        if (stat := processes.read_stat(child)) is not None and stat.parent == pid and stat.lives
     ]
     return min(children)[1] if children else None

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clbalance.lab import proctree
-from clbalance.lab.proctree import ProcessId
+from clbalance.lab import processes
+from clbalance.lab.processes import ProcessId
 
 VARIABLE = "CLBALANCE_TEST_RUN"
 _FILE = ".test-run"
@@ -32,7 +32,7 @@ class Run:
 
     @classmethod
     def of_this_process(cls, checkout: Path = _CHECKOUT) -> "Run":
-        pytest = proctree.identify(os.getpid())
+        pytest = processes.identify(os.getpid())
         assert pytest is not None
         return cls(pytest, str(checkout))
 
@@ -50,7 +50,7 @@ class Run:
 
     def is_broken(self, checkout: Path = _CHECKOUT) -> bool:
         """Whether it was a run of this checkout, and is over."""
-        return self.checkout == str(checkout) and proctree.stat_of(self.pytest) is None
+        return self.checkout == str(checkout) and processes.stat_of(self.pytest) is None
 
 
 def mark_this_run() -> None:
@@ -80,7 +80,7 @@ def lab_folder() -> Path:
 
 def end_leftovers(checkout: Path = _CHECKOUT) -> None:
     """Of broken runs of this checkout: their processes are ended, their labs' folders removed."""
-    proctree.end_all(lambda: _started_by(lambda run: run.is_broken(checkout)), within_s=_WITHIN_S)
+    processes.end_all(lambda: _started_by(lambda run: run.is_broken(checkout)), within_s=_WITHIN_S)
     for folder in _LABS.glob(f"{_PREFIX}*"):
         run = _run_that_made(folder)
         if run is not None and run.is_broken(checkout):
@@ -91,24 +91,24 @@ def end_own() -> None:
     """What this run has left running, when all its tests are over; a run within a run leaves that to the outer one."""
     own = Run.parse(os.environ[VARIABLE])
     if own is not None and own.pytest.pid == os.getpid():
-        proctree.end_all(lambda: _started_by(lambda run: run == own), within_s=_WITHIN_S)
+        processes.end_all(lambda: _started_by(lambda run: run == own), within_s=_WITHIN_S)
 
 
 def end_those_in(folder: Path) -> None:
     """Whatever works in this folder, or below it: who was called there and has stayed, in the background."""
-    proctree.end_all(lambda: _at_work_in(folder), within_s=_WITHIN_S)
+    processes.end_all(lambda: _at_work_in(folder), within_s=_WITHIN_S)
 
 
 def _at_work_in(folder: Path) -> Iterator[int]:
-    for pid in proctree.all_pids():
+    for pid in processes.all_pids():
         with suppress(OSError):  # gone, or another user's
             if Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(folder) and pid != os.getpid():
                 yield pid
 
 
 def _started_by(is_meant: Callable[[Run], bool]) -> set[int]:
-    found = [pid for pid in proctree.all_pids() if any(is_meant(run) for run in _runs_of(pid))]
-    return {*found, *(below for pid in found for below in proctree.descendants(pid))} - {os.getpid()}
+    found = [pid for pid in processes.all_pids() if any(is_meant(run) for run in _runs_of(pid))]
+    return {*found, *(below for pid in found for below in processes.descendants(pid))} - {os.getpid()}
 
 
 def _runs_of(pid: int) -> Iterator[Run]:

@@ -1,16 +1,29 @@
-"""The house stays in order: imports go one way."""
+"""The house stays in order: imports go one way, folders and files stay small enough to be read."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import clbalance
 
 PACKAGE = Path(clbalance.__file__).parent
+MOST_FILES = 20
+MOST_LINES = 350
 
 
 def test_no_file_is_imported_by_what_it_imports() -> None:
     assert list(circles(imports_of(PACKAGE))) == []
+
+
+def test_no_folder_has_more_files_than_a_person_takes_in() -> None:
+    count = Counter(file.parent.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py"))
+    assert {folder: files for folder, files in count.items() if files > MOST_FILES} == {}
+
+
+def test_no_file_is_too_long_to_be_read_at_once() -> None:
+    lines = {file.relative_to(PACKAGE).as_posix(): len(file.read_text().splitlines()) for file in PACKAGE.rglob("*.py")}
+    assert {file: count for file, count in lines.items() if count > MOST_LINES} == {}
 
 
 def test_a_circle_is_found_also_where_a_function_imports(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.lab import proctree
+from clbalance.lab import processes
+from tests.cli.command import eventually
 
 from . import leftovers
-from .cli.command import eventually
 from .leftovers import VARIABLE, Run
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -32,7 +32,7 @@ def start() -> Iterator[Start]:
 
 
 def run_of(child: "subprocess.Popen[bytes]", checkout: Path) -> Run:
-    process = proctree.identify(child.pid)
+    process = processes.identify(child.pid)
     assert process is not None
     return Run(process, str(checkout))
 
@@ -51,7 +51,7 @@ def test_a_broken_runs_processes_are_ended_and_what_they_started_too(start: Star
     child = start("sh", "-c", f"env -u {VARIABLE} sleep 600 & echo; wait", **{VARIABLE: mark})
     leftovers.end_leftovers(tmp_path)
     assert child.wait(10.0) == -9
-    assert [pid for pid in proctree.all_pids() if VARIABLE in _environ(pid) and mark in _environ(pid)] == []
+    assert [pid for pid in processes.all_pids() if VARIABLE in _environ(pid) and mark in _environ(pid)] == []
 
 
 def test_a_run_that_is_alive_is_left_alone_and_so_is_another_checkouts(start: Start, tmp_path: Path) -> None:

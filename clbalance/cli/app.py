@@ -1,16 +1,17 @@
-"""The verbs, and the one place where errors become words and exit codes."""
+"""One call of the program: which verb it is, and the one place where errors become words and exit codes."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Any
 
 import typer
 
 from clbalance import __version__
-from clbalance.cli.mistyped import MistypedError, hint_for
 from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
@@ -54,9 +55,9 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
     first = next((word for word in arguments if word != "--"), "")
     for verb in [first] if first in VERBS else VERBS:
         if verb == first or _COMPLETION in os.environ:
-            import_module(f"clbalance.cli.{verb}").register(app)
+            import_module(f"clbalance.cli.verbs.{VERBS[verb][0]}.{verb}").register(app)
         else:
-            app.command(verb, help=VERBS[verb])(_by_name_alone)
+            app.command(verb, help=VERBS[verb][1])(_by_name_alone)
     return app
 
 
@@ -91,14 +92,14 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
 
 def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
     """Say what is wrong: on stderr for people, and as JSON on stdout where JSON was asked for."""
-    from clbalance.render import talk
+    from clbalance.render import messages
 
     if _wants_json(arguments):
         from clbalance.render.report import json_text
         from clbalance.render.reports.error import ErrorReport
 
         sys.stdout.write(json_text(ErrorReport(error).json()))
-    sys.stderr.write(talk.error(error))
+    sys.stderr.write(messages.error(error))
     if error.exit_code is ExitCode.FAILED and arguments[:1] == ["run"]:
         return ExitCode.NOT_RUN_TO_ITS_END  # 1 could be the job's own
     return error.exit_code
@@ -118,3 +119,27 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 def _silence_stdout() -> None:
     """The reader went away, or its disk is full: point stdout at nothing, or the interpreter complains at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# What typer raises for what was mistyped, and what to type instead.
+
+# Everything of that kind; its own name is private since typer vendored click.
+MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+_EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", re.DOTALL)
+
+
+def hint_for(arguments: Sequence[str], error: Exception, told: str) -> str:
+    """What to type instead, where it can be guessed; else where to look. `told`: what typer says of it."""
+    context: Any = getattr(error, "ctx", None)
+    if context is None:
+        return ""
+    options = {option for one in context.command.params for option in one.opts}
+    help_hint = f"`{context.command_path} --help` shows what can be typed"
+    if "-w" in options and (extra := _EXTRA.search(told)) and not extra[1].startswith("-"):
+        nodes = ",".join(extra[1].split())
+        return f"nodes are named with `-w`: `{context.command_path} -w {nodes}`; {help_hint}"
+    if "--pick" in options and getattr(error, "option_name", None) == "-n":
+        count = next((after for one, after in pairwise(arguments) if one == "-n" and after.isdecimal()), "N")
+        return f"how many nodes is `--pick {count}`; {help_hint}"
+    return help_hint

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent_wire import AgentEvent, Finding, Findings, Hello, Refused, Trouble, encode
-from clbalance.engine.ask_each import Ask, ask_each
-from clbalance.engine.world import World
-from clbalance.leftovers import Leftover, LeftoverKind, Reaped
+from clbalance.engine.agent.protocol import AgentEvent, Finding, Findings, Hello, Refused, Trouble, encode
+from clbalance.engine.agent.sessions import Ask, ask_each
+from clbalance.engine.services import World
 from clbalance.model import NodeName
+from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
 from clbalance.ports import Closed
 
 MOST_ANSWERS = 400

@@ -1,175 +1,154 @@
-"""`clbalance rebalance`: what is asked of nodes and memory, and in what order (docs/design/rebalance.md)."""
+"""One run of `rebalance`: `decide`, then `carry_out`; what is told of it is for who listens (docs/design/rebalance.md).
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+    settle → sweep → choose who is started → plan moves | tell what was settled → start → move → count the run
 
-from clbalance.engine.known import look
-from clbalance.engine.sweep import sweep
-from clbalance.engine.usage import usage_of
-from clbalance.engine.world import World
-from clbalance.errors import StoreError
-from clbalance.job import JobRecord
+Every step leaves each job running or waiting in one place, so whoever dies between two of them leaves the next run to
+go on from there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from clbalance.engine.jobs.conclude import withdraw
+from clbalance.engine.migrate.migrate import move_jobs
+from clbalance.engine.migrate.requested import AskedMove, MoveEnd
+from clbalance.engine.rebalance_facts import (
+    Facts,
+    Pool,
+    PoolPlan,
+    Settled,
+    choose_queued,
+    facts_of,
+    our_uid,
+    plan_pools,
+)
+from clbalance.engine.run.start_queued import AsSubmitted, QueuedStart, start_waiting
+from clbalance.engine.services import World
+from clbalance.errors import NoAnswerError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Snapshot, Unknown
-from clbalance.policy.charge import charge
-from clbalance.policy.policies import Policy
-from clbalance.policy.queue import Chosen, Queued, queued_job, to_start
-from clbalance.policy.rebalance.known_jobs import Known, departures, is_worth_knowing, movable, on
-from clbalance.policy.rebalance.plan import plan_moves
-from clbalance.policy.rebalance.pool import over_nodes
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
-from clbalance.policy.select import Rng
-from clbalance.policy.settling import is_queued
-from clbalance.policy.turn import turn
+from clbalance.model import Measured, NodeName
+from clbalance.model.job_record import JobRecord
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.start import Chosen, Queued
+from clbalance.policy.rebalance.values import Levels, Move
 
-_ALL = 1_000_000
-_REMEMBERED = 2000  # newest jobs that are looked through for what has just left a node
+_START_FOR_S: Final = 120.0
+"""Then the rest of those that wait is left to the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """Nodes that are leveled among themselves, as work is placed on them."""
+class Aim:
+    """What is to be level, and by what rules; `nodes` are those of all pools, `uid` is ours where no node tells."""
 
-    name: str
     nodes: tuple[NodeName, ...]
-    policy: Policy
+    pools: Sequence[Pool]
+    levels: Levels
+    policy_of: Callable[[Queued], Policy]
+    rng: Rng
+    uid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A job of which something was found out, and as what it stands now."""
+class Decision:
+    """Who is started, who goes on waiting, who is moved."""
 
-    before: JobRecord
-    now: JobRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Everything that is decided on; `known`: jobs of this host that run, wait, or have left a node lately."""
-
-    snapshot: Snapshot
-    known: tuple[Known, ...]
-    departures: tuple[Departure, ...]
-    settled: tuple[Settled, ...]
+    facts: Facts
+    chosen: Chosen
+    plans: tuple[PoolPlan, ...]
 
     @property
-    def queued(self) -> Mapping[int, Known]:
-        """Those that wait for us, by number."""
-        return {one.record.id: one for one in self.known if is_queued(one.record)}
+    def moves(self) -> tuple[Move, ...]:
+        """Of all pools, in the order in which they are carried out."""
+        return tuple(move for one in self.plans for move in one.plan.moves)
+
+    @property
+    def scores(self) -> tuple[float, float]:
+        """Before and after, of the pool that is worst before."""
+        worst = max(self.plans, key=lambda one: one.plan.score_before)
+        return worst.plan.score_before, worst.plan.score_after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolPlan:
-    """A pool, how often in a row its nodes have been over, and what is to be moved."""
+class RebalanceListener(Protocol):
+    """Hears of each deed when it is done."""
 
-    pool: Pool
-    times_over: Mapping[NodeName, int]
-    plan: RebalancePlan
+    def settled(self, one: Settled) -> None:
+        """What was found out of a job that nobody had in hand."""
+        ...
 
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        """A job that waited can never be started."""
+        ...
 
-def facts_of(world: World, nodes: Sequence[NodeName]) -> Facts:
-    """Look after the caller's jobs, then sweep."""
-    before = world.journal.records(newest=_ALL)
-    visited = {one.record.id: one.record for one in look(world, before)}
-    settled = [Settled(before=one, now=visited[one.id]) for one in before if _differs(one, visited[one.id])]
-    with world.transport.sessions() as sessions:
-        snapshot = sweep(world, sessions, nodes)
-    now = world.clock.now()
-    active = {record.id: record for record in world.journal.records(newest=_ALL)}
-    recent = {record.id: record for record in world.journal.records(over=True, newest=_REMEMBERED)}
-    worth = (record for _, record in sorted((recent | active).items()) if is_worth_knowing(record, now))
-    known = tuple(_known(world, worth))
-    return Facts(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        """What came of starting a job that waited."""
+        ...
 
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        """What came of a move."""
+        ...
 
-def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Policy], rng: Rng) -> tuple[Chosen, Facts]:
-    """Who of those that wait is started, and the facts with these on their nodes."""
-    waiting = facts.queued
-    queued = [
-        queued_job(
-            one.record,
-            one.submitted,
-            one.copies,
-            turn({job: world.journal.record(job) for job in one.submitted.tries.after}),
-        )
-        for one in waiting.values()
-    ]
-    running = {one.record.key: one.ends_at for one in facts.known if one.is_running}
-    chosen = to_start(facts.snapshot, queued, running, policy_of, world.clock.now(), rng)
-    snapshot, by_job = facts.snapshot, {one.job: one for one in queued}
-    for job, nodes in chosen.starts:
-        snapshot = charge(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
-    return chosen, replace(facts, snapshot=snapshot)
+    def done(self) -> None:
+        """That was all."""
+        ...
 
 
-def plan_pools(
-    world: World, facts: Facts, pools: Sequence[Pool], levels: Levels, *, uid: int, counts: bool
-) -> tuple[PoolPlan, ...]:
-    """Each pool's plan; all of them together move `levels.max_moves` jobs at most.
+def decide(world: World, aim: Aim, *, counts: bool) -> Decision:
+    """Ask nodes and memory, change nothing but what is known of jobs that have ended.
 
-    `counts`: a node that is over has been so once more from now on; else nothing is changed by looking.
+    `counts`: as with `plan_pools`. `NoAnswerError` where no node has answered.
     """
-    planned: list[PoolPlan] = []
-    for pool in pools:
-        left = levels.max_moves - sum(len(one.plan.moves) for one in planned)
-        snapshot = _part(facts.snapshot, pool.nodes)
-        now = world.clock.now()
-        over = over_nodes(snapshot, facts.departures, levels, pool.policy, now)
-        times = _times_over(world, pool, over, counts=counts)
-        jobs = _movables(world, facts, pool) if any(times[node] >= levels.confirm for node in over) else []
-        plan = plan_moves(
-            snapshot, jobs, facts.departures, times, replace(levels, max_moves=left), pool.policy, now, uid
-        )
-        planned.append(PoolPlan(pool=pool, times_over=times, plan=plan))
-    return tuple(planned)
+    facts = facts_of(world, aim.nodes)
+    if not any(isinstance(answer, Measured) for answer in facts.snapshot.answers):
+        raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
+    chosen, charged = choose_queued(world, facts, aim.policy_of, aim.rng)
+    uid = our_uid(facts.snapshot, otherwise=aim.uid)
+    plans = plan_pools(world, charged, aim.pools, aim.levels, uid=uid, counts=counts)
+    return Decision(facts=facts, chosen=chosen, plans=plans)
 
 
-def our_uid(snapshot: Snapshot, otherwise: int) -> int:
-    """Who we are on the nodes, whose jobs are ours to move."""
-    uids = (answer.reading.uid for answer in snapshot.answers if hasattr(answer, "reading"))
-    return next((uid for uid in uids if not isinstance(uid, Unknown)), otherwise)
+def carry_out(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    """Do it: those that wait before those that move, as they were placed before the moves were planned."""
+    for one in decision.facts.settled:
+        listener.settled(one)
+    _give_up(world, decision, listener)
+    _say_why_not_yet(world, decision)
+    _start(world, decision, brought, listener)
+    _move(world, decision, brought, listener)
+    listener.done()
 
 
-def _movables(world: World, facts: Facts, pool: Pool) -> list[Movable]:
-    """The caller's jobs there; what they use is asked of their nodes."""
-    nodes = frozenset(pool.nodes)
-    jobs = on(facts.known, nodes)
-    used = usage_of(world, [one.record for one in jobs]) if jobs else {}
-    now = world.clock.now()
-    return [movable(one, used.get(one.record.id), nodes, now) for one in jobs]
+def _give_up(world: World, decision: Decision, listener: RebalanceListener) -> None:
+    for job, why in decision.chosen.never.items():
+        withdraw(world, job, why)
+        listener.gave_up(decision.facts.queued[job].record, why)
 
 
-def _times_over(world: World, pool: Pool, over: frozenset[NodeName], *, counts: bool) -> Mapping[NodeName, int]:
-    try:
-        before = world.store.strains(pool.nodes)
-        times = {node: before[node].over + 1 if node in over else 0 for node in pool.nodes}
-        changed = {
-            node: replace(before[node], over=count) for node, count in times.items() if before[node].over != count
-        }
-        if counts and changed:
-            world.store.keep_strains(world.clock.now(), changed)
-    except StoreError as error:  # then nothing is confirmed that needs more than one run
-        world.listener.forgot(error.message)
-        return {node: int(node in over) for node in pool.nodes}
-    return times
+def _say_why_not_yet(world: World, decision: Decision) -> None:
+    """Of jobs some of whose candidates were asked; of the others nothing new is known."""
+    asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
+    queued = decision.facts.queued
+    for job, why in decision.chosen.waits.items():
+        record = queued[job].record
+        if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
+            world.journal.queue(job, attempt=record.attempt, reason=why)
 
 
-def _part(snapshot: Snapshot, nodes: Iterable[NodeName]) -> Snapshot:
-    wanted = frozenset(nodes)
-    return replace(snapshot, answers=tuple(answer for answer in snapshot.answers if answer.node in wanted))
+def _start(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    queued = decision.facts.queued
+    until = world.clock.monotonic() + _START_FOR_S
+    for job, nodes in decision.chosen.starts:
+        one = queued[job]
+        if world.clock.monotonic() < until:
+            listener.started(one.record, start_waiting(world, one.record, one.submitted, brought, nodes))
 
 
-def _known(world: World, records: Iterable[JobRecord]) -> Iterable[Known]:
-    for record in records:
-        try:
-            submitted = world.journal.submitted(record.id)
-            copies, move = world.journal.copies(record.id), world.journal.move_of(record.id)
-        except StoreError as error:
-            world.listener.forgot(f"job {record.id}: {error.message}")
-            continue
-        if submitted is not None:
-            yield Known(record=record, submitted=submitted, copies=copies, move=move)
+def _move(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+    asked = {AskedMove(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.moves}
+    if not asked:
+        return
 
+    def tell(move: AskedMove, end: MoveEnd) -> None:
+        listener.moved(asked[move], end)
 
-def _differs(before: JobRecord, now: JobRecord) -> bool:
-    return (before.state, before.attempt, before.queued) != (now.state, now.attempt, now.queued)
+    move_jobs(world, list(asked), brought.question_of, brought.input_of, tell)

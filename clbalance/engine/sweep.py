@@ -3,11 +3,10 @@
 import secrets
 from collections.abc import Iterable, Sequence
 
-from clbalance.engine.awaited import Awaited
-from clbalance.engine.world import World
+from clbalance.engine.services import World
 from clbalance.model import Answer, Measured, NodeName, Snapshot
 from clbalance.ports import Sessions
-from clbalance.probe.frame import Frame, probe_request
+from clbalance.probe.frame import Awaited, Frame, probe_request
 
 
 def sweep(
@@ -20,8 +19,7 @@ def sweep(
     awaited = _ask_all(world, sessions, nodes, last=keep_open == 0)
     # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
     # the nodes, takes about as long as they do (docs/design/startup.md).
-    from clbalance.engine.hear import LISTEN_S, give_up, listens_for_s, next_answer
-    from clbalance.engine.memory import recall, remember, with_suspects
+    from clbalance.engine.answers import LISTEN_S, give_up, listens_for_s, next_answer, recall, remember, with_suspects
 
     answers: dict[NodeName, Answer] = {}
     world.listener.asked(len(nodes))
@@ -66,3 +64,9 @@ def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> 
         sessions.close(node)
     else:
         sessions.set_deadline(node, None)
+
+
+def measure(world: World, nodes: Sequence[NodeName]) -> Snapshot:
+    """A fresh snapshot of `nodes`."""
+    with world.transport.sessions() as sessions:
+        return sweep(world, sessions, nodes)

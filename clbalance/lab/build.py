@@ -12,13 +12,13 @@ from pathlib import Path
 
 import clbalance
 from clbalance.errors import LabError
-from clbalance.lab import accounts, clustershell, gpu, openssh
+from clbalance.lab import config_files, nvidia_smi
+from clbalance.lab.config_files import Programs
 from clbalance.lab.layout import NodeConfig, NodeFolder
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.node import LabNode
-from clbalance.lab.openssh import Programs
 from clbalance.lab.record import Record
-from clbalance.lab.spec import LabSpec, LabUser
+from clbalance.lab.spec import LabSpec, LabUser, current_user, group_text, has_login_shell, passwd_text, shadow_text
 
 _PRIVSEP = Path("/run/sshd")  # compiled into Debian's sshd; of no use to one that is not root
 # What a login writes to, on the host: a node's logins are its own.
@@ -30,14 +30,14 @@ _ADDRESS_TRIES = 50
 
 def settle(spec: LabSpec, programs: Programs) -> Record:
     """Decide isolation and addresses; `LabError` where this machine or user cannot have such a lab."""
-    owner = accounts.current_user()
+    owner = current_user()
     if owner is None:
         raise LabError(
             f"uid {os.getuid()} has no user name, and ssh refuses to work without one",
             hint="add a line for it to /etc/passwd",
         )
     isolation = _settle_isolation(spec)
-    if isolation is Isolation.SUBREAPER and not accounts.has_login_shell(owner):
+    if isolation is Isolation.SUBREAPER and not has_login_shell(owner):
         raise LabError(
             f"the login shell of `{owner.pw_name}` is {owner.pw_shell}, so sshd would run nothing",
             hint="run the lab as a user with a login shell, or allow user namespaces",
@@ -48,7 +48,7 @@ def settle(spec: LabSpec, programs: Programs) -> Record:
         network=_free_network(spec.nodes),
         user=owner.pw_name,
         sshd=programs.sshd,
-        sshd_version=openssh.sshd_version(programs),
+        sshd_version=config_files.sshd_version(programs),
     )
 
 
@@ -82,14 +82,16 @@ def _free_network(nodes: int) -> str:
         network = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
         if _all_free(f"{network}.{last}" for last in range(1, nodes + 1)):
             return network
-    raise LabError(f"no free addresses in 127.0.0.0/8 at port {openssh.PORT}", hint=f"`ss -ltn sport = {openssh.PORT}`")
+    raise LabError(
+        f"no free addresses in 127.0.0.0/8 at port {config_files.PORT}", hint=f"`ss -ltn sport = {config_files.PORT}`"
+    )
 
 
 def _all_free(addresses: Iterable[str]) -> bool:
     with ExitStack() as sockets:
         try:
             for address in addresses:
-                sockets.enter_context(socket.socket()).bind((address, openssh.PORT))
+                sockets.enter_context(socket.socket()).bind((address, config_files.PORT))
         except OSError:
             return False
     return True
@@ -103,9 +105,9 @@ def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence
     host_keys = {}
     for node in nodes:
         _lay_out_node(node, record)
-        host_keys[node.name] = openssh.make_key(programs, node.listener.host_key)
-        openssh.make_key(programs, node.folder.other_host_key)
-    (directory / "known_hosts").write_text(openssh.known_hosts(host_keys))
+        host_keys[node.name] = config_files.make_key(programs, node.listener.host_key)
+        config_files.make_key(programs, node.folder.other_host_key)
+    (directory / "known_hosts").write_text(config_files.known_hosts(host_keys))
     _lay_out_client(directory, record, programs)
     if os.getuid() == 0:
         _PRIVSEP.mkdir(mode=0o755, exist_ok=True)
@@ -113,21 +115,21 @@ def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence
 
 def _lay_out_keys(keys: Path, record: Record, programs: Programs) -> None:
     """One key pair a user: `keys/alice` opens alice's account and is hers to use."""
-    openssh.make_key(programs, keys / record.user)
+    config_files.make_key(programs, keys / record.user)
     for user in record.spec.users:
-        openssh.make_key(programs, keys / user.name)
+        config_files.make_key(programs, keys / user.name)
         os.chown(keys / user.name, user.uid, user.uid)
 
 
 def _lay_out_client(directory: Path, record: Record, programs: Programs) -> None:
     config = directory / "ssh_config"
-    config.write_text(openssh.ssh_config(directory, record.user, record.addresses()))
+    config.write_text(config_files.ssh_config(directory, record.user, record.addresses()))
     for program in (programs.ssh, programs.scp, programs.sftp):
-        _write_program(directory / "bin" / Path(program).name, openssh.wrapper(program, config))
+        _write_program(directory / "bin" / Path(program).name, config_files.wrapper(program, config))
     cluster = directory / "clustershell"
-    (cluster / "groups.conf").write_text(clustershell.GROUPS_CONF)
-    (cluster / "groups").write_text(clustershell.groups_table(record.spec.groups()))
-    (cluster / "clush.conf").write_text(clustershell.clush_conf(config))
+    (cluster / "groups.conf").write_text(config_files.GROUPS_CONF)
+    (cluster / "groups").write_text(config_files.groups_table(record.spec.groups()))
+    (cluster / "clush.conf").write_text(config_files.clush_conf(config))
 
 
 def _lay_out_node(node: LabNode, record: Record) -> None:
@@ -153,17 +155,17 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
     )
     folder.config.write_text(config.to_json())
     if node.gpus:
-        _write_program(folder.bin / gpu.TOOL, gpu.tool_text(folder))
-        _write_program(folder.bin / gpu.KERNEL_LOG_TOOL, gpu.kernel_log_tool_text(folder))
+        _write_program(folder.bin / nvidia_smi.TOOL, nvidia_smi.tool_text(folder))
+        _write_program(folder.bin / nvidia_smi.KERNEL_LOG_TOOL, nvidia_smi.kernel_log_tool_text(folder))
 
 
 def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, users: Sequence[LabUser]) -> tuple[tuple[str, str], ...]:
     """The node's own accounts and login records, for the system's files that exist here."""
-    passwd = accounts.passwd_text(owner, users, folder.home)
+    passwd = passwd_text(owner, users, folder.home)
     texts = {
         Path("/etc/passwd"): passwd,
-        Path("/etc/group"): accounts.group_text(users),
-        Path("/etc/shadow"): accounts.shadow_text(passwd),
+        Path("/etc/group"): group_text(users),
+        Path("/etc/shadow"): shadow_text(passwd),
     } | dict.fromkeys(_LOGIN_RECORDS, "")
     binds = []
     for system, text in texts.items():

@@ -9,12 +9,12 @@ from typing import Self
 
 from clbalance.errors import LabError, NodeNameError
 from clbalance.lab import build
-from clbalance.lab import folder as folders
+from clbalance.lab import start as folders
+from clbalance.lab.config_files import find_programs
 from clbalance.lab.node import LabNode, boot_nodes
-from clbalance.lab.openssh import find_programs
+from clbalance.lab.processes import end_strays
 from clbalance.lab.record import Record
 from clbalance.lab.spec import LabSpec
-from clbalance.lab.strays import end_strays
 from clbalance.lazy_dataclass import dataclass
 
 _DEFAULT_SPEC = LabSpec()

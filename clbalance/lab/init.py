@@ -15,11 +15,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn, assert_never
 
-from clbalance.lab import namespaces, proctree
+from clbalance.lab import namespaces, processes
 from clbalance.lab.layout import NodeConfig, NodeFolder, replace_file
-from clbalance.lab.load import IDLE, Order
+from clbalance.lab.load import IDLE, Counters, Machine, Order, Own, advance, render
 from clbalance.lab.namespaces import Isolation
-from clbalance.lab.procfs import Counters, Machine, Own, advance, render
 
 _TICK_S = 1.0
 _SSHD_START_S = 15.0
@@ -99,7 +98,7 @@ class Init:
 
     def _settle_spinners(self, wanted: int) -> None:
         while len(self._spinners) > wanted:
-            proctree.send(self._spinners.pop(), signal.SIGKILL)
+            processes.send(self._spinners.pop(), signal.SIGKILL)
         while len(self._spinners) < wanted:
             self._spinners.append(self._spawn(["/bin/sh", "-c", "while :; do :; done"]))
 
@@ -126,7 +125,7 @@ class Init:
         runnable = frozenset(
             pid
             for pid in pids
-            if (stat := proctree.read_stat(pid)) and stat.state in {"R", "D"} and stat.name not in _SSHD_NAMES
+            if (stat := processes.read_stat(pid)) and stat.state in {"R", "D"} and stat.name not in _SSHD_NAMES
         )
         lasting = runnable & self._runnable_before
         self._runnable_before = runnable
@@ -134,8 +133,8 @@ class Init:
 
     def _own_pids(self) -> list[int]:
         if self._config.isolation is Isolation.NAMESPACES:
-            return [pid for pid in proctree.all_pids() if pid != 1]
-        return proctree.descendants(os.getpid())
+            return [pid for pid in processes.all_pids() if pid != 1]
+        return processes.descendants(os.getpid())
 
     def _reap_sees_sshd_end(self) -> bool:
         ended = False
@@ -168,7 +167,7 @@ def _be_init(folder: NodeFolder, config: NodeConfig, ready: int, tie: int | None
     finally:
         # In namespaces the kernel does this when the init ends.
         if config.isolation is Isolation.SUBREAPER:
-            proctree.end_all(lambda: proctree.descendants(os.getpid()), within_s=10.0)
+            processes.end_all(lambda: processes.descendants(os.getpid()), within_s=10.0)
 
 
 def _settle_in(folder: NodeFolder, config: NodeConfig) -> None:
@@ -210,7 +209,7 @@ def launch(folder: NodeFolder, tie: int | None) -> int:
         _be_init(folder, config, ready, tie)
         return 0
     os.close(ready)
-    process = proctree.identify(pid)
+    process = processes.identify(pid)
     assert process is not None  # our child, not waited for yet
     replace_file(folder.init, json.dumps(asdict(process)))
     with os.fdopen(told, "rb") as pipe:

@@ -12,13 +12,12 @@ from enum import StrEnum
 from typing import TypedDict, Unpack
 
 from clbalance.errors import LabError, UsageError
-from clbalance.lab import boot, gpu, proctree
+from clbalance.lab import nvidia_smi, start
+from clbalance.lab.config_files import Listener, sshd_config
 from clbalance.lab.layout import NodeFolder
 from clbalance.lab.load import GpuLoad, Load, Order
 from clbalance.lab.namespaces import Isolation
-from clbalance.lab.openssh import Listener, sshd_config
-from clbalance.lab.proctree import ProcessId
-from clbalance.lab.strays import end_strays
+from clbalance.lab.processes import ProcessId, descendants, end_all, end_strays, living, read_stat, send, stat_of
 from clbalance.lazy_dataclass import dataclass
 
 _SIGNAL_EFFECT_S = 10.0  # a process in D state takes its signal only when its I/O is done
@@ -95,7 +94,7 @@ class LabNode:
     def state(self) -> NodeState:
         """Up, hung or down at this instant."""
         init = self.init()
-        stat = None if init is None else proctree.stat_of(init)
+        stat = None if init is None else stat_of(init)
         if stat is None:
             return NodeState.DOWN
         return NodeState.HUNG if stat.is_stopped else NodeState.UP
@@ -103,7 +102,7 @@ class LabNode:
     def init(self) -> ProcessId | None:
         """The node's first process while it lives."""
         noted = self._noted_init()
-        return None if noted is None or proctree.stat_of(noted) is None else noted
+        return None if noted is None or stat_of(noted) is None else noted
 
     def _noted_init(self) -> ProcessId | None:
         """Of the present or last boot; None before the first."""
@@ -115,7 +114,7 @@ class LabNode:
     def processes(self) -> list[int]:
         """The host's pids of everything that lives on the node, its init first."""
         init = self.init()
-        return [] if init is None else [init.pid, *proctree.living(proctree.descendants(init.pid))]
+        return [] if init is None else [init.pid, *living(descendants(init.pid))]
 
     def boot_id(self) -> str:
         """Of the present boot or, on a node that is down, of the last."""
@@ -142,19 +141,19 @@ class LabNode:
         init = self._noted_init()
         if init is None:
             return
-        if proctree.stat_of(init) is None:
+        if stat_of(init) is None:
             if self.isolation is Isolation.SUBREAPER:  # an init that died by itself left orphans
                 end_strays(self.folder.path)
             return
         done = True
         if self.isolation is Isolation.SUBREAPER:
             # The stopped init reaps nothing and ends nothing, so its descendants stay known as such.
-            proctree.send(init.pid, signal.SIGSTOP)
-            done = proctree.end_all(lambda: proctree.descendants(init.pid), within_s=_SIGNAL_EFFECT_S)
-        if not (done and proctree.end_all(lambda: _if_living(init), within_s=_SIGNAL_EFFECT_S)):
+            send(init.pid, signal.SIGSTOP)
+            done = end_all(lambda: descendants(init.pid), within_s=_SIGNAL_EFFECT_S)
+        if not (done and end_all(lambda: _if_living(init), within_s=_SIGNAL_EFFECT_S)):
             raise LabError(f"{self.name} has processes that cannot be killed", hint="`clbalance lab status`")
 
-    def boot(self, fault: Fault = NO_FAULT) -> None:
+    def start(self, fault: Fault = NO_FAULT) -> None:
         """Start it again, idle, with a new boot_id and an empty temporary folder."""
         boot_nodes([self], fault)
 
@@ -169,7 +168,7 @@ class LabNode:
 
         while running := still_running() or still_running():  # twice, as in proctree.end_all
             for pid in running:
-                proctree.send(pid, signal.SIGSTOP)
+                send(pid, signal.SIGSTOP)
                 told.add(pid)
             if time.monotonic() > give_up_at:
                 raise LabError(f"{self.name} has processes that do not stop", hint="`clbalance lab kill`")
@@ -178,15 +177,15 @@ class LabNode:
     def thaw(self) -> None:
         """Let everything on the node go on."""
         for pid in reversed(self.processes()):
-            proctree.send(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
 
 def boot_nodes(nodes: Sequence[LabNode], fault: Fault = NO_FAULT) -> None:
     """Boot or reboot all of them at once."""
     for node in nodes:
         node.kill()
-        boot.lay_out_boot(node.folder, sshd_config(_with_fault(node.listener, fault)), node.gpus)
-    boot.launch([node.folder for node in nodes], nodes[0].tie if nodes else None)
+        start.lay_out_boot(node.folder, sshd_config(_with_fault(node.listener, fault)), node.gpus)
+    start.launch([node.folder for node in nodes], nodes[0].tie if nodes else None)
 
 
 def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
@@ -194,15 +193,15 @@ def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
     orders = []
     for node, load in loads:
         _check_load(node, load)
-        number = boot.write_order(node.folder, node.gpus, load)
+        number = start.write_order(node.folder, node.gpus, load)
         init = node.init()
         if init is not None:
             orders.append((node.folder, init, number))
-    boot.await_orders(orders)
+    start.await_orders(orders)
 
 
 def _check_load(node: LabNode, load: Load) -> None:
-    gpu.check_devices(node.name, node.gpus, load)
+    nvidia_smi.check_devices(node.name, node.gpus, load)
     gpu_percents = (device.use_pct for device in load.gpus)
     percents = (load.ut_pct, load.psi_cpu_pct, load.psi_mem_pct, load.psi_io_pct, *gpu_percents)
     if not all(0 <= percent <= 100 for percent in percents):
@@ -217,7 +216,7 @@ def _check_load(node: LabNode, load: Load) -> None:
 def _with_fault(listener: Listener, fault: Fault) -> Listener:
     environment = dict(listener.environment)
     if fault.without:
-        environment["PATH"] = f"{listener.folder.bin}:{boot.path_without(listener.folder, fault.without)}"
+        environment["PATH"] = f"{listener.folder.bin}:{start.path_without(listener.folder, fault.without)}"
     return replace(
         listener,
         environment=environment,
@@ -227,15 +226,15 @@ def _with_fault(listener: Listener, fault: Fault) -> Listener:
 
 
 def _if_living(process: ProcessId) -> list[int]:
-    return [process.pid] if proctree.stat_of(process) is not None else []
+    return [process.pid] if stat_of(process) is not None else []
 
 
 def _is_running(pid: int) -> bool:
-    stat = proctree.read_stat(pid)
+    stat = read_stat(pid)
     return stat is not None and stat.lives and not stat.is_stopped
 
 
 def _waits(pid: int) -> bool:
     """Whether it is in a sleep that no signal ends; those that came meanwhile are heeded right after it."""
-    stat = proctree.read_stat(pid)
+    stat = read_stat(pid)
     return stat is not None and stat.state == "D"

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.errors import LabError
-from clbalance.lab.folder import RECORD
+from clbalance.lab.config_files import Listener, session_environment
 from clbalance.lab.layout import NodeFolder, replace_file
 from clbalance.lab.namespaces import Isolation
 from clbalance.lab.node import LabNode
-from clbalance.lab.openssh import Listener, session_environment
 from clbalance.lab.spec import LabSpec, LabUser
+from clbalance.lab.start import RECORD
 from clbalance.lazy_dataclass import dataclass
 
 _SCHEMA = 1

@@ -4,24 +4,27 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 `Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
 """
 
-from clbalance.model.claims import DrainMark, Lease, Promise, Proposal
-from clbalance.model.node_name import NodeName
-from clbalance.model.plan import Plan, Qos, Request, Score, Term, Unfit
 from clbalance.model.reading import (
     Cpus,
     CpuTicks,
+    DrainMark,
     Gpu,
     GpuProcess,
+    Lease,
     Memory,
+    NodeName,
     NumaNode,
     Pressure,
+    Promise,
+    Proposal,
     Reading,
     RunQueue,
     TmpSpace,
     Traffic,
+    Unknown,
 )
+from clbalance.model.request import Plan, Qos, Request, Score, Term, Unfit
 from clbalance.model.snapshot import Answer, Cause, Measured, Rates, Silent, Snapshot, Trend
-from clbalance.model.unknown import Unknown
 
 __all__ = [
     "Answer",

@@ -7,10 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.claims import Promise
-from clbalance.model.node_name import NodeName
-from clbalance.model.reading import Reading
-from clbalance.model.unknown import Unknown
+from clbalance.model.reading import NodeName, Promise, Reading, Unknown
 
 
 class Cause(StrEnum):
@@ -85,7 +82,7 @@ class Measured:
     taints: frozenset[str] = frozenset()
     """What the settings say speaks against it, for whoever does not tolerate that."""
     trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
-    """By the names of `policy/samples.py`; what was never looked at before is not among them."""
+    """By the names of `policy/indices/samples.py`; what was never looked at before is not among them."""
     suspect: str = ""
     """Why it is not trusted yet, though it answers; empty: it is."""
 

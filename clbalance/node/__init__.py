@@ -4,40 +4,37 @@ import re
 from functools import cache
 from pathlib import Path
 
-_AGENT = ["limits", "words", "wire", "hello", "fields", "folder", "fate", "record", "tree", "locks", "marks", "drains"]
-_AGENT += [
-    "capacity",
-    "cpu_ids",
-    "job_limits",
-    "admission",
-    "spec",
-    "program",
-    "devices",
-    "task",
-    "terminal",
-    "fork",
-    "watch",
+_AGENT = [
+    "protocol",
+    "fields",
+    "folder",
+    "job/outcome",
+    "tree",
+    "lease/files",
+    "lease/drains",
+    "lease/capacity",
+    "lease/cpus",
+    "lease/admission",
+    "job/program",
+    "job/task",
+    "job/fork",
+    "job/scope",
+    "job/confine",
+    "job/life",
+    "job/supervisor",
+    "job/spawn",
+    "job/slot",
+    "job/settle",
+    "job/follow",
+    "session",
+    "leftovers",
+    "reap",
+    "requests",
+    "serve",
 ]
-_AGENT += [
-    "watch",
-    "scope",
-    "confine",
-    "life",
-    "guard",
-    "orders",
-    "supervisor",
-    "slot",
-    "spawn",
-    "settle",
-    "status",
-    "checkpoint",
-    "follower",
-    "job",
-]
-_AGENT += ["session", "own_homes", "orphans", "clearing", "proposals", "reap", "requests", "serve"]
 """The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
 
-_IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.\w+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
+_IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.[\w.]+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
 
 _DOCSTRINGS = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENTS = re.compile(r"\n *# [^\n]*")

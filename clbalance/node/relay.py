@@ -1,7 +1,8 @@
 """The far end of `run --pty`: from the terminal that sshd gave this process to the one that the job runs on.
 
-Started as `python3 -I -S -c ... KEY.CLAIM` (engine/relay_line.py). It finds the job's folder, is given the job's
-terminal by the process that keeps it (node/agent/terminal.py), and passes keys, output and window sizes on, until
+Started as `python3 -I -S -c ... KEY.CLAIM` (engine/agent/job_messages.py). It finds the job's folder, is given the
+job's
+terminal by the process that keeps it (node/agent/job/fork.py), and passes keys, output and window sizes on, until
 either side has gone. Standard library of Python 3.6.
 """
 

@@ -1,12 +1,19 @@
-"""How far nodes are from being drained: what still runs on them, and whose it is. Pure."""
+"""How far nodes are from being drained, where their jobs may go, and whether enough nodes are left. Pure."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import assert_never
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias, assert_never
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Lease, Measured, NodeName, Silent, Unknown
-from clbalance.policy.drain import binding_drain
+from clbalance.model import Answer, DrainMark, Lease, Measured, NodeName, Proposal, Silent, Snapshot, Unknown
+from clbalance.model.job import Submitted
+from clbalance.policy.allocations import binding_drain, binds_us, drain_reason
+from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +54,150 @@ def rest_on(answer: Answer, now: datetime) -> Rest:
 def is_over(rests: Iterable[Rest]) -> bool:
     """Whether waiting changes nothing more: each is drained, or was put back into placement."""
     return all(one.is_drained or one.resumed for one in rests)
+
+
+# Where jobs go whose nodes are drained: those that their owner has marked, as far as there is room elsewhere. Pure.
+#
+# Enters: a snapshot of where they may go, with the drain marks in it. Leaves: a target for each that has one, all of
+# which hold at once.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """A job that runs on a node that is drained."""
+
+    job: int
+    node: NodeName
+    submitted: Submitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evacuation:
+    """A job that is to go on elsewhere."""
+
+    job: int
+    src: NodeName
+    dst: NodeName
+
+
+def evacuations(
+    snapshot: Snapshot, stays: Iterable[Stay], policy_of: Callable[[Submitted], Policy], now: datetime, rng: Rng
+) -> tuple[Evacuation, ...]:
+    """Each to the best node, by its own policy, that it was submitted for and that takes it; the first asked first."""
+    found = []
+    everywhere = frozenset(answer.node for answer in snapshot.answers)
+    for stay in stays:
+        submitted, request = stay.submitted, stay.submitted.request
+        if not may_be_moved(submitted.job, request, submitted.tries):
+            continue
+        elsewhere = (everywhere - frozenset(submitted.candidates)) | {stay.node}
+        asked = replace(request, excluded=request.excluded | elsewhere)
+        plan = place(snapshot, asked, policy_of(submitted), now, rng)
+        if plan.fits:
+            found.append(Evacuation(job=stay.job, src=stay.node, dst=plan.chosen[0]))
+            snapshot = plan.charged
+    return tuple(found)
+
+
+# Whether nodes may be drained without leaving too few: `drain --min-available` (docs/design/drain.md). Pure.
+#
+# Enters: what a sweep of the pool has told after our own proposal lay on all its nodes. Leaves: whether it becomes
+# firm,
+# is withdrawn, or waits for what becomes of others.
+#
+# Who has written his proposal last has looked last, and has seen those of all others that became firm. He counts them
+# all, so the last to pass leaves enough; and of those that see each other the first in the order of proposals is never
+# withdrawn for another proposal's sake, so they do not all withdraw.
+
+CLOCKS_APART: Final = timedelta(seconds=60)
+"""A proposal counts here for longer than it says: its node's clock may be behind ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one node of the pool stands: `out` says why it is not available, whatever becomes of the proposals on it."""
+
+    node: NodeName
+    out: str = ""
+    is_drained: bool = False
+    """Firmly: to drain it again takes nothing away."""
+    proposals: tuple[Proposal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """So many nodes are left, even if every other proposal becomes firm; or the drain takes nothing away."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """It depends on proposals that come after ours: they withdraw when they see it, or have looked before it was."""
+
+    nodes: tuple[NodeName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooFew:
+    """Only so many would be left; `out` says what else is not available, and why."""
+
+    left: int
+    out: Mapping[NodeName, str]
+
+
+Verdict: TypeAlias = Enough | Undecided | TooFew
+
+
+def standing_of(answer: Answer, now: datetime) -> Standing:
+    """Busy nodes are there; drained, suspect and unknown ones are not."""
+    match answer:
+        case Silent(node=node, cause=cause, why=why):
+            return Standing(node=node, out=f"unknown: {cause.because(why)}")
+        case Measured(node=node, reading=reading, suspect=suspect):
+            if isinstance(reading.drains, Unknown):
+                return Standing(node=node, out=f"drain marks unknown: {reading.drains.why}")
+            proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
+            mark = binding_drain(reading, now)
+            firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
+            return Standing(
+                node=node,
+                out=firmly or (suspect and f"suspect: {suspect}"),
+                is_drained=bool(firmly),
+                proposals=tuple(mark.proposal for mark in proposed if mark.proposal and not _is_long_over(mark, now)),
+            )
+        case _:
+            assert_never(answer)
+
+
+def weigh(pool: Sequence[Standing], wanted: Collection[NodeName], floor: int, mine: Proposal) -> Verdict:
+    """Whether `floor` nodes of the pool are left when `wanted` are drained too.
+
+    Where all of those were drained before, nothing is taken away: that is enough, however few are left.
+    """
+    out = {one.node: one.out for one in pool if one.out and one.node not in wanted}
+    earlier = {one.node: "proposed before" for one in pool if _others(one, mine, before=True)}
+    later = [one.node for one in pool if _others(one, mine, before=False)]
+    here = {one.node for one in pool}
+    surely = (here & set(wanted)) | out.keys() | earlier.keys()
+    at_least = len(here) - len(surely | set(later))
+    ours = [one for one in pool if one.node in wanted]
+    if ours and all(one.is_drained for one in ours):
+        return Enough(left=at_least)
+    left = len(here) - len(surely)
+    if left < floor:
+        return TooFew(left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted})
+    return Undecided(nodes=tuple(later)) if at_least < floor else Enough(left=at_least)
+
+
+def floor_of(number: float, *, is_pct: bool, pool: int) -> int:
+    """So many nodes of a pool of that size; of a share at least as much, as Kubernetes' `minAvailable`."""
+    return math.ceil(number * pool / 100.0) if is_pct else int(number)
+
+
+def _others(standing: Standing, mine: Proposal, *, before: bool) -> bool:
+    return any(one.key != mine.key and one.came_before(mine) is before for one in standing.proposals)
+
+
+def _is_long_over(mark: DrainMark, now: datetime) -> bool:
+    return mark.until is not None and mark.until + CLOCKS_APART <= now

@@ -1,10 +1,8 @@
 """What the engine asks of the world, as Protocols. One contract suite per port runs over every implementation."""
 
-from clbalance.ports.clock import Clock
-from clbalance.ports.journal import Journal, TaskLog, WrittenTasks
 from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
-from clbalance.ports.sessions import Closed, Line, SessionEvent, Sessions, Transport
-from clbalance.ports.store import Remembered, Samples, Store
+from clbalance.ports.store import Journal, Remembered, Samples, Store, TaskLog, WrittenTasks
+from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
 __all__ = [
     "Clock",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from clbalance.job import JobSpec, Outcome
 from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import Outcome
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
-    from clbalance.task import TaskEnded, TaskProgress
+    from clbalance.model.task import TaskEnded, TaskProgress
 
 
 class JobInput(Protocol):

@@ -1,17 +1,136 @@
 """The sections of a check-up as a `Checkup`; whatever a node sends, this gives one. Pure."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
 
-from clbalance.checkup import Checkup, NodeFolders
 from clbalance.model import Unknown
-from clbalance.probe.bounded import whole
-from clbalance.probe.folder import parse_folder
-from clbalance.probe.frame import Section
-from clbalance.probe.logind import parse_logind
-from clbalance.probe.python_version import parse_python_version
-from clbalance.probe.sshd_limits import parse_sshd_limits
+from clbalance.model.checkup import Checkup, Entry, Folder, Logind, Mount, NodeFolders, Python, SshdLimits
+from clbalance.probe.frame import Section, whole, words_of
+from clbalance.probe.host import parse_python, parse_tmp
+
+# A node's clock: a question of one line to an open session, and the answer as an offset.
+
+CLOCK_QUESTION: Final = """\
+echo "@NONCE@ begin"
+echo "@NONCE@ + clock"
+date +%s
+echo "@NONCE@ - clock 0"
+echo "@NONCE@ end"
+"""
+"""Sent as a script is: `probe_request` puts the nonce in."""
+
+_MOST_SECONDS = 2**40
+
+
+def parse_clock(section: Section | None, *, asked_at: datetime, heard_at: datetime) -> float | Unknown:
+    """By how many seconds the node is ahead of us at least; 0.0 where its answer fits between asking and hearing.
+
+    The node cut its answer to whole seconds, so the truth lies within one second from it.
+    """
+    seconds = None if section is None else whole(section.text.strip("\n"), most=_MOST_SECONDS)
+    if seconds is None:
+        return Unknown(why="`date` did not tell the time")
+    ahead = seconds - heard_at.timestamp()
+    behind = seconds + 1 - asked_at.timestamp()
+    return ahead if ahead > 0 else min(behind, 0.0)
+
+
+# `MaxSessions` and `MaxStartups`: as `sshd -T` tells them, else as far as sshd_config could be read.
+
+_MOST_SESSIONS = 2**31
+_LINE = re.compile(r"[ \t]*([A-Za-z]+)[ \t]*[ \t=][ \t]*\"?([0-9]{1,10})(?::[0-9:]*)?\"?[ \t]*")
+
+
+def parse_sshd_limits(told: Section | None, configured: Section | None) -> SshdLimits:
+    """Of each keyword sshd takes the first value only."""
+    found: dict[str, int] = {}
+    for section in (told, configured):
+        for line in () if section is None else section.text.split("\n"):
+            match = _LINE.fullmatch(line) if len(line) <= 200 else None
+            number = None if match is None else whole(match[2], most=_MOST_SESSIONS)
+            if match is not None and number is not None:
+                found.setdefault(match[1].casefold(), number)
+    return SshdLimits(max_sessions=found.get("maxsessions"), max_startups=found.get("maxstartups"))
+
+
+# A folder in which jobs may be kept, as `checkup.sh` looks at it.
+#
+#     folder PATH, link, writable         the last two only where it is so
+#     entry MODE UID PATH                 of what the path leads to; mode in hexadecimal
+#     home MODE UID PATH                  of each name that is meant for our own folder, where it exists
+#     real PATH                           without links
+#     mount …                             lines of mountinfo that may matter
+#     space                               and then what `df -kP` prints
+#
+# Paths of the node's end up in commands that people may type, so only plain ones are taken.
 
 _MOST_UID = 2**32
+_MOST_PATH = 4_096
+_MOST_HOMES = 10
+_ENTRY = re.compile(r"([0-9a-f]{1,8}) ([0-9]{1,10}) (/.*)")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+@=,-]*")
+_NONE = "3"
+
+
+def parse_folder(section: Section | None) -> Folder | Unknown | None:
+    """What is known of it; None where it was not asked for or there is none."""
+    if section is None or section.status == _NONE:
+        return None
+    head, spoke, listing = section.text.partition("\nspace\n")
+    lines = head.split("\n")
+    path = _only(lines, "folder ")
+    entry = _entry(_only(lines, "entry "))
+    if path is None or entry is None:
+        return Unknown(why="timed out" if section.status is None else _failed(section.status))
+    if not _PLAIN_PATH.fullmatch(path):
+        return Unknown(why="its path has odd characters in it")
+    real = _only(lines, "real ") or path
+    homes = (_entry(line.removeprefix("home ")) for line in lines if line.startswith("home "))
+    # The part that hung may be any behind the one that was told last.
+    space = Section(text=f"{path}\n{listing}", status=section.status) if spoke else Section(text="", status=None)
+    return Folder(
+        path=path,
+        real=real,
+        entry=entry,
+        is_link="link" in lines,
+        writable="writable" in lines,
+        homes=tuple(home for home in homes if home is not None)[:_MOST_HOMES],
+        mount=_mount(real, lines),
+        space=parse_tmp(space),
+    )
+
+
+def _failed(status: str) -> str:
+    match status:
+        case "4":
+            return "its name is not an absolute path"
+        case "127":
+            return "no `stat` on the node"
+        case _:
+            return f"looking at it failed with {status}"
+
+
+def _only(lines: list[str], prefix: str) -> str | None:
+    """The rest of the first line that begins so, printable and bounded."""
+    for line in lines:
+        if line.startswith(prefix):
+            return words_of(line.removeprefix(prefix), most=_MOST_PATH) or None
+    return None
+
+
+def _entry(text: str | None) -> Entry | None:
+    match = _ENTRY.fullmatch(text or "")
+    if match is None:
+        return None
+    uid = whole(match[2], most=_MOST_UID)
+    return None if uid is None else Entry(path=words_of(match[3], most=_MOST_PATH), uid=uid, mode=int(match[1], 16))
+
+
+def _mount(real: str, lines: list[str]) -> Mount | Unknown:
+    found = mount_of(real, [line.removeprefix("mount ") for line in lines if line.startswith("mount ")])
+    return found or Unknown(why="no mount of it in /proc/self/mountinfo")
 
 
 def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
@@ -32,3 +151,111 @@ def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
 def _uid(section: Section | None) -> int | Unknown:
     uid = None if section is None else whole(section.text.strip("\n"), most=_MOST_UID)
     return Unknown(why="`id` did not tell the uid") if uid is None else uid
+
+
+# `command -v python3`, and what that python3 says of its version.
+
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
+
+
+def parse_python_version(section: Section | None) -> Python | Unknown | None:
+    """Path and version; None where there is no python3."""
+    if section is None or section.status is None:
+        return Unknown(why="not told" if section is None else "timed out")
+    if section.status == _NONE:
+        return None
+    first, _, rest = section.text.partition("\n")
+    path = parse_python(first)
+    if isinstance(path, Unknown):
+        return path
+    version = _VERSION.fullmatch(rest.strip("\n"))
+    if version is None or section.status != "0":
+        return Python(path=path, version=Unknown(why=words_of(rest) or f"it failed with {section.status}"))
+    return Python(path=path, version=(int(version[1]), int(version[2]), int(version[3])))
+
+
+# `KillUserProcesses`, over D-Bus (`b false`) or from logind.conf, and whether the user lingers.
+
+# systemd's words for a boolean (systemd.syntax(7)).
+_YES = frozenset({"1", "yes", "y", "true", "t", "on"})
+_NO = frozenset({"0", "no", "n", "false", "f", "off"})
+
+
+def parse_logind(told: Section | None, configured: Section | None) -> Logind | Unknown | None:
+    """What happens at logout; None where there is no logind."""
+    if told is None:
+        return Unknown(why="not told")
+    if told.status == _NONE:
+        return None
+    lines = told.text.split("\n")
+    kills = _told(lines)
+    if kills is None and configured is not None:
+        kills = _configured(configured.text)
+    unknown = Unknown(why="logind does not tell, and logind.conf does not say")
+    return Logind(kills_user_processes=unknown if kills is None else kills, lingers="linger" in lines)
+
+
+def _told(lines: list[str]) -> bool | None:
+    for line in lines:
+        match line.split():
+            case ["b", "true"]:
+                return True
+            case ["b", "false"]:
+                return False
+            case _:
+                pass
+    return None
+
+
+def _configured(text: str) -> bool | None:
+    """The last value counts."""
+    kills: bool | None = None
+    for line in text.split("\n"):
+        key, _, value = line.partition("=")
+        word = value.strip().casefold()
+        if key.strip() == "KillUserProcesses" and word in _YES | _NO:
+            kills = word in _YES
+    return kills
+
+
+# `/proc/self/mountinfo` (proc(5)): which mount a path lies on.
+#
+#     36 35 98:0 /root/within /mnt/point rw,noatime master:1 - ext4 /dev/vda rw
+#
+# The fourth field is the mount's root within its file system, the fifth where it is mounted.
+
+_POINT = 4
+_MOST_FIELD = 4_096
+_TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def mount_of(path: str, lines: list[str]) -> Mount | None:
+    """The mount that the absolute, resolved `path` is on; of two at one point, the later hides the earlier."""
+    found: Mount | None = None
+    for line in lines:
+        mount = parse_mount(line)
+        if mount is None or not _is_under(path, mount.point):
+            continue
+        if found is None or len(mount.point) >= len(found.point):
+            found = mount
+    return found
+
+
+def parse_mount(line: str) -> Mount | None:
+    """One line, or None where it is none."""
+    before, separator, after = line.partition(" - ")
+    fields, type_name = before.split(" "), after.partition(" ")[0]
+    if not separator or len(fields) <= _POINT or not _TYPE.fullmatch(type_name):
+        return None
+    root, point = (_unescaped(field[:_MOST_FIELD]) for field in fields[_POINT - 1 : _POINT + 1])
+    return Mount(root=root, point=point, type=type_name)
+
+
+def _is_under(path: str, point: str) -> bool:
+    return point in {"/", path} or path.startswith(point + "/")
+
+
+def _unescaped(field: str) -> str:
+    # Space, tab, newline and backslash are told as three octal digits.
+    return _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), field)

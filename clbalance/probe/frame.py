@@ -1,4 +1,4 @@
-"""The way there and back: the text to send, and the lines of the answer as named sections.
+"""The text to send, the lines of the answer as named sections, and values that are believed only within limits.
 
 An answer counts only between its own markers. They carry the nonce of this one request, so neither a banner,
 a talkative profile nor the content of another user's file can pose as one. Everything else is noise.
@@ -110,3 +110,72 @@ class Frame:
         self._sections[self._name] = Section(text=text, status=status)
         self._name = None
         self._text = []
+
+
+# Numbers and words out of a node's text, believed only within limits.
+
+_WHOLE = re.compile(r"[0-9]{1,20}")
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+
+
+def whole(text: str, *, most: int) -> int | None:
+    """The number 0…`most` that is written there, or None."""
+    text = text.strip(" \t")
+    if not _WHOLE.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def decimal(text: str, *, most: float) -> float | None:
+    """The number 0…`most` that is written there, or None; no exponent, no sign, no NaN."""
+    text = text.strip(" \t")
+    if not _DECIMAL.fullmatch(text):
+        return None
+    number = float(text)
+    return number if number <= most else None
+
+
+def wholes(words: list[str], *, most: int) -> list[int] | None:
+    """All of them as numbers 0…`most`, or None if one is not."""
+    numbers = [number for word in words if (number := whole(word, most=most)) is not None]
+    return numbers if len(numbers) == len(words) else None
+
+
+def words_of(text: str, *, most: int = 120) -> str:
+    """The first line with something in it, printable and not long: a program's own words for a reason."""
+    for line in text.splitlines():
+        printable = "".join(char for char in line if char.isprintable()).strip()
+        if printable:
+            return printable if len(printable) <= most else printable[: most - 1] + "…"
+    return ""
+
+
+# The `proc` section: lines of many small files, each behind the name of its file.
+
+_CPULIST = re.compile(r".*/node/node([0-9]{1,5})/cpulist")
+# The one kind of path with colons in it.
+_PCI_NUMA = re.compile(r".*/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/numa_node:(.*)")
+
+
+def parse_procfs(text: str) -> Mapping[str, str]:
+    """The wanted lines of each file, by its path in /proc; NUMA nodes as `node<id>`, PCI devices as `pci/<bus id>`."""
+    files: dict[str, list[str]] = {}
+    for line in text.split("\n"):
+        if device := _PCI_NUMA.fullmatch(line):
+            files[f"pci/{device[1]}"] = [device[2]]
+            continue
+        path, colon, rest = line.partition(":")
+        if not colon:
+            continue
+        numa = _CPULIST.fullmatch(path)
+        files.setdefault(f"node{numa[1]}" if numa else path, []).append(rest)
+    return {path: "\n".join(lines) for path, lines in files.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What it has said so far, and when it was asked, by the monotonic clock."""
+
+    frame: Frame
+    at: float

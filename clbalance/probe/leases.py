@@ -1,16 +1,66 @@
-"""`lease-KEY.ATTEMPT`: `{"v":1, "cpus":2.0, "mem_bytes":0, "gpus":[], "slots":1, "exclusive":false, …}`.
+"""The JSON of leases and drain marks: its owner's claim, believed only within limits.
 
 Only a lease that is locked for writing counts; what it promises and cannot be read is the whole node.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
 
-from clbalance.model import Lease, Promise, Unknown
-from clbalance.probe.bounded import whole
-from clbalance.probe.claim import Claim, NotAClaimError, number, parse_claim, whole_number, words
-from clbalance.probe.cpus import parse_cpulist
-from clbalance.probe.locks import is_locked
-from clbalance.probe.marks import Mark, Marks
+from clbalance.model import DrainMark, Lease, Promise, Proposal, Unknown
+from clbalance.probe.frame import whole, words_of
+from clbalance.probe.host import parse_cpulist
+from clbalance.probe.lease_files import Mark, Marks, is_locked
+
+# The one JSON object that a lease or a drain mark is: its owner's claim, believed only within limits.
+
+Claim: TypeAlias = Mapping[str, object]
+
+_VERSION = 1
+
+
+class NotAClaimError(ValueError):
+    """What is wrong with the text of a mark; met by its parser, never let out of it."""
+
+
+def parse_claim(text: str) -> Claim:
+    """The object, of our version; unknown keys are kept, and ignored."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotAClaimError("no JSON" if text else "empty, too long or not readable") from error
+    if not isinstance(found, dict):
+        raise NotAClaimError("no JSON object")
+    if found.get("v") != _VERSION:
+        raise NotAClaimError(f"not of version {_VERSION}")
+    return found
+
+
+def number(claim: Claim, key: str, *, most: float) -> float:
+    """The number 0…`most` under `key`. JSON's `true` is none, nor is the NaN that Python reads."""
+    value = claim.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise NotAClaimError(f"`{key}` is no number from 0 to {most:g}")
+    return float(value)
+
+
+def whole_number(claim: Claim, key: str, *, most: int) -> int:
+    """The integer 0…`most` under `key`."""
+    value = claim.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise NotAClaimError(f"`{key}` is no integer from 0 to {most}")
+    return value
+
+
+def words(claim: Claim, key: str, *, most: int = 120) -> str:
+    """One printable line under `key`."""
+    value = claim.get(key)
+    if not isinstance(value, str):
+        raise NotAClaimError(f"`{key}` is no text")
+    return words_of(value, most=most)
+
 
 _NAME = re.compile(r"lease-([A-Za-z0-9_-]{1,64})\.([0-9]{1,9})")
 _GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}")
@@ -96,3 +146,51 @@ def _exclusive(claim: Claim) -> bool:
     if not isinstance(exclusive, bool):
         raise NotAClaimError("`exclusive` is neither true nor false")
     return exclusive
+
+
+# `drain`: `{"v":1, "reason":"disk", "by":"alice", "at":1764000000, "until":null}`, seconds since the epoch.
+#
+# `drain-KEY` is the same; with `asked_at` in it, a proposal.
+
+_MOST_REASON = 200
+_MOST_BY = 40
+_MOST_S = 253_402_300_799.0  # the last second of the year 9999, where datetime ends
+
+
+def parse_drains(found: Marks | Unknown) -> tuple[DrainMark, ...] | Unknown:
+    """Every drain mark, whomever it binds; whether one has expired is for the clock to say."""
+    if isinstance(found, Unknown):
+        return found
+    return tuple(_drain(mark, _binds_all(mark.uid, found)) for mark in found.marks if mark.name.startswith("drain"))
+
+
+def _binds_all(uid: int, found: Marks) -> bool:
+    """Whether its owner is root, or one of the administrators whom root has listed."""
+    named = {line.strip() for line in found.admins}
+    return uid == 0 or (uid in found.names and found.names[uid] in named)
+
+
+def _drain(mark: Mark, binds_all: bool) -> DrainMark:
+    try:
+        claim = parse_claim(mark.text)
+        return DrainMark(
+            uid=mark.uid,
+            by=words(claim, "by", most=_MOST_BY),
+            reason=words(claim, "reason", most=_MOST_REASON),
+            at=_instant(claim, "at"),
+            until=None if claim.get("until") is None else _instant(claim, "until"),
+            binds_all=binds_all,
+            proposal=_proposal(claim, mark.name),
+        )
+    except NotAClaimError:
+        return DrainMark(uid=mark.uid, by="", reason="unreadable", at=None, until=None, binds_all=binds_all)
+
+
+def _proposal(claim: Claim, name: str) -> Proposal | None:
+    """The key is the name's, which nobody but the owner can have given it."""
+    _, _, key = name.partition("-")
+    return Proposal(at=_instant(claim, "asked_at"), key=key) if key and claim.get("asked_at") is not None else None
+
+
+def _instant(claim: Claim, key: str) -> datetime:
+    return datetime.fromtimestamp(number(claim, key, most=_MOST_S), UTC)

@@ -1,25 +1,30 @@
-"""The sections of one answer → one `Reading`, of which each part stands or falls alone."""
+"""The sections of one answer as a `Reading`, and two readings of one boot as what happened between them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
-from clbalance.model import Reading, Unknown
-from clbalance.probe.boot import parse_boot_id, parse_uptime
-from clbalance.probe.cpus import parse_cpus
-from clbalance.probe.devices import parse_devices
-from clbalance.probe.drains import parse_drains
-from clbalance.probe.frame import Section
-from clbalance.probe.leases import parse_leases
-from clbalance.probe.loadavg import parse_loadavg
-from clbalance.probe.logins import parse_logins
-from clbalance.probe.marks import parse_marks
-from clbalance.probe.meminfo import parse_meminfo
-from clbalance.probe.pressure import parse_pressure
-from clbalance.probe.procfs import parse_procfs
-from clbalance.probe.python import parse_python
-from clbalance.probe.stat import parse_cpu_ticks
-from clbalance.probe.tmp import parse_tmp
-from clbalance.probe.traffic import parse_drivers, parse_traffic
-from clbalance.probe.user import parse_uid
+from clbalance.model import CpuTicks, Rates, Reading, Traffic, Unknown
+from clbalance.probe.frame import Section, parse_procfs
+from clbalance.probe.gpu_devices import parse_devices
+from clbalance.probe.host import (
+    parse_boot_id,
+    parse_cpus,
+    parse_logins,
+    parse_python,
+    parse_tmp,
+    parse_uid,
+    parse_uptime,
+)
+from clbalance.probe.lease_files import parse_marks
+from clbalance.probe.leases import parse_drains, parse_leases
+from clbalance.probe.load import (
+    parse_cpu_ticks,
+    parse_drivers,
+    parse_loadavg,
+    parse_meminfo,
+    parse_pressure,
+    parse_traffic,
+)
 
 # A section that the answer lacks altogether reads as one that did not end.
 _MISSING = Section(text="", status=None)
@@ -48,3 +53,68 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         leases=parse_leases(marks),
         drains=parse_drains(marks),
     )
+
+
+# Two readings of one boot → what happened between them. The probe never sleeps to measure.
+
+_LEAST_S = 1.0  # ticks are 10 ms: a shorter span is noise
+_MOST_S = 15 * 60.0  # a longer one is history, not load
+
+
+def rates(before: Reading, before_at: datetime, after: Reading, after_at: datetime) -> Rates | Unknown:
+    """Use and bytes per second from `before` to `after`, or why they cannot be told."""
+    span_s = (after_at - before_at).total_seconds()
+    reason = _incomparable(before.boot_id, after.boot_id, span_s)
+    if reason:
+        return Unknown(why=reason)
+    ut_pct = _ut_pct(before.cpu_ticks, after.cpu_ticks)
+    if isinstance(ut_pct, Unknown):
+        return ut_pct
+    disk, net = _bytes(before.traffic, after.traffic)
+    return Rates(
+        span_s=span_s,
+        ut_pct=ut_pct,
+        disk_bytes_per_s=disk if isinstance(disk, Unknown) else disk / span_s,
+        net_bytes_per_s=net if isinstance(net, Unknown) else net / span_s,
+    )
+
+
+def _incomparable(before_boot: str | Unknown, after_boot: str | Unknown, span_s: float) -> str:
+    if isinstance(before_boot, Unknown) or isinstance(after_boot, Unknown):
+        return "boot_id unknown"
+    if before_boot != after_boot:
+        return "rebooted since the last reading"
+    if span_s < _LEAST_S:
+        return "the last reading is less than 1 s old"
+    if span_s > _MOST_S:
+        return "the last reading is more than 15 min old"
+    return ""
+
+
+def _ut_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Unknown:
+    if isinstance(before, Unknown):
+        return before
+    if isinstance(after, Unknown):
+        return after
+    busy, total = after.busy - before.busy, after.total - before.total
+    # The kernel's iowait may go back a little; use stays within its bounds then, or is not told.
+    if busy < 0 or total <= 0 or busy > total:
+        return Unknown(why="cpu counters did not go forward")
+    return 100.0 * busy / total
+
+
+def _bytes(before: Traffic | Unknown, after: Traffic | Unknown) -> tuple[int | Unknown, int | Unknown]:
+    """Bytes over the disks and over the interfaces, both ways together."""
+    if isinstance(before, Unknown):
+        return before, before
+    if isinstance(after, Unknown):
+        return after, after
+    return (
+        _forward(after.disk_read_bytes - before.disk_read_bytes, after.disk_written_bytes - before.disk_written_bytes),
+        _forward(after.net_received_bytes - before.net_received_bytes, after.net_sent_bytes - before.net_sent_bytes),
+    )
+
+
+def _forward(*differences: int) -> int | Unknown:
+    """Their sum; a counter goes back when a disk or an interface is taken out."""
+    return sum(differences) if min(differences) >= 0 else Unknown(why="counters went back")

@@ -1,11 +1,12 @@
-"""How a job's end is told: Slurm's state names, a code as a shell has it, and the reason."""
+"""How jobs' ends are told: Slurm's state names, codes as a shell has them, reasons, and failures line by line."""
 
 from collections.abc import Iterable
 
-from clbalance.job import End, Exited, Killed, Lost, NotStarted, Outcome, OutOfMemory
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.exit_code import code_of
-from clbalance.policy.verdict import gravest, reason_of, state_of
+from clbalance.model import NodeName
+from clbalance.model.job_record import End, Exited, JobState, Killed, Lost, NotStarted, Outcome, OutOfMemory
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import code_of, gravest, reason_of, state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +45,18 @@ def told_together(outcomes: Iterable[Outcome]) -> ToldEnd:
     end = told(worst.end)
     codes = [code for code in (_code(outcome.end) for outcome in outcomes) if code is not None]
     return ToldEnd(state=end.state, rc=max(codes, default=None), reason=end.reason, signal=end.signal)
+
+
+# Of copies that did not do well, a line for each way in which they failed, for who wants no remarks.
+
+
+def failure_lines(outcomes: Iterable[Outcome]) -> list[str]:
+    """Such as `node[2,5]: FAILED with exit code 3`; none where all went well."""
+    nodes: dict[str, list[NodeName]] = {}
+    for outcome in outcomes:
+        end = told(outcome.end)
+        if end.state != JobState.COMPLETED:
+            code = "" if end.rc is None or end.reason else f" with exit code {end.rc}"
+            reason = f": {end.reason}" if end.reason else ""
+            nodes.setdefault(f"{end.state}{code}{reason}", []).append(outcome.node)
+    return [f"{fold(alike)}: {how}" for how, alike in nodes.items()]

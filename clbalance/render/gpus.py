@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clbalance.model import Gpu, GpuProcess, Measured, Unknown
-from clbalance.policy.gpu_state import GpuCondition, GpuState, gpu_condition
-from clbalance.policy.gpus import free_mem_bytes, gpu_label
-from clbalance.policy.ledger import ledger_of
-from clbalance.render.json_value import Json
+from clbalance.policy.allocations import ledger_of
+from clbalance.policy.placement.gpus import GpuCondition, GpuState, free_mem_bytes, gpu_condition, gpu_label
+from clbalance.render.text import Json
 
 _TOLD_APART = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
 """What a table tells beside the free ones; the rest is busy."""

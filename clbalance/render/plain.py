@@ -6,9 +6,7 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 
 from collections.abc import Iterable
 
-from clbalance.render.figures import DASH
-from clbalance.render.json_value import Json, finite
-from clbalance.render.untrusted import visible_line
+from clbalance.render.text import DASH, Json, finite, visible_line
 
 
 def plain_lines(rows: Iterable[Iterable[Json]]) -> str:

@@ -10,8 +10,8 @@ from typing import Literal, Protocol, assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.format import Format
-from clbalance.render.json_value import Json
 from clbalance.render.table import Table, aligned
+from clbalance.render.text import Json
 
 SCHEMA = 1
 """Of the JSON. Keys are only ever added while it stays the same."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.past_lines import Cell
+from clbalance.policy.history import Cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

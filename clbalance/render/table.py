@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.render.untrusted import visible_line
+from clbalance.render.text import visible_line
 
 GAP = 2
 """Blanks between columns."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Measured, NodeName, Silent, Unknown
-from clbalance.policy import readers
-from clbalance.policy.index import AnsweredNode
+from clbalance.policy.indices import readers
+from clbalance.policy.indices.row import AnsweredNode
 
 _DIGITS = re.compile(r"([0-9]+)")
 

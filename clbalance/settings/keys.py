@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.indices import THRESHOLDS
+from clbalance.policy.indices.table import THRESHOLDS
 
 Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
 """A checked value; None is a limit switched off."""

@@ -1,5 +1,6 @@
 """Settings from all their sources: command line > environment > project folder > user > system > default."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,32 @@ from pathlib import Path
 from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
-from clbalance.settings.sources import SYSTEM_FILE, settings_files
 from clbalance.settings.values import PolicySettings, Settings, SshSettings
+
+# Which files may hold settings. None is opened here.
+
+FILE_NAME = "clbalance.toml"
+SYSTEM_FILE = Path("/etc/clbalance") / FILE_NAME
+
+
+def settings_files(environment: Mapping[str, str], folder: Path, system_file: Path = SYSTEM_FILE) -> tuple[Path, ...]:
+    """The files that are read where they exist, the strongest first; `folder` is where the user stands.
+
+    Folders above it are not searched: what applies should not depend on where a home or a scratch disk is mounted.
+    """
+    if named := environment.get("CLBALANCE_CONFIG"):
+        return () if named == os.devnull else (folder / named,)
+    return (folder / FILE_NAME, *_user_file(environment), system_file)
+
+
+def _user_file(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    # The XDG specification has relative paths ignored. cron may have no HOME: then there is no such file.
+    if (configured := environment.get("XDG_CONFIG_HOME", "")).startswith("/"):
+        return (Path(configured) / "clbalance" / FILE_NAME,)
+    if (home := environment.get("HOME", "")).startswith("/"):
+        return (Path(home) / ".config" / "clbalance" / FILE_NAME,)
+    return ()
+
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"

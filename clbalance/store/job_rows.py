@@ -1,21 +1,41 @@
-"""Rows of the job tables as values, and values as rows."""
+"""Rows of the job tables as values and back, with values as JSON that names their classes."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clbalance.errors import StoreError
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Outcome, Placed, Script, Submitted
-from clbalance.model import NodeName, Plan, Qos, Snapshot
-from clbalance.nodes import NodeSets, fold
-from clbalance.store.job_codec import from_text, to_text
+from clbalance.model import Cause, NodeName, Plan, Qos, Request, Score, Snapshot, Term, Unfit
+from clbalance.model.job import Checkpoint, Command, JobSpec, Script, Submitted, TaskRules, Tries
+from clbalance.model.job_record import (
+    Cancelled,
+    CopyRecord,
+    Exited,
+    Intent,
+    JobRecord,
+    JobState,
+    Killed,
+    Lost,
+    MoveOrder,
+    MoveStage,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+    OutOfMemory,
+    Placed,
+    TimedOut,
+)
+from clbalance.model.request import Constraints, Preference
+from clbalance.nodeset import NodeSets, fold
 
 if TYPE_CHECKING:
-    from clbalance.task import Task
+    from clbalance.model.task import Task
+
 
 JOB_COLUMNS = (
     "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
@@ -119,7 +139,7 @@ def tasks_text(tasks: Sequence[Task]) -> str:
 
 def tasks_of(text: object) -> tuple[Task, ...]:
     """What `tasks_text` has made; `StoreError` where it makes no sense."""
-    from clbalance.task import Task  # for jobs of tasks alone (docs/design/startup.md)
+    from clbalance.model.task import Task  # for jobs of tasks alone (docs/design/startup.md)
 
     try:
         return tuple(Task(number=int(number), words=tuple(words)) for number, *words in json.loads(str(text)))
@@ -134,3 +154,106 @@ def over(record: JobRecord, *, state: JobState, reason: str, rc: int, at: dateti
 
 def _time(at_us: int | None) -> datetime | None:
     return None if at_us is None else _EPOCH + timedelta(microseconds=at_us)
+
+
+# Our frozen values as JSON text and back, without a library that would cost a start 40 ms.
+#
+# A value is an object that names its class; tuples are lists. The names are those of the file format, and stay when a
+# class or a field of the code is called otherwise. A field that a later version has added is an error, one
+# that an earlier version did not have takes its default.
+
+_CLASSES: dict[str, type] = {
+    "Cancelled": Cancelled,
+    "Checkpoint": Checkpoint,
+    "Command": Command,
+    "Constraints": Constraints,
+    "Exited": Exited,
+    "JobSpec": JobSpec,
+    "Killed": Killed,
+    "Lost": Lost,
+    "MoveOrder": MoveOrder,
+    "NodeFailed": NodeFailed,
+    "NotStarted": NotStarted,
+    "OutOfMemory": OutOfMemory,
+    "Outcome": Outcome,
+    "Preference": Preference,
+    "Request": Request,
+    "Score": Score,
+    "Script": Script,
+    "Submitted": Submitted,
+    "TaskRules": TaskRules,
+    "Term": Term,
+    "TimedOut": TimedOut,
+    "Tries": Tries,
+    "Unfit": Unfit,
+}
+"""By their names in the file, which are not those of the code: a released program reads what this one writes."""
+_NAMES = {kind: name for name, kind in _CLASSES.items()}
+_FIELDS: dict[str, dict[str, str]] = {}
+"""Fields whose name in the file is another than in the code, by the class's name in the file."""
+_ATTRIBUTES = {name: {written: field for field, written in known.items()} for name, known in _FIELDS.items()}
+_STAGES = {"ASKED": MoveStage.ASKED, "MEANT": MoveStage.MEANT, "OFF": MoveStage.OFF}
+_STAGE_NAMES = {stage: name for name, stage in _STAGES.items()}
+_Value = TypeVar("_Value")
+
+
+def to_text(value: object) -> str:
+    """`value` as ASCII."""
+    return json.dumps(_packed(value), separators=(",", ":"))
+
+
+def from_text(text: object, kind: type[_Value]) -> _Value:
+    """The value in `text`; `StoreError` where it is none of that kind."""
+    try:
+        value = _unpacked(json.loads(text))  # type: ignore[arg-type]  # what is no text fails as what is no JSON
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise StoreError(f"a remembered {kind.__name__} cannot be read: {error}") from error
+    if not isinstance(value, kind):
+        raise StoreError(f"a remembered {kind.__name__} cannot be read: it is a {type(value).__name__}")
+    return value
+
+
+def _packed(value: object) -> object:  # noqa: PLR0911 - one return for each kind of value
+    if is_dataclass(value) and not isinstance(value, type):
+        name = _NAMES[type(value)]
+        written = _FIELDS.get(name, {})
+        content = {written.get(one.name, one.name): _packed(getattr(value, one.name)) for one in fields(value)}
+        return {"is": name, **content}
+    match value:
+        case Cause():
+            return {"cause": value.name}
+        case MoveStage():
+            return {"stage": _STAGE_NAMES[value]}
+        case bytes():
+            return {"bytes": base64.b64encode(value).decode()}
+        case frozenset():
+            return {"set": [_packed(one) for one in sorted(value)]}
+        case tuple() | list():
+            return [_packed(one) for one in value]
+        case Mapping():
+            return {"map": {str(key): _packed(one) for key, one in value.items()}}
+        case _:
+            return value
+
+
+def _unpacked(packed: Any) -> object:  # noqa: PLR0911 - one return for each kind of value
+    match packed:
+        case list():
+            return tuple(_unpacked(one) for one in packed)
+        case {"is": str() as name, **rest}:
+            known = _ATTRIBUTES.get(name, {})
+            return _CLASSES[name](**{known.get(str(field), str(field)): _unpacked(one) for field, one in rest.items()})
+        case {"cause": name}:
+            return Cause[name]
+        case {"stage": name}:
+            return _STAGES[name]
+        case {"bytes": text}:
+            return base64.b64decode(text, validate=True)
+        case {"set": [*members]}:
+            return frozenset(_unpacked(one) for one in members)
+        case {"map": dict() as content}:
+            return {key: _unpacked(one) for key, one in content.items()}
+        case dict():
+            raise ValueError(f"an object with {', '.join(sorted(packed)[:3])}")
+        case _:
+            return packed

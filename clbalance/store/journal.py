@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
-from clbalance.job import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed, Submitted
 from clbalance.model import NodeName, Plan
-from clbalance.nodes import fold
-from clbalance.policy.qos import qos_of
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import TaskLog
 from clbalance.store import result_groups
-from clbalance.store.faults import told_as_store_error
-from clbalance.store.job_codec import from_text, to_text
+from clbalance.store.database import storable, told_as_store_error, transaction
 from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
@@ -26,6 +26,7 @@ from clbalance.store.job_rows import (
     copy_record,
     expanded,
     folded,
+    from_text,
     job_record,
     microseconds,
     parted,
@@ -33,14 +34,13 @@ from clbalance.store.job_rows import (
     plan_text,
     tasks_of,
     tasks_text,
+    to_text,
 )
-from clbalance.store.journal_moves import JournalMoves
 from clbalance.store.journal_outputs import expect_output
-from clbalance.store.text import storable
-from clbalance.store.transaction import transaction
+from clbalance.store.ownership import JournalMoves
 
 if TYPE_CHECKING:
-    from clbalance.task import Task
+    from clbalance.model.task import Task
 
 _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {SETTLED}"
 
@@ -220,7 +220,7 @@ class SqliteJournal(JournalMoves):
         return () if row is None else tasks_of(row[0])
 
     def task_log(self, job: int) -> TaskLog:
-        from clbalance.store.task_log import FileTaskLog  # for jobs of tasks alone (docs/design/startup.md)
+        from clbalance.store.append_logs import FileTaskLog  # for jobs of tasks alone (docs/design/startup.md)
 
         return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
 

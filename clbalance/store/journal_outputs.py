@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clbalance.job import OutputRecord, OutputState
+from clbalance.model.job import OutputRecord, OutputState
 from clbalance.ports import WrittenTasks
-from clbalance.store.faults import told_as_store_error
+from clbalance.store.database import storable, told_as_store_error, transaction
 from clbalance.store.single_flight import try_lock
-from clbalance.store.text import storable
-from clbalance.store.transaction import transaction
 
 
 class JournalOutputs:
@@ -40,7 +38,7 @@ class JournalOutputs:
             yield is_ours
 
     def written_tasks(self, job: int) -> WrittenTasks:
-        from clbalance.store.task_log import FileWrittenTasks  # for jobs of tasks alone (docs/design/startup.md)
+        from clbalance.store.append_logs import FileWrittenTasks  # for jobs of tasks alone (docs/design/startup.md)
 
         return FileWrittenTasks(self._database.parent / "tasks" / f"{job}.written")
 

@@ -1,4 +1,4 @@
-"""Where this host keeps its state: a folder of its own, private to its user, on a disk of this machine."""
+"""Where this host keeps its state: a private folder on a disk of this machine, and how network disks are told."""
 
 import os
 import pwd
@@ -10,7 +10,6 @@ from shlex import quote
 
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.store.mounts import network_file_system
 
 _MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _ELSEWHERE = "set `CLBALANCE_STATE_DIR` to a folder of your own on a disk of this machine"
@@ -112,3 +111,41 @@ def _make_private(folder: Path) -> None:
         raise StoreError(
             f"others may write to the state folder `{folder}`", hint=f"`chmod 700 {quote(str(folder))}` ends that"
         )
+
+
+# Which file system a path lies on, as far as it matters: one whose locks reach over a network, or another.
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        *("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "cifs", "smb3", "smbfs", "9p", "afs", "coda"),
+        *("glusterfs", "orangefs", "pvfs2", "panfs", "wekafs", "ocfs2", "gfs2"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.beegfs", "fuse.juicefs"),
+        *("fuse.mfs", "fuse.moosefs", "fuse.s3fs", "fuse.rclone", "fuse.gvfsd-fuse", "fuse.davfs2"),
+    }
+)
+
+
+def network_file_system(path: str, mountinfo: str) -> str | None:
+    """The type of the network file system that the absolute, resolved `path` is on, or None where it is local.
+
+    `mountinfo` is the text of `/proc/self/mountinfo` (proc(5)); what is mounted last at a point hides the rest.
+    """
+    longest, kind = "", None
+    for line in mountinfo.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, types = before.split(" "), after.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = _unescaped(fields[4])
+        if len(point) >= len(longest) and _is_under(path, point):
+            longest, kind = point, types[0]
+    return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def _is_under(path: str, point: str) -> bool:
+    return point in {"/", path} or path.startswith(point + "/")
+
+
+def _unescaped(field: str) -> str:
+    # Space, tab, newline and backslash are told as three octal digits.
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)

@@ -7,8 +7,8 @@ follow the table of load indices by themselves (`past.add_columns`).
 from sqlite3 import Connection
 
 from clbalance.errors import StoreError
-from clbalance.store.past import add_columns
-from clbalance.store.transaction import transaction
+from clbalance.store.database import transaction
+from clbalance.store.history import add_columns
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -71,7 +71,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
     ("ALTER TABLE job ADD COLUMN qos TEXT", "ALTER TABLE copy ADD COLUMN limits TEXT"),
     (
-        # A ring: `slot` is made of the time (trends.py). `at_s`: seconds since 1970, UTC; `told`: a JSON object.
+        # A ring: `slot` is made of the time (store/readings.py). `at_s`: seconds since 1970, UTC; `told`: a JSON
+        # object.
         """
         CREATE TABLE look (
             node TEXT NOT NULL,
@@ -101,7 +102,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE tally (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
     ),
     (
-        # The load over time (past.py): minutes, tens of minutes, hours by `tier`; `slot_s`: where a span begins, in
+        # The load over time (store/history.py): minutes, tens of minutes, hours by `tier`; `slot_s`: where a span
+        # begins, in
         # seconds since 1970. Numbers are hundredths; least and most are NULL where they are the number itself.
         """
         CREATE TABLE past (

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from clbalance.arrivals import Arrival, Trace, in_order_of_submit, remarks_of
-from clbalance.constraints import UNCONSTRAINED
-from clbalance.job import JobRecord, Submitted
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import JobRecord
+from clbalance.model.request import UNCONSTRAINED
+from clbalance.model.trace import Arrival, Trace, in_order_of_submit, remarks_of
 
 
 def history_trace(jobs: Iterable[tuple[JobRecord, Submitted | None]]) -> Trace:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from clbalance.arrivals import Arrival, Trace, in_order_of_submit, remarks_of
 from clbalance.errors import TraceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
-from clbalance.trace.idle import idle_node
+from clbalance.model.trace import Arrival, Trace, in_order_of_submit, remarks_of
+from clbalance.trace.nodes import idle_node
 
 _FIELDS: Final = 18
 _HEADER: Final = re.compile(r";\s*(MaxProcs|MaxNodes)\s*:\s*(\d+)")

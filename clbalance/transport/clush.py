@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import field
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,12 +25,11 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from ClusterShell.Task import Task, task_self, task_terminate
 
 from clbalance.errors import TransportError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
-from clbalance.transport.session_client import SessionWorker
+from clbalance.transport.session_client import SessionWorker, WakeUp
+from clbalance.transport.session_state import Retries, SessionState
 from clbalance.transport.ssh_failure import Failure, classify
-from clbalance.transport.wake_up import WakeUp
 
 _TICK_S = 0.1  # resolution of deadlines and of waits before another try
 _STARTED_WITHIN_S = 5.0
@@ -40,35 +38,6 @@ _LEAST_WINDOW = 4
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
 logging.getLogger("ClusterShell").addHandler(logging.NullHandler())
-
-
-@dataclass(slots=True)
-class _Session:
-    """One node's state in the engine thread."""
-
-    node: NodeName
-    within_s: float | None
-    opened: int
-    ends_at: float | None = None
-    worker: SessionWorker | None = None
-    heard: bool = False
-    """A line has come: the connection stands and nothing is ever sent twice."""
-    unanswered: list[bytes] = field(default_factory=list)
-    """What was sent before the first line; a second try sends it again."""
-    at_end: bool = False
-    tries: int = 0
-    first_try_at: float = 0.0
-    not_before: float = 0.0
-    no_sharing: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
-    """When asking again is allowed: `tries` within half of `connect_timeout_s`; a throttling sshd, more often."""
-
-    tries: int = 2
-    throttled_tries: int = 8
-    connect_timeout_s: float = 10.0
 
 
 class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships no types
@@ -101,8 +70,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
         self._alarm: WakeUp | None = None
         # Below: the engine thread's own.
-        self._sessions: dict[NodeName, _Session] = {}
-        self._waiting: deque[_Session] = deque()
+        self._sessions: dict[NodeName, SessionState] = {}
+        self._waiting: deque[SessionState] = deque()
         self._connecting: set[NodeName] = set()
         self._open = 0
 
@@ -221,7 +190,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._start_waiting()
 
     def _open_session(self, node: NodeName, within_s: float, opened: int) -> None:
-        session = _Session(node, within_s, opened)
+        session = SessionState(node, within_s, opened)
         self._sessions[node] = session
         self._waiting.append(session)
         self._start_waiting()
@@ -237,7 +206,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             elif self._sessions.get(session.node) is session:
                 self._start(session, now)
 
-    def _start(self, session: _Session, now: float) -> None:
+    def _start(self, session: SessionState, now: float) -> None:
         session.tries += 1
         session.first_try_at = session.first_try_at or now
         session.ends_at = None if session.within_s is None else now + session.within_s
@@ -316,12 +285,12 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         else:
             self._finish(session, failure)
 
-    def _session_of(self, worker: SessionWorker, node: NodeName) -> _Session | None:
+    def _session_of(self, worker: SessionWorker, node: NodeName) -> SessionState | None:
         """The session that `worker` serves, unless it was given up meanwhile."""
         session = self._sessions.get(node)
         return session if session is not None and session.worker is worker else None
 
-    def _may_try_again(self, session: _Session, failure: Failure) -> bool:
+    def _may_try_again(self, session: SessionState, failure: Failure) -> bool:
         if session.heard or not failure.again:
             return False
         if failure.cause is Cause.THROTTLED:
@@ -329,7 +298,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         in_time = time.monotonic() - session.first_try_at < 0.5 * self._retries.connect_timeout_s
         return in_time and session.tries < self._retries.tries
 
-    def _wait_for_another_try(self, session: _Session, failure: Failure) -> None:
+    def _wait_for_another_try(self, session: SessionState, failure: Failure) -> None:
         """Jittered, so that those who were refused together do not come back together."""
         if failure.cause is Cause.THROTTLED:
             self._window = max(_LEAST_WINDOW, self._window // 2)
@@ -339,11 +308,11 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._waiting.append(session)
         self._start_waiting()
 
-    def _finish(self, session: _Session, failure: Failure) -> None:
+    def _finish(self, session: SessionState, failure: Failure) -> None:
         self._drop(session, failure)
         self._start_waiting()
 
-    def _drop(self, session: _Session, failure: Failure) -> None:
+    def _drop(self, session: SessionState, failure: Failure) -> None:
         del self._sessions[session.node]
         self._connecting.discard(session.node)
         worker, session.worker = session.worker, None

@@ -7,7 +7,7 @@ from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError, GroupSo
 
 from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.nodes import NodeSets
+from clbalance.nodeset import NodeSets
 from clbalance.transport.group_sources import Problem
 from clbalance.transport.groups import ConfiguredGroups
 

@@ -1,5 +1,6 @@
-"""The two ways to nodes: ssh, and this machine itself. Both open `/bin/sh -s` and leave the rest to `clush`."""
+"""The two ways to nodes, ssh and this machine itself, and how many sessions may be open at once."""
 
+import resource
 import shlex
 import shutil
 import socket
@@ -11,10 +12,10 @@ from ClusterShell.NodeSet import NodeSet
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
-from clbalance.nodes import check_user_name
-from clbalance.transport.clush import ClushSessions, Retries
-from clbalance.transport.file_limit import raise_file_limit
+from clbalance.nodeset import check_user_name
+from clbalance.transport.clush import ClushSessions
 from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv
+from clbalance.transport.session_state import Retries
 from clbalance.transport.ssh_failure import Failure
 
 # `exec`, so that csh, tcsh and fish parse nothing else; they all know these three words.
@@ -111,3 +112,27 @@ def _local_end(rc: int, stderr: str) -> Failure:
 def this_node() -> NodeName:
     """What this machine is called where no cluster is configured."""
     return NodeName(socket.gethostname().partition(".")[0] or "localhost")
+
+
+# How many sessions this process may hold open at once.
+#
+# One `EMFILE` inside ClusterShell's loop ends the whole fan-out, so the soft limit is raised to the hard one and
+# the number of sessions is kept within what it allows.
+
+_FDS_PER_SESSION = 4  # stdin, stdout, stderr, pidfd
+_FDS_WHILE_STARTING = 8  # both ends of the pipes of the one being started
+_RESERVE = 48  # the interpreter, the database, ClusterShell's own pipes, output files
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit on open files to the hard one; the number of sessions that then fit, at least one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # some containers forbid it; the old limit then stands
+            pass
+    if soft == resource.RLIM_INFINITY:
+        return 65536
+    return max(1, (soft - _RESERVE - _FDS_WHILE_STARTING) // _FDS_PER_SESSION)

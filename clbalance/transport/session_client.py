@@ -1,4 +1,4 @@
-"""One shell as a client of ClusterShell's engine: a process of its own session, alive until it has exited.
+"""One shell as a client of ClusterShell's engine, and a way to wake its loop from another thread.
 
 Differs from ClusterShell's own ssh client where that one bites (docs/design/transport.md): `--` before the host,
 processes are started by the standard library (safe beside threads) and in a session of their own (a terminal's
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ClusterShell.Engine.Engine import E_READ, E_WRITE
-from ClusterShell.Worker.EngineClient import EngineClientEOF
+from ClusterShell.Worker.EngineClient import EngineClientEOF, EnginePort
 from ClusterShell.Worker.Exec import ExecClient, ExecWorker
 
 _EXIT = "exit"  # name of the stream that becomes readable when the process has exited
@@ -190,3 +190,19 @@ def ssh_argv(
         node,
         command,
     ]
+
+
+# A way to wake ClusterShell's loop from another thread, with nothing that a signal could leave locked.
+
+
+class WakeUp(EnginePort):  # type: ignore[misc]  # ClusterShell ships no types
+    """Makes the loop call its handler's `ev_wake`; unlike a port of ClusterShell's own it carries nothing."""
+
+    def wake(self) -> None:
+        """From any thread, also when the engine is gone."""
+        with contextlib.suppress(OSError, KeyError):  # a full pipe wakes as well
+            os.write(self.streams["out"].fd, b"W")
+
+    def _handle_read(self, sname: str) -> None:
+        self._read(sname, 4096)
+        self.eh.ev_wake()

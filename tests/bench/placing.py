@@ -5,8 +5,8 @@ import string
 import time
 from collections.abc import Callable, Iterator
 
-from clbalance.nodes import NodeSets, fold
-from clbalance.policy.policies import KINDS
+from clbalance.nodeset import NodeSets, fold
+from clbalance.policy.placement.policies import KINDS
 from tests.policy.build import node, placed, sweep
 
 from .figure import Figure, Spread
@@ -97,7 +97,7 @@ def stale(_: Site) -> Iterator[Figure]:
 
 def policies(site: Site) -> Iterator[Figure]:
     """One placement on 10,000 nodes by each policy."""
-    from clbalance.policy.policies import policy_named
+    from clbalance.policy.placement.policies import policy_named
 
     rng = random.Random(3)
     snapshot = sweep(*(node(f"n{number}", r1m=rng.uniform(0, 4)) for number in range(10_000)))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from clbalance.model import Lease, NodeName, Promise, Qos, Request, Snapshot
-from clbalance.policy.policies import LEAST
+from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.plan import plan_moves
 from clbalance.policy.rebalance.values import Levels, Movable, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node

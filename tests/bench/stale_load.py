@@ -26,10 +26,10 @@ from clbalance.model import (
     Snapshot,
     Unknown,
 )
-from clbalance.policy.ledger import TAU_S
-from clbalance.policy.place import place
-from clbalance.policy.policies import policy_named
-from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.allocations import TAU_S
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import policy_named
+from clbalance.policy.placement.thresholds import Thresholds
 
 NODES, BUSY, SERVICE_S = 32, 0.9, 60.0
 _NOT_TOLD = Unknown(why="simulated")

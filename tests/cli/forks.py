@@ -24,7 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from clbalance.engine.agent_wire import bootstrap
+from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node import agent_source
 from tests.leftovers import marked
 

@@ -3,16 +3,16 @@
 import json
 import sys
 
+from clbalance.cli.cluster import workplace
+from clbalance.cli.console import Screen
 from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions
-from clbalance.cli.screen import Screen
+from clbalance.cli.run.submission import FileInput, NoInput
 from clbalance.cli.signals import ignore, raise_once
-from clbalance.cli.submit import FileInput, NoInput
-from clbalance.cli.workplace import workplace
-from clbalance.engine.errand import AskedMove
-from clbalance.engine.move_jobs import move_jobs
+from clbalance.engine.migrate.migrate import move_jobs
+from clbalance.engine.migrate.requested import AskedMove
 from clbalance.errors import Interrupted
-from clbalance.job import Submitted
 from clbalance.model import NodeName
+from clbalance.model.job import Submitted
 from clbalance.ports import JobInput
 
 

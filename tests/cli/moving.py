@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clbalance.job import JobRecord, JobState
 from clbalance.lab.cluster import Lab
-from clbalance.policy.settling import is_queued
-from clbalance.store.sqlite import SqliteStore
+from clbalance.model.job_record import JobRecord, JobState
+from clbalance.policy.jobs.record import is_queued
+from clbalance.store.state import SqliteStore
 
 from . import forks
 from .command import Child, Command, ended, eventually
-from .jobs import detached
+from .held_jobs import detached
 
 ONCE = """exec 9>>lock; flock -n 9 || echo $CLBALANCE_NODE >> twice
 echo "$CLBALANCE_NODE $CLBALANCE_RESTART_COUNT $CLBALANCE_PREV_NODES" >> diary

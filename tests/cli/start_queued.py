@@ -3,23 +3,21 @@
 import sys
 from datetime import datetime, timedelta
 
+from clbalance.cli.cluster import Workplace, workplace
+from clbalance.cli.console import Screen
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
-from clbalance.cli.screen import Screen
+from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
-from clbalance.cli.submit import input_of
-from clbalance.cli.workplace import Workplace, workplace
-from clbalance.engine.after import turn_of
-from clbalance.engine.known import look
-from clbalance.engine.next_step import withdraw
-from clbalance.engine.start_queued import Begun
-from clbalance.engine.start_waiting import AsSubmitted, start_waiting
+from clbalance.engine.jobs.conclude import withdraw
+from clbalance.engine.jobs.submitted import look, turn_of
+from clbalance.engine.run.start_queued import AsSubmitted, Begun, start_waiting
+from clbalance.engine.services import World
 from clbalance.engine.sweep import sweep
-from clbalance.engine.world import World
 from clbalance.errors import Interrupted
-from clbalance.job import JobRecord, JobState
-from clbalance.nodes import fold
-from clbalance.policy.queue import Chosen, queued_job, to_start
-from clbalance.policy.settling import is_queued
+from clbalance.model.job_record import JobRecord, JobState
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.record import is_queued
+from clbalance.policy.queue.start import Chosen, queued_job, to_start
 
 
 def start_all(place: Workplace, world: World) -> None:

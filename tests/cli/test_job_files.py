@@ -10,7 +10,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 
 from .command import Command, ended, eventually
-from .jobs import SOON, await_file, detached, held, job, let_go
+from .held_jobs import SOON, await_file, detached, held, job, let_go
 
 LARGE = 3 << 20
 """More than a node keeps of a job whose end was seen."""

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from clbalance.engine.drain_keeping import DECIDED_WITHIN_S, DrainWish, KeepingEnd, Kept, NotMarked, drain_keeping
-from clbalance.engine.world import World
+from clbalance.engine.drain import DECIDED_WITHIN_S, DrainWish, KeepingEnd, Kept, NotMarked, drain_keeping
+from clbalance.engine.services import World
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
-from clbalance.policy.floor import TooFew, Undecided
-from tests.engine.world import ScriptedAgent, probed, world_of
+from clbalance.policy.drain_progress import TooFew, Undecided
 from tests.scripted import HangUp, ScriptedNode
+
+from .world import ScriptedAgent, probed, world_of
 
 KEY = "ab" * 16
 WISH = DrainWish(reason="disk", by="alice", until_s=None)

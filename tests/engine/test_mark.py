@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 
-from clbalance.engine.agent_wire import encode
-from clbalance.engine.mark import Marked, mark
+from clbalance.engine.agent.protocol import encode
+from clbalance.engine.drain import Marked, mark
 from clbalance.model import NodeName
-from tests.engine.world import ScriptedAgent, world_of
 from tests.scripted import HangUp, ScriptedNode
+
+from .world import ScriptedAgent, world_of
 
 DRAIN = encode("drain", reason="disk", by="alice", until=None)
 RESUME = encode("resume")

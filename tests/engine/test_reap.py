@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from clbalance.engine.reap import MOST_ANSWERS, reap
-from clbalance.leftovers import Reaped
 from clbalance.model import Cause, NodeName
-from tests.engine.world import ScriptedAgent, world_of
+from clbalance.model.checkup import Reaped
 from tests.scripted import ScriptedNode
+
+from .world import ScriptedAgent, world_of
 
 
 def finding(name: str, size: int = 1, kind: str = "job") -> dict[str, object]:

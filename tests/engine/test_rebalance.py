@@ -1,68 +1,287 @@
-"""What `rebalance` asks, and what it makes of it."""
+"""One run of `rebalance`: the order of its steps, and how the jobs stand wherever it ends."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 
-from clbalance.engine.rebalance import Pool, choose_queued, facts_of, plan_pools
-from clbalance.engine.world import World
-from clbalance.job import Command, JobSpec, JobState, Submitted, Tries
+import pytest
+
+from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved
+from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
+from clbalance.engine.rebalance_facts import Pool, Settled
+from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, StillQueued
+from clbalance.engine.services import Question, World
+from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
-from clbalance.policy.policies import LEAST
-from clbalance.policy.rebalance.values import Levels
-from tests.engine.world import EPOCH, probed, world_of
+from clbalance.model.job import Submitted, Tries
+from clbalance.model.job_record import JobRecord, JobState, MoveOrder
+from clbalance.policy.jobs.record import is_queued
+from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.ports import JobInput
+from tests.engine.run.test_run import Input
+
+from .world import EPOCH, ScriptedAgent, job, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
 POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
+QUEUE, REQUEUE = Tries(queue=True), Tries(queue=True, requeue=True)
 
 
-def submitted(world: World, key: str, *, after: tuple[int, ...] = ()) -> int:
-    spec = JobSpec(id=0, key=key, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
-    tries = Tries(queue=True, after=after)
-    return world.journal.submit(EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), tries=tries))
+def aim() -> Aim:
+    return Aim(nodes=(A, B), pools=[POOL], levels=Levels(confirm=1), policy_of=lambda _: LEAST, rng=Random(1), uid=1000)
 
 
-def queued(world: World, key: str, *, after: tuple[int, ...] = ()) -> int:
-    number = submitted(world, key, after=after)
-    assert world.journal.queue(number, attempt=1, reason="nothing fits")
+def question_of(submitted: Submitted) -> Question:
+    return Question(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
+
+
+def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> AsSubmitted:
+    return AsSubmitted(question_of=question_of, input_of=input_of)
+
+
+class Holding(ScriptedAgent):
+    """Its job runs until it is ended, and tells why it was."""
+
+    def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:
+        if op == "follow":
+            return []
+        if op == "end":
+            end = {"kind": "cancelled", "why": request["why"]}
+            return [{"ev": "ended", "job": request["job"], "end": end, "seconds": 9.0}]
+        return super().usual(op, request)
+
+
+@dataclass
+class Heard:
+    """Notes each deed, and how the job of it stood at that moment; goes away at the deed `hangs_up_at`."""
+
+    world: World
+    deeds: list[tuple[str, int, str]] = field(default_factory=list)
+    ends: list[QueuedStart | MoveEnd] = field(default_factory=list)
+    hangs_up_at: str = ""
+
+    def settled(self, one: Settled) -> None:
+        self._note("settled", one.now.id)
+
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        del why
+        self._note("gave up", record.id)
+
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        self.ends.append(came)
+        self._note("started", record.id)
+
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        self.ends.append(end)
+        self._note("moved", move.job)
+
+    def done(self) -> None:
+        self.deeds.append(("done", 0, ""))
+
+    def _note(self, what: str, number: int) -> None:
+        self.deeds.append((what, number, str(now(self.world, number).state)))
+        if what == self.hangs_up_at:
+            raise BrokenPipeError
+
+
+def now(world: World, number: int) -> JobRecord:
+    record = world.journal.record(number)
+    assert record is not None
+    return record
+
+
+def submitted(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+    spec = job(key=f"{len(world.journal.records(over=True)):032x}")
+    request = Request(needs_python=True)
+    return world.journal.submit(EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), tries=tries))
+
+
+def waiting(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+    """A job that was accepted when nothing fitted."""
+    number = submitted(world, tries, *nodes)
+    assert world.journal.queue(number, attempt=1, reason="0/2 nodes fit")
     return number
 
 
-def done(world: World, key: str, state: JobState = JobState.COMPLETED) -> int:
-    number = submitted(world, key)
-    long_ago = EPOCH - timedelta(days=1)
-    assert world.journal.conclude(number, long_ago, attempt=1, state=state, reason="", rc=0)
+def never(world: World) -> int:
+    """A job whose turn cannot come any more."""
+    failed = submitted(world)
+    ended_at = EPOCH - timedelta(days=1)
+    assert world.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
+    return waiting(world, Tries(queue=True, after=(failed,)))
+
+
+def running_on_a(world: World, tries: Tries = REQUEUE) -> int:
+    """A job that nobody has in hand; it may go to `b`."""
+    number = waiting(world, tries)
+    chosen = decide(world, aim(), counts=False)
+    at_a = replace(chosen, chosen=replace(chosen.chosen, starts=((number, (A,)),)))
+    carry_out(world, at_a, brought(), Heard(world))
+    assert (now(world, number).nodes, now(world, number).controlled) == ((A,), False)
     return number
 
 
-def test_a_job_that_waits_is_not_forgotten_behind_thousands_that_have_ended() -> None:
-    world = world_of({"a": probed(), "b": probed()})
-    waits = queued(world, "w")
-    for number in range(2100):
-        done(world, f"{number}")
-    facts = facts_of(world, [A, B])
-    assert list(facts.queued) == [waits]
-    assert [one.record.id for one in facts.known] == [waits], "nor is looked at what ended long ago"
+def with_move(decision: Decision, number: int) -> Decision:
+    """The same, and that job goes from `a` to `b`."""
+    (one,) = decision.plans
+    move = Move(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
+    return replace(decision, plans=(replace(one, plan=replace(one.plan, moves=(move,))),))
 
 
-def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() -> None:
-    world = world_of({"a": probed(), "b": probed(9.0)})
-    first = queued(world, "x")
-    behind = queued(world, "y", after=(first,))
-    never = queued(world, "z", after=(done(world, "f", JobState.FAILED),))
-    facts = facts_of(world, [A, B])
-    chosen, charged = choose_queued(world, facts, lambda _: LEAST, Random(1))
-    assert dict(chosen.starts) == {first: (A,)}
-    assert chosen.waits == {behind: f"after job {first}"}
-    assert list(chosen.never) == [never]
-    plans = plan_pools(world, charged, [POOL], Levels(), uid=0, counts=False)
-    before = {level.node: level.before for level in plans[0].plan.levels}
-    now = plan_pools(world, facts, [POOL], Levels(), uid=0, counts=False)
-    assert before[A] != {level.node: level.before for level in now[0].plan.levels}[A]
+def cluster(a: ScriptedAgent | None = None, **changes: object) -> World:
+    return world_of({"a": probed(after=a or Holding()), "b": probed(after=ScriptedAgent())}, **changes)
 
 
-def test_a_node_is_over_once_more_only_where_that_counts() -> None:
-    world = world_of({"a": probed(3.0), "b": probed()})
-    for counts, times in ((False, 1), (False, 1), (True, 1), (True, 2)):
-        facts = facts_of(world, [A, B])
-        (plan,) = plan_pools(world, facts, [POOL], Levels(), uid=0, counts=counts)
-        assert plan.times_over == {A: times, B: 0}
+def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when_it_is_done() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    hopeless, starts = never(world), waiting(world)
+    heard = Heard(world)
+    carry_out(world, with_move(decide(world, aim(), counts=True), goes), brought(), heard)
+    assert heard.deeds == [
+        ("gave up", hopeless, "CANCELLED"),
+        ("started", starts, "RUNNING"),
+        ("moved", goes, "RUNNING"),
+        ("done", 0, ""),
+    ]
+    assert heard.ends[-1] == Moved(node=B)
+    assert (now(world, goes).attempt, now(world, goes).nodes) == (2, (B,))
+    assert not any(record.controlled for record in world.journal.records())
+
+
+def test_what_was_found_out_is_told_before_anything_is_done() -> None:
+    world = cluster(
+        ScriptedAgent(rules={"settle": lambda one: [{"ev": "settled", "job": one["job"], "state": "gone"}]})
+    )
+    gone = running_on_a(world, Tries(requeue=True))
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
+    assert now(world, gone).attempt == 2
+
+
+@pytest.mark.parametrize(("load_of_b", "goes_to"), [(0.9, B), (9.0, A)])
+def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(load_of_b: float, goes_to: str) -> None:
+    """Though the node that it was to leave is the least loaded one."""
+    moved = ScriptedAgent(end={"kind": "cancelled", "why": "moved to b: level"})
+    world = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
+    number = running_on_a(world)
+    assert world.journal.mean_move(number, MoveOrder(attempt=1, dst=B, why="level"))
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
+    assert (now(world, number).attempt, now(world, number).nodes) == (2, (goes_to,))
+
+
+def test_where_there_is_nothing_to_do_nothing_is_told_and_the_run_counts() -> None:
+    world = cluster()
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("done", 0, "")]
+
+
+def test_to_decide_changes_nothing_for_a_job_that_waits_or_runs() -> None:
+    world = cluster()
+    runs, waits = running_on_a(world), waiting(world)
+    before = world.journal.records()
+    first = decide(world, aim(), counts=False)
+    assert [number for number, _ in first.chosen.starts] == [waits]
+    assert world.journal.records() == before
+    assert decide(world, aim(), counts=False).chosen == first.chosen, "the same from the same facts"
+    assert now(world, runs).attempt == 1
+
+
+def test_without_an_answer_nothing_is_decided() -> None:
+    world = world_of({"a": lambda _: [], "b": lambda _: []})
+    waits = waiting(world)
+    with pytest.raises(NoAnswerError, match="no node has answered"):
+        decide(world, aim(), counts=True)
+    assert is_queued(now(world, waits))
+
+
+def test_why_a_job_waits_on_is_known_anew_only_where_its_own_nodes_were_asked() -> None:
+    world = world_of({"a": probed(9.0, after=Holding()), "b": probed(9.0, after=Holding())})
+    ours, others = waiting(world), waiting(world, QUEUE, NodeName("c"))
+    carry_out(world, decide(world, aim(), counts=True), brought(), Heard(world))
+    assert now(world, ours).reason == "0/2 nodes fit: 2 load above 1.00"
+    assert now(world, others).reason == "0/2 nodes fit"
+    assert is_queued(now(world, ours))
+
+
+def test_who_has_started_jobs_for_two_minutes_leaves_the_others_to_the_next_run() -> None:
+    def slow(point: str) -> None:
+        if point == "taken":
+            world.clock.pause(121.0)
+
+    world = cluster(fail_point=slow)
+    first, second = waiting(world), waiting(world)
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert heard.deeds == [("started", first, "RUNNING"), ("done", 0, "")]
+    assert is_queued(now(world, second))
+    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    assert now(world, second).state is JobState.RUNNING
+
+
+def test_one_whose_input_has_gone_keeps_nobody_from_starting() -> None:
+    world = cluster()
+    without, starts = waiting(world), waiting(world)
+
+    def input_of(one: Submitted) -> JobInput:
+        if one.job.key == now(world, without).key:
+            raise UsageError("`--stdin x`: No such file or directory")
+        return Input()
+
+    heard = Heard(world)
+    carry_out(world, decide(world, aim(), counts=True), brought(input_of), heard)
+    reason = "`--stdin x`: No such file or directory"
+    assert heard.ends[0] == StillQueued(reason=reason, failed=True)
+    assert isinstance(heard.ends[1], Begun)
+    assert (now(world, without).reason, is_queued(now(world, without))) == (reason, True)
+    assert now(world, starts).state is JobState.RUNNING
+
+
+def test_told_to_stop_between_two_starts_it_leaves_the_second_queued_and_moves_nothing() -> None:
+    reserved: list[str] = []
+
+    def stopped(point: str) -> None:
+        reserved.extend([point] if point == "reserved" else [])
+        if len(reserved) == 3 and point == "reserved":  # the first was that of the job that runs
+            raise Interrupted(15)
+
+    world = cluster(fail_point=stopped)
+    goes = running_on_a(world)
+    first, second = waiting(world), waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
+    with pytest.raises(Interrupted):
+        carry_out(world, decision, brought(), heard)
+    assert heard.deeds == [("started", first, "RUNNING")]
+    assert is_queued(now(world, second))
+    assert (now(world, goes).attempt, now(world, goes).nodes) == (1, (A,))
+
+
+def test_where_nobody_reads_on_nothing_more_is_done_and_nothing_is_lost() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    first, second = waiting(world), waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world, hangs_up_at="started")
+    with pytest.raises(BrokenPipeError):
+        carry_out(world, decision, brought(), heard)
+    assert now(world, first).state is JobState.RUNNING
+    assert is_queued(now(world, second))
+    assert (now(world, goes).state, now(world, goes).attempt) == (JobState.RUNNING, 1)
+
+
+def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor_moved() -> None:
+    world = cluster()
+    goes = running_on_a(world)
+    waits = waiting(world)
+    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
+    world.journal.cancel(waits, "cancelled by u")
+    assert world.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
+    carry_out(world, decision, brought(), heard)
+    assert heard.ends[-1] == NotMoved(why="it is CANCELLED on a by now")
+    assert not any(isinstance(end, Begun) for end in heard.ends)
+    assert now(world, waits).state is not JobState.RUNNING

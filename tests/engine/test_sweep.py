@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from clbalance.engine.measure import measure
-from clbalance.engine.sweep import sweep
+from clbalance.engine.sweep import measure, sweep
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent, Snapshot, Unknown
-from clbalance.policy.samples import R1M_PER_CPU
+from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.ports import Remembered
 from clbalance.probe.frame import MAX_LINES
-from clbalance.store.forgetful import ForgetfulStore
-from tests.engine.world import Notes, answer, probed, world_of
+from clbalance.store.in_memory import ForgetfulStore
 from tests.scripted import HangUp
+
+from .world import Notes, answer, probed, world_of
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 

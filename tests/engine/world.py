@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from clbalance.engine.world import World
-from clbalance.job import JobSpec, Outcome, Script, Work
+from clbalance.engine.services import World
 from clbalance.model import NodeName, Plan
-from clbalance.store.forgetful import ForgetfulStore
-from clbalance.store.forgetful_journal import ForgetfulJournal
+from clbalance.model.job import JobSpec, Script, Work
+from clbalance.model.job_record import Outcome
+from clbalance.store.in_memory import ForgetfulStore
+from clbalance.store.in_memory_journal import ForgetfulJournal
 from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 PROBE = "probe @NONCE@"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.cli.job_options import JobOptions
-from clbalance.cli.request_options import RequestOptions
-from clbalance.cli.submit import submission
-from clbalance.cli.work import TypedWork
+from clbalance.cli.options import RequestOptions
+from clbalance.cli.run.options import JobOptions
+from clbalance.cli.run.submission import submission
+from clbalance.cli.run.work import TypedWork
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
-from clbalance.nodes import NodeSets, Selection, candidates, check_user_name
-from clbalance.render.output_files import expand
+from clbalance.nodeset import NodeSets, Selection, candidates, check_user_name
+from clbalance.render.output.files import expand
 from clbalance.settings.load import load_settings
 from clbalance.transport.groups import ConfiguredGroups, load_groups
 

@@ -13,7 +13,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, ended, eventually, nothing_left
-from tests.cli.test_run_ends import STUBBORN, await_output
+from tests.cli.run.test_run_ends import STUBBORN, await_output
 from tests.node.nodes import locker_of
 from tests.sharing.holding import leases_held
 

@@ -4,7 +4,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually, nothing_left
-from tests.cli.test_run_ends import await_output
+from tests.cli.run.test_run_ends import await_output
 from tests.sharing.holding import leases_held
 
 from .test_node_faults import started, told

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import LabError, UsageError
-from clbalance.lab import folder
+from clbalance.lab import start
 from clbalance.lab.cluster import Lab, take_down
-from clbalance.lab.folder import RECORD
 from clbalance.lab.spec import LabSpec
+from clbalance.lab.start import RECORD
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,17 @@ from clbalance.lab.spec import LabSpec
     ],
 )
 def test_the_default_folder_is_the_users_own(environ: dict[str, str], place: str) -> None:
-    assert folder.default_directory(environ) == Path(place)
+    assert start.default_directory(environ) == Path(place)
 
 
 @pytest.mark.parametrize("name", ["a b", "a'b", 'a"b', "a%hb", "a$b", "a\nb", "ä", "a#b"])
 def test_a_path_that_a_configuration_file_would_misread_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot hold a lab"):
-        folder.absolute(tmp_path / name)
+        start.absolute(tmp_path / name)
 
 
 def test_a_new_folder_is_closed_to_others(tmp_path: Path) -> None:
-    folder.make(tmp_path / "lab", mode=0o700)
+    start.make(tmp_path / "lab", mode=0o700)
     assert (tmp_path / "lab").stat().st_mode & 0o777 == 0o700
 
 
@@ -39,7 +39,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "lab").symlink_to("real")
     with pytest.raises(LabError, match="is not a folder"):
-        folder.make(tmp_path / "lab", mode=0o700)
+        start.make(tmp_path / "lab", mode=0o700)
     with pytest.raises(LabError, match="is not a folder"):
         take_down(tmp_path / "lab")
 
@@ -48,7 +48,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab").chmod(0o777)
     with pytest.raises(LabError, match="others may write") as caught:
-        folder.make(tmp_path / "lab", mode=0o700)
+        start.make(tmp_path / "lab", mode=0o700)
     assert caught.value.hint == f"`chmod go-w {tmp_path}/lab`"
 
 
@@ -57,7 +57,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     os.chown(tmp_path / "lab", 2001, 2001)
-    for act in (lambda: folder.make(tmp_path / "lab", mode=0o700), lambda: take_down(tmp_path / "lab")):
+    for act in (lambda: start.make(tmp_path / "lab", mode=0o700), lambda: take_down(tmp_path / "lab")):
         with pytest.raises(LabError, match="belongs to uid 2001"):
             act()
 
@@ -65,7 +65,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
 def test_a_folder_with_something_else_in_it_is_neither_used_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     with pytest.raises(LabError, match="not empty and not a lab"):
-        folder.make(tmp_path, mode=0o700)
+        start.make(tmp_path, mode=0o700)
     with pytest.raises(LabError, match="is not a lab"):
         take_down(tmp_path)
     assert (tmp_path / "precious").exists()
@@ -73,7 +73,7 @@ def test_a_folder_with_something_else_in_it_is_neither_used_nor_removed(tmp_path
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"cannot make .* No such file"):
-        folder.make(tmp_path / "no" / "lab", mode=0o700)
+        start.make(tmp_path / "no" / "lab", mode=0o700)
 
 
 def test_where_no_lab_is_up_one_is_told_how_to_get_one(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from clbalance.errors import LabError, UsageError
 from clbalance.lab.build import settle
 from clbalance.lab.cluster import Lab, take_down
+from clbalance.lab.config_files import find_programs
 from clbalance.lab.load import GpuLoad
 from clbalance.lab.node import Fault, NodeState
-from clbalance.lab.openssh import find_programs
-from clbalance.lab.proctree import identify, stat_of
+from clbalance.lab.processes import identify, stat_of
 from clbalance.lab.spec import LabSpec
 from tests.conftest import NewLab
 from tests.lab_restore import has_fault, restore

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.lab.load import Load
-from clbalance.lab.procfs import Counters, Machine, Own, advance, render
+from clbalance.lab.load import Counters, Load, Machine, Own, advance, render
 from clbalance.model import CpuTicks, Memory, Pressure, RunQueue, Traffic
-from clbalance.probe.loadavg import parse_loadavg
-from clbalance.probe.meminfo import parse_meminfo
-from clbalance.probe.pressure import parse_pressure
-from clbalance.probe.stat import parse_cpu_ticks, parse_online
-from clbalance.probe.traffic import parse_traffic
+from clbalance.probe.load import (
+    parse_cpu_ticks,
+    parse_loadavg,
+    parse_meminfo,
+    parse_online,
+    parse_pressure,
+    parse_traffic,
+)
 
 GIB = 2**30
 MACHINE = Machine(cpus=4, mem_bytes=16 * GIB, swap_bytes=2 * GIB, boot_id="b", booted_at_s=1.7e9)

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import LabError, UsageError
-from clbalance.lab.gpu_device import parse_gpu_fault, parse_gpu_load, parse_gpu_parts
+from clbalance.lab.config_files import find_programs
+from clbalance.lab.gpu_devices import parse_gpu_fault, parse_gpu_load, parse_gpu_parts
 from clbalance.lab.load import GpuLoad, Load, Order
-from clbalance.lab.openssh import find_programs
 from clbalance.lab.spec import LabSpec, LabUser, parse_isolation, parse_users
-from clbalance.sizes import parse_size
+from clbalance.units import parse_size
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import vermin
 
-from clbalance.engine.agent_wire import bootstrap
+from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node import agent_source
 
 from .agent_client import AGENT, NONCE, AgentClient, plain

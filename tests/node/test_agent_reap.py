@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.node.job.test_agent_settle import OTHER_BOOT, bereaved_job, ended_job
+
 from .agent_client import gone, pids_in
 from .lives import Claim, Lives, ask_admission, ask_start, carriers, eventually, kill
 from .nodes import ALICE, locked, wait_until_void
-from .test_agent_settle import OTHER_BOOT, bereaved_job, ended_job
 from .test_agent_tree import MEMBERS
 
 AGO_S = 3600.0 * 24 * 30

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.engine.agent_wire import bootstrap
+from clbalance.engine.agent.protocol import bootstrap
 from clbalance.node.agent.fields import parse_request
-from clbalance.node.agent.wire import Lines
-from clbalance.node.agent.words import MisfitError
+from clbalance.node.agent.protocol import Lines, MisfitError
 
 from .agent_client import AGENT, FRAME, NONCE, NOTHING, AgentClient, new_job
 

@@ -29,11 +29,10 @@ from clbalance.model import (
     Trend,
     Unknown,
 )
-from clbalance.policy.effective import Load
-from clbalance.policy.place import place
-from clbalance.policy.policies import LEAST, Policy
-from clbalance.policy.score import score
-from clbalance.policy.scorers import scorers_of
+from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import LEAST, Policy
+from clbalance.policy.placement.score import score, scorers_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOT_TOLD = Unknown(why="not told")

@@ -2,18 +2,8 @@
 
 from dataclasses import replace
 
-from clbalance.checkup import (
-    Checkup,
-    Entry,
-    Examined,
-    Folder,
-    Logind,
-    Mount,
-    NodeFolders,
-    Python,
-    SshdLimits,
-)
 from clbalance.model import NodeName, TmpSpace, Unknown
+from clbalance.model.checkup import Checkup, Entry, Examined, Folder, Logind, Mount, NodeFolders, Python, SshdLimits
 
 ME = 1000
 FOLDER, LINK, FILE = 0o040000, 0o120000, 0o100000

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import DrainMark, Proposal
-from clbalance.policy.drain import binding_drain, drain_reason, told_end
-from clbalance.policy.state import node_state
-from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.allocations import binding_drain, drain_reason, told_end
+from clbalance.policy.placement.explain import node_state
+from clbalance.policy.placement.thresholds import Thresholds
 
 from .build import ME, NOT_TOLD, NOW, ROOT, SHE, drain, lease, node, placed, sweep, unreadable
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.job import Checkpoint, Command, JobSpec, Submitted, Tries
 from clbalance.model import NodeName, Request, Snapshot
-from clbalance.policy.evacuation import Evacuation, Stay, evacuations
-from clbalance.policy.policies import LEAST, policy_named
+from clbalance.model.job import Checkpoint, Command, JobSpec, Submitted, Tries
+from clbalance.policy.drain_progress import Evacuation, Stay, evacuations
+from clbalance.policy.placement.policies import LEAST, policy_named
 
 from .build import NOW, drain, node, sweep
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, NodeName, Proposal
-from clbalance.policy.floor import Enough, Standing, TooFew, Undecided, floor_of, standing_of, weigh
+from clbalance.policy.drain_progress import Enough, Standing, TooFew, Undecided, floor_of, standing_of, weigh
 
 from .build import ME, NOW, SHE, drain, node, silent
 

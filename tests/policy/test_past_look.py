@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from clbalance.model import Cause, Lease, NodeName, Promise, Rates, Silent, Unknown
-from clbalance.past import PastLook
-from clbalance.policy.past_look import past_look
+from clbalance.model.node_history import PastLook
+from clbalance.policy.node_memory import past_look
 from tests.render.build import GIB, gpu, measured
 
 LEASE = Lease(key="k", attempt=1, uid=1, promise=Promise(cpus=16.0, uptime_s=86400.0))

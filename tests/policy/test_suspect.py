@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Answer, Cause, NodeName, Silent
-from clbalance.policy.state import node_state
-from clbalance.policy.suspect import (
+from clbalance.model.node_history import Strain
+from clbalance.policy.node_memory import (
     BACK_AFTER,
     COUNTED_APART_S,
     marked_suspect,
@@ -17,8 +17,8 @@ from clbalance.policy.suspect import (
     patience_s,
     strained,
 )
-from clbalance.policy.thresholds import Thresholds
-from clbalance.strain import Strain
+from clbalance.policy.placement.explain import node_state
+from clbalance.policy.placement.thresholds import Thresholds
 
 from .build import NOW, drain, node, placed, silent, sweep
 

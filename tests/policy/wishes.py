@@ -3,10 +3,10 @@
 from dataclasses import replace
 from random import Random
 
-from clbalance.constraints import Constraints
 from clbalance.model import Gpu, Lease, Measured, Plan, Promise, Request, Snapshot, Unknown
-from clbalance.policy.place import place
-from clbalance.policy.policies import LEAST, Policy
+from clbalance.model.request import Constraints
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import LEAST, Policy
 
 from .build import NOW, SHE, gpu, node
 

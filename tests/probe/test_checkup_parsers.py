@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.checkup import Checkup, Entry, Folder, Logind, Mount, Python, SshdLimits
 from clbalance.model import TmpSpace, Unknown
-from clbalance.probe.checkup import parse_checkup
-from clbalance.probe.clock import parse_clock
-from clbalance.probe.folder import parse_folder
+from clbalance.model.checkup import Checkup, Entry, Folder, Logind, Mount, Python, SshdLimits
+from clbalance.probe.checkup import (
+    mount_of,
+    parse_checkup,
+    parse_clock,
+    parse_folder,
+    parse_logind,
+    parse_python_version,
+    parse_sshd_limits,
+)
 from clbalance.probe.frame import Section
-from clbalance.probe.logind import parse_logind
-from clbalance.probe.mounts import mount_of
-from clbalance.probe.python_version import parse_python_version
-from clbalance.probe.sshd_limits import parse_sshd_limits
 
 from .answers import UNHURRIED
 

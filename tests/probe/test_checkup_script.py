@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.checkup import Checkup, Entry, Folder, Logind, Mount, Python, SshdLimits
 from clbalance.model import TmpSpace, Unknown
+from clbalance.model.checkup import Checkup, Entry, Folder, Logind, Mount, Python, SshdLimits
 from clbalance.node import checkup_script
-from clbalance.probe.checkup import parse_checkup
-from clbalance.probe.clock import CLOCK_QUESTION
+from clbalance.probe.checkup import CLOCK_QUESTION, parse_checkup
 from clbalance.probe.frame import Answered, probe_request
 
 from .answers import NONCE, heard

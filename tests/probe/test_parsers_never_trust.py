@@ -11,25 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Cpus, Gpu, Memory, Pressure, RunQueue, TmpSpace, Unknown
-from clbalance.probe.boot import parse_boot_id, parse_uptime
-from clbalance.probe.cpus import parse_cpulist, parse_cpus
-from clbalance.probe.devices import parse_devices
-from clbalance.probe.drains import parse_drains
-from clbalance.probe.frame import Section
-from clbalance.probe.gpu import parse_gpus
-from clbalance.probe.leases import parse_leases, parse_promise
-from clbalance.probe.loadavg import parse_loadavg
-from clbalance.probe.logins import parse_logins
-from clbalance.probe.marks import parse_marks
-from clbalance.probe.meminfo import parse_meminfo
-from clbalance.probe.nvidia_parts import parse_parts
-from clbalance.probe.pressure import parse_pressure
-from clbalance.probe.procfs import parse_procfs
-from clbalance.probe.python import parse_python
+from clbalance.probe.frame import Section, parse_procfs
+from clbalance.probe.gpu_devices import parse_devices
+from clbalance.probe.gpu_nvidia import parse_gpus, parse_parts
+from clbalance.probe.host import (
+    parse_boot_id,
+    parse_cpulist,
+    parse_cpus,
+    parse_logins,
+    parse_python,
+    parse_tmp,
+    parse_uptime,
+)
+from clbalance.probe.lease_files import parse_marks
+from clbalance.probe.leases import parse_drains, parse_leases, parse_promise
+from clbalance.probe.load import (
+    parse_cpu_ticks,
+    parse_diskstats,
+    parse_drivers,
+    parse_loadavg,
+    parse_meminfo,
+    parse_net_dev,
+    parse_online,
+    parse_pressure,
+)
 from clbalance.probe.reading import parse_reading
-from clbalance.probe.stat import parse_cpu_ticks, parse_online
-from clbalance.probe.tmp import parse_tmp
-from clbalance.probe.traffic import parse_diskstats, parse_drivers, parse_net_dev
 
 from .answers import DATA, UNHURRIED, framed, heard, sections
 

@@ -15,9 +15,8 @@ import pytest
 
 from clbalance.model import Lease, Promise, Proposal, Reading, TmpSpace, Unknown
 from clbalance.probe.frame import Answered
+from clbalance.probe.lease_files import MOST_LOCKS, parse_marks
 from clbalance.probe.leases import parse_leases, parse_promise
-from clbalance.probe.locks import MOST_LOCKS
-from clbalance.probe.marks import parse_marks
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard

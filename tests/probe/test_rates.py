@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import CpuTicks, Rates, Reading, Traffic, Unknown
-from clbalance.probe.rates import rates
-from clbalance.probe.reading import parse_reading
+from clbalance.probe.reading import parse_reading, rates
 
 from .answers import UNHURRIED
 

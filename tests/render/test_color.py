@@ -1,6 +1,6 @@
 import pytest
 
-from clbalance.render.color import Color, wants_color
+from clbalance.render.format import Color, wants_color
 
 
 @pytest.mark.parametrize(

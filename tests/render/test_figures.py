@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.render.figures import duration, iec, queue, span
+from clbalance.render.text import duration, iec, queue, span
 
 
 @pytest.mark.parametrize(

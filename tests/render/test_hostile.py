@@ -7,10 +7,10 @@ import pyte
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.render import talk
-from clbalance.render.reports.load import LoadReport
-from tests.render.build import silent, up
+from clbalance.render import messages
+from clbalance.render.reports.nodes.load import LoadReport
 
+from .build import silent, up
 from .examples import DISPLAYS, all_examples
 
 _TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x08\r\n\t\x7f[]/;m\u202e\u2028\udc80"), max_size=40)
@@ -20,9 +20,9 @@ _DISPLAYS = [display for name, display in DISPLAYS.items() if name != "140"]  # 
 
 def _all_texts(name: str, other: str) -> list[str]:
     return [display.text(report) for one in _ALL for report in one.hostile(name, other) for display in _DISPLAYS] + [
-        talk.note(name),
-        talk.warning(name),
-        talk.placed(1, name, chosen=1, candidates=3, fitting=2),
+        messages.note(name),
+        messages.warning(name),
+        messages.placed(1, name, chosen=1, candidates=3, fitting=2),
     ]
 
 

@@ -34,8 +34,8 @@ def _over_lines(text: str) -> str:
 
 def reports() -> Iterator[type]:
     """Every class of `render/reports/` that draws itself."""
-    for found in pkgutil.iter_modules(clbalance.render.reports.__path__):
-        module = import_module(f"clbalance.render.reports.{found.name}")
+    for found in pkgutil.walk_packages(clbalance.render.reports.__path__, "clbalance.render.reports."):
+        module = import_module(found.name)
         yield from (
             one
             for one in vars(module).values()

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from clbalance.model import Measured, Trend, Unknown
 from clbalance.render.format import Format
 from clbalance.render.report import Display
-from clbalance.render.reports.explain import runner_up
-from clbalance.render.reports.load import LoadReport, load_table
+from clbalance.render.reports.jobs.explain import runner_up
+from clbalance.render.reports.nodes.load import LoadReport, load_table
 from clbalance.render.table import Cell, Column, Table, aligned, fit
 from clbalance.render.views import NodeRow, least_loaded_first, load_per_cpu
-from tests.render.build import LEASED, UNREADABLE, busy, drained, gpu, measured, plan, score, silent, small_cluster, up
+
+from .build import LEASED, UNREADABLE, busy, drained, gpu, measured, plan, score, silent, small_cluster, up
 
 
 def _shown(rows: Sequence[NodeRow], width: int | None = None, color: bool = False) -> str:
@@ -152,7 +153,7 @@ def test_no_nodes_make_a_table_of_headings() -> None:
 
 def test_a_table_without_a_terminal_imports_no_rich() -> None:
     program = (
-        "import sys; from clbalance.render.report import *; from clbalance.render.reports.load import LoadReport;"
+        "import sys; from clbalance.render.report import *; from clbalance.render.reports.nodes.load import LoadReport;"
         "assert Display(form=Format.HUMAN).text(LoadReport([]));"
         "sys.exit('rich' in sys.modules)"
     )

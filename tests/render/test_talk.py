@@ -2,7 +2,7 @@
 
 import pytest
 
-from clbalance.render import talk
+from clbalance.render import messages
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from clbalance.render import talk
     ],
 )
 def test_progress_of_a_sweep_fits_one_line(awaited: int, names: str | None, width: int, told: str) -> None:
-    assert talk.sweep_progress(8, awaited, names, width) == told
+    assert messages.sweep_progress(8, awaited, names, width) == told

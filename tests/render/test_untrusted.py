@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.render.untrusted import visible, visible_line
+from clbalance.render.text import visible, visible_line
 
 _ANY = st.text(st.characters(), max_size=200)  # surrogates too
 

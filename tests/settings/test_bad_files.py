@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from clbalance.errors import ExitCode, SettingsError
 from clbalance.settings.document import checked
-from tests.settings.conftest import Place
+
+from .conftest import Place
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.cli.chosen_policy import policy_of
+from clbalance.cli.node_settings import policy_of
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import SettingsError
-from clbalance.policy.policies import KINDS, Policy, Rule
-from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.placement.policies import KINDS, Policy, Rule
+from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.settings.keys import POLICIES
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import SettingsError
-from clbalance.policy.policies import Weights
-from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.placement.policies import Weights
+from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.settings.keys import KEYS
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import NodeFacts, Settings
-from tests.settings.conftest import Place
+
+from .conftest import Place
 
 
 def test_nothing_configured_gives_the_defaults(place: Place) -> None:

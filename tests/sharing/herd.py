@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clbalance.job import JobRecord, JobState
 from clbalance.lab.cluster import Lab
-from clbalance.policy.settling import is_queued
+from clbalance.model.job_record import JobRecord, JobState
+from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
-from clbalance.store.sqlite import SqliteStore
+from clbalance.store.state import SqliteStore
 from tests.cli.command import Command, eventually
-from tests.cli.jobs import detached
+from tests.cli.held_jobs import detached
 from tests.cli.moving import KINDS, is_held, keepers
 
 from .holding import leases_held

@@ -14,7 +14,7 @@ from pathlib import Path
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import LabNode
 from tests.cli.command import Command, ended
-from tests.cli.test_run_ends import await_output
+from tests.cli.run.test_run_ends import await_output
 from tests.node.nodes import locker_of
 
 _HOLD = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually, send
-from tests.cli.test_run_ends import STUBBORN
+from tests.cli.run.test_run_ends import STUBBORN
 
 from .holding import held, job, leases_held
 

@@ -15,7 +15,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.spec import LabSpec
-from clbalance.policy.ledger import TAU_S
+from clbalance.policy.allocations import TAU_S
 from tests.cli.command import THIS_TREE, Command
 from tests.conftest import NewLab, environment_of
 from tests.faults.soak import trials

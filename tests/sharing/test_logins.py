@@ -6,7 +6,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually
-from tests.cli.jobs import detached, job
+from tests.cli.held_jobs import detached, job
 from tests.cli.moving import move
 
 pytestmark = pytest.mark.root

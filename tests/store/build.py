@@ -3,9 +3,9 @@
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from clbalance.job import Command, JobSpec, Submitted
 from clbalance.model import Cpus, CpuTicks, NodeName, Reading, Request, RunQueue, Traffic, Unknown
-from clbalance.store.sqlite import SqliteStore
+from clbalance.model.job import Command, JobSpec, Submitted
+from clbalance.store.state import SqliteStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HANGS = Unknown(why="it hangs")

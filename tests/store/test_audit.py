@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import LockedError, StoreError
-from clbalance.store.audit import AuditLog
+from clbalance.store.append_logs import AuditLog
 from clbalance.store.single_flight import single_flight
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import CpuTicks, Reading, Unknown
+from clbalance.model.node_history import Strain
 from clbalance.ports import Store
-from clbalance.store.forgetful import ForgetfulStore
-from clbalance.store.sqlite import SqliteStore
-from clbalance.strain import Strain
+from clbalance.store.in_memory import ForgetfulStore
+from clbalance.store.state import SqliteStore
 
 from .build import HANGS, NOON, after, node, reading
 

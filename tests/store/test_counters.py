@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.model import Unknown
-from clbalance.store.counters import Cell, remembered, row_of
+from clbalance.store.readings import Cell, remembered, row_of
 
 from .build import NOON, reading
 

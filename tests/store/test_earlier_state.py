@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from clbalance.job import Cancelled, JobState, Lost, NodeFailed, NotStarted, Script
 from clbalance.model import Cause, NodeName
-from clbalance.moves import MoveStage
-from clbalance.store.job_codec import from_text, to_text
+from clbalance.model.job import Script
+from clbalance.model.job_record import Cancelled, JobState, Lost, MoveStage, NodeFailed, NotStarted
+from clbalance.model.task import TaskEnded
+from clbalance.store.job_rows import from_text, to_text
 from clbalance.store.result_groups import read_groups
-from clbalance.store.sqlite import SqliteStore
-from clbalance.task import TaskEnded
+from clbalance.store.state import SqliteStore
 
 from .build import NOON, after
 from .earlier import make_earlier_state

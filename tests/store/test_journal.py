@@ -7,28 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.job import (
+from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
+from clbalance.model.job import Command, JobSpec, Script, Submitted, TaskRules, Tries
+from clbalance.model.job_record import (
     Cancelled,
-    Command,
     Exited,
     Intent,
     JobRecord,
-    JobSpec,
     JobState,
     Lost,
+    MoveOrder,
+    MoveStage,
     NotStarted,
     Outcome,
-    Script,
-    Submitted,
-    TaskRules,
-    Tries,
 )
-from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
-from clbalance.moves import MoveOrder, MoveStage
+from clbalance.model.task import Task, TaskGiven
 from clbalance.ports import Journal
-from clbalance.store.forgetful_journal import ForgetfulJournal
-from clbalance.store.sqlite import SqliteStore
-from clbalance.task import Task, TaskGiven
+from clbalance.store.in_memory_journal import ForgetfulJournal
+from clbalance.store.state import SqliteStore
 
 from .build import NOON, after, asked, node
 

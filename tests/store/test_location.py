@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import StoreError
-from clbalance.store.location import state_directory, this_machine
-from clbalance.store.mounts import network_file_system
+from clbalance.store.location import network_file_system, state_directory, this_machine
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import NodeName
-from clbalance.past import Figure, HistoryPoint, PastLook
+from clbalance.model.node_history import Figure, HistoryPoint, PastLook
 from clbalance.ports import Store
-from clbalance.store.forgetful import ForgetfulStore
-from clbalance.store.past import read_past, write_past
+from clbalance.store.history import read_past, write_past
+from clbalance.store.in_memory import ForgetfulStore
 from clbalance.store.schema import MIGRATIONS, migrate
-from clbalance.store.sqlite import SqliteStore
+from clbalance.store.state import SqliteStore
 
 from .build import node, reading
 

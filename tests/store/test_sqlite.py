@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from clbalance.errors import StoreError
-from clbalance.job import JobSpec, Script, Submitted
 from clbalance.model import NodeName, Request
-from clbalance.store.faults import store_error
-from clbalance.store.job_codec import to_text
+from clbalance.model.job import JobSpec, Script, Submitted
+from clbalance.store.database import store_error
+from clbalance.store.job_rows import to_text
+from clbalance.store.readings import SLOTS
 from clbalance.store.schema import MIGRATIONS
-from clbalance.store.sqlite import DATABASE, SqliteStore
-from clbalance.store.trends import SLOTS
+from clbalance.store.state import DATABASE, SqliteStore
 
 from .build import NOON, node, reading, submit
 
@@ -34,7 +34,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from clbalance.errors import StoreError
-from clbalance.store.sqlite import SqliteStore
+from clbalance.store.state import SqliteStore
 from tests.store.build import NOON, asked
 def at_last(ask):
     while True:
@@ -256,9 +256,9 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from clbalance.errors import StoreError
-from clbalance.job import JobSpec, Script, Submitted
+from clbalance.model.job import JobSpec, Script, Submitted
 from clbalance.model import NodeName, Request
-from clbalance.store.sqlite import SqliteStore
+from clbalance.store.state import SqliteStore
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from clbalance.errors import StoreError
-from clbalance.job import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, TimedOut
 from clbalance.model import Cause
+from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, TimedOut
+from clbalance.model.task import TaskEnded, TaskGiven, TaskReturned
 from clbalance.ports import TaskLog
-from clbalance.store.forgetful_journal import MemoryTaskLog
-from clbalance.store.task_log import FileTaskLog
-from clbalance.task import TaskEnded, TaskGiven, TaskReturned
+from clbalance.store.append_logs import FileTaskLog
+from clbalance.store.in_memory_journal import MemoryTaskLog
 
 from .build import NOON, node
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from clbalance.errors import TraceError
 from clbalance.model import Cpus, Memory
-from clbalance.trace.jobs_csv import JOB_COLUMNS, parse_jobs
-from clbalance.trace.nodes_csv import NODE_COLUMNS, parse_nodes
+from clbalance.trace.csv_files import JOB_COLUMNS, NODE_COLUMNS, parse_jobs, parse_nodes
 
 NODES = ",".join(NODE_COLUMNS)
 JOBS = ",".join(JOB_COLUMNS)

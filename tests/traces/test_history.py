@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from clbalance.job import Command, JobRecord, JobSpec, JobState, Submitted
 from clbalance.model import Measured, NodeName, Request
+from clbalance.model.job import Command, JobSpec, Submitted
+from clbalance.model.job_record import JobRecord, JobState
 from clbalance.trace.history import history_trace
-from clbalance.trace.idle import emptied
+from clbalance.trace.nodes import emptied
 from tests.policy.build import gpu, lease, node, silent, sweep
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)

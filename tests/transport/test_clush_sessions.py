@@ -13,8 +13,7 @@ import pytest
 from clbalance.errors import UsageError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line
-from clbalance.transport.file_limit import raise_file_limit
-from clbalance.transport.reach import LocalTransport, SshTransport
+from clbalance.transport.reach import LocalTransport, SshTransport, raise_file_limit
 from clbalance.transport.session_client import ssh_argv
 
 NODE = NodeName("here")
@@ -118,7 +117,7 @@ assert heard == set(names), len(heard)
 
 
 def test_the_file_limit_is_raised_and_leaves_room() -> None:
-    code = "from clbalance.transport.file_limit import raise_file_limit as r; import resource as s; print(r(), s.getrlimit(s.RLIMIT_NOFILE)[0])"
+    code = "from clbalance.transport.reach import raise_file_limit as r; import resource as s; print(r(), s.getrlimit(s.RLIMIT_NOFILE)[0])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256)),

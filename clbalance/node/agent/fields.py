@@ -3,8 +3,7 @@
 import json
 import re
 
-from clbalance.node.agent.limits import LINE_BYTES
-from clbalance.node.agent.words import MisfitError
+from clbalance.node.agent.protocol import LINE_BYTES, MisfitError
 
 MYPY = False
 if MYPY:

@@ -5,8 +5,15 @@ import errno
 import os
 import stat
 
-from clbalance.node.agent.limits import FOLDER, KEPT_OUTPUT_BYTES, SQUATTED_NAMES, STORAGE_ERRNOS, WRITE_NEW
-from clbalance.node.agent.words import RefusedError, shown
+from clbalance.node.agent.protocol import (
+    FOLDER,
+    KEPT_OUTPUT_BYTES,
+    SQUATTED_NAMES,
+    STORAGE_ERRNOS,
+    WRITE_NEW,
+    RefusedError,
+    shown,
+)
 
 
 def open_own_folder(parent: int, name: str, mode: int) -> "int | None":

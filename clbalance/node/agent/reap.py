@@ -6,17 +6,23 @@ import re
 import stat
 import time
 
-from clbalance.node.agent.clearing import Clearing
-from clbalance.node.agent.fate import read_boot_id, read_fate, seal
 from clbalance.node.agent.fields import JOB_NAME
-from clbalance.node.agent.limits import HALF_S, OPEN_CLAIM_S, READ, REAP_LISTED, REAP_S, REAPED_AT_ONCE
-from clbalance.node.agent.locks import is_promise
-from clbalance.node.agent.orphans import find_orphans, is_flocked, kill_orphans
-from clbalance.node.agent.own_homes import OwnHome
-from clbalance.node.agent.proposals import DRAIN_NAME, has_lapsed
-from clbalance.node.agent.settle import supervisor_of
+from clbalance.node.agent.job.outcome import read_boot_id, read_fate, seal
+from clbalance.node.agent.job.settle import supervisor_of
+from clbalance.node.agent.lease.drains import DRAIN_NAME, has_lapsed
+from clbalance.node.agent.lease.files import is_promise
+from clbalance.node.agent.leftovers import Clearing, OwnHome, find_orphans, is_flocked, kill_orphans
+from clbalance.node.agent.protocol import (
+    HALF_S,
+    OPEN_CLAIM_S,
+    READ,
+    REAP_LISTED,
+    REAP_S,
+    REAPED_AT_ONCE,
+    RefusedError,
+    shown,
+)
 from clbalance.node.agent.tree import read_processes
-from clbalance.node.agent.words import RefusedError, shown
 
 MYPY = False
 if MYPY:

@@ -7,28 +7,33 @@ import os
 import signal
 import time
 
-from clbalance.node.agent.admission import Admission
-from clbalance.node.agent.capacity import Wish
-from clbalance.node.agent.checkpoint import CheckpointFile, path_where_it_works
-from clbalance.node.agent.fate import read_birth, read_boot_id
 from clbalance.node.agent.fields import encoded
-from clbalance.node.agent.follower import Wanted
-from clbalance.node.agent.job import Job
-from clbalance.node.agent.limits import APPEND, EXIT_BYTES, WHY_CHARS, WRITE_NEW
-from clbalance.node.agent.orders import knock, order_text
-from clbalance.node.agent.own_homes import own_homes
-from clbalance.node.agent.proposals import make_firm, put_drain, put_proposal, take_away
+from clbalance.node.agent.job.follow import CheckpointFile, Wanted, path_where_it_works
+from clbalance.node.agent.job.life import knock, order_text
+from clbalance.node.agent.job.outcome import read_birth, read_boot_id
+from clbalance.node.agent.job.program import Spec
+from clbalance.node.agent.job.settle import Inquiry, status_of, supervisor_of
+from clbalance.node.agent.job.slot import Slot, task_line
+from clbalance.node.agent.job.spawn import spawn_supervisor
+from clbalance.node.agent.job.supervisor import Supervisor
+from clbalance.node.agent.job.task import Place
+from clbalance.node.agent.lease.admission import Admission
+from clbalance.node.agent.lease.capacity import Wish
+from clbalance.node.agent.lease.drains import make_firm, put_drain, put_proposal, take_away
+from clbalance.node.agent.leftovers import own_homes
+from clbalance.node.agent.protocol import (
+    APPEND,
+    EXIT_BYTES,
+    WHY_CHARS,
+    WRITE_NEW,
+    MisfitError,
+    RefusedError,
+    fail_point,
+    shown,
+)
 from clbalance.node.agent.reap import Reaping
-from clbalance.node.agent.session import Session
-from clbalance.node.agent.settle import Inquiry, supervisor_of
-from clbalance.node.agent.slot import Slot, task_line
-from clbalance.node.agent.spawn import spawn_supervisor
-from clbalance.node.agent.spec import Spec
-from clbalance.node.agent.status import status_of
-from clbalance.node.agent.supervisor import Supervisor
-from clbalance.node.agent.task import Place
+from clbalance.node.agent.session import Job, Session
 from clbalance.node.agent.tree import send
-from clbalance.node.agent.words import MisfitError, RefusedError, fail_point, shown
 
 MYPY = False
 if MYPY:

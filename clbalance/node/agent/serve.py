@@ -3,11 +3,9 @@
 import select
 
 from clbalance.node.agent.fields import parse_request
-from clbalance.node.agent.hello import BASE, CHANNEL
+from clbalance.node.agent.protocol import BASE, CHANNEL, Channel, MisfitError, RefusedError, refusal_of
 from clbalance.node.agent.requests import Requests
 from clbalance.node.agent.session import Session
-from clbalance.node.agent.wire import Channel
-from clbalance.node.agent.words import MisfitError, RefusedError, refusal_of
 
 
 class Agent:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from clbalance.node.agent.limits import KILL_AGAIN_S, KILL_PATIENCE_S, STOP_WITHIN_S
+from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, STOP_WITHIN_S
 
 MYPY = False
 if MYPY:

@@ -1,6 +1,7 @@
 """Every name that an expression knows beside labels: what it is, and how it is read from a node's answer.
 
-Load indices are those of the table (`policy/indices.py`). What was placed on a node a moment ago counts in `r1m` and
+Load indices are those of the table (`policy/indices/table.py`). What was placed on a node a moment ago counts in `r1m`
+and
 `mem`: else a burst would see every node as it was before.
 """
 
@@ -10,8 +11,8 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Unknown
 from clbalance.policy.expressions.tree import Kind
 from clbalance.policy.expressions.values import Absent, Figure, Read, ReadWords, Subject, Words
-from clbalance.policy.index import Index, Unit
-from clbalance.policy.indices import EXPRESSIONS
+from clbalance.policy.indices.row import Index, Unit
+from clbalance.policy.indices.table import EXPRESSIONS
 
 _NO_GPU = Absent("no GPU there")
 

@@ -1,4 +1,4 @@
-"""`--where`: whether a node is meant, and which of its devices are.
+"""`--where`: whether a node is meant, and which of its devices; `--order`: what nodes are ranked by.
 
 A condition that names a fact of devices is about one device: it holds of a node if it holds of the node together with
 one of its devices, and those of which it holds are the devices that count. A node without devices stands for itself.
@@ -9,15 +9,74 @@ from functools import lru_cache
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
+from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, label
-from clbalance.policy.expressions.meaning import Meaning
-from clbalance.policy.expressions.parse import parse_condition
+from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Junction, Kind, Tree, text_of
-from clbalance.policy.expressions.values import Absent, Holds, Subject, Truth, devices_of, told_figure
+from clbalance.policy.expressions.values import Absent, Figure, Holds, Read, Subject, Truth, devices_of, told_figure
 
-OPTION = "--where"
-_MOST_TOLD = 100
+# `--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it.
+
+_ORDER_OPTION = "--order"
 _UNITS = {Kind.SIZE: "bytes", Kind.PERCENT: "%"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One of the expressions between colons."""
+
+    text: str
+    kind: Kind
+    read: Read
+
+    def told(self, value: Figure) -> str:
+        """Such as `-mem` -14.2G."""
+        match value:
+            case Unknown(why=why) | Absent(why=why):
+                return f"{self.text} unknown, counted as the last: {why}"
+            case known:
+                return f"{self.text} = {told_figure(known, _UNITS.get(self.kind, ''))}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a node stands by the keys: lists of these sort; `told` is what they were read as."""
+
+    sort_by: tuple[tuple[int, float], ...]
+    told: str
+
+
+@lru_cache(maxsize=64)
+def parse_order(text: str, labels: frozenset[str] | None = None) -> tuple[Key, ...]:
+    """`ExpressionError` for what cannot be sorted by, or names what there is not."""
+    meaning = Meaning(_ORDER_OPTION, text, labels)
+    keys = []
+    for tree in parse_keys(_ORDER_OPTION, text):
+        kind, read = meaning.key(tree)
+        keys.append(Key(text=text_of(tree), kind=kind, read=read))
+    return tuple(keys)
+
+
+def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> Place:
+    """Of a node with these devices, of which so many are wanted: by the worst of the best that it has to offer.
+
+    What is not known stands behind all that is.
+    """
+    values = [sorted((key.read(subject) for subject in subjects), key=_rank) for key in keys]
+    chosen = [of_key[min(max(1, devices), len(of_key)) - 1] for of_key in values]
+    return Place(
+        sort_by=tuple(map(_rank, chosen)),
+        told=", ".join(key.told(value) for key, value in zip(keys, chosen, strict=True)),
+    )
+
+
+def _rank(value: Figure) -> tuple[int, float]:
+    # Twelve digits: a difference that is only rounding is none.
+    return (1, 0.0) if isinstance(value, Unknown | Absent) else (0, float(f"{value:.12g}"))
+
+
+_WHERE_OPTION = "--where"
+_MOST_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +135,9 @@ class Where:
 @lru_cache(maxsize=64)
 def parse_where(text: str, labels: frozenset[str] | None = None) -> Where:
     """`ExpressionError` for what is no condition, or names what there is not."""
-    tree = parse_condition(OPTION, text)
+    tree = parse_condition(_WHERE_OPTION, text)
     trees: tuple[Tree, ...] = tree.parts if isinstance(tree, Junction) and tree.operator == "and" else (tree,)
-    parts = [_part(one, Meaning(OPTION, text, labels)) for one in trees]
+    parts = [_part(one, Meaning(_WHERE_OPTION, text, labels)) for one in trees]
     return Where(
         text=text_of(tree),
         of_node=tuple(part for part in parts if not part.of_device),

@@ -1,18 +1,16 @@
-"""From a sweep, the caller's jobs and what is remembered of both to a plan of moves, and what speaks against others."""
+"""From a sweep and the caller's jobs to a plan of moves, with what stays and why, and advice for other users."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
-from clbalance.model import NodeName, Snapshot
-from clbalance.policy.policies import Policy
-from clbalance.policy.rebalance.advice import advice_for
-from clbalance.policy.rebalance.bound import lower_bound
-from clbalance.policy.rebalance.levelling import Levelling
-from clbalance.policy.rebalance.movers import Mover, movers_of
-from clbalance.policy.rebalance.pool import Pool, is_over, score_of
+from clbalance.model import Answer, Lease, Measured, NodeName, Promise, Snapshot, Unknown
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.rebalance.candidates import Mover, movers_of
+from clbalance.policy.rebalance.leveling import Levelling
+from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over, lower_bound, score_of
 from clbalance.policy.rebalance.search import Search
-from clbalance.policy.rebalance.stays import why_it_stays
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, NodeLevel, RebalancePlan
+from clbalance.policy.rebalance.values import Advice, Departure, Levels, Movable, NodeLevel, RebalancePlan
 
 
 def plan_moves(
@@ -76,3 +74,64 @@ def _node_levels(pool: Pool, field: Levelling, over: frozenset[NodeName]) -> tup
     ]
     unknown = [NodeLevel(node=node, before=why, after=why, cpus=0.0, over=False) for node, why in pool.unknown]
     return tuple(sorted((*known, *unknown), key=lambda one: one.node))
+
+
+# Why a job on a node that has too much stays there after all.
+
+
+def why_it_stays(field: Levelling, mover: Mover) -> str:
+    """What stands against it at the end of the plan, first what stands against each move of it."""
+    src, weight = mover.job.node, mover.weight
+    if weight <= EPSILON:
+        return "it takes no cpus that were promised or measured"
+    targets = [node for _, node in field.targets(src)]
+    if not targets:
+        return "no node has less than this one"
+    # Of equal nodes the lowest is the best.
+    lowest = {field.capacity[node]: node for node in reversed(targets)}
+    if all(field.gain_of_move(src, node, weight) is None for node in lowest.values()):
+        return "no move of it makes the nodes more alike by enough"
+    worth = [node for node in targets if field.gain_of_move(src, node, weight) is not None]
+    new = [node for node in worth if field.may(mover, node)]
+    if not new:
+        return "it has been on every node where it would help"
+    meant = [node for node in new if node not in mover.job.not_meant]
+    if not meant:
+        return "it was not submitted for the nodes where it would help"
+    reasons = [None if (unfit := field.rooms.unfit(mover, node)) is None else unfit.reason for node in meant]
+    return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"
+
+
+# What other users could do about a node that has too much: told, never done.
+
+_MOST_OF_A_NODE: Final = 3
+_MOST: Final = 20
+
+
+def advice_for(answers: Iterable[Answer], over: frozenset[NodeName], uid: int) -> tuple[Advice, ...]:
+    """Of the leases of others that take most of these nodes; by owner, node and job, and not more than can be read."""
+    found = [one for answer in answers if answer.node in over for one in _of_node(answer, uid)]
+    largest = sorted(found, key=lambda one: (-one.cpus, one.uid, one.node, one.name))[:_MOST]
+    return tuple(sorted(largest, key=lambda one: (one.uid, one.node, -one.cpus, one.name)))
+
+
+def _of_node(answer: Answer, uid: int) -> Iterator[Advice]:
+    leases = answer.reading.leases if isinstance(answer, Measured) else ()
+    of_others = [
+        (lease, lease.promise)
+        for lease in (() if isinstance(leases, Unknown) else leases)
+        if lease.uid != uid and isinstance(lease.promise, Promise) and lease.promise.cpus > 0.0
+    ]
+    of_others.sort(key=lambda one: (-one[1].cpus, one[0].uid, one[1].name, one[0].key))
+    for lease, promise in of_others[:_MOST_OF_A_NODE]:
+        yield _advice(answer.node, lease, promise)
+
+
+def _advice(node: NodeName, lease: Lease, promise: Promise) -> Advice:
+    name = promise.name or f"{lease.key[:8]}"
+    cpus = f"{promise.cpus:g} {'cpu' if promise.cpus == 1.0 else 'cpus'}"
+    text = (
+        f"job {name} takes {cpus} of {node}: if it was submitted with `--requeue` or `--checkpoint`, "
+        f"its owner's `clbalance rebalance --apply` may move it. Otherwise submit the next one with one of these"
+    )
+    return Advice(uid=lease.uid, node=node, name=name, cpus=promise.cpus, text=text)

@@ -1,15 +1,19 @@
-"""Move after move: of the source with the highest level, one job after the other, while it gains enough.
+"""The search for moves: one job after the other while it gains enough, or chains of moves that help together.
 
 Hill climbing, as hbal does. Each chain makes the worst of the nodes that it concerns better, so it ends, and where it
 ends nothing is left to be done. Single moves first; where none helps any source, a chain; then single moves again.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.policy.rebalance.chain_search import best_chain
-from clbalance.policy.rebalance.levelling import Chain, Levelling
-from clbalance.policy.rebalance.move_search import best_move
-from clbalance.policy.rebalance.pool import Pool, is_over
+from clbalance.policy.rebalance.candidates import Mover, Turn
+from clbalance.policy.rebalance.leveling import Chain, Levelling
+from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over
 from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.rebalance.what_if import Step
 
 
 class Search:
@@ -87,3 +91,114 @@ class Search:
             used[src] -= mover.weight
             used[dst] += mover.weight
         return tuple(moves)
+
+
+# The one job whose move helps a source most.
+#
+# Whose turn comes first is asked first: as long as one of them gains enough, no other is looked at.
+
+
+def best_move(field: Levelling, src: NodeName) -> Chain | None:
+    """Where the score falls most among the jobs whose turn it is; of equals the youngest job to the lowest target."""
+    targets = field.targets(src)
+    for turn in Turn if targets else ():
+        movers = [mover for mover in field.movers[src] if mover.turn is turn and mover.weight > EPSILON]
+        if movers and (found := _best_of(field, src, movers, targets)):
+            return found
+    return None
+
+
+def _best_of(
+    field: Levelling, src: NodeName, movers: list[Mover], targets: list[tuple[float, NodeName]]
+) -> Chain | None:
+    best: Chain | None = None
+    most = 0.0
+    of, have, capacity = field.level[src], field.capacity[src], field.capacity
+    for mover in movers:
+        weight = mover.weight
+        if weight / have < field.min_gain - EPSILON:  # its source gains no more than that
+            continue
+        for to, dst in targets:
+            # What the sum of squares falls by, at most: targets rise, so none behind this one can do better.
+            at_most = weight * (2.0 * (of - to) - weight / have)
+            if at_most <= most + EPSILON:
+                break
+            fall = at_most - weight * weight / capacity[dst]
+            if fall <= most + EPSILON or (gain := field.gain_of_move(src, dst, weight)) is None:
+                continue
+            order = field.order_with_one(mover, dst) if field.may(mover, dst) else None
+            if order is not None:
+                best, most = Chain(src, ((mover, dst),), gain, order), fall
+    return best
+
+
+# Steps that only together help a source: a job goes to a node, from which another goes on, and so on.
+#
+# One step alone is also looked at here: one for which others must go first, or by which the score rises, if not by all.
+#
+# At each step a job leaves the node that is highest by then: the source again, or the one where something was just put.
+# Exchanges are chains that come back. In small pools this finds nearly all there is; in large ones patience ends it.
+
+_LENGTHS: Final = (1, 2, 3, 4)
+_MOST_TARGETS: Final = 6
+"""So many of the lowest nodes are tried, and the source."""
+
+
+def best_chain(field: Levelling, src: NodeName, left: int) -> Chain | None:
+    """The best of the shortest, with nobody whose turn comes later if it can be; at most `left` jobs newly moved."""
+    targets = [node for _, node in field.targets(src)[:_MOST_TARGETS]]
+    for turn in Turn:
+        if all(mover.turn > turn for mover in field.movers[src]):
+            continue
+        for length in _LENGTHS:
+            best: Chain | None = None
+            for steps, put in _Walk(field, src, targets, turn).steps_of(length):
+                new = sum(1 for mover, _ in steps if field.is_home(mover))
+                gain = field.gain(src, put, max(1, new)) if new <= left else None
+                if gain is None or (best is not None and gain <= best.gain + EPSILON):
+                    continue
+                order = field.order_with(steps)
+                if order is not None:
+                    best = Chain(src, steps, gain, order)
+            if best is not None:
+                return best
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """All chains of the jobs whose turn it is."""
+
+    field: Levelling
+    src: NodeName
+    targets: list[NodeName]
+    turn: Turn
+
+    def steps_of(self, length: int) -> Iterator[tuple[tuple[Step, ...], Mapping[NodeName, float]]]:
+        """So many steps, and what they put on each node, in cpus."""
+        yield from self._from(self.src, length, (), {self.src: 0.0})
+
+    def _from(
+        self, node: NodeName, length: int, steps: tuple[Step, ...], put: Mapping[NodeName, float]
+    ) -> Iterator[tuple[tuple[Step, ...], Mapping[NodeName, float]]]:
+        gone = {mover.job.job for mover, _ in steps}
+        for mover in self.field.movers[node]:
+            if mover.turn > self.turn or mover.weight <= EPSILON or mover.job.job in gone:
+                continue
+            for dst in (*self.targets, self.src):
+                self.field.patience -= 1
+                if self.field.patience < 0:
+                    return
+                if dst == node or not self.field.may(mover, dst):
+                    continue
+                there = put.get(dst, 0.0) + mover.weight
+                if length == 1 and self.field.level_with(dst, there) >= self.field.level[self.src]:
+                    continue  # no gain
+                then = {**put, node: put[node] - mover.weight, dst: there}
+                if length == 1:
+                    yield (*steps, (mover, dst)), then
+                else:
+                    yield from self._from(self._highest(then), length - 1, (*steps, (mover, dst)), then)
+
+    def _highest(self, put: Mapping[NodeName, float]) -> NodeName:
+        return max(put, key=lambda node: (self.field.level_with(node, put[node]), node))

@@ -2,9 +2,9 @@
 
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.render import talk
-from clbalance.render.json_value import Json
+from clbalance.render import messages
 from clbalance.render.report import Display, Report
+from clbalance.render.text import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,10 @@ class ErrorReport(Report):
     error: ClbalanceError
 
     def human(self, display: Display) -> str:
-        return talk.error(self.error)
+        return messages.error(self.error)
 
     def plain(self) -> str:
-        return talk.error(self.error)
+        return messages.error(self.error)
 
     def json(self) -> dict[str, Json]:
         return {

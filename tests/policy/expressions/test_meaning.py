@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Gpu, Measured, Pressure, Promise, Rates, Reading, RunQueue, Unknown
+from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, RESERVED, label
-from clbalance.policy.expressions.meaning import Meaning
 from clbalance.policy.expressions.parse import parse_condition
 from clbalance.policy.expressions.values import Subject, Truth, devices_of, told_figure, version_of
 from clbalance.policy.expressions.where import parse_where

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.errors import ExpressionError
-from clbalance.policy.expressions.order import parse_order
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Comparison, Kind, Literal, Name, Tree, start_of, text_of
-from clbalance.policy.expressions.where import parse_where
-from clbalance.render.talk import error
+from clbalance.policy.expressions.where import parse_order, parse_where
+from clbalance.render.messages import error
 
 from .trees import CONDITIONS, TREES
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clbalance.model import DrainMark, Gpu, Lease, Measured, NodeName, Promise, Qos, Request, Snapshot
-from clbalance.policy.policies import LEAST, Policy
+from clbalance.policy.placement.policies import LEAST, Policy
+from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_moves
-from clbalance.policy.rebalance.pool import over_nodes
 from clbalance.policy.rebalance.values import Departure, Levels, Movable, Move, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node
 

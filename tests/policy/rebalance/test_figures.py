@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from clbalance.model import NodeName
-from clbalance.policy.policies import LEAST
-from clbalance.policy.rebalance.bound import lower_bound
+from clbalance.policy.placement.policies import LEAST
+from clbalance.policy.rebalance.levels import lower_bound, over_nodes
 from clbalance.policy.rebalance.plan import plan_moves
-from clbalance.policy.rebalance.pool import over_nodes
 from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node, sweep
 

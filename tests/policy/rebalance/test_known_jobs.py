@@ -6,23 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clbalance.job import (
-    Command,
+from clbalance.model import NodeName, Qos, Request
+from clbalance.model.job import Command, JobSpec, Submitted, Tries
+from clbalance.model.job_record import (
     CopyRecord,
     Exited,
     Intent,
     JobRecord,
-    JobSpec,
     JobState,
+    MoveOrder,
+    MoveStage,
     Outcome,
-    Submitted,
-    Tries,
     Usage,
 )
-from clbalance.model import NodeName, Qos, Request
-from clbalance.moves import MoveOrder, MoveStage
-from clbalance.policy.moved import IN_VAIN
-from clbalance.policy.rebalance.known_jobs import Known, departures, is_worth_knowing, movable, on
+from clbalance.policy.jobs.requeue import IN_VAIN
+from clbalance.policy.rebalance.candidates import Known, departures, is_worth_knowing, movable, on
 from clbalance.policy.rebalance.values import Departure
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

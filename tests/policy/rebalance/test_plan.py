@@ -4,19 +4,17 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from clbalance.constraints import Constraints
 from clbalance.errors import SettingsError
 from clbalance.model import Answer, Cause, NodeName, Promise, Qos, Request, Unknown
-from clbalance.policy.policies import LEAST, policy_named
-from clbalance.policy.rebalance.carry_order import Step, in_order
-from clbalance.policy.rebalance.chain_search import best_chain
-from clbalance.policy.rebalance.levelling import Chain, Levelling
-from clbalance.policy.rebalance.move_search import best_move
-from clbalance.policy.rebalance.movers import movers_of
-from clbalance.policy.rebalance.pool import Pool
-from clbalance.policy.rebalance.rooms import Rooms
+from clbalance.model.request import Constraints
+from clbalance.policy.placement.policies import LEAST, policy_named
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.rebalance.candidates import movers_of
+from clbalance.policy.rebalance.leveling import Chain, Levelling
+from clbalance.policy.rebalance.levels import Pool
+from clbalance.policy.rebalance.search import best_chain, best_move
 from clbalance.policy.rebalance.values import Departure, Levels, Movable
-from clbalance.policy.thresholds import Thresholds
+from clbalance.policy.rebalance.what_if import Rooms, Step, in_order
 from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
 
 from .cases import EVERYTHING, a_job, a_node, over, planned

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, Qos, Snapshot, Unknown
-from clbalance.policy.charge import promise_to, with_placed
-from clbalance.policy.effective import Load
-from clbalance.policy.filter import asked_of, verdict
-from clbalance.policy.policies import LEAST, policy_named
-from clbalance.policy.rebalance.movers import Turn
+from clbalance.policy.placement.charge import promise_to, with_placed
+from clbalance.policy.placement.filters import asked_of, verdict
+from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.policies import LEAST, policy_named
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.rebalance.candidates import Turn
 from clbalance.policy.rebalance.values import Levels, Movable, Move, RebalancePlan
-from clbalance.policy.thresholds import Thresholds
 from tests.policy.build import NOW, drain, silent
 
 from .cases import EVERYTHING, Cluster, a_job, planned, takes

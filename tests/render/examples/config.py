@@ -1,9 +1,8 @@
 """Settings of every kind, and places that are there and not."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.config import Place, PlacesReport, SettingsReport, ShownKey
-
-from . import Example
+from clbalance.render.reports.admin.config import Place, PlacesReport, SettingsReport, ShownKey
+from tests.render.examples import Example
 
 KEYS = (
     ShownKey(key="groups_conf", value=None, origin="default"),

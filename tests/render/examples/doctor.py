@@ -1,12 +1,11 @@
 """A cluster with something wrong on most of its nodes."""
 
-from clbalance.checkup import Entry, Examination, Folder, Logind, Mount, NodeFolders, Python, note, wrong
-from clbalance.cli.health_report import health_report
+from clbalance.cli.admin.doctor import health_report
 from clbalance.model import Cause, NodeName, Silent, TmpSpace, Unknown
+from clbalance.model.checkup import Entry, Examination, Folder, Logind, Mount, NodeFolders, Python, note, wrong
 from clbalance.render.report import Report
 from tests.policy.health import examined, folder, usual
-
-from . import Example
+from tests.render.examples import Example
 
 HERE = [note("state", "`/home/u/.local/state` is on nfs4", "set `CLBALANCE_STATE_DIR`")]
 

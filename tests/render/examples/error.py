@@ -3,8 +3,7 @@
 from clbalance.errors import ExpressionError, NothingFitsError, UsageError
 from clbalance.render.report import Report
 from clbalance.render.reports.error import ErrorReport
-
-from . import Example
+from tests.render.examples import Example
 
 _ERROR = NothingFitsError("0/12 nodes fit: 5 load above 1.00, 7 silent", hint="`clbalance load` shows them")
 EXAMPLES = (Example("error", (ErrorReport(_ERROR),)),)

@@ -1,12 +1,12 @@
 """A choice with its reasons, and a job that was placed, and then found no node."""
 
-from clbalance.job import CopyRecord, Intent, Placed
 from clbalance.model import NodeName, Qos, Unfit
+from clbalance.model.job_record import CopyRecord, Intent, Placed
 from clbalance.render.report import Report
-from clbalance.render.reports.explain import ExplainReport, PlacementReport, job_limits
+from clbalance.render.reports.jobs.explain import ExplainReport, PlacementReport, job_limits
 from tests.render.build import plan, score
+from tests.render.examples import Example
 
-from . import Example
 from .pick import PLAN
 
 _NOWHERE = plan([], [], [Unfit(node=NodeName("node1"), filter="excluded", reason="excluded", detail="it failed there")])

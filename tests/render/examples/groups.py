@@ -1,9 +1,8 @@
 """A group file of results."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.groups import GroupsReport
-
-from . import Example, one_file
+from clbalance.render.reports.admin.groups import GroupsReport
+from tests.render.examples import Example, one_file
 
 GROUPS = GroupsReport(
     path="/var/lib/me/groups.d/clbalance.yaml",

@@ -4,13 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
-from clbalance.past import Figure, HistoryPoint
-from clbalance.policy.past_lines import lines_of
+from clbalance.model.node_history import Figure, HistoryPoint
+from clbalance.policy.history import lines_of
 from clbalance.render.report import Report
-from clbalance.render.reports.history import HistoryReport
+from clbalance.render.reports.nodes.history import HistoryReport
 from clbalance.render.sparkline import UNICODE
-
-from . import Example
+from tests.render.examples import Example
 
 _NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

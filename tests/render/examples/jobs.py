@@ -1,11 +1,10 @@
 """Jobs of every kind: running, pending with a name too long, failed, and of another host."""
 
-from clbalance.job import Usage
 from clbalance.model import Qos
+from clbalance.model.job_record import Usage
 from clbalance.render.report import Report
-from clbalance.render.reports.jobs import JobRow, JobsReport
-
-from . import Example
+from clbalance.render.reports.jobs.jobs import JobRow, JobsReport
+from tests.render.examples import Example
 
 _JOBS = (
     JobRow(

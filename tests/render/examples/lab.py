@@ -1,9 +1,8 @@
 """Nodes of a lab in each of their states."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.lab import LabNodeRow, LabReport
-
-from . import Example, one_file
+from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
+from tests.render.examples import Example, one_file
 
 
 def _row(name: str, state: str, *, r1m: float, ut_pct: float, gpus: int, processes: tuple[int, ...]) -> LabNodeRow:

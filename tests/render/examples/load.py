@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from clbalance.model import Cause, Promise
 from clbalance.render.report import Report
-from clbalance.render.reports.load import LoadReport
+from clbalance.render.reports.nodes.load import LoadReport
 from tests.render.build import DRAINED, LEASED, gpu, silent, small_cluster, up
-
-from . import Example
+from tests.render.examples import Example
 
 EXAMPLES = (Example("load", (LoadReport(small_cluster()),)),)
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from clbalance.model import Cause, Unknown
 from clbalance.render.report import Report
-from clbalance.render.reports.metrics import MetricsReport
+from clbalance.render.reports.nodes.metrics import MetricsReport
 from tests.render.build import gpu, silent, small_cluster, up
-
-from . import Example, one_file
+from tests.render.examples import Example, one_file
 
 REPORT = MetricsReport(
     rows=[

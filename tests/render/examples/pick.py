@@ -2,10 +2,9 @@
 
 from clbalance.model import NodeName, Unfit
 from clbalance.render.report import Report
-from clbalance.render.reports.pick import PickReport
+from clbalance.render.reports.nodes.pick import PickReport
 from tests.render.build import plan, score
-
-from . import Example
+from tests.render.examples import Example
 
 PLAN = plan(
     [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, told="r1m 3.52 + 1 asked on 32 cpus")],

@@ -1,11 +1,10 @@
 """What was left on nodes: the same on two, several things on a third, an unanswered one and a clean one."""
 
-from clbalance.leftovers import Leftover, LeftoverKind, Reaped
 from clbalance.model import Cause, NodeName
+from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
 from clbalance.render.report import Report
-from clbalance.render.reports.reap import ReapReport
-
-from . import Example
+from clbalance.render.reports.admin.reap import ReapReport
+from tests.render.examples import Example
 
 _LOG = Leftover(kind=LeftoverKind.JOB, name="0123abcd.1", size_bytes=5 << 20)
 REAPED = ReapReport(

@@ -5,9 +5,8 @@ from dataclasses import replace
 from clbalance.model import NodeName, Qos, Request, Unknown
 from clbalance.policy.rebalance.values import Advice, Movable, Move, NodeLevel, RebalancePlan
 from clbalance.render.report import Report
-from clbalance.render.reports.rebalance import Deed, PoolReport, RebalanceReport, deed_of, pool_heading, remarks
-
-from . import Example
+from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of, pool_heading, remarks
+from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
 MOVE = Move(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from clbalance.policy.replay_figures import Comparison, Figures, compared
+from clbalance.policy.queue.replay_metrics import Comparison, Figures, compared
 from clbalance.render.report import Report
-from clbalance.render.reports.replay import ReplayReport
-
-from . import Example
+from clbalance.render.reports.balance.replay import ReplayReport
+from tests.render.examples import Example
 
 _FIGURES = Figures(
     placed=28481,

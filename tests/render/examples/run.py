@@ -1,11 +1,10 @@
 """A job of which each copy ended in another way."""
 
-from clbalance.job import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.model import Cause, NodeName
+from clbalance.model.job_record import Cancelled, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.render.report import Report
-from clbalance.render.reports.run import JobReport
-
-from . import Example
+from clbalance.render.reports.jobs.run import JobReport
+from tests.render.examples import Example
 
 
 def _outcome(rank: int, end: object, seconds: float = 1.5) -> Outcome:

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
-from clbalance.job import Cancelled, End, Exited, Killed, Lost, TimedOut
 from clbalance.model import Cause, NodeName
+from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, TimedOut
+from clbalance.model.task import Task, TaskRecord
 from clbalance.render.report import Report
-from clbalance.render.reports.tasks import TasksReport, task_row
-from clbalance.task import Task, TaskRecord
-
-from . import Example
+from clbalance.render.reports.jobs.tasks import TasksReport, task_row
+from tests.render.examples import Example
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from clbalance.render.report import Report
-from clbalance.render.reports.timer import TimerReport
-
-from . import Example, one_file
+from clbalance.render.reports.admin.timer import TimerReport
+from tests.render.examples import Example, one_file
 
 PLAIN = TimerReport(
     program=("/opt/clbalance/bin/clbalance",),

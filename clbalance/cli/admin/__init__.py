@@ -1,0 +1,1 @@
+"""Carry out doctor, reap, config and lab."""

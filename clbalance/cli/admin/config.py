@@ -1,0 +1,152 @@
+"""Carry out `config show`, `config path` and `config check`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from clbalance.cli.console import Screen
+from clbalance.cli.node_settings import here, labels_of_nodes, levels_of, policy_in, policy_of, told_nodes
+from clbalance.cli.options import NodeOptions
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
+from clbalance.nodeset import NodeSets
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.rebalance.values import Levels
+from clbalance.render import messages
+from clbalance.render.reports.admin.config import Place, PlacesReport, SettingsReport, ShownKey
+from clbalance.render.text import Json
+from clbalance.settings.load import load_settings, settings_files
+from clbalance.settings.values import GroupPolicy, Settings
+from clbalance.store.location import state_directory, this_machine
+from clbalance.transport.group_check import file_problems
+from clbalance.transport.groups import group_files, load_groups
+
+
+def show_settings(screen: Screen) -> int:
+    """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
+    settings = load_settings(os.environ, here())
+    screen.show(SettingsReport((*_keys(settings), *_entries(settings))))
+    return ExitCode.DONE
+
+
+def _keys(settings: Settings) -> Iterator[ShownKey]:
+    thresholds = Thresholds(**settings.thresholds)
+    policy = policy_of(settings, thresholds, NodeOptions(), None)
+    off = {True: "off"}
+    values: dict[str, Json] = {"groups_conf": settings.groups_conf}
+    values |= {f"ssh.{name}": value for name, value in asdict(settings.ssh).items()}
+    values |= {"policy.name": settings.policy.name, "policy.max_age_s": settings.policy.max_age_s}
+    values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
+    values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
+    values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
+    rebalance = {**asdict(Levels()), **settings.rebalance}
+    values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
+    for key, origin in settings.origins.items():
+        yield ShownKey(key=key, value=values[key], origin=origin)
+
+
+def _entries(settings: Settings) -> Iterator[ShownKey]:
+    for number, facts in enumerate(settings.nodes, start=1):
+        told = {"set": facts.node_set, "cpu_factor": facts.cpu_factor, "slots": facts.slots}
+        more: dict[str, Json] = {"labels": dict(facts.labels), "taints": list(facts.taints)}
+        yield ShownKey(key=f"nodes[{number}]", value=_set(told | more), origin=facts.origin)
+    for number, group in enumerate(settings.groups, start=1):
+        value: dict[str, Json] = {"group": group.group, "policy": group.name, "weights": dict(group.weights)}
+        yield ShownKey(key=f"groups[{number}]", value=_set(value), origin=group.origin)
+
+
+def _set(values: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in values.items() if value not in (None, [], {})}
+
+
+# Carry out `config path`.
+
+
+def show_places(screen: Screen) -> int:
+    """Also where a file is broken: it is looked for all the same."""
+    screen.show(PlacesReport((*_settings(), *_groups(), _state())))
+    return ExitCode.DONE
+
+
+def _settings() -> Iterator[Place]:
+    """The strongest first."""
+    for path in settings_files(os.environ, here()):
+        yield Place(what="settings", path=str(path), is_there=_is_there(path))
+
+
+def _groups() -> Iterator[Place]:
+    """The last word first, as of the settings."""
+    try:
+        configured = load_settings(os.environ, here()).groups_conf
+    except SettingsError as error:
+        configured = None
+        yield Place(what="groups", path="groups_conf", is_there=False, remark=f"not known: {error.message}")
+    if configured:
+        yield Place(what="groups", path=configured, is_there=_is_there(Path(configured)))
+    for path in reversed(group_files()):
+        yield Place(what="groups", path=str(path), is_there=_is_there(path))
+
+
+def _state() -> Place:
+    try:
+        found = state_directory(os.environ, this_machine())
+    except StoreError as error:
+        return Place(what="state", path="-", is_there=False, remark=error.message)
+    return Place(what="state", path=str(found.path), is_there=True, remark=found.note or "")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # what we may not see is not read
+
+
+# Carry out `config check`: read all that a verb would read, and stop at the first thing that is wrong.
+
+
+def check_settings(screen: Screen, file: Path | None) -> int:
+    """Of one file, or of all that apply here; what is wrong is raised."""
+    if file is not None and not file.exists():
+        raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
+    environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
+    settings = load_settings(environment, here())
+    _check_what_goes_together(settings)
+    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
+    if groups is not None and (problems := file_problems(groups)):
+        raise problems[0].error
+    _check_names(settings, NodeSets(groups))
+    read = [path for path in settings_files(environment, here()) if path.exists()]
+    screen.say(
+        messages.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
+    )
+    return ExitCode.DONE
+
+
+def _check_what_goes_together(settings: Settings) -> None:
+    """Values that are right one by one, and may not be so together; by what makes the verbs' own values of them."""
+    levels_of(settings)
+    thresholds = Thresholds(**settings.thresholds)
+    policy_of(settings, thresholds, NodeOptions(), None)
+    for group in settings.groups:
+        with _told_of(group):
+            policy_in(settings, thresholds, group.group, None)
+
+
+def _check_names(settings: Settings, sets: NodeSets) -> None:
+    """Node sets and groups that the settings speak of."""
+    labels_of_nodes(told_nodes(settings, sets))
+    for group in settings.groups:
+        with _told_of(group):
+            sets.group(group.group)
+
+
+@contextmanager
+def _told_of(group: GroupPolicy) -> Iterator[None]:
+    """What is wrong with it names its file and key."""
+    try:
+        yield
+    except (NodeNameError, SettingsError) as error:
+        said = f'{group.origin}: `group = "{group.group}"`: {error.message}'
+        raise SettingsError(said, hint=error.hint) from error

@@ -1,0 +1,197 @@
+"""Carry out `doctor`: findings of this host and of nodes, as one report."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+from clbalance.cli.cluster import Workplace, workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.node_settings import here
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.engine.doctor import check_up
+from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Silent
+from clbalance.model.checkup import Examination, Examined, Finding, Severity, note, wrong
+from clbalance.node import checkup_script
+from clbalance.nodeset import fold
+from clbalance.policy.doctor import group_findings, node_findings, open_files_findings, ssh_findings, worst_first
+from clbalance.policy.placement.explain import NodeState, node_state
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.render.reports.admin.doctor import FoldedFinding, HealthReport, NodeHealth
+from clbalance.settings.load import load_settings
+from clbalance.settings.values import Settings
+from clbalance.store.location import state_directory, this_machine
+from clbalance.store.state import SqliteStore
+from clbalance.transport.group_check import look_at_groups
+from clbalance.transport.groups import ConfiguredGroups, load_groups
+from clbalance.transport.reach import raise_file_limit
+
+_VERSION_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What was found; without `reaches_nodes` it is not known which nodes there are, or how to ask them."""
+
+    findings: tuple[Finding, ...]
+    reaches_nodes: bool
+
+
+def look_here(nodes: NodeOptions, ssh: SshOptions) -> Here:
+    """Every check that needs no node. Raises `SettingsError` for a groups file that was typed, and only for that."""
+    found = [*_ssh(), *_state()]
+    can_reach = shutil.which("ssh") is not None
+    try:
+        settings = load_settings(os.environ, here())
+    except SettingsError as error:
+        return Here(findings=(*found, wrong("settings", error.message, error.hint)), reaches_nodes=False)
+    found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)
+    try:
+        groups = _groups(nodes, settings)
+    except SettingsError as error:
+        if nodes.groups_conf is not None:
+            raise
+        return Here(findings=(*found, wrong("groups", error.message, error.hint)), reaches_nodes=False)
+    if groups is not None:
+        seen = look_at_groups(groups)
+        found += [wrong("groups", problem.message, problem.hint) for problem in seen.problems]
+        found += group_findings(seen.empty, seen.unusable)
+    elif not nodes.names_nodes:
+        return Here(findings=(*found, _no_nodes()), reaches_nodes=False)
+    return Here(findings=tuple(found), reaches_nodes=can_reach)
+
+
+def _no_nodes() -> Finding:
+    what = "no nodes named and no groups configured: only this host was looked at"
+    hint = "`clbalance doctor node[1-4]`, or copy groups.conf.example to ~/.config/clustershell/groups.conf"
+    return note("nodes", what, hint)
+
+
+def _groups(nodes: NodeOptions, settings: Settings) -> ConfiguredGroups | None:
+    named = nodes.groups_conf or settings.groups_conf
+    return load_groups(Path(named) if named else None)
+
+
+def _ssh() -> Iterator[Finding]:
+    program = shutil.which("ssh")
+    version = None if program is None else ""
+    if program is not None:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            asked = subprocess.run(
+                [program, "-V"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_VERSION_WITHIN_S,
+                check=False,
+            )
+            version = (asked.stderr or asked.stdout).decode(errors="replace").strip()
+    return ssh_findings(version)
+
+
+def _state() -> Iterator[Finding]:
+    try:
+        place = state_directory(os.environ, this_machine())
+        SqliteStore.open(place.path).close()
+    except StoreError as error:
+        yield wrong("state", error.message, error.hint)
+        return
+    if place.note:
+        yield note("state", place.note, "set `CLBALANCE_STATE_DIR` to a folder of your own on a disk of this machine")
+
+
+# What `doctor` hears from nodes.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """The answers of the nodes that are meant; `findings` say why it cannot be told which those are."""
+
+    findings: tuple[Finding, ...] = ()
+    examinations: tuple[Examination, ...] = ()
+
+
+def look_there(nodes: NodeOptions, ssh: SshOptions, screen: Screen, here: Here) -> There:
+    """Ask the nodes, if there is a way. Raises `UsageError` for what was typed wrong."""
+    if not here.reaches_nodes:
+        return There()
+    # What is wrong with the state stands in the report already.
+    quiet = screen.quiet or any(one.check == "state" for one in here.findings)
+    try:
+        place = workplace(nodes, ssh, replace(screen, quiet=quiet))
+    except NodeNameError as error:
+        if nodes.names_nodes or nodes.exclude or nodes.exclude_groups:
+            raise  # it was typed
+        return There(findings=(wrong("nodes", error.message, error.hint),))
+    except SettingsError as error:
+        is_told = any(one.what == error.message for one in here.findings)
+        return There(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
+    return There(examinations=_ask(place))
+
+
+def _ask(place: Workplace) -> tuple[Examination, ...]:
+    with place.world(meanwhile="clbalance.cli.admin.doctor") as world:
+        return check_up(world, place.candidates.nodes, checkup_script())
+
+
+# Findings of this host and of nodes as one report: folded for people, one by one for programs. Pure.
+
+_ANY_TIME = datetime.fromtimestamp(0, UTC)
+
+
+def health_report(here: Iterable[Finding], examinations: Sequence[Examination]) -> HealthReport:
+    """Wrong things first, this host before nodes, nodes in the order in which they were named."""
+    there = (finding for examination in examinations for finding in node_findings(examination))
+    findings = worst_first([*here, *there])
+    return HealthReport(
+        findings=tuple(_addressed(finding) for finding in findings),
+        folded=_folded(findings),
+        nodes=tuple(_node_health(examination) for examination in examinations),
+    )
+
+
+def health_exit_code(report: HealthReport) -> ExitCode:
+    """4 if anything is wrong; notes are fine."""
+    is_wrong = any(finding.severity is Severity.WRONG for finding in report.findings)
+    return ExitCode.SOME_NODES_FAILED if is_wrong else ExitCode.DONE
+
+
+def _addressed(finding: Finding) -> Finding:
+    return replace(finding, hint=_hint(finding, [] if finding.node is None else [finding.node]))
+
+
+def _hint(finding: Finding, nodes: Sequence[NodeName]) -> str:
+    return finding.hint.replace("{node}", nodes[0] if len(nodes) == 1 else "NODE")
+
+
+def _folded(findings: Iterable[Finding]) -> tuple[FoldedFinding, ...]:
+    """Equal ones of several nodes as one, where the first of them stood."""
+    together: dict[Finding, list[NodeName]] = {}
+    for finding in findings:
+        nodes = together.setdefault(replace(finding, node=None), [])
+        if finding.node is not None:
+            nodes.append(finding.node)
+    return tuple(
+        FoldedFinding(
+            severity=one.severity, check=one.check, node_set=fold(nodes), what=one.what, hint=_hint(one, nodes)
+        )
+        for one, nodes in together.items()
+    )
+
+
+def _node_health(examination: Examination) -> NodeHealth:
+    match examination:
+        case Examined():
+            return NodeHealth(examination=examination, state=NodeState.UP)
+        case Silent():
+            # Thresholds and time matter to nodes that answer.
+            told = node_state(examination, Thresholds(), _ANY_TIME)
+            return NodeHealth(examination=examination, state=told.state, reason=told.reason)
+        case _:
+            assert_never(examination)

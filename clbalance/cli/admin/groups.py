@@ -1,0 +1,40 @@
+"""Carry out `config groups`."""
+
+from pathlib import Path
+
+from clbalance.cli.console import Screen
+from clbalance.cli.node_settings import result_file
+from clbalance.errors import ExitCode, StoreError
+from clbalance.policy.jobs.outcome import Result
+from clbalance.render import messages
+from clbalance.render.reports.admin.groups import GroupsReport
+from clbalance.store.result_groups import SOURCE, groups_text, read_groups, write_groups
+from clbalance.transport.group_install import install_groups
+
+
+def show_result_groups(screen: Screen) -> int:
+    """The file as it would be installed."""
+    path = result_file()
+    groups = _groups(path)
+    screen.show(GroupsReport(path=str(path), groups=groups, text=groups_text(groups)))
+    return ExitCode.DONE
+
+
+def install_result_groups(screen: Screen) -> int:
+    """Have ClusterShell read it, and say where from."""
+    path = result_file()
+    if not path.exists():
+        write_groups(path.parent, _groups(path))
+    elif not path.is_file():  # clush would wait for a FIFO
+        raise StoreError(f"`{path}` is no regular file", hint="move it away, then do this again")
+    done = install_groups(path, SOURCE)
+    if done.before == path:
+        screen.say(messages.note(f"{done.link} points to {path} already"))
+    else:
+        instead = f", no longer to {done.before}" if done.before else ""
+        screen.say(messages.note(f"{done.link} now points to {path}{instead}; `clush -w @{SOURCE}:failed` works"))
+    return ExitCode.DONE
+
+
+def _groups(path: Path) -> dict[str, str]:
+    return {result.value: "" for result in Result} | read_groups(path.parent)

@@ -1,0 +1,33 @@
+"""What `clbalance lab status` shows of a lab."""
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.config_files import PORT
+from clbalance.lab.node import LabNode, NodeState
+from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
+
+
+def lab_report(lab: Lab) -> LabReport:
+    """As it is now."""
+    return LabReport(
+        directory=str(lab.directory),
+        isolation=lab.record.isolation,
+        ssh_config=str(lab.ssh_config),
+        nodes=tuple(_row(node, lab.record.spec.cpus) for node in lab.nodes),
+    )
+
+
+def _row(node: LabNode, cpus: int) -> LabNodeRow:
+    load, state = node.current_load(), node.state()
+    return LabNodeRow(
+        name=node.name,
+        state=str(state),
+        is_down=state is NodeState.DOWN,
+        address=node.listener.address,
+        port=PORT,
+        cpus=cpus,
+        gpus=node.gpus,
+        r1m=load.r1m,
+        ut_pct=load.ut_pct,
+        boot_id=node.boot_id(),
+        processes=tuple(node.processes()),
+    )

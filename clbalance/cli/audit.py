@@ -1,0 +1,74 @@
+"""The lines of the audit log: what was done with a job, by whom, when and why."""
+
+import os
+import socket
+from functools import cached_property
+from typing import assert_never
+
+from clbalance.cli.console import Screen
+from clbalance.cli.job_selection import me
+from clbalance.engine.jobs.reconcile import Visited
+from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.model import NodeName
+from clbalance.model.job_record import Lost
+from clbalance.policy.jobs.outcome import became_of, reason_of
+from clbalance.render import messages
+from clbalance.render.reports.balance.rebalance import Deed
+from clbalance.store.append_logs import AuditLog
+from clbalance.store.location import state_directory, this_machine
+
+
+class DeedLog:
+    """Of this host; a deed that cannot be written down is done all the same, and that is told."""
+
+    def __init__(self, world: World, screen: Screen) -> None:
+        self._world = world
+        self._screen = screen
+
+    def add(self, deed: Deed, scores: tuple[float | None, float | None] = (None, None)) -> None:
+        """One line. `scores`: before a plan and after it, where there is one."""
+        try:
+            self._log.add(
+                at=self._world.clock.now().isoformat(timespec="seconds"),
+                who=me(),
+                host=socket.gethostname(),
+                what=deed.what,
+                job=deed.job,
+                name=deed.name,
+                src=deed.src or None,
+                dst=deed.dst or None,
+                why=deed.why,
+                gain=deed.gain,
+                score_before=scores[0],
+                score_after=scores[1],
+                result=deed.result,
+            )
+        except StoreError as error:
+            self._screen.say(messages.warning(f"not in the audit log: {error.message}"))
+
+    @cached_property
+    def _log(self) -> AuditLog:
+        return AuditLog(state_directory(os.environ, this_machine()).path)
+
+
+def move_result(end: MoveEnd, dst: NodeName) -> str:
+    """What came of a move to `dst`, in a few words."""
+    match end:
+        case Moved(node=node):
+            return "moved" if node == dst else f"moved, to {node}"
+        case NotMoved(why=why):
+            return f"not moved: {why}"
+        case Unsettled(why=why):
+            return f"unsettled: {why}"
+        case _:
+            assert_never(end)
+
+
+def cancel_result(one: Visited) -> str:
+    """What came of telling a job to end."""
+    silent = [f"{outcome.node}: {reason_of(outcome.end)}" for outcome in one.outcomes if isinstance(outcome.end, Lost)]
+    if silent:
+        return f"unsettled: {'; '.join(silent)}"
+    return became_of(one.record, one.outcomes, all_ended=one.all_ended)

@@ -1,0 +1,1 @@
+"""Carry out drain, resume, rebalance and replay."""

@@ -1,0 +1,190 @@
+"""Carry out `drain`: mark nodes, alone or by agreement with others, and wait if that is asked for."""
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import assert_never
+
+from clbalance.cli.balance.drain_marks import Wording, check_reason, drain_request, report_marks, wish_of
+from clbalance.cli.cluster import Workplace, workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
+from clbalance.engine.drain import DrainWish, Kept, Marked, NotMarked, drain_keeping, mark
+from clbalance.engine.services import World
+from clbalance.engine.sweep import measure
+from clbalance.errors import Interrupted, TooFewLeftError, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.nodeset import fold
+from clbalance.policy.drain_progress import TooFew, Undecided, floor_of, rest_on
+from clbalance.render import messages
+from clbalance.units import parse_duration
+
+# What `--min-available` counts: which nodes, and how many of them there must be.
+
+_NUMBER = re.compile(r"(\d{1,6})|(\d{1,3}(?:\.\d{1,3})?)%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """As typed: so many nodes, or such a share of the pool in per cent."""
+
+    number: float
+    is_pct: bool
+
+    def of(self, pool: tuple[NodeName, ...]) -> int:
+        """So many nodes. `UsageError` for more than there are."""
+        floor = floor_of(self.number, is_pct=self.is_pct, pool=len(pool))
+        if floor > len(pool):
+            raise UsageError(
+                f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes in all",
+                hint="they are counted in the groups of `-g`, or everywhere",
+            )
+        return floor
+
+
+def parse_floor(text: str) -> Floor:
+    """What was typed after `--min-available`."""
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None or (found[2] and float(found[2]) > 100):
+        raise UsageError(
+            f"`--min-available` cannot be {text[:40]!r}", hint="a number of nodes, or a share such as `80%`"
+        )
+    return Floor(number=float(found[1] or found[2]), is_pct=bool(found[2]))
+
+
+def drained_and_pool(nodes: NodeOptions) -> tuple[NodeOptions, NodeOptions]:
+    """Which are drained, and among which the others are counted.
+
+    Where nodes are named, groups say only where to count: nobody who names one node means to drain its whole group.
+    """
+    counted = replace(nodes, nodes=None, exclude=None, exclude_groups=None)
+    if nodes.nodes:
+        everywhere = nodes.everything or not nodes.groups
+        return replace(nodes, groups=None, everything=False), replace(counted, everything=everywhere)
+    return nodes, counted
+
+
+_WORDING = Wording(
+    example="clbalance drain node[1-3] --reason TEXT",
+    done="drained",
+    begun="draining",
+    not_root="your marks bind you alone, unless the node lists you as an admin",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """One `drain`, all that was typed checked."""
+
+    nodes: NodeOptions
+    ssh: SshOptions
+    screen: Screen
+    wish: DrainWish
+    floor: Floor | None
+    waits: bool
+    within_s: float | None
+    force: bool
+
+    @classmethod
+    def of(cls, nodes: NodeOptions, ssh: SshOptions, screen: Screen, reason: str, terms: DrainOptions) -> "Draining":
+        """`UsageError` for what cannot be meant."""
+        check_reason(reason)
+        if not nodes.names_nodes:
+            raise UsageError("no nodes named", hint=f"`{_WORDING.example}`, or with `-g GROUP`")
+        if terms.force and terms.deadline is None:
+            raise UsageError("`--force` needs `--deadline`", hint="`--deadline 2h --force` gives jobs two hours to end")
+        return cls(
+            nodes=nodes,
+            ssh=ssh,
+            screen=screen,
+            wish=wish_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
+            floor=None if terms.min_available is None else parse_floor(terms.min_available),
+            waits=terms.waits,
+            within_s=None if terms.deadline is None else parse_duration(terms.deadline, "`--deadline`"),
+            force=terms.force,
+        )
+
+    def carry_out(self) -> int:
+        """The exit code of `clbalance drain`."""
+        began = time.monotonic()
+        meant, counted = (self.nodes, None) if self.floor is None else drained_and_pool(self.nodes)
+        place = workplace(meant, self.ssh, self.screen)
+        pool = () if counted is None else workplace(counted, self.ssh, self.screen).candidates.nodes
+        with place.world() as world:
+            marked = self._mark(world, place.candidates.nodes, pool)
+            try:
+                return self._report_and_wait(place, world, marked, began)
+            except Interrupted:
+                self.screen.say(messages.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
+                raise
+
+    def _report_and_wait(self, place: Workplace, world: World, marked: Sequence[Marked], began: float) -> int:
+        done = [one.node for one in marked if one.done]
+        code = report_marks(self.screen, marked, _WORDING, lambda: self._still_working(world, done))
+        if self.waits and done:
+            left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
+            code = max(code, self._wait(place, world, done, left_s))
+        return code
+
+    def _mark(self, world: World, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
+        if self.floor is None:
+            return mark(world, nodes, drain_request(self.wish))
+        floor = self.floor.of(pool)
+        end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
+        match end:
+            case Kept(marked=marked, left=left):
+                before = "" if left >= floor else "; those that are drained now were drained before"
+                self.screen.say(
+                    messages.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be{before}")
+                )
+                return marked
+            case NotMarked(marked=marked):
+                self.screen.say(messages.warning("not drained, for not all of them could be marked"))
+                return tuple(one for one in marked if not one.done)
+            case TooFew() | Undecided():
+                raise _too_few(end, floor, len(pool))
+            case _:
+                assert_never(end)
+
+    def _still_working(self, world: World, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
+        """Where something runs, or may run: what is silent now may hold anything."""
+        snapshot = measure(world, nodes)
+        rests = (rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
+        return frozenset(rest.node for rest in rests if not rest.is_drained)
+
+    def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
+        for node in nodes:
+            self.screen.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
+
+    def _wait(self, place: Workplace, world: World, nodes: list[NodeName], within_s: float | None) -> int:
+        from clbalance.cli.balance.drain_monitor import DrainMonitor, moves_off
+        from clbalance.engine.drain_wait import MovesOff
+
+        move = moves_off(place, self.screen, self.wish.reason)
+        moves = MovesOff(world, nodes, lambda one: place.policy_as(one.group, one.policy), place.rng, move)
+        monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves)
+        return monitor.wait(within_s, force=self.force)
+
+
+def _too_few(end: TooFew | Undecided, floor: int, pool: int) -> TooFewLeftError:
+    if isinstance(end, Undecided):
+        on = f" on {fold(end.nodes)}" if end.nodes else ""
+        return TooFewLeftError(
+            f"not drained: whether {floor} of {pool} nodes are left could not be told in time, for others drain{on}"
+            if end.nodes
+            else "not drained: the nodes took too long to answer",
+            hint="what they have proposed ends within three minutes; try again then",
+        )
+    by_why: dict[str, list[NodeName]] = {}
+    for node, why in end.out.items():
+        by_why.setdefault(why, []).append(node)
+    out = "; ".join(f"{fold(nodes)} ({why})" for why, nodes in by_why.items())
+    return TooFewLeftError(
+        f"not drained: {end.left} of {pool} nodes would be left, and {floor} there must be"
+        + (f"; not available: {out}" if out else ""),
+        hint="`clbalance load` shows the nodes; `--min-available` says how many there must be",
+    )

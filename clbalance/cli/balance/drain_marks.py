@@ -1,0 +1,107 @@
+"""What `drain` and `resume` share: the nodes must be named, each tells how it went."""
+
+import getpass
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+from clbalance.cli.cluster import workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.option_values import parse_instant
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.engine.agent.protocol import encode
+from clbalance.engine.drain import DrainWish, Marked, mark
+from clbalance.errors import ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.nodeset import fold
+from clbalance.render import messages
+from clbalance.units import parse_duration
+
+_MAX_REASON = 200  # characters; the whole mark must fit into 1 KiB
+
+
+def check_reason(reason: str) -> None:
+    """`UsageError` for one that cannot be shown to everyone."""
+    if not reason.strip() or len(reason) > _MAX_REASON or not reason.isprintable():
+        raise UsageError(f"`--reason` cannot be {reason[:40]!r}", hint=f"1 to {_MAX_REASON} printable characters")
+
+
+def wish_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainWish:
+    """What a mark is to say; `lasting` (a duration) and `until` (a point in time) as typed."""
+    if lasting is not None and until is not None:
+        raise UsageError("`--for` and `--until` exclude each other", hint="`--for 2h` or `--until 18:00`")
+    until_s = None
+    if lasting is not None:
+        until_s = now.timestamp() + parse_duration(lasting, "`--for`")
+    elif until is not None:
+        until_s = parse_instant(until, "`--until`", now).timestamp()
+    return DrainWish(reason=reason, by=_user(), until_s=until_s)
+
+
+def drain_request(wish: DrainWish) -> bytes:
+    """The agent's `drain`."""
+    return encode("drain", reason=wish.reason, by=wish.by, until=wish.until_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a verb speaks of what it does."""
+
+    example: str
+    """What to type where no nodes were named."""
+    done: str
+    begun: str = ""
+    """Of a node where that is not all yet."""
+    not_root: str
+    """What somebody who is not root on the nodes should know."""
+
+
+def mark_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, request: bytes, wording: Wording) -> int:
+    """Send `request` to the nodes and say what became of it."""
+    if not nodes.names_nodes:
+        raise UsageError("no nodes named", hint=f"`{wording.example}`, or with `-g GROUP`")
+    place = workplace(nodes, ssh, screen)
+    with place.world() as world:
+        marked = mark(world, place.candidates.nodes, request)
+    return report_marks(screen, marked, wording)
+
+
+def report_marks(
+    screen: Screen,
+    marked: Sequence[Marked],
+    wording: Wording,
+    begun_on: Callable[[], Collection[NodeName]] = frozenset,
+) -> int:
+    """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure.
+
+    `begun_on`: on which it has only begun; asked where there is something to say.
+    """
+    done = [one for one in marked if one.done]
+    if changed := [one.node for one in done if not one.told]:
+        _report_changed(screen, changed, wording, frozenset() if screen.quiet else frozenset(begun_on()))
+    if any(one.uid for one in done):
+        screen.say(messages.note(f"you are not root there: {wording.not_root}"))
+    by_words: dict[tuple[bool, str], list[NodeName]] = {}
+    for one in marked:
+        if one.told:
+            by_words.setdefault((one.done, one.told), []).append(one.node)
+    for (is_done, told), nodes in by_words.items():
+        say = messages.note if is_done else messages.warning
+        screen.say(say(f"{fold(nodes)}: {told}"))
+    return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
+
+
+def _report_changed(screen: Screen, nodes: Sequence[NodeName], wording: Wording, begun: Collection[NodeName]) -> None:
+    for word, some in (
+        (wording.done, [node for node in nodes if node not in begun]),
+        (wording.begun, [node for node in nodes if node in begun]),
+    ):
+        if some:
+            screen.say(messages.note(f"{word} {fold(some)}"))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,163 @@
+"""The report of `rebalance`: what was decided, and each thing as it is done."""
+
+import pwd
+from dataclasses import replace
+from typing import assert_never
+
+from clbalance.cli.audit import DeedLog, move_result
+from clbalance.cli.console import Screen
+from clbalance.cli.options import RebalanceOptions
+from clbalance.engine.migrate.requested import Moved, MoveEnd
+from clbalance.engine.rebalance import Decision
+from clbalance.engine.rebalance_facts import Settled
+from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued
+from clbalance.engine.run.values import Ran
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.model.job_record import JobRecord, JobState, Lost
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import gravest, reason_of, state_of
+from clbalance.policy.jobs.requeue import why_it_waited
+from clbalance.policy.rebalance.values import Move
+from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of
+
+
+def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
+    """As it is before anything is done."""
+    known = decision.facts.queued
+    starts = [
+        Deed(
+            what="start",
+            job=job,
+            name=known[job].record.name,
+            dst=fold(nodes),
+            why=why_it_was_started(known[job].record),
+        )
+        for job, nodes in decision.chosen.starts
+    ]
+    return (*starts, *(deed_of(move) for move in decision.moves))
+
+
+def report_of(
+    decision: Decision, *, deeds: tuple[Deed, ...], confirm: int, options: RebalanceOptions
+) -> RebalanceReport:
+    """What is shown; `confirm`: after how many runs in a row a node that is over is relieved."""
+    known = decision.facts.queued
+    return RebalanceReport(
+        pools=tuple(
+            PoolReport(
+                name=one.pool.name,
+                plan=one.plan,
+                confirm=confirm,
+                times_over=tuple((node, times) for node, times in one.times_over.items() if times),
+            )
+            for one in decision.plans
+        ),
+        deeds=deeds,
+        waiting=tuple((job, known[job].record.name, why) for job, why in decision.chosen.waits.items()),
+        applied=options.apply,
+        advice=None
+        if not options.advise
+        else tuple((_user(advice.uid), advice) for one in decision.plans for advice in one.plan.advice),
+    )
+
+
+def why_it_was_started(record: JobRecord) -> str:
+    """It fits now, for all that was said of it before."""
+    return f"waited: {why_it_waited(record.reason)}"
+
+
+def settled_deed(one: Settled) -> Deed | None:
+    """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
+    if one.now.queued and one.now.state is JobState.PENDING:
+        return Deed(
+            what="settled", job=one.now.id, name=one.now.name, result="waits", why=why_it_waited(one.now.reason)
+        )
+    if one.now.state is JobState.NODE_FAIL:
+        return Deed(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+# What one run of `rebalance` does: each deed is told, counted and written down as it is done.
+
+
+class Deeds:
+    """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
+
+    def __init__(self, world: World, screen: Screen, scores: tuple[float, float]) -> None:
+        self._world = world
+        self._screen = screen
+        self._log = DeedLog(world, screen)
+        self._scores = scores
+        self.all: list[Deed] = []
+
+    def settled(self, one: Settled) -> None:
+        """Of a job that nobody had in hand, where it is worth a word."""
+        if (deed := settled_deed(one)) is not None:
+            self._note(deed)
+
+    def started(self, record: JobRecord, came: QueuedStart) -> None:
+        """One that waited; where somebody else was quicker there is nothing to tell."""
+        begun = Deed(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
+        match came:
+            case Begun(ran=ran):
+                result = _how_it_began(ran)
+                counted = "rebalance_started_total" if result == "started" else ""
+                self._note(replace(begun, dst=fold(ran.plan.chosen), result=result), counted_as=counted)
+            case StillQueued(reason=reason, failed=True):
+                self._note(replace(begun, result=f"not started: {reason}"))
+            case StillQueued() | NotTaken():
+                pass  # it waits on with its reason, as it did before
+            case _:
+                assert_never(came)
+
+    def gave_up(self, record: JobRecord, why: str) -> None:
+        """One that can never be started."""
+        self._note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
+
+    def moved(self, move: Move, end: MoveEnd) -> None:
+        """What came of a move."""
+        counted = "rebalance_moves_total" if isinstance(end, Moved) else "rebalance_moves_failed_total"
+        self._note(deed_of(move, move_result(end, move.dst)), counted_as=counted)
+
+    def _note(self, deed: Deed, *, counted_as: str = "") -> None:
+        """It is done: to the audit log, the counters, and whoever reads us."""
+        self.all.append(deed)
+        self._log.add(deed, self._scores)
+        if counted_as:
+            self._tally(add={counted_as: 1.0})
+        self._screen.show(deed)
+
+    def done(self) -> None:
+        """For `metrics`: one more run."""
+        before, after = self._scores
+        now = self._world.clock.now().timestamp()
+        put = {
+            "rebalance_score_before": before,
+            "rebalance_score_after": after,
+            "rebalance_last_run_seconds": now,
+        }
+        self._tally(add={"rebalance_runs_total": 1.0}, put=put)
+
+    def _tally(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
+        try:
+            self._world.store.tally(add=add, put=put)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+
+
+def _how_it_began(ran: Ran) -> str:
+    """A copy of which an end is known already could not be executed, or is out of sight."""
+    worst = None if ran.dispatched is None else gravest(ran.dispatched.outcomes)
+    if worst is None:
+        return "started"
+    state = "unknown" if isinstance(worst.end, Lost) else str(state_of(worst.end))
+    reason = reason_of(worst.end)
+    return f"{state}: {reason}" if reason else state

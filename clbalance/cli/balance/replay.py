@@ -1,0 +1,163 @@
+"""Carry out `replay`: its jobs and nodes, from files, memory or a sweep, and every policy with every seed."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
+from clbalance.cli.cluster import open_memory, typed, workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.node_settings import here, policy_of
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.engine.sweep import sweep
+from clbalance.errors import ExitCode, TraceError, UsageError
+from clbalance.model import Measured, Snapshot
+from clbalance.model.trace import Trace
+from clbalance.policy.placement.fragmentation import Workload
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.queue.queues import waiting_list_named
+from clbalance.policy.queue.replay import replay
+from clbalance.policy.queue.replay_metrics import compared
+from clbalance.render import messages
+from clbalance.render.reports.balance.replay import ReplayReport
+from clbalance.settings.load import load_settings
+from clbalance.trace.csv_files import JOB_COLUMNS, NODE_COLUMNS, parse_jobs, parse_nodes
+from clbalance.trace.history import history_trace
+from clbalance.trace.nodes import emptied
+from clbalance.trace.swf import SwfLog, parse_swf, processors_as_nodes
+
+
+def replay_trace(
+    files: Sequence[Path],
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    screen: Screen,
+    *,
+    names: Sequence[str],
+    queue: str | None,
+    seeds: range,
+) -> int:
+    """The exit code of `clbalance replay`."""
+    if not seeds:
+        raise UsageError("`--repeat` is less than 1", hint="give how many seeds to replay with, 1 or more")
+    waiting_list = None if queue is None else waiting_list_named(queue)
+    policies = _policies(names, nodes, ssh)
+    cluster, trace = read_sources(files, nodes, ssh, screen)
+    for remark in trace.remarks:
+        screen.say(messages.note(remark))
+    workload = Workload.of(arrival.request for arrival in trace.arrivals)
+    policies = [replace(policy, workload=workload) for policy in policies]
+    cases = [(policy, seed) for policy in policies for seed in seeds]
+    found = each_in_a_process(
+        cases,
+        lambda case, heard: (
+            replay(cluster, trace, case[0], Random(case[1]), waiting_list=waiting_list, heard=heard).figures
+        ),
+        ReplayProgress(len(cases) * len(trace.arrivals), quiet=screen.quiet),
+    )
+    rows = [
+        compared(policy.name, queue, found[at * len(seeds) : (at + 1) * len(seeds)])
+        for at, policy in enumerate(policies)
+    ]
+    screen.show(ReplayReport(rows))
+    return ExitCode.DONE
+
+
+def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list[Policy]:
+    """Those that were named, else the one of the settings; each once."""
+    settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
+    wanted: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
+    return [policy_of(settings, Thresholds(), nodes, name) for name in wanted]
+
+
+# What to replay, and on which nodes: files, what this host remembers, or a sweep.
+
+_MOST_JOBS = 1_000_000  # of the history
+
+
+def read_sources(files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> tuple[Snapshot, Trace]:
+    """The nodes, empty, and the jobs."""
+    jobs: list[Trace | SwfLog] = []
+    machines: list[tuple[Measured, ...]] = []
+    for file in files:
+        found = _read(file)
+        if isinstance(found, Trace | SwfLog):
+            jobs.append(found)
+        else:
+            machines.append(found)
+    if len(jobs) > 1 or len(machines) > 1:
+        what = "jobs" if len(jobs) > 1 else "nodes"
+        raise UsageError(f"there are several files of {what}", hint=f"give one file of {what}")
+    log = jobs[0] if jobs else _history(screen)
+    trace = log.trace if isinstance(log, SwfLog) else log
+    if not trace.arrivals:
+        raise TraceError("there is no job to replay", hint="name a file of jobs, or run some")
+    if machines:
+        return _snapshot(machines[0]), _sharing(trace, swf=isinstance(log, SwfLog))
+    if isinstance(log, SwfLog) and not nodes.names_nodes:
+        return _snapshot(_of_header(log)), trace
+    return _swept(nodes, ssh, screen), _sharing(trace, swf=isinstance(log, SwfLog))
+
+
+def _read(file: Path) -> Trace | SwfLog | tuple[Measured, ...]:
+    name, lines = str(file), _lines(file)
+    if file.name.endswith((".swf", ".swf.gz")):
+        return parse_swf(name, lines)
+    heading = [cell.strip() for cell in lines[0].split(",")] if lines else []
+    if "job" in heading:
+        return parse_jobs(name, lines)
+    if "name" in heading:
+        return parse_nodes(name, lines)
+    raise TraceError(
+        f"{name}:1: neither a heading of jobs nor of nodes",
+        hint=f"begin with {','.join(JOB_COLUMNS)} or with {','.join(NODE_COLUMNS)}; end the name of other logs in .swf",
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    # Names and remarks in old logs are in many encodings, and none of them matters.
+    opening = gzip.open if file.name.endswith(".gz") else open
+    try:
+        with opening(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as opened:
+            return list(opened)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TraceError(f"{file}: {error}", hint="a file that ends in .gz is packed by gzip") from error
+
+
+def _sharing(trace: Trace, *, swf: bool) -> Trace:
+    """Processors of one parallel job may be on one node, where nodes have several; copies of ours may not."""
+    return Trace(arrivals=trace.arrivals, copies_share_nodes=swf, remarks=trace.remarks)
+
+
+def _of_header(log: SwfLog) -> tuple[Measured, ...]:
+    if log.processors is None:
+        raise TraceError(
+            "the log does not say how many processors there were",
+            hint="give it a header such as `; MaxProcs: 100`, or name a file of nodes",
+        )
+    return processors_as_nodes(log.processors)
+
+
+def _history(screen: Screen) -> Trace:
+    with open_memory(screen) as (_, journal):
+        records = journal.records(over=True, newest=_MOST_JOBS)
+        return history_trace([(record, journal.submitted(record.id)) for record in records])
+
+
+def _swept(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> Snapshot:
+    place = workplace(nodes, ssh, screen)
+    with place.world(meanwhile="clbalance.policy.queue.replay") as world, world.transport.sessions() as sessions:
+        found = emptied(sweep(world, sessions, place.candidates.nodes))
+    if not found.answers:
+        raise TraceError("no node has answered", hint="`clbalance load` says why; or name a file of nodes")
+    return found
+
+
+def _snapshot(machines: tuple[Measured, ...]) -> Snapshot:
+    return Snapshot(taken_at=datetime.now(UTC), answers=machines)

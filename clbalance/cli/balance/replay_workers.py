@@ -1,0 +1,137 @@
+"""Cases that have nothing to do with each other, each in a process of its own, as many at once as there are cpus."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, TypeVar
+
+from clbalance.errors import ClbalanceError
+from clbalance.policy.jobs.task_records import left_s
+from clbalance.render.text import duration
+
+Case = TypeVar("Case")
+Found = TypeVar("Found")
+
+_EVERY = 64  # arrivals between two words of a worker: also how soon it notices that nobody listens any more
+_QUIET_FOR_S = 0.5
+_REDRAWN_S = 0.2
+
+
+class ReplayProgress:
+    """How far all of them have come and how long it will take, on one line of stderr; on a terminal only."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._total, self._done = total, 0
+        self._shown = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._began = time.monotonic()
+        self._next_at = self._began + _QUIET_FOR_S
+        self._drawn = False
+
+    def advanced(self, count: int) -> None:
+        """So many more."""
+        self._done += count
+        now = time.monotonic()
+        if self._shown and now >= self._next_at:
+            self._next_at, self._drawn = now + _REDRAWN_S, True
+            left = left_s(elapsed_s=now - self._began, done=self._done, total=self._total)
+            told = "" if left is None else f", {duration(left)} left"
+            sys.stderr.write(f"\r\x1b[K{self._done}/{self._total} arrivals{told}")
+            sys.stderr.flush()
+
+    def done(self) -> None:
+        """Take the line away."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def each_in_a_process(
+    cases: Sequence[Case], work: Callable[[Case, Callable[[int], None]], Found], progress: ReplayProgress
+) -> list[Found]:
+    """What `work` finds of each case, in their order; `work` is given whom to tell how far it has come."""
+    at_once = min(len(cases), len(os.sched_getaffinity(0)))
+    try:
+        if at_once == 1:
+            return [work(case, _Steps(progress.advanced).heard) for case in cases]
+        return _Workers(cases, work, progress).all_found(at_once)
+    finally:
+        progress.done()
+
+
+class _Steps:
+    """Turns "so many by now" into "so many more", now and then."""
+
+    def __init__(self, advanced: Callable[[int], None]) -> None:
+        self._advanced, self._told = advanced, 0
+
+    def heard(self, count: int) -> None:
+        if count - self._told >= _EVERY:
+            self._advanced(count - self._told)
+            self._told = count
+
+
+class _Workers:
+    """Forked processes, each with the case that it has in hand."""
+
+    def __init__(
+        self, cases: Sequence[Case], work: Callable[[Case, Callable[[int], None]], Any], progress: ReplayProgress
+    ) -> None:
+        self._cases, self._work, self._progress = cases, work, progress
+        self._found: dict[int, Any] = {}
+        self._at_work: dict[Connection, tuple[int, int]] = {}
+
+    def all_found(self, at_once: int) -> list[Any]:
+        left = list(range(len(self._cases)))
+        try:
+            while left or self._at_work:
+                while left and len(self._at_work) < at_once:
+                    self._begin(left.pop(0))
+                for connection in wait(list(self._at_work)):
+                    assert isinstance(connection, Connection)
+                    self._hear(connection)
+        finally:
+            for _, pid in self._at_work.values():
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        return [self._found[at] for at in range(len(self._cases))]
+
+    def _begin(self, at: int) -> None:
+        reader, writer = Pipe(duplex=False)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._toil(at, writer)
+            finally:
+                os._exit(0)
+        writer.close()
+        self._at_work[reader] = at, pid
+
+    def _toil(self, at: int, writer: Connection) -> None:
+        """In the new process. Who stops us stops it too; it has nothing to clean up."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        found = self._work(self._cases[at], _Steps(writer.send).heard)
+        writer.send((found,))
+
+    def _hear(self, connection: Connection) -> None:
+        at, pid = self._at_work[connection]
+        try:
+            told = connection.recv()
+        except EOFError:
+            del self._at_work[connection]
+            connection.close()
+            os.waitpid(pid, 0)
+            if at not in self._found:
+                raise ClbalanceError(
+                    "a process that replayed ended before it had done so", hint="is there enough memory?"
+                ) from None
+            return
+        if isinstance(told, int):
+            self._progress.advanced(told)
+        else:
+            (self._found[at],) = told

@@ -1,0 +1,273 @@
+"""Everything one call stands on, wired from options, environment and settings. The only reader of all three."""
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clbalance.cli.console import Screen, SweepProgress
+from clbalance.cli.node_settings import (
+    here,
+    labels_of_nodes,
+    named_group,
+    policy_in,
+    result_groups,
+    taints_of_nodes,
+    told_by_node,
+    told_nodes,
+)
+from clbalance.cli.option_values import check_ssh_options
+from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
+from clbalance.engine.services import Question, World
+from clbalance.errors import StoreError, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Request
+from clbalance.model.job import Submitted
+from clbalance.model.request import Constraints
+from clbalance.node import agent_source, probe_script
+from clbalance.nodeset import Candidates, NodeSets, candidates
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.ports import Journal, Store, Transport
+from clbalance.render import messages
+from clbalance.settings.load import load_settings
+from clbalance.settings.values import Settings
+from clbalance.store.location import state_directory, this_machine
+from clbalance.store.state import SqliteStore
+from clbalance.transport.groups import load_groups
+from clbalance.transport.reach import LocalTransport, SshTransport, raise_file_limit, this_node
+from clbalance.units import parse_duration
+
+_NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """The candidates, how to choose among them, and how to reach them."""
+
+    settings: Settings
+    candidates: Candidates
+    policy: Policy
+    transport: Transport
+    rng: Rng
+    screen: Screen
+    is_here: bool
+    """No cluster: this machine is the only node."""
+    cpu_factors: Mapping[NodeName, float]
+    slots: Mapping[NodeName, int]
+    labels: Mapping[NodeName, Mapping[str, str]]
+    taints: Mapping[NodeName, frozenset[str]]
+    group: str | None
+    """The group that was named, where nothing else was."""
+    thresholds: Thresholds
+
+    def policy_as(self, group: str | None, typed: str | None) -> Policy:
+        """Of work that was submitted before, with that group named and that policy typed."""
+        return policy_in(self.settings, self.thresholds, group, typed)
+
+    def question_of_job(self, submitted: Submitted) -> Question:
+        """Where to place a job that was submitted before: among its own candidates, by the policy that it brought."""
+        return Question(
+            candidates=submitted.candidates,
+            request=submitted.request,
+            policy=self.policy_as(submitted.group, submitted.policy),
+            rng=self.rng,
+        )
+
+    def question(
+        self,
+        *,
+        pick: int | None,
+        resources: Resources,
+        constraints: Constraints,
+        name: str = "",
+        needs_python: bool = False,
+    ) -> Question:
+        """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
+        check_names(constraints, self.settings)
+        request = Request(
+            pick=pick,
+            cpus=self.cpus_asked(resources.cpus),
+            mem_bytes=resources.mem_bytes,
+            tmp_bytes=resources.tmp_bytes,
+            gpus=resources.gpus,
+            gpu_share=resources.gpu_share,
+            gpu_mem_bytes=resources.gpu_mem_bytes,
+            slots=resources.slots,
+            exclusive=resources.exclusive,
+            limit_cpus=resources.limit_cpus,
+            limit_mem_bytes=resources.limit_mem_bytes,
+            needs_python=needs_python,
+            excluded=frozenset(self.candidates.excluded),
+            name=name,
+            constraints=constraints,
+        )
+        return self.question_of(request)
+
+    def cpus_asked(self, cpus: float) -> float:
+        """Of a job that would have so many: here it takes what there is, for there is no other node to wait for."""
+        return 0.0 if self.is_here else cpus
+
+    def question_of(self, request: Request) -> Question:
+        """Where to place what is asked for."""
+        return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
+
+    @contextlib.contextmanager
+    def world(
+        self, *, meanwhile: str = "clbalance.policy.placement.place", must_remember: bool = False
+    ) -> Iterator[World]:
+        """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
+        ssh = self.settings.ssh
+        with open_memory(self.screen, needed=must_remember) as (store, journal):
+            yield World(
+                transport=self.transport,
+                store=store,
+                journal=journal,
+                clock=SystemClock(),
+                listener=SweepProgress(quiet=self.screen.quiet, meanwhile=meanwhile),
+                probe_script=probe_script(),
+                agent_source=agent_source(),
+                answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
+                session_limit=raise_file_limit(),
+                fail_point=fail_point(os.environ),
+                suspect_after=self.settings.policy.suspect_after,
+                cpu_factors=self.cpu_factors,
+                slots=self.slots,
+                labels=self.labels,
+                taints=self.taints,
+            )
+
+
+def workplace(
+    nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False, policy: str | None = None
+) -> Workplace:
+    """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
+
+    `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
+    `policy`: as typed.
+    """
+    settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
+    groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
+    sets = NodeSets(groups)
+    told = told_nodes(settings, sets)
+    transport: Transport
+    is_here = groups is None and not nodes.names_nodes
+    if is_here:
+        if work_here:
+            screen.say(messages.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
+        meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
+        thresholds = _NO_THRESHOLDS  # there is no other node to wait for
+    else:
+        meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
+        say_left_out(meant, screen)
+        thresholds = Thresholds(**settings.thresholds)
+    return Workplace(
+        settings=settings,
+        candidates=meant,
+        policy=policy_in(settings, thresholds, named_group(nodes), policy),
+        group=named_group(nodes),
+        thresholds=thresholds,
+        transport=transport,
+        rng=random.Random(),
+        screen=screen,
+        is_here=is_here,
+        cpu_factors=told_by_node(told, lambda facts: facts.cpu_factor),
+        slots=told_by_node(told, lambda facts: facts.slots),
+        labels=labels_of_nodes(told),
+        taints=taints_of_nodes(told),
+    )
+
+
+def typed(ssh: ReachOptions, groups_conf: Path | None = None) -> dict[str, str | float | None]:
+    """What was given on the command line, by the names of the settings."""
+    if ssh.connections is not None and ssh.connections < 1:
+        raise UsageError(f"`-f` cannot be {ssh.connections}", hint="a number of connections, 1 or more")
+    given: dict[str, str | float | None] = {
+        "ssh.user": ssh.user,
+        "ssh.fanout": ssh.connections,
+        "ssh.connect_timeout_s": _seconds(ssh.connect_timeout, "`-t`"),
+        "ssh.probe_timeout_s": _seconds(ssh.command_timeout, "`-u`"),
+        "groups_conf": None if groups_conf is None else str(groups_conf),
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _seconds(text: str | None, option: str) -> float | None:
+    return None if text is None else parse_duration(text, option)
+
+
+def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
+    """`-o` adds to what is configured, and ssh takes the first value that it sees."""
+    ssh = settings.ssh
+    for typed_options in options:
+        check_ssh_options(typed_options, "`-o`")
+    check_ssh_options(ssh.options, "`ssh.options`")
+    return SshTransport(
+        options=" ".join((*options, ssh.options)),
+        user=ssh.user or "",
+        connect_timeout_s=ssh.connect_timeout_s,
+        fanout=ssh.fanout,
+        here=here,
+    )
+
+
+@contextlib.contextmanager
+def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
+    """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load.
+
+    Where it is `needed`, `StoreError` instead: a job's number is worth nothing when it is not remembered.
+    """
+    with contextlib.ExitStack() as stack:
+        store: Store
+        journal: Journal
+        try:
+            place = state_directory(os.environ, this_machine())
+            if place.note:
+                screen.say(messages.note(place.note))
+            opened = stack.enter_context(SqliteStore.open(place.path))
+            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
+        except StoreError as error:
+            if needed:
+                raise
+            screen.say(messages.warning(f"going on without memory: {error.message}"))
+            from clbalance.store.in_memory import ForgetfulStore
+            from clbalance.store.in_memory_journal import ForgetfulJournal
+
+            store, journal = ForgetfulStore(), ForgetfulJournal()
+        yield store, journal
+
+
+def fail_point(environ: Mapping[str, str]) -> Callable[[str], None]:
+    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md), or with `:stop` a halt.
+
+    `:2`: not before we come there for the second time.
+    """
+    named, _, how = environ.get("CLBALANCE_FAIL_AT", "").partition(":")
+    number = signal.SIGSTOP if how == "stop" else signal.SIGKILL
+    left = itertools.count(1 - int(how) if how.isdecimal() else 0)
+
+    def pass_or_die(point: str) -> None:
+        if point == named and next(left) >= 0:
+            os.kill(os.getpid(), number)
+
+    return pass_or_die
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)

@@ -1,0 +1,170 @@
+"""What this process shows: data to stdout, talk to stderr, progress on a terminal only."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Collection
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from clbalance.cli.options import OutputOptions, TalkOptions
+from clbalance.errors import NothingFitsError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Plan
+from clbalance.nodeset import Candidates, fold
+from clbalance.policy.placement.explain import why_not
+from clbalance.render import messages
+from clbalance.render.format import Color, Format, wants_color
+from clbalance.render.output.streams import Line, Outlet, Outlets
+from clbalance.render.report import Display, Report
+
+if TYPE_CHECKING:
+    from clbalance.render.reports.jobs.run import JobReport
+
+_QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
+_EVERY_S = 0.1
+_USUAL_WIDTH = 80  # of a terminal that does not know its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """Standard output and error of one call, and who draws on them."""
+
+    display: Display
+    """How reports are shown on stdout."""
+    display_aside: Display
+    """How they are shown on stderr."""
+    outlets: Outlets
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: OutputOptions | TalkOptions) -> "Screen":
+        """The screen that the options and the kinds of our outputs ask for."""
+        as_json = isinstance(options, OutputOptions) and options.json
+        form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
+        line = Line()
+        shared = line if _same_place(1, 2) else Line()
+        outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
+        form = Format.JSON if as_json else form
+        return cls(
+            display=_display(form, outlets.stdout),
+            display_aside=_display(form, outlets.stderr),
+            outlets=outlets,
+            quiet=options.quiet,
+        )
+
+    def show(self, report: Report) -> None:
+        """Data, in the form that `--format` asks for."""
+        self.print(self.display.text(report))
+
+    def show_aside(self, report: Report) -> None:
+        """The same on stderr, beside the data; `-q` leaves it out."""
+        self.say(self.display_aside.text(report))
+
+    def print(self, text: str) -> None:
+        """Data that is no report, such as a number or what a job has written."""
+        self.outlets.stdout.send(text.encode("utf-8", "backslashreplace"))
+
+    def say(self, text: str) -> None:
+        """A remark; `-q` leaves it out."""
+        if not self.quiet:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """An error; also with `-q`."""
+        self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
+
+    def tell_end(self, report: "JobReport") -> None:
+        """How each copy of a job ended; with `-q`, of those alone that did not do well."""
+        if not self.quiet:
+            self.show_aside(report)
+            return
+        from clbalance.render.ends import failure_lines
+
+        for line in failure_lines(report.outcomes):
+            self.complain(messages.note(line))
+
+    def explain(self, plan: Plan) -> None:
+        """Why these nodes and not the others; asked for, so also with `-q`."""
+        from clbalance.render.reports.jobs.explain import PlacementReport
+
+        self.complain(self.display_aside.text(PlacementReport(plan)))
+
+    def stopped(self, signum: int | None) -> None:
+        """A signal has ended what was shown; of Ctrl-C a terminal has left its `^C`."""
+        if signum == signal.SIGINT and self.outlets.stderr.terminal:
+            self.outlets.stderr.line.is_open = True
+
+
+def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
+    """Why too few nodes fit, counted by reason."""
+    return NothingFitsError(
+        why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
+        hint="`clbalance load` shows the nodes"
+        + ("" if explained else "; `clbalance pick --explain` says why not, node by node"),
+    )
+
+
+def _display(form: Format, outlet: Outlet) -> Display:
+    width = shutil.get_terminal_size().columns if outlet.terminal else None
+    return Display(form=form, width=width, color=outlet.color)
+
+
+def _outlet(fd: int, color: Color, line: Line) -> Outlet:
+    stream = sys.stdout if fd == 1 else sys.stderr
+    terminal = os.isatty(fd)
+    colored = wants_color(color, os.environ, terminal=terminal)
+    return Outlet(file=stream.buffer, terminal=terminal, color=colored, line=line)
+
+
+def _same_place(one: int, other: int) -> bool:
+    """Whether what is written to both is read together: on a terminal, or after `2>&1`."""
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
+
+
+class SweepProgress:
+    """How far a sweep has come, on one line of stderr; on a terminal only, and only when it takes long.
+
+    `meanwhile` is a module that is needed afterwards: it is imported while the nodes are at work.
+    """
+
+    def __init__(self, *, quiet: bool, meanwhile: str) -> None:
+        self._meanwhile = meanwhile
+        self._talks = not quiet
+        self._shown = self._talks and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._total = 0
+        self._next_at = 0.0
+        self._drawn = False
+
+    def asked(self, total: int) -> None:
+        self._total = total
+        self._next_at = time.monotonic() + _QUIET_FOR_S
+        import_module(self._meanwhile)
+
+    def answered(self, node: NodeName) -> None:
+        pass  # `awaiting` tells it
+
+    def awaiting(self, nodes: Collection[NodeName]) -> None:
+        now = time.monotonic()
+        if self._shown and now >= self._next_at:
+            self._next_at = now + _EVERY_S
+            self._drawn = True
+            width = os.get_terminal_size(2).columns or _USUAL_WIDTH
+            names = fold(nodes) if len(nodes) <= width else None  # more than fit, and folding ten thousand takes time
+            sys.stderr.write(f"\r\x1b[K{messages.sweep_progress(self._total, len(nodes), names, width)}")
+            sys.stderr.flush()
+
+    def forgot(self, why: str) -> None:
+        if self._talks:
+            sys.stderr.write(messages.warning(f"going on without memory: {why}"))
+
+    def done(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False

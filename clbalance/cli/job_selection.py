@@ -1,0 +1,154 @@
+"""Jobs that were submitted before, as verbs name them: how they are found, and whether one can be started again."""
+
+import contextlib
+import getpass
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from clbalance.cli.cluster import SystemClock, Workplace, fail_point, open_memory, ssh_transport, typed, workplace
+from clbalance.cli.console import Screen, SweepProgress
+from clbalance.cli.node_settings import here
+from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.engine.jobs.node_dead import give_up_for_dead
+from clbalance.engine.jobs.submitted import look
+from clbalance.engine.services import World
+from clbalance.errors import UsageError
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import JobRecord, Lost
+from clbalance.node import agent_source, probe_script
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import reason_of
+from clbalance.policy.jobs.record import is_queued
+from clbalance.ports import Journal
+from clbalance.render import messages
+from clbalance.settings.load import load_settings
+from clbalance.transport.reach import raise_file_limit, this_node
+
+_RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+_MOST_JOBS = 10_000
+
+
+@contextlib.contextmanager
+def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
+    """The engine's world; this machine is reached without ssh, for jobs that were run here."""
+    settings = load_settings(os.environ, here(), typed(ssh))
+    with open_memory(screen, needed=True) as (store, journal):
+        yield World(
+            transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
+            keeps_user=ssh.user is not None,
+            store=store,
+            journal=journal,
+            clock=SystemClock(),
+            listener=SweepProgress(quiet=screen.quiet, meanwhile="clbalance.engine.jobs.submitted"),
+            probe_script=probe_script(),
+            agent_source=agent_source(),
+            answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
+            session_limit=raise_file_limit(),
+            fail_point=fail_point(os.environ),
+            suspect_after=settings.policy.suspect_after,
+        )
+
+
+def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
+    """The jobs that are meant by numbers, ranges (`3-7`), names, or `last`; each once, in the order of the words."""
+    if not words:
+        raise UsageError("no job named", hint="a number, a range such as `3-7`, a name, or `last`")
+    found = {record.id: record for word in words for record in _meant(journal, word)}
+    return tuple(found.values())
+
+
+def one_job(journal: Journal, word: str) -> JobRecord:
+    """The one job that is meant."""
+    found = named_jobs(journal, [word])
+    if len(found) > 1:
+        raise UsageError(f"`{word}` names {len(found)} jobs", hint=f"one of {_numbers(found)}")
+    return found[0]
+
+
+def me() -> str:
+    """Who asks, for the reasons that others read."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.geteuid()}"
+
+
+def _meant(journal: Journal, word: str) -> list[JobRecord]:
+    if word == "last":
+        newest = journal.records(over=True, newest=1)
+        if not newest:
+            raise UsageError("no job has been submitted from here yet")
+        return list(newest)
+    if word.isdecimal() and len(word) <= 12:
+        record = journal.record(int(word))
+        if record is None:
+            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
+        return [record]
+    if span := _RANGE.fullmatch(word):
+        return _in_range(journal, int(span[1]), int(span[2]), word)
+    named = [record for record in journal.records(over=True) if record.name == word]
+    if not named:
+        raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
+    return [record for record in named if not record.state.is_over] or named[-1:]
+
+
+def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:
+    found = [one for one in journal.records(over=True, newest=_MOST_JOBS) if first <= one.id <= last]
+    if not found:
+        raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")
+    return found
+
+
+def _numbers(records: Sequence[JobRecord]) -> str:
+    return ", ".join(str(record.id) for record in records[:5]) + (", ..." if len(records) > 5 else "")
+
+
+# What must be true before a job is started again: it is over, and its candidates are known.
+
+
+def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
+    """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
+    (visited,) = look(world, [record])
+    silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
+    if visited.record.state.is_over or (is_queued(visited.record) and not silent):
+        return visited.record
+    if not silent or visited.record.controlled:
+        raise UsageError(f"job {record.id} is {visited.record.state}", hint=f"`clbalance cancel {record.id}` ends it")
+    where = fold(outcome.node for outcome in silent)
+    if not node_is_dead:
+        raise UsageError(
+            f"job {record.id} may still run on {where}: {reason_of(silent[0].end)}",
+            hint="`--node-is-dead` is your word that it does not; if it does, it runs twice",
+        )
+    screen.say(messages.warning(f"job {record.id} may run twice, should {where} come back"))
+    return give_up_for_dead(world, visited, f"said to be dead by {me()}")
+
+
+def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
+    """How a job is reached that is to start again: as the user that it remembers.
+
+    `UsageError` where another one was told: what would look after it later would not find it.
+    """
+    user = submitted.job.user
+    if user is not None and ssh.user not in (None, user):
+        raise UsageError(
+            f"the job logs in as {user}, and cannot start again as {ssh.user}",
+            hint=f"`clbalance run -l {ssh.user}` submits another one",
+        )
+    return replace(ssh, user=ssh.user or user)
+
+
+def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
+    """The candidates and the policy that it was submitted with.
+
+    This machine is reached without ssh, for jobs that were run here.
+    """
+    place = workplace(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, screen)
+    here = frozenset({this_node()})
+    return replace(
+        place,
+        policy=place.policy_as(submitted.group, submitted.policy),
+        transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here),
+    )

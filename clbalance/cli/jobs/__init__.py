@@ -1,0 +1,1 @@
+"""Carry out what is asked of jobs that were submitted before."""

@@ -1,0 +1,75 @@
+"""Carry out `cancel`: which jobs are meant, what is sent to them, and what is said of it."""
+
+import signal
+from collections.abc import Sequence
+
+from clbalance.cli.console import Screen
+from clbalance.cli.job_selection import job_world, me, named_jobs
+from clbalance.cli.option_values import parse_signal
+from clbalance.cli.options import ReachOptions
+from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.engine.jobs import submitted
+from clbalance.engine.jobs.reconcile import Visited
+from clbalance.errors import ExitCode, UsageError
+from clbalance.model.job_record import JobRecord, Lost
+from clbalance.nodeset import NodeSets
+from clbalance.policy.jobs.outcome import became_of, reason_of
+from clbalance.ports import Journal
+from clbalance.render import messages
+
+
+def end_jobs(
+    words: Sequence[str],
+    ssh: ReachOptions,
+    screen: Screen,
+    *,
+    node_set: str | None,
+    everything: bool,
+    signal_name: str | None,
+) -> int:
+    """The exit code of `clbalance cancel`."""
+    number = None if signal_name is None else parse_signal(signal_name)
+    with job_world(ssh, screen) as world:
+        meant = _meant(world.journal, words, node_set, everything=everything)
+        over = [record for record in meant if record.state.is_over]
+        meant = tuple(record for record in meant if not record.state.is_over)
+        for record in over if words else ():
+            screen.say(messages.note(f"job {record.id}: {record.state} already"))
+        if not meant:
+            if not over:
+                screen.say(messages.note("no such job is running or waiting"))
+            return ExitCode.DONE
+        if number is None:
+            visited = submitted.cancel(world, meant, f"cancelled by {me()}")
+        else:
+            visited = submitted.signal(world, meant, number)
+        complete_outputs(world, screen)
+    confirmed = [_tell(screen, one, number) for one in visited]
+    return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
+
+
+def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool) -> tuple[JobRecord, ...]:
+    """`UsageError` where nothing says which: nobody means all jobs by saying nothing."""
+    if not (words or node_set or everything):
+        raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
+    meant = named_jobs(journal, words) if words else journal.records()
+    if node_set is not None:
+        nodes = set(NodeSets(None).expand(node_set))
+        meant = tuple(record for record in meant if nodes.intersection(record.nodes))
+    return meant
+
+
+def _tell(screen: Screen, one: Visited, number: int | None) -> bool:
+    """What became of one job; whether every node has confirmed it."""
+    job = one.record.id
+    silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
+    for outcome in silent:
+        screen.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; it may run on"))
+    if silent:
+        return False
+    if number is not None:
+        screen.say(messages.note(f"job {job}: sent {signal.Signals(number).name}"))
+    else:
+        became = became_of(one.record, one.outcomes, all_ended=one.all_ended)
+        screen.say(messages.note(f"job {job}: {became}"))
+    return True

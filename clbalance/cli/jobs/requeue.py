@@ -1,0 +1,121 @@
+"""Carry out `requeue`: make sure that the job runs nowhere, and run it as it was submitted."""
+
+import contextlib
+from collections.abc import Callable
+
+from clbalance.cli.cluster import Workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.job_selection import as_submitted, job_world, me, one_job, place_again, settled
+from clbalance.cli.jobs.follow import Shown
+from clbalance.cli.options import SshOptions
+from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.cli.output.job_files import FilePatterns, filed_run
+from clbalance.cli.run.background import keep, notify
+from clbalance.cli.run.report import run_ended
+from clbalance.cli.run.resume_tasks import resume_tasks
+from clbalance.cli.run.submission import input_of
+from clbalance.engine.agent.copies import DETACHED, KEPT, WATCHED, Interest
+from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.run.run import Run
+from clbalance.engine.run.values import Course, Ran
+from clbalance.errors import ClbalanceError, ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec, Submitted
+from clbalance.model.job_record import JobRecord
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import has_failed
+from clbalance.policy.jobs.record import current_copies
+from clbalance.policy.jobs.requeue import why_elsewhere
+from clbalance.ports import RunListener
+from clbalance.render import messages
+
+
+def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool, detach: bool) -> int:
+    """The exit code of `clbalance requeue`."""
+    with job_world(ssh, screen) as world:
+        named = one_job(world.journal, word)
+        submitted = world.journal.submitted(named.id)
+    assert submitted is not None, "a job that is recorded has been submitted"
+    ssh = as_submitted(ssh, submitted)
+    if submitted.rules is not None:
+        return resume_tasks(word, ssh, screen, node_is_dead=node_is_dead, detach=detach)
+    if submitted.job.pty is not None:
+        raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
+    if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
+        screen.print(f"{keep(lambda announce: _kept(named, submitted, ssh, screen, announce, node_is_dead))}\n")
+        return ExitCode.DONE
+    again = _again(named, submitted, ssh, screen, node_is_dead=node_is_dead)
+    with contextlib.closing(Restarted(screen, again.record)) as shown:
+        ran = again.carry_out(shown, DETACHED if detach else WATCHED)
+    return run_ended(ran, again.place.candidates, screen, detached=detach)
+
+
+def _kept(
+    named: JobRecord,
+    submitted: Submitted,
+    ssh: SshOptions,
+    screen: Screen,
+    announce: Callable[[int], None],
+    node_is_dead: bool,
+) -> None:
+    """What a keeper does: all that asks nodes is done in its process."""
+    _again(named, submitted, ssh, screen, node_is_dead=node_is_dead).carry_out(Unheard(), KEPT, announce)
+
+
+def _again(named: JobRecord, submitted: Submitted, ssh: SshOptions, screen: Screen, *, node_is_dead: bool) -> "_Again":
+    with job_world(ssh, screen) as world:
+        record = settled(world, named, screen, node_is_dead=node_is_dead)
+        complete_outputs(world, screen)
+    return _Again(record=record, submitted=submitted, place=place_again(submitted, ssh, screen))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Again:
+    """One more attempt of a job, and all those that it was submitted with."""
+
+    record: JobRecord
+    submitted: Submitted
+    place: Workplace
+
+    def carry_out(
+        self, listener: RunListener, interest: Interest, announce: Callable[[int], None] = lambda _: None
+    ) -> Ran:
+        """`ClbalanceError` where somebody else was quicker."""
+        submitted = self.submitted
+        with self.place.world(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as world:
+            if not world.journal.take(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
+                raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
+            record = world.journal.record(self.record.id) or self.record  # another requeue may have come and gone
+            announce(record.id)
+            copies = current_copies(record, world.journal.copies(record.id))
+            ended = [copy.outcome for copy in copies if copy.outcome is not None]
+            failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
+            files = FilePatterns(output=submitted.output, error=submitted.error)
+            with filed_run(world, files, listener, interest, copies=submitted.request.pick) as (filed, follows):
+                course = Course(
+                    world=world,
+                    question=self.place.question_of(submitted.request),
+                    stdin=input_of(submitted),
+                    listener=filed,
+                    interest=follows,
+                )
+                run = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued)
+                ran = run.carry_out()
+            notify(submitted.notify, world.journal.record(record.id))
+        return ran
+
+
+class Restarted(Shown):
+    """Shows a job that starts again, wherever it goes now."""
+
+    def waiting(self, reason: str) -> None:
+        self._screen.say(messages.note(f"waiting: {reason}"))
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._screen.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._screen.say(messages.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))
+        self.show_for(tuple(plan.chosen))

@@ -1,0 +1,128 @@
+"""Gather the rows of `jobs`: what this host remembers, asked after on the nodes, and what leases tell of the rest."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clbalance.cli.cluster import workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.job_selection import job_world, me, named_jobs
+from clbalance.cli.option_values import user_name
+from clbalance.cli.options import NodeOptions, SshOptions
+from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.engine.jobs.submitted import look
+from clbalance.engine.jobs.usage import usage_of
+from clbalance.engine.sweep import sweep
+from clbalance.errors import ExitCode, StoreError
+from clbalance.model import Lease, Measured, NodeName, Promise, Silent, Snapshot, Unknown
+from clbalance.model.job_record import JobRecord, JobState, Lost
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.record import qos_of
+from clbalance.ports import Journal
+from clbalance.render import messages
+from clbalance.render.reports.jobs.jobs import JobRow, JobsReport, OutputFacts, job_row
+
+
+def show_jobs(
+    words: Sequence[str],
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    screen: Screen,
+    *,
+    ended: bool,
+    all_users: bool,
+    usage: bool = False,
+) -> int:
+    """The exit code of `clbalance jobs`."""
+    with job_world(ssh, screen) as world:
+        records = named_jobs(world.journal, words) if words else world.journal.records(over=ended)
+        seen = look(world, records)
+        complete_outputs(world, screen)
+        now, user = world.clock.now(), me()
+        taken = usage_of(world, [one.record for one in seen]) if usage else {}
+        files = _output_files(world.journal, [one.record for one in seen])
+        rows = [
+            replace(
+                job_row(one.record, one.outcomes, user=user, now=now),
+                usage=taken.get(one.record.id),
+                output=files.get(one.record.id),
+            )
+            for one in seen
+        ]
+        known = {record.key for record in world.journal.records(over=True)}
+    silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
+    if nodes.names_nodes or all_users:
+        snapshot = _sweep(nodes, ssh, screen)
+        rows += _rows_of_leases(snapshot, known, all_users=all_users)
+        silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
+    screen.show(JobsReport(rows))
+    return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, OutputFacts]:
+    """Of the jobs that have named any; one that was not started yet has none of them written."""
+    known = {one.job: one for one in journal.outputs()}  # the last attempt of each comes last
+    facts = {}
+    for record in records:
+        if record.id not in known and record.state is not JobState.PENDING:
+            continue
+        with contextlib.suppress(StoreError):  # it was submitted by another version
+            submitted = journal.submitted(record.id)
+            if submitted is not None and submitted.has_files:
+                facts[record.id] = OutputFacts(output=submitted.output, error=submitted.error)
+                if (one := known.get(record.id)) is not None:
+                    facts[record.id] = replace(facts[record.id], state=one.state, reason=one.reason)
+    return facts
+
+
+def _sweep(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> Snapshot:
+    place = workplace(nodes, ssh, screen)
+    with place.world() as world, world.transport.sessions() as sessions:
+        snapshot = sweep(world, sessions, place.candidates.nodes)
+    for answer in snapshot.answers:
+        if isinstance(answer, Silent):
+            screen.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.why)}"))
+    return snapshot
+
+
+def _rows_of_leases(snapshot: Snapshot, known: set[str], *, all_users: bool) -> list[JobRow]:
+    """One row for each job that runs there and that this host has not submitted, longest running first."""
+    found: dict[str, tuple[Lease, float, list[NodeName]]] = {}
+    for answer in snapshot.answers:
+        for lease, age_s in _leases_of(answer, all_users=all_users):
+            if lease.key not in known:
+                _, _, where = found.setdefault(lease.key, (lease, age_s, []))
+                where.append(answer.node)
+    ordered = sorted(found.values(), key=lambda one: -one[1])
+    return [_row(lease, age_s, where) for lease, age_s, where in ordered]
+
+
+def _leases_of(answer: Measured | Silent, *, all_users: bool) -> list[tuple[Lease, float]]:
+    if isinstance(answer, Silent):
+        return []
+    reading = answer.reading
+    leases = () if isinstance(reading.leases, Unknown) else reading.leases
+    mine = [lease for lease in leases if all_users or lease.uid == reading.uid]
+    return [(lease, _age_s(lease, reading.uptime_s)) for lease in mine]
+
+
+def _age_s(lease: Lease, uptime_s: float | Unknown) -> float:
+    if isinstance(lease.promise, Promise) and not isinstance(uptime_s, Unknown):
+        return max(0.0, uptime_s - lease.promise.uptime_s)
+    return 0.0
+
+
+def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
+    name = lease.promise.name if isinstance(lease.promise, Promise) else ""
+    return JobRow(
+        id=None,
+        name=name or "-",
+        user=user_name(lease.uid),
+        state="RUNNING",
+        reason="submitted elsewhere",
+        rc=None,
+        node_set=fold(where),
+        seconds=age_s,
+        attempt=lease.attempt,
+        qos=qos_of(lease.promise) if isinstance(lease.promise, Promise) else None,
+    )

@@ -1,0 +1,78 @@
+"""Carry out `history`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from clbalance.cli.console import Screen
+from clbalance.cli.node_settings import NamedNodes, named_nodes
+from clbalance.cli.option_values import parse_moment
+from clbalance.cli.options import NodeOptions
+from clbalance.errors import ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.model.node_history import HistoryPoint
+from clbalance.nodeset import fold
+from clbalance.policy.history import lines_of
+from clbalance.policy.indices.table import ANSWERS, GPU_SERIES, NODE_SERIES
+from clbalance.ports import Store
+from clbalance.render import messages
+from clbalance.render.reports.nodes.history import HistoryReport
+from clbalance.render.sparkline import blocks_for
+from clbalance.store.location import state_directory, this_machine
+from clbalance.store.state import SqliteStore
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What of history is asked for, as typed."""
+
+    since: str
+    until: str
+    indices: tuple[str, ...]
+
+
+def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
+    """The exit code: 0."""
+    now = datetime.now(UTC).astimezone()
+    since, until = parse_moment(asked.since, "`--since`", now), parse_moment(asked.until, "`--until`", now)
+    if since >= until:
+        raise UsageError(f"`--since` {asked.since} is not before `--until` {asked.until}", hint="earlier, or later")
+    wanted = _indices(asked.indices)
+    named = named_nodes(options, screen)
+    place = state_directory(os.environ, this_machine())
+    if place.note:
+        screen.say(messages.note(place.note))
+    with SqliteStore.open(place.path) as store:
+        found = store.history(named.nodes, since, until)
+        told = _remark(store, named, found)
+    nodes = tuple((node, lines_of(found.get(node, ()), wanted)) for node in named.nodes)
+    screen.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
+    screen.say(told)
+    return ExitCode.DONE
+
+
+def _indices(typed: Sequence[str]) -> frozenset[str]:
+    known = [index.name for index in (ANSWERS, *NODE_SERIES, *GPU_SERIES)]
+    for name in typed:
+        if name not in known:
+            raise UsageError(f"there is no index `{name}`", hint=f"one of {', '.join(known)}")
+    return frozenset(typed)
+
+
+def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[HistoryPoint]]) -> str:
+    """Of which nodes there is nothing in that time; `UsageError` where a name means nothing here at all."""
+    missing = [node for node in named.nodes if node not in found]
+    if not missing:
+        return ""
+    never = set(missing) - store.history(missing, _BEGINNING, datetime.max.replace(tzinfo=UTC)).keys()
+    if unknown := never & named.only_named:
+        raise UsageError(
+            f"nothing is known here of {fold(sorted(unknown))}",
+            hint=f"no sweep asked for it, and no group has it; `clbalance load -w {fold(sorted(unknown))}` asks it",
+        )
+    when = "yet" if never == set(missing) else "in that time"
+    hint = f"each `clbalance load -w {fold(missing)}` adds to it" if never else "`--since 365d` looks further back"
+    return messages.note(f"nothing is remembered of {fold(missing)} {when}: {hint}")

@@ -1,0 +1,94 @@
+"""From a snapshot to the rows of `load`: which nodes, in which order, with which state and score. Pure."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clbalance.errors import ExitCode
+from clbalance.model import Measured, Request, Snapshot
+from clbalance.model.request import UNCONSTRAINED, Constraints
+from clbalance.policy.placement.explain import node_state
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import Policy
+from clbalance.render import messages
+from clbalance.render.reports.nodes.load import LoadReport
+from clbalance.render.views import NodeRow
+
+if TYPE_CHECKING:
+    from clbalance.policy.expressions.where import Where
+
+
+def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[NodeRow]:
+    """One row per node, in the order of the snapshot; `cpus`: that a plain job asks for."""
+    plan = place(snapshot, Request(pick=None, cpus=cpus), policy, snapshot.taken_at, random.Random(0))
+    scores = {score.node: score.total for score in plan.ranked}
+    rows = []
+    for answer in snapshot.answers:
+        told = node_state(answer, policy.thresholds, snapshot.taken_at, cpus)
+        rows.append(
+            NodeRow(
+                node=answer.node,
+                state=told.state,
+                reason=told.reason,
+                violated=told.violated,
+                answer=answer,
+                score=scores.get(answer.node),
+            )
+        )
+    return rows
+
+
+def load_exit_code(snapshot: Snapshot, *, strict: bool) -> ExitCode:
+    """0 if any node answered; with `strict`, 4 if one did not."""
+    answered = sum(isinstance(answer, Measured) for answer in snapshot.answers)
+    if answered == len(snapshot.answers) or (answered and not strict):
+        return ExitCode.DONE
+    return ExitCode.SOME_NODES_FAILED
+
+
+# The rows of `load` that `--where` leaves, in the order that `--order` gives them. Pure.
+
+
+def load_report(rows: Sequence[NodeRow], asked: Constraints) -> tuple[LoadReport, str]:
+    """What is shown, and a remark about what is left out."""
+    if asked == UNCONSTRAINED:
+        return LoadReport(rows), ""
+    shown, left_out = _meant(rows, asked.where) if asked.where else (list(rows), "")
+    return LoadReport(_ordered(shown, asked.order) if asked.order else shown), left_out
+
+
+def _meant(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
+    from clbalance.policy.expressions.where import parse_where
+
+    condition = parse_where(where)
+    shown: list[NodeRow] = []
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        reason = _why_not(row, condition)
+        if reason is None:
+            shown.append(row)
+        else:
+            reasons[reason] += 1
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return shown, messages.note(f"{len(shown)}/{len(rows)} nodes shown: {told}") if told else ""
+
+
+def _why_not(row: NodeRow, condition: "Where") -> str | None:
+    if not isinstance(row.answer, Measured):
+        return row.state  # silent: what it is like is not known
+    unmet = condition.unmet(row.answer)
+    return None if unmet is None else unmet.reason
+
+
+def _ordered(rows: Sequence[NodeRow], order: str) -> list[NodeRow]:
+    """By scores that say only that, as whoever shows rows sorts by scores."""
+    from clbalance.policy.expressions.values import devices_of
+    from clbalance.policy.expressions.where import parse_order, place_by
+    from clbalance.policy.placement.order import scores_by
+
+    keys = parse_order(order)
+    places = {row.node: place_by(keys, devices_of(row.answer), 0) for row in rows if isinstance(row.answer, Measured)}
+    scores = {score.node: score.total for score in scores_by(places)}
+    return [replace(row, score=scores.get(row.node)) for row in rows]

@@ -1,0 +1,243 @@
+"""The output files of a job, written while it runs (docs/design/job_output.md)."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from clbalance.engine.agent.copies import Interest
+from clbalance.engine.services import World
+from clbalance.errors import ClbalanceError, StoreError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec, OutputState
+from clbalance.model.job_record import Lost, NotStarted, Outcome
+from clbalance.model.task import TaskEnded, TaskProgress, TaskRecord
+from clbalance.nodeset import NodeSets, fold
+from clbalance.policy.jobs.task_records import unwritten
+from clbalance.ports import RunListener, TaskListener
+from clbalance.render.output.files import FileNames, OutputFiles, TaskFiles
+from clbalance.render.output.streams import STREAMS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePatterns:
+    """What files a job's output goes to; both None: to none."""
+
+    output: str | None
+    error: str | None
+
+    @property
+    def any(self) -> bool:
+        """Whether there are files at all."""
+        return self.output is not None or self.error is not None
+
+    def names(self, job: int, attempt: int) -> FileNames:
+        """The names of the files of one attempt."""
+        return FileNames(job_id=job, attempt=attempt, output=self.output, error=self.error)
+
+
+@contextlib.contextmanager
+def filed_run(
+    world: World, files: FilePatterns, listener: RunListener, interest: Interest, *, copies: int | None
+) -> Iterator[tuple[RunListener, Interest]]:
+    """How a job with output files is listened to; one that is left when it runs is completed by a later command.
+
+    A file that cannot be written ends a run that somebody watches. Else that is remembered, and the job goes on.
+    """
+    if not files.any or interest.leave_when_started:
+        yield listener, interest
+        return
+    filed = FiledRun(world, files, listener, is_watched=bool(interest.streams))
+    # Of several copies a node must not forget one's output while the file lacks another's.
+    interest = replace(interest, streams=STREAMS, retire=interest.retire and copies == 1)
+    with contextlib.closing(filed):
+        yield filed, interest
+
+
+@contextlib.contextmanager
+def filed_tasks(
+    world: World, files: FilePatterns, listener: TaskListener, *, is_watched: bool
+) -> Iterator[TaskListener]:
+    """The same for a job of tasks."""
+    if not files.any:
+        yield listener
+        return
+    with contextlib.closing(FiledTasks(world, files, listener, is_watched=is_watched)) as filed:
+        yield filed
+
+
+def mark_output(world: World, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+    """Remember how far the files are written. That it could not be remembered is no failure: they are written anew."""
+    try:
+        world.journal.set_output(job, attempt, state, reason)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+
+
+def conclude_task_files(world: World, job: JobSpec, records: Sequence[TaskRecord]) -> None:
+    """Remember whether the output of all tasks is in their files, when they have been run."""
+    if not unwritten(records, world.journal.written_tasks(job.id).all()):
+        mark_output(world, job.id, job.attempt, OutputState.COMPLETE)
+
+
+def _it_goes_on(job: int) -> str:
+    return f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+
+
+class _Unfiled:
+    """`JobOutput` for the streams that go to no file: to whoever listens."""
+
+    def __init__(self, listener: RunListener) -> None:
+        self._listener = listener
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._listener.output(node, stream, piece)
+
+    def end(self, node: NodeName) -> None:
+        """The listener hears of ends itself."""
+
+    def close(self) -> None:
+        """The listener is closed by whoever made it."""
+
+
+class FiledRun:
+    """`RunListener` that writes the files of a job and tells `listener` all the rest.
+
+    `is_watched`: a file that cannot be written ends the run with that error. Else it is remembered, the job goes on,
+    and a later command completes the file.
+    """
+
+    def __init__(self, world: World, files: FilePatterns, listener: RunListener, *, is_watched: bool) -> None:
+        self._world = world
+        self._patterns = files
+        self._listener = listener
+        self._is_watched = is_watched
+        self._job = self._attempt = 0
+        self._files: OutputFiles | None = None
+        self._running: set[NodeName] = set()
+        self._is_whole = True
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.moving(job, node, why)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._listener.placed(job, plan)
+        self.close()
+        self._job, self._attempt, self._is_whole = job.id, job.attempt, True
+        nodes = NodeSets(None).expand(fold(plan.chosen))
+        self._running = set(nodes)
+        names = self._patterns.names(job.id, job.attempt)
+        self._try(lambda: self._open(OutputFiles(names, nodes, otherwise=_Unfiled(self._listener))))
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        self._listener.started(node, limits)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        files = self._files
+        if files is not None:
+            self._try(lambda: files.write(node, stream, piece))
+
+    def cut_off(self, node: NodeName) -> None:
+        self._is_whole = False
+        self._listener.cut_off(node)
+
+    def ended(self, outcome: Outcome) -> None:
+        files = self._files
+        self._running.discard(outcome.node)
+        if isinstance(outcome.end, Lost):
+            self._is_whole = False
+        elif files is not None and not isinstance(outcome.end, NotStarted):
+            self._try(lambda: files.end(outcome.node))
+        if not self._running and self._is_whole:  # before its node hears that it may forget what was printed
+            mark_output(self._world, self._job, self._attempt, OutputState.COMPLETE)
+        self._listener.ended(outcome)
+
+    def close(self) -> None:
+        """Write no more."""
+        files, self._files = self._files, None
+        if files is not None:
+            self._try(files.close)
+
+    def _open(self, files: OutputFiles) -> None:
+        self._files = files
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except ClbalanceError as error:
+            self._is_whole, self._files = False, None
+            mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
+            if self._is_watched:
+                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
+
+
+class FiledTasks:
+    """The same for a job of tasks (`TaskListener`); it remembers each task whose output is in its files."""
+
+    def __init__(self, world: World, files: FilePatterns, listener: TaskListener, *, is_watched: bool) -> None:
+        self._world = world
+        self._patterns = files
+        self._listener = listener
+        self._is_watched = is_watched
+        self._job = self._attempt = 0
+        self._files: TaskFiles | None = None
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
+        self._listener.placed(job, plan, slots)
+        self._job, self._attempt = job.id, job.attempt
+        goes_on = bool(self._world.journal.written_tasks(job.id).all())
+        self._try(lambda: self._open(TaskFiles(self._patterns.names(job.id, job.attempt), goes_on=goes_on)))
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
+        files = self._files
+        if files is None or not files.takes(stream):
+            self._listener.output(task, node, stream, piece)
+        else:
+            self._try(lambda: files.write(task, node, stream, piece))
+
+    def ended(self, ended: TaskEnded) -> None:
+        files = self._files
+        if files is not None:
+            self._try(lambda: files.end(ended.number, ended.node))
+        if self._files is not None:
+            self._remember(ended)
+        self._listener.ended(ended)
+
+    def progressed(self, progress: TaskProgress) -> None:
+        self._listener.progressed(progress)
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+
+    def _open(self, files: TaskFiles) -> None:
+        self._files = files
+
+    def _remember(self, ended: TaskEnded) -> None:
+        try:
+            self._world.journal.written_tasks(self._job).add(ended.claim, ended.number)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except ClbalanceError as error:
+            self._files = None
+            mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
+            if self._is_watched:
+                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error

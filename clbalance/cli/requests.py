@@ -1,0 +1,210 @@
+"""From options to a request: resources, constraints, and the node sets that were named."""
+
+from difflib import get_close_matches
+
+from clbalance.cli.console import Screen
+from clbalance.cli.options import ConstraintOptions, ExpressionOptions, NodeOptions, ResourceOptions
+from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.request import UNCONSTRAINED, Constraints, Preference
+from clbalance.nodeset import Candidates, Selection
+from clbalance.render import messages
+from clbalance.settings.values import Settings
+from clbalance.units import parse_size
+
+_MOST = 100_000  # of anything in one node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Checked, in units."""
+
+    cpus: float
+    mem_bytes: int
+    tmp_bytes: int
+    gpus: int
+    gpu_share: float
+    gpu_mem_bytes: int
+    slots: int
+    exclusive: bool
+    limit_cpus: float | None
+    limit_mem_bytes: int | None
+
+
+def resources_of(options: ResourceOptions) -> Resources:
+    """The resources meant; `UsageError` for what cannot be."""
+    if not 0 <= options.gpus <= _MOST:
+        raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
+    if not 0 <= options.slots <= _MOST:
+        raise UsageError(f"`--slots` cannot be {options.slots}", hint="0, or a number of slots")
+    return Resources(
+        cpus=_cpus(options.cpus, options.limit_cpus),
+        mem_bytes=_mem_bytes(options.mem, options.limit_mem),
+        tmp_bytes=0 if options.tmp is None else _size("--tmp", options.tmp),
+        gpus=options.gpus if options.gpu_share is None else 1,
+        gpu_share=1.0 if options.gpu_share is None else _gpu_share(options.gpu_share, options.gpus),
+        gpu_mem_bytes=0 if options.gpu_mem is None else _gpu_mem_bytes(options),
+        slots=options.slots,
+        exclusive=options.exclusive,
+        limit_cpus=options.limit_cpus,
+        limit_mem_bytes=None if options.limit_mem is None else _size("--limit-mem", options.limit_mem),
+    )
+
+
+def _gpu_share(share: float, gpus: int) -> float:
+    if not 0 < share < 1:
+        raise UsageError(f"`--gpu-share` cannot be {share:g}", hint="above 0 and below 1; a whole one is `--gpus 1`")
+    if gpus:
+        raise UsageError("`--gpu-share` and `--gpus` exclude each other", hint="a part of one GPU, or whole ones")
+    return share
+
+
+def _gpu_mem_bytes(options: ResourceOptions) -> int:
+    if not options.gpus and options.gpu_share is None:
+        raise UsageError("`--gpu-mem` is memory of GPUs, and none is asked for", hint="add `--gpus 1`")
+    return _size("--gpu-mem", options.gpu_mem or "")
+
+
+def _cpus(asked: float | None, limit: float | None) -> float:
+    """What is limited and not asked for is asked for, as in Kubernetes."""
+    if limit is not None and not 0 < limit <= _MOST:
+        raise UsageError(f"`--limit-cpus` cannot be {limit:g}", hint="a number of cpus above 0, such as 2 or 0.5")
+    if asked is None:
+        return 1.0 if limit is None else limit
+    if not 0 <= asked <= _MOST:
+        raise UsageError(f"`--cpus` cannot be {asked:g}", hint="0, or a number of cpus such as 2 or 0.5")
+    if limit is not None and asked > limit:
+        raise UsageError(f"`--cpus {asked:g}` is more than `--limit-cpus {limit:g}`", hint="the limit is at least that")
+    return asked
+
+
+def _mem_bytes(asked: str | None, limit: str | None) -> int:
+    limit_bytes = None if limit is None else _size("--limit-mem", limit)
+    if limit_bytes == 0:
+        raise UsageError(f"`--limit-mem` cannot be {limit!r}", hint="a size above 0, such as 20G")
+    if asked is None:
+        return limit_bytes or 0
+    size = _size("--mem", asked)
+    if limit_bytes is not None and size > limit_bytes:
+        raise UsageError(f"`--mem {asked}` is more than `--limit-mem {limit}`", hint="the limit is at least that")
+    return size
+
+
+def _size(option: str, text: str) -> int:
+    try:
+        return parse_size(text)
+    except UsageError as error:
+        raise UsageError(f"`{option}` cannot be {text!r}", hint=error.hint) from error
+
+
+# From what was typed to constraints, and whether the settings have what they name.
+
+PREFERENCE_WEIGHT = 4.0
+"""As much as the run queue."""
+_MOST_WEIGHT = 1e6
+
+
+def expressions_of(options: ExpressionOptions) -> Constraints:
+    """`--where` and `--order`; `ExpressionError` for what is none. What they name is for `check_names`."""
+    if options.where is not None or options.order is not None:
+        from clbalance.policy.expressions.parse import parse_condition, parse_keys
+
+        if options.where is not None:
+            parse_condition("--where", options.where)
+        if options.order is not None:
+            parse_keys("--order", options.order)
+    return Constraints(where=options.where or "", order=options.order or "")
+
+
+def constraints_of(options: ConstraintOptions) -> Constraints:
+    """All of them; `UsageError` for what cannot be meant."""
+    expressions = expressions_of(options)
+    if options.order is not None and options.prefer:
+        raise UsageError("`--prefer` adds to a ranking that `--order` replaces", hint="one of them")
+    return Constraints(
+        where=expressions.where,
+        order=expressions.order,
+        tolerated=frozenset(options.tolerate or ()),
+        preferences=tuple(map(_preference, options.prefer or ())),
+        near=_names("--near", options.near),
+        apart=_names("--apart", options.apart),
+        same=options.same or "",
+    )
+
+
+def check_names(constraints: Constraints, settings: Settings) -> None:
+    """`UsageError` for a label that no `[[nodes]]` has, so that a slip does not look like a full cluster; and for
+    expressions that have no sense.
+    """
+    if constraints == UNCONSTRAINED:
+        return
+    labels = frozenset(name for facts in settings.nodes for name in facts.labels)
+    if constraints.where:
+        from clbalance.policy.expressions.where import parse_where
+
+        parse_where(constraints.where, labels)
+    if constraints.order:
+        from clbalance.policy.expressions.where import parse_order
+
+        parse_order(constraints.order, labels)
+    for preference in constraints.preferences:
+        _check_label("--prefer", preference.label, labels)
+    if constraints.same:
+        _check_label("--same", constraints.same, labels)
+
+
+def _check_label(option: str, label: str, labels: frozenset[str]) -> None:
+    if label in labels:
+        return
+    if near := get_close_matches(label, labels, n=1, cutoff=0.6):
+        hint = f"did you mean `{near[0]}`?"
+    elif labels:
+        hint = f"there are {', '.join(f'`{name}`' for name in sorted(labels))}"
+    else:
+        hint = 'labels are given in `clbalance.toml`: `[[nodes]]`, `set = "gpu[1-4]"`, `labels = { rack = "r1" }`'
+    raise UsageError(f"`{option}`: no node has a label `{label}`", hint=hint)
+
+
+def _preference(text: str) -> Preference:
+    label, equals, rest = text.partition("=")
+    value, colon, told = rest.rpartition(":")
+    try:
+        weight = float(told) if colon else PREFERENCE_WEIGHT
+    except ValueError:
+        value, colon, weight = rest, "", PREFERENCE_WEIGHT
+    value = value if colon else rest
+    if not (label and equals and value) or not 0 < weight <= _MOST_WEIGHT:
+        raise UsageError(
+            f"`--prefer` cannot be {text!r}", hint="LABEL=VALUE or LABEL=VALUE:WEIGHT, such as `rack=r1` or `rack=r1:2`"
+        )
+    return Preference(label=label, value=value, weight=weight)
+
+
+def _names(option: str, names: list[str] | None) -> tuple[str, ...]:
+    if "" in (names or ()):
+        raise UsageError(f"`{option}` names no job", hint="the name of a job, as `clbalance jobs` shows it")
+    return tuple(names or ())
+
+
+# What node options select, for whoever looks names up.
+
+_SAID = 3
+
+
+def selection_of(options: NodeOptions) -> Selection:
+    """Without any nodes: every one there is."""
+    return Selection(
+        nodes=tuple(options.nodes or ()),
+        groups=tuple(options.groups or ()),
+        everything=options.everything or not options.names_nodes,
+        exclude=tuple(options.exclude or ()),
+        exclude_groups=tuple(options.exclude_groups or ()),
+    )
+
+
+def say_left_out(meant: Candidates, screen: Screen) -> None:
+    """Warn of groups whose nodes are not among "all" nodes, for they cannot be used."""
+    for why in meant.left_out[:_SAID]:
+        screen.say(messages.warning(f"a group is left out of all nodes: {why}"))
+    if len(meant.left_out) > _SAID:
+        screen.say(messages.warning(f"so are {len(meant.left_out) - _SAID} more; `clbalance doctor` names them"))

@@ -1,0 +1,1 @@
+"""Carry out run, for one job and for many tasks."""

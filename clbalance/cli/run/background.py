@@ -1,0 +1,109 @@
+"""A background process that keeps a detached job in hand, and the command that is told of the job's end."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from clbalance.errors import ClbalanceError, ExitCode
+from clbalance.model.job_record import JobRecord
+from clbalance.nodeset import fold
+from clbalance.render import messages
+from clbalance.render.text import visible_line
+
+
+def keep(work: Callable[[Callable[[int], None]], None]) -> int | None:
+    """Fork a process that does `work`; the number that it announces, or `ClbalanceError` as it was raised there.
+
+    It is forked before anything is opened or any node is asked, and leaves our terminal and our session; our standard
+    error when it has announced the number, or ends. None: there was nothing to do.
+    """
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        code = 1
+        try:
+            os.close(reader)
+            _leave()
+            code = _at_work(work, os.fdopen(writer, "w"))
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
+    if "number" in told:
+        return None if told["number"] is None else int(told["number"])
+    error = ClbalanceError(told["message"], hint=told.get("hint", ""))
+    error.exit_code = ExitCode(told.get("exit_code", error.exit_code))
+    raise error
+
+
+def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int:
+    def announce(told: dict[str, object]) -> None:
+        """Once: who reads it waits for the end of the pipe, and has gone afterwards."""
+        if not pipe.closed:
+            _let_go_of(2)
+            with pipe:
+                json.dump(told, pipe)
+
+    try:
+        work(lambda number: announce({"number": number}))
+    except ClbalanceError as error:
+        announce({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        return error.exit_code
+    except OSError as error:
+        announce({"message": f"{error.filename or 'the system'}: {error.strerror}"})
+        return ExitCode.FAILED
+    announce({"number": None})
+    return 0
+
+
+def _leave() -> None:
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _let_go_of(0, 1)
+
+
+def _let_go_of(*fds: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in fds:
+        os.dup2(null, fd)
+    os.close(null)
+
+
+# Tell of a job's end by a command of its user's, run here.
+
+_WITHIN_S = 60.0  # a mail program that hangs keeps nobody
+_REASON_CHARS = 1000
+
+
+def notify(command: str | None, record: JobRecord | None) -> None:
+    """Run `command` by /bin/sh with the job's facts in its environment; what becomes of it is its own affair."""
+    if command is None or record is None:
+        return
+    facts = {
+        "CLBALANCE_JOB_ID": str(record.id),
+        "CLBALANCE_JOB_NAME": record.name,
+        "CLBALANCE_JOB_STATE": record.state.value,
+        "CLBALANCE_JOB_REASON": visible_line(record.reason)[:_REASON_CHARS],  # a node may have said it
+        "CLBALANCE_JOB_RC": "" if record.rc is None else str(record.rc),
+        "CLBALANCE_NODELIST": fold(record.nodes),
+    }
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, env={**os.environ, **facts}, start_new_session=True
+        )
+    except OSError as error:
+        sys.stderr.write(messages.warning(f"`--notify` was not run: {error.strerror}"))
+        return
+    try:
+        process.wait(_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,100 @@
+"""`#CLB --gpus 1 --mem 20G` in the leading comments of a script: defaults for the options of `run`.
+
+They are read by the parser of `run` itself, so an option means there what it means on the command line. What was typed
+wins; what may be given several times adds up, the script's first.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from io import BytesIO
+from typing import Any
+
+import typer
+
+from clbalance.cli.app import MistypedError
+from clbalance.cli.options import RequestOptions
+from clbalance.cli.run.options import JobOptions
+from clbalance.cli.run.work import script_content
+from clbalance.errors import UsageError
+
+_GROUPS = (RequestOptions, JobOptions)
+_OF_THE_CALL = frozenset({"text", "pty", "detach", "notify", "explain", "gather", "label"})
+"""Say how this once it is run and shown, or, as `--notify`, do something here."""
+_ONE_OF = ({"gpus", "gpu_share"},)
+"""Whoever types one of them means it in the place of the others."""
+_LINE = re.compile(rb"#CLB(?:[ \t]+(.*))?")
+
+
+def take_script_options(ctx: typer.Context, parse: Callable[[list[str]], typer.Context]) -> bytes | None:
+    """The script's content, its options put where none were typed; None where what is to run is no script."""
+    path = _script_path(ctx)
+    if path is None:
+        return None
+    content = script_content(path)
+    given = _options_in(content, path, parse)
+    typed = {name for name in ctx.params if _is_typed(ctx, name)}
+    replaced = set().union(*(group for group in _ONE_OF if group & typed))
+    for name, value in given.items():
+        if isinstance(value, list | tuple):
+            ctx.params[name] = [*value, *(ctx.params[name] or ())]
+        elif name not in typed | replaced:
+            ctx.params[name] = value
+    return content
+
+
+def options_allowed(ctx: typer.Context) -> dict[str, str]:
+    """By name, how what may stand in a script is written."""
+    names = {one.name for group in _GROUPS for one in fields(group)} - _OF_THE_CALL
+    return {one.name: max(one.opts, key=len) for one in ctx.command.params if one.name in names}
+
+
+def _script_path(ctx: typer.Context) -> str | None:
+    words = ctx.params.get("words")
+    is_other = any(ctx.params.get(name) is not None for name in ("text", "tasks", "resume"))
+    return None if not words or ctx.meta["exact"] or is_other else str(words[0])
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _options_in(content: bytes, path: str, parse: Callable[[list[str]], typer.Context]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for number, text in clb_lines(content):
+        where = f"{'stdin' if path == '-' else path}:{number}"
+        for name, value in _options_of(text, where, parse).items():
+            given[name] = [*given.get(name, ()), *value] if isinstance(value, list | tuple) else value
+    return given
+
+
+def _options_of(text: str, where: str, parse: Callable[[list[str]], typer.Context]) -> dict[str, Any]:
+    """What one line says."""
+    try:
+        parsed = parse(shlex.split(text, comments=True))
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}", hint="quote as for a shell") from error
+    except MistypedError as error:
+        told = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
+        raise UsageError(f"{where}: {told}", hint="`clbalance run --help` shows what can be typed") from error
+    given = {name: value for name, value in parsed.params.items() if _is_typed(parsed, name)}
+    allowed = options_allowed(parsed)
+    may = f"a script may say {' '.join(sorted(allowed.values()))}"
+    if words := given.pop("words", None):
+        raise UsageError(f"{where}: {words[0]!r} is no option", hint=may)
+    if bad := next((name for name in given if name not in allowed), None):
+        written = next(max(one.opts, key=len) for one in parsed.command.params if one.name == bad)
+        raise UsageError(f"{where}: `{written}` is not the script's to say", hint=may)
+    return given
+
+
+def clb_lines(content: bytes) -> Iterator[tuple[int, str]]:
+    """The `#CLB` lines with their numbers, up to the first line that is neither comment nor blank."""
+    for number, line in enumerate(BytesIO(content), 1):
+        text = line.strip()
+        if text and not text.startswith(b"#"):
+            return
+        if found := _LINE.fullmatch(line.rstrip()):
+            yield number, (found[1] or b"").decode(errors="surrogateescape")

@@ -1,0 +1,134 @@
+"""Show a run to the person or program that started it, and say how it ended, of `run` and of `requeue` alike."""
+
+import signal
+from collections.abc import Sequence
+
+from clbalance.cli.console import Screen, nothing_fits
+from clbalance.cli.run.submission import Submission
+from clbalance.engine.run.values import Ran
+from clbalance.errors import ClbalanceError, ExitCode, NotRunError
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import NotStarted, Outcome
+from clbalance.nodeset import Candidates, NodeSets, fold
+from clbalance.policy.jobs.outcome import run_exit_code
+from clbalance.render import messages
+from clbalance.render.output.grouped import Gathered, Labelled
+from clbalance.render.output.streams import JobOutput, PassedThrough
+from clbalance.render.reports.jobs.run import JobReport
+
+
+class ShownRun:
+    """Listens to a run for the person or program that started it."""
+
+    def __init__(self, screen: Screen, submitted: Submission, candidates: Candidates) -> None:
+        self._screen = screen
+        self._options = submitted.options
+        self._candidates = candidates
+        self._output: JobOutput = PassedThrough(screen.outlets)
+
+    def waiting(self, reason: str) -> None:
+        self._screen.say(messages.note(f"waiting: {reason}"))
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._screen.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        pass
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        if self._options.explain:
+            self._screen.explain(plan)
+        told = messages.placed(
+            job.id,
+            fold(plan.chosen),
+            chosen=len(plan.chosen),
+            candidates=len(self._candidates.nodes),
+            fitting=len(plan.ranked),
+        )
+        self._screen.say(told)
+        self._output.close()
+        self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._screen.say(messages.warning(f"{node}: {text}"))
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._output.write(node, stream, piece)
+
+    def cut_off(self, node: NodeName) -> None:
+        pass
+
+    def ended(self, outcome: Outcome) -> None:
+        self._output.end(outcome.node)
+
+    def close(self) -> None:
+        """Show what was held back."""
+        self._output.close()
+
+    def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
+        options = self._options
+        shown: JobOutput = PassedThrough(self._screen.outlets)
+        if options.gather:
+            shown = Gathered(self._screen.outlets, nodes, fold)
+        elif len(nodes) > 1 if options.label is None else options.label:
+            shown = Labelled(self._screen.outlets)
+        return shown
+
+
+def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool, explain: bool = False) -> int:
+    """The exit code. A job that was to be left running is named; more is said of it only where it did not start.
+
+    `explain`: where nothing fits, say why of each node.
+    """
+    dispatched = ran.dispatched
+    if ran.queued is not None:
+        return it_waits(ran.job.id, ran.queued, screen, detached=detached)
+    if dispatched is None:
+        if explain:
+            screen.explain(ran.plan)
+        raise _not_run(ran, candidates, explained=explain)
+    number, outcomes = ran.job.id, dispatched.outcomes
+    if detached and dispatched.interrupted is None:
+        screen.print(f"{number}\n")
+        if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
+            return ExitCode.DONE
+    screen.stopped(dispatched.interrupted)
+    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
+        screen.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
+    elif dispatched.interrupted != signal.SIGPIPE or not screen.quiet:  # `| head` wanted no more
+        screen.tell_end(_report(ran))
+    return run_exit_code(outcomes, dispatched.interrupted)
+
+
+def it_waits(job: int, reason: str, screen: Screen, *, detached: bool) -> int:
+    """Say of a job that it is queued. Who wanted it to run here and now has not got that."""
+    if detached:
+        screen.print(f"{job}\n")
+    screen.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
+    return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
+
+
+def _report(ran: Ran) -> JobReport:
+    return JobReport(
+        id=ran.job.id,
+        name=ran.job.name,
+        node_set=fold(ran.plan.chosen),
+        outcomes=() if ran.dispatched is None else ran.dispatched.outcomes,
+        attempt=ran.job.attempt,
+    )
+
+
+def _not_run(ran: Ran, candidates: Candidates, *, explained: bool) -> ClbalanceError:
+    """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
+    plan = ran.plan
+    if ran.cancelled:
+        return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
+    error = nothing_fits(plan, candidates, explained=explained)
+    said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
+    error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
+    if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
+        error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
+    else:
+        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
+    return error

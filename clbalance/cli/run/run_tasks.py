@@ -1,0 +1,205 @@
+"""Carry out `run --tasks` and `run --array`: from what was typed to tasks, and to a job of them."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from clbalance.cli.cluster import Workplace
+from clbalance.cli.console import Screen, nothing_fits
+from clbalance.cli.options import RequestOptions
+from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, filed_tasks
+from clbalance.cli.run.background import keep, notify
+from clbalance.cli.run.options import JobOptions, TaskOptions
+from clbalance.cli.run.run_job import question_of, submit_job
+from clbalance.cli.run.submission import Submission, submission
+from clbalance.cli.run.task_progress import ShownTasks
+from clbalance.cli.run.work import TypedWork
+from clbalance.engine.agent.listeners import UnheardTasks
+from clbalance.engine.tasks.assignments import TaskCourse
+from clbalance.engine.tasks.run_tasks import TasksOutcome, run_tasks
+from clbalance.errors import ExitCode, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan
+from clbalance.model.job import TaskRules
+from clbalance.model.task import MOST_TASKS, Task
+from clbalance.ports import TaskListener
+
+# From what was typed to a job of tasks.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyTasks:
+    """A job of tasks before it has a number."""
+
+    submission: Submission
+    tasks: tuple[Task, ...]
+    rules: TaskRules
+
+
+def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: TypedWork) -> ManyTasks:
+    """The job that is meant; `UsageError` where none can be."""
+    _check(options, job, resources)
+    if options.array is not None:
+        tasks, at_once = array_of(options.array)
+        given = submission(job, resources, typed)
+        return ManyTasks(submission=given, tasks=tasks, rules=rules_of(options, at_once))
+    if typed.words or job.text is not None:
+        raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
+    path = options.tasks or "-"
+    rules, tasks = rules_of(options, None), tasks_in(path)
+    named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
+    given = submission(named, resources, TypedWork(words=("/bin/sh", "-c"), exact=True), task_list=path)
+    return ManyTasks(submission=given, tasks=tasks, rules=rules)
+
+
+def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
+    if options.tasks is not None and options.array is not None:
+        raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
+    if job.queue:
+        raise UsageError("a job of tasks starts where there is a slot: `--queue` cannot be meant of it")
+    given = {
+        "--pick": job.pick != "1",
+        "--pty": job.pty,
+        "-b": job.gather,
+        "--checkpoint": job.checkpoint,
+        "--same": resources.same is not None,
+    }
+    if bad := next((name for name, is_given in given.items() if is_given), None):
+        raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")
+
+
+def run_many(place: Workplace, many: ManyTasks, screen: Screen) -> int:
+    """The exit code of a run of tasks: the highest of theirs."""
+    with many.submission.check_files(has_tasks=True):
+        return _run(place, many, screen)
+
+
+def _run(place: Workplace, many: ManyTasks, screen: Screen) -> int:
+    options = many.submission.options
+    if options.detach:
+        number = keep(lambda announce: _discard(_carry_out(place, many, UnheardTasks(), announce)))
+        screen.print(f"{number}\n")
+        return ExitCode.DONE
+    shown = ShownTasks(screen, options, place.candidates, len(many.tasks))
+    with contextlib.closing(shown):
+        outcome = _carry_out(place, many, shown, announce=lambda _: None)
+    if isinstance(outcome, Plan) and options.explain:
+        screen.explain(outcome)
+    return tell_of_tasks(outcome, place, shown, explained=options.explain)
+
+
+def tell_of_tasks(outcome: TasksOutcome | Plan, place: Workplace, shown: ShownTasks, *, explained: bool = False) -> int:
+    """Say how it ended, and exit so."""
+    if isinstance(outcome, Plan):
+        error = nothing_fits(outcome, place.candidates, explained=explained)
+        error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
+        raise error
+    shown.summary(outcome)
+    interrupted = outcome.ran.interrupted
+    return outcome.verdict.rc if interrupted is None else 128 + interrupted
+
+
+def _carry_out(
+    place: Workplace, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
+) -> TasksOutcome | Plan:
+    submission = many.submission
+    question = question_of(place, submission, pick=None)
+    with place.world(meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach) as world:
+        job, tries = submit_job(world, submission, question, place, rules=many.rules, tasks=many.tasks)
+        announce(job.id)
+        world.fail_point("submitted")
+        course = TaskCourse(
+            world=world,
+            question=question,
+            job=job,
+            tasks=many.tasks,
+            rules=many.rules,
+            tries=tries,
+            stdin=submission.stdin,
+            listener=listener,
+        )
+        return run_filed_tasks(
+            course, submission.files, submission.options.notify, is_watched=not submission.options.detach
+        )
+
+
+def run_filed_tasks(
+    course: TaskCourse, files: FilePatterns, command: str | None, *, is_watched: bool
+) -> TasksOutcome | Plan:
+    """Run the tasks, write their output files, and tell `command` of the end."""
+    world = course.world
+    with filed_tasks(world, files, course.listener, is_watched=is_watched) as filed:
+        outcome = run_tasks(replace(course, listener=filed))
+    if files.any and isinstance(outcome, TasksOutcome) and not outcome.ran.goes_on:
+        conclude_task_files(world, course.job, outcome.records)
+    notify(command, world.journal.record(course.job.id))
+    return outcome
+
+
+def _discard(outcome: TasksOutcome | Plan) -> None:
+    """A keeper has nobody to tell."""
+    del outcome
+
+
+# From what was typed to tasks: a command a line, or a range of numbers.
+
+_RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,7}))?)?")
+_LONGEST = 131_072  # MAX_ARG_STRLEN of Linux, its NUL included
+_ARRAY_HINT = "numbers and ranges such as `0-99`, `1,3,10-20:2`, with `%20` behind them for 20 at a time"
+
+
+def tasks_in(path: str) -> tuple[Task, ...]:
+    """One task for each line of a file that is not blank, numbered from 1."""
+    try:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"`--tasks {path}`: {error.strerror}", hint="a file with a command on each line") from error
+    lines = [line for line in content.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
+    if bad := next((line for line in lines if "\0" in line), None):
+        raise UsageError(f"`--tasks {path}`: a line holds a NUL: {bad[:40]!r}", hint="a command on each line")
+    if bad := next((line for line in lines if len(line) >= _LONGEST), None):
+        raise UsageError(f"`--tasks {path}`: a line has {len(bad)} characters", hint="the kernel allows 131071 of them")
+    if not lines:
+        raise UsageError(f"`--tasks {path}`: no task in it", hint="a command on each line")
+    return _bounded(tuple(Task(number=number, words=(line,)) for number, line in enumerate(lines, start=1)))
+
+
+def array_of(text: str) -> tuple[tuple[Task, ...], int | None]:
+    """The tasks of `--array`, and how many of them may run at once."""
+    ranges, percent, most = text.partition("%")
+    if percent and not (re.fullmatch(r"[0-9]{1,6}", most) and int(most) > 0):
+        raise UsageError(f"`--array` cannot be {text!r}", hint=_ARRAY_HINT)
+    numbers = sorted({number for one in ranges.split(",") for number in _numbers(one, text)})
+    return _bounded(tuple(Task(number=number) for number in numbers)), int(most) if percent else None
+
+
+def rules_of(options: TaskOptions, at_once: int | None) -> TaskRules:
+    """What the tasks may do; `UsageError` where that cannot be meant."""
+    text = options.max_fail
+    if text is None:
+        return TaskRules(at_once=at_once)
+    match = re.fullmatch(r"([0-9]{1,7}|[0-9]{1,3}\.[0-9]{1,3})(%?)", text)
+    if match is None or ("." in match[1] and not match[2]) or (match[2] and float(match[1]) > 100):
+        raise UsageError(
+            f"`--max-fail` cannot be {text!r}", hint="a number of tasks such as `3`, or a share such as `5%`"
+        )
+    return TaskRules(at_once=at_once, max_fail=float(match[1]), max_fail_is_pct=bool(match[2]))
+
+
+def _numbers(text: str, whole: str) -> Iterator[int]:
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"`--array` cannot be {whole!r}", hint=_ARRAY_HINT)
+    first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+    if last < first or step == 0 or (last - first) // step >= MOST_TASKS:
+        raise UsageError(f"`--array` cannot be {whole!r}", hint=_ARRAY_HINT)
+    yield from range(first, last + 1, step)
+
+
+def _bounded(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    if len(tasks) > MOST_TASKS:
+        raise UsageError(f"{len(tasks)} tasks are more than {MOST_TASKS}", hint="put several commands into one task")
+    return tasks

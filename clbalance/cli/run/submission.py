@@ -1,0 +1,302 @@
+"""From what was typed after `run` to a job: what it is, where it works, what it sees. All of it is taken now."""
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from clbalance.cli.node_settings import here
+from clbalance.cli.option_values import parse_signal
+from clbalance.cli.options import RequestOptions
+from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.requests import Resources, constraints_of, resources_of
+from clbalance.cli.run.options import JobOptions
+from clbalance.cli.run.work import TypedWork, work_of
+from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job import Checkpoint, Command, Script, Submitted, Tries, Work
+from clbalance.model.request import Constraints
+from clbalance.ports import JobInput
+from clbalance.render.output.files import check_pattern, might_name
+from clbalance.units import parse_duration
+from clbalance.user_files import CheckedFile
+
+_MOST_PRIORITY = 1e6
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A job before it has a number and nodes."""
+
+    options: JobOptions
+    name: str
+    work: Work
+    resources: Resources
+    constraints: Constraints
+    pick: int | None
+    env: Mapping[str, str]
+    submit_dir: str
+    chdir: str
+    umask: int
+    time_limit_s: float | None
+    tries: Tries
+    """Without the jobs that it comes after: `options.after` has the words for them."""
+    policy: str | None
+    """As typed."""
+    priority: float
+    pty: tuple[int, int] | None
+    stdin: JobInput
+    files: FilePatterns
+    """Of its output, absolute."""
+    inputs: tuple[str, ...]
+    """Files that are read for it: its script, its tasks, its standard input. None of them may be an output file."""
+
+    @property
+    def needs_a_keeper(self) -> bool:
+        """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
+        comes_after = bool(self.options.after) and not self.tries.queue
+        return self.tries.need_a_keeper or comes_after or self.options.notify is not None
+
+    def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
+        """`UsageError` where output cannot be written to files as typed, before the job has a number.
+
+        To be closed when the job's own files are: until then the reader of a FIFO sees no end.
+        """
+        with contextlib.ExitStack() as checked:
+            for option, typed, pattern in (
+                ("--output", self.options.output, self.files.output),
+                ("--error", self.options.error, self.files.error),
+            ):
+                if typed is not None and pattern is not None:
+                    file = checked.enter_context(check_pattern(typed, has_tasks=has_tasks))
+                    self._check_detached(f"{option} {typed}", file, has_tasks=has_tasks)
+                    self._check_inputs(f"{option} {typed}", pattern)
+            return checked.pop_all()
+
+    def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
+        """What is written later, by another process, must be a file by then, too."""
+        is_written_at_once = self.needs_a_keeper or has_tasks
+        if not self.options.detach or not file.is_in_place or self._discards(typed):
+            return
+        if file.is_of_this_process or not is_written_at_once:
+            raise UsageError(
+                f"`{typed}` cannot go with `--detach`: only a regular file can be written later",
+                hint="name a regular file; `clbalance logs JOB` shows the output as well",
+            )
+
+    def _discards(self, typed: str) -> bool:
+        return typed.endswith(f" {os.devnull}")
+
+    def _check_inputs(self, typed: str, pattern: str) -> None:
+        if read := next((path for path in self.inputs if might_name(pattern, path)), None):
+            raise UsageError(f"`{typed}` would overwrite {read!r}, which the job reads", hint="another name")
+
+
+def submission(
+    options: JobOptions, resources: RequestOptions, typed: TypedWork, *, task_list: str | None = None
+) -> Submission:
+    """The job that is meant; `UsageError` where none can be."""
+    work = work_of(options.text, typed)
+    folder = here()
+    read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
+    return Submission(
+        options=options,
+        name=_name(options.name, work),
+        work=work,
+        resources=resources_of(resources),
+        constraints=constraints_of(resources),
+        pick=parse_pick(options.pick),
+        env={**terminal_kind(options), **dict(_variable(text) for text in options.env or ())},
+        submit_dir=str(folder),
+        chdir=str(folder / (options.chdir or "")),
+        umask=_umask(),
+        time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
+        tries=_tries(options),
+        policy=resources.policy,
+        priority=_priority(options.priority),
+        pty=terminal_size(options),
+        stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
+        files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
+        inputs=tuple(path for path in read if path not in (None, "-")),
+    )
+
+
+def _absolute(folder: Path, pattern: str | None) -> str | None:
+    """A pattern that means the same wherever it is expanded later."""
+    if pattern is None or pattern.startswith("/"):
+        return pattern
+    return f"{str(folder).replace('%', '%%')}/{pattern}"
+
+
+def parse_pick(text: str) -> int | None:
+    """`--pick`: a number above 0, or None for `all`."""
+    if text == "all":
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
+        raise UsageError(f"`--pick` cannot be {text!r}", hint="a number of nodes, 1 or more, or `all`")
+    return int(text)
+
+
+def _tries(options: JobOptions) -> Tries:
+    if options.retry < 0:
+        raise UsageError(f"`--retry` cannot be {options.retry}", hint="how many times more, 0 or more")
+    return Tries(
+        retry=options.retry,
+        requeue=options.requeue,
+        requeue_exits=_exit_codes(options.requeue_exit),
+        queue_for_s=None if options.queue_for is None else parse_duration(options.queue_for, "`--queue-for`"),
+        queue=_queue(options),
+        checkpoint=checkpoint_of(options),
+    )
+
+
+def _queue(options: JobOptions) -> bool:
+    """`UsageError` where somebody would have to wait for a job that nobody has in hand."""
+    if not options.queue:
+        return False
+    if not options.detach:
+        raise UsageError(
+            "`--queue` needs `--detach`: nobody waits for a job that `clbalance rebalance` will start",
+            hint="`clbalance run --detach --queue`, or `--queue-for 2h` to wait here",
+        )
+    if options.queue_for is not None:
+        raise UsageError("`--queue` and `--queue-for` are two ways to wait for a place", hint="one of them")
+    if options.notify is not None:
+        raise UsageError(
+            "`--notify` cannot go with `--queue`: nobody has the job in hand when it ends",
+            hint="`clbalance wait JOB; COMMAND`, in the background",
+        )
+    return True
+
+
+def _priority(number: float) -> float:
+    if not abs(number) <= _MOST_PRIORITY:
+        raise UsageError(f"`--priority` cannot be {number:g}", hint=f"from -{_MOST_PRIORITY:g} to {_MOST_PRIORITY:g}")
+    return number
+
+
+def _exit_codes(text: str | None) -> frozenset[int]:
+    codes = [] if text is None else text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,3}", code) and 0 < int(code) < 256 for code in codes):
+        raise UsageError(f"`--requeue-exit` cannot be {text!r}", hint="codes from 1 to 255, such as `85,75`")
+    return frozenset(map(int, codes))
+
+
+def _name(asked: str | None, work: Work) -> str:
+    match work:
+        case Script(name=name):
+            told = asked or name
+        case Command(argv=argv):
+            told = asked or Path(argv[0]).name
+    if not told.isprintable() or len(told) > 128:
+        raise UsageError(f"{told[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
+    return told
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, content = text.partition("=")
+    if not _VARIABLE.fullmatch(name):
+        raise UsageError(f"`--env` cannot be {text!r}", hint="`--env NAME=VALUE`, or `--env NAME` to pass it on")
+    if not equals and name not in os.environ:
+        raise UsageError(f"`--env {name}`: it is not set here", hint=f"`--env {name}=VALUE`")
+    return name, content if equals else os.environ[name]
+
+
+def _umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+class NoInput:
+    """An empty standard input."""
+
+    path = None
+
+    def read(self, offset: int, size: int) -> bytes:
+        return b""
+
+
+class FileInput:
+    """A file as standard input, read where it lies, so that its size does not matter."""
+
+    def __init__(self, path: str) -> None:
+        self.path = str(here() / path)
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            os.pread(self._fd, 1, 0)
+        except OSError as error:
+            raise UsageError(
+                f"`--stdin {path}`: {error.strerror}", hint="a file that can be read and that is not a pipe"
+            ) from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        return os.pread(self._fd, size, offset)
+
+
+def input_of(submitted: Submitted) -> JobInput:
+    """Of a job that was submitted before; `UsageError` where the file has gone since."""
+    return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
+
+
+# `--checkpoint` and `--checkpoint-file`: how a job is told to save what it has done, so that it may be moved.
+
+_UNHEARD = (signal.SIGKILL, signal.SIGSTOP)
+
+
+def checkpoint_of(options: JobOptions) -> Checkpoint | None:
+    """What is meant; `UsageError` where the job could not be told so, or not be moved."""
+    if options.checkpoint is None:
+        if options.checkpoint_file is not None:
+            raise UsageError("`--checkpoint-file` without `--checkpoint`", hint="such as `--checkpoint USR1`")
+        return None
+    if options.pty or options.pick != "1":
+        bad = "--pty" if options.pty else "--pick"
+        raise UsageError(f"a job with `{bad}` cannot be moved: `--checkpoint` is of no use to it")
+    if options.checkpoint_file is not None and ("\0" in options.checkpoint_file or not options.checkpoint_file):
+        raise UsageError(
+            f"`--checkpoint-file` cannot be {options.checkpoint_file!r}", hint="a file that the job writes"
+        )
+    name, colon, grace = options.checkpoint.partition(":")
+    number = parse_signal(name)
+    if number in _UNHEARD:
+        raise UsageError(f"`--checkpoint {name}`: no job can heed that signal", hint="such as USR1 or TERM")
+    meant = Checkpoint(signal=number, file=options.checkpoint_file)
+    if not colon:
+        return meant
+    return Checkpoint(signal=number, file=meant.file, grace_s=parse_duration(grace, "the time in `--checkpoint`"))
+
+
+# What `--pty` asks for, and whether it can be had.
+
+_MOST = 0xFFFF  # rows and columns
+
+
+def terminal_size(options: JobOptions) -> tuple[int, int] | None:
+    """Rows and columns of our terminal where `--pty` asks for one there; `UsageError` where that cannot be."""
+    if not options.pty:
+        return None
+    others = {
+        "--detach": options.detach,
+        "-b": options.gather,
+        "--output": options.output is not None,
+        "--error": options.error is not None,
+        "--stdin": options.stdin is not None,
+        f"--pick {options.pick}": options.pick != "1",
+    }
+    for option in (name for name, given in others.items() if given):
+        raise UsageError(
+            f"`--pty` and `{option}` exclude each other", hint="one program, on one node, on this terminal"
+        )
+    if not os.isatty(0):
+        raise UsageError("`--pty` needs a terminal on standard input", hint="leave it out: `run` needs none")
+    size = os.get_terminal_size(0)
+    return min(size.lines, _MOST), min(size.columns, _MOST)
+
+
+def terminal_kind(options: JobOptions) -> Mapping[str, str]:
+    """What programs must know of our terminal, as a variable."""
+    return {"TERM": os.environ.get("TERM") or "dumb"} if options.pty else {}

@@ -1,0 +1,89 @@
+"""Shows a run of tasks: what they print, how far they have come, and what failed."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from clbalance.cli.console import Screen
+from clbalance.cli.run.options import JobOptions
+from clbalance.engine.tasks.run_tasks import TasksOutcome
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.model.task import TaskEnded, TaskProgress
+from clbalance.nodeset import Candidates, fold
+from clbalance.render import messages
+from clbalance.render.output.grouped import Labelled
+from clbalance.render.output.streams import JobOutput, PassedThrough
+from clbalance.render.reports.jobs.tasks import TasksReport, progress_line, summary_line, task_row, worth_telling
+
+
+class ShownTasks:
+    """`ports.TaskListener` for the person or program that started them. Progress is for terminals."""
+
+    def __init__(self, screen: Screen, options: JobOptions | None, candidates: Candidates, total: int) -> None:
+        self._screen = screen
+        self._options = options
+        self._candidates = candidates
+        self._total = total
+        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._progress = terminal and not screen.quiet
+        self._drawn = False
+        self._output: JobOutput = self._as_asked()
+
+    def waiting(self, reason: str) -> None:
+        self._screen.say(messages.note(f"waiting: {reason}"))
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
+        options = self._options
+        if options is not None and options.explain:
+            self._screen.explain(plan)
+        count, where = sum(slots.values()), fold(slots)
+        told = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
+        self._screen.say(messages.note(told))
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._clear()
+        self._screen.say(messages.warning(f"{node}: {text}"))
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
+        self._clear()
+        self._output.write(_label(task), stream, piece)
+
+    def ended(self, ended: TaskEnded) -> None:
+        self._output.end(_label(ended.number))
+
+    def progressed(self, progress: TaskProgress) -> None:
+        if self._progress:
+            self._drawn = True
+            sys.stderr.write(f"\r\x1b[K{progress_line(progress)}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Show what was held back."""
+        self._clear()
+        self._output.close()
+
+    def summary(self, outcome: TasksOutcome) -> None:
+        """In one line, also with `-q` where not all did well; and those that did not."""
+        self._screen.stopped(outcome.ran.interrupted)
+        rows = [task_row(record) for record in outcome.records]
+        if told := worth_telling(rows):
+            self._screen.show_aside(TasksReport(told))
+        tell = self._screen.complain if outcome.verdict.rc else self._screen.say
+        tell(messages.note(summary_line(rows, outcome.ran.why)))
+
+    def _as_asked(self) -> JobOutput:
+        label = None if self._options is None else self._options.label
+        outlets = self._screen.outlets
+        return PassedThrough(outlets) if label is False else Labelled(outlets)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False
+
+
+def _label(task: int) -> NodeName:
+    """What stands before a task's lines, where a node's name would."""
+    return NodeName(str(task))

@@ -1,0 +1,37 @@
+"""Which of the ways to run tasks is meant."""
+
+from dataclasses import replace
+
+from clbalance.cli.cluster import workplace
+from clbalance.cli.console import Screen
+from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions
+from clbalance.cli.run.options import JobOptions, TaskOptions
+from clbalance.cli.run.run_tasks import many_tasks
+from clbalance.cli.run.work import TypedWork
+from clbalance.errors import UsageError
+
+
+def run_as_typed(
+    nodes: NodeOptions,
+    tasks: TaskOptions,
+    job: JobOptions,
+    resources: RequestOptions,
+    ssh: SshOptions,
+    screen: Screen,
+    typed: TypedWork,
+) -> int:
+    """The exit code of `run` with tasks."""
+    if tasks.resume is not None:
+        alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), RequestOptions())
+        if typed.words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():
+            raise UsageError(
+                "`--resume` runs what was submitted, as it was",
+                hint=f"`clbalance run --resume {tasks.resume}`, with `--detach` and options for ssh if you like",
+            )
+        from clbalance.cli.run.resume_tasks import resume_tasks
+
+        return resume_tasks(tasks.resume, ssh, screen, detach=job.detach)
+    many = many_tasks(tasks, job, resources, typed)
+    from clbalance.cli.run.run_tasks import run_many
+
+    return run_many(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), many, screen)

@@ -1,0 +1,69 @@
+"""What is to run: a script, taken as it is now, a command, or a shell text."""
+
+import sys
+from pathlib import Path
+
+from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job import Command, Script, Work
+
+_MAX_SCRIPT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypedWork:
+    """What stands behind the options of `run`."""
+
+    words: tuple[str, ...] = ()
+    exact: bool = False
+    """Behind `--`: an argv, and no script."""
+    content: bytes | None = None
+    """Of the script, where it was read already, for its `#CLB` lines."""
+
+
+def work_of(text: str | None, typed: TypedWork) -> Work:
+    """The work that is meant; `UsageError` where none can be."""
+    words = typed.words
+    if text is not None:
+        return Command(argv=("/bin/sh", "-c", text, "sh", *words))
+    if not words:
+        raise UsageError(
+            "nothing to run",
+            hint="`clbalance run job.sh`, `clbalance run -- COMMAND ARG...` or `clbalance run -c TEXT`",
+        )
+    if typed.exact:
+        return Command(argv=words)
+    content = script_content(words[0]) if typed.content is None else typed.content
+    return Script(name=script_name(words[0]), content=content, args=words[1:])
+
+
+def script_name(path: str) -> str:
+    """What messages call it."""
+    return "stdin" if path == "-" else Path(path).name
+
+
+def script_content(path: str) -> bytes:
+    """The script as it is now: what is edited after submit does not change the job."""
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(_MAX_SCRIPT_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(_MAX_SCRIPT_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"script `{path}`: {error.strerror}", hint=_script_hint(path, error)) from error
+    if len(content) > _MAX_SCRIPT_BYTES:
+        raise UsageError(f"script `{path}` has more than {_MAX_SCRIPT_BYTES >> 20} MiB", hint="is it a script at all?")
+    if not content:
+        raise UsageError(f"script `{path}` is empty")
+    return content
+
+
+def _script_hint(path: str, error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"to run a command, put `--` before it: `clbalance run -- {path}`"
+        case IsADirectoryError():
+            return "name a file"
+        case _:
+            return "it is read here, by you, and sent to the node"

@@ -1,0 +1,1 @@
+"""What is typed to set up, to check and to tidy up."""

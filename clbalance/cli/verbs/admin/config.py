@@ -1,0 +1,100 @@
+"""`clbalance config`: what is set up here, by whom, and texts that set up more."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from clbalance.cli.options import OutputOptions, TalkOptions, takes
+
+_GROUPS_HELP = """Print what became of your last jobs as groups for clush: @clb:failed, @clb:ok-17.
+
+ok, failed, timeout, cancelled, unreachable, notstarted: of the last job, and -N of job N.
+"""
+_TIMER_HELP = """Print a systemd service and timer, and a crontab line, that run rebalance. Installs nothing.
+
+Without --apply they only tell what would be moved. Variables and the folder that apply here are written into them.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, callback=lambda: None)
+    config.command("show", help="Show every setting, its value, and where it comes from.")(show)
+    config.command(
+        "path",
+        help="Show where settings, groups and state are looked for, and what is there.",
+        short_help="Show where settings, groups and state are looked for.",
+    )(path)
+    config.command(
+        "check",
+        help="Check the settings, or one file of them, and say what is wrong and where.",
+        short_help="Check the settings, and say what is wrong and where.",
+    )(check)
+    config.command("groups", help=_GROUPS_HELP, short_help="Print what became of your last jobs as groups for clush.")(
+        groups
+    )
+    config.command("timer", help=_TIMER_HELP, short_help="Print systemd units and a crontab line that run rebalance.")(
+        timer
+    )
+    app.add_typer(config, name="config", help="Show and check what is set up, and print what sets up more.")
+
+
+@takes
+def show(output: OutputOptions) -> int:
+    """Exits 0."""
+    from clbalance.cli.admin.config import show_settings
+    from clbalance.cli.console import Screen
+
+    return show_settings(Screen.of(output))
+
+
+@takes
+def path(output: OutputOptions) -> int:
+    """Exits 0."""
+    from clbalance.cli.admin.config import show_places
+    from clbalance.cli.console import Screen
+
+    return show_places(Screen.of(output))
+
+
+@takes
+def check(
+    talk: TalkOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
+) -> int:
+    """Exits 0 where nothing is wrong, 2 where something is."""
+    from clbalance.cli.admin.config import check_settings
+    from clbalance.cli.console import Screen
+
+    return check_settings(Screen.of(talk), file)
+
+
+@takes
+def groups(
+    output: OutputOptions,
+    install: Annotated[bool, Option("--install", help="Make ClusterShell find them.", show_default=False)] = False,
+) -> int:
+    """Exits 0, or says what to type."""
+    from clbalance.cli.admin.groups import install_result_groups, show_result_groups
+    from clbalance.cli.console import Screen
+
+    screen = Screen.of(output)
+    return install_result_groups(screen) if install else show_result_groups(screen)
+
+
+@takes
+def timer(
+    output: OutputOptions,
+    named: Annotated[
+        list[str] | None, Option("-g", "--group", metavar="GROUP", help="Level this group; more than once. [all nodes]")
+    ] = None,
+    every: Annotated[str, Option("--every", metavar="TIME", help="How often; what divides an hour or a day.")] = "5m",
+    apply: Annotated[bool, Option("--apply", help="Carry the moves out.", show_default=False)] = False,
+    only: Annotated[str | None, Option("--only", metavar="PART", help="One text: service, timer or cron.")] = None,
+) -> int:
+    """Exits 0."""
+    from clbalance.cli.admin.timer import show_timer
+    from clbalance.cli.console import Screen
+
+    return show_timer(Screen.of(output), groups=named or [], every=every, apply=apply, only=only)

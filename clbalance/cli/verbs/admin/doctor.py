@@ -1,0 +1,28 @@
+"""`clbalance doctor`: what is wrong with this set-up, here and on nodes, and what to type."""
+
+import typer
+
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("doctor", help="Say what is wrong with this host and with nodes, and what to type.")(doctor)
+
+
+@takes
+def doctor(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: NodesArgument = None) -> int:
+    """Without nodes: all of them. Exits 4 if something is wrong."""
+    from clbalance.cli.admin.doctor import look_here, look_there
+    from clbalance.cli.console import Screen
+
+    screen, named = Screen.of(output), nodes.with_words(words)
+    here = look_here(named, ssh)
+    there = look_there(named, ssh, screen, here)
+    from clbalance.cli.admin.doctor import health_exit_code, health_report
+    from clbalance.render import messages
+
+    report = health_report((*here.findings, *there.findings), there.examinations)
+    screen.show(report)
+    screen.say(messages.note(report.summary))
+    return health_exit_code(report)

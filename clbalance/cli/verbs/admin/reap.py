@@ -1,0 +1,34 @@
+"""`clbalance reap`: what your jobs have left on nodes, and away with it."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, SshOptions, takes
+
+_HELP = """Find what your jobs have left on nodes: dry, unless --apply.
+
+Void leases, half-made files, processes and old folders of ended jobs. What runs is never touched; without nodes: all.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("reap", help=_HELP)(reap)
+
+
+@takes
+def reap(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    words: NodesArgument = None,
+    keep: Annotated[str, Option("--keep", metavar="TIME", help="Leave folders alone that are younger.")] = "7d",
+    apply: Annotated[bool, Option("--apply", help="Take it away.", show_default=False)] = False,
+) -> int:
+    """Exits 4 if a node did not answer, or could not take something away."""
+    from clbalance.cli.admin.reap import reap_nodes
+    from clbalance.cli.console import Screen
+
+    return reap_nodes(nodes.with_words(words), ssh, Screen.of(output), keep=keep, apply=apply)

@@ -1,0 +1,39 @@
+"""`clbalance drain`: take nodes out of placement, for everyone where you may, with a reason; and wait for them."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
+
+_HELP = """Let nodes take no new work, with a reason.
+
+It returns at once, unless it is to wait: with `--monitor` until nothing runs there any more, with `--deadline` no
+longer than that. While it waits, your jobs that are marked --requeue or --checkpoint are moved elsewhere. Nobody
+else's jobs are ever touched.
+
+With `--min-available` all of the nodes are drained or none, and however many people drain at once, so many are left: of
+the nodes of `-g`, which then only says where to count, or of all (`-a`). Without NODES it drains those of `-g` itself.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("drain", help=_HELP)(drain)
+
+
+@takes
+def drain(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    talk: TalkOptions,
+    terms: DrainOptions,
+    reason: Annotated[str, Option("--reason", metavar="TEXT", help="Why; shown to everyone.")],
+    words: NodesArgument = None,
+) -> int:
+    """Exits 3 where too few would be left, 4 if a node could not be marked or something still runs there."""
+    from clbalance.cli.balance.drain import Draining
+    from clbalance.cli.console import Screen
+
+    return Draining.of(nodes.with_words(words), ssh, Screen.of(talk), reason, terms).carry_out()

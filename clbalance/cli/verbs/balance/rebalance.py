@@ -1,0 +1,24 @@
+"""`clbalance rebalance`: start what waits and level the load, as a plan or in earnest; made for cron (`hbal`)."""
+
+import typer
+
+from clbalance.cli.options import NodeOptions, OutputOptions, RebalanceOptions, SshOptions, takes
+
+_HELP = """Start jobs that wait, and move jobs off nodes that are over: a plan, unless --apply.
+
+Your own jobs, marked --requeue or --checkpoint. From cron: clbalance rebalance -g gpu-nodes --apply
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("rebalance", help=_HELP)(rebalance)
+
+
+@takes
+def rebalance(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, options: RebalanceOptions) -> int:
+    """Exits 0; 4 if no node answered, 75 if another one is at work."""
+    from clbalance.cli.balance.rebalance import rebalance_pools
+    from clbalance.cli.console import Screen
+
+    return rebalance_pools(nodes, ssh, Screen.of(output), options)

@@ -1,0 +1,56 @@
+"""`clbalance replay`: which policy would have won; no node is asked to do anything."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions, takes
+
+_HELP = """Place a trace through this same code, and compare policies.
+
+FILES: jobs as CSV or in the Standard Workload Format (.swf, .swf.gz), nodes as CSV; a heading says which is which.
+
+Without jobs: those that this host remembers. Without nodes: those of the .swf's header, else of -w or -g, empty.
+"""
+
+FilesArgument = Annotated[
+    list[Path] | None, Argument(metavar="[FILE]...", help="Jobs, nodes, or both.", show_default=False)
+]
+PoliciesOption = Annotated[
+    list[str] | None,
+    Option("--policy", metavar="POLICY", help="Several times to compare: least, spread, pack, p2c, risk, fgd, ..."),
+]
+QueueOption = Annotated[
+    str | None,
+    Option(
+        "--queue",
+        metavar="LIST",
+        help="What does not fit waits: fcfs, sjf, priority, easy or easy-sjbf. Without: it is refused.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("replay", help=_HELP)(replay)
+
+
+@takes
+def replay(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    files: FilesArgument = None,
+    policies: PoliciesOption = None,
+    queue: QueueOption = None,
+    seed: Annotated[int, Option("--seed", metavar="N", help="Of the draws among equals.", show_default=True)] = 1,
+    repeat: Annotated[int, Option("--repeat", metavar="N", help="With so many seeds, from --seed on.")] = 1,
+) -> int:
+    """Exits 0."""
+    from clbalance.cli.balance.replay import replay_trace
+    from clbalance.cli.console import Screen
+
+    seeds = range(seed, seed + repeat)
+    return replay_trace(files or [], nodes, ssh, Screen.of(output), names=policies or [], queue=queue, seeds=seeds)

@@ -1,0 +1,23 @@
+"""`clbalance resume`: put drained nodes back into placement."""
+
+import typer
+
+from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("resume", help="Take your drain marks away again.")(resume)
+
+
+@takes
+def resume(nodes: NodeOptions, ssh: SshOptions, talk: TalkOptions, words: NodesArgument = None) -> int:
+    """Exits 4 if a node could not be reached; where no mark of yours was, there is nothing to do, and it exits 0."""
+    from clbalance.cli.balance.drain_marks import Wording, mark_nodes
+    from clbalance.cli.console import Screen
+    from clbalance.engine.agent.protocol import encode
+
+    wording = Wording(
+        example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
+    )
+    return mark_nodes(nodes.with_words(words), ssh, Screen.of(talk), encode("resume"), wording)

@@ -1,0 +1,24 @@
+"""`clbalance attach`: follow a job as if it had been run from here."""
+
+import typer
+
+from clbalance.cli.options import JobArgument, ReachOptions, TalkOptions, takes
+
+_HELP = """Show what a job prints, from its beginning, and exit with its code.
+
+Ctrl-C lets it go again; `clbalance cancel` ends it.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("attach", help=_HELP)(attach)
+
+
+@takes
+def attach(ssh: ReachOptions, talk: TalkOptions, word: JobArgument = "last") -> int:
+    """Exits with the job's own code, as `run` does."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.follow import attach_to
+
+    return attach_to(word, ssh, Screen.of(talk))

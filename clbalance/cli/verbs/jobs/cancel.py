@@ -1,0 +1,36 @@
+"""`clbalance cancel`: end jobs (`scancel`, `bkill`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import JobsArgument, ReachOptions, TalkOptions, takes
+
+_HELP = """End jobs: TERM to every process of theirs, KILL a second later.
+
+By number, range, name or `last`; or those on some nodes, or all of yours that were submitted here.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("cancel", help=_HELP)(cancel)
+
+
+@takes
+def cancel(
+    ssh: ReachOptions,
+    talk: TalkOptions,
+    words: JobsArgument = None,
+    node_set: Annotated[str | None, Option("-w", "--nodes", metavar="NODES", help="Those on these nodes.")] = None,
+    everything: Annotated[bool, Option("--all", help="All of them.")] = False,
+    signal: Annotated[
+        str | None, Option("--signal", metavar="SIGNAL", help="Only send this, such as USR1, and let them run.")
+    ] = None,
+) -> int:
+    """Exits 4 if a node has not confirmed it."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.cancel import end_jobs
+
+    return end_jobs(words or [], ssh, Screen.of(talk), node_set=node_set, everything=everything, signal_name=signal)

@@ -1,0 +1,19 @@
+"""`clbalance explain`: why a job went where it went."""
+
+import typer
+
+from clbalance.cli.options import JobArgument, OutputOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("explain", help="Say why a job went where it went: each node with its score, or why not.")(explain)
+
+
+@takes
+def explain(output: OutputOptions, word: JobArgument = "last") -> int:
+    """Exits 0, or 2 where there is no such job."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.explain import explain_job
+
+    return explain_job(word, Screen.of(output))

@@ -1,0 +1,52 @@
+"""`clbalance jobs`: what became of jobs (`squeue`, `bjobs`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import JobsArgument, NodeOptions, OutputOptions, SshOptions, takes
+from clbalance.lazy_dataclass import dataclass
+
+_HELP = """Show your jobs: where they run, how they ended, what they wait for.
+
+Those of this host; with nodes named, also what you have running there from elsewhere.
+"""
+
+TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job: how each ended, where and when.")]
+UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu time and memory running jobs take.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNodeOptions(NodeOptions):
+    """The same, but that `--all` is said of jobs here, and of nodes only its letter."""
+
+    everything: Annotated[bool, Option("-a", "--all-nodes", help="All nodes of the default group source.")] = False
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("jobs", help=_HELP)(jobs)
+
+
+@takes
+def jobs(
+    nodes: JobNodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    words: JobsArgument = None,
+    ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
+    tasks: TasksOption = False,
+    usage: UsageOption = False,
+    all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
+) -> int:
+    """Exits 0; 4 if a node did not answer."""
+    from clbalance.cli.console import Screen
+
+    if tasks:
+        from clbalance.cli.jobs.show_tasks import show_tasks
+
+        return show_tasks(words or ["last"], ssh, Screen.of(output))
+    from clbalance.cli.jobs.show import show_jobs
+
+    return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users, usage=usage)

@@ -1,0 +1,29 @@
+"""`clbalance logs`: what a job has printed."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import JobArgument, ReachOptions, TalkOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("logs", help="Show what a job has printed, of one node or of all of them.")(logs)
+
+
+@takes
+def logs(
+    ssh: ReachOptions,
+    talk: TalkOptions,
+    word: JobArgument = "last",
+    follow: Annotated[bool, Option("-f", "--follow", help="Go on until the job is over.")] = False,
+    err: Annotated[bool, Option("--err", help="Its standard error instead.")] = False,
+    node_set: Annotated[str | None, Option("--node", metavar="NODES", help="Only of these nodes.")] = None,
+) -> int:
+    """Exits 4 if a node did not answer."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.follow import show_logs
+
+    return show_logs(word, ssh, Screen.of(talk), follow=follow, err=err, node_set=node_set)

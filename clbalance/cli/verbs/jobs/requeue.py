@@ -1,0 +1,35 @@
+"""`clbalance requeue`: start a job again that is over, or whose node is gone."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from clbalance.cli.options import SshOptions, TalkOptions, takes
+
+_HELP = """Start a job again, as it was submitted, if possible not where it failed.
+
+A job that may still run is not: `--node-is-dead` is your word that the node that does not answer will not come back.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("requeue", help=_HELP)(requeue)
+
+
+@takes
+def requeue(
+    ssh: SshOptions,
+    talk: TalkOptions,
+    word: Annotated[str, Argument(metavar="JOB", help="A number, a name, or `last`.")],
+    node_is_dead: Annotated[
+        bool, Option("--node-is-dead", help="Also if its node does not answer; it may run twice.")
+    ] = False,
+    detach: Annotated[bool, Option("--detach", help="Print the job's id when it runs, and return.")] = False,
+) -> int:
+    """Exits as `run` does."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.requeue import start_again
+
+    return start_again(word, ssh, Screen.of(talk), node_is_dead=node_is_dead, detach=detach)

@@ -1,0 +1,77 @@
+"""`clbalance run`: place and run a script or a command, and exit with its code (LSF's `lsrun`)."""
+
+from typing import Annotated, Any
+
+import typer
+from typer import Argument
+from typer.core import TyperCommand
+
+from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.run.options import JobOptions, TaskOptions
+
+_HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
+
+\b
+clbalance run -g gpu-nodes job.sh ARG...
+clbalance run -g gpu-nodes --pick 2 -- ./train --epochs 3
+clbalance run -w node7 -c 'echo $HOSTNAME; nproc'
+"""
+
+
+class RunCommand(TyperCommand):
+    """Tells a script from a command: what stands behind `--` is an argv, to be executed exactly."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """As typer does, noting in `ctx.meta` whether the first positional argument stood behind `--`."""
+        options_only = type(self.make_parser(ctx))(ctx)
+        for parameter in self.get_params(ctx):
+            if parameter.param_type_name == "option":
+                parameter.add_to_parser(options_only, ctx)
+        _, rest, _ = options_only.parse_args(list(args))
+        ctx.meta["exact"] = bool(rest) and args[: len(args) - len(rest)][-1:] == ["--"]
+        return super().parse_args(ctx, args)
+
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """As typer does, with what the script says of itself (`#CLB`) for what was not typed."""
+        ctx: Any = super().make_context(info_name, args, parent, **extra)
+        if not ctx.resilient_parsing and ctx.params.get("words"):
+            from clbalance.cli.run.directives import take_script_options
+
+            read: Any = super().make_context
+            ctx.meta["content"] = take_script_options(ctx, lambda words: read(info_name, words, help_option_names=[]))
+        return ctx
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`; options after the script are the script's own."""
+    app.command("run", cls=RunCommand, help=_HELP, context_settings={"allow_interspersed_args": False})(run)
+
+
+@takes
+def run(
+    ctx: typer.Context,
+    nodes: NodeOptions,
+    job: JobOptions,
+    tasks: TaskOptions,
+    resources: RequestOptions,
+    ssh: SshOptions,
+    talk: TalkOptions,
+    words: Annotated[
+        list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)
+    ] = None,
+) -> int:
+    """Exits with the job's own code; 124 if its time limit ended it, 125 if it could not be run to its end."""
+    from clbalance.cli.cluster import workplace
+    from clbalance.cli.console import Screen
+    from clbalance.cli.run.run_job import run_job
+    from clbalance.cli.run.submission import submission
+    from clbalance.cli.run.work import TypedWork
+
+    screen = Screen.of(talk)
+    typed = TypedWork(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
+    if tasks.are_meant:
+        from clbalance.cli.run.tasks import run_as_typed
+
+        return run_as_typed(nodes, tasks, job, resources, ssh, screen, typed)
+    submitted = submission(job, resources, typed)
+    return run_job(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), submitted, screen)

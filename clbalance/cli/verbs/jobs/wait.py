@@ -1,0 +1,19 @@
+"""`clbalance wait`: until jobs are over; exits as `run` would have."""
+
+import typer
+
+from clbalance.cli.options import JobsArgument, ReachOptions, TalkOptions, takes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("wait", help="Wait until jobs are over; exit with their code, the highest of several.")(wait)
+
+
+@takes
+def wait(ssh: ReachOptions, talk: TalkOptions, words: JobsArgument = None) -> int:
+    """Exits as `run` would have; 125 if a node does not answer any more."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.jobs.follow import wait_for
+
+    return wait_for(words or ["last"], ssh, Screen.of(talk))

@@ -1,0 +1,38 @@
+"""`clbalance history`: what the load of nodes was (`sar`). It asks no node."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, takes
+
+_HELP = """Draw what the load of nodes was, a line per index, from what this host remembers.
+
+Every sweep of any verb adds to it. It asks no node; without nodes: all of them.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("history", help=_HELP)(history)
+
+
+@takes
+def history(
+    nodes: NodeOptions,
+    output: OutputOptions,
+    words: NodesArgument = None,
+    since: Annotated[str, Option("--since", metavar="TIME", help="From then on: 2h, 2026-11-26, yesterday.")] = "1d",
+    until: Annotated[str, Option("--until", metavar="TIME", help="Up to then.")] = "now",
+    index: Annotated[
+        list[str] | None,
+        Option("--index", metavar="INDEX", help="Only this: up, r1m, load, ut, mem, psi_io, gut; more than once."),
+    ] = None,
+) -> int:
+    """Exits 0, also where nothing is remembered."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.nodes.history import Asked, show_history
+
+    asked = Asked(since=since, until=until, indices=tuple(index or ()))
+    return show_history(nodes.with_words(words), asked, Screen.of(output))

@@ -1,0 +1,36 @@
+"""`clbalance metrics`: one sweep in Prometheus' text format."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
+
+_HELP = """Ask nodes for their load, and print it in Prometheus' text format.
+
+With --output it replaces a file whole, for the node exporter's textfile collector, and prints nothing.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("metrics", help=_HELP)(metrics)
+
+
+@takes
+def metrics(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    talk: TalkOptions,
+    words: NodesArgument = None,
+    output: Annotated[
+        Path | None, Option("--output", metavar="FILE", help="Replace this file, whose name ends in .prom.")
+    ] = None,
+) -> int:
+    """Exits 0: that nodes are silent is told in the metrics."""
+    from clbalance.cli.console import Screen
+    from clbalance.cli.nodes.metrics import show_metrics
+
+    return show_metrics(nodes.with_words(words), ssh, Screen.of(talk), output)

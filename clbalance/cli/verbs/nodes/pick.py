@@ -1,0 +1,51 @@
+"""`clbalance pick`: the best nodes as a folded set, and nothing else (LSF's `lsplace`)."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from clbalance.cli.options import NodeOptions, OutputOptions, RequestOptions, SshOptions, takes
+
+PickOption = Annotated[
+    str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.", show_default=True)
+]
+ExplainOption = Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("pick", help="Print the least loaded nodes, folded: clush -w $(clbalance pick -g gpu --pick 4) ...")(
+        pick
+    )
+
+
+@takes
+def pick(
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    output: OutputOptions,
+    resources: RequestOptions,
+    count: PickOption = "1",
+    explain: ExplainOption = False,
+) -> int:
+    """The folded set alone on stdout. Exits 3, with the reasons on stderr, when too few nodes fit."""
+    from clbalance.cli.cluster import workplace
+    from clbalance.cli.console import Screen, nothing_fits
+    from clbalance.cli.requests import constraints_of, resources_of
+    from clbalance.cli.run.submission import parse_pick
+    from clbalance.engine.place import choose
+    from clbalance.nodeset import fold
+    from clbalance.render.reports.nodes.pick import PickReport
+
+    screen = Screen.of(output)
+    wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
+    place = workplace(nodes, ssh, screen, policy=resources.policy)
+    with place.world() as world, world.transport.sessions() as sessions:
+        plan = choose(world, sessions, place.question(pick=wanted, resources=asked, constraints=wished))
+    if explain:
+        screen.explain(plan)
+    if not plan.fits:
+        raise nothing_fits(plan, place.candidates, explained=explain)
+    screen.show(PickReport(plan=plan, folded=fold(plan.chosen)))
+    return 0

@@ -1,0 +1,1 @@
+"""Talk to the agents on nodes: messages, sessions, launch, follow."""

@@ -1,0 +1,322 @@
+"""Follow the copies of a job: what they print, how they end, whatever becomes of the connections to their nodes.
+
+A connection that is lost is made again, and the node is asked what became of its copy (docs/design/jobs.md). So
+following a job that somebody else started is the same as having lost the connection to it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from clbalance.engine.agent.copies import Absences, Copies, Copy, Interest, Phase
+from clbalance.engine.agent.job_messages import end_of
+from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.protocol import (
+    AgentEvent,
+    Current,
+    Ended,
+    Hello,
+    NotOfEnds,
+    Output,
+    Refused,
+    Settled,
+    Started,
+    Trouble,
+)
+from clbalance.engine.agent.sessions import PROTOCOL, Agents
+from clbalance.engine.services import World
+from clbalance.model import Cause, NodeName
+from clbalance.model.job_record import Cancelled, End, Lost, NodeFailed, NotStarted
+from clbalance.ports import Closed, RunListener
+
+_WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
+_ACK_EVERY_BYTES = _WINDOW_BYTES // 4
+_END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
+_END_ONLY_S = 0.6  # of the time to end: how things ended must not wait behind output that nobody can read so fast
+_UNSHOWN = "it printed faster than that could be read: its last output is not shown"
+_UNANSWERED = Lost(cause=Cause.LOST, why="")
+
+
+class Follow:
+    """Hears of the copies of one claim until each has an end or is followed no further."""
+
+    def __init__(
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        world: World,
+        listener: RunListener,
+        interest: Interest,
+        *,
+        limit_s: float | None,
+    ) -> None:
+        self._agents = agents
+        self._copies = copies
+        self._clock = world.clock
+        self._answer_within_s = world.answer_within_s
+        self._listener = listener
+        self._interest = interest
+        self._limit_s = limit_s
+        self._absences = Absences(2 * world.answer_within_s)
+        self._current: set[NodeName] = set()
+        self._ending: str | None = interest.end
+        self._grace_s = _END_GRACE_S
+        self._closed: set[NodeName] = set()
+        self._mute = False
+        self._ends_only = False
+
+    # -- the way of a follower -------------------------------------------------------------------
+
+    def call_all(self) -> None:
+        """Get in touch with every node: somebody else started these copies."""
+        for copy in self._copies.unended():
+            self._lose_touch(copy, _UNANSWERED)
+
+    def to_the_end(self, within_s: float | None = None) -> None:
+        """Until nothing is left to be followed."""
+        self._agents.listen(self.hear, self.is_over, within_s)
+
+    def stop(self, why: str, within_s: float, *, mute: bool) -> None:
+        """End all copies, or give them up where they have not started, and await that for so long.
+
+        What they print meanwhile is shown; near the end of that time, or once nobody reads it, only ends are heard.
+        """
+        until = self._clock.monotonic() + within_s
+        self._mute = mute
+        before = {copy.node: dict(copy.heard) for copy in self._copies}
+        try:
+            self.end_all(why)
+            if not mute:
+                self.to_the_end(within_s - _END_ONLY_S)
+        except BrokenPipeError:  # who reads us was stopped, too
+            self._mute = True
+        self._hear_ends_only(before)
+        self.to_the_end(until - self._clock.monotonic())
+        for copy in self._copies.unended():
+            self._agents.hang_up(copy.node)
+            self._end(copy, Lost(cause=Cause.TIMEOUT, why="told to end; the node has not confirmed it"))
+
+    @property
+    def all_started(self) -> bool:
+        """Whether no copy is still to be started."""
+        return all(copy.phase >= Phase.RUNNING for copy in self._copies)
+
+    @property
+    def is_in_touch(self) -> bool:
+        """Whether every copy runs, and can be spoken to."""
+        return all(copy.phase is Phase.RUNNING and self._absences.is_in_touch(copy.node) for copy in self._copies)
+
+    def linger(self, within_s: float) -> None:
+        """Let agents tidy up behind ended copies."""
+        self._agents.listen(self.hear, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s)
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to be followed; calls nodes again whose time has come."""
+        self._call_again()
+        left = self._copies.unended()
+        seen = all(copy.node in self._current for copy in left)
+        runs = self._interest.leave_when_started and self._ending is None and self.all_started
+        if seen or runs:
+            for copy in left:
+                self._leave(copy)
+            return True
+        return False
+
+    # -- hearing ---------------------------------------------------------------------------------
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node."""
+        if isinstance(event, Closed):
+            self._closed.add(node)
+        if node not in self._copies or self._copies[node].phase >= Phase.LEFT:
+            return
+        copy = self._copies[node]
+        if isinstance(event, Closed):
+            self._hear_close(copy, event)
+        else:
+            self._react(copy, event)
+
+    def _hear_close(self, copy: Copy, event: Closed) -> None:
+        if copy.phase < Phase.STARTING:
+            self._fail(copy, NotStarted(why=event.cause.because(event.why)))
+        else:
+            self._lose_touch(copy, Lost(cause=event.cause, why=event.why))
+
+    def _react(self, copy: Copy, event: AgentEvent) -> None:
+        if isinstance(event, NotOfEnds):
+            return
+        match event:
+            case Hello():
+                self._inquire(copy, event)
+            case Settled():
+                self._settled(copy, event)
+            case Started(warnings=warnings, limits=limits):
+                self._started(copy, warnings, limits)
+            case Refused(why=why, rc=rc):
+                self._fail(copy, NotStarted(why=why, rc=rc))
+            case Output():
+                self._pass_on(copy, event)
+            case Ended():
+                self._ended(copy, event)
+            case Current():
+                self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
+            case Trouble(why=why, job=job):
+                self._trouble(copy, why, job)
+            case _:
+                assert_never(event)
+
+    def _started(self, copy: Copy, warnings: tuple[str, ...], limits: tuple[str, ...]) -> None:
+        copy.phase = Phase.RUNNING
+        copy.started_at = self._clock.monotonic()
+        self._agents.set_deadline(copy.node, None)
+        for warning in warnings:
+            self._warn(copy, warning)
+        self._listener.started(copy.node, limits)
+
+    def _pass_on(self, copy: Copy, event: Output) -> None:
+        if self._ends_only:
+            return  # it was on its way; its agent awaits no acknowledgement any more
+        self._listener.output(copy.node, event.stream, event.data)
+        copy.heard[event.stream] = event.offset + len(event.data)
+        if copy.heard[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
+            copy.acked[event.stream] = copy.heard[event.stream]
+            self._ask(copy, "ack", stream=event.stream, offset=copy.acked[event.stream])
+
+    def _ended(self, copy: Copy, event: Ended) -> None:
+        copy.seconds = event.seconds
+        for warning in event.warnings:
+            self._warn(copy, warning)
+        self._end(copy, end_of(event.end, self._limit_s))  # it is written down before its node forgets it
+        if self._interest.retire and not self._ends_only:  # what we have not read is for whoever asks next
+            self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
+        else:
+            self._hang_up(copy)
+
+    def _trouble(self, copy: Copy, why: str, job: str | None) -> None:
+        if job is not None and not self._absences.is_in_touch(copy.node):  # it cannot say what became of the copy
+            self._hang_up(copy)
+            self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
+        else:
+            self._warn(copy, why)
+
+    # -- what became of a copy that we have lost sight of ----------------------------------------
+
+    def _lose_touch(self, copy: Copy, end: Lost) -> None:
+        if self._absences.lose(copy.node, end, self._clock.monotonic()):
+            if end is not _UNANSWERED and not self._mute:
+                patience = f"trying to reach it again for {self._absences.patience_s:g} s"
+                self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {patience}")
+        elif not self._interest.persist:
+            self._end(copy, end)
+
+    def _call_again(self) -> None:
+        now = self._clock.monotonic()
+        for copy in self._copies.unended():
+            due = self._absences.due(copy.node, now)
+            if isinstance(due, Lost):
+                self._end(copy, due)
+            elif due:
+                self._closed.discard(copy.node)
+                self._agents.call(copy.node, within_s=self._answer_within_s)
+
+    def _inquire(self, copy: Copy, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
+            self._hang_up(copy)
+            self._end(copy, Lost(cause=Cause.GARBLED, why=f"the agent speaks protocol {hello.protocol}"))
+            return
+        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._interest.void)
+
+    def _settled(self, copy: Copy, event: Settled) -> None:
+        self._absences.come_back(copy.node, self._clock.monotonic())
+        match event.state:
+            case "running" | "ended":
+                if copy.phase is not Phase.RUNNING:
+                    self._started(copy, (), ())
+                self._agents.set_deadline(copy.node, None)
+                self._order(copy)
+                self.ask_for_output(copy)
+            case "void":
+                self._fail(copy, NotStarted(why="it had not started when the connection was lost"))
+            case "gone":
+                self._hang_up(copy)
+                self._end(copy, NodeFailed(why=event.why))
+            case "absent" | "claimed":
+                self._current.add(copy.node)  # whose it is to say is still at work on it
+            case _:
+                assert_never(event.state)
+
+    def _order(self, copy: Copy) -> None:
+        if self._interest.signal is not None:
+            self._ask(copy, "signal", signal=self._interest.signal)
+        if self._ending is not None:
+            self._ask(copy, "end", grace_s=self._grace_s, why=self._ending)
+        elif self._interest.finish:
+            self._ask(copy, "finish")
+
+    # -- speaking --------------------------------------------------------------------------------
+
+    def ask_for_output(self, copy: Copy) -> None:
+        """From where we have it."""
+        to_the_end = self._interest.to_the_end or self._ending is not None
+        streams = () if self._ends_only else self._interest.streams
+        copy.acked = dict(copy.heard)
+        self._ask(
+            copy,
+            "follow",
+            window=_WINDOW_BYTES,
+            streams=streams,
+            stop="end" if to_the_end else "now",
+            **{stream: copy.heard.get(stream, 0) for stream in streams},
+        )
+
+    def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
+        """No more output; `before` is how much of it had come when they were told to end."""
+        self._ends_only = True
+        for copy in self._copies.unended():
+            self._listener.cut_off(copy.node)
+            if copy.phase >= Phase.STARTING and self._absences.is_in_touch(copy.node):
+                self.ask_for_output(copy)
+                if not self._mute and copy.heard != before[copy.node]:
+                    self._warn(copy, _UNSHOWN)
+
+    def _fail(self, copy: Copy, end: NotStarted) -> None:
+        """Everywhere or nowhere: one that does not start takes the others with it."""
+        self._hang_up(copy)
+        self._end(copy, end)
+        self.end_all(f"it could not start on {copy.node}")
+
+    def end_all(self, why: str, grace_s: float = _END_GRACE_S) -> None:
+        """End what runs and give up what does not; those that are away are told when they are back."""
+        self._ending = self._ending or why
+        self._grace_s = grace_s
+        for copy in self._copies.unended():
+            if copy.phase >= Phase.STARTING:
+                if self._absences.is_in_touch(copy.node):
+                    self._ask(copy, "end", grace_s=grace_s, why=why)
+                if copy.node in self._current:
+                    self._current.discard(copy.node)
+                    self.ask_for_output(copy)
+            else:
+                self._hang_up(copy)
+                self._end(copy, Cancelled(why=why))
+
+    def _end(self, copy: Copy, end: End) -> None:
+        copy.phase = Phase.ENDED
+        copy.end = end
+        if copy.started_at is not None and not copy.seconds:
+            copy.seconds = self._clock.monotonic() - copy.started_at
+        self._listener.ended(copy.outcome(end))
+
+    def _leave(self, copy: Copy) -> None:
+        copy.phase = Phase.LEFT
+        self._hang_up(copy)
+
+    def _hang_up(self, copy: Copy) -> None:
+        self._agents.hang_up(copy.node)
+        self._closed.add(copy.node)
+
+    def _warn(self, copy: Copy, text: str) -> None:
+        copy.warnings.append(text)
+        self._listener.warned(copy.node, text)
+
+    def _ask(self, copy: Copy, op: str, **fields: Any) -> None:
+        self._agents.ask(copy.node, op, job=self._copies.label, **fields)

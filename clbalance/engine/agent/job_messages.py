@@ -1,0 +1,191 @@
+"""A job in the agent's messages: what nodes are asked for, how an end is told, a slot's log. Pure."""
+
+import binascii
+import re
+import zlib
+from typing import Annotated, Final, TypeAlias, assert_never
+
+import msgspec
+
+from clbalance.engine.agent.protocol import (
+    AgentEnd,
+    CancelledEnd,
+    ExitedEnd,
+    KilledEnd,
+    OutOfMemoryEnd,
+    Seconds,
+    TimeoutEnd,
+)
+from clbalance.model import Measured, NodeName, Request, Unknown
+from clbalance.model.job import Command, JobSpec, Script
+from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, OutOfMemory, TimedOut
+from clbalance.policy.placement.gpu_choice import cpus_near
+from clbalance.policy.placement.gpus import gpu_candidates, meant
+
+
+def label_of(job: JobSpec) -> str:
+    """What the nodes know a claim by."""
+    return f"{job.key}.{job.claim}"
+
+
+def end_of(told: AgentEnd, limit_s: float | None) -> End:
+    """The agent's account of an end, in our words."""
+    match told:
+        case ExitedEnd(rc=rc):
+            return Exited(rc=rc)
+        case KilledEnd(signal=signal):
+            return Killed(signal=signal)
+        case TimeoutEnd():
+            return TimedOut(limit_s=limit_s or 0.0)
+        case OutOfMemoryEnd(limit_bytes=limit_bytes, used_bytes=used_bytes):
+            return OutOfMemory(limit_bytes=limit_bytes, used_bytes=used_bytes)
+        case CancelledEnd(why=why):
+            return Cancelled(why=why)
+        case _:
+            assert_never(told)
+
+
+def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:
+    """What a copy finds in its environment (docs/design/command-line.md), its own `--env` included; never `SLURM_*`."""
+    return {
+        **job.env,
+        "CLBALANCE_JOB_ID": str(job.id),
+        "CLBALANCE_JOB_NAME": job.name,
+        "CLBALANCE_NODELIST": node_list,
+        "CLBALANCE_NNODES": str(node_count),
+        "CLBALANCE_NODEID": str(rank),
+        "CLBALANCE_NODE": node,
+        "CLBALANCE_SUBMIT_HOST": job.submit_host,
+        "CLBALANCE_SUBMIT_DIR": job.submit_dir,
+        "CLBALANCE_RESTART_COUNT": str(job.attempt - 1),
+        "CLBALANCE_PREV_NODES": job.previous_nodes,
+    }
+
+
+def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
+    """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
+    found = gpu_candidates(meant(answer, request), request) if request.gpus else ()
+    candidates = () if isinstance(found, Unknown) else found
+    # Who is bound to cpus is best bound to those near his devices.
+    near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
+    return near | {
+        "cpus": request.cpus,
+        "mem_bytes": request.mem_bytes,
+        "gpu_count": request.gpus,
+        "gpu_candidates": list(candidates),
+        "gpu_share": request.gpu_share,
+        "slots": request.slots,
+        "exclusive": request.exclusive,
+        "name": name,
+        "tmp_bytes": request.tmp_bytes,
+        "limit_cpus": request.limit_cpus,
+        "limit_mem_bytes": request.limit_mem_bytes,
+    }
+
+
+def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
+    """The agent's `spec` for one copy."""
+    match job.work:
+        case Command(argv=argv):
+            what: dict[str, object] = {"argv": list(argv)}
+        case Script(name=name, args=args):
+            what = {"script": {"name": name, "args": list(args)}}
+        case _:
+            assert_never(job.work)
+    return what | {
+        "name": job.name,
+        "env": env,
+        "chdir": job.chdir,
+        "chdir_explicit": job.chdir_explicit,
+        "umask": job.umask,
+        "login": job.login,
+        "time_limit_s": job.time_limit_s,
+        "grace_s": job.grace_s,
+        "tied": job.pty is not None,
+        "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
+    }
+
+
+_LABEL = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,8}")
+
+
+def relay_line(source: str, label: str) -> str:
+    """For any login shell: one line, in which nothing is the user's, and the job is named by its key alone."""
+    assert _LABEL.fullmatch(label), label
+    packed = binascii.b2a_base64(zlib.compress(source.encode()), newline=False).decode()
+    text = f'import binascii,zlib;exec(zlib.decompress(binascii.a2b_base64("{packed}")))'
+    return f"exec python3 -I -S -c '{text}' {label}"
+
+
+# A slot's log as it arrives, in pieces (docs/design/tasks.md). Pure; a line that makes no sense is passed over.
+
+_LONGEST_LINE = 4096
+
+Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+"""Bytes."""
+
+
+class Began(msgspec.Struct, array_like=True, tag="s", frozen=True):
+    """The task is going to be started."""
+
+    number: int
+
+
+class Returned(msgspec.Struct, array_like=True, tag="b", frozen=True):
+    """It was not, and will not be."""
+
+    number: int
+
+
+class Finished(msgspec.Struct, array_like=True, tag="e", frozen=True):
+    """Nothing of it is left; `stdout` and `stderr` are the sizes of the slot's output then."""
+
+    number: int
+    end: AgentEnd
+    seconds: Seconds
+    stdout: Size
+    stderr: Size
+
+
+class Whole(msgspec.Struct, array_like=True, tag="z", frozen=True):
+    """There is nothing behind it."""
+
+
+SlotEntry: TypeAlias = Began | Returned | Finished | Whole
+
+_decoder: msgspec.json.Decoder[SlotEntry] = msgspec.json.Decoder(SlotEntry)
+
+
+class SlotLog:
+    """Cuts pieces into entries."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+
+    def feed(self, piece: bytes) -> list[SlotEntry]:
+        """What this piece completes."""
+        *lines, rest = (self._partial + piece).split(b"\n")
+        self._partial = rest if len(rest) <= _LONGEST_LINE else b""
+        return [entry for entry in map(_entry, lines) if entry is not None]
+
+
+def _entry(line: bytes) -> SlotEntry | None:
+    try:
+        return _decoder.decode(line)
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None
+
+
+COULD_NOT_LOG: Final = Exited(rc=1)
+"""How a slot ends that cannot write its log any more: its disk is full."""
+
+
+def tells_all(end: End, *, closed: bool) -> bool:
+    """Whether a log that was read to its end tells of every task that the slot has started, if the slot ended so.
+
+    What ends by itself closes its log. Starts are on the disk before they are made, so one that was killed, or could
+    write no more, told all of them, too.
+    """
+    if isinstance(end, Lost | NodeFailed):
+        return False
+    return closed or isinstance(end, Killed) or end == COULD_NOT_LOG

@@ -1,0 +1,188 @@
+"""Reserve a place on every node of a job, bring its files there, and start it: on all of them, or on none."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+from clbalance.engine.agent.copies import Copies, Copy, Phase
+from clbalance.engine.agent.follow import Follow
+from clbalance.engine.agent.job_messages import environment, lease_request, start_spec
+from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.protocol import CHUNK_BYTES, Admitted, AgentEvent, Claimed, Hello, Refused, Stored, Trouble
+from clbalance.engine.agent.sessions import PROTOCOL, Agents
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Measured, NodeName, Request
+from clbalance.model.job import JobSpec, Script
+from clbalance.ports import Closed, JobInput
+
+START_WITHIN_S = 30.0  # from the agent's bootstrap to the job's first process
+
+
+class Reservation:
+    """Claims and leases for the copies of one claim, before anything is started."""
+
+    def __init__(
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        *,
+        request: Request,
+        answers: Mapping[NodeName, Measured],
+        name: str,
+        for_tasks: bool = False,
+        most_promised: Mapping[NodeName, float] | None = None,
+    ) -> None:
+        self._agents = agents
+        self._copies = copies
+        self._request = request
+        self._answers = answers
+        self._name = name
+        self._for_tasks = for_tasks
+        self._most_promised = most_promised or {}
+        self.refusals: dict[NodeName, str] = {}
+        """The nodes that said no, and why."""
+        self.crowded: dict[NodeName, float] = {}
+        """Of those the ones where others were faster, and the cpus that are promised there by now."""
+
+    def make(self) -> dict[NodeName, str]:
+        """The refusals; if there is one, the others are released."""
+        self.call()
+        self._agents.listen(self.hear, lambda: bool(self.refusals) or self.is_made)
+        if self.refusals:
+            for copy in self._copies:
+                self._agents.hang_up(copy.node)
+        return self.refusals
+
+    def call(self) -> None:
+        """Ask all nodes."""
+        for copy in self._copies:
+            self._agents.call(copy.node, within_s=START_WITHIN_S)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether all have said yes."""
+        return self._copies.all_in(Phase.ADMITTED)
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node."""
+        if node not in self._copies:
+            return
+        copy = self._copies[node]
+        match event:
+            case Hello(protocol=protocol):
+                self._claim(copy, protocol)
+            case Claimed(boot_id=boot_id, birth=birth):
+                copy.boot_id, copy.birth = boot_id, birth
+            case Admitted():
+                copy.phase = Phase.ADMITTED
+            case Refused(promised_cpus=float(cpus), why=why):
+                self.crowded[node], self.refusals[node] = cpus, why
+            case Refused(why=why) | Trouble(why=why):  # what it cannot make sense of is a no: nothing else would follow
+                self.refusals[node] = why
+            case Closed(cause=cause, why=why):
+                self.refusals[node] = cause.because(why)
+            case _:
+                pass  # nothing else is asked for yet
+
+    def _claim(self, copy: Copy, protocol: int) -> None:
+        if protocol != PROTOCOL:
+            self.refusals[copy.node] = f"the agent speaks protocol {protocol}, not {PROTOCOL}"
+            return
+        copy.phase = Phase.CLAIMING
+        answer = self._answers[copy.node]
+        lease = lease_request(self._request, answer, self._name)
+        self._agents.ask(copy.node, "claim", job=self._copies.label)
+        promised_cpus = self._most_promised.get(copy.node)
+        capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
+        asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
+        self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)
+
+
+# Bring a job's files to its nodes, and order the start when all of them have everything.
+
+_PUTS_IN_FLIGHT = 16
+
+
+@dataclass(slots=True)
+class _Load:
+    """What one copy is still to be sent: the files, the current one first, and how far it has come."""
+
+    unsent: list[str] = field(default_factory=list)
+    offset: int = 0
+    in_flight: int = 0
+
+
+class Start:
+    """Everywhere or nowhere: what goes wrong before the last node is ready goes to `follow`, which ends the rest."""
+
+    def __init__(
+        self,
+        agents: Agents | SharedAgents,
+        copies: Copies,
+        job: JobSpec,
+        *,
+        node_list: str,
+        stdin: JobInput,
+        follow: Follow,
+    ) -> None:
+        self._agents = agents
+        self._copies = copies
+        self._job = job
+        self._node_list = node_list
+        self._stdin = stdin
+        self._follow = follow
+        self._script = job.work.content if isinstance(job.work, Script) else None
+        assert self._script is not None or not isinstance(job.work, Script), "who starts a script has read it"
+        files = ["stdin"] if self._script is None else ["script", "stdin"]
+        self._loads = {copy.node: _Load(list(files)) for copy in copies}
+
+    def order(self) -> None:
+        """Returns when every node was told to start, or none will be."""
+        self.begin()
+        self._agents.listen(self.hear, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
+
+    def begin(self) -> None:
+        """Send what the nodes take at once."""
+        for copy in self._copies:
+            copy.phase = Phase.STORING
+            self._put(copy)
+
+    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        """News of one node; what does not concern the files is for the follower."""
+        if isinstance(event, Stored) and node in self._loads:
+            self._loads[node].in_flight -= 1
+            self._agents.set_deadline(node, START_WITHIN_S)  # it is alive; large input takes its time
+            self._put(self._copies[node])
+        else:
+            self._follow.hear(node, event)
+
+    def _put(self, copy: Copy) -> None:
+        """Send the next pieces of its files, a bounded number ahead of the node; start when all are on their way."""
+        load = self._loads[copy.node]
+        while copy.phase is Phase.STORING and load.in_flight < _PUTS_IN_FLIGHT:
+            if not load.unsent:
+                copy.phase = Phase.READY
+                self._start_when_all_are_ready()
+                return
+            piece = self._piece(load.unsent[0], load.offset)
+            if piece:
+                self._agents.ask(copy.node, "put", job=self._copies.label, file=load.unsent[0], data=piece)
+                load.offset += len(piece)
+                load.in_flight += 1
+            else:
+                del load.unsent[0]
+                load.offset = 0
+
+    def _piece(self, file: str, offset: int) -> bytes:
+        if file == "script" and self._script is not None:
+            return self._script[offset : offset + CHUNK_BYTES]
+        return self._stdin.read(offset, CHUNK_BYTES)
+
+    def _start_when_all_are_ready(self) -> None:
+        if not self._copies.all_in(Phase.READY):
+            return
+        for copy in self._copies:
+            copy.phase = Phase.STARTING
+            env = environment(self._job, copy.node, copy.rank, node_list=self._node_list, node_count=len(self._copies))
+            self._agents.ask(copy.node, "start", job=self._copies.label, spec=start_spec(self._job, env))
+            self._follow.ask_for_output(copy)

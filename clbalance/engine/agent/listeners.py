@@ -1,0 +1,105 @@
+"""Listeners to a job: one that writes down what happens before it tells anybody else, one that tells nobody."""
+
+from collections.abc import Mapping
+
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import Outcome
+from clbalance.model.task import TaskEnded, TaskProgress
+from clbalance.ports import RunListener
+
+
+class Recorded:
+    """Between a dispatch and its listener. A journal that fails from here on loses history, not the job."""
+
+    def __init__(self, world: World, job: JobSpec, listener: RunListener, *, copies: int) -> None:
+        self._world = world
+        self._job = job
+        self._listener = listener
+        self._to_start = copies
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.moving(job, node, why)
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._listener.placed(job, plan)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def cut_off(self, node: NodeName) -> None:
+        self._listener.cut_off(node)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._listener.output(node, stream, piece)
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        if limits:
+            self._keep(limits, node)
+        self._to_start -= 1
+        if self._to_start == 0:
+            self._world.fail_point("started")
+            try:
+                self._world.journal.started(self._job.id, self._world.clock.now())
+            except StoreError as error:
+                self._world.listener.forgot(error.message)
+        self._listener.started(node, limits)
+
+    def _keep(self, limits: tuple[str, ...], node: NodeName) -> None:
+        try:
+            self._world.journal.limited(self._job.id, self._job.claim, node, limits)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._world.fail_point("ended")
+        try:
+            self._world.journal.ended(self._job.id, self._job.claim, outcome)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+        self._world.fail_point("recorded")
+        self._listener.ended(outcome)
+
+
+# A listener that tells nobody: for looking at jobs without showing them.
+
+
+class Unheard:
+    """`ports.RunListener` for nobody."""
+
+    def waiting(self, reason: str) -> None: ...
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None: ...
+
+    def placed(self, job: JobSpec, plan: Plan) -> None: ...
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None: ...
+
+    def warned(self, node: NodeName, text: str) -> None: ...
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None: ...
+
+    def cut_off(self, node: NodeName) -> None: ...
+
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+class UnheardTasks:
+    """`ports.TaskListener` for nobody."""
+
+    def waiting(self, reason: str) -> None: ...
+
+    def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None: ...
+
+    def warned(self, node: NodeName, text: str) -> None: ...
+
+    def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None: ...
+
+    def ended(self, ended: TaskEnded) -> None: ...
+
+    def progressed(self, progress: TaskProgress) -> None: ...

@@ -1,0 +1,149 @@
+"""From what a node sends to its answer, with what was known of it before; and what is kept of answers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Trend, Unknown
+from clbalance.model.node_history import Strain
+from clbalance.policy.indices.samples import samples_of
+from clbalance.policy.node_memory import marked_suspect, not_awaited, past_look, patience_s, strained
+from clbalance.ports import Closed, Line, Remembered, Sessions
+from clbalance.probe.frame import Answered, Awaited, Garbled, Section
+from clbalance.probe.reading import parse_reading, rates
+
+# What was known of nodes before they were asked, and what is kept of their answers.
+
+_COMPARED_AFTER = timedelta(seconds=1)  # what rates need between two readings
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of each node its last reading, its trends, and how often it failed in a row."""
+
+    readings: Mapping[NodeName, Remembered]
+    trends: Mapping[NodeName, Mapping[str, Trend]]
+    strains: Mapping[NodeName, Strain]
+
+    def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
+        """None where it has booted since."""
+        before = self.readings.get(node)
+        return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
+
+
+_NOTHING_KNOWN = Memory({}, {}, {})
+
+
+def recall(world: World, nodes: Sequence[NodeName]) -> Memory:
+    """What the store has of `nodes`; nothing, and a warning, where it cannot be read."""
+    store = world.store
+    try:
+        return Memory(store.last_readings(nodes), store.trends(nodes, world.clock.now()), store.strains(nodes))
+    except StoreError as error:
+        world.listener.forgot(error.message)
+        return _NOTHING_KNOWN
+
+
+def remember(world: World, at: datetime, answers: Iterable[Answer], earlier: Memory) -> None:
+    """Keep what is worth it; a warning where that cannot be written."""
+    worth = _worth_remembering(answers, earlier.readings, at)
+    measured = [answer for answer in worth if isinstance(answer, Measured)]
+    readings = {answer.node: answer.reading for answer in measured}
+    past = {answer.node: look for answer in worth if (look := past_look(answer)) is not None}
+    try:
+        world.store.remember(at, readings, {answer.node: samples_of(answer) for answer in measured}, past)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+
+
+def with_suspects(world: World, at: datetime, answers: Sequence[Answer], earlier: Memory) -> tuple[Answer, ...]:
+    """The same answers, those of suspects marked; how often they failed in a row is kept, where that has changed."""
+    strains = earlier.strains
+    changed = strained(answers, strains, now_s=at.timestamp(), suspect_after=world.suspect_after)
+    if changed:
+        try:
+            world.store.keep_strains(at, changed)
+        except StoreError as error:
+            world.listener.forgot(error.message)
+    unstrained = Strain()
+    known = (changed.get(answer.node) or strains.get(answer.node, unstrained) for answer in answers)
+    return tuple(map(marked_suspect, answers, known))
+
+
+def _worth_remembering(answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime) -> list[Answer]:
+    """All but where the last reading is too fresh: asked too often, no node would ever have rates."""
+    return [
+        answer
+        for answer in answers
+        if isinstance(answer, Silent) or not _is_too_soon(earlier.get(answer.node), answer.reading, at)
+    ]
+
+
+def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> bool:
+    if before is None or before.reading.boot_id != reading.boot_id:
+        return False
+    return timedelta(0) <= at - before.at < _COMPARED_AFTER
+
+
+LISTEN_S = 1.0
+"""At most, before it is looked at who is still awaited."""
+_NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
+
+
+def next_answer(
+    world: World, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory, within_s: float
+) -> Answer | None:
+    """The answer that the next event completes, taken out of `awaited`; None where it completes none, or none comes."""
+    event = sessions.next(within_s)
+    if event is None or event.node not in awaited:
+        return None
+    match event:
+        case Closed(node=node, cause=cause, why=why):
+            del awaited[node]
+            return Silent(node=node, cause=cause, why=why)
+        case Line(node=node, text=text):
+            match awaited[node].frame.feed(text):
+                case None:
+                    return None
+                case Garbled(why=why):
+                    del awaited[node]
+                    sessions.close(node)
+                    return Silent(node=node, cause=Cause.GARBLED, why=why)
+                case Answered(sections=sections):
+                    rtt_s = world.clock.monotonic() - awaited.pop(node).at
+                    return _measured(world, node, sections, rtt_s, earlier)
+
+
+def listens_for_s(world: World, awaited: Iterable[NodeName], earlier: Memory, measured_at: float | None) -> float:
+    """Of a placement: until suspects that are left alone are given up; 0 where it is time (docs/design/suspect.md)."""
+    quiet_s = None if measured_at is None else world.clock.monotonic() - measured_at
+    left = None if world.suspect_after is None else patience_s(awaited, earlier.strains, quiet_s=quiet_s)
+    return LISTEN_S if left is None else min(LISTEN_S, left)
+
+
+def give_up(world: World, sessions: Sessions, awaited: Iterable[NodeName]) -> dict[NodeName, Answer]:
+    """Hang up on them; what is said of each."""
+    answers: dict[NodeName, Answer] = {}
+    for node in awaited:
+        sessions.close(node)
+        answers[node] = not_awaited(node)
+        world.listener.answered(node)
+    return answers
+
+
+def _measured(world: World, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: Memory) -> Measured:
+    reading = parse_reading(sections)
+    before = earlier.readings.get(node)
+    return Measured(
+        node=node,
+        reading=reading,
+        rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, world.clock.now()),
+        rtt_s=rtt_s,
+        cpu_factor=world.cpu_factors.get(node, 1.0),
+        slots=world.slots.get(node),
+        trends=earlier.trends_since_boot(node, reading.boot_id),
+        labels=world.labels.get(node, {}),
+        taints=world.taints.get(node, frozenset()),
+    )

@@ -1,0 +1,91 @@
+"""`clbalance doctor`, the effectful part: every node tells how it is set up, and then what time it is.
+
+The clock is asked for on its own, over a session that is open, so that neither connecting nor a section that hangs
+stands between question and answer.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never
+
+from clbalance.engine.services import World
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Cause, NodeName, Silent, Unknown
+from clbalance.model.checkup import Checkup, Examination, Examined
+from clbalance.ports import Closed, Sessions
+from clbalance.probe.checkup import CLOCK_QUESTION, parse_checkup, parse_clock
+from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is awaited of a node; with a `checkup`, its clock is all that is missing."""
+
+    frame: Frame
+    at: datetime
+    checkup: Checkup | None = None
+
+
+def check_up(world: World, nodes: Sequence[NodeName], script: str) -> tuple[Examination, ...]:
+    """Send `script` to every node; each answers or its deadline ends it, none delays another."""
+    found: dict[NodeName, Examination] = {}
+    try:
+        with world.transport.sessions() as sessions:
+            asked: dict[NodeName, _Asked] = {}
+            for node in nodes:
+                sessions.open(node, within_s=world.answer_within_s)
+                asked[node] = _ask(world, sessions, node, script)
+            world.listener.asked(len(asked))
+            while asked:
+                _hear(world, sessions, asked, found)
+                world.listener.awaiting(asked.keys())
+    finally:
+        world.listener.done()
+    return tuple(found[node] for node in nodes)
+
+
+def _ask(world: World, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None) -> _Asked:
+    nonce = secrets.token_hex(16)
+    at = world.clock.now()
+    sessions.send(node, probe_request(script, nonce), last=checkup is not None)
+    return _Asked(frame=Frame(nonce), at=at, checkup=checkup)
+
+
+def _hear(
+    world: World,
+    sessions: Sessions,
+    asked: dict[NodeName, _Asked],
+    found: dict[NodeName, Examination],
+) -> None:
+    """Take the next event; who has said all there is to say moves from `asked` to `found`."""
+    event = sessions.next(1.0)
+    if event is None or event.node not in asked:
+        return
+    node, one = event.node, asked[event.node]
+    heard = event if isinstance(event, Closed) else one.frame.feed(event.text)
+    match heard:
+        case None:
+            return
+        case Answered(sections=sections):
+            if one.checkup is None:
+                asked[node] = _ask(world, sessions, node, CLOCK_QUESTION, parse_checkup(sections))
+                return
+            offset = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=world.clock.now())
+            found[node] = Examined(node=node, checkup=one.checkup, clock_offset_s=offset)
+        case Closed(cause=cause, why=why):
+            found[node] = _silent(node, one, cause, why)
+        case Garbled(why=why):
+            found[node] = _silent(node, one, Cause.GARBLED, why)
+        case _:
+            assert_never(heard)
+    sessions.close(node)
+    del asked[node]
+    world.listener.answered(node)
+
+
+def _silent(node: NodeName, one: _Asked, cause: Cause, why: str) -> Examination:
+    """What was told before the end is kept."""
+    if one.checkup is None:
+        return Silent(node=node, cause=cause, why=why)
+    return Examined(node=node, checkup=one.checkup, clock_offset_s=Unknown(why=cause.because(why)))

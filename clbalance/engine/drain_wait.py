@@ -1,0 +1,116 @@
+"""Wait until nothing runs any more on drained nodes, and find what may be moved off them."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeAlias
+
+from clbalance.engine.services import World
+from clbalance.engine.sweep import measure
+from clbalance.errors import StoreError
+from clbalance.model import NodeName
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import JobRecord, JobState
+from clbalance.policy.drain_progress import Evacuation, Rest, Stay, evacuations, is_over, rest_on
+from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 15.0
+_GROWTH: Final = 1.5
+
+
+def await_drained(
+    world: World,
+    nodes: Sequence[NodeName],
+    within_s: float | None,
+    tell: Callable[[tuple[Rest, ...]], None],
+    enough: Callable[[tuple[Rest, ...]], bool] = is_over,
+) -> tuple[Rest, ...]:
+    """How it stands when that is enough, or after `within_s` seconds (None: however long it takes).
+
+    `tell` hears of every look, and may take its time.
+    """
+    begun_at = world.clock.monotonic()
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        snapshot = measure(world, nodes)
+        rests = tuple(rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
+        tell(rests)
+        left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - world.clock.monotonic()
+        if enough(rests) or left_s <= 0:
+            return rests
+        world.clock.pause(min(pause_s, left_s))
+        pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
+
+
+# What may be moved off nodes that are drained: our own jobs that we have marked. Who moves them is given.
+
+MoveThem: TypeAlias = Callable[[World, Sequence[Evacuation]], None]
+"""Returns when they are moved, or will not be."""
+
+_LOOK_AGAIN_S: Final = 60.0
+"""After a sweep of all candidates that has found room for nobody."""
+
+
+class MovesOff:
+    """Asks once for each job, when there is room for it elsewhere by the policy that it was submitted with."""
+
+    def __init__(
+        self,
+        world: World,
+        nodes: Collection[NodeName],
+        policy_of: Callable[[Submitted], Policy],
+        rng: Rng,
+        move: MoveThem,
+    ) -> None:
+        self._world = world
+        self._policy_of = policy_of
+        self._rng = rng
+        self._nodes = frozenset(nodes)
+        self._move = move
+        self._asked: set[int] = set()
+        self._not_before_s = world.clock.monotonic()
+
+    def go_on(self, before: Callable[[], None] = lambda: None) -> None:
+        """Move what can be moved by now; `before` is called where there is something."""
+        if self._world.clock.monotonic() < self._not_before_s:
+            return
+        stays = [stay for record in self._records() if (stay := self._stay(record)) is not None]
+        if not stays:
+            return
+        targets = tuple(dict.fromkeys(node for stay in stays for node in stay.submitted.candidates))
+        snapshot = measure(self._world, targets)
+        found = evacuations(snapshot, stays, self._policy_of, snapshot.taken_at, self._rng)
+        if not found:
+            self._not_before_s = self._world.clock.monotonic() + _LOOK_AGAIN_S
+            return
+        self._asked |= {one.job for one in found}
+        before()
+        self._move(self._world, found)
+
+    def _records(self) -> Sequence[JobRecord]:
+        """None where they cannot be read now: the next look tries again."""
+        try:
+            return self._world.journal.records()
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+            return ()
+
+    def _stay(self, record: JobRecord) -> Stay | None:
+        if (
+            record.state is not JobState.RUNNING
+            or record.id in self._asked
+            or not self._nodes.intersection(record.nodes)
+        ):
+            return None
+        submitted = self._submitted(record.id)
+        if submitted is None or not may_be_moved(submitted.job, submitted.request, submitted.tries):
+            return None
+        return Stay(job=record.id, node=record.nodes[0], submitted=submitted)
+
+    def _submitted(self, job: int) -> Submitted | None:
+        """None also of one that another version has written."""
+        try:
+            return self._world.journal.submitted(job)
+        except StoreError:
+            return None

@@ -1,0 +1,1 @@
+"""Jobs that were submitted before: reconcile them with their nodes, wait, conclude."""

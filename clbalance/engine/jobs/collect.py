@@ -1,0 +1,47 @@
+"""Fetch what attempts that have ended have printed, from the nodes that keep it (docs/design/job_output.md)."""
+
+from collections.abc import Sequence
+
+from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.jobs.reconcile import Leg, by_login
+from clbalance.engine.services import World
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import CopyRecord, Outcome
+from clbalance.ports import RunListener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """The copies of one claim, which of their streams are fetched, and the listener that gets them."""
+
+    spec: JobSpec
+    copies: tuple[CopyRecord, ...]
+    streams: tuple[str, ...]
+    listener: RunListener
+
+
+def collect(world: World, fetches: Sequence[Fetch], within_s: float) -> tuple[tuple[Outcome, ...], ...]:
+    """For each of `fetches` the ends of its copies, each after all of its output; one without an end did not answer.
+
+    All nodes are asked at once. Nothing is written down and no copy is touched.
+    """
+    ends: dict[int, tuple[Outcome, ...]] = {}
+    for theirs, places in by_login(world, [one.spec.user for one in fetches]):
+        ends |= zip(places, _as_one_user(theirs, [fetches[place] for place in places], within_s), strict=True)
+    return tuple(ends[place] for place in range(len(fetches)))
+
+
+def _as_one_user(world: World, fetches: Sequence[Fetch], within_s: float) -> list[tuple[Outcome, ...]]:
+    with world.transport.sessions() as sessions:
+        board = Switchboard(Agents(sessions, world))
+        legs = [
+            Leg(world, board, one.spec, one.copies, one.listener, Interest(streams=one.streams, void=False))
+            for one in fetches
+        ]
+        for leg in legs:
+            leg.begin()
+        board.listen(lambda: not [leg for leg in legs if not leg.follow.is_over()], within_s)
+    return [leg.copies.outcomes() for leg in legs]

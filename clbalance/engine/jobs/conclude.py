@@ -1,0 +1,112 @@
+"""Write down what becomes of a job: it goes on, waits again, has ended, or is not started; and its nodes by result."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from clbalance.engine.services import World
+from clbalance.errors import ExitCode, StoreError
+from clbalance.model import Plan
+from clbalance.model.job import Tries
+from clbalance.model.job_record import JobState, NodeFailed, Outcome
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import gravest, result_sets, run_exit_code, state_of, why_ended
+from clbalance.policy.jobs.requeue import Afterwards, Over, Waits, afterwards
+
+
+def next_step(world: World, job: int, outcomes: tuple[Outcome, ...], tries: Tries | None = None) -> Afterwards:
+    """By all that is written down of it. `tries` None: those that it was submitted with."""
+    journal = world.journal
+    record = journal.record(job)
+    if record is None:
+        raise StoreError(f"job {job} is not remembered any more")
+    if tries is None:
+        submitted = journal.submitted(job)
+        tries = Tries() if submitted is None else submitted.tries
+    return afterwards(
+        record,
+        tries,
+        outcomes,
+        journal.copies(job),
+        journal.move_of(job),
+        cancelled=journal.is_cancelled(job),
+    )
+
+
+def put_back(world: World, job: int, reason: str) -> bool:
+    """A job that we took from the queue and that has not begun waits there again. False where it does not."""
+    try:
+        record = world.journal.record(job)
+        return record is not None and world.journal.queue(job, attempt=record.attempt, reason=reason)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+        return True  # it is written down as queued, and is in nobody's hands when we have gone
+
+
+def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
+    """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
+    code = ExitCode.NOT_RUN_TO_ITS_END
+    try:
+        withdrawn = world.journal.withdraw(job, world.clock.now(), reason=reason, rc=code)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+        return
+    if withdrawn:
+        keep_results(world, job, (), plan)
+
+
+def conclude(
+    world: World,
+    job: int,
+    attempt: int,
+    outcomes: tuple[Outcome, ...],
+    plan: Plan | None = None,
+    *,
+    tries: Tries | None = None,
+) -> str | None:
+    """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
+
+    Of one that may still run somewhere nothing is written down.
+    """
+    worst = gravest(outcomes)
+    if worst is None or state_of(worst.end) is JobState.RUNNING:
+        return None
+    try:
+        after = next_step(world, job, outcomes, tries)
+        if isinstance(after, Waits):
+            if world.journal.queue(job, attempt=attempt, reason=after.reason):
+                return after.reason
+            after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+        at = _ended_at(world, job, outcomes)
+        told = world.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        if not told:
+            return None
+    except StoreError as error:
+        world.listener.forgot(error.message)
+    keep_results(world, job, outcomes, plan)
+    return None
+
+
+def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
+    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
+    now = world.clock.now()
+    record = world.journal.record(job)
+    if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
+        return now
+    return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))
+
+
+# Keep what became of a job as node sets, for ClusterShell and for whoever wants to go on with them.
+
+
+def keep_results(world: World, job: int, outcomes: Sequence[Outcome], plan: Plan | None = None) -> None:
+    """Of the job's last attempt; `plan` where it is at hand, whole. That it could not be kept is no failure."""
+    try:
+        submitted = world.journal.submitted(job)
+        if submitted is None:
+            return
+        placed = world.journal.placed(job)
+        known = plan or (placed[-1].plan if placed else None)
+        sets = result_sets(outcomes, submitted.candidates, known)
+        world.journal.keep_results(job, {result.value: fold(nodes) for result, nodes in sets.items()})
+    except StoreError as error:
+        world.listener.forgot(error.message)

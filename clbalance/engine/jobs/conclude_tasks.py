@@ -1,0 +1,131 @@
+"""Write down how a job of tasks has ended: by the log of its tasks, and by the logs of its slots."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, end_of, tells_all
+from clbalance.engine.jobs.conclude import keep_results
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import End, JobState, Lost, Outcome
+from clbalance.model.task import TaskEnded, TaskEvent, TaskRecord, TaskReturned
+from clbalance.policy.jobs.outcome import gravest
+from clbalance.policy.jobs.task_queue import with_its_slot
+from clbalance.policy.jobs.task_records import TasksVerdict, is_open, task_records, verdict_of
+from clbalance.ports import RunListener, TaskLog
+
+
+def conclude_tasks(
+    world: World, job: int, attempt: int, why: str, *, cancelled: bool = False, let_go: bool = False
+) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
+    """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
+    journal = world.journal
+    records = task_records(journal.tasks(job), journal.task_log(job).events())
+    verdict = verdict_of(records, why, cancelled=cancelled)
+    try:
+        if let_go or verdict.state is JobState.RUNNING:
+            journal.let_go(job)
+        else:
+            state, reason, rc = verdict.state, verdict.reason, verdict.rc
+            journal.conclude(job, world.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
+    except StoreError as error:
+        world.listener.forgot(error.message)
+    _keep_results(world, job, records)
+    return records, verdict
+
+
+def _keep_results(world: World, job: int, records: tuple[TaskRecord, ...]) -> None:
+    """A node is what the worst of its tasks was; one that was given none has no part in it."""
+    by_node: dict[NodeName, list[Outcome]] = {}
+    for one in records:
+        if one.node is not None and one.end is not None:
+            outcome = Outcome(node=one.node, rank=0, end=one.end, seconds=one.seconds)
+            by_node.setdefault(one.node, []).append(outcome)
+    worst = [each for each in map(gravest, by_node.values()) if each is not None]
+    placed = world.journal.placed(job)
+    if placed:
+        keep_results(world, job, worst, replace(placed[-1].plan, wanted=1))
+
+
+# Writes down what a slot's log tells of tasks that were given to it by a process that has died.
+
+
+class SettledTasks:
+    """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot, `known` what is of its job."""
+
+    def __init__(
+        self, world: World, job: JobSpec, listener: RunListener, *, known: Sequence[TaskRecord], log: TaskLog
+    ) -> None:
+        self._world = world
+        self._job = job
+        self._listener = listener
+        self._log = SlotLog()
+        self._task_log = log
+        self._open = {one.task.number for one in known if one.claim == job.claim and is_open(one)}
+        self._began: set[int] = set()
+        self._whole = False
+
+    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.moving(job, node, why)
+
+    def waiting(self, reason: str) -> None:
+        self._listener.waiting(reason)
+
+    def placed(self, job: JobSpec, plan: Plan) -> None:
+        self._listener.placed(job, plan)
+
+    def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
+        self._listener.started(node, limits)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._listener.warned(node, text)
+
+    def cut_off(self, node: NodeName) -> None:
+        self._listener.cut_off(node)
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        if stream != "log":
+            self._listener.output(node, stream, piece)
+            return
+        events: list[TaskEvent] = []
+        for entry in self._log.feed(piece):
+            match entry:
+                case Began(number=number):
+                    self._began.add(number)
+                case Finished(number=number, end=end, seconds=seconds):
+                    events += self._ended(node, number, end_of(end, self._job.time_limit_s), seconds)
+                case Returned(number=number):
+                    events += self._returned(number)
+                case Whole():
+                    self._whole = True
+        if events:
+            self._task_log.add(events, durable=False)
+
+    def ended(self, outcome: Outcome) -> None:
+        if isinstance(outcome.end, Lost):  # no end; it is asked again
+            self._listener.ended(outcome)
+            return
+        events: list[TaskEvent] = []
+        log_is_whole = tells_all(outcome.end, closed=self._whole)
+        for number in sorted(self._open):
+            if log_is_whole and number not in self._began:
+                events += self._returned(number)
+            else:
+                events += self._ended(outcome.node, number, with_its_slot(outcome.end), 0.0)
+        self._task_log.add(events, durable=True)
+        self._listener.ended(outcome)
+
+    def _ended(self, node: NodeName, number: int, end: End, seconds: float) -> list[TaskEvent]:
+        if number not in self._open:
+            return []
+        self._open.discard(number)
+        now = self._world.clock.now()
+        return [TaskEnded(number=number, node=node, claim=self._job.claim, end=end, seconds=seconds, at=now)]
+
+    def _returned(self, number: int) -> list[TaskEvent]:
+        if number not in self._open:
+            return []
+        self._open.discard(number)
+        return [TaskReturned(number=number, claim=self._job.claim)]

@@ -1,0 +1,196 @@
+"""Look after jobs that were started before: ask their nodes what became of them, follow or end them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from clbalance.engine.agent.copies import Copies, Copy, Interest
+from clbalance.engine.agent.follow import Follow
+from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.listeners import Recorded
+from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.jobs.conclude import conclude, next_step, withdraw
+from clbalance.engine.jobs.conclude_tasks import SettledTasks, conclude_tasks
+from clbalance.engine.services import World
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
+from clbalance.policy.jobs.record import current_copies, half_started, is_queued, unsettled, was_abandoned
+from clbalance.policy.jobs.requeue import Waits
+from clbalance.policy.jobs.task_records import task_records
+from clbalance.ports import RunListener
+
+ABANDONED = "the process that had it in hand died before it was started"
+LEFT_ALONE = "the process that gave out tasks died"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One job, what we want of it, and who is told."""
+
+    record: JobRecord
+    spec: JobSpec
+    interest: Interest
+    listener: RunListener
+    ended_too: bool = False
+    """Also visit copies that have ended, for what they printed."""
+    nodes: frozenset[NodeName] | None = None
+    """Only these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visited:
+    """The job as it stands now, and all its copies' ends, so far as they are known; `Lost` where a node is silent."""
+
+    record: JobRecord
+    outcomes: tuple[Outcome, ...]
+    all_ended: bool
+    """Whether there is an outcome of each of its copies, and there are copies."""
+
+
+def revisit(
+    world: World,
+    visits: Sequence[Visit],
+    within_s: float | None = None,
+    unless: Callable[[], bool] = lambda: False,
+) -> tuple[Visited, ...]:
+    """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down.
+
+    Jobs of several logins are visited one login after the other, each within that time.
+    `unless` is asked about every second: it cuts the visit short.
+    """
+    seen: dict[int, Visited] = {}
+    for theirs, places in by_login(world, [visit.spec.user for visit in visits]):
+        some = [visits[place] for place in places]
+        seen |= zip(places, _as_one_user(theirs, some, within_s, unless), strict=True)
+    return tuple(seen[place] for place in range(len(visits)))
+
+
+def _as_one_user(
+    world: World, visits: Sequence[Visit], within_s: float | None, unless: Callable[[], bool]
+) -> tuple[Visited, ...]:
+    with world.transport.sessions() as sessions:
+        board = Switchboard(Agents(sessions, world))
+        tours = [_Tour(world, board, _as_left(world, visit)) for visit in visits]
+        for tour in tours:
+            tour.begin()
+        board.listen(lambda: not [tour for tour in tours if not tour.is_over()] or unless(), within_s)
+    return tuple(tour.result() for tour in tours)
+
+
+def _as_left(world: World, visit: Visit) -> Visit:
+    """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
+    if visit.record.controlled:
+        return visit
+    record = world.journal.record(visit.record.id) or visit.record
+    return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
+
+
+class _Tour:
+    """One visit, with a leg for each claim: one of most jobs, one for each slot of a job of tasks."""
+
+    def __init__(self, world: World, board: Switchboard, visit: Visit) -> None:
+        self._world = world
+        self._visit = visit
+        self._known = current_copies(visit.record, world.journal.copies(visit.record.id))
+        asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
+        if visit.nodes is not None:
+            asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
+        self._is_ours = not visit.record.controlled and not visit.record.state.is_over
+        claims = dict.fromkeys(copy.claim for copy in asked)
+        job, journal = visit.record.id, world.journal
+        self._task_log = journal.task_log(job)
+        self._tasks = task_records(journal.tasks(job), self._task_log.events()) if self._is_ours else ()
+        self._legs = [self._leg(board, [copy for copy in asked if copy.claim == claim]) for claim in claims]
+
+    def begin(self) -> None:
+        """Call the nodes."""
+        for leg in self._legs:
+            leg.begin()
+
+    def is_over(self) -> bool:
+        return not [leg for leg in self._legs if not leg.follow.is_over()]
+
+    def result(self) -> Visited:
+        """What is known now, written down where nobody else has the job in hand."""
+        job, journal = self._visit.record.id, self._world.journal
+        if self._is_ours:
+            self._settle()
+        ended = {(one.claim, one.intent.rank): one.outcome for one in self._known if one.outcome is not None}
+        for leg in self._legs:
+            ended |= {(leg.claim, outcome.rank): outcome for outcome in leg.copies.outcomes()}
+        outcomes = tuple(ended[place] for place in sorted(ended))
+        all_ended = 0 < len(self._known) == len(outcomes)
+        return Visited(record=journal.record(job) or self._visit.record, outcomes=outcomes, all_ended=all_ended)
+
+    def _settle(self) -> None:
+        record = self._visit.record
+        if was_abandoned(record, self._known):
+            withdraw(self._world, record.id, ABANDONED)
+            return
+        copies = current_copies(record, self._world.journal.copies(record.id))
+        ends = [copy.outcome for copy in copies if copy.outcome is not None]
+        if len(ends) == len(copies) and self._visit.spec.slots:
+            cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
+            conclude_tasks(self._world, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
+        elif is_queued(record) and self._world.journal.is_cancelled(record.id) and len(ends) == len(copies):
+            self._end_queued(tuple(ends))
+        elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
+            pass  # why it waits is written down, and may be younger than its last end
+        elif len(ends) == len(copies):
+            conclude(self._world, record.id, record.attempt, tuple(ends))
+
+    def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
+        return not ends or isinstance(next_step(self._world, self._visit.record.id, ends), Waits)
+
+    def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
+        """It was cancelled while it waited."""
+        record = self._visit.record
+        if ends and self._legs:
+            conclude(self._world, record.id, record.attempt, ends)
+        else:
+            withdraw(self._world, record.id, "cancelled")
+
+    def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
+        """Ends are written down only where nobody else does it."""
+        visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
+        listener, interest = visit.listener, visit.interest
+        if not spec.slots and (why := half_started(visit.record, self._known)):
+            interest = replace(interest, end=interest.end or why)
+        if self._is_ours:
+            listener = Recorded(self._world, spec, listener, copies=len(asked))
+        if self._is_ours and spec.slots:
+            listener = SettledTasks(self._world, spec, listener, known=self._tasks, log=self._task_log)
+            interest = replace(interest, streams=(*interest.streams, "log"), finish=True)
+        return Leg(self._world, board, spec, asked, listener, interest)
+
+
+class Leg:
+    """The copies of one claim."""
+
+    def __init__(
+        self,
+        world: World,
+        board: Switchboard,
+        spec: JobSpec,
+        asked: Sequence[CopyRecord],
+        listener: RunListener,
+        interest: Interest,
+    ) -> None:
+        self.claim = spec.claim
+        self.copies = Copies(label_of(spec), map(Copy.of, asked))
+        self._board = board
+        self._line = board.line(label_of(spec))
+        self.follow = Follow(self._line, self.copies, world, listener, interest, limit_s=spec.time_limit_s)
+
+    def begin(self) -> None:
+        """Call the nodes."""
+        self._board.connect(self._line, self.follow.hear)
+        self.follow.call_all()
+
+
+def by_login(world: World, users: Sequence[str | None]) -> Iterator[tuple[World, list[int]]]:
+    """For each of `users`, in the order of their first: the world as that one sees it, and his places in `users`."""
+    for user in dict.fromkeys(users):
+        yield world.as_user(user), [place for place, one in enumerate(users) if one == user]

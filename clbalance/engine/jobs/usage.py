@@ -1,0 +1,67 @@
+"""Ask nodes what running jobs take at this moment."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from clbalance.engine.agent.protocol import AgentEvent, Hello, Status, Trouble
+from clbalance.engine.agent.sessions import PROTOCOL, Agents
+from clbalance.engine.jobs.reconcile import by_login
+from clbalance.engine.jobs.submitted import user_of
+from clbalance.engine.services import World
+from clbalance.model import NodeName
+from clbalance.model.job_record import JobRecord, JobState, Usage
+from clbalance.ports import Closed
+
+
+def usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
+    """By job: what those copies take that could be asked. A job of which none could has no entry, never a zero."""
+    running = [one for one in records if one.state is JobState.RUNNING]
+    found: dict[int, Usage] = {}
+    for theirs, places in by_login(world, [user_of(world, one.id) for one in running]):
+        found |= _usage_of(theirs, [running[place] for place in places])
+    return found
+
+
+def _usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
+    running = {f"{one.key}.{one.claim}": one for one in records}
+    asked: dict[NodeName, set[str]] = {}
+    for label, record in running.items():
+        for node in record.nodes:
+            asked.setdefault(node, set()).add(label)
+    told = _ask(world, asked) if asked else ()
+    found: dict[int, Usage] = {}
+    for status in told:
+        if status.state == "running" and status.mem_bytes is not None:
+            job = running[status.job].id
+            before = found.get(job, Usage(cpu_s=0.0, mem_bytes=0))
+            cpu_s = (status.user_s or 0.0) + (status.system_s or 0.0)
+            found[job] = Usage(cpu_s=before.cpu_s + cpu_s, mem_bytes=before.mem_bytes + status.mem_bytes)
+    return found
+
+
+def _ask(world: World, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
+    """All answers that come in time, one session a node."""
+    left = {node: set(labels) for node, labels in asked.items()}
+    told: list[Status] = []
+    with world.transport.sessions() as sessions:
+        agents = Agents(sessions, world)
+
+        def hear(node: NodeName, event: AgentEvent | Closed) -> None:
+            match event:
+                case Hello(protocol=protocol) if protocol == PROTOCOL:
+                    for label in asked[node]:
+                        agents.ask(node, "status", job=label)
+                case Status(job=label) if label in left.get(node, ()):
+                    told.append(event)
+                    left[node].discard(label)
+                case Closed() | Trouble() | Hello():
+                    left.pop(node, None)
+                case _:
+                    pass
+            if not left.get(node):
+                left.pop(node, None)
+                agents.hang_up(node)
+
+        for node in asked:
+            agents.call(node, within_s=world.answer_within_s)
+        agents.listen(hear, lambda: not left)
+    return told

@@ -1,0 +1,72 @@
+"""A job that waits for its turn or its place, and one that gives up waiting."""
+
+from collections.abc import Callable
+
+from clbalance.engine.jobs.conclude import put_back, withdraw
+from clbalance.engine.services import World
+from clbalance.errors import NotRunError
+from clbalance.model.job import Tries
+from clbalance.policy.jobs.record import When
+from clbalance.policy.placement.select import Rng
+
+_ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
+_LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
+
+
+class Patience:
+    """For a place, as long as the job may wait for one."""
+
+    def __init__(self, world: World, tries: Tries, rng: Rng) -> None:
+        self._clock = world.clock
+        self._for_s = tries.queue_for_s or 0.0
+        self._rng = rng
+        self._since = world.clock.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has waited for long enough."""
+        return self._left_s() <= 0
+
+    def pause(self) -> None:
+        """Until it is worth asking again."""
+        shortest_s, longest_s = _ASK_AGAIN_S
+        pause_s = min(max((self._for_s - self._left_s()) * _LATE, shortest_s), longest_s)
+        self._clock.pause(max(0.0, min(self._left_s(), pause_s * (0.5 + self._rng.random()))))
+
+    def _left_s(self) -> float:
+        return self._for_s - (self._clock.monotonic() - self._since)
+
+
+def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]) -> str | None:
+    """Until the jobs before it are completed; or why it is queued now, if it may be and they are not.
+
+    `NotRunError`, and it is written down, where that will never be.
+    """
+    if not tries.after:
+        return None
+    if tries.queue:
+        return _queued_after(world, job, tries.after)
+    from clbalance.engine.jobs.submitted import hindrance
+
+    reason = f"after job {', '.join(map(str, tries.after))}"
+    tell(reason)
+    world.journal.pend(job, reason)
+    if why := hindrance(world, job, tries):
+        raise _never(world, job, why)
+    return None
+
+
+def _queued_after(world: World, job: int, after: tuple[int, ...]) -> str | None:
+    from clbalance.engine.jobs.submitted import turn_of
+
+    told = turn_of(world, after)
+    if told.when is When.NEVER:
+        raise _never(world, job, told.reason)
+    if told.when is When.LATER and put_back(world, job, told.reason):
+        return told.reason
+    return None
+
+
+def _never(world: World, job: int, why: str) -> NotRunError:
+    withdraw(world, job, why)
+    return NotRunError(f"job {job} is not started: {why}")

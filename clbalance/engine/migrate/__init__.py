@@ -1,0 +1,1 @@
+"""Carry out the migrations of a plan."""

@@ -1,0 +1,169 @@
+"""Carry out the moves of a plan: each by who has the job in hand, or by this process where nobody has.
+
+Enters: moves in their order. Leaves: what came of each. Several are under way at once, over one session per node; what
+takes long (a checkpoint, a grace) is waited for beside each other, what is short (a reservation, a start) one by one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from clbalance.engine.agent.copies import KEPT
+from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.jobs.reconcile import by_login
+from clbalance.engine.jobs.submitted import user_of
+from clbalance.engine.migrate.own import begin_own
+from clbalance.engine.migrate.requested import AskedMove, Errand, MoveEnd, NotMoved, Unsettled, begin_asked
+from clbalance.engine.run.values import Course
+from clbalance.engine.services import Question, World
+from clbalance.errors import ClbalanceError, Interrupted
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import JobState, MoveOrder
+from clbalance.policy.jobs.record import may_be_moved
+from clbalance.ports import JobInput
+
+_AT_ONCE = 8
+_LOOK_EVERY_S = 0.25
+_FINISH_WITHIN_S = 1.7  # told to stop, we go then
+
+
+def move_jobs(
+    world: World,
+    moves: Sequence[AskedMove],
+    question_of: Callable[[Submitted], Question],
+    input_of: Callable[[Submitted], JobInput],
+    tell: Callable[[AskedMove, MoveEnd], None] = lambda _move, _end: None,
+) -> tuple[MoveEnd, ...]:
+    """What came of each; `tell` hears of it at once. A job is at every moment running or waiting in just one place.
+
+    Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
+    Jobs of several logins are moved one login after the other.
+    """
+    ends: dict[int, MoveEnd] = {}
+    for theirs, places in by_login(world, [user_of(world, move.job) for move in moves]):
+        with theirs.transport.sessions() as sessions:
+            board = Switchboard(Agents(sessions, theirs))
+            tour = _Tour(theirs, board, [moves[at] for at in places], question_of, input_of, tell)
+            with tour.ended_in_order():
+                tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
+        ends |= {at: tour.ends[place] for place, at in enumerate(places)}
+    return tuple(ends[at] for at in range(len(moves)))
+
+
+class _Tour:
+    """All moves of one call, by their places in the list."""
+
+    def __init__(
+        self,
+        world: World,
+        board: Switchboard,
+        moves: Sequence[AskedMove],
+        question_of: Callable[[Submitted], Question],
+        input_of: Callable[[Submitted], JobInput],
+        tell: Callable[[AskedMove, MoveEnd], None],
+    ) -> None:
+        self.board = board
+        self.ends: dict[int, MoveEnd] = {}
+        self._world = world
+        self._moves = moves
+        self._question_of = question_of
+        self._input_of = input_of
+        self._tell = tell
+        self._under_way: dict[int, Errand] = {}
+        self._no_more = False
+
+    def turn(self) -> bool:
+        """Go on with each, and begin one more; whether all are done.
+
+        One at a time: to reserve a place may take as long as its node has to answer, and the others are kept.
+        """
+        for at in tuple(self._under_way):
+            self._look_after(at)
+        waiting = (at for at in range(len(self._moves)) if at not in self.ends and at not in self._under_way)
+        ready = next((at for at in waiting if self._may_begin(at)), None)
+        if ready is not None and not self._no_more:
+            self._begin(ready)
+        return not self._under_way if self._no_more else len(self.ends) == len(self._moves)
+
+    @contextmanager
+    def ended_in_order(self) -> Iterator[None]:
+        """Whatever ends us, no job is left in our hands."""
+        try:
+            yield
+        except Interrupted:
+            self._no_more = True
+            for errand in self._under_way.values():
+                errand.hurry()
+            self.board.listen(self.turn, _FINISH_WITHIN_S, _LOOK_EVERY_S)
+            raise
+        finally:
+            while self._under_way:
+                at, errand = self._under_way.popitem()
+                self._note(at, _left(errand))
+
+    def _may_begin(self, at: int) -> bool:
+        """Not too many at once, and none before the place is free that an earlier one leaves."""
+        before = (other for other in range(at) if other not in self.ends)
+        move = self._moves[at]
+        blocked = any(self._moves[other].src == move.dst or self._moves[other].job == move.job for other in before)
+        return not blocked and len(self._under_way) < _AT_ONCE
+
+    def _begin(self, at: int) -> None:
+        try:
+            begun = self._errand(self._moves[at])
+        except ClbalanceError as error:
+            begun = NotMoved(why=error.message)
+        if isinstance(begun, NotMoved):
+            self._note(at, begun)
+        else:
+            self._under_way[at] = begun
+
+    def _errand(self, move: AskedMove) -> Errand | NotMoved:
+        journal = self._world.journal
+        record, submitted = journal.record(move.job), journal.submitted(move.job)
+        if record is None or submitted is None:
+            return NotMoved(why="it is not remembered")
+        if record.state is not JobState.RUNNING or record.nodes != (move.src,):
+            where = f" on {record.nodes[0]}" if len(record.nodes) == 1 else ""
+            return NotMoved(why=f"it is {record.state}{where} by now")
+        if not may_be_moved(submitted.job, submitted.request, submitted.tries):
+            return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
+        asked_at_s = self._world.clock.now().timestamp()
+        order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
+        if record.controlled:
+            return begin_asked(self._world, move, order, submitted.tries)
+        return begin_own(self._world, self.board, record, order, self._course_of(submitted))
+
+    def _course_of(self, submitted: Submitted) -> Course:
+        return Course(
+            world=self._world,
+            question=self._question_of(submitted),
+            stdin=self._input_of(submitted),
+            listener=Unheard(),
+            interest=KEPT,
+            tries=submitted.tries,
+        )
+
+    def _look_after(self, at: int) -> None:
+        errand = self._under_way[at]
+        try:
+            end = errand.look()
+        except ClbalanceError as error:  # what goes wrong with one says nothing of the others
+            _left(errand)
+            end = Unsettled(why=error.message)
+        if end is not None:
+            del self._under_way[at]
+            self._note(at, end)
+
+    def _note(self, at: int, end: MoveEnd) -> None:
+        self.ends[at] = end
+        self._tell(self._moves[at], end)
+
+
+def _left(errand: Errand) -> MoveEnd:
+    """Also where that cannot be written down: it is in nobody's hands when we have gone."""
+    try:
+        return errand.leave()
+    except ClbalanceError as error:
+        return Unsettled(why=error.message)

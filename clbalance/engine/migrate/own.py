@@ -1,0 +1,125 @@
+"""A move that this process carries out: nobody has the job in hand, so we take it, until it runs elsewhere."""
+
+from dataclasses import replace
+
+from clbalance.engine.agent.copies import LEFT_RUNNING, Copies, Copy
+from clbalance.engine.agent.follow import Follow
+from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.listeners import Recorded
+from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.protocol import AgentEvent
+from clbalance.engine.jobs.submitted import startable
+from clbalance.engine.migrate.requested import Errand, MoveEnd, NotMoved, Unsettled, end_by_record
+from clbalance.engine.run.migration import Move
+from clbalance.engine.run.run import Run
+from clbalance.engine.run.values import Attempted, Course, Dispatched
+from clbalance.engine.services import World
+from clbalance.errors import Interrupted
+from clbalance.model import NodeName, Plan, Snapshot
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import CopyRecord, JobRecord, MoveOrder
+from clbalance.policy.jobs.record import unsettled
+from clbalance.policy.jobs.requeue import goes_on
+from clbalance.ports import Closed
+
+_CUT_SHORT = "its move was cut short"
+
+
+def begin_own(
+    world: World, board: Switchboard, record: JobRecord, order: MoveOrder, course: Course
+) -> Errand | NotMoved:
+    """Take the job in hand, and get in touch with its copy."""
+    job = startable(world, record)
+    if not world.journal.adopt(record.id, attempt=order.attempt):
+        return NotMoved(why="another process has it in hand by now")
+    copies = unsettled(record, world.journal.copies(record.id))
+    if len(copies) != 1:
+        world.journal.let_go(record.id)
+        return NotMoved(why="it has ended")
+    return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, course)
+
+
+class OwnErrand:
+    """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
+
+    def __init__(self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MoveOrder, course: Course) -> None:
+        world = course.world
+        self._course = course
+        self._world = world
+        self._job = job
+        self._order = order
+        self._line = board.line(label_of(job))
+        self._copies = Copies(label_of(job), [Copy.of(copy)])
+        listener = Recorded(world, job, course.listener, copies=0)  # that it was started is on record
+        limit_s = job.time_limit_s
+        self._follow = Follow(self._line, self._copies, world, listener, course.interest, limit_s=limit_s)
+        self._move = Move(course, job)
+        self._board = board
+        self._reached_by = world.clock.monotonic() + 2 * world.answer_within_s
+        self._has_begun = False
+        self._has_gone_on = False
+        board.connect(self._line, self._hear)
+        self._follow.call_all()
+
+    def look(self) -> MoveEnd | None:
+        """One more step, if there is one."""
+        if self._has_gone_on or self._move.is_overdue:  # told to stop meanwhile; or its node does not speak
+            return self.leave()
+        if self._follow.is_over():
+            return self._go_on()
+        if self._has_begun:
+            self._move.look(self._line, self._copies, self._follow)
+        elif self._follow.is_in_touch and not self._move.off:
+            self._has_begun = True
+            self._move.begin(self._order, self._line, self._copies, self._follow)
+        elif self._world.clock.monotonic() >= self._reached_by:
+            self._move.call_off("its node does not answer")
+        return self._let_go(NotMoved(why=self._move.off)) if self._move.off else None
+
+    def hurry(self) -> None:
+        """What has not reached the job is called off."""
+        if not self._move.is_meant:
+            self._move.call_off("it was interrupted")
+
+    def leave(self) -> MoveEnd:
+        """A job that was stopped already waits for the next `rebalance`."""
+        self._move.give_back()
+        journal, ends = self._world.journal, [outcome.end for outcome in self._copies.outcomes()]
+        order = journal.move_of(self._job.id)
+        if ends and order is not None and goes_on(ends[0], order, self._course.tries):
+            journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
+        end = end_by_record(journal.record(self._job.id), self._job.attempt)
+        return self._let_go(end or Unsettled(why=_CUT_SHORT))
+
+    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        self._move.hear(event)
+        self._follow.hear(node, event)
+
+    def _go_on(self) -> MoveEnd:
+        """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
+        foothold, self._move.foothold = self._move.foothold, None
+        self._has_gone_on = True
+        dispatched = Dispatched(outcomes=self._copies.outcomes())
+        ended = Attempted(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
+        ran = Run(replace(self._course, interest=LEFT_RUNNING), self._job, self._course.tries).go_on(ended)
+        if ran.dispatched is not None and ran.dispatched.interrupted is not None:
+            raise Interrupted(ran.dispatched.interrupted)
+        end = end_by_record(self._world.journal.record(self._job.id), self._job.attempt)
+        why = "its node does not answer"
+        return self._let_go(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))
+
+    def _plan(self) -> Plan:
+        """By which it came to where it is."""
+        for placed in reversed(self._world.journal.placed(self._job.id)):
+            if placed.attempt == self._job.attempt:
+                return placed.plan
+        chosen = tuple(copy.node for copy in self._copies)
+        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        return Plan(wanted=1, chosen=chosen, ranked=(), unfit=(), charged=nothing)
+
+    def _let_go(self, end: MoveEnd) -> MoveEnd:
+        for copy in self._copies:
+            self._line.hang_up(copy.node)
+        self._board.forget(self._line)
+        self._world.journal.let_go(self._job.id)
+        return end

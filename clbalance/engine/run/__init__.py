@@ -1,0 +1,1 @@
+"""Run one job: attempts, dispatch, migration while it runs."""

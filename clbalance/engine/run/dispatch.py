@@ -1,0 +1,107 @@
+"""One claim of one job on its chosen nodes: reserve, start, follow; all copies or none.
+
+Enters: open sessions, a `JobSpec`, a plan. Leaves: one `Outcome` per node, and every piece of output to the listener
+on the way. The agents on the nodes do the work (docs/design/agent.md); nothing is decided here but what to say next.
+"""
+
+from collections.abc import Mapping
+from signal import Signals
+from typing import TYPE_CHECKING
+
+from clbalance.engine.agent.copies import Copies, Copy, Interest
+from clbalance.engine.agent.follow import Follow
+from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.launch import Reservation, Start
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.run.values import Dispatched
+from clbalance.engine.services import World
+from clbalance.errors import Interrupted
+from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import Intent
+from clbalance.nodeset import NodeSets, fold
+from clbalance.ports import JobInput, RunListener, Sessions
+
+if TYPE_CHECKING:  # most jobs are never moved
+    from clbalance.engine.run.migration import Move
+
+_END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
+_LINGER_S = 1.0  # for agents to tidy up behind an ended job
+_LINGER_STOPPED_S = 0.1
+
+
+class Dispatch:
+    """From the first word to the last. `reserve` comes first; what it is granted must be written down, then `run`."""
+
+    def __init__(self, world: World, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
+        self._world = world
+        self.agents = Agents(sessions, world)
+        self._job = job
+        self._plan = plan
+        self._node_list = fold(plan.chosen)
+        in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
+        self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
+
+    def reserve(
+        self, request: Request, snapshot: Snapshot, most_promised: Mapping[NodeName, float]
+    ) -> tuple[dict[NodeName, str], dict[NodeName, float]]:
+        """The nodes that said no, and why; and of those, where others were faster, the cpus promised by now.
+
+        `snapshot` as measured: the plan's own counts this very job.
+        """
+        answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
+        asked = Reservation(
+            self.agents,
+            self._copies,
+            request=request,
+            answers=answers,
+            name=self._job.name,
+            most_promised=most_promised,
+        )
+        return asked.make(), asked.crowded
+
+    def intents(self) -> tuple[Intent, ...]:
+        """What is about to be started, and where."""
+        return tuple(copy.intent for copy in self._copies)
+
+    def run(self, stdin: JobInput, listener: RunListener, interest: Interest, move: "Move | None" = None) -> Dispatched:
+        """Start what was reserved and follow it as far as we are interested; `move` takes it elsewhere where asked.
+
+        Told to stop, it ends the job everywhere first; hung up on, it lets it go.
+        """
+        follow = Follow(self.agents, self._copies, self._world, listener, interest, limit_s=self._job.time_limit_s)
+        start = Start(self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
+        try:
+            start.order()
+            self._world.fail_point("ordered")
+            if move is None:
+                follow.to_the_end()
+            else:
+                move.see_to_the_end(self.agents, self._copies, follow)
+        except (Interrupted, BrokenPipeError) as stop:
+            return self._interrupted(follow, _number(stop), interest, move)
+        return self._lingered(follow)
+
+    def _lingered(self, follow: Follow) -> Dispatched:
+        """Whoever stops us now stops no job: it has ended, and that is written down as its end."""
+        try:
+            follow.linger(_LINGER_S)
+        except (Interrupted, BrokenPipeError) as stop:
+            return Dispatched(outcomes=self._copies.outcomes(), interrupted=_number(stop))
+        return Dispatched(outcomes=self._copies.outcomes())
+
+    def _interrupted(self, follow: Follow, number: Signals, interest: Interest, move: "Move | None") -> Dispatched:
+        if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
+            return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+        if not interest.ends_with_us:
+            follow.to_the_end(_END_WITHIN_S)
+            return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+        if move is not None:
+            move.call_off(f"stopped by {number.name}")  # or the end would mean that it goes on
+        follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
+        follow.linger(_LINGER_STOPPED_S)
+        return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+
+
+def _number(stop: Interrupted | BrokenPipeError) -> Signals:
+    return Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE

@@ -1,0 +1,177 @@
+"""Take a running job to another node (docs/design/rebalance.md): by whoever has it in hand, while he follows it.
+
+Enters: an order, found in the journal or given. Leaves: a foothold on the target, and the end of what runs on its way;
+or nothing has reached the job. What the end means is for who hears of it (`policy/jobs/requeue.py`).
+"""
+
+from dataclasses import replace
+
+from clbalance.engine.agent.copies import Copies
+from clbalance.engine.agent.follow import Follow
+from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.protocol import AgentEvent, Checkpointed
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.run.target import Foothold, take_foothold
+from clbalance.engine.run.values import Course
+from clbalance.errors import StoreError
+from clbalance.model import NodeName
+from clbalance.model.job import JobSpec
+from clbalance.model.job_record import MoveOrder, MoveStage
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.requeue import IN_VAIN, why_stopped
+from clbalance.ports import Closed
+
+_LOOK_EVERY_S = 1.0  # for an order in the journal
+_KILLED_WITHIN_S = 5.0  # what KILL has not ended by then is reported and left
+_CLAIMS_AHEAD = 50  # of those that the job's controller counts by itself when nodes refuse
+_CLAIMS = 50  # among which one is drawn: a claim that was made once is never made again, and nobody remembers them
+
+
+class Move:
+    """At most one at a time, of the current attempt. `look` is called at every turn of who follows the job."""
+
+    def __init__(self, course: Course, job: JobSpec) -> None:
+        self._course = course
+        self._world = course.world
+        self._job = job
+        self._look_at = 0.0
+        self._order: MoveOrder | None = None
+        self.is_meant = False
+        """From here on the end of the attempt means that it goes on."""
+        self._checkpoint_by: float | None = None
+        self._checkpointed = False
+        self._ends_by: float | None = None
+        self.foothold: Foothold | None = None
+        self.off = ""
+        """Why the last one came to nothing."""
+
+    def see_to_the_end(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        """As `Follow.to_the_end`, beside which a move may be carried out."""
+
+        def hear(node: NodeName, event: AgentEvent | Closed) -> None:
+            self.hear(event)
+            follow.hear(node, event)
+
+        def is_over() -> bool:
+            self.look(agents, copies, follow)
+            return follow.is_over()
+
+        agents.listen(hear, is_over)
+
+    def hear(self, event: AgentEvent | Closed) -> None:
+        """News of the job's node, before its follower hears them."""
+        self._checkpointed = self._checkpointed or isinstance(event, Checkpointed)
+
+    def look(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        """Do what has fallen due."""
+        now = self._world.clock.monotonic()
+        if self._order is not None:
+            self._look_after(now, agents, copies, follow)
+        elif now >= self._look_at and follow.is_in_touch:
+            self._look_at = now + _LOOK_EVERY_S
+            asked = self._asked()
+            if asked is not None:
+                self.begin(asked, agents, copies, follow)
+
+    def begin(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        """Reserve, mean it, and stop the job where it runs; or call it off."""
+        world = self._world
+        world.fail_point("move-asked")
+        self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
+        taken = take_foothold(self._course_to(order.dst), self._next_attempt(copies), order.dst)
+        if isinstance(taken, str):
+            self.call_off(taken)
+            return
+        self.foothold = taken
+        world.fail_point("move-reserved")
+        if why := self._mean(order, follow):
+            self.call_off(why)
+            return
+        world.fail_point("move-meant")
+        self._course.listener.moving(self._job, order.dst, order.why)
+        self._stop(order, agents, copies, follow)
+        world.fail_point("move-stopped")
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its node should have told of its end by now."""
+        return self._ends_by is not None and self._world.clock.monotonic() >= self._ends_by
+
+    def call_off(self, why: str) -> None:
+        """Nothing has reached the job, or it has not heeded it: it runs on. What others have meant before us stays."""
+        order, self._order, self._checkpoint_by, self.off = self._order, None, None, why
+        self.give_back()
+        if order is None:
+            return
+        try:
+            journal = self._world.journal
+            journal.call_off_move(self._job.id, attempt=order.attempt, why=why, unless_meant=not self.is_meant)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+
+    def give_back(self) -> None:
+        """The target's promise is not needed."""
+        if self.foothold is not None:
+            self.foothold.close()
+            self.foothold = None
+
+    def _asked(self) -> MoveOrder | None:
+        try:
+            order = self._world.journal.move_of(self._job.id)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+            return None
+        meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MoveStage.ASKED
+        return order if meant_now else None
+
+    def _mean(self, order: MoveOrder, follow: Follow) -> str:
+        """Why it cannot be meant any more; empty where that is durable now."""
+        if not follow.is_in_touch:
+            return "its node does not answer"
+        journal = self._world.journal
+        try:
+            known = journal.move_of(self._job.id)
+            if known is not None and known == replace(order, stage=MoveStage.OFF, told=known.told):
+                return known.told  # who asked has lost his patience
+            self.is_meant = True
+            return "" if journal.mean_move(self._job.id, order) else "it was cancelled meanwhile"
+        except StoreError as error:
+            return error.message
+
+    def _stop(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        checkpoint = self._course.tries.checkpoint
+        if checkpoint is None:
+            self._end(order, agents, copies, follow)
+            return
+        self._checkpoint_by = self._world.clock.monotonic() + checkpoint.grace_s
+        for copy in copies:
+            agents.ask(copy.node, "checkpoint", job=copies.label, signal=checkpoint.signal, file=checkpoint.file)
+
+    def _end(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        """A node that does not tell of the end in time is called again, and then given up as any other."""
+        self._checkpoint_by = None
+        patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._world.answer_within_s
+        self._ends_by = self._world.clock.monotonic() + patience_s
+        follow.end_all(why_stopped(order), self._job.grace_s)
+        for copy in copies:
+            agents.set_deadline(copy.node, self._job.grace_s + self._world.answer_within_s)
+
+    def _look_after(self, now: float, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+        assert self._order is not None
+        if self.foothold is not None:
+            self.foothold.keep()
+        if self._checkpoint_by is None:
+            return
+        if self._checkpointed:
+            self._end(self._order, agents, copies, follow)
+        elif now >= self._checkpoint_by and copies.unended():
+            self.call_off(IN_VAIN)
+
+    def _course_to(self, node: NodeName) -> Course:
+        return replace(self._course, question=replace(self._course.question, candidates=(node,)))
+
+    def _next_attempt(self, copies: Copies) -> JobSpec:
+        job = self._job
+        claim = job.claim + _CLAIMS_AHEAD + int(self._course.question.rng.random() * _CLAIMS)
+        where = fold(copy.node for copy in copies)
+        return replace(job, attempt=job.attempt + 1, claim=claim, previous_nodes=where)

@@ -1,0 +1,96 @@
+"""What a run must know of a job that is moved: from the end at the source to its start, there or anywhere else."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from clbalance.engine.agent.copies import Interest
+from clbalance.engine.services import World
+from clbalance.errors import StoreError
+from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job_record import NotStarted, Outcome
+from clbalance.policy.jobs.requeue import MOVED_AWAY, Again, goes_on, why_elsewhere
+
+if TYPE_CHECKING:  # most jobs are never moved
+    from clbalance.engine.run.target import Foothold, StartReserved
+    from clbalance.engine.run.values import Attempted
+
+_AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
+_MOST_STARTS_IN_VAIN = 5
+
+
+class MoveWay:
+    """A job that was stopped for a move is owed another start: it waits for one, whatever its owner said of waiting."""
+
+    def __init__(self, world: World, tries: Tries) -> None:
+        self._world = world
+        self._tries = tries
+        self._foothold: Foothold | None = None
+        self._in_vain = 0
+        self.is_under_way = False
+        """It has ended at one place, and has not been started at another."""
+        self.is_owed_a_start = False
+        """And it has been tried often enough."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.take_up(None)
+
+    def take_up(self, foothold: "Foothold | None") -> None:
+        """In the place of an earlier one, which is given back."""
+        if self._foothold is not None:
+            self._foothold.close()
+        self._foothold = foothold
+
+    def after(self, job: JobSpec, outcomes: tuple[Outcome, ...]) -> Again | None:
+        """Whether these ends mean that it is started elsewhere, because of a move."""
+        if len(outcomes) != 1:
+            self.is_under_way = False
+            return None
+        (outcome,) = outcomes
+        if self.is_under_way and isinstance(outcome.end, NotStarted):
+            self._in_vain += 1
+            self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
+            self.is_owed_a_start = not self.is_under_way
+            reason, why = f"it could not start on {outcome.node}", why_elsewhere(outcome.end)
+        else:
+            self.is_under_way = self._was_moved(job, outcome)
+            reason, why = f"its move from {outcome.node}", MOVED_AWAY
+        if not self.is_under_way:
+            return None
+        self._world.fail_point("move-ended")
+        return Again(reason=reason, avoid={outcome.node: why})
+
+    def tries(self, interest: Interest) -> Tries:
+        """How long it waits for a place; who has only moved it does not wait with it."""
+        if interest.leave_when_started and self.is_under_way:
+            return replace(self._tries, queue_for_s=None)
+        return replace(self._tries, queue_for_s=_AS_LONG_AS_IT_TAKES_S) if self.is_under_way else self._tries
+
+    @property
+    def claim(self) -> int | None:
+        """The one that the target has granted."""
+        held = self.is_under_way and self._foothold is not None
+        return self._foothold.job.claim if held and self._foothold is not None else None
+
+    def start(self, job: JobSpec, start: "StartReserved") -> "Attempted | None":
+        """Where a place is kept for it; None where there is none."""
+        foothold, self._foothold = self._foothold, None
+        if foothold is None:
+            return None
+        with ExitStack() as stack:
+            stack.callback(foothold.close)
+            return foothold.start(job, start) if self.is_under_way else None
+
+    def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
+        try:
+            order = self._world.journal.move_of(job.id)
+        except StoreError as error:
+            self._world.listener.forgot(error.message)
+            return False
+        return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._tries)

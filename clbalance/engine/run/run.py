@@ -1,0 +1,161 @@
+"""The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from signal import SIGHUP
+
+from clbalance.engine.jobs.conclude import conclude, put_back, withdraw
+from clbalance.engine.jobs.wait import Patience, await_turn
+from clbalance.engine.run.attempt import attempt, start_reserved
+from clbalance.engine.run.restart import MoveWay
+from clbalance.engine.run.values import Attempted, Course, Dispatched, Ran
+from clbalance.errors import Interrupted
+from clbalance.model import NodeName, Plan, Snapshot
+from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job_record import JobState
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.outcome import state_of
+from clbalance.policy.jobs.requeue import Again, again
+from clbalance.policy.placement.explain import why_not
+
+
+class Run:
+    """One job in our hands, from its first attempt to its last.
+
+    `queued`: it was taken from the queue, and goes back there where it has not begun.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        job: JobSpec,
+        tries: Tries,
+        avoid: Mapping[NodeName, str] | None = None,
+        *,
+        queued: bool = False,
+    ) -> None:
+        self._course = replace(course, tries=tries)
+        self._world = course.world
+        self._question = course.question
+        self._job = job
+        self._tries = tries
+        self._avoid = dict(avoid or {})
+        self._queued = queued
+        self._failures = 0
+        self._node_failures = 0
+        self._way = MoveWay(course.world, tries)
+
+    def carry_out(self) -> Ran:
+        """As far as we are interested in it."""
+        try:
+            later = await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            if later is not None:
+                return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
+            return self._to_the_end(self._wait_for_place())
+        except Interrupted as stop:
+            hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
+            if not (hung_up and put_back(self._world, self._job.id, "its run was hung up on as it was moved")):
+                self._give_up(f"stopped by signal {stop.signum}")
+            raise
+        except BrokenPipeError:
+            self._give_up("nobody read what it had to say")
+            raise
+
+    def go_on(self, tried: Attempted) -> Ran:
+        """Behind an attempt that others have started, and that we have seen to its end."""
+        return self._to_the_end(tried)
+
+    def _to_the_end(self, tried: Attempted) -> Ran:
+        """From attempt to attempt."""
+        with self._way:
+            while True:
+                once_more = self._again(tried)
+                if once_more is None:
+                    return self._conclude(tried)
+                if not self._prepare(tried, once_more):
+                    return self._conclude(replace(tried, dispatched=None, cancelled=True))
+                tried = self._way.start(self._job, partial(start_reserved, self._course)) or self._wait_for_place()
+                self._job = tried.job
+
+    def _wait_for_place(self) -> Attempted:
+        """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
+        patience = Patience(self._world, self._way.tries(self._course.interest), self._question.rng)
+        while True:
+            tried = attempt(self._course, self._job, self._avoid)
+            self._job = tried.job
+            if tried.plan.fits:
+                return tried
+            job, plan = self._job, tried.plan
+            self._world.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
+            if patience.is_over:
+                return tried
+            if not self._pend(why_not(plan, len(self._question.candidates))):
+                return replace(tried, cancelled=True)
+            patience.pause()
+
+    def _again(self, tried: Attempted) -> Again | None:
+        dispatched = tried.dispatched
+        self._way.take_up(tried.foothold)
+        if dispatched is None or (dispatched.interrupted is not None and self._course.interest.ends_with_us):
+            return None
+        outcomes = dispatched.outcomes
+        moved = self._way.after(tried.job, outcomes)
+        return moved or again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
+
+    def _prepare(self, tried: Attempted, once_more: Again) -> bool:
+        outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
+        states = {state_of(outcome.end) for outcome in outcomes}
+        self._failures += JobState.FAILED in states and not self._way.is_under_way
+        self._node_failures += JobState.NODE_FAIL in states
+        self._avoid |= once_more.avoid
+        self._job = replace(
+            tried.job,
+            attempt=tried.job.attempt + 1,
+            claim=self._way.claim or tried.job.claim + 1,
+            previous_nodes=fold(tried.plan.chosen),
+        )
+        return self._pend(f"attempt {self._job.attempt} after {once_more.reason}")
+
+    def _pend(self, reason: str) -> bool:
+        """Say why it waits; False where it was cancelled meanwhile."""
+        self._course.listener.waiting(reason)
+        return self._world.journal.pend(self._job.id, reason)
+
+    def _no_plan(self) -> Plan:
+        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        return Plan(wanted=self._question.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
+
+    def _give_up(self, reason: str) -> None:
+        if not (self._queued and put_back(self._world, self._job.id, reason)):
+            withdraw(self._world, self._job.id, reason)
+
+    def _conclude(self, tried: Attempted) -> Ran:
+        queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
+        return Ran(
+            job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
+        )
+
+    def _not_started(self, tried: Attempted) -> str | None:
+        """Why it waits in the queue now, if it does."""
+        reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
+        may_wait = not tried.cancelled and (self._queued or self._tries.queue or self._way.is_under_way)
+        if may_wait and put_back(self._world, self._job.id, reason):
+            return reason
+        withdraw(self._world, self._job.id, reason, tried.plan)
+        return None
+
+    def _ended(self, dispatched: Dispatched, plan: Plan) -> str | None:
+        """Why it waits in the queue now, if it does."""
+        job, journal = self._job, self._world.journal
+        queued = None
+        if self._way.is_owed_a_start and put_back(self._world, job.id, "it could not start where it was moved to"):
+            return "it could not start where it was moved to"
+        if len(dispatched.outcomes) == len(plan.chosen):
+            # Whether it is started again was decided here, unless it came from the queue.
+            tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)
+            if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
+                journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
+            queued = conclude(self._world, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
+        journal.let_go(job.id)
+        return queued

@@ -1,0 +1,126 @@
+"""Start one job that is queued: take it, place it, start it, let it go. Wherever that ends, it runs or waits on.
+
+Between the steps any process may die: before *intend* the row is queued still, and in nobody's hands; behind it the
+attempt is settled like any other, and one that never began waits again (docs/design/rebalance.md).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from clbalance.engine.agent.copies import LEFT_RUNNING
+from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.jobs.conclude import conclude, next_step, put_back
+from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.run.run import Run
+from clbalance.engine.run.values import Course, Ran
+from clbalance.engine.services import Question, World
+from clbalance.errors import ClbalanceError, Interrupted, UsageError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.model.job import Submitted, Tries
+from clbalance.model.job_record import JobRecord
+from clbalance.policy.jobs.record import current_copies
+from clbalance.policy.jobs.requeue import Over, where_not
+from clbalance.ports import JobInput
+
+TAKEN = "looking for nodes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """It runs, in nobody's hands; or its start has told that it cannot be executed."""
+
+    ran: Ran
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillQueued:
+    """It waits on, and why."""
+
+    reason: str
+    failed: bool = False
+    """Not for want of room: something is wrong that somebody should see to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTaken:
+    """There is nothing to start: somebody else has it in hand, it was cancelled, or it is over."""
+
+    why: str
+
+
+QueuedStart: TypeAlias = Begun | StillQueued | NotTaken
+
+
+def start_queued(
+    world: World, question: Question, record: JobRecord, submitted: Submitted, stdin: JobInput
+) -> QueuedStart:
+    """Start `record`'s job once, where `question` finds a place; `record` as it was seen in the queue.
+
+    A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
+    """
+    if not world.journal.take(record.id, TAKEN, attempt=record.attempt):
+        return NotTaken(why="it is in the hands of another process, or does not wait any more")
+    world.fail_point("taken")
+    try:
+        return _in_hand(world, question, record.id, submitted, stdin)
+    except ClbalanceError as error:
+        if not put_back(world, record.id, error.message):
+            world.journal.let_go(record.id)
+        return StillQueued(reason=error.message, failed=True)
+    except BaseException:
+        if not put_back(world, record.id, "its start was cut short"):
+            world.journal.let_go(record.id)
+        raise
+
+
+def _in_hand(world: World, question: Question, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
+    record = world.journal.record(job)
+    assert record is not None, "it was taken"
+    copies = world.journal.copies(job)
+    ended = tuple(copy.outcome for copy in current_copies(record, copies) if copy.outcome is not None)
+    # Who heard of the end may have died before he could write down what it means.
+    if ended and isinstance(next_step(world, job, ended), Over):
+        conclude(world, job, record.attempt, ended)
+        return NotTaken(why="it is over")
+    course = Course(world=world, question=question, stdin=stdin, listener=Unheard(), interest=LEFT_RUNNING)
+    avoid = where_not(submitted.tries, copies)
+    ran = Run(course, next_attempt(world, record), Tries(), avoid, queued=True).carry_out()
+    if ran.cancelled:
+        return NotTaken(why="it was cancelled")
+    if ran.dispatched is not None and ran.dispatched.interrupted is not None:
+        raise Interrupted(ran.dispatched.interrupted)
+    return Begun(ran=ran) if ran.queued is None else StillQueued(reason=ran.queued)
+
+
+# Start a job that is queued, as it was submitted: where it has been seen to fit, else wherever it may go.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsSubmitted:
+    """What a job has brought along: where it may go and by which policy, and its standard input.
+
+    `input_of` raises `UsageError` where that has gone since.
+    """
+
+    question_of: Callable[[Submitted], Question]
+    input_of: Callable[[Submitted], JobInput]
+
+
+def start_waiting(
+    world: World, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
+) -> QueuedStart:
+    """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
+    world = world.as_user(submitted.job.user)
+    try:
+        stdin = brought.input_of(submitted)
+    except UsageError as error:
+        world.journal.queue(record.id, attempt=record.attempt, reason=error.message)
+        return StillQueued(reason=error.message, failed=True)
+    question = brought.question_of(submitted)
+    if nodes:
+        came = start_queued(world, replace(question, candidates=nodes), record, submitted, stdin)
+        if not isinstance(came, StillQueued) or came.failed:
+            return came
+    return start_queued(world, question, record, submitted, stdin)

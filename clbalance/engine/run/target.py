@@ -1,0 +1,98 @@
+"""A place that a node keeps for a job which still runs elsewhere: reserved before that is stopped, started after it."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeAlias
+
+from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.launch import START_WITHIN_S
+from clbalance.engine.agent.protocol import AgentEvent, Kept, Refused
+from clbalance.engine.place import plan_on
+from clbalance.engine.run.dispatch import Dispatch
+from clbalance.engine.run.values import Attempted, Course
+from clbalance.engine.sweep import sweep
+from clbalance.errors import TransportError
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import JobSpec
+from clbalance.policy.placement.explain import why_not
+from clbalance.ports import Closed
+
+StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], Attempted]
+"""Starts a job where it was promised a place, and follows it."""
+
+_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps what is not started
+
+
+def take_foothold(course: Course, job: JobSpec, node: NodeName) -> "Foothold | str":
+    """The node's promise for `job`, as it would be started there; or why there is none."""
+    with ExitStack() as stack:
+        try:
+            taken = _take(course, job, node, stack)
+        except TransportError as error:
+            return error.message
+        if isinstance(taken, Foothold):
+            taken.held = stack.pop_all()
+        return taken
+
+
+def _take(course: Course, job: JobSpec, node: NodeName, stack: ExitStack) -> "Foothold | str":
+    world, question = course.world, course.question
+    sessions = stack.enter_context(world.transport.sessions())
+    snapshot = sweep(world, sessions, (node,), keep_open=1)
+    plan = plan_on(world, snapshot, question)
+    if not plan.fits:
+        return f"{node}: {why_not(plan, 1)}"
+    dispatch = Dispatch(world, sessions, job, plan)
+    refused, _ = dispatch.reserve(question.request, snapshot, {})
+    if refused:
+        return f"{node}: {refused[node]}"
+    return Foothold(course, job, plan, dispatch)
+
+
+class Foothold:
+    """Kept while `keep` is called now and then; given back by `close`."""
+
+    def __init__(self, course: Course, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:
+        self.job = job
+        (self.node,) = plan.chosen
+        self.lost = ""
+        """Why there is none any more."""
+        self.held = ExitStack()
+        self._plan = plan
+        self._dispatch = dispatch
+        self._clock = course.world.clock
+        self._keep_at = self._clock.monotonic()
+
+    def keep(self) -> None:
+        """Hear what has become of it, and ask for more time; a node that does not answer has lost it."""
+        if self.lost:
+            return
+        self._dispatch.agents.hear_all(self._hear)
+        now = self._clock.monotonic()
+        if now >= self._keep_at:
+            self._keep_at = now + _KEEP_EVERY_S
+            self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
+
+    def start(self, job: JobSpec, start: StartReserved) -> Attempted | None:
+        """Start the job here and follow it; None where the place was lost. `job` knows what has happened since."""
+        with self.held:
+            self.keep()
+            if self.lost:
+                return None
+            self._dispatch.agents.set_deadline(self.node, START_WITHIN_S)
+            return start(job, self._plan, self._dispatch)
+
+    def close(self) -> None:
+        """Give it back, if it is still ours."""
+        self.held.close()
+
+    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        match event:
+            case Kept():
+                self._dispatch.agents.set_deadline(node, START_WITHIN_S)
+            case Refused(why=why):
+                self.lost = why
+            case Closed(cause=cause, why=why):
+                self.lost = cause.because(why)
+            case _:
+                pass  # nothing else was asked for

@@ -1,0 +1,62 @@
+"""What a run of one job is given, and what came of its attempts."""
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from clbalance.engine.agent.copies import Interest
+from clbalance.engine.services import Question, World
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan
+from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job_record import Outcome
+from clbalance.ports import JobInput, RunListener
+
+if TYPE_CHECKING:  # most jobs are never moved
+    from clbalance.engine.run.target import Foothold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What stays the same over all attempts of a job."""
+
+    world: World
+    question: Question
+    stdin: JobInput
+    listener: RunListener
+    interest: Interest
+    tries: Tries = field(default_factory=Tries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """How the copies ended, but for those that were let go; `interrupted` is the signal that cut it short."""
+
+    outcomes: tuple[Outcome, ...]
+    interrupted: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """The job as it was last tried, where, and what came of it; `dispatched` is None when nothing was started."""
+
+    job: JobSpec
+    plan: Plan
+    dispatched: Dispatched | None
+    cancelled: bool = False
+    """Somebody cancelled it before it could be started."""
+    foothold: "Foothold | None" = None
+    """Where a place was reserved for it to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
+
+    `queued`: why it waits in the queue now; None: it does not.
+    """
+
+    job: JobSpec
+    plan: Plan
+    dispatched: Dispatched | None
+    cancelled: bool = False
+    queued: str | None = None

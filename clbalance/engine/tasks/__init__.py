@@ -1,0 +1,1 @@
+"""Run many tasks as one job, on slots."""

@@ -1,0 +1,159 @@
+"""Which task is on which slot, what is written of it, and what has been counted of a run of tasks."""
+
+from collections.abc import Sequence
+
+from clbalance.engine.agent.job_messages import Finished, end_of
+from clbalance.engine.services import Question, World
+from clbalance.engine.tasks.slot import Slot
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan
+from clbalance.model.job import JobSpec, TaskRules, Tries
+from clbalance.model.job_record import End, JobState, Outcome
+from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
+from clbalance.policy.jobs.outcome import state_of
+from clbalance.policy.jobs.task_queue import Roster
+from clbalance.policy.jobs.task_records import depth, left_s, most_failures
+from clbalance.ports import JobInput, TaskListener
+
+# What has been counted of a run of tasks.
+
+
+@dataclass(slots=True)
+class Tally:
+    """`done` and `failed` of the tasks that are over; `runs` and `busy_s` of all that have ended, retries included."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    runs: int = 0
+    busy_s: float = 0.0
+    started_at: float | None = None
+
+    @property
+    def mean_s(self) -> float | None:
+        """How long they take."""
+        return self.busy_s / self.runs if self.runs else None
+
+    def ran(self, seconds: float) -> None:
+        """One has ended by itself."""
+        self.runs += 1
+        self.busy_s += seconds
+
+    def is_over(self, *, failed: bool) -> None:
+        """One is done with."""
+        self.done += 1
+        self.failed += failed
+
+    def progress(self, now: float, running: int) -> TaskProgress:
+        """How far it has come."""
+        elapsed_s = 0.0 if self.started_at is None else now - self.started_at
+        return TaskProgress(
+            total=self.total,
+            running=running,
+            done=self.done,
+            failed=self.failed,
+            left_s=left_s(elapsed_s=elapsed_s, done=self.done, total=self.total),
+        )
+
+
+# What a run of tasks is given, and how it went.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCourse:
+    """What a run of tasks is given."""
+
+    world: World
+    question: Question
+    job: JobSpec
+    """`claim` is that of the first slot."""
+    tasks: tuple[Task, ...]
+    rules: TaskRules
+    tries: Tries
+    stdin: JobInput
+    listener: TaskListener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksRan:
+    """How it went; which task ended how is in the job's log."""
+
+    plan: Plan
+    slots: int
+    why: str
+    """Those that were not started were not."""
+    cancelled: bool = False
+    """By somebody, or by the signal that interrupted us."""
+    interrupted: int | None = None
+    goes_on: bool = False
+    """Of some slots no end is known: they do what they have, or have not confirmed that they were ended."""
+
+
+class TaskBook:
+    """The roster of a run, the log of its job, and what was counted; whom it tells can be changed."""
+
+    def __init__(self, course: TaskCourse) -> None:
+        self.listener: TaskListener = course.listener
+        self.roster = Roster(course.tasks, course.tries)
+        self.tally = Tally(len(course.tasks))
+        self._course = course
+        self._clock = course.world.clock
+        self._log = course.world.journal.task_log(course.job.id)
+        self._proven: set[int] = set()
+        """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
+
+    def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
+        """What each slot that has little left is to be fed; all of it is on the disk when this returns."""
+        short = depth(self.tally.mean_s, self.roster.pending, len(slots), self.may_fail)
+        meals: list[tuple[Slot, list[Task]]] = []
+        for slot in slots:
+            has, much = self.roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
+            if has <= much // 2 and self.roster.pending:
+                meals.append((slot, self.roster.take(slot.claim, slot.node, much - has)))
+        told = [(slot, task.number) for slot, some in meals for task in some]
+        if told:
+            given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in told]
+            self._log.add(given, durable=True)
+        return meals
+
+    @property
+    def may_fail(self) -> int | None:
+        """How many more tasks may fail, below 0 when it is enough; None: all of them."""
+        most = most_failures(self._course.rules, len(self._course.tasks))
+        return None if most is None else most - self.tally.failed
+
+    def returned(self, slot: Slot, number: int) -> None:
+        """A slot has given it back."""
+        self.roster.returned(slot.claim, number)
+        self._log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
+
+    def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
+        """A piece of its output; a log may name any task, and only the slot's own may write."""
+        if self.roster.has(slot.claim, number):
+            self.listener.output(number, slot.node, stream, piece)
+
+    def finished(self, slot: Slot, entry: Finished) -> None:
+        """A slot has told of its end."""
+        end = end_of(entry.end, self._course.job.time_limit_s)
+        is_over = self.roster.ended(slot.claim, entry.number, end)
+        if is_over is not None:
+            self._proven.add(slot.claim)
+            self.tally.ran(entry.seconds)
+            self._ended(slot, entry.number, end, entry.seconds, is_over=is_over)
+
+    def slot_over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
+        """What its slot has not told of; on the disk before the slot's node forgets it."""
+        for fate in self.roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
+            if fate.end is None:
+                self._log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
+            else:
+                self._ended(slot, fate.number, fate.end, 0.0, is_over=fate.is_over)
+        self._log.add([], durable=True)
+
+    def _ended(self, slot: Slot, number: int, end: End, seconds: float, *, is_over: bool) -> None:
+        now = self._clock.now()
+        ended = TaskEnded(number=number, node=slot.node, claim=slot.claim, end=end, seconds=seconds, at=now)
+        self._log.add([ended], durable=False)
+        if is_over:
+            self.tally.is_over(failed=state_of(end) is not JobState.COMPLETED)
+            self.listener.ended(ended)

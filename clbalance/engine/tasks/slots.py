@@ -1,0 +1,98 @@
+"""Where slots are opened, and when nodes are asked for more of them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clbalance.engine.place import plan_on
+from clbalance.engine.services import Question, World
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
+from clbalance.policy.placement.capacity import asks_for_nothing
+from clbalance.ports import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPlan:
+    """`plan` is that of the first slot on each node; `nodes` has one entry for each slot, the best first."""
+
+    plan: Plan
+    nodes: tuple[NodeName, ...]
+    answers: dict[NodeName, Measured]
+
+
+def plan_slots(world: World, snapshot: Snapshot, question: Question, most: int) -> SlotPlan:
+    """One slot on every node that fits, and again while any does; each is charged before the next round."""
+    everywhere = replace(question, request=replace(question.request, pick=None))
+    answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
+    plan = first = plan_on(world, snapshot, everywhere)
+    nodes: list[NodeName] = []
+    while plan.chosen and len(nodes) < most:
+        nodes += plan.chosen[: most - len(nodes)]
+        if asks_for_nothing(question.request):
+            full = _full(nodes, answers)
+            everywhere = replace(
+                everywhere, request=replace(everywhere.request, excluded=everywhere.request.excluded | full)
+            )
+        plan = plan_on(world, plan.charged, everywhere)
+    return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
+
+
+_FOR_NOW = {"cpus", "memory", "gpus", "slots", "exclusive", "leases", "thresholds"}
+"""Filters that a node may pass later in the run, which it will say itself; by the others it is no candidate."""
+
+
+def may_take_more(
+    plan: SlotPlan, request: Request, counts: Mapping[NodeName, int], *, most_nodes: int
+) -> frozenset[NodeName]:
+    """Nodes that can be asked for another slot, beside those that they have by `counts`."""
+    never = {unfit.node for unfit in plan.plan.unfit if unfit.filter not in _FOR_NOW}
+    nodes = [node for node in plan.answers if node not in never]
+    if asks_for_nothing(request):
+        nodes = [node for node in nodes if counts.get(node, 0) < _slots_of(plan.answers[node])]
+    if request.name in request.constraints.apart:
+        nodes = [node for node in nodes if node not in counts]
+    if len(counts) >= most_nodes:
+        nodes = [node for node in nodes if node in counts]
+    return frozenset(nodes)
+
+
+def _full(nodes: list[NodeName], answers: dict[NodeName, Measured]) -> frozenset[NodeName]:
+    """What asks for nothing fits without end: as many as the node has slots, or else cpus, will do."""
+    return frozenset(node for node, count in Counter(nodes).items() if count >= _slots_of(answers[node]))
+
+
+def _slots_of(answer: Measured) -> int:
+    if answer.slots is not None:
+        return answer.slots
+    cpus = answer.reading.cpus
+    return 1 if isinstance(cpus, Unknown) else cpus.online
+
+
+# When nodes are asked for further slots: ever more seldom, but soon after one has ended.
+
+_AFTER_S = (5.0, 300.0)  # at first, and at most
+_SOON_S = 1.0
+
+
+class Growth:
+    """Time for the next round."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._after_s = _AFTER_S[0]
+        self._at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        return self._clock.monotonic() >= self._at
+
+    def later(self) -> None:
+        """All have been asked."""
+        self._at = self._clock.monotonic() + self._after_s
+        self._after_s = min(2 * self._after_s, _AFTER_S[1])
+
+    def soon(self) -> None:
+        """A place has come free, or a node has failed."""
+        self._at = min(self._at, self._clock.monotonic() + _SOON_S)

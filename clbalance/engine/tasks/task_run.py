@@ -1,0 +1,258 @@
+"""Run many tasks on the slots of many nodes: the second long sentence of the program (docs/design/tasks.md).
+
+Enters: a job whose copies are slots, and its tasks. Leaves: every task ended or not started, each written down before
+and after. A slot is fed when it has almost nothing left, so that whichever is free first gets the next task.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from signal import Signals
+
+from clbalance.engine.agent.job_messages import COULD_NOT_LOG, Finished
+from clbalance.engine.agent.listeners import UnheardTasks
+from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.sweep import sweep
+from clbalance.engine.tasks.assignments import TaskBook, TaskCourse, TasksRan
+from clbalance.engine.tasks.slot import Slot
+from clbalance.engine.tasks.slots import Growth, SlotPlan, may_take_more, plan_slots
+from clbalance.errors import Interrupted
+from clbalance.model import NodeName, Plan
+from clbalance.model.job_record import Cancelled, Outcome
+from clbalance.nodeset import fold
+from clbalance.ports import Sessions
+
+_END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
+_REPORT_EVERY_S = 0.25
+_STEP_EVERY_S = 0.02
+_GOODBYE_S = 1.0
+
+
+class TaskRun:
+    """Hears its slots (`SlotHearer`) and gives them tasks until there are none."""
+
+    def __init__(self, course: TaskCourse) -> None:
+        self._course = course
+        self._world = course.world
+        self._book = TaskBook(course)
+        self._roster = self._book.roster
+        self._slots: dict[int, Slot] = {}
+        self._opened = 0
+        self._next_claim = course.job.claim
+        self._report_at = 0.0
+        self._step_at = 0.0
+        self._growth = Growth(course.world.clock)
+        self._alone_since: float | None = None
+        self._why = ""
+        self._refused = ""
+        self._cancelled = False
+        self._spoiled: set[NodeName] = set()
+        self._plan: SlotPlan | None = None
+
+    def carry_out(self) -> TasksRan | Plan:
+        """The plan, where no slot fits anywhere."""
+        world, question = self._world, self._course.question
+        with world.transport.sessions() as sessions:
+            keep_open = min(len(question.candidates), world.session_limit // 2)
+            snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open, placing=True)
+            self._plan = plan_slots(world, snapshot, question, self._most_slots())
+            if not self._plan.nodes:
+                return self._plan.plan
+            return self._work(sessions, self._plan)
+
+    def _work(self, sessions: Sessions, plan: SlotPlan) -> TasksRan:
+        self._book.listener.placed(self._course.job, plan.plan, Counter(plan.nodes))
+        self._board = Switchboard(Agents(sessions, self._world))
+        interrupted: int | None = None
+        try:
+            within = frozenset(list(dict.fromkeys(plan.nodes))[: self._world.session_limit])
+            for node in plan.nodes:
+                if node in within:
+                    self._open(node)
+            self._growth.later()
+            self._board.listen(self._is_over, look_every_s=_STEP_EVERY_S)
+        except (Interrupted, BrokenPipeError) as stop:
+            interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
+            self._stop(Signals(interrupted))
+        else:
+            self._board.finish(_GOODBYE_S)
+        self._give_no_more(self._refused or "no node has a slot for it any more")
+        return TasksRan(
+            plan=plan.plan,
+            slots=self._opened,
+            why=self._why,
+            cancelled=self._cancelled or interrupted is not None,
+            interrupted=interrupted,
+            goes_on=bool(self._slots),
+        )
+
+    def _stop(self, number: Signals) -> None:
+        """Hung up on, the slots do what they have and go; else they are ended."""
+        if number is Signals.SIGHUP:
+            self._why = "the terminal was closed"
+            return
+        self._give_no_more(f"stopped by {number.name}")
+        for slot in self._slots.values():
+            slot.end(self._why)
+        if number is Signals.SIGPIPE:
+            self._book.listener = UnheardTasks()
+        try:
+            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+        except BrokenPipeError:  # who reads us was stopped, too
+            self._book.listener = UnheardTasks()
+            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+
+    # -- what is done between two events ---------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        """Not after each event: what a hundred of them ask for is written down and sent at once."""
+        now = self._world.clock.monotonic()
+        if now < self._step_at:
+            return False
+        self._step_at = now + _STEP_EVERY_S
+        self._start_what_was_admitted()
+        self._drop_what_was_refused()
+        self._feed()
+        self._grow()
+        self._report()
+        return not self._slots and not self._hopes()
+
+    def _hopes(self) -> bool:
+        """Without any slot, whether nodes will be asked once more for one."""
+        now = self._world.clock.monotonic()
+        if not self._roster.pending:
+            return False
+        if self._alone_since is None:
+            self._alone_since = now
+        return now < self._alone_since + 2 * self._world.answer_within_s
+
+    def _most_slots(self) -> int:
+        """How many can be of use."""
+        most = len(self._slots) + self._roster.pending
+        return most if self._course.rules.at_once is None else min(most, self._course.rules.at_once)
+
+    def _open(self, node: NodeName) -> None:
+        assert self._plan is not None, "there is a plan before there are slots"
+        job = replace(self._course.job, claim=self._next_claim)
+        self._next_claim += 1
+        request = self._course.question.request
+        slot = Slot(self._world, self._board, job, self._plan.answers[node], request=request, hearer=self)
+        self._slots[slot.claim] = slot
+
+    def _start_what_was_admitted(self) -> None:
+        ready = [slot for slot in self._slots.values() if slot.waits_for_start]
+        if not ready or not self._roster.pending:
+            for slot in ready:
+                self._drop(slot)
+            return
+        course, journal = self._course, self._world.journal
+        plan = None if self._opened or self._plan is None else self._plan.plan
+        intents = {slot.claim: slot.intent for slot in ready}
+        if not journal.intend_slots(course.job.id, attempt=course.job.attempt, slots=intents, plan=plan):
+            self._cancel("cancelled")
+            return
+        self._world.fail_point("intended")
+        self._opened += len(ready)
+        for slot in ready:
+            slot.start(course.stdin, fold([slot.node]))
+
+    def _drop_what_was_refused(self) -> None:
+        for slot in tuple(self._slots.values()):
+            slot.look_after()
+            if slot.claim in self._slots and (why := slot.refusal()):
+                self._refused = f"{slot.node}: {why}"
+                if slot.phase < slot.phase.STARTING:
+                    self._drop(slot)
+                else:
+                    slot.end(why)
+
+    def _drop(self, slot: Slot) -> None:
+        slot.give_up()
+        slot.forget()
+        self._slots.pop(slot.claim, None)
+
+    def _feed(self) -> None:
+        takers = [slot for slot in self._slots.values() if slot.takes_tasks]
+        meals = self._book.give(takers)
+        if meals:
+            self._world.fail_point("given")
+        for slot, some in meals:
+            slot.feed(some)
+        if not self._roster.pending and not self._roster.may_come_back:
+            for slot in takers:
+                slot.finish()
+
+    def _grow(self) -> None:
+        """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
+        if not self._roster.pending or not self._growth.is_due or self._plan is None:
+            return
+        counts = Counter(slot.node for slot in self._slots.values())
+        may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._world.session_limit)
+        nodes = sorted(may - self._spoiled, key=lambda _: self._course.question.rng.random())
+        for node in nodes[: self._most_slots() - len(self._slots)]:
+            self._open(node)
+        self._growth.later()
+
+    def _report(self) -> None:
+        now = self._world.clock.monotonic()
+        if now >= self._report_at:
+            self._report_at = now + _REPORT_EVERY_S
+            self._book.listener.progressed(self._book.tally.progress(now, self._roster.running))
+
+    def _give_no_more(self, why: str) -> None:
+        if self._roster.forget_pending():
+            self._why = self._why or why
+
+    def _cancel(self, why: str) -> None:
+        """Somebody has cancelled the job."""
+        self._give_no_more(why)
+        self._why, self._cancelled = why, True
+        for slot in tuple(self._slots.values()):
+            slot.end(why)
+            if slot.phase < slot.phase.STARTING:
+                self._drop(slot)
+
+    # -- what slots tell -------------------------------------------------------------------------
+
+    def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
+        """Takes the first one for the start of the job."""
+        if limits:
+            self._world.journal.limited(self._course.job.id, slot.claim, slot.node, limits)
+        self._alone_since = None
+        if self._book.tally.started_at is None:
+            self._book.tally.started_at = self._world.clock.monotonic()
+            self._world.journal.started(self._course.job.id, self._world.clock.now())
+
+    def began(self, slot: Slot, number: int) -> None:
+        self._roster.began(slot.claim, number)
+
+    def returned(self, slot: Slot, number: int) -> None:
+        self._book.returned(slot, number)
+
+    def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
+        self._book.wrote(slot, number, stream, piece)
+
+    def finished(self, slot: Slot, entry: Finished) -> None:
+        self._book.finished(slot, entry)
+        self._heed_failures()
+
+    def warned(self, slot: Slot, text: str) -> None:
+        self._book.listener.warned(slot.node, text)
+
+    def over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
+        del self._slots[slot.claim]
+        slot.forget()
+        self._book.slot_over(slot, outcome, log_is_whole=log_is_whole)
+        self._heed_failures()
+        journal, job = self._world.journal, self._course.job.id
+        journal.ended(job, slot.claim, outcome)
+        if outcome.end == COULD_NOT_LOG:
+            self._spoiled.add(slot.node)
+        if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
+            self._cancel(outcome.end.why)
+        self._growth.soon()
+
+    def _heed_failures(self) -> None:
+        left = self._book.may_fail
+        if left is not None and left < 0:
+            self._give_no_more(f"{self._book.tally.failed} tasks have failed")

@@ -1,0 +1,232 @@
+"""A GPU tool for lab nodes: an `nvidia-smi` that prints what the controller writes, in the real one's form.
+
+Files beside the tables are its faults: `hang` makes it hang, deaf to SIGTERM as a real one in D state; `fail` makes it
+print that file's text and exit with 9, as the real one does without its driver; `slow` makes it wait so many seconds;
+`nolog` makes only its log hang. A `dmesg` of the node's own prints what the driver told the kernel.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+
+from clbalance.errors import UsageError
+from clbalance.lab.gpu_devices import DRIVER, MEM_TOTAL_BYTES, MODEL, Device, Held, Part, devices_of
+from clbalance.lab.layout import NodeFolder, replace_file
+from clbalance.lab.load import MIB, Load
+
+TOOL = "nvidia-smi"
+KERNEL_LOG_TOOL = "dmesg"
+SWITCHES = ("hang", "fail", "slow", "nolog")
+GPU_QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version"
+APPS_QUERY = "gpu_uuid,pid,process_name,used_gpu_memory"
+_SLOW_S = "0.7"
+_FAILURE = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"
+
+_TOOL = """\
+#!/bin/sh
+# clbalance lab: answers four questions from tables.
+tables='{tables}'
+hang() {{
+    trap '' HUP INT TERM
+    exec sleep 86400
+}}
+[ ! -e "$tables/hang" ] || hang
+if [ -e "$tables/fail" ]; then
+    cat "$tables/fail" >&2
+    exit 9
+fi
+if [ -e "$tables/slow" ]; then
+    read -r seconds <"$tables/slow"
+    sleep "$seconds"
+fi
+for option; do
+    case $option in
+        --format=csv,noheader,nounits) ;;
+        --query-gpu={gpu_query}) table=gpus.csv ;;
+        --query-compute-apps={apps_query}) table=apps.csv ;;
+        -q) [ ! -e "$tables/nolog" ] || hang; table=log.txt ;;
+        -L) table=list.txt ;;
+        *)
+            echo "the lab's nvidia-smi does not know: $option" >&2
+            exit 2
+            ;;
+    esac
+done
+# No `cat`: half of a lab's nodes do this three times in every sweep, on one machine.
+while IFS= read -r row; do
+    printf '%s\\n' "$row"
+done <"$tables/${{table:?no query}}"
+"""
+_KERNEL_LOG_TOOL = """\
+#!/bin/sh
+# clbalance lab: what the node's driver told its kernel.
+while IFS= read -r row; do
+    printf '%s\\n' "$row"
+done <'{tables}/kernel.log'
+"""
+
+
+def tool_text(folder: NodeFolder) -> str:
+    """The node's `nvidia-smi`."""
+    return _TOOL.format(tables=folder.gpu, gpu_query=GPU_QUERY, apps_query=APPS_QUERY)
+
+
+def kernel_log_tool_text(folder: NodeFolder) -> str:
+    """The node's `dmesg`."""
+    return _KERNEL_LOG_TOOL.format(tables=folder.gpu)
+
+
+def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
+    """What `nvidia-smi` answers from now on."""
+    devices = devices_of(int(folder.name.removeprefix("node")), gpus, load)
+    replace_file(folder.gpu / "gpus.csv", "".join(map(_gpu_row, devices)))
+    replace_file(folder.gpu / "apps.csv", "".join(row for device in devices for row in _app_rows(device)))
+    replace_file(folder.gpu / "log.txt", log_text(devices))
+    replace_file(folder.gpu / "list.txt", list_text(devices))
+    replace_file(folder.gpu / "kernel.log", kernel_log_text(devices))
+    # The real driver has one for each instance, to say who may use it.
+    shutil.rmtree(folder.capabilities, ignore_errors=True)
+    for device in devices:
+        for part in device.parts:
+            (folder.capabilities / f"gpu{device.index}/mig/gi{part.instance}").mkdir(parents=True)
+    _set_switches(folder, load.gpu_tool)
+
+
+def _set_switches(folder: NodeFolder, how: str) -> None:
+    texts = {"hang": "", "nolog": "", "fail": _FAILURE, "slow": f"{_SLOW_S}\n"}
+    for switch in SWITCHES:
+        if switch == how:
+            replace_file(folder.gpu / switch, texts[switch])
+        else:
+            (folder.gpu / switch).unlink(missing_ok=True)
+
+
+def _gpu_row(device: Device) -> str:
+    use = "[N/A]" if device.parts else str(device.held.use_pct)
+    return (
+        f"{device.uuid}, {device.index}, {MODEL}, {MEM_TOTAL_BYTES // MIB}, {device.mem_used_bytes // MIB}, "
+        f"{use}, {device.temperature_c}, {DRIVER}\n"
+    )
+
+
+def _app_rows(device: Device) -> Iterator[str]:
+    holders: list[Held] = [part.held for part in device.parts] or [device.held]
+    for held in holders:
+        if held.process:
+            yield f"{device.uuid}, {held.pid}, {held.process}, {held.mem_used_bytes // MIB}\n"
+
+
+def check_devices(node: str, gpus: int, load: Load) -> None:
+    """Each that the load names is there, or `UsageError`."""
+    parts = dict(load.gpu_parts)
+    named = [*(one.index for one in load.gpus), *parts, *dict(load.gpu_faults)]
+    for index in named:
+        if not 0 <= index < gpus:
+            have = f"has GPUs 0 to {gpus - 1}" if gpus else "has none"
+            raise UsageError(f"{node} has no GPU {index}", hint=f"{node} {have}")
+    for one in load.gpus:
+        count = parts.get(one.index, 0)
+        if (one.part is None) != (count == 0) or not 0 <= (one.part or 0) < max(1, count):
+            have = f"has parts {one.index}.0 to {one.index}.{count - 1}" if count else "is whole"
+            raise UsageError(f"GPU {one.index} of {node} {have}", hint="`--gpu-parts INDEX:N` cuts it anew")
+    if load.gpu_tool not in {"well", *SWITCHES}:
+        raise UsageError(f"`nvidia-smi` cannot be {load.gpu_tool!r}", hint=f"one of {', '.join(('well', *SWITCHES))}")
+
+
+# What `nvidia-smi -q`, `nvidia-smi -L` and the kernel tell of a lab node's GPUs, in the real ones' form.
+
+CUDA = "12.4"
+_SLOWDOWN_C = 92
+
+
+def log_text(devices: Sequence[Device]) -> str:
+    """All that the driver knows."""
+    head = [
+        "",
+        "==============NVSMI LOG==============",
+        "",
+        _line(0, "Driver Version", DRIVER),
+        _line(0, "CUDA Version", CUDA),
+        "",
+        _line(0, "Attached GPUs", str(len(devices))),
+    ]
+    return "\n".join([*head, *(line for device in devices for line in _device(device))]) + "\n"
+
+
+def list_text(devices: Sequence[Device]) -> str:
+    """Devices and their parts by UUID."""
+    return "".join(line for device in devices for line in _listed(device))
+
+
+def _listed(device: Device) -> Iterator[str]:
+    yield f"GPU {device.index}: {MODEL} (UUID: {device.uuid})\n"
+    for part in device.parts:
+        yield f"  MIG {part.profile:<11} Device  {part.number}: (UUID: {part.uuid})\n"
+
+
+def kernel_log_text(devices: Sequence[Device]) -> str:
+    """Each driver says something harmless at least once."""
+    lines = ["[    1.000000] NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.54.15\n"]
+    for device in devices:
+        if device.fault == "xid":
+            bus = device.bus_id.lower()[4:].partition(".")[0]
+            lines.append(f"[   99.000000] NVRM: Xid (PCI:{bus}): 79, pid=1, name=x, GPU has fallen off the bus.\n")
+    return "".join(lines)
+
+
+def _device(device: Device) -> Iterator[str]:
+    fault = device.fault
+    yield f"GPU {device.bus_id}"
+    yield _line(1, "Product Name", MODEL)
+    yield "    MIG Mode"
+    yield _line(2, "Current", "Enabled" if device.parts else "Disabled")
+    for part in device.parts:
+        yield from _part(part)
+    yield _line(1, "GPU UUID", device.uuid)
+    yield "    GPU Reset Status"
+    yield _line(2, "Reset Required", _yes(fault == "reset"))
+    yield "    FB Memory Usage"
+    yield from _memory(3, MEM_TOTAL_BYTES, device.mem_used_bytes)
+    yield "    ECC Errors"
+    yield "        Volatile"
+    yield _line(3, "SRAM Uncorrectable", "0")
+    yield _line(3, "DRAM Uncorrectable", "2" if fault == "ecc" else "0")
+    yield "    Retired Pages"
+    yield _line(2, "Pending Page Blacklist", _yes(fault == "pages"))
+    yield "    Remapped Rows"
+    yield _line(2, "Remapping Failure Occurred", _yes(fault == "rows"))
+    yield "    Temperature"
+    yield _line(2, "GPU Current Temp", f"{device.temperature_c} C")
+    yield _line(2, "GPU Slowdown Temp", f"{_SLOWDOWN_C} C")
+    yield from _processes(device.parts)
+
+
+def _part(part: Part) -> Iterator[str]:
+    yield "    MIG Device"
+    yield _line(2, "Index", str(part.number))
+    yield _line(2, "GPU Instance ID", str(part.instance))
+    yield _line(2, "Compute Instance ID", "0")
+    yield "        FB Memory Usage"
+    yield from _memory(3, part.mem_total_bytes, part.held.mem_used_bytes)
+
+
+def _memory(depth: int, total_bytes: int, used_bytes: int) -> Iterable[str]:
+    return _line(depth, "Total", f"{total_bytes // MIB} MiB"), _line(depth, "Used", f"{used_bytes // MIB} MiB")
+
+
+def _processes(parts: Sequence[Part]) -> Iterator[str]:
+    yield "    Processes"
+    for part in parts:
+        if part.held.process:
+            yield _line(2, "GPU instance ID", str(part.instance))
+            yield _line(2, "Compute instance ID", "0")
+            yield _line(2, "Process ID", str(part.held.pid))
+            yield _line(3, "Name", part.held.process)
+            yield _line(3, "Used GPU Memory", f"{part.held.mem_used_bytes // MIB} MiB")
+
+
+def _line(depth: int, key: str, value: str) -> str:
+    return f"{' ' * 4 * depth + key:<42}: {value}"
+
+
+def _yes(is_so: bool) -> str:
+    return "Yes" if is_so else "No"

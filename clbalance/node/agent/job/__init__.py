@@ -1,0 +1,1 @@
+"""The supervisor and the processes of a job."""

@@ -1,0 +1,176 @@
+"""Keeps a job within its limits, as far as that can be done without root, and watches the memory that it takes."""
+
+import contextlib
+import os
+import re
+import time
+
+from clbalance.node.agent.job.fork import fork_job
+from clbalance.node.agent.job.program import Program
+from clbalance.node.agent.job.scope import NoScopeError, Scope, ScopeMemory, find_systemd_run
+from clbalance.node.agent.job.task import Task
+from clbalance.node.agent.lease.cpus import JobLimits, cpulist_text, cpus_to_bind
+from clbalance.node.agent.protocol import WATCH_AGAIN_S, WATCH_S, WATCH_SHARE
+from clbalance.node.agent.tree import Prctl
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable, Iterable, Iterator
+
+
+class Confinement:
+    """`told`: by what each limit is kept. `unkept`: which is not, and why."""
+
+    def __init__(self, limits: JobLimits) -> None:
+        self.limits = limits
+        self.told: "list[str]" = []
+        self.unkept: "list[str]" = []
+        self.scope: "Scope | None" = None
+        self.no_scope = "slots are bound and watched"
+
+    def bind(self) -> None:
+        """This process and what it starts from now on to the cpus of its lease."""
+        limits = self.limits
+        if limits.cpus is None:
+            return
+        if not cpus_to_bind(limits.cpus):
+            self.told.append("cpus: it may use %d there" % len(os.sched_getaffinity(0)))
+        elif not limits.cpu_ids:
+            self.unkept.append("cpu limit not enforced: its lease has no room for the cpus")
+        else:
+            try:
+                os.sched_setaffinity(0, limits.cpu_ids)
+                self.told.append("cpus %s by affinity" % cpulist_text(limits.cpu_ids))
+            except OSError as error:
+                self.unkept.append("cpu limit not enforced: %s" % os.strerror(error.errno or 0))
+
+    @contextlib.contextmanager
+    def bound(self) -> "Iterator[None]":
+        """Only what is started meanwhile: who keeps it must not wait for it."""
+        before = os.sched_getaffinity(0)
+        self.bind()
+        try:
+            yield
+        finally:
+            if self.limits.cpu_ids:
+                os.sched_setaffinity(0, before)
+
+    def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
+        """The pid of its first process, in a scope if that is of use and can be had."""
+        try:
+            if self.wants_scope():
+                self.scope = self.enter_scope(program, env, task, prctl)
+                return self.scope.first
+        except NoScopeError as error:
+            self.no_scope = str(error)
+        return fork_job(program, env, task, prctl)
+
+    def wants_scope(self) -> bool:
+        return self.limits.mem_bytes is not None or not self.limits.cpus_are_whole
+
+    def enter_scope(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> Scope:
+        if task.spec.pty is not None:
+            raise NoScopeError("it has a terminal")
+        scope = Scope(find_systemd_run(task.spec.tied), task.name, self.limits.mem_bytes, self.limits.cpus)
+        scope.start(program, env, task, prctl)
+        if self.limits.mem_bytes is not None and not scope.keeps_memory():
+            self.no_scope = "the scope's cgroup has no such limit"
+        return scope
+
+    def settle(self) -> None:
+        """What is told of limits, once it is started."""
+        limits = self.limits
+        if limits.cpus is not None:
+            if self.scope is not None and self.scope.keeps_cpus():
+                self.told.append("%g cpus by the scope's cgroup" % limits.cpus)
+            elif not limits.cpus_are_whole:
+                self.unkept.append("cpu limit of %g not enforced, only whole cpus: %s" % (limits.cpus, self.no_scope))
+        if limits.mem_bytes is None:
+            return
+        if self.scope is not None and self.scope.keeps_memory():
+            self.told.append("memory %s by the scope's cgroup" % size_text(limits.mem_bytes))
+        else:
+            watched = "memory %s watched every %g s" % (size_text(limits.mem_bytes), WATCH_S)
+            self.told.append("%s (no scope: %s)" % (watched, self.no_scope))
+
+    def memory(self, find: "Callable[[], Iterable[int]]") -> "MemoryWatch | ScopeMemory | None":
+        """What sees to the memory of the processes that `find` finds; None where there is no limit."""
+        if self.limits.mem_bytes is None:
+            return None
+        if self.scope is not None and self.scope.keeps_memory():
+            return ScopeMemory(self.limits.mem_bytes, self.scope.folder)
+        return MemoryWatch(self.limits.mem_bytes, find)
+
+
+def size_text(size: float) -> str:
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= factor:
+            return "%.3g %s" % (size / factor, unit)
+    return "%d B" % size
+
+
+# How much memory a tree of processes has taken, looked at again and again.
+
+
+class MemoryWatch:
+    """Holds a tree to its limit: of what cannot be taken back from it, `find` says from whom.
+
+    That is anonymous and shared memory and what of it was swapped out, each page divided among those who share it. A
+    mapped file is none: the kernel gives up its pages first.
+    """
+
+    def __init__(self, limit_bytes: int, find: "Callable[[], Iterable[int]]") -> None:
+        self.limit_bytes = limit_bytes
+        self.find = find
+        self.due = time.monotonic() + WATCH_S
+        self.was_over = False
+
+    def look(self, now: float) -> "int | None":
+        """The bytes that it has where they are too many, twice in a row: who is seen while he forks seems double."""
+        if now < self.due:
+            return None
+        began = time.process_time()
+        used = memory_taken(list(self.find()), self.limit_bytes)
+        spent_s = time.process_time() - began
+        is_over, was_over = used > self.limit_bytes, self.was_over
+        self.was_over = is_over
+        self.due = now + (WATCH_AGAIN_S if is_over and not was_over else max(WATCH_S, spent_s * WATCH_SHARE))
+        return used if is_over and was_over else None
+
+    def verdict(self, used_bytes: int) -> "dict[str, Any]":
+        return {"kind": "out_of_memory", "limit_bytes": self.limit_bytes, "used_bytes": used_bytes}
+
+    def end_of(self, natural: "dict[str, Any]") -> "dict[str, Any]":
+        """How it ended by itself."""
+        return natural
+
+
+def memory_taken(pids: "list[int]", enough: int) -> int:
+    """Exact where it is more than `enough`; else what it is at most, which is read without walking page tables."""
+    most = sum(most_memory(pid) for pid in pids)
+    return most if most <= enough else sum(exact_memory(pid) for pid in pids)
+
+
+def most_memory(pid: int) -> int:
+    """As if nobody shared anything with it; 0 of what has ended."""
+    told = sizes_in(pid, "status")
+    if "RssAnon" not in told:  # before Linux 4.5
+        return told.get("VmRSS", 0) + told.get("VmSwap", 0)
+    return told["RssAnon"] + told.get("RssShmem", 0) + told.get("VmSwap", 0)
+
+
+def exact_memory(pid: int) -> int:
+    """Each page divided among those who share it; without smaps_rollup (Linux 4.14), or another user's, the most."""
+    told = sizes_in(pid, "smaps_rollup")
+    if "Pss_Anon" in told:  # Linux 5.4
+        return told["Pss_Anon"] + told.get("Pss_Shmem", 0) + told.get("SwapPss", 0)
+    return told["Pss"] + told.get("SwapPss", 0) if "Pss" in told else most_memory(pid)
+
+
+def sizes_in(pid: int, name: str) -> "dict[str, int]":
+    try:
+        with open("/proc/%d/%s" % (pid, name), "rb") as file:
+            lines = re.findall(rb"^(\w+):\s*([0-9]+) kB$", file.read(), re.MULTILINE)
+    except OSError:
+        return {}
+    return {key.decode("ascii"): int(kilobytes) << 10 for key, kilobytes in lines}

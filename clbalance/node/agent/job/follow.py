@@ -1,0 +1,188 @@
+"""A job's output as fast as the client takes it, and whether its checkpoint has been written."""
+
+import base64
+import errno
+import json
+import os
+import stat
+
+from clbalance.node.agent.folder import JobsFolder
+from clbalance.node.agent.job.program import Spec, login_entry
+from clbalance.node.agent.protocol import (
+    CHECKPOINT_LOOK_S,
+    CHECKPOINT_STILL_S,
+    CHUNK_BYTES,
+    POLL_LONGEST_S,
+    POLL_SHORTEST_S,
+    READ,
+    Channel,
+    MisfitError,
+)
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+# A job's output, as fast as the client takes it.
+
+STREAMS = ("stdout", "stderr", "log")
+
+
+class Stream:
+    """One output file; `sent` and `acked` are offsets in it."""
+
+    def __init__(self, name: str, fd: int, at: int) -> None:
+        self.name = name
+        self.fd = fd
+        self.sent = at
+        self.acked = at
+
+
+def open_output(jobs: JobsFolder, job: str, name: str) -> "int | None":
+    """A job's output; None where it was removed, by the job or when it was reaped, or a link is in its place."""
+    try:
+        folder = jobs.open(job)
+        try:
+            return os.open(name, READ, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        return None
+
+
+class Wanted:
+    """What of a job's output the client asks for: which streams, from where, how far ahead of it, and until when."""
+
+    def __init__(self, request: "dict[str, Any]") -> None:
+        self.window = request["window"]
+        self.offsets = {name: request[name] for name in request["streams"] if name in STREAMS}
+        self.to_the_end = request["stop"] == "end"
+        if not 0 < self.window <= 1 << 30:
+            raise MisfitError("follow: `window` must lie between 1 and 2^30 bytes, not %d" % self.window)
+        if len(self.offsets) < len(request["streams"]) or request["stop"] not in ("now", "end"):
+            raise MisfitError("follow: `streams` are stdout, stderr and log, `stop` is now or end")
+
+
+class Follower:
+    """Passes a job's output on, never more than `window` bytes of a stream ahead of the client."""
+
+    def __init__(self, jobs: JobsFolder, job: str, wanted: Wanted) -> None:
+        self.job = job
+        self.window = wanted.window
+        self.to_the_end = wanted.to_the_end
+        self.missing: "list[str]" = []
+        self.streams = [Stream(name, self.open(jobs, name), at) for name, at in wanted.offsets.items()]
+        self.pause_s = POLL_SHORTEST_S
+        self.due = 0.0
+        self.drained = False
+
+    def open(self, jobs: JobsFolder, name: str) -> int:
+        fd = open_output(jobs, self.job, name)
+        if fd is None:
+            self.missing.append(name)
+            return os.open(os.devnull, READ)
+        return fd
+
+    def close(self) -> None:
+        for stream in self.streams:
+            os.close(stream.fd)
+
+    def acknowledge(self, name: str, offset: int) -> None:
+        for stream in self.streams:
+            if stream.name == name and stream.acked <= offset <= stream.sent:
+                stream.acked = offset
+                self.due = 0.0
+                return
+        raise MisfitError("ack: %.20r at %d is neither a stream nor was it sent" % (name, offset))
+
+    def pump(self, channel: Channel, now: float) -> None:
+        """One chunk of each stream that has one; `drained` tells that none has more. Sets when to look again.
+
+        A slot's log is read last and said first: so it tells of every task that is in the output behind it.
+        """
+        for name in self.missing:
+            channel.complain("%s: its %s was removed" % (self.job, name), self.job)
+        del self.missing[:]
+        read = [(stream, self.read(stream, channel)) for stream in self.streams]
+        for stream, raw in sorted(read, key=lambda each: each[0].name != "log"):
+            if raw:
+                text = base64.b64encode(raw).decode("ascii")
+                channel.say("output", job=self.job, stream=stream.name, offset=stream.sent, data=text)
+                stream.sent += len(raw)
+        self.drained = all(raw == b"" for _, raw in read)
+        if any(raw for _, raw in read):
+            self.pause_s = POLL_SHORTEST_S
+            self.due = now
+        else:
+            self.due = now + self.pause_s
+            self.pause_s = min(self.pause_s * 1.5, POLL_LONGEST_S)
+
+    def read(self, stream: Stream, channel: Channel) -> "bytes | None":
+        """The next chunk; None where the client must acknowledge first."""
+        room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
+        if room <= 0:
+            return None
+        try:
+            return os.pread(stream.fd, room, stream.sent)
+        except OSError as error:
+            self.give_up(stream, channel, error)
+            return b""
+
+    def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
+        """Say once that the rest of a stream cannot be read, and read no more of it."""
+        why = "%s: the rest of %s: %s" % (self.job, stream.name, os.strerror(error.errno or 0))
+        channel.complain(why, self.job)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, stream.fd, inheritable=False)
+        os.close(null)
+
+
+class CheckpointFile:
+    """A file as it was before the signal, and what has become of it. Only looked at, never opened.
+
+    It is written when it is another one than before and has not changed for a second. A link is followed: what
+    `latest` points to may be the news. This user could look at whatever it leads to himself.
+    """
+
+    def __init__(self, path: bytes, now: float) -> None:
+        self.path = path
+        self.before = self.look()
+        self.seen = self.before
+        self.since = now
+        self.due = now + CHECKPOINT_LOOK_S
+
+    def look(self) -> "tuple[int, ...] | None":
+        """What tells one content from another; None where there is no regular file."""
+        try:
+            facts = os.stat(self.path)
+        except OSError:
+            return None
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+    def is_written(self, now: float) -> bool:
+        """Looks again, and sets when to do so next."""
+        self.due = now + CHECKPOINT_LOOK_S
+        seen = self.look()
+        if seen != self.seen:
+            self.seen, self.since = seen, now
+        return seen is not None and seen != self.before and now - self.since >= CHECKPOINT_STILL_S
+
+
+def path_where_it_works(jobs: JobsFolder, name: str, file: bytes) -> bytes:
+    """Of a file that a job names: as its supervisor has found the folder (`enter_folder`)."""
+    if file.startswith(b"/"):
+        return file
+    folder = jobs.open(name)
+    try:
+        with open(os.open("spec", READ, dir_fd=folder), "rb") as kept:
+            raw: "dict[str, Any]" = json.loads(kept.read().decode("ascii"))
+    finally:
+        os.close(folder)
+    chdir = Spec(raw).chdir
+    works_in = chdir if chdir is not None and os.path.isdir(chdir) else login_entry()[0]
+    return os.path.join(works_in or b"/", file)

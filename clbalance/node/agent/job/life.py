@@ -1,0 +1,211 @@
+"""One program with everything that it starts, from its fork to its last process; and what its supervisor is told."""
+
+import errno
+import json
+import os
+import signal
+import stat
+import time
+
+from clbalance.node.agent.fields import checked
+from clbalance.node.agent.job.confine import MemoryWatch
+from clbalance.node.agent.job.outcome import Usage, natural_end
+from clbalance.node.agent.job.scope import ScopeMemory
+from clbalance.node.agent.protocol import (
+    FAR_BEYOND,
+    KILL_AGAIN_S,
+    KILL_PATIENCE_S,
+    LEFTOVER_GRACE_S,
+    LISTEN_LONGEST_S,
+    ORDER_BYTES,
+    READ,
+    WHY_CHARS,
+    Lines,
+    MisfitError,
+)
+from clbalance.node.agent.tree import Process, Tree, below, carrying
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+# What a supervisor is told: by pipe while its agent lives, by a FIFO in the job's folder from any later one.
+
+ORDERS: "dict[str, dict[str, Any]]" = {
+    "signal": {"do": (str, ""), "signal": (int, 0)},
+    "more": {"do": (str, "")},
+    "finish": {"do": (str, "")},
+    "end": {"do": (str, ""), "grace_s": (float, 0.0), "why": (str, "")},
+}
+
+
+def order_text(do: str, **facts: object) -> bytes:
+    facts["do"] = do
+    return json.dumps(facts).encode("ascii") + b"\n"
+
+
+def parse_order(line: "bytes | None") -> "dict[str, Any]":
+    """An order; nothing where it is none, for the job itself can write to the FIFO."""
+    try:
+        raw = json.loads((line or b"").decode("ascii"))
+        order = checked(raw, ORDERS[raw["do"]], "order")
+    except (ValueError, LookupError, TypeError, RecursionError, MisfitError):
+        return {}
+    if not 0 <= order.get("signal", 0) < signal.NSIG:
+        return {}
+    return dict(order, why=order.get("why", "")[:WHY_CHARS])
+
+
+def open_door(folder: int) -> Lines:
+    """The FIFO's reading end. Open for writing too, so that it never ends."""
+    os.mkfifo("control", 0o600, dir_fd=folder)
+    return Lines(os.open("control", READ | os.O_RDWR, dir_fd=folder), ORDER_BYTES)
+
+
+def knock(folder: int, order: bytes) -> bool:
+    """Hand an order to a supervisor that another agent forked; whether that was possible.
+
+    It begins with a newline, behind whatever the job itself may have left half written there.
+    """
+    try:
+        fd = os.open("control", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENOENT, errno.ELOOP, errno.EISDIR):
+            return False
+        raise
+    try:
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return False
+        os.write(fd, b"\n" + order)
+    except (BlockingIOError, BrokenPipeError):  # full, as only the job can make it; or over
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+class Life:
+    """Holds the time limit, ends what is left, and knows how it ended.
+
+    With `adopting`, every orphan becomes a child of this process: the life is over when there is no child left, which
+    cannot be missed. Without, session and launch key must do, and are asked again and again.
+    """
+
+    def __init__(self, name: str, adopting: bool, usage: Usage) -> None:
+        self.name = name
+        self.adopting = adopting
+        self.usage = usage
+        self.tree = Tree(self.search, self.children)
+        self.first = 0
+        self.first_ended_at: "float | None" = None
+        self.childless = False
+        self.verdict: "dict[str, Any] | None" = None
+        self.kill_at: "float | None" = None
+        self.give_up_at: "float | None" = None
+        self.deadline: "float | None" = None
+        self.started_at = 0.0
+        self.grace_s = 0.0
+        self.memory: "MemoryWatch | ScopeMemory | None" = None
+
+    def begin(self, first: int, grace_s: float, limit_s: "float | None") -> None:
+        """`first` is the pid of its first process, a leader of its own session."""
+        self.first = first
+        self.started_at = time.monotonic()
+        self.grace_s = grace_s
+        if limit_s is not None:
+            self.deadline = self.started_at + limit_s
+
+    def seconds(self) -> float:
+        return (self.first_ended_at or time.monotonic()) - self.started_at
+
+    def search(self, table: "dict[int, Process]") -> "set[int]":
+        found = below(os.getpid(), table)
+        if not self.adopting:
+            found |= {pid for pid, process in table.items() if process.session == self.first}
+            found |= carrying(os.fsencode(self.name), table)
+        return found
+
+    def children(self) -> "set[int]":
+        """What a chain of processes that fork and die leads to, at once: every orphan is a child of this process."""
+        self.reap()
+        try:
+            with open("/proc/self/task/%d/children" % os.getpid(), "rb") as file:
+                return set(map(int, file.read().split()))
+        except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+            return set()
+
+    def signal(self, number: int) -> None:
+        """To every process of it."""
+        self.tree.signal(number, self.first)
+
+    def reap(self) -> None:
+        """Collect what has died: the first process gives the verdict, if none was spoken before."""
+        while True:
+            try:
+                pid, status, spent = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.childless = True
+                return
+            if pid == 0:
+                self.childless = False
+                return
+            self.usage.add(spent)
+            if pid == self.first:
+                self.first_ended_at = time.monotonic()
+                if self.verdict is None:
+                    natural = natural_end(status)
+                    self.verdict = natural if self.memory is None else self.memory.end_of(natural)
+
+    def keep_time(self, now: float) -> None:
+        """Do what has fallen due."""
+        self.keep_memory(now)
+        if self.kill_at is None:
+            if self.first_ended_at is not None and not self.is_over(now):
+                self.begin_end(self.verdict or {}, LEFTOVER_GRACE_S)
+            elif self.deadline is not None and now >= self.deadline:
+                self.begin_end({"kind": "timeout"}, self.grace_s)
+        elif now >= self.kill_at:
+            self.tree.kill()
+            self.kill_at = now + KILL_AGAIN_S
+
+    def keep_memory(self, now: float) -> None:
+        """End what has taken too much; what goes on taking is not waited for."""
+        used = None if self.memory is None else self.memory.look(now)
+        if self.memory is not None and used is not None:
+            is_far_beyond = used > FAR_BEYOND * self.memory.limit_bytes
+            self.begin_end(self.memory.verdict(used), 0.0 if is_far_beyond else self.grace_s)
+
+    def begin_end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
+        """TERM to the whole tree, KILL after the grace. Said again, it can only become sooner."""
+        kill_at = time.monotonic() + grace_s
+        if self.kill_at is None:
+            self.verdict = self.verdict or verdict
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)  # who is stopped could not heed it
+            self.kill_at = kill_at
+            self.give_up_at = kill_at + KILL_PATIENCE_S
+        elif self.give_up_at is not None and kill_at + KILL_PATIENCE_S < self.give_up_at:
+            self.kill_at = min(self.kill_at, kill_at)
+            self.give_up_at = kill_at + KILL_PATIENCE_S
+
+    def is_over(self, now: float) -> bool:
+        if self.give_up_at is not None and now >= self.give_up_at:
+            return True
+        if self.first_ended_at is None or not self.childless:
+            return False
+        return self.adopting or not self.tree.members()
+
+    def patience_ms(self, now: float) -> "float | None":
+        """How long there is nothing to do but listen."""
+        due = self.deadline if self.kill_at is None else self.kill_at
+        if self.memory is not None and self.memory.due is not None:
+            due = self.memory.due if due is None else min(due, self.memory.due)
+        if due is not None and not self.adopting and self.first_ended_at is not None:
+            due = min(due, now + KILL_AGAIN_S)
+        return None if due is None else min(max(0.0, due - now), LISTEN_LONGEST_S) * 1000 + 1
+
+    def survivors(self) -> "list[str]":
+        """A warning, where something could not be killed."""
+        left = [] if self.childless else sorted(self.tree.members())
+        return ["could not be killed: pid %s" % ", ".join(map(str, left[:16]))] if left else []

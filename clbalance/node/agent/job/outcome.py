@@ -1,0 +1,163 @@
+"""How a claim went: whether it was started or is void, how the job ended, as it is kept and told."""
+
+import binascii
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+
+from clbalance.node.agent.fields import ENDS, RECORD, checked
+from clbalance.node.agent.folder import write_all
+from clbalance.node.agent.protocol import EXIT_BYTES, READ, WRITE_NEW, MisfitError, RefusedError
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+def read_boot_id() -> str:
+    """Which boot of this node it is."""
+    folder = os.environ.get("CLBALANCE_PROCFS") or "/proc"
+    try:
+        with open(folder + "/sys/kernel/random/boot_id", "rb") as file:
+            return file.read(64).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise RefusedError("resources", "boot_id: %s" % os.strerror(error.errno or 0)) from None
+
+
+def read_birth(home: int) -> str:
+    """The nonce of this node folder, made with it: who finds another one knows that the folder was wiped."""
+    with contextlib.suppress(FileNotFoundError):
+        return born(home)
+    fresh = "birth.%d.tmp" % os.getpid()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh, dir_fd=home)
+    fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
+    try:
+        write_all(fd, binascii.hexlify(os.urandom(16)))
+        os.fsync(fd)  # half of it after a crash would close the node to its owner
+        os.fchmod(fd, 0o1644)  # the sticky bit keeps systemd-tmpfiles from ageing it
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, "birth", src_dir_fd=home, dst_dir_fd=home)
+    finally:
+        os.close(fd)
+        os.unlink(fresh, dir_fd=home)
+    return born(home)
+
+
+def born(home: int) -> str:
+    fd = os.open("birth", READ, dir_fd=home)
+    try:
+        birth = os.read(fd, 64).decode("ascii", "replace")
+    finally:
+        os.close(fd)
+    if not re.fullmatch("[0-9a-f]{32}", birth):
+        raise RefusedError("node_dir", "`birth` in the node folder is damaged; remove that folder when no job runs")
+    return birth
+
+
+def seal(folder: int, word: str) -> bool:
+    """Decide a claim's fate, if nobody has. A symbolic link appears with its content or not at all."""
+    try:
+        os.symlink("%s %s" % (word, read_boot_id()), "fate", dir_fd=folder)
+    except FileExistsError:
+        return False
+    return True
+
+
+def of_another_boot(folder: int) -> bool:
+    """Whether a fate was decided before this node was booted: what was started then is gone, and that is its end."""
+    try:
+        told = os.readlink("fate", dir_fd=folder).split(" ")
+    except OSError:
+        return False
+    return len(told) == 2 and told[1] != read_boot_id()
+
+
+def read_fate(folder: int) -> str:
+    """`started`, `void`, or nothing where it is open. What is damaged may have been either: it counts as started."""
+    try:
+        word = os.readlink("fate", dir_fd=folder).split(" ")[0]
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # no link
+            raise
+        return "started"
+    return "void" if word == "void" else "started"
+
+
+# How a job ended, as it is told and kept.
+
+
+class Usage:
+    """What the reaped processes of a job took, their own reaped children included."""
+
+    def __init__(self) -> None:
+        self.user_s = 0.0
+        self.system_s = 0.0
+        self.max_rss_bytes = 0
+
+    def add(self, spent: "Any") -> None:
+        self.user_s += spent.ru_utime
+        self.system_s += spent.ru_stime
+        self.max_rss_bytes = max(self.max_rss_bytes, spent.ru_maxrss * 1024)
+
+    def told(self) -> "dict[str, float]":
+        return {
+            "user_s": round(self.user_s, 6),
+            "system_s": round(self.system_s, 6),
+            "max_rss_bytes": self.max_rss_bytes,
+        }
+
+
+def natural_end(status: int) -> "dict[str, Any]":
+    if os.WIFSIGNALED(status):
+        return {"kind": "killed", "signal": os.WTERMSIG(status)}
+    return {"kind": "exited", "rc": os.WEXITSTATUS(status)}
+
+
+def unwitnessed_end() -> "dict[str, Any]":
+    """Of a job whose supervisor died without a word; the same by whomever it is written."""
+    end = {"kind": "killed", "signal": int(signal.SIGKILL)}
+    warnings = ["the job's supervisor died, which killed the job"]
+    return {"end": end, "seconds": 0.0, "usage": None, "warnings": warnings}
+
+
+def keep_exit(folder: int, record: "dict[str, Any]") -> None:
+    """Put a job's end on disk, whole or not at all, into the room that was reserved at its start, if that is left."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open("exit.tmp", flags, 0o600, dir_fd=folder)
+    try:
+        write_all(fd, json.dumps(record).encode("ascii").ljust(EXIT_BYTES - 1) + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename("exit.tmp", "exit", src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def read_exit(folder: int) -> "dict[str, Any] | None":
+    """The end that is on disk; None where there is none, or none that anybody could have meant."""
+    try:
+        fd = os.open("exit", READ, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        return parse_record(os.read(fd, EXIT_BYTES))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def parse_record(content: bytes) -> "dict[str, Any] | None":
+    try:
+        raw = json.loads(content.decode("ascii"))
+        record = checked(raw if isinstance(raw, dict) else {}, RECORD, "exit")
+        end = dict(record["end"])
+        checked(end, ENDS[end.pop("kind")], "end")
+    except (ValueError, LookupError, TypeError, RecursionError, MisfitError):
+        return None
+    return record if all(isinstance(warning, str) for warning in record["warnings"]) else None

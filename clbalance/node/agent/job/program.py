@@ -1,0 +1,190 @@
+"""From a job's spec, checked, to what execve(2) is given."""
+
+import errno
+import os
+import re
+
+from clbalance.node.agent.fields import PTY, SCRIPT, SPEC, checked, encoded
+from clbalance.node.agent.protocol import MisfitError, RefusedError, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+# What a job is, checked.
+
+
+class Spec:
+    """What is to run and how; all text as the bytes that the system will see."""
+
+    def __init__(self, raw: "dict[str, Any]") -> None:
+        try:
+            self.take(checked(raw, SPEC, "spec"))
+        except MisfitError as misfit:
+            raise RefusedError("spec", str(misfit)) from None
+
+    def take(self, fields: "dict[str, Any]") -> None:
+        if (fields["argv"] is None) == (fields["script"] is None):
+            raise MisfitError("spec needs either `argv` or `script`")
+        self.script = None if fields["script"] is None else checked(fields["script"], SCRIPT, "script")
+        words = fields["argv"] if self.script is None else self.script["args"]
+        self.words = [encoded(word, "argv") for word in words]
+        if self.script is None and not self.words:
+            raise MisfitError("`argv` is empty")
+        self.env = {encoded(k, "env"): encoded(v, "env %s" % k) for k, v in fields["env"].items()}
+        bad = [name for name in self.env if not name or b"=" in name]
+        if bad:
+            raise MisfitError("env: %r is no name of a variable" % shown(bad[0]))
+        self.chdir = None if fields["chdir"] is None else encoded(fields["chdir"], "chdir")
+        if self.chdir is not None and not self.chdir.startswith(b"/"):
+            raise MisfitError("`chdir` must be an absolute path, not %r" % shown(self.chdir))
+        self.chdir_explicit = fields["chdir_explicit"]
+        self.umask = fields["umask"]
+        if not 0 <= self.umask <= 0o777:
+            raise MisfitError("`umask` must lie between 0 and 0o777, not %d" % self.umask)
+        self.login = fields["login"]
+        self.time_limit_s = fields["time_limit_s"]
+        self.grace_s = fields["grace_s"]
+        self.tied = fields["tied"]
+        self.pty = None if fields["pty"] is None else checked(fields["pty"], PTY, "pty")
+        if self.pty is not None and max(self.pty.values()) > 0xFFFF:
+            raise MisfitError("pty: a terminal has at most 65535 rows and columns")
+
+
+class Program:
+    """A file and its argument vector; `name` is what messages call it, `interprets` the script it was named in."""
+
+    def __init__(self, path: bytes, argv: "list[bytes]", interprets: str = "") -> None:
+        self.path = path
+        self.argv = argv
+        self.interprets = interprets
+
+    def refusal(self, error: OSError) -> RefusedError:
+        """What a shell would say of an execve that failed, and the code it would exit with."""
+        what = self.interprets + ": bad interpreter " + shown(self.path) if self.interprets else shown(self.path)
+        if error.errno != errno.ENOENT:
+            return RefusedError("exec", "%s: %s" % (what, why_not_executed(self.path, error)), 126)
+        if not self.interprets and os.path.exists(self.path):
+            return RefusedError("exec", "%s: %s" % (what, missing_interpreter(self.path)), 127)
+        return RefusedError("exec", "%s: %s" % (what, os.strerror(errno.ENOENT)), 127)
+
+
+def why_not_executed(path: bytes, error: OSError) -> str:
+    return os.strerror(errno.EISDIR if os.path.isdir(path) else error.errno or 0)
+
+
+def read_head(path: "bytes | str", dir_fd: "int | None" = None) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
+def missing_interpreter(path: bytes) -> str:
+    """The kernel says ENOENT of a file that is there when what is to run it is not."""
+    try:
+        words = shebang(read_head(path))
+    except OSError:
+        words = []
+    if not words:
+        return "its loader does not exist on this node"
+    if words[-1].endswith(b"\r"):
+        return "its `#!` line ends with a carriage return; convert it with `dos2unix`"
+    return "bad interpreter %s: %s" % (shown(words[0]), os.strerror(errno.ENOENT))
+
+
+def shebang(head: bytes) -> "list[bytes]":
+    """Interpreter and at most one argument of a `#!` line, cut as the kernel cuts it; [] without one."""
+    first = head.split(b"\n", 1)[0]
+    if not first.startswith(b"#!"):
+        return []
+    return [word for word in re.split(rb"[ \t]+", first[2:].strip(b" \t"), maxsplit=1) if word]
+
+
+def script_program(path: bytes, head: bytes, name: str, args: "list[bytes]") -> Program:
+    """How to run a script: its interpreter is executed by us, so that a file system mounted noexec will do."""
+    if b"\0" in head.split(b"\n", 1)[0]:
+        raise RefusedError("exec", "%s: a binary, not a script; run it as a command: `-- ./%s`" % (name, name), 126)
+    words = shebang(head)
+    if not words:
+        return Program(b"/bin/sh", [b"/bin/sh", path, *args])
+    if words[-1].endswith(b"\r"):
+        raise RefusedError(
+            "exec", "%s: its `#!` line ends with a carriage return (CRLF); use `dos2unix %s`" % (name, name), 127
+        )
+    return Program(words[0], [*words, path, *args], interprets=name)
+
+
+def find_program(words: "list[bytes]", search_path: bytes) -> Program:
+    """The file that a shell would execute for `words[0]`."""
+    name = words[0]
+    if b"/" in name:
+        return Program(name, words)
+    found = [os.path.join(folder or b".", name) for folder in search_path.split(b":")] if name else []
+    found = [path for path in found if os.path.isfile(path)]
+    for path in found:
+        if os.access(path, os.X_OK):
+            return Program(path, words)
+    if found:
+        raise RefusedError("exec", "%s: %s" % (shown(found[0]), os.strerror(errno.EACCES)), 126)
+    raise RefusedError("exec", "%s: command not found" % shown(name), 127)
+
+
+def login_entry() -> "tuple[bytes, bytes]":
+    """Home and login shell of this user, empty where the user database does not have them."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return b"", b""
+    return os.fsencode(entry.pw_dir), os.fsencode(entry.pw_shell)
+
+
+def names_no_shell(words: "list[bytes]") -> bool:
+    """Whether this is how `run -c TEXT` comes here: whoever typed it has not said which shell is to read it."""
+    return words[:2] == [b"/bin/sh", b"-c"] and words[3:4] == [b"sh"]
+
+
+def through_login_shell(shell: bytes, words: "list[bytes]", any_shell: bool = False) -> "tuple[Program, list[str]]":
+    """`words` executed by a login shell, which finds them on the PATH that its start-up files set; and warnings.
+
+    `any_shell`: in the place of the first word may be another shell. Then it is bash: functions that bash exports, as
+    `module` is one, are lost on their way through a shell that does not know such (dash).
+    """
+    shell = shell or b"/bin/sh"
+    warnings = []
+    if os.path.basename(shell) not in (b"sh", b"bash", b"dash", b"zsh", b"ksh"):
+        used = b"/bin/bash" if os.path.exists(b"/bin/bash") else b"/bin/sh"
+        warnings.append("the login shell %s is not a POSIX shell; `%s -l` was used" % (shown(shell), shown(used)))
+        shell = used
+    base = os.path.basename(shell)
+    if any_shell and (base == b"bash" or os.path.exists(b"/bin/bash")):
+        words = [shell if base == b"bash" else b"/bin/bash", *words[1:]]
+    flags = [] if base == b"dash" else [b"-l"]  # old dash has no -l; bash with -c heeds -l but not the dash in its name
+    return Program(shell, [b"-" + base, *flags, b"-c", b'exec "$0" "$@"', *words]), warnings
+
+
+def enter_folder(spec: Spec) -> "tuple[bytes, list[str]]":
+    """Go where the job is to run; that path, and a warning where it is not the one that was asked for."""
+    home = b""
+    warnings = []
+    if spec.chdir is not None:
+        try:
+            os.chdir(spec.chdir)
+        except OSError as error:
+            why = "%s: %s" % (shown(spec.chdir), os.strerror(error.errno or 0))
+            if spec.chdir_explicit:
+                raise RefusedError("chdir", why) from error
+            warnings.append(why)
+        else:
+            return spec.chdir, []
+    home = login_entry()[0]
+    try:
+        os.chdir(home)
+    except OSError:
+        home = b"/"
+        os.chdir(home)
+    return home, ["%s; running in %s" % (why, shown(home)) for why in warnings]

@@ -1,0 +1,178 @@
+"""A supervisor that runs many small tasks, one after the other, under one lease (docs/design/tasks.md)."""
+
+import json
+import os
+import time
+from collections import deque
+
+from clbalance.node.agent.fields import Count, encoded, is_a
+from clbalance.node.agent.job.fork import fork_job, spawn_job
+from clbalance.node.agent.job.life import Life
+from clbalance.node.agent.job.program import Program
+from clbalance.node.agent.job.supervisor import Supervisor
+from clbalance.node.agent.job.task import Task
+from clbalance.node.agent.protocol import (
+    APPEND,
+    LOG_TOLD_EVERY_S,
+    READ,
+    Lines,
+    MisfitError,
+    RefusedError,
+    fail_point,
+    refusal_of,
+)
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+class Slot(Supervisor):
+    """Takes tasks from `queue`, in that order, until it is told that there are no more or its agent goes.
+
+    `log` tells of each, a JSON list a line: `["s", n]` before it is started, synced in groups; `["e", n, end, seconds,
+    stdout, stderr]` after its last process has ended, with the sizes of both files then, so that it is known whose
+    output is whose; `["b", n]` of one that was taken and is given back unstarted; `["z"]` at the end of it all.
+    """
+
+    def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
+        self.confinement.bind()  # what it starts inherits that
+        self.program = program
+        self.env = env
+        self.task = task
+        self.log = os.open("log", APPEND & ~os.O_NONBLOCK, dir_fd=self.place.folder)
+        self.queue = Lines(os.open("queue", READ, dir_fd=self.place.folder))
+        self.sizes = [os.open(name, READ, dir_fd=self.place.folder) for name in ("stdout", "stderr")]
+        self.taken: "deque[tuple[int, list[bytes]]]" = deque()
+        self.no_more = False
+        self.stopped: "dict[str, Any] | None" = None
+        self.warnings: "list[str]" = []
+        self.told_at = 0.0
+        self.life.begin(os.getpid(), 0.0, None)
+
+    def work(self) -> None:
+        """Run what there is and wait for more, in turn."""
+        began = time.monotonic()
+        rc = 0
+        try:
+            while self.stopped is None:
+                if self.taken or self.take():
+                    self.run_task(*self.taken.popleft())
+                elif self.no_more:
+                    break
+                else:
+                    self.tell_of_log(at_once=True)
+                    self.listen(None)
+            self.write_log([["b", number] for number, _ in [*self.taken, *self.queued()]] + [["z"]])
+        except OSError as error:
+            rc = 1
+            self.warnings.append("the log of tasks: %s" % os.strerror(error.errno or 0))
+        self.tell_of_log(at_once=True)
+        end = self.stopped or {"kind": "exited", "rc": rc}
+        seconds = round(time.monotonic() - began, 6)
+        self.record({"end": end, "seconds": seconds, "usage": self.usage.told()}, self.warnings)
+
+    def take(self) -> bool:
+        """What has been queued, if there is anything: none of it runs before the log says so, on disk."""
+        self.taken.extend(self.queued())
+        if not self.taken:
+            return False
+        self.write_log([["s", number] for number, _ in self.taken])
+        os.fsync(self.log)
+        fail_point("logged")
+        return True
+
+    def queued(self) -> "list[tuple[int, list[bytes]]]":
+        """What has been brought since the last look."""
+        lines = self.queue.receive()
+        while not self.queue.closed:  # at the end of the file, for now
+            lines += self.queue.receive()
+        tasks = [parse_task(line) for line in lines]
+        return [task for task in tasks if task is not None]
+
+    def run_task(self, number: int, words: "list[bytes]") -> None:
+        """From its start to the end of the last of its processes."""
+        spec = self.task.spec
+        env = dict(self.env)
+        env[b"CLBALANCE_TASK_ID"] = b"%d" % number
+        program = Program(self.program.path, self.program.argv + words, self.program.interprets)
+        life = Life(self.place.name, self.adopting, self.usage)
+        self.life = life
+        life.memory = self.confinement.memory(life.tree.members)
+        began = time.monotonic()
+        try:
+            life.begin(self.first_process(program, env), spec.grace_s, spec.time_limit_s)
+        except (RefusedError, OSError) as error:
+            refusal = error if isinstance(error, RefusedError) else refusal_of(error)
+            self.complain(refusal.why)
+            end: "dict[str, Any]" = {"kind": "exited", "rc": 126 if refusal.rc is None else refusal.rc}
+        else:
+            fail_point("task")
+            self.see_to_its_end(life)
+            end = life.verdict or {}
+            self.warnings += life.survivors()
+        ended_at = life.first_ended_at or time.monotonic()
+        sizes = [os.fstat(fd).st_size for fd in self.sizes]
+        self.write_log([["e", number, end, round(ended_at - began, 6), *sizes]])
+        self.tell_of_log(at_once=not self.taken)
+
+    def first_process(self, program: Program, env: "dict[bytes, bytes]") -> int:
+        """Its pid. Should this process die, its guard ends it; without one, the kernel does."""
+        is_guarded = self.guard and os.getppid() == self.guard
+        first = spawn_job(program, env, self.task) if is_guarded else None
+        return fork_job(program, env, self.task, self.prctl) if first is None else first
+
+    def complain(self, why: str) -> None:
+        """What a shell would have said of a program that cannot be executed."""
+        fd = os.open("stderr", APPEND, dir_fd=self.place.folder)
+        try:
+            os.write(fd, b"clbalance: %s\n" % why.encode("utf-8", "replace"))
+        finally:
+            os.close(fd)
+
+    def write_log(self, entries: "list[list[Any]]") -> None:
+        rest = b"".join(json.dumps(entry).encode("ascii") + b"\n" for entry in entries)
+        while rest:
+            rest = rest[os.write(self.log, rest) :]
+
+    def tell_of_log(self, at_once: bool) -> None:
+        """Have the agent look at it: seldom while one short task follows another."""
+        now = time.monotonic()
+        if at_once or now - self.told_at >= LOG_TOLD_EVERY_S:
+            self.told_at = now
+            self.tell("logged")
+
+    def carry_out(self, order: "dict[str, Any]") -> None:
+        if order.get("do") == "finish":
+            self.no_more = True
+        else:
+            super().carry_out(order)
+
+    def obey(self, lines: "list[bytes | None]") -> None:
+        super().obey(lines)
+        if self.orders.closed:  # nobody is left who could bring more
+            self.no_more = True
+
+    def end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
+        """The task that runs, and all that come behind it."""
+        self.stopped = self.stopped or verdict
+        super().end(verdict, grace_s)
+
+
+def task_line(task: object) -> bytes:
+    """As it lies in the queue; what cannot be meant is a `MisfitError`."""
+    if not (isinstance(task, list) and len(task) == 2 and is_a(Count, task[0]) and isinstance(task[1], list)):
+        raise MisfitError("tasks: %.60r is no task; one is [number, [word, ...]]" % (task,))
+    for word in task[1]:
+        encoded(word, "task")
+    return json.dumps(task).encode("ascii") + b"\n"
+
+
+def parse_task(line: "bytes | None") -> "tuple[int, list[bytes]] | None":
+    """As the agent has written it. None: a full disk tears lines, and a task may write there, too."""
+    try:
+        number, words = json.loads((line or b"").decode("ascii"))
+        task_line([number, words])
+        return number, [encoded(word, "task") for word in words]
+    except (ValueError, TypeError, RecursionError, MisfitError):
+        return None

@@ -1,0 +1,110 @@
+"""From the agent to a supervisor, and the guard of a slot's supervisor (docs/design/agent.md)."""
+
+import contextlib
+import os
+import signal
+import time
+
+from clbalance.node.agent.job.life import Life, order_text
+from clbalance.node.agent.job.outcome import Usage
+from clbalance.node.agent.job.supervisor import Supervisor
+from clbalance.node.agent.job.task import Place
+from clbalance.node.agent.lease.admission import Admission
+from clbalance.node.agent.protocol import KILL_AGAIN_S, KILL_PATIENCE_S, Lines
+from clbalance.node.agent.tree import Prctl
+
+
+def leave_channel(keep: "set[int]") -> None:
+    """Hold nothing of the agent's: an open copy of the channel, or of another job's tie, would keep it alive."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in keep:
+            try:
+                os.close(fd)
+            except OSError:
+                continue  # the listing's own
+
+
+class Link:
+    """The agent's ends of the pipes to one supervisor: orders go down, news come up.
+
+    Closing it ends a job that has not started, or is tied.
+    """
+
+    def __init__(self, control: int, status: int) -> None:
+        os.set_blocking(control, False)
+        os.set_blocking(status, False)
+        self.control = control
+        self.news = Lines(status)
+
+    def order(self, do: str, **facts: object) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the job has just ended; the news of it are on their way
+            os.write(self.control, order_text(do, **facts))
+
+    def close(self) -> None:
+        os.close(self.control)
+        os.close(self.news.fd)
+
+
+def fork_under_guard(name: str, prctl: Prctl) -> int:
+    """Return in a child, of which this process becomes the guard; the guard's pid, or 0 where there can be none."""
+    if not prctl.adopt_orphans():
+        return 0
+    guard = os.getpid()
+    supervisor = os.fork()
+    if supervisor == 0:
+        return guard
+    leave_channel(set())
+    stand_guard(supervisor, name)
+    os._exit(0)
+
+
+def spawn_supervisor(
+    kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl, *, guarded: bool
+) -> Link:
+    """A supervisor of that kind in a session of its own that no process of ours has to wait for."""
+    control, control_writer = os.pipe()
+    status_reader, status = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        for fd in (control, control_writer, status_reader, status):
+            os.close(fd)
+        raise
+    if pid == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                guard = fork_under_guard(place.name, prctl) if guarded else 0
+                leave_channel({control, status, place.folder, place.jobs, admission.home_fd})
+                kind(place, prctl, control, status, guard).run(admission)
+        finally:
+            os._exit(0)
+    os.close(control)
+    os.close(status)
+    os.waitpid(pid, 0)
+    return Link(control_writer, status_reader)
+
+
+# The parent of a slot's supervisor: should that die, it ends all that the slot has started (docs/design/agent.md).
+
+
+def stand_guard(supervisor: int, name: str) -> None:
+    """Wait for the end of that child, in a process that adopts orphans: so what it leaves are our children then."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.waitpid(supervisor, 0)
+    end_what_is_left(Life(name, True, Usage()))
+
+
+def end_what_is_left(life: Life) -> None:
+    """Until no child is left, or nothing more can be done about it. A supervisor that ended in order has left none."""
+    until = time.monotonic() + KILL_PATIENCE_S
+    life.reap()
+    while not life.childless and time.monotonic() < until:
+        life.tree.kill()
+        time.sleep(KILL_AGAIN_S)
+        life.reap()

@@ -1,0 +1,207 @@
+"""One per job, between the agent and the job's first process."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import time
+
+from clbalance.node.agent.job.confine import Confinement
+from clbalance.node.agent.job.life import Life, open_door, parse_order
+from clbalance.node.agent.job.outcome import Usage, keep_exit, seal
+from clbalance.node.agent.job.program import Program, Spec, enter_folder
+from clbalance.node.agent.job.task import Place, Task
+from clbalance.node.agent.lease.admission import Admission, OwnLease, reserve_s
+from clbalance.node.agent.protocol import (
+    LISTEN_LONGEST_S,
+    READ,
+    UNTIED_GRACE_S,
+    Lines,
+    RefusedError,
+    fail_point,
+    refusal_of,
+    shown,
+)
+from clbalance.node.agent.tree import Prctl
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+class Supervisor:
+    """Keeps one job: admits and starts it, obeys the agent, sees it to its end and records that."""
+
+    def __init__(self, place: Place, prctl: Prctl, control: int, status: int, guard: int) -> None:
+        self.place = place
+        self.guard = guard
+        self.prctl = prctl
+        self.orders = Lines(control)
+        self.early: "list[bytes | None]" = []
+        self.status = status
+        self.adopting = prctl.adopt_orphans()
+        self.usage = Usage()
+        self.life = Life(place.name, self.adopting, self.usage)
+        self.lease: "OwnLease | None" = None
+        self.tied = False
+
+    def run(self, admission: Admission) -> None:
+        """A lease first; under it, what is to be started is awaited."""
+        self.wakes = wake_on_signals()
+        try:
+            self.lease = admission.admit(self.orders.fd)
+            fail_point("admitted")
+            self.tell("admitted", gpus=self.lease.gpus)
+            self.start(Task(self.place, self.await_start(), self.lease))
+        except (RefusedError, OSError) as error:
+            refusal = error if isinstance(error, RefusedError) else refusal_of(error)
+            self.release()
+            self.tell("refused", **refusal.told())
+            return
+        self.poll = select.poll()
+        for fd in (self.orders.fd, self.door.fd, self.wakes):
+            self.poll.register(fd, select.POLLIN)
+        self.obey(self.early)
+        self.work()
+
+    def await_start(self) -> Spec:
+        """What is to be started, once that is ordered; what comes behind waits in `early`. `keep`: input arrives."""
+        until = time.monotonic() + reserve_s()
+        poll = select.poll()
+        poll.register(self.orders.fd, select.POLLIN)
+        poll.register(self.wakes, select.POLLIN)
+        while not self.early:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise RefusedError("expired", "was not started within %g s of its admission" % reserve_s())
+            for fd, _ in poll.poll(min(left, LISTEN_LONGEST_S) * 1000 + 1):
+                if fd == self.wakes:
+                    if signal.SIGTERM in os.read(self.wakes, 4096):
+                        raise RefusedError("cancelled", "the job's supervisor was told to stop")
+                else:
+                    self.early = [line for line in self.orders.receive() if b'"keep"' not in (line or b"")]
+                    until = time.monotonic() + reserve_s()
+                    if self.orders.closed:
+                        raise RefusedError("cancelled", "the connection to the node ended")
+        del self.early[0]
+        with open(os.open("spec", READ, dir_fd=self.place.folder), "rb") as file:
+            return Spec(json.loads(file.read().decode("ascii")))
+
+    def start(self, task: Task) -> None:
+        """The fate is sealed between the last thing that may fail by itself and the fork, which opens it again."""
+        import fcntl
+
+        self.confinement = Confinement(task.limits)
+        cwd, warnings = enter_folder(task.spec)
+        env = task.environment(cwd)
+        program, more = task.program(env)
+        fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles ages nothing in a locked folder
+        self.door = open_door(self.place.folder)
+        if not seal(self.place.folder, "started"):
+            raise RefusedError("void", "it was settled before that it had not started")
+        fail_point("sealed")
+        try:
+            self.launch(program, env, task)
+        except (RefusedError, OSError):
+            os.unlink("fate", dir_fd=self.place.folder)
+            seal(self.place.folder, "void")
+            raise
+        fail_point("forked")
+        self.tied = task.spec.tied
+        self.confinement.settle()
+        kept, warnings = self.confinement.told, warnings + more + self.confinement.unkept
+        self.tell("started", pid=self.life.first, cwd=shown(cwd), warnings=warnings, limits=kept)
+
+    def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
+        """The job's first process."""
+        with self.confinement.bound():
+            first = self.confinement.start(program, env, task, self.prctl)
+        os.chdir("/")
+        self.life.memory = self.confinement.memory(self.life.tree.members)
+        self.life.begin(first, task.spec.grace_s, task.spec.time_limit_s)
+
+    def release(self) -> None:
+        if self.lease is not None:
+            self.lease.release()
+            self.lease = None
+
+    def tell(self, ev: str, **news: object) -> None:
+        news["ev"] = ev
+        with contextlib.suppress(BrokenPipeError):  # the agent has gone; what matters is on disk
+            os.write(self.status, json.dumps(news).encode("ascii") + b"\n")
+
+    def work(self) -> None:
+        """What there is to do from the start on."""
+        self.see_to_its_end(self.life)
+        end = {"end": self.life.verdict, "seconds": round(self.life.seconds(), 6), "usage": self.usage.told()}
+        self.record(end, self.life.survivors())
+
+    def see_to_its_end(self, life: Life) -> None:
+        """Until nothing of it is left, or nothing more can be done about it."""
+        while True:
+            life.reap()
+            life.keep_time(time.monotonic())
+            if life.is_over(time.monotonic()):
+                return
+            self.listen(life.patience_ms(time.monotonic()))
+
+    def listen(self, patience_ms: "float | None") -> None:
+        """Wait for orders and signals, and heed them."""
+        for fd, _ in self.poll.poll(patience_ms):
+            if fd == self.wakes:
+                if signal.SIGTERM in os.read(self.wakes, 4096):
+                    self.end({"kind": "cancelled", "why": "the job's supervisor was told to stop"}, UNTIED_GRACE_S)
+            elif fd == self.door.fd:
+                self.obey(self.door.receive())
+            else:
+                self.obey(self.orders.receive())
+                if self.orders.closed:
+                    self.poll.unregister(fd)
+
+    def obey(self, lines: "list[bytes | None]") -> None:
+        """Carry out orders, of the agent that started the job or of a later one. A tied job ends with its agent."""
+        for line in lines:
+            self.carry_out(parse_order(line))
+        if self.orders.closed and self.tied:
+            self.end({"kind": "cancelled", "why": "the connection to the node ended"}, UNTIED_GRACE_S)
+
+    def carry_out(self, order: "dict[str, Any]") -> None:
+        if order.get("do") == "signal":
+            self.life.signal(order["signal"])
+        elif order.get("do") == "end":
+            self.end({"kind": "cancelled", "why": order["why"]}, order["grace_s"])
+
+    def end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
+        self.life.begin_end(verdict, grace_s)
+
+    def record(self, end: "dict[str, Any]", warnings: "list[str]") -> None:
+        """Keep the end on disk, give back what was promised, then tell it."""
+        fail_point("over")
+        try:
+            self.keep(dict(end, warnings=warnings))
+        except OSError as error:
+            warnings.append("the record of the end was not kept: %s" % os.strerror(error.errno or 0))
+        fail_point("kept")
+        self.release()
+        self.tell("ended", warnings=warnings, **end)
+
+    def keep(self, record: "dict[str, Any]") -> None:
+        try:
+            keep_exit(self.place.folder, record)
+        except FileNotFoundError:  # nothing can be made in a folder that was removed
+            self.place.restore()
+            keep_exit(self.place.folder, record)
+
+
+def wake_on_signals() -> int:
+    """A descriptor on which every CHLD and TERM is one byte, its number."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    return reader

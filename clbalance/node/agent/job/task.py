@@ -1,0 +1,109 @@
+"""What a supervisor starts, where, and what that is shown of its GPUs."""
+
+import os
+import re
+
+from clbalance.node.agent.job.outcome import seal
+from clbalance.node.agent.job.program import (
+    Program,
+    Spec,
+    find_program,
+    login_entry,
+    names_no_shell,
+    read_head,
+    script_program,
+    shebang,
+    through_login_shell,
+)
+from clbalance.node.agent.lease.admission import OwnLease
+from clbalance.node.agent.protocol import APPEND, FOLDER, READ
+
+# What a job is shown of its GPUs: the one place where a further maker's variables come in.
+
+# As ROCm's runtime names its devices: sixteen digits in one piece. NVIDIA's have dashes in them.
+AMD = re.compile(r"GPU-[0-9a-f]{16}")
+
+
+def show_devices(env: "dict[bytes, bytes]", gpus: "list[str]") -> None:
+    """Let a job see these and no others.
+
+    Intel's Level Zero takes numbers, in ZE_AFFINITY_MASK; its devices are not measured yet.
+    """
+    amd = [gpu for gpu in gpus if AMD.fullmatch(gpu)]
+    nvidia = [gpu for gpu in gpus if gpu not in amd]
+    env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
+    # HIP reads CUDA's variable too, where its own is not set. Empty: none of this maker's.
+    env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(nvidia))
+    if amd:
+        env[b"ROCR_VISIBLE_DEVICES"] = os.fsencode(",".join(amd))
+        # HIP counts what ROCr has left over.
+        env[b"HIP_VISIBLE_DEVICES"] = ",".join(str(number) for number in range(len(amd))).encode()
+        env.pop(b"GPU_DEVICE_ORDINAL", None)
+
+
+class Place:
+    """A claimed job's folder, open; `jobs` is the folder around it."""
+
+    def __init__(self, name: str, jobs: int, folder: int, path: bytes) -> None:
+        self.name = name
+        self.jobs = jobs
+        self.folder = folder
+        self.path = path
+
+    def restore(self) -> None:
+        """Make the folder again that the job has removed: without it, it would seem never to have started."""
+        os.mkdir(self.name, 0o700, dir_fd=self.jobs)
+        self.folder = os.open(self.name, FOLDER, dir_fd=self.jobs)
+        seal(self.folder, "started")
+
+
+class Task:
+    """What a supervisor starts, where, and on which GPUs; a lease without any leaves them to the job."""
+
+    def __init__(self, place: Place, spec: Spec, lease: OwnLease) -> None:
+        self.name = place.name
+        self.folder = place.folder
+        self.path = place.path
+        self.spec = spec
+        self.gpus = lease.gpus
+        self.gpu_share = lease.gpu_share
+        self.limits = lease.limits
+
+    def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
+        """The node's, then the job's own, then ours.
+
+        The node's is read from the kernel: Python's copy may have LC_CTYPE added (PEP 538).
+        """
+        with open("/proc/self/environ", "rb") as file:
+            given = [pair.partition(b"=") for pair in file.read().split(b"\0")]
+        env = {name: value for name, equals, value in given if name and equals}
+        env.update(self.spec.env)
+        env[b"PWD"] = cwd
+        env[b"CLBALANCE_JOB_DIR"] = self.path
+        env[b"CLBALANCE_JOB_KEY"] = os.fsencode(self.name)
+        if self.gpus:
+            show_devices(env, self.gpus)
+            env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
+        return env
+
+    def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":
+        """What is to be executed, and warnings."""
+        spec = self.spec
+        if spec.script is not None:
+            head = read_head("script", self.folder)
+            program = script_program(self.path + b"/script", head, spec.script["name"], spec.words)
+            if not spec.login:
+                return program, []
+            return through_login_shell(login_entry()[1], program.argv, any_shell=not shebang(head))
+        if spec.login:
+            return through_login_shell(login_entry()[1], spec.words, any_shell=names_no_shell(spec.words))
+        return find_program(spec.words, env.get(b"PATH", os.fsencode(os.defpath))), []
+
+    def streams(self) -> "list[int]":
+        """Descriptors for the job's 0, 1 and 2."""
+        try:
+            stdin = os.open("stdin", READ & ~os.O_NONBLOCK, dir_fd=self.folder)
+        except FileNotFoundError:
+            stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        flags = APPEND & ~os.O_NONBLOCK
+        return [stdin] + [os.open(name, flags, dir_fd=self.folder) for name in ("stdout", "stderr")]

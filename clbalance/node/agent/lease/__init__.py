@@ -1,0 +1,1 @@
+"""Leases, drain marks, admission."""

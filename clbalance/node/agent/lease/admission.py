@@ -1,0 +1,201 @@
+"""The node's yes or no, under its lock."""
+
+import contextlib
+import os
+import select
+import signal
+import time
+
+from clbalance.node.agent.folder import write_all
+from clbalance.node.agent.lease.capacity import LackError, Wish, grant, measure, measure_tmp
+from clbalance.node.agent.lease.cpus import (
+    JobLimits,
+    choose_cpus,
+    cpulist_text,
+    cpus_to_bind,
+    memory_domains,
+    parse_cpulist,
+    taken_cpus,
+)
+from clbalance.node.agent.lease.drains import read_admins, read_drain
+from clbalance.node.agent.lease.files import Lease, Mark, holder_of, list_marks, mark_text, read_lease
+from clbalance.node.agent.protocol import (
+    ADMIT_WITHIN_S,
+    KEPT_OPEN,
+    LOCK_AGAIN_MS,
+    LOCK_WITHIN_S,
+    LOOKS,
+    MARK_BYTES,
+    RESERVE_S,
+    WRITE_NEW,
+    RefusedError,
+)
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+def reserve_s() -> float:
+    """How long a lease waits for its job to be started; the lab may shorten it."""
+    try:
+        return float(os.environ.get("CLBALANCE_RESERVE_S") or RESERVE_S)
+    except ValueError:
+        return RESERVE_S
+
+
+class OwnLease:
+    """The lease of this process, held by an fcntl lock on `fd`.
+
+    Such a lock is gone as soon as its process closes any descriptor of that file: from here on nobody in this
+    process may open it again, so there is no listing of leases after this.
+    """
+
+    def __init__(self, home: int, name: str, promise: "dict[str, Any]") -> None:
+        import fcntl
+
+        self.home = home
+        self.name = "lease-" + name
+        self.gpus: "list[str]" = promise["gpus"]
+        self.gpu_share: float = promise.get("gpu_share", 1.0)
+        self.limits = JobLimits(promise)
+        content = mark_text(promise)
+        if len(content) > MARK_BYTES:
+            raise RefusedError("gpus", "%d GPUs do not fit into a lease of %d bytes" % (len(self.gpus), MARK_BYTES))
+        fresh = "new-" + name
+        try:
+            self.fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
+            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            write_all(self.fd, content)
+            os.fchmod(self.fd, 0o1644)  # as in `put_mark`
+            os.rename(fresh, self.name, src_dir_fd=home, dst_dir_fd=home)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh, dir_fd=home)
+            raise
+
+    def release(self) -> None:
+        """The file goes first: what is seen is held."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.name, dir_fd=self.home)
+        os.close(self.fd)
+
+
+class Admission:
+    """One job's way to its lease (docs/design/leases.md); `known` is what was read without the lock."""
+
+    def __init__(self, name: str, wish: Wish, base: bytes, home_fd: int) -> None:
+        self.name = name
+        self.wish = wish
+        self.base = base
+        self.home_fd = home_fd
+        self.known: "dict[tuple[bytes, str, int], Lease | None]" = {}
+        self.kept: "list[int]" = []
+        self.tmp_free = 0
+
+    def admit(self, tie: int) -> OwnLease:
+        """The lease, or a `RefusedError`; given up when nobody is left at the other end of `tie`."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, ADMIT_WITHIN_S)
+        try:
+            return self.negotiate(tie)
+        except LackError as lack:
+            raise lack.refusal() from None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for fd in self.kept:
+                os.close(fd)
+
+    def negotiate(self, tie: int) -> OwnLease:
+        until = time.monotonic() + LOCK_WITHIN_S
+        marks = list_marks(self.base)
+        if self.wish.tmp_bytes:
+            self.tmp_free = measure_tmp()
+        for _ in range(LOOKS):
+            self.read(marks)
+            lock = lock_node(self.base, until, tie)
+            try:
+                marks = list_marks(self.base)
+                if all(mark.identity in self.known for mark in marks):
+                    return self.decide(marks)
+            finally:
+                os.close(lock)
+        raise RefusedError("lock", "leases came and went all the time; looked %d times" % LOOKS)
+
+    def read(self, marks: "list[Mark]") -> None:
+        """What is new since the last look; the files are other people's, so no lock is held meanwhile."""
+        fresh = [mark for mark in marks if mark.identity not in self.known]
+        admins = read_admins() if any(mark.is_drain for mark in fresh) else set()
+        for mark in fresh:
+            if mark.is_drain:
+                drain = read_drain(mark, admins)
+                if drain is not None and drain.binds(time.time()):
+                    raise drain.refusal()
+                self.known[mark.identity] = None
+            else:
+                self.known[mark.identity] = self.keep(read_lease(mark))
+
+    def keep(self, lease: "Lease | None") -> "Lease | None":
+        """Leave its file open for the test under the lock, within the number that a process may have open."""
+        if lease is None or lease.fd is None:
+            return lease
+        if len(self.kept) < KEPT_OPEN:
+            self.kept.append(lease.fd)
+            return lease
+        os.close(lease.fd)
+        return Lease(lease.uid, lease.told)
+
+    def decide(self, marks: "list[Mark]") -> OwnLease:
+        """Under the lock: no other user's file is read, nothing here waits for anybody."""
+        listed = (self.known[mark.identity] for mark in marks)
+        leases = [lease for lease in listed if lease is not None and lease.holds]
+        node = measure()
+        node.tmp_free = self.tmp_free
+        gpus = grant(self.wish, leases, node)
+        for name in os.listdir(self.home_fd):
+            if name.startswith("new-"):  # of a supervisor that died in here
+                os.unlink(name, dir_fd=self.home_fd)
+        wish = self.wish
+        promise = {"v": 1, "cpus": wish.cpus, "mem_bytes": wish.mem_bytes, "gpus": gpus, "slots": wish.slots}
+        promise.update(exclusive=wish.exclusive, uptime_s=node.uptime_s, name=wish.name)
+        if wish.gpu_share < 1:
+            promise["gpu_share"] = wish.gpu_share
+        for field in ("tmp_bytes", "limit_cpus", "limit_mem_bytes"):
+            if getattr(wish, field):
+                promise[field] = getattr(wish, field)
+        promise.update(self.cpus_for(leases, gpus))
+        if len(mark_text(promise)) > MARK_BYTES:
+            promise.pop("cpu_ids", None)
+        return OwnLease(self.home_fd, self.name, promise)
+
+    def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
+        """The cpus that the job is to be bound to, as far as it is limited to some."""
+        count = cpus_to_bind(self.wish.limit_cpus)
+        if not count:
+            return {}
+        near = {cpu for gpu in gpus for cpu in parse_cpulist(self.wish.gpu_cpus.get(gpu, ""))}
+        chosen = choose_cpus(count, os.sched_getaffinity(0), memory_domains(), taken_cpus(leases), near)
+        return {"cpu_ids": cpulist_text(chosen)}
+
+
+def lock_node(base: bytes, until: float, tie: int) -> int:
+    """A descriptor that holds the node's lock until it is closed. The folder is root's: nobody can replace it."""
+    import fcntl
+
+    fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    hung_up = select.poll()
+    hung_up.register(tie, 0)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise RefusedError("lock", "lock held by %s" % holder_of(fd)) from None
+                if hung_up.poll(LOCK_AGAIN_MS):
+                    raise RefusedError("cancelled", "the connection to the node ended") from None
+            else:
+                return fd
+    except (RefusedError, OSError):
+        os.close(fd)
+        raise

@@ -1,0 +1,256 @@
+"""What a node can still promise."""
+
+import os
+import re
+
+from clbalance.node.agent.fields import CAPACITY, WISH, checked
+from clbalance.node.agent.lease.files import Lease, user_name
+from clbalance.node.agent.protocol import NOISE_CPUS, TAU_S, MisfitError, RefusedError, shown
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable
+
+
+class Wish:
+    """What a job asks a node to promise, and what its client knows better than the node of how much there is."""
+
+    def __init__(self, lease: "dict[str, Any]", capacity: "dict[str, Any]") -> None:
+        try:
+            asked = checked(lease, WISH, "lease")
+            known = checked(capacity, CAPACITY, "capacity")
+            for gpu in asked["gpu_candidates"]:
+                if not isinstance(gpu, str) or not re.fullmatch(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}", gpu):
+                    raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
+            whole = asked["gpu_share"] == 1
+            if not whole and not (0 < asked["gpu_share"] < 1 and asked["gpu_count"] == 1):
+                told = asked["gpu_share"], asked["gpu_count"]
+                raise MisfitError(
+                    "lease: `gpu_share` is above 0 and at most 1, below 1 of one GPU; not %g of %d" % told
+                )
+        except MisfitError as misfit:
+            raise RefusedError("spec", str(misfit)) from None
+        self.cpus = asked["cpus"]
+        self.mem_bytes = asked["mem_bytes"]
+        self.gpu_count = asked["gpu_count"]
+        self.gpu_cpus = dict(zip(asked["gpu_candidates"], map(str, asked["gpu_cpus"])))  # noqa: B905 - 3.6
+        self.gpu_candidates = list(dict.fromkeys(asked["gpu_candidates"]))
+        self.gpu_share = asked["gpu_share"]
+        self.slots = asked["slots"]
+        self.exclusive = asked["exclusive"]
+        self.name = asked["name"][:40]
+        self.tmp_bytes = asked["tmp_bytes"]
+        self.limit_cpus = asked["limit_cpus"]
+        self.limit_mem_bytes = asked["limit_mem_bytes"]
+        self.capacity_cpus = known["cpus"]
+        self.capacity_slots = known["slots"]
+        self.promised_at_most = known["promised_cpus"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Asks for no part of a node, and fits on a full one; a slot alone is nothing."""
+        return not (self.cpus or self.mem_bytes or self.tmp_bytes or self.gpu_count or self.exclusive)
+
+
+class Measured:
+    """What the node's kernel says of itself at this moment."""
+
+    def __init__(self, cpus: int, r1m: float, uptime_s: float, mem_total: int, mem_available: int) -> None:
+        self.cpus = cpus
+        self.r1m = r1m
+        self.uptime_s = uptime_s
+        self.mem_total = mem_total
+        self.mem_available = mem_available
+        self.tmp_free = 0
+
+
+def measure() -> Measured:
+    """Unknown is never idle: what cannot be measured refuses the job."""
+    folder = os.environb.get(b"CLBALANCE_PROCFS") or b"/proc"
+    texts = {}
+    try:
+        for name in (b"loadavg", b"uptime", b"stat", b"meminfo"):
+            with open(folder + b"/" + name, "rb") as file:
+                texts[name] = file.read()
+        mem = dict(re.findall(rb"^(MemTotal|MemAvailable): *([0-9]+) kB", texts[b"meminfo"], re.MULTILINE))
+        return Measured(
+            cpus=len(re.findall(rb"^cpu[0-9]", texts[b"stat"], re.MULTILINE)),
+            r1m=float(texts[b"loadavg"].split()[0]),
+            uptime_s=float(texts[b"uptime"].split()[0]),
+            mem_total=int(mem[b"MemTotal"]) << 10,
+            mem_available=int(mem[b"MemAvailable"]) << 10,
+        )
+    except (OSError, ValueError, LookupError) as error:
+        where = "load, uptime or memory is unknown: %s: %s" % (shown(folder), error)
+        raise RefusedError("resources", where) from None
+
+
+def measure_tmp() -> int:
+    """Bytes that are free where programs put temporary files, by the same path as the probe; may hang."""
+    usual = "/tmp"  # noqa: S108 - nothing is put there
+    folder = os.environ.get("TMPDIR") or usual
+    try:
+        facts = os.statvfs(folder if os.path.isdir(folder) else usual)
+    except OSError as error:
+        raise RefusedError("resources", "temporary space is unknown: %s" % os.strerror(error.errno or 0)) from None
+    return facts.f_bavail * facts.f_frsize
+
+
+class LackError(Exception):
+    """The node has too little of something; `shares` tells by uid how much of it each owner was promised."""
+
+    def __init__(self, kind: str, what: str, shares: "dict[int, str]", cpus: "float | None" = None) -> None:
+        super().__init__(what)
+        self.cpus = cpus
+        self.kind = kind
+        self.what = what
+        self.shares = shares
+
+    def refusal(self) -> RefusedError:
+        """With the owners' names, which may come from afar: not to be asked for under the node's lock."""
+        owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
+        rest = len(self.shares) - len(owners)
+        leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
+        why = "%s; leased: %s" % (self.what, leased) if leased else self.what
+        return RefusedError(self.kind, why, promised_cpus=self.cpus)
+
+
+def shares_of(leases: "list[Lease]", told: "Callable[[list[Lease]], str]") -> "dict[int, str]":
+    owned: "dict[int, list[Lease]]" = {}
+    for lease in leases:
+        owned.setdefault(lease.uid, []).append(lease)
+    return {uid: told(some) for uid, some in owned.items()}
+
+
+def promised(leases: "list[Lease]", field: str) -> float:
+    return float(sum(lease.told[field] for lease in leases if lease.told is not None))
+
+
+def visible(leases: "list[Lease]", field: str, uptime_s: float) -> float:
+    """What of a measured load is the leases' own: the share of each that an average with τ shows at its age."""
+    import math
+
+    told = [lease.told for lease in leases if lease.told is not None]
+    ages_s = [max(0.0, uptime_s - each["uptime_s"]) for each in told]
+    return float(sum(each[field] * (1 - math.exp(-age_s / TAU_S)) for each, age_s in zip(told, ages_s)))  # noqa: B905 - 3.6
+
+
+def others_cpus(leases: "list[Lease]", node: Measured) -> float:
+    """Cpus in use by whoever has no lease."""
+    return max(0.0, node.r1m - visible(leases, "cpus", node.uptime_s) - NOISE_CPUS)
+
+
+def free_cpus(capacity: float, leases: "list[Lease]", node: Measured) -> float:
+    return capacity - promised(leases, "cpus") - others_cpus(leases, node)
+
+
+def free_mem(leases: "list[Lease]", node: Measured) -> float:
+    used = node.mem_total - node.mem_available
+    others = max(0.0, used - visible(leases, "mem_bytes", node.uptime_s))
+    return min(node.mem_available, node.mem_total - promised(leases, "mem_bytes") - others)
+
+
+def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
+    """The GPUs that the job is given, with all else that it asked for; a `LackError` where it cannot be."""
+    capacity = node.cpus if wish.capacity_cpus is None else wish.capacity_cpus
+    check_exclusive(wish, leases, capacity, node.mem_total)
+    if wish.is_empty:
+        return []
+    check_crowd(wish, leases)
+    check_cpus(wish, leases, capacity, node)
+    check_mem(wish, leases, node)
+    check_tmp(wish, leases, node)
+    gpus = free_gpus(wish, leases)
+    check_slots(wish, leases)
+    return gpus
+
+
+def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
+    """Why nothing beside this lease can be promised, or nothing."""
+    told = lease.told
+    if told is None:
+        return "a lease that cannot be read"
+    if told["exclusive"]:
+        return "an exclusive lease"
+    beyond = told["cpus"] > capacity or told["mem_bytes"] > mem_total
+    return "a lease of more than the node has" if beyond else ""
+
+
+def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_total: int) -> None:
+    for lease in leases:
+        why = whole_node(lease, capacity, mem_total)
+        if why:
+            raise LackError("exclusive", "the whole node is taken", {lease.uid: why})
+    if wish.exclusive and leases:
+        shares = shares_of(leases, lambda some: "%d" % len(some))
+        raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)
+
+
+def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
+    """Past the number with which this node was the best choice, the client had better look again."""
+    now, most = promised(leases, "cpus"), wish.promised_at_most
+    if most is not None and now > most + 1e-9:
+        raise LackError("crowded", "others were faster: %g cpus are promised, at most %g wanted" % (now, most), {}, now)
+
+
+def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
+    free = free_cpus(capacity, leases, node)
+    if not wish.cpus or wish.cpus <= free + 1e-9:  # a sum that should come out even may miss by so much
+        return
+    others = others_cpus(leases, node)
+    what = "%g cpus asked, %.3g of %g free, %.3g in use besides leases" % (wish.cpus, max(0, free), capacity, others)
+    raise LackError("cpus", what, shares_of(leases, lambda some: "%g" % promised(some, "cpus")))
+
+
+def check_mem(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
+    free = free_mem(leases, node)
+    if not wish.mem_bytes or wish.mem_bytes <= free:
+        return
+    sizes = (gib(wish.mem_bytes), gib(max(0, free)), gib(node.mem_total), gib(node.mem_available))
+    what = "%s of memory asked, %s of %s free, %s available now" % sizes
+    raise LackError("memory", what, shares_of(leases, lambda some: gib(promised(some, "mem_bytes"))))
+
+
+def check_tmp(wish: Wish, leases: "list[Lease]", node: Measured) -> None:
+    if not wish.tmp_bytes:
+        return
+    free = node.tmp_free - promised(leases, "tmp_bytes")
+    if wish.tmp_bytes > free:
+        what = "%s of temporary space asked, %s free" % (gib(wish.tmp_bytes), gib(max(0, free)))
+        raise LackError("tmp", what, shares_of(leases, lambda some: gib(promised(some, "tmp_bytes"))))
+
+
+def gib(size: float) -> str:
+    return "%.3g GiB" % (size / 2**30)
+
+
+def held_gpus(leases: "list[Lease]") -> "dict[str, float]":
+    """How much of each device is promised."""
+    held: "dict[str, float]" = {}
+    for told in [lease.told for lease in leases if lease.told is not None]:
+        for gpu in told["gpus"]:
+            held[gpu] = held.get(gpu, 0.0) + told["gpu_share"]
+    return held
+
+
+def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
+    """The first that have room, in the client's order, for it has measured them; of shares, on the fullest device."""
+    held = held_gpus(leases)
+    room = 1 + 1e-9 - wish.gpu_share  # three thirds are a whole
+    free = [gpu for gpu in wish.gpu_candidates if held.get(gpu, 0.0) <= room]
+    if wish.gpu_count <= len(free):
+        return sorted(free, key=lambda gpu: -held.get(gpu, 0.0))[: wish.gpu_count]
+    what = "%d GPUs asked, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
+    if wish.gpu_share < 1:
+        what = "%g of a GPU asked, none of %d candidates has that" % (wish.gpu_share, len(wish.gpu_candidates))
+    holding = [lease for lease in leases if lease.told is not None and lease.told["gpus"]]
+    raise LackError("gpus", what, shares_of(holding, lambda some: "%g" % round(sum(held_gpus(some).values()), 3)))
+
+
+def check_slots(wish: Wish, leases: "list[Lease]") -> None:
+    if wish.capacity_slots is None or not wish.slots:
+        return
+    free = wish.capacity_slots - promised(leases, "slots")
+    if wish.slots > free:
+        what = "%d slots asked, %d of %d free" % (wish.slots, max(0, free), wish.capacity_slots)
+        raise LackError("slots", what, shares_of(leases, lambda some: "%d" % promised(some, "slots")))

@@ -1,0 +1,152 @@
+"""Drain marks: who takes no new work; and proposals, which become marks when all nodes have been looked at."""
+
+import contextlib
+import os
+import re
+import stat
+import time
+
+from clbalance.node.agent.fields import DRAIN
+from clbalance.node.agent.lease.files import Mark, mark_text, open_mark, parse_mark, put_mark, read_mark, user_name
+from clbalance.node.agent.protocol import MARK_BYTES, READ, READ_BYTES, MisfitError, RefusedError
+
+MYPY = False
+if MYPY:
+    from typing import Any
+
+
+# Drain marks that are for good only when all has been looked at (docs/design/drain.md): `drain-<key>` beside `drain`.
+#
+# Whoever dies half-way leaves one that ends by itself, and what was there before has never been touched.
+
+DRAIN_NAME = re.compile(r"drain-[0-9a-f]{32}")
+
+
+def put_drain(home: int, request: "dict[str, Any]") -> str:
+    """The user's mark; it takes the place of all of his that count for good."""
+    put_mark(home, "drain", drain_text(request, request["until"]))
+    for name in names_of_marks(home):
+        if not is_proposed(home, name):
+            remove(home, name)
+    return "drain"
+
+
+def put_proposal(home: int, request: "dict[str, Any]") -> str:
+    """A mark that is a proposal until it is made firm; its end is told by this node's clock."""
+    for name in names_of_marks(home):
+        if has_lapsed(home, name, time.time()):
+            remove(home, name)
+    name = "drain-%s" % request["key"]
+    put_mark(home, name, drain_text(request, time.time() + request["lasts_s"], asked_at=request["asked_at"]))
+    return name
+
+
+def make_firm(home: int, request: "dict[str, Any]") -> str:
+    """The proposal, as a mark that counts for good. One that has ended may have been passed over by others by now."""
+    name = "drain-%s" % request["key"]
+    if not is_proposed(home, name):
+        raise RefusedError("void", "the proposal has ended")
+    put_mark(home, name, drain_text(request, request["until"]))
+    return name
+
+
+def take_away(home: int, key: str) -> bool:
+    """With a key that mark; without, all that count for good, or have ended. Whether there was one."""
+    if key:
+        return remove(home, "drain-" + key)
+    names = ["drain"] + [name for name in names_of_marks(home) if not is_proposed(home, name)]
+    return sum(remove(home, name) for name in names) > 0
+
+
+def drain_text(request: "dict[str, Any]", until: "float | None", **more: object) -> bytes:
+    facts = {"v": 1, "reason": request["reason"], "by": request["by"], "at": time.time(), "until": until}
+    facts.update(more)
+    mark = mark_text(facts)
+    if len(mark) > MARK_BYTES:
+        raise MisfitError("%s: a mark of more than %d bytes; make `reason` shorter" % (request["op"], MARK_BYTES))
+    return mark
+
+
+def names_of_marks(home: int) -> "list[str]":
+    with os.scandir("/proc/self/fd/%d" % home) as entries:  # 3.6 cannot list a descriptor
+        return [entry.name for entry in entries if DRAIN_NAME.fullmatch(entry.name)]
+
+
+def is_proposed(home: int, name: str) -> bool:
+    """Whether it is there, and a proposal that has not ended."""
+    told = told_by(home, name)
+    return told is not None and told["asked_at"] is not None and time.time() < (told["until"] or 0)
+
+
+def has_lapsed(home: int, name: str, now: float) -> bool:
+    told = told_by(home, name)
+    return told is not None and told["until"] is not None and told["until"] <= now
+
+
+def told_by(home: int, name: str) -> "dict[str, Any] | None":
+    try:
+        fd = os.open(name, READ, dir_fd=home)
+    except OSError:
+        return None
+    try:
+        return parse_mark(read_mark(fd), DRAIN)
+    finally:
+        os.close(fd)
+
+
+def remove(home: int, name: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=home)
+        return True
+    return False
+
+
+class Drain:
+    """A drain mark that binds us; without `told` it cannot be read, and binds all the same."""
+
+    def __init__(self, uid: int, told: "dict[str, Any] | None") -> None:
+        self.uid = uid
+        self.told = told
+
+    def binds(self, now: float) -> bool:
+        return self.told is None or self.told["until"] is None or now < self.told["until"]
+
+    def refusal(self) -> RefusedError:
+        told = self.told or {"reason": "unreadable", "by": "", "until": None, "asked_at": None}
+        owner = user_name(self.uid)
+        by = owner if told["by"] in ("", owner) else "%s as %s" % (told["by"][:40], owner)
+        until = "" if told["until"] is None else ", for another %.0f s" % (told["until"] - time.time())
+        what = "" if told["asked_at"] is None else "proposed: "
+        return RefusedError("drained", "%s%s (by %s%s)" % (what, told["reason"][:200], by, until))
+
+
+def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":
+    """The mark, if its owner may bind us: root, who is listed as administrator, and we ourselves."""
+    if mark.uid not in (0, os.geteuid()) and not (admins and user_name(mark.uid) in admins):
+        return None
+    try:
+        fd = open_mark(mark)
+    except PermissionError:
+        return Drain(mark.uid, None)
+    if fd is None:
+        return None
+    try:
+        return Drain(mark.uid, parse_mark(read_mark(fd), DRAIN))
+    finally:
+        os.close(fd)
+
+
+def read_admins() -> "set[str]":
+    """The users whose drain marks bind everyone: a name a line, in root's file, or in our own in the lab."""
+    try:
+        fd = os.open(os.environb.get(b"CLBALANCE_ADMINS") or b"/etc/clbalance/admins", READ & ~os.O_NOFOLLOW)
+    except OSError:
+        return set()
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid not in (0, os.geteuid()) or facts.st_mode & 0o022:
+            return set()
+        lines = os.read(fd, READ_BYTES).decode("utf-8", "replace").split("\n")
+    finally:
+        os.close(fd)
+    return {line.strip() for line in lines if line.strip()}

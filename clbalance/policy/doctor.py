@@ -1,0 +1,193 @@
+"""What is wrong with a node, or with this host, from what was seen there: values to findings. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from clbalance.model import Cause, Silent, Unknown
+from clbalance.model.checkup import (
+    Checkup,
+    Examination,
+    Examined,
+    Finding,
+    Logind,
+    Python,
+    Severity,
+    SshdLimits,
+    note,
+    wrong,
+)
+from clbalance.policy.job_folder import folder_findings
+
+_LEAST_PYTHON = (3, 6)
+_CLOCK_WRONG_S = 30.0
+_CLOCK_NOTED_S = 2.0
+# OpenSSH's own defaults (sshd_config(5)).
+_USUAL_SESSIONS = 10
+_USUAL_STARTUPS = 10
+
+
+def node_findings(examination: Examination) -> tuple[Finding, ...]:
+    """Everything that is wrong with one node or worth knowing."""
+    match examination:
+        case Silent(node=node):
+            found: Iterable[Finding] = (silent_finding(examination),)
+        case Examined(node=node, checkup=checkup, clock_offset_s=offset_s):
+            found = [*_checkup(checkup), *_clock(offset_s)]
+        case _:
+            assert_never(examination)
+    return tuple(replace(one, node=node) for one in found)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Wrong before notes, otherwise as they come."""
+    return tuple(sorted(findings, key=lambda one: one.severity is Severity.NOTE))
+
+
+def _checkup(checkup: Checkup) -> Iterator[Finding]:
+    yield from folder_findings(checkup.folders, checkup.uid)
+    yield from _python(checkup.python)
+    yield from logind_findings(checkup.logind)
+    yield from _sshd(checkup.sshd)
+
+
+def _python(found: Python | Unknown | None) -> Iterator[Finding]:
+    install = "install 3.6 or newer, as root there: `apt install python3` or `dnf install python3`"
+    match found:
+        case None:
+            yield wrong("python", "no python3 on the PATH: jobs need one", install)
+        case Unknown(why=why):
+            yield note("python", f"python3 is unknown: {why}", "`ssh {node} command -v python3` shows it")
+        case Python(path=path, version=Unknown(why=why)):
+            yield wrong("python", f"{path} does not work: {why}", "`ssh {node} python3 -I -S -c 1` shows it")
+        case Python(path=path, version=(major, minor, _)) if (major, minor) < _LEAST_PYTHON:
+            yield wrong("python", f"{path} is Python {major}.{minor}, and jobs need 3.6", install)
+        case Python():
+            pass
+        case _:
+            assert_never(found)
+
+
+def _sshd(limits: SshdLimits) -> Iterator[Finding]:
+    sessions, startups = limits.max_sessions, limits.max_startups
+    where = "in /etc/ssh/sshd_config there, then `systemctl reload ssh`, as root"
+    if sessions is not None and sessions < _USUAL_SESSIONS:
+        judge = note if sessions else wrong
+        what = f"sshd allows {sessions} sessions on one connection: calls that share one (ControlMaster) are refused"
+        yield judge("sshd", what, f"`MaxSessions {_USUAL_SESSIONS}` {where}")
+    if startups is not None and startups < _USUAL_STARTUPS:
+        what = f"sshd begins to refuse logins when {startups} are being made at once"
+        yield note("sshd", what, f"`MaxStartups 100:30:200` {where}")
+
+
+def _clock(offset_s: float | Unknown) -> Iterator[Finding]:
+    if isinstance(offset_s, Unknown):
+        yield note("clock", f"its clock is unknown: {offset_s.why}", "`ssh {node} date` shows it")
+    elif abs(offset_s) > _CLOCK_NOTED_S:
+        judge = wrong if abs(offset_s) > _CLOCK_WRONG_S else note
+        way = "ahead of" if offset_s > 0 else "behind"
+        hint = "`chronyc tracking` or `timedatectl`, there and here, shows which of the two is off"
+        yield judge("clock", f"its clock is {abs(offset_s):.0f} s {way} this host's", hint)
+
+
+# A node that did not answer: its cause, and what to type about it. Pure.
+
+_LOOK = "`ssh -v {node} true` shows how far it comes"
+_KEY = "`ssh-keyscan {node} | ssh-keygen -lf -` shows its key: compare it with what its administrator says, then"
+
+HINTS: Mapping[Cause, str] = {
+    Cause.DNS: "`getent hosts {node}` should know it: add it to DNS, /etc/hosts, or `HostName` in ~/.ssh/config",
+    Cause.UNREACHABLE: "`ping {node}`: is it powered, and does a firewall let port 22 through?",
+    Cause.REFUSED: "nothing listens there: `systemctl start ssh` on its console, or `-o '-p PORT'` for another port",
+    Cause.HUNG: "it accepts and then says nothing: look at its console (memory, disk, a dead network file system)",
+    Cause.TIMEOUT: "`time ssh {node} true`; if it is only slow, give it longer: `-t 30s -u 30s`",
+    Cause.THROTTLED: "fewer at once, `-f 8`, or `MaxStartups 100:30:200` in sshd_config on it or its jump host",
+    Cause.PENALISED: "wait a minute; lasting: `PerSourcePenaltyExemptList` with this host's address in its sshd_config",
+    Cause.HOSTKEY_CHANGED: "if it was installed anew, `ssh-keygen -R {node}`, then as for an unknown key; "
+    "otherwise somebody may stand in between: ask its administrator",
+    Cause.HOSTKEY_UNKNOWN: f"{_KEY} `ssh-keyscan {{node}} >>~/.ssh/known_hosts`",
+    Cause.AUTH: "`ssh-copy-id {node}`, and `ssh-add -l` to see whether your key is loaded; cron has no agent",
+    Cause.LIMITS: "log some sessions out, or raise `maxlogins` in /etc/security/limits.conf there",
+    Cause.MUX: "`ssh -O exit {node}` ends the shared connection; a long ControlPath is cut short with `%C`",
+    Cause.STORAGE: "`ssh {node} df -h / /tmp /var /home` shows what is full",
+    Cause.NO_SHELL: "`ssh {node} /bin/sh -c true`: the login shell there runs nothing (nologin, an expired account)",
+    Cause.PYTHON: "`ssh {node} python3 -I -S -c pass` should say nothing: that python3 is broken",
+    Cause.NOT_AWAITED: "`clbalance load -w {node}` waits for it; two answers in a row bring it back",
+    Cause.GARBLED: "`ssh {node} true` should print nothing: look at the start-up files of the login shell there",
+    Cause.LOST: _LOOK,
+    Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",
+}
+"""For every cause. `{node}` is the node."""
+
+# Their words say no more than the cause itself, but name node and address, so that no two nodes would be alike.
+_SAYS_IT_ALL = frozenset(
+    {
+        *(Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.THROTTLED, Cause.PENALISED),
+        *(Cause.HOSTKEY_CHANGED, Cause.HOSTKEY_UNKNOWN, Cause.AUTH),
+    }
+)
+
+
+def silent_finding(silent: Silent) -> Finding:
+    """Nothing can be done on it until this is mended."""
+    what = silent.cause.value if silent.cause in _SAYS_IT_ALL else silent.cause.because(silent.why)
+    return wrong("reach", what, HINTS[silent.cause])
+
+
+# Whether a node ends a user's processes when he logs out: his jobs, too. Pure.
+
+_CHECK = "logind"
+_ALLOW = "`KillUserProcesses=no` in /etc/systemd/logind.conf there, as root"
+
+
+def logind_findings(found: Logind | Unknown | None) -> Iterator[Finding]:
+    """`KillUserProcesses` ends what is in the session; lingering keeps what runs under the user's own systemd."""
+    match found:
+        case None | Logind(kills_user_processes=False):
+            pass
+        case Unknown(why=why) | Logind(kills_user_processes=Unknown(why=why)):
+            see = "`ssh {node} systemd-analyze cat-config systemd/logind.conf` shows `KillUserProcesses`"
+            yield note(_CHECK, f"whether jobs outlive a logout is unknown: {why}", see)
+        case Logind(lingers=True):
+            what = "logind ends what a login leaves (KillUserProcesses=yes), but not what runs under your own systemd"
+            yield note(_CHECK, what, _ALLOW)
+        case Logind():
+            what = "logind ends the jobs of who logs out (KillUserProcesses=yes, and you do not linger)"
+            yield wrong(_CHECK, what, f"`ssh {{node}} loginctl enable-linger`, or {_ALLOW}")
+        case _:
+            assert_never(found)
+
+
+# What is wrong on the host that clbalance is called on, from what was seen there. Pure.
+
+_OPENSSH = re.compile(r"OpenSSH_[0-9]")
+_SHOWN_GROUPS = 10
+
+
+def ssh_findings(version: str | None) -> Iterator[Finding]:
+    """`version` is what `ssh -V` says; None: there is no such program, empty: it does not run."""
+    if version is None:
+        yield wrong("ssh", "`ssh` is not on the PATH", "install OpenSSH's client (`openssh-client`)")
+    elif not version:
+        yield wrong("ssh", "`ssh -V` does not run", "`type -a ssh` shows which program that is")
+    elif not _OPENSSH.match(version):
+        what = f"`ssh` is not OpenSSH's ({version[:60]}): nodes will answer, but failures are not told apart"
+        yield note("ssh", what, "put OpenSSH's client (`openssh-client`) first on the PATH")
+
+
+def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
+    """`sessions` fit into the hard limit on open files; what does not fit waits for its turn."""
+    if sessions < fanout:
+        what = f"the limit on open files leaves room for {sessions} sessions at once, and the fanout is {fanout}"
+        yield note("open_files", what, "`ulimit -Hn` shows it; raise `nofile` in /etc/security/limits.conf, as root")
+
+
+def group_findings(empty: Sequence[str], unusable: Mapping[str, str]) -> Iterator[Finding]:
+    """Groups that name no node, and why others cannot be used."""
+    for group, why in unusable.items():
+        yield wrong("groups", f"group `{group}` cannot be used: {why}", f"`nodeset -f @{group}` shows what it says")
+    if empty:
+        more = f" and {len(empty) - _SHOWN_GROUPS} more" if len(empty) > _SHOWN_GROUPS else ""
+        what = f"groups that name no node: {', '.join(empty[:_SHOWN_GROUPS])}{more}"
+        yield note("groups", what, "`nodeset -ll` shows all groups with their nodes")

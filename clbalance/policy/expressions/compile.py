@@ -1,0 +1,262 @@
+"""What a tree means: every name is known, every operator has operands that fit it; then it is a function of a subject.
+
+Truth has three values (Kleene's strong logic). What is not known is neither true nor false, and `not` leaves it so; an
+`and` with something false is false all the same, an `or` with something true is true.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn, assert_never
+
+from clbalance.errors import ExpressionError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Unknown
+from clbalance.policy.expressions.facts import FACTS, Fact, label
+from clbalance.policy.expressions.tokens import FIGURES, arithmetic, constant, negated, share
+from clbalance.policy.expressions.tree import (
+    Arithmetic,
+    Comparison,
+    Junction,
+    Kind,
+    Literal,
+    Name,
+    Negative,
+    Not,
+    Tree,
+    start_of,
+    text_of,
+)
+from clbalance.policy.expressions.values import (
+    Holds,
+    Read,
+    ReadWords,
+    Subject,
+    Truth,
+    compared_figures,
+    compared_texts,
+    compared_versions,
+    matched,
+    version_of,
+)
+
+_WORDS = frozenset({Kind.TEXT, Kind.LABEL})
+_PARTS = " and ".join(", ".join(f"`{name}`" for name, fact in FACTS.items() if fact.whole).rsplit(", ", 1))
+"""The names of what there are per cent of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operand:
+    """One side of a comparison: `figure` where it is counted, else `words`; `literal` is what was typed."""
+
+    tree: Tree
+    kind: Kind
+    figure: Read | None = None
+    words: ReadWords | None = None
+    whole: Read | None = None
+    literal: str | None = None
+
+
+class Meaning:
+    """Of the trees of one text; `labels` are those that exist, None: any name that is none of ours may be one."""
+
+    def __init__(self, option: str, text: str, labels: frozenset[str] | None) -> None:
+        self._option = option
+        self._text = text
+        self._labels = labels
+        self._names: dict[str, None] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is read of a node, each once, as it was come across."""
+        return tuple(self._names)
+
+    def condition(self, tree: Tree) -> Holds:
+        """What is true or false; `ExpressionError` for what is neither."""
+        match tree:
+            case Junction(operator=word, parts=parts):
+                return _junction(word, [self.condition(part) for part in parts])
+            case Not(operand=operand):
+                return _not(self.condition(operand))
+            case Comparison():
+                return self._comparison(tree)
+            case _:
+                kind = self._operand(tree).kind
+                hint = "compare it, as in " + ("`rack = r1`" if kind in _WORDS else "`r1m < 1`")
+                return self._fail(start_of(tree), f"`{text_of(tree)}` is {kind.value}, and not true or false", hint)
+
+    def key(self, tree: Tree) -> tuple[Kind, Read]:
+        """What can be sorted by."""
+        found = self._operand(tree)
+        if found.figure is None:
+            self._fail(
+                start_of(tree), f"`{text_of(tree)}` is {found.kind.value}", "an order is by numbers, as `-mem:ut`"
+            )
+        return found.kind, found.figure
+
+    # -- operands --------------------------------------------------------------------------------
+
+    def _operand(self, tree: Tree) -> Operand:
+        match tree:
+            case Literal():
+                return self._literal(tree)
+            case Name(name=name):
+                return self._name(tree, FACTS.get(name))
+            case Negative(operand=inner):
+                operand = self._figure(inner)
+                return Operand(tree=tree, kind=operand[0], figure=negated(operand[1]))
+            case Arithmetic(operator=sign, left=left, right=right):
+                return self._arithmetic(tree, sign, self._figure(left), self._figure(right))
+            case Comparison() | Not() | Junction():
+                return self._fail(start_of(tree), f"`{text_of(tree)}` is true or false", "a value is expected here")
+            case _:
+                assert_never(tree)
+
+    def _literal(self, tree: Literal) -> Operand:
+        if tree.kind in FIGURES:
+            return Operand(tree=tree, kind=tree.kind, figure=constant(tree.kind, tree.text), literal=tree.text)
+        return Operand(tree=tree, kind=tree.kind, words=lambda _: tree.text, literal=tree.text)
+
+    def _name(self, tree: Name, fact: Fact | None) -> Operand:
+        self._names[tree.name] = None
+        if fact is not None:
+            return Operand(tree=tree, kind=fact.kind, figure=fact.figure, words=fact.words, whole=fact.whole)
+        if self._labels is None or tree.name in self._labels:
+            return Operand(tree=tree, kind=Kind.LABEL, words=label(tree.name))
+        known = [*FACTS, *sorted(self._labels)]
+        near = get_close_matches(tree.name.lower(), known, n=1, cutoff=0.6)
+        hint = f"did you mean `{near[0]}`?" if near else "known are " + " ".join(known)
+        return self._fail(tree.at, f"no load index, fact or label `{tree.name}`", hint)
+
+    def _figure(self, tree: Tree) -> tuple[Kind, Read]:
+        operand = self._operand(tree)
+        if operand.figure is None:
+            self._fail(start_of(tree), f"`{text_of(tree)}` is {operand.kind.value}", "only numbers are reckoned with")
+        return operand.kind, operand.figure
+
+    def _arithmetic(self, tree: Tree, sign: str, left: tuple[Kind, Read], right: tuple[Kind, Read]) -> Operand:
+        made = arithmetic(sign, left, right)
+        if made is None:
+            told = f"`{sign}` does not go between {left[0].value} and {right[0].value}"
+            self._fail(tree.at, told, "such as `mem / 2`, `mem - 4G`, `r1m / cpus`")
+        return Operand(tree=tree, kind=made[0], figure=made[1])
+
+    # -- comparisons -----------------------------------------------------------------------------
+
+    def _comparison(self, tree: Comparison) -> Holds:
+        left = self._operand(tree.left)
+        if left.literal is not None and left.kind is Kind.TEXT:
+            self._fail(
+                start_of(tree.left), "a text stands on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
+            )
+        # Whatever stands there is compared with a text, so a word that is no fact is one.
+        is_word = isinstance(tree.right, Name) and tree.right.name not in FACTS
+        if is_word and left.figure is None and isinstance(tree.right, Name):
+            right = self._literal(Literal(kind=Kind.TEXT, text=tree.right.name, at=tree.right.at))
+        else:
+            right = self._operand(tree.right)
+        if tree.operator in {"~", "!~"}:
+            return self._matched(tree, left, right)
+        return self._in_words(tree, left, right) or self._in_figures(tree, left, right)
+
+    def _matched(self, tree: Comparison, left: Operand, right: Operand) -> Holds:
+        if left.words is None:
+            self._fail(start_of(tree.left), f"`{text_of(tree.left)}` is {left.kind.value}", "`~` looks into texts")
+        if right.literal is None or right.words is None:
+            hint = f'`{text_of(tree.left)} {tree.operator} "A100|H100"`'
+            self._fail(start_of(tree.right), "a pattern is expected here, in quotes", hint)
+        from clbalance.policy.expressions.pattern import PatternError, search_for
+
+        try:
+            return matched(tree.operator, left.words, search_for(right.literal))
+        except PatternError as error:
+            in_quotes = self._text[right.tree.at] in "\"'"
+            self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.told}")
+
+    def _in_words(self, tree: Comparison, left: Operand, right: Operand) -> Holds | None:
+        """None where both are counted."""
+        sides = (left, right)
+        if all(side.figure is not None for side in sides):
+            return None
+        if any(side.kind is Kind.VERSION or side.figure is not None for side in sides):
+            one, other = (self._version(side, beside=tree) for side in sides)
+            return compared_versions(tree.operator, one, other)
+        assert left.words is not None
+        assert right.words is not None
+        if tree.operator not in {"=", "!="}:
+            self._fail(tree.at, f"`{tree.operator}` does not compare texts", "`=`, `!=`, `~` and `!~` do")
+        return compared_texts(tree.operator, left.words, right.words)
+
+    def _version(self, side: Operand, *, beside: Comparison) -> ReadWords:
+        """Labels and versions, and whatever was typed that is one."""
+        if side.literal is not None and version_of(side.literal) is not None and side.kind in _NOTED_VERSIONS:
+            text = side.literal
+            return lambda _: text
+        if side.words is not None and side.literal is None and side.kind is not Kind.TEXT:
+            return side.words
+        told = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` do not compare"
+        is_left = start_of(side.tree) == start_of(beside.left)
+        told += f": the {'left' if is_left else 'right'} one is {side.kind.value}"
+        return self._fail(start_of(side.tree), told, '`cpu_model = m`, `node ~ "^gpu"`, `cuda >= 12.2`, `r1m < 1`')
+
+    def _in_figures(self, tree: Comparison, left: Operand, right: Operand) -> Holds:
+        assert left.figure is not None
+        assert right.figure is not None
+        kinds = {left.kind, right.kind}
+        if kinds == {Kind.SIZE, Kind.PERCENT}:
+            return compared_figures(tree.operator, self._share(left), self._share(right))
+        numbers = [side for side in (left, right) if side.kind is Kind.NUMBER]
+        if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal is None:
+            self._no_size(tree, numbers[0])
+        if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal != "0":
+            told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
+            self._fail(start_of(numbers[0].tree), told, "`20G`, `512M`; or a percentage, `10%`")
+        return compared_figures(tree.operator, left.figure, right.figure)
+
+    def _no_size(self, tree: Comparison, number: Operand) -> NoReturn:
+        told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
+        fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
+        unit = f"in {fact.unit}, " if fact and fact.unit else ""
+        self._fail(
+            start_of(number.tree),
+            f"{told}: `{text_of(number.tree)}` is a number, and not a size",
+            f"give a number, {unit}such as `1000`",
+        )
+
+    def _share(self, side: Operand) -> Read:
+        assert side.figure is not None
+        if side.kind is Kind.PERCENT:
+            return side.figure
+        if side.whole is None:
+            told = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
+            self._fail(start_of(side.tree), told, f"{_PARTS} are; or give a size, `20G`")
+        return share(side.figure, side.whole)
+
+    def _fail(self, at: int, told: str, hint: str = "") -> NoReturn:
+        raise ExpressionError(f"`{self._option}`: {told}", text=self._text, at=at, hint=hint)
+
+
+_NOTED_VERSIONS = frozenset({Kind.NUMBER, Kind.VERSION, Kind.TEXT})
+
+
+def _not(holds: Holds) -> Holds:
+    def opposite(subject: Subject) -> Truth:
+        found = holds(subject)
+        return found if isinstance(found, Unknown) else not found
+
+    return opposite
+
+
+def _junction(word: str, parts: Sequence[Holds]) -> Holds:
+    decides = word == "or"
+
+    def joined(subject: Subject) -> Truth:
+        unknown: Unknown | None = None
+        for part in parts:
+            found = part(subject)
+            if isinstance(found, Unknown):
+                unknown = unknown or found
+            elif found is decides:
+                return decides
+        return (not decides) if unknown is None else unknown
+
+    return joined

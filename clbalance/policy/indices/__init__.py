@@ -1,0 +1,1 @@
+"""Load indices: one table says all that there is to say of each."""

@@ -1,0 +1,118 @@
+"""How load indices are read from a node that answered: a number, or why it is not known. Pure.
+
+Enters: a `Node`. Most numbers are of a section of its reading, which is known or not as a whole.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from clbalance.model import Cpus, Measured, Memory, Pressure, Rates, RunQueue, TmpSpace, Unknown
+from clbalance.policy.indices.row import Node, Read
+
+_Section = TypeVar("_Section")
+
+
+def _of(section: Callable[[Measured], _Section | Unknown], figure: Callable[[_Section], float | Unknown]) -> Read:
+    """A number of a section of the answer, which is known or not as a whole."""
+
+    def read(node: Node) -> float | Unknown:
+        found = section(node.answer)
+        return found if isinstance(found, Unknown) else figure(found)
+
+    return read
+
+
+def of_queue(figure: Callable[[RunQueue], float]) -> Read:
+    """Of the run queue."""
+    return _of(lambda answer: answer.reading.run_queue, figure)
+
+
+def of_memory(figure: Callable[[Memory], float | Unknown]) -> Read:
+    """Of the memory."""
+    return _of(lambda answer: answer.reading.memory, figure)
+
+
+def of_tmp(figure: Callable[[TmpSpace], float | Unknown]) -> Read:
+    """Of the file system of the temporary folder."""
+    return _of(lambda answer: answer.reading.tmp, figure)
+
+
+def of_pressure(figure: Callable[[Pressure], float]) -> Read:
+    """Of the pressure stall information."""
+    return _of(lambda answer: answer.reading.pressure, figure)
+
+
+def of_cpus(figure: Callable[[Cpus], float]) -> Read:
+    """Of the cpus."""
+    return _of(lambda answer: answer.reading.cpus, figure)
+
+
+def of_rates(figure: Callable[[Rates], float | Unknown]) -> Read:
+    """Of the differences to the previous reading; unknown until there is one."""
+    return _of(lambda answer: answer.rates, figure)
+
+
+def kib(bytes_per_s: float | Unknown) -> float | Unknown:
+    """In KiB per second."""
+    return bytes_per_s if isinstance(bytes_per_s, Unknown) else bytes_per_s / 1024
+
+
+def effective_r1m(node: Node) -> float | Unknown:
+    """Run queue, with what was promised and does not show in it yet."""
+    queue = node.answer.reading.run_queue
+    return queue if isinstance(queue, Unknown) else queue.r1m + node.ledger.debt_cpus
+
+
+def effective_mem(node: Node) -> float | Unknown:
+    """Available memory in bytes, less what was promised and does not show in it yet."""
+    memory = node.answer.reading.memory
+    return memory if isinstance(memory, Unknown) else max(0.0, memory.available_bytes - node.ledger.debt_mem_bytes)
+
+
+def _per_cpu(node: Node, queue: float | Unknown) -> float | Unknown:
+    cpus = node.answer.reading.cpus
+    if isinstance(queue, Unknown):
+        return queue
+    if isinstance(cpus, Unknown):
+        return cpus
+    return queue / cpus.online if cpus.online > 0 else Unknown(why="no cpu online")
+
+
+def load_per_cpu(node: Node) -> float | Unknown:
+    """The same per online cpu; 1.0 means that every cpu has one process to run."""
+    return _per_cpu(node, effective_r1m(node))
+
+
+def r1m_per_cpu(node: Node) -> float | Unknown:
+    """Run queue as measured, per online cpu."""
+    return _per_cpu(node, r1m(node))
+
+
+def mem_available_pct(memory: Memory) -> float | Unknown:
+    """Share of the memory that a new program may have."""
+    return _share(memory.available_bytes, memory.total_bytes, "there is no memory")
+
+
+def tmp_free_pct(tmp: TmpSpace) -> float | Unknown:
+    """Free share of the temporary folder's file system."""
+    return _share(tmp.free_bytes, tmp.total_bytes, f"`{tmp.path}` has no size")
+
+
+def _share(part: int, whole: int, nothing: str) -> float | Unknown:
+    return 100.0 * part / whole if whole > 0 else Unknown(why=nothing)
+
+
+def leases(node: Node) -> float | Unknown:
+    """How many leases are held, of all users."""
+    found = node.answer.reading.leases
+    return found if isinstance(found, Unknown) else len(found)
+
+
+r1m = of_queue(lambda queue: queue.r1m)
+mem_total = of_memory(lambda memory: memory.total_bytes)
+swp_total = of_memory(lambda memory: memory.swap_total_bytes)
+tmp_total = of_tmp(lambda tmp: tmp.total_bytes)
+ut_pct = of_rates(lambda rates: rates.ut_pct)
+psi_cpu_pct = of_pressure(lambda pressure: pressure.cpu_pct)
+psi_mem_pct = of_pressure(lambda pressure: pressure.mem_pct)
+psi_io_pct = of_pressure(lambda pressure: pressure.io_pct)

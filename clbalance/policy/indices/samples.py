@@ -1,0 +1,45 @@
+"""What of a node is looked at over time, and by which names: the indices of `Measured.trends`. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from clbalance.model import Gpu, Measured, Unknown
+from clbalance.policy.indices.row import AnsweredNode
+from clbalance.policy.indices.table import TRENDS
+from clbalance.policy.node_memory import values_of
+
+R1M_PER_CPU: Final = "r1m_per_cpu"
+"""As measured, without debt: processes over online cpus."""
+_GUT: Final = "gut_pct"
+_GMEM: Final = "gmem_pct"
+_GPROCS: Final = "gprocs"
+
+
+def samples_of(answer: Measured) -> Mapping[str, float]:
+    """The numbers of this look; what is unknown is not among them."""
+    found = values_of(AnsweredNode.of(answer), TRENDS)
+    gpus = answer.reading.gpus
+    for gpu in () if isinstance(gpus, Unknown) else gpus:
+        found.update(_samples_of_gpu(gpu))
+    return found
+
+
+def _samples_of_gpu(gpu: Gpu) -> Mapping[str, float]:
+    held = {gmem_name(gpu): 100.0 * gpu.mem_used_bytes / max(1, gpu.mem_total_bytes)}
+    held[gprocs_name(gpu)] = float(len(gpu.processes))
+    return held if isinstance(gpu.use_pct, Unknown) else {**held, gut_name(gpu): gpu.use_pct}
+
+
+def gut_name(gpu: Gpu) -> str:
+    """How busy a device is, per cent of its time."""
+    return f"{_GUT} {gpu.uuid}"
+
+
+def gmem_name(gpu: Gpu) -> str:
+    """How much of its memory is in use, per cent."""
+    return f"{_GMEM} {gpu.uuid}"
+
+
+def gprocs_name(gpu: Gpu) -> str:
+    """How many processes hold memory on it."""
+    return f"{_GPROCS} {gpu.uuid}"

@@ -1,0 +1,213 @@
+"""What the ends of its copies make of a job: state, reason, exit code, and its nodes by result. Pure."""
+
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from signal import SIGKILL
+from typing import assert_never
+
+from clbalance.errors import ExitCode
+from clbalance.model import NodeName, Plan, Unfit
+from clbalance.model.job_record import (
+    Cancelled,
+    End,
+    Exited,
+    JobRecord,
+    JobState,
+    Killed,
+    Lost,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+    OutOfMemory,
+    TimedOut,
+)
+from clbalance.units import told_size
+
+_FROM_MILD_TO_GRAVE = (
+    JobState.COMPLETED,
+    JobState.CANCELLED,
+    JobState.FAILED,
+    JobState.TIMEOUT,
+    JobState.OUT_OF_MEMORY,
+    JobState.NODE_FAIL,
+    JobState.RUNNING,
+)
+
+
+def state_of(end: End) -> JobState:  # noqa: PLR0911 - one return for each kind of end
+    """One copy's. A node that does not answer has not failed: the copy may run, and counts as running."""
+    match end:
+        case Exited(rc=0):
+            return JobState.COMPLETED
+        case Exited() | Killed() | NotStarted():
+            return JobState.FAILED
+        case TimedOut():
+            return JobState.TIMEOUT
+        case OutOfMemory():
+            return JobState.OUT_OF_MEMORY
+        case Cancelled():
+            return JobState.CANCELLED
+        case NodeFailed():
+            return JobState.NODE_FAIL
+        case Lost():
+            return JobState.RUNNING
+        case _:
+            assert_never(end)
+
+
+def gravest(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The copy that tells the job's state; None of none.
+
+    A copy that was cancelled because another one failed says less than that other one.
+    """
+    return max(outcomes, key=lambda outcome: _FROM_MILD_TO_GRAVE.index(state_of(outcome.end)), default=None)
+
+
+def has_failed(end: End) -> bool:
+    """Whether another node may do better."""
+    return state_of(end) in {JobState.FAILED, JobState.NODE_FAIL}
+
+
+def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of end
+    """Why it ended so, in few words; empty where its code says it all."""
+    match end:
+        case Exited():
+            return ""
+        case Killed(signal=number):
+            return f"killed by {_signal_name(number)}"
+        case NotStarted(why=why):
+            return f"not started: {why}"
+        case TimedOut(limit_s=limit_s):
+            return f"time limit of {limit_s:g} s reached"
+        case OutOfMemory(limit_bytes=limit, used_bytes=used):
+            taken = "more memory than" if used is None else f"{told_size(used)} of memory, past"
+            return f"took {taken} its limit of {told_size(limit)}"
+        case Cancelled(why=why) | NodeFailed(why=why):
+            return why
+        case Lost(cause=cause, why=why):
+            return cause.because(why)
+        case _:
+            assert_never(end)
+
+
+def why_ended(outcome: Outcome) -> str:
+    """The reason for a job's record: of one that was killed also what its node knows of it, as who killed it."""
+    reason = reason_of(outcome.end)
+    return "; ".join((reason, *outcome.warnings)) if isinstance(outcome.end, Killed) else reason
+
+
+def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool) -> str:
+    """What a job that was told to end has come to, in a word or two; `all_ended`: of no copy an end is missing.
+
+    Who has it in hand may not have written down yet what its nodes have said: its record is then behind them.
+    """
+    if record.state.is_over:
+        return str(record.state)
+    if record.state is JobState.PENDING:
+        return "will not be started"
+    worst = gravest(outcomes) if all_ended else None
+    if worst is None or isinstance(worst.end, Lost):
+        return "is being ended"
+    # Of a job of tasks these are the ends of its slots, which do not tell how its tasks ended.
+    return str(JobState.CANCELLED) if isinstance(worst.end, Cancelled) else "has ended"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+# What `run` exits with (docs/design/command-line.md). Pure.
+
+
+def run_exit_code(outcomes: Iterable[Outcome], interrupted: int | None = None) -> int:
+    """The job's own code, the highest over its copies; 128 + signal when we were told to stop."""
+    if interrupted is not None:
+        return 128 + interrupted
+    return max((code_of(outcome.end) for outcome in outcomes), default=ExitCode.NOT_RUN_TO_ITS_END)
+
+
+def code_of(end: End) -> int:
+    """One copy's code, as a shell would have it."""
+    match end:
+        case Exited(rc=rc):
+            return rc
+        case Killed(signal=number):
+            return 128 + number
+        case TimedOut():
+            return ExitCode.TIME_LIMIT
+        case OutOfMemory():
+            return 128 + SIGKILL  # as the kernel's own would have it, and as Kubernetes tells it
+        case NotStarted(rc=rc):
+            return ExitCode.NOT_RUN_TO_ITS_END if rc is None else rc
+        case Cancelled() | NodeFailed() | Lost():
+            return ExitCode.NOT_RUN_TO_ITS_END
+        case _:
+            assert_never(end)
+
+
+# Which nodes a job went well on, and which way it went on the others: each node in exactly one set. Pure.
+
+
+class Result(StrEnum):
+    """What the sets are called, in `@clb:failed` and `@clb:failed-17`."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    NOT_STARTED = "notstarted"
+
+
+_BY_STATE = {
+    JobState.COMPLETED: Result.OK,
+    JobState.FAILED: Result.FAILED,
+    JobState.OUT_OF_MEMORY: Result.FAILED,
+    JobState.TIMEOUT: Result.TIMEOUT,
+    JobState.CANCELLED: Result.CANCELLED,
+    JobState.NODE_FAIL: Result.UNREACHABLE,
+    JobState.RUNNING: Result.UNREACHABLE,  # as far as we know: its node does not answer
+}
+
+
+def result_of(outcome: Outcome) -> Result:
+    """Of one copy. What never ran is not what failed, whoever decided that."""
+    match outcome.end:
+        case NotStarted():
+            return Result.NOT_STARTED
+        case Cancelled() if outcome.seconds == 0:
+            return Result.NOT_STARTED
+        case end:
+            return _BY_STATE[state_of(end)]
+
+
+def result_sets(
+    outcomes: Sequence[Outcome], candidates: Sequence[NodeName], plan: Plan | None
+) -> Mapping[Result, tuple[NodeName, ...]]:
+    """All of them, empty ones too.
+
+    A candidate without a copy counts as not started, or unreachable, where it should have had one: where every
+    candidate was wanted (`plan.wanted` is None), where no copy was placed at all, and where it refused one.
+    """
+    sets: dict[Result, list[NodeName]] = {result: [] for result in Result}
+    for outcome in outcomes:
+        sets[result_of(outcome)].append(outcome.node)
+    placed = {outcome.node for outcome in outcomes}
+    unfit = {one.node: one for one in plan.unfit} if plan is not None else {}
+    wanted_all = not outcomes or plan is None or plan.wanted is None
+    for node in candidates:
+        if node not in placed and (wanted_all or _has_refused(unfit.get(node))):
+            sets[_without_copy(unfit.get(node))].append(node)
+    return {result: tuple(nodes) for result, nodes in sets.items()}
+
+
+def _has_refused(unfit: Unfit | None) -> bool:
+    return unfit is not None and unfit.filter == "admission"
+
+
+def _without_copy(unfit: Unfit | None) -> Result:
+    return Result.UNREACHABLE if unfit is not None and unfit.filter == "silent" else Result.NOT_STARTED

@@ -1,0 +1,238 @@
+"""Whether a job whose attempt has ended is over, waits or is started again, and where not. Pure.
+
+Enters: its record, what it may do again, how every copy of it ended in every attempt, and a move that was meant. What
+went before is counted from there, so it does not matter which process looks, nor how often (docs/design/rebalance.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.model.job import Tries
+from clbalance.model.job_record import (
+    Cancelled,
+    CopyRecord,
+    End,
+    Exited,
+    JobRecord,
+    JobState,
+    Killed,
+    MoveOrder,
+    MoveStage,
+    NodeFailed,
+    NotStarted,
+    Outcome,
+)
+from clbalance.policy.jobs.outcome import gravest, has_failed, reason_of, run_exit_code, state_of, why_ended
+
+_FOR: Final = "waits for `clbalance rebalance`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """So it has ended, and that is all."""
+
+    state: JobState
+    reason: str
+    rc: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """It is queued, and why."""
+
+    reason: str
+
+
+Afterwards: TypeAlias = Over | Waits
+
+
+def afterwards(
+    record: JobRecord,
+    tries: Tries,
+    outcomes: tuple[Outcome, ...],
+    copies: Sequence[CopyRecord],
+    move: MoveOrder | None,
+    *,
+    cancelled: bool,
+) -> Afterwards:
+    """`outcomes`: how the copies of the current attempt ended, all of them and at least one. `cancelled`: by its user.
+
+    `copies` are those of all attempts; of earlier ones failures are counted.
+    """
+    over = _over(outcomes)
+    never = never_started(outcomes)
+    if cancelled:
+        return replace(over, state=JobState.CANCELLED, reason="cancelled") if never and record.queued else over
+    if move is not None and move.attempt == record.attempt and _goes_on(outcomes, move, tries, never=bool(never)):
+        return Waits(reason=f"was being moved to {move.dst}; {_FOR}")
+    failures, node_failures = _failed_before(record, tries, copies)
+    once_more = again(tries, outcomes, failures=failures, node_failures=node_failures)
+    if once_more is not None:
+        return Waits(reason=f"{once_more.reason}; {_FOR}")
+    if never and (record.queued or (record.attempt > 1 and _may_run_again(tries))):
+        return Waits(reason=f"{never}; {_FOR}")
+    return over
+
+
+def why_it_waited(reason: str) -> str:
+    """Of a job that waits, told by `rebalance` itself: not that it waits for `rebalance`."""
+    return reason.removesuffix(f"; {_FOR}")
+
+
+def never_started(outcomes: Sequence[Outcome]) -> str:
+    """Why the job has not begun anywhere, through no fault of its own; empty where it has, or cannot be executed."""
+    void = [one for one in outcomes if isinstance(one.end, NotStarted)]
+    others = [one for one in outcomes if not isinstance(one.end, NotStarted | Cancelled)]
+    if others or not void or any(isinstance(one.end, NotStarted) and one.end.rc is not None for one in void):
+        return ""
+    return f"{reason_of(void[0].end)} on {void[0].node}"
+
+
+def where_not(tries: Tries, copies: Sequence[CopyRecord]) -> Mapping[NodeName, str]:
+    """Nodes where it is not started again while others fit, and why: it failed there, say, or was moved away."""
+    return {
+        copy.intent.node: why_elsewhere(one.end)
+        for copy in copies
+        if (one := copy.outcome) is not None
+        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, tries)))
+    }
+
+
+def _over(outcomes: tuple[Outcome, ...]) -> Over:
+    worst = gravest(outcomes)
+    assert worst is not None, "asked of a job without copies"
+    return Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+
+
+def _goes_on(outcomes: Sequence[Outcome], move: MoveOrder, tries: Tries, *, never: bool) -> bool:
+    """Whether it ended since it was to go elsewhere; what could not even start was on its way as well."""
+    if never:
+        return move.stage is MoveStage.MEANT
+    return all(goes_on(one.end, move, tries) for one in outcomes)
+
+
+def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]) -> tuple[int, int]:
+    """How many earlier attempts failed, and how many their nodes took away; a start that came to nothing is neither."""
+    attempts: dict[int, list[Outcome]] = {}
+    for copy in copies:
+        if copy.attempt < record.attempt and copy.outcome is not None:
+            attempts.setdefault(copy.attempt, []).append(copy.outcome)
+    failures = node_failures = 0
+    for outcomes in attempts.values():
+        states = {state_of(one.end) for one in outcomes if not _asked_for(one, tries)}
+        node_failures += any(isinstance(one.end, NodeFailed) for one in outcomes)
+        failures += JobState.FAILED in states and not never_started(outcomes)
+    return failures, node_failures
+
+
+def _asked_for(outcome: Outcome, tries: Tries) -> bool:
+    """Whether it ended by a word of the job's own that it be started again; that is no failure."""
+    end = outcome.end
+    return (isinstance(end, Exited) and end.rc in tries.requeue_exits) or asked_to_go_on(end, tries)
+
+
+def _may_run_again(tries: Tries) -> bool:
+    return bool(tries.requeue or tries.requeue_exits or tries.retry or tries.checkpoint or tries.queue)
+
+
+# Whether a job that has ended is started once more, and where not. Pure.
+
+MOST_NODE_FAILURES = 5
+"""A job that takes its nodes down with it is not fed every node of the cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Start it again, after what; if possible on none of `avoid`, which says why not there."""
+
+    reason: str
+    avoid: Mapping[NodeName, str]
+
+
+def again(tries: Tries, outcomes: tuple[Outcome, ...], *, failures: int, node_failures: int) -> Again | None:
+    """`failures` and `node_failures`: how many attempts have ended so before this one.
+
+    Cancelled and timed out jobs are not started again, and nothing is while a copy may still run.
+    """
+    states = {state_of(outcome.end) for outcome in outcomes}
+    if JobState.RUNNING in states or not outcomes:
+        return None
+    if gone := {one.node: why_elsewhere(one.end) for one in outcomes if isinstance(one.end, NodeFailed)}:
+        if tries.requeue and node_failures < MOST_NODE_FAILURES:
+            return Again(reason=f"node failure of {', '.join(sorted(gone))}", avoid=gone)
+        return None
+    if asked := {end.rc for end in (one.end for one in outcomes) if isinstance(end, Exited)} & tries.requeue_exits:
+        return Again(reason=f"exit code {max(asked)}", avoid={})
+    if states <= {JobState.FAILED, JobState.CANCELLED, JobState.COMPLETED} and JobState.FAILED in states:
+        failed = {one.node: why_elsewhere(one.end) for one in outcomes if state_of(one.end) is JobState.FAILED}
+        if failures < tries.retry:
+            return Again(reason=f"a failure on {', '.join(sorted(failed))}", avoid=failed)
+    return None
+
+
+# What the end of an attempt means while its move is meant. Pure (docs/design/rebalance.md).
+
+CHECKPOINTED = 85
+"""HTCondor's code for "I have checkpointed, start me again"."""
+IN_VAIN = "it did not checkpoint in time"
+"""Why a move is off whose signal has reached the job: what comes of it late counts all the same."""
+
+_MOVED = "moved to "
+_WHY_CHARS = 200  # what a node keeps of the reason for an end
+
+
+def why_stopped(order: MoveOrder) -> str:
+    """What the node is told, and tells again as the reason of the end."""
+    return f"{_MOVED}{order.dst}: {order.why}"[:_WHY_CHARS]
+
+
+def was_moved(why: str) -> bool:
+    """Whether a copy was ended for that, by the reason that its node tells."""
+    return why.startswith(_MOVED)
+
+
+def goes_on(end: End, order: MoveOrder | None, tries: Tries) -> bool:
+    """Whether a job that has ended so is started elsewhere, because of a move of just that attempt.
+
+    Exit 0 is its own end, and any other that is not of our making its own failure.
+    """
+    if order is None:
+        return False
+    if order.stage is MoveStage.OFF:
+        return tries.checkpoint is not None and order.told == IN_VAIN and end == Exited(rc=CHECKPOINTED)
+    return order.stage is MoveStage.MEANT and _is_of_our_making(end, tries)
+
+
+def _is_of_our_making(end: End, tries: Tries) -> bool:
+    if isinstance(end, Cancelled):
+        return was_moved(end.why)  # perhaps to another node, by who died since
+    return asked_to_go_on(end, tries)
+
+
+def asked_to_go_on(end: End, tries: Tries) -> bool:
+    """Whether a job that was told to checkpoint has ended for that: it says so, or the signal has ended it."""
+    if tries.checkpoint is None:
+        return False
+    number = tries.checkpoint.signal
+    return end in (Exited(rc=CHECKPOINTED), Killed(signal=number), Exited(rc=128 + number))
+
+
+# Why a job is not started again on a node while others fit, in the words of `explain`. Pure.
+
+MOVED_AWAY = "it was moved away from there"
+
+
+def why_elsewhere(end: End) -> str:
+    """What there was on the node where an attempt has ended so."""
+    match end:
+        case NodeFailed():
+            return "the node failed under it"
+        case NotStarted():
+            return "it could not start there"
+        case Cancelled(why=why):
+            return MOVED_AWAY if was_moved(why) else "it was ended there"
+        case _:
+            return "it failed there"

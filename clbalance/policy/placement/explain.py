@@ -1,0 +1,121 @@
+"""Why nodes do not fit: the state of each in one word, and all reasons in one line. Pure."""
+
+from collections import Counter
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
+from clbalance.policy.allocations import binding_drain, drain_reason
+from clbalance.policy.placement.capacity import lack
+from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
+
+
+class NodeState(StrEnum):
+    """What may be expected of a node."""
+
+    UP = "up"
+    BUSY = "busy"
+    """Past a threshold, or promised away: it works, and takes no more."""
+    DRAINING = "draining"
+    """Takes nothing new, and what has a lease goes on."""
+    DRAINED = "drained"
+    """Takes nothing new, and has no lease left."""
+    SUSPECT = "suspect"
+    """It did not answer several times in a row: either it still does not, or it has not answered often enough since."""
+    UNKNOWN = "unknown"
+    """It did not answer, or not what must be known to place on it."""
+    DOWN = "down"
+    """It cannot be reached at all, which is more than not answering."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A node's state, its reason where there is one to tell, and the indices that are past their limit."""
+
+    state: NodeState
+    reason: str | None = None
+    violated: frozenset[str] = frozenset()
+
+
+_NO_WAY_IN = frozenset({Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED})
+
+
+def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: float = 1.0) -> Condition:
+    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint.
+
+    `cpus`: that a plain job asks for, if not one.
+    """
+    match answer:
+        case Silent(cause=cause, why=why):
+            return _silent_state(cause, cause.because(why), answer.suspect)
+        case Measured():
+            return _drained_state(answer, now) or _measured_state(answer, thresholds, Request(cpus=cpus))
+        case _:
+            assert_never(answer)
+
+
+def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
+    """`DOWN` says more than `SUSPECT`, so it stays; the reason has both."""
+    told = f"{suspect}: {reason}" if suspect else reason
+    if cause in _NO_WAY_IN:
+        return Condition(state=NodeState.DOWN, reason=told)
+    return Condition(state=NodeState.SUSPECT if suspect else NodeState.UNKNOWN, reason=told)
+
+
+def _drained_state(answer: Measured, now: datetime) -> Condition | None:
+    mark = binding_drain(answer.reading, now)
+    if mark is None:
+        return None
+    # Leases that are not known may be held.
+    state = NodeState.DRAINED if answer.reading.leases == () else NodeState.DRAINING
+    return Condition(state=state, reason=drain_reason(mark, now))
+
+
+def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) -> Condition:
+    if answer.suspect:
+        return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
+    load = effective_load(answer)
+    if isinstance(load, Unknown):
+        return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.why}")
+    found = breaches(load, limits_of(thresholds))
+    if not found:
+        return _unless_promised_away(load, plain)
+    past = [breach for breach in found if breach.known]
+    return Condition(
+        state=NodeState.BUSY if past else NodeState.UNKNOWN,
+        reason=", ".join(breach.detail for breach in past or found),
+        violated=frozenset(breach.index for breach in past),
+    )
+
+
+def _unless_promised_away(load: Load, plain: Request) -> Condition:
+    short = lack(load, plain)
+    if short is None:
+        taints = ", ".join(sorted(load.answer.taints))
+        return Condition(state=NodeState.UP, reason=f"tainted {taints}" if taints else None)
+    is_known = not isinstance(load.answer.reading.leases, Unknown)
+    return Condition(state=NodeState.BUSY if is_known else NodeState.UNKNOWN, reason=f"{short.reason}: {short.detail}")
+
+
+# Why nothing, or not enough, fits: one line that counts the reasons.
+
+
+def why_not(plan: Plan, total: int) -> str:
+    """Such as "0/12 nodes fit: 5 load above 0.80, 4 load unknown, 3 excluded".
+
+    `total` is how many nodes were meant; those that the plan does not know of were never asked.
+    """
+    reasons = Counter(unfit.reason for unfit in plan.unfit)
+    if (unasked := total - len(plan.ranked) - len(plan.unfit)) > 0:
+        reasons["not asked"] += unasked
+    wanted = f", {plan.wanted} wanted" if plan.wanted is not None and plan.wanted > 1 else ""
+    head = f"{len(plan.ranked)}/{total} nodes fit{wanted}"
+    told = ", ".join(f"{count} {reason}" for reason, count in _most_frequent(reasons))
+    return f"{head}: {told}" if told else head
+
+
+def _most_frequent(reasons: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(reasons.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,163 @@
+"""Filter: which nodes may be used at all, and why not the others.
+
+Enters: an answer. Leaves: its load where the node fits, else `Unfit`, by the first filter that it fails, in the order
+of this file.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import assert_never
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Measured, Promise, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.policy.allocations import binding_drain, drain_reason
+from clbalance.policy.placement.capacity import Lack, lack
+from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What every node is held against."""
+
+    request: Request
+    limits: tuple[SetLimit, ...]
+    stale: str | None
+    now: datetime
+
+
+def asked_of(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> Asked:
+    """What `verdict` needs to know, once for all nodes of a snapshot."""
+    return Asked(
+        request=request,
+        limits=limits_of(policy.thresholds),
+        stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
+        now=now,
+    )
+
+
+def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) -> Load | Unfit:
+    """The load of a node that fits, or why it does not; `load`: its own, where it is known already."""
+    if answer.node in asked.request.excluded:
+        return Unfit(node=answer.node, filter="excluded", reason="excluded")
+    match answer:
+        case Silent(cause=cause, why=why):
+            return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=why)
+        case Measured() if asked.stale is not None:
+            return Unfit(node=answer.node, filter="stale", reason="stale", detail=asked.stale)
+        case Measured():
+            return _measured_verdict(answer, asked, load)
+        case _:
+            assert_never(answer)
+
+
+def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | None) -> Load | Unfit:
+    if mark := binding_drain(answer.reading, asked.now):
+        return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
+    if answer.suspect:
+        return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
+    load = effective_load(answer) if known is None else known
+    if isinstance(load, Unknown):
+        return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
+    # What was wished for first: that a node is busy says little where it was not meant.
+    if short := unsuited(load, asked.request) or _past_limits(load, asked.limits) or lack(load, asked.request):
+        return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
+    python = answer.reading.python
+    if asked.request.needs_python and isinstance(python, Unknown):
+        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.why)
+    return load
+
+
+def _past_limits(load: Load, limits: tuple[SetLimit, ...]) -> Lack | None:
+    past = breaches(load, limits)
+    if not past:
+        return None
+    details = ", ".join(breach.detail for breach in past)
+    return Lack(filter="thresholds", reason=past[0].reason, detail=details)
+
+
+def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:
+    """Why nothing in the snapshot counts any more, or None."""
+    age_s = (now - taken_at).total_seconds()
+    if age_s > max_age_s:
+        return f"measured {age_s:.0f} s ago, which is more than {max_age_s:g} s"
+    # A wall clock that was set back would otherwise keep an old snapshot fresh until it caught up.
+    if age_s < -max_age_s:
+        return f"measured {-age_s:.0f} s in the future: the clock of this machine was set back"
+    return None
+
+
+# Whether a node is what the user asked for, however loaded it is: taints, `--where`, `--near`, `--apart`, `--same`.
+#
+# What is not known makes a node unfit with that reason, whichever way round it was asked.
+
+
+def unsuited(load: Load, request: Request) -> Lack | None:
+    """The first thing that speaks against the node; None: it is what was asked for."""
+    return next((found for find in _LACKS if (found := find(load, request))), None)
+
+
+def _tainted(load: Load, request: Request) -> Lack | None:
+    taints = load.answer.taints
+    if not taints or taints <= request.constraints.tolerated:
+        return None
+    told = ", ".join(sorted(taints - request.constraints.tolerated))
+    return Lack(filter="taints", reason=f"tainted {told}", detail=f"`--tolerate {told.partition(',')[0]}` allows it")
+
+
+def _where(load: Load, request: Request) -> Lack | None:
+    if not request.constraints.where:
+        return None
+    from clbalance.policy.expressions.where import parse_where  # few use it
+
+    unmet = parse_where(request.constraints.where).unmet(load.answer)
+    return None if unmet is None else Lack(filter="where", reason=unmet.reason, detail=unmet.detail)
+
+
+def _near(load: Load, request: Request) -> Lack | None:
+    for name in request.constraints.near:
+        if isinstance(load.answer.reading.leases, Unknown):
+            return Lack(
+                filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
+            )
+        if all(promise.name != name for _, promise in _promises(load)):
+            return Lack(filter="near", reason=f"no job {name} there", detail="")
+    return None
+
+
+def _apart(load: Load, request: Request) -> Lack | None:
+    for name in request.constraints.apart:
+        if isinstance(load.answer.reading.leases, Unknown):
+            return Lack(
+                filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
+            )
+        whose = next((whose for whose, promise in _promises(load) if promise.name == name), None)
+        if whose is not None:
+            return Lack(filter="apart", reason=f"job {name} is there", detail=whose)
+        unread = next(
+            (lease.promise.why for lease in load.answer.reading.leases if isinstance(lease.promise, Unknown)), None
+        )
+        if unread is not None:
+            return Lack(filter="apart", reason=f"job {name} there or not is unknown", detail=unread)
+    return None
+
+
+def _promises(load: Load) -> Iterator[tuple[str, Promise]]:
+    """Whose they are, and what they say."""
+    leases = load.answer.reading.leases
+    for lease in () if isinstance(leases, Unknown) else leases:
+        if isinstance(lease.promise, Promise):
+            yield f"of uid {lease.uid}", lease.promise
+    for promise in load.answer.placed:
+        yield "placed a moment ago", promise
+
+
+def _unlabelled(load: Load, request: Request) -> Lack | None:
+    label = request.constraints.same
+    if not label or label in load.answer.labels:
+        return None
+    return Lack(filter="same", reason=f"no label {label}", detail="")
+
+
+_LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (_tainted, _where, _near, _apart, _unlabelled)

@@ -1,0 +1,273 @@
+"""The GPUs of a node: what state each is in, and which of them a request may have, the best first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final, NamedTuple, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Gpu, Measured, Request, Trend, Unknown
+from clbalance.policy.allocations import ledger_of
+from clbalance.policy.indices.samples import gmem_name, gprocs_name, gut_name
+
+_MOST_TOLD: Final = 4
+"""Devices whose reasons fit into one line."""
+_ONE: Final = Request(gpus=1)
+_ROUNDING_BYTES: Final = 0.5
+
+Shares: TypeAlias = Mapping[str, float]
+"""How much of each device is promised, by UUID."""
+
+
+def gpu_candidates(answer: Measured, request: Request = _ONE) -> tuple[str, ...] | Unknown:
+    """UUIDs of the devices of which the request may have what it asks of each.
+
+    Whole ones: those that are free, most free memory first; of several those of one NUMA node first, from the node
+    with the fewest that are enough. Shares: those, and what only shares are held of, the fullest first, so that
+    whole devices stay whole. In this order they are offered to the node, whose leases decide.
+    """
+    gpus = answer.reading.gpus
+    return gpus if isinstance(gpus, Unknown) else candidates_among(gpus, answer, request)
+
+
+def candidates_among(gpus: Sequence[Gpu], answer: Measured, request: Request) -> tuple[str, ...]:
+    """The same, of a node whose devices are known."""
+    if not gpus:
+        return ()
+    held = ledger_of(answer).gpu_shares
+    fit = [gpu for gpu in gpus if all(holds(gpu, held.get(gpu.uuid, 0.0), request) for _, holds in _WISHES)]
+    fit.sort(key=lambda gpu: _preference(gpu, held.get(gpu.uuid, 0.0)))
+    return tuple(gpu.uuid for gpu in (fit if request.gpus <= 1 else _near_each_other(fit, request.gpus)))
+
+
+def _preference(gpu: Gpu, held: float) -> tuple[float, float, int, str]:
+    return -held, -free_mem_bytes(gpu, held), gpu.index, gpu.uuid
+
+
+def free_mem_bytes(gpu: Gpu, held: float) -> float:
+    """What neither is used nor promised: a share of a device is as much of its memory."""
+    return gpu.mem_total_bytes - max(min(1.0, held) * gpu.mem_total_bytes, float(gpu.mem_used_bytes))
+
+
+class FreeDevice(NamedTuple):
+    """The share of a device that can still be promised."""
+
+    share: float
+    model: str
+    uuid: str
+
+
+def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Shares) -> tuple[FreeDevice, ...] | Unknown:
+    """Every device with what is left of it, the least first: 0 of what strangers use, and of what is faulty."""
+    if isinstance(gpus, Unknown):
+        return gpus
+    return tuple(sorted([FreeDevice(_left(gpu, held.get(gpu.uuid, 0.0)), gpu.model, gpu.uuid) for gpu in gpus]))
+
+
+def _left(gpu: Gpu, held: float) -> float:
+    return round(max(0.0, 1.0 - held), 6) if is_usable(gpu, held) else 0.0
+
+
+def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
+    """Those first that hang on one NUMA node; where none has enough, from as few of them as possible."""
+    groups: dict[int, list[Gpu]] = {}
+    for gpu in fit:
+        groups.setdefault(-1 if isinstance(gpu.numa_node, Unknown) else gpu.numa_node, []).append(gpu)
+
+    def rank(one: tuple[int, list[Gpu]]) -> tuple[bool, int, bool, int]:
+        # What is enough comes before what is not: of the first the smallest, of the others the largest.
+        numa, group = one
+        return len(group) < count, abs(len(group) - count), numa < 0, numa
+
+    return [gpu for _, group in sorted(groups.items(), key=rank) for gpu in group]
+
+
+def why_too_few(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
+    """The reason that groups nodes, and what stands against the devices of this one."""
+    held = ledger_of(answer).gpu_shares
+    left = gpus
+    for reason, holds in _WISHES:
+        kept = [gpu for gpu in left if holds(gpu, held.get(gpu.uuid, 0.0), request)]
+        if len(kept) < min(request.gpus, len(left)):
+            return reason, _told([gpu for gpu in left if gpu not in kept], answer, held)
+        left = kept
+    return TOO_FEW_FREE, ""
+
+
+def _told(gpus: Sequence[Gpu], answer: Measured, shares: Shares) -> str:
+    told = [_one_told(gpu, answer, shares.get(gpu.uuid, 0.0)) for gpu in gpus[:_MOST_TOLD]]
+    rest = len(gpus) - len(told)
+    return ", ".join(told) + (f", and {rest} more" if rest else "")
+
+
+def _one_told(gpu: Gpu, answer: Measured, held: float) -> str:
+    found = gpu_condition(gpu, held, answer.trends)
+    what = found.reason or f"{gpu.model}, {free_mem_bytes(gpu, held) / 2**30:.3g} GiB free"
+    return f"{gpu_label(gpu)} {found.state} ({what})"
+
+
+def gpu_label(gpu: Gpu) -> str:
+    """Such as "GPU 1"; a part is told with its UUID's beginning, for parts have no numbers of their own."""
+    return f"GPU {gpu.index} part {gpu.uuid[:12]}" if gpu.parent else f"GPU {gpu.index}"
+
+
+def _is_of_a_model(gpu: Gpu, _: float, request: Request) -> bool:
+    return not request.gpu_models or gpu.model in request.gpu_models
+
+
+def _is_whole_among_several(gpu: Gpu, _: float, request: Request) -> bool:
+    # CUDA shows a process one part at most, whatever it is handed (NVIDIA's MIG user guide, "device enumeration").
+    return request.gpus <= 1 or not gpu.parent
+
+
+def _has_place(gpu: Gpu, held: float, request: Request) -> bool:
+    return has_place(gpu, held, request.gpu_share)
+
+
+def _has_memory(gpu: Gpu, held: float, request: Request) -> bool:
+    return request.gpu_mem_bytes <= free_mem_bytes(gpu, held) + _ROUNDING_BYTES
+
+
+TOO_FEW_FREE: Final = "too few GPUs free"
+_WISHES: Final[tuple[tuple[str, Callable[[Gpu, float, Request], bool]], ...]] = (
+    ("too few GPUs of that model", _is_of_a_model),
+    ("too few whole GPUs", _is_whole_among_several),
+    (TOO_FEW_FREE, _has_place),
+    ("too little GPU memory free", _has_memory),
+)
+"""What a device must be, and how a node is refused that has too few that are."""
+
+
+# What a GPU is, strangers included: free, shared, busy, held idle, faulty or unknown, each with its reason. Pure.
+#
+# Enters: a device as measured, how much of it is promised, and what was seen of it before. No driver tells whose a
+# process is, so on a shared device those are taken for its leases' own as long as they fit into what was promised.
+
+IDLE_PCT: Final = 5.0
+"""Use, of time and of memory, up to which a device idles: its driver's own, and a flicker."""
+_LOOKS: Final = 3
+_IDLE_S: Final = 600.0
+"""Held idle is what was found so at so many looks over so long a time: one glance may fall between two steps."""
+_ROUNDING: Final = 1e-9
+"""Of a device: three thirds are a whole."""
+
+
+class GpuState(StrEnum):
+    """One word for each; only the first two may be had."""
+
+    FREE = "free"
+    SHARED = "shared"
+    BUSY = "busy"
+    HELD_IDLE = "held idle"
+    FAULTY = "faulty"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuCondition:
+    """A device's state, and why; empty where the word says it all."""
+
+    state: GpuState
+    reason: str = ""
+
+
+def looks_free(gpu: Gpu) -> bool:
+    """Whether nobody uses a device of which nothing is promised.
+
+    No fault, no process, no memory but the driver's own, and a use known to be idle: unknown is never idle. No
+    driver measures the use of a part; without a process and without memory, nobody uses it.
+    """
+    use = gpu.use_pct
+    idle = bool(gpu.parent) if isinstance(use, Unknown) else use <= IDLE_PCT
+    return idle and not gpu.processes and not gpu.fault and _memory_pct(gpu) <= IDLE_PCT
+
+
+def is_usable(gpu: Gpu, held: float) -> bool:
+    """Whether what is not promised of a device may be: nobody else uses it, and nothing is wrong with it."""
+    return not gpu.fault and _is_accounted_for(gpu, held) if held else looks_free(gpu)
+
+
+def has_place(gpu: Gpu, held: float, share: float) -> bool:
+    """Whether `share` of a device may be promised."""
+    return held + share <= 1.0 + _ROUNDING and is_usable(gpu, held)
+
+
+def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCondition:
+    """How a device is to be shown; `held` is how much of it is promised."""
+    if gpu.fault:
+        return GpuCondition(state=GpuState.FAULTY, reason=gpu.fault)
+    if held:
+        return _leased(gpu, held)
+    if looks_free(gpu):
+        return GpuCondition(state=GpuState.FREE)
+    if gpu.processes or _memory_pct(gpu) > IDLE_PCT:
+        return _held(gpu, trends)
+    # It is not held and yet not free, so its use is known and high, or unknown.
+    if isinstance(gpu.use_pct, Unknown):
+        return GpuCondition(state=GpuState.UNKNOWN, reason=f"use unknown: {gpu.use_pct.why}")
+    return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used")
+
+
+def _leased(gpu: Gpu, held: float) -> GpuCondition:
+    if held >= 1.0 - _ROUNDING:
+        return GpuCondition(state=GpuState.BUSY, reason="leased")
+    told = f"{100.0 * held:.0f}% leased"
+    if _is_accounted_for(gpu, held):
+        return GpuCondition(state=GpuState.SHARED, reason=told)
+    return GpuCondition(state=GpuState.BUSY, reason=f"{told}, {_memory_pct(gpu):.0f}% of its memory used")
+
+
+def _is_accounted_for(gpu: Gpu, held: float) -> bool:
+    """Whether what runs there fits into what was promised, and a little for the driver."""
+    return _memory_pct(gpu) <= 100.0 * held + IDLE_PCT
+
+
+def _held(gpu: Gpu, trends: Mapping[str, Trend]) -> GpuCondition:
+    told = f"{gpu.mem_used_bytes / 2**30:.3g} GiB held{_by(gpu)}"
+    if not isinstance(gpu.use_pct, Unknown) and gpu.use_pct > IDLE_PCT:
+        return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used, {told}")
+    use = trends.get(gut_name(gpu))
+    if use is None or not _was_idle(use) or not _was_held(gpu, trends):
+        return GpuCondition(state=GpuState.BUSY, reason=told)
+    looks = f"at most {use.most:.0f}% used at {use.count} looks over {use.span_s / 60:.0f} min"
+    return GpuCondition(state=GpuState.HELD_IDLE, reason=f"{told}, {looks}")
+
+
+def _was_idle(use: Trend) -> bool:
+    return use.count >= _LOOKS and use.span_s >= _IDLE_S and use.most <= IDLE_PCT
+
+
+def _was_held(gpu: Gpu, trends: Mapping[str, Trend]) -> bool:
+    """At every look: else it may be somebody who has just begun, and was preceded by nobody."""
+    memory, processes = trends.get(gmem_name(gpu)), trends.get(gprocs_name(gpu))
+    return (memory is not None and memory.least > IDLE_PCT) or (processes is not None and processes.least >= 1.0)
+
+
+def _memory_pct(gpu: Gpu) -> float:
+    return 100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes if gpu.mem_total_bytes else 0.0
+
+
+def _by(gpu: Gpu) -> str:
+    """Whom to ask: the first of its processes."""
+    if not gpu.processes:
+        return ""
+    first = gpu.processes[0]
+    more = f" and {len(gpu.processes) - 1} more" if len(gpu.processes) > 1 else ""
+    return f" by {first.name} (pid {first.pid}){more}"
+
+
+# Which GPUs of a node a request may be given, by its `--where`; the others are as if they were not there.
+
+
+def meant(answer: Measured, request: Request) -> Measured:
+    """The node with the devices that count."""
+    gpus = answer.reading.gpus
+    if not request.constraints.where or isinstance(gpus, Unknown):
+        return answer
+    from clbalance.policy.expressions.where import parse_where  # few use it
+
+    where = parse_where(request.constraints.where)
+    if not where.of_device:
+        return answer
+    count = tuple(gpu for gpu in gpus if where.admits(answer, gpu))
+    return answer if len(count) == len(gpus) else replace(answer, reading=replace(answer.reading, gpus=count))

@@ -1,0 +1,96 @@
+"""The load that placement counts, and what a node has left to promise.
+
+Enters: a node that answered. Leaves: its `Load`, or why it has none. A node whose run queue, cpus or memory
+are not known has no load at all, and nothing downstream can take it for an idle one.
+"""
+
+import math
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
+from clbalance.policy.allocations import Ledger, ledger_of
+from clbalance.policy.placement.gpus import FreeDevice, free_devices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A node whose load is known. `run_queue` is r1m plus the node's debt, in processes, not per cpu."""
+
+    answer: Measured
+    ledger: Ledger
+    r1m: float
+    run_queue: float
+    cpus: int
+    memory: Memory
+    devices: tuple[FreeDevice, ...] | Unknown
+    """What is left of each GPU, the least first."""
+
+    @property
+    def mem_available_pct(self) -> float:
+        """Share of the memory that a new program may have, promises aside."""
+        return 100.0 * self.memory.available_bytes / self.memory.total_bytes
+
+
+def effective_load(answer: Measured) -> Load | Unknown:
+    """The load of a node that answered, its debt included."""
+    reading = answer.reading
+    match reading.run_queue, reading.cpus, reading.memory:
+        case RunQueue() as queue, Cpus() as cpus, Memory() as memory:
+            pass
+        case _:
+            return Unknown(why=_first_unknown(answer))
+    # The parsers bound what a node says; this keeps a nonsense that slipped through from ranking first.
+    if not (0.0 <= queue.r1m < math.inf and cpus.online > 0 and memory.total_bytes > 0):
+        return Unknown(
+            why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
+        )
+    ledger = ledger_of(answer)
+    return Load(
+        answer=answer,
+        ledger=ledger,
+        r1m=queue.r1m,
+        run_queue=queue.r1m + ledger.debt_cpus,
+        cpus=cpus.online,
+        memory=memory,
+        devices=free_devices(reading.gpus, ledger.gpu_shares),
+    )
+
+
+def _first_unknown(answer: Measured) -> str:
+    reading = answer.reading
+    sections = (("run queue", reading.run_queue), ("cpus", reading.cpus), ("memory", reading.memory))
+    return next(f"{name}: {section.why}" for name, section in sections if isinstance(section, Unknown))
+
+
+# What a node has left to promise, by the formulas of its own admission (docs/design/leases.md).
+
+NOISE_CPUS: Final = 0.5
+"""Processes: an idle node's own, and the swing of the average. Without this allowance a node of one cpu with
+r1m 0.01 would have 0.99 cpus to give, and nobody would ever get all cpus of any node."""
+
+
+def free_cpus(*, capacity: float, r1m: float, promised: float, visible: float) -> float:
+    """Cpus that are neither promised nor used by somebody without a promise; below 0 where more is taken."""
+    return capacity - promised - max(0.0, r1m - visible - NOISE_CPUS)
+
+
+def free_mem_bytes(*, total: int, available: int, promised: int, visible: float) -> float:
+    """Memory likewise, and never more than is available."""
+    return min(available, total - promised - max(0.0, total - available - visible))
+
+
+def cpus_left(load: Load) -> float:
+    """Cpus that this node can still promise."""
+    ledger = load.ledger
+    return free_cpus(capacity=load.cpus, r1m=load.r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
+
+
+def mem_bytes_left(load: Load) -> float:
+    """Memory that this node can still promise."""
+    return free_mem_bytes(
+        total=load.memory.total_bytes,
+        available=load.memory.available_bytes,
+        promised=load.ledger.mem_bytes,
+        visible=load.ledger.visible_mem_bytes,
+    )

@@ -1,0 +1,42 @@
+"""`--order`: scores that rank nodes by an expression instead of by the policy's weights.
+
+The points say only where a node stands among those that were compared: 100 the first, equals the same.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from clbalance.model import Gpu, NodeName, Request, Score, Term, Unknown
+from clbalance.policy.expressions.values import Subject, devices_of
+from clbalance.policy.expressions.where import Place, parse_order, place_by
+from clbalance.policy.placement.gpus import gpu_candidates, meant
+from clbalance.policy.placement.load import Load
+
+
+def scores_in_order(loads: Sequence[Load], request: Request) -> list[Score]:
+    """The score of each, best first; by facts of devices as far as the request could be given those."""
+    keys = parse_order(request.constraints.order)
+    return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})
+
+
+def scores_by(places: dict[NodeName, Place]) -> list[Score]:
+    """Equal places have equal points."""
+    ordered = sorted(places, key=lambda node: (places[node].sort_by, node))
+    scores: list[Score] = []
+    for _, equals in groupby(ordered, key=lambda node: places[node].sort_by):
+        points = 100.0 * (1.0 - len(scores) / len(ordered))
+        scores += [_score(node, points, places[node].told) for node in equals]
+    return scores
+
+
+def _score(node: NodeName, points: float, told: str) -> Score:
+    return Score(node=node, total=points, terms=(Term(name="order", points=points, weight=1.0, told=told),))
+
+
+def _subjects(load: Load, request: Request) -> tuple[Subject, ...]:
+    answer = meant(load.answer, request)
+    if not request.gpus:
+        return devices_of(answer)
+    free = gpu_candidates(answer, request)
+    assert not isinstance(free, Unknown), "a node whose GPUs are not known has none to give"
+    return tuple(one for one in devices_of(answer) if not isinstance(one.gpu, Gpu) or one.gpu.uuid in free)

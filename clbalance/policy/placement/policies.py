@@ -1,0 +1,123 @@
+"""Named ways to choose: what nodes are compared by, and how one is taken from the order."""
+
+from collections.abc import Mapping
+from dataclasses import field, fields
+from enum import Enum
+from typing import Final
+
+from clbalance.errors import SettingsError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.placement.fragmentation import Workload
+from clbalance.policy.placement.thresholds import Thresholds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How much each scorer counts, against the others.
+
+    The run queue weighs as much as the other three measured ones: it alone knows what was placed a moment ago.
+    """
+
+    run_queue: float = 4.0
+    cpu_use: float = 2.0
+    memory: float = 1.0
+    pressure: float = 1.0
+    gpu: float = 2.0
+    """Of requests for GPUs only."""
+    risk: float = 0.0
+    spread: float = 0.0
+    packing: float = 0.0
+    fragmentation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.names():
+            value: float = getattr(self, name)
+            if not 0.0 <= value <= 1e6:
+                raise SettingsError(f"weight `{name}` is {value:g}", hint="give a number from 0 to 1000000")
+        if not any(getattr(self, name) for name in self.names() if name != "gpu"):
+            raise SettingsError(
+                "every weight is 0, so no node is better than another",
+                hint=f"give at least one of {', '.join(f'`{name}`' for name in self.names() if name != 'gpu')}",
+            )
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """What may be weighed."""
+        return tuple(weight.name for weight in fields(cls))
+
+
+def _only(**weights: float) -> Mapping[str, float]:
+    return dict.fromkeys(Weights.names(), 0.0) | weights
+
+
+class Rule(Enum):
+    """How nodes are taken from those that fit."""
+
+    BEST = "best score first"
+    TWO_CHOICES = "the better of two drawn"
+    DRAWN = "drawn"
+    ROTATING = "the next by name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a policy's name stands for."""
+
+    told: str
+    rule: Rule = Rule.BEST
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """What differs from `Weights()`."""
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "least": Kind(told="the least loaded node"),
+    "spread": Kind(told="the node with the largest share left unpromised", weights=_only(spread=1.0)),
+    "pack": Kind(told="the fullest node that still fits", weights=_only(packing=1.0)),
+    "p2c": Kind(told="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
+    "risk": Kind(told="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
+    # The packing term is a tie-breaker: 100 points of it are a thousandth of what 2 GPUs of fragments are worth.
+    "fgd": Kind(told="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
+    "random": Kind(told="any node that fits", rule=Rule.DRAWN),
+    "rr": Kind(told="one node after the other, by name", rule=Rule.ROTATING),
+}
+"""By name: `least` when nothing else is said; `random` and `rr` are what others are compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How to choose: by what rule and weights, among the nodes within these thresholds."""
+
+    name: str = "least"
+    rule: Rule = Rule.BEST
+    weights: Weights = field(default_factory=Weights)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    max_age_s: float = 60.0
+    """An older snapshot says nothing about now (and nor does one from the future)."""
+    workload: Workload = field(default_factory=Workload)
+    """What else is likely to ask for a place, which only `fragmentation` asks about."""
+
+
+LEAST = Policy()
+"""The default policy."""
+
+
+def policy_named(
+    name: str,
+    *,
+    weights: Mapping[str, float] | None = None,
+    thresholds: Thresholds | None = None,
+    max_age_s: float | None = None,
+    workload: Workload | None = None,
+) -> Policy:
+    """A policy of `KINDS`, with some weights changed; `SettingsError` for another name or weights that do not fit."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise SettingsError(f"there is no policy {name!a}", hint=f"one of {', '.join(KINDS)}")
+    return Policy(
+        name=name,
+        rule=kind.rule,
+        weights=Weights(**{**kind.weights, **(weights or {})}),
+        thresholds=thresholds or LEAST.thresholds,
+        max_age_s=LEAST.max_age_s if max_age_s is None else max_age_s,
+        workload=workload or LEAST.workload,
+    )

@@ -1,0 +1,241 @@
+"""Score: how good a node is for a request, in terms of 0…100 points, and their weighted mean.
+
+A term that is not known counts as the node's lowest known one: what is not known never speaks for a node.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Request, Score, Term, Unknown
+from clbalance.model.request import Preference
+from clbalance.policy.indices import readers
+from clbalance.policy.indices.samples import R1M_PER_CPU
+from clbalance.policy.placement.fragmentation import Fragmentation, fragmentation_of
+from clbalance.policy.placement.gpu_choice import growth
+from clbalance.policy.placement.gpus import meant
+from clbalance.policy.placement.load import Load, cpus_left, mem_bytes_left
+from clbalance.policy.placement.policies import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """One term: the number it reads, the points that number is worth, and how a person is told of it."""
+
+    name: str
+    read: Callable[[Load, Request], float | Unknown]
+    points: Callable[[float], float]
+    told: Callable[[Load, Request, float], str]
+
+
+Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
+"""Of `scorers_of`."""
+
+
+def score(load: Load, request: Request, weighed: Weighed) -> Score:
+    """One node's, with what each term was read from."""
+    values = [scorer.read(load, request) for scorer, _ in weighed]
+    all_points = _points(values, weighed)
+    terms = [
+        Term(name=scorer.name, points=points, weight=weight, told=_told(scorer, load, request, value))
+        for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
+    ]
+    return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
+
+
+def total(load: Load, request: Request, weighed: Weighed) -> float:
+    """What `score` comes to, without the words."""
+    return _mean(_points([scorer.read(load, request) for scorer, _ in weighed], weighed), weighed)
+
+
+def _points(values: Sequence[float | Unknown], weighed: Weighed) -> list[float]:
+    known = [
+        scorer.points(value)
+        for (scorer, _), value in zip(weighed, values, strict=True)
+        if not isinstance(value, Unknown)
+    ]
+    if len(known) == len(values):
+        return known
+    lowest, rest = min(known, default=0.0), iter(known)
+    return [lowest if isinstance(value, Unknown) else next(rest) for value in values]
+
+
+def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
+    points = weights = 0.0
+    for (_, weight), of_term in zip(weighed, all_points, strict=True):
+        points += of_term * weight
+        weights += weight
+    return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
+
+
+def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) -> str:
+    if isinstance(value, Unknown):
+        return f"unknown, counted as its lowest: {value.why}"
+    return scorer.told(load, request, value)
+
+
+# Which share of a node is taken with one more job on it: Kubernetes' `LeastAllocated` and `MostAllocated`.
+
+
+def taken_pct(load: Load, request: Request) -> float:
+    """The mean over cpus, memory and, where they are asked for, GPUs, promises and strangers' use together."""
+    total_bytes = load.memory.total_bytes
+    shares = [
+        1.0 - (cpus_left(load) - request.cpus) / load.cpus,
+        1.0 - (mem_bytes_left(load) - request.mem_bytes) / total_bytes,
+    ]
+    devices = load.devices
+    if request.gpus and isinstance(devices, tuple) and devices:
+        left = sum([device.share for device in devices]) - request.gpus * request.gpu_share
+        shares.append(1.0 - left / len(devices))
+    return 100.0 * sum(shares) / len(shares)
+
+
+def risk_pct(load: Load, request: Request) -> float | Unknown:
+    """Of the run queue per cpu over the looks that are remembered; what was just placed is not in them yet."""
+    trend = load.answer.trends.get(R1M_PER_CPU)
+    if trend is None:
+        return Unknown(why="no history")
+    placed = (load.ledger.debt_cpus + request.cpus) / load.cpus
+    return 100.0 * (trend.mean + placed + trend.deviation) / 2.0
+
+
+# What a node is compared by: one number each, turned into 0…100 points, of which more is better.
+
+
+def _delay(load: Load, request: Request) -> float:
+    # Shortest expected delay: (queue + what is asked for) / speed. The queue is as it will be, not as it is:
+    # one more is less on 64 idle cpus than on 2. LSF's normalised run queue divides by the same two.
+    return (load.run_queue + request.cpus) / (load.cpus * load.answer.cpu_factor)
+
+
+def _delay_points(delay: float) -> float:
+    # A hyperbola, not a ramp that ends: of two overloaded nodes the less loaded one still has more points.
+    return 100.0 / (1.0 + delay)
+
+
+def _delay_told(load: Load, request: Request, _: float) -> str:
+    debt = load.ledger.debt_cpus
+    placed = f" + {debt:.3g} placed" if debt else ""
+    factor = load.answer.cpu_factor
+    speed = f" of factor {factor:g}" if factor != 1.0 else ""
+    return f"r1m {load.r1m:.2f}{placed} + {request.cpus:g} asked on {load.cpus} cpus{speed}"
+
+
+def _left(used_pct: float) -> float:
+    # Use may be measured a little over 100 %, for ticks and clocks are not read at one instant.
+    return min(100.0, max(0.0, 100.0 - used_pct))
+
+
+def _worst_pressure(load: Load, _: Request) -> float | Unknown:
+    worst = 0.0
+    for read in (readers.psi_cpu_pct, readers.psi_mem_pct, readers.psi_io_pct):
+        value = read(load)
+        if isinstance(value, Unknown):
+            return value
+        worst = max(worst, value)
+    return worst
+
+
+def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
+    gpus = meant(load.answer, request).reading.gpus
+    if isinstance(gpus, Unknown):
+        return gpus
+    used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)
+    best = used[: request.gpus]
+    return sum(best) / len(best) if best else Unknown(why="no GPUs")
+
+
+RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_told)
+CPU_USE = Scorer(
+    name="cpu use",
+    read=lambda load, _: readers.ut_pct(load),
+    points=_left,
+    told=lambda _, __, used: f"ut {used:.0f}%",
+)
+MEMORY = Scorer(
+    name="memory",
+    read=lambda load, _: 100.0 - load.mem_available_pct,
+    points=_left,
+    told=lambda _, __, used: f"mem {100.0 - used:.0f}% available",
+)
+PRESSURE = Scorer(
+    name="pressure",
+    read=_worst_pressure,
+    points=_left,
+    told=lambda _, __, worst: f"psi at most {worst:.0f}%",
+)
+GPU = Scorer(
+    name="gpu",
+    read=_gpu_memory_used,
+    points=_left,
+    told=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
+)
+RISK = Scorer(
+    name="risk",
+    read=risk_pct,
+    points=_left,
+    told=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
+)
+SPREAD = Scorer(
+    name="spread",
+    read=taken_pct,
+    points=_left,
+    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+)
+PACKING = Scorer(
+    name="packing",
+    read=taken_pct,
+    points=lambda taken: min(100.0, max(0.0, taken)),
+    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+)
+
+
+def _fragmentation(measure: Fragmentation) -> Scorer:
+    return Scorer(
+        name="fragmentation",
+        read=lambda load, request: growth(measure, load, request),
+        # Of a change by x GPUs, so that none ever ends the scale.
+        points=lambda grown: 100.0 / (1.0 + math.exp(grown)),
+        told=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
+    )
+
+
+def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], ...]:
+    """What nodes are compared by, with its weight: what weighs nothing, or does not concern `request`, is left out."""
+    weights = policy.weights
+    weighed = (
+        (RUN_QUEUE, weights.run_queue),
+        (CPU_USE, weights.cpu_use),
+        (MEMORY, weights.memory),
+        (PRESSURE, weights.pressure),
+        (GPU, weights.gpu if request.gpus else 0.0),
+        (RISK, weights.risk),
+        (SPREAD, weights.spread),
+        (PACKING, weights.packing),
+        (_fragmentation(fragmentation_of(policy.workload)), weights.fragmentation),
+    )
+    preferred = ((preference_scorer(one), one.weight) for one in request.constraints.preferences)
+    return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred) if weight)
+
+
+# `--prefer`: one more term for each preference, as good as its label's value is there.
+
+
+def preference_scorer(preference: Preference) -> Scorer:
+    """Its term, which is weighed as the preference says."""
+
+    def read(load: Load, _: Request) -> float:
+        return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0
+
+    def told(load: Load, _: Request, __: float) -> str:
+        value = load.answer.labels.get(preference.label)
+        return f"no label {preference.label}" if value is None else f"{preference.label} is {value}"
+
+    return Scorer(
+        name=f"prefer {preference.label}={preference.value}",
+        read=read,
+        points=lambda matches: 100.0 * matches,
+        told=told,
+    )

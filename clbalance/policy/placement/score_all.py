@@ -1,0 +1,80 @@
+"""Every node's score as a bare number, quickly: the words are made for those nodes that somebody looks at."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from clbalance.model import Answer, Cpus, Measured, Memory, Pressure, Rates, Request, RunQueue, Silent, Unknown
+from clbalance.policy.placement.load import effective_load
+from clbalance.policy.placement.policies import Policy, Weights
+from clbalance.policy.placement.score import CPU_USE, MEMORY, PRESSURE, RUN_QUEUE, Weighed, scorers_of, total
+
+NONE: Final = -1.0
+"""Of a node without a known load, which has no score; those that have one have 0 or more."""
+
+
+def totals(answers: Sequence[Answer], request: Request, policy: Policy) -> list[float]:
+    """As `score` has it, in the same order, whether or not the node fits."""
+    weighed = scorers_of(policy, request)
+    if all(scorer in _MEASURED for scorer, _ in weighed):
+        return _measured_totals(answers, request, policy.weights, weighed)
+    return [_total(answer, request, weighed) for answer in answers]
+
+
+_INFINITE: Final = math.inf
+_MEASURED = (RUN_QUEUE, CPU_USE, MEMORY, PRESSURE)
+
+
+def _total(answer: Answer, request: Request, weighed: Weighed) -> float:
+    if isinstance(answer, Silent):
+        return NONE
+    load = effective_load(answer)
+    return NONE if isinstance(load, Unknown) else total(load, request, weighed)
+
+
+def _measured_totals(answers: Sequence[Answer], request: Request, weights: Weights, weighed: Weighed) -> list[float]:
+    """The four measured terms in one pass, 0.8 µs a node where the scorers take 8: a sweep may have 10,000.
+
+    Only of nodes on which nothing is promised and of which everything is known and in range; a test holds the two
+    ways together.
+    """
+    of_queue, of_use, of_memory, of_pressure = weights.run_queue, weights.cpu_use, weights.memory, weights.pressure
+    whole = of_queue + of_use + of_memory + of_pressure
+    asked = request.cpus
+    found: list[float] = []
+    add = found.append
+    for answer in answers:
+        if type(answer) is not Measured:
+            add(NONE)
+            continue
+        reading, rates = answer.reading, answer.rates
+        queue, cpus, memory, psi = reading.run_queue, reading.cpus, reading.memory, reading.pressure
+        if (
+            type(queue) is RunQueue
+            and type(cpus) is Cpus
+            and type(memory) is Memory
+            and type(psi) is Pressure
+            and type(rates) is Rates
+            and not reading.leases
+            and not answer.placed
+            and 0.0 <= queue.r1m < _INFINITE
+            and cpus.online > 0
+            and 0 <= memory.available_bytes <= memory.total_bytes > 0
+            and 0.0 <= rates.ut_pct <= 100.0
+            and 0.0 <= psi.cpu_pct <= 100.0
+            and 0.0 <= psi.mem_pct <= 100.0
+            and 0.0 <= psi.io_pct <= 100.0
+        ):
+            worst = max(psi.cpu_pct, psi.mem_pct, psi.io_pct)
+            add(
+                (
+                    of_queue * 100.0 / (1.0 + (queue.r1m + asked) / (cpus.online * answer.cpu_factor))
+                    + of_use * (100.0 - rates.ut_pct)
+                    + of_memory * 100.0 * memory.available_bytes / memory.total_bytes
+                    + of_pressure * (100.0 - worst)
+                )
+                / whole
+            )
+        else:
+            add(_total(answer, request, weighed))
+    return found

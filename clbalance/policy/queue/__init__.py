@@ -1,0 +1,1 @@
+"""Jobs that wait, backfilling, and the replay of traces. Pure."""

@@ -1,0 +1,245 @@
+"""Nodes that take one request after another, as `place` would decide on each charged snapshot.
+
+What a kind of request comes to on a node changes when something was placed there or has left, and else stays. So each
+kind keeps its totals, and brings up to date those of the nodes that were touched since it was asked last. Most nodes
+go from one state to another and back, so the state before is kept too, with what it came to.
+"""
+
+from copy import copy as shallow_copy
+from dataclasses import field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Final, Self
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Measured, NodeName, Promise, Reading, Request, Snapshot, Unknown
+from clbalance.policy.placement.charge import promise_to
+from clbalance.policy.placement.filters import Asked, asked_of, verdict
+from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.policies import Policy, Rule
+from clbalance.policy.placement.score import Weighed, scorers_of, total
+from clbalance.policy.placement.select import Rng, best_place, in_order
+
+_UNFIT: Final = -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What one request holds: a promise on each of its nodes."""
+
+    promises: tuple[tuple[NodeName, Promise], ...]
+
+    @property
+    def nodes(self) -> tuple[NodeName, ...]:
+        """In the order of the choice."""
+        return tuple(node for node, _ in self.promises)
+
+
+@dataclass(slots=True)
+class _Kind:
+    """One kind of request: its total on each node as of the touch number `seen`, and on how many it fits."""
+
+    asked: Asked
+    weighed: Weighed
+    totals: list[float] = field(default_factory=list)
+    totals_of: list[Answer] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
+    before_of: list[Answer] = field(default_factory=list)
+    fitting: int = 0
+    seen: int = 0
+
+    def copy(self, *, seen: int) -> "_Kind":
+        """Another one, as of that touch number."""
+        return replace(
+            self,
+            totals=self.totals.copy(),
+            totals_of=self.totals_of.copy(),
+            before=self.before.copy(),
+            before_of=self.before_of.copy(),
+            seen=seen,
+        )
+
+
+class Board:
+    """The nodes of a snapshot; `place` charges them and `release` takes the charge back.
+
+    `--order` and `--same` compare nodes with each other, so they are not for a board.
+    """
+
+    def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
+        self._answers = sorted(snapshot.answers, key=lambda answer: answer.node)
+        self._before = self._answers.copy()
+        self._names = [answer.node for answer in self._answers]
+        self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
+        self._snapshot, self._policy, self._now = snapshot, policy, now
+        self._loads: list[Load | Unknown | None] = [None] * len(self._answers)
+        self._kinds: dict[Request, _Kind] = {}
+        self._touched: list[int] = []
+        self._last = snapshot.last_used
+
+    def place(self, request: Request, rng: Rng) -> Holding | None:
+        """The nodes that `request` gets, all that it asks for, or None and nothing is charged."""
+        kind = self._kind(request)
+        if kind.fitting < (1 if request.pick is None else request.pick):
+            return None
+        totals, rule = kind.totals, self._policy.rule
+        if request.pick == 1 and rule is Rule.BEST:
+            chosen = best_place(totals, _UNFIT, rng)
+        else:
+            order = in_order(rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
+            chosen = list(islice(order, request.pick))
+        self._last = self._names[chosen[-1]]
+        return Holding(promises=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
+
+    def count_fitting(self, request: Request) -> int:
+        """On how many nodes a copy of `request` fits now."""
+        return self._kind(request).fitting
+
+    def copy(self) -> Self:
+        """Another one that is charged alike."""
+        other = shallow_copy(self)
+        other._become_separate()  # noqa: SLF001 - it is one of us
+        return other
+
+    def hold(self, holding: Holding) -> None:
+        """Charge exactly what `place` has charged before."""
+        for node, promise in holding.promises:
+            at = self._place_of[node]
+            answer = self._measured(at)
+            self._change(at, answer, (*answer.placed, promise))
+
+    def release(self, holding: Holding) -> None:
+        """Take back what `place` has charged."""
+        for node, promise in holding.promises:
+            at = self._place_of[node]
+            answer = self._measured(at)
+            placed = list(answer.placed)
+            placed.remove(promise)
+            self._change(at, answer, tuple(placed))
+
+    def read_anew(self, node: NodeName, reading: Reading) -> None:
+        """Have this read of the node in place of what was; what was placed on it stays."""
+        at = self._place_of[node]
+        answer = replace(self._measured(at), reading=reading)
+        # No charge goes back to a state of the old reading.
+        self._answers[at] = self._before[at] = answer
+        self._loads[at] = None
+        self._touched.append(at)
+
+    @property
+    def all_answers(self) -> tuple[Answer, ...]:
+        """The nodes as they are charged now, by name."""
+        return tuple(self._answers)
+
+    def _become_separate(self) -> None:
+        """From the one of which this is a copy."""
+        self._answers, self._before, self._loads = self._answers.copy(), self._before.copy(), self._loads.copy()
+        # What was not asked for since every node could have been touched is as quickly made anew.
+        first = max(0, len(self._touched) - len(self._answers))
+        self._touched = self._touched[first:]
+        self._kinds = {
+            request: kind.copy(seen=kind.seen - first) for request, kind in self._kinds.items() if kind.seen >= first
+        }
+
+    def _charge(self, at: int, request: Request) -> Promise:
+        answer = self._measured(at)
+        promise = promise_to(request, answer, self._policy)
+        self._change(at, answer, (*answer.placed, promise))
+        return promise
+
+    def _measured(self, at: int) -> Measured:
+        answer = self._answers[at]
+        assert isinstance(answer, Measured)  # nothing else fits
+        return answer
+
+    def _change(self, at: int, answer: Measured, placed: tuple[Promise, ...]) -> None:
+        before = self._before[at]
+        is_back = isinstance(before, Measured) and before.placed == placed
+        self._answers[at] = before if is_back else replace(answer, placed=placed)
+        self._before[at] = answer
+        self._loads[at] = None
+        self._touched.append(at)
+
+    def _kind(self, request: Request) -> _Kind:
+        # No copy is different from the others, and nobody is by its own name.
+        alike = request if request.pick == 1 and not request.name else replace(request, pick=1, name="")
+        kind = self._kinds.get(alike)
+        if kind is None:
+            kind = self._kinds[alike] = _Kind(
+                asked=asked_of(self._snapshot, alike, self._policy, self._now),
+                weighed=scorers_of(self._policy, alike),
+            )
+            kind.totals = [self._total(at, kind) for at in range(len(self._answers))]
+            kind.totals_of = self._answers.copy()
+            kind.before, kind.before_of = kind.totals.copy(), kind.totals_of.copy()
+            kind.fitting = sum(1 for points in kind.totals if points > _UNFIT)
+        else:
+            for at in set(self._touched[kind.seen :]):
+                self._bring_up_to_date(kind, at)
+        kind.seen = len(self._touched)
+        return kind
+
+    def _bring_up_to_date(self, kind: _Kind, at: int) -> None:
+        answer, of, was = self._answers[at], kind.totals_of[at], kind.totals[at]
+        if answer is of:
+            return
+        now = kind.before[at] if answer is kind.before_of[at] else self._total(at, kind)
+        kind.totals[at], kind.totals_of[at] = now, answer
+        kind.before[at], kind.before_of[at] = was, of
+        kind.fitting += (now > _UNFIT) - (was > _UNFIT)
+
+    def _load(self, at: int) -> Load | Unknown | None:
+        """What the node's answer comes to; kept until it is charged, for every kind asks for it."""
+        answer = self._answers[at]
+        if self._loads[at] is None and isinstance(answer, Measured):
+            self._loads[at] = effective_load(answer)
+        return self._loads[at]
+
+    def _total(self, at: int, kind: _Kind) -> float:
+        found = verdict(self._answers[at], kind.asked, self._load(at))
+        return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT
+
+
+# A board as the room of those that wait.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRoom:
+    """`copies_share_nodes`: whether several copies of one request may be on one node."""
+
+    board: Board
+    rng: Rng
+    copies_share_nodes: bool = False
+
+    def place(self, request: Request) -> Holding | None:
+        if self.copies_share_nodes and request.pick is not None and request.pick > 1:
+            return self._place_one_by_one(request, request.pick)
+        return self.board.place(request, self.rng)
+
+    def fits(self, request: Request) -> bool:
+        count = self.board.count_fitting(request)
+        if count >= (request.pick or 1):
+            return True
+        return bool(count) and self.copies_share_nodes and self.copy().place(request) is not None
+
+    def release(self, held: Holding) -> None:
+        self.board.release(held)
+
+    def hold(self, held: Holding) -> None:
+        self.board.hold(held)
+
+    def copy(self) -> Self:
+        return replace(self, board=self.board.copy())
+
+    def _place_one_by_one(self, request: Request, copies: int) -> Holding | None:
+        """Copy by copy, each where the policy would put one more."""
+        one = replace(request, pick=1)
+        taken: list[Holding] = []
+        while len(taken) < copies:
+            held = self.board.place(one, self.rng)
+            if held is None:
+                for again in taken:
+                    self.board.release(again)
+                return None
+            taken.append(held)
+        return Holding(promises=tuple(promise for held in taken for promise in held.promises))

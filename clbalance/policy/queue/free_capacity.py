@@ -1,0 +1,174 @@
+"""The room that queued jobs share: each is placed by a policy of its own, and what one takes is taken for all. Pure.
+
+The caller's own running jobs are leases here. What ends gives back its promise and the load that it shows; so the room
+can be asked what there will be when some of them have ended.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy as shallow_copy
+from dataclasses import replace
+from datetime import datetime
+from typing import Self, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Answer, Lease, Measured, Memory, NodeName, Promise, Request, RunQueue, Snapshot, Unknown
+from clbalance.policy.allocations import add_up
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.cluster_state import Board, Holding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRequest(Request):
+    """A request that says by which of the room's policies it is placed."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """What a running job holds, wherever a lease of that key is."""
+
+    key: str
+
+
+Taken: TypeAlias = Holding | Leased
+
+
+class _SameDraws:
+    """`select.Rng` that draws the same numbers each time it is used again."""
+
+    def __init__(self, rng: Rng) -> None:
+        self._rng = rng
+        self._drawn: list[float] = []
+        self._used = 0
+
+    def again(self) -> Self:
+        """From the first one on."""
+        self._used = 0
+        return self
+
+    def random(self) -> float:
+        if self._used == len(self._drawn):
+            self._drawn.append(self._rng.random())
+        self._used += 1
+        return self._drawn[self._used - 1]
+
+
+class QueueRoom:
+    """`waiting.Room` of requests of several policies.
+
+    Ties are drawn alike each time, so that of two equal requests the second gets no place that the first was denied.
+    """
+
+    def __init__(self, snapshot: Snapshot, policies: Mapping[str, Policy], now: datetime, rng: Rng) -> None:
+        self._snapshot, self._policies, self._now = snapshot, policies, now
+        self._answers = list(snapshot.answers)
+        self._places = _places_of_leases(snapshot)
+        self._draws = _SameDraws(rng)
+        self._held: list[Holding] = []
+        self._boards: dict[str, Board] = {}
+
+    def place(self, request: Request) -> Taken | None:
+        by = _policy_of(request)
+        held = self._board(by).place(request, self._draws.again())
+        if held is not None:
+            self._held.append(held)
+            for other in self._boards.keys() - {by}:
+                self._boards[other].hold(held)
+        return held
+
+    def fits(self, request: Request) -> bool:
+        return self._board(_policy_of(request)).count_fitting(request) >= (request.pick or 1)
+
+    def release(self, held: Taken) -> None:
+        if isinstance(held, Leased):
+            for at in self._places.get(held.key, ()):
+                self._end(at, held.key)
+            return
+        self._held.remove(held)
+        for board in self._boards.values():
+            board.release(held)
+
+    def hold(self, held: Taken) -> None:
+        assert isinstance(held, Holding), "only what was placed is tried out"
+        self._held.append(held)
+        for board in self._boards.values():
+            board.hold(held)
+
+    def copy(self) -> Self:
+        other = shallow_copy(self)
+        other._become_separate()  # noqa: SLF001 - it is one of us
+        return other
+
+    def charged(self) -> Snapshot:
+        """The nodes with everything on them that is held."""
+        if self._boards:
+            return replace(self._snapshot, answers=next(iter(self._boards.values())).all_answers)
+        return self._uncharged()
+
+    def _uncharged(self) -> Snapshot:
+        return replace(self._snapshot, answers=tuple(self._answers))
+
+    def _become_separate(self) -> None:
+        self._answers, self._held = self._answers.copy(), self._held.copy()
+        self._boards = {name: board.copy() for name, board in self._boards.items()}
+
+    def _end(self, at: int, key: str) -> None:
+        answer = self._answers[at] = without_lease(self._answers[at], key)
+        if isinstance(answer, Measured):
+            for board in self._boards.values():
+                board.read_anew(answer.node, answer.reading)
+
+    def _board(self, by: str) -> Board:
+        board = self._boards.get(by)
+        if board is None:
+            board = self._boards[by] = Board(self._uncharged(), self._policies[by], self._now)
+            for held in self._held:
+                board.hold(held)
+        return board
+
+
+def _places_of_leases(snapshot: Snapshot) -> Mapping[str, Sequence[int]]:
+    """By key, where among the answers there are leases of it."""
+    places: dict[str, list[int]] = {}
+    for at, answer in enumerate(snapshot.answers):
+        if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown):
+            for key in {lease.key for lease in answer.reading.leases}:
+                places.setdefault(key, []).append(at)
+    return places
+
+
+def without_lease(answer: Answer, key: str) -> Answer:
+    """The node as it will be when the job of that key has ended, and the load has forgotten it."""
+    if not isinstance(answer, Measured) or isinstance(answer.reading.leases, Unknown):
+        return answer
+    gone = [lease for lease in answer.reading.leases if lease.key == key]
+    if not gone:
+        return answer
+    reading = answer.reading
+    ledger = add_up(list(_promises(gone)), reading.uptime_s)
+    queue, memory = reading.run_queue, reading.memory
+    if isinstance(queue, RunQueue):
+        queue = replace(queue, r1m=max(0.0, queue.r1m - ledger.visible_cpus))
+    if isinstance(memory, Memory):
+        free = min(memory.total_bytes, memory.available_bytes + int(ledger.visible_mem_bytes))
+        memory = replace(memory, available_bytes=free)
+    left = tuple(lease for lease in answer.reading.leases if lease.key != key)
+    return replace(answer, reading=replace(reading, leases=left, run_queue=queue, memory=memory))
+
+
+def _promises(leases: Iterable[Lease]) -> Iterable[Promise]:
+    return (lease.promise for lease in leases if isinstance(lease.promise, Promise))
+
+
+def _policy_of(request: Request) -> str:
+    assert isinstance(request, OwnRequest), "made by `queue.to_start`"
+    return request.by
+
+
+def only_on(request: Request, candidates: Iterable[NodeName], snapshot: Snapshot, by: str) -> OwnRequest:
+    """The request, on no other node than its candidates."""
+    others = frozenset(answer.node for answer in snapshot.answers).difference(candidates)
+    values = {name: getattr(request, name) for name in Request.__dataclass_fields__}
+    return OwnRequest(**(values | {"excluded": request.excluded | others, "by": by}))

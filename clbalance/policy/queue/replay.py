@@ -1,0 +1,160 @@
+"""A trace through the placement: arrivals and ends one after another, on nodes that begin empty. Pure.
+
+Time is the trace's. Whatever ends or arrives is decided on by itself, as by a scheduler that hears of one thing at a
+time. What ends at an instant ends before what arrives then; but where jobs wait, who arrives is on the list before what
+ends is given out (docs/design/replay.md).
+"""
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Request, Snapshot
+from clbalance.model.trace import Arrival, Trace
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+from clbalance.policy.placement.thresholds import Thresholds
+from clbalance.policy.queue.cluster_state import Board, BoardRoom, Holding
+from clbalance.policy.queue.queues import Running, Start, Waiting, WaitingList
+from clbalance.policy.queue.replay_metrics import Figures, Meter, Waits, percentile
+
+_NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What was started when, by the places of the jobs in the trace, and the figures."""
+
+    starts_s: dict[int, float]
+    figures: Figures
+
+
+def replay(
+    cluster: Snapshot,
+    trace: Trace,
+    policy: Policy,
+    rng: Rng,
+    *,
+    waiting_list: WaitingList | None = None,
+    heard: Callable[[int], None] = lambda _: None,
+) -> Course:
+    """What `policy` makes of the trace; without a waiting list what fits nowhere is refused and forgotten.
+
+    `heard` is told after each arrival how many there were. Thresholds of measured load are not looked at: a trace has
+    none.
+    """
+    run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, waiting_list)
+    for place, arrival in enumerate(trace.arrivals):
+        run.end_until(arrival.submit_s, that_too=waiting_list is None)
+        run.arrive(place, arrival)
+        heard(place + 1)
+    run.end_until(math.inf)
+    return run.course()
+
+
+class _Run:
+    """The state of a replay."""
+
+    def __init__(
+        self, cluster: Snapshot, trace: Trace, policy: Policy, rng: Rng, waiting_list: WaitingList | None
+    ) -> None:
+        self._trace, self._list = trace, waiting_list
+        board = Board(cluster, policy, cluster.taken_at)
+        self._room = BoardRoom(board=board, rng=rng, copies_share_nodes=trace.copies_share_nodes)
+        self._empty = self._room.copy()
+        self._ever_fits: dict[Request, bool] = {}
+        self._meter = Meter(
+            cluster.answers,
+            trace.arrivals[0].submit_s if trace.arrivals else 0.0,
+            over_time=any(arrival.duration_s is not None for arrival in trace.arrivals),
+        )
+        self._ends: list[tuple[float, int, int]] = []
+        self._running: dict[int, Running[Holding]] = {}
+        self._waiting: dict[int, Waiting] = {}
+        self._starts_s: dict[int, float] = {}
+        self._waits = Waits()
+        self._gpu_pct_at_refusal: float | None = None
+        self._refused = 0
+
+    def arrive(self, place: int, arrival: Arrival) -> None:
+        now_s = arrival.submit_s
+        self._meter.passed(now_s)
+        if self._list is None:
+            held = self._room.place(arrival.request)
+            if held is None:
+                self._refuse()
+            else:
+                self._start(place, held, now_s)
+        elif not self._can_ever_fit(arrival.request):
+            self._refuse()
+        else:
+            self._waiting[place] = Waiting(
+                key=place,
+                request=arrival.request,
+                since_s=now_s,
+                estimate_s=arrival.estimate_s,
+                priority=arrival.priority,
+            )
+            self._start_waiting(now_s)
+
+    def end_until(self, now_s: float, *, that_too: bool = True) -> None:
+        """Whatever ends before that time or, with `that_too`, at it, one after another."""
+        while self._ends and (self._ends[0][0] < now_s or (that_too and self._ends[0][0] == now_s)):
+            at_s, _, place = heapq.heappop(self._ends)
+            self._meter.passed(at_s)
+            held = self._running.pop(place).held
+            self._room.release(held)
+            self._meter.took(held, -1)
+            self._start_waiting(at_s)
+
+    def course(self) -> Course:
+        """Of what still waits when nothing ends any more is said that it was refused."""
+        for _ in self._waiting:
+            self._refuse()
+        gpu_pct, cpu_pct, max_over_mean = self._meter.allocated()
+        waits_s, slowdowns = self._waits.waits_s, self._waits.slowdowns
+        figures = Figures(
+            placed=len(self._starts_s),
+            refused=self._refused,
+            gpu_allocated_pct=gpu_pct,
+            cpu_allocated_pct=cpu_pct,
+            gpu_allocated_at_first_refusal_pct=self._gpu_pct_at_refusal,
+            wait_mean_s=math.fsum(waits_s) / len(waits_s) if waits_s else None,
+            wait_p95_s=percentile(waits_s, 95.0),
+            bounded_slowdown_mean=math.fsum(slowdowns) / len(slowdowns) if slowdowns else None,
+            bounded_slowdown_max=max(slowdowns, default=None),
+            max_over_mean=max_over_mean,
+        )
+        return Course(starts_s=self._starts_s, figures=figures)
+
+    def _can_ever_fit(self, request: Request) -> bool:
+        if request not in self._ever_fits:
+            self._ever_fits[request] = self._empty.fits(request)
+        return self._ever_fits[request]
+
+    def _start_waiting(self, now_s: float) -> None:
+        if self._list is None or not self._waiting:
+            return
+        waiting = tuple(self._waiting.values())
+        started: list[Start[Holding]] = self._list.to_start(waiting, self._running.values(), self._room, now_s)
+        for start in started:
+            del self._waiting[start.waiting.key]
+            self._start(start.waiting.key, start.held, now_s)
+
+    def _start(self, place: int, held: Holding, now_s: float) -> None:
+        arrival = self._trace.arrivals[place]
+        self._meter.took(held)
+        self._starts_s[place] = now_s
+        self._waits.started(now_s - arrival.submit_s, arrival.duration_s)
+        expected_s = math.inf if arrival.estimate_s is None else now_s + arrival.estimate_s
+        self._running[place] = Running(held, expected_s)
+        if arrival.duration_s is not None:
+            # What ends at one time ends in the order in which it was started.
+            heapq.heappush(self._ends, (now_s + arrival.duration_s, len(self._starts_s), place))
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        if self._refused == 1:
+            self._gpu_pct_at_refusal = self._meter.gpu_pct()

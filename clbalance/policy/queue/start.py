@@ -1,0 +1,164 @@
+"""Which queued jobs are started now, and where. Pure.
+
+    queued → by priority, which grows with age → the first that does not fit keeps its place → starts, and why not
+
+By `waiting_lists.WAITING_LISTS["priority"]`: others pass the first that does not fit only as far as they do not delay
+it. Each job is placed on its own candidates, as far as they were asked, by the policy of its group.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Request, Snapshot
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import CopyRecord, JobRecord
+from clbalance.policy.jobs.record import Turn, When
+from clbalance.policy.jobs.requeue import where_not
+from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.fragmentation import seen_in
+from clbalance.policy.placement.place import place
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.select import Rng
+from clbalance.policy.queue.cluster_state import Holding
+from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueRoom, Taken, only_on
+from clbalance.policy.queue.queues import WAITING_LISTS, Running, Waiting
+
+NOW = Turn(when=When.NOW)
+_NOT_ASKED = "none of its nodes was asked"
+_OTHERS_FIRST = "waits for a place that was kept for another"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A job that waits; `estimate_s` None: nobody has said how long it will take."""
+
+    job: int
+    request: Request
+    candidates: tuple[NodeName, ...]
+    submitted_at: datetime
+    priority: float = 0.0
+    estimate_s: float | None = None
+    group: str | None = None
+    policy: str | None = None
+    turn: Turn = NOW
+    avoid: frozenset[NodeName] = frozenset()
+    """Nodes where it is not started while others fit: it failed there, or was moved away from them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """By job: where it is started, in that order; why it waits on; why it can never be started."""
+
+    starts: tuple[tuple[int, tuple[NodeName, ...]], ...] = ()
+    waits: Mapping[int, str]
+    never: Mapping[int, str]
+
+
+def queued_job(record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], turn: Turn = NOW) -> Queued:
+    """A job of the journal as the queue sees it; `copies`: of all its attempts."""
+    return Queued(
+        job=record.id,
+        request=submitted.request,
+        candidates=submitted.candidates,
+        submitted_at=record.submitted_at,
+        priority=record.priority,
+        estimate_s=submitted.job.time_limit_s,
+        group=submitted.group,
+        policy=submitted.policy,
+        turn=turn,
+        avoid=frozenset(where_not(submitted.tries, copies)),
+    )
+
+
+def to_start(
+    snapshot: Snapshot,
+    queued: Sequence[Queued],
+    running: Mapping[str, datetime | None],
+    policy_of: Callable[[Queued], Policy],
+    now: datetime,
+    rng: Rng,
+) -> Chosen:
+    """Who of `queued` is started now. `running`: the caller's jobs by the keys of their leases, and when each ends.
+
+    The nodes told are where the snapshot has room; who starts a job looks again, and may go elsewhere.
+    """
+    ready = [one for one in queued if one.turn.when is When.NOW]
+    policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
+    room = QueueRoom(snapshot, policies, now, rng)
+    requests = {one.job: _request_of(one, snapshot, policies[_by(one)], now, rng) for one in ready}
+    waiting = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=lambda one: one.submitted_at)]
+    runs: list[Running[Taken]] = [Running(Leased(key=key), _ends_s(ends)) for key, ends in running.items()]
+    starts = WAITING_LISTS["priority"].to_start(waiting, runs, room, now.timestamp())
+    nodes = {start.waiting.key: start.held.nodes for start in starts if isinstance(start.held, Holding)}
+    left = [one for one in ready if one.job not in nodes]
+    return Chosen(
+        starts=tuple(nodes.items()),
+        waits={
+            **{one.job: one.turn.reason for one in queued if one.turn.when is When.LATER},
+            **_why_not(left, requests, room.charged(), policies, now, rng),
+        },
+        never={one.job: one.turn.reason for one in queued if one.turn.when is When.NEVER},
+    )
+
+
+def _by(one: Queued) -> str:
+    return f"{one.group or ''}\0{one.policy or ''}"
+
+
+def _ready_policy(policy: Policy, snapshot: Snapshot, request: Request) -> Policy:
+    if policy.weights.fragmentation and not policy.workload.demands:
+        return replace(policy, workload=seen_in(snapshot, request))
+    return policy
+
+
+def _request_of(one: Queued, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
+    """On its candidates, and not on those to be avoided, if the nodes as they are have room for it on the others."""
+    if one.avoid:
+        elsewhere = only_on(one.request, frozenset(one.candidates) - one.avoid, snapshot, _by(one))
+        if place(snapshot, elsewhere, policy, now, rng).fits:
+            return elsewhere
+    return only_on(one.request, one.candidates, snapshot, _by(one))
+
+
+def _waiting(one: Queued, request: OwnRequest, now: datetime) -> Waiting:
+    return Waiting(
+        key=one.job,
+        request=request,
+        since_s=min(one.submitted_at, now).timestamp(),  # clocks jump, and nobody is younger than new
+        estimate_s=one.estimate_s,
+        priority=one.priority,
+    )
+
+
+def _ends_s(ends: datetime | None) -> float:
+    return math.inf if ends is None else ends.timestamp()
+
+
+def _why_not(
+    left: Sequence[Queued],
+    requests: Mapping[int, OwnRequest],
+    charged: Snapshot,
+    policies: Mapping[str, Policy],
+    now: datetime,
+    rng: Rng,
+) -> dict[int, str]:
+    """For each, with what is started now on its place; equal ones are asked for once."""
+    told: dict[tuple[Request, tuple[NodeName, ...]], str] = {}
+    reasons = {}
+    for one in left:
+        alike = (replace(requests[one.job], name=""), one.candidates)
+        if alike not in told:
+            told[alike] = _reason(one, charged, policies[_by(one)], now, rng)
+        reasons[one.job] = told[alike]
+    return reasons
+
+
+def _reason(one: Queued, charged: Snapshot, policy: Policy, now: datetime, rng: Rng) -> str:
+    own = [answer for answer in charged.answers if answer.node in frozenset(one.candidates)]
+    if not own:
+        return _NOT_ASKED
+    plan = place(replace(charged, answers=tuple(own)), one.request, policy, now, rng)
+    return _OTHERS_FIRST if plan.fits else why_not(plan, len(one.candidates))

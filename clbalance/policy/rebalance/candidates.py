@@ -1,0 +1,226 @@
+"""Which jobs may be moved, in which order, how much load goes with each, and what this host knows of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Final, assert_never
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
+from clbalance.model.job import Submitted
+from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MoveOrder, Usage
+from clbalance.policy.jobs.record import hindrance_now, qos_of
+from clbalance.policy.jobs.requeue import IN_VAIN
+from clbalance.policy.rebalance.levels import Pool
+from clbalance.policy.rebalance.values import Departure, Levels, Movable
+
+
+class Turn(IntEnum):
+    """Who is moved first: whoever was promised least (Kubernetes' order of eviction)."""
+
+    BEST_EFFORT = 0
+    ABOVE_REQUEST = 1
+    """Burstable, and it uses more than it asked for."""
+    BURSTABLE = 2
+    GUARANTEED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """A job that may be moved."""
+
+    job: Movable
+    lease: Lease
+    excess: float
+    """What it uses above its promise, as far as its node's load shows it: it goes along."""
+    turn: Turn
+
+    @property
+    def weight(self) -> float:
+        """What its node is rid of."""
+        return self.job.request.cpus + self.excess
+
+
+def movers_of(
+    pool: Pool, jobs: Sequence[Movable], levels: Levels, uid: int
+) -> tuple[tuple[Mover, ...], Mapping[int, str]]:
+    """Who may be moved, by job number, and by number why the others may not."""
+    excess_of = {use.node: use.excess for use in pool.members}
+    held = _leases(pool, jobs, uid)
+    above: dict[NodeName, float] = {}
+    for job in jobs:
+        if job.job in held:
+            above[job.node] = above.get(job.node, 0.0) + _above(job)
+    movers: list[Mover] = []
+    hindered: dict[int, str] = {}
+    for job in jobs:
+        lease = held.get(job.job)
+        if why := _hindrance(job, levels):
+            hindered[job.job] = why
+        elif lease is None:
+            hindered[job.job] = f"no lease of it was seen on {job.node}"
+        else:
+            # Its mean may tell of a time when it used more than now: all of them together cannot take more along.
+            shown = min(1.0, excess_of[job.node] / above[job.node]) if above[job.node] else 0.0
+            movers.append(Mover(job=job, lease=lease, excess=_above(job) * shown, turn=_turn(job)))
+    return tuple(movers), hindered
+
+
+def _hindrance(job: Movable, levels: Levels) -> str:
+    if job.hindrance:
+        return job.hindrance
+    if job.moved_s_ago is not None and job.moved_s_ago < levels.cooldown_s:
+        what = IN_VAIN if job.in_vain else "moved"
+        return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {levels.cooldown_s:g} s"
+    if job.qos is Qos.GUARANTEED and not levels.guaranteed:
+        return "Guaranteed, and those are not to be moved"
+    return ""
+
+
+def _turn(job: Movable) -> Turn:
+    match job.qos:
+        case Qos.BEST_EFFORT:
+            return Turn.BEST_EFFORT
+        case Qos.BURSTABLE:
+            return Turn.ABOVE_REQUEST if _above(job) else Turn.BURSTABLE
+        case Qos.GUARANTEED:
+            return Turn.GUARANTEED
+        case _:
+            assert_never(job.qos)
+
+
+def _above(job: Movable) -> float:
+    return max(0.0, (job.cpus_used or 0.0) - job.request.cpus)
+
+
+def _leases(pool: Pool, jobs: Sequence[Movable], uid: int) -> dict[int, Lease]:
+    """By job the lease that it holds, where its node shows one; no lease is of two jobs."""
+    members = {use.node for use in pool.members}
+    ours: dict[NodeName, list[Lease]] = {}
+    for answer in pool.snapshot.answers:
+        if isinstance(answer, Measured) and answer.node in members:
+            leases = answer.reading.leases
+            assert not isinstance(leases, Unknown)  # a member's load is known
+            ours[answer.node] = sorted([lease for lease in leases if lease.uid == uid], key=lambda one: one.key)
+    held: dict[int, Lease] = {}
+    for job in jobs:
+        found = next((lease for lease in ours.get(job.node, ()) if _is_of(lease, job)), None)
+        if found is not None:
+            held[job.job] = found
+            ours[job.node].remove(found)
+    return held
+
+
+def _is_of(lease: Lease, job: Movable) -> bool:
+    promise = lease.promise
+    if not isinstance(promise, Promise):
+        return False
+    return lease.key == job.key if job.key else (promise.name, promise.cpus) == (job.name, job.request.cpus)
+
+
+# What a host remembers of its jobs, as rebalancing wants to know it. Pure.
+
+_YOUNG_S: Final = 30.0
+"""Until then the mean use of a job says more about its start than about the job."""
+_SHOWN_FOR_S: Final = 600.0
+"""After ten times its memory a run queue shows nothing of a job any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A job, what it was asked to be, and where all its attempts have been."""
+
+    record: JobRecord
+    submitted: Submitted
+    copies: tuple[CopyRecord, ...]
+    move: MoveOrder | None = None
+    """The last that was asked or meant."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is known to be on a node."""
+        return self.record.state is JobState.RUNNING and bool(self.record.nodes)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When its time limit is reached; None: nobody knows."""
+        began, limit_s = self.record.started_at, self.submitted.job.time_limit_s
+        return None if began is None or limit_s is None else began + timedelta(seconds=limit_s)
+
+
+def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> Movable:
+    """A running job among the nodes of its pool; `usage` None where it was not told."""
+    record, request = job.record, job.submitted.request
+    came_s_ago, told_s_ago = _came_s_ago(job, now), _told_in_vain_s_ago(job, now)
+    elsewhere = pool.difference(job.submitted.candidates)
+    return Movable(
+        job=record.id,
+        key=record.key,
+        name=record.name,
+        node=record.nodes[0],
+        request=replace(request, excluded=request.excluded | elsewhere),
+        not_meant=elsewhere,
+        cpus_used=_cpus_used(record, usage, now),
+        qos=qos_of(request),
+        been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
+        # One that was told in vain is not to be told again every few minutes.
+        moved_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
+        in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
+        hindrance=hindrance_now(record, job.submitted),
+    )
+
+
+def departures(known: Iterable[Known], now: datetime) -> tuple[Departure, ...]:
+    """Copies that have ended so lately that the run queues of their nodes still show them."""
+    return tuple(departure for job in known for departure in _departed(job, now))
+
+
+def is_worth_knowing(record: JobRecord, now: datetime) -> bool:
+    """Whether it is on a node, waits, or has left a node lately."""
+    return record.ended_at is None or (now - record.ended_at).total_seconds() < _SHOWN_FOR_S
+
+
+def _departed(job: Known, now: datetime) -> Iterator[Departure]:
+    attempt, ended_at = _last_end(job.record)
+    ago_s = _seconds_since(ended_at, now)
+    if ago_s is None or ago_s >= _SHOWN_FOR_S:
+        return
+    for copy in job.copies:
+        if copy.attempt == attempt and copy.outcome is not None and copy.outcome.seconds > 0:
+            cpus, age_s = job.submitted.request.cpus, copy.outcome.seconds
+            yield Departure(node=copy.intent.node, cpus=cpus, age_s=age_s, seconds_ago=ago_s)
+
+
+def _last_end(record: JobRecord) -> tuple[int, datetime | None]:
+    """The attempt that ended last, and when: of one before another, when that one began."""
+    if record.ended_at is not None:
+        return record.attempt, record.ended_at
+    return record.attempt - 1, record.started_at if record.attempt > 1 else None
+
+
+def _came_s_ago(job: Known, now: datetime) -> float | None:
+    return None if job.record.attempt == 1 else _seconds_since(job.record.started_at, now)
+
+
+def _told_in_vain_s_ago(job: Known, now: datetime) -> float | None:
+    """Since it was told to checkpoint, where it did not in time."""
+    move = job.move
+    if move is None or move.attempt != job.record.attempt or move.told != IN_VAIN:
+        return None
+    return max(0.0, now.timestamp() - move.asked_at_s)
+
+
+def _cpus_used(record: JobRecord, usage: Usage | None, now: datetime) -> float | None:
+    """Its mean over its life."""
+    age_s = _seconds_since(record.started_at, now)
+    return None if usage is None or age_s is None or age_s < _YOUNG_S else usage.cpu_s / age_s
+
+
+def _seconds_since(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max(0.0, (now - at).total_seconds())
+
+
+def on(jobs: Iterable[Known], nodes: frozenset[NodeName]) -> Sequence[Known]:
+    """Those that run on one of `nodes`."""
+    return [job for job in jobs if job.is_running and not nodes.isdisjoint(job.record.nodes)]

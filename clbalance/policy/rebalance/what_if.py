@@ -1,0 +1,169 @@
+"""What nodes would hold as jobs are moved in thought, and the order in which each finds room.
+
+A node fits by the filters of `place`. It is charged with all that a job uses, so that what uses more than it was
+promised does not leave room behind that is not there; and it is rid of a job with its lease and with its share of r1m.
+"""
+
+from collections.abc import Sequence
+from dataclasses import field, replace
+from datetime import datetime
+from typing import Final, Self, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Lease, Measured, NodeName, Promise, Request, Snapshot, Unfit, Unknown
+from clbalance.policy.allocations import age_s, debt_share
+from clbalance.policy.placement.charge import promise_to
+from clbalance.policy.placement.filters import Asked, asked_of, verdict
+from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.policies import Policy
+from clbalance.policy.rebalance.candidates import Mover
+from clbalance.policy.rebalance.levels import Pool, with_r1m_less
+
+
+@dataclass(slots=True)
+class _Room:
+    """A node as it was measured; who has left it since, and who has come."""
+
+    measured: Measured
+    gone: tuple[Mover, ...] = ()
+    come: tuple[Promise, ...] = ()
+    load: Load | Unknown | None = None
+    verdicts: dict[int, Unfit | None] = field(default_factory=dict)
+    """By the number of the kind of request."""
+
+
+class _Kinds:
+    """What is asked of a node by each kind of job, of which there are less than jobs."""
+
+    def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
+        self.asked: list[Asked] = []
+        self._snapshot, self._policy, self._now = snapshot, policy, now
+        self._kinds: dict[Request, int] = {}
+        self._kind_of: dict[int, int] = {}
+
+    def kind_of(self, mover: Mover) -> int:
+        """Its number: one copy, and nobody is kept off by its own name."""
+        kind = self._kind_of.get(mover.job.job)
+        if kind is None:
+            request = replace(mover.job.request, pick=1, name="")
+            kind = self._kind_of[mover.job.job] = self._kinds.setdefault(request, len(self.asked))
+            if kind == len(self.asked):
+                self.asked.append(asked_of(self._snapshot, request, self._policy, self._now))
+        return kind
+
+
+class Rooms:
+    """Some nodes that were measured."""
+
+    def __init__(self, measured: Sequence[Measured], kinds: _Kinds, policy: Policy) -> None:
+        self._measured, self._kinds, self._policy = measured, kinds, policy
+        self._rooms = {answer.node: _Room(answer) for answer in measured}
+
+    @classmethod
+    def of(cls, pool: Pool, policy: Policy, now: datetime) -> Self:
+        """The members of a pool."""
+        members = {use.node for use in pool.members}
+        answers = [one for one in pool.snapshot.answers if isinstance(one, Measured) and one.node in members]
+        return cls(answers, _Kinds(pool.snapshot, policy, now), policy)
+
+    def as_measured(self) -> Self:
+        """The same nodes before anything was carried."""
+        return type(self)(self._measured, self._kinds, self._policy)
+
+    def unfit(self, mover: Mover, node: NodeName) -> Unfit | None:
+        """Why the node does not take this job now; None: it does."""
+        room, kind = self._rooms[node], self._kinds.kind_of(mover)
+        if kind not in room.verdicts:
+            load = self._load(room)
+            assert isinstance(load, Load)  # a member's load is known
+            found = verdict(load.answer, self._kinds.asked[kind], load)
+            room.verdicts[kind] = found if isinstance(found, Unfit) else None
+        return room.verdicts[kind]
+
+    def carry(self, mover: Mover, dst: NodeName) -> "Carried":
+        """Take the job off its node, and put it on another."""
+        src = mover.job.node
+        left, to = self._rooms[src], self._rooms[dst]
+        load = self._load(to)
+        assert isinstance(load, Load)  # a member's load is known
+        promise = replace(promise_to(mover.job.request, load.answer, self._policy), cpus=mover.weight)
+        self._rooms[src] = _Room(left.measured, (*left.gone, mover), left.come)
+        self._rooms[dst] = _Room(to.measured, to.gone, (*to.come, promise))
+        return Carried(rooms=((src, left), (dst, to)))
+
+    def undo(self, carried: "Carried") -> None:
+        """Everything as it was before what was carried last."""
+        self._rooms.update(carried.rooms)
+
+    def _load(self, room: _Room) -> Load | Unknown:
+        if room.load is None:
+            room.load = effective_load(_as_it_is(room))
+        return room.load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The two nodes as they were before."""
+
+    rooms: tuple[tuple[NodeName, _Room], ...]
+
+
+def _as_it_is(room: _Room) -> Measured:
+    answer = room.measured
+    if room.gone:
+        leases = answer.reading.leases
+        assert not isinstance(leases, Unknown)  # a member's load is known
+        gone = {id(mover.lease) for mover in room.gone}
+        kept = tuple([lease for lease in leases if id(lease) not in gone])
+        shown = sum([_shown(mover.lease, answer) + mover.excess for mover in room.gone])
+        answer = with_r1m_less(replace(answer, reading=replace(answer.reading, leases=kept)), shown)
+    return replace(answer, placed=(*answer.placed, *room.come)) if room.come else answer
+
+
+def _shown(lease: Lease, answer: Measured) -> float:
+    """What of the promise the run queue shows."""
+    promise = lease.promise
+    assert isinstance(promise, Promise)  # one that cannot be read is of no job
+    return promise.cpus * (1.0 - debt_share(age_s(promise, answer.reading.uptime_s)))
+
+
+# In which order jobs go, so that each finds room when its turn comes: nobody waits on the way.
+
+Step: TypeAlias = tuple[Mover, NodeName]
+"""One job to one node."""
+
+_MOST_TO_TRY: Final = 8
+"""Of so many steps every order is tried, if need be; more are taken as they come."""
+
+
+def in_order(wanted: Sequence[Step], rooms: Rooms) -> tuple[Step, ...] | None:
+    """The first order in which there is room for each; None: there is none, or it was not found."""
+    if len(wanted) <= _MOST_TO_TRY:
+        return _tried(tuple(wanted), rooms, set())
+    waiting = list(wanted)
+    ordered: list[Step] = []
+    while waiting:
+        step = next((one for one in waiting if rooms.unfit(*one) is None), None)
+        if step is None:
+            return None
+        rooms.carry(*step)
+        waiting.remove(step)
+        ordered.append(step)
+    return tuple(ordered)
+
+
+def _tried(waiting: tuple[Step, ...], rooms: Rooms, in_vain: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
+    """Depth first. What room there is depends on who waits, not on the order in which the others went."""
+    if not waiting:
+        return ()
+    if waiting in in_vain:
+        return None
+    for at, step in enumerate(waiting):
+        if rooms.unfit(*step) is None:
+            carried = rooms.carry(*step)
+            rest = _tried((*waiting[:at], *waiting[at + 1 :]), rooms, in_vain)
+            rooms.undo(carried)
+            if rest is not None:
+                return (step, *rest)
+    in_vain.add(waiting)
+    return None

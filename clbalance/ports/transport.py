@@ -1,0 +1,106 @@
+"""The way to nodes, and the time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Cause, NodeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line that a node wrote to its standard output, without its newline."""
+
+    node: NodeName
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The session is over. If an answer was still awaited, `cause` and `why` say why it will not come."""
+
+    node: NodeName
+    cause: Cause
+    why: str
+
+
+SessionEvent: TypeAlias = Line | Closed
+
+
+class Sessions(Protocol):
+    """Shells (`/bin/sh -s`) held open on nodes; the engine talks to them and hears events, one at a time.
+
+    Every opened node ends in exactly one `Closed`, unless `close` was called first. A node's deadline covers
+    connecting, authentication, every answer and the tail after end of file; past it the node is `Closed` with
+    `Cause.TIMEOUT` and its local process is gone. No node ever delays another.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every session and every local process; nothing of ours is left behind."""
+        ...
+
+    def open(self, node: NodeName, *, within_s: float) -> None:
+        """Queue a shell on `node`; its clock of `within_s` seconds starts when connecting starts."""
+        ...
+
+    def send(self, node: NodeName, text: bytes, *, last: bool = False) -> None:
+        """Write to the shell, also before it is up; `last` closes its standard input afterwards."""
+        ...
+
+    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
+        """Replace the node's deadline by one that starts now, or lift it."""
+        ...
+
+    def close(self, node: NodeName) -> None:
+        """End the session without further events of this node."""
+        ...
+
+    def open_nodes(self) -> frozenset[NodeName]:
+        """Nodes that were opened and of which neither `close` nor `Closed` has told the end."""
+        ...
+
+    def next(self, timeout_s: float) -> SessionEvent | None:
+        """The next event, or None when there was none within `timeout_s`."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to reach nodes."""
+
+    def sessions(self) -> Sessions:
+        """A fresh, unopened set of sessions, to be used in a `with` block."""
+        ...
+
+    def terminal(self, node: NodeName, command: str) -> list[str]:
+        """What to execute so that `command` runs on `node`, on the terminal of who executes it."""
+        ...
+
+    def as_user(self, user: str) -> Transport:
+        """The same way, logging in as `user`; itself where nobody logs in."""
+        ...
+
+
+# The time.
+
+
+class Clock(Protocol):
+    """Time, so that the pure layer takes it as an argument and tests need not wait."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go backwards, for durations and deadlines."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass; a signal that stops us ends it."""
+        ...

@@ -1,0 +1,123 @@
+"""All GPUs of a node, whoever made them, and the errors that the kernel's log tells of them.
+
+Each maker has a section of `probe.sh` and a parser that gives `Gpu` values with UUIDs of their own, none where its
+tool is absent. What a job is shown of them is in `node/agent/job/task.py`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Gpu, Unknown
+from clbalance.probe.frame import Section, whole, words_of
+from clbalance.probe.gpu_nvidia import Part, cut, parse_gpus, parse_parts
+from clbalance.probe.gpu_nvidia_log import DriverLog, parse_nvidia_log
+from clbalance.probe.gpu_rocm import parse_rocm
+from clbalance.probe.host import numa_node
+
+# Errors that NVIDIA's driver wrote to the kernel's log (Xids), as far as the node lets its users read that.
+#
+# Most are a program's own fault. Those here leave a device unfit until it is reset (NVIDIA, "Xid Errors"). A log does
+# not tell of a reset, so they count until the node is booted or its log is cleared (`dmesg --clear`).
+
+_XID: Final = re.compile(r".*NVRM: Xid \(PCI:([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})(?:\.[0-7])?\): ([0-9]{1,4}), (.*)")
+_WHO: Final = re.compile(r"(pid=[^,]*, )?(name=[^,]*, )?")
+_MOST: Final = 9_999
+_GRAVE: Final = {
+    48: "double bit ECC error",
+    62: "internal micro-controller halt",
+    64: "ECC page retirement or row remapper failure",
+    74: "NVLink error",
+    79: "fallen off the bus",
+    95: "uncontained ECC error",
+    119: "GSP timeout",
+    120: "GSP error",
+    136: "link training failed",
+    140: "unrecovered ECC error",
+    143: "initialisation failed",
+}
+_RECOVERY: Final = 154
+"""Tells what the driver wants done; `(None)` at its end says that nothing is any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Xids:
+    """The last grave one of each device, by the beginning of its bus id; `why` none could be seen, or empty."""
+
+    faults: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+
+    def of(self, bus_id: str) -> str:
+        """What the log holds against the device on this bus, or nothing."""
+        return self.faults.get(_short(bus_id), "")
+
+
+def parse_xids(section: Section) -> Xids:
+    """In the order of the log, so that what comes later counts."""
+    if section.status is None:
+        return Xids(why="Xids: `dmesg` timed out")
+    lines = section.text.split("\n")
+    if "not told" in lines:
+        return Xids(why="Xids: the kernel's log is not for users of this node")
+    faults: dict[str, str] = {}
+    for line in lines:
+        if not (found := _XID.fullmatch(line)):
+            continue
+        bus, number = _short(found[1]), whole(found[2], most=_MOST)
+        said = words_of(_WHO.sub("", found[3], count=1), most=80).rstrip(".")
+        if number == _RECOVERY and said.endswith("(None)"):
+            faults.pop(bus, None)
+        elif number in _GRAVE or number == _RECOVERY:
+            faults[bus] = f"Xid {number}: {said or _GRAVE.get(number or 0, '')}"
+    return Xids(faults=faults)
+
+
+def _short(bus_id: str) -> str:
+    """Domain of four digits, bus and device: the log knows no function, and the tool writes eight digits."""
+    domain, _, rest = bus_id.lower().partition(":")
+    return f"{domain[-4:]}:{rest.partition('.')[0]}"
+
+
+_CUT_OFF = Section(text="", status=None)
+_ABSENT = Section(text="", status="absent")
+
+
+def parse_devices(sections: Mapping[str, Section], files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
+    """Unknown if those of any maker are: who asks for a GPU does not ask for a maker's."""
+    nvidia = _nvidia(sections, files)
+    if isinstance(nvidia, Unknown):
+        return nvidia
+    amd = parse_rocm(sections.get("rocm", _ABSENT), files)
+    return amd if isinstance(amd, Unknown) else (*nvidia, *amd)
+
+
+def _nvidia(sections: Mapping[str, Section], files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
+    parts = parse_parts(sections.get("gpu_parts", _ABSENT))
+    names = {part.uuid: parent for parent, some in parts.items() for part in some}
+    gpus = parse_gpus(sections.get("gpus", _CUT_OFF), sections.get("gpu_processes", _CUT_OFF), names)
+    if isinstance(gpus, Unknown) or not gpus:
+        return gpus
+    log = parse_nvidia_log(sections.get("gpu_log", _CUT_OFF))
+    xids = parse_xids(sections.get("gpu_faults", _CUT_OFF))
+    return tuple(device for gpu in gpus for device in _with_log(gpu, parts.get(gpu.uuid, ()), log, xids, files))
+
+
+def _with_log(gpu: Gpu, parts: Sequence[Part], log: DriverLog, xids: Xids, files: Mapping[str, str]) -> Iterator[Gpu]:
+    own = log.devices.get(gpu.uuid)
+    missing = (log.why or "its driver's log is not told") if own is None else ""
+    fault = "" if own is None else own.fault or xids.of(own.bus_id)
+    if own is not None and own.is_cut and not parts:
+        fault = fault or "MIG mode is on, and no parts are told"
+    whole = replace(
+        gpu,
+        cuda_version=log.cuda_version,
+        fault=fault,
+        unseen=((f"health: {missing}",) if own is None else own.unseen) + ((xids.why,) if xids.why else ()),
+        numa_node=Unknown(why="not told") if own is None else numa_node(own.bus_id, files),
+    )
+    if parts:
+        yield from cut(whole, parts, own)
+    else:
+        yield whole

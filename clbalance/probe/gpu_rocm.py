@@ -1,0 +1,138 @@
+"""`rocm-smi … --json`: AMD's devices. Tested on recorded output of ROCm 5 and 6; names of keys differ between them.
+
+A device is leased by `GPU-<unique id>`, as ROCm's runtime itself names it (ROCR_VISIBLE_DEVICES); one without such an
+id cannot be told from another, and is unfit. The tool does not say which device a process is on; the kernel does
+(`/sys/class/kfd/kfd/proc/PID/vram_DEVICE`), by a number that only newer tools tell. A process that cannot be placed
+may be on any.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clbalance.model import Gpu, GpuProcess, Unknown
+from clbalance.probe.frame import Section, decimal, whole, words_of
+from clbalance.probe.host import numa_node
+
+_MOST_BYTES = 2**50
+_MOST_PID = 2**22  # PID_MAX_LIMIT of Linux
+_MOST_GPUS = 256
+_MOST_PROCESSES = 10_000
+_CARD = re.compile(r"card([0-9]{1,3})")
+_PID = re.compile(r"PID ?([0-9]{1,10})")
+_UNIQUE_ID = re.compile(r"0x([0-9a-fA-F]{1,16})")
+_KFD = re.compile(r".*/kfd/proc/([0-9]{1,10})/vram_([0-9]{1,10})")
+_NOT_TOLD = "not told"
+
+
+def parse_rocm(section: Section, files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
+    """The node's AMD devices; none where it has no `rocm-smi`. `files` are of the section `proc`."""
+    if section.status == "absent":
+        return ()
+    if section.status is None:
+        return Unknown(why="`rocm-smi` timed out")
+    told = _document(section.text)
+    if isinstance(told, Unknown):
+        return told
+    processes = _processes(told.get("system", {}))
+    return processes if isinstance(processes, Unknown) else _gpus(told, processes, files)
+
+
+def _gpus(
+    told: Mapping[str, Mapping[str, str]], processes: Mapping[int, GpuProcess], files: Mapping[str, str]
+) -> tuple[Gpu, ...] | Unknown:
+    cards = {int(found[1]): card for name, card in told.items() if (found := _CARD.fullmatch(name))}
+    if len(cards) > _MOST_GPUS:
+        return Unknown(why=f"more than {_MOST_GPUS} GPUs")
+    driver, on = words_of(told.get("system", {}).get("Driver version", ""), most=40), _devices_of_processes(files)
+    gpus: list[Gpu] = []
+    for index, card in sorted(cards.items()):
+        gpu = _gpu(index, card, files)
+        if isinstance(gpu, Unknown):
+            return gpu
+        holders = _processes_on(card.get("GUID", ""), processes, on)
+        gpus.append(replace(gpu, driver_version=driver, processes=holders))
+    return tuple(gpus)
+
+
+def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
+    """Warnings may stand before the object; what is in it is text, whatever it means."""
+    try:
+        told = json.loads(text[text.index("{") :].strip())
+    except (ValueError, RecursionError):
+        return Unknown(why=words_of(text) or "`rocm-smi` told nothing")
+    if not isinstance(told, dict):
+        return Unknown(why="the output of `rocm-smi` does not parse")
+    return {
+        name: {key.strip(): str(value) for key, value in part.items() if isinstance(value, str | int | float)}
+        for name, part in told.items()
+        if isinstance(part, dict)
+    }
+
+
+def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu | Unknown:
+    total = whole(card.get("VRAM Total Memory (B)", ""), most=_MOST_BYTES)
+    used = whole(card.get("VRAM Total Used Memory (B)", ""), most=_MOST_BYTES)
+    if total is None or used is None or used > total:
+        told = words_of(f"{card.get('VRAM Total Used Memory (B)')} of {card.get('VRAM Total Memory (B)')}", most=80)
+        return Unknown(why=f"memory of GPU {index} is told as {told}")
+    unique = _UNIQUE_ID.fullmatch(card.get("Unique ID", ""))
+    return Gpu(
+        uuid=f"GPU-{int(unique[1], 16):016x}" if unique else f"GPU-amd-{index}",
+        index=index,
+        model=words_of(_first(card, "Card Series", "Card series", "Card Model", "Card model") or "AMD GPU"),
+        mem_total_bytes=total,
+        mem_used_bytes=used,
+        use_pct=_decimal(_first(card, "GPU use (%)"), most=100.0),
+        temperature_c=_decimal(
+            _first(card, "Temperature (Sensor edge) (C)", "Temperature (Sensor junction) (C)"), most=200.0
+        ),
+        driver_version="",
+        numa_node=numa_node(_first(card, "PCI Bus"), files),
+        fault="" if unique else "it tells no unique id, so it cannot be leased",
+        unseen=("errors: not asked for",),
+    )
+
+
+def _first(card: Mapping[str, str], *keys: str) -> str:
+    return next((card[key] for key in keys if card.get(key, "N/A") != "N/A"), "")
+
+
+def _decimal(text: str, *, most: float) -> float | Unknown:
+    number = decimal(text, most=most)
+    return Unknown(why=words_of(text, most=40) or _NOT_TOLD) if number is None else number
+
+
+def _processes(system: Mapping[str, str]) -> dict[int, GpuProcess] | Unknown:
+    """`PID4711`: `python3, 1, 1258291200, 0, 0`: name, number of devices, memory, and what is not looked at."""
+    found: dict[int, GpuProcess] = {}
+    for key, told in system.items():
+        if not (named := _PID.fullmatch(key)):
+            continue
+        pid = whole(named[1], most=_MOST_PID)
+        if pid is None or len(found) >= _MOST_PROCESSES:
+            return Unknown(why="the list of GPU processes does not parse")
+        name, *rest = told.split(", ")
+        mem = whole(rest[1], most=_MOST_BYTES) if len(rest) > 1 else None
+        found[pid] = GpuProcess(pid=pid, name=words_of(name), mem_bytes=Unknown(why=_NOT_TOLD) if mem is None else mem)
+    return found
+
+
+def _devices_of_processes(files: Mapping[str, str]) -> dict[int, dict[str, int]]:
+    """Of each process the kernel's numbers of its devices, and how much of each it holds."""
+    held: dict[int, dict[str, int]] = {}
+    for path, text in files.items():
+        if found := _KFD.fullmatch(path):
+            size, pid = whole(text, most=_MOST_BYTES), whole(found[1], most=_MOST_PID)
+            if size is not None and pid is not None:
+                held.setdefault(pid, {})[found[2]] = size
+    return held
+
+
+def _processes_on(
+    device: str, processes: Mapping[int, GpuProcess], on: Mapping[int, Mapping[str, int]]
+) -> tuple[GpuProcess, ...]:
+    return tuple(
+        process for pid, process in processes.items() if not device or not on.get(pid) or on[pid].get(device, 0) > 0
+    )

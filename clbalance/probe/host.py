@@ -1,0 +1,162 @@
+"""What kind of host a node is: boot, cpus, user, logins, temporary folder, Python, PCI devices."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from clbalance.model import Cpus, NumaNode, TmpSpace, Unknown
+from clbalance.probe.frame import Section, decimal, whole, words_of
+from clbalance.probe.load import MOST_CPUS, parse_online
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_S = 100 * 365 * 86_400.0
+
+
+def parse_boot_id(text: str) -> str | Unknown:
+    """The kernel's name of this boot."""
+    if not text:
+        return Unknown(why="no boot_id")
+    return text if _UUID.fullmatch(text) else Unknown(why="boot_id does not parse")
+
+
+def parse_uptime(text: str) -> float | Unknown:
+    """Seconds since boot: `2524.95 4961.85`, of which the second is idle time."""
+    words = text.split()
+    uptime = decimal(words[0], most=_MOST_S) if words else None
+    return uptime if uptime is not None else Unknown(why="/proc/uptime does not parse" if text else "no /proc/uptime")
+
+
+# What the cpus are and how they lie: `/proc/stat`, `/proc/cpuinfo`, `/sys/devices/system/node/*/cpulist`.
+
+_MOST_NODES = 1_024
+
+
+def parse_cpus(files: Mapping[str, str]) -> Cpus | Unknown:
+    """The online cpus; model and NUMA facts are extras, empty where they are not told or nonsense."""
+    online = parse_online(files.get("stat", ""))
+    if isinstance(online, Unknown):
+        return online
+    _, _, model = files.get("cpuinfo", "").partition(":")
+    return Cpus(online=online, model=words_of(model), numa=parse_numa(files))
+
+
+def parse_numa(files: Mapping[str, str]) -> tuple[NumaNode, ...]:
+    """The memory domains that have cpus, by id; none at all if one of them is nonsense."""
+    nodes: list[NumaNode] = []
+    left = MOST_CPUS
+    for name, cpulist in files.items():
+        if not name.startswith("node"):
+            continue
+        node = whole(name.removeprefix("node"), most=_MOST_NODES)
+        cpus = parse_cpulist(cpulist, most=left)
+        if node is None or cpus is None:
+            return ()
+        left -= len(cpus)
+        nodes.append(NumaNode(id=node, cpus=cpus))
+    return tuple(sorted(nodes, key=lambda node: node.id))
+
+
+def parse_cpulist(text: str, *, most: int = MOST_CPUS) -> tuple[int, ...] | None:
+    """The cpu ids of `0-3,8`, in order and at most so many; None if it is not such a list."""
+    cpus: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        first = whole(low, most=MOST_CPUS - 1)
+        last = whole(high, most=MOST_CPUS - 1) if dash else first
+        # Judged before it is made: a few bytes can name many cpus.
+        if first is None or last is None or last < first or len(cpus) + last - first >= most:
+            return None
+        cpus.extend(range(first, last + 1))
+    return tuple(cpus) if all(a < b for a, b in pairwise(cpus)) else None
+
+
+_MOST_UID = 2**32
+
+
+def parse_uid(text: str) -> int | Unknown:
+    """The number by which this node knows us."""
+    words = text.split()
+    uid = whole(words[2], most=_MOST_UID) if len(words) > 2 and words[0] == "Uid:" else None
+    return (
+        uid if uid is not None else Unknown(why="/proc/self/status does not parse" if text else "no /proc/self/status")
+    )
+
+
+# `who`: a line for each terminal that somebody is logged in on, with the user's name first.
+
+
+def parse_logins(section: Section) -> int | Unknown:
+    """How many different users are logged in on a terminal."""
+    match section.status:
+        case "0":
+            return len({line.split()[0] for line in section.text.split("\n") if line.strip()})
+        case "absent":
+            return Unknown(why="no record of logins (utmp)")
+        case None:
+            return Unknown(why="timed out")
+        case status:
+            return Unknown(why=f"`who` failed with {status}")
+
+
+# `df -kP` of the temporary folder, behind a line with the folder's own path.
+
+_MOST_KIB = 2**60
+_USED_PCT = re.compile(r"[0-9]{1,4}%|-")
+
+
+def parse_tmp(section: Section) -> TmpSpace | Unknown:
+    """Size and what an ordinary user may still write."""
+    if section.status is None:
+        return Unknown(why="timed out")
+    if section.status != "0":
+        return Unknown(why=f"`df` failed with {section.status}")
+    folder, _, listing = section.text.strip("\n").partition("\n")
+    sizes = _sizes(listing.rpartition("\n")[2].split())
+    if sizes is None or not folder.startswith("/"):
+        return Unknown(why="the output of `df` does not parse")
+    total, free = sizes
+    # Below zero where the reserve of root is in use.
+    total_kib = whole(total, most=_MOST_KIB)
+    free_kib = 0 if free.startswith("-") else whole(free, most=_MOST_KIB)
+    if total_kib is None or free_kib is None or free_kib > total_kib:
+        return Unknown(why="the output of `df` is out of range")
+    return TmpSpace(path=words_of(folder, most=4_096), total_bytes=total_kib * 1024, free_bytes=free_kib * 1024)
+
+
+def _sizes(words: list[str]) -> tuple[str, str] | None:
+    """Total and free out of `/dev/vda 264212084 22863544 83527368 22% /`; either name may have blanks in it."""
+    for at in range(4, len(words) - 1):
+        if _USED_PCT.fullmatch(words[at]) and words[at + 1].startswith("/"):
+            return words[at - 3], words[at - 1]
+    return None
+
+
+# `command -v python3`: which Python a job's agent would run on.
+
+_MOST_PATH = 4_096
+
+
+def parse_python(text: str) -> str | Unknown:
+    """The absolute path of the node's python3; never used as anything but one argument."""
+    path = text.strip("\n")
+    if not path:
+        return Unknown(why="no python3 on PATH")
+    if not path.startswith("/") or not path.isprintable() or len(path) > _MOST_PATH:
+        return Unknown(why="the path of python3 does not parse")
+    return path
+
+
+# Where a PCI device hangs: `/sys/bus/pci/drivers/*/<bus id>/numa_node`.
+
+_MOST = 1_024
+
+
+def numa_node(bus_id: str, files: Mapping[str, str]) -> int | Unknown:
+    """The memory domain of the device on this bus; tools write its domain with four digits or eight."""
+    domain, _, rest = bus_id.lower().partition(":")
+    told = files.get(f"pci/{domain[-4:]}:{rest}", "")
+    node = whole(told, most=_MOST)
+    if node is not None:
+        return node
+    # -1: the firmware says nothing, as on machines with one domain.
+    return Unknown(why="the machine tells none" if told == "-1" else "not told")

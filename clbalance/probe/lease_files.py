@@ -1,0 +1,182 @@
+"""The files that leases and drain marks are, and what the kernel says of them and their locks.
+
+    mark DEVICE INODE UID MODE PATH    a file or a folder; mode in hexadecimal
+    PATH:line                          what a file says
+    owner UID NAME, admins PATH        only where a list of administrators decides something
+    1: POSIX  ADVISORY  WRITE …        locks on inodes of these numbers; `locks told` after the last
+
+Anyone may write anything into such a file. Uid, inode and lock are the kernel's word, the rest is the owner's.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Unknown
+from clbalance.probe.frame import Section, whole
+
+# `/proc/locks`: `1: POSIX ADVISORY WRITE 3568 fd:00:2531452 0 EOF`, pid, device and inode of one lock.
+#
+# The kernel shows a lock only where its holder's pid has a meaning: a lease that is held from another pid namespace
+# looks void here. Admission asks for the lock itself and is not deceived.
+
+MOST_LOCKS: Final = 4_096
+"""The probe sends no more."""
+_LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +-?[0-9]+ ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inode:
+    """A file as the kernel knows it; `device` is major and minor number."""
+
+    device: tuple[int, int]
+    number: int
+
+
+def parse_locks(lines: Iterable[str]) -> tuple[Inode, ...]:
+    """What is locked for writing by a process; whoever waits for a lock (`1: -> POSIX …`) has none."""
+    return tuple(
+        Inode(device=(int(lock[1], 16), int(lock[2], 16)), number=int(lock[3]))
+        for line in lines
+        if (lock := _LOCK.fullmatch(line))
+    )
+
+
+def is_locked(file: Inode, locked: Iterable[Inode]) -> bool:
+    """Whether one of the locks is on this file.
+
+    Major 0 is a device without a disk of its own; btrfs and overlayfs then tell `stat` and `/proc/locks` different
+    minor numbers, and the inode has to do.
+    """
+    return any(
+        lock.number == file.number and (lock.device == file.device or 0 in (lock.device[0], file.device[0]))
+        for lock in locked
+    )
+
+
+def device_of(st_dev: int) -> tuple[int, int]:
+    """Major and minor number as glibc packs them (gnu_dev_major, gnu_dev_minor), on whatever machine we run."""
+    major = (st_dev >> 8) & 0xFFF | (st_dev >> 32) & 0xFFFF_F000
+    minor = st_dev & 0xFF | (st_dev >> 12) & 0xFFFF_FF00
+    return major, minor
+
+
+_MOST_TEXT = 1_024
+_MOST_UID = 2**32
+_MOST = 2**64
+_LISTED = re.compile(r"mark ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{1,8}) (/.*)")
+_NAME = re.compile(r"(drain(-[0-9a-f]{32})?|lease-[A-Za-z0-9._-]{0,250})")
+_S_IFMT, _S_IFDIR, _S_IFREG = 0xF000, 0x4000, 0x8000
+_OTHERS_WRITE = 0o022
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A regular file called as a lease or a drain mark is, in a folder of its owner. `text` is empty if too long."""
+
+    name: str
+    uid: int
+    inode: Inode
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """All that the node folders hold; `locked` is unknown where nothing was said of locks."""
+
+    marks: tuple[Mark, ...] = ()
+    locked: tuple[Inode, ...] | Unknown = ()
+    admins: tuple[str, ...] = ()
+    """Lines of the node's list of administrators, if it is root's file, or our own."""
+    names: Mapping[int, str]
+    """What the node calls the owners, where administrators are listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    inode: Inode
+    uid: int
+    mode: int
+
+
+def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
+    """All marks, read for the user `uid`, or unknown: a lease that is not seen would make the node look free."""
+    match section.status:
+        case "0":
+            return _parse(section.text.split("\n"), uid)
+        case "3":
+            return Unknown(why="more than 2048 held leases and drain marks")
+        case None:
+            return Unknown(why="timed out")
+        case status:
+            return Unknown(why=f"reading the node folder failed with {status}")
+
+
+def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
+    listed: dict[str, _Listed] = {}
+    texts: dict[str, list[str]] = {}
+    names: dict[int, str] = {}
+    admins = ""
+    for line in lines:
+        # The probe sends no path with a colon in it, and every path starts with a slash.
+        path, colon, rest = line.partition(":")
+        if colon and path in listed:
+            texts.setdefault(path, []).append(rest)
+        elif line.startswith("mark "):
+            found = _listed(line)
+            if found is None:
+                return Unknown(why="the list of leases and drain marks does not parse")
+            listed.update(found)
+        elif line.startswith("owner "):
+            _, number, name, *_ = [*line.split(" ", 2), "", ""]
+            if (owner := whole(number, most=_MOST_UID)) is not None:
+                names[owner] = name
+        elif line.startswith("admins "):
+            admins = line.removeprefix("admins ")
+    return Marks(
+        marks=tuple(_marks(listed, texts)),
+        locked=_locked(lines),
+        admins=tuple(texts.get(admins, [])) if _is_trusted(listed.get(admins), uid) else (),
+        names=names,
+    )
+
+
+def _listed(line: str) -> dict[str, _Listed] | None:
+    match = _LISTED.fullmatch(line)
+    if match is None:
+        return None
+    device, number, uid, mode, path = match.groups()
+    device_number, inode_number = whole(device, most=_MOST), whole(number, most=_MOST)
+    uid_number = whole(uid, most=_MOST_UID)
+    if device_number is None or inode_number is None or uid_number is None:
+        return None
+    inode = Inode(device=device_of(device_number), number=inode_number)
+    return {path: _Listed(inode=inode, uid=uid_number, mode=int(mode, 16))}
+
+
+def _marks(listed: Mapping[str, _Listed], texts: Mapping[str, list[str]]) -> list[Mark]:
+    """Those that are their folder's owner's; somebody else's may have been linked or put there."""
+    marks: list[Mark] = []
+    for path, file in listed.items():
+        folder, _, name = path.rpartition("/")
+        home = listed.get(folder)
+        is_his_own = home is not None and home.mode & _S_IFMT == _S_IFDIR and home.uid == file.uid
+        if is_his_own and file.mode & _S_IFMT == _S_IFREG and _NAME.fullmatch(name):
+            text = "\n".join(texts.get(path, []))[:_MOST_TEXT]
+            marks.append(Mark(name=name, uid=file.uid, inode=file.inode, text=text))
+    return marks
+
+
+def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:
+    if "locks told" not in lines:
+        return Unknown(why="/proc/locks cannot be read")
+    locks = parse_locks(lines)
+    return locks if len(locks) < MOST_LOCKS else Unknown(why=f"{MOST_LOCKS} locks or more")
+
+
+def _is_trusted(file: _Listed | None, uid: int | Unknown) -> bool:
+    # Our own is the lab's: who wrote that binds nobody but himself.
+    return (
+        file is not None and file.uid in {0, uid} and file.mode & _S_IFMT == _S_IFREG and not file.mode & _OTHERS_WRITE
+    )

@@ -1,0 +1,147 @@
+"""One node as JSON: load indices, leases, drain marks; LSF's names, units in the keys.
+
+An unknown index is null and has its reason under `unknown`; a silent node's indices are all null, for the
+reason that the node has. A number that JSON cannot carry (infinite, not a number) is unknown too. `slots` is null
+without a reason where they are not counted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from clbalance.model import DrainMark, Lease, Measured, Reading, Silent, Unknown
+from clbalance.policy.allocations import age_s
+from clbalance.policy.indices.row import AnsweredNode, Index
+from clbalance.policy.indices.table import INDICES
+from clbalance.render.gpus import gpus_document
+from clbalance.render.text import Json, finite
+from clbalance.render.views import NodeRow
+
+_Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] | None
+
+
+def node_document(row: NodeRow) -> dict[str, Json]:
+    """`row` with every key, whatever is known."""
+    cause: str | None = None
+    unknown: Mapping[str, Json] = {}
+    match row.answer:
+        case Silent() as silent:
+            cause = str(silent.cause)
+            indices: Mapping[str, Json] = dict.fromkeys(INDEX_KEYS)
+        case Measured() as measured:
+            indices, unknown = _split(_indices(measured))
+    return {
+        "name": row.node,
+        "state": row.state,
+        "reason": row.reason,
+        "cause": cause,
+        "score": finite(row.score),
+        "violated": sorted(row.violated),
+        **indices,
+        "unknown": unknown,
+    }
+
+
+def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The values to show, null where unknown, and the reasons of those."""
+    shown: dict[str, Json] = {}
+    unknown: dict[str, Json] = {}
+    for key, value in indices.items():
+        if isinstance(value, Unknown):
+            shown[key], unknown[key] = None, value.why
+        elif isinstance(value, float) and not math.isfinite(value):
+            shown[key], unknown[key] = None, f"not a finite number: {value}"
+        else:
+            shown[key] = value
+    return shown, unknown
+
+
+def _indices(measured: Measured) -> dict[str, _Index]:
+    reading, node = measured.reading, AnsweredNode.of(measured)
+    indices: dict[str, _Index] = {index.json: _in_base_units(index, index.read(node)) for index in _IN_JSON}
+    facts: dict[str, _Index] = {
+        "tmp_path": reading.tmp if isinstance(reading.tmp, Unknown) else reading.tmp.path,
+        "cpu_model": reading.cpus if isinstance(reading.cpus, Unknown) else reading.cpus.model,
+        "cpu_factor": measured.cpu_factor,
+        "slots": measured.slots,
+        "labels": dict(sorted(measured.labels.items())),
+        "taints": sorted(measured.taints),
+        "debt_cpus": node.ledger.debt_cpus,
+        "boot_id": reading.boot_id,
+        "uptime_s": reading.uptime_s,
+        "python": reading.python,
+        "rtt_s": measured.rtt_s,
+        "gpus": gpus_document(measured),
+        "leases": leases_document(reading),
+        "drains": drains_document(reading),
+    }
+    found = indices | facts
+    return {key: found[key] for key in INDEX_KEYS}
+
+
+def _in_base_units(index: Index, value: float | Unknown) -> float | Unknown:
+    return value if isinstance(value, Unknown) else value * index.unit.json
+
+
+_IN_JSON = tuple(index for index in INDICES if index.json)
+_PATH = {"tmp_free_bytes": ("tmp_path",)}
+"""Words that stand before a number."""
+INDEX_KEYS = (
+    *(key for index in _IN_JSON for key in (*_PATH.get(index.json, ()), index.json)),
+    "cpu_model", "cpu_factor", "slots", "labels", "taints", "debt_cpus",
+    "boot_id", "uptime_s", "python", "rtt_s", "gpus", "leases", "drains",
+)  # fmt: skip
+"""Every index and fact of a node, in the order shown."""
+
+
+# Leases and drain marks of one node as JSON; times in ISO 8601, ages in seconds by the node's own clock.
+
+
+def leases_document(reading: Reading) -> list[Json] | Unknown:
+    """Every lease that is held; what one that cannot be read takes is null, with the reason in `unreadable`."""
+    leases = reading.leases
+    return leases if isinstance(leases, Unknown) else [_lease(lease, reading.uptime_s) for lease in leases]
+
+
+def drains_document(reading: Reading) -> list[Json] | Unknown:
+    """Every drain mark, whomever it binds, expired ones too."""
+    drains = reading.drains
+    return drains if isinstance(drains, Unknown) else [_drain(mark) for mark in drains]
+
+
+def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
+    whose: dict[str, Json] = {"key": lease.key, "attempt": lease.attempt, "uid": lease.uid}
+    promise = lease.promise
+    if isinstance(promise, Unknown):
+        return {**whose, **dict.fromkeys(_TAKEN), "unreadable": promise.why}
+    taken: tuple[Json, ...] = (
+        promise.cpus,
+        promise.mem_bytes,
+        list(promise.gpus),
+        promise.gpu_share,
+        promise.slots,
+        promise.exclusive,
+        promise.name,
+        None if isinstance(uptime_s, Unknown) else age_s(promise, uptime_s),
+    )
+    return {**whose, **dict(zip(_TAKEN, taken, strict=True)), "unreadable": None}
+
+
+_TAKEN = ("cpus", "mem_bytes", "gpus", "gpu_share", "slots", "exclusive", "name", "age_s")
+
+
+def _drain(mark: DrainMark) -> Json:
+    return {
+        "uid": mark.uid,
+        "by": mark.by,
+        "reason": mark.reason,
+        "at": _iso(mark.at),
+        "until": _iso(mark.until),
+        "binds_all": mark.binds_all,
+        "proposed": mark.proposal is not None,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

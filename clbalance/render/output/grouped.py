@@ -1,0 +1,224 @@
+"""Output of several nodes: each line behind its node's name, or folded under headings, as `clush` prints it."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import field
+
+from clbalance.errors import ClbalanceError
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.render.output.streams import RESET, STREAMS, Outlet, Outlets, TerminalFilter, terminal_safe
+from clbalance.render.text import visible_line
+
+_LABEL_COLOR = {"stdout": b"\x1b[94m", "stderr": b"\x1b[91m"}  # clush's blue and red
+
+
+class Labelled:
+    """Whole lines only, so those of two nodes never mix; an unfinished last line gets its newline."""
+
+    def __init__(self, outlets: Outlets) -> None:
+        self._outlets = outlets
+        self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._send(node, stream, self._cutters.setdefault((node, stream), LineCutter()).feed(piece))
+
+    def end(self, node: NodeName) -> None:
+        for stream in STREAMS:
+            if cutter := self._cutters.pop((node, stream), None):
+                self._send(node, stream, cutter.finish())
+
+    def close(self) -> None:
+        for node in dict.fromkeys(node for node, _ in self._cutters):
+            self.end(node)
+
+    def _send(self, node: NodeName, stream: str, lines: Iterable[bytes]) -> None:
+        outlet = self._outlets.of(stream)
+        label = _label(node, stream, outlet)
+        shown = _on_terminal if outlet.terminal else _as_it_is
+        outlet.send(b"".join(shown(label, line.removesuffix(b"\n")) for line in lines))
+
+
+def _label(node: NodeName, stream: str, outlet: Outlet) -> bytes:
+    name = visible_line(node).encode() + b": "
+    return _LABEL_COLOR[stream] + name + RESET if outlet.color else name
+
+
+def _as_it_is(label: bytes, line: bytes) -> bytes:
+    return label + line + b"\n"
+
+
+def _on_terminal(label: bytes, line: bytes) -> bytes:
+    # A progress bar goes back to the start of the line: the label is put there again, not painted over.
+    text = terminal_safe(line.removesuffix(b"\r")).replace(b"\r", b"\r" + label)
+    return label + text + b"\n"
+
+
+# `-b`: output kept until all is there, then identical outputs folded under one heading, as `clush -b` does.
+#
+# All of it lies in one anonymous temporary file; memory holds where the pieces are, and a digest of each stream.
+
+_SEPARATOR = b"-" * 15
+_MAX_PENDING_BYTES = 8 * 1024  # per stream: what a chatty job adds line by line is written in blocks
+_COPY_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One stream so far. Its extents are (offset, length) in the spool, in order."""
+
+    pending: bytearray = field(default_factory=bytearray)
+    extents: list[tuple[int, int]] = field(default_factory=list)
+    digest: "hashlib.blake2b" = field(default_factory=lambda: hashlib.blake2b(digest_size=32))
+    last_byte: bytes = b""
+
+    def identity(self) -> bytes:
+        """Equal for streams that are shown alike: a missing last newline makes no difference."""
+        digest = self.digest.copy()
+        if self.last_byte != b"\n":
+            digest.update(b"\n")
+        return digest.digest()
+
+
+class Gathered:
+    """Shown at `close`, larger groups first and equal ones in the order of `nodes`; silent copies not at all."""
+
+    def __init__(self, outlets: Outlets, nodes: Sequence[NodeName], fold: Callable[[Iterable[NodeName]], str]) -> None:
+        self._outlets = outlets
+        self._place = {node: place for place, node in enumerate(nodes)}
+        self._fold = fold
+        self._streams: dict[tuple[NodeName, str], _Stream] = {}
+        try:
+            self._spool = tempfile.TemporaryFile(prefix="clbalance-")  # noqa: SIM115 - closed by `close`
+        except OSError as error:
+            raise _no_room(error) from error
+        self._end = 0
+
+    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
+        if not piece:
+            return
+        held = self._streams.setdefault((node, stream), _Stream())
+        held.digest.update(piece)
+        held.last_byte = piece[-1:]
+        held.pending += piece
+        if len(held.pending) > _MAX_PENDING_BYTES:
+            self._store(held)
+
+    def end(self, node: NodeName) -> None:
+        """Nothing is shown yet: another node may print the same."""
+
+    def close(self) -> None:
+        with self._spool:
+            for stream in STREAMS:
+                for nodes in self._groups(stream):
+                    self._show(self._outlets.of(stream), nodes, self._streams[nodes[0], stream])
+            self._streams.clear()
+
+    def _store(self, held: _Stream) -> None:
+        try:
+            written = 0
+            while written < len(held.pending):
+                written += os.pwrite(self._spool.fileno(), held.pending[written:], self._end + written)
+        except OSError as error:
+            raise _no_room(error) from error
+        self._note_extent(held, len(held.pending))
+        held.pending.clear()
+
+    def _note_extent(self, held: _Stream, length: int) -> None:
+        """Extents that touch become one, so a lone loud job needs one however much it prints."""
+        if held.extents and sum(held.extents[-1]) == self._end:
+            start, before = held.extents.pop()
+            held.extents.append((start, before + length))
+        else:
+            held.extents.append((self._end, length))
+        self._end += length
+
+    def _groups(self, stream: str) -> list[list[NodeName]]:
+        alike: dict[bytes, list[NodeName]] = {}
+        for node in sorted((node for node, of in self._streams if of == stream), key=self._order):
+            alike.setdefault(self._streams[node, stream].identity(), []).append(node)
+        return sorted(alike.values(), key=lambda nodes: (-len(nodes), self._order(nodes[0])))
+
+    def _order(self, node: NodeName) -> tuple[int, str]:
+        return self._place.get(node, len(self._place)), node
+
+    def _show(self, outlet: Outlet, nodes: list[NodeName], held: _Stream) -> None:
+        count = f" ({len(nodes)})" if len(nodes) > 1 else ""
+        heading = (visible_line(self._fold(nodes)) + count).encode()
+        outlet.send(b"\n".join((_SEPARATOR, heading, _SEPARATOR, b"")))
+        safe = TerminalFilter() if outlet.terminal else None
+        for block in self._blocks(held):
+            outlet.send(safe.feed(block) if safe else block)
+        outlet.send((safe.finish() if safe else b"") + (b"" if held.last_byte == b"\n" else b"\n"))
+
+    def _blocks(self, held: _Stream) -> Iterator[bytes]:
+        for start, length in held.extents:
+            for at in range(start, start + length, _COPY_BYTES):
+                yield os.pread(self._spool.fileno(), min(_COPY_BYTES, start + length - at), at)
+        yield bytes(held.pending)
+
+
+def _no_room(error: OSError) -> ClbalanceError:
+    return ClbalanceError(
+        f"output cannot be gathered in a temporary file: {error.strerror}",
+        hint="set TMPDIR to a folder with more room, or leave `-b` out",
+    )
+
+
+# A byte stream cut into lines, in bounded memory.
+
+LONGEST_BYTES = 64 * 1024
+"""A longer line is handed on in pieces: nobody reads it as one, and 1,000 nodes may each hold one."""
+
+
+class LineCutter:
+    """One stream; holds back at most one unfinished line."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Every line that `piece` completes, with its newline; pieces of overlong lines come without one."""
+        head, newline, tail = piece.rpartition(b"\n")
+        if not newline:
+            self._rest += piece
+            return self._overlong()
+        whole = bytes(self._rest) + head
+        self._rest = bytearray(tail)
+        lines = [part for line in whole.split(b"\n") for part in _cut(line + b"\n")]
+        return lines + self._overlong()
+
+    def finish(self) -> list[bytes]:
+        """The last line, if the stream did not end with a newline."""
+        rest, self._rest = bytes(self._rest), bytearray()
+        return [rest] if rest else []
+
+    def _overlong(self) -> list[bytes]:
+        if len(self._rest) <= LONGEST_BYTES:
+            return []
+        *pieces, last = _cut(bytes(self._rest))
+        self._rest = bytearray(last)
+        return pieces
+
+
+def _cut(line: bytes) -> list[bytes]:
+    """`line` in pieces of `LONGEST_BYTES` at most, never in the middle of a UTF-8 character."""
+    if len(line) <= LONGEST_BYTES:
+        return [line]
+    pieces = []
+    start = 0
+    while len(line) - start > LONGEST_BYTES:
+        end = _character_end(line, start + LONGEST_BYTES)
+        pieces.append(line[start:end])
+        start = end
+    return [*pieces, line[start:]]
+
+
+def _character_end(line: bytes, at: int) -> int:
+    # A character has three continuation bytes at most; more of them is no UTF-8, and is cut where it stands.
+    for back in range(4):
+        if line[at - back] & 0xC0 != 0x80:
+            return at - back
+    return at

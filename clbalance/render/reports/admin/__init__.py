@@ -1,0 +1,1 @@
+"""Reports on the set-up and on what is left behind."""

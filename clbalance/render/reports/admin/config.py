@@ -1,0 +1,111 @@
+"""`config show` and `config path`: every setting, and where things are looked for."""
+
+from collections.abc import Mapping
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.text import DASH, Json
+
+_SHOWN = (Column(heading="KEY"), Column(heading="FROM"), Column(heading="VALUE"))
+_PLACES = (Column(heading="WHAT"), Column(heading="FOUND"), Column(heading="PATH"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownKey:
+    """One key of the settings; value None: not set, and without a default."""
+
+    key: str
+    value: Json
+    origin: str
+    """A file, a variable, `command line` or `default`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something is looked for: `settings`, `groups` or `state`."""
+
+    what: str
+    path: str
+    is_there: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReport(Report):
+    """Every setting, and where it was set."""
+
+    keys: tuple[ShownKey, ...]
+
+    def human(self, display: Display) -> str:
+        """What was set stands out by where it comes from."""
+        rows = tuple(
+            (Cell(one.key), Cell(one.origin, _tone(one.origin != "default")), Cell(_in_words(one.value)))
+            for one in self.keys
+        )
+        return display.table(Table(columns=_SHOWN, rows=rows), last="fold")
+
+    def plain(self) -> str:
+        return plain_lines((one.key, _in_words(one.value), one.origin) for one in self.keys)
+
+    def json(self) -> dict[str, Json]:
+        return {"settings": {one.key: {"value": one.value, "origin": one.origin} for one in self.keys}}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesReport(Report):
+    """Where things are looked for, in the order in which they are looked at."""
+
+    places: tuple[Place, ...]
+
+    def human(self, display: Display) -> str:
+        rows = tuple(
+            (
+                Cell(one.what),
+                Cell("yes" if one.is_there else "no", _tone(one.is_there)),
+                Cell(f"{one.path}  {one.remark}".rstrip()),
+            )
+            for one in self.places
+        )
+        return display.table(Table(columns=_PLACES, rows=rows), last="fold")
+
+    def plain(self) -> str:
+        return plain_lines((one.what, int(one.is_there), one.path, one.remark) for one in self.places)
+
+    def json(self) -> dict[str, Json]:
+        return {
+            "places": [
+                {"what": one.what, "path": one.path, "is_there": one.is_there, "remark": one.remark or None}
+                for one in self.places
+            ]
+        }
+
+
+def _in_words(value: Json) -> str:
+    """In few of them: what is one string has no quotes."""
+    match value:
+        case Mapping():
+            return " ".join(f"{name}={_inner(one)}" for name, one in value.items())
+        case None | "":
+            return DASH
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def _inner(value: Json) -> str:
+    match value:
+        case Mapping():
+            return "{" + ",".join(f"{name}={_in_words(one)}" for name, one in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(_in_words, value)) + "]"
+        case _:
+            return _in_words(value)
+
+
+def _tone(stands_out: bool) -> Tone:
+    return Tone.GOOD if stands_out else Tone.QUIET

@@ -1,0 +1,84 @@
+"""`lab status`: the nodes of a lab and the load that they pretend to have."""
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table, aligned
+from clbalance.render.text import DASH, Json
+
+_COLUMNS = (
+    Column(heading="NODE"),
+    Column(heading="STATE"),
+    Column(heading="CPUS", align="right"),
+    Column(heading="GPUS", align="right"),
+    Column(heading="r1m", align="right"),
+    Column(heading="ut%", align="right"),
+    Column(heading="PROCESSES", align="right"),
+    Column(heading="ADDRESS"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabNodeRow:
+    """One node of a lab; its load is what it is told to show."""
+
+    name: str
+    state: str
+    is_down: bool
+    address: str
+    port: int
+    cpus: int
+    gpus: int
+    r1m: float
+    ut_pct: float
+    boot_id: str
+    processes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabReport(Report):
+    """A lab, and where it lies."""
+
+    directory: str
+    isolation: str
+    ssh_config: str
+    nodes: tuple[LabNodeRow, ...]
+
+    def human(self, display: Display) -> str:
+        return self.plain()
+
+    def plain(self) -> str:
+        """The same table: scripts read `--format json`."""
+        rows = tuple(tuple(map(Cell, _texts(node))) for node in self.nodes)
+        return aligned(Table(columns=_COLUMNS, rows=rows))
+
+    def json(self) -> dict[str, Json]:
+        about = {"directory": self.directory, "isolation": self.isolation, "ssh_config": self.ssh_config}
+        return {**about, "nodes": [_document(node) for node in self.nodes]}
+
+
+def _texts(node: LabNodeRow) -> tuple[str, ...]:
+    return (
+        node.name,
+        node.state,
+        str(node.cpus),
+        str(node.gpus),
+        DASH if node.is_down else f"{node.r1m:.2f}",
+        DASH if node.is_down else f"{node.ut_pct:.0f}",
+        str(len(node.processes)),
+        f"{node.address}:{node.port}",
+    )
+
+
+def _document(node: LabNodeRow) -> Json:
+    return {
+        "name": node.name,
+        "state": node.state,
+        "address": node.address,
+        "port": node.port,
+        "cpus": node.cpus,
+        "gpus": node.gpus,
+        "r1m": node.r1m,
+        "ut_pct": node.ut_pct,
+        "boot_id": node.boot_id,
+        "processes": list(node.processes),
+    }

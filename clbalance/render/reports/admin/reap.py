@@ -1,0 +1,95 @@
+"""`reap`: what was left on each node, nodes that tell the same as one line."""
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
+from clbalance.nodeset import fold
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.text import DASH, Json, iec
+
+REAP_FIELDS = ("node", "kind", "name", "bytes", "pids", "why")
+"""Of `reap` in plain text, a line for each leftover."""
+
+_COUNTED = {
+    LeftoverKind.PROCESSES: "PROCESSES OF",
+    LeftoverKind.LEASE: "LEASES",
+    LeftoverKind.HALF: "HALVES",
+    LeftoverKind.JOB: "JOBS",
+    LeftoverKind.BOOT: "OLD BOOTS",
+    LeftoverKind.CLAIM: "CLAIMS",
+}
+_COLUMNS = (
+    Column(heading="NODES"),
+    *(Column(heading=heading, align="right", sacrifice=1) for heading in _COUNTED.values()),
+    Column(heading="SIZE", align="right"),
+    Column(heading="REASON"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReapReport(Report):
+    """Of all nodes; `applied`: what was found is gone, but for what has a reason."""
+
+    nodes: tuple[Reaped, ...]
+    applied: bool
+
+    def human(self, display: Display) -> str:
+        """Nodes on which something was left, or that did not answer; empty for none."""
+        together: dict[tuple[Cell, ...], list[Reaped]] = {}
+        for node in self.nodes:
+            if node.found or not node.answered:
+                together.setdefault(_cells(node), []).append(node)
+        if not together:
+            return ""
+        rows = tuple((Cell(fold(one.node for one in nodes)), *cells) for cells, nodes in together.items())
+        table = Table(columns=_COLUMNS, rows=rows)
+        has_reasons = any(cells[-1].text for cells in together)
+        return display.table(table if has_reasons else table.without(len(_COLUMNS) - 1), last="fold")
+
+    def plain(self) -> str:
+        """`REAP_FIELDS`."""
+        return plain_lines(
+            (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.why)
+            for node in self.nodes
+            for one in node.found
+        )
+
+    def json(self) -> dict[str, Json]:
+        nodes = [
+            {
+                "name": node.node,
+                "cause": None if node.cause is None else str(node.cause),
+                "reason": _unanswered(node) or None,
+                "found": [_found(one) for one in node.found],
+            }
+            for node in self.nodes
+        ]
+        return {"applied": self.applied, "nodes": nodes}
+
+
+def _found(one: Leftover) -> Json:
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "bytes": one.size_bytes,
+        "pids": list(one.pids),
+        "reason": one.why or None,
+    }
+
+
+def _cells(node: Reaped) -> tuple[Cell, ...]:
+    counts = [sum(one.kind is kind for one in node.found) for kind in _COUNTED]
+    whys = [_unanswered(node), *(f"{one.name}: {one.why}" for one in node.found if one.why)]
+    told = [why for why in whys if why]
+    reason = "; ".join(told[:2]) + (f"; {len(told) - 2} more" if len(told) > 2 else "")
+    silent = not node.found and not node.answered
+    return (
+        *(Cell(DASH if silent else str(count)) for count in counts),
+        Cell(DASH if silent else iec(sum(one.size_bytes for one in node.found))),
+        Cell(reason, Tone.BAD),
+    )
+
+
+def _unanswered(node: Reaped) -> str:
+    return node.why if node.cause is None else node.cause.because(node.why)

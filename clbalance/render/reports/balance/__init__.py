@@ -1,0 +1,1 @@
+"""Reports on how work is balanced."""

@@ -1,0 +1,243 @@
+"""`rebalance`: the plan of each pool before anything is done, and a line for all that was done."""
+
+from collections.abc import Iterator, Sequence
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Unknown
+from clbalance.policy.rebalance.values import Advice, Move, NodeLevel, RebalancePlan
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table
+from clbalance.render.text import DASH, Json, finite, visible_line
+
+REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
+"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
+waiting `waiting`, and of what another user could do `advice`: without a number, with the node as `src`."""
+
+_COLUMNS = (
+    Column(heading="JOB", align="right"),
+    Column(heading="NAME", sacrifice=2),
+    Column(heading="FROM"),
+    Column(heading="TO"),
+    Column(heading="GAIN", align="right", sacrifice=1),
+    Column(heading="WHY"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolReport:
+    """One pool's plan; after how many runs in a row a node that is over is relieved."""
+
+    name: str
+    plan: RebalancePlan
+    confirm: int
+    times_over: tuple[tuple[NodeName, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed(Report):
+    """Something that is, or was, done with a job: shown as it is done. `result` is empty while it is only a plan."""
+
+    what: str
+    job: int
+    name: str
+    src: str = ""
+    dst: str = ""
+    gain: float | None = None
+    why: str = ""
+    result: str = ""
+
+    def human(self, display: Display) -> str:
+        return f"{visible_line(_deed_line(self))}\n"
+
+    def plain(self) -> str:
+        """`REBALANCE_FIELDS`."""
+        return plain_lines([_deed_fields(self)])
+
+    def json(self) -> None:
+        """At the end, with all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalanceReport(Report):
+    """All of one run. `advice`: None where it was not asked for."""
+
+    pools: tuple[PoolReport, ...]
+    deeds: tuple[Deed, ...]
+    waiting: tuple[tuple[int, str, str], ...]
+    """Of jobs that go on waiting: number, name, reason."""
+    applied: bool
+    advice: tuple[tuple[str, Advice], ...] | None = None
+    """With the owner's name."""
+
+    def human(self, display: Display) -> str:
+        """The plan; of what was done each deed has had its line already."""
+        lines = [_advice_line(*one) for one in self.advice or ()]
+        table = ""
+        if not self.applied:
+            lines = [_waiting_line(*one) for one in self.waiting] + lines
+            rows = tuple(map(_row, self.deeds))
+            table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold") if rows else ""
+        return table + "".join(f"{visible_line(line)}\n" for line in lines)
+
+    def plain(self) -> str:
+        """`REBALANCE_FIELDS`; of what was done each deed has had its line already."""
+        rows = [_advice_fields(*one) for one in self.advice or ()]
+        if not self.applied:
+            rows = [*map(_deed_fields, self.deeds), *(_waiting_fields(*one) for one in self.waiting), *rows]
+        return plain_lines(rows)
+
+    def json(self) -> dict[str, Json]:
+        """All of it; the scores of several pools are those of the worst."""
+        plans = [pool.plan for pool in self.pools]
+        return {
+            "applied": self.applied,
+            "score_before": finite(max((plan.score_before for plan in plans), default=0.0)),
+            "score_after": finite(max((plan.score_after for plan in plans), default=0.0)),
+            "moves": [_deed(one) for one in self.deeds if one.what == "move"],
+            "started": [_deed(one) for one in self.deeds if one.what == "start"],
+            "settled": [_deed(one) for one in self.deeds if one.what == "settled"],
+            "waiting": [{"job": job, "name": name, "reason": reason} for job, name, reason in self.waiting],
+            "pools": [_pool(pool) for pool in self.pools],
+            "advice": None if self.advice is None else [_advice(owner, one) for owner, one in self.advice],
+        }
+
+
+def deed_of(move: Move, result: str = "") -> Deed:
+    """A move as it is shown."""
+    return Deed(
+        what="move",
+        job=move.job,
+        name=move.name,
+        src=move.src,
+        dst=move.dst,
+        gain=move.gain,
+        why=move.why,
+        result=result,
+    )
+
+
+def pool_heading(pool: PoolReport) -> str:
+    """How level it is, and would be."""
+    plan = pool.plan
+    known = [one for one in plan.levels if not isinstance(one.before, Unknown)]
+    if not known:
+        return f"{pool.name}: no node has a load"
+    before = max(_level(one.before) for one in known)
+    after = max(_level(one.after) for one in known)
+    mean = plan.mean
+    if not plan.moves:
+        return f"{pool.name}: score {plan.score_before:.2f}, largest level {before:.2f}, mean {mean:.2f}"
+    return (
+        f"{pool.name}: score {plan.score_before:.2f} -> {plan.score_after:.2f},"
+        f" largest level {before:.2f} -> {after:.2f} (bound {plan.bound:.2f}), mean {mean:.2f}"
+    )
+
+
+def remarks(pool: PoolReport) -> Iterator[str]:
+    """Why nothing more is moved."""
+    for node, times in pool.times_over:
+        if times < pool.confirm:
+            yield f"{node} is over for the {_nth(times)} time in a row; it is relieved from the {_nth(pool.confirm)} on"
+    reasons: dict[str, list[int]] = {}
+    for job, reason in pool.plan.stays:
+        reasons.setdefault(reason, []).append(job.job)
+    for reason, jobs in reasons.items():
+        yield f"{'job' if len(jobs) == 1 else 'jobs'} {_numbers(jobs)} stay{'s' * (len(jobs) == 1)}: {reason}"
+
+
+def _deed_line(deed: Deed) -> str:
+    """For people and mails: what was done, in one line."""
+    where = f"{deed.src} -> {deed.dst}" if deed.src and deed.dst else deed.dst or deed.src
+    gain = "" if deed.gain is None else f", gain {deed.gain:.2f}"
+    why = f" ({deed.why})" if deed.why else ""
+    return f"job {deed.job} {deed.name}: {where}{': ' if where else ''}{deed.result or deed.what}{gain}{why}"
+
+
+def _waiting_line(job: int, name: str, reason: str) -> str:
+    """One that goes on waiting."""
+    return f"job {job} {name}: waits: {reason}"
+
+
+def _advice_line(owner: str, advice: Advice) -> str:
+    """What an owner may be told."""
+    return f"{owner}: {advice.text}"
+
+
+def _deed_fields(deed: Deed) -> tuple[Json, ...]:
+    """`REBALANCE_FIELDS`."""
+    return deed.what, deed.job, deed.name, deed.src, deed.dst, deed.gain, deed.result, deed.why
+
+
+def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
+    """The same of one that goes on waiting."""
+    return "waiting", job, name, None, None, None, None, reason
+
+
+def _advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
+    """The same of what an owner may be told."""
+    return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice)
+
+
+def _row(deed: Deed) -> tuple[Cell, ...]:
+    gain = DASH if deed.gain is None else f"{deed.gain:.2f}"
+    return (
+        Cell(str(deed.job)),
+        Cell(deed.name),
+        Cell(deed.src or DASH),
+        Cell(deed.dst or DASH),
+        Cell(gain),
+        Cell(deed.why),
+    )
+
+
+def _pool(pool: PoolReport) -> Json:
+    plan = pool.plan
+    return {
+        "name": pool.name,
+        "score_before": finite(plan.score_before),
+        "score_after": finite(plan.score_after),
+        "bound": finite(plan.bound),
+        "nodes": [_node(one, dict(pool.times_over).get(one.node, 0)) for one in plan.levels],
+        "stays": [{"job": job.job, "name": job.name, "reason": reason} for job, reason in plan.stays],
+    }
+
+
+def _node(one: NodeLevel, times: int) -> Json:
+    before, after = one.before, one.after
+    return {
+        "name": one.node,
+        "level_before": None if isinstance(before, Unknown) else finite(before),
+        "level_after": None if isinstance(after, Unknown) else finite(after),
+        "reason": before.why if isinstance(before, Unknown) else None,
+        "over": one.over,
+        "times_over": times,
+    }
+
+
+def _deed(one: Deed) -> Json:
+    return {
+        "job": one.job,
+        "name": one.name,
+        "src": one.src or None,
+        "dst": one.dst or None,
+        "gain": finite(one.gain),
+        "why": one.why or None,
+        "result": one.result or None,
+    }
+
+
+def _advice(owner: str, one: Advice) -> Json:
+    return {"user": owner, "uid": one.uid, "node": one.node, "name": one.name, "cpus": one.cpus, "text": one.text}
+
+
+def _level(level: float | Unknown) -> float:
+    return 0.0 if isinstance(level, Unknown) else level
+
+
+def _numbers(jobs: Sequence[int]) -> str:
+    return ", ".join(map(str, jobs[:8])) + (f" and {len(jobs) - 8} more" if len(jobs) > 8 else "")
+
+
+def _nth(number: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")

@@ -1,0 +1,93 @@
+"""`replay`: a line for each policy, so that they can be compared column by column."""
+
+from collections.abc import Sequence
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.policy.queue.replay_metrics import Comparison, Figures
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table
+from clbalance.render.text import DASH, Json, duration, finite
+
+REPLAY_FIELDS = ("policy", *Figures.names(), "queue", "repeats")
+"""Of `replay` in plain text; the names are those of the JSON keys."""
+
+_COUNTS = ("placed", "refused")
+_HEADINGS = {
+    "placed": ("PLACED", 0),
+    "refused": ("REFUSED", 0),
+    "gpu_allocated_pct": ("GPU%", 0),
+    "cpu_allocated_pct": ("CPU%", 0),
+    "gpu_allocated_at_first_refusal_pct": ("GPU%@REFUSAL", 3),
+    "wait_mean_s": ("WAIT", 1),
+    "wait_p95_s": ("WAIT P95", 3),
+    "bounded_slowdown_mean": ("SLOWDOWN", 1),
+    "bounded_slowdown_max": ("MOST", 2),
+    "max_over_mean": ("MAX/MEAN", 2),
+}
+"""Of each figure, and how readily it gives way in a narrow terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport(Report):
+    """What each policy made of a trace."""
+
+    rows: Sequence[Comparison]
+
+    def human(self, display: Display) -> str:
+        """What no policy has a figure for is left out, and so are waits where nobody waited."""
+        shown = [name for name in _HEADINGS if any(getattr(row.figures, name) is not None for row in self.rows)]
+        if all(not row.figures.wait_mean_s and row.queue is None for row in self.rows):
+            shown = [name for name in shown if not name.startswith(("wait", "bounded"))]
+        columns = [Column(heading=_HEADINGS[name][0], align="right", sacrifice=_HEADINGS[name][1]) for name in shown]
+        table = Table(
+            columns=(Column(heading="POLICY"), *columns),
+            rows=tuple((Cell(_label(row)), *(Cell(_told(row, name)) for name in shown)) for row in self.rows),
+        )
+        return display.table(table, last="cut")
+
+    def plain(self) -> str:
+        """`REPLAY_FIELDS`."""
+        return plain_lines((document[field] for field in REPLAY_FIELDS) for document in map(_document, self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"policies": [_document(row) for row in self.rows]}
+
+
+def _document(row: Comparison) -> dict[str, Json]:
+    """One policy; with several seeds the figures are means, and `spread` their standard deviations."""
+    return {
+        "policy": row.policy,
+        **_values(row.figures),
+        "queue": row.queue,
+        "repeats": row.repeats,
+        "spread": None if row.spread is None else _values(row.spread),
+    }
+
+
+def _values(figures: Figures) -> dict[str, Json]:
+    return {name: _value(name, getattr(figures, name)) for name in Figures.names()}
+
+
+def _value(name: str, value: float | None) -> Json:
+    whole = name in _COUNTS and value is not None and value == int(value)
+    return int(value) if whole and value is not None else finite(value)
+
+
+def _label(row: Comparison) -> str:
+    return row.policy if row.queue is None else f"{row.policy} {row.queue}"
+
+
+def _told(row: Comparison, name: str) -> str:
+    value = getattr(row.figures, name)
+    spread = None if row.spread is None else getattr(row.spread, name)
+    told = _words(name, value)
+    return told if not spread else f"{told}±{_words(name, spread)}"
+
+
+def _words(name: str, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if name.endswith("_s"):
+        return duration(value)
+    return f"{value:.0f}" if name in _COUNTS and value == int(value) else f"{value:.2f}"

@@ -1,0 +1,171 @@
+"""Why these nodes and not the others: of a choice that is being made, and of each attempt of a job (`explain`).
+
+The candidates in order, their terms or reasons, and how close it was.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Plan, Qos, Score, Term, Unfit
+from clbalance.model.job_record import CopyRecord, Placed
+from clbalance.nodeset import fold
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.reports.nodes.pick import plan_document
+from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.text import DASH, Json, visible_line
+
+EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
+"""In plain text; the verdict is `chosen`, `fits` or `unfit`. Of a job the attempt comes last."""
+
+_COLUMNS = (
+    Column(heading="NODE"),
+    Column(heading="VERDICT"),
+    Column(heading="SCORE", align="right"),
+    Column(heading="WHY"),
+)
+_TIE = 1e-9
+"""Points: what placement itself takes for equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementReport(Report):
+    """Of one choice, beside the choice itself."""
+
+    plan: Plan
+
+    def human(self, display: Display) -> str:
+        """A row for every node of the plan: the ranked as they rank, then the unfit."""
+        chosen = frozenset(self.plan.taken)
+        rows = (
+            *(_ranked(score, chosen=score.node in chosen) for score in self.plan.ranked),
+            *(_unfit(unfit) for unfit in self.plan.unfit),
+        )
+        close = runner_up(self.plan)
+        table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
+        return table + (visible_line(close) + "\n" if close else "")
+
+    def plain(self) -> str:
+        """`EXPLAIN_FIELDS`."""
+        return plain_lines(_fields(self.plan))
+
+    def json(self) -> None:
+        """The choice has it all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLimits:
+    """The same on all these nodes, in their words."""
+
+    attempt: int
+    node_set: str
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLimits:
+    """Of one job; `qos` None: not known."""
+
+    qos: Qos | None = None
+    nodes: tuple[KeptLimits, ...] = ()
+
+
+def job_limits(qos: Qos | None, copies: Iterable[CopyRecord]) -> JobLimits:
+    """What its nodes have told of the limits of its copies, folded where they say the same."""
+    found: dict[tuple[int, tuple[str, ...]], set[NodeName]] = {}
+    for copy in copies:
+        if copy.limits:
+            found.setdefault((copy.attempt, copy.limits), set()).add(copy.intent.node)
+    nodes = [KeptLimits(attempt=attempt, node_set=fold(where), kept=kept) for (attempt, kept), where in found.items()]
+    return JobLimits(qos=qos, nodes=tuple(sorted(nodes, key=lambda one: (one.attempt, one.node_set, one.kept))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainReport(Report):
+    """Of every attempt of a job, the first one first, refusals at admission included; and what keeps its limits."""
+
+    placed: Sequence[Placed]
+    limits: JobLimits
+
+    def human(self, display: Display) -> str:
+        tables = [PlacementReport(one.plan).human(display) for one in self.placed]
+        if len(tables) > 1:
+            headings = [visible_line(_heading(one)) for one in self.placed]
+            tables = [f"{heading}\n{table}" for heading, table in zip(headings, tables, strict=True)]
+        lines = "".join(f"{visible_line(line)}\n" for line in _limits_lines(self.limits))
+        return "\n".join([*tables, lines] if lines else tables)
+
+    def plain(self) -> str:
+        rows = [(*fields, one.attempt) for one in self.placed for fields in _fields(one.plan)]
+        return plain_lines([*rows, *_limits_rows(self.limits)])
+
+    def json(self) -> dict[str, Json]:
+        attempts = [{"attempt": one.attempt, **plan_document(one.plan, fold(one.plan.taken))} for one in self.placed]
+        return {"attempts": attempts, **_limits_document(self.limits)}
+
+
+def runner_up(plan: Plan) -> str:
+    """The first node that was not chosen, and by how much; empty where there is none."""
+    chosen = frozenset(plan.taken)
+    behind = next((score for score in plan.ranked if score.node not in chosen), None)
+    last = min((score for score in plan.ranked if score.node in chosen), key=lambda score: score.total, default=None)
+    if behind is None or last is None:
+        return ""
+    margin = last.total - behind.total
+    if abs(margin) < _TIE:
+        return f"runner-up: {behind.node}, equal to {last.node}; the draw decided"
+    side = "behind" if margin > 0 else "before"
+    return f"runner-up: {behind.node}, {abs(margin):.2g} points {side} {last.node}"
+
+
+def _heading(placed: Placed) -> str:
+    """Which attempt it was, and where it went."""
+    chosen = fold(placed.plan.taken)
+    return f"attempt {placed.attempt} on {chosen}" if chosen else f"attempt {placed.attempt}: not placed"
+
+
+def _ranked(score: Score, *, chosen: bool) -> tuple[Cell, ...]:
+    why = ", ".join(f"{term.name} {term.points:.1f}x{term.weight:g} ({term.told})" for term in score.terms)
+    verdict = Cell("chosen", Tone.GOOD) if chosen else Cell("fits")
+    return Cell(score.node), verdict, Cell(f"{score.total:.1f}"), Cell(why)
+
+
+def _unfit(unfit: Unfit) -> tuple[Cell, ...]:
+    return Cell(unfit.node), Cell("unfit", Tone.WARN), Cell(DASH, Tone.QUIET), Cell(_why_unfit(unfit))
+
+
+def _why_unfit(unfit: Unfit) -> str:
+    """The reason as histograms group it, and what was found on this node."""
+    return f"{unfit.reason}: {unfit.detail}" if unfit.detail else unfit.reason
+
+
+def _fields(plan: Plan) -> Iterator[tuple[Json, ...]]:
+    chosen = set(plan.taken)
+    for score in plan.ranked:
+        yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
+    for unfit in plan.unfit:
+        yield unfit.node, "unfit", None, _why_unfit(unfit)
+
+
+def _terms(terms: Iterable[Term]) -> str:
+    return " ".join(f"{term.name}={term.points:.1f}x{term.weight:g}" for term in terms)
+
+
+def _limits_lines(limits: JobLimits) -> list[str]:
+    told = [] if limits.qos is None else [f"quality of service: {limits.qos}"]
+    return told + [f"limits on {one.node_set}: {'; '.join(one.kept)}" for one in limits.nodes]
+
+
+def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, int | None]]:
+    """In the columns of `explain` in plain text: node, verdict, score, why, attempt."""
+    rows: list[tuple[str | None, str, None, str, int | None]] = []
+    if limits.qos is not None:
+        rows.append((None, "qos", None, limits.qos.value, None))
+    return rows + [(one.node_set, "limit", None, kept, one.attempt) for one in limits.nodes for kept in one.kept]
+
+
+def _limits_document(limits: JobLimits) -> dict[str, Json]:
+    nodes: list[Json] = [
+        {"attempt": one.attempt, "node_set": one.node_set, "kept": list(one.kept)} for one in limits.nodes
+    ]
+    return {"qos": limits.qos, "limits": nodes}

@@ -1,0 +1,129 @@
+"""`jobs --tasks`: the joblog; and of a run of tasks how far it has come, and how it ended."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job_record import JobState
+from clbalance.model.task import TaskProgress, TaskRecord
+from clbalance.policy.jobs.outcome import code_of, reason_of
+from clbalance.policy.jobs.task_records import state_of_task
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.text import DASH, Json, duration
+
+TASK_FIELDS = ("task", "state", "node", "rc", "seconds", "started_at", "reason", "command")
+"""Of tasks in plain text."""
+
+_TOLD = 20
+"""Of those that failed, in the summary; `clbalance jobs JOB --tasks` shows all."""
+
+_COLUMNS = (
+    Column(heading="TASK", align="right"),
+    Column(heading="STATE"),
+    Column(heading="NODE"),
+    Column(heading="CODE", align="right"),
+    Column(heading="TIME", align="right", sacrifice=1),
+    Column(heading="COMMAND"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One task."""
+
+    task: int
+    state: JobState
+    node: str | None
+    rc: int | None
+    seconds: float | None
+    started_at: datetime | None
+    reason: str
+    command: str
+    """Its line; empty in an array, where all are the same."""
+
+
+def task_row(record: TaskRecord) -> TaskRow:
+    """As it is shown."""
+    end = record.end
+    started_at = None if record.at is None else record.at - timedelta(seconds=record.seconds)
+    return TaskRow(
+        task=record.task.number,
+        state=state_of_task(record),
+        node=record.node,
+        rc=None if end is None else code_of(end),
+        seconds=None if end is None else record.seconds,
+        started_at=started_at,
+        reason="" if end is None else reason_of(end),
+        command=" ".join(record.task.words),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TasksReport(Report):
+    """Tasks of one job."""
+
+    rows: Sequence[TaskRow]
+
+    def human(self, display: Display) -> str:
+        return display.table(Table(columns=_COLUMNS, rows=tuple(map(_cells, self.rows))), last="cut")
+
+    def plain(self) -> str:
+        """`TASK_FIELDS`."""
+        return plain_lines((document[field] for field in TASK_FIELDS) for document in map(_document, self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"tasks": [_document(row) for row in self.rows]}
+
+
+def worth_telling(rows: Sequence[TaskRow]) -> list[TaskRow]:
+    """Those that ran and did not do well, the first of them."""
+    well = {JobState.COMPLETED, JobState.PENDING}
+    return [row for row in rows if row.state not in well][:_TOLD]
+
+
+def progress_line(progress: TaskProgress) -> str:
+    """Such as "1203/2000 tasks, 64 running, 3 failed, 0:42 left"."""
+    parts = [f"{progress.done}/{progress.total} tasks", f"{progress.running} running"]
+    parts += [f"{progress.failed} failed"] if progress.failed else []
+    parts += [] if progress.left_s is None else [f"{duration(progress.left_s)} left"]
+    return ", ".join(parts)
+
+
+def summary_line(rows: Sequence[TaskRow], why: str) -> str:
+    """Such as "1997 tasks completed, 3 failed, 12 not started: stopped by SIGINT"."""
+    counts = Counter(row.state for row in rows)
+    words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown", JobState.OUT_OF_MEMORY: "out of memory"}
+    parts = [f"{counts[JobState.COMPLETED]} of {len(rows)} tasks completed"]
+    others = [state for state in JobState if counts[state] and state is not JobState.COMPLETED]
+    parts += [f"{counts[state]} {words.get(state, state.value.lower())}" for state in others]
+    return ", ".join(parts) + (f": {why}" if why and counts[JobState.PENDING] else "")
+
+
+def _document(row: TaskRow) -> dict[str, Json]:
+    return {
+        "task": row.task,
+        "state": row.state.value,
+        "node": row.node,
+        "rc": row.rc,
+        "seconds": row.seconds,
+        "started_at": None if row.started_at is None else row.started_at.isoformat(),
+        "reason": row.reason or None,
+        "command": row.command,
+    }
+
+
+def _cells(row: TaskRow) -> tuple[Cell, ...]:
+    good = row.state is JobState.COMPLETED
+    tone = Tone.GOOD if good else Tone.QUIET if row.state is JobState.PENDING else Tone.BAD
+    told = f"{row.command}  ({row.reason})" if row.reason and row.command else row.command or row.reason
+    return (
+        Cell(str(row.task)),
+        Cell(row.state.value, tone),
+        Cell(row.node or DASH),
+        Cell(DASH if row.rc is None else str(row.rc)),
+        Cell(DASH if row.seconds is None else duration(row.seconds)),
+        Cell(told),
+    )

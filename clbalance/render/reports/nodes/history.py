@@ -1,0 +1,167 @@
+"""`history`: a line per index of each node."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.policy.history import Axis, PastLine, axis_of, cells_of
+from clbalance.policy.indices.row import Series, Unit
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.sparkline import Blocks, sparkline
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
+from clbalance.render.text import Json, iec, queue, span
+
+HISTORY_FIELDS = ("name", "index", "gpu", "at_s", "span_s", "least", "mean", "most", "is_silent")
+"""Of `--format plain`, a line for each point: `index` as the JSON key, `at_s` in seconds since 1970."""
+
+_COLUMNS = (
+    Column(heading="NODE"),
+    Column(heading="INDEX"),
+    Column(heading="MIN", align="right", sacrifice=4),
+    Column(heading="MEAN", align="right", sacrifice=3),
+    Column(heading="MAX", align="right", sacrifice=2),
+    Column(heading="LAST", align="right", sacrifice=1),
+    Column(heading="SCALE", align="right", sacrifice=5),
+    Column(heading="HISTORY"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryReport(Report):
+    """The nodes that were named, in their order, with what is known of each; times are in the reader's zone."""
+
+    since: datetime
+    until: datetime
+    nodes: tuple[tuple[NodeName, tuple[PastLine, ...]], ...]
+    blocks: Blocks
+
+    def human(self, display: Display) -> str:
+        """Empty where nothing is known."""
+        table, axis = history_table(self, display.drawing_width)
+        return display.table(table, last="cut") + history_legend(self, axis) if table.rows else ""
+
+    def plain(self) -> str:
+        """`HISTORY_FIELDS`."""
+        return plain_lines(history_rows(self))
+
+    def json(self) -> dict[str, Json]:
+        return history_document(self)
+
+
+def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
+    """As wide as `width`, the rest of it for the drawing; and what its columns are."""
+    tops = _tops(report)
+    rows = [
+        (
+            Cell(node),
+            Cell(index_label(line)),
+            *(Cell(_told(value, line.index)) for value in (total.least, total.mean, total.most, line.last)),
+            Cell(_scale(line.index, tops[line.index.name])),
+        )
+        for node, line in _lines(report)
+        for total in [line.total]
+    ]
+    wanted = Cell("-" * width)
+    fitted = fit(Table(columns=_COLUMNS, rows=tuple((*row, wanted) for row in rows)), width)
+    widths = fitted.widths()
+    axis = _axis(report, max(LAST_NEEDS, width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
+    drawn = [sparkline(cells_of(line, axis), tops[line.index.name], report.blocks) for _, line in _lines(report)]
+    cells = [Cell(text, Tone.BAD if report.blocks.silence in text else Tone.PLAIN) for text in drawn]
+    return replace(fitted, rows=tuple((*row[:-1], cell) for row, cell in zip(fitted.rows, cells, strict=True))), axis
+
+
+def history_legend(report: HistoryReport, axis: Axis) -> str:
+    """What one column of the drawing is, and what the signs mean."""
+    form = "%Y-%m-%d %H:%M"
+    return (
+        f"{report.since:{form}} to {report.until:{form}} {report.until:%Z}\n"
+        f"a column is {span(axis.step_s)}\n"
+        f"{report.blocks.silence}: no answer, blank: not asked or not known\n"
+    )
+
+
+def index_label(line: PastLine) -> str:
+    """As people read it, such as `gut 0` of the first GPU."""
+    return line.index.name if line.gpu is None else f"{line.index.name} {line.gpu}"
+
+
+def history_document(report: HistoryReport) -> dict[str, Json]:
+    """As programs read it."""
+    return {
+        "since": report.since.isoformat(),
+        "until": report.until.isoformat(),
+        "nodes": [_node_document(node, lines) for node, lines in report.nodes],
+    }
+
+
+def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
+    """The fields of `HISTORY_FIELDS`."""
+    for node, line in _lines(report):
+        for point in line.points:
+            figure = point.figure
+            told = (None, None, None) if figure is None else (figure.least, figure.mean, figure.most)
+            yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *told, int(point.is_silent))
+
+
+def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, PastLine]]:
+    return ((node, line) for node, lines in report.nodes for line in lines)
+
+
+def _axis(report: HistoryReport, width: int) -> Axis:
+    lines = [line for _, line in _lines(report)]
+    return axis_of(lines, report.since.timestamp(), report.until.timestamp(), width)
+
+
+def _tops(report: HistoryReport) -> dict[str, float]:
+    """What a full bar stands for: the same for one index of all nodes, and one process per cpu at least."""
+    tops: dict[str, float] = {}
+    for _, line in _lines(report):
+        highest = 100.0 if line.index.unit is Unit.PERCENT else max(1.0, *(figure.mean for _, figure in line.known))
+        tops[line.index.name] = max(tops.get(line.index.name, 0.0), highest)
+    return tops
+
+
+def _scale(index: Series, top: float) -> str:
+    match index.unit:
+        case Unit.PERCENT:
+            return "0-100%"
+        case Unit.KIB_PER_S:
+            return f"0-{_told(top, index)}"
+        case _:
+            return f"0-{top:.3g}"
+
+
+def _told(value: float, index: Series) -> str:
+    match index.unit:
+        case Unit.PERCENT:
+            return f"{value:.1f}%" if value < 9.95 else f"{value:.0f}%"
+        case Unit.KIB_PER_S:
+            return iec(1024 * value)
+        case _:
+            return queue(value)
+
+
+def _node_document(node: NodeName, lines: Sequence[PastLine]) -> Json:
+    gpus: dict[int, dict[str, Json]] = {}
+    for line in lines:
+        if line.gpu is not None:
+            gpus.setdefault(line.gpu, {"index": line.gpu})[line.index.key] = _line_document(line)
+    return {
+        "name": node,
+        "indices": {line.index.key: _line_document(line) for line in lines if line.gpu is None},
+        "gpus": list(gpus.values()),
+    }
+
+
+def _line_document(line: PastLine) -> Json:
+    total = line.total
+    return {
+        "least": total.least,
+        "mean": round(total.mean, 4),
+        "most": total.most,
+        "last": line.last,
+        "points": [[point.at_s, figure.mean] for point, figure in line.known],
+    }

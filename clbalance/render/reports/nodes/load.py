@@ -1,0 +1,158 @@
+"""`load`: LSF's indices, `*` before those past their threshold (as `lsload` does), `-` for unknown."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Measured, Silent, Unknown
+from clbalance.policy.indices.row import AnsweredNode, Index, Unit
+from clbalance.policy.indices.table import COLUMNS, PLAIN
+from clbalance.render.gpus import gpu_states, gpus_reason, gpus_summary
+from clbalance.render.node_json import node_document
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.table import Cell, Column, Table, Tone
+from clbalance.render.text import DASH, Json, iec, queue
+from clbalance.render.views import NodeRow, least_loaded_first
+
+_STATE_TONES = {"up": Tone.GOOD, "down": Tone.BAD, "unknown": Tone.BAD}
+
+
+LOAD_FIELDS = (
+    "name", "state", "r1m", "r5m", "r15m", "rq", "cpus", "ut_pct", "mem_available_bytes", "mem_total_bytes",
+    "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
+    "leases", "gpu_states", *(index.json for index in PLAIN),
+)  # fmt: skip
+"""In plain text; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word
+for each of the node's GPUs, joined by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport(Report):
+    """The load of nodes; shown least loaded first."""
+
+    rows: Sequence[NodeRow]
+
+    def human(self, display: Display) -> str:
+        return display.table(load_table(self.rows), last="cut")
+
+    def plain(self) -> str:
+        """`LOAD_FIELDS`."""
+        return plain_lines(_fields(row) for row in least_loaded_first(self.rows))
+
+    def json(self) -> dict[str, Json]:
+        return {"nodes": [node_document(row) for row in least_loaded_first(self.rows)]}
+
+
+def _fields(row: NodeRow) -> list[Json]:
+    states = gpu_states(row.answer) if isinstance(row.answer, Measured) else None
+    document = {**node_document(row), "gpu_states": states}
+    return [document[field] for field in LOAD_FIELDS]
+
+
+def load_table(rows: Sequence[NodeRow]) -> Table:
+    """`rows` least loaded first; GPUs and reasons get a column only where there are any."""
+    ordered = least_loaded_first(rows)
+    has_gpus = any(map(_may_have_gpus, ordered))
+    reasons = [_reason(row) for row in ordered]
+    has_reasons = any(reasons)
+    return Table(
+        columns=(
+            Column(heading="NODE"),
+            Column(heading="STATE"),
+            *(figure.column for figure in _FIGURES),
+            *((_GPUS,) if has_gpus else ()),
+            *((Column(heading="REASON"),) if has_reasons else ()),
+        ),
+        rows=tuple(
+            (
+                Cell(row.node),
+                Cell(row.state, _STATE_TONES.get(row.state, Tone.WARN)),
+                *_cells(row),
+                *((_gpus(row),) if has_gpus else ()),
+                *((Cell(reason),) if has_reasons else ()),
+            )
+            for row, reason in zip(ordered, reasons, strict=True)
+        ),
+    )
+
+
+def _reason(row: NodeRow) -> str:
+    """The node's own, and what is to be said of its GPUs."""
+    of_gpus = gpus_reason(row.answer) if isinstance(row.answer, Measured) else ""
+    return "; ".join(reason for reason in (row.reason, of_gpus) if reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One column; several indices in it are joined by a slash."""
+
+    column: Column
+    indices: tuple[Index, ...]
+
+
+def _figures() -> tuple[_Figure, ...]:
+    by_heading = groupby(((index.column, index) for index in COLUMNS if index.column), lambda one: one[0].heading)
+    groups = [list(group) for _, group in by_heading]
+    return tuple(
+        _Figure(
+            Column(heading=group[0][0].heading, align="right", sacrifice=group[0][0].sacrifice),
+            tuple(index for _, index in group),
+        )
+        for group in groups
+    )
+
+
+_FIGURES = _figures()
+_UNKNOWN = Cell(DASH, Tone.QUIET)
+
+
+def _cells(row: NodeRow) -> list[Cell]:
+    if isinstance(row.answer, Silent):
+        return [_UNKNOWN] * len(_FIGURES)
+    node = AnsweredNode.of(row.answer)
+    return [_cell(figure, node, row.violated) for figure in _FIGURES]
+
+
+def _cell(figure: _Figure, node: AnsweredNode, violated: frozenset[str]) -> Cell:
+    """Marked is what its threshold is held against: the load per cpu, and not the raw `r1m`."""
+    parts = []
+    is_marked = False
+    for index in figure.indices:
+        value = index.read(node)
+        if isinstance(value, Unknown):
+            return _UNKNOWN
+        is_past = index.threshold is not None and index.violated in violated
+        is_marked |= is_past
+        parts.append(("*" if is_past else "") + _text(index, value))
+    return Cell("/".join(parts), Tone.WARN if is_marked else Tone.PLAIN)
+
+
+def _text(index: Index, value: float) -> str:
+    if index.column and index.column.form:
+        return index.column.form.format(value)
+    match index.unit:
+        case Unit.BYTES:
+            return iec(value)
+        case Unit.KIB_PER_S:
+            return iec(1024 * value)
+        case Unit.PERCENT:
+            return f"{value:.0f}%"
+        case Unit.COUNT:
+            return f"{value:.0f}"
+        case Unit.PROCESSES | Unit.PER_CPU:
+            return queue(value)
+
+
+# What does not decide a placement gives way first (`Column.sacrifice` in the table of indices).
+_GPUS = Column(heading="GPUS", align="right", sacrifice=1)
+
+
+def _may_have_gpus(row: NodeRow) -> bool:
+    return isinstance(row.answer, Measured) and row.answer.reading.gpus != ()
+
+
+def _gpus(row: NodeRow) -> Cell:
+    if isinstance(row.answer, Silent) or isinstance(row.answer.reading.gpus, Unknown):
+        return _UNKNOWN
+    return Cell(gpus_summary(row.answer, row.answer.reading.gpus) if row.answer.reading.gpus else "0")

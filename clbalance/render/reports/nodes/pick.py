@@ -1,0 +1,52 @@
+"""`pick`: the chosen nodes; in JSON the whole plan."""
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan, Score, Unfit
+from clbalance.render.plain import plain_lines
+from clbalance.render.report import Display, Report
+from clbalance.render.text import Json, finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickReport(Report):
+    """A choice; `folded` has the chosen nodes as one node set."""
+
+    plan: Plan
+    folded: str
+
+    def human(self, display: Display) -> str:
+        """One line alone, for `$(clbalance pick …)`."""
+        return self.plain()
+
+    def plain(self) -> str:
+        return plain_lines([[self.folded]] if self.folded else [])
+
+    def json(self) -> dict[str, Json]:
+        return plan_document(self.plan, self.folded)
+
+
+def plan_document(plan: Plan, folded: str) -> dict[str, Json]:
+    """Every node of the plan, with the terms of its score or the filter that it does not pass."""
+    scores = {score.node: score.total for score in plan.ranked}
+    return {
+        "node_set": folded,
+        "wanted": plan.wanted,
+        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.taken],
+        "ranked": [_score(score) for score in plan.ranked],
+        "unfit": [_unfit(unfit) for unfit in plan.unfit],
+    }
+
+
+def _score(score: Score) -> Json:
+    return {
+        "name": score.node,
+        "score": finite(score.total),
+        "terms": [
+            {"name": term.name, "points": finite(term.points), "weight": term.weight, "told": term.told}
+            for term in score.terms
+        ],
+    }
+
+
+def _unfit(unfit: Unfit) -> Json:
+    return {"name": unfit.node, "filter": unfit.filter, "reason": unfit.reason, "detail": unfit.detail or None}

@@ -1,0 +1,182 @@
+"""Two files that are only ever appended to: the log of a job's tasks, and the audit log of what was done."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, assert_never
+
+from clbalance.errors import StoreError
+from clbalance.model import NodeName
+from clbalance.model.job_record import End
+from clbalance.model.task import TaskEnded, TaskEvent, TaskGiven, TaskReturned
+from clbalance.store.job_rows import from_text, to_text
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FileTaskLog:
+    """`ports.TaskLog` in a file. `StoreError` where it cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
+        text = b"".join(_line(event) for event in events)
+        try:
+            if self._fd < 0:
+                self._open()
+            while text:
+                text = text[os.write(self._fd, text) :]
+            if durable:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+
+    def events(self) -> tuple[TaskEvent, ...]:
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+        return tuple(_events(content))
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> None:
+        """A line that a crash has torn is ended, or what comes next would be torn with it."""
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o600)
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+
+class FileWrittenTasks:
+    """`ports.WrittenTasks` in a file: `<claim> <number>` a line, only ever appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, claim: int, number: int) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(self._path, flags, 0o600)
+            try:
+                os.write(fd, b"%d %d\n" % (claim, number))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+
+    def all(self) -> frozenset[tuple[int, int]]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+        words = [line.split() for line in lines]
+        return frozenset((int(two[0]), int(two[1])) for two in words if len(two) == 2 and all(map(bytes.isdigit, two)))
+
+
+def _line(event: TaskEvent) -> bytes:
+    match event:
+        case TaskGiven():
+            fields: list[object] = ["given", event.number, event.node, event.claim]
+        case TaskReturned():
+            fields = ["returned", event.number, event.claim]
+        case TaskEnded():
+            at_us = (event.at - _EPOCH) // timedelta(microseconds=1)
+            fields = ["ended", event.number, event.node, event.claim, event.seconds, at_us, to_text(event.end)]
+        case _:
+            assert_never(event)
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def _events(content: bytes) -> Iterator[TaskEvent]:
+    for line in content.splitlines():
+        try:
+            yield _event(json.loads(line))
+        except (ValueError, TypeError, KeyError, OverflowError, StoreError):  # torn
+            continue
+
+
+def _event(fields: object) -> TaskEvent:
+    match fields:
+        case ["given", int(number), str(node), int(claim)]:
+            return TaskGiven(number=number, node=NodeName(node), claim=claim)
+        case ["returned", int(number), int(claim)]:
+            return TaskReturned(number=number, claim=claim)
+        case ["ended", int(number), str(node), int(claim), float() | int() as seconds, int(at_us), str(end)]:
+            at = _EPOCH + timedelta(microseconds=at_us)
+            return TaskEnded(
+                number=number, node=NodeName(node), claim=claim, end=_end(end), seconds=float(seconds), at=at
+            )
+        case _:
+            raise ValueError("no event")
+
+
+def _end(text: str) -> End:
+    end: End = from_text(text, object)  # type: ignore[assignment]  # checked below
+    if not isinstance(end, End):
+        raise TypeError("no end")
+    return end
+
+
+# Who moved or started what, when and why: a JSON object a line, in `audit.jsonl` of the state folder.
+#
+# Only ever added to, so that it can be followed and shipped (`tail -F`). When it is full it becomes `audit.jsonl.1`.
+
+NAME: Final = "audit.jsonl"
+_MOST_BYTES: Final = 4 << 20
+
+
+class AuditLog:
+    """Of one state folder. One `write` a line: lines of several processes do not mix (O_APPEND)."""
+
+    def __init__(self, state: Path, most_bytes: int = _MOST_BYTES) -> None:
+        self.path = state / NAME
+        self._most_bytes = most_bytes
+
+    def add(self, **told: object) -> None:
+        """One line, on the disk when this returns; `StoreError` where it is not."""
+        line = "\n" * self._is_torn() + json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n"
+        try:
+            self._make_room()
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                if os.write(fd, line.encode()) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise StoreError(f"`{self.path}`: {error.strerror}") from error
+
+    def _is_torn(self) -> bool:
+        """Whether the last line was cut short, as by a full disk: it must not spoil the next."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except OSError:  # there is none, or nothing in it
+            return False
+
+    def _make_room(self) -> None:
+        try:
+            full = self.path.stat().st_size >= self._most_bytes
+        except FileNotFoundError:
+            return
+        if full:
+            self.path.replace(self.path.with_name(f"{NAME}.1"))

@@ -1,0 +1,257 @@
+"""What nodes were like over the last year: single minutes of a day, ten minutes of two weeks, hours of a year.
+
+Each sweep adds a row per node to its minute. The first sweep after the end of ten minutes adds those up, and after that
+of an hour the hour, which is when the oldest go, by age and by number: all of it in the transaction of that sweep.
+Rows lie in the order of time, so a sweep writes to a few pages, however many nodes there are (measured:
+docs/design/history.md).
+
+Numbers are kept as hundredths, in integers: SQLite takes one or two bytes for such, and eight for a fraction.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from sqlite3 import Connection
+from typing import Final
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName
+from clbalance.model.node_history import Figure, HistoryPoint, PastLook
+from clbalance.policy.indices.table import GPU_SERIES, NODE_SERIES
+from clbalance.store.database import storable, transaction
+
+
+@dataclass(frozen=True, slots=True)
+class _Tier:
+    span_s: int
+    kept_s: int
+
+
+_TIERS: Final = (_Tier(60, 86_400), _Tier(600, 14 * 86_400), _Tier(3600, 365 * 86_400))
+MOST_ROWS: Final = 500_000
+"""Of each tier and table."""
+_AHEAD_S: Final = 86_400
+"""What lies further in the future was written under a wrong clock."""
+_PER_ONE: Final = 100
+_MOST_HELD: Final = 1e12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NODES_AT_ONCE: Final = 500  # SQLite before 3.32 takes 999 parameters at most
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One of the two; all texts of statements are made of these names, which are our own."""
+
+    name: str
+    keys: tuple[str, ...]
+    """After tier and slot_s."""
+    counts: tuple[str, ...]
+    indices: tuple[str, ...]
+
+
+_OF_NODES: Final = _Table("past", ("node",), ("asked", "silent"), tuple(index.key for index in NODE_SERIES))
+_OF_GPUS: Final = _Table("past_gpu", ("node", "gpu"), (), tuple(index.key for index in GPU_SERIES))
+_TABLES: Final = (_OF_NODES, _OF_GPUS)
+
+
+def add_columns(connection: Connection) -> None:
+    """Three for each index of the table of load indices that this database has not kept before.
+
+    So a new index needs no migration, and a program without it goes on with the same database: it names its columns.
+    """
+    if not _missing(connection):
+        return
+    with transaction(connection):
+        for table, name in _missing(connection):  # again: another process may have been quicker
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} INTEGER")
+
+
+def _missing(connection: Connection) -> list[tuple[_Table, str]]:
+    found = []
+    for table in _TABLES:
+        there = {name for name, *_ in connection.execute(f"SELECT * FROM {table.name} LIMIT 0").description}  # noqa: S608 (only our own text)
+        found += [(table, name) for name in _columns(table) if name not in there]
+    return found
+
+
+def _columns(table: _Table) -> Iterator[str]:
+    """The number, or the mean; least and most are NULL where they are the number itself."""
+    for key in table.indices:
+        yield from (key, f"least_{key}", f"most_{key}")
+
+
+def write_past(
+    connection: Connection, at: datetime, looks: Mapping[NodeName, PastLook], *, most_rows: int = MOST_ROWS
+) -> None:
+    """Within a transaction: one more look at each of these nodes, and what is due with it."""
+    now_s = _seconds(at)
+    slot_s = _slot(now_s, 0)
+    if looks and _roll_up(connection, slot_s):
+        _forget(connection, now_s, most_rows)
+    connection.executemany(
+        _upsert(_OF_NODES),
+        (
+            (0, slot_s, storable(node), 1, int(not look.answered), *_cells(look.values, _OF_NODES))
+            for node, look in looks.items()
+        ),
+    )
+    connection.executemany(
+        _upsert(_OF_GPUS),
+        (
+            (0, slot_s, storable(node), number, *_cells(values, _OF_GPUS))
+            for node, look in looks.items()
+            for number, values in enumerate(look.gpus)
+        ),
+    )
+
+
+def read_past(
+    connection: Connection, nodes: Sequence[NodeName], since: datetime, until: datetime
+) -> dict[NodeName, list[HistoryPoint]]:
+    """Of each node that was asked, in the order of time; each time once, as fine as it is kept."""
+    found: dict[NodeName, list[HistoryPoint]] = {}
+    before_s = _seconds(until) + 1
+    for tier, kept in enumerate(_TIERS):
+        for start in range(0, len(nodes), _NODES_AT_ONCE):
+            some = nodes[start : start + _NODES_AT_ONCE]
+            for node, point in _points(connection, tier, some, (_seconds(since) - kept.span_s + 1, before_s)):
+                found.setdefault(node, []).append(point)
+        oldest = connection.execute(
+            "SELECT slot_s FROM past WHERE tier = ? ORDER BY slot_s LIMIT 1", (tier,)
+        ).fetchone()
+        if oldest is not None and tier + 1 < len(_TIERS):
+            before_s = min(before_s, oldest[0] - _TIERS[tier + 1].span_s + 1)
+    return {node: sorted(points, key=lambda point: point.at_s) for node, points in found.items()}
+
+
+def _points(
+    connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
+) -> Iterator[tuple[NodeName, HistoryPoint]]:
+    """Rows that make sense: a damaged database may hold anything."""
+    gpus: dict[tuple[int, str], dict[int, Mapping[str, Figure]]] = {}
+    for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
+        if isinstance(gpu, int):
+            gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
+    for slot_s, node, *counts_and_cells in connection.execute(_select(_OF_NODES, len(nodes)), (tier, *window, *nodes)):
+        match slot_s, counts_and_cells:
+            case int(), (int(asked), int(silent), *cells) if 0 <= silent <= asked and asked:
+                yield (
+                    NodeName(node),
+                    HistoryPoint(
+                        at_s=slot_s,
+                        span_s=_TIERS[tier].span_s,
+                        asked=asked,
+                        silent=silent,
+                        values=_figures(cells, _OF_NODES),
+                        gpus=gpus.get((slot_s, node), {}),
+                    ),
+                )
+            case _:
+                pass
+
+
+def _figures(cells: Sequence[object], table: _Table) -> dict[str, Figure]:
+    """Each index has three cells."""
+    found = {}
+    for at, key in enumerate(table.indices):
+        match cells[3 * at : 3 * at + 3]:
+            case (int(mean), int(least), int(most)):
+                found[key] = Figure(least / _PER_ONE, mean / _PER_ONE, most / _PER_ONE)
+            case _:
+                pass
+    return found
+
+
+def _cells(values: Mapping[str, float], table: _Table) -> list[int | None]:
+    """Nothing for what is not known, is no number, or is beyond all bounds: no comparison with NaN holds."""
+    told = [values.get(key) for key in table.indices]
+    return [
+        round(value * _PER_ONE) if value is not None and -_MOST_HELD < value < _MOST_HELD else None for value in told
+    ]
+
+
+def _roll_up(connection: Connection, slot_s: int) -> bool:
+    """Add up what is over by `slot_s` and was not added up before; whether an hour was among it."""
+    is_over = False
+    for tier in range(1, len(_TIERS)):
+        before = connection.execute(
+            "SELECT slot_s FROM past WHERE tier = ? AND slot_s < ? ORDER BY slot_s DESC LIMIT 1",
+            (tier - 1, _slot(slot_s, tier)),
+        ).fetchone()
+        if before is None:
+            return False
+        over_s = _slot(before[0], tier)
+        done = connection.execute("SELECT 1 FROM past WHERE tier = ? AND slot_s = ? LIMIT 1", (tier, over_s)).fetchone()
+        is_over = done is None
+        if is_over:
+            for table in _TABLES:
+                connection.execute(_summary(table), (tier, over_s, tier - 1, over_s, over_s + _TIERS[tier].span_s))
+    return is_over
+
+
+def _forget(connection: Connection, now_s: int, most_rows: int) -> None:
+    """Cuts lie where spans of the next tier begin, so that two tiers meet without a gap."""
+    for tier, kept in enumerate(_TIERS):
+        step_s = _TIERS[min(tier + 1, len(_TIERS) - 1)].span_s
+        for table in _TABLES:
+            cut_s = max(now_s - kept.kept_s, _beyond_number(connection, table, tier, most_rows)) // step_s * step_s
+            connection.execute(
+                f"DELETE FROM {table.name} WHERE tier = ? AND (slot_s < ? OR slot_s > ?)",  # noqa: S608 (only our own text)
+                (tier, cut_s, now_s + _AHEAD_S),
+            )
+
+
+def _beyond_number(connection: Connection, table: _Table, tier: int, most_rows: int) -> int:
+    """Before this time lies what is too much; 0: nothing is."""
+    where = f"FROM {table.name} WHERE tier = ?"
+    (count,) = connection.execute(f"SELECT count(*) {where}", (tier,)).fetchone()
+    if count <= most_rows:
+        return 0
+    step_s = _TIERS[min(tier + 1, len(_TIERS) - 1)].span_s
+    last = f"SELECT slot_s {where} ORDER BY slot_s LIMIT 1 OFFSET ?"
+    (slot_s,) = connection.execute(last, (tier, count - most_rows - 1)).fetchone()
+    return int(slot_s) + step_s
+
+
+def _upsert(table: _Table) -> str:
+    """Of one minute the counts add up, and the last value that was known stays."""
+    names = ("tier", "slot_s", *table.keys, *table.counts, *table.indices)
+    changes = [f"{name} = {name} + excluded.{name}" for name in table.counts]
+    changes += [f"{name} = coalesce(excluded.{name}, {name})" for name in table.indices]
+    return (
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 (only our own text)
+        f" ON CONFLICT (tier, slot_s, {', '.join(table.keys)}) DO UPDATE SET {', '.join(changes)}"
+    )
+
+
+def _summary(table: _Table) -> str:
+    """Parameters: the tier and slot that are written, the tier that is read, and from when to when."""
+    keys = ", ".join(table.keys)
+    names = (*table.counts, *_columns(table))
+    sums = [f"sum({name})" for name in table.counts]
+    for key in table.indices:
+        sums += [
+            f"CAST(round(avg({key})) AS INTEGER)",
+            f"min(coalesce(least_{key}, {key}))",
+            f"max(coalesce(most_{key}, {key}))",
+        ]
+    return (
+        f"INSERT OR REPLACE INTO {table.name} (tier, slot_s, {keys}, {', '.join(names)})"  # noqa: S608 (only our own text)
+        f" SELECT ?, ?, {keys}, {', '.join(sums)} FROM {table.name}"
+        f" WHERE tier = ? AND slot_s >= ? AND slot_s < ? GROUP BY {keys}"
+    )
+
+
+def _select(table: _Table, nodes: int) -> str:
+    """Parameters: the tier, from when to before when, the nodes."""
+    cells = [f"{key}, coalesce(least_{key}, {key}), coalesce(most_{key}, {key})" for key in table.indices]
+    names = ", ".join(("slot_s", *table.keys, *table.counts, *cells))
+    marks = ", ".join("?" * nodes)
+    return f"SELECT {names} FROM {table.name} WHERE tier = ? AND slot_s >= ? AND slot_s < ? AND node IN ({marks})"  # noqa: S608 (only our own text)
+
+
+def _slot(at_s: int, tier: int) -> int:
+    return at_s // _TIERS[tier].span_s * _TIERS[tier].span_s
+
+
+def _seconds(at: datetime) -> int:
+    return int((at - _EPOCH).total_seconds())

@@ -1,0 +1,312 @@
+"""A journal that remembers nothing beyond this process: where the real one cannot be opened, a job can still be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import NodeName, Plan
+from clbalance.model.job import OutputRecord, OutputState, Submitted
+from clbalance.model.job_record import (
+    CopyRecord,
+    Intent,
+    JobRecord,
+    JobState,
+    Lost,
+    MoveOrder,
+    MoveStage,
+    Outcome,
+    Placed,
+)
+from clbalance.nodeset import fold
+from clbalance.policy.jobs.record import qos_of
+from clbalance.store.job_rows import (
+    CLAIMS_APART,
+    LOOKING,
+    STARTING,
+    expanded,
+    from_text,
+    over,
+    parted,
+    placed_record,
+    plan_text,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    from clbalance.model.task import Task, TaskEvent
+
+
+class MemoryTaskLog:
+    """`ports.TaskLog` of one process."""
+
+    def __init__(self) -> None:
+        self._events: list[TaskEvent] = []
+
+    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
+        del durable
+        self._events += events
+
+    def events(self) -> tuple[TaskEvent, ...]:
+        return tuple(self._events)
+
+
+class MemoryWrittenTasks:
+    """`ports.WrittenTasks` of one process."""
+
+    def __init__(self) -> None:
+        self._written: set[tuple[int, int]] = set()
+
+    def add(self, claim: int, number: int) -> None:
+        self._written.add((claim, number))
+
+    def all(self) -> frozenset[tuple[int, int]]:
+        return frozenset(self._written)
+
+
+@dataclass(slots=True)
+class _Job:
+    record: JobRecord
+    submitted: str
+    """As text, so that no more is kept here than there."""
+    script: bytes | None
+    copies: list[CopyRecord] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
+    tasks: tuple[Task, ...] = ()
+    task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
+    written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
+    has_files: bool = False
+    cancelled: str | None = None
+    move: MoveOrder | None = None
+
+
+def _is_active(one: _Job, attempt: int) -> bool:
+    return not one.record.state.is_over and one.record.attempt == attempt and one.cancelled is None
+
+
+def _is_queued(one: _Job) -> bool:
+    record = one.record
+    waits = record.queued and record.state is JobState.PENDING and not record.controlled and one.cancelled is None
+    return waits and _is_settled(one)
+
+
+def _is_settled(one: _Job) -> bool:
+    return not any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies)
+
+
+class ForgetfulJournal:
+    """`ports.Journal` of one process. Its numbers start at 1 each time."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, _Job] = {}
+        self._outputs: dict[tuple[int, int], OutputRecord] = {}
+
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+        number = len(self._jobs) + 1
+        record = JobRecord(
+            id=number,
+            key=submitted.job.key,
+            name=submitted.job.name,
+            state=JobState.PENDING,
+            reason=LOOKING,
+            rc=None,
+            attempt=1,
+            claim=0,
+            nodes=(),
+            submitted_at=at,
+            started_at=None,
+            ended_at=None,
+            controlled=True,
+            qos=qos_of(submitted.request),
+            priority=submitted.priority,
+        )
+        facts, script = parted(submitted)
+        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
+        return number
+
+    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+        one = self._jobs[job]
+        if one.cancelled is not None or one.record.state.is_over:
+            return False
+        nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
+        one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
+        one.move = None
+        one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
+        self._expect_output(job, attempt)
+        self.consider(job, attempt=attempt, claim=claim, plan=plan)
+        return True
+
+    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        one = self._jobs[job]
+        if one.cancelled is not None or one.record.state.is_over:
+            return False
+        known = one.record.nodes if one.record.attempt == attempt else ()
+        nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
+        one.record = replace(one.record, attempt=attempt, claim=max(one.record.claim, *slots), nodes=nodes)
+        one.copies += [
+            CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for claim, intent in slots.items()
+        ]
+        self._expect_output(job, attempt)
+        if plan is not None:
+            one.record = replace(one.record, reason=STARTING, started_at=None)
+            self.consider(job, attempt=attempt, claim=max(slots), plan=plan)
+        return True
+
+    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+        placed = self._jobs[job].placed
+        placed[:] = [one for one in placed if one.attempt != attempt]
+        placed.append(placed_record((attempt, claim, plan_text(plan))))
+
+    def started(self, job: int, at: datetime) -> None:
+        record = self._jobs[job].record
+        if not record.state.is_over:
+            begun = record.started_at or at
+            self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
+
+    def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
+        copies = self._jobs[job].copies
+        for at, copy in enumerate(copies):
+            if (copy.claim, copy.intent.node) == (claim, node):
+                copies[at] = replace(copy, limits=tuple(limits))
+
+    def ended(self, job: int, claim: int, outcome: Outcome) -> None:
+        copies = [] if isinstance(outcome.end, Lost) else self._jobs[job].copies
+        for at, copy in enumerate(copies):
+            if (copy.claim, copy.intent.rank, copy.outcome) == (claim, outcome.rank, None):
+                copies[at] = replace(copy, outcome=outcome)
+
+    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
+        record = self._jobs[job].record
+        if record.state.is_over or record.attempt != attempt:
+            return False
+        asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
+        self._jobs[job].move = None
+        self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
+        return True
+
+    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+        one = self._jobs[job]
+        one.record = replace(one.record, controlled=False)
+        if not _is_settled(one):
+            return False
+        attempt = one.record.attempt
+        return self.conclude(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
+
+    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+        """Nowhere."""
+
+    def pend(self, job: int, reason: str) -> bool:
+        one = self._jobs[job]
+        if one.cancelled is not None or one.record.state.is_over:
+            return False
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason)
+        return True
+
+    def let_go(self, job: int) -> None:
+        self._jobs[job].record = replace(self._jobs[job].record, controlled=False)
+
+    def take(self, job: int, reason: str, *, attempt: int) -> bool:
+        one = self._jobs.get(job)
+        if one is None or one.record.attempt != attempt or not (one.record.state.is_over or _is_queued(one)):
+            return False
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
+        one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, controlled=True)
+        one.cancelled = None
+        return True
+
+    def cancel(self, job: int, reason: str) -> None:
+        if not self._jobs[job].record.state.is_over:
+            self._jobs[job].cancelled = reason
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        one = self._jobs[job]
+        if not _is_active(one, attempt) or not _is_settled(one):
+            return False
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, controlled=False)
+        return True
+
+    def adopt(self, job: int, *, attempt: int) -> bool:
+        one = self._jobs[job]
+        if one.record.state is not JobState.RUNNING or one.record.attempt != attempt:
+            return False
+        one.record = replace(one.record, controlled=True)
+        return True
+
+    def ask_move(self, job: int, order: MoveOrder) -> bool:
+        one = self._jobs[job]
+        is_free = one.move is None or one.move.attempt != order.attempt or one.move.stage is MoveStage.OFF
+        if not is_free or not _is_active(one, order.attempt) or one.record.state is not JobState.RUNNING:
+            return False
+        one.move = order
+        return True
+
+    def move_of(self, job: int) -> MoveOrder | None:
+        return self._jobs[job].move if job in self._jobs else None
+
+    def mean_move(self, job: int, order: MoveOrder) -> bool:
+        one = self._jobs[job]
+        if not _is_active(one, order.attempt):
+            return False
+        one.move = replace(order, stage=MoveStage.MEANT)
+        return True
+
+    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+        one = self._jobs[job]
+        known = one.move
+        if known is None or known.attempt != attempt or known.stage is MoveStage.OFF or one.record.state.is_over:
+            return False
+        if unless_meant and known.stage is MoveStage.MEANT:
+            return False
+        one.move = replace(known, stage=MoveStage.OFF, told=why)
+        return True
+
+    def is_cancelled(self, job: int) -> bool:
+        return job in self._jobs and self._jobs[job].cancelled is not None
+
+    def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
+        found = [one.record for one in self._jobs.values() if over or not one.record.state.is_over]
+        return tuple(found[-newest:])
+
+    def record(self, job: int) -> JobRecord | None:
+        return self._jobs[job].record if job in self._jobs else None
+
+    def copies(self, job: int) -> tuple[CopyRecord, ...]:
+        found = self._jobs[job].copies if job in self._jobs else []
+        return tuple(sorted(found, key=lambda copy: (copy.claim, copy.intent.rank)))
+
+    def submitted(self, job: int) -> Submitted | None:
+        return from_text(self._jobs[job].submitted, Submitted) if job in self._jobs else None
+
+    def script(self, job: int) -> bytes | None:
+        return self._jobs[job].script if job in self._jobs else None
+
+    def tasks(self, job: int) -> tuple[Task, ...]:
+        return self._jobs[job].tasks if job in self._jobs else ()
+
+    def task_log(self, job: int) -> MemoryTaskLog:
+        return self._jobs[job].task_log
+
+    def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
+        return tuple(one for one in self._outputs.values() if not pending or one.state is OutputState.PENDING)
+
+    def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+        if (job, attempt) in self._outputs:
+            self._outputs[job, attempt] = OutputRecord(job=job, attempt=attempt, state=state, reason=reason)
+
+    def output_lock(self) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
+    def written_tasks(self, job: int) -> MemoryWrittenTasks:
+        return self._jobs[job].written_tasks
+
+    def placed(self, job: int) -> tuple[Placed, ...]:
+        return tuple(self._jobs[job].placed) if job in self._jobs else ()
+
+    def _expect_output(self, job: int, attempt: int) -> None:
+        if self._jobs[job].has_files:
+            begun = OutputRecord(job=job, attempt=attempt, state=OutputState.PENDING)
+            self._outputs.setdefault((job, attempt), begun)

@@ -1,0 +1,191 @@
+"""Which process has a job in hand, as long as it lives, and jobs that change hands."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+from clbalance.errors import StoreError
+from clbalance.model.job_record import MoveOrder, MoveStage
+from clbalance.store.database import storable, told_as_store_error, transaction
+from clbalance.store.job_rows import ACTIVE, SETTLED, from_text, to_text
+from clbalance.store.journal_outputs import JournalOutputs
+
+
+class JournalMoves(JournalOutputs):
+    """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/rebalance.md)."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        self._connection = connection
+        self._database = database
+        self._hands = Hands(connection, database)
+
+    def close(self) -> None:
+        """Have no job in hand any more."""
+        self._hands.close()
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        statement = f"""
+            UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, reason = ?
+            WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {SETTLED}
+        """
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._hands.is_anothers(job):
+                return False
+            return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
+
+    def adopt(self, job: int, *, attempt: int) -> bool:
+        mine = self._hands.mine()
+        statement = "UPDATE job SET controller = ? WHERE id = ? AND attempt = ? AND state = 'RUNNING'"
+        with told_as_store_error(self._database), transaction(self._connection):
+            if self._hands.is_in_hand(job):
+                return False
+            return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
+
+    def ask_move(self, job: int, order: MoveOrder) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            known = self._move(job)
+            if known is not None and known.attempt == order.attempt and known.stage is not MoveStage.OFF:
+                return False
+            return self._write_move(job, order, "state = 'RUNNING' AND cancelled IS NULL")
+
+    def move_of(self, job: int) -> MoveOrder | None:
+        with told_as_store_error(self._database):
+            return self._move(job)
+
+    def mean_move(self, job: int, order: MoveOrder) -> bool:
+        meant = replace(order, stage=MoveStage.MEANT)
+        with told_as_store_error(self._database), transaction(self._connection):
+            return not self._hands.is_anothers(job) and self._write_move(job, meant, f"{ACTIVE} AND cancelled IS NULL")
+
+    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+        with told_as_store_error(self._database), transaction(self._connection):
+            known = self._move(job)
+            if known is None or known.attempt != attempt or known.stage is MoveStage.OFF:
+                return False
+            if unless_meant and known.stage is MoveStage.MEANT:
+                return False
+            return self._write_move(job, replace(known, stage=MoveStage.OFF, told=storable(why)), ACTIVE)
+
+    def _move(self, job: int) -> MoveOrder | None:
+        row = self._connection.execute("SELECT move FROM job WHERE id = ? AND move IS NOT NULL", (job,)).fetchone()
+        return None if row is None else from_text(row[0], MoveOrder)
+
+    def _write_move(self, job: int, order: MoveOrder, where: str) -> bool:
+        statement = f"UPDATE job SET move = ? WHERE id = ? AND attempt = ? AND {where}"
+        return self._connection.execute(statement, (to_text(order), job, order.attempt)).rowcount > 0
+
+
+# Who has a job in hand: the process that its row names, as long as that lives.
+
+
+class Hands:
+    """Questions about rows of `job`, asked within the transaction of whoever asks."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        self._connection = connection
+        self._database = database
+        self._controllers = Controllers(database.parent)
+
+    def close(self) -> None:
+        """Have no job in hand any more."""
+        self._controllers.close()
+
+    def mine(self) -> str:
+        """The name of this process in a row."""
+        try:
+            return self._controllers.mine()
+        except OSError as error:
+            raise StoreError(
+                f"`{self._database.parent}/controllers`: {error.strerror}",
+                hint="`CLBALANCE_STATE_DIR` moves the state to another folder",
+            ) from error
+
+    def is_alive(self, controller: str | None) -> bool:
+        """Whether the process of that name lives."""
+        return self._controllers.is_alive(controller)
+
+    def is_anothers(self, job: int) -> bool:
+        """Whether a living process other than this one has it in hand."""
+        controller = self._of(job)
+        return not self._controllers.is_mine(controller) and self.is_alive(controller)
+
+    def is_in_hand(self, job: int) -> bool:
+        """Whether a living process has it, this one or another."""
+        return self.is_alive(self._of(job))
+
+    def _of(self, job: int) -> str | None:
+        row = self._connection.execute("SELECT controller FROM job WHERE id = ?", (job,)).fetchone()
+        return None if row is None else row[0]
+
+
+# Which processes of this host have jobs in hand: each holds a lock that the kernel takes away with its life.
+
+
+class Controllers:
+    """One file per process in `controllers/` of the state folder, flocked. A forked child needs one of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "controllers"
+        self._nonce = ""
+        self._fd = -1
+
+    def mine(self) -> str:
+        """This process's name, locked from now on."""
+        if not self._nonce:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._tidy()
+            nonce = secrets.token_hex(16)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._fd = os.open(self._folder / nonce, flags, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            self._nonce = nonce
+        return self._nonce
+
+    def known(self) -> str:
+        """This process's name, empty where it has had nothing in hand so far."""
+        return self._nonce
+
+    def is_mine(self, nonce: str | None) -> bool:
+        """Whether it is this process's name."""
+        return bool(nonce) and nonce == self._nonce
+
+    def is_alive(self, nonce: str | None) -> bool:
+        """Whether the process of that name lives."""
+        if not nonce:
+            return False
+        return nonce == self._nonce or not self._is_free(self._folder / nonce)
+
+    def close(self) -> None:
+        """Have nothing in hand any more."""
+        if self._nonce:
+            with contextlib.suppress(OSError):
+                (self._folder / self._nonce).unlink()
+            os.close(self._fd)
+            self._nonce = ""
+
+    def _tidy(self) -> None:
+        """Remove what dead processes have left. A file is made and locked in two steps, so the young ones stay."""
+        for file in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                if file.stat().st_mtime < self._folder.stat().st_mtime - 60 and self._is_free(file):
+                    file.unlink()
+
+    @staticmethod
+    def _is_free(file: Path) -> bool:
+        try:
+            fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # unknown is never free
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+        return True

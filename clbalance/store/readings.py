@@ -1,0 +1,263 @@
+"""What is kept of readings: the last one's counters, and a day of looks at each node.
+
+Differences need no more. What a row cannot hold is not remembered, whoever made it up: a node may say anything.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
+from typing import Final, TypeAlias
+
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import CpuTicks, NodeName, Reading, Traffic, Trend, Unknown
+from clbalance.ports import Remembered, Samples
+from clbalance.store.database import storable
+
+# Looks at nodes over the last day: a ring of them for each node, and what they come to.
+#
+# The ring has a slot for every five minutes and `SLOTS` of them, so it is bounded by count without anybody clearing
+# up: a look overwrites the one that was taken so long, or a multiple of it, before. `SLOTS` is a prime: sweeps every
+# five minutes fill it as well as sweeps every hour do, and the rarer they are, the further back it reaches.
+#
+# A sweep reads all of it and uses little: SQLite joins the looks of a node into one text, which is taken apart when
+# somebody asks for a trend (measured: docs/design/store.md).
+
+SLOTS: Final = 23
+_SLOT_S: Final = 300
+_MOST_AGE_S: Final = 86_400
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NODES_AT_ONCE: Final = 500  # SQLite before 3.32 takes 999 parameters at most
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The numbers of one look at a node; `at_s`: seconds since 1970."""
+
+    at_s: int
+    samples: Samples
+
+
+def look_of(at: datetime, samples: Samples) -> Look:
+    """What is no number is left out."""
+    return Look(_seconds(at), {name: value for name, value in samples.items() if math.isfinite(value)})
+
+
+def slot_of(at: datetime) -> int:
+    """Where in the ring it goes."""
+    return _seconds(at) // _SLOT_S % SLOTS
+
+
+class Trends(Mapping[str, Trend]):
+    """Trends by index, added up when the first of them is asked for."""
+
+    __slots__ = ("_at", "_looks", "_told")
+
+    def __init__(self, looks: Iterable[Look] | str, at: datetime) -> None:
+        self._looks = looks
+        self._at = at
+        self._told: Mapping[str, Trend] | None = None
+
+    def _trends(self) -> Mapping[str, Trend]:
+        if self._told is None:
+            looks = map(_look, self._looks.split("\n")) if isinstance(self._looks, str) else self._looks
+            self._told = _trends_of(looks, self._at)
+        return self._told
+
+    def __getitem__(self, name: str) -> Trend:
+        return self._trends()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trends())
+
+    def __len__(self) -> int:
+        return len(self._trends())
+
+    def __repr__(self) -> str:
+        return f"Trends({dict(self)!r})"
+
+
+def is_recent(look: Look, at: datetime) -> bool:
+    """Whether it is of the day before `at`."""
+    return 0 <= _seconds(at) - look.at_s <= _MOST_AGE_S
+
+
+def _trends_of(looks: Iterable[Look], at: datetime) -> dict[str, Trend]:
+    times: dict[str, list[int]] = {}
+    values: dict[str, list[float]] = {}
+    for look in looks:
+        if is_recent(look, at):
+            for name, value in look.samples.items():
+                times.setdefault(name, []).append(look.at_s)
+                values.setdefault(name, []).append(value)
+    return {name: _trend(times[name], told) for name, told in values.items()}
+
+
+def _trend(times: Sequence[int], values: Sequence[float]) -> Trend:
+    count = len(values)
+    mean = sum(values) / count
+    # `statistics.pstdev` is exact, and takes 30 times as long.
+    deviation = math.sqrt(sum([(value - mean) ** 2 for value in values]) / count)
+    return Trend(
+        count=count,
+        mean=mean,
+        deviation=deviation,
+        least=min(values),
+        most=max(values),
+        span_s=float(max(times) - min(times)),
+    )
+
+
+def read_trends(connection: Connection, nodes: Sequence[NodeName], at: datetime) -> dict[NodeName, Trends]:
+    """Of each node that was looked at."""
+    found: dict[NodeName, Trends] = {}
+    now_s = _seconds(at)
+    for start in range(0, len(nodes), _NODES_AT_ONCE):
+        some = nodes[start : start + _NODES_AT_ONCE]
+        # No JSON of ours has a newline in it.
+        query = (
+            "SELECT node, group_concat(at_s || ' ' || told, char(10)) FROM look"  # noqa: S608 (only our own text)
+            f" WHERE node IN ({', '.join('?' * len(some))}) AND at_s BETWEEN ? AND ? GROUP BY node"
+        )
+        for node, text in connection.execute(query, (*some, now_s - _MOST_AGE_S, now_s)):
+            found[NodeName(node)] = Trends(text, at)
+    return found
+
+
+def forget_other_boots(connection: Connection, boots: Mapping[NodeName, str | None]) -> None:
+    """Called before the table `reading` has these boots: what was seen of another one is over."""
+    connection.executemany(
+        "DELETE FROM look WHERE node = ?1 AND EXISTS (SELECT 1 FROM reading WHERE node = ?1 AND boot_id IS NOT ?2)",
+        boots.items(),
+    )
+
+
+def write_looks(connection: Connection, at: datetime, samples: Mapping[NodeName, Samples]) -> None:
+    """One look at each of these nodes."""
+    slot = slot_of(at)
+    looks = ((node, slot, look_of(at, values)) for node, values in samples.items())
+    connection.executemany(
+        "INSERT OR REPLACE INTO look (node, slot, at_s, told) VALUES (?, ?, ?, ?)",
+        ((storable(node), slot, look.at_s, json.dumps(look.samples)) for node, slot, look in looks),
+    )
+    if slot == 0:  # every two hours or so, for nodes that are gone
+        connection.execute("DELETE FROM look WHERE at_s < ?", (_seconds(at) - _MOST_AGE_S,))
+
+
+def _seconds(at: datetime) -> int:
+    return int((at - _EPOCH).total_seconds())
+
+
+def _look(line: str) -> Look:
+    """A row's own; a damaged database may hold anything, and then it is a look at nothing."""
+    at_s, _, told = line.partition(" ")
+    try:
+        read = json.loads(told)
+        number = int(at_s)
+    except (ValueError, RecursionError):
+        return Look(0, {})
+    samples = read.items() if isinstance(read, dict) else ()
+    return Look(number, {name: value for name, value in samples if isinstance(value, float) and math.isfinite(value)})
+
+
+COLUMNS = (
+    "at_us, boot_id, uptime_s, ticks_busy, ticks_total,"
+    " disk_read_bytes, disk_written_bytes, net_received_bytes, net_sent_bytes"
+)
+
+Cell: TypeAlias = str | int | float | None
+Row: TypeAlias = tuple[Cell, ...]
+
+_NOT_KEPT = Unknown(why="not remembered")
+_NOT_KNOWN = Unknown(why="not known when the node was last asked")
+_LARGEST = 2**63 - 1
+"""SQLite's largest integer; the kernel's counters are unsigned and may be told as twice that."""
+
+
+def row_of(at: datetime, reading: Reading) -> Row:
+    """The cells of `COLUMNS`."""
+    return (
+        (at - _EPOCH) // timedelta(microseconds=1),
+        boot_of(reading),
+        None if isinstance(reading.uptime_s, Unknown) else float(reading.uptime_s),
+        *_ticks_cells(reading.cpu_ticks),
+        *_traffic_cells(reading.traffic),
+    )
+
+
+def boot_of(reading: Reading) -> str | None:
+    """The boot_id as it is kept."""
+    return None if isinstance(reading.boot_id, Unknown) else storable(reading.boot_id)
+
+
+def remembered(row: Sequence[Cell]) -> Remembered | None:
+    """What a row tells, or None where its time is none (a damaged database may hold any type in any column)."""
+    at_us, boot_id, uptime_s, *counters = row
+    if not isinstance(at_us, int):
+        return None
+    try:
+        at = _EPOCH + timedelta(microseconds=at_us)
+    except OverflowError:
+        return None
+    return Remembered(
+        at=at,
+        reading=Reading(
+            boot_id=boot_id if isinstance(boot_id, str) else _NOT_KNOWN,
+            uptime_s=uptime_s if isinstance(uptime_s, float) else _NOT_KNOWN,
+            cpu_ticks=_ticks(counters[:2]),
+            traffic=_traffic(counters[2:]),
+            run_queue=_NOT_KEPT,
+            cpus=_NOT_KEPT,
+            memory=_NOT_KEPT,
+            pressure=_NOT_KEPT,
+            tmp=_NOT_KEPT,
+            logins=_NOT_KEPT,
+            python=_NOT_KEPT,
+            gpus=_NOT_KEPT,
+            uid=_NOT_KEPT,
+            leases=_NOT_KEPT,
+            drains=_NOT_KEPT,
+        ),
+    )
+
+
+def _ticks_cells(ticks: CpuTicks | Unknown) -> Row:
+    match ticks:
+        case CpuTicks(busy=busy, total=total):
+            return _held(busy, total)
+        case Unknown():
+            return (None,) * 2
+
+
+def _ticks(cells: Sequence[Cell]) -> CpuTicks | Unknown:
+    match cells:
+        case (int(busy), int(total)):
+            return CpuTicks(busy=busy, total=total)
+        case _:
+            return _NOT_KNOWN
+
+
+def _traffic_cells(traffic: Traffic | Unknown) -> Row:
+    match traffic:
+        case Traffic(
+            disk_read_bytes=read, disk_written_bytes=written, net_received_bytes=received, net_sent_bytes=sent
+        ):
+            return _held(read, written, received, sent)
+        case Unknown():
+            return (None,) * 4
+
+
+def _traffic(cells: Sequence[Cell]) -> Traffic | Unknown:
+    match cells:
+        case (int(read), int(written), int(received), int(sent)):
+            return Traffic(
+                disk_read_bytes=read, disk_written_bytes=written, net_received_bytes=received, net_sent_bytes=sent
+            )
+        case _:
+            return _NOT_KNOWN
+
+
+def _held(*counters: int) -> Row:
+    """The counters, or nothing of them where one does not fit: half a section is no section."""
+    return counters if all(0 <= counter <= _LARGEST for counter in counters) else (None,) * len(counters)

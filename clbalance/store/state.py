@@ -1,0 +1,187 @@
+"""The state database of one submit host, and what was counted of nodes and of `rebalance`."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Connection
+from types import TracebackType
+from typing import Final, Self
+
+from clbalance.model import NodeName, Reading, Trend
+from clbalance.model.node_history import HistoryPoint, PastLook, Strain
+from clbalance.ports import Remembered, Samples
+from clbalance.store.database import BUSY_TIMEOUT_S, storable, told_as_store_error, transaction
+from clbalance.store.history import read_past, write_past
+from clbalance.store.journal import SqliteJournal
+from clbalance.store.readings import COLUMNS, boot_of, forget_other_boots, read_trends, remembered, row_of, write_looks
+from clbalance.store.schema import migrate
+
+DATABASE = "state.db"
+
+
+class SqliteStore:
+    """A store that many processes of one user on one host share; what it has returned from is on the disk."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        self._connection = connection
+        self._database = database
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open or make the database in `directory`, and bring its tables up to date."""
+        database = directory / DATABASE
+        with told_as_store_error(database):
+            connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                _configure(connection)
+                migrate(connection)
+                _keep_from_tidying(database)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, database)
+
+    def close(self) -> None:
+        """Let go of the file; the last process to do so tidies the write-ahead log away."""
+        self._connection.close()
+
+    def journal(self) -> SqliteJournal:
+        """The jobs, in the same file."""
+        return SqliteJournal(self._connection, self._database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
+        found: dict[NodeName, Remembered] = {}
+        with told_as_store_error(self._database):
+            for some in _batches(nodes):
+                marks = ", ".join("?" * len(some))
+                query = f"SELECT node, {COLUMNS} FROM reading WHERE node IN ({marks})"  # noqa: S608 (only our own text)
+                for node, *row in self._connection.execute(query, some):
+                    if (reading := remembered(row)) is not None:
+                        found[NodeName(node)] = reading
+        return found
+
+    def remember(
+        self,
+        at: datetime,
+        readings: Mapping[NodeName, Reading],
+        samples: Mapping[NodeName, Samples] | None = None,
+        past: Mapping[NodeName, PastLook] | None = None,
+    ) -> None:
+        rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
+        marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
+        statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
+        boots = {node: boot_of(reading) for node, reading in readings.items()}
+        with told_as_store_error(self._database), transaction(self._connection):
+            forget_other_boots(self._connection, boots)
+            self._connection.executemany(statement, rows)
+            write_looks(self._connection, at, samples or {})
+            write_past(self._connection, at, past or {})
+
+    def history(
+        self, nodes: Sequence[NodeName], since: datetime, until: datetime
+    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+        with told_as_store_error(self._database):
+            return read_past(self._connection, nodes, since, until)
+
+    def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
+        with told_as_store_error(self._database):
+            return read_trends(self._connection, nodes, at)
+
+    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+        with told_as_store_error(self._database):
+            known = read_strains(self._connection, nodes)
+        return {node: known.get(node, Strain()) for node in nodes}
+
+    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            write_strains(self._connection, at, strains)
+
+    def tallies(self) -> Mapping[str, float]:
+        with told_as_store_error(self._database):
+            return read_tallies(self._connection)
+
+    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+        with told_as_store_error(self._database), transaction(self._connection):
+            write_tallies(self._connection, add or {}, put or {})
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # FULL: a commit is on the disk when it returns.
+    connection.execute("PRAGMA synchronous = FULL")
+    # WAL: readers and the writer do not wait for each other. The switch fails at once, without the busy timeout, while
+    # another process uses the file (measured: 28 of 150 races of 8 first openings). The rollback journal that then
+    # stays is as safe and slower, and whoever opens next tries again.
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+
+
+def _keep_from_tidying(database: Path) -> None:
+    # systemd-tmpfiles leaves files with the sticky bit alone (tmpfiles.d(5)); without it a month's rest under
+    # /var/tmp would end the job numbers. A file system that knows no such bit loses nothing else.
+    with suppress(OSError):
+        database.chmod(0o1600)
+
+
+def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[NodeName]]:
+    # SQLite before 3.32 takes 999 parameters at most.
+    for start in range(0, len(nodes), size):
+        yield nodes[start : start + size]
+
+
+# What was seen of nodes several times in a row, and what `rebalance` has counted.
+
+_COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
+_FORGOTTEN_AFTER_S: Final = 30 * 86_400
+
+
+def read_strains(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, Strain]:
+    """Of those that were kept; the whole table is read, for few nodes of a host are not asked for."""
+    wanted = set(nodes)
+    rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
+    return {
+        NodeName(node): Strain(
+            silent=silent, answered=answered, suspect=bool(suspect), over=over, silent_at_s=silent_at_s
+        )
+        for node, silent, answered, suspect, over, silent_at_s in rows
+        if node in wanted
+    }
+
+
+def write_strains(connection: Connection, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+    """In the place of what was kept of these nodes; what was not seen for a month is forgotten."""
+    at_s = int(at.timestamp())
+    connection.executemany(
+        f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
+        (
+            (storable(node), one.silent, one.answered, one.suspect, one.over, one.silent_at_s, at_s)
+            for node, one in strains.items()
+        ),
+    )
+    connection.execute("DELETE FROM strain WHERE at_s < ?", (at_s - _FORGOTTEN_AFTER_S,))
+
+
+def read_tallies(connection: Connection) -> dict[str, float]:
+    """All of them."""
+    return dict(connection.execute("SELECT name, value FROM tally ORDER BY name"))
+
+
+def write_tallies(connection: Connection, add: Mapping[str, float], put: Mapping[str, float]) -> None:
+    """Add to some, set others."""
+    connection.executemany(
+        "INSERT INTO tally (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        add.items(),
+    )
+    connection.executemany("INSERT OR REPLACE INTO tally (name, value) VALUES (?, ?)", put.items())

@@ -1,0 +1,206 @@
+"""`clbalance doctor` on a cluster and without one: what is wrong, what to type, and exit code 4 only for that."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.node import Fault
+from clbalance.render.reports.admin.doctor import FACT_KEYS
+from tests.cli.command import Command, Done
+from tests.cli.run.test_run_ends import PYTHONS
+from tests.cli.test_startup import packages
+
+
+def findings(done: Done) -> list[dict[str, Any]]:
+    """What it tells a program; every finding has something to type."""
+    document = json.loads(done.stdout)
+    assert document["schema"] == 1
+    assert all(one["hint"] and one["what"] for one in document["findings"])
+    return list(document["findings"])
+
+
+def brief(done: Done) -> set[tuple[str | None, str, str]]:
+    return {(one["node"], one["severity"], one["check"]) for one in findings(done)}
+
+
+def test_a_healthy_cluster_has_nothing_wrong(clbalance: Command) -> None:
+    done = clbalance("doctor", "--json")
+    assert (done.rc, brief(done)) == (0, set())
+    nodes = json.loads(done.stdout)["nodes"]
+    assert [(node["name"], node["state"], node["reason"]) for node in nodes] == [
+        (f"node{n}", "up", None) for n in range(1, 9)
+    ]
+    for node in nodes:
+        assert set(FACT_KEYS) < node.keys()
+        assert (node["uid"], node["clock_offset_s"], node["unknown"]) == (os.getuid(), 0.0, {})
+        (folder,) = node["folders"]
+        assert folder["path"] == f"{clbalance.env['CLBALANCE_LAB_DIR']}/{node['name']}/var"
+        assert folder["writable"]
+    quiet = clbalance("doctor")
+    assert (quiet.rc, quiet.stdout) == (0, b"")
+    assert quiet.stderr == "clbalance: this host and 8 nodes: nothing is wrong\n"
+
+
+def test_every_sick_node_is_told_with_what_to_type_and_none_delays_the_others(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").kill()
+    lab.node("node2").kill()
+    lab.node("node3").boot(Fault(without=PYTHONS))
+    lab.node("node4").hang()
+    lab.node("node5").boot(Fault(other_host_key=True))
+    (lab.node("node6").folder.var / f"clbalance-{os.getuid()}").symlink_to("/")
+    began = time.monotonic()
+    done = clbalance("doctor", "node[1-7]", "--json", "-t", "2", "-u", "2")
+    assert time.monotonic() - began < 15
+    assert (done.rc, brief(done)) == (
+        4,
+        {
+            ("node1", "wrong", "reach"),
+            ("node2", "wrong", "reach"),
+            ("node3", "wrong", "python"),
+            ("node4", "wrong", "reach"),
+            ("node5", "wrong", "reach"),
+            ("node6", "note", "node_dir"),
+        },
+    )
+    hints = {one["node"]: one["hint"] for one in findings(done)}
+    assert "`ssh-keygen -R node5`" in hints["node5"]
+    assert "`systemctl start ssh`" in hints["node1"]
+    states = {node["name"]: (node["state"], node["cause"]) for node in json.loads(done.stdout)["nodes"]}
+    assert states["node1"] == ("down", "connection refused")
+    assert states["node7"] == ("up", None)
+
+    shown = clbalance("doctor", "node[1-3,6]")
+    assert shown.rc == 4
+    assert "wrong     reach     node[1-2]: connection refused" in shown.lines
+    assert "wrong     python    node3: no python3 on the PATH: jobs need one" in shown.lines
+    assert shown.stderr == "clbalance: this host and 4 nodes (2 silent): 2 things wrong, 1 note\n"
+
+
+def test_a_squatted_folder_is_a_note_while_another_name_is_left(lab: Lab, clbalance: Command) -> None:
+    var = lab.node("node1").folder.var
+    (var / f"clbalance-{os.getuid()}").write_text("mine")
+    done = clbalance("doctor", "node1", "--format", "plain")
+    assert done.rc == 0
+    severity, node, check, what, hint = done.lines[0].split("\t")
+    assert (severity, node, check) == ("note", "node1", "node_dir")
+    assert "it is no folder" in what
+    assert "rm" in hint
+    for number in range(1, 10):
+        (var / f"clbalance-{os.getuid()}-{number}").write_text("mine too")
+    assert clbalance("doctor", "node1").rc == 4
+
+
+@pytest.mark.root
+def test_one_of_another_user_is_told_with_whose_it_is(lab: Lab, clbalance: Command) -> None:
+    home = lab.node("node1").folder.var / "clbalance-0"
+    home.mkdir()
+    os.chown(home, 2001, 2001)
+    (found,) = findings(clbalance("doctor", "node1", "--json"))
+    assert "it belongs to uid 2001" in found["what"]
+
+
+def test_a_folder_that_others_may_empty_is_wrong(lab: Lab, clbalance: Command) -> None:
+    var = lab.node("node1").folder.var
+    var.chmod(0o777)
+    try:
+        assert brief(clbalance("doctor", "node1", "--json")) == {("node1", "wrong", "node_dir")}
+    finally:
+        var.chmod(0o1777)
+
+
+def test_it_writes_nothing_on_a_node(lab: Lab, clbalance: Command) -> None:
+    folder = lab.node("node1").folder
+    assert clbalance("doctor", "node1").rc == 0
+    assert [list(place.iterdir()) for place in (folder.var, folder.tmp)] == [[], []]
+
+
+def test_nodes_are_named_as_everywhere(clbalance: Command) -> None:
+    done = clbalance("doctor", "node1", "-w", "node2", "-g", "rack2", "-x", "node[5-6]", "--json")
+    assert [node["name"] for node in json.loads(done.stdout)["nodes"]] == ["node1", "node2", "node7", "node8"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-g", "nowhere"), ("a;b",), ("-x", "a;b"), ("--groups-conf", "no-such-file"), ("-f", "0", "node1"), ("--nodez",)],
+    ids=" ".join,
+)
+def test_what_was_typed_wrong_is_a_usage_error(clbalance: Command, arguments: tuple[str, ...]) -> None:
+    done = clbalance("doctor", *arguments)
+    assert (done.rc, done.stdout) == (2, b"")
+    assert "\nhint: " in done.stderr
+
+
+def test_bad_settings_are_a_finding_and_no_node_is_asked(clbalance: Command, folder: Path) -> None:
+    (folder / "clbalance.toml").write_text("[ssh]\nfan_out = 3\n")
+    done = clbalance("doctor", "node1", "--json")
+    (found,) = findings(done)
+    assert (done.rc, found["node"], found["severity"], found["check"]) == (4, None, "wrong", "settings")
+    assert "`ssh.fanout`" in found["hint"]
+    assert json.loads(done.stdout)["nodes"] == []
+
+
+def test_bad_groups_are_findings(clbalance: Command, folder: Path) -> None:
+    conf = folder / "groups.conf"
+    conf.write_text("no header\n")
+    env = {"CLBALANCE_GROUPS_CONF": str(conf)}
+    assert brief(clbalance("doctor", "node1", "--json", env=env)) == {(None, "wrong", "groups")}
+
+    lines = "good) echo node1 ;; empty) : ;; evil) echo 'a;b' ;;"
+    conf.write_text(
+        "[Main]\ndefault: mine\n[mine]\n"
+        f"map: case $GROUP in {lines} esac\nlist: echo good empty evil\nall: echo node1\n"
+    )
+    done = clbalance("doctor", "--json", env=env)
+    assert brief(done) == {(None, "wrong", "groups"), (None, "note", "groups")}
+    assert ["`evil`" in one["what"] or "empty" in one["what"] for one in findings(done)] == [True, True]
+    assert [node["name"] for node in json.loads(done.stdout)["nodes"]] == ["node1"]
+
+
+def test_a_state_that_cannot_be_kept_is_a_finding_and_nodes_are_asked(clbalance: Command, folder: Path) -> None:
+    (folder / "state").write_text("a file")
+    done = clbalance("doctor", "node1", "--json", env={"CLBALANCE_STATE_DIR": str(folder / "state")})
+    assert (done.rc, brief(done)) == (4, {(None, "wrong", "state")})
+    assert len(json.loads(done.stdout)["nodes"]) == 1
+    assert "going on without memory" not in done.stderr
+
+
+def test_a_missing_ssh_is_a_finding(clbalance: Command, folder: Path) -> None:
+    (folder / "bin").mkdir()
+    (folder / "bin/sh").symlink_to("/bin/sh")  # for the groups
+    done = clbalance("doctor", "node1", "--json", env={"PATH": str(folder / "bin")})
+    assert done.rc == 4
+    assert (None, "wrong", "ssh") in brief(done)
+
+
+def test_without_a_cluster_only_this_host_is_looked_at_and_it_says_how_to_check_nodes(alone: Command) -> None:
+    done = alone("doctor")
+    assert done.rc == 0
+    assert "no nodes named and no groups configured: only this host was looked at" in done.text
+    assert "`clbalance doctor node[1-4]`" in done.text
+    assert json.loads(alone("doctor", "--json").stdout)["nodes"] == []
+
+
+def test_all_nodes_that_cannot_be_named_are_a_finding(alone: Command, folder: Path) -> None:
+    (folder / "groups.conf").write_text("[Main]\ndefault: mine\n[mine]\nmap: echo\n")
+    done = alone("doctor", "--json", env={"CLBALANCE_GROUPS_CONF": str(folder / "groups.conf")})
+    assert (done.rc, brief(done)) == (4, {(None, "wrong", "nodes")})
+
+
+def test_colours_are_for_terminals(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").kill()
+    terminal = clbalance.on_terminal("doctor", "node1", columns=60)
+    assert terminal.end() == 4
+    assert any(line.startswith("wrong") for line in terminal.lines)
+    assert "red" in terminal.colors()
+    assert b"\x1b" not in clbalance("doctor", "node1").stdout
+
+
+def test_start_up_stays_quick(clbalance: Command) -> None:
+    helped = packages(clbalance, "doctor", "--help")
+    assert helped.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
+    assert packages(clbalance, "doctor", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})

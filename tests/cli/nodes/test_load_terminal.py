@@ -1,0 +1,62 @@
+"""`clbalance load` on terminals: fitted to their width, coloured unless that is not wanted."""
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command
+
+RESET_ONLY = {"default"}
+
+
+@pytest.fixture
+def mixed(lab: Lab) -> None:
+    """A node of each state."""
+    lab.node("node1").load(r1m=0.5)
+    lab.node("node2").load(r1m=9.0)
+    lab.node("node3").kill()
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_the_table_fits_the_terminal(mixed: None, clbalance: Command, columns: int) -> None:
+    terminal = clbalance.on_terminal("load", "-w", "node[1-3]", columns=columns)
+    assert terminal.end() == 0
+    assert len(terminal.lines) == 4, terminal.lines
+    assert [line.split()[0] for line in terminal.lines] == ["NODE", "node1", "node2", "node3"]
+    assert [line.split()[1] for line in terminal.lines[1:]] == ["up", "busy", "down"]
+    assert {"green", "red"} <= terminal.colors()
+
+
+def test_a_narrow_terminal_keeps_the_nodes_names_whole(mixed: None, clbalance: Command) -> None:
+    terminal = clbalance.on_terminal("load", "-w", "node[1-3]", columns=30)
+    assert terminal.end() == 0
+    assert [line.split()[0] for line in terminal.lines if line.startswith("node")] == ["node1", "node2", "node3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"), [((), {"NO_COLOR": "1"}), (("--color", "never"), {}), ((), {"TERM": "dumb"})]
+)
+def test_colours_can_be_declined(
+    mixed: None, clbalance: Command, arguments: tuple[str, ...], env: dict[str, str]
+) -> None:
+    terminal = clbalance.on_terminal("load", "-q", "-w", "node[1-3]", *arguments, env=env)
+    assert terminal.end() == 0
+    assert terminal.colors() <= RESET_ONLY
+    assert b"\x1b" not in terminal.raw
+
+
+def test_colours_can_be_asked_for_in_a_pipe(clbalance: Command) -> None:
+    assert b"\x1b[" in clbalance("load", "-w", "node1", "--color", "always").stdout
+    assert b"\x1b[" in clbalance("load", "-w", "node1", env={"CLICOLOR_FORCE": "1"}).stdout
+
+
+def test_progress_is_shown_while_nodes_are_slow_and_leaves_no_trace(lab: Lab, clbalance: Command) -> None:
+    """Also while all that could answer at once have answered: it says who is awaited."""
+    lab.node("node2").hang()
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-8]", "-t", "2", "-u", "2")
+    terminal.read_until(b"\r\x1b[K6/8 nodes have answered, waiting for node[2,4]")
+    assert terminal.end() == 0
+    assert not any("have answered" in line for line in terminal.lines)
+    quiet = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "1", "-u", "1", "-q")
+    assert quiet.end() == 0
+    assert b"have answered" not in quiet.raw

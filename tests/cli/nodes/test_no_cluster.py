@@ -1,0 +1,59 @@
+"""Without groups and without nodes named, the cluster is this machine."""
+
+import json
+import socket
+from pathlib import Path
+
+from tests.cli.command import Command
+
+HERE = socket.gethostname().partition(".")[0]
+
+
+def test_a_script_runs_here_and_stderr_says_so(alone: Command, folder: Path) -> None:
+    (folder / "job.sh").write_text("#!/bin/sh\necho $1 in $(pwd) on $CLBALANCE_NODE; exit 3\n")
+    done = alone("run", "job.sh", "works")
+    assert (done.rc, done.text) == (3, f"works in {folder} on {HERE}\n")
+    first, second = done.stderr.splitlines()[:2]
+    assert first == f"clbalance: no nodes named and no groups configured: running here, on {HERE}"
+    assert second == f"clbalance: job 1 on {HERE}"
+
+
+def test_load_shows_this_machine(alone: Command) -> None:
+    done = alone("load", "--json")
+    node = json.loads(done.stdout)["nodes"][0]
+    assert (done.rc, node["name"]) == (0, HERE)
+    assert node["r1m"] >= 0
+    assert alone("load").text.splitlines()[1].startswith(HERE)
+
+
+def test_pick_picks_this_machine(alone: Command) -> None:
+    assert alone("pick").text == f"{HERE}\n"
+
+
+def test_what_needs_groups_says_how_to_get_them(alone: Command) -> None:
+    for arguments in (("-a",), ("-g", "gpu"), ("-w", "@gpu")):
+        done = alone("run", *arguments, "--", "true")
+        assert done.rc == 2
+        assert "needs groups, and none are configured" in done.stderr
+        assert "hint: copy groups.conf.example" in done.stderr
+
+
+def test_more_copies_than_this_machine_is_not_enough(alone: Command) -> None:
+    done = alone("run", "--pick", "2", "--", "true")
+    assert done.rc == 125
+    assert "1/1 nodes fit, 2 wanted" in done.stderr
+
+
+def test_load_judges_this_machine_as_pick_does_though_it_is_loaded(alone: Command, tmp_path: Path) -> None:
+    """There is no other node to wait for."""
+    procfs = tmp_path / "proc"
+    procfs.mkdir()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() and entry.name != "loadavg":
+            (procfs / entry.name).symlink_to(entry)
+    (procfs / "loadavg").write_text("999.00 999.00 999.00 999/2000 1\n")
+    loaded = {"CLBALANCE_PROCFS": str(procfs)}
+    (node,) = json.loads(alone("load", "--json", env=loaded).stdout)["nodes"]
+    assert node["r1m"] >= 999
+    assert alone("pick", env=loaded).text == f"{HERE}\n"
+    assert (node["state"], node["reason"]) == ("up", None)

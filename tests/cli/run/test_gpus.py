@@ -1,0 +1,148 @@
+"""GPUs as they are, on nodes of a lab: what is busy, held idle, faulty or cut is avoided, and told why."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.load import MIB, GpuLoad
+from tests.cli.command import Command
+
+GIB = 2**30
+
+
+def gpus_of(clbalance: Command, node: str) -> list[dict[str, object]]:
+    (told,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
+    gpus: list[dict[str, object]] = told["gpus"]
+    return gpus
+
+
+def why_not(clbalance: Command, node: str, *arguments: str) -> str:
+    """The reason of the only node that was named."""
+    done = clbalance("pick", "-w", node, *arguments, "--explain", "--format", "plain")
+    assert (done.rc, done.stdout) == (3, b""), done
+    return next(line for line in done.stderr.splitlines() if line.startswith(f"{node}\tunfit")).split("\t")[3]
+
+
+def looked_at_before(clbalance: Command, minutes: tuple[int, ...]) -> None:
+    """As if the last look had been the same so many minutes ago."""
+    with closing(sqlite3.connect(Path(clbalance.env["CLBALANCE_STATE_DIR"]) / "state.db")) as database:
+        for at, ago in enumerate(minutes):
+            database.execute(
+                "INSERT OR REPLACE INTO look SELECT node, (slot + ?) % 23, at_s - ?, told FROM look"
+                " WHERE at_s = (SELECT max(at_s) FROM look AS newest WHERE newest.node = look.node)",
+                (at + 1, ago * 60),
+            )
+        database.commit()
+
+
+def test_a_stranger_that_computes_and_a_device_that_is_broken_are_avoided_each_for_its_reason(
+    lab: Lab, clbalance: Command
+) -> None:
+    stranger = GpuLoad(index=0, use_pct=95, mem_used_bytes=30 * GIB, process="train.py")
+    lab.node("node5").load(gpus=(stranger,), gpu_faults=((1, "ecc"),))
+    assert why_not(clbalance, "node5", "--gpus", "1") == (
+        "too few GPUs free: 1 asked, 0 of 2 free: GPU 0 busy (95% used, 30 GiB held by train.py (pid 400000)),"
+        " GPU 1 faulty (2 uncorrected ECC errors)"
+    )
+    done = clbalance("run", "-q", "-w", "node[5-6]", "--gpus", "1", "-c", "echo $CLBALANCE_NODE")
+    assert done.text == "node6\n"
+    explained = clbalance("explain", "last", "--format", "plain").text
+    assert "GPU 1 faulty (2 uncorrected ECC errors)" in explained
+    told = clbalance("load", "-w", "node5").text
+    assert "0/2 free 1 faulty" in told
+    assert "GPU 1 faulty: 2 uncorrected ECC errors" in told
+    assert clbalance("load", "-w", "node5", "--format", "plain").lines[0].split("\t")[-1] == "busy,faulty"
+
+
+def test_faults_of_every_kind_keep_a_device_out(lab: Lab, clbalance: Command) -> None:
+    node = lab.node("node5")
+    for fault, told in (
+        ("pages", "page retirement pending"),
+        ("rows", "row remapping failed"),
+        ("hot", "95 C, slowdown at 92 C"),
+        ("reset", "a reset is required"),
+        ("xid", "Xid 79: GPU has fallen off the bus"),
+    ):
+        node.load(gpu_faults=((0, fault),))
+        assert [(gpu["state"], gpu["reason"]) for gpu in gpus_of(clbalance, "node5")] == [
+            ("faulty", told),
+            ("free", None),
+        ]
+    node.load(gpu_faults=())
+    assert [gpu["state"] for gpu in gpus_of(clbalance, "node5")] == ["free", "free"]
+
+
+def test_memory_that_is_held_and_nothing_computed_over_several_sweeps_is_held_idle(
+    lab: Lab, clbalance: Command
+) -> None:
+    lab.node("node5").load(gpus=(GpuLoad(index=0, mem_used_bytes=30 * GIB, process="notebook"),))
+    assert [gpu["state"] for gpu in gpus_of(clbalance, "node5")] == ["busy", "free"]
+    looked_at_before(clbalance, (10, 20, 30))
+    held, free = gpus_of(clbalance, "node5")
+    assert (held["state"], free["state"]) == ("held idle", "free")
+    assert str(held["reason"]).startswith("30 GiB held by notebook (pid 400000), at most 0% used at ")
+    assert "GPU 0 held idle (30 GiB held by notebook" in why_not(clbalance, "node5", "--gpus", "2")
+    lab.node("node5").boot()
+    lab.node("node5").load(gpus=(GpuLoad(index=0, mem_used_bytes=30 * GIB, process="notebook"),))
+    assert gpus_of(clbalance, "node5")[0]["state"] == "busy"
+
+
+def test_mig_instances_are_given_one_by_one_and_their_parent_never(lab: Lab, clbalance: Command) -> None:
+    stranger = GpuLoad(index=0, part=0, mem_used_bytes=4 * GIB, process="notebook")
+    lab.node("node5").load(gpu_parts=((0, 2),), gpu_faults=((1, "rows"),), gpus=(stranger,))
+    first, second, whole = gpus_of(clbalance, "node5")
+    assert [(gpu["state"], gpu["model"]) for gpu in (first, second)] == [
+        ("busy", "NVIDIA A100-SXM4-40GB MIG 3g.20gb"),
+        ("free", "NVIDIA A100-SXM4-40GB MIG 3g.20gb"),
+    ]
+    assert (first["parent"] == second["parent"], whole["parent"]) == (True, None)
+    done = clbalance("run", "-q", "-w", "node5", "--gpus", "1", "-c", "echo $CUDA_VISIBLE_DEVICES")
+    assert done.text == f"{second['uuid']}\n"
+    assert why_not(clbalance, "node5", "--gpus", "2").startswith(
+        "too few whole GPUs: 2 asked, 0 of 3 free: GPU 0 part MIG-"
+    )
+
+
+def test_memory_asked_for_is_free_on_the_device(lab: Lab, clbalance: Command) -> None:
+    lab.node("node5").load(gpus=tuple(GpuLoad(index=index, mem_used_bytes=1000 * MIB) for index in (0, 1)))
+    wanted = ("-w", "node[5-6]", "--gpus", "2", "--gpu-mem", "39.5G")
+    assert clbalance("pick", *wanted).text == "node6\n"
+    assert why_not(clbalance, "node5", "--gpus", "1", "--gpu-mem", "39.5G") == (
+        "too little GPU memory free: 1 asked, 0 of 2 free with 39.5 GiB: GPU 0 free (NVIDIA A100-SXM4-40GB, 39 GiB free),"
+        " GPU 1 free (NVIDIA A100-SXM4-40GB, 39 GiB free)"
+    )
+    share = ("--gpu-share", "0.5", "--gpu-mem", "30G")
+    assert clbalance("pick", "-w", "node6", *share).text == "node6\n"
+
+
+def test_a_tool_that_is_slow_is_waited_for_and_one_that_hangs_costs_what_it_would_have_told(
+    lab: Lab, clbalance: Command
+) -> None:
+    node = lab.node("node5")
+    node.load(gpu_tool="slow")
+    assert [(gpu["state"], gpu["cuda_version"]) for gpu in gpus_of(clbalance, "node5")] == [("free", "12.4")] * 2
+    node.load(gpu_tool="nolog")
+    told = gpus_of(clbalance, "node5")
+    assert [(gpu["state"], gpu["unseen"]) for gpu in told] == [("free", ["health: `nvidia-smi -q` timed out"])] * 2
+    node.load(gpu_tool="hang")
+    assert why_not(clbalance, "node5", "--gpus", "1") == "GPUs unknown: `nvidia-smi` timed out"
+    assert clbalance("pick", "-w", "node5").text == "node5\n"
+
+
+def test_the_lab_command_makes_such_gpus_while_nodes_run(lab: Lab, clbalance: Command) -> None:
+    done = clbalance(
+        *("lab", "load", "node5", "--gpu-parts", "0:3", "--gpu", "0.1:0%:2G:notebook", "--gpu-fault", "1:hot"),
+        *("--dir", str(lab.directory)),
+    )
+    assert done.rc == 0, done
+    assert clbalance("load", "-w", "node5", "--format", "plain").lines[0].split("\t")[-1] == "free,busy,free,faulty"
+    assert clbalance("lab", "load", "node1", "--gpu-fault", "0:ecc", "--dir", str(lab.directory)).rc == 2
+    assert clbalance("lab", "load", "node5", "--gpu-tool", "lazy", "--dir", str(lab.directory)).rc == 2
+
+
+def test_memory_of_gpus_that_are_not_asked_for_is_a_mistake(clbalance: Command) -> None:
+    done = clbalance("pick", "--gpu-mem", "20G")
+    assert (done.rc, "add `--gpus 1`" in done.stderr) == (2, True)
+    assert clbalance("pick", "--gpus", "1", "--gpu-mem", "lots").rc == 2

@@ -1,0 +1,225 @@
+"""How `clbalance run` ends: with the job's own code, or with one that says why there is none."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from clbalance.lab.node import Fault
+from tests.cli.command import Command, ended, local_ssh, nothing_left
+
+PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(6, 20)))
+SOON = ("-t", "1s", "-u", "1s")
+"""A node that is lost is given up after twice the two."""
+STUBBORN = "trap '' TERM; (setsid sleep 301 &) ; sleep 302 & echo up; while :; do sleep 303; done"
+
+
+def await_output(child: "subprocess.Popen[bytes]") -> bytes:
+    """The first bytes that the job prints."""
+    assert child.stdout is not None
+    return os.read(child.stdout.fileno(), 4096)
+
+
+@pytest.mark.parametrize("rc", [0, 3, 124, 125, 255])
+def test_it_ends_with_the_jobs_own_code(clbalance: Command, rc: int) -> None:
+    done = clbalance("run", "-w", "node1", "-c", f"exit {rc}")
+    assert done.rc == rc
+    summary = done.stderr.splitlines()[-1].split()
+    assert summary[:3] == ["node1", "FAILED" if rc else "COMPLETED", str(rc)]
+
+
+@pytest.mark.parametrize(("name", "rc"), [("KILL", 137), ("SEGV", 139)])
+def test_a_job_killed_by_a_signal_ends_as_in_a_shell(clbalance: Command, name: str, rc: int) -> None:
+    done = clbalance("run", "-w", "node1", "-c", f"kill -{name} $$")
+    assert done.rc == rc
+    assert f"killed by SIG{name}" in done.stderr
+
+
+def test_the_highest_code_of_several_copies_counts(clbalance: Command) -> None:
+    assert clbalance("run", "-q", "-w", "node[1-3]", "--pick", "3", "-c", "exit $((CLBALANCE_NODEID * 3))").rc == 6
+
+
+def test_a_time_limit_ends_the_whole_tree_with_124(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        done = clbalance("run", "-w", "node1", "--time-limit", "0.5", "-c", STUBBORN)
+        assert (done.rc, done.text) == (124, "up\n")
+    assert "TIMEOUT" in done.stderr
+    assert "time limit of" in done.stderr
+
+
+def test_when_nothing_fits_it_is_125_and_the_reasons(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").load(r1m=9.0)
+    lab.node("node2").kill()
+    done = clbalance("run", "-w", "node[1-2]", "--", "true")
+    assert (done.rc, done.stdout) == (125, b"")
+    assert done.stderr.startswith("clbalance: 0/2 nodes fit: 1 connection refused, 1 load above 1.00\n")
+
+
+def test_a_job_of_more_copies_than_nodes_runs_nowhere(lab: Lab, clbalance: Command) -> None:
+    done = clbalance("run", "-w", "node[1-2]", "--pick", "3", "-c", "touch $TMPDIR/ran")
+    assert done.rc == 125
+    assert "2/2 nodes fit, 3 wanted" in done.stderr
+    assert not any((lab.node(name).folder.tmp / "ran").exists() for name in ("node1", "node2"))
+
+
+def test_a_copy_that_cannot_start_lets_none_start(lab: Lab, clbalance: Command) -> None:
+    tool = lab.node("node1").folder.bin / "only-here"
+    tool.write_text("#!/bin/sh\nsleep 60\n")
+    tool.chmod(0o755)
+    with nothing_left(lab):
+        done = clbalance("run", "-w", "node[1-2]", "--pick", "2", "--", "only-here")
+    assert done.rc == 127
+    assert "node1  CANCELLED" in done.stderr
+    assert "it could not start on node2" in done.stderr
+
+
+def test_without_python_on_any_node_it_is_3_and_clear_words(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").boot(Fault(without=PYTHONS))
+    done = clbalance("run", "-w", "node1", "--", "true")
+    assert (done.rc, done.stdout) == (3, b"")
+    assert done.stderr.startswith("clbalance: 0/1 nodes fit: 1 no python3\nhint: a job needs python3 (3.6 or newer)")
+
+
+def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> None:
+    lab.node("node1").boot(Fault(without=PYTHONS))
+    lab.node("node2").load(r1m=2.0)
+    assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
+    assert clbalance("pick", "-w", "node[1-2]").text == "node1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a word")],
+)
+def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, text: str, words: str) -> None:
+    broken = lab.node("node1").folder.bin / "python3"
+    broken.write_text(f"#!/bin/sh\n{text}\n")
+    broken.chmod(0o755)
+    try:
+        done = clbalance("run", "-w", "node1", "--", "true")
+    finally:
+        broken.unlink()
+    assert done.rc == 125
+    assert f"python3 failed: {words}" in done.stderr
+    assert "no shell" not in done.stderr
+
+
+def test_a_node_lost_while_the_job_runs_is_125_and_said(lab: Lab, clbalance: Command) -> None:
+    child = clbalance.start("run", *SOON, "-w", "node1", "-c", "echo up; sleep 300")
+    await_output(child)
+    lab.node("node1").kill()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"UNKNOWN" in err
+    assert b"trying to reach it again for 4 s" in err
+
+
+def test_a_node_that_was_booted_while_the_job_ran_has_failed(lab: Lab, clbalance: Command) -> None:
+    child = clbalance.start("run", "-w", "node1", "-c", "echo up; sleep 300")
+    await_output(child)
+    lab.node("node1").kill()
+    lab.node("node1").boot()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"NODE_FAIL" in err
+    assert b"the node was booted again" in err
+
+
+def test_a_connection_that_is_lost_is_made_again_and_no_output_is_lost_or_doubled(lab: Lab, clbalance: Command) -> None:
+    text = "for n in 1 2 3 4 5 6 7 8 9; do echo $n; sleep 0.3; done; exit 5"
+    child = clbalance.start("run", "-q", "-w", "node1", "-c", text)
+    first = await_output(child)
+    for client in local_ssh(lab):
+        os.kill(client, signal.SIGKILL)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 5
+    assert (first + out).split() == [b"%d" % n for n in range(1, 10)]
+
+
+def test_a_node_that_hangs_while_the_job_runs_is_noticed(lab: Lab, clbalance: Command) -> None:
+    """By ssh's own keepalives, of 3 x 5 s unless told otherwise."""
+    child = clbalance.start(
+        "run", *SOON, "-o", "-oServerAliveInterval=1 -oServerAliveCountMax=2", "-w", "node1", "-c", "echo up; sleep 300"
+    )
+    await_output(child)
+    lab.node("node1").hang()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"UNKNOWN" in err
+    assert b"not responding" in err
+
+
+def test_a_node_lost_does_not_take_the_other_copies_output(lab: Lab, clbalance: Command) -> None:
+    text = "echo up; test $CLBALANCE_NODEID = 0 && sleep 300; sleep 1; echo done"
+    child = clbalance.start("run", *SOON, "-w", "node[1-2]", "--pick", "2", "-c", text)
+    await_output(child)
+    lab.node("node1").kill()
+    out, _ = child.communicate(timeout=20)
+    assert child.returncode == 125
+    assert b"node2: done\n" in out
+
+
+def test_what_outlives_the_first_process_is_ended_with_it(lab: Lab, clbalance: Command) -> None:
+    began = time.monotonic()
+    with nothing_left(lab):
+        assert clbalance("run", "-q", "-w", "node1", "-c", "setsid sleep 300 & echo gone").text == "gone\n"
+    assert time.monotonic() - began < 10
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(clbalance: Command) -> None:
+    texts = [f"sleep 0.3; echo {number}; exit {number}" for number in (3, 4)]
+    children = [clbalance.start("run", "-q", "-w", "node1", "-c", text) for text in texts]
+    assert [child.communicate(timeout=20)[0] for child in children] == [b"3\n", b"4\n"]
+    assert [ended(child) for child in children] == [3, 4]
+
+
+def test_loaded_nodes_are_avoided_and_the_choice_is_told(lab: Lab, clbalance: Command) -> None:
+    for number in (1, 2, 4):
+        lab.node(f"node{number}").load(r1m=2.0)
+    done = clbalance("run", "-g", "rack1", "--explain", "-c", "echo $CLBALANCE_NODE")
+    assert done.text == "node3\n"
+    assert "job 1 on node3, the least loaded of 4 that fit (4 asked)" in done.stderr
+    assert "node3  chosen" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "rc", "told"),
+    [
+        (("-c", "exit 3"), 3, "node1: FAILED with exit code 3"),
+        (("--", "nosuchcmd"), 127, "node1: FAILED: not started: "),
+        (("--time-limit", "0.5", "--", "sleep", "300"), 124, "node1: TIMEOUT: time limit of 0.5 s reached"),
+        (("-c", "kill -9 $$"), 137, "node1: FAILED: killed by SIGKILL"),
+        (("--", "true"), 0, ""),
+    ],
+)
+def test_quiet_tells_what_failed_and_nothing_else(
+    clbalance: Command, typed: tuple[str, ...], rc: int, told: str
+) -> None:
+    done = clbalance("run", "-q", "-w", "node1", *typed)
+    assert (done.rc, done.stdout) == (rc, b"")
+    assert [line.startswith(f"clbalance: {told}") for line in done.stderr.splitlines()] == [True] * bool(told), done
+
+
+def test_quiet_folds_nodes_where_the_same_went_wrong(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node[1-3]", "--pick", "3", "-c", "exit $((CLBALANCE_NODEID ? 4 : 0))")
+    (line,) = done.stderr.splitlines()
+    assert line in {f"clbalance: node[{two}]: FAILED with exit code 4" for two in ("1-2", "2-3", "1,3")}
+
+
+def test_quiet_tells_that_tasks_have_failed(clbalance: Command) -> None:
+    done = clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "exit $((CLBALANCE_TASK_ID == 2))")
+    assert (done.rc, done.stderr) == (1, "clbalance: 2 of 3 tasks completed, 1 failed\n")
+    assert clbalance("run", "-q", "-w", "node1", "--array", "1-3", "-c", "true").stderr == ""
+
+
+@pytest.mark.parametrize("work", [("--", "true"), ("--array", "1-2", "-c", "true")], ids=["job", "tasks"])
+def test_explain_says_why_not_where_nothing_fits(lab: Lab, clbalance: Command, work: tuple[str, ...]) -> None:
+    lab.node("node1").load(r1m=9.0)
+    done = clbalance("run", "-w", "node1", "--explain", *work)
+    assert done.rc == 125
+    table, told = done.stderr.split("clbalance: 0/1 nodes fit")
+    assert [line.split()[:2] for line in table.splitlines()[-2:]] == [["NODE", "VERDICT"], ["node1", "unfit"]]
+    assert "--explain" not in told, "it has just been said"

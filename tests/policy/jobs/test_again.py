@@ -1,0 +1,76 @@
+"""Whether a job is started again: as its submitter asked, and never while it may still run."""
+
+import pytest
+
+from clbalance.model import Cause, NodeName
+from clbalance.model.job import Tries
+from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
+from clbalance.policy.jobs.requeue import MOST_NODE_FAILURES, Again, again
+
+GONE = NodeFailed(why="booted")
+LOST = Lost(cause=Cause.HUNG, why="")
+ENDED_WITH_IT = Cancelled(why="it could not start on a")
+ALWAYS = Tries(retry=99, requeue=True, requeue_exits=frozenset({85}))
+
+
+def asked(tries: Tries, *ends: End, failures: int = 0, node_failures: int = 0) -> Again | None:
+    names = [NodeName(name) for name in "abcd"]
+    outcomes = [
+        Outcome(node=node, rank=rank, end=end, seconds=0.0)
+        for rank, (node, end) in enumerate(zip(names, ends, strict=False))
+    ]
+    return again(tries, tuple(outcomes), failures=failures, node_failures=node_failures)
+
+
+@pytest.mark.parametrize("end", [Exited(rc=0), Exited(rc=3), Killed(signal=9), GONE, NotStarted(why="")])
+def test_nothing_is_started_again_unasked(end: End) -> None:
+    assert asked(Tries(), end) is None
+
+
+@pytest.mark.parametrize("end", [Exited(rc=0), TimedOut(limit_s=1.0), Cancelled(why="by u"), LOST])
+def test_what_nobody_wants_again_or_may_still_run_is_left(end: End) -> None:
+    assert asked(ALWAYS, end) is None
+
+
+def test_without_an_end_there_is_nothing_to_do_again() -> None:
+    assert asked(ALWAYS) is None
+
+
+def test_a_copy_that_may_still_run_keeps_all_of_the_job() -> None:
+    for end in (GONE, Exited(rc=85), Exited(rc=3)):
+        assert asked(ALWAYS, end, LOST) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (Exited(rc=3), "it failed there"),
+        (Killed(signal=9), "it failed there"),
+        (NotStarted(why="no"), "it could not start there"),
+    ],
+)
+def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End, why: str) -> None:
+    tries = Tries(retry=2)
+    expected = Again(reason="a failure on b", avoid={NodeName("b"): why})
+    assert asked(tries, ENDED_WITH_IT, end, failures=1) == expected
+    assert asked(tries, ENDED_WITH_IT, end, failures=2) is None
+
+
+def test_a_job_that_timed_out_anywhere_is_not_retried() -> None:
+    assert asked(Tries(retry=1), Exited(rc=3), TimedOut(limit_s=1.0)) is None
+
+
+def test_a_node_failure_is_no_failure_of_the_job() -> None:
+    assert asked(Tries(retry=1), GONE) is None
+    assert asked(Tries(requeue=True), GONE, Exited(rc=0)) == Again(
+        reason="node failure of a", avoid={NodeName("a"): "the node failed under it"}
+    )
+
+
+def test_a_job_that_takes_its_nodes_down_is_not_fed_every_node() -> None:
+    assert asked(Tries(requeue=True), GONE, node_failures=MOST_NODE_FAILURES - 1)
+    assert asked(Tries(requeue=True), GONE, node_failures=MOST_NODE_FAILURES) is None
+
+
+def test_a_code_that_asks_for_it_is_no_reason_to_go_elsewhere() -> None:
+    assert asked(ALWAYS, Exited(rc=85), Exited(rc=0), failures=99) == Again(reason="exit code 85", avoid={})

@@ -1,0 +1,103 @@
+"""What an end means while a move is meant: nothing that the job did of itself is undone, nothing we did is its failure."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clbalance.model import Cause, NodeName, Request
+from clbalance.model.job import Checkpoint, Command, JobSpec, Tries
+from clbalance.model.job_record import (
+    Cancelled,
+    End,
+    Exited,
+    Killed,
+    Lost,
+    MoveOrder,
+    MoveStage,
+    NodeFailed,
+    NotStarted,
+    OutOfMemory,
+    TimedOut,
+)
+from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, why_stopped
+
+USR1 = 10
+REQUEUE = Tries(requeue=True)
+CHECKPOINT = Tries(checkpoint=Checkpoint(signal=USR1))
+JOB = JobSpec(id=1, key="k", name="n", work=Command(argv=("x",)), chdir="/", chdir_explicit=False, umask=0)
+WHY = st.text(max_size=300)
+
+
+def order(stage: MoveStage = MoveStage.MEANT, told: str = "", why: str = "a is over", dst: str = "b") -> MoveOrder:
+    return MoveOrder(attempt=1, dst=NodeName(dst), why=why, stage=stage, told=told)
+
+
+MOVED = Cancelled(why=why_stopped(order()))
+
+
+@pytest.mark.parametrize("tries", [REQUEUE, CHECKPOINT])
+@given(why=WHY)
+def test_what_was_stopped_for_the_move_goes_on(tries: Tries, why: str) -> None:
+    meant = order(why=why)
+    assert goes_on(Cancelled(why=why_stopped(meant)), meant, tries)
+    assert goes_on(Cancelled(why=why_stopped(meant)), order(dst="c"), tries), "who meant it first may have died"
+    assert len(why_stopped(meant)) <= 200, "or its node would cut it"
+
+
+@pytest.mark.parametrize("end", [Exited(rc=CHECKPOINTED), Exited(rc=128 + USR1), Killed(signal=USR1)])
+def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End) -> None:
+    assert goes_on(end, order(), CHECKPOINT)
+    assert not goes_on(end, order(), REQUEUE)
+
+
+@pytest.mark.parametrize("tries", [REQUEUE, CHECKPOINT, Tries(requeue=True, checkpoint=Checkpoint(signal=USR1))])
+@pytest.mark.parametrize(
+    "end",
+    [
+        Exited(rc=0),
+        Exited(rc=3),
+        Killed(signal=9),
+        TimedOut(limit_s=1.0),
+        OutOfMemory(limit_bytes=1),
+        Cancelled(why="cancelled by alice"),
+        Cancelled(why="stopped by SIGINT"),
+        NotStarted(why="no"),
+        NodeFailed(why="booted"),
+        Lost(cause=Cause.HUNG, why=""),
+    ],
+)
+def test_any_other_end_is_the_jobs_own(end: End, tries: Tries) -> None:
+    assert not goes_on(end, order(), tries)
+
+
+@given(
+    stage=st.sampled_from([MoveStage.ASKED, MoveStage.OFF]),
+    told=WHY,
+    end=st.sampled_from([MOVED, Exited(rc=CHECKPOINTED), Killed(signal=USR1)]),
+)
+def test_what_was_not_meant_means_nothing(stage: MoveStage, told: str, end: End) -> None:
+    assert not goes_on(end, order(stage, told), CHECKPOINT)
+    assert not goes_on(end, None, CHECKPOINT)
+
+
+def test_a_checkpoint_that_comes_late_counts_all_the_same() -> None:
+    assert goes_on(Exited(rc=CHECKPOINTED), order(MoveStage.OFF, IN_VAIN), CHECKPOINT)
+    assert not goes_on(Exited(rc=0), order(MoveStage.OFF, IN_VAIN), CHECKPOINT)
+    assert not goes_on(Exited(rc=CHECKPOINTED), order(MoveStage.OFF, IN_VAIN), REQUEUE)
+
+
+def test_only_marked_jobs_of_one_copy_may_be_moved() -> None:
+    for tries in (REQUEUE, CHECKPOINT):
+        assert may_be_moved(JOB, Request(), tries)
+        assert not may_be_moved(JOB, Request(pick=2), tries)
+        assert not may_be_moved(JOB, Request(pick=None), tries)
+    assert not may_be_moved(JOB, Request(), Tries(retry=9, requeue_exits=frozenset({85})))
+
+
+@pytest.mark.parametrize("pty", [None, (24, 80)])
+@pytest.mark.parametrize("slots", [False, True])
+def test_terminals_and_slots_stay(pty: tuple[int, int] | None, slots: bool) -> None:
+    assert may_be_moved(replace(JOB, pty=pty, slots=slots), Request(), REQUEUE) == (pty is None and not slots)
