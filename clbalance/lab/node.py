@@ -153,7 +153,7 @@ class LabNode:
         if not (done and end_all(lambda: _if_living(init), within_s=_SIGNAL_EFFECT_S)):
             raise LabError(f"{self.name} has processes that cannot be killed", hint="`clbalance lab status`")
 
-    def start(self, fault: Fault = NO_FAULT) -> None:
+    def boot(self, fault: Fault = NO_FAULT) -> None:
         """Start it again, idle, with a new boot_id and an empty temporary folder."""
         boot_nodes([self], fault)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from clbalance.node.agent.tree import carrying, kill_carriers, read_processes
 
-from .agent_client import NOTHING, WAIT_S, AgentClient, gone, new_job
+from .agent_client import NOTHING, WAIT_S, AgentClient, gone, new_job, tells_of_removed_output
 from .nodes import Node, locker_of
 
 WITHIN_S = 10.0  # for what takes a moment, on a machine with other work
@@ -116,7 +116,7 @@ def begin_to_follow(client: AgentClient, job: str, **wanted: Any) -> None:
 def collect(client: AgentClient, job: str, **wanted: Any) -> tuple[bytes, bytes, dict[str, Any]]:
     """What `follow` brings of both streams from where it was asked for, and the event that ends it."""
     begin_to_follow(client, job, **wanted)
-    while (event := client.event())["ev"] == "output":
+    while (event := client.event())["ev"] == "output" or tells_of_removed_output(event):
         assert event["job"] == job
     stdout, stderr = (client.output[job, name][wanted.get(name, 0) :] for name in ("stdout", "stderr"))
     return bytes(stdout), bytes(stderr), event

@@ -317,6 +317,15 @@ def test_a_link_in_place_of_the_output_leads_nowhere(jobs: Lives) -> None:
     assert (stdout, ended["end"]) == (b"", {"kind": "exited", "rc": 3})
 
 
+def test_who_follows_output_that_was_removed_is_told_so(jobs: Lives) -> None:
+    claim, supervisor = jobs.start(jobs.agent(), 'rm "$CLBALANCE_JOB_DIR/stdout"; exit 3')
+    assert gone([supervisor])
+    late = jobs.agent()
+    begin_to_follow(late, claim.job)
+    told = late.event()
+    assert (told["ev"], told["why"]) == ("error", f"{claim.job}: its stdout was removed")
+
+
 def test_the_folder_of_a_running_job_is_locked_against_ageing(jobs: Lives) -> None:
     claim, supervisor = jobs.start(jobs.agent(), "sleep 600")
     fd = os.open(jobs.folder(claim), os.O_RDONLY)

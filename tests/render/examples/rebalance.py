@@ -55,9 +55,7 @@ EXAMPLES = (
 def hostile(one: str, other: str) -> list[Report]:
     deed = Deed(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), why=other, result=one)
     advice = Advice(uid=1, node=NodeName(one), name=other, cpus=1.0, text=one)
-    level = NodeLevel(
-        node=NodeName(one), before=Unknown(why=other), after=float("nan"), cpus=0.0, over=True, confirmed=True
-    )
+    level = NodeLevel(node=NodeName(one), before=Unknown(why=other), after=float("nan"), cpus=0.0, over=True)
     plan = replace(PLAN, levels=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
     pool = PoolReport(name=other, plan=plan, confirm=1, times_over=((NodeName(one), 1),))
     report = RebalanceReport(

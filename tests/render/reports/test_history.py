@@ -139,5 +139,5 @@ def test_traffic_is_told_by_its_size_and_drawn_up_to_its_highest_mean() -> None:
         for at, kib in enumerate((0.0, 20480.0, 512.0))
     ]  # fmt: skip
     lines = lines_of(looks, frozenset({"net"}))
-    told = FORMS["140"].history(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
+    told = FORMS["140"].text(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
     assert told.split()[:7] == ["n", "net", "0B", "6.8M", "20M", "512K", "0-20M"]
