@@ -5,11 +5,11 @@ import socket
 from functools import cached_property
 from typing import assert_never
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.engine.jobs.reconcile import Visited
 from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved, Unsettled
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import Lost
@@ -23,15 +23,15 @@ from clbalance.store.location import state_directory, this_machine
 class DeedLog:
     """Of this host; a deed that cannot be written down is done all the same, and that is told."""
 
-    def __init__(self, world: World, screen: Screen) -> None:
-        self._world = world
-        self._screen = screen
+    def __init__(self, services: Services, console: Console) -> None:
+        self._services = services
+        self._console = console
 
     def add(self, deed: Deed, scores: tuple[float | None, float | None] = (None, None)) -> None:
         """One line. `scores`: before a plan and after it, where there is one."""
         try:
             self._log.add(
-                at=self._world.clock.now().isoformat(timespec="seconds"),
+                at=self._services.clock.now().isoformat(timespec="seconds"),
                 who=me(),
                 host=socket.gethostname(),
                 what=deed.what,
@@ -46,7 +46,7 @@ class DeedLog:
                 result=deed.result,
             )
         except StoreError as error:
-            self._screen.say(messages.warning(f"not in the audit log: {error.message}"))
+            self._console.say(messages.warning(f"not in the audit log: {error.message}"))
 
     @cached_property
     def _log(self) -> AuditLog:

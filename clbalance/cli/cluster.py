@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clbalance.cli.console import Screen, SweepProgress
+from clbalance.cli.console import Console, SweepProgress
 from clbalance.cli.node_settings import (
     here,
     labels_of_nodes,
@@ -24,7 +24,7 @@ from clbalance.cli.node_settings import (
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
@@ -49,7 +49,7 @@ _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class ClusterContext:
     """The candidates, how to choose among them, and how to reach them."""
 
     settings: Settings
@@ -57,7 +57,7 @@ class Workplace:
     policy: Policy
     transport: Transport
     rng: Rng
-    screen: Screen
+    console: Console
     is_here: bool
     """No cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
@@ -120,18 +120,18 @@ class Workplace:
         return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
-    def world(
+    def services(
         self, *, meanwhile: str = "clbalance.policy.placement.place", must_remember: bool = False
-    ) -> Iterator[World]:
+    ) -> Iterator[Services]:
         """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
         ssh = self.settings.ssh
-        with open_memory(self.screen, needed=must_remember) as (store, journal):
-            yield World(
+        with open_memory(self.console, needed=must_remember) as (store, journal):
+            yield Services(
                 transport=self.transport,
                 store=store,
                 journal=journal,
                 clock=SystemClock(),
-                listener=SweepProgress(quiet=self.screen.quiet, meanwhile=meanwhile),
+                listener=SweepProgress(quiet=self.console.quiet, meanwhile=meanwhile),
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
@@ -145,9 +145,9 @@ class Workplace:
             )
 
 
-def workplace(
-    nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, work_here: bool = False, policy: str | None = None
-) -> Workplace:
+def cluster_context(
+    nodes: NodeOptions, ssh: SshOptions, console: Console, *, work_here: bool = False, policy: str | None = None
+) -> ClusterContext:
     """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
 
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
@@ -161,14 +161,14 @@ def workplace(
     is_here = groups is None and not nodes.names_nodes
     if is_here:
         if work_here:
-            screen.say(messages.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
+            console.say(messages.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
         meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
-        say_left_out(meant, screen)
+        say_left_out(meant, console)
         thresholds = Thresholds(**settings.thresholds)
-    return Workplace(
+    return ClusterContext(
         settings=settings,
         candidates=meant,
         policy=policy_in(settings, thresholds, named_group(nodes), policy),
@@ -176,7 +176,7 @@ def workplace(
         thresholds=thresholds,
         transport=transport,
         rng=random.Random(),
-        screen=screen,
+        console=console,
         is_here=is_here,
         cpu_factors=told_by_node(told, lambda facts: facts.cpu_factor),
         slots=told_by_node(told, lambda facts: facts.slots),
@@ -219,7 +219,7 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
 
 
 @contextlib.contextmanager
-def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
+def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
     """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load.
 
     Where it is `needed`, `StoreError` instead: a job's number is worth nothing when it is not remembered.
@@ -230,13 +230,13 @@ def open_memory(screen: Screen, *, needed: bool = False) -> Iterator[tuple[Store
         try:
             place = state_directory(os.environ, this_machine())
             if place.note:
-                screen.say(messages.note(place.note))
+                console.say(messages.note(place.note))
             opened = stack.enter_context(SqliteStore.open(place.path))
             store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
         except StoreError as error:
             if needed:
                 raise
-            screen.say(messages.warning(f"going on without memory: {error.message}"))
+            console.say(messages.warning(f"going on without memory: {error.message}"))
             from clbalance.store.in_memory import ForgetfulStore
             from clbalance.store.in_memory_journal import ForgetfulJournal
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from clbalance.cli.options import OutputOptions, TalkOptions
+from clbalance.cli.options import OutputOptions, VerbosityOptions
 from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
@@ -29,7 +29,7 @@ _USUAL_WIDTH = 80  # of a terminal that does not know its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Screen:
+class Console:
     """Standard output and error of one call, and who draws on them."""
 
     display: Display
@@ -40,7 +40,7 @@ class Screen:
     quiet: bool
 
     @classmethod
-    def of(cls, options: OutputOptions | TalkOptions) -> "Screen":
+    def of(cls, options: OutputOptions | VerbosityOptions) -> "Console":
         """The screen that the options and the kinds of our outputs ask for."""
         as_json = isinstance(options, OutputOptions) and options.json
         form = options.format if isinstance(options, OutputOptions) else Format.HUMAN

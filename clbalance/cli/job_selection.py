@@ -7,13 +7,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clbalance.cli.cluster import SystemClock, Workplace, fail_point, open_memory, ssh_transport, typed, workplace
-from clbalance.cli.console import Screen, SweepProgress
+from clbalance.cli.cluster import (
+    ClusterContext,
+    SystemClock,
+    cluster_context,
+    fail_point,
+    open_memory,
+    ssh_transport,
+    typed,
+)
+from clbalance.cli.console import Console, SweepProgress
 from clbalance.cli.node_settings import here
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.engine.jobs.node_dead import give_up_for_dead
 from clbalance.engine.jobs.submitted import look
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import UsageError
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
@@ -31,17 +39,17 @@ _MOST_JOBS = 10_000
 
 
 @contextlib.contextmanager
-def job_world(ssh: ReachOptions, screen: Screen) -> Iterator[World]:
+def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The engine's world; this machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, here(), typed(ssh))
-    with open_memory(screen, needed=True) as (store, journal):
-        yield World(
+    with open_memory(console, needed=True) as (store, journal):
+        yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
             keeps_user=ssh.user is not None,
             store=store,
             journal=journal,
             clock=SystemClock(),
-            listener=SweepProgress(quiet=screen.quiet, meanwhile="clbalance.engine.jobs.submitted"),
+            listener=SweepProgress(quiet=console.quiet, meanwhile="clbalance.engine.jobs.submitted"),
             probe_script=probe_script(),
             agent_source=agent_source(),
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
@@ -108,9 +116,9 @@ def _numbers(records: Sequence[JobRecord]) -> str:
 # What must be true before a job is started again: it is over, and its candidates are known.
 
 
-def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bool) -> JobRecord:
+def settled(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
     """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
-    (visited,) = look(world, [record])
+    (visited,) = look(services, [record])
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     if visited.record.state.is_over or (is_queued(visited.record) and not silent):
         return visited.record
@@ -122,8 +130,8 @@ def settled(world: World, record: JobRecord, screen: Screen, *, node_is_dead: bo
             f"job {record.id} may still run on {where}: {reason_of(silent[0].end)}",
             hint="`--node-is-dead` is your word that it does not; if it does, it runs twice",
         )
-    screen.say(messages.warning(f"job {record.id} may run twice, should {where} come back"))
-    return give_up_for_dead(world, visited, f"said to be dead by {me()}")
+    console.say(messages.warning(f"job {record.id} may run twice, should {where} come back"))
+    return give_up_for_dead(services, visited, f"said to be dead by {me()}")
 
 
 def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
@@ -140,15 +148,15 @@ def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
     return replace(ssh, user=ssh.user or user)
 
 
-def place_again(submitted: Submitted, ssh: SshOptions, screen: Screen) -> Workplace:
+def place_again(submitted: Submitted, ssh: SshOptions, console: Console) -> ClusterContext:
     """The candidates and the policy that it was submitted with.
 
     This machine is reached without ssh, for jobs that were run here.
     """
-    place = workplace(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, screen)
+    cluster = cluster_context(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, console)
     here = frozenset({this_node()})
     return replace(
-        place,
-        policy=place.policy_as(submitted.group, submitted.policy),
-        transport=ssh_transport(place.settings, ssh.ssh_options or (), here=here),
+        cluster,
+        policy=cluster.policy_as(submitted.group, submitted.policy),
+        transport=ssh_transport(cluster.settings, ssh.ssh_options or (), here=here),
     )

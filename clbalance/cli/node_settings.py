@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions
 from clbalance.cli.requests import say_left_out, selection_of
 from clbalance.errors import NodeNameError, SettingsError, StoreError
@@ -161,7 +161,7 @@ class NamedNodes:
     only_named: frozenset[NodeName]
 
 
-def named_nodes(options: NodeOptions, screen: Screen) -> NamedNodes:
+def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
     """Without nodes: all of the default group source, or this machine where no groups are configured."""
     typed = {} if options.groups_conf is None else {"groups_conf": str(options.groups_conf)}
     settings = load_settings(os.environ, here(), typed)
@@ -172,7 +172,7 @@ def named_nodes(options: NodeOptions, screen: Screen) -> NamedNodes:
         return NamedNodes(nodes=(this_node(),), only_named=frozenset())
     sets = NodeSets(groups)
     meant = candidates(selection_of(options), sets)
-    say_left_out(meant, screen)
+    say_left_out(meant, console)
     return NamedNodes(nodes=meant.nodes, only_named=_only_named(options, sets))
 
 

@@ -125,7 +125,7 @@ class ResourceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TalkOptions:
+class VerbosityOptions:
     """How much is said on stderr, for a verb whose stdout belongs to somebody else."""
 
     quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False

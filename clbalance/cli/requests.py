@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.options import ConstraintOptions, ExpressionOptions, NodeOptions, ResourceOptions
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -202,9 +202,9 @@ def selection_of(options: NodeOptions) -> Selection:
     )
 
 
-def say_left_out(meant: Candidates, screen: Screen) -> None:
+def say_left_out(meant: Candidates, console: Console) -> None:
     """Warn of groups whose nodes are not among "all" nodes, for they cannot be used."""
     for why in meant.left_out[:_SAID]:
-        screen.say(messages.warning(f"a group is left out of all nodes: {why}"))
+        console.say(messages.warning(f"a group is left out of all nodes: {why}"))
     if len(meant.left_out) > _SAID:
-        screen.say(messages.warning(f"so are {len(meant.left_out) - _SAID} more; `clbalance doctor` names them"))
+        console.say(messages.warning(f"so are {len(meant.left_out) - _SAID} more; `clbalance doctor` names them"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Trend, Unknown
@@ -36,37 +36,37 @@ class Memory:
 _NOTHING_KNOWN = Memory({}, {}, {})
 
 
-def recall(world: World, nodes: Sequence[NodeName]) -> Memory:
+def recall(services: Services, nodes: Sequence[NodeName]) -> Memory:
     """What the store has of `nodes`; nothing, and a warning, where it cannot be read."""
-    store = world.store
+    store = services.store
     try:
-        return Memory(store.last_readings(nodes), store.trends(nodes, world.clock.now()), store.strains(nodes))
+        return Memory(store.last_readings(nodes), store.trends(nodes, services.clock.now()), store.strains(nodes))
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
         return _NOTHING_KNOWN
 
 
-def remember(world: World, at: datetime, answers: Iterable[Answer], earlier: Memory) -> None:
+def remember(services: Services, at: datetime, answers: Iterable[Answer], earlier: Memory) -> None:
     """Keep what is worth it; a warning where that cannot be written."""
     worth = _worth_remembering(answers, earlier.readings, at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
     readings = {answer.node: answer.reading for answer in measured}
     past = {answer.node: look for answer in worth if (look := past_look(answer)) is not None}
     try:
-        world.store.remember(at, readings, {answer.node: samples_of(answer) for answer in measured}, past)
+        services.store.remember(at, readings, {answer.node: samples_of(answer) for answer in measured}, past)
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
 
 
-def with_suspects(world: World, at: datetime, answers: Sequence[Answer], earlier: Memory) -> tuple[Answer, ...]:
+def with_suspects(services: Services, at: datetime, answers: Sequence[Answer], earlier: Memory) -> tuple[Answer, ...]:
     """The same answers, those of suspects marked; how often they failed in a row is kept, where that has changed."""
     strains = earlier.strains
-    changed = strained(answers, strains, now_s=at.timestamp(), suspect_after=world.suspect_after)
+    changed = strained(answers, strains, now_s=at.timestamp(), suspect_after=services.suspect_after)
     if changed:
         try:
-            world.store.keep_strains(at, changed)
+            services.store.keep_strains(at, changed)
         except StoreError as error:
-            world.listener.forgot(error.message)
+            services.listener.forgot(error.message)
     unstrained = Strain()
     known = (changed.get(answer.node) or strains.get(answer.node, unstrained) for answer in answers)
     return tuple(map(marked_suspect, answers, known))
@@ -93,7 +93,7 @@ _NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
 
 
 def next_answer(
-    world: World, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory, within_s: float
+    services: Services, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory, within_s: float
 ) -> Answer | None:
     """The answer that the next event completes, taken out of `awaited`; None where it completes none, or none comes."""
     event = sessions.next(within_s)
@@ -112,38 +112,40 @@ def next_answer(
                     sessions.close(node)
                     return Silent(node=node, cause=Cause.GARBLED, why=why)
                 case Answered(sections=sections):
-                    rtt_s = world.clock.monotonic() - awaited.pop(node).at
-                    return _measured(world, node, sections, rtt_s, earlier)
+                    rtt_s = services.clock.monotonic() - awaited.pop(node).at
+                    return _measured(services, node, sections, rtt_s, earlier)
 
 
-def listens_for_s(world: World, awaited: Iterable[NodeName], earlier: Memory, measured_at: float | None) -> float:
+def listens_for_s(services: Services, awaited: Iterable[NodeName], earlier: Memory, measured_at: float | None) -> float:
     """Of a placement: until suspects that are left alone are given up; 0 where it is time (docs/design/suspect.md)."""
-    quiet_s = None if measured_at is None else world.clock.monotonic() - measured_at
-    left = None if world.suspect_after is None else patience_s(awaited, earlier.strains, quiet_s=quiet_s)
+    quiet_s = None if measured_at is None else services.clock.monotonic() - measured_at
+    left = None if services.suspect_after is None else patience_s(awaited, earlier.strains, quiet_s=quiet_s)
     return LISTEN_S if left is None else min(LISTEN_S, left)
 
 
-def give_up(world: World, sessions: Sessions, awaited: Iterable[NodeName]) -> dict[NodeName, Answer]:
+def give_up(services: Services, sessions: Sessions, awaited: Iterable[NodeName]) -> dict[NodeName, Answer]:
     """Hang up on them; what is said of each."""
     answers: dict[NodeName, Answer] = {}
     for node in awaited:
         sessions.close(node)
         answers[node] = not_awaited(node)
-        world.listener.answered(node)
+        services.listener.answered(node)
     return answers
 
 
-def _measured(world: World, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: Memory) -> Measured:
+def _measured(
+    services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: Memory
+) -> Measured:
     reading = parse_reading(sections)
     before = earlier.readings.get(node)
     return Measured(
         node=node,
         reading=reading,
-        rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, world.clock.now()),
+        rates=_NEVER_ASKED if before is None else rates(before.reading, before.at, reading, services.clock.now()),
         rtt_s=rtt_s,
-        cpu_factor=world.cpu_factors.get(node, 1.0),
-        slots=world.slots.get(node),
+        cpu_factor=services.cpu_factors.get(node, 1.0),
+        slots=services.slots.get(node),
         trends=earlier.trends_since_boot(node, reading.boot_id),
-        labels=world.labels.get(node, {}),
-        taints=world.taints.get(node, frozenset()),
+        labels=services.labels.get(node, {}),
+        taints=services.taints.get(node, frozenset()),
     )

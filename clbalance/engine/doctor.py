@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Silent, Unknown
 from clbalance.model.checkup import Checkup, Examination, Examined
@@ -27,33 +27,33 @@ class _Asked:
     checkup: Checkup | None = None
 
 
-def check_up(world: World, nodes: Sequence[NodeName], script: str) -> tuple[Examination, ...]:
+def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tuple[Examination, ...]:
     """Send `script` to every node; each answers or its deadline ends it, none delays another."""
     found: dict[NodeName, Examination] = {}
     try:
-        with world.transport.sessions() as sessions:
+        with services.transport.sessions() as sessions:
             asked: dict[NodeName, _Asked] = {}
             for node in nodes:
-                sessions.open(node, within_s=world.answer_within_s)
-                asked[node] = _ask(world, sessions, node, script)
-            world.listener.asked(len(asked))
+                sessions.open(node, within_s=services.answer_within_s)
+                asked[node] = _ask(services, sessions, node, script)
+            services.listener.asked(len(asked))
             while asked:
-                _hear(world, sessions, asked, found)
-                world.listener.awaiting(asked.keys())
+                _hear(services, sessions, asked, found)
+                services.listener.awaiting(asked.keys())
     finally:
-        world.listener.done()
+        services.listener.done()
     return tuple(found[node] for node in nodes)
 
 
-def _ask(world: World, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None) -> _Asked:
+def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None) -> _Asked:
     nonce = secrets.token_hex(16)
-    at = world.clock.now()
+    at = services.clock.now()
     sessions.send(node, probe_request(script, nonce), last=checkup is not None)
     return _Asked(frame=Frame(nonce), at=at, checkup=checkup)
 
 
 def _hear(
-    world: World,
+    services: Services,
     sessions: Sessions,
     asked: dict[NodeName, _Asked],
     found: dict[NodeName, Examination],
@@ -69,9 +69,9 @@ def _hear(
             return
         case Answered(sections=sections):
             if one.checkup is None:
-                asked[node] = _ask(world, sessions, node, CLOCK_QUESTION, parse_checkup(sections))
+                asked[node] = _ask(services, sessions, node, CLOCK_QUESTION, parse_checkup(sections))
                 return
-            offset = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=world.clock.now())
+            offset = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=services.clock.now())
             found[node] = Examined(node=node, checkup=one.checkup, clock_offset_s=offset)
         case Closed(cause=cause, why=why):
             found[node] = _silent(node, one, cause, why)
@@ -81,7 +81,7 @@ def _hear(
             assert_never(heard)
     sessions.close(node)
     del asked[node]
-    world.listener.answered(node)
+    services.listener.answered(node)
 
 
 def _silent(node: NodeName, one: _Asked, cause: Cause, why: str) -> Examination:

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from clbalance.engine.agent.protocol import AgentEvent, Drained, Hello, Refused, Resumed, Trouble, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import measure
 from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
@@ -26,7 +26,7 @@ class Marked:
     uid: int | None = None
 
 
-def mark(world: World, nodes: Sequence[NodeName], request: bytes) -> tuple[Marked, ...]:
+def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple[Marked, ...]:
     """Send `request` (a `drain` or `resume`, encoded) to every node; each answers or its deadline ends it."""
     uids: dict[NodeName, int] = {}
 
@@ -47,7 +47,7 @@ def mark(world: World, nodes: Sequence[NodeName], request: bytes) -> tuple[Marke
             case _:
                 return None
 
-    return ask_each(world, nodes, react)
+    return ask_each(services, nodes, react)
 
 
 # Drain nodes only if enough others are left, whoever else drains meanwhile (docs/design/drain.md).
@@ -95,7 +95,7 @@ InDoubt: TypeAlias = Callable[[Sequence[NodeName]], None]
 
 
 def drain_keeping(
-    world: World,
+    services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
     floor: int,
@@ -104,47 +104,47 @@ def drain_keeping(
     in_doubt: InDoubt,
 ) -> KeepingEnd:
     """Drain `nodes`, unless fewer than `floor` of `pool` would be left; `key`: 128 random bits in hexadecimal."""
-    mine = Proposal(at=world.clock.now(), key=key)
+    mine = Proposal(at=services.clock.now(), key=key)
     try:
-        end = _agree(world, nodes, pool, floor, wish, mine)
+        end = _agree(services, nodes, pool, floor, wish, mine)
     except Interrupted:
-        _withdraw(world, nodes, mine)
+        _withdraw(services, nodes, mine)
         raise
     if not isinstance(end, Enough):
-        _withdraw(world, nodes, mine)
+        _withdraw(services, nodes, mine)
         return end
-    marked = _make_firm(world, nodes, wish, mine, in_doubt)
+    marked = _make_firm(services, nodes, wish, mine, in_doubt)
     if not all(one.done for one in marked):
         return NotMarked(marked=marked)
     # In the place of the mark that was there. What fails from here on is drained all the same, by the mark of its key.
-    mark(world, nodes, encode("drain", **_words(wish), until=wish.until_s))
+    mark(services, nodes, encode("drain", **_words(wish), until=wish.until_s))
     return Kept(marked=marked, left=end.left)
 
 
 def _agree(
-    world: World,
+    services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
     floor: int,
     wish: DrainWish,
     mine: Proposal,
 ) -> Enough | NotMarked | TooFew | Undecided:
-    give_up_at = world.clock.monotonic() + DECIDED_WITHIN_S
-    if (failed := _propose(world, nodes, wish, mine)) is not None:
+    give_up_at = services.clock.monotonic() + DECIDED_WITHIN_S
+    if (failed := _propose(services, nodes, wish, mine)) is not None:
         return failed
-    return _decide(world, nodes, pool, floor, mine, give_up_at)
+    return _decide(services, nodes, pool, floor, mine, give_up_at)
 
 
-def _propose(world: World, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal) -> NotMarked | None:
+def _propose(services: Services, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal) -> NotMarked | None:
     asked_at = mine.at.timestamp()
     request = encode("propose", key=mine.key, asked_at=asked_at, lasts_s=PROPOSAL_LASTS_S, **_words(wish))
-    marked = mark(world, nodes, request)
-    world.fail_point("proposed")
+    marked = mark(services, nodes, request)
+    services.fail_point("proposed")
     return None if all(one.done for one in marked) else NotMarked(marked=marked)
 
 
 def _decide(
-    world: World,
+    services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
     floor: int,
@@ -153,30 +153,30 @@ def _decide(
 ) -> Enough | TooFew | Undecided:
     """From a look at the pool after which it is certain. `Undecided`, and that is all, where none was in time."""
     while True:
-        snapshot = measure(world, pool)
+        snapshot = measure(services, pool)
         standings = [standing_of(answer, snapshot.taken_at) for answer in snapshot.answers]
         verdict = weigh(standings, nodes, floor, mine)
-        late = world.clock.monotonic() >= give_up_at
+        late = services.clock.monotonic() >= give_up_at
         if late and not isinstance(verdict, TooFew):
             return verdict if isinstance(verdict, Undecided) else Undecided(nodes=())
         if not isinstance(verdict, Undecided):
             return verdict
-        world.clock.pause(_LOOK_AGAIN_S)
+        services.clock.pause(_LOOK_AGAIN_S)
 
 
 def _make_firm(
-    world: World, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal, in_doubt: InDoubt
+    services: Services, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal, in_doubt: InDoubt
 ) -> tuple[Marked, ...]:
     """All of them, or it is undone: therefore beside the mark that a node may have had before."""
     is_firm = False
     try:
-        marked = mark(world, nodes, encode("drain", key=mine.key, **_words(wish), until=wish.until_s))
-        world.fail_point("made_firm")
+        marked = mark(services, nodes, encode("drain", key=mine.key, **_words(wish), until=wish.until_s))
+        services.fail_point("made_firm")
         is_firm = all(one.done for one in marked)
         return marked
     finally:
         # A firm mark does not end by itself as a proposal does. One that is silent may have it, or yet come to it.
-        if not is_firm and (unheard := _withdraw(world, nodes, mine)):
+        if not is_firm and (unheard := _withdraw(services, nodes, mine)):
             in_doubt(unheard)
 
 
@@ -184,6 +184,6 @@ def _words(wish: DrainWish) -> dict[str, str]:
     return {"reason": wish.reason, "by": wish.by}
 
 
-def _withdraw(world: World, nodes: Sequence[NodeName], mine: Proposal) -> tuple[NodeName, ...]:
+def _withdraw(services: Services, nodes: Sequence[NodeName], mine: Proposal) -> tuple[NodeName, ...]:
     """Those that did not confirm it: a proposal they forget by themselves."""
-    return tuple(one.node for one in mark(world, nodes, encode("resume", key=mine.key)) if not one.done)
+    return tuple(one.node for one in mark(services, nodes, encode("resume", key=mine.key)) if not one.done)

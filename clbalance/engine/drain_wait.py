@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import measure
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
@@ -20,7 +20,7 @@ _GROWTH: Final = 1.5
 
 
 def await_drained(
-    world: World,
+    services: Services,
     nodes: Sequence[NodeName],
     within_s: float | None,
     tell: Callable[[tuple[Rest, ...]], None],
@@ -30,22 +30,22 @@ def await_drained(
 
     `tell` hears of every look, and may take its time.
     """
-    begun_at = world.clock.monotonic()
+    begun_at = services.clock.monotonic()
     pause_s = _FIRST_PAUSE_S
     while True:
-        snapshot = measure(world, nodes)
+        snapshot = measure(services, nodes)
         rests = tuple(rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
         tell(rests)
-        left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - world.clock.monotonic()
+        left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - services.clock.monotonic()
         if enough(rests) or left_s <= 0:
             return rests
-        world.clock.pause(min(pause_s, left_s))
+        services.clock.pause(min(pause_s, left_s))
         pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
 
 
 # What may be moved off nodes that are drained: our own jobs that we have marked. Who moves them is given.
 
-MoveThem: TypeAlias = Callable[[World, Sequence[Evacuation]], None]
+MoveThem: TypeAlias = Callable[[Services, Sequence[Evacuation]], None]
 """Returns when they are moved, or will not be."""
 
 _LOOK_AGAIN_S: Final = 60.0
@@ -57,43 +57,43 @@ class MovesOff:
 
     def __init__(
         self,
-        world: World,
+        services: Services,
         nodes: Collection[NodeName],
         policy_of: Callable[[Submitted], Policy],
         rng: Rng,
         move: MoveThem,
     ) -> None:
-        self._world = world
+        self._services = services
         self._policy_of = policy_of
         self._rng = rng
         self._nodes = frozenset(nodes)
         self._move = move
         self._asked: set[int] = set()
-        self._not_before_s = world.clock.monotonic()
+        self._not_before_s = services.clock.monotonic()
 
     def go_on(self, before: Callable[[], None] = lambda: None) -> None:
         """Move what can be moved by now; `before` is called where there is something."""
-        if self._world.clock.monotonic() < self._not_before_s:
+        if self._services.clock.monotonic() < self._not_before_s:
             return
         stays = [stay for record in self._records() if (stay := self._stay(record)) is not None]
         if not stays:
             return
         targets = tuple(dict.fromkeys(node for stay in stays for node in stay.submitted.candidates))
-        snapshot = measure(self._world, targets)
+        snapshot = measure(self._services, targets)
         found = evacuations(snapshot, stays, self._policy_of, snapshot.taken_at, self._rng)
         if not found:
-            self._not_before_s = self._world.clock.monotonic() + _LOOK_AGAIN_S
+            self._not_before_s = self._services.clock.monotonic() + _LOOK_AGAIN_S
             return
         self._asked |= {one.job for one in found}
         before()
-        self._move(self._world, found)
+        self._move(self._services, found)
 
     def _records(self) -> Sequence[JobRecord]:
         """None where they cannot be read now: the next look tries again."""
         try:
-            return self._world.journal.records()
+            return self._services.journal.records()
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
             return ()
 
     def _stay(self, record: JobRecord) -> Stay | None:
@@ -111,6 +111,6 @@ class MovesOff:
     def _submitted(self, job: int) -> Submitted | None:
         """None also of one that another version has written."""
         try:
-            return self._world.journal.submitted(job)
+            return self._services.journal.submitted(job)
         except StoreError:
             return None

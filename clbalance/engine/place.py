@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.engine.sweep import sweep
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.model.request import Later
@@ -12,13 +12,13 @@ from clbalance.policy.placement.place import place
 from clbalance.ports import Sessions
 
 
-def choose(world: World, sessions: Sessions, question: Question) -> Plan:
+def choose(services: Services, sessions: Sessions, question: Question) -> Plan:
     """The plan for a question on fresh answers."""
-    return plan_on(world, sweep(world, sessions, question.candidates, placing=True), question)
+    return plan_on(services, sweep(services, sessions, question.candidates, placing=True), question)
 
 
 def plan_on(
-    world: World, snapshot: Snapshot, question: Question, refusals: Mapping[NodeName, str] | None = None
+    services: Services, snapshot: Snapshot, question: Question, refusals: Mapping[NodeName, str] | None = None
 ) -> Plan:
     """The plan for a question; nodes that have refused or were excluded by name are listed as unfit with the rest."""
     refused = refusals or {}
@@ -26,7 +26,7 @@ def plan_on(
     policy = question.policy
     if policy.weights.fragmentation and not policy.workload.demands:
         policy = replace(policy, workload=seen_in(snapshot, request))
-    plan = place(snapshot, request, policy, world.clock.now(), question.rng)
+    plan = place(snapshot, request, policy, services.clock.now(), question.rng)
     unasked = question.request.excluded.difference(question.candidates)
     beside = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),

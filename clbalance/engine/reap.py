@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clbalance.engine.agent.protocol import AgentEvent, Finding, Findings, Hello, Refused, Trouble, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import NodeName
 from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
 from clbalance.ports import Closed
@@ -14,12 +14,12 @@ MOST_ANSWERS = 400
 """Of one node: as many leftovers as it looks at in one folder, and half as many more."""
 
 
-def reap(world: World, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
+def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
     """What each node has found; with `apply` it is gone, but for what tells why it is not.
 
     Jobs whose output files are still to be completed from there keep all that they have left.
     """
-    keep = _keys_of_pending_output(world)
+    keep = _keys_of_pending_output(services)
     found: dict[NodeName, dict[tuple[LeftoverKind, str], Leftover]] = {node: {} for node in nodes}
     answers = dict.fromkeys(nodes, 0)
 
@@ -46,12 +46,12 @@ def reap(world: World, nodes: Sequence[NodeName], *, keep_s: float, apply: bool)
             case _:
                 return None
 
-    return ask_each(world, nodes, react)
+    return ask_each(services, nodes, react)
 
 
-def _keys_of_pending_output(world: World) -> list[str]:
-    jobs = sorted({one.job for one in world.journal.outputs(pending=True)})
-    records = [world.journal.record(job) for job in jobs]
+def _keys_of_pending_output(services: Services) -> list[str]:
+    jobs = sorted({one.job for one in services.journal.outputs(pending=True)})
+    records = [services.journal.record(job) for job in jobs]
     return [record.key for record in records if record is not None]
 
 

@@ -23,7 +23,7 @@ from clbalance.engine.rebalance_facts import (
     plan_pools,
 )
 from clbalance.engine.run.start_queued import AsSubmitted, QueuedStart, start_waiting
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import NoAnswerError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName
@@ -93,57 +93,57 @@ class RebalanceListener(Protocol):
         ...
 
 
-def decide(world: World, aim: Aim, *, counts: bool) -> Decision:
+def decide(services: Services, aim: Aim, *, counts: bool) -> Decision:
     """Ask nodes and memory, change nothing but what is known of jobs that have ended.
 
     `counts`: as with `plan_pools`. `NoAnswerError` where no node has answered.
     """
-    facts = facts_of(world, aim.nodes)
+    facts = facts_of(services, aim.nodes)
     if not any(isinstance(answer, Measured) for answer in facts.snapshot.answers):
         raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
-    chosen, charged = choose_queued(world, facts, aim.policy_of, aim.rng)
+    chosen, charged = choose_queued(services, facts, aim.policy_of, aim.rng)
     uid = our_uid(facts.snapshot, otherwise=aim.uid)
-    plans = plan_pools(world, charged, aim.pools, aim.levels, uid=uid, counts=counts)
+    plans = plan_pools(services, charged, aim.pools, aim.levels, uid=uid, counts=counts)
     return Decision(facts=facts, chosen=chosen, plans=plans)
 
 
-def carry_out(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+def carry_out(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
     """Do it: those that wait before those that move, as they were placed before the moves were planned."""
     for one in decision.facts.settled:
         listener.settled(one)
-    _give_up(world, decision, listener)
-    _say_why_not_yet(world, decision)
-    _start(world, decision, brought, listener)
-    _move(world, decision, brought, listener)
+    _give_up(services, decision, listener)
+    _say_why_not_yet(services, decision)
+    _start(services, decision, brought, listener)
+    _move(services, decision, brought, listener)
     listener.done()
 
 
-def _give_up(world: World, decision: Decision, listener: RebalanceListener) -> None:
+def _give_up(services: Services, decision: Decision, listener: RebalanceListener) -> None:
     for job, why in decision.chosen.never.items():
-        withdraw(world, job, why)
+        withdraw(services, job, why)
         listener.gave_up(decision.facts.queued[job].record, why)
 
 
-def _say_why_not_yet(world: World, decision: Decision) -> None:
+def _say_why_not_yet(services: Services, decision: Decision) -> None:
     """Of jobs some of whose candidates were asked; of the others nothing new is known."""
     asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
     queued = decision.facts.queued
     for job, why in decision.chosen.waits.items():
         record = queued[job].record
         if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
-            world.journal.queue(job, attempt=record.attempt, reason=why)
+            services.journal.queue(job, attempt=record.attempt, reason=why)
 
 
-def _start(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+def _start(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
     queued = decision.facts.queued
-    until = world.clock.monotonic() + _START_FOR_S
+    until = services.clock.monotonic() + _START_FOR_S
     for job, nodes in decision.chosen.starts:
         one = queued[job]
-        if world.clock.monotonic() < until:
-            listener.started(one.record, start_waiting(world, one.record, one.submitted, brought, nodes))
+        if services.clock.monotonic() < until:
+            listener.started(one.record, start_waiting(services, one.record, one.submitted, brought, nodes))
 
 
-def _move(world: World, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+def _move(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
     asked = {AskedMove(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.moves}
     if not asked:
         return
@@ -151,4 +151,4 @@ def _move(world: World, decision: Decision, brought: AsSubmitted, listener: Reba
     def tell(move: AskedMove, end: MoveEnd) -> None:
         listener.moved(asked[move], end)
 
-    move_jobs(world, list(asked), brought.question_of, brought.input_of, tell)
+    move_jobs(services, list(asked), brought.question_of, brought.input_of, tell)

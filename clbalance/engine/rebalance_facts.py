@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clbalance.engine.jobs.submitted import look
 from clbalance.engine.jobs.usage import usage_of
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -66,22 +66,24 @@ class PoolPlan:
     plan: RebalancePlan
 
 
-def facts_of(world: World, nodes: Sequence[NodeName]) -> Facts:
+def facts_of(services: Services, nodes: Sequence[NodeName]) -> Facts:
     """Look after the caller's jobs, then sweep."""
-    before = world.journal.records(newest=_ALL)
-    visited = {one.record.id: one.record for one in look(world, before)}
+    before = services.journal.records(newest=_ALL)
+    visited = {one.record.id: one.record for one in look(services, before)}
     settled = [Settled(before=one, now=visited[one.id]) for one in before if _differs(one, visited[one.id])]
-    with world.transport.sessions() as sessions:
-        snapshot = sweep(world, sessions, nodes)
-    now = world.clock.now()
-    active = {record.id: record for record in world.journal.records(newest=_ALL)}
-    recent = {record.id: record for record in world.journal.records(over=True, newest=_REMEMBERED)}
+    with services.transport.sessions() as sessions:
+        snapshot = sweep(services, sessions, nodes)
+    now = services.clock.now()
+    active = {record.id: record for record in services.journal.records(newest=_ALL)}
+    recent = {record.id: record for record in services.journal.records(over=True, newest=_REMEMBERED)}
     worth = (record for _, record in sorted((recent | active).items()) if is_worth_knowing(record, now))
-    known = tuple(_known(world, worth))
+    known = tuple(_known(services, worth))
     return Facts(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
 
 
-def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Policy], rng: Rng) -> tuple[Chosen, Facts]:
+def choose_queued(
+    services: Services, facts: Facts, policy_of: Callable[[Queued], Policy], rng: Rng
+) -> tuple[Chosen, Facts]:
     """Who of those that wait is started, and the facts with these on their nodes."""
     waiting = facts.queued
     queued = [
@@ -89,12 +91,12 @@ def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Poli
             one.record,
             one.submitted,
             one.copies,
-            turn({job: world.journal.record(job) for job in one.submitted.tries.after}),
+            turn({job: services.journal.record(job) for job in one.submitted.tries.after}),
         )
         for one in waiting.values()
     ]
     running = {one.record.key: one.ends_at for one in facts.known if one.is_running}
-    chosen = to_start(facts.snapshot, queued, running, policy_of, world.clock.now(), rng)
+    chosen = to_start(facts.snapshot, queued, running, policy_of, services.clock.now(), rng)
     snapshot, by_job = facts.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
         snapshot = charge(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
@@ -102,7 +104,7 @@ def choose_queued(world: World, facts: Facts, policy_of: Callable[[Queued], Poli
 
 
 def plan_pools(
-    world: World, facts: Facts, pools: Sequence[Pool], levels: Levels, *, uid: int, counts: bool
+    services: Services, facts: Facts, pools: Sequence[Pool], levels: Levels, *, uid: int, counts: bool
 ) -> tuple[PoolPlan, ...]:
     """Each pool's plan; all of them together move `levels.max_moves` jobs at most.
 
@@ -112,10 +114,10 @@ def plan_pools(
     for pool in pools:
         left = levels.max_moves - sum(len(one.plan.moves) for one in planned)
         snapshot = _part(facts.snapshot, pool.nodes)
-        now = world.clock.now()
+        now = services.clock.now()
         over = over_nodes(snapshot, facts.departures, levels, pool.policy, now)
-        times = _times_over(world, pool, over, counts=counts)
-        jobs = _movables(world, facts, pool) if any(times[node] >= levels.confirm for node in over) else []
+        times = _times_over(services, pool, over, counts=counts)
+        jobs = _movables(services, facts, pool) if any(times[node] >= levels.confirm for node in over) else []
         plan = plan_moves(
             snapshot, jobs, facts.departures, times, replace(levels, max_moves=left), pool.policy, now, uid
         )
@@ -129,26 +131,26 @@ def our_uid(snapshot: Snapshot, otherwise: int) -> int:
     return next((uid for uid in uids if not isinstance(uid, Unknown)), otherwise)
 
 
-def _movables(world: World, facts: Facts, pool: Pool) -> list[Movable]:
+def _movables(services: Services, facts: Facts, pool: Pool) -> list[Movable]:
     """The caller's jobs there; what they use is asked of their nodes."""
     nodes = frozenset(pool.nodes)
     jobs = on(facts.known, nodes)
-    used = usage_of(world, [one.record for one in jobs]) if jobs else {}
-    now = world.clock.now()
+    used = usage_of(services, [one.record for one in jobs]) if jobs else {}
+    now = services.clock.now()
     return [movable(one, used.get(one.record.id), nodes, now) for one in jobs]
 
 
-def _times_over(world: World, pool: Pool, over: frozenset[NodeName], *, counts: bool) -> Mapping[NodeName, int]:
+def _times_over(services: Services, pool: Pool, over: frozenset[NodeName], *, counts: bool) -> Mapping[NodeName, int]:
     try:
-        before = world.store.strains(pool.nodes)
+        before = services.store.strains(pool.nodes)
         times = {node: before[node].over + 1 if node in over else 0 for node in pool.nodes}
         changed = {
             node: replace(before[node], over=count) for node, count in times.items() if before[node].over != count
         }
         if counts and changed:
-            world.store.keep_strains(world.clock.now(), changed)
+            services.store.keep_strains(services.clock.now(), changed)
     except StoreError as error:  # then nothing is confirmed that needs more than one run
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
         return {node: int(node in over) for node in pool.nodes}
     return times
 
@@ -158,13 +160,13 @@ def _part(snapshot: Snapshot, nodes: Iterable[NodeName]) -> Snapshot:
     return replace(snapshot, answers=tuple(answer for answer in snapshot.answers if answer.node in wanted))
 
 
-def _known(world: World, records: Iterable[JobRecord]) -> Iterable[Known]:
+def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[Known]:
     for record in records:
         try:
-            submitted = world.journal.submitted(record.id)
-            copies, move = world.journal.copies(record.id), world.journal.move_of(record.id)
+            submitted = services.journal.submitted(record.id)
+            copies, move = services.journal.copies(record.id), services.journal.move_of(record.id)
         except StoreError as error:
-            world.listener.forgot(f"job {record.id}: {error.message}")
+            services.listener.forgot(f"job {record.id}: {error.message}")
             continue
         if submitted is not None:
             yield Known(record=record, submitted=submitted, copies=copies, move=move)

@@ -11,7 +11,7 @@ from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class Services:
     """Ways to nodes, memory, time, and the texts that run on nodes. `answer_within_s` covers connection and answer."""
 
     transport: Transport
@@ -36,7 +36,7 @@ class World:
     keeps_user: bool = False
     """Who logs in was told for this call, and holds for all jobs that it looks after."""
 
-    def as_user(self, user: str | None) -> "World":
+    def as_user(self, user: str | None) -> "Services":
         """The same, its nodes reached as the user that a job remembers; None: it remembers none."""
         return self if user is None or self.keeps_user else replace(self, transport=self.transport.as_user(user))
 

@@ -3,58 +3,60 @@
 import secrets
 from collections.abc import Iterable, Sequence
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import Answer, Measured, NodeName, Snapshot
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Awaited, Frame, probe_request
 
 
 def sweep(
-    world: World, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0, placing: bool = False
+    services: Services, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0, placing: bool = False
 ) -> Snapshot:
     """The snapshot of `nodes`; of those that answer, the first `keep_open` keep their session.
 
     `placing`: where only suspects are still to answer, they are soon given up (docs/design/suspect.md).
     """
-    awaited = _ask_all(world, sessions, nodes, last=keep_open == 0)
+    awaited = _ask_all(services, sessions, nodes, last=keep_open == 0)
     # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
     # the nodes, takes about as long as they do (docs/design/startup.md).
     from clbalance.engine.answers import LISTEN_S, give_up, listens_for_s, next_answer, recall, remember, with_suspects
 
     answers: dict[NodeName, Answer] = {}
-    world.listener.asked(len(nodes))
+    services.listener.asked(len(nodes))
     try:
-        earlier = recall(world, nodes)
+        earlier = recall(services, nodes)
         measured_at: float | None = None
         while awaited:
-            within_s = listens_for_s(world, awaited, earlier, measured_at) if placing else LISTEN_S
+            within_s = listens_for_s(services, awaited, earlier, measured_at) if placing else LISTEN_S
             if within_s <= 0:
-                answers |= give_up(world, sessions, awaited)
+                answers |= give_up(services, sessions, awaited)
                 break
-            answer = next_answer(world, sessions, awaited, earlier, within_s)
-            world.listener.awaiting(awaited.keys())
+            answer = next_answer(services, sessions, awaited, earlier, within_s)
+            services.listener.awaiting(awaited.keys())
             if answer is None:
                 continue
             answers[answer.node] = answer
-            world.listener.answered(answer.node)
+            services.listener.answered(answer.node)
             if isinstance(answer, Measured):
-                measured_at = world.clock.monotonic()
+                measured_at = services.clock.monotonic()
             if isinstance(answer, Measured) and keep_open:
                 _keep_or_close(sessions, answer.node, kept=len(sessions.open_nodes()) - len(awaited), most=keep_open)
     finally:
-        world.listener.done()
-    taken_at = world.clock.now()
-    remember(world, taken_at, answers.values(), earlier)
-    return Snapshot(taken_at=taken_at, answers=with_suspects(world, taken_at, [answers[n] for n in nodes], earlier))
+        services.listener.done()
+    taken_at = services.clock.now()
+    remember(services, taken_at, answers.values(), earlier)
+    return Snapshot(taken_at=taken_at, answers=with_suspects(services, taken_at, [answers[n] for n in nodes], earlier))
 
 
-def _ask_all(world: World, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool) -> dict[NodeName, Awaited]:
+def _ask_all(
+    services: Services, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool
+) -> dict[NodeName, Awaited]:
     awaited = {}
     for node in nodes:
         nonce = secrets.token_hex(16)
-        sessions.open(node, within_s=world.answer_within_s)
-        sessions.send(node, probe_request(world.probe_script, nonce), last=last)
-        awaited[node] = Awaited(Frame(nonce), world.clock.monotonic())
+        sessions.open(node, within_s=services.answer_within_s)
+        sessions.send(node, probe_request(services.probe_script, nonce), last=last)
+        awaited[node] = Awaited(Frame(nonce), services.clock.monotonic())
     return awaited
 
 
@@ -66,7 +68,7 @@ def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> 
         sessions.set_deadline(node, None)
 
 
-def measure(world: World, nodes: Sequence[NodeName]) -> Snapshot:
+def measure(services: Services, nodes: Sequence[NodeName]) -> Snapshot:
     """A fresh snapshot of `nodes`."""
-    with world.transport.sessions() as sessions:
-        return sweep(world, sessions, nodes)
+    with services.transport.sessions() as sessions:
+        return sweep(services, sessions, nodes)

@@ -3,9 +3,9 @@
 import json
 import sys
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
-from clbalance.cli.options import NodeOptions, SshOptions, TalkOptions
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
+from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
 from clbalance.cli.run.submission import FileInput, NoInput
 from clbalance.cli.signals import ignore, raise_once
 from clbalance.engine.migrate.migrate import move_jobs
@@ -26,14 +26,16 @@ def input_of(submitted: Submitted) -> JobInput:
 
 
 def main() -> int:
-    place = workplace(
-        NodeOptions(everything=True), SshOptions(connect_timeout="2s", command_timeout="2s"), Screen.of(TalkOptions())
+    cluster = cluster_context(
+        NodeOptions(everything=True),
+        SshOptions(connect_timeout="2s", command_timeout="2s"),
+        Console.of(VerbosityOptions()),
     )
     raise_once()
     try:
-        with place.world(must_remember=True) as world:
+        with cluster.services(must_remember=True) as services:
             ends = move_jobs(
-                world, [asked(word) for word in sys.argv[1:]], lambda one: place.question_of(one.request), input_of
+                services, [asked(word) for word in sys.argv[1:]], lambda one: cluster.question_of(one.request), input_of
             )
     except Interrupted as stop:
         ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out

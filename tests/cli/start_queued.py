@@ -3,15 +3,15 @@
 import sys
 from datetime import datetime, timedelta
 
-from clbalance.cli.cluster import Workplace, workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
 from clbalance.engine.jobs.conclude import withdraw
 from clbalance.engine.jobs.submitted import look, turn_of
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, start_waiting
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
 from clbalance.errors import Interrupted
 from clbalance.model.job_record import JobRecord, JobState
@@ -20,42 +20,44 @@ from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.queue.start import Chosen, queued_job, to_start
 
 
-def start_all(place: Workplace, world: World) -> None:
-    records = [one.record for one in look(world, world.journal.records())]
+def start_all(cluster: ClusterContext, services: Services) -> None:
+    records = [one.record for one in look(services, services.journal.records())]
     queued = {record.id: record for record in records if is_queued(record)}
     if not queued:
         return
-    chosen = choose(place, world, records, queued)
+    chosen = choose(cluster, services, records, queued)
     for job, why in chosen.never.items():
-        withdraw(world, job, why)
+        withdraw(services, job, why)
     for job, why in chosen.waits.items():
-        world.journal.queue(job, attempt=queued[job].attempt, reason=why)
+        services.journal.queue(job, attempt=queued[job].attempt, reason=why)
     for job, nodes in chosen.starts:
-        submitted = world.journal.submitted(job)
+        submitted = services.journal.submitted(job)
         assert submitted is not None
-        brought = AsSubmitted(question_of=place.question_of_job, input_of=input_of)
-        came = start_waiting(world, queued[job], submitted, brought)
+        brought = AsSubmitted(question_of=cluster.question_of_job, input_of=input_of)
+        came = start_waiting(services, queued[job], submitted, brought)
         print(job, type(came).__name__, fold(came.ran.plan.chosen if isinstance(came, Begun) else nodes))
 
 
-def choose(place: Workplace, world: World, records: list[JobRecord], queued: dict[int, JobRecord]) -> Chosen:
+def choose(
+    cluster: ClusterContext, services: Services, records: list[JobRecord], queued: dict[int, JobRecord]
+) -> Chosen:
     waiting = []
     for job, record in queued.items():
-        submitted = world.journal.submitted(job)
+        submitted = services.journal.submitted(job)
         assert submitted is not None
         waiting.append(
-            queued_job(record, submitted, world.journal.copies(record.id), turn_of(world, submitted.tries.after))
+            queued_job(record, submitted, services.journal.copies(record.id), turn_of(services, submitted.tries.after))
         )
     nodes = sorted({node for one in waiting for node in one.candidates})
-    with world.transport.sessions() as sessions:
-        snapshot = sweep(world, sessions, nodes)
-    running = {record.key: ends_at(world, record) for record in records if record.state is JobState.RUNNING}
-    policy_of = lambda one: place.policy_as(one.group, one.policy)  # noqa: E731 - for this call alone
-    return to_start(snapshot, waiting, running, policy_of, world.clock.now(), place.rng)
+    with services.transport.sessions() as sessions:
+        snapshot = sweep(services, sessions, nodes)
+    running = {record.key: ends_at(services, record) for record in records if record.state is JobState.RUNNING}
+    policy_of = lambda one: cluster.policy_as(one.group, one.policy)  # noqa: E731 - for this call alone
+    return to_start(snapshot, waiting, running, policy_of, services.clock.now(), cluster.rng)
 
 
-def ends_at(world: World, record: JobRecord) -> datetime | None:
-    submitted = world.journal.submitted(record.id)
+def ends_at(services: Services, record: JobRecord) -> datetime | None:
+    submitted = services.journal.submitted(record.id)
     limit_s = None if submitted is None else submitted.job.time_limit_s
     return None if limit_s is None or record.started_at is None else record.started_at + timedelta(seconds=limit_s)
 
@@ -63,9 +65,9 @@ def ends_at(world: World, record: JobRecord) -> datetime | None:
 def main() -> int:
     raise_once()
     try:
-        place = workplace(NodeOptions(nodes=["node1"]), SshOptions(), Screen.of(OutputOptions()))
-        with place.world(must_remember=True) as world:
-            start_all(place, world)
+        cluster = cluster_context(NodeOptions(nodes=["node1"]), SshOptions(), Console.of(OutputOptions()))
+        with cluster.services(must_remember=True) as services:
+            start_all(cluster, services)
     except Interrupted as stop:
         return 128 + stop.signum
     return 0

@@ -7,7 +7,7 @@ from clbalance.model import Cause, NodeName, Silent, Unknown
 from clbalance.model.checkup import Examination, Examined
 from tests.scripted import HangUp, ScriptedNode
 
-from .world import EPOCH, Notes, world_of
+from .services import EPOCH, Notes, world_of
 
 SCRIPT = "checkup @NONCE@"
 LOST = HangUp(Cause.LOST, "gone")
@@ -56,12 +56,12 @@ def test_a_node_that_cannot_be_reached_is_silent_and_the_others_are_not() -> Non
 
 def test_a_node_that_falls_silent_ends_at_its_deadline_and_delays_nobody() -> None:
     nodes: dict[str, ScriptedNode] = {"mute": lambda _: [], "a": node()}
-    world = world_of(nodes)
-    one, two = check_up(world, [NodeName("mute"), NodeName("a")], SCRIPT)
+    services = world_of(nodes)
+    one, two = check_up(services, [NodeName("mute"), NodeName("a")], SCRIPT)
     assert isinstance(one, Silent)
     assert one.cause is Cause.TIMEOUT
     assert isinstance(two, Examined)
-    assert world.clock.monotonic() <= world.answer_within_s + 1
+    assert services.clock.monotonic() <= services.answer_within_s + 1
 
 
 def test_what_was_told_before_the_end_is_kept() -> None:
@@ -80,9 +80,9 @@ def test_one_that_floods_is_garbled() -> None:
 
 
 def test_who_listens_is_told_of_every_node_and_of_the_end() -> None:
-    world = world_of({"a": node(), "b": node()})
-    check_up(world, [NodeName("a"), NodeName("b"), NodeName("gone")], SCRIPT)
-    notes = world.listener
+    services = world_of({"a": node(), "b": node()})
+    check_up(services, [NodeName("a"), NodeName("b"), NodeName("gone")], SCRIPT)
+    notes = services.listener
     assert isinstance(notes, Notes)
     assert (notes.total, sorted(notes.answered_nodes), notes.finished) == (3, ["a", "b", "gone"], 1)
     assert (notes.awaited[0] <= {"a", "b", "gone"}, notes.awaited[-1]) == (True, set())

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from clbalance.engine.drain import DECIDED_WITHIN_S, DrainWish, KeepingEnd, Kept, NotMarked, drain_keeping
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
 from clbalance.policy.drain_progress import TooFew, Undecided
 from tests.scripted import HangUp, ScriptedNode
 
-from .world import ScriptedAgent, probed, world_of
+from .services import ScriptedAgent, probed, world_of
 
 KEY = "ab" * 16
 WISH = DrainWish(reason="disk", by="alice", until_s=None)
@@ -60,14 +60,14 @@ class Node:
 
 def keep(
     nodes: Mapping[str, ScriptedNode], wanted: str, floor: int, in_doubt: Sequence[str] = (), **changes: object
-) -> tuple[KeepingEnd, World]:
+) -> tuple[KeepingEnd, Services]:
     """And just the nodes `in_doubt` are told of, also when it is interrupted."""
-    world, told = world_of(nodes, **changes), list[NodeName]()
+    services, told = world_of(nodes, **changes), list[NodeName]()
     pool = [NodeName(name) for name in nodes]
     try:
         return drain_keeping(
-            world, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY, told.extend
-        ), world
+            services, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY, told.extend
+        ), services
     finally:
         assert told == list(in_doubt)
 
@@ -107,17 +107,17 @@ def test_one_that_may_have_a_mark_that_is_for_good_is_told_of(refuses: str, in_d
 
 def test_who_waits_for_others_gives_up_in_time() -> None:
     nodes = {"a": Node(), "b": Node(others=LATER), "c": Node()}
-    end, world = keep(nodes, "a", 2)
+    end, services = keep(nodes, "a", 2)
     assert end == Undecided(nodes=(NodeName("b"),))
-    assert DECIDED_WITHIN_S <= world.clock.monotonic() <= DECIDED_WITHIN_S + 5.0
+    assert DECIDED_WITHIN_S <= services.clock.monotonic() <= DECIDED_WITHIN_S + 5.0
     assert nodes["a"].asked == ["propose+", "resume+"]
 
 
 def test_what_is_firm_on_the_others_does_not_have_to_be_waited_for() -> None:
     nodes = {"a": Node(), "b": Node(others=LATER.replace(',"asked_at":99999999999', "")), "c": Node()}
-    end, world = keep(nodes, "a", 2)
+    end, services = keep(nodes, "a", 2)
     assert end == TooFew(left=1, out={NodeName("b"): "drained: x (by root)"})
-    assert world.clock.monotonic() < 5.0
+    assert services.clock.monotonic() < 5.0
 
 
 @pytest.mark.parametrize(

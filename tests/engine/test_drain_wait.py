@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from clbalance.engine.drain_wait import MovesOff
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, Submitted, Tries
@@ -14,36 +14,36 @@ from clbalance.policy.placement.policies import LEAST
 from clbalance.store.in_memory_journal import ForgetfulJournal
 from tests.scripted import HangUp
 
-from .world import EPOCH, Notes, probed, world_of
+from .services import EPOCH, Notes, probed, world_of
 
 OLD = NodeName("old")
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 
 
-def running(world: World, key: str, *, tries: Tries, to: str = "old new", on: NodeName = OLD) -> int:
+def running(services: Services, key: str, *, tries: Tries, to: str = "old new", on: NodeName = OLD) -> int:
     """A job that runs there, and who may go where `to` says."""
     spec = JobSpec(id=0, key=key * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
     candidates = tuple(NodeName(name) for name in to.split())
-    number = world.journal.submit(
+    number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, tries=tries)
     )
     intent = Intent(node=on, rank=0, boot_id="b", birth="x")
-    assert world.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
-    world.journal.started(number, EPOCH)
+    assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
+    services.journal.started(number, EPOCH)
     return number
 
 
 def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
-    world = world_of({"old": probed(), "new": probed()})
-    marked = running(world, "a", tries=Tries(requeue=True))
-    running(world, "b", tries=Tries())
-    running(world, "c", tries=Tries(requeue=True), on=NodeName("new"))
+    services = world_of({"old": probed(), "new": probed()})
+    marked = running(services, "a", tries=Tries(requeue=True))
+    running(services, "b", tries=Tries())
+    running(services, "c", tries=Tries(requeue=True), on=NodeName("new"))
     asked: list[Evacuation] = []
 
-    def move(_: World, some: Sequence[Evacuation]) -> None:
+    def move(_: Services, some: Sequence[Evacuation]) -> None:
         asked.extend(some)
 
-    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), move)
+    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), move)
     for _ in range(3):
         moves.go_on()
     assert asked == [Evacuation(job=marked, src=OLD, dst=NodeName("new"))]
@@ -53,16 +53,16 @@ def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_f
     loads, looks = iter([99.0, 0.0]), list[float]()
 
     def emptied(text: bytes) -> Sequence[bytes | HangUp]:
-        looks.append(world.clock.monotonic())
+        looks.append(services.clock.monotonic())
         return probed(next(loads))(text)
 
-    world = world_of({"old": probed(), "new": emptied})
-    running(world, "a", tries=Tries(requeue=True))
+    services = world_of({"old": probed(), "new": emptied})
+    running(services, "a", tries=Tries(requeue=True))
     asked: list[Evacuation] = []
-    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
+    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     while not asked:
         moves.go_on()
-        world.clock.pause(10.0)
+        services.clock.pause(10.0)
     assert [one.dst for one in asked] == ["new"]
     assert looks[1] - looks[0] >= 60.0
 
@@ -81,10 +81,10 @@ class Locked(ForgetfulJournal):
 
 def test_a_journal_that_cannot_be_read_is_told_and_read_at_the_next_look() -> None:
     notes = Notes()
-    world = world_of({"old": probed(), "new": probed()}, journal=Locked(), listener=notes)
-    running(world, "a", tries=Tries(requeue=True))
+    services = world_of({"old": probed(), "new": probed()}, journal=Locked(), listener=notes)
+    running(services, "a", tries=Tries(requeue=True))
     asked: list[Evacuation] = []
-    moves = MovesOff(world, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
+    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     moves.go_on()
     assert (asked, notes.forgotten) == ([], ["database is locked"])
     moves.go_on()

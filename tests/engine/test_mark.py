@@ -8,7 +8,7 @@ from clbalance.engine.drain import Marked, mark
 from clbalance.model import NodeName
 from tests.scripted import HangUp, ScriptedNode
 
-from .world import ScriptedAgent, world_of
+from .services import ScriptedAgent, world_of
 
 DRAIN = encode("drain", reason="disk", by="alice", until=None)
 RESUME = encode("resume")
@@ -72,11 +72,11 @@ def test_a_node_that_cannot_be_reached_is_not_marked_and_the_others_are() -> Non
 
 def test_a_node_that_falls_silent_ends_at_its_deadline_and_delays_nobody() -> None:
     quiet: dict[str, ScriptedNode] = {"silent": lambda _: [], "after hello": agent(), "a": agent(DRAINED)}
-    world = world_of(quiet)
-    found = mark(world, [NodeName(name) for name in quiet], DRAIN)
+    services = world_of(quiet)
+    found = mark(services, [NodeName(name) for name in quiet], DRAIN)
     assert [one.done for one in found] == [False, False, True]
     assert ["timed out" in one.told for one in found] == [True, True, False]
-    assert world.clock.monotonic() <= world.answer_within_s + 1
+    assert services.clock.monotonic() <= services.answer_within_s + 1
 
 
 def test_words_outside_the_frame_count_for_nothing() -> None:

@@ -7,7 +7,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.model.checkup import Reaped
 from tests.scripted import ScriptedNode
 
-from .world import ScriptedAgent, world_of
+from .services import ScriptedAgent, world_of
 
 
 def finding(name: str, size: int = 1, kind: str = "job") -> dict[str, object]:

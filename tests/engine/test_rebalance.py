@@ -11,7 +11,7 @@ from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved
 from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
 from clbalance.engine.rebalance_facts import Pool, Settled
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, StillQueued
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Submitted, Tries
@@ -22,7 +22,7 @@ from clbalance.policy.rebalance.values import Levels, Move
 from clbalance.ports import JobInput
 from tests.engine.run.test_run import Input
 
-from .world import EPOCH, ScriptedAgent, job, probed, world_of
+from .services import EPOCH, ScriptedAgent, job, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
 POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
@@ -57,7 +57,7 @@ class Holding(ScriptedAgent):
 class Heard:
     """Notes each deed, and how the job of it stood at that moment; goes away at the deed `hangs_up_at`."""
 
-    world: World
+    services: Services
     deeds: list[tuple[str, int, str]] = field(default_factory=list)
     ends: list[QueuedStart | MoveEnd] = field(default_factory=list)
     hangs_up_at: str = ""
@@ -81,45 +81,45 @@ class Heard:
         self.deeds.append(("done", 0, ""))
 
     def _note(self, what: str, number: int) -> None:
-        self.deeds.append((what, number, str(now(self.world, number).state)))
+        self.deeds.append((what, number, str(now(self.services, number).state)))
         if what == self.hangs_up_at:
             raise BrokenPipeError
 
 
-def now(world: World, number: int) -> JobRecord:
-    record = world.journal.record(number)
+def now(services: Services, number: int) -> JobRecord:
+    record = services.journal.record(number)
     assert record is not None
     return record
 
 
-def submitted(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
-    spec = job(key=f"{len(world.journal.records(over=True)):032x}")
+def submitted(services: Services, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+    spec = job(key=f"{len(services.journal.records(over=True)):032x}")
     request = Request(needs_python=True)
-    return world.journal.submit(EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), tries=tries))
+    return services.journal.submit(EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), tries=tries))
 
 
-def waiting(world: World, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+def waiting(services: Services, tries: Tries = QUEUE, *nodes: NodeName) -> int:
     """A job that was accepted when nothing fitted."""
-    number = submitted(world, tries, *nodes)
-    assert world.journal.queue(number, attempt=1, reason="0/2 nodes fit")
+    number = submitted(services, tries, *nodes)
+    assert services.journal.queue(number, attempt=1, reason="0/2 nodes fit")
     return number
 
 
-def never(world: World) -> int:
+def never(services: Services) -> int:
     """A job whose turn cannot come any more."""
-    failed = submitted(world)
+    failed = submitted(services)
     ended_at = EPOCH - timedelta(days=1)
-    assert world.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
-    return waiting(world, Tries(queue=True, after=(failed,)))
+    assert services.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
+    return waiting(services, Tries(queue=True, after=(failed,)))
 
 
-def running_on_a(world: World, tries: Tries = REQUEUE) -> int:
+def running_on_a(services: Services, tries: Tries = REQUEUE) -> int:
     """A job that nobody has in hand; it may go to `b`."""
-    number = waiting(world, tries)
-    chosen = decide(world, aim(), counts=False)
+    number = waiting(services, tries)
+    chosen = decide(services, aim(), counts=False)
     at_a = replace(chosen, chosen=replace(chosen.chosen, starts=((number, (A,)),)))
-    carry_out(world, at_a, brought(), Heard(world))
-    assert (now(world, number).nodes, now(world, number).controlled) == ((A,), False)
+    carry_out(services, at_a, brought(), Heard(services))
+    assert (now(services, number).nodes, now(services, number).controlled) == ((A,), False)
     return number
 
 
@@ -130,16 +130,16 @@ def with_move(decision: Decision, number: int) -> Decision:
     return replace(decision, plans=(replace(one, plan=replace(one.plan, moves=(move,))),))
 
 
-def cluster(a: ScriptedAgent | None = None, **changes: object) -> World:
+def cluster(a: ScriptedAgent | None = None, **changes: object) -> Services:
     return world_of({"a": probed(after=a or Holding()), "b": probed(after=ScriptedAgent())}, **changes)
 
 
 def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when_it_is_done() -> None:
-    world = cluster()
-    goes = running_on_a(world)
-    hopeless, starts = never(world), waiting(world)
-    heard = Heard(world)
-    carry_out(world, with_move(decide(world, aim(), counts=True), goes), brought(), heard)
+    services = cluster()
+    goes = running_on_a(services)
+    hopeless, starts = never(services), waiting(services)
+    heard = Heard(services)
+    carry_out(services, with_move(decide(services, aim(), counts=True), goes), brought(), heard)
     assert heard.deeds == [
         ("gave up", hopeless, "CANCELLED"),
         ("started", starts, "RUNNING"),
@@ -147,100 +147,100 @@ def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when
         ("done", 0, ""),
     ]
     assert heard.ends[-1] == Moved(node=B)
-    assert (now(world, goes).attempt, now(world, goes).nodes) == (2, (B,))
-    assert not any(record.controlled for record in world.journal.records())
+    assert (now(services, goes).attempt, now(services, goes).nodes) == (2, (B,))
+    assert not any(record.controlled for record in services.journal.records())
 
 
 def test_what_was_found_out_is_told_before_anything_is_done() -> None:
-    world = cluster(
+    services = cluster(
         ScriptedAgent(rules={"settle": lambda one: [{"ev": "settled", "job": one["job"], "state": "gone"}]})
     )
-    gone = running_on_a(world, Tries(requeue=True))
-    heard = Heard(world)
-    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    gone = running_on_a(services, Tries(requeue=True))
+    heard = Heard(services)
+    carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
-    assert now(world, gone).attempt == 2
+    assert now(services, gone).attempt == 2
 
 
 @pytest.mark.parametrize(("load_of_b", "goes_to"), [(0.9, B), (9.0, A)])
 def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(load_of_b: float, goes_to: str) -> None:
     """Though the node that it was to leave is the least loaded one."""
     moved = ScriptedAgent(end={"kind": "cancelled", "why": "moved to b: level"})
-    world = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
-    number = running_on_a(world)
-    assert world.journal.mean_move(number, MoveOrder(attempt=1, dst=B, why="level"))
-    heard = Heard(world)
-    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    services = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
+    number = running_on_a(services)
+    assert services.journal.mean_move(number, MoveOrder(attempt=1, dst=B, why="level"))
+    heard = Heard(services)
+    carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
-    assert (now(world, number).attempt, now(world, number).nodes) == (2, (goes_to,))
+    assert (now(services, number).attempt, now(services, number).nodes) == (2, (goes_to,))
 
 
 def test_where_there_is_nothing_to_do_nothing_is_told_and_the_run_counts() -> None:
-    world = cluster()
-    heard = Heard(world)
-    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    services = cluster()
+    heard = Heard(services)
+    carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("done", 0, "")]
 
 
 def test_to_decide_changes_nothing_for_a_job_that_waits_or_runs() -> None:
-    world = cluster()
-    runs, waits = running_on_a(world), waiting(world)
-    before = world.journal.records()
-    first = decide(world, aim(), counts=False)
+    services = cluster()
+    runs, waits = running_on_a(services), waiting(services)
+    before = services.journal.records()
+    first = decide(services, aim(), counts=False)
     assert [number for number, _ in first.chosen.starts] == [waits]
-    assert world.journal.records() == before
-    assert decide(world, aim(), counts=False).chosen == first.chosen, "the same from the same facts"
-    assert now(world, runs).attempt == 1
+    assert services.journal.records() == before
+    assert decide(services, aim(), counts=False).chosen == first.chosen, "the same from the same facts"
+    assert now(services, runs).attempt == 1
 
 
 def test_without_an_answer_nothing_is_decided() -> None:
-    world = world_of({"a": lambda _: [], "b": lambda _: []})
-    waits = waiting(world)
+    services = world_of({"a": lambda _: [], "b": lambda _: []})
+    waits = waiting(services)
     with pytest.raises(NoAnswerError, match="no node has answered"):
-        decide(world, aim(), counts=True)
-    assert is_queued(now(world, waits))
+        decide(services, aim(), counts=True)
+    assert is_queued(now(services, waits))
 
 
 def test_why_a_job_waits_on_is_known_anew_only_where_its_own_nodes_were_asked() -> None:
-    world = world_of({"a": probed(9.0, after=Holding()), "b": probed(9.0, after=Holding())})
-    ours, others = waiting(world), waiting(world, QUEUE, NodeName("c"))
-    carry_out(world, decide(world, aim(), counts=True), brought(), Heard(world))
-    assert now(world, ours).reason == "0/2 nodes fit: 2 load above 1.00"
-    assert now(world, others).reason == "0/2 nodes fit"
-    assert is_queued(now(world, ours))
+    services = world_of({"a": probed(9.0, after=Holding()), "b": probed(9.0, after=Holding())})
+    ours, others = waiting(services), waiting(services, QUEUE, NodeName("c"))
+    carry_out(services, decide(services, aim(), counts=True), brought(), Heard(services))
+    assert now(services, ours).reason == "0/2 nodes fit: 2 load above 1.00"
+    assert now(services, others).reason == "0/2 nodes fit"
+    assert is_queued(now(services, ours))
 
 
 def test_who_has_started_jobs_for_two_minutes_leaves_the_others_to_the_next_run() -> None:
     def slow(point: str) -> None:
         if point == "taken":
-            world.clock.pause(121.0)
+            services.clock.pause(121.0)
 
-    world = cluster(fail_point=slow)
-    first, second = waiting(world), waiting(world)
-    heard = Heard(world)
-    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
+    services = cluster(fail_point=slow)
+    first, second = waiting(services), waiting(services)
+    heard = Heard(services)
+    carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("started", first, "RUNNING"), ("done", 0, "")]
-    assert is_queued(now(world, second))
-    carry_out(world, decide(world, aim(), counts=True), brought(), heard)
-    assert now(world, second).state is JobState.RUNNING
+    assert is_queued(now(services, second))
+    carry_out(services, decide(services, aim(), counts=True), brought(), heard)
+    assert now(services, second).state is JobState.RUNNING
 
 
 def test_one_whose_input_has_gone_keeps_nobody_from_starting() -> None:
-    world = cluster()
-    without, starts = waiting(world), waiting(world)
+    services = cluster()
+    without, starts = waiting(services), waiting(services)
 
     def input_of(one: Submitted) -> JobInput:
-        if one.job.key == now(world, without).key:
+        if one.job.key == now(services, without).key:
             raise UsageError("`--stdin x`: No such file or directory")
         return Input()
 
-    heard = Heard(world)
-    carry_out(world, decide(world, aim(), counts=True), brought(input_of), heard)
+    heard = Heard(services)
+    carry_out(services, decide(services, aim(), counts=True), brought(input_of), heard)
     reason = "`--stdin x`: No such file or directory"
     assert heard.ends[0] == StillQueued(reason=reason, failed=True)
     assert isinstance(heard.ends[1], Begun)
-    assert (now(world, without).reason, is_queued(now(world, without))) == (reason, True)
-    assert now(world, starts).state is JobState.RUNNING
+    assert (now(services, without).reason, is_queued(now(services, without))) == (reason, True)
+    assert now(services, starts).state is JobState.RUNNING
 
 
 def test_told_to_stop_between_two_starts_it_leaves_the_second_queued_and_moves_nothing() -> None:
@@ -251,37 +251,37 @@ def test_told_to_stop_between_two_starts_it_leaves_the_second_queued_and_moves_n
         if len(reserved) == 3 and point == "reserved":  # the first was that of the job that runs
             raise Interrupted(15)
 
-    world = cluster(fail_point=stopped)
-    goes = running_on_a(world)
-    first, second = waiting(world), waiting(world)
-    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
+    services = cluster(fail_point=stopped)
+    goes = running_on_a(services)
+    first, second = waiting(services), waiting(services)
+    decision, heard = with_move(decide(services, aim(), counts=True), goes), Heard(services)
     with pytest.raises(Interrupted):
-        carry_out(world, decision, brought(), heard)
+        carry_out(services, decision, brought(), heard)
     assert heard.deeds == [("started", first, "RUNNING")]
-    assert is_queued(now(world, second))
-    assert (now(world, goes).attempt, now(world, goes).nodes) == (1, (A,))
+    assert is_queued(now(services, second))
+    assert (now(services, goes).attempt, now(services, goes).nodes) == (1, (A,))
 
 
 def test_where_nobody_reads_on_nothing_more_is_done_and_nothing_is_lost() -> None:
-    world = cluster()
-    goes = running_on_a(world)
-    first, second = waiting(world), waiting(world)
-    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world, hangs_up_at="started")
+    services = cluster()
+    goes = running_on_a(services)
+    first, second = waiting(services), waiting(services)
+    decision, heard = with_move(decide(services, aim(), counts=True), goes), Heard(services, hangs_up_at="started")
     with pytest.raises(BrokenPipeError):
-        carry_out(world, decision, brought(), heard)
-    assert now(world, first).state is JobState.RUNNING
-    assert is_queued(now(world, second))
-    assert (now(world, goes).state, now(world, goes).attempt) == (JobState.RUNNING, 1)
+        carry_out(services, decision, brought(), heard)
+    assert now(services, first).state is JobState.RUNNING
+    assert is_queued(now(services, second))
+    assert (now(services, goes).state, now(services, goes).attempt) == (JobState.RUNNING, 1)
 
 
 def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor_moved() -> None:
-    world = cluster()
-    goes = running_on_a(world)
-    waits = waiting(world)
-    decision, heard = with_move(decide(world, aim(), counts=True), goes), Heard(world)
-    world.journal.cancel(waits, "cancelled by u")
-    assert world.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
-    carry_out(world, decision, brought(), heard)
+    services = cluster()
+    goes = running_on_a(services)
+    waits = waiting(services)
+    decision, heard = with_move(decide(services, aim(), counts=True), goes), Heard(services)
+    services.journal.cancel(waits, "cancelled by u")
+    assert services.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
+    carry_out(services, decision, brought(), heard)
     assert heard.ends[-1] == NotMoved(why="it is CANCELLED on a by now")
     assert not any(isinstance(end, Begun) for end in heard.ends)
-    assert now(world, waits).state is not JobState.RUNNING
+    assert now(services, waits).state is not JobState.RUNNING

@@ -4,67 +4,69 @@ from datetime import timedelta
 from random import Random
 
 from clbalance.engine.rebalance_facts import Pool, choose_queued, facts_of, plan_pools
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Command, JobSpec, Submitted, Tries
 from clbalance.model.job_record import JobState
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.values import Levels
 
-from .world import EPOCH, probed, world_of
+from .services import EPOCH, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
 POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
 
 
-def submitted(world: World, key: str, *, after: tuple[int, ...] = ()) -> int:
+def submitted(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
     spec = JobSpec(id=0, key=key, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
     tries = Tries(queue=True, after=after)
-    return world.journal.submit(EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), tries=tries))
+    return services.journal.submit(
+        EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), tries=tries)
+    )
 
 
-def queued(world: World, key: str, *, after: tuple[int, ...] = ()) -> int:
-    number = submitted(world, key, after=after)
-    assert world.journal.queue(number, attempt=1, reason="nothing fits")
+def queued(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
+    number = submitted(services, key, after=after)
+    assert services.journal.queue(number, attempt=1, reason="nothing fits")
     return number
 
 
-def done(world: World, key: str, state: JobState = JobState.COMPLETED) -> int:
-    number = submitted(world, key)
+def done(services: Services, key: str, state: JobState = JobState.COMPLETED) -> int:
+    number = submitted(services, key)
     long_ago = EPOCH - timedelta(days=1)
-    assert world.journal.conclude(number, long_ago, attempt=1, state=state, reason="", rc=0)
+    assert services.journal.conclude(number, long_ago, attempt=1, state=state, reason="", rc=0)
     return number
 
 
 def test_a_job_that_waits_is_not_forgotten_behind_thousands_that_have_ended() -> None:
-    world = world_of({"a": probed(), "b": probed()})
-    waits = queued(world, "w")
+    services = world_of({"a": probed(), "b": probed()})
+    waits = queued(services, "w")
     for number in range(2100):
-        done(world, f"{number}")
-    facts = facts_of(world, [A, B])
+        done(services, f"{number}")
+    facts = facts_of(services, [A, B])
     assert list(facts.queued) == [waits]
     assert [one.record.id for one in facts.known] == [waits], "nor is looked at what ended long ago"
 
 
 def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() -> None:
-    world = world_of({"a": probed(), "b": probed(9.0)})
-    first = queued(world, "x")
-    behind = queued(world, "y", after=(first,))
-    never = queued(world, "z", after=(done(world, "f", JobState.FAILED),))
-    facts = facts_of(world, [A, B])
-    chosen, charged = choose_queued(world, facts, lambda _: LEAST, Random(1))
+    services = world_of({"a": probed(), "b": probed(9.0)})
+    first = queued(services, "x")
+    behind = queued(services, "y", after=(first,))
+    never = queued(services, "z", after=(done(services, "f", JobState.FAILED),))
+    facts = facts_of(services, [A, B])
+    chosen, charged = choose_queued(services, facts, lambda _: LEAST, Random(1))
     assert dict(chosen.starts) == {first: (A,)}
     assert chosen.waits == {behind: f"after job {first}"}
     assert list(chosen.never) == [never]
-    plans = plan_pools(world, charged, [POOL], Levels(), uid=0, counts=False)
+    plans = plan_pools(services, charged, [POOL], Levels(), uid=0, counts=False)
     before = {level.node: level.before for level in plans[0].plan.levels}
-    now = plan_pools(world, facts, [POOL], Levels(), uid=0, counts=False)
+    now = plan_pools(services, facts, [POOL], Levels(), uid=0, counts=False)
     assert before[A] != {level.node: level.before for level in now[0].plan.levels}[A]
 
 
 def test_a_node_is_over_once_more_only_where_that_counts() -> None:
-    world = world_of({"a": probed(3.0), "b": probed()})
+    services = world_of({"a": probed(3.0), "b": probed()})
     for counts, times in ((False, 1), (False, 1), (True, 1), (True, 2)):
-        facts = facts_of(world, [A, B])
-        (plan,) = plan_pools(world, facts, [POOL], Levels(), uid=0, counts=counts)
+        facts = facts_of(services, [A, B])
+        (plan,) = plan_pools(services, facts, [POOL], Levels(), uid=0, counts=counts)
         assert plan.times_over == {A: times, B: 0}

@@ -15,7 +15,7 @@ from clbalance.probe.frame import MAX_LINES
 from clbalance.store.in_memory import ForgetfulStore
 from tests.scripted import HangUp
 
-from .world import Notes, answer, probed, world_of
+from .services import Notes, answer, probed, world_of
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 
@@ -32,8 +32,8 @@ def loads(snapshot: Snapshot) -> dict[str, float | str]:
 
 
 def test_every_node_is_answered_for_in_the_order_asked() -> None:
-    world = world_of({"a": probed(1.5), "b": probed(0.25), "c": lambda _: []})
-    snapshot = measure(world, [C, A, B])
+    services = world_of({"a": probed(1.5), "b": probed(0.25), "c": lambda _: []})
+    snapshot = measure(services, [C, A, B])
     assert [one.node for one in snapshot.answers] == [C, A, B]
     assert loads(snapshot) == {"c": "timed out", "a": 1.5, "b": 0.25}
 
@@ -50,8 +50,8 @@ def test_every_node_is_answered_for_in_the_order_asked() -> None:
     ],
 )
 def test_a_node_that_does_not_answer_is_silent_with_its_cause(node: object, told: Cause) -> None:
-    world = world_of({"a": node, "b": probed()})  # type: ignore[dict-item]
-    assert loads(measure(world, [A, B])) == {"a": told.value, "b": 0.5}
+    services = world_of({"a": node, "b": probed()})  # type: ignore[dict-item]
+    assert loads(measure(services, [A, B])) == {"a": told.value, "b": 0.5}
 
 
 def test_a_name_that_cannot_be_resolved_is_silent() -> None:
@@ -59,23 +59,27 @@ def test_a_name_that_cannot_be_resolved_is_silent() -> None:
 
 
 def test_the_listener_is_told_of_each_node_once_and_of_the_end() -> None:
-    world = world_of({"a": probed(), "b": lambda _: []})
-    measure(world, [A, B])
-    assert isinstance(world.listener, Notes)
-    assert (world.listener.total, sorted(world.listener.answered_nodes), world.listener.finished) == (2, [A, B], 1)
+    services = world_of({"a": probed(), "b": lambda _: []})
+    measure(services, [A, B])
+    assert isinstance(services.listener, Notes)
+    assert (services.listener.total, sorted(services.listener.answered_nodes), services.listener.finished) == (
+        2,
+        [A, B],
+        1,
+    )
 
 
 def test_while_a_node_hangs_the_listener_hears_each_second_who_is_awaited() -> None:
-    world = world_of({"a": probed(), "b": lambda _: []})
-    measure(world, [A, B])
-    assert isinstance(world.listener, Notes)
-    assert world.listener.awaited.count({B}) >= world.answer_within_s - 1
+    services = world_of({"a": probed(), "b": lambda _: []})
+    measure(services, [A, B])
+    assert isinstance(services.listener, Notes)
+    assert services.listener.awaited.count({B}) >= services.answer_within_s - 1
 
 
 def test_sessions_are_kept_open_only_as_many_as_asked_for() -> None:
-    world = world_of({name: probed() for name in "abc"})
-    with world.transport.sessions() as sessions:
-        sweep(world, sessions, [A, B, C], keep_open=2)
+    services = world_of({name: probed() for name in "abc"})
+    with services.transport.sessions() as sessions:
+        sweep(services, sessions, [A, B, C], keep_open=2)
         assert len(sessions.open_nodes()) == 2
 
 
@@ -90,10 +94,10 @@ def test_rates_are_unknown_at_first_and_known_from_the_second_sweep_on() -> None
             for line in lines
         ]
 
-    world = world_of({"a": node})
-    (first,) = measure(world, [A]).answers
-    world.transport.clock_s += 60.0  # type: ignore[attr-defined]
-    (second,) = measure(world, [A]).answers
+    services = world_of({"a": node})
+    (first,) = measure(services, [A]).answers
+    services.transport.clock_s += 60.0  # type: ignore[attr-defined]
+    (second,) = measure(services, [A]).answers
     assert isinstance(first, Measured)
     assert isinstance(first.rates, Unknown)
     assert isinstance(second, Measured)
@@ -111,13 +115,13 @@ def test_who_asks_several_times_a_second_still_learns_rates() -> None:
             line.replace(b"100 0 100 800", b"%d 0 0 1000" % busy) if isinstance(line, bytes) else line for line in lines
         ]
 
-    world = world_of({"a": node})
+    services = world_of({"a": node})
     told = []
     for _ in range(4):
-        (answer,) = measure(world, [A]).answers
+        (answer,) = measure(services, [A]).answers
         assert isinstance(answer, Measured)
         told.append(not isinstance(answer.rates, Unknown))
-        world.transport.clock_s += 0.4  # type: ignore[attr-defined]
+        services.transport.clock_s += 0.4  # type: ignore[attr-defined]
     assert told == [False, False, False, True]
 
 
@@ -132,20 +136,20 @@ class BrokenStore(ForgetfulStore):
 
 
 def test_a_store_that_fails_costs_the_memory_and_not_the_sweep() -> None:
-    world = world_of({"a": probed(0.5)}, store=BrokenStore())
-    assert loads(measure(world, [A])) == {"a": 0.5}
-    assert isinstance(world.listener, Notes)
-    assert world.listener.forgotten == ["database is locked", "database or disk is full"]
+    services = world_of({"a": probed(0.5)}, store=BrokenStore())
+    assert loads(measure(services, [A])) == {"a": 0.5}
+    assert isinstance(services.listener, Notes)
+    assert services.listener.forgotten == ["database is locked", "database or disk is full"]
 
 
 def test_a_sweep_knows_what_the_sweeps_before_it_saw() -> None:
-    world = world_of({"a": probed(2.0)})
+    services = world_of({"a": probed(2.0)})
     counts = []
     for _ in range(3):
-        (answer,) = measure(world, [A]).answers
+        (answer,) = measure(services, [A]).answers
         assert isinstance(answer, Measured)
         counts.append(answer.trends[R1M_PER_CPU].count if answer.trends else 0)
-        world.transport.clock_s += 300.0  # type: ignore[attr-defined]
+        services.transport.clock_s += 300.0  # type: ignore[attr-defined]
     assert counts == [0, 1, 2]
     assert answer.trends[R1M_PER_CPU].mean == pytest.approx(0.5)
 
@@ -158,19 +162,19 @@ def test_what_was_seen_before_a_boot_is_not_held_against_a_node() -> None:
         lines = [line for line in probed()(text) if isinstance(line, bytes)]
         return [re.sub(rb"boot_id:.*", b"boot_id:" + boot, line) for line in lines]
 
-    world = world_of({"a": node})
-    measure(world, [A])
-    world.transport.clock_s += 300.0  # type: ignore[attr-defined]
-    (answer,) = measure(world, [A]).answers
+    services = world_of({"a": node})
+    measure(services, [A])
+    services.transport.clock_s += 300.0  # type: ignore[attr-defined]
+    (answer,) = measure(services, [A]).answers
     assert isinstance(answer, Measured)
     assert answer.trends == {}
 
 
 def test_a_sweep_adds_to_history_also_that_a_node_was_silent() -> None:
-    world = world_of({"a": probed(2.0), "b": lambda _: [HangUp(Cause.HUNG, "no answer")]})
-    measure(world, [A, B])
-    now = world.clock.now()
-    told = world.store.history([A, B], now - timedelta(minutes=5), now)
+    services = world_of({"a": probed(2.0), "b": lambda _: [HangUp(Cause.HUNG, "no answer")]})
+    measure(services, [A, B])
+    now = services.clock.now()
+    told = services.store.history([A, B], now - timedelta(minutes=5), now)
     assert [(point.asked, point.silent) for point in told[A]] == [(1, 0)]
     assert told[A][0].values["r1m_per_cpu"].mean == pytest.approx(0.5)
     assert [(point.asked, point.silent, point.values) for point in told[B]] == [(1, 1, {})]
@@ -182,14 +186,14 @@ def suspects(snapshot: Snapshot) -> dict[str, str]:
 
 def test_a_node_that_fails_three_sweeps_is_suspect_until_it_has_answered_two() -> None:
     well = False
-    world = world_of({"a": lambda text: probed()(text) if well else [HangUp(Cause.REFUSED, "no")], "b": probed()})
+    services = world_of({"a": lambda text: probed()(text) if well else [HangUp(Cause.REFUSED, "no")], "b": probed()})
     for failed in (1, 2, 3):
-        world.clock.pause(6.0)
-        told = suspects(measure(world, [A, B]))
+        services.clock.pause(6.0)
+        told = suspects(measure(services, [A, B]))
         assert (bool(told["a"]), told["b"]) == (failed == 3, "")
     well = True
-    assert suspects(measure(world, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
-    assert suspects(measure(world, [A, B])) == {"a": "", "b": ""}
+    assert suspects(measure(services, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
+    assert suspects(measure(services, [A, B])) == {"a": "", "b": ""}
 
 
 def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
@@ -197,9 +201,9 @@ def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
         def keep_strains(self, at: datetime, strains: object) -> None:
             raise StoreError("disk full")
 
-    world = world_of({"a": lambda _: [HangUp(Cause.REFUSED, "no")], "b": probed()}, store=NoStrains())
+    services = world_of({"a": lambda _: [HangUp(Cause.REFUSED, "no")], "b": probed()}, store=NoStrains())
     for _ in range(4):
-        world.clock.pause(6.0)
-        assert suspects(measure(world, [A, B])) == {"a": "", "b": ""}
-    assert isinstance(world.listener, Notes)
-    assert world.listener.forgotten == ["disk full"] * 4
+        services.clock.pause(6.0)
+        assert suspects(measure(services, [A, B])) == {"a": "", "b": ""}
+    assert isinstance(services.listener, Notes)
+    assert services.listener.forgotten == ["disk full"] * 4

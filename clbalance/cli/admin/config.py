@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import here, labels_of_nodes, levels_of, policy_in, policy_of, told_nodes
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
@@ -23,10 +23,10 @@ from clbalance.transport.group_check import file_problems
 from clbalance.transport.groups import group_files, load_groups
 
 
-def show_settings(screen: Screen) -> int:
+def show_settings(console: Console) -> int:
     """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
     settings = load_settings(os.environ, here())
-    screen.show(SettingsReport((*_keys(settings), *_entries(settings))))
+    console.show(SettingsReport((*_keys(settings), *_entries(settings))))
     return ExitCode.DONE
 
 
@@ -63,9 +63,9 @@ def _set(values: Mapping[str, Json]) -> dict[str, Json]:
 # Carry out `config path`.
 
 
-def show_places(screen: Screen) -> int:
+def show_places(console: Console) -> int:
     """Also where a file is broken: it is looked for all the same."""
-    screen.show(PlacesReport((*_settings(), *_groups(), _state())))
+    console.show(PlacesReport((*_settings(), *_groups(), _state())))
     return ExitCode.DONE
 
 
@@ -106,7 +106,7 @@ def _is_there(path: Path) -> bool:
 # Carry out `config check`: read all that a verb would read, and stop at the first thing that is wrong.
 
 
-def check_settings(screen: Screen, file: Path | None) -> int:
+def check_settings(console: Console, file: Path | None) -> int:
     """Of one file, or of all that apply here; what is wrong is raised."""
     if file is not None and not file.exists():
         raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
@@ -118,7 +118,7 @@ def check_settings(screen: Screen, file: Path | None) -> int:
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
     read = [path for path in settings_files(environment, here()) if path.exists()]
-    screen.say(
+    console.say(
         messages.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
     )
     return ExitCode.DONE

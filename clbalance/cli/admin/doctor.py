@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
 
-from clbalance.cli.cluster import Workplace, workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import here
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.doctor import check_up
@@ -117,14 +117,14 @@ class There:
     examinations: tuple[Examination, ...] = ()
 
 
-def look_there(nodes: NodeOptions, ssh: SshOptions, screen: Screen, here: Here) -> There:
+def look_there(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Here) -> There:
     """Ask the nodes, if there is a way. Raises `UsageError` for what was typed wrong."""
     if not here.reaches_nodes:
         return There()
     # What is wrong with the state stands in the report already.
-    quiet = screen.quiet or any(one.check == "state" for one in here.findings)
+    quiet = console.quiet or any(one.check == "state" for one in here.findings)
     try:
-        place = workplace(nodes, ssh, replace(screen, quiet=quiet))
+        cluster = cluster_context(nodes, ssh, replace(console, quiet=quiet))
     except NodeNameError as error:
         if nodes.names_nodes or nodes.exclude or nodes.exclude_groups:
             raise  # it was typed
@@ -132,12 +132,12 @@ def look_there(nodes: NodeOptions, ssh: SshOptions, screen: Screen, here: Here) 
     except SettingsError as error:
         is_told = any(one.what == error.message for one in here.findings)
         return There(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
-    return There(examinations=_ask(place))
+    return There(examinations=_ask(cluster))
 
 
-def _ask(place: Workplace) -> tuple[Examination, ...]:
-    with place.world(meanwhile="clbalance.cli.admin.doctor") as world:
-        return check_up(world, place.candidates.nodes, checkup_script())
+def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
+    with cluster.services(meanwhile="clbalance.cli.admin.doctor") as services:
+        return check_up(services, cluster.candidates.nodes, checkup_script())
 
 
 # Findings of this host and of nodes as one report: folded for people, one by one for programs. Pure.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import result_file
 from clbalance.errors import ExitCode, StoreError
 from clbalance.policy.jobs.outcome import Result
@@ -12,15 +12,15 @@ from clbalance.store.result_groups import SOURCE, groups_text, read_groups, writ
 from clbalance.transport.group_install import install_groups
 
 
-def show_result_groups(screen: Screen) -> int:
+def show_result_groups(console: Console) -> int:
     """The file as it would be installed."""
     path = result_file()
     groups = _groups(path)
-    screen.show(GroupsReport(path=str(path), groups=groups, text=groups_text(groups)))
+    console.show(GroupsReport(path=str(path), groups=groups, text=groups_text(groups)))
     return ExitCode.DONE
 
 
-def install_result_groups(screen: Screen) -> int:
+def install_result_groups(console: Console) -> int:
     """Have ClusterShell read it, and say where from."""
     path = result_file()
     if not path.exists():
@@ -29,10 +29,10 @@ def install_result_groups(screen: Screen) -> int:
         raise StoreError(f"`{path}` is no regular file", hint="move it away, then do this again")
     done = install_groups(path, SOURCE)
     if done.before == path:
-        screen.say(messages.note(f"{done.link} points to {path} already"))
+        console.say(messages.note(f"{done.link} points to {path} already"))
     else:
         instead = f", no longer to {done.before}" if done.before else ""
-        screen.say(messages.note(f"{done.link} now points to {path}{instead}; `clush -w @{SOURCE}:failed` works"))
+        console.say(messages.note(f"{done.link} now points to {path}{instead}; `clush -w @{SOURCE}:failed` works"))
     return ExitCode.DONE
 
 

@@ -1,7 +1,7 @@
 """Carry out `reap`: ask the nodes, show what they tell, say what became of it."""
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.reap import reap
 from clbalance.errors import ExitCode
@@ -11,26 +11,26 @@ from clbalance.render.reports.admin.reap import ReapReport
 from clbalance.units import parse_duration
 
 
-def reap_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, *, keep: str, apply: bool) -> int:
+def reap_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, *, keep: str, apply: bool) -> int:
     """The exit code of `clbalance reap`."""
     keep_s = parse_duration(keep, "`--keep`")
-    place = workplace(nodes, ssh, screen)
-    with place.world(meanwhile="clbalance.render.reports.admin.reap") as world:
-        told = ReapReport(nodes=reap(world, place.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
-    screen.show(told)
-    _say(told, screen)
+    cluster = cluster_context(nodes, ssh, console)
+    with cluster.services(meanwhile="clbalance.render.reports.admin.reap") as services:
+        told = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
+    console.show(told)
+    _say(told, console)
     is_whole = all(node.answered and not any(one.why for one in node.found) for node in told.nodes)
     return ExitCode.DONE if is_whole else ExitCode.SOME_NODES_FAILED
 
 
-def _say(told: ReapReport, screen: Screen) -> None:
+def _say(told: ReapReport, console: Console) -> None:
     left = [node.node for node in told.nodes if node.found]
     if not left:
         answered = [node.node for node in told.nodes if node.answered]
-        screen.say(
+        console.say(
             messages.note(f"nothing of yours is left on {fold(answered)}" if answered else "no node has answered")
         )
     elif told.applied:
-        screen.say(messages.note(f"taken away on {fold(left)}"))
+        console.say(messages.note(f"taken away on {fold(left)}"))
     else:
-        screen.say(messages.note(f"nothing was changed; `--apply` takes it away on {fold(left)}"))
+        console.say(messages.note(f"nothing was changed; `--apply` takes it away on {fold(left)}"))

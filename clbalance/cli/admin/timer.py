@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import here
 from clbalance.errors import ExitCode, UsageError
 from clbalance.nodeset import NodeSets
@@ -23,7 +23,7 @@ _PATHS = ("CLBALANCE_CONFIG", "CLBALANCE_GROUPS_CONF", "CLBALANCE_STATE_DIR", "C
 _CARRIED = (*_PATHS, "XDG_CONFIG_HOME", "XDG_STATE_HOME", *VARIABLES)
 
 
-def show_timer(screen: Screen, *, groups: Sequence[str], every: str, apply: bool, only: str | None) -> int:
+def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bool, only: str | None) -> int:
     """The exit code: 0. What the texts would not find is told now, and not by cron's first mail."""
     if only is not None and only not in _PARTS:
         raise UsageError(f"`--only` cannot be {only!r}", hint=f"one of {', '.join(_PARTS)}")
@@ -44,7 +44,7 @@ def show_timer(screen: Screen, *, groups: Sequence[str], every: str, apply: bool
     odd = unusable([*report.program, *report.arguments, report.folder or "", *report.environment.values()])
     if odd is not None:
         raise UsageError(f"{odd!r} cannot stand in a unit or a crontab", hint="rename it, or write them by hand")
-    screen.show(report)
+    console.show(report)
     return ExitCode.DONE
 
 

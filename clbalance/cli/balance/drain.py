@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from clbalance.cli.balance.drain_marks import Wording, check_reason, drain_request, report_marks, wish_of
-from clbalance.cli.cluster import Workplace, workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
 from clbalance.engine.drain import DrainWish, Kept, Marked, NotMarked, drain_keeping, mark
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import measure
 from clbalance.errors import Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -82,7 +82,7 @@ class Draining:
 
     nodes: NodeOptions
     ssh: SshOptions
-    screen: Screen
+    console: Console
     wish: DrainWish
     floor: Floor | None
     waits: bool
@@ -90,7 +90,7 @@ class Draining:
     force: bool
 
     @classmethod
-    def of(cls, nodes: NodeOptions, ssh: SshOptions, screen: Screen, reason: str, terms: DrainOptions) -> "Draining":
+    def of(cls, nodes: NodeOptions, ssh: SshOptions, console: Console, reason: str, terms: DrainOptions) -> "Draining":
         """`UsageError` for what cannot be meant."""
         check_reason(reason)
         if not nodes.names_nodes:
@@ -100,7 +100,7 @@ class Draining:
         return cls(
             nodes=nodes,
             ssh=ssh,
-            screen=screen,
+            console=console,
             wish=wish_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
             floor=None if terms.min_available is None else parse_floor(terms.min_available),
             waits=terms.waits,
@@ -112,61 +112,63 @@ class Draining:
         """The exit code of `clbalance drain`."""
         began = time.monotonic()
         meant, counted = (self.nodes, None) if self.floor is None else drained_and_pool(self.nodes)
-        place = workplace(meant, self.ssh, self.screen)
-        pool = () if counted is None else workplace(counted, self.ssh, self.screen).candidates.nodes
-        with place.world() as world:
-            marked = self._mark(world, place.candidates.nodes, pool)
+        cluster = cluster_context(meant, self.ssh, self.console)
+        pool = () if counted is None else cluster_context(counted, self.ssh, self.console).candidates.nodes
+        with cluster.services() as services:
+            marked = self._mark(services, cluster.candidates.nodes, pool)
             try:
-                return self._report_and_wait(place, world, marked, began)
+                return self._report_and_wait(cluster, services, marked, began)
             except Interrupted:
-                self.screen.say(messages.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
+                self.console.say(messages.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
                 raise
 
-    def _report_and_wait(self, place: Workplace, world: World, marked: Sequence[Marked], began: float) -> int:
+    def _report_and_wait(
+        self, cluster: ClusterContext, services: Services, marked: Sequence[Marked], began: float
+    ) -> int:
         done = [one.node for one in marked if one.done]
-        code = report_marks(self.screen, marked, _WORDING, lambda: self._still_working(world, done))
+        code = report_marks(self.console, marked, _WORDING, lambda: self._still_working(services, done))
         if self.waits and done:
             left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
-            code = max(code, self._wait(place, world, done, left_s))
+            code = max(code, self._wait(cluster, services, done, left_s))
         return code
 
-    def _mark(self, world: World, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
+    def _mark(self, services: Services, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
         if self.floor is None:
-            return mark(world, nodes, drain_request(self.wish))
+            return mark(services, nodes, drain_request(self.wish))
         floor = self.floor.of(pool)
-        end = drain_keeping(world, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
+        end = drain_keeping(services, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
         match end:
             case Kept(marked=marked, left=left):
                 before = "" if left >= floor else "; those that are drained now were drained before"
-                self.screen.say(
+                self.console.say(
                     messages.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be{before}")
                 )
                 return marked
             case NotMarked(marked=marked):
-                self.screen.say(messages.warning("not drained, for not all of them could be marked"))
+                self.console.say(messages.warning("not drained, for not all of them could be marked"))
                 return tuple(one for one in marked if not one.done)
             case TooFew() | Undecided():
                 raise _too_few(end, floor, len(pool))
             case _:
                 assert_never(end)
 
-    def _still_working(self, world: World, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
+    def _still_working(self, services: Services, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
         """Where something runs, or may run: what is silent now may hold anything."""
-        snapshot = measure(world, nodes)
+        snapshot = measure(services, nodes)
         rests = (rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
         return frozenset(rest.node for rest in rests if not rest.is_drained)
 
     def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
         for node in nodes:
-            self.screen.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
+            self.console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
 
-    def _wait(self, place: Workplace, world: World, nodes: list[NodeName], within_s: float | None) -> int:
+    def _wait(self, cluster: ClusterContext, services: Services, nodes: list[NodeName], within_s: float | None) -> int:
         from clbalance.cli.balance.drain_monitor import DrainMonitor, moves_off
         from clbalance.engine.drain_wait import MovesOff
 
-        move = moves_off(place, self.screen, self.wish.reason)
-        moves = MovesOff(world, nodes, lambda one: place.policy_as(one.group, one.policy), place.rng, move)
-        monitor = DrainMonitor(world, self.screen, nodes, self.wish, moves)
+        move = moves_off(cluster, self.console, self.wish.reason)
+        moves = MovesOff(services, nodes, lambda one: cluster.policy_as(one.group, one.policy), cluster.rng, move)
+        monitor = DrainMonitor(services, self.console, nodes, self.wish, moves)
         return monitor.wait(within_s, force=self.force)
 
 

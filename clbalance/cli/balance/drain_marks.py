@@ -4,8 +4,8 @@ import getpass
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.option_values import parse_instant
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.agent.protocol import encode
@@ -56,18 +56,18 @@ class Wording:
     """What somebody who is not root on the nodes should know."""
 
 
-def mark_nodes(nodes: NodeOptions, ssh: SshOptions, screen: Screen, request: bytes, wording: Wording) -> int:
+def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, wording: Wording) -> int:
     """Send `request` to the nodes and say what became of it."""
     if not nodes.names_nodes:
         raise UsageError("no nodes named", hint=f"`{wording.example}`, or with `-g GROUP`")
-    place = workplace(nodes, ssh, screen)
-    with place.world() as world:
-        marked = mark(world, place.candidates.nodes, request)
-    return report_marks(screen, marked, wording)
+    cluster = cluster_context(nodes, ssh, console)
+    with cluster.services() as services:
+        marked = mark(services, cluster.candidates.nodes, request)
+    return report_marks(console, marked, wording)
 
 
 def report_marks(
-    screen: Screen,
+    console: Console,
     marked: Sequence[Marked],
     wording: Wording,
     begun_on: Callable[[], Collection[NodeName]] = frozenset,
@@ -78,26 +78,26 @@ def report_marks(
     """
     done = [one for one in marked if one.done]
     if changed := [one.node for one in done if not one.told]:
-        _report_changed(screen, changed, wording, frozenset() if screen.quiet else frozenset(begun_on()))
+        _report_changed(console, changed, wording, frozenset() if console.quiet else frozenset(begun_on()))
     if any(one.uid for one in done):
-        screen.say(messages.note(f"you are not root there: {wording.not_root}"))
+        console.say(messages.note(f"you are not root there: {wording.not_root}"))
     by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
         if one.told:
             by_words.setdefault((one.done, one.told), []).append(one.node)
     for (is_done, told), nodes in by_words.items():
         say = messages.note if is_done else messages.warning
-        screen.say(say(f"{fold(nodes)}: {told}"))
+        console.say(say(f"{fold(nodes)}: {told}"))
     return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
 
 
-def _report_changed(screen: Screen, nodes: Sequence[NodeName], wording: Wording, begun: Collection[NodeName]) -> None:
+def _report_changed(console: Console, nodes: Sequence[NodeName], wording: Wording, begun: Collection[NodeName]) -> None:
     for word, some in (
         (wording.done, [node for node in nodes if node not in begun]),
         (wording.begun, [node for node in nodes if node in begun]),
     ):
         if some:
-            screen.say(messages.note(f"{word} {fold(some)}"))
+            console.say(messages.note(f"{word} {fold(some)}"))
 
 
 def _user() -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 from clbalance.cli.audit import DeedLog, cancel_result, move_result
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.cli.option_values import user_name
 from clbalance.cli.run.submission import input_of
@@ -17,7 +17,7 @@ from clbalance.engine.drain_wait import MovesOff, MoveThem, await_drained
 from clbalance.engine.jobs.submitted import cancel
 from clbalance.engine.migrate.migrate import move_jobs
 from clbalance.engine.migrate.requested import AskedMove, Moved, MoveEnd, NotMoved, Unsettled
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
@@ -35,20 +35,20 @@ class DrainMonitor:
     """One wait. `moves`: who moves what may be moved."""
 
     def __init__(
-        self, world: World, screen: Screen, nodes: Sequence[NodeName], wish: DrainWish, moves: MovesOff
+        self, services: Services, console: Console, nodes: Sequence[NodeName], wish: DrainWish, moves: MovesOff
     ) -> None:
-        self._world = world
-        self._screen = screen
+        self._services = services
+        self._console = console
         self._nodes = tuple(nodes)
         self._wish = wish
         self._moves = moves
         self._known: Mapping[str, int] = {}
-        self._draws = screen.outlets.stderr.terminal and not screen.quiet and os.environ.get("TERM") != "dumb"
+        self._draws = console.outlets.stderr.terminal and not console.quiet and os.environ.get("TERM") != "dumb"
 
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """The exit code: 0 when nothing runs on any of them any more."""
         try:
-            rests = await_drained(self._world, self._nodes, within_s, self._look)
+            rests = await_drained(self._services, self._nodes, within_s, self._look)
             if force and not is_over(rests):
                 rests = self._end_own(rests)
         finally:
@@ -67,34 +67,34 @@ class DrainMonitor:
         """
         keys = {lease.key for rest in rests for lease in rest.own}
         try:
-            known = [record for record in self._world.journal.records() if record.key in keys]
+            known = [record for record in self._services.journal.records() if record.key in keys]
             return self._end_known(known) if known else rests
         except StoreError as error:
             self._clear()
-            self._screen.say(messages.warning(f"your jobs there are not cancelled: {error.message}"))
-            return await_drained(self._world, self._nodes, 0.0, self._draw)
+            self._console.say(messages.warning(f"your jobs there are not cancelled: {error.message}"))
+            return await_drained(self._services, self._nodes, 0.0, self._draw)
 
     def _end_known(self, known: Sequence[JobRecord]) -> tuple[Rest, ...]:
         self._clear()
         numbers = ", ".join(str(record.id) for record in known)
         jobs = "jobs" if len(known) > 1 else "job"
-        self._screen.say(messages.note(f"the deadline has passed: cancelling {jobs} {numbers}"))
+        self._console.say(messages.note(f"the deadline has passed: cancelling {jobs} {numbers}"))
         self._cancel(known)
         gone = {record.key for record in known}
 
         def are_gone(left: tuple[Rest, ...]) -> bool:
             return not any(lease.key in gone for rest in left for lease in rest.own)
 
-        return await_drained(self._world, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
+        return await_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
 
     def _cancel(self, known: Sequence[JobRecord]) -> None:
         """Written down however that goes: they may have been told to end before we are stopped, or memory fails."""
         results: dict[int, str] = {}
         try:
-            visited = cancel(self._world, known, f"drained by {me()}: {self._wish.reason}")
+            visited = cancel(self._services, known, f"drained by {me()}: {self._wish.reason}")
             results = {one.record.id: cancel_result(one) for one in visited}
         finally:
-            log = DeedLog(self._world, self._screen)
+            log = DeedLog(self._services, self._console)
             here = frozenset(self._nodes)
             for record in known:
                 why = f"drain {fold(here.intersection(record.nodes))}: {self._wish.reason}"
@@ -115,32 +115,32 @@ class DrainMonitor:
         more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
         line = f"{len(rests) - len(left)} of {len(rests)} nodes are drained; waiting for {told}{more}"
         width = shutil.get_terminal_size().columns - 1
-        self._screen.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
+        self._console.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
 
     def _numbers(self) -> Mapping[str, int]:
         """Of the jobs that this host remembers, by key; where it cannot be read now, as it was before."""
         try:
-            self._known = {record.key: record.id for record in self._world.journal.records(over=True)}
+            self._known = {record.key: record.id for record in self._services.journal.records(over=True)}
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
         return self._known
 
     def _clear(self) -> None:
         if self._draws:
-            self._screen.outlets.stderr.send(b"\r\x1b[K")
+            self._console.outlets.stderr.send(b"\r\x1b[K")
 
     def _tell_end(self, rests: Sequence[Rest]) -> int:
         drained = [rest.node for rest in rests if rest.is_drained]
         numbers = self._numbers()
         if drained:
-            self._screen.say(messages.note(f"nothing runs any more on {fold(drained)}"))
+            self._console.say(messages.note(f"nothing runs any more on {fold(drained)}"))
         for rest in rests:
             if rest.resumed:
-                self._screen.say(messages.warning(f"{rest.node}: in placement again: its drain mark has gone"))
+                self._console.say(messages.warning(f"{rest.node}: in placement again: its drain mark has gone"))
             elif rest.why:
-                self._screen.say(messages.warning(f"{rest.node}: what runs there is unknown: {rest.why}"))
+                self._console.say(messages.warning(f"{rest.node}: what runs there is unknown: {rest.why}"))
             elif not rest.is_drained:
-                self._screen.say(messages.warning(f"{rest.node}: not drained yet: {_told(rest, numbers)}"))
+                self._console.say(messages.warning(f"{rest.node}: not drained yet: {_told(rest, numbers)}"))
         return ExitCode.DONE if len(drained) == len(rests) else ExitCode.SOME_NODES_FAILED
 
 
@@ -160,14 +160,14 @@ def _told(rest: Rest, numbers: Mapping[str, int]) -> str:
 # Move jobs off nodes that are drained, and say what came of each.
 
 
-def moves_off(place: Workplace, screen: Screen, reason: str) -> MoveThem:
+def moves_off(cluster: ClusterContext, console: Console, reason: str) -> MoveThem:
     """Who carries them out: whoever has each job in hand, or this process."""
 
-    def move(world: World, some: Sequence[Evacuation]) -> None:
+    def move(services: Services, some: Sequence[Evacuation]) -> None:
         asked = [
             AskedMove(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
         ]
-        move_jobs(world, asked, place.question_of_job, input_of, _Telling(world, screen, reason).tell)
+        move_jobs(services, asked, cluster.question_of_job, input_of, _Telling(services, console, reason).tell)
 
     return move
 
@@ -175,11 +175,11 @@ def moves_off(place: Workplace, screen: Screen, reason: str) -> MoveThem:
 class _Telling:
     """Each move is written down and told of as it ends."""
 
-    def __init__(self, world: World, screen: Screen, reason: str) -> None:
-        self._world = world
-        self._screen = screen
+    def __init__(self, services: Services, console: Console, reason: str) -> None:
+        self._services = services
+        self._console = console
         self._reason = reason
-        self._log = DeedLog(world, screen)
+        self._log = DeedLog(services, console)
 
     def tell(self, move: AskedMove, end: MoveEnd) -> None:
         self._log.add(
@@ -195,16 +195,16 @@ class _Telling:
         )
         match end:
             case Moved(node=node):
-                self._screen.say(messages.note(f"job {move.job}: moved from {move.src} to {node}"))
+                self._console.say(messages.note(f"job {move.job}: moved from {move.src} to {node}"))
             case NotMoved(why=why) | Unsettled(why=why):
-                self._screen.say(messages.warning(f"job {move.job}: not moved from {move.src}: {why}"))
+                self._console.say(messages.warning(f"job {move.job}: not moved from {move.src}: {why}"))
             case _:
                 assert_never(end)
 
     def _name(self, job: int) -> str:
         """Empty where memory fails now."""
         try:
-            record = self._world.journal.record(job)
+            record = self._services.journal.record(job)
         except StoreError:
             return ""
         return "" if record is None else record.name

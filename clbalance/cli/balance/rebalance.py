@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from clbalance.cli.balance.rebalance_report import Deeds, planned_deeds, report_of
-from clbalance.cli.cluster import Workplace, ssh_transport, workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext, cluster_context, ssh_transport
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import levels_of
 from clbalance.cli.options import NodeOptions, RebalanceOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -29,15 +29,15 @@ from clbalance.transport.reach import this_node
 from clbalance.units import parse_duration
 
 
-def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, screen: Screen, options: RebalanceOptions) -> int:
+def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, options: RebalanceOptions) -> int:
     """The exit code of `clbalance rebalance`."""
     jitter_s = _checked(options)
-    places = _places(nodes, ssh, screen)
+    clusters = _clusters(nodes, ssh, console)
     run = RebalanceRun(
-        place=_whole(places, ssh),
-        pools=_pools(places),
-        levels=levels_of(places[0].settings, max_moves=options.max_moves, min_gain=options.min_gain),
-        screen=screen,
+        cluster=_whole(clusters, ssh),
+        pools=_pools(clusters),
+        levels=levels_of(clusters[0].settings, max_moves=options.max_moves, min_gain=options.min_gain),
+        console=console,
         options=options,
         state=state_directory(os.environ, this_machine()).path,
     )
@@ -59,29 +59,29 @@ def _checked(options: RebalanceOptions) -> float:
     return 0.0 if options.jitter is None else parse_duration(options.jitter, "`--jitter`")
 
 
-def _places(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> list[Workplace]:
+def _clusters(nodes: NodeOptions, ssh: SshOptions, console: Console) -> list[ClusterContext]:
     """One for each group, where nothing but groups was named."""
     groups = nodes.groups or []
     if len(groups) < 2 or nodes.nodes or nodes.everything:
-        return [workplace(nodes, ssh, screen)]
-    return [workplace(replace(nodes, groups=[group]), ssh, screen) for group in groups]
+        return [cluster_context(nodes, ssh, console)]
+    return [cluster_context(replace(nodes, groups=[group]), ssh, console) for group in groups]
 
 
-def _pools(places: Sequence[Workplace]) -> list[Pool]:
+def _pools(clusters: Sequence[ClusterContext]) -> list[Pool]:
     """A node that is in several groups is leveled in the first of them."""
     pools: list[Pool] = []
-    for place in places:
+    for cluster in clusters:
         taken = {node for pool in pools for node in pool.nodes}
-        members = tuple(node for node in place.candidates.nodes if node not in taken)
-        name = place.group or fold(place.candidates.nodes)
-        pools.append(Pool(name=name, nodes=members, policy=place.policy))
+        members = tuple(node for node in cluster.candidates.nodes if node not in taken)
+        name = cluster.group or fold(cluster.candidates.nodes)
+        pools.append(Pool(name=name, nodes=members, policy=cluster.policy))
     return pools
 
 
-def _whole(places: Sequence[Workplace], ssh: SshOptions) -> Workplace:
+def _whole(clusters: Sequence[ClusterContext], ssh: SshOptions) -> ClusterContext:
     """All of their nodes; this machine is reached without ssh, for jobs that were run here."""
-    first = places[0]
-    nodes = tuple(dict.fromkeys(node for place in places for node in place.candidates.nodes))
+    first = clusters[0]
+    nodes = tuple(dict.fromkeys(node for cluster in clusters for node in cluster.candidates.nodes))
     transport = ssh_transport(first.settings, ssh.ssh_options or (), here=frozenset({this_node()}))
     return replace(first, candidates=Candidates(nodes=nodes, excluded=()), transport=transport)
 
@@ -91,45 +91,45 @@ def _whole(places: Sequence[Workplace], ssh: SshOptions) -> Workplace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceRun:
-    """`place` has the nodes of all pools; `state` is the folder of what this host remembers."""
+    """`cluster` has the nodes of all pools; `state` is the folder of what this host remembers."""
 
-    place: Workplace
+    cluster: ClusterContext
     pools: list[Pool]
     levels: Levels
-    screen: Screen
+    console: Console
     options: RebalanceOptions
     state: Path
 
     def look(self) -> int:
         """Show what would be done; nothing is changed but what is known of jobs that have ended."""
-        with self.place.world(meanwhile="clbalance.engine.rebalance_facts") as world:
-            decision = decide(world, self._aim(), counts=False)
+        with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts") as services:
+            decision = decide(services, self._aim(), counts=False)
         report = self._report(decision, planned_deeds(decision))
-        self.screen.show(report)
+        self.console.show(report)
         for pool in report.pools:
-            self.screen.say(messages.note(pool_heading(pool)))
+            self.console.say(messages.note(pool_heading(pool)))
             for remark in remarks(pool):
-                self.screen.say(messages.note(remark))
+                self.console.say(messages.note(remark))
         return 0
 
     def carry_out(self) -> int:
         """Do it, and say nothing where there was nothing to do."""
-        with self.place.world(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as world:
-            decision = decide(world, self._aim(), counts=True)
-            deeds = Deeds(world, self.screen, decision.scores)
-            brought = AsSubmitted(question_of=self.place.question_of_job, input_of=input_of)
-            carry_out(world, decision, brought, deeds)
-            complete_outputs(world, self.screen)
-        self.screen.show(self._report(decision, tuple(deeds.all)))
+        with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as services:
+            decision = decide(services, self._aim(), counts=True)
+            deeds = Deeds(services, self.console, decision.scores)
+            brought = AsSubmitted(question_of=self.cluster.question_of_job, input_of=input_of)
+            carry_out(services, decision, brought, deeds)
+            complete_outputs(services, self.console)
+        self.console.show(self._report(decision, tuple(deeds.all)))
         return 0
 
     def _aim(self) -> Aim:
         return Aim(
-            nodes=self.place.candidates.nodes,
+            nodes=self.cluster.candidates.nodes,
             pools=self.pools,
             levels=self.levels,
-            policy_of=lambda one: self.place.policy_as(one.group, one.policy),
-            rng=self.place.rng,
+            policy_of=lambda one: self.cluster.policy_as(one.group, one.policy),
+            rng=self.cluster.rng,
             uid=os.geteuid(),
         )
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import assert_never
 
 from clbalance.cli.audit import DeedLog, move_result
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.options import RebalanceOptions
 from clbalance.engine.migrate.requested import Moved, MoveEnd
 from clbalance.engine.rebalance import Decision
 from clbalance.engine.rebalance_facts import Settled
 from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued
 from clbalance.engine.run.values import Ran
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
@@ -91,10 +91,10 @@ def _user(uid: int) -> str:
 class Deeds:
     """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
 
-    def __init__(self, world: World, screen: Screen, scores: tuple[float, float]) -> None:
-        self._world = world
-        self._screen = screen
-        self._log = DeedLog(world, screen)
+    def __init__(self, services: Services, console: Console, scores: tuple[float, float]) -> None:
+        self._services = services
+        self._console = console
+        self._log = DeedLog(services, console)
         self._scores = scores
         self.all: list[Deed] = []
 
@@ -133,12 +133,12 @@ class Deeds:
         self._log.add(deed, self._scores)
         if counted_as:
             self._tally(add={counted_as: 1.0})
-        self._screen.show(deed)
+        self._console.show(deed)
 
     def done(self) -> None:
         """For `metrics`: one more run."""
         before, after = self._scores
-        now = self._world.clock.now().timestamp()
+        now = self._services.clock.now().timestamp()
         put = {
             "rebalance_score_before": before,
             "rebalance_score_after": after,
@@ -148,9 +148,9 @@ class Deeds:
 
     def _tally(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
         try:
-            self._world.store.tally(add=add, put=put)
+            self._services.store.tally(add=add, put=put)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
 
 
 def _how_it_began(ran: Ran) -> str:

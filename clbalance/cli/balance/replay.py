@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
-from clbalance.cli.cluster import open_memory, typed, workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import cluster_context, open_memory, typed
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import here, policy_of
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.sweep import sweep
@@ -37,7 +37,7 @@ def replay_trace(
     files: Sequence[Path],
     nodes: NodeOptions,
     ssh: SshOptions,
-    screen: Screen,
+    console: Console,
     *,
     names: Sequence[str],
     queue: str | None,
@@ -48,9 +48,9 @@ def replay_trace(
         raise UsageError("`--repeat` is less than 1", hint="give how many seeds to replay with, 1 or more")
     waiting_list = None if queue is None else waiting_list_named(queue)
     policies = _policies(names, nodes, ssh)
-    cluster, trace = read_sources(files, nodes, ssh, screen)
+    cluster, trace = read_sources(files, nodes, ssh, console)
     for remark in trace.remarks:
-        screen.say(messages.note(remark))
+        console.say(messages.note(remark))
     workload = Workload.of(arrival.request for arrival in trace.arrivals)
     policies = [replace(policy, workload=workload) for policy in policies]
     cases = [(policy, seed) for policy in policies for seed in seeds]
@@ -59,13 +59,13 @@ def replay_trace(
         lambda case, heard: (
             replay(cluster, trace, case[0], Random(case[1]), waiting_list=waiting_list, heard=heard).figures
         ),
-        ReplayProgress(len(cases) * len(trace.arrivals), quiet=screen.quiet),
+        ReplayProgress(len(cases) * len(trace.arrivals), quiet=console.quiet),
     )
     rows = [
         compared(policy.name, queue, found[at * len(seeds) : (at + 1) * len(seeds)])
         for at, policy in enumerate(policies)
     ]
-    screen.show(ReplayReport(rows))
+    console.show(ReplayReport(rows))
     return ExitCode.DONE
 
 
@@ -81,7 +81,9 @@ def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list
 _MOST_JOBS = 1_000_000  # of the history
 
 
-def read_sources(files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> tuple[Snapshot, Trace]:
+def read_sources(
+    files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, console: Console
+) -> tuple[Snapshot, Trace]:
     """The nodes, empty, and the jobs."""
     jobs: list[Trace | SwfLog] = []
     machines: list[tuple[Measured, ...]] = []
@@ -94,7 +96,7 @@ def read_sources(files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, scr
     if len(jobs) > 1 or len(machines) > 1:
         what = "jobs" if len(jobs) > 1 else "nodes"
         raise UsageError(f"there are several files of {what}", hint=f"give one file of {what}")
-    log = jobs[0] if jobs else _history(screen)
+    log = jobs[0] if jobs else _history(console)
     trace = log.trace if isinstance(log, SwfLog) else log
     if not trace.arrivals:
         raise TraceError("there is no job to replay", hint="name a file of jobs, or run some")
@@ -102,7 +104,7 @@ def read_sources(files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, scr
         return _snapshot(machines[0]), _sharing(trace, swf=isinstance(log, SwfLog))
     if isinstance(log, SwfLog) and not nodes.names_nodes:
         return _snapshot(_of_header(log)), trace
-    return _swept(nodes, ssh, screen), _sharing(trace, swf=isinstance(log, SwfLog))
+    return _swept(nodes, ssh, console), _sharing(trace, swf=isinstance(log, SwfLog))
 
 
 def _read(file: Path) -> Trace | SwfLog | tuple[Measured, ...]:
@@ -144,16 +146,19 @@ def _of_header(log: SwfLog) -> tuple[Measured, ...]:
     return processors_as_nodes(log.processors)
 
 
-def _history(screen: Screen) -> Trace:
-    with open_memory(screen) as (_, journal):
+def _history(console: Console) -> Trace:
+    with open_memory(console) as (_, journal):
         records = journal.records(over=True, newest=_MOST_JOBS)
         return history_trace([(record, journal.submitted(record.id)) for record in records])
 
 
-def _swept(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> Snapshot:
-    place = workplace(nodes, ssh, screen)
-    with place.world(meanwhile="clbalance.policy.queue.replay") as world, world.transport.sessions() as sessions:
-        found = emptied(sweep(world, sessions, place.candidates.nodes))
+def _swept(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
+    cluster = cluster_context(nodes, ssh, console)
+    with (
+        cluster.services(meanwhile="clbalance.policy.queue.replay") as services,
+        services.transport.sessions() as sessions,
+    ):
+        found = emptied(sweep(services, sessions, cluster.candidates.nodes))
     if not found.answers:
         raise TraceError("no node has answered", hint="`clbalance load` says why; or name a file of nodes")
     return found

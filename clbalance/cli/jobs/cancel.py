@@ -3,8 +3,8 @@
 import signal
 from collections.abc import Sequence
 
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import job_world, me, named_jobs
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import me, named_jobs, open_job_services
 from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -21,7 +21,7 @@ from clbalance.render import messages
 def end_jobs(
     words: Sequence[str],
     ssh: ReachOptions,
-    screen: Screen,
+    console: Console,
     *,
     node_set: str | None,
     everything: bool,
@@ -29,22 +29,22 @@ def end_jobs(
 ) -> int:
     """The exit code of `clbalance cancel`."""
     number = None if signal_name is None else parse_signal(signal_name)
-    with job_world(ssh, screen) as world:
-        meant = _meant(world.journal, words, node_set, everything=everything)
+    with open_job_services(ssh, console) as services:
+        meant = _meant(services.journal, words, node_set, everything=everything)
         over = [record for record in meant if record.state.is_over]
         meant = tuple(record for record in meant if not record.state.is_over)
         for record in over if words else ():
-            screen.say(messages.note(f"job {record.id}: {record.state} already"))
+            console.say(messages.note(f"job {record.id}: {record.state} already"))
         if not meant:
             if not over:
-                screen.say(messages.note("no such job is running or waiting"))
+                console.say(messages.note("no such job is running or waiting"))
             return ExitCode.DONE
         if number is None:
-            visited = submitted.cancel(world, meant, f"cancelled by {me()}")
+            visited = submitted.cancel(services, meant, f"cancelled by {me()}")
         else:
-            visited = submitted.signal(world, meant, number)
-        complete_outputs(world, screen)
-    confirmed = [_tell(screen, one, number) for one in visited]
+            visited = submitted.signal(services, meant, number)
+        complete_outputs(services, console)
+    confirmed = [_tell(console, one, number) for one in visited]
     return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
 
 
@@ -59,17 +59,17 @@ def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, ever
     return meant
 
 
-def _tell(screen: Screen, one: Visited, number: int | None) -> bool:
+def _tell(console: Console, one: Visited, number: int | None) -> bool:
     """What became of one job; whether every node has confirmed it."""
     job = one.record.id
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
-        screen.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; it may run on"))
+        console.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; it may run on"))
     if silent:
         return False
     if number is not None:
-        screen.say(messages.note(f"job {job}: sent {signal.Signals(number).name}"))
+        console.say(messages.note(f"job {job}: sent {signal.Signals(number).name}"))
     else:
         became = became_of(one.record, one.outcomes, all_ended=one.all_ended)
-        screen.say(messages.note(f"job {job}: {became}"))
+        console.say(messages.note(f"job {job}: {became}"))
     return True

@@ -1,7 +1,7 @@
 """Tell the plans of a job as they were made, refusals at admission included."""
 
 from clbalance.cli.cluster import open_memory
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.job_selection import one_job
 from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.policy.jobs.record import is_queued
@@ -9,15 +9,15 @@ from clbalance.render import messages
 from clbalance.render.reports.jobs.explain import ExplainReport, job_limits
 
 
-def explain_job(word: str, screen: Screen) -> int:
+def explain_job(word: str, console: Console) -> int:
     """The exit code of `clbalance explain`."""
-    with open_memory(screen, needed=True) as (_, journal):
+    with open_memory(console, needed=True) as (_, journal):
         record = one_job(journal, word)
         placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:
         told = f"job {record.id} has not come to be placed: {record.state}"
         raise ClbalanceError(told + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
-        screen.say(messages.note(f"job {record.id} waits: {record.reason}"))
-    screen.show(ExplainReport(placed=placed, limits=job_limits(record.qos, copies)))
+        console.say(messages.note(f"job {record.id} waits: {record.reason}"))
+    console.show(ExplainReport(placed=placed, limits=job_limits(record.qos, copies)))
     return ExitCode.DONE

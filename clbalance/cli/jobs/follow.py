@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Sequence
 
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import job_world, named_jobs, one_job
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.agent.listeners import Unheard
@@ -26,27 +26,27 @@ from clbalance.render.reports.jobs.run import JobReport
 class Shown(Unheard):
     """Prints what a job prints; with `err`, its standard error as if it were its output."""
 
-    def __init__(self, screen: Screen, record: JobRecord, *, err: bool = False) -> None:
-        self._screen = screen
+    def __init__(self, console: Console, record: JobRecord, *, err: bool = False) -> None:
+        self._console = console
         self._err = err
         self.show_for(record.nodes)
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
         """Of several nodes, each line says whose it is."""
-        outlets = self._screen.outlets
+        outlets = self._console.outlets
         self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
 
     def goes_on(self, record: JobRecord) -> None:
         """It was moved, or is started again."""
         if is_queued(record):
-            self._screen.say(messages.note(f"job {record.id} waits: {record.reason}"))
+            self._console.say(messages.note(f"job {record.id} waits: {record.reason}"))
             return
         self._output.close()
         self.show_for(record.nodes)
-        self._screen.say(messages.note(f"job {record.id} goes on on {fold(record.nodes)}"))
+        self._console.say(messages.note(f"job {record.id} goes on on {fold(record.nodes)}"))
 
     def warned(self, node: NodeName, text: str) -> None:
-        self._screen.say(messages.warning(f"{node}: {text}"))
+        self._console.say(messages.warning(f"{node}: {text}"))
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self._output.write(node, "stdout" if self._err else stream, piece)
@@ -59,12 +59,12 @@ class Shown(Unheard):
         self._output.close()
 
 
-def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
+def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance attach`."""
-    with job_world(ssh, screen) as world:
-        record = one_job(world.journal, word)
+    with open_job_services(ssh, console) as services:
+        record = one_job(services.journal, word)
         if is_queued(record):
-            record = submitted.look(world, [record])[0].record  # who was starting it may have died meanwhile
+            record = submitted.look(services, [record])[0].record  # who was starting it may have died meanwhile
         if is_queued(record):
             raise UsageError(
                 f"job {record.id} waits: {record.reason}",
@@ -72,51 +72,51 @@ def attach_to(word: str, ssh: ReachOptions, screen: Screen) -> int:
             )
         if not record.nodes:
             raise UsageError(f"job {record.id} has not been started: {record.state} {record.reason}".rstrip())
-        screen.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
+        console.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
-            with contextlib.closing(Shown(screen, record)) as shown:
-                visited = follow_on(world, record, shown, shown.goes_on, streams=("stdout", "stderr"))
+            with contextlib.closing(Shown(console, record)) as shown:
+                visited = follow_on(services, record, shown, shown.goes_on, streams=("stdout", "stderr"))
         except Interrupted as stop:
-            screen.stopped(stop.signum)
-            screen.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
+            console.stopped(stop.signum)
+            console.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
-        complete_outputs(world, screen)
-    _summary(screen, visited)
+        complete_outputs(services, console)
+    _summary(console, visited)
     return run_exit_code(visited.outcomes) if visited.outcomes else _code(visited)
 
 
-def wait_for(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
+def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance wait`: the highest of all."""
-    with job_world(ssh, screen) as world:
-        records = named_jobs(world.journal, words)
+    with open_job_services(ssh, console) as services:
+        records = named_jobs(services.journal, words)
         for record in filter(is_queued, records):
-            screen.say(messages.note(f"job {record.id} waits: {record.reason}"))
-        waited = submitted.await_ends(world, records)
-        complete_outputs(world, screen)
+            console.say(messages.note(f"job {record.id} waits: {record.reason}"))
+        waited = submitted.await_ends(services, records)
+        complete_outputs(services, console)
     for visited in waited:
-        _summary(screen, visited)
+        _summary(console, visited)
     return max(_code(visited) for visited in waited)
 
 
-def show_logs(word: str, ssh: ReachOptions, screen: Screen, *, follow: bool, err: bool, node_set: str | None) -> int:
+def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:
     """The exit code of `clbalance logs`."""
-    with job_world(ssh, screen) as world:
-        record = one_job(world.journal, word)
+    with open_job_services(ssh, console) as services:
+        record = one_job(services.journal, word)
         nodes = None if node_set is None else frozenset(NodeSets(None).expand(node_set))
         strangers = (nodes or frozenset()).difference(record.nodes)
         if strangers or not record.nodes:
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
         streams = ("stderr",) if err else ("stdout",)
-        with contextlib.closing(Shown(screen, record, err=err)) as shown:
+        with contextlib.closing(Shown(console, record, err=err)) as shown:
             if follow:
-                visited = follow_on(world, record, shown, shown.goes_on, streams=streams, nodes=nodes)
+                visited = follow_on(services, record, shown, shown.goes_on, streams=streams, nodes=nodes)
             else:
-                visited = submitted.read(world, record, shown, streams=streams, to_the_end=False, nodes=nodes)
-        complete_outputs(world, screen)
+                visited = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
+        complete_outputs(services, console)
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
-        screen.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
+        console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 
@@ -125,10 +125,10 @@ def _code(visited: Visited) -> int:
     return visited.record.rc if over and visited.record.rc is not None else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _summary(screen: Screen, visited: Visited) -> None:
+def _summary(console: Console, visited: Visited) -> None:
     record = visited.record
     if not visited.outcomes:
-        tell = screen.say if record.state is JobState.COMPLETED else screen.complain
+        tell = console.say if record.state is JobState.COMPLETED else console.complain
         tell(messages.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
         return
     report = JobReport(
@@ -138,4 +138,4 @@ def _summary(screen: Screen, visited: Visited) -> None:
         outcomes=visited.outcomes,
         attempt=record.attempt,
     )
-    screen.tell_end(report)
+    console.tell_end(report)

@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Callable
 
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import as_submitted, job_world, me, one_job, place_again, settled
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, settled
 from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -32,43 +32,45 @@ from clbalance.ports import RunListener
 from clbalance.render import messages
 
 
-def start_again(word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool, detach: bool) -> int:
+def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: bool, detach: bool) -> int:
     """The exit code of `clbalance requeue`."""
-    with job_world(ssh, screen) as world:
-        named = one_job(world.journal, word)
-        submitted = world.journal.submitted(named.id)
+    with open_job_services(ssh, console) as services:
+        named = one_job(services.journal, word)
+        submitted = services.journal.submitted(named.id)
     assert submitted is not None, "a job that is recorded has been submitted"
     ssh = as_submitted(ssh, submitted)
     if submitted.rules is not None:
-        return resume_tasks(word, ssh, screen, node_is_dead=node_is_dead, detach=detach)
+        return resume_tasks(word, ssh, console, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
         raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
     if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
-        screen.print(f"{keep(lambda announce: _kept(named, submitted, ssh, screen, announce, node_is_dead))}\n")
+        console.print(f"{keep(lambda announce: _kept(named, submitted, ssh, console, announce, node_is_dead))}\n")
         return ExitCode.DONE
-    again = _again(named, submitted, ssh, screen, node_is_dead=node_is_dead)
-    with contextlib.closing(Restarted(screen, again.record)) as shown:
+    again = _again(named, submitted, ssh, console, node_is_dead=node_is_dead)
+    with contextlib.closing(Restarted(console, again.record)) as shown:
         ran = again.carry_out(shown, DETACHED if detach else WATCHED)
-    return run_ended(ran, again.place.candidates, screen, detached=detach)
+    return run_ended(ran, again.cluster.candidates, console, detached=detach)
 
 
 def _kept(
     named: JobRecord,
     submitted: Submitted,
     ssh: SshOptions,
-    screen: Screen,
+    console: Console,
     announce: Callable[[int], None],
     node_is_dead: bool,
 ) -> None:
     """What a keeper does: all that asks nodes is done in its process."""
-    _again(named, submitted, ssh, screen, node_is_dead=node_is_dead).carry_out(Unheard(), KEPT, announce)
+    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(Unheard(), KEPT, announce)
 
 
-def _again(named: JobRecord, submitted: Submitted, ssh: SshOptions, screen: Screen, *, node_is_dead: bool) -> "_Again":
-    with job_world(ssh, screen) as world:
-        record = settled(world, named, screen, node_is_dead=node_is_dead)
-        complete_outputs(world, screen)
-    return _Again(record=record, submitted=submitted, place=place_again(submitted, ssh, screen))
+def _again(
+    named: JobRecord, submitted: Submitted, ssh: SshOptions, console: Console, *, node_is_dead: bool
+) -> "_Again":
+    with open_job_services(ssh, console) as services:
+        record = settled(services, named, console, node_is_dead=node_is_dead)
+        complete_outputs(services, console)
+    return _Again(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,33 +79,33 @@ class _Again:
 
     record: JobRecord
     submitted: Submitted
-    place: Workplace
+    cluster: ClusterContext
 
     def carry_out(
         self, listener: RunListener, interest: Interest, announce: Callable[[int], None] = lambda _: None
     ) -> Ran:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
-        with self.place.world(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as world:
-            if not world.journal.take(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
+        with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
+            if not services.journal.take(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
                 raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
-            record = world.journal.record(self.record.id) or self.record  # another requeue may have come and gone
+            record = services.journal.record(self.record.id) or self.record  # another requeue may have come and gone
             announce(record.id)
-            copies = current_copies(record, world.journal.copies(record.id))
+            copies = current_copies(record, services.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
             files = FilePatterns(output=submitted.output, error=submitted.error)
-            with filed_run(world, files, listener, interest, copies=submitted.request.pick) as (filed, follows):
+            with filed_run(services, files, listener, interest, copies=submitted.request.pick) as (filed, follows):
                 course = Course(
-                    world=world,
-                    question=self.place.question_of(submitted.request),
+                    services=services,
+                    question=self.cluster.question_of(submitted.request),
                     stdin=input_of(submitted),
                     listener=filed,
                     interest=follows,
                 )
-                run = Run(course, next_attempt(world, record), submitted.tries, failed, queued=record.queued)
+                run = Run(course, next_attempt(services, record), submitted.tries, failed, queued=record.queued)
                 ran = run.carry_out()
-            notify(submitted.notify, world.journal.record(record.id))
+            notify(submitted.notify, services.journal.record(record.id))
         return ran
 
 
@@ -111,11 +113,11 @@ class Restarted(Shown):
     """Shows a job that starts again, wherever it goes now."""
 
     def waiting(self, reason: str) -> None:
-        self._screen.say(messages.note(f"waiting: {reason}"))
+        self._console.say(messages.note(f"waiting: {reason}"))
 
     def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._screen.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+        self._console.say(messages.note(f"job {job.id} moves to {node}: {why}"))
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
-        self._screen.say(messages.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))
+        self._console.say(messages.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))
         self.show_for(tuple(plan.chosen))

@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import job_world, me, named_jobs
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import me, named_jobs, open_job_services
 from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -27,20 +27,20 @@ def show_jobs(
     words: Sequence[str],
     nodes: NodeOptions,
     ssh: SshOptions,
-    screen: Screen,
+    console: Console,
     *,
     ended: bool,
     all_users: bool,
     usage: bool = False,
 ) -> int:
     """The exit code of `clbalance jobs`."""
-    with job_world(ssh, screen) as world:
-        records = named_jobs(world.journal, words) if words else world.journal.records(over=ended)
-        seen = look(world, records)
-        complete_outputs(world, screen)
-        now, user = world.clock.now(), me()
-        taken = usage_of(world, [one.record for one in seen]) if usage else {}
-        files = _output_files(world.journal, [one.record for one in seen])
+    with open_job_services(ssh, console) as services:
+        records = named_jobs(services.journal, words) if words else services.journal.records(over=ended)
+        seen = look(services, records)
+        complete_outputs(services, console)
+        now, user = services.clock.now(), me()
+        taken = usage_of(services, [one.record for one in seen]) if usage else {}
+        files = _output_files(services.journal, [one.record for one in seen])
         rows = [
             replace(
                 job_row(one.record, one.outcomes, user=user, now=now),
@@ -49,13 +49,13 @@ def show_jobs(
             )
             for one in seen
         ]
-        known = {record.key for record in world.journal.records(over=True)}
+        known = {record.key for record in services.journal.records(over=True)}
     silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
     if nodes.names_nodes or all_users:
-        snapshot = _sweep(nodes, ssh, screen)
+        snapshot = _sweep(nodes, ssh, console)
         rows += _rows_of_leases(snapshot, known, all_users=all_users)
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
-    screen.show(JobsReport(rows))
+    console.show(JobsReport(rows))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 
@@ -75,13 +75,13 @@ def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, O
     return facts
 
 
-def _sweep(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> Snapshot:
-    place = workplace(nodes, ssh, screen)
-    with place.world() as world, world.transport.sessions() as sessions:
-        snapshot = sweep(world, sessions, place.candidates.nodes)
+def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
+    cluster = cluster_context(nodes, ssh, console)
+    with cluster.services() as services, services.transport.sessions() as sessions:
+        snapshot = sweep(services, sessions, cluster.candidates.nodes)
     for answer in snapshot.answers:
         if isinstance(answer, Silent):
-            screen.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.why)}"))
+            console.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.why)}"))
     return snapshot
 
 

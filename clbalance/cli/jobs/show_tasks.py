@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import job_world, named_jobs
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import named_jobs, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.engine.jobs.submitted import look
 from clbalance.errors import ExitCode, UsageError
@@ -14,19 +14,19 @@ from clbalance.render import messages
 from clbalance.render.reports.jobs.tasks import TasksReport, task_row
 
 
-def show_tasks(words: Sequence[str], ssh: ReachOptions, screen: Screen) -> int:
+def show_tasks(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance jobs --tasks`."""
-    with job_world(ssh, screen) as world:
-        jobs = named_jobs(world.journal, words)
+    with open_job_services(ssh, console) as services:
+        jobs = named_jobs(services.journal, words)
         if len(jobs) > 1:
             raise UsageError("`--tasks` shows those of one job", hint="name one of them")
-        (seen,) = look(world, jobs)
+        (seen,) = look(services, jobs)
         number = seen.record.id
-        records = task_records(world.journal.tasks(number), world.journal.task_log(number).events())
+        records = task_records(services.journal.tasks(number), services.journal.task_log(number).events())
     if not records:
         raise UsageError(f"job {number} is none of tasks")
-    screen.show(TasksReport([task_row(record) for record in records]))
+    console.show(TasksReport([task_row(record) for record in records]))
     silent = {outcome.node: outcome.end for outcome in seen.outcomes if isinstance(outcome.end, Lost)}
     for node, end in silent.items():
-        screen.say(messages.warning(f"{node}: {reason_of(end)}"))
+        console.say(messages.warning(f"{node}: {reason_of(end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import NamedNodes, named_nodes
 from clbalance.cli.option_values import parse_moment
 from clbalance.cli.options import NodeOptions
@@ -34,23 +34,23 @@ class Asked:
     indices: tuple[str, ...]
 
 
-def show_history(options: NodeOptions, asked: Asked, screen: Screen) -> int:
+def show_history(options: NodeOptions, asked: Asked, console: Console) -> int:
     """The exit code: 0."""
     now = datetime.now(UTC).astimezone()
     since, until = parse_moment(asked.since, "`--since`", now), parse_moment(asked.until, "`--until`", now)
     if since >= until:
         raise UsageError(f"`--since` {asked.since} is not before `--until` {asked.until}", hint="earlier, or later")
     wanted = _indices(asked.indices)
-    named = named_nodes(options, screen)
+    named = named_nodes(options, console)
     place = state_directory(os.environ, this_machine())
     if place.note:
-        screen.say(messages.note(place.note))
+        console.say(messages.note(place.note))
     with SqliteStore.open(place.path) as store:
         found = store.history(named.nodes, since, until)
         told = _remark(store, named, found)
     nodes = tuple((node, lines_of(found.get(node, ()), wanted)) for node in named.nodes)
-    screen.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
-    screen.say(told)
+    console.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
+    console.say(told)
     return ExitCode.DONE
 
 

@@ -89,6 +89,6 @@ def _ordered(rows: Sequence[NodeRow], order: str) -> list[NodeRow]:
     from clbalance.policy.placement.order import scores_by
 
     keys = parse_order(order)
-    places = {row.node: place_by(keys, devices_of(row.answer), 0) for row in rows if isinstance(row.answer, Measured)}
-    scores = {score.node: score.total for score in scores_by(places)}
+    clusters = {row.node: place_by(keys, devices_of(row.answer), 0) for row in rows if isinstance(row.answer, Measured)}
+    scores = {score.node: score.total for score in scores_by(clusters)}
     return [replace(row, score=scores.get(row.node)) for row in rows]

@@ -5,10 +5,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import measure
 from clbalance.errors import ClbalanceError, ExitCode, StoreError, UsageError
 from clbalance.model.job_record import JobRecord, JobState
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from clbalance.render.reports.nodes.metrics import MetricsReport
 
 
-def show_metrics(nodes: NodeOptions, ssh: SshOptions, screen: Screen, output: Path | None) -> int:
+def show_metrics(nodes: NodeOptions, ssh: SshOptions, console: Console, output: Path | None) -> int:
     """The exit code."""
     if output is None:
-        screen.show(_asked(nodes, ssh, screen))
+        console.show(_asked(nodes, ssh, console))
         return ExitCode.DONE
-    with _checked(output, screen):
-        _replace(output, _asked(nodes, ssh, screen).plain())
+    with _checked(output, console):
+        _replace(output, _asked(nodes, ssh, console).plain())
     return ExitCode.DONE
 
 
-def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> "MetricsReport":
-    place = workplace(nodes, ssh, screen)
-    with place.world(meanwhile="clbalance.cli.nodes.load_rows") as world:
-        began = world.clock.monotonic()
-        snapshot = measure(world, place.candidates.nodes)
-        sweep_s = world.clock.monotonic() - began
-        records, tallies = _remembered(world, screen)
+def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsReport":
+    cluster = cluster_context(nodes, ssh, console)
+    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+        began = services.clock.monotonic()
+        snapshot = measure(services, cluster.candidates.nodes)
+        sweep_s = services.clock.monotonic() - began
+        records, tallies = _remembered(services, console)
     from clbalance.cli.nodes.load_rows import node_rows
     from clbalance.render.reports.nodes.metrics import MetricsReport
 
     states = Counter(record.state for record in records)
     return MetricsReport(
-        rows=node_rows(snapshot, place.policy, place.cpus_asked(1.0)),
+        rows=node_rows(snapshot, cluster.policy, cluster.cpus_asked(1.0)),
         jobs={state.value: states[state] for state in JobState},
         queued=sum(map(is_queued, records)),
         tallies=tallies,
@@ -51,15 +51,15 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, screen: Screen) -> "MetricsRepor
     )
 
 
-def _remembered(world: World, screen: Screen) -> tuple[tuple[JobRecord, ...], dict[str, float]]:
+def _remembered(services: Services, console: Console) -> tuple[tuple[JobRecord, ...], dict[str, float]]:
     try:
-        return world.journal.records(over=True), dict(world.store.tallies())
+        return services.journal.records(over=True), dict(services.store.tallies())
     except StoreError as error:
-        screen.say(messages.warning(f"going on without memory: {error.message}"))
+        console.say(messages.warning(f"going on without memory: {error.message}"))
         return (), {}
 
 
-def _checked(output: Path, screen: Screen) -> CheckedFile:
+def _checked(output: Path, console: Console) -> CheckedFile:
     """Before nodes are asked: cron shall not ask them in vain."""
     if output.is_dir():
         raise UsageError(f"`--output` {output} is a folder", hint=f"a file in it: {output / 'clbalance.prom'}")
@@ -67,7 +67,7 @@ def _checked(output: Path, screen: Screen) -> CheckedFile:
         raise UsageError(f"`--output` {output}: there is no folder {output.parent}", hint="make it, or name another")
     checked = check_writable(str(output), replaced=True)
     if not checked.is_in_place and output.suffix != ".prom":
-        screen.say(messages.warning(f"the node exporter reads only files that end in .prom, and not {output.name}"))
+        console.say(messages.warning(f"the node exporter reads only files that end in .prom, and not {output.name}"))
     return checked
 
 

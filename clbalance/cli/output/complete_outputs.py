@@ -5,8 +5,8 @@ Called by every verb that looks after jobs. It costs one query where no file is 
 
 from typing import TYPE_CHECKING
 
-from clbalance.cli.console import Screen
-from clbalance.engine.services import World
+from clbalance.cli.console import Console
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.render import messages
 
@@ -16,52 +16,52 @@ if TYPE_CHECKING:
 _AGAIN_S = 2.0  # for nodes that did not answer when they were last asked for output
 
 
-def complete_outputs(world: World, screen: Screen, *, again: bool = True) -> None:
+def complete_outputs(services: Services, console: Console, *, again: bool = True) -> None:
     """Write what is missing; what cannot be written now stays pending, and is told once for each reason.
 
     `again`: also ask for what could not be had when a command last asked for it.
     """
-    pending = [one for one in world.journal.outputs(pending=True) if again or not one.reason]
+    pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
     if not pending:
         return
     from clbalance.cli.output.job_files import mark_output  # nothing is pending for most calls (docs/design/startup.md)
     from clbalance.engine.jobs.collect import collect
 
-    with world.journal.output_lock() as is_ours:
+    with services.journal.output_lock() as is_ours:
         if not is_ours:
             return
         found = {(one.job, one.attempt): one.reason for one in pending}
-        wanted = [one for one in (_wanted(world, *key) for key in found) if one is not None]
+        wanted = [one for one in (_wanted(services, *key) for key in found) if one is not None]
         fresh = [one for one in wanted if not found[one.job, one.attempt]]
-        within_s = 2 * world.answer_within_s if fresh else _AGAIN_S
+        within_s = 2 * services.answer_within_s if fresh else _AGAIN_S
         fetches = [fetch for one in wanted for fetch in one.fetches]
-        ends = iter(collect(world, fetches, within_s)) if fetches else iter(())
+        ends = iter(collect(services, fetches, within_s)) if fetches else iter(())
         for one in wanted:
             state, reason = one.finish([next(ends) for _ in one.fetches])
             if reason and reason != found[one.job, one.attempt]:
-                screen.say(messages.warning(f"the output files of job {one.job} are not complete: {reason}"))
-            mark_output(world, one.job, one.attempt, state, reason)
+                console.say(messages.warning(f"the output files of job {one.job} are not complete: {reason}"))
+            mark_output(services, one.job, one.attempt, state, reason)
 
 
-def _wanted(world: World, job: int, attempt: int) -> "Completion | None":
+def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
     """None where somebody else writes them, or the attempt has not ended."""
     from clbalance.cli.output.completion import TaskCompletion, completion_of_copies
     from clbalance.cli.output.job_files import FilePatterns
     from clbalance.engine.jobs.submitted import spec_of
 
-    record = world.journal.record(job)
+    record = services.journal.record(job)
     try:
-        submitted = world.journal.submitted(job)
-        spec = None if record is None else spec_of(world, record)
+        submitted = services.journal.submitted(job)
+        spec = None if record is None else spec_of(services, record)
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
         return None
     if record is None or submitted is None or spec is None or record.controlled:
         return None
-    copies = [copy for copy in world.journal.copies(job) if copy.attempt == attempt]
+    copies = [copy for copy in services.journal.copies(job) if copy.attempt == attempt]
     if any(copy.outcome is None for copy in copies):
         return None
     files = FilePatterns(output=submitted.output, error=submitted.error)
     if submitted.rules is not None:
-        return TaskCompletion(world, spec, files, attempt)
+        return TaskCompletion(services, spec, files, attempt)
     return completion_of_copies(record, spec, files, attempt, copies)

@@ -10,7 +10,7 @@ from clbalance.cli.output.job_files import FilePatterns
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.collect import Fetch
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.tasks.slot import TaskCutter
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
@@ -158,10 +158,10 @@ class _Copies(Unheard):
 class TaskCompletion:
     """Of a job of tasks: what slots have printed of the tasks whose output is not in its files."""
 
-    def __init__(self, world: World, spec: JobSpec, files: FilePatterns, attempt: int) -> None:
+    def __init__(self, services: Services, spec: JobSpec, files: FilePatterns, attempt: int) -> None:
         self.job = spec.id
         self.attempt = attempt
-        journal = world.journal
+        journal = services.journal
         written = journal.written_tasks(spec.id)
         missing = unwritten(task_records(journal.tasks(spec.id), journal.task_log(spec.id).events()), written.all())
         self._files = TaskFiles(files.names(spec.id, attempt), goes_on=bool(written.all()))

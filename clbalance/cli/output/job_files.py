@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from clbalance.engine.agent.copies import Interest
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
@@ -38,7 +38,7 @@ class FilePatterns:
 
 @contextlib.contextmanager
 def filed_run(
-    world: World, files: FilePatterns, listener: RunListener, interest: Interest, *, copies: int | None
+    services: Services, files: FilePatterns, listener: RunListener, interest: Interest, *, copies: int | None
 ) -> Iterator[tuple[RunListener, Interest]]:
     """How a job with output files is listened to; one that is left when it runs is completed by a later command.
 
@@ -47,7 +47,7 @@ def filed_run(
     if not files.any or interest.leave_when_started:
         yield listener, interest
         return
-    filed = FiledRun(world, files, listener, is_watched=bool(interest.streams))
+    filed = FiledRun(services, files, listener, is_watched=bool(interest.streams))
     # Of several copies a node must not forget one's output while the file lacks another's.
     interest = replace(interest, streams=STREAMS, retire=interest.retire and copies == 1)
     with contextlib.closing(filed):
@@ -56,28 +56,28 @@ def filed_run(
 
 @contextlib.contextmanager
 def filed_tasks(
-    world: World, files: FilePatterns, listener: TaskListener, *, is_watched: bool
+    services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool
 ) -> Iterator[TaskListener]:
     """The same for a job of tasks."""
     if not files.any:
         yield listener
         return
-    with contextlib.closing(FiledTasks(world, files, listener, is_watched=is_watched)) as filed:
+    with contextlib.closing(FiledTasks(services, files, listener, is_watched=is_watched)) as filed:
         yield filed
 
 
-def mark_output(world: World, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
+def mark_output(services: Services, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
     """Remember how far the files are written. That it could not be remembered is no failure: they are written anew."""
     try:
-        world.journal.set_output(job, attempt, state, reason)
+        services.journal.set_output(job, attempt, state, reason)
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
 
 
-def conclude_task_files(world: World, job: JobSpec, records: Sequence[TaskRecord]) -> None:
+def conclude_task_files(services: Services, job: JobSpec, records: Sequence[TaskRecord]) -> None:
     """Remember whether the output of all tasks is in their files, when they have been run."""
-    if not unwritten(records, world.journal.written_tasks(job.id).all()):
-        mark_output(world, job.id, job.attempt, OutputState.COMPLETE)
+    if not unwritten(records, services.journal.written_tasks(job.id).all()):
+        mark_output(services, job.id, job.attempt, OutputState.COMPLETE)
 
 
 def _it_goes_on(job: int) -> str:
@@ -107,8 +107,8 @@ class FiledRun:
     and a later command completes the file.
     """
 
-    def __init__(self, world: World, files: FilePatterns, listener: RunListener, *, is_watched: bool) -> None:
-        self._world = world
+    def __init__(self, services: Services, files: FilePatterns, listener: RunListener, *, is_watched: bool) -> None:
+        self._services = services
         self._patterns = files
         self._listener = listener
         self._is_watched = is_watched
@@ -155,7 +155,7 @@ class FiledRun:
         elif files is not None and not isinstance(outcome.end, NotStarted):
             self._try(lambda: files.end(outcome.node))
         if not self._running and self._is_whole:  # before its node hears that it may forget what was printed
-            mark_output(self._world, self._job, self._attempt, OutputState.COMPLETE)
+            mark_output(self._services, self._job, self._attempt, OutputState.COMPLETE)
         self._listener.ended(outcome)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class FiledRun:
             write()
         except ClbalanceError as error:
             self._is_whole, self._files = False, None
-            mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
+            mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
                 raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
 
@@ -180,8 +180,8 @@ class FiledRun:
 class FiledTasks:
     """The same for a job of tasks (`TaskListener`); it remembers each task whose output is in its files."""
 
-    def __init__(self, world: World, files: FilePatterns, listener: TaskListener, *, is_watched: bool) -> None:
-        self._world = world
+    def __init__(self, services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool) -> None:
+        self._services = services
         self._patterns = files
         self._listener = listener
         self._is_watched = is_watched
@@ -194,7 +194,7 @@ class FiledTasks:
     def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
         self._listener.placed(job, plan, slots)
         self._job, self._attempt = job.id, job.attempt
-        goes_on = bool(self._world.journal.written_tasks(job.id).all())
+        goes_on = bool(self._services.journal.written_tasks(job.id).all())
         self._try(lambda: self._open(TaskFiles(self._patterns.names(job.id, job.attempt), goes_on=goes_on)))
 
     def warned(self, node: NodeName, text: str) -> None:
@@ -229,15 +229,15 @@ class FiledTasks:
 
     def _remember(self, ended: TaskEnded) -> None:
         try:
-            self._world.journal.written_tasks(self._job).add(ended.claim, ended.number)
+            self._services.journal.written_tasks(self._job).add(ended.claim, ended.number)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
             write()
         except ClbalanceError as error:
             self._files = None
-            mark_output(self._world, self._job, self._attempt, OutputState.PENDING, error.message)
+            mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
                 raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error

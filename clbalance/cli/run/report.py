@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Sequence
 
-from clbalance.cli.console import Screen, nothing_fits
+from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.run.values import Ran
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
@@ -21,24 +21,24 @@ from clbalance.render.reports.jobs.run import JobReport
 class ShownRun:
     """Listens to a run for the person or program that started it."""
 
-    def __init__(self, screen: Screen, submitted: Submission, candidates: Candidates) -> None:
-        self._screen = screen
+    def __init__(self, console: Console, submitted: Submission, candidates: Candidates) -> None:
+        self._console = console
         self._options = submitted.options
         self._candidates = candidates
-        self._output: JobOutput = PassedThrough(screen.outlets)
+        self._output: JobOutput = PassedThrough(console.outlets)
 
     def waiting(self, reason: str) -> None:
-        self._screen.say(messages.note(f"waiting: {reason}"))
+        self._console.say(messages.note(f"waiting: {reason}"))
 
     def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._screen.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+        self._console.say(messages.note(f"job {job.id} moves to {node}: {why}"))
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         pass
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         if self._options.explain:
-            self._screen.explain(plan)
+            self._console.explain(plan)
         told = messages.placed(
             job.id,
             fold(plan.chosen),
@@ -46,12 +46,12 @@ class ShownRun:
             candidates=len(self._candidates.nodes),
             fitting=len(plan.ranked),
         )
-        self._screen.say(told)
+        self._console.say(told)
         self._output.close()
         self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 
     def warned(self, node: NodeName, text: str) -> None:
-        self._screen.say(messages.warning(f"{node}: {text}"))
+        self._console.say(messages.warning(f"{node}: {text}"))
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         self._output.write(node, stream, piece)
@@ -68,44 +68,44 @@ class ShownRun:
 
     def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
         options = self._options
-        shown: JobOutput = PassedThrough(self._screen.outlets)
+        shown: JobOutput = PassedThrough(self._console.outlets)
         if options.gather:
-            shown = Gathered(self._screen.outlets, nodes, fold)
+            shown = Gathered(self._console.outlets, nodes, fold)
         elif len(nodes) > 1 if options.label is None else options.label:
-            shown = Labelled(self._screen.outlets)
+            shown = Labelled(self._console.outlets)
         return shown
 
 
-def run_ended(ran: Ran, candidates: Candidates, screen: Screen, *, detached: bool, explain: bool = False) -> int:
+def run_ended(ran: Ran, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False) -> int:
     """The exit code. A job that was to be left running is named; more is said of it only where it did not start.
 
     `explain`: where nothing fits, say why of each node.
     """
     dispatched = ran.dispatched
     if ran.queued is not None:
-        return it_waits(ran.job.id, ran.queued, screen, detached=detached)
+        return it_waits(ran.job.id, ran.queued, console, detached=detached)
     if dispatched is None:
         if explain:
-            screen.explain(ran.plan)
+            console.explain(ran.plan)
         raise _not_run(ran, candidates, explained=explain)
     number, outcomes = ran.job.id, dispatched.outcomes
     if detached and dispatched.interrupted is None:
-        screen.print(f"{number}\n")
+        console.print(f"{number}\n")
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
-    screen.stopped(dispatched.interrupted)
+    console.stopped(dispatched.interrupted)
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
-        screen.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
-    elif dispatched.interrupted != signal.SIGPIPE or not screen.quiet:  # `| head` wanted no more
-        screen.tell_end(_report(ran))
+        console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
+    elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
+        console.tell_end(_report(ran))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
-def it_waits(job: int, reason: str, screen: Screen, *, detached: bool) -> int:
+def it_waits(job: int, reason: str, console: Console, *, detached: bool) -> int:
     """Say of a job that it is queued. Who wanted it to run here and now has not got that."""
     if detached:
-        screen.print(f"{job}\n")
-    screen.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
+        console.print(f"{job}\n")
+    console.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
 
 

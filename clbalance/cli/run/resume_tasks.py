@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen
-from clbalance.cli.job_selection import as_submitted, job_world, me, one_job, place_again, settled
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
+from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, settled
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
@@ -16,7 +16,7 @@ from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.agent.listeners import UnheardTasks
 from clbalance.engine.jobs.submitted import next_attempt
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskCourse
 from clbalance.engine.tasks.run_tasks import TasksOutcome
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
@@ -31,26 +31,26 @@ from clbalance.render import messages
 
 
 def resume_tasks(
-    word: str, ssh: SshOptions, screen: Screen, *, node_is_dead: bool = False, detach: bool = False
+    word: str, ssh: SshOptions, console: Console, *, node_is_dead: bool = False, detach: bool = False
 ) -> int:
     """The exit code of `clbalance run --resume`, and of `requeue` of a job of tasks."""
-    with job_world(ssh, screen) as world:
-        named = one_job(world.journal, word)
-        submitted = world.journal.submitted(named.id)
+    with open_job_services(ssh, console) as services:
+        named = one_job(services.journal, word)
+        submitted = services.journal.submitted(named.id)
     if submitted is None or submitted.rules is None:
         raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
     ssh = as_submitted(ssh, submitted)
-    resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, screen=screen, node_is_dead=node_is_dead)
+    resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, console=console, node_is_dead=node_is_dead)
     if detach:
         number = keep(resumed.in_background)
-        screen.print("" if number is None else f"{number}\n")
+        console.print("" if number is None else f"{number}\n")
         return ExitCode.DONE
     return resumed.here()
 
 
-def tasks_left(world: World, record: JobRecord) -> tuple[Task, ...]:
+def tasks_left(services: Services, record: JobRecord) -> tuple[Task, ...]:
     """Those that are not completed."""
-    records = task_records(world.journal.tasks(record.id), world.journal.task_log(record.id).events())
+    records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
     return tuple(one.task for one in records if not is_done(one))
 
 
@@ -61,7 +61,7 @@ class _Resumed:
     named: JobRecord
     submitted: Submitted
     ssh: SshOptions
-    screen: Screen
+    console: Console
     node_is_dead: bool
 
     def here(self) -> int:
@@ -69,31 +69,31 @@ class _Resumed:
         record, left = self._settled()
         if not left:
             return ExitCode.DONE
-        place = place_again(self.submitted, self.ssh, self.screen)
-        with contextlib.closing(ShownTasks(self.screen, None, place.candidates, len(left))) as shown:
-            outcome = self._carry_out(record, place, shown, is_watched=True)
-        return tell_of_tasks(outcome, place, shown)
+        cluster = place_again(self.submitted, self.ssh, self.console)
+        with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
+            outcome = self._carry_out(record, cluster, shown, is_watched=True)
+        return tell_of_tasks(outcome, cluster, shown)
 
     def in_background(self, announce: Callable[[int], None]) -> None:
         """What a keeper does: all that asks nodes is done in its process."""
         record, left = self._settled()
         if left:
-            place = place_again(self.submitted, self.ssh, self.screen)
-            self._carry_out(record, place, UnheardTasks(), announce, is_watched=False)
+            cluster = place_again(self.submitted, self.ssh, self.console)
+            self._carry_out(record, cluster, UnheardTasks(), announce, is_watched=False)
 
     def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
-        with job_world(self.ssh, self.screen) as world:
-            record = settled(world, self.named, self.screen, node_is_dead=self.node_is_dead)
-            complete_outputs(world, self.screen)  # before tasks run again that are in files already
-            left = tasks_left(world, record)
+        with open_job_services(self.ssh, self.console) as services:
+            record = settled(services, self.named, self.console, node_is_dead=self.node_is_dead)
+            complete_outputs(services, self.console)  # before tasks run again that are in files already
+            left = tasks_left(services, record)
         if not left:
-            self.screen.say(messages.note(f"job {record.id}: all its tasks are completed"))
+            self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
         return record, left
 
     def _carry_out(
         self,
         record: JobRecord,
-        place: Workplace,
+        cluster: ClusterContext,
         listener: TaskListener,
         announce: Callable[[int], None] = lambda _: None,
         *,
@@ -101,16 +101,16 @@ class _Resumed:
     ) -> TasksOutcome | Plan:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
-        with place.world(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as world:
-            if not world.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
+        with cluster.services(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as services:
+            if not services.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
                 raise ClbalanceError(f"job {record.id} is in the hands of another process")
-            fresh = world.journal.record(record.id) or record
+            fresh = services.journal.record(record.id) or record
             announce(fresh.id)
             course = TaskCourse(
-                world=world,
-                question=place.question_of(submitted.request),
-                job=next_attempt(world, fresh),
-                tasks=tasks_left(world, fresh),
+                services=services,
+                question=cluster.question_of(submitted.request),
+                job=next_attempt(services, fresh),
+                tasks=tasks_left(services, fresh),
                 rules=submitted.rules or TaskRules(),
                 tries=replace(submitted.tries, after=()),
                 stdin=input_of(submitted),

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import filed_run
 from clbalance.cli.run.background import keep, notify
@@ -17,7 +17,7 @@ from clbalance.engine.agent.copies import DETACHED, KEPT, WATCHED, Interest
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import ExitCode
 from clbalance.model.job import JobSpec, Submitted, TaskRules, Tries
 from clbalance.model.task import Task
@@ -25,69 +25,71 @@ from clbalance.ports import Journal, RunListener
 from clbalance.render import messages
 
 
-def run_job(place: Workplace, submitted: Submission, screen: Screen) -> int:
+def run_job(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
     """The exit code of `clbalance run`."""
     with submitted.check_files(has_tasks=False):
-        return _run(place, submitted, screen)
+        return _run(cluster, submitted, console)
 
 
-def _run(place: Workplace, submitted: Submission, screen: Screen) -> int:
+def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
     if submitted.options.detach and submitted.needs_a_keeper:
-        number = keep(lambda announce: _keep(place, submitted, announce))
-        screen.print(f"{number}\n")
+        number = keep(lambda announce: _keep(cluster, submitted, announce))
+        console.print(f"{number}\n")
         return ExitCode.DONE
-    shown = _shown(place, submitted, screen)
+    shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
         interest = DETACHED if submitted.options.detach else WATCHED
-        ran = _carry_out(place, submitted, shown, interest, screen=screen)
+        ran = _carry_out(cluster, submitted, shown, interest, console=console)
     if ran.queued is not None:
-        _warn_if_never(ran, question_of(place, submitted, pick=submitted.pick), screen)
+        _warn_if_never(ran, question_of(cluster, submitted, pick=submitted.pick), console)
     options = submitted.options
-    return run_ended(ran, place.candidates, screen, detached=options.detach, explain=options.explain)
+    return run_ended(ran, cluster.candidates, console, detached=options.detach, explain=options.explain)
 
 
-def _warn_if_never(ran: Ran, question: Question, screen: Screen) -> None:
+def _warn_if_never(ran: Ran, question: Question, console: Console) -> None:
     """It is accepted all the same: nodes grow, and names are made."""
     from clbalance.policy.queue.never_held import never_held  # most jobs are not queued
 
     if why := never_held(ran.plan.charged.answers, question.request):
-        screen.say(messages.warning(f"job {ran.job.id} may wait for ever: {why}"))
+        console.say(messages.warning(f"job {ran.job.id} may wait for ever: {why}"))
 
 
-def _shown(place: Workplace, submitted: Submission, screen: Screen) -> ShownRun:
+def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> ShownRun:
     if submitted.pty is None:
-        return ShownRun(screen, submitted, place.candidates)
+        return ShownRun(console, submitted, cluster.candidates)
     from clbalance.cli.run.terminal import RunOnTerminal
 
-    return RunOnTerminal(screen, submitted, place)
+    return RunOnTerminal(console, submitted, cluster)
 
 
-def _keep(place: Workplace, submitted: Submission, announce: Callable[[int], None]) -> None:
+def _keep(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
     """What a keeper does."""
-    _carry_out(place, submitted, Unheard(), KEPT, announce)
+    _carry_out(cluster, submitted, Unheard(), KEPT, announce)
 
 
 def _carry_out(
-    place: Workplace,
+    cluster: ClusterContext,
     submitted: Submission,
     listener: RunListener,
     interest: Interest,
     announce: Callable[[int], None] = lambda _: None,
     *,
-    screen: Screen | None = None,
+    console: Console | None = None,
 ) -> Ran:
-    question = question_of(place, submitted, pick=submitted.pick)
+    question = question_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
-    with place.world(meanwhile="clbalance.engine.run.dispatch", must_remember=detached) as world:
-        job, tries = submit_job(world, submitted, question, place)
+    with cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=detached) as services:
+        job, tries = submit_job(services, submitted, question, cluster)
         announce(job.id)
-        world.fail_point("submitted")
-        with filed_run(world, submitted.files, listener, interest, copies=submitted.pick) as (filed, follows):
-            course = Course(world=world, question=question, stdin=submitted.stdin, listener=filed, interest=follows)
+        services.fail_point("submitted")
+        with filed_run(services, submitted.files, listener, interest, copies=submitted.pick) as (filed, follows):
+            course = Course(
+                services=services, question=question, stdin=submitted.stdin, listener=filed, interest=follows
+            )
             ran = Run(course, job, tries).carry_out()
-        if screen is not None:
-            complete_outputs(world, screen, again=False)
-        notify(submitted.options.notify, world.journal.record(job.id))
+        if console is not None:
+            complete_outputs(services, console, again=False)
+        notify(submitted.options.notify, services.journal.record(job.id))
     return ran
 
 
@@ -95,20 +97,20 @@ def _carry_out(
 
 
 def submit_job(
-    world: World,
+    services: Services,
     asked: Submission,
     question: Question,
-    place: Workplace,
+    cluster: ClusterContext,
     *,
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
 ) -> tuple[JobSpec, Tries]:
     """The job with its number, and how often it may be started; `rules` of a job of tasks.
 
-    `place`: which group was named, and who logs in on its nodes.
+    `cluster`: which group was named, and who logs in on its nodes.
     """
-    tries = replace(asked.tries, after=_jobs_before(world.journal, asked.options.after or ()))
-    job = replace(_job_of(asked), user=_login_of(place), slots=rules is not None)
+    tries = replace(asked.tries, after=_jobs_before(services.journal, asked.options.after or ()))
+    job = replace(_job_of(asked), user=_login_of(cluster), slots=rules is not None)
     whole = Submitted(
         job=job,
         request=question.request,
@@ -117,18 +119,18 @@ def submit_job(
         stdin_path=asked.stdin.path,
         notify=asked.options.notify,
         rules=rules,
-        group=place.group,
+        group=cluster.group,
         policy=asked.policy,
         priority=asked.priority,
         output=asked.files.output,
         error=asked.files.error,
     )
-    return replace(job, id=world.journal.submit(world.clock.now(), whole, tasks)), tries
+    return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), tries
 
 
-def question_of(place: Workplace, asked: Submission, *, pick: int | None) -> Question:
+def question_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> Question:
     """Where to place `pick` copies of it; None: wherever one fits."""
-    return place.question(
+    return cluster.question(
         pick=pick,
         resources=asked.resources,
         constraints=asked.constraints,
@@ -137,9 +139,9 @@ def question_of(place: Workplace, asked: Submission, *, pick: int | None) -> Que
     )
 
 
-def _login_of(place: Workplace) -> str | None:
+def _login_of(cluster: ClusterContext) -> str | None:
     """Who logs in on its nodes, as typed or by the settings of now; a job that runs here needs no login."""
-    return None if place.is_here else place.settings.ssh.user
+    return None if cluster.is_here else cluster.settings.ssh.user
 
 
 def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:

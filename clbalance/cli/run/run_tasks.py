@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen, nothing_fits
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, filed_tasks
 from clbalance.cli.run.background import keep, notify
@@ -71,30 +71,32 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")
 
 
-def run_many(place: Workplace, many: ManyTasks, screen: Screen) -> int:
+def run_many(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
     """The exit code of a run of tasks: the highest of theirs."""
     with many.submission.check_files(has_tasks=True):
-        return _run(place, many, screen)
+        return _run(cluster, many, console)
 
 
-def _run(place: Workplace, many: ManyTasks, screen: Screen) -> int:
+def _run(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
     options = many.submission.options
     if options.detach:
-        number = keep(lambda announce: _discard(_carry_out(place, many, UnheardTasks(), announce)))
-        screen.print(f"{number}\n")
+        number = keep(lambda announce: _discard(_carry_out(cluster, many, UnheardTasks(), announce)))
+        console.print(f"{number}\n")
         return ExitCode.DONE
-    shown = ShownTasks(screen, options, place.candidates, len(many.tasks))
+    shown = ShownTasks(console, options, cluster.candidates, len(many.tasks))
     with contextlib.closing(shown):
-        outcome = _carry_out(place, many, shown, announce=lambda _: None)
+        outcome = _carry_out(cluster, many, shown, announce=lambda _: None)
     if isinstance(outcome, Plan) and options.explain:
-        screen.explain(outcome)
-    return tell_of_tasks(outcome, place, shown, explained=options.explain)
+        console.explain(outcome)
+    return tell_of_tasks(outcome, cluster, shown, explained=options.explain)
 
 
-def tell_of_tasks(outcome: TasksOutcome | Plan, place: Workplace, shown: ShownTasks, *, explained: bool = False) -> int:
+def tell_of_tasks(
+    outcome: TasksOutcome | Plan, cluster: ClusterContext, shown: ShownTasks, *, explained: bool = False
+) -> int:
     """Say how it ended, and exit so."""
     if isinstance(outcome, Plan):
-        error = nothing_fits(outcome, place.candidates, explained=explained)
+        error = nothing_fits(outcome, cluster.candidates, explained=explained)
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
         raise error
     shown.summary(outcome)
@@ -103,16 +105,18 @@ def tell_of_tasks(outcome: TasksOutcome | Plan, place: Workplace, shown: ShownTa
 
 
 def _carry_out(
-    place: Workplace, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
+    cluster: ClusterContext, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
 ) -> TasksOutcome | Plan:
     submission = many.submission
-    question = question_of(place, submission, pick=None)
-    with place.world(meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach) as world:
-        job, tries = submit_job(world, submission, question, place, rules=many.rules, tasks=many.tasks)
+    question = question_of(cluster, submission, pick=None)
+    with cluster.services(
+        meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach
+    ) as services:
+        job, tries = submit_job(services, submission, question, cluster, rules=many.rules, tasks=many.tasks)
         announce(job.id)
-        world.fail_point("submitted")
+        services.fail_point("submitted")
         course = TaskCourse(
-            world=world,
+            services=services,
             question=question,
             job=job,
             tasks=many.tasks,
@@ -130,12 +134,12 @@ def run_filed_tasks(
     course: TaskCourse, files: FilePatterns, command: str | None, *, is_watched: bool
 ) -> TasksOutcome | Plan:
     """Run the tasks, write their output files, and tell `command` of the end."""
-    world = course.world
-    with filed_tasks(world, files, course.listener, is_watched=is_watched) as filed:
+    services = course.services
+    with filed_tasks(services, files, course.listener, is_watched=is_watched) as filed:
         outcome = run_tasks(replace(course, listener=filed))
     if files.any and isinstance(outcome, TasksOutcome) and not outcome.ran.goes_on:
-        conclude_task_files(world, course.job, outcome.records)
-    notify(command, world.journal.record(course.job.id))
+        conclude_task_files(services, course.job, outcome.records)
+    notify(command, services.journal.record(course.job.id))
     return outcome
 
 

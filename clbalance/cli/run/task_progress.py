@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from clbalance.cli.console import Screen
+from clbalance.cli.console import Console
 from clbalance.cli.run.options import JobOptions
 from clbalance.engine.tasks.run_tasks import TasksOutcome
 from clbalance.model import NodeName, Plan
@@ -20,30 +20,30 @@ from clbalance.render.reports.jobs.tasks import TasksReport, progress_line, summ
 class ShownTasks:
     """`ports.TaskListener` for the person or program that started them. Progress is for terminals."""
 
-    def __init__(self, screen: Screen, options: JobOptions | None, candidates: Candidates, total: int) -> None:
-        self._screen = screen
+    def __init__(self, console: Console, options: JobOptions | None, candidates: Candidates, total: int) -> None:
+        self._console = console
         self._options = options
         self._candidates = candidates
         self._total = total
         terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._progress = terminal and not screen.quiet
+        self._progress = terminal and not console.quiet
         self._drawn = False
         self._output: JobOutput = self._as_asked()
 
     def waiting(self, reason: str) -> None:
-        self._screen.say(messages.note(f"waiting: {reason}"))
+        self._console.say(messages.note(f"waiting: {reason}"))
 
     def placed(self, job: JobSpec, plan: Plan, slots: Mapping[NodeName, int]) -> None:
         options = self._options
         if options is not None and options.explain:
-            self._screen.explain(plan)
+            self._console.explain(plan)
         count, where = sum(slots.values()), fold(slots)
         told = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
-        self._screen.say(messages.note(told))
+        self._console.say(messages.note(told))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()
-        self._screen.say(messages.warning(f"{node}: {text}"))
+        self._console.say(messages.warning(f"{node}: {text}"))
 
     def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
         self._clear()
@@ -65,16 +65,16 @@ class ShownTasks:
 
     def summary(self, outcome: TasksOutcome) -> None:
         """In one line, also with `-q` where not all did well; and those that did not."""
-        self._screen.stopped(outcome.ran.interrupted)
+        self._console.stopped(outcome.ran.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
-            self._screen.show_aside(TasksReport(told))
-        tell = self._screen.complain if outcome.verdict.rc else self._screen.say
+            self._console.show_aside(TasksReport(told))
+        tell = self._console.complain if outcome.verdict.rc else self._console.say
         tell(messages.note(summary_line(rows, outcome.ran.why)))
 
     def _as_asked(self) -> JobOutput:
         label = None if self._options is None else self._options.label
-        outlets = self._screen.outlets
+        outlets = self._console.outlets
         return PassedThrough(outlets) if label is False else Labelled(outlets)
 
     def _clear(self) -> None:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from clbalance.cli.cluster import workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import cluster_context
+from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_tasks import many_tasks
@@ -17,7 +17,7 @@ def run_as_typed(
     job: JobOptions,
     resources: RequestOptions,
     ssh: SshOptions,
-    screen: Screen,
+    console: Console,
     typed: TypedWork,
 ) -> int:
     """The exit code of `run` with tasks."""
@@ -30,8 +30,8 @@ def run_as_typed(
             )
         from clbalance.cli.run.resume_tasks import resume_tasks
 
-        return resume_tasks(tasks.resume, ssh, screen, detach=job.detach)
+        return resume_tasks(tasks.resume, ssh, console, detach=job.detach)
     many = many_tasks(tasks, job, resources, typed)
     from clbalance.cli.run.run_tasks import run_many
 
-    return run_many(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), many, screen)
+    return run_many(cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), many, console)

@@ -3,8 +3,8 @@
 import contextlib
 import subprocess
 
-from clbalance.cli.cluster import Workplace
-from clbalance.cli.console import Screen
+from clbalance.cli.cluster import ClusterContext
+from clbalance.cli.console import Console
 from clbalance.cli.run.report import ShownRun
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.job_messages import label_of, relay_line
@@ -20,9 +20,9 @@ _GONE_WITHIN_S = 2.0  # for ssh, told to go
 class RunOnTerminal(ShownRun):
     """Joins our terminal to the job's when it runs, by a login of its own, and leaves it when the job has ended."""
 
-    def __init__(self, screen: Screen, submitted: Submission, place: Workplace) -> None:
-        super().__init__(screen, submitted, place.candidates)
-        self._transport = place.transport
+    def __init__(self, console: Console, submitted: Submission, cluster: ClusterContext) -> None:
+        super().__init__(console, submitted, cluster.candidates)
+        self._transport = cluster.transport
         self._label = ""
         self._login: subprocess.Popen[bytes] | None = None
 

@@ -23,7 +23,7 @@ from clbalance.engine.agent.protocol import (
     Trouble,
 )
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import Cancelled, End, Lost, NodeFailed, NotStarted
 from clbalance.ports import Closed, RunListener
@@ -43,7 +43,7 @@ class Follow:
         self,
         agents: Agents | SharedAgents,
         copies: Copies,
-        world: World,
+        services: Services,
         listener: RunListener,
         interest: Interest,
         *,
@@ -51,12 +51,12 @@ class Follow:
     ) -> None:
         self._agents = agents
         self._copies = copies
-        self._clock = world.clock
-        self._answer_within_s = world.answer_within_s
+        self._clock = services.clock
+        self._answer_within_s = services.answer_within_s
         self._listener = listener
         self._interest = interest
         self._limit_s = limit_s
-        self._absences = Absences(2 * world.answer_within_s)
+        self._absences = Absences(2 * services.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = interest.end
         self._grace_s = _END_GRACE_S

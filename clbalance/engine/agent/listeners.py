@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
@@ -14,8 +14,8 @@ from clbalance.ports import RunListener
 class Recorded:
     """Between a dispatch and its listener. A journal that fails from here on loses history, not the job."""
 
-    def __init__(self, world: World, job: JobSpec, listener: RunListener, *, copies: int) -> None:
-        self._world = world
+    def __init__(self, services: Services, job: JobSpec, listener: RunListener, *, copies: int) -> None:
+        self._services = services
         self._job = job
         self._listener = listener
         self._to_start = copies
@@ -43,26 +43,26 @@ class Recorded:
             self._keep(limits, node)
         self._to_start -= 1
         if self._to_start == 0:
-            self._world.fail_point("started")
+            self._services.fail_point("started")
             try:
-                self._world.journal.started(self._job.id, self._world.clock.now())
+                self._services.journal.started(self._job.id, self._services.clock.now())
             except StoreError as error:
-                self._world.listener.forgot(error.message)
+                self._services.listener.forgot(error.message)
         self._listener.started(node, limits)
 
     def _keep(self, limits: tuple[str, ...], node: NodeName) -> None:
         try:
-            self._world.journal.limited(self._job.id, self._job.claim, node, limits)
+            self._services.journal.limited(self._job.id, self._job.claim, node, limits)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
 
     def ended(self, outcome: Outcome) -> None:
-        self._world.fail_point("ended")
+        self._services.fail_point("ended")
         try:
-            self._world.journal.ended(self._job.id, self._job.claim, outcome)
+            self._services.journal.ended(self._job.id, self._job.claim, outcome)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
-        self._world.fail_point("recorded")
+            self._services.listener.forgot(error.message)
+        self._services.fail_point("recorded")
         self._listener.ended(outcome)
 
 

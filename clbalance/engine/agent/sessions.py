@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 from clbalance.engine.agent.protocol import AgentEvent, bootstrap, decode, encode
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
@@ -22,10 +22,10 @@ LOOK_AGAIN_S = 1.0
 class Agents:
     """One agent per node, each framed by a nonce of its own."""
 
-    def __init__(self, sessions: Sessions, world: World) -> None:
+    def __init__(self, sessions: Sessions, services: Services) -> None:
         self._sessions = sessions
-        self._source = world.agent_source
-        self._clock = world.clock
+        self._source = services.agent_source
+        self._clock = services.clock
         self._nonces: dict[NodeName, str] = {}
 
     def call(self, node: NodeName, *, within_s: float) -> None:
@@ -104,18 +104,18 @@ class Ask:
 
 
 def ask_each(
-    world: World, nodes: Sequence[NodeName], react: Callable[[NodeName, AgentEvent | Closed], Ask | T | None]
+    services: Services, nodes: Sequence[NodeName], react: Callable[[NodeName, AgentEvent | Closed], Ask | T | None]
 ) -> tuple[T, ...]:
     """What `react` makes of each node, in their order. It must make something of `Closed`, which ends every talk."""
     found: dict[NodeName, T] = {}
-    with world.transport.sessions() as sessions:
-        agents = Agents(sessions, world)
+    with services.transport.sessions() as sessions:
+        agents = Agents(sessions, services)
 
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
             told = None if node in found else react(node, event)
             if isinstance(told, Ask):
                 if told.afresh:
-                    sessions.set_deadline(node, world.answer_within_s)
+                    sessions.set_deadline(node, services.answer_within_s)
                 sessions.send(node, told.request)
             elif told is not None:
                 found[node] = told
@@ -123,6 +123,6 @@ def ask_each(
                     sessions.close(node)
 
         for node in nodes:
-            agents.call(node, within_s=world.answer_within_s)
+            agents.call(node, within_s=services.answer_within_s)
         agents.listen(hear, lambda: len(found) == len(nodes))
     return tuple(found[node] for node in nodes)

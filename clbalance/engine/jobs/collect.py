@@ -6,7 +6,7 @@ from clbalance.engine.agent.copies import Interest
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import Leg, by_login
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import CopyRecord, Outcome
@@ -23,22 +23,22 @@ class Fetch:
     listener: RunListener
 
 
-def collect(world: World, fetches: Sequence[Fetch], within_s: float) -> tuple[tuple[Outcome, ...], ...]:
+def collect(services: Services, fetches: Sequence[Fetch], within_s: float) -> tuple[tuple[Outcome, ...], ...]:
     """For each of `fetches` the ends of its copies, each after all of its output; one without an end did not answer.
 
     All nodes are asked at once. Nothing is written down and no copy is touched.
     """
     ends: dict[int, tuple[Outcome, ...]] = {}
-    for theirs, places in by_login(world, [one.spec.user for one in fetches]):
+    for theirs, places in by_login(services, [one.spec.user for one in fetches]):
         ends |= zip(places, _as_one_user(theirs, [fetches[place] for place in places], within_s), strict=True)
     return tuple(ends[place] for place in range(len(fetches)))
 
 
-def _as_one_user(world: World, fetches: Sequence[Fetch], within_s: float) -> list[tuple[Outcome, ...]]:
-    with world.transport.sessions() as sessions:
-        board = Switchboard(Agents(sessions, world))
+def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) -> list[tuple[Outcome, ...]]:
+    with services.transport.sessions() as sessions:
+        board = Switchboard(Agents(sessions, services))
         legs = [
-            Leg(world, board, one.spec, one.copies, one.listener, Interest(streams=one.streams, void=False))
+            Leg(services, board, one.spec, one.copies, one.listener, Interest(streams=one.streams, void=False))
             for one in fetches
         ]
         for leg in legs:

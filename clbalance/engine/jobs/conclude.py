@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
 from clbalance.model import Plan
 from clbalance.model.job import Tries
@@ -13,9 +13,9 @@ from clbalance.policy.jobs.outcome import gravest, result_sets, run_exit_code, s
 from clbalance.policy.jobs.requeue import Afterwards, Over, Waits, afterwards
 
 
-def next_step(world: World, job: int, outcomes: tuple[Outcome, ...], tries: Tries | None = None) -> Afterwards:
+def next_step(services: Services, job: int, outcomes: tuple[Outcome, ...], tries: Tries | None = None) -> Afterwards:
     """By all that is written down of it. `tries` None: those that it was submitted with."""
-    journal = world.journal
+    journal = services.journal
     record = journal.record(job)
     if record is None:
         raise StoreError(f"job {job} is not remembered any more")
@@ -32,30 +32,30 @@ def next_step(world: World, job: int, outcomes: tuple[Outcome, ...], tries: Trie
     )
 
 
-def put_back(world: World, job: int, reason: str) -> bool:
+def put_back(services: Services, job: int, reason: str) -> bool:
     """A job that we took from the queue and that has not begun waits there again. False where it does not."""
     try:
-        record = world.journal.record(job)
-        return record is not None and world.journal.queue(job, attempt=record.attempt, reason=reason)
+        record = services.journal.record(job)
+        return record is not None and services.journal.queue(job, attempt=record.attempt, reason=reason)
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
         return True  # it is written down as queued, and is in nobody's hands when we have gone
 
 
-def withdraw(world: World, job: int, reason: str, plan: Plan | None = None) -> None:
+def withdraw(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:
     """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
     code = ExitCode.NOT_RUN_TO_ITS_END
     try:
-        withdrawn = world.journal.withdraw(job, world.clock.now(), reason=reason, rc=code)
+        withdrawn = services.journal.withdraw(job, services.clock.now(), reason=reason, rc=code)
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)
         return
     if withdrawn:
-        keep_results(world, job, (), plan)
+        keep_results(services, job, (), plan)
 
 
 def conclude(
-    world: World,
+    services: Services,
     job: int,
     attempt: int,
     outcomes: tuple[Outcome, ...],
@@ -71,25 +71,25 @@ def conclude(
     if worst is None or state_of(worst.end) is JobState.RUNNING:
         return None
     try:
-        after = next_step(world, job, outcomes, tries)
+        after = next_step(services, job, outcomes, tries)
         if isinstance(after, Waits):
-            if world.journal.queue(job, attempt=attempt, reason=after.reason):
+            if services.journal.queue(job, attempt=attempt, reason=after.reason):
                 return after.reason
             after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
-        at = _ended_at(world, job, outcomes)
-        told = world.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        at = _ended_at(services, job, outcomes)
+        told = services.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
         if not told:
             return None
     except StoreError as error:
-        world.listener.forgot(error.message)
-    keep_results(world, job, outcomes, plan)
+        services.listener.forgot(error.message)
+    keep_results(services, job, outcomes, plan)
     return None
 
 
-def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
+def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
     """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
-    now = world.clock.now()
-    record = world.journal.record(job)
+    now = services.clock.now()
+    record = services.journal.record(job)
     if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
         return now
     return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))
@@ -98,15 +98,15 @@ def _ended_at(world: World, job: int, outcomes: tuple[Outcome, ...]) -> datetime
 # Keep what became of a job as node sets, for ClusterShell and for whoever wants to go on with them.
 
 
-def keep_results(world: World, job: int, outcomes: Sequence[Outcome], plan: Plan | None = None) -> None:
+def keep_results(services: Services, job: int, outcomes: Sequence[Outcome], plan: Plan | None = None) -> None:
     """Of the job's last attempt; `plan` where it is at hand, whole. That it could not be kept is no failure."""
     try:
-        submitted = world.journal.submitted(job)
+        submitted = services.journal.submitted(job)
         if submitted is None:
             return
-        placed = world.journal.placed(job)
+        placed = services.journal.placed(job)
         known = plan or (placed[-1].plan if placed else None)
         sets = result_sets(outcomes, submitted.candidates, known)
-        world.journal.keep_results(job, {result.value: fold(nodes) for result, nodes in sets.items()})
+        services.journal.keep_results(job, {result.value: fold(nodes) for result, nodes in sets.items()})
     except StoreError as error:
-        world.listener.forgot(error.message)
+        services.listener.forgot(error.message)

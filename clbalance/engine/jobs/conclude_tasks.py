@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, end_of, tells_all
 from clbalance.engine.jobs.conclude import keep_results
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
@@ -18,10 +18,10 @@ from clbalance.ports import RunListener, TaskLog
 
 
 def conclude_tasks(
-    world: World, job: int, attempt: int, why: str, *, cancelled: bool = False, let_go: bool = False
+    services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, let_go: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
-    journal = world.journal
+    journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
     verdict = verdict_of(records, why, cancelled=cancelled)
     try:
@@ -29,14 +29,14 @@ def conclude_tasks(
             journal.let_go(job)
         else:
             state, reason, rc = verdict.state, verdict.reason, verdict.rc
-            journal.conclude(job, world.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
+            journal.conclude(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
-        world.listener.forgot(error.message)
-    _keep_results(world, job, records)
+        services.listener.forgot(error.message)
+    _keep_results(services, job, records)
     return records, verdict
 
 
-def _keep_results(world: World, job: int, records: tuple[TaskRecord, ...]) -> None:
+def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...]) -> None:
     """A node is what the worst of its tasks was; one that was given none has no part in it."""
     by_node: dict[NodeName, list[Outcome]] = {}
     for one in records:
@@ -44,9 +44,9 @@ def _keep_results(world: World, job: int, records: tuple[TaskRecord, ...]) -> No
             outcome = Outcome(node=one.node, rank=0, end=one.end, seconds=one.seconds)
             by_node.setdefault(one.node, []).append(outcome)
     worst = [each for each in map(gravest, by_node.values()) if each is not None]
-    placed = world.journal.placed(job)
+    placed = services.journal.placed(job)
     if placed:
-        keep_results(world, job, worst, replace(placed[-1].plan, wanted=1))
+        keep_results(services, job, worst, replace(placed[-1].plan, wanted=1))
 
 
 # Writes down what a slot's log tells of tasks that were given to it by a process that has died.
@@ -56,9 +56,9 @@ class SettledTasks:
     """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot, `known` what is of its job."""
 
     def __init__(
-        self, world: World, job: JobSpec, listener: RunListener, *, known: Sequence[TaskRecord], log: TaskLog
+        self, services: Services, job: JobSpec, listener: RunListener, *, known: Sequence[TaskRecord], log: TaskLog
     ) -> None:
-        self._world = world
+        self._services = services
         self._job = job
         self._listener = listener
         self._log = SlotLog()
@@ -121,7 +121,7 @@ class SettledTasks:
         if number not in self._open:
             return []
         self._open.discard(number)
-        now = self._world.clock.now()
+        now = self._services.clock.now()
         return [TaskEnded(number=number, node=node, claim=self._job.claim, end=end, seconds=seconds, at=now)]
 
     def _returned(self, number: int) -> list[TaskEvent]:

@@ -4,7 +4,7 @@ from clbalance.engine.jobs.conclude import conclude
 from clbalance.engine.jobs.conclude_tasks import conclude_tasks
 from clbalance.engine.jobs.reconcile import Visited
 from clbalance.engine.jobs.submitted import end_copies, spec_of
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, Lost, NodeFailed, Outcome
@@ -14,42 +14,42 @@ from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.task_records import is_open, task_records
 
 
-def give_up_for_dead(world: World, visited: Visited, why: str) -> JobRecord:
+def give_up_for_dead(services: Services, visited: Visited, why: str) -> JobRecord:
     """The copies on these nodes, and the tasks that their slots had, count as lost with them.
 
     The other copies are ended before that: a job that starts again is nowhere else. Where one of them does not confirm
     it, `ClbalanceError`, and nobody is given up.
     """
-    job, journal = visited.record, world.journal
+    job, journal = visited.record, services.journal
     end = NodeFailed(why=why)
     dead = {outcome.node for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
-    slots = spec_of(world, job).slots
+    slots = spec_of(services, job).slots
     left = [copy for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is None]
     lost = [copy for copy in left if copy.intent.node in dead]
     if not slots and (alive := frozenset(copy.intent.node for copy in left) - dead):
-        _end_the_others(world, job, alive, why)
+        _end_the_others(services, job, alive, why)
     for copy in lost:
         journal.ended(job.id, copy.claim, Outcome(node=copy.intent.node, rank=copy.intent.rank, end=end, seconds=0.0))
     if slots:
-        _give_up_tasks(world, job.id, frozenset(copy.claim for copy in lost), end)
-        conclude_tasks(world, job.id, job.attempt, "")
+        _give_up_tasks(services, job.id, frozenset(copy.claim for copy in lost), end)
+        conclude_tasks(services, job.id, job.attempt, "")
     else:
         ends = [copy.outcome for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is not None]
-        conclude(world, job.id, job.attempt, tuple(ends))
+        conclude(services, job.id, job.attempt, tuple(ends))
     return journal.record(job.id) or job
 
 
-def _end_the_others(world: World, job: JobRecord, alive: frozenset[NodeName], why: str) -> None:
-    if unconfirmed := end_copies(world, job, alive, f"another node was {why}"):
+def _end_the_others(services: Services, job: JobRecord, alive: frozenset[NodeName], why: str) -> None:
+    if unconfirmed := end_copies(services, job, alive, f"another node was {why}"):
         raise ClbalanceError(
             f"job {job.id} may still run on {fold(unconfirmed)}, which has not confirmed its end",
             hint="nothing was started; `clbalance jobs` shows how it stands, then say it again",
         )
 
 
-def _give_up_tasks(world: World, job: int, claims: frozenset[int], end: NodeFailed) -> None:
-    log, now = world.journal.task_log(job), world.clock.now()
-    records = task_records(world.journal.tasks(job), log.events())
+def _give_up_tasks(services: Services, job: int, claims: frozenset[int], end: NodeFailed) -> None:
+    log, now = services.journal.task_log(job), services.clock.now()
+    records = task_records(services.journal.tasks(job), log.events())
     log.add(
         [
             TaskEnded(number=one.task.number, node=one.node, claim=one.claim, end=end, seconds=0.0, at=now)

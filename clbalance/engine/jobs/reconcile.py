@@ -11,7 +11,7 @@ from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.conclude import conclude, next_step, withdraw
 from clbalance.engine.jobs.conclude_tasks import SettledTasks, conclude_tasks
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
@@ -50,7 +50,7 @@ class Visited:
 
 
 def revisit(
-    world: World,
+    services: Services,
     visits: Sequence[Visit],
     within_s: float | None = None,
     unless: Callable[[], bool] = lambda: False,
@@ -61,45 +61,45 @@ def revisit(
     `unless` is asked about every second: it cuts the visit short.
     """
     seen: dict[int, Visited] = {}
-    for theirs, places in by_login(world, [visit.spec.user for visit in visits]):
+    for theirs, places in by_login(services, [visit.spec.user for visit in visits]):
         some = [visits[place] for place in places]
         seen |= zip(places, _as_one_user(theirs, some, within_s, unless), strict=True)
     return tuple(seen[place] for place in range(len(visits)))
 
 
 def _as_one_user(
-    world: World, visits: Sequence[Visit], within_s: float | None, unless: Callable[[], bool]
+    services: Services, visits: Sequence[Visit], within_s: float | None, unless: Callable[[], bool]
 ) -> tuple[Visited, ...]:
-    with world.transport.sessions() as sessions:
-        board = Switchboard(Agents(sessions, world))
-        tours = [_Tour(world, board, _as_left(world, visit)) for visit in visits]
+    with services.transport.sessions() as sessions:
+        board = Switchboard(Agents(sessions, services))
+        tours = [_Tour(services, board, _as_left(services, visit)) for visit in visits]
         for tour in tours:
             tour.begin()
         board.listen(lambda: not [tour for tour in tours if not tour.is_over()] or unless(), within_s)
     return tuple(tour.result() for tour in tours)
 
 
-def _as_left(world: World, visit: Visit) -> Visit:
+def _as_left(services: Services, visit: Visit) -> Visit:
     """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
     if visit.record.controlled:
         return visit
-    record = world.journal.record(visit.record.id) or visit.record
+    record = services.journal.record(visit.record.id) or visit.record
     return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
 
 
 class _Tour:
     """One visit, with a leg for each claim: one of most jobs, one for each slot of a job of tasks."""
 
-    def __init__(self, world: World, board: Switchboard, visit: Visit) -> None:
-        self._world = world
+    def __init__(self, services: Services, board: Switchboard, visit: Visit) -> None:
+        self._services = services
         self._visit = visit
-        self._known = current_copies(visit.record, world.journal.copies(visit.record.id))
+        self._known = current_copies(visit.record, services.journal.copies(visit.record.id))
         asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
         if visit.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
         self._is_ours = not visit.record.controlled and not visit.record.state.is_over
         claims = dict.fromkeys(copy.claim for copy in asked)
-        job, journal = visit.record.id, world.journal
+        job, journal = visit.record.id, services.journal
         self._task_log = journal.task_log(job)
         self._tasks = task_records(journal.tasks(job), self._task_log.events()) if self._is_ours else ()
         self._legs = [self._leg(board, [copy for copy in asked if copy.claim == claim]) for claim in claims]
@@ -114,7 +114,7 @@ class _Tour:
 
     def result(self) -> Visited:
         """What is known now, written down where nobody else has the job in hand."""
-        job, journal = self._visit.record.id, self._world.journal
+        job, journal = self._visit.record.id, self._services.journal
         if self._is_ours:
             self._settle()
         ended = {(one.claim, one.intent.rank): one.outcome for one in self._known if one.outcome is not None}
@@ -127,30 +127,30 @@ class _Tour:
     def _settle(self) -> None:
         record = self._visit.record
         if was_abandoned(record, self._known):
-            withdraw(self._world, record.id, ABANDONED)
+            withdraw(self._services, record.id, ABANDONED)
             return
-        copies = current_copies(record, self._world.journal.copies(record.id))
+        copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
         if len(ends) == len(copies) and self._visit.spec.slots:
             cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
-            conclude_tasks(self._world, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
-        elif is_queued(record) and self._world.journal.is_cancelled(record.id) and len(ends) == len(copies):
+            conclude_tasks(self._services, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
+        elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
             pass  # why it waits is written down, and may be younger than its last end
         elif len(ends) == len(copies):
-            conclude(self._world, record.id, record.attempt, tuple(ends))
+            conclude(self._services, record.id, record.attempt, tuple(ends))
 
     def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
-        return not ends or isinstance(next_step(self._world, self._visit.record.id, ends), Waits)
+        return not ends or isinstance(next_step(self._services, self._visit.record.id, ends), Waits)
 
     def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
         """It was cancelled while it waited."""
         record = self._visit.record
         if ends and self._legs:
-            conclude(self._world, record.id, record.attempt, ends)
+            conclude(self._services, record.id, record.attempt, ends)
         else:
-            withdraw(self._world, record.id, "cancelled")
+            withdraw(self._services, record.id, "cancelled")
 
     def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
         """Ends are written down only where nobody else does it."""
@@ -159,11 +159,11 @@ class _Tour:
         if not spec.slots and (why := half_started(visit.record, self._known)):
             interest = replace(interest, end=interest.end or why)
         if self._is_ours:
-            listener = Recorded(self._world, spec, listener, copies=len(asked))
+            listener = Recorded(self._services, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
-            listener = SettledTasks(self._world, spec, listener, known=self._tasks, log=self._task_log)
+            listener = SettledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
             interest = replace(interest, streams=(*interest.streams, "log"), finish=True)
-        return Leg(self._world, board, spec, asked, listener, interest)
+        return Leg(self._services, board, spec, asked, listener, interest)
 
 
 class Leg:
@@ -171,7 +171,7 @@ class Leg:
 
     def __init__(
         self,
-        world: World,
+        services: Services,
         board: Switchboard,
         spec: JobSpec,
         asked: Sequence[CopyRecord],
@@ -182,7 +182,7 @@ class Leg:
         self.copies = Copies(label_of(spec), map(Copy.of, asked))
         self._board = board
         self._line = board.line(label_of(spec))
-        self.follow = Follow(self._line, self.copies, world, listener, interest, limit_s=spec.time_limit_s)
+        self.follow = Follow(self._line, self.copies, services, listener, interest, limit_s=spec.time_limit_s)
 
     def begin(self) -> None:
         """Call the nodes."""
@@ -190,7 +190,7 @@ class Leg:
         self.follow.call_all()
 
 
-def by_login(world: World, users: Sequence[str | None]) -> Iterator[tuple[World, list[int]]]:
+def by_login(services: Services, users: Sequence[str | None]) -> Iterator[tuple[Services, list[int]]]:
     """For each of `users`, in the order of their first: the world as that one sees it, and his places in `users`."""
     for user in dict.fromkeys(users):
-        yield world.as_user(user), [place for place, one in enumerate(users) if one == user]
+        yield services.as_user(user), [place for place, one in enumerate(users) if one == user]

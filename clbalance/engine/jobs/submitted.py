@@ -7,7 +7,7 @@ from clbalance.engine.agent.copies import Interest
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.conclude import next_step
 from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec, Script, Tries
@@ -21,17 +21,21 @@ _LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
 _CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the grace, and for KILL
 
 
-def look(world: World, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
+def look(services: Services, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
     """How these jobs stand; their nodes are asked about those that nobody has in hand."""
     nobodys = [record for record in records if not record.controlled and not record.state.is_over]
     looking = Interest(streams=(), to_the_end=False, persist=False)
-    visits = _visits(world, nobodys, lambda _: looking)
-    seen = {one.record.id: one for one in revisit(world, visits, within_s=2 * world.answer_within_s)} if visits else {}
-    return tuple(seen.get(record.id) or _as_recorded(world, record) for record in records)
+    visits = _visits(services, nobodys, lambda _: looking)
+    seen = (
+        {one.record.id: one for one in revisit(services, visits, within_s=2 * services.answer_within_s)}
+        if visits
+        else {}
+    )
+    return tuple(seen.get(record.id) or _as_recorded(services, record) for record in records)
 
 
 def await_ends(
-    world: World, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
+    services: Services, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
 ) -> tuple[Visited, ...]:
     """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are.
 
@@ -39,23 +43,23 @@ def await_ends(
     """
     done: dict[int, Visited] = {}
     waiting = Interest(streams=())
-    while left := [record for record in _fresh(world, records) if record.id not in done]:
-        done |= {record.id: _as_recorded(world, record) for record in left if record.state.is_over}
+    while left := [record for record in _fresh(services, records) if record.id not in done]:
+        done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
-        visits = _visits(world, nobodys, lambda _: waiting)
+        visits = _visits(services, nobodys, lambda _: waiting)
         attempts = {record.id: record.attempt for record in nobodys}
-        ended = {record.id: _as_recorded(world, record) for record in nobodys}  # also what cannot be visited
-        ended |= {one.record.id: one for one in revisit(world, visits, unless=unless)} if visits else {}
-        done |= {job: one for job, one in ended.items() if not _is_to_go_on(world, one, attempts[job])}
+        ended = {record.id: _as_recorded(services, record) for record in nobodys}  # also what cannot be visited
+        ended |= {one.record.id: one for one in revisit(services, visits, unless=unless)} if visits else {}
+        done |= {job: one for job, one in ended.items() if not _is_to_go_on(services, one, attempts[job])}
         if unless():
             break
         if len(done) < len(records) and not ended.keys() & done.keys():
-            world.clock.pause(_LOOK_AGAIN_S)
+            services.clock.pause(_LOOK_AGAIN_S)
     return tuple(done[record.id] for record in records if record.id in done)
 
 
 def read(
-    world: World,
+    services: Services,
     record: JobRecord,
     listener: RunListener,
     *,
@@ -65,106 +69,108 @@ def read(
 ) -> Visited:
     """What a job has printed so far, or prints to its end."""
     interest = Interest(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
-    spec = spec_of(world, record)
+    spec = spec_of(services, record)
     visit = Visit(record=record, spec=spec, interest=interest, listener=listener, ended_too=True, nodes=nodes)
-    within_s = None if to_the_end else 4 * world.answer_within_s
-    return revisit(world, [visit], within_s)[0]
+    within_s = None if to_the_end else 4 * services.answer_within_s
+    return revisit(services, [visit], within_s)[0]
 
 
-def cancel(world: World, records: Sequence[JobRecord], why: str) -> tuple[Visited, ...]:
+def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[Visited, ...]:
     """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
     for record in records:
-        world.journal.cancel(record.id, why)
-    return _order(world, records, lambda record: Interest(streams=(), end=why, void=not record.controlled))
+        services.journal.cancel(record.id, why)
+    return _order(services, records, lambda record: Interest(streams=(), end=why, void=not record.controlled))
 
 
-def end_copies(world: World, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
+def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
     """End the copies on these nodes, and no others; on which of them that was not confirmed."""
     interest = Interest(streams=(), end=why)
-    visit = Visit(record=record, spec=spec_of(world, record), interest=interest, listener=Unheard(), nodes=nodes)
-    revisit(world, [visit], within_s=2 * world.answer_within_s + _CANCEL_WITHIN_S)
-    left = unsettled(record, world.journal.copies(record.id))
+    visit = Visit(record=record, spec=spec_of(services, record), interest=interest, listener=Unheard(), nodes=nodes)
+    revisit(services, [visit], within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+    left = unsettled(record, services.journal.copies(record.id))
     return tuple(copy.intent.node for copy in left if copy.intent.node in nodes)
 
 
-def signal(world: World, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:
+def signal(services: Services, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:
     """Send a signal to every process of these jobs."""
-    return _order(world, records, lambda _: Interest(streams=(), signal=number, to_the_end=False, void=False))
+    return _order(services, records, lambda _: Interest(streams=(), signal=number, to_the_end=False, void=False))
 
 
-def spec_of(world: World, record: JobRecord) -> JobSpec:
+def spec_of(services: Services, record: JobRecord) -> JobSpec:
     """What was last tried to be started, a script without its content. `StoreError` where that cannot be read."""
-    submitted = world.journal.submitted(record.id)
+    submitted = services.journal.submitted(record.id)
     if submitted is None:
         raise StoreError(f"job {record.id} is not remembered any more")
     return replace(submitted.job, id=record.id, attempt=record.attempt, claim=record.claim)
 
 
-def user_of(world: World, job: int) -> str | None:
+def user_of(services: Services, job: int) -> str | None:
     """Who logs in for it; None where that is not remembered."""
     try:
-        submitted = world.journal.submitted(job)
+        submitted = services.journal.submitted(job)
     except StoreError:  # of another version: who needs more of it is told
         return None
     return None if submitted is None else submitted.job.user
 
 
-def startable(world: World, record: JobRecord) -> JobSpec:
+def startable(services: Services, record: JobRecord) -> JobSpec:
     """The same with all that its nodes are sent."""
-    spec = spec_of(world, record)
+    spec = spec_of(services, record)
     if not isinstance(spec.work, Script):
         return spec
-    content = world.journal.script(record.id)
+    content = services.journal.script(record.id)
     if content is None:
         raise StoreError(f"the script of job {record.id} is not remembered any more")
     return replace(spec, work=replace(spec.work, content=content))
 
 
-def next_attempt(world: World, record: JobRecord) -> JobSpec:
+def next_attempt(services: Services, record: JobRecord) -> JobSpec:
     """The job as it is started again; one that was queued before its first start has had no attempt yet."""
-    job, where = startable(world, record), fold(record.nodes)
-    is_first = record.queued and not current_copies(record, world.journal.copies(record.id))
+    job, where = startable(services, record), fold(record.nodes)
+    is_first = record.queued and not current_copies(record, services.journal.copies(record.id))
     attempt = record.attempt if is_first else record.attempt + 1
     return replace(job, attempt=attempt, claim=record.claim + 1, previous_nodes=where)
 
 
 def _order(
-    world: World, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
+    services: Services, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
 ) -> tuple[Visited, ...]:
-    visits = _visits(world, records, interest_in)
-    return revisit(world, visits, within_s=2 * world.answer_within_s + _CANCEL_WITHIN_S)
+    visits = _visits(services, records, interest_in)
+    return revisit(services, visits, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
 
 
-def _visits(world: World, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]) -> list[Visit]:
+def _visits(
+    services: Services, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
+) -> list[Visit]:
     """One that another version has written, or that is damaged, is left out, and hides none of the others."""
     visits = []
     for record in records:
         try:
-            spec = spec_of(world, record)
+            spec = spec_of(services, record)
         except StoreError as error:
-            world.listener.forgot(f"job {record.id}: {error.message}")
+            services.listener.forgot(f"job {record.id}: {error.message}")
         else:
             visits.append(Visit(record=record, spec=spec, interest=interest_in(record), listener=Unheard()))
     return visits
 
 
-def _is_to_go_on(world: World, visited: Visited, attempt: int) -> bool:
+def _is_to_go_on(services: Services, visited: Visited, attempt: int) -> bool:
     """In the queue, elsewhere by now, or in the hands of who is moving it there or writes down its end.
 
     Not where a node does not answer: the rest of a start that was cut short may be there.
     """
     if visited.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in visited.outcomes):
         return False
-    now = world.journal.record(visited.record.id) or visited.record
+    now = services.journal.record(visited.record.id) or visited.record
     return is_queued(now) or now.attempt > attempt or now.controlled or now.state.is_over
 
 
-def _fresh(world: World, records: Sequence[JobRecord]) -> list[JobRecord]:
-    return [world.journal.record(record.id) or record for record in records]
+def _fresh(services: Services, records: Sequence[JobRecord]) -> list[JobRecord]:
+    return [services.journal.record(record.id) or record for record in records]
 
 
-def _as_recorded(world: World, record: JobRecord) -> Visited:
-    copies = current_copies(record, world.journal.copies(record.id))
+def _as_recorded(services: Services, record: JobRecord) -> Visited:
+    copies = current_copies(record, services.journal.copies(record.id))
     outcomes: list[Outcome] = [copy.outcome for copy in copies if copy.outcome is not None]
     return Visited(record=record, outcomes=tuple(outcomes), all_ended=0 < len(copies) == len(outcomes))
 
@@ -175,7 +181,7 @@ _FOLLOW_AGAIN_S = 0.5  # at the record of a job that somebody else moves or star
 
 
 def follow_on(
-    world: World,
+    services: Services,
     record: JobRecord,
     listener: RunListener,
     told: Callable[[JobRecord], None],
@@ -188,29 +194,29 @@ def follow_on(
     It ends early where a node does not answer any more. One that is queued is waited for, as `wait` does.
     """
     while True:
-        visited = read(world, record, listener, streams=streams, to_the_end=True, nodes=nodes)
-        if not _goes_on(world, record, visited):
+        visited = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
+        if not _goes_on(services, record, visited):
             return visited
-        found = _started_again_or_over(world, record, told)
+        found = _started_again_or_over(services, record, told)
         if found.record.attempt == record.attempt or not found.record.nodes:
             return found
         record = found.record
         told(record)
 
 
-def _goes_on(world: World, record: JobRecord, visited: Visited) -> bool:
+def _goes_on(services: Services, record: JobRecord, visited: Visited) -> bool:
     if len(visited.outcomes) < len(record.nodes) or any(isinstance(one.end, Lost) for one in visited.outcomes):
         return False
-    now = world.journal.record(record.id) or record
+    now = services.journal.record(record.id) or record
     if now.attempt > record.attempt:
         return True
-    return not now.state.is_over and isinstance(next_step(world, record.id, visited.outcomes), Waits)
+    return not now.state.is_over and isinstance(next_step(services, record.id, visited.outcomes), Waits)
 
 
-def _started_again_or_over(world: World, record: JobRecord, told: Callable[[JobRecord], None]) -> Visited:
+def _started_again_or_over(services: Services, record: JobRecord, told: Callable[[JobRecord], None]) -> Visited:
     waits = ""
     while True:
-        (found,) = look(world, [world.journal.record(record.id) or record])
+        (found,) = look(services, [services.journal.record(record.id) or record])
         now = found.record
         if is_queued(now):
             if now.reason != waits:
@@ -218,19 +224,19 @@ def _started_again_or_over(world: World, record: JobRecord, told: Callable[[JobR
                 told(now)
         elif now.state.is_over or (now.attempt > record.attempt and now.state is JobState.RUNNING):
             return found
-        world.clock.pause(_FOLLOW_AGAIN_S)
+        services.clock.pause(_FOLLOW_AGAIN_S)
 
 
 # Wait for the jobs that another one comes after, or see whether they are over.
 
 
-def hindrance(world: World, job: int, tries: Tries) -> str:
+def hindrance(services: Services, job: int, tries: Tries) -> str:
     """Why `job` can never be started, once those before it are over; empty where nothing hinders it."""
-    before = {number: world.journal.record(number) for number in tries.after}
+    before = {number: services.journal.record(number) for number in tries.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
-        ends = await_ends(world, known, unless=lambda: world.journal.is_cancelled(job))
-        if world.journal.is_cancelled(job):
+        ends = await_ends(services, known, unless=lambda: services.journal.is_cancelled(job))
+        if services.journal.is_cancelled(job):
             return "cancelled"
         before |= {one.record.id: one.record for one in ends}
     told = turn(before)
@@ -238,9 +244,9 @@ def hindrance(world: World, job: int, tries: Tries) -> str:
     return f"{told.reason}, not heard of any more" if told.when is When.LATER else told.reason
 
 
-def turn_of(world: World, after: tuple[int, ...]) -> Turn:
+def turn_of(services: Services, after: tuple[int, ...]) -> Turn:
     """Of a job that comes after these; their nodes are asked about those that nobody has in hand."""
-    known = {number: world.journal.record(number) for number in after}
-    seen = look(world, [record for record in known.values() if record is not None])
+    known = {number: services.journal.record(number) for number in after}
+    seen = look(services, [record for record in known.values() if record is not None])
     before: dict[int, JobRecord | None] = {**known, **{one.record.id: one.record for one in seen}}
     return turn(before)

@@ -6,28 +6,28 @@ from clbalance.engine.agent.protocol import AgentEvent, Hello, Status, Trouble
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.engine.jobs.reconcile import by_login
 from clbalance.engine.jobs.submitted import user_of
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Usage
 from clbalance.ports import Closed
 
 
-def usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
+def usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usage]:
     """By job: what those copies take that could be asked. A job of which none could has no entry, never a zero."""
     running = [one for one in records if one.state is JobState.RUNNING]
     found: dict[int, Usage] = {}
-    for theirs, places in by_login(world, [user_of(world, one.id) for one in running]):
+    for theirs, places in by_login(services, [user_of(services, one.id) for one in running]):
         found |= _usage_of(theirs, [running[place] for place in places])
     return found
 
 
-def _usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
+def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usage]:
     running = {f"{one.key}.{one.claim}": one for one in records}
     asked: dict[NodeName, set[str]] = {}
     for label, record in running.items():
         for node in record.nodes:
             asked.setdefault(node, set()).add(label)
-    told = _ask(world, asked) if asked else ()
+    told = _ask(services, asked) if asked else ()
     found: dict[int, Usage] = {}
     for status in told:
         if status.state == "running" and status.mem_bytes is not None:
@@ -38,12 +38,12 @@ def _usage_of(world: World, records: Sequence[JobRecord]) -> dict[int, Usage]:
     return found
 
 
-def _ask(world: World, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
+def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
     """All answers that come in time, one session a node."""
     left = {node: set(labels) for node, labels in asked.items()}
     told: list[Status] = []
-    with world.transport.sessions() as sessions:
-        agents = Agents(sessions, world)
+    with services.transport.sessions() as sessions:
+        agents = Agents(sessions, services)
 
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
             match event:
@@ -62,6 +62,6 @@ def _ask(world: World, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
                 agents.hang_up(node)
 
         for node in asked:
-            agents.call(node, within_s=world.answer_within_s)
+            agents.call(node, within_s=services.answer_within_s)
         agents.listen(hear, lambda: not left)
     return told

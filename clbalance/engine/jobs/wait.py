@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from clbalance.engine.jobs.conclude import put_back, withdraw
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import NotRunError
 from clbalance.model.job import Tries
 from clbalance.policy.jobs.record import When
@@ -16,11 +16,11 @@ _LATE = 0.2  # of the time it has waited, so much more may pass until a place is
 class Patience:
     """For a place, as long as the job may wait for one."""
 
-    def __init__(self, world: World, tries: Tries, rng: Rng) -> None:
-        self._clock = world.clock
+    def __init__(self, services: Services, tries: Tries, rng: Rng) -> None:
+        self._clock = services.clock
         self._for_s = tries.queue_for_s or 0.0
         self._rng = rng
-        self._since = world.clock.monotonic()
+        self._since = services.clock.monotonic()
 
     @property
     def is_over(self) -> bool:
@@ -37,7 +37,7 @@ class Patience:
         return self._for_s - (self._clock.monotonic() - self._since)
 
 
-def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]) -> str | None:
+def await_turn(services: Services, job: int, tries: Tries, tell: Callable[[str], None]) -> str | None:
     """Until the jobs before it are completed; or why it is queued now, if it may be and they are not.
 
     `NotRunError`, and it is written down, where that will never be.
@@ -45,28 +45,28 @@ def await_turn(world: World, job: int, tries: Tries, tell: Callable[[str], None]
     if not tries.after:
         return None
     if tries.queue:
-        return _queued_after(world, job, tries.after)
+        return _queued_after(services, job, tries.after)
     from clbalance.engine.jobs.submitted import hindrance
 
     reason = f"after job {', '.join(map(str, tries.after))}"
     tell(reason)
-    world.journal.pend(job, reason)
-    if why := hindrance(world, job, tries):
-        raise _never(world, job, why)
+    services.journal.pend(job, reason)
+    if why := hindrance(services, job, tries):
+        raise _never(services, job, why)
     return None
 
 
-def _queued_after(world: World, job: int, after: tuple[int, ...]) -> str | None:
+def _queued_after(services: Services, job: int, after: tuple[int, ...]) -> str | None:
     from clbalance.engine.jobs.submitted import turn_of
 
-    told = turn_of(world, after)
+    told = turn_of(services, after)
     if told.when is When.NEVER:
-        raise _never(world, job, told.reason)
-    if told.when is When.LATER and put_back(world, job, told.reason):
+        raise _never(services, job, told.reason)
+    if told.when is When.LATER and put_back(services, job, told.reason):
         return told.reason
     return None
 
 
-def _never(world: World, job: int, why: str) -> NotRunError:
-    withdraw(world, job, why)
+def _never(services: Services, job: int, why: str) -> NotRunError:
+    withdraw(services, job, why)
     return NotRunError(f"job {job} is not started: {why}")

@@ -16,7 +16,7 @@ from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.migrate.own import begin_own
 from clbalance.engine.migrate.requested import AskedMove, Errand, MoveEnd, NotMoved, Unsettled, begin_asked
 from clbalance.engine.run.values import Course
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobState, MoveOrder
@@ -29,7 +29,7 @@ _FINISH_WITHIN_S = 1.7  # told to stop, we go then
 
 
 def move_jobs(
-    world: World,
+    services: Services,
     moves: Sequence[AskedMove],
     question_of: Callable[[Submitted], Question],
     input_of: Callable[[Submitted], JobInput],
@@ -41,7 +41,7 @@ def move_jobs(
     Jobs of several logins are moved one login after the other.
     """
     ends: dict[int, MoveEnd] = {}
-    for theirs, places in by_login(world, [user_of(world, move.job) for move in moves]):
+    for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
             board = Switchboard(Agents(sessions, theirs))
             tour = _Tour(theirs, board, [moves[at] for at in places], question_of, input_of, tell)
@@ -56,7 +56,7 @@ class _Tour:
 
     def __init__(
         self,
-        world: World,
+        services: Services,
         board: Switchboard,
         moves: Sequence[AskedMove],
         question_of: Callable[[Submitted], Question],
@@ -65,7 +65,7 @@ class _Tour:
     ) -> None:
         self.board = board
         self.ends: dict[int, MoveEnd] = {}
-        self._world = world
+        self._services = services
         self._moves = moves
         self._question_of = question_of
         self._input_of = input_of
@@ -120,7 +120,7 @@ class _Tour:
             self._under_way[at] = begun
 
     def _errand(self, move: AskedMove) -> Errand | NotMoved:
-        journal = self._world.journal
+        journal = self._services.journal
         record, submitted = journal.record(move.job), journal.submitted(move.job)
         if record is None or submitted is None:
             return NotMoved(why="it is not remembered")
@@ -129,15 +129,15 @@ class _Tour:
             return NotMoved(why=f"it is {record.state}{where} by now")
         if not may_be_moved(submitted.job, submitted.request, submitted.tries):
             return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
-        asked_at_s = self._world.clock.now().timestamp()
+        asked_at_s = self._services.clock.now().timestamp()
         order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
         if record.controlled:
-            return begin_asked(self._world, move, order, submitted.tries)
-        return begin_own(self._world, self.board, record, order, self._course_of(submitted))
+            return begin_asked(self._services, move, order, submitted.tries)
+        return begin_own(self._services, self.board, record, order, self._course_of(submitted))
 
     def _course_of(self, submitted: Submitted) -> Course:
         return Course(
-            world=self._world,
+            services=self._services,
             question=self._question_of(submitted),
             stdin=self._input_of(submitted),
             listener=Unheard(),

@@ -13,7 +13,7 @@ from clbalance.engine.migrate.requested import Errand, MoveEnd, NotMoved, Unsett
 from clbalance.engine.run.migration import Move
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import Attempted, Course, Dispatched
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
@@ -26,15 +26,15 @@ _CUT_SHORT = "its move was cut short"
 
 
 def begin_own(
-    world: World, board: Switchboard, record: JobRecord, order: MoveOrder, course: Course
+    services: Services, board: Switchboard, record: JobRecord, order: MoveOrder, course: Course
 ) -> Errand | NotMoved:
     """Take the job in hand, and get in touch with its copy."""
-    job = startable(world, record)
-    if not world.journal.adopt(record.id, attempt=order.attempt):
+    job = startable(services, record)
+    if not services.journal.adopt(record.id, attempt=order.attempt):
         return NotMoved(why="another process has it in hand by now")
-    copies = unsettled(record, world.journal.copies(record.id))
+    copies = unsettled(record, services.journal.copies(record.id))
     if len(copies) != 1:
-        world.journal.let_go(record.id)
+        services.journal.let_go(record.id)
         return NotMoved(why="it has ended")
     return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, course)
 
@@ -43,19 +43,19 @@ class OwnErrand:
     """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
 
     def __init__(self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MoveOrder, course: Course) -> None:
-        world = course.world
+        services = course.services
         self._course = course
-        self._world = world
+        self._services = services
         self._job = job
         self._order = order
         self._line = board.line(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
-        listener = Recorded(world, job, course.listener, copies=0)  # that it was started is on record
+        listener = Recorded(services, job, course.listener, copies=0)  # that it was started is on record
         limit_s = job.time_limit_s
-        self._follow = Follow(self._line, self._copies, world, listener, course.interest, limit_s=limit_s)
+        self._follow = Follow(self._line, self._copies, services, listener, course.interest, limit_s=limit_s)
         self._move = Move(course, job)
         self._board = board
-        self._reached_by = world.clock.monotonic() + 2 * world.answer_within_s
+        self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
         self._has_gone_on = False
         board.connect(self._line, self._hear)
@@ -72,7 +72,7 @@ class OwnErrand:
         elif self._follow.is_in_touch and not self._move.off:
             self._has_begun = True
             self._move.begin(self._order, self._line, self._copies, self._follow)
-        elif self._world.clock.monotonic() >= self._reached_by:
+        elif self._services.clock.monotonic() >= self._reached_by:
             self._move.call_off("its node does not answer")
         return self._let_go(NotMoved(why=self._move.off)) if self._move.off else None
 
@@ -84,7 +84,7 @@ class OwnErrand:
     def leave(self) -> MoveEnd:
         """A job that was stopped already waits for the next `rebalance`."""
         self._move.give_back()
-        journal, ends = self._world.journal, [outcome.end for outcome in self._copies.outcomes()]
+        journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.move_of(self._job.id)
         if ends and order is not None and goes_on(ends[0], order, self._course.tries):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
@@ -104,22 +104,22 @@ class OwnErrand:
         ran = Run(replace(self._course, interest=LEFT_RUNNING), self._job, self._course.tries).go_on(ended)
         if ran.dispatched is not None and ran.dispatched.interrupted is not None:
             raise Interrupted(ran.dispatched.interrupted)
-        end = end_by_record(self._world.journal.record(self._job.id), self._job.attempt)
+        end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
         return self._let_go(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))
 
     def _plan(self) -> Plan:
         """By which it came to where it is."""
-        for placed in reversed(self._world.journal.placed(self._job.id)):
+        for placed in reversed(self._services.journal.placed(self._job.id)):
             if placed.attempt == self._job.attempt:
                 return placed.plan
         chosen = tuple(copy.node for copy in self._copies)
-        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
         return Plan(wanted=1, chosen=chosen, ranked=(), unfit=(), charged=nothing)
 
     def _let_go(self, end: MoveEnd) -> MoveEnd:
         for copy in self._copies:
             self._line.hang_up(copy.node)
         self._board.forget(self._line)
-        self._world.journal.let_go(self._job.id)
+        self._services.journal.let_go(self._job.id)
         return end

@@ -2,7 +2,7 @@
 
 from typing import Protocol, TypeAlias
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import Tries
@@ -80,28 +80,28 @@ _REQUEUE_GRACE_S = 5.0
 _NOBODY_WAITS = "nobody waits for it any more"
 
 
-def begin_asked(world: World, move: AskedMove, order: MoveOrder, tries: Tries) -> Errand | NotMoved:
+def begin_asked(services: Services, move: AskedMove, order: MoveOrder, tries: Tries) -> Errand | NotMoved:
     """Ask who has the job in hand."""
-    if not world.journal.ask_move(move.job, order):
+    if not services.journal.ask_move(move.job, order):
         return NotMoved(why="another move or a cancel of it is under way")
-    return AskedErrand(world, move, order, tries)
+    return AskedErrand(services, move, order, tries)
 
 
 class AskedErrand:
     """Seen through the journal alone."""
 
-    def __init__(self, world: World, move: AskedMove, order: MoveOrder, tries: Tries) -> None:
-        self._world = world
+    def __init__(self, services: Services, move: AskedMove, order: MoveOrder, tries: Tries) -> None:
+        self._services = services
         self._move = move
         self._order = order
         grace_s = _REQUEUE_GRACE_S if tries.checkpoint is None else tries.checkpoint.grace_s
-        now = world.clock.monotonic()
-        self._heeded_by = now + _HEEDED_WITHIN_S + 2 * world.answer_within_s
+        now = services.clock.monotonic()
+        self._heeded_by = now + _HEEDED_WITHIN_S + 2 * services.answer_within_s
         self._done_by = self._heeded_by + _STARTED_WITHIN_S + grace_s
 
     def look(self) -> MoveEnd | None:
         """By its record, and by what has become of the order."""
-        journal, job, attempt = self._world.journal, self._move.job, self._order.attempt
+        journal, job, attempt = self._services.journal, self._move.job, self._order.attempt
         record = journal.record(job)
         end = end_by_record(record, attempt)
         if end is not None:
@@ -122,11 +122,11 @@ class AskedErrand:
         return NotMoved(why=why) if self._withdraw(why) else Unsettled(why=why)
 
     def _late(self) -> MoveEnd | None:
-        now = self._world.clock.monotonic()
+        now = self._services.clock.monotonic()
         if now >= self._heeded_by and self._withdraw("who has the job in hand did not heed it in time"):
             return NotMoved(why="who has it in hand did not heed the order in time")
         return Unsettled(why="it was stopped, and does not run again yet") if now >= self._done_by else None
 
     def _withdraw(self, why: str) -> bool:
-        journal = self._world.journal
+        journal = self._services.journal
         return journal.call_off_move(self._move.job, attempt=self._order.attempt, why=why, unless_meant=True)

@@ -29,15 +29,15 @@ def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Atte
 
     `avoid`: where not while others fit, and why not.
     """
-    world = course.world
-    with world.transport.sessions() as sessions:
+    services = course.services
+    with services.transport.sessions() as sessions:
         # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
-        keep_open = min(_KEEP_OPEN, world.session_limit // 2)
-        snapshot = sweep(world, sessions, course.question.candidates, keep_open=keep_open, placing=True)
+        keep_open = min(_KEEP_OPEN, services.session_limit // 2)
+        snapshot = sweep(services, sessions, course.question.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
         looks = _MOST_LOOKS
         while (plan := _plan(course, snapshot, refusals, avoid)).fits:
-            _make_room(sessions, plan, world.session_limit)
+            _make_room(sessions, plan, services.session_limit)
             limits = most_promised(plan, snapshot, course.question.request, course.question.policy) if looks else {}
             tried = _dispatch(course, sessions, snapshot, job, plan, limits)
             if isinstance(tried, Attempted):
@@ -47,7 +47,7 @@ def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Atte
             refusals |= {node: why for node, why in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:
-                world.clock.pause(course.question.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
+                services.clock.pause(course.question.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
     return Attempted(job=job, plan=plan, dispatched=None)
 
 
@@ -57,13 +57,13 @@ def _dispatch(
     """What came of it; or who refused and why, and what is promised by now where others were faster."""
     from clbalance.engine.run.dispatch import Dispatch  # by now: see docs/design/startup.md
 
-    world = course.world
-    dispatch = Dispatch(world, sessions, job, plan)
+    services = course.services
+    dispatch = Dispatch(services, sessions, job, plan)
     refused, crowded = dispatch.reserve(course.question.request, snapshot, limits)
     if refused:
         return refused, crowded
     _close_all_but(sessions, plan)
-    world.fail_point("reserved")
+    services.fail_point("reserved")
     return start_reserved(course, job, plan, dispatch)
 
 
@@ -71,13 +71,13 @@ def start_reserved(course: Course, job: JobSpec, plan: Plan, dispatch: "Dispatch
     """Write down what is meant, start it where it was promised a place, and follow it as far as we are interested."""
     from clbalance.engine.agent.listeners import Recorded
 
-    world = course.world
+    services = course.services
     intents = dispatch.intents()
-    if not world.journal.intend(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
+    if not services.journal.intend(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
         return Attempted(job=job, plan=plan, dispatched=None, cancelled=True)
-    world.fail_point("intended")
+    services.fail_point("intended")
     course.listener.placed(job, plan)
-    recorded = Recorded(world, job, course.listener, copies=len(intents))
+    recorded = Recorded(services, job, course.listener, copies=len(intents))
     move = _move(course, job)
     try:
         dispatched = dispatch.run(course.stdin, recorded, course.interest, move)
@@ -98,13 +98,13 @@ def _move(course: Course, job: JobSpec) -> "Move | None":
 
 
 def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: Mapping[NodeName, str]) -> Plan:
-    world, question = course.world, course.question
+    services, question = course.services, course.question
     if not avoid:
-        return plan_on(world, snapshot, question, refusals)
+        return plan_on(services, snapshot, question, refusals)
     elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded.union(avoid)))
-    plan = plan_on(world, snapshot, elsewhere, refusals)
+    plan = plan_on(services, snapshot, elsewhere, refusals)
     if not plan.fits:
-        return plan_on(world, snapshot, question, refusals)
+        return plan_on(services, snapshot, question, refusals)
     unfit = (replace(one, detail=avoid[one.node]) if one.node in avoid else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))
 

@@ -14,7 +14,7 @@ from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Reservation, Start
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.run.values import Dispatched
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import JobSpec
@@ -33,9 +33,9 @@ _LINGER_STOPPED_S = 0.1
 class Dispatch:
     """From the first word to the last. `reserve` comes first; what it is granted must be written down, then `run`."""
 
-    def __init__(self, world: World, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
-        self._world = world
-        self.agents = Agents(sessions, world)
+    def __init__(self, services: Services, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
+        self._services = services
+        self.agents = Agents(sessions, services)
         self._job = job
         self._plan = plan
         self._node_list = fold(plan.chosen)
@@ -69,11 +69,11 @@ class Dispatch:
 
         Told to stop, it ends the job everywhere first; hung up on, it lets it go.
         """
-        follow = Follow(self.agents, self._copies, self._world, listener, interest, limit_s=self._job.time_limit_s)
+        follow = Follow(self.agents, self._copies, self._services, listener, interest, limit_s=self._job.time_limit_s)
         start = Start(self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
         try:
             start.order()
-            self._world.fail_point("ordered")
+            self._services.fail_point("ordered")
             if move is None:
                 follow.to_the_end()
             else:

@@ -32,7 +32,7 @@ class Move:
 
     def __init__(self, course: Course, job: JobSpec) -> None:
         self._course = course
-        self._world = course.world
+        self._services = course.services
         self._job = job
         self._look_at = 0.0
         self._order: MoveOrder | None = None
@@ -64,7 +64,7 @@ class Move:
 
     def look(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """Do what has fallen due."""
-        now = self._world.clock.monotonic()
+        now = self._services.clock.monotonic()
         if self._order is not None:
             self._look_after(now, agents, copies, follow)
         elif now >= self._look_at and follow.is_in_touch:
@@ -75,27 +75,27 @@ class Move:
 
     def begin(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """Reserve, mean it, and stop the job where it runs; or call it off."""
-        world = self._world
-        world.fail_point("move-asked")
+        services = self._services
+        services.fail_point("move-asked")
         self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
         taken = take_foothold(self._course_to(order.dst), self._next_attempt(copies), order.dst)
         if isinstance(taken, str):
             self.call_off(taken)
             return
         self.foothold = taken
-        world.fail_point("move-reserved")
+        services.fail_point("move-reserved")
         if why := self._mean(order, follow):
             self.call_off(why)
             return
-        world.fail_point("move-meant")
+        services.fail_point("move-meant")
         self._course.listener.moving(self._job, order.dst, order.why)
         self._stop(order, agents, copies, follow)
-        world.fail_point("move-stopped")
+        services.fail_point("move-stopped")
 
     @property
     def is_overdue(self) -> bool:
         """Whether its node should have told of its end by now."""
-        return self._ends_by is not None and self._world.clock.monotonic() >= self._ends_by
+        return self._ends_by is not None and self._services.clock.monotonic() >= self._ends_by
 
     def call_off(self, why: str) -> None:
         """Nothing has reached the job, or it has not heeded it: it runs on. What others have meant before us stays."""
@@ -104,10 +104,10 @@ class Move:
         if order is None:
             return
         try:
-            journal = self._world.journal
+            journal = self._services.journal
             journal.call_off_move(self._job.id, attempt=order.attempt, why=why, unless_meant=not self.is_meant)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
 
     def give_back(self) -> None:
         """The target's promise is not needed."""
@@ -117,9 +117,9 @@ class Move:
 
     def _asked(self) -> MoveOrder | None:
         try:
-            order = self._world.journal.move_of(self._job.id)
+            order = self._services.journal.move_of(self._job.id)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
             return None
         meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MoveStage.ASKED
         return order if meant_now else None
@@ -128,7 +128,7 @@ class Move:
         """Why it cannot be meant any more; empty where that is durable now."""
         if not follow.is_in_touch:
             return "its node does not answer"
-        journal = self._world.journal
+        journal = self._services.journal
         try:
             known = journal.move_of(self._job.id)
             if known is not None and known == replace(order, stage=MoveStage.OFF, told=known.told):
@@ -143,18 +143,18 @@ class Move:
         if checkpoint is None:
             self._end(order, agents, copies, follow)
             return
-        self._checkpoint_by = self._world.clock.monotonic() + checkpoint.grace_s
+        self._checkpoint_by = self._services.clock.monotonic() + checkpoint.grace_s
         for copy in copies:
             agents.ask(copy.node, "checkpoint", job=copies.label, signal=checkpoint.signal, file=checkpoint.file)
 
     def _end(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """A node that does not tell of the end in time is called again, and then given up as any other."""
         self._checkpoint_by = None
-        patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._world.answer_within_s
-        self._ends_by = self._world.clock.monotonic() + patience_s
+        patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._services.answer_within_s
+        self._ends_by = self._services.clock.monotonic() + patience_s
         follow.end_all(why_stopped(order), self._job.grace_s)
         for copy in copies:
-            agents.set_deadline(copy.node, self._job.grace_s + self._world.answer_within_s)
+            agents.set_deadline(copy.node, self._job.grace_s + self._services.answer_within_s)
 
     def _look_after(self, now: float, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         assert self._order is not None

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from clbalance.engine.agent.copies import Interest
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import JobSpec, Tries
 from clbalance.model.job_record import NotStarted, Outcome
@@ -23,8 +23,8 @@ _MOST_STARTS_IN_VAIN = 5
 class MoveWay:
     """A job that was stopped for a move is owed another start: it waits for one, whatever its owner said of waiting."""
 
-    def __init__(self, world: World, tries: Tries) -> None:
-        self._world = world
+    def __init__(self, services: Services, tries: Tries) -> None:
+        self._services = services
         self._tries = tries
         self._foothold: Foothold | None = None
         self._in_vain = 0
@@ -63,7 +63,7 @@ class MoveWay:
             reason, why = f"its move from {outcome.node}", MOVED_AWAY
         if not self.is_under_way:
             return None
-        self._world.fail_point("move-ended")
+        self._services.fail_point("move-ended")
         return Again(reason=reason, avoid={outcome.node: why})
 
     def tries(self, interest: Interest) -> Tries:
@@ -89,8 +89,8 @@ class MoveWay:
 
     def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
         try:
-            order = self._world.journal.move_of(job.id)
+            order = self._services.journal.move_of(job.id)
         except StoreError as error:
-            self._world.listener.forgot(error.message)
+            self._services.listener.forgot(error.message)
             return False
         return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._tries)

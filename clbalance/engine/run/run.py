@@ -36,7 +36,7 @@ class Run:
         queued: bool = False,
     ) -> None:
         self._course = replace(course, tries=tries)
-        self._world = course.world
+        self._services = course.services
         self._question = course.question
         self._job = job
         self._tries = tries
@@ -44,18 +44,18 @@ class Run:
         self._queued = queued
         self._failures = 0
         self._node_failures = 0
-        self._way = MoveWay(course.world, tries)
+        self._way = MoveWay(course.services, tries)
 
     def carry_out(self) -> Ran:
         """As far as we are interested in it."""
         try:
-            later = await_turn(self._world, self._job.id, self._tries, self._course.listener.waiting)
+            later = await_turn(self._services, self._job.id, self._tries, self._course.listener.waiting)
             if later is not None:
                 return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
             hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
-            if not (hung_up and put_back(self._world, self._job.id, "its run was hung up on as it was moved")):
+            if not (hung_up and put_back(self._services, self._job.id, "its run was hung up on as it was moved")):
                 self._give_up(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
@@ -80,14 +80,14 @@ class Run:
 
     def _wait_for_place(self) -> Attempted:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        patience = Patience(self._world, self._way.tries(self._course.interest), self._question.rng)
+        patience = Patience(self._services, self._way.tries(self._course.interest), self._question.rng)
         while True:
             tried = attempt(self._course, self._job, self._avoid)
             self._job = tried.job
             if tried.plan.fits:
                 return tried
             job, plan = self._job, tried.plan
-            self._world.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
+            self._services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
             if patience.is_over:
                 return tried
             if not self._pend(why_not(plan, len(self._question.candidates))):
@@ -120,15 +120,15 @@ class Run:
     def _pend(self, reason: str) -> bool:
         """Say why it waits; False where it was cancelled meanwhile."""
         self._course.listener.waiting(reason)
-        return self._world.journal.pend(self._job.id, reason)
+        return self._services.journal.pend(self._job.id, reason)
 
     def _no_plan(self) -> Plan:
-        nothing = Snapshot(taken_at=self._world.clock.now(), answers=())
+        nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
         return Plan(wanted=self._question.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
 
     def _give_up(self, reason: str) -> None:
-        if not (self._queued and put_back(self._world, self._job.id, reason)):
-            withdraw(self._world, self._job.id, reason)
+        if not (self._queued and put_back(self._services, self._job.id, reason)):
+            withdraw(self._services, self._job.id, reason)
 
     def _conclude(self, tried: Attempted) -> Ran:
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
@@ -140,22 +140,22 @@ class Run:
         """Why it waits in the queue now, if it does."""
         reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
         may_wait = not tried.cancelled and (self._queued or self._tries.queue or self._way.is_under_way)
-        if may_wait and put_back(self._world, self._job.id, reason):
+        if may_wait and put_back(self._services, self._job.id, reason):
             return reason
-        withdraw(self._world, self._job.id, reason, tried.plan)
+        withdraw(self._services, self._job.id, reason, tried.plan)
         return None
 
     def _ended(self, dispatched: Dispatched, plan: Plan) -> str | None:
         """Why it waits in the queue now, if it does."""
-        job, journal = self._job, self._world.journal
+        job, journal = self._job, self._services.journal
         queued = None
-        if self._way.is_owed_a_start and put_back(self._world, job.id, "it could not start where it was moved to"):
+        if self._way.is_owed_a_start and put_back(self._services, job.id, "it could not start where it was moved to"):
             return "it could not start where it was moved to"
         if len(dispatched.outcomes) == len(plan.chosen):
             # Whether it is started again was decided here, unless it came from the queue.
             tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
                 journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
-            queued = conclude(self._world, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
+            queued = conclude(self._services, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
         journal.let_go(job.id)
         return queued

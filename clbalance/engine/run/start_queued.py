@@ -14,7 +14,7 @@ from clbalance.engine.jobs.conclude import conclude, next_step, put_back
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import ClbalanceError, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -54,39 +54,39 @@ QueuedStart: TypeAlias = Begun | StillQueued | NotTaken
 
 
 def start_queued(
-    world: World, question: Question, record: JobRecord, submitted: Submitted, stdin: JobInput
+    services: Services, question: Question, record: JobRecord, submitted: Submitted, stdin: JobInput
 ) -> QueuedStart:
     """Start `record`'s job once, where `question` finds a place; `record` as it was seen in the queue.
 
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
-    if not world.journal.take(record.id, TAKEN, attempt=record.attempt):
+    if not services.journal.take(record.id, TAKEN, attempt=record.attempt):
         return NotTaken(why="it is in the hands of another process, or does not wait any more")
-    world.fail_point("taken")
+    services.fail_point("taken")
     try:
-        return _in_hand(world, question, record.id, submitted, stdin)
+        return _in_hand(services, question, record.id, submitted, stdin)
     except ClbalanceError as error:
-        if not put_back(world, record.id, error.message):
-            world.journal.let_go(record.id)
+        if not put_back(services, record.id, error.message):
+            services.journal.let_go(record.id)
         return StillQueued(reason=error.message, failed=True)
     except BaseException:
-        if not put_back(world, record.id, "its start was cut short"):
-            world.journal.let_go(record.id)
+        if not put_back(services, record.id, "its start was cut short"):
+            services.journal.let_go(record.id)
         raise
 
 
-def _in_hand(world: World, question: Question, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
-    record = world.journal.record(job)
+def _in_hand(services: Services, question: Question, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
+    record = services.journal.record(job)
     assert record is not None, "it was taken"
-    copies = world.journal.copies(job)
+    copies = services.journal.copies(job)
     ended = tuple(copy.outcome for copy in current_copies(record, copies) if copy.outcome is not None)
     # Who heard of the end may have died before he could write down what it means.
-    if ended and isinstance(next_step(world, job, ended), Over):
-        conclude(world, job, record.attempt, ended)
+    if ended and isinstance(next_step(services, job, ended), Over):
+        conclude(services, job, record.attempt, ended)
         return NotTaken(why="it is over")
-    course = Course(world=world, question=question, stdin=stdin, listener=Unheard(), interest=LEFT_RUNNING)
+    course = Course(services=services, question=question, stdin=stdin, listener=Unheard(), interest=LEFT_RUNNING)
     avoid = where_not(submitted.tries, copies)
-    ran = Run(course, next_attempt(world, record), Tries(), avoid, queued=True).carry_out()
+    ran = Run(course, next_attempt(services, record), Tries(), avoid, queued=True).carry_out()
     if ran.cancelled:
         return NotTaken(why="it was cancelled")
     if ran.dispatched is not None and ran.dispatched.interrupted is not None:
@@ -109,18 +109,18 @@ class AsSubmitted:
 
 
 def start_waiting(
-    world: World, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
+    services: Services, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
 ) -> QueuedStart:
     """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
-    world = world.as_user(submitted.job.user)
+    services = services.as_user(submitted.job.user)
     try:
         stdin = brought.input_of(submitted)
     except UsageError as error:
-        world.journal.queue(record.id, attempt=record.attempt, reason=error.message)
+        services.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message, failed=True)
     question = brought.question_of(submitted)
     if nodes:
-        came = start_queued(world, replace(question, candidates=nodes), record, submitted, stdin)
+        came = start_queued(services, replace(question, candidates=nodes), record, submitted, stdin)
         if not isinstance(came, StillQueued) or came.failed:
             return came
-    return start_queued(world, question, record, submitted, stdin)
+    return start_queued(services, question, record, submitted, stdin)

@@ -36,13 +36,13 @@ def take_foothold(course: Course, job: JobSpec, node: NodeName) -> "Foothold | s
 
 
 def _take(course: Course, job: JobSpec, node: NodeName, stack: ExitStack) -> "Foothold | str":
-    world, question = course.world, course.question
-    sessions = stack.enter_context(world.transport.sessions())
-    snapshot = sweep(world, sessions, (node,), keep_open=1)
-    plan = plan_on(world, snapshot, question)
+    services, question = course.services, course.question
+    sessions = stack.enter_context(services.transport.sessions())
+    snapshot = sweep(services, sessions, (node,), keep_open=1)
+    plan = plan_on(services, snapshot, question)
     if not plan.fits:
         return f"{node}: {why_not(plan, 1)}"
-    dispatch = Dispatch(world, sessions, job, plan)
+    dispatch = Dispatch(services, sessions, job, plan)
     refused, _ = dispatch.reserve(question.request, snapshot, {})
     if refused:
         return f"{node}: {refused[node]}"
@@ -60,7 +60,7 @@ class Foothold:
         self.held = ExitStack()
         self._plan = plan
         self._dispatch = dispatch
-        self._clock = course.world.clock
+        self._clock = course.services.clock
         self._keep_at = self._clock.monotonic()
 
     def keep(self) -> None:

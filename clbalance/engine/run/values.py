@@ -4,7 +4,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Interest
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import JobSpec, Tries
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # most jobs are never moved
 class Course:
     """What stays the same over all attempts of a job."""
 
-    world: World
+    services: Services
     question: Question
     stdin: JobInput
     listener: RunListener

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.engine.agent.job_messages import Finished, end_of
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.engine.tasks.slot import Slot
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -63,7 +63,7 @@ class Tally:
 class TaskCourse:
     """What a run of tasks is given."""
 
-    world: World
+    services: Services
     question: Question
     job: JobSpec
     """`claim` is that of the first slot."""
@@ -97,8 +97,8 @@ class TaskBook:
         self.roster = Roster(course.tasks, course.tries)
         self.tally = Tally(len(course.tasks))
         self._course = course
-        self._clock = course.world.clock
-        self._log = course.world.journal.task_log(course.job.id)
+        self._clock = course.services.clock
+        self._log = course.services.journal.task_log(course.job.id)
         self._proven: set[int] = set()
         """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
 

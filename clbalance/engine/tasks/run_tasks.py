@@ -24,37 +24,37 @@ class TasksOutcome:
 
 def run_tasks(course: TaskCourse) -> TasksOutcome | Plan:
     """The plan, where no slot fitted anywhere for as long as the job may wait."""
-    world, number = course.world, course.job.id
+    services, number = course.services, course.job.id
     try:
-        await_turn(world, number, course.tries, course.listener.waiting)
+        await_turn(services, number, course.tries, course.listener.waiting)
         ran = _wait_for_place(course)
     except Interrupted as stop:
-        withdraw(world, number, f"stopped by signal {stop.signum}")
+        withdraw(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
-        withdraw(world, number, "nobody read what it had to say")
+        withdraw(services, number, "nobody read what it had to say")
         raise
     if isinstance(ran, Plan):
-        withdraw(world, number, why_not(ran, len(course.question.candidates)))
+        withdraw(services, number, why_not(ran, len(course.question.candidates)))
         return ran
     records, verdict = conclude_tasks(
-        world, number, course.job.attempt, ran.why, cancelled=ran.cancelled, let_go=ran.goes_on
+        services, number, course.job.attempt, ran.why, cancelled=ran.cancelled, let_go=ran.goes_on
     )
     return TasksOutcome(ran=ran, records=records, verdict=verdict)
 
 
 def _wait_for_place(course: TaskCourse) -> TasksRan | Plan:
-    world, job = course.world, course.job
-    patience = Patience(world, course.tries, course.question.rng)
+    services, job = course.services, course.job
+    patience = Patience(services, course.tries, course.question.rng)
     while True:
         ran = TaskRun(course).carry_out()
         if isinstance(ran, TasksRan):
             return ran
-        world.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=ran)
+        services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=ran)
         reason = why_not(ran, len(course.question.candidates))
         if patience.is_over:
             return ran
         course.listener.waiting(reason)
-        if not world.journal.pend(job.id, reason):
+        if not services.journal.pend(job.id, reason):
             return ran
         patience.pause()

@@ -11,7 +11,7 @@ from clbalance.engine.agent.launch import START_WITHIN_S, Reservation, Start
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.protocol import AgentEvent
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent, Outcome
@@ -62,11 +62,18 @@ class Slot:
     """`job.claim` is its name. Asked for when it is made."""
 
     def __init__(
-        self, world: World, board: Switchboard, job: JobSpec, answer: Measured, *, request: Request, hearer: SlotHearer
+        self,
+        services: Services,
+        board: Switchboard,
+        job: JobSpec,
+        answer: Measured,
+        *,
+        request: Request,
+        hearer: SlotHearer,
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
-        self._world = world
+        self._services = services
         self._job = job
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
         self._board = board
@@ -75,8 +82,8 @@ class Slot:
         self._reservation = Reservation(
             self._line, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
         )
-        self._until = world.clock.monotonic() + START_WITHIN_S
-        self._follow = Follow(self._line, self._copies, world, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
+        self._until = services.clock.monotonic() + START_WITHIN_S
+        self._follow = Follow(self._line, self._copies, services, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
         self._start: Start | None = None
         self._finishing = False
         self._is_ending = False
@@ -120,7 +127,7 @@ class Slot:
         """Why its node has said no, or has said nothing for too long; None: it has not, so far."""
         if self._start is None and self._reservation.refusals:
             return self._reservation.refusals[self.node]
-        if self.phase < Phase.RUNNING and self._world.clock.monotonic() > self._until:
+        if self.phase < Phase.RUNNING and self._services.clock.monotonic() > self._until:
             return "no answer in time"
         return None
 
@@ -136,7 +143,7 @@ class Slot:
 
     def start(self, stdin: JobInput, node_list: str) -> None:
         """It is written down that it will be."""
-        self._until = self._world.clock.monotonic() + START_WITHIN_S
+        self._until = self._services.clock.monotonic() + START_WITHIN_S
         self._start = Start(self._line, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow)
         self._start.begin()
 

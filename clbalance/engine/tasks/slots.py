@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clbalance.engine.place import plan_on
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.placement.capacity import asks_for_nothing
@@ -21,11 +21,11 @@ class SlotPlan:
     answers: dict[NodeName, Measured]
 
 
-def plan_slots(world: World, snapshot: Snapshot, question: Question, most: int) -> SlotPlan:
+def plan_slots(services: Services, snapshot: Snapshot, question: Question, most: int) -> SlotPlan:
     """One slot on every node that fits, and again while any does; each is charged before the next round."""
     everywhere = replace(question, request=replace(question.request, pick=None))
     answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
-    plan = first = plan_on(world, snapshot, everywhere)
+    plan = first = plan_on(services, snapshot, everywhere)
     nodes: list[NodeName] = []
     while plan.chosen and len(nodes) < most:
         nodes += plan.chosen[: most - len(nodes)]
@@ -34,7 +34,7 @@ def plan_slots(world: World, snapshot: Snapshot, question: Question, most: int) 
             everywhere = replace(
                 everywhere, request=replace(everywhere.request, excluded=everywhere.request.excluded | full)
             )
-        plan = plan_on(world, plan.charged, everywhere)
+        plan = plan_on(services, plan.charged, everywhere)
     return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
 
 

@@ -33,7 +33,7 @@ class TaskRun:
 
     def __init__(self, course: TaskCourse) -> None:
         self._course = course
-        self._world = course.world
+        self._services = course.services
         self._book = TaskBook(course)
         self._roster = self._book.roster
         self._slots: dict[int, Slot] = {}
@@ -41,7 +41,7 @@ class TaskRun:
         self._next_claim = course.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
-        self._growth = Growth(course.world.clock)
+        self._growth = Growth(course.services.clock)
         self._alone_since: float | None = None
         self._why = ""
         self._refused = ""
@@ -51,21 +51,21 @@ class TaskRun:
 
     def carry_out(self) -> TasksRan | Plan:
         """The plan, where no slot fits anywhere."""
-        world, question = self._world, self._course.question
-        with world.transport.sessions() as sessions:
-            keep_open = min(len(question.candidates), world.session_limit // 2)
-            snapshot = sweep(world, sessions, question.candidates, keep_open=keep_open, placing=True)
-            self._plan = plan_slots(world, snapshot, question, self._most_slots())
+        services, question = self._services, self._course.question
+        with services.transport.sessions() as sessions:
+            keep_open = min(len(question.candidates), services.session_limit // 2)
+            snapshot = sweep(services, sessions, question.candidates, keep_open=keep_open, placing=True)
+            self._plan = plan_slots(services, snapshot, question, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan
             return self._work(sessions, self._plan)
 
     def _work(self, sessions: Sessions, plan: SlotPlan) -> TasksRan:
         self._book.listener.placed(self._course.job, plan.plan, Counter(plan.nodes))
-        self._board = Switchboard(Agents(sessions, self._world))
+        self._board = Switchboard(Agents(sessions, self._services))
         interrupted: int | None = None
         try:
-            within = frozenset(list(dict.fromkeys(plan.nodes))[: self._world.session_limit])
+            within = frozenset(list(dict.fromkeys(plan.nodes))[: self._services.session_limit])
             for node in plan.nodes:
                 if node in within:
                     self._open(node)
@@ -106,7 +106,7 @@ class TaskRun:
 
     def _is_over(self) -> bool:
         """Not after each event: what a hundred of them ask for is written down and sent at once."""
-        now = self._world.clock.monotonic()
+        now = self._services.clock.monotonic()
         if now < self._step_at:
             return False
         self._step_at = now + _STEP_EVERY_S
@@ -119,12 +119,12 @@ class TaskRun:
 
     def _hopes(self) -> bool:
         """Without any slot, whether nodes will be asked once more for one."""
-        now = self._world.clock.monotonic()
+        now = self._services.clock.monotonic()
         if not self._roster.pending:
             return False
         if self._alone_since is None:
             self._alone_since = now
-        return now < self._alone_since + 2 * self._world.answer_within_s
+        return now < self._alone_since + 2 * self._services.answer_within_s
 
     def _most_slots(self) -> int:
         """How many can be of use."""
@@ -136,7 +136,7 @@ class TaskRun:
         job = replace(self._course.job, claim=self._next_claim)
         self._next_claim += 1
         request = self._course.question.request
-        slot = Slot(self._world, self._board, job, self._plan.answers[node], request=request, hearer=self)
+        slot = Slot(self._services, self._board, job, self._plan.answers[node], request=request, hearer=self)
         self._slots[slot.claim] = slot
 
     def _start_what_was_admitted(self) -> None:
@@ -145,13 +145,13 @@ class TaskRun:
             for slot in ready:
                 self._drop(slot)
             return
-        course, journal = self._course, self._world.journal
+        course, journal = self._course, self._services.journal
         plan = None if self._opened or self._plan is None else self._plan.plan
         intents = {slot.claim: slot.intent for slot in ready}
         if not journal.intend_slots(course.job.id, attempt=course.job.attempt, slots=intents, plan=plan):
             self._cancel("cancelled")
             return
-        self._world.fail_point("intended")
+        self._services.fail_point("intended")
         self._opened += len(ready)
         for slot in ready:
             slot.start(course.stdin, fold([slot.node]))
@@ -175,7 +175,7 @@ class TaskRun:
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
         meals = self._book.give(takers)
         if meals:
-            self._world.fail_point("given")
+            self._services.fail_point("given")
         for slot, some in meals:
             slot.feed(some)
         if not self._roster.pending and not self._roster.may_come_back:
@@ -187,14 +187,14 @@ class TaskRun:
         if not self._roster.pending or not self._growth.is_due or self._plan is None:
             return
         counts = Counter(slot.node for slot in self._slots.values())
-        may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._world.session_limit)
+        may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._services.session_limit)
         nodes = sorted(may - self._spoiled, key=lambda _: self._course.question.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
         self._growth.later()
 
     def _report(self) -> None:
-        now = self._world.clock.monotonic()
+        now = self._services.clock.monotonic()
         if now >= self._report_at:
             self._report_at = now + _REPORT_EVERY_S
             self._book.listener.progressed(self._book.tally.progress(now, self._roster.running))
@@ -217,11 +217,11 @@ class TaskRun:
     def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
         """Takes the first one for the start of the job."""
         if limits:
-            self._world.journal.limited(self._course.job.id, slot.claim, slot.node, limits)
+            self._services.journal.limited(self._course.job.id, slot.claim, slot.node, limits)
         self._alone_since = None
         if self._book.tally.started_at is None:
-            self._book.tally.started_at = self._world.clock.monotonic()
-            self._world.journal.started(self._course.job.id, self._world.clock.now())
+            self._book.tally.started_at = self._services.clock.monotonic()
+            self._services.journal.started(self._course.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
         self._roster.began(slot.claim, number)
@@ -244,7 +244,7 @@ class TaskRun:
         slot.forget()
         self._book.slot_over(slot, outcome, log_is_whole=log_is_whole)
         self._heed_failures()
-        journal, job = self._world.journal, self._course.job.id
+        journal, job = self._services.journal, self._course.job.id
         journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
             self._spoiled.add(slot.node)

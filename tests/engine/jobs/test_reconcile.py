@@ -7,36 +7,36 @@ import pytest
 from clbalance.engine.agent.copies import Interest
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import Exited, Intent, JobRecord, JobState, Lost, NotStarted, Outcome
-from tests.engine.world import EPOCH, ScriptedAgent, job, probed, world_of
+from tests.engine.services import EPOCH, ScriptedAgent, job, probed, world_of
 from tests.scripted import HangUp, ScriptedTransport
 
 LOOK = Interest(streams=(), to_the_end=False, persist=False)
 
 
-def left_on(world: World, *nodes: str) -> JobRecord:
+def left_on(services: Services, *nodes: str) -> JobRecord:
     """A job that was going to be started on these nodes by somebody who then died."""
-    record = submitted(world)
+    record = submitted(services)
     intents = [Intent(node=NodeName(node), rank=rank, boot_id="b00t", birth="b1rth") for rank, node in enumerate(nodes)]
     plan = Plan(wanted=len(nodes), chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
-    assert world.journal.intend(record.id, attempt=1, claim=1, intents=intents, plan=plan)
-    world.journal.let_go(record.id)
-    return world.journal.record(record.id) or record
+    assert services.journal.intend(record.id, attempt=1, claim=1, intents=intents, plan=plan)
+    services.journal.let_go(record.id)
+    return services.journal.record(record.id) or record
 
 
-def submitted(world: World) -> JobRecord:
-    number = world.journal.submit(EPOCH, Submitted(job=job(), request=Request(), candidates=()))
-    record = world.journal.record(number)
+def submitted(services: Services) -> JobRecord:
+    number = services.journal.submit(EPOCH, Submitted(job=job(), request=Request(), candidates=()))
+    record = services.journal.record(number)
     assert record is not None
     return record
 
 
-def visited(world: World, record: JobRecord) -> Visited:
+def visited(services: Services, record: JobRecord) -> Visited:
     visit = Visit(record=record, spec=job(id=record.id), interest=LOOK, listener=Unheard())
-    return revisit(world, [visit])[0]
+    return revisit(services, [visit])[0]
 
 
 def told(state: str) -> ScriptedAgent:
@@ -50,55 +50,55 @@ def told(state: str) -> ScriptedAgent:
 
 
 def test_that_a_node_is_silent_is_no_end_and_it_is_asked_again() -> None:
-    world = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, why="")]})
-    record = left_on(world, "a")
+    services = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, why="")]})
+    record = left_on(services, "a")
     for _ in range(2):
-        seen = visited(world, record)
+        seen = visited(services, record)
         assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]
-        assert [copy.outcome for copy in world.journal.copies(record.id)] == [None]
-    world.transport.nodes[NodeName("a")] = probed(after=ScriptedAgent())  # type: ignore[attr-defined]
-    assert visited(world, record).record.state is JobState.COMPLETED
+        assert [copy.outcome for copy in services.journal.copies(record.id)] == [None]
+    services.transport.nodes[NodeName("a")] = probed(after=ScriptedAgent())  # type: ignore[attr-defined]
+    assert visited(services, record).record.state is JobState.COMPLETED
 
 
 def test_the_rest_of_a_job_that_has_not_started_everywhere_is_ended_by_the_next_to_look() -> None:
     agent = ScriptedAgent()
-    world = world_of({"a": probed(), "b": probed(after=agent)})
-    record = left_on(world, "a", "b")
+    services = world_of({"a": probed(), "b": probed(after=agent)})
+    record = left_on(services, "a", "b")
     never = Outcome(node=NodeName("a"), rank=0, end=NotStarted(why="void"), seconds=0.0)
-    world.journal.ended(record.id, 1, never)
-    visited(world, record)
+    services.journal.ended(record.id, 1, never)
+    visited(services, record)
     assert "end" in [request["op"] for request in agent.heard]
 
 
 def test_a_job_that_runs_is_only_looked_at() -> None:
     agent = told("running")
-    world = world_of({"a": probed(after=agent)})
-    seen = visited(world, left_on(world, "a"))
+    services = world_of({"a": probed(after=agent)})
+    seen = visited(services, left_on(services, "a"))
     assert [request["op"] for request in agent.heard] == ["settle", "follow"]
     assert (seen.record.state, seen.outcomes) == (JobState.RUNNING, ())
 
 
 @pytest.mark.parametrize("state", ["running", "ended"])
 def test_what_its_controller_did_between_our_look_and_its_death_is_not_overlooked(state: str) -> None:
-    world = world_of({"a": probed(after=told("running") if state == "running" else ScriptedAgent())})
-    stale = replace(submitted(world), controlled=False)  # read before, found dead behind its last word
+    services = world_of({"a": probed(after=told("running") if state == "running" else ScriptedAgent())})
+    stale = replace(submitted(services), controlled=False)  # read before, found dead behind its last word
     intent = Intent(node=NodeName("a"), rank=0, boot_id="b00t", birth="b1rth")
     plan = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
-    world.journal.intend(stale.id, attempt=1, claim=3, intents=[intent], plan=plan)
-    world.journal.let_go(stale.id)
-    seen = visited(world, stale)
+    services.journal.intend(stale.id, attempt=1, claim=3, intents=[intent], plan=plan)
+    services.journal.let_go(stale.id)
+    seen = visited(services, stale)
     assert seen.record.state is (JobState.RUNNING if state == "running" else JobState.COMPLETED)
     if state == "ended":
         assert [outcome.end for outcome in seen.outcomes] == [Exited(rc=0)]
 
 
-def of_two_logins(**changes: object) -> tuple[World, list[Visit]]:
+def of_two_logins(**changes: object) -> tuple[Services, list[Visit]]:
     """One job of ours and one of ann's, on the same node; each login finds its own there and no other."""
     ours, anns = ScriptedAgent(end={"kind": "exited", "rc": 1}), ScriptedAgent(end={"kind": "exited", "rc": 2})
     hers = ScriptedTransport({NodeName("a"): probed(after=anns)})
-    world = world_of({"a": probed(after=ours)}, **changes)
-    assert isinstance(world.transport, ScriptedTransport)
-    world.transport.users["ann"] = hers
+    services = world_of({"a": probed(after=ours)}, **changes)
+    assert isinstance(services.transport, ScriptedTransport)
+    services.transport.users["ann"] = hers
     visits = [
         Visit(
             record=record,
@@ -107,19 +107,19 @@ def of_two_logins(**changes: object) -> tuple[World, list[Visit]]:
             listener=Unheard(),
         )
         for user in ("ann", None)
-        for record in (left_on(world, "a"),)
+        for record in (left_on(services, "a"),)
     ]
-    return world, visits
+    return services, visits
 
 
 def test_each_job_is_looked_for_by_the_login_that_it_remembers() -> None:
-    world, visits = of_two_logins()
-    seen = revisit(world, visits)
+    services, visits = of_two_logins()
+    seen = revisit(services, visits)
     assert [one.record.id for one in seen] == [one.record.id for one in visits], "in the order in which it was asked"
     assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=2), Exited(rc=1)]
 
 
 def test_a_login_that_was_told_for_this_call_holds_for_all_of_them() -> None:
-    world, visits = of_two_logins(keeps_user=True)
-    seen = revisit(world, visits)
+    services, visits = of_two_logins(keeps_user=True)
+    seen = revisit(services, visits)
     assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=1), Exited(rc=1)]

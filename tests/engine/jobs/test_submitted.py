@@ -3,26 +3,26 @@
 import pytest
 
 from clbalance.engine.jobs.submitted import hindrance
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, Submitted, Tries
 from clbalance.model.job_record import Intent, JobState
-from tests.engine.world import EPOCH, world_of
+from tests.engine.services import EPOCH, world_of
 
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 GONE = NodeName("gone")
 
 
-def before(world: World, state: JobState) -> int:
+def before(services: Services, state: JobState) -> int:
     """A job that stands so; nobody has it in hand, and its node does not answer."""
     spec = JobSpec(id=0, key="a" * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
-    number = world.journal.submit(EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), tries=Tries()))
+    number = services.journal.submit(EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), tries=Tries()))
     intent = Intent(node=GONE, rank=0, boot_id="b", birth="x")
-    assert world.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
-    world.journal.started(number, EPOCH)
+    assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
+    services.journal.started(number, EPOCH)
     if state.is_over:
-        assert world.journal.conclude(number, EPOCH, attempt=1, state=state, reason="", rc=0)
-    world.journal.let_go(number)
+        assert services.journal.conclude(number, EPOCH, attempt=1, state=state, reason="", rc=0)
+    services.journal.let_go(number)
     return number
 
 
@@ -36,15 +36,15 @@ def before(world: World, state: JobState) -> int:
     ],
 )
 def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | None, ...], why: str) -> None:
-    world = world_of({})
+    services = world_of({})
     for state in states:
         if state is not None:
-            before(world, state)
-    assert hindrance(world, 9, Tries(after=tuple(range(1, len(states) + 1)))) == why
+            before(services, state)
+    assert hindrance(services, 9, Tries(after=tuple(range(1, len(states) + 1)))) == why
 
 
 def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:
-    world = world_of({})
-    first, second = before(world, JobState.RUNNING), before(world, JobState.RUNNING)
-    world.journal.cancel(second, "cancelled by alice")
-    assert hindrance(world, second, Tries(after=(first,))) == "cancelled"
+    services = world_of({})
+    first, second = before(services, JobState.RUNNING), before(services, JobState.RUNNING)
+    services.journal.cancel(second, "cancelled by alice")
+    assert hindrance(services, second, Tries(after=(first,))) == "cancelled"

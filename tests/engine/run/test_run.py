@@ -10,14 +10,14 @@ from clbalance.engine.agent.copies import DETACHED, WATCHED
 from clbalance.engine.agent.protocol import CHUNK_BYTES
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, World
+from clbalance.engine.services import Question, Services
 from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import Command, JobSpec, Script, Submitted, Tries
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.placement.policies import LEAST
-from tests.engine.world import Notes, ScriptedAgent, job, probed, world_of
+from tests.engine.services import Notes, ScriptedAgent, job, probed, world_of
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
 
@@ -36,31 +36,31 @@ class Input:
 
 
 def do(
-    world: World,
+    services: Services,
     spec: JobSpec | None = None,
     pick: int | None = 1,
     stdin: bytes = b"",
     tries: Tries = ONCE,
     detach: bool = False,
 ) -> Ran:
-    names = tuple(NodeName(name) for name in sorted(world.transport.nodes))  # type: ignore[attr-defined]
+    names = tuple(NodeName(name) for name in sorted(services.transport.nodes))  # type: ignore[attr-defined]
     request = Request(pick=pick, needs_python=True)
     question = Question(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
-    assert isinstance(world.listener, Notes)
+    assert isinstance(services.listener, Notes)
     spec = spec or job()
     asked = Submitted(job=spec, request=request, candidates=names, tries=tries)
-    spec = replace(spec, id=world.journal.submit(world.clock.now(), asked))
+    spec = replace(spec, id=services.journal.submit(services.clock.now(), asked))
     course = Course(
-        world=world,
+        services=services,
         question=question,
         stdin=Input(stdin),
-        listener=world.listener,
+        listener=services.listener,
         interest=DETACHED if detach else WATCHED,
     )
     return Run(course, spec, tries).carry_out()
 
 
-def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> World:
+def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> Services:
     return world_of({name: probed(load, after=agents.get(name, ScriptedAgent())) for name, load in loads.items()})
 
 
@@ -75,17 +75,17 @@ def test_a_job_goes_to_the_least_loaded_node() -> None:
 
 
 def test_the_agent_is_sent_over_the_session_that_probed() -> None:
-    world = cluster({"a": 3.0, "b": 0.1})
-    do(world)
-    assert world.transport.opened == ["a", "b"]  # type: ignore[attr-defined]
+    services = cluster({"a": 3.0, "b": 0.1})
+    do(services)
+    assert services.transport.opened == ["a", "b"]  # type: ignore[attr-defined]
 
 
 def test_output_arrives_whole_and_before_the_end() -> None:
-    world = cluster({"a": 0.1}, a=ScriptedAgent(output=b"\0\xff no newline"))
-    do(world)
-    assert isinstance(world.listener, Notes)
-    assert world.listener.printed == {("a", "stdout"): b"\0\xff no newline"}
-    assert [outcome.end for outcome in world.listener.outcomes] == [Exited(rc=0)]
+    services = cluster({"a": 0.1}, a=ScriptedAgent(output=b"\0\xff no newline"))
+    do(services)
+    assert isinstance(services.listener, Notes)
+    assert services.listener.printed == {("a", "stdout"): b"\0\xff no newline"}
+    assert [outcome.end for outcome in services.listener.outcomes] == [Exited(rc=0)]
 
 
 @pytest.mark.parametrize(("size", "acks"), [(1000, []), (300_000, [300_000])], ids=["a little", "much"])
@@ -150,17 +150,17 @@ def test_one_refusal_starts_nothing_anywhere() -> None:
 
 def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
     agents = {"a": ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")}), "b": ScriptedAgent()}
-    world = cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents)
-    assert ends(do(world)) == {"b": Exited(rc=0)}
-    assert isinstance(world.listener, Notes)
-    assert [plan.chosen for plan in world.listener.plans] == [("b",)]
+    services = cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents)
+    assert ends(do(services)) == {"b": Exited(rc=0)}
+    assert isinstance(services.listener, Notes)
+    assert [plan.chosen for plan in services.listener.plans] == [("b",)]
 
 
 def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:
     odd = ScriptedAgent(rules={"admit": lambda _: [{"ev": "error", "why": "not a request"}]})
-    world = cluster({"a": 0.1, "b": 0.2}, a=odd)
-    assert ends(do(world)) == {"b": Exited(rc=0)}
-    assert world.clock.monotonic() < 5
+    services = cluster({"a": 0.1, "b": 0.2}, a=odd)
+    assert ends(do(services)) == {"b": Exited(rc=0)}
+    assert services.clock.monotonic() < 5
 
 
 def test_a_node_that_freezes_while_others_are_admitted_is_not_waited_for_for_ever() -> None:
@@ -275,15 +275,15 @@ def test_an_agent_of_another_protocol_starts_nothing() -> None:
 
 def test_nothing_is_started_where_too_few_nodes_fit() -> None:
     agent = ScriptedAgent()
-    world = cluster({"a": 0.1, "b": 9.0}, a=agent)
-    ran = do(world, pick=2)
+    services = cluster({"a": 0.1, "b": 9.0}, a=agent)
+    ran = do(services, pick=2)
     assert ran.dispatched is None
     assert not agent.heard
 
 
 def test_a_node_without_python_is_not_used_for_jobs() -> None:
-    world = world_of({"a": probed(0.1, python=False), "b": probed(3.0, after=ScriptedAgent())})
-    assert set(ends(do(world))) == {"b"}
+    services = world_of({"a": probed(0.1, python=False), "b": probed(3.0, after=ScriptedAgent())})
+    assert set(ends(do(services))) == {"b"}
 
 
 def test_the_environment_tells_a_copy_who_it_is() -> None:
@@ -315,14 +315,14 @@ def test_told_to_stop_it_ends_the_job_on_its_nodes_first() -> None:
     def saying(request: dict[str, object]) -> list[dict[str, object]]:
         return [{"ev": "output", "job": request["job"], "stream": "stdout", "offset": 0, "data": "eA=="}]
 
-    world = cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": saying, "end": ended}))
-    assert isinstance(world.listener, Notes)
+    services = cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": saying, "end": ended}))
+    assert isinstance(services.listener, Notes)
 
     def interrupt() -> None:
         raise Interrupted(15)
 
-    world.listener.on_output = interrupt
-    ran = do(world)
+    services.listener.on_output = interrupt
+    ran = do(services)
     assert ran.dispatched is not None
     assert ran.dispatched.interrupted == 15
     assert ends(ran) == {"a": Cancelled(why="told")}
@@ -333,18 +333,18 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
     def saying(request: dict[str, object]) -> list[dict[str, object]]:
         return [{"ev": "output", "job": request["job"], "stream": "stdout", "offset": 0, "data": "eA=="}]
 
-    world = cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": saying}))
-    assert isinstance(world.listener, Notes)
+    services = cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": saying}))
+    assert isinstance(services.listener, Notes)
 
     def broken() -> None:
         raise BrokenPipeError
 
-    world.listener.on_output = broken
-    before = world.clock.monotonic()
-    ran = do(world)
+    services.listener.on_output = broken
+    before = services.clock.monotonic()
+    ran = do(services)
     assert ran.dispatched is not None
     assert ran.dispatched.interrupted == 13
-    assert world.clock.monotonic() - before < 3.0
+    assert services.clock.monotonic() - before < 3.0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from clbalance.cli.options import OutputOptions, TalkOptions, takes
+from clbalance.cli.options import OutputOptions, VerbosityOptions, takes
 
 _GROUPS_HELP = """Print what became of your last jobs as groups for clush: @clb:failed, @clb:ok-17.
 
@@ -45,29 +45,29 @@ def register(app: typer.Typer) -> None:
 def show(output: OutputOptions) -> int:
     """Exits 0."""
     from clbalance.cli.admin.config import show_settings
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return show_settings(Screen.of(output))
+    return show_settings(Console.of(output))
 
 
 @takes
 def path(output: OutputOptions) -> int:
     """Exits 0."""
     from clbalance.cli.admin.config import show_places
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return show_places(Screen.of(output))
+    return show_places(Console.of(output))
 
 
 @takes
 def check(
-    talk: TalkOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
+    verbosity: VerbosityOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
 ) -> int:
     """Exits 0 where nothing is wrong, 2 where something is."""
     from clbalance.cli.admin.config import check_settings
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return check_settings(Screen.of(talk), file)
+    return check_settings(Console.of(verbosity), file)
 
 
 @takes
@@ -77,10 +77,10 @@ def groups(
 ) -> int:
     """Exits 0, or says what to type."""
     from clbalance.cli.admin.groups import install_result_groups, show_result_groups
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    screen = Screen.of(output)
-    return install_result_groups(screen) if install else show_result_groups(screen)
+    console = Console.of(output)
+    return install_result_groups(console) if install else show_result_groups(console)
 
 
 @takes
@@ -95,6 +95,6 @@ def timer(
 ) -> int:
     """Exits 0."""
     from clbalance.cli.admin.timer import show_timer
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return show_timer(Screen.of(output), groups=named or [], every=every, apply=apply, only=only)
+    return show_timer(Console.of(output), groups=named or [], every=every, apply=apply, only=only)

@@ -14,15 +14,15 @@ def register(app: typer.Typer) -> None:
 def doctor(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: NodesArgument = None) -> int:
     """Without nodes: all of them. Exits 4 if something is wrong."""
     from clbalance.cli.admin.doctor import look_here, look_there
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    screen, named = Screen.of(output), nodes.with_words(words)
+    console, named = Console.of(output), nodes.with_words(words)
     here = look_here(named, ssh)
-    there = look_there(named, ssh, screen, here)
+    there = look_there(named, ssh, console, here)
     from clbalance.cli.admin.doctor import health_exit_code, health_report
     from clbalance.render import messages
 
     report = health_report((*here.findings, *there.findings), there.examinations)
-    screen.show(report)
-    screen.say(messages.note(report.summary))
+    console.show(report)
+    console.say(messages.note(report.summary))
     return health_exit_code(report)

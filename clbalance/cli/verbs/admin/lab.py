@@ -94,9 +94,9 @@ def down(directory: DirOption = None) -> None:
 def status(output: OutputOptions, directory: DirOption = None) -> None:
     """Of a node that is down, the load is a dash."""
     from clbalance.cli.admin.lab_status import lab_report
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    Screen.of(output).show(lab_report(_lab(directory)))
+    Console.of(output).show(lab_report(_lab(directory)))
 
 
 @app.command("load", help="Set what nodes pretend; their own running processes come on top.")

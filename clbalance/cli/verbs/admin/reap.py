@@ -29,6 +29,6 @@ def reap(
 ) -> int:
     """Exits 4 if a node did not answer, or could not take something away."""
     from clbalance.cli.admin.reap import reap_nodes
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return reap_nodes(nodes.with_words(words), ssh, Screen.of(output), keep=keep, apply=apply)
+    return reap_nodes(nodes.with_words(words), ssh, Console.of(output), keep=keep, apply=apply)

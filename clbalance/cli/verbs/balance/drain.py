@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
+from clbalance.cli.options import DrainOptions, NodeOptions, NodesArgument, SshOptions, VerbosityOptions, takes
 
 _HELP = """Let nodes take no new work, with a reason.
 
@@ -27,13 +27,13 @@ def register(app: typer.Typer) -> None:
 def drain(
     nodes: NodeOptions,
     ssh: SshOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     terms: DrainOptions,
     reason: Annotated[str, Option("--reason", metavar="TEXT", help="Why; shown to everyone.")],
     words: NodesArgument = None,
 ) -> int:
     """Exits 3 where too few would be left, 4 if a node could not be marked or something still runs there."""
     from clbalance.cli.balance.drain import Draining
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return Draining.of(nodes.with_words(words), ssh, Screen.of(talk), reason, terms).carry_out()
+    return Draining.of(nodes.with_words(words), ssh, Console.of(verbosity), reason, terms).carry_out()

@@ -19,6 +19,6 @@ def register(app: typer.Typer) -> None:
 def rebalance(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, options: RebalanceOptions) -> int:
     """Exits 0; 4 if no node answered, 75 if another one is at work."""
     from clbalance.cli.balance.rebalance import rebalance_pools
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
-    return rebalance_pools(nodes, ssh, Screen.of(output), options)
+    return rebalance_pools(nodes, ssh, Console.of(output), options)

@@ -50,7 +50,7 @@ def replay(
 ) -> int:
     """Exits 0."""
     from clbalance.cli.balance.replay import replay_trace
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
     seeds = range(seed, seed + repeat)
-    return replay_trace(files or [], nodes, ssh, Screen.of(output), names=policies or [], queue=queue, seeds=seeds)
+    return replay_trace(files or [], nodes, ssh, Console.of(output), names=policies or [], queue=queue, seeds=seeds)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import JobsArgument, ReachOptions, TalkOptions, takes
+from clbalance.cli.options import JobsArgument, ReachOptions, VerbosityOptions, takes
 
 _HELP = """End jobs: TERM to every process of theirs, KILL a second later.
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def cancel(
     ssh: ReachOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     words: JobsArgument = None,
     node_set: Annotated[str | None, Option("-w", "--nodes", metavar="NODES", help="Those on these nodes.")] = None,
     everything: Annotated[bool, Option("--all", help="All of them.")] = False,
@@ -30,7 +30,9 @@ def cancel(
     ] = None,
 ) -> int:
     """Exits 4 if a node has not confirmed it."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.jobs.cancel import end_jobs
 
-    return end_jobs(words or [], ssh, Screen.of(talk), node_set=node_set, everything=everything, signal_name=signal)
+    return end_jobs(
+        words or [], ssh, Console.of(verbosity), node_set=node_set, everything=everything, signal_name=signal
+    )

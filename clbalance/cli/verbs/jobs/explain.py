@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def explain(output: OutputOptions, word: JobArgument = "last") -> int:
     """Exits 0, or 2 where there is no such job."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.jobs.explain import explain_job
 
-    return explain_job(word, Screen.of(output))
+    return explain_job(word, Console.of(output))

@@ -41,12 +41,12 @@ def jobs(
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
 
     if tasks:
         from clbalance.cli.jobs.show_tasks import show_tasks
 
-        return show_tasks(words or ["last"], ssh, Screen.of(output))
+        return show_tasks(words or ["last"], ssh, Console.of(output))
     from clbalance.cli.jobs.show import show_jobs
 
-    return show_jobs(words or [], nodes, ssh, Screen.of(output), ended=ended, all_users=all_users, usage=usage)
+    return show_jobs(words or [], nodes, ssh, Console.of(output), ended=ended, all_users=all_users, usage=usage)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import JobArgument, ReachOptions, TalkOptions, takes
+from clbalance.cli.options import JobArgument, ReachOptions, VerbosityOptions, takes
 
 
 def register(app: typer.Typer) -> None:
@@ -16,14 +16,14 @@ def register(app: typer.Typer) -> None:
 @takes
 def logs(
     ssh: ReachOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     word: JobArgument = "last",
     follow: Annotated[bool, Option("-f", "--follow", help="Go on until the job is over.")] = False,
     err: Annotated[bool, Option("--err", help="Its standard error instead.")] = False,
     node_set: Annotated[str | None, Option("--node", metavar="NODES", help="Only of these nodes.")] = None,
 ) -> int:
     """Exits 4 if a node did not answer."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.jobs.follow import show_logs
 
-    return show_logs(word, ssh, Screen.of(talk), follow=follow, err=err, node_set=node_set)
+    return show_logs(word, ssh, Console.of(verbosity), follow=follow, err=err, node_set=node_set)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from clbalance.cli.options import SshOptions, TalkOptions, takes
+from clbalance.cli.options import SshOptions, VerbosityOptions, takes
 
 _HELP = """Start a job again, as it was submitted, if possible not where it failed.
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @takes
 def requeue(
     ssh: SshOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     word: Annotated[str, Argument(metavar="JOB", help="A number, a name, or `last`.")],
     node_is_dead: Annotated[
         bool, Option("--node-is-dead", help="Also if its node does not answer; it may run twice.")
@@ -29,7 +29,7 @@ def requeue(
     detach: Annotated[bool, Option("--detach", help="Print the job's id when it runs, and return.")] = False,
 ) -> int:
     """Exits as `run` does."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.jobs.requeue import start_again
 
-    return start_again(word, ssh, Screen.of(talk), node_is_dead=node_is_dead, detach=detach)
+    return start_again(word, ssh, Console.of(verbosity), node_is_dead=node_is_dead, detach=detach)

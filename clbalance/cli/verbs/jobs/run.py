@@ -6,7 +6,7 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions, VerbosityOptions, takes
 from clbalance.cli.run.options import JobOptions, TaskOptions
 
 _HELP = """Run a script or a command on the least loaded nodes, show what it prints, exit with its code.
@@ -55,23 +55,23 @@ def run(
     tasks: TaskOptions,
     resources: RequestOptions,
     ssh: SshOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     words: Annotated[
         list[str] | None, Argument(metavar="SCRIPT|- [ARG]...|-- COMMAND...", help="What to run.", show_default=False)
     ] = None,
 ) -> int:
     """Exits with the job's own code; 124 if its time limit ended it, 125 if it could not be run to its end."""
-    from clbalance.cli.cluster import workplace
-    from clbalance.cli.console import Screen
+    from clbalance.cli.cluster import cluster_context
+    from clbalance.cli.console import Console
     from clbalance.cli.run.run_job import run_job
     from clbalance.cli.run.submission import submission
     from clbalance.cli.run.work import TypedWork
 
-    screen = Screen.of(talk)
+    console = Console.of(verbosity)
     typed = TypedWork(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
     if tasks.are_meant:
         from clbalance.cli.run.tasks import run_as_typed
 
-        return run_as_typed(nodes, tasks, job, resources, ssh, screen, typed)
+        return run_as_typed(nodes, tasks, job, resources, ssh, console, typed)
     submitted = submission(job, resources, typed)
-    return run_job(workplace(nodes, ssh, screen, work_here=True, policy=resources.policy), submitted, screen)
+    return run_job(cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), submitted, console)

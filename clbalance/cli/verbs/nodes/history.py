@@ -31,8 +31,8 @@ def history(
     ] = None,
 ) -> int:
     """Exits 0, also where nothing is remembered."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.nodes.history import Asked, show_history
 
     asked = Asked(since=since, until=until, indices=tuple(index or ()))
-    return show_history(nodes.with_words(words), asked, Screen.of(output))
+    return show_history(nodes.with_words(words), asked, Console.of(output))

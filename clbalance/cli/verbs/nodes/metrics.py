@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, TalkOptions, takes
+from clbalance.cli.options import NodeOptions, NodesArgument, SshOptions, VerbosityOptions, takes
 
 _HELP = """Ask nodes for their load, and print it in Prometheus' text format.
 
@@ -23,14 +23,14 @@ def register(app: typer.Typer) -> None:
 def metrics(
     nodes: NodeOptions,
     ssh: SshOptions,
-    talk: TalkOptions,
+    verbosity: VerbosityOptions,
     words: NodesArgument = None,
     output: Annotated[
         Path | None, Option("--output", metavar="FILE", help="Replace this file, whose name ends in .prom.")
     ] = None,
 ) -> int:
     """Exits 0: that nodes are silent is told in the metrics."""
-    from clbalance.cli.console import Screen
+    from clbalance.cli.console import Console
     from clbalance.cli.nodes.metrics import show_metrics
 
-    return show_metrics(nodes.with_words(words), ssh, Screen.of(talk), output)
+    return show_metrics(nodes.with_words(words), ssh, Console.of(verbosity), output)

@@ -30,22 +30,22 @@ def pick(
     explain: ExplainOption = False,
 ) -> int:
     """The folded set alone on stdout. Exits 3, with the reasons on stderr, when too few nodes fit."""
-    from clbalance.cli.cluster import workplace
-    from clbalance.cli.console import Screen, nothing_fits
+    from clbalance.cli.cluster import cluster_context
+    from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.requests import constraints_of, resources_of
     from clbalance.cli.run.submission import parse_pick
     from clbalance.engine.place import choose
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
 
-    screen = Screen.of(output)
+    console = Console.of(output)
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
-    place = workplace(nodes, ssh, screen, policy=resources.policy)
-    with place.world() as world, world.transport.sessions() as sessions:
-        plan = choose(world, sessions, place.question(pick=wanted, resources=asked, constraints=wished))
+    cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
+    with cluster.services() as services, services.transport.sessions() as sessions:
+        plan = choose(services, sessions, cluster.question(pick=wanted, resources=asked, constraints=wished))
     if explain:
-        screen.explain(plan)
+        console.explain(plan)
     if not plan.fits:
-        raise nothing_fits(plan, place.candidates, explained=explain)
-    screen.show(PickReport(plan=plan, folded=fold(plan.chosen)))
+        raise nothing_fits(plan, cluster.candidates, explained=explain)
+    console.show(PickReport(plan=plan, folded=fold(plan.chosen)))
     return 0

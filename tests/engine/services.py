@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from clbalance.engine.services import World
+from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec, Script, Work
 from clbalance.model.job_record import Outcome
@@ -94,8 +94,8 @@ class Notes:
         self.outcomes.append(outcome)
 
 
-def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> World:
-    """A world of these nodes; its transport is `world.transport`, its notes `world.listener`."""
+def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> Services:
+    """A world of these nodes; its transport is `services.transport`, its notes `services.listener`."""
     transport = ScriptedTransport({NodeName(name): node for name, node in nodes.items()})
     settings: dict[str, object] = {
         "transport": transport,
@@ -107,7 +107,7 @@ def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> World:
         "agent_source": AGENT,
         "answer_within_s": 15.0,
     }
-    return World(**(settings | changes))  # type: ignore[arg-type]  # a test's own table
+    return Services(**(settings | changes))  # type: ignore[arg-type]  # a test's own table
 
 
 def probed(load: float = 0.5, python: bool = True, after: ScriptedNode = lambda _: []) -> ScriptedNode:
