@@ -24,7 +24,7 @@ from clbalance.cli.node_settings import (
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
-from clbalance.engine.services import Question, Services
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import StoreError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
@@ -72,16 +72,16 @@ class ClusterContext:
         """Of work that was submitted before, with that group named and that policy typed."""
         return policy_in(self.settings, self.thresholds, group, typed)
 
-    def question_of_job(self, submitted: Submitted) -> Question:
+    def query_of_job(self, submitted: Submitted) -> PlacementQuery:
         """Where to place a job that was submitted before: among its own candidates, by the policy that it brought."""
-        return Question(
+        return PlacementQuery(
             candidates=submitted.candidates,
             request=submitted.request,
             policy=self.policy_as(submitted.group, submitted.policy),
             rng=self.rng,
         )
 
-    def question(
+    def query(
         self,
         *,
         pick: int | None,
@@ -89,7 +89,7 @@ class ClusterContext:
         constraints: Constraints,
         name: str = "",
         needs_python: bool = False,
-    ) -> Question:
+    ) -> PlacementQuery:
         """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
         check_names(constraints, self.settings)
         request = Request(
@@ -109,15 +109,15 @@ class ClusterContext:
             name=name,
             constraints=constraints,
         )
-        return self.question_of(request)
+        return self.query_of(request)
 
     def cpus_asked(self, cpus: float) -> float:
         """Of a job that would have so many: here it takes what there is, for there is no other node to wait for."""
         return 0.0 if self.is_here else cpus
 
-    def question_of(self, request: Request) -> Question:
+    def query_of(self, request: Request) -> PlacementQuery:
         """Where to place what is asked for."""
-        return Question(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
+        return PlacementQuery(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
     def services(

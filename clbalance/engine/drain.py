@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from clbalance.engine.agent.protocol import AgentEvent, Drained, Hello, Refused, Resumed, Trouble, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services
-from clbalance.engine.sweep import measure
+from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Proposal
@@ -153,7 +153,7 @@ def _decide(
 ) -> Enough | TooFew | Undecided:
     """From a look at the pool after which it is certain. `Undecided`, and that is all, where none was in time."""
     while True:
-        snapshot = measure(services, pool)
+        snapshot = take_snapshot(services, pool)
         standings = [standing_of(answer, snapshot.taken_at) for answer in snapshot.answers]
         verdict = weigh(standings, nodes, floor, mine)
         late = services.clock.monotonic() >= give_up_at

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
 from clbalance.engine.services import Services
-from clbalance.engine.sweep import measure
+from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import Submitted
@@ -33,7 +33,7 @@ def await_drained(
     begun_at = services.clock.monotonic()
     pause_s = _FIRST_PAUSE_S
     while True:
-        snapshot = measure(services, nodes)
+        snapshot = take_snapshot(services, nodes)
         rests = tuple(rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
         tell(rests)
         left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - services.clock.monotonic()
@@ -79,7 +79,7 @@ class MovesOff:
         if not stays:
             return
         targets = tuple(dict.fromkeys(node for stay in stays for node in stay.submitted.candidates))
-        snapshot = measure(self._services, targets)
+        snapshot = take_snapshot(self._services, targets)
         found = evacuations(snapshot, stays, self._policy_of, snapshot.taken_at, self._rng)
         if not found:
             self._not_before_s = self._services.clock.monotonic() + _LOOK_AGAIN_S

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clbalance.engine.services import Question, Services
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import sweep
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.model.request import Later
@@ -12,22 +12,22 @@ from clbalance.policy.placement.place import place
 from clbalance.ports import Sessions
 
 
-def choose(services: Services, sessions: Sessions, question: Question) -> Plan:
+def sweep_and_place(services: Services, sessions: Sessions, query: PlacementQuery) -> Plan:
     """The plan for a question on fresh answers."""
-    return plan_on(services, sweep(services, sessions, question.candidates, placing=True), question)
+    return place_on(services, sweep(services, sessions, query.candidates, placing=True), query)
 
 
-def plan_on(
-    services: Services, snapshot: Snapshot, question: Question, refusals: Mapping[NodeName, str] | None = None
+def place_on(
+    services: Services, snapshot: Snapshot, query: PlacementQuery, refusals: Mapping[NodeName, str] | None = None
 ) -> Plan:
     """The plan for a question; nodes that have refused or were excluded by name are listed as unfit with the rest."""
     refused = refusals or {}
-    request = replace(question.request, excluded=question.request.excluded.union(refused))
-    policy = question.policy
+    request = replace(query.request, excluded=query.request.excluded.union(refused))
+    policy = query.policy
     if policy.weights.fragmentation and not policy.workload.demands:
         policy = replace(policy, workload=seen_in(snapshot, request))
-    plan = place(snapshot, request, policy, services.clock.now(), question.rng)
-    unasked = question.request.excluded.difference(question.candidates)
+    plan = place(snapshot, request, policy, services.clock.now(), query.rng)
+    unasked = query.request.excluded.difference(query.candidates)
     beside = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),
         *(

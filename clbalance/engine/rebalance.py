@@ -151,4 +151,4 @@ def _move(services: Services, decision: Decision, brought: AsSubmitted, listener
     def tell(move: AskedMove, end: MoveEnd) -> None:
         listener.moved(asked[move], end)
 
-    move_jobs(services, list(asked), brought.question_of, brought.input_of, tell)
+    move_jobs(services, list(asked), brought.query_of, brought.input_of, tell)

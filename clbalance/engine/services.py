@@ -42,7 +42,7 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class PlacementQuery:
     """What is to be placed, among whom, by which policy; `rng` orders equals."""
 
     candidates: tuple[NodeName, ...]

@@ -68,7 +68,7 @@ def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> 
         sessions.set_deadline(node, None)
 
 
-def measure(services: Services, nodes: Sequence[NodeName]) -> Snapshot:
+def take_snapshot(services: Services, nodes: Sequence[NodeName]) -> Snapshot:
     """A fresh snapshot of `nodes`."""
     with services.transport.sessions() as sessions:
         return sweep(services, sessions, nodes)

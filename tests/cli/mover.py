@@ -35,7 +35,7 @@ def main() -> int:
     try:
         with cluster.services(must_remember=True) as services:
             ends = move_jobs(
-                services, [asked(word) for word in sys.argv[1:]], lambda one: cluster.question_of(one.request), input_of
+                services, [asked(word) for word in sys.argv[1:]], lambda one: cluster.query_of(one.request), input_of
             )
     except Interrupted as stop:
         ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out

@@ -25,7 +25,7 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
     queued = {record.id: record for record in records if is_queued(record)}
     if not queued:
         return
-    chosen = choose(cluster, services, records, queued)
+    chosen = sweep_and_place(cluster, services, records, queued)
     for job, why in chosen.never.items():
         withdraw(services, job, why)
     for job, why in chosen.waits.items():
@@ -33,12 +33,12 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
     for job, nodes in chosen.starts:
         submitted = services.journal.submitted(job)
         assert submitted is not None
-        brought = AsSubmitted(question_of=cluster.question_of_job, input_of=input_of)
+        brought = AsSubmitted(query_of=cluster.query_of_job, input_of=input_of)
         came = start_waiting(services, queued[job], submitted, brought)
-        print(job, type(came).__name__, fold(came.ran.plan.chosen if isinstance(came, Begun) else nodes))
+        print(job, type(came).__name__, fold(came.result.plan.chosen if isinstance(came, Begun) else nodes))
 
 
-def choose(
+def sweep_and_place(
     cluster: ClusterContext, services: Services, records: list[JobRecord], queued: dict[int, JobRecord]
 ) -> Chosen:
     waiting = []

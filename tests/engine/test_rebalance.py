@@ -11,7 +11,7 @@ from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved
 from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
 from clbalance.engine.rebalance_facts import Pool, Settled
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, StillQueued
-from clbalance.engine.services import Question, Services
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Submitted, Tries
@@ -33,12 +33,12 @@ def aim() -> Aim:
     return Aim(nodes=(A, B), pools=[POOL], levels=Levels(confirm=1), policy_of=lambda _: LEAST, rng=Random(1), uid=1000)
 
 
-def question_of(submitted: Submitted) -> Question:
-    return Question(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
+def query_of(submitted: Submitted) -> PlacementQuery:
+    return PlacementQuery(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
 
 
 def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> AsSubmitted:
-    return AsSubmitted(question_of=question_of, input_of=input_of)
+    return AsSubmitted(query_of=query_of, input_of=input_of)
 
 
 class Holding(ScriptedAgent):

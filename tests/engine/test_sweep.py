@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from clbalance.engine.sweep import measure, sweep
+from clbalance.engine.sweep import sweep, take_snapshot
 from clbalance.errors import StoreError
 from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent, Snapshot, Unknown
 from clbalance.policy.indices.samples import R1M_PER_CPU
@@ -33,7 +33,7 @@ def loads(snapshot: Snapshot) -> dict[str, float | str]:
 
 def test_every_node_is_answered_for_in_the_order_asked() -> None:
     services = world_of({"a": probed(1.5), "b": probed(0.25), "c": lambda _: []})
-    snapshot = measure(services, [C, A, B])
+    snapshot = take_snapshot(services, [C, A, B])
     assert [one.node for one in snapshot.answers] == [C, A, B]
     assert loads(snapshot) == {"c": "timed out", "a": 1.5, "b": 0.25}
 
@@ -51,16 +51,16 @@ def test_every_node_is_answered_for_in_the_order_asked() -> None:
 )
 def test_a_node_that_does_not_answer_is_silent_with_its_cause(node: object, told: Cause) -> None:
     services = world_of({"a": node, "b": probed()})  # type: ignore[dict-item]
-    assert loads(measure(services, [A, B])) == {"a": told.value, "b": 0.5}
+    assert loads(take_snapshot(services, [A, B])) == {"a": told.value, "b": 0.5}
 
 
 def test_a_name_that_cannot_be_resolved_is_silent() -> None:
-    assert loads(measure(world_of({}), [A])) == {"a": Cause.DNS.value}
+    assert loads(take_snapshot(world_of({}), [A])) == {"a": Cause.DNS.value}
 
 
 def test_the_listener_is_told_of_each_node_once_and_of_the_end() -> None:
     services = world_of({"a": probed(), "b": lambda _: []})
-    measure(services, [A, B])
+    take_snapshot(services, [A, B])
     assert isinstance(services.listener, Notes)
     assert (services.listener.total, sorted(services.listener.answered_nodes), services.listener.finished) == (
         2,
@@ -71,7 +71,7 @@ def test_the_listener_is_told_of_each_node_once_and_of_the_end() -> None:
 
 def test_while_a_node_hangs_the_listener_hears_each_second_who_is_awaited() -> None:
     services = world_of({"a": probed(), "b": lambda _: []})
-    measure(services, [A, B])
+    take_snapshot(services, [A, B])
     assert isinstance(services.listener, Notes)
     assert services.listener.awaited.count({B}) >= services.answer_within_s - 1
 
@@ -95,9 +95,9 @@ def test_rates_are_unknown_at_first_and_known_from_the_second_sweep_on() -> None
         ]
 
     services = world_of({"a": node})
-    (first,) = measure(services, [A]).answers
+    (first,) = take_snapshot(services, [A]).answers
     services.transport.clock_s += 60.0  # type: ignore[attr-defined]
-    (second,) = measure(services, [A]).answers
+    (second,) = take_snapshot(services, [A]).answers
     assert isinstance(first, Measured)
     assert isinstance(first.rates, Unknown)
     assert isinstance(second, Measured)
@@ -118,7 +118,7 @@ def test_who_asks_several_times_a_second_still_learns_rates() -> None:
     services = world_of({"a": node})
     told = []
     for _ in range(4):
-        (answer,) = measure(services, [A]).answers
+        (answer,) = take_snapshot(services, [A]).answers
         assert isinstance(answer, Measured)
         told.append(not isinstance(answer.rates, Unknown))
         services.transport.clock_s += 0.4  # type: ignore[attr-defined]
@@ -137,7 +137,7 @@ class BrokenStore(ForgetfulStore):
 
 def test_a_store_that_fails_costs_the_memory_and_not_the_sweep() -> None:
     services = world_of({"a": probed(0.5)}, store=BrokenStore())
-    assert loads(measure(services, [A])) == {"a": 0.5}
+    assert loads(take_snapshot(services, [A])) == {"a": 0.5}
     assert isinstance(services.listener, Notes)
     assert services.listener.forgotten == ["database is locked", "database or disk is full"]
 
@@ -146,7 +146,7 @@ def test_a_sweep_knows_what_the_sweeps_before_it_saw() -> None:
     services = world_of({"a": probed(2.0)})
     counts = []
     for _ in range(3):
-        (answer,) = measure(services, [A]).answers
+        (answer,) = take_snapshot(services, [A]).answers
         assert isinstance(answer, Measured)
         counts.append(answer.trends[R1M_PER_CPU].count if answer.trends else 0)
         services.transport.clock_s += 300.0  # type: ignore[attr-defined]
@@ -163,16 +163,16 @@ def test_what_was_seen_before_a_boot_is_not_held_against_a_node() -> None:
         return [re.sub(rb"boot_id:.*", b"boot_id:" + boot, line) for line in lines]
 
     services = world_of({"a": node})
-    measure(services, [A])
+    take_snapshot(services, [A])
     services.transport.clock_s += 300.0  # type: ignore[attr-defined]
-    (answer,) = measure(services, [A]).answers
+    (answer,) = take_snapshot(services, [A]).answers
     assert isinstance(answer, Measured)
     assert answer.trends == {}
 
 
 def test_a_sweep_adds_to_history_also_that_a_node_was_silent() -> None:
     services = world_of({"a": probed(2.0), "b": lambda _: [HangUp(Cause.HUNG, "no answer")]})
-    measure(services, [A, B])
+    take_snapshot(services, [A, B])
     now = services.clock.now()
     told = services.store.history([A, B], now - timedelta(minutes=5), now)
     assert [(point.asked, point.silent) for point in told[A]] == [(1, 0)]
@@ -189,11 +189,11 @@ def test_a_node_that_fails_three_sweeps_is_suspect_until_it_has_answered_two() -
     services = world_of({"a": lambda text: probed()(text) if well else [HangUp(Cause.REFUSED, "no")], "b": probed()})
     for failed in (1, 2, 3):
         services.clock.pause(6.0)
-        told = suspects(measure(services, [A, B]))
+        told = suspects(take_snapshot(services, [A, B]))
         assert (bool(told["a"]), told["b"]) == (failed == 3, "")
     well = True
-    assert suspects(measure(services, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
-    assert suspects(measure(services, [A, B])) == {"a": "", "b": ""}
+    assert suspects(take_snapshot(services, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
+    assert suspects(take_snapshot(services, [A, B])) == {"a": "", "b": ""}
 
 
 def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
@@ -204,6 +204,6 @@ def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
     services = world_of({"a": lambda _: [HangUp(Cause.REFUSED, "no")], "b": probed()}, store=NoStrains())
     for _ in range(4):
         services.clock.pause(6.0)
-        assert suspects(measure(services, [A, B])) == {"a": "", "b": ""}
+        assert suspects(take_snapshot(services, [A, B])) == {"a": "", "b": ""}
     assert isinstance(services.listener, Notes)
     assert services.listener.forgotten == ["disk full"] * 4

@@ -14,7 +14,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
 from clbalance.engine.drain import DrainWish, Kept, Marked, NotMarked, drain_keeping, mark
 from clbalance.engine.services import Services
-from clbalance.engine.sweep import measure
+from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -154,7 +154,7 @@ class Draining:
 
     def _still_working(self, services: Services, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
         """Where something runs, or may run: what is silent now may hold anything."""
-        snapshot = measure(services, nodes)
+        snapshot = take_snapshot(services, nodes)
         rests = (rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
         return frozenset(rest.node for rest in rests if not rest.is_drained)
 

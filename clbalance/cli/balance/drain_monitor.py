@@ -167,7 +167,7 @@ def moves_off(cluster: ClusterContext, console: Console, reason: str) -> MoveThe
         asked = [
             AskedMove(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
         ]
-        move_jobs(services, asked, cluster.question_of_job, input_of, _Telling(services, console, reason).tell)
+        move_jobs(services, asked, cluster.query_of_job, input_of, _Telling(services, console, reason).tell)
 
     return move
 

@@ -117,7 +117,7 @@ class RebalanceRun:
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as services:
             decision = decide(services, self._aim(), counts=True)
             deeds = Deeds(services, self.console, decision.scores)
-            brought = AsSubmitted(question_of=self.cluster.question_of_job, input_of=input_of)
+            brought = AsSubmitted(query_of=self.cluster.query_of_job, input_of=input_of)
             carry_out(services, decision, brought, deeds)
             complete_outputs(services, self.console)
         self.console.show(self._report(decision, tuple(deeds.all)))

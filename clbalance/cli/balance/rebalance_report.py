@@ -11,7 +11,7 @@ from clbalance.engine.migrate.requested import Moved, MoveEnd
 from clbalance.engine.rebalance import Decision
 from clbalance.engine.rebalance_facts import Settled
 from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued
-from clbalance.engine.run.values import Ran
+from clbalance.engine.run.values import RunResult
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job_record import JobRecord, JobState, Lost
@@ -107,10 +107,10 @@ class Deeds:
         """One that waited; where somebody else was quicker there is nothing to tell."""
         begun = Deed(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
         match came:
-            case Begun(ran=ran):
-                result = _how_it_began(ran)
+            case Begun(result=run_result):
+                result = _how_it_began(run_result)
                 counted = "rebalance_started_total" if result == "started" else ""
-                self._note(replace(begun, dst=fold(ran.plan.chosen), result=result), counted_as=counted)
+                self._note(replace(begun, dst=fold(run_result.plan.chosen), result=result), counted_as=counted)
             case StillQueued(reason=reason, failed=True):
                 self._note(replace(begun, result=f"not started: {reason}"))
             case StillQueued() | NotTaken():
@@ -153,9 +153,9 @@ class Deeds:
             self._services.listener.forgot(error.message)
 
 
-def _how_it_began(ran: Ran) -> str:
+def _how_it_began(result: RunResult) -> str:
     """A copy of which an end is known already could not be executed, or is out of sight."""
-    worst = None if ran.dispatched is None else gravest(ran.dispatched.outcomes)
+    worst = None if result.dispatched is None else gravest(result.dispatched.outcomes)
     if worst is None:
         return "started"
     state = "unknown" if isinstance(worst.end, Lost) else str(state_of(worst.end))

@@ -14,11 +14,11 @@ from clbalance.cli.run.background import keep, notify
 from clbalance.cli.run.report import run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.submission import input_of
-from clbalance.engine.agent.copies import DETACHED, KEPT, WATCHED, Interest
+from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
-from clbalance.engine.run.values import Course, Ran
+from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
@@ -48,8 +48,8 @@ def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         return ExitCode.DONE
     again = _again(named, submitted, ssh, console, node_is_dead=node_is_dead)
     with contextlib.closing(Restarted(console, again.record)) as shown:
-        ran = again.carry_out(shown, DETACHED if detach else WATCHED)
-    return run_ended(ran, again.cluster.candidates, console, detached=detach)
+        result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
+    return run_ended(result, again.cluster.candidates, console, detached=detach)
 
 
 def _kept(
@@ -61,7 +61,7 @@ def _kept(
     node_is_dead: bool,
 ) -> None:
     """What a keeper does: all that asks nodes is done in its process."""
-    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(Unheard(), KEPT, announce)
+    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(Unheard(), SUPERVISED, announce)
 
 
 def _again(
@@ -82,8 +82,8 @@ class _Again:
     cluster: ClusterContext
 
     def carry_out(
-        self, listener: RunListener, interest: Interest, announce: Callable[[int], None] = lambda _: None
-    ) -> Ran:
+        self, listener: RunListener, mode: FollowMode, announce: Callable[[int], None] = lambda _: None
+    ) -> RunResult:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
@@ -95,18 +95,18 @@ class _Again:
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
             files = FilePatterns(output=submitted.output, error=submitted.error)
-            with filed_run(services, files, listener, interest, copies=submitted.request.pick) as (filed, follows):
-                course = Course(
+            with filed_run(services, files, listener, mode, copies=submitted.request.pick) as (filed, follows):
+                context = RunContext(
                     services=services,
-                    question=self.cluster.question_of(submitted.request),
+                    query=self.cluster.query_of(submitted.request),
                     stdin=input_of(submitted),
                     listener=filed,
-                    interest=follows,
+                    mode=follows,
                 )
-                run = Run(course, next_attempt(services, record), submitted.tries, failed, queued=record.queued)
-                ran = run.carry_out()
+                run = Run(context, next_attempt(services, record), submitted.tries, failed, queued=record.queued)
+                result = run.carry_out()
             notify(submitted.notify, services.journal.record(record.id))
-        return ran
+        return result
 
 
 class Restarted(Shown):

@@ -9,7 +9,7 @@ from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.services import Services
-from clbalance.engine.sweep import measure
+from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import ClbalanceError, ExitCode, StoreError, UsageError
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.jobs.record import is_queued
@@ -34,7 +34,7 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
         began = services.clock.monotonic()
-        snapshot = measure(services, cluster.candidates.nodes)
+        snapshot = take_snapshot(services, cluster.candidates.nodes)
         sweep_s = services.clock.monotonic() - began
         records, tallies = _remembered(services, console)
     from clbalance.cli.nodes.load_rows import node_rows

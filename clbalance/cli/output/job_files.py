@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -38,20 +38,20 @@ class FilePatterns:
 
 @contextlib.contextmanager
 def filed_run(
-    services: Services, files: FilePatterns, listener: RunListener, interest: Interest, *, copies: int | None
-) -> Iterator[tuple[RunListener, Interest]]:
+    services: Services, files: FilePatterns, listener: RunListener, mode: FollowMode, *, copies: int | None
+) -> Iterator[tuple[RunListener, FollowMode]]:
     """How a job with output files is listened to; one that is left when it runs is completed by a later command.
 
     A file that cannot be written ends a run that somebody watches. Else that is remembered, and the job goes on.
     """
-    if not files.any or interest.leave_when_started:
-        yield listener, interest
+    if not files.any or mode.leave_when_started:
+        yield listener, mode
         return
-    filed = FiledRun(services, files, listener, is_watched=bool(interest.streams))
+    filed = FiledRun(services, files, listener, is_watched=bool(mode.streams))
     # Of several copies a node must not forget one's output while the file lacks another's.
-    interest = replace(interest, streams=STREAMS, retire=interest.retire and copies == 1)
+    mode = replace(mode, streams=STREAMS, retire=mode.retire and copies == 1)
     with contextlib.closing(filed):
-        yield filed, interest
+        yield filed, mode
 
 
 @contextlib.contextmanager

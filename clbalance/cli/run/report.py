@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.run.submission import Submission
-from clbalance.engine.run.values import Ran
+from clbalance.engine.run.values import RunResult
 from clbalance.errors import ClbalanceError, ExitCode, NotRunError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
@@ -76,28 +76,30 @@ class ShownRun:
         return shown
 
 
-def run_ended(ran: Ran, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False) -> int:
+def run_ended(
+    result: RunResult, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False
+) -> int:
     """The exit code. A job that was to be left running is named; more is said of it only where it did not start.
 
     `explain`: where nothing fits, say why of each node.
     """
-    dispatched = ran.dispatched
-    if ran.queued is not None:
-        return it_waits(ran.job.id, ran.queued, console, detached=detached)
+    dispatched = result.dispatched
+    if result.queued is not None:
+        return it_waits(result.job.id, result.queued, console, detached=detached)
     if dispatched is None:
         if explain:
-            console.explain(ran.plan)
-        raise _not_run(ran, candidates, explained=explain)
-    number, outcomes = ran.job.id, dispatched.outcomes
+            console.explain(result.plan)
+        raise _not_run(result, candidates, explained=explain)
+    number, outcomes = result.job.id, dispatched.outcomes
     if detached and dispatched.interrupted is None:
         console.print(f"{number}\n")
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
     console.stopped(dispatched.interrupted)
-    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(ran.plan.chosen):
+    if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen):
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
-        console.tell_end(_report(ran))
+        console.tell_end(_report(result))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
@@ -109,21 +111,21 @@ def it_waits(job: int, reason: str, console: Console, *, detached: bool) -> int:
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _report(ran: Ran) -> JobReport:
+def _report(result: RunResult) -> JobReport:
     return JobReport(
-        id=ran.job.id,
-        name=ran.job.name,
-        node_set=fold(ran.plan.chosen),
-        outcomes=() if ran.dispatched is None else ran.dispatched.outcomes,
-        attempt=ran.job.attempt,
+        id=result.job.id,
+        name=result.job.name,
+        node_set=fold(result.plan.chosen),
+        outcomes=() if result.dispatched is None else result.dispatched.outcomes,
+        attempt=result.job.attempt,
     )
 
 
-def _not_run(ran: Ran, candidates: Candidates, *, explained: bool) -> ClbalanceError:
+def _not_run(result: RunResult, candidates: Candidates, *, explained: bool) -> ClbalanceError:
     """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
-    plan = ran.plan
-    if ran.cancelled:
-        return NotRunError(f"job {ran.job.id} was cancelled before it could be started")
+    plan = result.plan
+    if result.cancelled:
+        return NotRunError(f"job {result.job.id} was cancelled before it could be started")
     error = nothing_fits(plan, candidates, explained=explained)
     said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""

@@ -17,7 +17,7 @@ from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.agent.listeners import UnheardTasks
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.assignments import TaskCourse
+from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TasksOutcome
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -106,9 +106,9 @@ class _Resumed:
                 raise ClbalanceError(f"job {record.id} is in the hands of another process")
             fresh = services.journal.record(record.id) or record
             announce(fresh.id)
-            course = TaskCourse(
+            context = TaskRunContext(
                 services=services,
-                question=cluster.question_of(submitted.request),
+                query=cluster.query_of(submitted.request),
                 job=next_attempt(services, fresh),
                 tasks=tasks_left(services, fresh),
                 rules=submitted.rules or TaskRules(),
@@ -117,4 +117,4 @@ class _Resumed:
                 listener=listener,
             )
             files = FilePatterns(output=submitted.output, error=submitted.error)
-            return run_filed_tasks(course, files, submitted.notify, is_watched=is_watched)
+            return run_filed_tasks(context, files, submitted.notify, is_watched=is_watched)

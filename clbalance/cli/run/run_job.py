@@ -13,11 +13,11 @@ from clbalance.cli.output.job_files import filed_run
 from clbalance.cli.run.background import keep, notify
 from clbalance.cli.run.report import ShownRun, run_ended
 from clbalance.cli.run.submission import Submission
-from clbalance.engine.agent.copies import DETACHED, KEPT, WATCHED, Interest
+from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.run.run import Run
-from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, Services
+from clbalance.engine.run.values import RunContext, RunResult
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ExitCode
 from clbalance.model.job import JobSpec, Submitted, TaskRules, Tries
 from clbalance.model.task import Task
@@ -38,20 +38,20 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
         return ExitCode.DONE
     shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
-        interest = DETACHED if submitted.options.detach else WATCHED
-        ran = _carry_out(cluster, submitted, shown, interest, console=console)
-    if ran.queued is not None:
-        _warn_if_never(ran, question_of(cluster, submitted, pick=submitted.pick), console)
+        mode = DETACHED if submitted.options.detach else FOREGROUND
+        result = _carry_out(cluster, submitted, shown, mode, console=console)
+    if result.queued is not None:
+        _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
     options = submitted.options
-    return run_ended(ran, cluster.candidates, console, detached=options.detach, explain=options.explain)
+    return run_ended(result, cluster.candidates, console, detached=options.detach, explain=options.explain)
 
 
-def _warn_if_never(ran: Ran, question: Question, console: Console) -> None:
+def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:
     """It is accepted all the same: nodes grow, and names are made."""
     from clbalance.policy.queue.never_held import never_held  # most jobs are not queued
 
-    if why := never_held(ran.plan.charged.answers, question.request):
-        console.say(messages.warning(f"job {ran.job.id} may wait for ever: {why}"))
+    if why := never_held(result.plan.charged.answers, query.request):
+        console.say(messages.warning(f"job {result.job.id} may wait for ever: {why}"))
 
 
 def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> ShownRun:
@@ -64,33 +64,31 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
 
 def _keep(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
     """What a keeper does."""
-    _carry_out(cluster, submitted, Unheard(), KEPT, announce)
+    _carry_out(cluster, submitted, Unheard(), SUPERVISED, announce)
 
 
 def _carry_out(
     cluster: ClusterContext,
     submitted: Submission,
     listener: RunListener,
-    interest: Interest,
+    mode: FollowMode,
     announce: Callable[[int], None] = lambda _: None,
     *,
     console: Console | None = None,
-) -> Ran:
-    question = question_of(cluster, submitted, pick=submitted.pick)
+) -> RunResult:
+    query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
     with cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=detached) as services:
-        job, tries = submit_job(services, submitted, question, cluster)
+        job, tries = submit_job(services, submitted, query, cluster)
         announce(job.id)
         services.fail_point("submitted")
-        with filed_run(services, submitted.files, listener, interest, copies=submitted.pick) as (filed, follows):
-            course = Course(
-                services=services, question=question, stdin=submitted.stdin, listener=filed, interest=follows
-            )
-            ran = Run(course, job, tries).carry_out()
+        with filed_run(services, submitted.files, listener, mode, copies=submitted.pick) as (filed, follows):
+            context = RunContext(services=services, query=query, stdin=submitted.stdin, listener=filed, mode=follows)
+            result = Run(context, job, tries).carry_out()
         if console is not None:
             complete_outputs(services, console, again=False)
         notify(submitted.options.notify, services.journal.record(job.id))
-    return ran
+    return result
 
 
 # Give a job its number: from here on it is on the disk, whatever becomes of us.
@@ -99,7 +97,7 @@ def _carry_out(
 def submit_job(
     services: Services,
     asked: Submission,
-    question: Question,
+    query: PlacementQuery,
     cluster: ClusterContext,
     *,
     rules: TaskRules | None = None,
@@ -113,8 +111,8 @@ def submit_job(
     job = replace(_job_of(asked), user=_login_of(cluster), slots=rules is not None)
     whole = Submitted(
         job=job,
-        request=question.request,
-        candidates=question.candidates,
+        request=query.request,
+        candidates=query.candidates,
         tries=tries,
         stdin_path=asked.stdin.path,
         notify=asked.options.notify,
@@ -128,9 +126,9 @@ def submit_job(
     return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), tries
 
 
-def question_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> Question:
+def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:
     """Where to place `pick` copies of it; None: wherever one fits."""
-    return cluster.question(
+    return cluster.query(
         pick=pick,
         resources=asked.resources,
         constraints=asked.constraints,

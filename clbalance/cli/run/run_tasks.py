@@ -13,12 +13,12 @@ from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, filed_tasks
 from clbalance.cli.run.background import keep, notify
 from clbalance.cli.run.options import JobOptions, TaskOptions
-from clbalance.cli.run.run_job import question_of, submit_job
+from clbalance.cli.run.run_job import query_of, submit_job
 from clbalance.cli.run.submission import Submission, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import TypedWork
 from clbalance.engine.agent.listeners import UnheardTasks
-from clbalance.engine.tasks.assignments import TaskCourse
+from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TasksOutcome, run_tasks
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -100,7 +100,7 @@ def tell_of_tasks(
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
         raise error
     shown.summary(outcome)
-    interrupted = outcome.ran.interrupted
+    interrupted = outcome.result.interrupted
     return outcome.verdict.rc if interrupted is None else 128 + interrupted
 
 
@@ -108,16 +108,16 @@ def _carry_out(
     cluster: ClusterContext, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
 ) -> TasksOutcome | Plan:
     submission = many.submission
-    question = question_of(cluster, submission, pick=None)
+    query = query_of(cluster, submission, pick=None)
     with cluster.services(
         meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach
     ) as services:
-        job, tries = submit_job(services, submission, question, cluster, rules=many.rules, tasks=many.tasks)
+        job, tries = submit_job(services, submission, query, cluster, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         services.fail_point("submitted")
-        course = TaskCourse(
+        context = TaskRunContext(
             services=services,
-            question=question,
+            query=query,
             job=job,
             tasks=many.tasks,
             rules=many.rules,
@@ -126,20 +126,20 @@ def _carry_out(
             listener=listener,
         )
         return run_filed_tasks(
-            course, submission.files, submission.options.notify, is_watched=not submission.options.detach
+            context, submission.files, submission.options.notify, is_watched=not submission.options.detach
         )
 
 
 def run_filed_tasks(
-    course: TaskCourse, files: FilePatterns, command: str | None, *, is_watched: bool
+    context: TaskRunContext, files: FilePatterns, command: str | None, *, is_watched: bool
 ) -> TasksOutcome | Plan:
     """Run the tasks, write their output files, and tell `command` of the end."""
-    services = course.services
-    with filed_tasks(services, files, course.listener, is_watched=is_watched) as filed:
-        outcome = run_tasks(replace(course, listener=filed))
-    if files.any and isinstance(outcome, TasksOutcome) and not outcome.ran.goes_on:
-        conclude_task_files(services, course.job, outcome.records)
-    notify(command, services.journal.record(course.job.id))
+    services = context.services
+    with filed_tasks(services, files, context.listener, is_watched=is_watched) as filed:
+        outcome = run_tasks(replace(context, listener=filed))
+    if files.any and isinstance(outcome, TasksOutcome) and not outcome.result.goes_on:
+        conclude_task_files(services, context.job, outcome.records)
+    notify(command, services.journal.record(context.job.id))
     return outcome
 
 

@@ -65,12 +65,12 @@ class ShownTasks:
 
     def summary(self, outcome: TasksOutcome) -> None:
         """In one line, also with `-q` where not all did well; and those that did not."""
-        self._console.stopped(outcome.ran.interrupted)
+        self._console.stopped(outcome.result.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
             self._console.show_aside(TasksReport(told))
         tell = self._console.complain if outcome.verdict.rc else self._console.say
-        tell(messages.note(summary_line(rows, outcome.ran.why)))
+        tell(messages.note(summary_line(rows, outcome.result.why)))
 
     def _as_asked(self) -> JobOutput:
         label = None if self._options is None else self._options.label

@@ -159,7 +159,7 @@ class Absences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interest:
+class FollowMode:
     """What we want of the copies."""
 
     streams: tuple[str, ...] = ("stdout", "stderr")
@@ -181,11 +181,11 @@ class Interest:
     """Of slots that another agent has started: nobody will bring them more tasks."""
 
 
-WATCHED = Interest(retire=True)
+FOREGROUND = FollowMode(retire=True)
 """`run`: all of it, here and now."""
-DETACHED = Interest(streams=(), leave_when_started=True)
+DETACHED = FollowMode(streams=(), leave_when_started=True)
 """`run --detach`: that it runs. What a copy prints while others are still to start is for `logs`."""
-KEPT = Interest(streams=())
+SUPERVISED = FollowMode(streams=())
 """A keeper in the background: how it ends."""
-LEFT_RUNNING = Interest(streams=(), leave_when_started=True, ends_with_us=False)
+LEAVE_RUNNING = FollowMode(streams=(), leave_when_started=True, ends_with_us=False)
 """A job from the queue, or one of nobody's that was moved: that it runs."""

@@ -7,7 +7,7 @@ following a job that somebody else started is the same as having lost the connec
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from clbalance.engine.agent.copies import Absences, Copies, Copy, Interest, Phase
+from clbalance.engine.agent.copies import Absences, Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import SharedAgents
 from clbalance.engine.agent.protocol import (
@@ -45,7 +45,7 @@ class Follow:
         copies: Copies,
         services: Services,
         listener: RunListener,
-        interest: Interest,
+        mode: FollowMode,
         *,
         limit_s: float | None,
     ) -> None:
@@ -54,11 +54,11 @@ class Follow:
         self._clock = services.clock
         self._answer_within_s = services.answer_within_s
         self._listener = listener
-        self._interest = interest
+        self._mode = mode
         self._limit_s = limit_s
         self._absences = Absences(2 * services.answer_within_s)
         self._current: set[NodeName] = set()
-        self._ending: str | None = interest.end
+        self._ending: str | None = mode.end
         self._grace_s = _END_GRACE_S
         self._closed: set[NodeName] = set()
         self._mute = False
@@ -114,7 +114,7 @@ class Follow:
         self._call_again()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
-        runs = self._interest.leave_when_started and self._ending is None and self.all_started
+        runs = self._mode.leave_when_started and self._ending is None and self.all_started
         if seen or runs:
             for copy in left:
                 self._leave(copy)
@@ -186,7 +186,7 @@ class Follow:
         for warning in event.warnings:
             self._warn(copy, warning)
         self._end(copy, end_of(event.end, self._limit_s))  # it is written down before its node forgets it
-        if self._interest.retire and not self._ends_only:  # what we have not read is for whoever asks next
+        if self._mode.retire and not self._ends_only:  # what we have not read is for whoever asks next
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
             self._hang_up(copy)
@@ -205,7 +205,7 @@ class Follow:
             if end is not _UNANSWERED and not self._mute:
                 patience = f"trying to reach it again for {self._absences.patience_s:g} s"
                 self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {patience}")
-        elif not self._interest.persist:
+        elif not self._mode.persist:
             self._end(copy, end)
 
     def _call_again(self) -> None:
@@ -223,7 +223,7 @@ class Follow:
             self._hang_up(copy)
             self._end(copy, Lost(cause=Cause.GARBLED, why=f"the agent speaks protocol {hello.protocol}"))
             return
-        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._interest.void)
+        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._mode.void)
 
     def _settled(self, copy: Copy, event: Settled) -> None:
         self._absences.come_back(copy.node, self._clock.monotonic())
@@ -245,19 +245,19 @@ class Follow:
                 assert_never(event.state)
 
     def _order(self, copy: Copy) -> None:
-        if self._interest.signal is not None:
-            self._ask(copy, "signal", signal=self._interest.signal)
+        if self._mode.signal is not None:
+            self._ask(copy, "signal", signal=self._mode.signal)
         if self._ending is not None:
             self._ask(copy, "end", grace_s=self._grace_s, why=self._ending)
-        elif self._interest.finish:
+        elif self._mode.finish:
             self._ask(copy, "finish")
 
     # -- speaking --------------------------------------------------------------------------------
 
     def ask_for_output(self, copy: Copy) -> None:
         """From where we have it."""
-        to_the_end = self._interest.to_the_end or self._ending is not None
-        streams = () if self._ends_only else self._interest.streams
+        to_the_end = self._mode.to_the_end or self._ending is not None
+        streams = () if self._ends_only else self._mode.streams
         copy.acked = dict(copy.heard)
         self._ask(
             copy,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import Leg, by_login
@@ -38,7 +38,7 @@ def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) 
     with services.transport.sessions() as sessions:
         board = Switchboard(Agents(sessions, services))
         legs = [
-            Leg(services, board, one.spec, one.copies, one.listener, Interest(streams=one.streams, void=False))
+            Leg(services, board, one.spec, one.copies, one.listener, FollowMode(streams=one.streams, void=False))
             for one in fetches
         ]
         for leg in legs:

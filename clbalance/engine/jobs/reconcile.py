@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.copies import Copies, Copy, Interest
+from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import Recorded
@@ -31,7 +31,7 @@ class Visit:
 
     record: JobRecord
     spec: JobSpec
-    interest: Interest
+    mode: FollowMode
     listener: RunListener
     ended_too: bool = False
     """Also visit copies that have ended, for what they printed."""
@@ -155,15 +155,15 @@ class _Tour:
     def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
         """Ends are written down only where nobody else does it."""
         visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
-        listener, interest = visit.listener, visit.interest
+        listener, mode = visit.listener, visit.mode
         if not spec.slots and (why := half_started(visit.record, self._known)):
-            interest = replace(interest, end=interest.end or why)
+            mode = replace(mode, end=mode.end or why)
         if self._is_ours:
             listener = Recorded(self._services, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
             listener = SettledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
-            interest = replace(interest, streams=(*interest.streams, "log"), finish=True)
-        return Leg(self._services, board, spec, asked, listener, interest)
+            mode = replace(mode, streams=(*mode.streams, "log"), finish=True)
+        return Leg(self._services, board, spec, asked, listener, mode)
 
 
 class Leg:
@@ -176,13 +176,13 @@ class Leg:
         spec: JobSpec,
         asked: Sequence[CopyRecord],
         listener: RunListener,
-        interest: Interest,
+        mode: FollowMode,
     ) -> None:
         self.claim = spec.claim
         self.copies = Copies(label_of(spec), map(Copy.of, asked))
         self._board = board
         self._line = board.line(label_of(spec))
-        self.follow = Follow(self._line, self.copies, services, listener, interest, limit_s=spec.time_limit_s)
+        self.follow = Follow(self._line, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
 
     def begin(self) -> None:
         """Call the nodes."""

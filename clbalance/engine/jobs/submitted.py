@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.conclude import next_step
 from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
@@ -24,7 +24,7 @@ _CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the gr
 def look(services: Services, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
     """How these jobs stand; their nodes are asked about those that nobody has in hand."""
     nobodys = [record for record in records if not record.controlled and not record.state.is_over]
-    looking = Interest(streams=(), to_the_end=False, persist=False)
+    looking = FollowMode(streams=(), to_the_end=False, persist=False)
     visits = _visits(services, nobodys, lambda _: looking)
     seen = (
         {one.record.id: one for one in revisit(services, visits, within_s=2 * services.answer_within_s)}
@@ -42,7 +42,7 @@ def await_ends(
     One that is queued is waited for: its time comes when `rebalance` starts it.
     """
     done: dict[int, Visited] = {}
-    waiting = Interest(streams=())
+    waiting = FollowMode(streams=())
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.controlled and not record.state.is_over]
@@ -68,9 +68,9 @@ def read(
     nodes: frozenset[NodeName] | None = None,
 ) -> Visited:
     """What a job has printed so far, or prints to its end."""
-    interest = Interest(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
+    mode = FollowMode(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
     spec = spec_of(services, record)
-    visit = Visit(record=record, spec=spec, interest=interest, listener=listener, ended_too=True, nodes=nodes)
+    visit = Visit(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
     within_s = None if to_the_end else 4 * services.answer_within_s
     return revisit(services, [visit], within_s)[0]
 
@@ -79,13 +79,13 @@ def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[
     """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
     for record in records:
         services.journal.cancel(record.id, why)
-    return _order(services, records, lambda record: Interest(streams=(), end=why, void=not record.controlled))
+    return _order(services, records, lambda record: FollowMode(streams=(), end=why, void=not record.controlled))
 
 
 def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
     """End the copies on these nodes, and no others; on which of them that was not confirmed."""
-    interest = Interest(streams=(), end=why)
-    visit = Visit(record=record, spec=spec_of(services, record), interest=interest, listener=Unheard(), nodes=nodes)
+    mode = FollowMode(streams=(), end=why)
+    visit = Visit(record=record, spec=spec_of(services, record), mode=mode, listener=Unheard(), nodes=nodes)
     revisit(services, [visit], within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
     left = unsettled(record, services.journal.copies(record.id))
     return tuple(copy.intent.node for copy in left if copy.intent.node in nodes)
@@ -93,7 +93,7 @@ def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName]
 
 def signal(services: Services, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:
     """Send a signal to every process of these jobs."""
-    return _order(services, records, lambda _: Interest(streams=(), signal=number, to_the_end=False, void=False))
+    return _order(services, records, lambda _: FollowMode(streams=(), signal=number, to_the_end=False, void=False))
 
 
 def spec_of(services: Services, record: JobRecord) -> JobSpec:
@@ -133,14 +133,14 @@ def next_attempt(services: Services, record: JobRecord) -> JobSpec:
 
 
 def _order(
-    services: Services, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
+    services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
 ) -> tuple[Visited, ...]:
-    visits = _visits(services, records, interest_in)
+    visits = _visits(services, records, mode_in)
     return revisit(services, visits, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
 
 
 def _visits(
-    services: Services, records: Sequence[JobRecord], interest_in: Callable[[JobRecord], Interest]
+    services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
 ) -> list[Visit]:
     """One that another version has written, or that is damaged, is left out, and hides none of the others."""
     visits = []
@@ -150,7 +150,7 @@ def _visits(
         except StoreError as error:
             services.listener.forgot(f"job {record.id}: {error.message}")
         else:
-            visits.append(Visit(record=record, spec=spec, interest=interest_in(record), listener=Unheard()))
+            visits.append(Visit(record=record, spec=spec, mode=mode_in(record), listener=Unheard()))
     return visits
 
 

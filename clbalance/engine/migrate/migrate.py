@@ -7,7 +7,7 @@ takes long (a checkpoint, a grace) is waited for beside each other, what is shor
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from clbalance.engine.agent.copies import KEPT
+from clbalance.engine.agent.copies import SUPERVISED
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
@@ -15,8 +15,8 @@ from clbalance.engine.jobs.reconcile import by_login
 from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.migrate.own import begin_own
 from clbalance.engine.migrate.requested import AskedMove, Errand, MoveEnd, NotMoved, Unsettled, begin_asked
-from clbalance.engine.run.values import Course
-from clbalance.engine.services import Question, Services
+from clbalance.engine.run.values import RunContext
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobState, MoveOrder
@@ -31,7 +31,7 @@ _FINISH_WITHIN_S = 1.7  # told to stop, we go then
 def move_jobs(
     services: Services,
     moves: Sequence[AskedMove],
-    question_of: Callable[[Submitted], Question],
+    query_of: Callable[[Submitted], PlacementQuery],
     input_of: Callable[[Submitted], JobInput],
     tell: Callable[[AskedMove, MoveEnd], None] = lambda _move, _end: None,
 ) -> tuple[MoveEnd, ...]:
@@ -44,7 +44,7 @@ def move_jobs(
     for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
             board = Switchboard(Agents(sessions, theirs))
-            tour = _Tour(theirs, board, [moves[at] for at in places], question_of, input_of, tell)
+            tour = _Tour(theirs, board, [moves[at] for at in places], query_of, input_of, tell)
             with tour.ended_in_order():
                 tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
         ends |= {at: tour.ends[place] for place, at in enumerate(places)}
@@ -59,7 +59,7 @@ class _Tour:
         services: Services,
         board: Switchboard,
         moves: Sequence[AskedMove],
-        question_of: Callable[[Submitted], Question],
+        query_of: Callable[[Submitted], PlacementQuery],
         input_of: Callable[[Submitted], JobInput],
         tell: Callable[[AskedMove, MoveEnd], None],
     ) -> None:
@@ -67,7 +67,7 @@ class _Tour:
         self.ends: dict[int, MoveEnd] = {}
         self._services = services
         self._moves = moves
-        self._question_of = question_of
+        self._query_of = query_of
         self._input_of = input_of
         self._tell = tell
         self._under_way: dict[int, Errand] = {}
@@ -133,15 +133,15 @@ class _Tour:
         order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
         if record.controlled:
             return begin_asked(self._services, move, order, submitted.tries)
-        return begin_own(self._services, self.board, record, order, self._course_of(submitted))
+        return begin_own(self._services, self.board, record, order, self._context_of(submitted))
 
-    def _course_of(self, submitted: Submitted) -> Course:
-        return Course(
+    def _context_of(self, submitted: Submitted) -> RunContext:
+        return RunContext(
             services=self._services,
-            question=self._question_of(submitted),
+            query=self._query_of(submitted),
             stdin=self._input_of(submitted),
             listener=Unheard(),
-            interest=KEPT,
+            mode=SUPERVISED,
             tries=submitted.tries,
         )
 

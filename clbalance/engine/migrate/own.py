@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from clbalance.engine.agent.copies import LEFT_RUNNING, Copies, Copy
+from clbalance.engine.agent.copies import LEAVE_RUNNING, Copies, Copy
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import Recorded
@@ -12,7 +12,7 @@ from clbalance.engine.jobs.submitted import startable
 from clbalance.engine.migrate.requested import Errand, MoveEnd, NotMoved, Unsettled, end_by_record
 from clbalance.engine.run.migration import Move
 from clbalance.engine.run.run import Run
-from clbalance.engine.run.values import Attempted, Course, Dispatched
+from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
@@ -26,7 +26,7 @@ _CUT_SHORT = "its move was cut short"
 
 
 def begin_own(
-    services: Services, board: Switchboard, record: JobRecord, order: MoveOrder, course: Course
+    services: Services, board: Switchboard, record: JobRecord, order: MoveOrder, context: RunContext
 ) -> Errand | NotMoved:
     """Take the job in hand, and get in touch with its copy."""
     job = startable(services, record)
@@ -36,24 +36,26 @@ def begin_own(
     if len(copies) != 1:
         services.journal.let_go(record.id)
         return NotMoved(why="it has ended")
-    return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, course)
+    return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, context)
 
 
 class OwnErrand:
     """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
 
-    def __init__(self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MoveOrder, course: Course) -> None:
-        services = course.services
-        self._course = course
+    def __init__(
+        self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MoveOrder, context: RunContext
+    ) -> None:
+        services = context.services
+        self._context = context
         self._services = services
         self._job = job
         self._order = order
         self._line = board.line(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
-        listener = Recorded(services, job, course.listener, copies=0)  # that it was started is on record
+        listener = Recorded(services, job, context.listener, copies=0)  # that it was started is on record
         limit_s = job.time_limit_s
-        self._follow = Follow(self._line, self._copies, services, listener, course.interest, limit_s=limit_s)
-        self._move = Move(course, job)
+        self._follow = Follow(self._line, self._copies, services, listener, context.mode, limit_s=limit_s)
+        self._move = Move(context, job)
         self._board = board
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
@@ -86,7 +88,7 @@ class OwnErrand:
         self._move.give_back()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.move_of(self._job.id)
-        if ends and order is not None and goes_on(ends[0], order, self._course.tries):
+        if ends and order is not None and goes_on(ends[0], order, self._context.tries):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
         return self._let_go(end or Unsettled(why=_CUT_SHORT))
@@ -99,11 +101,11 @@ class OwnErrand:
         """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
         foothold, self._move.foothold = self._move.foothold, None
         self._has_gone_on = True
-        dispatched = Dispatched(outcomes=self._copies.outcomes())
-        ended = Attempted(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
-        ran = Run(replace(self._course, interest=LEFT_RUNNING), self._job, self._course.tries).go_on(ended)
-        if ran.dispatched is not None and ran.dispatched.interrupted is not None:
-            raise Interrupted(ran.dispatched.interrupted)
+        dispatched = DispatchResult(outcomes=self._copies.outcomes())
+        ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
+        result = Run(replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.tries).go_on(ended)
+        if result.dispatched is not None and result.dispatched.interrupted is not None:
+            raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
         return self._let_go(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clbalance.engine.place import plan_on
-from clbalance.engine.run.values import Attempted, Course
+from clbalance.engine.place import place_on
+from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
@@ -24,87 +24,89 @@ _PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not
 _PAUSE_AT_MOST_S = 1.0
 
 
-def attempt(course: Course, job: JobSpec, avoid: Mapping[NodeName, str]) -> Attempted:
+def attempt(context: RunContext, job: JobSpec, avoid: Mapping[NodeName, str]) -> AttemptResult:
     """Try to run `job` once; a node that refuses makes room for the next best.
 
     `avoid`: where not while others fit, and why not.
     """
-    services = course.services
+    services = context.services
     with services.transport.sessions() as sessions:
         # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
-        snapshot = sweep(services, sessions, course.question.candidates, keep_open=keep_open, placing=True)
+        snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
         looks = _MOST_LOOKS
-        while (plan := _plan(course, snapshot, refusals, avoid)).fits:
+        while (plan := _plan(context, snapshot, refusals, avoid)).fits:
             _make_room(sessions, plan, services.session_limit)
-            limits = most_promised(plan, snapshot, course.question.request, course.question.policy) if looks else {}
-            tried = _dispatch(course, sessions, snapshot, job, plan, limits)
-            if isinstance(tried, Attempted):
+            limits = most_promised(plan, snapshot, context.query.request, context.query.policy) if looks else {}
+            tried = _dispatch(context, sessions, snapshot, job, plan, limits)
+            if isinstance(tried, AttemptResult):
                 return tried
             refused, crowded = tried
             snapshot, looks = with_promised(snapshot, crowded), looks - 1 if crowded else looks
             refusals |= {node: why for node, why in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:
-                services.clock.pause(course.question.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
-    return Attempted(job=job, plan=plan, dispatched=None)
+                services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
+    return AttemptResult(job=job, plan=plan, dispatched=None)
 
 
 def _dispatch(
-    course: Course, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan, limits: dict[NodeName, float]
-) -> Attempted | tuple[dict[NodeName, str], dict[NodeName, float]]:
+    context: RunContext, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan, limits: dict[NodeName, float]
+) -> AttemptResult | tuple[dict[NodeName, str], dict[NodeName, float]]:
     """What came of it; or who refused and why, and what is promised by now where others were faster."""
     from clbalance.engine.run.dispatch import Dispatch  # by now: see docs/design/startup.md
 
-    services = course.services
+    services = context.services
     dispatch = Dispatch(services, sessions, job, plan)
-    refused, crowded = dispatch.reserve(course.question.request, snapshot, limits)
+    refused, crowded = dispatch.reserve(context.query.request, snapshot, limits)
     if refused:
         return refused, crowded
     _close_all_but(sessions, plan)
     services.fail_point("reserved")
-    return start_reserved(course, job, plan, dispatch)
+    return start_reserved(context, job, plan, dispatch)
 
 
-def start_reserved(course: Course, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> Attempted:
+def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> AttemptResult:
     """Write down what is meant, start it where it was promised a place, and follow it as far as we are interested."""
     from clbalance.engine.agent.listeners import Recorded
 
-    services = course.services
+    services = context.services
     intents = dispatch.intents()
     if not services.journal.intend(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
-        return Attempted(job=job, plan=plan, dispatched=None, cancelled=True)
+        return AttemptResult(job=job, plan=plan, dispatched=None, cancelled=True)
     services.fail_point("intended")
-    course.listener.placed(job, plan)
-    recorded = Recorded(services, job, course.listener, copies=len(intents))
-    move = _move(course, job)
+    context.listener.placed(job, plan)
+    recorded = Recorded(services, job, context.listener, copies=len(intents))
+    move = _move(context, job)
     try:
-        dispatched = dispatch.run(course.stdin, recorded, course.interest, move)
+        dispatched = dispatch.run(context.stdin, recorded, context.mode, move)
     except BaseException:
         if move is not None:
             move.give_back()
         raise
-    return Attempted(job=job, plan=plan, dispatched=dispatched, foothold=None if move is None else move.foothold)
+    return AttemptResult(job=job, plan=plan, dispatched=dispatched, foothold=None if move is None else move.foothold)
 
 
-def _move(course: Course, job: JobSpec) -> "Move | None":
+def _move(context: RunContext, job: JobSpec) -> "Move | None":
     """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
-    if course.interest.leave_when_started or not may_be_moved(job, course.question.request, course.tries):
+    if context.mode.leave_when_started or not may_be_moved(job, context.query.request, context.tries):
         return None
     from clbalance.engine.run.migration import Move  # most jobs are never moved
 
-    return Move(course, job)
+    return Move(context, job)
 
 
-def _plan(course: Course, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: Mapping[NodeName, str]) -> Plan:
-    services, question = course.services, course.question
+def _plan(
+    context: RunContext, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: Mapping[NodeName, str]
+) -> Plan:
+    services, query = context.services, context.query
     if not avoid:
-        return plan_on(services, snapshot, question, refusals)
-    elsewhere = replace(question, request=replace(question.request, excluded=question.request.excluded.union(avoid)))
-    plan = plan_on(services, snapshot, elsewhere, refusals)
+        return place_on(services, snapshot, query, refusals)
+    elsewhere = replace(query, request=replace(query.request, excluded=query.request.excluded.union(avoid)))
+    plan = place_on(services, snapshot, elsewhere, refusals)
     if not plan.fits:
-        return plan_on(services, snapshot, question, refusals)
+        return place_on(services, snapshot, query, refusals)
     unfit = (replace(one, detail=avoid[one.node]) if one.node in avoid else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))
 

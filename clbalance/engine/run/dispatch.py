@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from clbalance.engine.agent.copies import Copies, Copy, Interest
+from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Reservation, Start
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.run.values import Dispatched
+from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
@@ -64,12 +64,14 @@ class Dispatch:
         """What is about to be started, and where."""
         return tuple(copy.intent for copy in self._copies)
 
-    def run(self, stdin: JobInput, listener: RunListener, interest: Interest, move: "Move | None" = None) -> Dispatched:
+    def run(
+        self, stdin: JobInput, listener: RunListener, mode: FollowMode, move: "Move | None" = None
+    ) -> DispatchResult:
         """Start what was reserved and follow it as far as we are interested; `move` takes it elsewhere where asked.
 
         Told to stop, it ends the job everywhere first; hung up on, it lets it go.
         """
-        follow = Follow(self.agents, self._copies, self._services, listener, interest, limit_s=self._job.time_limit_s)
+        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
         start = Start(self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
         try:
             start.order()
@@ -79,28 +81,28 @@ class Dispatch:
             else:
                 move.see_to_the_end(self.agents, self._copies, follow)
         except (Interrupted, BrokenPipeError) as stop:
-            return self._interrupted(follow, _number(stop), interest, move)
+            return self._interrupted(follow, _number(stop), mode, move)
         return self._lingered(follow)
 
-    def _lingered(self, follow: Follow) -> Dispatched:
+    def _lingered(self, follow: Follow) -> DispatchResult:
         """Whoever stops us now stops no job: it has ended, and that is written down as its end."""
         try:
             follow.linger(_LINGER_S)
         except (Interrupted, BrokenPipeError) as stop:
-            return Dispatched(outcomes=self._copies.outcomes(), interrupted=_number(stop))
-        return Dispatched(outcomes=self._copies.outcomes())
+            return DispatchResult(outcomes=self._copies.outcomes(), interrupted=_number(stop))
+        return DispatchResult(outcomes=self._copies.outcomes())
 
-    def _interrupted(self, follow: Follow, number: Signals, interest: Interest, move: "Move | None") -> Dispatched:
+    def _interrupted(self, follow: Follow, number: Signals, mode: FollowMode, move: "Move | None") -> DispatchResult:
         if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
-            return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
-        if not interest.ends_with_us:
+            return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
+        if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)
-            return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+            return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if move is not None:
             move.call_off(f"stopped by {number.name}")  # or the end would mean that it goes on
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
-        return Dispatched(outcomes=self._copies.outcomes(), interrupted=number)
+        return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
 
 
 def _number(stop: Interrupted | BrokenPipeError) -> Signals:

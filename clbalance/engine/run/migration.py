@@ -12,7 +12,7 @@ from clbalance.engine.agent.multiplexer import SharedAgents
 from clbalance.engine.agent.protocol import AgentEvent, Checkpointed
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.run.target import Foothold, take_foothold
-from clbalance.engine.run.values import Course
+from clbalance.engine.run.values import RunContext
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
@@ -30,9 +30,9 @@ _CLAIMS = 50  # among which one is drawn: a claim that was made once is never ma
 class Move:
     """At most one at a time, of the current attempt. `look` is called at every turn of who follows the job."""
 
-    def __init__(self, course: Course, job: JobSpec) -> None:
-        self._course = course
-        self._services = course.services
+    def __init__(self, context: RunContext, job: JobSpec) -> None:
+        self._context = context
+        self._services = context.services
         self._job = job
         self._look_at = 0.0
         self._order: MoveOrder | None = None
@@ -78,7 +78,7 @@ class Move:
         services = self._services
         services.fail_point("move-asked")
         self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
-        taken = take_foothold(self._course_to(order.dst), self._next_attempt(copies), order.dst)
+        taken = take_foothold(self._context_of(order.dst), self._next_attempt(copies), order.dst)
         if isinstance(taken, str):
             self.call_off(taken)
             return
@@ -88,7 +88,7 @@ class Move:
             self.call_off(why)
             return
         services.fail_point("move-meant")
-        self._course.listener.moving(self._job, order.dst, order.why)
+        self._context.listener.moving(self._job, order.dst, order.why)
         self._stop(order, agents, copies, follow)
         services.fail_point("move-stopped")
 
@@ -139,7 +139,7 @@ class Move:
             return error.message
 
     def _stop(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
-        checkpoint = self._course.tries.checkpoint
+        checkpoint = self._context.tries.checkpoint
         if checkpoint is None:
             self._end(order, agents, copies, follow)
             return
@@ -167,11 +167,11 @@ class Move:
         elif now >= self._checkpoint_by and copies.unended():
             self.call_off(IN_VAIN)
 
-    def _course_to(self, node: NodeName) -> Course:
-        return replace(self._course, question=replace(self._course.question, candidates=(node,)))
+    def _context_of(self, node: NodeName) -> RunContext:
+        return replace(self._context, query=replace(self._context.query, candidates=(node,)))
 
     def _next_attempt(self, copies: Copies) -> JobSpec:
         job = self._job
-        claim = job.claim + _CLAIMS_AHEAD + int(self._course.question.rng.random() * _CLAIMS)
+        claim = job.claim + _CLAIMS_AHEAD + int(self._context.query.rng.random() * _CLAIMS)
         where = fold(copy.node for copy in copies)
         return replace(job, attempt=job.attempt + 1, claim=claim, previous_nodes=where)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import JobSpec, Tries
@@ -14,7 +14,7 @@ from clbalance.policy.jobs.requeue import MOVED_AWAY, Again, goes_on, why_elsewh
 
 if TYPE_CHECKING:  # most jobs are never moved
     from clbalance.engine.run.target import Foothold, StartReserved
-    from clbalance.engine.run.values import Attempted
+    from clbalance.engine.run.values import AttemptResult
 
 _AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
 _MOST_STARTS_IN_VAIN = 5
@@ -66,9 +66,9 @@ class MoveWay:
         self._services.fail_point("move-ended")
         return Again(reason=reason, avoid={outcome.node: why})
 
-    def tries(self, interest: Interest) -> Tries:
+    def tries(self, mode: FollowMode) -> Tries:
         """How long it waits for a place; who has only moved it does not wait with it."""
-        if interest.leave_when_started and self.is_under_way:
+        if mode.leave_when_started and self.is_under_way:
             return replace(self._tries, queue_for_s=None)
         return replace(self._tries, queue_for_s=_AS_LONG_AS_IT_TAKES_S) if self.is_under_way else self._tries
 
@@ -78,7 +78,7 @@ class MoveWay:
         held = self.is_under_way and self._foothold is not None
         return self._foothold.job.claim if held and self._foothold is not None else None
 
-    def start(self, job: JobSpec, start: "StartReserved") -> "Attempted | None":
+    def start(self, job: JobSpec, start: "StartReserved") -> "AttemptResult | None":
         """Where a place is kept for it; None where there is none."""
         foothold, self._foothold = self._foothold, None
         if foothold is None:

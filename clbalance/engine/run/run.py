@@ -9,7 +9,7 @@ from clbalance.engine.jobs.conclude import conclude, put_back, withdraw
 from clbalance.engine.jobs.wait import Patience, await_turn
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import MoveWay
-from clbalance.engine.run.values import Attempted, Course, Dispatched, Ran
+from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext, RunResult
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec, Tries
@@ -28,30 +28,30 @@ class Run:
 
     def __init__(
         self,
-        course: Course,
+        context: RunContext,
         job: JobSpec,
         tries: Tries,
         avoid: Mapping[NodeName, str] | None = None,
         *,
         queued: bool = False,
     ) -> None:
-        self._course = replace(course, tries=tries)
-        self._services = course.services
-        self._question = course.question
+        self._context = replace(context, tries=tries)
+        self._services = context.services
+        self._query = context.query
         self._job = job
         self._tries = tries
         self._avoid = dict(avoid or {})
         self._queued = queued
         self._failures = 0
         self._node_failures = 0
-        self._way = MoveWay(course.services, tries)
+        self._way = MoveWay(context.services, tries)
 
-    def carry_out(self) -> Ran:
+    def carry_out(self) -> RunResult:
         """As far as we are interested in it."""
         try:
-            later = await_turn(self._services, self._job.id, self._tries, self._course.listener.waiting)
+            later = await_turn(self._services, self._job.id, self._tries, self._context.listener.waiting)
             if later is not None:
-                return Ran(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
+                return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
             hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
@@ -62,11 +62,11 @@ class Run:
             self._give_up("nobody read what it had to say")
             raise
 
-    def go_on(self, tried: Attempted) -> Ran:
+    def go_on(self, tried: AttemptResult) -> RunResult:
         """Behind an attempt that others have started, and that we have seen to its end."""
         return self._to_the_end(tried)
 
-    def _to_the_end(self, tried: Attempted) -> Ran:
+    def _to_the_end(self, tried: AttemptResult) -> RunResult:
         """From attempt to attempt."""
         with self._way:
             while True:
@@ -75,14 +75,14 @@ class Run:
                     return self._conclude(tried)
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
-                tried = self._way.start(self._job, partial(start_reserved, self._course)) or self._wait_for_place()
+                tried = self._way.start(self._job, partial(start_reserved, self._context)) or self._wait_for_place()
                 self._job = tried.job
 
-    def _wait_for_place(self) -> Attempted:
+    def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        patience = Patience(self._services, self._way.tries(self._course.interest), self._question.rng)
+        patience = Patience(self._services, self._way.tries(self._context.mode), self._query.rng)
         while True:
-            tried = attempt(self._course, self._job, self._avoid)
+            tried = attempt(self._context, self._job, self._avoid)
             self._job = tried.job
             if tried.plan.fits:
                 return tried
@@ -90,20 +90,20 @@ class Run:
             self._services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
             if patience.is_over:
                 return tried
-            if not self._pend(why_not(plan, len(self._question.candidates))):
+            if not self._pend(why_not(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
             patience.pause()
 
-    def _again(self, tried: Attempted) -> Again | None:
+    def _again(self, tried: AttemptResult) -> Again | None:
         dispatched = tried.dispatched
         self._way.take_up(tried.foothold)
-        if dispatched is None or (dispatched.interrupted is not None and self._course.interest.ends_with_us):
+        if dispatched is None or (dispatched.interrupted is not None and self._context.mode.ends_with_us):
             return None
         outcomes = dispatched.outcomes
         moved = self._way.after(tried.job, outcomes)
         return moved or again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
 
-    def _prepare(self, tried: Attempted, once_more: Again) -> bool:
+    def _prepare(self, tried: AttemptResult, once_more: Again) -> bool:
         outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
         states = {state_of(outcome.end) for outcome in outcomes}
         self._failures += JobState.FAILED in states and not self._way.is_under_way
@@ -119,33 +119,33 @@ class Run:
 
     def _pend(self, reason: str) -> bool:
         """Say why it waits; False where it was cancelled meanwhile."""
-        self._course.listener.waiting(reason)
+        self._context.listener.waiting(reason)
         return self._services.journal.pend(self._job.id, reason)
 
     def _no_plan(self) -> Plan:
         nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
-        return Plan(wanted=self._question.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
+        return Plan(wanted=self._query.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
 
     def _give_up(self, reason: str) -> None:
         if not (self._queued and put_back(self._services, self._job.id, reason)):
             withdraw(self._services, self._job.id, reason)
 
-    def _conclude(self, tried: Attempted) -> Ran:
+    def _conclude(self, tried: AttemptResult) -> RunResult:
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
-        return Ran(
+        return RunResult(
             job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
         )
 
-    def _not_started(self, tried: Attempted) -> str | None:
+    def _not_started(self, tried: AttemptResult) -> str | None:
         """Why it waits in the queue now, if it does."""
-        reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._question.candidates))
+        reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._query.candidates))
         may_wait = not tried.cancelled and (self._queued or self._tries.queue or self._way.is_under_way)
         if may_wait and put_back(self._services, self._job.id, reason):
             return reason
         withdraw(self._services, self._job.id, reason, tried.plan)
         return None
 
-    def _ended(self, dispatched: Dispatched, plan: Plan) -> str | None:
+    def _ended(self, dispatched: DispatchResult, plan: Plan) -> str | None:
         """Why it waits in the queue now, if it does."""
         job, journal = self._job, self._services.journal
         queued = None

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from clbalance.engine.agent.copies import LEFT_RUNNING
+from clbalance.engine.agent.copies import LEAVE_RUNNING
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.conclude import conclude, next_step, put_back
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
-from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, Services
+from clbalance.engine.run.values import RunContext, RunResult
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -31,7 +31,7 @@ TAKEN = "looking for nodes"
 class Begun:
     """It runs, in nobody's hands; or its start has told that it cannot be executed."""
 
-    ran: Ran
+    result: RunResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ QueuedStart: TypeAlias = Begun | StillQueued | NotTaken
 
 
 def start_queued(
-    services: Services, question: Question, record: JobRecord, submitted: Submitted, stdin: JobInput
+    services: Services, query: PlacementQuery, record: JobRecord, submitted: Submitted, stdin: JobInput
 ) -> QueuedStart:
-    """Start `record`'s job once, where `question` finds a place; `record` as it was seen in the queue.
+    """Start `record`'s job once, where `query` finds a place; `record` as it was seen in the queue.
 
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
@@ -64,7 +64,7 @@ def start_queued(
         return NotTaken(why="it is in the hands of another process, or does not wait any more")
     services.fail_point("taken")
     try:
-        return _in_hand(services, question, record.id, submitted, stdin)
+        return _in_hand(services, query, record.id, submitted, stdin)
     except ClbalanceError as error:
         if not put_back(services, record.id, error.message):
             services.journal.let_go(record.id)
@@ -75,7 +75,7 @@ def start_queued(
         raise
 
 
-def _in_hand(services: Services, question: Question, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
+def _in_hand(services: Services, query: PlacementQuery, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
     record = services.journal.record(job)
     assert record is not None, "it was taken"
     copies = services.journal.copies(job)
@@ -84,14 +84,14 @@ def _in_hand(services: Services, question: Question, job: int, submitted: Submit
     if ended and isinstance(next_step(services, job, ended), Over):
         conclude(services, job, record.attempt, ended)
         return NotTaken(why="it is over")
-    course = Course(services=services, question=question, stdin=stdin, listener=Unheard(), interest=LEFT_RUNNING)
+    context = RunContext(services=services, query=query, stdin=stdin, listener=Unheard(), mode=LEAVE_RUNNING)
     avoid = where_not(submitted.tries, copies)
-    ran = Run(course, next_attempt(services, record), Tries(), avoid, queued=True).carry_out()
-    if ran.cancelled:
+    result = Run(context, next_attempt(services, record), Tries(), avoid, queued=True).carry_out()
+    if result.cancelled:
         return NotTaken(why="it was cancelled")
-    if ran.dispatched is not None and ran.dispatched.interrupted is not None:
-        raise Interrupted(ran.dispatched.interrupted)
-    return Begun(ran=ran) if ran.queued is None else StillQueued(reason=ran.queued)
+    if result.dispatched is not None and result.dispatched.interrupted is not None:
+        raise Interrupted(result.dispatched.interrupted)
+    return Begun(result=result) if result.queued is None else StillQueued(reason=result.queued)
 
 
 # Start a job that is queued, as it was submitted: where it has been seen to fit, else wherever it may go.
@@ -104,7 +104,7 @@ class AsSubmitted:
     `input_of` raises `UsageError` where that has gone since.
     """
 
-    question_of: Callable[[Submitted], Question]
+    query_of: Callable[[Submitted], PlacementQuery]
     input_of: Callable[[Submitted], JobInput]
 
 
@@ -118,9 +118,9 @@ def start_waiting(
     except UsageError as error:
         services.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message, failed=True)
-    question = brought.question_of(submitted)
+    query = brought.query_of(submitted)
     if nodes:
-        came = start_queued(services, replace(question, candidates=nodes), record, submitted, stdin)
+        came = start_queued(services, replace(query, candidates=nodes), record, submitted, stdin)
         if not isinstance(came, StillQueued) or came.failed:
             return came
-    return start_queued(services, question, record, submitted, stdin)
+    return start_queued(services, query, record, submitted, stdin)

@@ -7,9 +7,9 @@ from typing import TypeAlias
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import START_WITHIN_S
 from clbalance.engine.agent.protocol import AgentEvent, Kept, Refused
-from clbalance.engine.place import plan_on
+from clbalance.engine.place import place_on
 from clbalance.engine.run.dispatch import Dispatch
-from clbalance.engine.run.values import Attempted, Course
+from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan
@@ -17,17 +17,17 @@ from clbalance.model.job import JobSpec
 from clbalance.policy.placement.explain import why_not
 from clbalance.ports import Closed
 
-StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], Attempted]
+StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
 """Starts a job where it was promised a place, and follows it."""
 
 _KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps what is not started
 
 
-def take_foothold(course: Course, job: JobSpec, node: NodeName) -> "Foothold | str":
+def take_foothold(context: RunContext, job: JobSpec, node: NodeName) -> "Foothold | str":
     """The node's promise for `job`, as it would be started there; or why there is none."""
     with ExitStack() as stack:
         try:
-            taken = _take(course, job, node, stack)
+            taken = _take(context, job, node, stack)
         except TransportError as error:
             return error.message
         if isinstance(taken, Foothold):
@@ -35,24 +35,24 @@ def take_foothold(course: Course, job: JobSpec, node: NodeName) -> "Foothold | s
         return taken
 
 
-def _take(course: Course, job: JobSpec, node: NodeName, stack: ExitStack) -> "Foothold | str":
-    services, question = course.services, course.question
+def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -> "Foothold | str":
+    services, query = context.services, context.query
     sessions = stack.enter_context(services.transport.sessions())
     snapshot = sweep(services, sessions, (node,), keep_open=1)
-    plan = plan_on(services, snapshot, question)
+    plan = place_on(services, snapshot, query)
     if not plan.fits:
         return f"{node}: {why_not(plan, 1)}"
     dispatch = Dispatch(services, sessions, job, plan)
-    refused, _ = dispatch.reserve(question.request, snapshot, {})
+    refused, _ = dispatch.reserve(query.request, snapshot, {})
     if refused:
         return f"{node}: {refused[node]}"
-    return Foothold(course, job, plan, dispatch)
+    return Foothold(context, job, plan, dispatch)
 
 
 class Foothold:
     """Kept while `keep` is called now and then; given back by `close`."""
 
-    def __init__(self, course: Course, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:
+    def __init__(self, context: RunContext, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:
         self.job = job
         (self.node,) = plan.chosen
         self.lost = ""
@@ -60,7 +60,7 @@ class Foothold:
         self.held = ExitStack()
         self._plan = plan
         self._dispatch = dispatch
-        self._clock = course.services.clock
+        self._clock = context.services.clock
         self._keep_at = self._clock.monotonic()
 
     def keep(self) -> None:
@@ -73,7 +73,7 @@ class Foothold:
             self._keep_at = now + _KEEP_EVERY_S
             self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
 
-    def start(self, job: JobSpec, start: StartReserved) -> Attempted | None:
+    def start(self, job: JobSpec, start: StartReserved) -> AttemptResult | None:
         """Start the job here and follow it; None where the place was lost. `job` knows what has happened since."""
         with self.held:
             self.keep()

@@ -3,8 +3,8 @@
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from clbalance.engine.agent.copies import Interest
-from clbalance.engine.services import Question, Services
+from clbalance.engine.agent.copies import FollowMode
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import JobSpec, Tries
@@ -16,19 +16,19 @@ if TYPE_CHECKING:  # most jobs are never moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class RunContext:
     """What stays the same over all attempts of a job."""
 
     services: Services
-    question: Question
+    query: PlacementQuery
     stdin: JobInput
     listener: RunListener
-    interest: Interest
+    mode: FollowMode
     tries: Tries = field(default_factory=Tries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatched:
+class DispatchResult:
     """How the copies ended, but for those that were let go; `interrupted` is the signal that cut it short."""
 
     outcomes: tuple[Outcome, ...]
@@ -36,12 +36,12 @@ class Dispatched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class AttemptResult:
     """The job as it was last tried, where, and what came of it; `dispatched` is None when nothing was started."""
 
     job: JobSpec
     plan: Plan
-    dispatched: Dispatched | None
+    dispatched: DispatchResult | None
     cancelled: bool = False
     """Somebody cancelled it before it could be started."""
     foothold: "Foothold | None" = None
@@ -49,7 +49,7 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class RunResult:
     """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
 
     `queued`: why it waits in the queue now; None: it does not.
@@ -57,6 +57,6 @@ class Ran:
 
     job: JobSpec
     plan: Plan
-    dispatched: Dispatched | None
+    dispatched: DispatchResult | None
     cancelled: bool = False
     queued: str | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.engine.agent.job_messages import Finished, end_of
-from clbalance.engine.services import Question, Services
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.tasks.slot import Slot
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -60,11 +60,11 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCourse:
+class TaskRunContext:
     """What a run of tasks is given."""
 
     services: Services
-    question: Question
+    query: PlacementQuery
     job: JobSpec
     """`claim` is that of the first slot."""
     tasks: tuple[Task, ...]
@@ -75,7 +75,7 @@ class TaskCourse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TasksRan:
+class TaskRunResult:
     """How it went; which task ended how is in the job's log."""
 
     plan: Plan
@@ -92,13 +92,13 @@ class TasksRan:
 class TaskBook:
     """The roster of a run, the log of its job, and what was counted; whom it tells can be changed."""
 
-    def __init__(self, course: TaskCourse) -> None:
-        self.listener: TaskListener = course.listener
-        self.roster = Roster(course.tasks, course.tries)
-        self.tally = Tally(len(course.tasks))
-        self._course = course
-        self._clock = course.services.clock
-        self._log = course.services.journal.task_log(course.job.id)
+    def __init__(self, context: TaskRunContext) -> None:
+        self.listener: TaskListener = context.listener
+        self.roster = Roster(context.tasks, context.tries)
+        self.tally = Tally(len(context.tasks))
+        self._context = context
+        self._clock = context.services.clock
+        self._log = context.services.journal.task_log(context.job.id)
         self._proven: set[int] = set()
         """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
 
@@ -119,7 +119,7 @@ class TaskBook:
     @property
     def may_fail(self) -> int | None:
         """How many more tasks may fail, below 0 when it is enough; None: all of them."""
-        most = most_failures(self._course.rules, len(self._course.tasks))
+        most = most_failures(self._context.rules, len(self._context.tasks))
         return None if most is None else most - self.tally.failed
 
     def returned(self, slot: Slot, number: int) -> None:
@@ -134,7 +134,7 @@ class TaskBook:
 
     def finished(self, slot: Slot, entry: Finished) -> None:
         """A slot has told of its end."""
-        end = end_of(entry.end, self._course.job.time_limit_s)
+        end = end_of(entry.end, self._context.job.time_limit_s)
         is_over = self.roster.ended(slot.claim, entry.number, end)
         if is_over is not None:
             self._proven.add(slot.claim)

@@ -3,7 +3,7 @@
 from clbalance.engine.jobs.conclude import withdraw
 from clbalance.engine.jobs.conclude_tasks import conclude_tasks
 from clbalance.engine.jobs.wait import Patience, await_turn
-from clbalance.engine.tasks.assignments import TaskCourse, TasksRan
+from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
 from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
@@ -17,44 +17,44 @@ from clbalance.policy.placement.explain import why_not
 class TasksOutcome:
     """What is known of every task, and what that makes of the job."""
 
-    ran: TasksRan
+    result: TaskRunResult
     records: tuple[TaskRecord, ...]
     verdict: TasksVerdict
 
 
-def run_tasks(course: TaskCourse) -> TasksOutcome | Plan:
+def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
     """The plan, where no slot fitted anywhere for as long as the job may wait."""
-    services, number = course.services, course.job.id
+    services, number = context.services, context.job.id
     try:
-        await_turn(services, number, course.tries, course.listener.waiting)
-        ran = _wait_for_place(course)
+        await_turn(services, number, context.tries, context.listener.waiting)
+        result = _wait_for_place(context)
     except Interrupted as stop:
         withdraw(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
         withdraw(services, number, "nobody read what it had to say")
         raise
-    if isinstance(ran, Plan):
-        withdraw(services, number, why_not(ran, len(course.question.candidates)))
-        return ran
+    if isinstance(result, Plan):
+        withdraw(services, number, why_not(result, len(context.query.candidates)))
+        return result
     records, verdict = conclude_tasks(
-        services, number, course.job.attempt, ran.why, cancelled=ran.cancelled, let_go=ran.goes_on
+        services, number, context.job.attempt, result.why, cancelled=result.cancelled, let_go=result.goes_on
     )
-    return TasksOutcome(ran=ran, records=records, verdict=verdict)
+    return TasksOutcome(result=result, records=records, verdict=verdict)
 
 
-def _wait_for_place(course: TaskCourse) -> TasksRan | Plan:
-    services, job = course.services, course.job
-    patience = Patience(services, course.tries, course.question.rng)
+def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
+    services, job = context.services, context.job
+    patience = Patience(services, context.tries, context.query.rng)
     while True:
-        ran = TaskRun(course).carry_out()
-        if isinstance(ran, TasksRan):
-            return ran
-        services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=ran)
-        reason = why_not(ran, len(course.question.candidates))
+        result = TaskRun(context).carry_out()
+        if isinstance(result, TaskRunResult):
+            return result
+        services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=result)
+        reason = why_not(result, len(context.query.candidates))
         if patience.is_over:
-            return ran
-        course.listener.waiting(reason)
+            return result
+        context.listener.waiting(reason)
         if not services.journal.pend(job.id, reason):
-            return ran
+            return result
         patience.pause()

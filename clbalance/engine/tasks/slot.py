@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol, assert_never
 
-from clbalance.engine.agent.copies import Copies, Copy, Interest, Phase
+from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, label_of, tells_all
 from clbalance.engine.agent.launch import START_WITHIN_S, Reservation, Start
@@ -18,7 +18,7 @@ from clbalance.model.job_record import Intent, Outcome
 from clbalance.model.task import Task
 from clbalance.ports import Closed, JobInput
 
-FED = Interest(streams=("stdout", "stderr", "log"), retire=True, finish=True)
+FED = FollowMode(streams=("stdout", "stderr", "log"), retire=True, finish=True)
 """What we want of a slot that we feed."""
 
 

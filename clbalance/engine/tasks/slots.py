@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clbalance.engine.place import plan_on
-from clbalance.engine.services import Question, Services
+from clbalance.engine.place import place_on
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.placement.capacity import asks_for_nothing
@@ -21,20 +21,20 @@ class SlotPlan:
     answers: dict[NodeName, Measured]
 
 
-def plan_slots(services: Services, snapshot: Snapshot, question: Question, most: int) -> SlotPlan:
+def plan_slots(services: Services, snapshot: Snapshot, query: PlacementQuery, most: int) -> SlotPlan:
     """One slot on every node that fits, and again while any does; each is charged before the next round."""
-    everywhere = replace(question, request=replace(question.request, pick=None))
+    everywhere = replace(query, request=replace(query.request, pick=None))
     answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
-    plan = first = plan_on(services, snapshot, everywhere)
+    plan = first = place_on(services, snapshot, everywhere)
     nodes: list[NodeName] = []
     while plan.chosen and len(nodes) < most:
         nodes += plan.chosen[: most - len(nodes)]
-        if asks_for_nothing(question.request):
+        if asks_for_nothing(query.request):
             full = _full(nodes, answers)
             everywhere = replace(
                 everywhere, request=replace(everywhere.request, excluded=everywhere.request.excluded | full)
             )
-        plan = plan_on(services, plan.charged, everywhere)
+        plan = place_on(services, plan.charged, everywhere)
     return SlotPlan(plan=first, nodes=tuple(nodes), answers=answers)
 
 

@@ -13,7 +13,7 @@ from clbalance.engine.agent.listeners import UnheardTasks
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.sweep import sweep
-from clbalance.engine.tasks.assignments import TaskBook, TaskCourse, TasksRan
+from clbalance.engine.tasks.assignments import TaskBook, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import Slot
 from clbalance.engine.tasks.slots import Growth, SlotPlan, may_take_more, plan_slots
 from clbalance.errors import Interrupted
@@ -31,17 +31,17 @@ _GOODBYE_S = 1.0
 class TaskRun:
     """Hears its slots (`SlotHearer`) and gives them tasks until there are none."""
 
-    def __init__(self, course: TaskCourse) -> None:
-        self._course = course
-        self._services = course.services
-        self._book = TaskBook(course)
+    def __init__(self, context: TaskRunContext) -> None:
+        self._context = context
+        self._services = context.services
+        self._book = TaskBook(context)
         self._roster = self._book.roster
         self._slots: dict[int, Slot] = {}
         self._opened = 0
-        self._next_claim = course.job.claim
+        self._next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
-        self._growth = Growth(course.services.clock)
+        self._growth = Growth(context.services.clock)
         self._alone_since: float | None = None
         self._why = ""
         self._refused = ""
@@ -49,19 +49,19 @@ class TaskRun:
         self._spoiled: set[NodeName] = set()
         self._plan: SlotPlan | None = None
 
-    def carry_out(self) -> TasksRan | Plan:
+    def carry_out(self) -> TaskRunResult | Plan:
         """The plan, where no slot fits anywhere."""
-        services, question = self._services, self._course.question
+        services, query = self._services, self._context.query
         with services.transport.sessions() as sessions:
-            keep_open = min(len(question.candidates), services.session_limit // 2)
-            snapshot = sweep(services, sessions, question.candidates, keep_open=keep_open, placing=True)
-            self._plan = plan_slots(services, snapshot, question, self._most_slots())
+            keep_open = min(len(query.candidates), services.session_limit // 2)
+            snapshot = sweep(services, sessions, query.candidates, keep_open=keep_open, placing=True)
+            self._plan = plan_slots(services, snapshot, query, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan
             return self._work(sessions, self._plan)
 
-    def _work(self, sessions: Sessions, plan: SlotPlan) -> TasksRan:
-        self._book.listener.placed(self._course.job, plan.plan, Counter(plan.nodes))
+    def _work(self, sessions: Sessions, plan: SlotPlan) -> TaskRunResult:
+        self._book.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
         self._board = Switchboard(Agents(sessions, self._services))
         interrupted: int | None = None
         try:
@@ -77,7 +77,7 @@ class TaskRun:
         else:
             self._board.finish(_GOODBYE_S)
         self._give_no_more(self._refused or "no node has a slot for it any more")
-        return TasksRan(
+        return TaskRunResult(
             plan=plan.plan,
             slots=self._opened,
             why=self._why,
@@ -129,13 +129,13 @@ class TaskRun:
     def _most_slots(self) -> int:
         """How many can be of use."""
         most = len(self._slots) + self._roster.pending
-        return most if self._course.rules.at_once is None else min(most, self._course.rules.at_once)
+        return most if self._context.rules.at_once is None else min(most, self._context.rules.at_once)
 
     def _open(self, node: NodeName) -> None:
         assert self._plan is not None, "there is a plan before there are slots"
-        job = replace(self._course.job, claim=self._next_claim)
+        job = replace(self._context.job, claim=self._next_claim)
         self._next_claim += 1
-        request = self._course.question.request
+        request = self._context.query.request
         slot = Slot(self._services, self._board, job, self._plan.answers[node], request=request, hearer=self)
         self._slots[slot.claim] = slot
 
@@ -145,16 +145,16 @@ class TaskRun:
             for slot in ready:
                 self._drop(slot)
             return
-        course, journal = self._course, self._services.journal
+        context, journal = self._context, self._services.journal
         plan = None if self._opened or self._plan is None else self._plan.plan
         intents = {slot.claim: slot.intent for slot in ready}
-        if not journal.intend_slots(course.job.id, attempt=course.job.attempt, slots=intents, plan=plan):
+        if not journal.intend_slots(context.job.id, attempt=context.job.attempt, slots=intents, plan=plan):
             self._cancel("cancelled")
             return
         self._services.fail_point("intended")
         self._opened += len(ready)
         for slot in ready:
-            slot.start(course.stdin, fold([slot.node]))
+            slot.start(context.stdin, fold([slot.node]))
 
     def _drop_what_was_refused(self) -> None:
         for slot in tuple(self._slots.values()):
@@ -187,8 +187,8 @@ class TaskRun:
         if not self._roster.pending or not self._growth.is_due or self._plan is None:
             return
         counts = Counter(slot.node for slot in self._slots.values())
-        may = may_take_more(self._plan, self._course.question.request, counts, most_nodes=self._services.session_limit)
-        nodes = sorted(may - self._spoiled, key=lambda _: self._course.question.rng.random())
+        may = may_take_more(self._plan, self._context.query.request, counts, most_nodes=self._services.session_limit)
+        nodes = sorted(may - self._spoiled, key=lambda _: self._context.query.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
         self._growth.later()
@@ -217,11 +217,11 @@ class TaskRun:
     def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
         """Takes the first one for the start of the job."""
         if limits:
-            self._services.journal.limited(self._course.job.id, slot.claim, slot.node, limits)
+            self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
         self._alone_since = None
         if self._book.tally.started_at is None:
             self._book.tally.started_at = self._services.clock.monotonic()
-            self._services.journal.started(self._course.job.id, self._services.clock.now())
+            self._services.journal.started(self._context.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
         self._roster.began(slot.claim, number)
@@ -244,7 +244,7 @@ class TaskRun:
         slot.forget()
         self._book.slot_over(slot, outcome, log_is_whole=log_is_whole)
         self._heed_failures()
-        journal, job = self._services.journal, self._course.job.id
+        journal, job = self._services.journal, self._context.job.id
         journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
             self._spoiled.add(slot.node)

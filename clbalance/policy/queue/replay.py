@@ -24,7 +24,7 @@ _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class ReplayRun:
     """What was started when, by the places of the jobs in the trace, and the figures."""
 
     starts_s: dict[int, float]
@@ -39,7 +39,7 @@ def replay(
     *,
     waiting_list: WaitingList | None = None,
     heard: Callable[[int], None] = lambda _: None,
-) -> Course:
+) -> ReplayRun:
     """What `policy` makes of the trace; without a waiting list what fits nowhere is refused and forgotten.
 
     `heard` is told after each arrival how many there were. Thresholds of measured load are not looked at: a trace has
@@ -51,7 +51,7 @@ def replay(
         run.arrive(place, arrival)
         heard(place + 1)
     run.end_until(math.inf)
-    return run.course()
+    return run.result()
 
 
 class _Run:
@@ -109,7 +109,7 @@ class _Run:
             self._meter.took(held, -1)
             self._start_waiting(at_s)
 
-    def course(self) -> Course:
+    def result(self) -> ReplayRun:
         """Of what still waits when nothing ends any more is said that it was refused."""
         for _ in self._waiting:
             self._refuse()
@@ -127,7 +127,7 @@ class _Run:
             bounded_slowdown_max=max(slowdowns, default=None),
             max_over_mean=max_over_mean,
         )
-        return Course(starts_s=self._starts_s, figures=figures)
+        return ReplayRun(starts_s=self._starts_s, figures=figures)
 
     def _can_ever_fit(self, request: Request) -> bool:
         if request not in self._ever_fits:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from clbalance.engine.agent.copies import Interest
+from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
 from clbalance.engine.services import Services
@@ -14,7 +14,7 @@ from clbalance.model.job_record import Exited, Intent, JobRecord, JobState, Lost
 from tests.engine.services import EPOCH, ScriptedAgent, job, probed, world_of
 from tests.scripted import HangUp, ScriptedTransport
 
-LOOK = Interest(streams=(), to_the_end=False, persist=False)
+LOOK = FollowMode(streams=(), to_the_end=False, persist=False)
 
 
 def left_on(services: Services, *nodes: str) -> JobRecord:
@@ -35,7 +35,7 @@ def submitted(services: Services) -> JobRecord:
 
 
 def visited(services: Services, record: JobRecord) -> Visited:
-    visit = Visit(record=record, spec=job(id=record.id), interest=LOOK, listener=Unheard())
+    visit = Visit(record=record, spec=job(id=record.id), mode=LOOK, listener=Unheard())
     return revisit(services, [visit])[0]
 
 
@@ -103,7 +103,7 @@ def of_two_logins(**changes: object) -> tuple[Services, list[Visit]]:
         Visit(
             record=record,
             spec=job(id=record.id, user=user),
-            interest=Interest(streams=()),
+            mode=FollowMode(streams=()),
             listener=Unheard(),
         )
         for user in ("ann", None)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from clbalance.engine.agent.copies import DETACHED, WATCHED
+from clbalance.engine.agent.copies import DETACHED, FOREGROUND
 from clbalance.engine.agent.protocol import CHUNK_BYTES
 from clbalance.engine.run.run import Run
-from clbalance.engine.run.values import Course, Ran
-from clbalance.engine.services import Question, Services
+from clbalance.engine.run.values import RunContext, RunResult
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import Command, JobSpec, Script, Submitted, Tries
@@ -42,20 +42,20 @@ def do(
     stdin: bytes = b"",
     tries: Tries = ONCE,
     detach: bool = False,
-) -> Ran:
+) -> RunResult:
     names = tuple(NodeName(name) for name in sorted(services.transport.nodes))  # type: ignore[attr-defined]
     request = Request(pick=pick, needs_python=True)
-    question = Question(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
+    query = PlacementQuery(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
     assert isinstance(services.listener, Notes)
     spec = spec or job()
     asked = Submitted(job=spec, request=request, candidates=names, tries=tries)
     spec = replace(spec, id=services.journal.submit(services.clock.now(), asked))
-    course = Course(
+    course = RunContext(
         services=services,
-        question=question,
+        query=query,
         stdin=Input(stdin),
         listener=services.listener,
-        interest=DETACHED if detach else WATCHED,
+        mode=DETACHED if detach else FOREGROUND,
     )
     return Run(course, spec, tries).carry_out()
 
@@ -64,14 +64,14 @@ def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> Services:
     return world_of({name: probed(load, after=agents.get(name, ScriptedAgent())) for name, load in loads.items()})
 
 
-def ends(ran: Ran) -> dict[str, End]:
-    assert ran.dispatched is not None
-    return {outcome.node: outcome.end for outcome in ran.dispatched.outcomes}
+def ends(result: RunResult) -> dict[str, End]:
+    assert result.dispatched is not None
+    return {outcome.node: outcome.end for outcome in result.dispatched.outcomes}
 
 
 def test_a_job_goes_to_the_least_loaded_node() -> None:
-    ran = do(cluster({"a": 3.0, "b": 0.1, "c": 2.0}))
-    assert ends(ran) == {"b": Exited(rc=0)}
+    result = do(cluster({"a": 3.0, "b": 0.1, "c": 2.0}))
+    assert ends(result) == {"b": Exited(rc=0)}
 
 
 def test_the_agent_is_sent_over_the_session_that_probed() -> None:
@@ -112,9 +112,9 @@ def test_script_and_input_are_sent_in_pieces_before_the_start() -> None:
 
 def test_more_input_than_may_be_in_flight_waits_for_the_node() -> None:
     agent = ScriptedAgent()
-    ran = do(cluster({"a": 0.1}, a=agent), stdin=b"y" * (CHUNK_BYTES * 40 + 1))
+    result = do(cluster({"a": 0.1}, a=agent), stdin=b"y" * (CHUNK_BYTES * 40 + 1))
     assert sum(request["op"] == "put" for request in agent.heard) == 42
-    assert ends(ran) == {"a": Exited(rc=0)}
+    assert ends(result) == {"a": Exited(rc=0)}
 
 
 def test_copies_start_only_when_all_are_ready() -> None:
@@ -128,8 +128,8 @@ def test_copies_start_only_when_all_are_ready() -> None:
         }
 
     agents = {name: ScriptedAgent(rules=noting(name)) for name in "abc"}
-    ran = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents), pick=3)
-    assert set(ends(ran).values()) == {Exited(rc=0)}
+    result = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents), pick=3)
+    assert set(ends(result).values()) == {Exited(rc=0)}
     assert {step.split()[1] for step in order[:3]} == {"claim"}
     assert {step.split()[1] for step in order[3:]} == {"start"}
 
@@ -140,9 +140,9 @@ def refusing(why: str, rc: int | None = None) -> Rule:
 
 def test_one_refusal_starts_nothing_anywhere() -> None:
     willing, full = ScriptedAgent(), ScriptedAgent(rules={"claim": refusing("No space left on device")})
-    ran = do(cluster({"a": 0.1, "b": 0.2}, a=willing, b=full), pick=2)
-    assert ran.dispatched is None
-    assert [(one.node, one.reason, one.detail) for one in ran.plan.unfit] == [
+    result = do(cluster({"a": 0.1, "b": 0.2}, a=willing, b=full), pick=2)
+    assert result.dispatched is None
+    assert [(one.node, one.reason, one.detail) for one in result.plan.unfit] == [
         ("b", "refused by the node", "No space left on device")
     ]
     assert "start" not in [request["op"] for request in willing.heard]
@@ -165,8 +165,8 @@ def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:
 
 def test_a_node_that_freezes_while_others_are_admitted_is_not_waited_for_for_ever() -> None:
     frozen = ScriptedAgent(rules={"claim": lambda _: [], "admit": lambda _: []})
-    ran = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, b=frozen), pick=2)
-    assert ran.dispatched is None or set(ends(ran).values()) == {Exited(rc=0)}
+    result = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, b=frozen), pick=2)
+    assert result.dispatched is None or set(ends(result).values()) == {Exited(rc=0)}
 
 
 def test_a_refused_admission_is_no_restart() -> None:
@@ -183,8 +183,8 @@ def test_no_attempt_is_claimed_twice() -> None:
         "b": ScriptedAgent(rules={"admit": refusing("no")}),
         "c": ScriptedAgent(),
     }
-    ran = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents), pick=2)
-    assert ends(ran) == {"a": Exited(rc=0), "c": Exited(rc=0)}
+    result = do(cluster({"a": 0.1, "b": 0.2, "c": 0.3}, **agents), pick=2)
+    assert ends(result) == {"a": Exited(rc=0), "c": Exited(rc=0)}
     assert [r["job"] for r in agents["a"].heard if r["op"] == "claim"] == ["ab" * 16 + ".1", "ab" * 16 + ".2"]
 
 
@@ -209,9 +209,9 @@ def test_a_lease_is_asked_for_as_the_request_says() -> None:
 
 def test_a_command_that_is_not_there_ends_as_in_a_shell() -> None:
     agent = ScriptedAgent(rules={"start": refusing("nosuch: command not found", 127), "follow": lambda _: []})
-    ran = do(cluster({"a": 0.1}, a=agent), job(Command(argv=("nosuch",))))
-    assert ran.dispatched is not None
-    assert run_exit_code(ran.dispatched.outcomes) == 127
+    result = do(cluster({"a": 0.1}, a=agent), job(Command(argv=("nosuch",))))
+    assert result.dispatched is not None
+    assert run_exit_code(result.dispatched.outcomes) == 127
 
 
 def test_a_copy_that_fails_to_start_takes_the_started_ones_with_it() -> None:
@@ -220,8 +220,8 @@ def test_a_copy_that_fails_to_start_takes_the_started_ones_with_it() -> None:
 
     running = ScriptedAgent(rules={"follow": lambda _: [], "end": ended})
     failing = ScriptedAgent(rules={"start": refusing("bad", 126), "follow": lambda _: []})
-    ran = do(cluster({"a": 0.1, "b": 0.2}, a=running, b=failing), pick=2)
-    assert ends(ran) == {"a": Cancelled(why="x"), "b": NotStarted(why="bad", rc=126)}
+    result = do(cluster({"a": 0.1, "b": 0.2}, a=running, b=failing), pick=2)
+    assert ends(result) == {"a": Cancelled(why="x"), "b": NotStarted(why="bad", rc=126)}
 
 
 def going_away(request: dict[str, object]) -> list[dict[str, object]]:
@@ -229,8 +229,8 @@ def going_away(request: dict[str, object]) -> list[dict[str, object]]:
 
 
 def test_of_a_node_that_goes_away_after_the_start_nothing_is_known() -> None:
-    ran = do(cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": going_away})))
-    assert ends(ran) == {"a": Lost(cause=Cause.HUNG, why="frozen")}
+    result = do(cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": going_away})))
+    assert ends(result) == {"a": Lost(cause=Cause.HUNG, why="frozen")}
 
 
 def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -> None:
@@ -248,8 +248,8 @@ def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -
     ],
 )
 def test_every_kind_of_end_is_told(told: dict[str, object], end: End) -> None:
-    ran = do(cluster({"a": 0.1}, a=ScriptedAgent(end=told)), job(time_limit_s=60.0))
-    assert ends(ran) == {"a": end}
+    result = do(cluster({"a": 0.1}, a=ScriptedAgent(end=told)), job(time_limit_s=60.0))
+    assert ends(result) == {"a": end}
 
 
 @pytest.mark.parametrize(
@@ -276,8 +276,8 @@ def test_an_agent_of_another_protocol_starts_nothing() -> None:
 def test_nothing_is_started_where_too_few_nodes_fit() -> None:
     agent = ScriptedAgent()
     services = cluster({"a": 0.1, "b": 9.0}, a=agent)
-    ran = do(services, pick=2)
-    assert ran.dispatched is None
+    result = do(services, pick=2)
+    assert result.dispatched is None
     assert not agent.heard
 
 
@@ -322,11 +322,11 @@ def test_told_to_stop_it_ends_the_job_on_its_nodes_first() -> None:
         raise Interrupted(15)
 
     services.listener.on_output = interrupt
-    ran = do(services)
-    assert ran.dispatched is not None
-    assert ran.dispatched.interrupted == 15
-    assert ends(ran) == {"a": Cancelled(why="told")}
-    assert run_exit_code(ran.dispatched.outcomes, ran.dispatched.interrupted) == 143
+    result = do(services)
+    assert result.dispatched is not None
+    assert result.dispatched.interrupted == 15
+    assert ends(result) == {"a": Cancelled(why="told")}
+    assert run_exit_code(result.dispatched.outcomes, result.dispatched.interrupted) == 143
 
 
 def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
@@ -341,9 +341,9 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
 
     services.listener.on_output = broken
     before = services.clock.monotonic()
-    ran = do(services)
-    assert ran.dispatched is not None
-    assert ran.dispatched.interrupted == 13
+    result = do(services)
+    assert result.dispatched is not None
+    assert result.dispatched.interrupted == 13
     assert services.clock.monotonic() - before < 3.0
 
 
@@ -367,6 +367,6 @@ def test_the_exit_code(told: list[End], code: int) -> None:
 
 def test_a_detached_job_is_left_when_it_has_started_everywhere_though_a_copy_has_ended() -> None:
     quick, slow = ScriptedAgent(), ScriptedAgent(rules={"follow": lambda _: []})
-    ran = do(cluster({"a": 0.1, "b": 0.2}, a=quick, b=slow), pick=2, detach=True)
-    assert ends(ran) == {"a": Exited(rc=0)}
+    result = do(cluster({"a": 0.1, "b": 0.2}, a=quick, b=slow), pick=2, detach=True)
+    assert ends(result) == {"a": Exited(rc=0)}
     assert [request["streams"] for request in quick.heard if request["op"] == "follow"] == [[]]

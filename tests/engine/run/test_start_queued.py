@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from clbalance.engine.jobs.submitted import await_ends, cancel, look
 from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued, start_queued
-from clbalance.engine.services import Question, Services
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import Submitted, Tries
@@ -43,8 +43,10 @@ def now(services: Services, number: int) -> JobRecord:
 def start(services: Services, record: JobRecord) -> QueuedStart:
     submitted = services.journal.submitted(record.id)
     assert submitted is not None
-    question = Question(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=random.Random(0))
-    return start_queued(services, question, record, submitted, Input())
+    query = PlacementQuery(
+        candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=random.Random(0)
+    )
+    return start_queued(services, query, record, submitted, Input())
 
 
 def test_it_is_started_and_let_go() -> None:

@@ -11,7 +11,7 @@ from clbalance.model import NodeName, Request, Snapshot
 from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import KINDS, policy_named
 from clbalance.policy.queue.queues import WAITING_LISTS
-from clbalance.policy.queue.replay import Course, replay
+from clbalance.policy.queue.replay import ReplayRun, replay
 from clbalance.policy.queue.replay_metrics import Figures, Meter, bounded_slowdown, compared, percentile
 from clbalance.trace.nodes import idle_gpus, idle_node
 from tests.policy.build import node, silent, sweep
@@ -45,7 +45,7 @@ def job(
     return Arrival(job="j", submit_s=submit_s, duration_s=duration_s, estimate_s=duration_s, request=request)
 
 
-def run(nodes: Snapshot, *jobs: Arrival, policy: str = "least", queue: str | None = None, seed: int = 1) -> Course:
+def run(nodes: Snapshot, *jobs: Arrival, policy: str = "least", queue: str | None = None, seed: int = 1) -> ReplayRun:
     waiting_list = None if queue is None else WAITING_LISTS[queue]
     return replay(nodes, Trace(arrivals=jobs), policy_named(policy), Random(seed), waiting_list=waiting_list)
 

@@ -48,7 +48,7 @@ def queued(
     )
 
 
-def choose(
+def sweep_and_place(
     *jobs: Queued,
     nodes: Sequence[Answer] = (),
     running: dict[str, datetime | None] | None = None,
@@ -72,54 +72,56 @@ def started(chosen: Chosen) -> list[int]:
 def test_a_job_does_not_go_back_to_where_it_failed_while_others_fit(seed: int) -> None:
     failed_on_the_emptier = queued(1, avoid=["n1"])
     nodes = (node("n1"), node("n2", r1m=1.0))
-    assert choose(queued(1), nodes=nodes, seed=seed).starts == ((1, ("n1",)),)
-    assert choose(failed_on_the_emptier, nodes=nodes, seed=seed).starts == ((1, ("n2",)),)
+    assert sweep_and_place(queued(1), nodes=nodes, seed=seed).starts == ((1, ("n1",)),)
+    assert sweep_and_place(failed_on_the_emptier, nodes=nodes, seed=seed).starts == ((1, ("n2",)),)
 
 
 def test_where_nothing_else_fits_a_job_goes_back_to_where_it_failed() -> None:
-    assert choose(queued(1, cpus=2, avoid=["n1"]), nodes=(node("n1"), silent("n2"))).starts == ((1, ("n1",)),)
-    assert choose(queued(1, pick=2, avoid=["n1"])).starts[0][0] == 1
+    assert sweep_and_place(queued(1, cpus=2, avoid=["n1"]), nodes=(node("n1"), silent("n2"))).starts == ((1, ("n1",)),)
+    assert sweep_and_place(queued(1, pick=2, avoid=["n1"])).starts[0][0] == 1
 
 
 def test_the_more_urgent_is_first_and_the_older_of_equals() -> None:
     jobs = [queued(1, cpus=4), queued(2, cpus=4, priority=2.0), queued(3, cpus=4, waited_s=90.0)]
-    assert started(choose(*jobs)) == [2, 3]
-    assert choose(*jobs).waits[1].startswith("0/2 nodes fit: 2 ")
+    assert started(sweep_and_place(*jobs)) == [2, 3]
+    assert sweep_and_place(*jobs).waits[1].startswith("0/2 nodes fit: 2 ")
 
 
 def test_with_age_any_job_comes_first() -> None:
     assert started(
-        choose(queued(1, cpus=4, waited_s=6 * 3600.0), queued(2, cpus=4, priority=5.0), nodes=[node("n1")])
+        sweep_and_place(queued(1, cpus=4, waited_s=6 * 3600.0), queued(2, cpus=4, priority=5.0), nodes=[node("n1")])
     ) == [1]
 
 
 def test_a_clock_that_jumped_makes_nobody_younger_than_new() -> None:
     jobs = [queued(1, cpus=4, waited_s=-9e5, priority=1.0), queued(2, cpus=4, waited_s=0.0)]
-    assert started(choose(*jobs, nodes=[node("n1")])) == [1]
+    assert started(sweep_and_place(*jobs, nodes=[node("n1")])) == [1]
 
 
 def test_a_job_is_placed_on_its_own_candidates_alone() -> None:
-    chosen = choose(queued(1, on=["n2"]), queued(2, on=["n9"]), queued(3, on=["n1", "n9"]))
+    chosen = sweep_and_place(queued(1, on=["n2"]), queued(2, on=["n9"]), queued(3, on=["n1", "n9"]))
     assert dict(chosen.starts) == {1: ("n2",), 3: ("n1",)}
     assert chosen.waits == {2: "none of its nodes was asked"}
 
 
 def test_nodes_that_were_not_asked_are_counted_beside_those_that_were() -> None:
-    assert choose(queued(1, cpus=9, on=("n1", "n9"))).waits == {1: "0/2 nodes fit: 1 not asked, 1 too few cpus free"}
+    assert sweep_and_place(queued(1, cpus=9, on=("n1", "n9"))).waits == {
+        1: "0/2 nodes fit: 1 not asked, 1 too few cpus free"
+    }
 
 
 def test_a_node_that_is_excluded_by_name_stays_so() -> None:
     one = queued(1)
     one = replace(one, request=replace(one.request, excluded=frozenset({NodeName("n1")})))
-    assert choose(one).starts == ((1, ("n2",)),)
+    assert sweep_and_place(one).starts == ((1, ("n2",)),)
 
 
 def test_each_is_placed_by_the_policy_of_its_group_and_all_of_them_count() -> None:
     policies: dict[str | None, Policy] = {name: policy_named(name, thresholds=NONE) for name in ("pack", "spread")}
     nodes = [node("n1", leases=(mine("x", 1.0),)), node("n2")]
-    first = choose(queued(1, group="pack"), queued(2, group="spread"), nodes=nodes, policies=policies)
+    first = sweep_and_place(queued(1, group="pack"), queued(2, group="spread"), nodes=nodes, policies=policies)
     assert dict(first.starts) == {1: ("n1",), 2: ("n2",)}
-    full = choose(
+    full = sweep_and_place(
         *(queued(job, cpus=3, group=name) for job, name in enumerate(policies)), nodes=nodes, policies=policies
     )
     assert len({nodes for _, nodes in full.starts}) == 2
@@ -128,7 +130,7 @@ def test_each_is_placed_by_the_policy_of_its_group_and_all_of_them_count() -> No
 def test_a_large_job_is_not_passed_for_ever() -> None:
     """Nobody knows when what runs will end; who would take its place has to wait."""
     nodes = [node("n1", r1m=3.0, leases=(mine("x", 3.0),))]
-    chosen = choose(queued(1, cpus=4, priority=1.0), queued(2), nodes=nodes, running={"x": None})
+    chosen = sweep_and_place(queued(1, cpus=4, priority=1.0), queued(2), nodes=nodes, running={"x": None})
     assert chosen.starts == ()
     assert chosen.waits[2] == "waits for a place that was kept for another"
 
@@ -137,12 +139,12 @@ def test_who_is_over_in_time_may_pass() -> None:
     nodes = [node("n1", r1m=3.0, leases=(mine("x", 3.0),))]
     running: dict[str, datetime | None] = {"x": NOW + timedelta(seconds=100)}
     large = queued(1, cpus=4, priority=1.0)
-    assert started(choose(large, queued(2, estimate_s=90.0), nodes=nodes, running=running)) == [2]
-    assert started(choose(large, queued(2, estimate_s=110.0), nodes=nodes, running=running)) == []
+    assert started(sweep_and_place(large, queued(2, estimate_s=90.0), nodes=nodes, running=running)) == [2]
+    assert started(sweep_and_place(large, queued(2, estimate_s=110.0), nodes=nodes, running=running)) == []
 
 
 def test_one_that_does_not_even_fit_when_all_of_ours_has_ended_keeps_nobody_waiting() -> None:
-    assert started(choose(queued(1, cpus=64, priority=9.0), queued(2))) == [2]
+    assert started(sweep_and_place(queued(1, cpus=64, priority=9.0), queued(2))) == [2]
 
 
 def test_what_a_job_leaves_behind_is_its_promise_and_the_load_it_shows() -> None:
@@ -156,7 +158,7 @@ def test_what_a_job_leaves_behind_is_its_promise_and_the_load_it_shows() -> None
 
 
 def test_a_silent_node_takes_nobody() -> None:
-    assert choose(queued(1), nodes=[silent("n1"), node("n2", cpus=None)]).starts == ()
+    assert sweep_and_place(queued(1), nodes=[silent("n1"), node("n2", cpus=None)]).starts == ()
 
 
 def before(**changes: object) -> JobRecord:
@@ -186,7 +188,7 @@ def test_whose_turn_it_is_not_is_not_started() -> None:
         Turn(when=When.LATER, reason="after job 9"),
         Turn(when=When.NEVER, reason="after job 8, which is FAILED"),
     )
-    chosen = choose(replace(queued(1), turn=later), replace(queued(2), turn=never), queued(3))
+    chosen = sweep_and_place(replace(queued(1), turn=later), replace(queued(2), turn=never), queued(3))
     assert (started(chosen), chosen.waits, chosen.never) == ([3], {1: later.reason}, {2: never.reason})
 
 
@@ -247,7 +249,7 @@ def cpus_free(one: Measured) -> float:
 def test_never_more_than_there_is_and_nobody_where_he_may_not_be(
     nodes: list[Measured], jobs: list[Queued], seed: int
 ) -> None:
-    chosen = choose(*jobs, nodes=nodes, running=running_of(nodes, every=2), policies=BOTH, seed=seed)
+    chosen = sweep_and_place(*jobs, nodes=nodes, running=running_of(nodes, every=2), policies=BOTH, seed=seed)
     by_job = {one.job: one for one in jobs}
     free = {one.node: cpus_free(one) for one in nodes}
     for job, where in chosen.starts:
@@ -267,7 +269,7 @@ def test_of_two_that_are_equal_the_more_urgent_is_not_started_later(
 ) -> None:
     one = data.draw(st.sampled_from(jobs))
     twin = replace(one, job=99, priority=one.priority + data.draw(st.sampled_from([0.5, 9.0])))
-    chosen = choose(*jobs, twin, nodes=nodes, running=running_of(nodes, every=2), policies=BOTH)
+    chosen = sweep_and_place(*jobs, twin, nodes=nodes, running=running_of(nodes, every=2), policies=BOTH)
     order = started(chosen)
     if one.job in order:
         assert 99 in order
@@ -281,7 +283,7 @@ def test_everything_that_fits_anywhere_starts_when_room_comes(
 ) -> None:
     """Rounds of an hour: what was started has ended by the next one, and new ones of high priority keep coming."""
     empty = [replace(one, reading=replace(one.reading, leases=())) for one in nodes]
-    able = [one for one in jobs if choose(one, nodes=empty, policies=BOTH).starts]
+    able = [one for one in jobs if sweep_and_place(one, nodes=empty, policies=BOTH).starts]
     left = {one.job: one for one in able}
     for round_ in range(40):
         at = NOW + timedelta(hours=round_)

@@ -25,13 +25,13 @@ def load(
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console
     from clbalance.cli.requests import check_names, expressions_of
-    from clbalance.engine.sweep import measure
+    from clbalance.engine.sweep import take_snapshot
 
     console, asked = Console.of(output), expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
     with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
-        snapshot = measure(services, cluster.candidates.nodes)
+        snapshot = take_snapshot(services, cluster.candidates.nodes)
     from clbalance.cli.nodes.load_rows import load_exit_code, load_report, node_rows
 
     report, left_out = load_report(node_rows(snapshot, cluster.policy, cluster.cpus_asked(1.0)), asked)

@@ -34,7 +34,7 @@ def pick(
     from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.requests import constraints_of, resources_of
     from clbalance.cli.run.submission import parse_pick
-    from clbalance.engine.place import choose
+    from clbalance.engine.place import sweep_and_place
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
 
@@ -42,7 +42,7 @@ def pick(
     wanted, asked, wished = parse_pick(count), resources_of(resources), constraints_of(resources)
     cluster = cluster_context(nodes, ssh, console, policy=resources.policy)
     with cluster.services() as services, services.transport.sessions() as sessions:
-        plan = choose(services, sessions, cluster.question(pick=wanted, resources=asked, constraints=wished))
+        plan = sweep_and_place(services, sessions, cluster.query(pick=wanted, resources=asked, constraints=wished))
     if explain:
         console.explain(plan)
     if not plan.fits:
