@@ -10,7 +10,7 @@ from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.drain_progress import Evacuation, Rest, Stay, evacuations, is_over, rest_on
-from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 
@@ -104,7 +104,7 @@ class MovesOff:
         ):
             return None
         submitted = self._submitted(record.id)
-        if submitted is None or not may_be_moved(submitted.job, submitted.request, submitted.tries):
+        if submitted is None or not is_migratable(submitted.job, submitted.request, submitted.restart_policy):
             return None
         return Stay(job=record.id, node=record.nodes[0], submitted=submitted)
 

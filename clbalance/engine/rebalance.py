@@ -9,7 +9,7 @@ go on from there.
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from clbalance.engine.jobs.conclude import withdraw
+from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.migrate.migrate import move_jobs
 from clbalance.engine.migrate.requested import AskedMove, MoveEnd
 from clbalance.engine.rebalance_facts import (
@@ -120,7 +120,7 @@ def carry_out(services: Services, decision: Decision, brought: AsSubmitted, list
 
 def _give_up(services: Services, decision: Decision, listener: RebalanceListener) -> None:
     for job, why in decision.chosen.never.items():
-        withdraw(services, job, why)
+        cancel_unstarted(services, job, why)
         listener.gave_up(decision.facts.queued[job].record, why)
 
 

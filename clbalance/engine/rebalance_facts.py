@@ -11,7 +11,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord
-from clbalance.policy.jobs.record import is_queued, turn
+from clbalance.policy.jobs.record import dependency, is_queued
 from clbalance.policy.placement.charge import charge
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
@@ -91,7 +91,7 @@ def choose_queued(
             one.record,
             one.submitted,
             one.copies,
-            turn({job: services.journal.record(job) for job in one.submitted.tries.after}),
+            dependency({job: services.journal.record(job) for job in one.submitted.restart_policy.after}),
         )
         for one in waiting.values()
     ]

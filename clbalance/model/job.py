@@ -74,7 +74,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
+class RestartPolicy:
     """How often a job is started, where it may be moved, and how long it may wait for a place."""
 
     retry: int = 0
@@ -117,7 +117,7 @@ class Submitted:
     job: JobSpec
     request: Request
     candidates: tuple[NodeName, ...]
-    tries: Tries = Tries()
+    restart_policy: RestartPolicy = RestartPolicy()
     stdin_path: str | None = None
     rules: TaskRules | None = None
     """Of a job of tasks; None of any other."""

@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, DrainMark, Lease, Measured, NodeName, Proposal, Silent, Snapshot, Unknown
 from clbalance.model.job import Submitted
 from clbalance.policy.allocations import binding_drain, binds_us, drain_reason
-from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
@@ -88,7 +88,7 @@ def evacuations(
     everywhere = frozenset(answer.node for answer in snapshot.answers)
     for stay in stays:
         submitted, request = stay.submitted, stay.submitted.request
-        if not may_be_moved(submitted.job, request, submitted.tries):
+        if not is_migratable(submitted.job, request, submitted.restart_policy):
             continue
         elsewhere = (everywhere - frozenset(submitted.candidates)) | {stay.node}
         asked = replace(request, excluded=request.excluded | elsewhere)

@@ -125,7 +125,7 @@ class Journal(Protocol):
         """
         ...
 
-    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+    def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         """It is not started, and will not be: CANCELLED. False, and it is only let go, where a copy may have been."""
         ...
 

@@ -188,7 +188,7 @@ class ForgetfulJournal:
         self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
         return True
 
-    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+    def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         one = self._jobs[job]
         one.record = replace(one.record, controlled=False)
         if not _is_settled(one):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clbalance.errors import StoreError
 from clbalance.model import Cause, NodeName, Plan, Qos, Request, Score, Snapshot, Term, Unfit
-from clbalance.model.job import Checkpoint, Command, JobSpec, Script, Submitted, TaskRules, Tries
+from clbalance.model.job import Checkpoint, Command, JobSpec, RestartPolicy, Script, Submitted, TaskRules
 from clbalance.model.job_record import (
     Cancelled,
     CopyRecord,
@@ -184,12 +184,14 @@ _CLASSES: dict[str, type] = {
     "TaskRules": TaskRules,
     "Term": Term,
     "TimedOut": TimedOut,
-    "Tries": Tries,
+    "Tries": RestartPolicy,
     "Unfit": Unfit,
 }
 """By their names in the file, which are not those of the code: a released program reads what this one writes."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
-_FIELDS: dict[str, dict[str, str]] = {}
+_FIELDS: dict[str, dict[str, str]] = {
+    "Submitted": {"restart_policy": "tries"},
+}
 """Fields whose name in the file is another than in the code, by the class's name in the file."""
 _ATTRIBUTES = {name: {written: field for field, written in known.items()} for name, known in _FIELDS.items()}
 _STAGES = {"ASKED": MoveStage.ASKED, "MEANT": MoveStage.MEANT, "OFF": MoveStage.OFF}

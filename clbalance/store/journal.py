@@ -139,7 +139,7 @@ class SqliteJournal(JournalMoves):
             values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
             return self._connection.execute(statement, values).rowcount > 0
 
-    def withdraw(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
+    def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
             if self._hands.is_anothers(job):
                 return False

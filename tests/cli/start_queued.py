@@ -8,8 +8,8 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
-from clbalance.engine.jobs.conclude import withdraw
-from clbalance.engine.jobs.submitted import look, turn_of
+from clbalance.engine.jobs.conclude import cancel_unstarted
+from clbalance.engine.jobs.submitted import dependency_state, look
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, start_waiting
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
@@ -27,7 +27,7 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
         return
     chosen = sweep_and_place(cluster, services, records, queued)
     for job, why in chosen.never.items():
-        withdraw(services, job, why)
+        cancel_unstarted(services, job, why)
     for job, why in chosen.waits.items():
         services.journal.queue(job, attempt=queued[job].attempt, reason=why)
     for job, nodes in chosen.starts:
@@ -46,7 +46,12 @@ def sweep_and_place(
         submitted = services.journal.submitted(job)
         assert submitted is not None
         waiting.append(
-            queued_job(record, submitted, services.journal.copies(record.id), turn_of(services, submitted.tries.after))
+            queued_job(
+                record,
+                submitted,
+                services.journal.copies(record.id),
+                dependency_state(services, submitted.restart_policy.after),
+            )
         )
     nodes = sorted({node for one in waiting for node in one.candidates})
     with services.transport.sessions() as sessions:

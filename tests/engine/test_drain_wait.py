@@ -7,7 +7,7 @@ from clbalance.engine.drain_wait import MovesOff
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan, Request, Snapshot
-from clbalance.model.job import Command, JobSpec, Submitted, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobRecord
 from clbalance.policy.drain_progress import Evacuation
 from clbalance.policy.placement.policies import LEAST
@@ -20,12 +20,14 @@ OLD = NodeName("old")
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 
 
-def running(services: Services, key: str, *, tries: Tries, to: str = "old new", on: NodeName = OLD) -> int:
+def running(
+    services: Services, key: str, *, restart_policy: RestartPolicy, to: str = "old new", on: NodeName = OLD
+) -> int:
     """A job that runs there, and who may go where `to` says."""
     spec = JobSpec(id=0, key=key * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
     candidates = tuple(NodeName(name) for name in to.split())
     number = services.journal.submit(
-        EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, tries=tries)
+        EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, restart_policy=restart_policy)
     )
     intent = Intent(node=on, rank=0, boot_id="b", birth="x")
     assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
@@ -35,9 +37,9 @@ def running(services: Services, key: str, *, tries: Tries, to: str = "old new", 
 
 def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
     services = world_of({"old": probed(), "new": probed()})
-    marked = running(services, "a", tries=Tries(requeue=True))
-    running(services, "b", tries=Tries())
-    running(services, "c", tries=Tries(requeue=True), on=NodeName("new"))
+    marked = running(services, "a", restart_policy=RestartPolicy(requeue=True))
+    running(services, "b", restart_policy=RestartPolicy())
+    running(services, "c", restart_policy=RestartPolicy(requeue=True), on=NodeName("new"))
     asked: list[Evacuation] = []
 
     def move(_: Services, some: Sequence[Evacuation]) -> None:
@@ -57,7 +59,7 @@ def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_f
         return probed(next(loads))(text)
 
     services = world_of({"old": probed(), "new": emptied})
-    running(services, "a", tries=Tries(requeue=True))
+    running(services, "a", restart_policy=RestartPolicy(requeue=True))
     asked: list[Evacuation] = []
     moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     while not asked:
@@ -82,7 +84,7 @@ class Locked(ForgetfulJournal):
 def test_a_journal_that_cannot_be_read_is_told_and_read_at_the_next_look() -> None:
     notes = Notes()
     services = world_of({"old": probed(), "new": probed()}, journal=Locked(), listener=notes)
-    running(services, "a", tries=Tries(requeue=True))
+    running(services, "a", restart_policy=RestartPolicy(requeue=True))
     asked: list[Evacuation] = []
     moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     moves.go_on()

@@ -14,7 +14,7 @@ from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, S
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
-from clbalance.model.job import Submitted, Tries
+from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import JobRecord, JobState, MoveOrder
 from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.placement.policies import LEAST
@@ -26,7 +26,7 @@ from .services import EPOCH, ScriptedAgent, job, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
 POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
-QUEUE, REQUEUE = Tries(queue=True), Tries(queue=True, requeue=True)
+QUEUE, REQUEUE = RestartPolicy(queue=True), RestartPolicy(queue=True, requeue=True)
 
 
 def aim() -> Aim:
@@ -92,15 +92,17 @@ def now(services: Services, number: int) -> JobRecord:
     return record
 
 
-def submitted(services: Services, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+def submitted(services: Services, restart_policy: RestartPolicy = QUEUE, *nodes: NodeName) -> int:
     spec = job(key=f"{len(services.journal.records(over=True)):032x}")
     request = Request(needs_python=True)
-    return services.journal.submit(EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), tries=tries))
+    return services.journal.submit(
+        EPOCH, Submitted(job=spec, request=request, candidates=nodes or (A, B), restart_policy=restart_policy)
+    )
 
 
-def waiting(services: Services, tries: Tries = QUEUE, *nodes: NodeName) -> int:
+def waiting(services: Services, restart_policy: RestartPolicy = QUEUE, *nodes: NodeName) -> int:
     """A job that was accepted when nothing fitted."""
-    number = submitted(services, tries, *nodes)
+    number = submitted(services, restart_policy, *nodes)
     assert services.journal.queue(number, attempt=1, reason="0/2 nodes fit")
     return number
 
@@ -110,12 +112,12 @@ def never(services: Services) -> int:
     failed = submitted(services)
     ended_at = EPOCH - timedelta(days=1)
     assert services.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
-    return waiting(services, Tries(queue=True, after=(failed,)))
+    return waiting(services, RestartPolicy(queue=True, after=(failed,)))
 
 
-def running_on_a(services: Services, tries: Tries = REQUEUE) -> int:
+def running_on_a(services: Services, restart_policy: RestartPolicy = REQUEUE) -> int:
     """A job that nobody has in hand; it may go to `b`."""
-    number = waiting(services, tries)
+    number = waiting(services, restart_policy)
     chosen = decide(services, aim(), counts=False)
     at_a = replace(chosen, chosen=replace(chosen.chosen, starts=((number, (A,)),)))
     carry_out(services, at_a, brought(), Heard(services))
@@ -155,7 +157,7 @@ def test_what_was_found_out_is_told_before_anything_is_done() -> None:
     services = cluster(
         ScriptedAgent(rules={"settle": lambda one: [{"ev": "settled", "job": one["job"], "state": "gone"}]})
     )
-    gone = running_on_a(services, Tries(requeue=True))
+    gone = running_on_a(services, RestartPolicy(requeue=True))
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]

@@ -6,7 +6,7 @@ from random import Random
 from clbalance.engine.rebalance_facts import Pool, choose_queued, facts_of, plan_pools
 from clbalance.engine.services import Services
 from clbalance.model import NodeName, Request
-from clbalance.model.job import Command, JobSpec, Submitted, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import JobState
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.values import Levels
@@ -19,9 +19,9 @@ POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
 
 def submitted(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
     spec = JobSpec(id=0, key=key, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
-    tries = Tries(queue=True, after=after)
+    restart_policy = RestartPolicy(queue=True, after=after)
     return services.journal.submit(
-        EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), tries=tries)
+        EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), restart_policy=restart_policy)
     )
 
 

@@ -8,21 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import NodeName, Request, Snapshot
-from clbalance.model.job import Checkpoint, Command, JobSpec, Submitted, Tries
+from clbalance.model.job import Checkpoint, Command, JobSpec, RestartPolicy, Submitted
 from clbalance.policy.drain_progress import Evacuation, Stay, evacuations
 from clbalance.policy.placement.policies import LEAST, policy_named
 
 from .build import NOW, drain, node, sweep
 
-MARKED = Tries(requeue=True)
+MARKED = RestartPolicy(requeue=True)
 
 
-def stay(job: int = 1, on: str = "old", *, cpus: float = 2.0, to: str = "old a b", tries: Tries = MARKED) -> Stay:
+def stay(
+    job: int = 1, on: str = "old", *, cpus: float = 2.0, to: str = "old a b", restart_policy: RestartPolicy = MARKED
+) -> Stay:
     spec = JobSpec(
         id=job, key=f"{job:032x}", name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
     )
     candidates = tuple(NodeName(name) for name in to.split())
-    submitted = Submitted(job=spec, request=Request(cpus=cpus), candidates=candidates, tries=tries)
+    submitted = Submitted(job=spec, request=Request(cpus=cpus), candidates=candidates, restart_policy=restart_policy)
     return Stay(job=job, node=NodeName(on), submitted=submitted)
 
 
@@ -48,7 +50,7 @@ def changed(**changes: object) -> Stay:
 @pytest.mark.parametrize(
     "one",
     [
-        pytest.param(stay(tries=Tries()), id="that nobody has marked"),
+        pytest.param(stay(restart_policy=RestartPolicy()), id="that nobody has marked"),
         pytest.param(changed(pty=(24, 80)), id="on a terminal"),
         pytest.param(changed(slots=True), id="of slots"),
         pytest.param(
@@ -63,7 +65,7 @@ def test_a_job_stays(one: Stay) -> None:
 
 
 def test_one_that_can_checkpoint_may_leave_too() -> None:
-    assert where(cluster("a"), stay(tries=Tries(checkpoint=Checkpoint(signal=10)))) == {1: "a"}
+    assert where(cluster("a"), stay(restart_policy=RestartPolicy(checkpoint=Checkpoint(signal=10)))) == {1: "a"}
 
 
 def test_each_is_placed_by_its_own_policy() -> None:

@@ -22,14 +22,14 @@ class Try:
 
 def insist(clbalance: Command, arguments: tuple[str, ...], job: str) -> list[Try]:
     """Every try until the job has run to its end; only for want of room there is another one."""
-    tries: list[Try] = []
+    restart_policy: list[Try] = []
     give_up_at = time.monotonic() + _PATIENCE_S
-    while not (tries and tries[-1].ran):
-        assert time.monotonic() < give_up_at, f"{job}: {len(tries)} tries"
-        name = f"{job}.{len(tries)}"
+    while not (restart_policy and restart_policy[-1].ran):
+        assert time.monotonic() < give_up_at, f"{job}: {len(restart_policy)} tries"
+        name = f"{job}.{len(restart_policy)}"
         done = clbalance("run", "-q", *arguments, "--env", f"{NAME}={name}", "-c", WORK)
         assert done.rc == 0 or (done.rc == 125 and "nodes fit" in done.stderr), done
-        tries.append(Try(name=name, ran=done.rc == 0))
+        restart_policy.append(Try(name=name, ran=done.rc == 0))
         if done.rc:
             time.sleep(random.uniform(0, _PAUSE_S))
-    return tries
+    return restart_policy

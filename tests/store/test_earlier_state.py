@@ -112,7 +112,11 @@ def test_a_job_is_started_again_as_it_was_submitted(state: Path) -> None:
         submitted = {record.name: journal.submitted(record.id) for record in journal.records(over=True)}
         again, script, tasks, copies = (submitted[name] for name in ("again", "script", "tasks", "copies"))
         assert again is not None
-        assert (again.tries.retry, again.tries.requeue_exits, again.tries.after) == (2, frozenset({85, 9}), (1,))
+        assert (again.restart_policy.retry, again.restart_policy.requeue_exits, again.restart_policy.after) == (
+            2,
+            frozenset({85, 9}),
+            (1,),
+        )
         assert script is not None
         assert script.job.work == Script(name="train.sh", content=None, args=("--lr", "0.1"))
         assert journal.script(13) == b"#!/bin/sh\necho \xff\n"

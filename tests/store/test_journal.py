@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import Cause, Plan, Qos, Request, Snapshot, Unfit
-from clbalance.model.job import Command, JobSpec, Script, Submitted, TaskRules, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitted, TaskRules
 from clbalance.model.job_record import (
     Cancelled,
     Exited,
@@ -41,7 +41,7 @@ SUBMITTED = Submitted(
     job=SPEC,
     request=Request(pick=1),
     candidates=(node("n1"),),
-    tries=Tries(requeue_exits=frozenset({85}), after=(3,)),
+    restart_policy=RestartPolicy(requeue_exits=frozenset({85}), after=(3,)),
     notify="mail",
 )
 DONE = Outcome(node=node("n1"), rank=0, end=Exited(rc=3), seconds=1.5)
@@ -194,7 +194,7 @@ def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal
 def test_a_job_of_which_a_copy_may_have_been_started_is_not_withdrawn_but_let_go(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     intend(journal, job)
-    assert not journal.withdraw(job, after(1.0), reason="stopped", rc=125)
+    assert not journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
     assert (record(journal, job).state.is_over, record(journal, job).controlled) == (False, False)
 
 
@@ -203,7 +203,7 @@ def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: 
     intend(journal, old)
     journal.ended(old, 1, DONE)
     for job in (fresh, old):
-        assert journal.withdraw(job, after(1.0), reason="stopped", rc=125)
+        assert journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
         told = record(journal, job)
         assert (told.state, told.reason, told.rc) == (JobState.CANCELLED, "stopped", 125)
 
@@ -358,7 +358,7 @@ def test_a_queued_job_that_is_cancelled_is_not_taken(journal: Journal) -> None:
     assert journal.queue(job, attempt=1, reason="waits")
     journal.cancel(job, "by alice")
     assert not journal.take(job, "started", attempt=1)
-    assert journal.withdraw(job, after(2.0), reason="gone", rc=125)
+    assert journal.cancel_unstarted(job, after(2.0), reason="gone", rc=125)
     assert record(journal, job).state is JobState.CANCELLED
 
 
@@ -436,7 +436,7 @@ def test_a_queued_job_that_was_cancelled_is_not_started_but_withdrawn(journal: J
     journal.queue(job, attempt=1, reason="0/1 nodes fit")
     journal.cancel(job, "cancelled by u")
     assert not journal.take(job, "started", attempt=1)
-    assert journal.withdraw(job, after(1.0), reason="", rc=125)
+    assert journal.cancel_unstarted(job, after(1.0), reason="", rc=125)
     told = record(journal, job)
     assert (told.state, told.reason, told.queued) == (JobState.CANCELLED, "cancelled by u", False)
 

@@ -27,7 +27,7 @@ from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import has_failed
 from clbalance.policy.jobs.record import current_copies
-from clbalance.policy.jobs.requeue import why_elsewhere
+from clbalance.policy.jobs.requeue import exclude_reason
 from clbalance.ports import RunListener
 from clbalance.render import messages
 
@@ -43,7 +43,7 @@ def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         return resume_tasks(word, ssh, console, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
         raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
-    if detach and (submitted.tries.need_a_keeper or submitted.notify is not None):
+    if detach and (submitted.restart_policy.need_a_keeper or submitted.notify is not None):
         console.print(f"{keep(lambda announce: _kept(named, submitted, ssh, console, announce, node_is_dead))}\n")
         return ExitCode.DONE
     again = _again(named, submitted, ssh, console, node_is_dead=node_is_dead)
@@ -93,7 +93,7 @@ class _Again:
             announce(record.id)
             copies = current_copies(record, services.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
-            failed = {one.node: why_elsewhere(one.end) for one in ended if has_failed(one.end)}
+            failed = {one.node: exclude_reason(one.end) for one in ended if has_failed(one.end)}
             files = FilePatterns(output=submitted.output, error=submitted.error)
             with filed_run(services, files, listener, mode, copies=submitted.request.pick) as (filed, follows):
                 context = RunContext(
@@ -103,7 +103,9 @@ class _Again:
                     listener=filed,
                     mode=follows,
                 )
-                run = Run(context, next_attempt(services, record), submitted.tries, failed, queued=record.queued)
+                run = Run(
+                    context, next_attempt(services, record), submitted.restart_policy, failed, queued=record.queued
+                )
                 result = run.carry_out()
             notify(submitted.notify, services.journal.record(record.id))
         return result

@@ -112,7 +112,7 @@ class _Resumed:
                 job=next_attempt(services, fresh),
                 tasks=tasks_left(services, fresh),
                 rules=submitted.rules or TaskRules(),
-                tries=replace(submitted.tries, after=()),
+                restart_policy=replace(submitted.restart_policy, after=()),
                 stdin=input_of(submitted),
                 listener=listener,
             )

@@ -19,7 +19,7 @@ from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ExitCode
-from clbalance.model.job import JobSpec, Submitted, TaskRules, Tries
+from clbalance.model.job import JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.ports import Journal, RunListener
 from clbalance.render import messages
@@ -79,12 +79,12 @@ def _carry_out(
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
     with cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=detached) as services:
-        job, tries = submit_job(services, submitted, query, cluster)
+        job, restart_policy = submit_job(services, submitted, query, cluster)
         announce(job.id)
         services.fail_point("submitted")
         with filed_run(services, submitted.files, listener, mode, copies=submitted.pick) as (filed, follows):
             context = RunContext(services=services, query=query, stdin=submitted.stdin, listener=filed, mode=follows)
-            result = Run(context, job, tries).carry_out()
+            result = Run(context, job, restart_policy).carry_out()
         if console is not None:
             complete_outputs(services, console, again=False)
         notify(submitted.options.notify, services.journal.record(job.id))
@@ -102,18 +102,18 @@ def submit_job(
     *,
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
-) -> tuple[JobSpec, Tries]:
+) -> tuple[JobSpec, RestartPolicy]:
     """The job with its number, and how often it may be started; `rules` of a job of tasks.
 
     `cluster`: which group was named, and who logs in on its nodes.
     """
-    tries = replace(asked.tries, after=_jobs_before(services.journal, asked.options.after or ()))
+    restart_policy = replace(asked.restart_policy, after=_jobs_before(services.journal, asked.options.after or ()))
     job = replace(_job_of(asked), user=_login_of(cluster), slots=rules is not None)
     whole = Submitted(
         job=job,
         request=query.request,
         candidates=query.candidates,
-        tries=tries,
+        restart_policy=restart_policy,
         stdin_path=asked.stdin.path,
         notify=asked.options.notify,
         rules=rules,
@@ -123,7 +123,7 @@ def submit_job(
         output=asked.files.output,
         error=asked.files.error,
     )
-    return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), tries
+    return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), restart_policy
 
 
 def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:

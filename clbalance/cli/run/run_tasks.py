@@ -112,7 +112,7 @@ def _carry_out(
     with cluster.services(
         meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach
     ) as services:
-        job, tries = submit_job(services, submission, query, cluster, rules=many.rules, tasks=many.tasks)
+        job, restart_policy = submit_job(services, submission, query, cluster, rules=many.rules, tasks=many.tasks)
         announce(job.id)
         services.fail_point("submitted")
         context = TaskRunContext(
@@ -121,7 +121,7 @@ def _carry_out(
             job=job,
             tasks=many.tasks,
             rules=many.rules,
-            tries=tries,
+            restart_policy=restart_policy,
             stdin=submission.stdin,
             listener=listener,
         )

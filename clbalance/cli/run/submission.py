@@ -16,7 +16,7 @@ from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.work import TypedWork, work_of
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.job import Checkpoint, Command, Script, Submitted, Tries, Work
+from clbalance.model.job import Checkpoint, Command, RestartPolicy, Script, Submitted, Work
 from clbalance.model.request import Constraints
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
@@ -42,7 +42,7 @@ class Submission:
     chdir: str
     umask: int
     time_limit_s: float | None
-    tries: Tries
+    restart_policy: RestartPolicy
     """Without the jobs that it comes after: `options.after` has the words for them."""
     policy: str | None
     """As typed."""
@@ -57,8 +57,8 @@ class Submission:
     @property
     def needs_a_keeper(self) -> bool:
         """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
-        comes_after = bool(self.options.after) and not self.tries.queue
-        return self.tries.need_a_keeper or comes_after or self.options.notify is not None
+        comes_after = bool(self.options.after) and not self.restart_policy.queue
+        return self.restart_policy.need_a_keeper or comes_after or self.options.notify is not None
 
     def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
         """`UsageError` where output cannot be written to files as typed, before the job has a number.
@@ -114,7 +114,7 @@ def submission(
         chdir=str(folder / (options.chdir or "")),
         umask=_umask(),
         time_limit_s=None if options.time_limit is None else parse_duration(options.time_limit, "`--time-limit`"),
-        tries=_tries(options),
+        restart_policy=_restart_policy(options),
         policy=resources.policy,
         priority=_priority(options.priority),
         pty=terminal_size(options),
@@ -140,10 +140,10 @@ def parse_pick(text: str) -> int | None:
     return int(text)
 
 
-def _tries(options: JobOptions) -> Tries:
+def _restart_policy(options: JobOptions) -> RestartPolicy:
     if options.retry < 0:
         raise UsageError(f"`--retry` cannot be {options.retry}", hint="how many times more, 0 or more")
-    return Tries(
+    return RestartPolicy(
         retry=options.retry,
         requeue=options.requeue,
         requeue_exits=_exit_codes(options.requeue_exit),

@@ -203,8 +203,8 @@ class Follow:
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
         if self._absences.lose(copy.node, end, self._clock.monotonic()):
             if end is not _UNANSWERED and not self._mute:
-                patience = f"trying to reach it again for {self._absences.patience_s:g} s"
-                self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {patience}")
+                wait = f"trying to reach it again for {self._absences.patience_s:g} s"
+                self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {wait}")
         elif not self._mode.persist:
             self._end(copy, end)
 

@@ -6,25 +6,27 @@ from datetime import datetime, timedelta
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
 from clbalance.model import Plan
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import JobState, NodeFailed, Outcome
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import gravest, result_sets, run_exit_code, state_of, why_ended
-from clbalance.policy.jobs.requeue import Afterwards, Over, Waits, afterwards
+from clbalance.policy.jobs.requeue import AfterAttempt, Finished, Requeued, state_after_attempt
 
 
-def next_step(services: Services, job: int, outcomes: tuple[Outcome, ...], tries: Tries | None = None) -> Afterwards:
-    """By all that is written down of it. `tries` None: those that it was submitted with."""
+def recorded_state_after_attempt(
+    services: Services, job: int, outcomes: tuple[Outcome, ...], restart_policy: RestartPolicy | None = None
+) -> AfterAttempt:
+    """By all that is written down of it. `restart_policy` None: those that it was submitted with."""
     journal = services.journal
     record = journal.record(job)
     if record is None:
         raise StoreError(f"job {job} is not remembered any more")
-    if tries is None:
+    if restart_policy is None:
         submitted = journal.submitted(job)
-        tries = Tries() if submitted is None else submitted.tries
-    return afterwards(
+        restart_policy = RestartPolicy() if submitted is None else submitted.restart_policy
+    return state_after_attempt(
         record,
-        tries,
+        restart_policy,
         outcomes,
         journal.copies(job),
         journal.move_of(job),
@@ -32,7 +34,7 @@ def next_step(services: Services, job: int, outcomes: tuple[Outcome, ...], tries
     )
 
 
-def put_back(services: Services, job: int, reason: str) -> bool:
+def requeue(services: Services, job: int, reason: str) -> bool:
     """A job that we took from the queue and that has not begun waits there again. False where it does not."""
     try:
         record = services.journal.record(job)
@@ -42,11 +44,11 @@ def put_back(services: Services, job: int, reason: str) -> bool:
         return True  # it is written down as queued, and is in nobody's hands when we have gone
 
 
-def withdraw(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:
+def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:
     """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
     code = ExitCode.NOT_RUN_TO_ITS_END
     try:
-        withdrawn = services.journal.withdraw(job, services.clock.now(), reason=reason, rc=code)
+        withdrawn = services.journal.cancel_unstarted(job, services.clock.now(), reason=reason, rc=code)
     except StoreError as error:
         services.listener.forgot(error.message)
         return
@@ -61,7 +63,7 @@ def conclude(
     outcomes: tuple[Outcome, ...],
     plan: Plan | None = None,
     *,
-    tries: Tries | None = None,
+    restart_policy: RestartPolicy | None = None,
 ) -> str | None:
     """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
 
@@ -71,11 +73,11 @@ def conclude(
     if worst is None or state_of(worst.end) is JobState.RUNNING:
         return None
     try:
-        after = next_step(services, job, outcomes, tries)
-        if isinstance(after, Waits):
+        after = recorded_state_after_attempt(services, job, outcomes, restart_policy)
+        if isinstance(after, Requeued):
             if services.journal.queue(job, attempt=attempt, reason=after.reason):
                 return after.reason
-            after = Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+            after = Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
         at = _ended_at(services, job, outcomes)
         told = services.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
         if not told:

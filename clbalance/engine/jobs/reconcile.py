@@ -9,7 +9,7 @@ from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import Recorded
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.jobs.conclude import conclude, next_step, withdraw
+from clbalance.engine.jobs.conclude import cancel_unstarted, conclude, recorded_state_after_attempt
 from clbalance.engine.jobs.conclude_tasks import SettledTasks, conclude_tasks
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
@@ -17,7 +17,7 @@ from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
 from clbalance.policy.jobs.record import current_copies, half_started, is_queued, unsettled, was_abandoned
-from clbalance.policy.jobs.requeue import Waits
+from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener
 
@@ -127,7 +127,7 @@ class _Tour:
     def _settle(self) -> None:
         record = self._visit.record
         if was_abandoned(record, self._known):
-            withdraw(self._services, record.id, ABANDONED)
+            cancel_unstarted(self._services, record.id, ABANDONED)
             return
         copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
@@ -142,7 +142,9 @@ class _Tour:
             conclude(self._services, record.id, record.attempt, tuple(ends))
 
     def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
-        return not ends or isinstance(next_step(self._services, self._visit.record.id, ends), Waits)
+        return not ends or isinstance(
+            recorded_state_after_attempt(self._services, self._visit.record.id, ends), Requeued
+        )
 
     def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
         """It was cancelled while it waited."""
@@ -150,7 +152,7 @@ class _Tour:
         if ends and self._legs:
             conclude(self._services, record.id, record.attempt, ends)
         else:
-            withdraw(self._services, record.id, "cancelled")
+            cancel_unstarted(self._services, record.id, "cancelled")
 
     def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
         """Ends are written down only where nobody else does it."""

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.jobs.conclude import next_step
+from clbalance.engine.jobs.conclude import recorded_state_after_attempt
 from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
-from clbalance.model.job import JobSpec, Script, Tries
+from clbalance.model.job import JobSpec, RestartPolicy, Script
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.record import Turn, When, current_copies, is_queued, turn, unsettled
-from clbalance.policy.jobs.requeue import Waits
+from clbalance.policy.jobs.record import Dependency, DependencyState, current_copies, dependency, is_queued, unsettled
+from clbalance.policy.jobs.requeue import Requeued
 from clbalance.ports import RunListener
 
 _LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
@@ -210,7 +210,9 @@ def _goes_on(services: Services, record: JobRecord, visited: Visited) -> bool:
     now = services.journal.record(record.id) or record
     if now.attempt > record.attempt:
         return True
-    return not now.state.is_over and isinstance(next_step(services, record.id, visited.outcomes), Waits)
+    return not now.state.is_over and isinstance(
+        recorded_state_after_attempt(services, record.id, visited.outcomes), Requeued
+    )
 
 
 def _started_again_or_over(services: Services, record: JobRecord, told: Callable[[JobRecord], None]) -> Visited:
@@ -230,23 +232,23 @@ def _started_again_or_over(services: Services, record: JobRecord, told: Callable
 # Wait for the jobs that another one comes after, or see whether they are over.
 
 
-def hindrance(services: Services, job: int, tries: Tries) -> str:
+def dependency_failure(services: Services, job: int, restart_policy: RestartPolicy) -> str:
     """Why `job` can never be started, once those before it are over; empty where nothing hinders it."""
-    before = {number: services.journal.record(number) for number in tries.after}
+    before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
         ends = await_ends(services, known, unless=lambda: services.journal.is_cancelled(job))
         if services.journal.is_cancelled(job):
             return "cancelled"
         before |= {one.record.id: one.record for one in ends}
-    told = turn(before)
+    told = dependency(before)
     # What is not over now is on nodes that do not answer any more.
-    return f"{told.reason}, not heard of any more" if told.when is When.LATER else told.reason
+    return f"{told.reason}, not heard of any more" if told.state is DependencyState.WAITING else told.reason
 
 
-def turn_of(services: Services, after: tuple[int, ...]) -> Turn:
+def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:
     """Of a job that comes after these; their nodes are asked about those that nobody has in hand."""
     known = {number: services.journal.record(number) for number in after}
     seen = look(services, [record for record in known.values() if record is not None])
     before: dict[int, JobRecord | None] = {**known, **{one.record.id: one.record for one in seen}}
-    return turn(before)
+    return dependency(before)

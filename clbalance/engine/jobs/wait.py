@@ -2,23 +2,23 @@
 
 from collections.abc import Callable
 
-from clbalance.engine.jobs.conclude import put_back, withdraw
+from clbalance.engine.jobs.conclude import cancel_unstarted, requeue
 from clbalance.engine.services import Services
 from clbalance.errors import NotRunError
-from clbalance.model.job import Tries
-from clbalance.policy.jobs.record import When
+from clbalance.model.job import RestartPolicy
+from clbalance.policy.jobs.record import DependencyState
 from clbalance.policy.placement.select import Rng
 
 _ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
 _LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
 
 
-class Patience:
+class PlacementWait:
     """For a place, as long as the job may wait for one."""
 
-    def __init__(self, services: Services, tries: Tries, rng: Rng) -> None:
+    def __init__(self, services: Services, restart_policy: RestartPolicy, rng: Rng) -> None:
         self._clock = services.clock
-        self._for_s = tries.queue_for_s or 0.0
+        self._for_s = restart_policy.queue_for_s or 0.0
         self._rng = rng
         self._since = services.clock.monotonic()
 
@@ -37,36 +37,38 @@ class Patience:
         return self._for_s - (self._clock.monotonic() - self._since)
 
 
-def await_turn(services: Services, job: int, tries: Tries, tell: Callable[[str], None]) -> str | None:
+def wait_for_dependencies(
+    services: Services, job: int, restart_policy: RestartPolicy, tell: Callable[[str], None]
+) -> str | None:
     """Until the jobs before it are completed; or why it is queued now, if it may be and they are not.
 
     `NotRunError`, and it is written down, where that will never be.
     """
-    if not tries.after:
+    if not restart_policy.after:
         return None
-    if tries.queue:
-        return _queued_after(services, job, tries.after)
-    from clbalance.engine.jobs.submitted import hindrance
+    if restart_policy.queue:
+        return _queued_after(services, job, restart_policy.after)
+    from clbalance.engine.jobs.submitted import dependency_failure
 
-    reason = f"after job {', '.join(map(str, tries.after))}"
+    reason = f"after job {', '.join(map(str, restart_policy.after))}"
     tell(reason)
     services.journal.pend(job, reason)
-    if why := hindrance(services, job, tries):
+    if why := dependency_failure(services, job, restart_policy):
         raise _never(services, job, why)
     return None
 
 
 def _queued_after(services: Services, job: int, after: tuple[int, ...]) -> str | None:
-    from clbalance.engine.jobs.submitted import turn_of
+    from clbalance.engine.jobs.submitted import dependency_state
 
-    told = turn_of(services, after)
-    if told.when is When.NEVER:
+    told = dependency_state(services, after)
+    if told.state is DependencyState.NEVER:
         raise _never(services, job, told.reason)
-    if told.when is When.LATER and put_back(services, job, told.reason):
+    if told.state is DependencyState.WAITING and requeue(services, job, told.reason):
         return told.reason
     return None
 
 
 def _never(services: Services, job: int, why: str) -> NotRunError:
-    withdraw(services, job, why)
+    cancel_unstarted(services, job, why)
     return NotRunError(f"job {job} is not started: {why}")

@@ -20,7 +20,7 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobState, MoveOrder
-from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.record import is_migratable
 from clbalance.ports import JobInput
 
 _AT_ONCE = 8
@@ -127,12 +127,12 @@ class _Tour:
         if record.state is not JobState.RUNNING or record.nodes != (move.src,):
             where = f" on {record.nodes[0]}" if len(record.nodes) == 1 else ""
             return NotMoved(why=f"it is {record.state}{where} by now")
-        if not may_be_moved(submitted.job, submitted.request, submitted.tries):
+        if not is_migratable(submitted.job, submitted.request, submitted.restart_policy):
             return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
         asked_at_s = self._services.clock.now().timestamp()
         order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
         if record.controlled:
-            return begin_asked(self._services, move, order, submitted.tries)
+            return begin_asked(self._services, move, order, submitted.restart_policy)
         return begin_own(self._services, self.board, record, order, self._context_of(submitted))
 
     def _context_of(self, submitted: Submitted) -> RunContext:
@@ -142,7 +142,7 @@ class _Tour:
             stdin=self._input_of(submitted),
             listener=Unheard(),
             mode=SUPERVISED,
-            tries=submitted.tries,
+            restart_policy=submitted.restart_policy,
         )
 
     def _look_after(self, at: int) -> None:

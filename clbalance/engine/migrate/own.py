@@ -88,7 +88,7 @@ class OwnErrand:
         self._move.give_back()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.move_of(self._job.id)
-        if ends and order is not None and goes_on(ends[0], order, self._context.tries):
+        if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
         return self._let_go(end or Unsettled(why=_CUT_SHORT))
@@ -103,7 +103,7 @@ class OwnErrand:
         self._has_gone_on = True
         dispatched = DispatchResult(outcomes=self._copies.outcomes())
         ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
-        result = Run(replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.tries).go_on(ended)
+        result = Run(replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.restart_policy).go_on(ended)
         if result.dispatched is not None and result.dispatched.interrupted is not None:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)

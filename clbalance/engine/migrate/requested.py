@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import JobRecord, JobState, MoveOrder, MoveStage
 from clbalance.policy.jobs.record import is_queued
 
@@ -80,21 +80,23 @@ _REQUEUE_GRACE_S = 5.0
 _NOBODY_WAITS = "nobody waits for it any more"
 
 
-def begin_asked(services: Services, move: AskedMove, order: MoveOrder, tries: Tries) -> Errand | NotMoved:
+def begin_asked(
+    services: Services, move: AskedMove, order: MoveOrder, restart_policy: RestartPolicy
+) -> Errand | NotMoved:
     """Ask who has the job in hand."""
     if not services.journal.ask_move(move.job, order):
         return NotMoved(why="another move or a cancel of it is under way")
-    return AskedErrand(services, move, order, tries)
+    return AskedErrand(services, move, order, restart_policy)
 
 
 class AskedErrand:
     """Seen through the journal alone."""
 
-    def __init__(self, services: Services, move: AskedMove, order: MoveOrder, tries: Tries) -> None:
+    def __init__(self, services: Services, move: AskedMove, order: MoveOrder, restart_policy: RestartPolicy) -> None:
         self._services = services
         self._move = move
         self._order = order
-        grace_s = _REQUEUE_GRACE_S if tries.checkpoint is None else tries.checkpoint.grace_s
+        grace_s = _REQUEUE_GRACE_S if restart_policy.checkpoint is None else restart_policy.checkpoint.grace_s
         now = services.clock.monotonic()
         self._heeded_by = now + _HEEDED_WITHIN_S + 2 * services.answer_within_s
         self._done_by = self._heeded_by + _STARTED_WITHIN_S + grace_s

@@ -10,7 +10,7 @@ from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
-from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import most_promised, with_promised
 from clbalance.ports import Sessions
 
@@ -24,10 +24,10 @@ _PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not
 _PAUSE_AT_MOST_S = 1.0
 
 
-def attempt(context: RunContext, job: JobSpec, avoid: Mapping[NodeName, str]) -> AttemptResult:
+def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str]) -> AttemptResult:
     """Try to run `job` once; a node that refuses makes room for the next best.
 
-    `avoid`: where not while others fit, and why not.
+    `excluded_nodes`: where not while others fit, and why not.
     """
     services = context.services
     with services.transport.sessions() as sessions:
@@ -36,7 +36,7 @@ def attempt(context: RunContext, job: JobSpec, avoid: Mapping[NodeName, str]) ->
         snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
         looks = _MOST_LOOKS
-        while (plan := _plan(context, snapshot, refusals, avoid)).fits:
+        while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
             _make_room(sessions, plan, services.session_limit)
             limits = most_promised(plan, snapshot, context.query.request, context.query.policy) if looks else {}
             tried = _dispatch(context, sessions, snapshot, job, plan, limits)
@@ -90,7 +90,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
 
 def _move(context: RunContext, job: JobSpec) -> "Move | None":
     """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
-    if context.mode.leave_when_started or not may_be_moved(job, context.query.request, context.tries):
+    if context.mode.leave_when_started or not is_migratable(job, context.query.request, context.restart_policy):
         return None
     from clbalance.engine.run.migration import Move  # most jobs are never moved
 
@@ -98,16 +98,16 @@ def _move(context: RunContext, job: JobSpec) -> "Move | None":
 
 
 def _plan(
-    context: RunContext, snapshot: Snapshot, refusals: dict[NodeName, str], avoid: Mapping[NodeName, str]
+    context: RunContext, snapshot: Snapshot, refusals: dict[NodeName, str], excluded_nodes: Mapping[NodeName, str]
 ) -> Plan:
     services, query = context.services, context.query
-    if not avoid:
+    if not excluded_nodes:
         return place_on(services, snapshot, query, refusals)
-    elsewhere = replace(query, request=replace(query.request, excluded=query.request.excluded.union(avoid)))
+    elsewhere = replace(query, request=replace(query.request, excluded=query.request.excluded.union(excluded_nodes)))
     plan = place_on(services, snapshot, elsewhere, refusals)
     if not plan.fits:
         return place_on(services, snapshot, query, refusals)
-    unfit = (replace(one, detail=avoid[one.node]) if one.node in avoid else one for one in plan.unfit)
+    unfit = (replace(one, detail=excluded_nodes[one.node]) if one.node in excluded_nodes else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))
 
 

@@ -139,7 +139,7 @@ class Move:
             return error.message
 
     def _stop(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
-        checkpoint = self._context.tries.checkpoint
+        checkpoint = self._context.restart_policy.checkpoint
         if checkpoint is None:
             self._end(order, agents, copies, follow)
             return

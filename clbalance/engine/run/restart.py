@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
-from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import NotStarted, Outcome
-from clbalance.policy.jobs.requeue import MOVED_AWAY, Again, goes_on, why_elsewhere
+from clbalance.policy.jobs.requeue import MOVED_AWAY, Retry, exclude_reason, goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
     from clbalance.engine.run.target import Foothold, StartReserved
@@ -23,9 +23,9 @@ _MOST_STARTS_IN_VAIN = 5
 class MoveWay:
     """A job that was stopped for a move is owed another start: it waits for one, whatever its owner said of waiting."""
 
-    def __init__(self, services: Services, tries: Tries) -> None:
+    def __init__(self, services: Services, restart_policy: RestartPolicy) -> None:
         self._services = services
-        self._tries = tries
+        self._restart_policy = restart_policy
         self._foothold: Foothold | None = None
         self._in_vain = 0
         self.is_under_way = False
@@ -47,7 +47,7 @@ class MoveWay:
             self._foothold.close()
         self._foothold = foothold
 
-    def after(self, job: JobSpec, outcomes: tuple[Outcome, ...]) -> Again | None:
+    def after(self, job: JobSpec, outcomes: tuple[Outcome, ...]) -> Retry | None:
         """Whether these ends mean that it is started elsewhere, because of a move."""
         if len(outcomes) != 1:
             self.is_under_way = False
@@ -57,20 +57,24 @@ class MoveWay:
             self._in_vain += 1
             self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
             self.is_owed_a_start = not self.is_under_way
-            reason, why = f"it could not start on {outcome.node}", why_elsewhere(outcome.end)
+            reason, why = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
         else:
             self.is_under_way = self._was_moved(job, outcome)
             reason, why = f"its move from {outcome.node}", MOVED_AWAY
         if not self.is_under_way:
             return None
         self._services.fail_point("move-ended")
-        return Again(reason=reason, avoid={outcome.node: why})
+        return Retry(reason=reason, excluded_nodes={outcome.node: why})
 
-    def tries(self, mode: FollowMode) -> Tries:
+    def policy_for(self, mode: FollowMode) -> RestartPolicy:
         """How long it waits for a place; who has only moved it does not wait with it."""
         if mode.leave_when_started and self.is_under_way:
-            return replace(self._tries, queue_for_s=None)
-        return replace(self._tries, queue_for_s=_AS_LONG_AS_IT_TAKES_S) if self.is_under_way else self._tries
+            return replace(self._restart_policy, queue_for_s=None)
+        return (
+            replace(self._restart_policy, queue_for_s=_AS_LONG_AS_IT_TAKES_S)
+            if self.is_under_way
+            else self._restart_policy
+        )
 
     @property
     def claim(self) -> int | None:
@@ -93,4 +97,4 @@ class MoveWay:
         except StoreError as error:
             self._services.listener.forgot(error.message)
             return False
-        return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._tries)
+        return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._restart_policy)

@@ -5,18 +5,18 @@ from dataclasses import replace
 from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.jobs.conclude import conclude, put_back, withdraw
-from clbalance.engine.jobs.wait import Patience, await_turn
+from clbalance.engine.jobs.conclude import cancel_unstarted, conclude, requeue
+from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import MoveWay
 from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext, RunResult
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
-from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import JobState
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import state_of
-from clbalance.policy.jobs.requeue import Again, again
+from clbalance.policy.jobs.requeue import Retry, next_retry
 from clbalance.policy.placement.explain import why_not
 
 
@@ -30,36 +30,38 @@ class Run:
         self,
         context: RunContext,
         job: JobSpec,
-        tries: Tries,
-        avoid: Mapping[NodeName, str] | None = None,
+        restart_policy: RestartPolicy,
+        excluded_nodes: Mapping[NodeName, str] | None = None,
         *,
         queued: bool = False,
     ) -> None:
-        self._context = replace(context, tries=tries)
+        self._context = replace(context, restart_policy=restart_policy)
         self._services = context.services
         self._query = context.query
         self._job = job
-        self._tries = tries
-        self._avoid = dict(avoid or {})
+        self._restart_policy = restart_policy
+        self._excluded_nodes = dict(excluded_nodes or {})
         self._queued = queued
         self._failures = 0
         self._node_failures = 0
-        self._way = MoveWay(context.services, tries)
+        self._way = MoveWay(context.services, restart_policy)
 
     def carry_out(self) -> RunResult:
         """As far as we are interested in it."""
         try:
-            later = await_turn(self._services, self._job.id, self._tries, self._context.listener.waiting)
+            later = wait_for_dependencies(
+                self._services, self._job.id, self._restart_policy, self._context.listener.waiting
+            )
             if later is not None:
                 return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
             hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
-            if not (hung_up and put_back(self._services, self._job.id, "its run was hung up on as it was moved")):
-                self._give_up(f"stopped by signal {stop.signum}")
+            if not (hung_up and requeue(self._services, self._job.id, "its run was hung up on as it was moved")):
+                self._cancel_unstarted(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
-            self._give_up("nobody read what it had to say")
+            self._cancel_unstarted("nobody read what it had to say")
             raise
 
     def go_on(self, tried: AttemptResult) -> RunResult:
@@ -80,35 +82,37 @@ class Run:
 
     def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        patience = Patience(self._services, self._way.tries(self._context.mode), self._query.rng)
+        wait = PlacementWait(self._services, self._way.policy_for(self._context.mode), self._query.rng)
         while True:
-            tried = attempt(self._context, self._job, self._avoid)
+            tried = attempt(self._context, self._job, self._excluded_nodes)
             self._job = tried.job
             if tried.plan.fits:
                 return tried
             job, plan = self._job, tried.plan
             self._services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
-            if patience.is_over:
+            if wait.is_over:
                 return tried
             if not self._pend(why_not(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
-            patience.pause()
+            wait.pause()
 
-    def _again(self, tried: AttemptResult) -> Again | None:
+    def _again(self, tried: AttemptResult) -> Retry | None:
         dispatched = tried.dispatched
         self._way.take_up(tried.foothold)
         if dispatched is None or (dispatched.interrupted is not None and self._context.mode.ends_with_us):
             return None
         outcomes = dispatched.outcomes
         moved = self._way.after(tried.job, outcomes)
-        return moved or again(self._tries, outcomes, failures=self._failures, node_failures=self._node_failures)
+        return moved or next_retry(
+            self._restart_policy, outcomes, failures=self._failures, node_failures=self._node_failures
+        )
 
-    def _prepare(self, tried: AttemptResult, once_more: Again) -> bool:
+    def _prepare(self, tried: AttemptResult, once_more: Retry) -> bool:
         outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
         states = {state_of(outcome.end) for outcome in outcomes}
         self._failures += JobState.FAILED in states and not self._way.is_under_way
         self._node_failures += JobState.NODE_FAIL in states
-        self._avoid |= once_more.avoid
+        self._excluded_nodes |= once_more.excluded_nodes
         self._job = replace(
             tried.job,
             attempt=tried.job.attempt + 1,
@@ -126,9 +130,9 @@ class Run:
         nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
         return Plan(wanted=self._query.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
 
-    def _give_up(self, reason: str) -> None:
-        if not (self._queued and put_back(self._services, self._job.id, reason)):
-            withdraw(self._services, self._job.id, reason)
+    def _cancel_unstarted(self, reason: str) -> None:
+        if not (self._queued and requeue(self._services, self._job.id, reason)):
+            cancel_unstarted(self._services, self._job.id, reason)
 
     def _conclude(self, tried: AttemptResult) -> RunResult:
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
@@ -139,23 +143,25 @@ class Run:
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Why it waits in the queue now, if it does."""
         reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._query.candidates))
-        may_wait = not tried.cancelled and (self._queued or self._tries.queue or self._way.is_under_way)
-        if may_wait and put_back(self._services, self._job.id, reason):
+        may_wait = not tried.cancelled and (self._queued or self._restart_policy.queue or self._way.is_under_way)
+        if may_wait and requeue(self._services, self._job.id, reason):
             return reason
-        withdraw(self._services, self._job.id, reason, tried.plan)
+        cancel_unstarted(self._services, self._job.id, reason, tried.plan)
         return None
 
     def _ended(self, dispatched: DispatchResult, plan: Plan) -> str | None:
         """Why it waits in the queue now, if it does."""
         job, journal = self._job, self._services.journal
         queued = None
-        if self._way.is_owed_a_start and put_back(self._services, job.id, "it could not start where it was moved to"):
+        if self._way.is_owed_a_start and requeue(self._services, job.id, "it could not start where it was moved to"):
             return "it could not start where it was moved to"
         if len(dispatched.outcomes) == len(plan.chosen):
             # Whether it is started again was decided here, unless it came from the queue.
-            tries = None if self._queued else Tries(checkpoint=self._tries.checkpoint)
+            restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
                 journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
-            queued = conclude(self._services, job.id, job.attempt, dispatched.outcomes, plan, tries=tries)
+            queued = conclude(
+                self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
+            )
         journal.let_go(job.id)
         return queued

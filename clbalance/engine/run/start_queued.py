@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from clbalance.engine.agent.copies import LEAVE_RUNNING
 from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.jobs.conclude import conclude, next_step, put_back
+from clbalance.engine.jobs.conclude import conclude, recorded_state_after_attempt, requeue
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
@@ -18,10 +18,10 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job import Submitted, Tries
+from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.jobs.record import current_copies
-from clbalance.policy.jobs.requeue import Over, where_not
+from clbalance.policy.jobs.requeue import Finished, nodes_to_exclude
 from clbalance.ports import JobInput
 
 TAKEN = "looking for nodes"
@@ -66,11 +66,11 @@ def start_queued(
     try:
         return _in_hand(services, query, record.id, submitted, stdin)
     except ClbalanceError as error:
-        if not put_back(services, record.id, error.message):
+        if not requeue(services, record.id, error.message):
             services.journal.let_go(record.id)
         return StillQueued(reason=error.message, failed=True)
     except BaseException:
-        if not put_back(services, record.id, "its start was cut short"):
+        if not requeue(services, record.id, "its start was cut short"):
             services.journal.let_go(record.id)
         raise
 
@@ -81,12 +81,12 @@ def _in_hand(services: Services, query: PlacementQuery, job: int, submitted: Sub
     copies = services.journal.copies(job)
     ended = tuple(copy.outcome for copy in current_copies(record, copies) if copy.outcome is not None)
     # Who heard of the end may have died before he could write down what it means.
-    if ended and isinstance(next_step(services, job, ended), Over):
+    if ended and isinstance(recorded_state_after_attempt(services, job, ended), Finished):
         conclude(services, job, record.attempt, ended)
         return NotTaken(why="it is over")
     context = RunContext(services=services, query=query, stdin=stdin, listener=Unheard(), mode=LEAVE_RUNNING)
-    avoid = where_not(submitted.tries, copies)
-    result = Run(context, next_attempt(services, record), Tries(), avoid, queued=True).carry_out()
+    excluded_nodes = nodes_to_exclude(submitted.restart_policy, copies)
+    result = Run(context, next_attempt(services, record), RestartPolicy(), excluded_nodes, queued=True).carry_out()
     if result.cancelled:
         return NotTaken(why="it was cancelled")
     if result.dispatched is not None and result.dispatched.interrupted is not None:

@@ -7,7 +7,7 @@ from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
-from clbalance.model.job import JobSpec, Tries
+from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import Outcome
 from clbalance.ports import JobInput, RunListener
 
@@ -24,7 +24,7 @@ class RunContext:
     stdin: JobInput
     listener: RunListener
     mode: FollowMode
-    tries: Tries = field(default_factory=Tries)
+    restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

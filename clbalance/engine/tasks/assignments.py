@@ -7,7 +7,7 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.tasks.slot import Slot
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
-from clbalance.model.job import JobSpec, TaskRules, Tries
+from clbalance.model.job import JobSpec, RestartPolicy, TaskRules
 from clbalance.model.job_record import End, JobState, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
@@ -69,7 +69,7 @@ class TaskRunContext:
     """`claim` is that of the first slot."""
     tasks: tuple[Task, ...]
     rules: TaskRules
-    tries: Tries
+    restart_policy: RestartPolicy
     stdin: JobInput
     listener: TaskListener
 
@@ -94,7 +94,7 @@ class TaskBook:
 
     def __init__(self, context: TaskRunContext) -> None:
         self.listener: TaskListener = context.listener
-        self.roster = Roster(context.tasks, context.tries)
+        self.roster = Roster(context.tasks, context.restart_policy)
         self.tally = Tally(len(context.tasks))
         self._context = context
         self._clock = context.services.clock

@@ -1,8 +1,8 @@
 """The whole of `run --tasks`: wait for its turn and for a place, run every task, and write down how the job ended."""
 
-from clbalance.engine.jobs.conclude import withdraw
+from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.jobs.conclude_tasks import conclude_tasks
-from clbalance.engine.jobs.wait import Patience, await_turn
+from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
 from clbalance.errors import Interrupted
@@ -26,16 +26,16 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
     """The plan, where no slot fitted anywhere for as long as the job may wait."""
     services, number = context.services, context.job.id
     try:
-        await_turn(services, number, context.tries, context.listener.waiting)
+        wait_for_dependencies(services, number, context.restart_policy, context.listener.waiting)
         result = _wait_for_place(context)
     except Interrupted as stop:
-        withdraw(services, number, f"stopped by signal {stop.signum}")
+        cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
-        withdraw(services, number, "nobody read what it had to say")
+        cancel_unstarted(services, number, "nobody read what it had to say")
         raise
     if isinstance(result, Plan):
-        withdraw(services, number, why_not(result, len(context.query.candidates)))
+        cancel_unstarted(services, number, why_not(result, len(context.query.candidates)))
         return result
     records, verdict = conclude_tasks(
         services, number, context.job.attempt, result.why, cancelled=result.cancelled, let_go=result.goes_on
@@ -45,16 +45,16 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
 
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
     services, job = context.services, context.job
-    patience = Patience(services, context.tries, context.query.rng)
+    wait = PlacementWait(services, context.restart_policy, context.query.rng)
     while True:
         result = TaskRun(context).carry_out()
         if isinstance(result, TaskRunResult):
             return result
         services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=result)
         reason = why_not(result, len(context.query.candidates))
-        if patience.is_over:
+        if wait.is_over:
             return result
         context.listener.waiting(reason)
         if not services.journal.pend(job.id, reason):
             return result
-        patience.pause()
+        wait.pause()

@@ -5,7 +5,7 @@ from enum import Enum
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Promise, Qos, Request
-from clbalance.model.job import JobSpec, Submitted, Tries
+from clbalance.model.job import JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, NotStarted
 
 
@@ -46,47 +46,47 @@ def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
 # Whether it is a queued job's turn, by the jobs that it comes after. Pure.
 
 
-class When(Enum):
+class DependencyState(Enum):
     """May it be started?"""
 
-    NOW = "now"
-    LATER = "later"
+    SATISFIED = "now"
+    WAITING = "later"
     NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Dependency:
     """`reason`: why not now; empty where it may."""
 
-    when: When
+    state: DependencyState
     reason: str = ""
 
 
-def turn(before: Mapping[int, JobRecord | None]) -> Turn:
+def dependency(before: Mapping[int, JobRecord | None]) -> Dependency:
     """By what is known of the jobs before it; None: that one is not remembered."""
     for number, record in before.items():
         if record is None:
-            return Turn(when=When.NEVER, reason=f"after job {number}, which is not remembered")
+            return Dependency(state=DependencyState.NEVER, reason=f"after job {number}, which is not remembered")
         if record.state.is_over and record.state is not JobState.COMPLETED:
             told = f": {record.reason}" if record.reason else ""
-            return Turn(when=When.NEVER, reason=f"after job {number}, which is {record.state}{told}")
+            return Dependency(state=DependencyState.NEVER, reason=f"after job {number}, which is {record.state}{told}")
     open_ones = [number for number, record in before.items() if record is not None and not record.state.is_over]
     if open_ones:
-        return Turn(when=When.LATER, reason=f"after job {', '.join(map(str, open_ones))}")
-    return Turn(when=When.NOW)
+        return Dependency(state=DependencyState.WAITING, reason=f"after job {', '.join(map(str, open_ones))}")
+    return Dependency(state=DependencyState.SATISFIED)
 
 
 # Which jobs may be taken to another node while they run: those whose owner has said so. Pure.
 
 
-def may_be_moved(job: JobSpec, request: Request, tries: Tries) -> bool:
+def is_migratable(job: JobSpec, request: Request, restart_policy: RestartPolicy) -> bool:
     """Whether its owner has marked it, and it can start elsewhere."""
-    return not hindrance(job, request, tries)
+    return not why_not_migratable(job, request, restart_policy)
 
 
-def hindrance(job: JobSpec, request: Request, tries: Tries) -> str:
+def why_not_migratable(job: JobSpec, request: Request, restart_policy: RestartPolicy) -> str:
     """Why a job stays where it is, whatever is gained; empty where it may be moved."""
-    if not tries.requeue and tries.checkpoint is None:
+    if not restart_policy.requeue and restart_policy.checkpoint is None:
         return "not marked `--requeue` or `--checkpoint`"
     if job.pty is not None:
         return "has a terminal"
@@ -97,11 +97,11 @@ def hindrance(job: JobSpec, request: Request, tries: Tries) -> str:
     return ""
 
 
-def hindrance_now(record: JobRecord, submitted: Submitted) -> str:
+def why_not_migratable_now(record: JobRecord, submitted: Submitted) -> str:
     """The same of a job as it stands at this moment."""
     if record.state is not JobState.RUNNING:
         return f"{record.state}"
-    return hindrance(submitted.job, submitted.request, submitted.tries)
+    return why_not_migratable(submitted.job, submitted.request, submitted.restart_policy)
 
 
 # A job's quality of service, derived as in Kubernetes from what it asks for and what it is limited to. Pure.

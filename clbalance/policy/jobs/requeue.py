@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import (
     Cancelled,
     CopyRecord,
@@ -31,7 +31,7 @@ _FOR: Final = "waits for `clbalance rebalance`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
+class Finished:
     """So it has ended, and that is all."""
 
     state: JobState
@@ -40,24 +40,24 @@ class Over:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class Requeued:
     """It is queued, and why."""
 
     reason: str
 
 
-Afterwards: TypeAlias = Over | Waits
+AfterAttempt: TypeAlias = Finished | Requeued
 
 
-def afterwards(
+def state_after_attempt(
     record: JobRecord,
-    tries: Tries,
+    restart_policy: RestartPolicy,
     outcomes: tuple[Outcome, ...],
     copies: Sequence[CopyRecord],
     move: MoveOrder | None,
     *,
     cancelled: bool,
-) -> Afterwards:
+) -> AfterAttempt:
     """`outcomes`: how the copies of the current attempt ended, all of them and at least one. `cancelled`: by its user.
 
     `copies` are those of all attempts; of earlier ones failures are counted.
@@ -66,14 +66,18 @@ def afterwards(
     never = never_started(outcomes)
     if cancelled:
         return replace(over, state=JobState.CANCELLED, reason="cancelled") if never and record.queued else over
-    if move is not None and move.attempt == record.attempt and _goes_on(outcomes, move, tries, never=bool(never)):
-        return Waits(reason=f"was being moved to {move.dst}; {_FOR}")
-    failures, node_failures = _failed_before(record, tries, copies)
-    once_more = again(tries, outcomes, failures=failures, node_failures=node_failures)
+    if (
+        move is not None
+        and move.attempt == record.attempt
+        and _goes_on(outcomes, move, restart_policy, never=bool(never))
+    ):
+        return Requeued(reason=f"was being moved to {move.dst}; {_FOR}")
+    failures, node_failures = _failed_before(record, restart_policy, copies)
+    once_more = next_retry(restart_policy, outcomes, failures=failures, node_failures=node_failures)
     if once_more is not None:
-        return Waits(reason=f"{once_more.reason}; {_FOR}")
-    if never and (record.queued or (record.attempt > 1 and _may_run_again(tries))):
-        return Waits(reason=f"{never}; {_FOR}")
+        return Requeued(reason=f"{once_more.reason}; {_FOR}")
+    if never and (record.queued or (record.attempt > 1 and _may_run_again(restart_policy))):
+        return Requeued(reason=f"{never}; {_FOR}")
     return over
 
 
@@ -91,30 +95,30 @@ def never_started(outcomes: Sequence[Outcome]) -> str:
     return f"{reason_of(void[0].end)} on {void[0].node}"
 
 
-def where_not(tries: Tries, copies: Sequence[CopyRecord]) -> Mapping[NodeName, str]:
+def nodes_to_exclude(restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> Mapping[NodeName, str]:
     """Nodes where it is not started again while others fit, and why: it failed there, say, or was moved away."""
     return {
-        copy.intent.node: why_elsewhere(one.end)
+        copy.intent.node: exclude_reason(one.end)
         for copy in copies
         if (one := copy.outcome) is not None
-        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, tries)))
+        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, restart_policy)))
     }
 
 
-def _over(outcomes: tuple[Outcome, ...]) -> Over:
+def _over(outcomes: tuple[Outcome, ...]) -> Finished:
     worst = gravest(outcomes)
     assert worst is not None, "asked of a job without copies"
-    return Over(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+    return Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
 
 
-def _goes_on(outcomes: Sequence[Outcome], move: MoveOrder, tries: Tries, *, never: bool) -> bool:
+def _goes_on(outcomes: Sequence[Outcome], move: MoveOrder, restart_policy: RestartPolicy, *, never: bool) -> bool:
     """Whether it ended since it was to go elsewhere; what could not even start was on its way as well."""
     if never:
         return move.stage is MoveStage.MEANT
-    return all(goes_on(one.end, move, tries) for one in outcomes)
+    return all(goes_on(one.end, move, restart_policy) for one in outcomes)
 
 
-def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]) -> tuple[int, int]:
+def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> tuple[int, int]:
     """How many earlier attempts failed, and how many their nodes took away; a start that came to nothing is neither."""
     attempts: dict[int, list[Outcome]] = {}
     for copy in copies:
@@ -122,20 +126,26 @@ def _failed_before(record: JobRecord, tries: Tries, copies: Sequence[CopyRecord]
             attempts.setdefault(copy.attempt, []).append(copy.outcome)
     failures = node_failures = 0
     for outcomes in attempts.values():
-        states = {state_of(one.end) for one in outcomes if not _asked_for(one, tries)}
+        states = {state_of(one.end) for one in outcomes if not _asked_for(one, restart_policy)}
         node_failures += any(isinstance(one.end, NodeFailed) for one in outcomes)
         failures += JobState.FAILED in states and not never_started(outcomes)
     return failures, node_failures
 
 
-def _asked_for(outcome: Outcome, tries: Tries) -> bool:
+def _asked_for(outcome: Outcome, restart_policy: RestartPolicy) -> bool:
     """Whether it ended by a word of the job's own that it be started again; that is no failure."""
     end = outcome.end
-    return (isinstance(end, Exited) and end.rc in tries.requeue_exits) or asked_to_go_on(end, tries)
+    return (isinstance(end, Exited) and end.rc in restart_policy.requeue_exits) or asked_to_go_on(end, restart_policy)
 
 
-def _may_run_again(tries: Tries) -> bool:
-    return bool(tries.requeue or tries.requeue_exits or tries.retry or tries.checkpoint or tries.queue)
+def _may_run_again(restart_policy: RestartPolicy) -> bool:
+    return bool(
+        restart_policy.requeue
+        or restart_policy.requeue_exits
+        or restart_policy.retry
+        or restart_policy.checkpoint
+        or restart_policy.queue
+    )
 
 
 # Whether a job that has ended is started once more, and where not. Pure.
@@ -145,14 +155,16 @@ MOST_NODE_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Start it again, after what; if possible on none of `avoid`, which says why not there."""
+class Retry:
+    """Start it again, after what; if possible on none of `excluded_nodes`, which says why not there."""
 
     reason: str
-    avoid: Mapping[NodeName, str]
+    excluded_nodes: Mapping[NodeName, str]
 
 
-def again(tries: Tries, outcomes: tuple[Outcome, ...], *, failures: int, node_failures: int) -> Again | None:
+def next_retry(
+    restart_policy: RestartPolicy, outcomes: tuple[Outcome, ...], *, failures: int, node_failures: int
+) -> Retry | None:
     """`failures` and `node_failures`: how many attempts have ended so before this one.
 
     Cancelled and timed out jobs are not started again, and nothing is while a copy may still run.
@@ -160,16 +172,19 @@ def again(tries: Tries, outcomes: tuple[Outcome, ...], *, failures: int, node_fa
     states = {state_of(outcome.end) for outcome in outcomes}
     if JobState.RUNNING in states or not outcomes:
         return None
-    if gone := {one.node: why_elsewhere(one.end) for one in outcomes if isinstance(one.end, NodeFailed)}:
-        if tries.requeue and node_failures < MOST_NODE_FAILURES:
-            return Again(reason=f"node failure of {', '.join(sorted(gone))}", avoid=gone)
+    if gone := {one.node: exclude_reason(one.end) for one in outcomes if isinstance(one.end, NodeFailed)}:
+        if restart_policy.requeue and node_failures < MOST_NODE_FAILURES:
+            return Retry(reason=f"node failure of {', '.join(sorted(gone))}", excluded_nodes=gone)
         return None
-    if asked := {end.rc for end in (one.end for one in outcomes) if isinstance(end, Exited)} & tries.requeue_exits:
-        return Again(reason=f"exit code {max(asked)}", avoid={})
+    if (
+        asked := {end.rc for end in (one.end for one in outcomes) if isinstance(end, Exited)}
+        & restart_policy.requeue_exits
+    ):
+        return Retry(reason=f"exit code {max(asked)}", excluded_nodes={})
     if states <= {JobState.FAILED, JobState.CANCELLED, JobState.COMPLETED} and JobState.FAILED in states:
-        failed = {one.node: why_elsewhere(one.end) for one in outcomes if state_of(one.end) is JobState.FAILED}
-        if failures < tries.retry:
-            return Again(reason=f"a failure on {', '.join(sorted(failed))}", avoid=failed)
+        failed = {one.node: exclude_reason(one.end) for one in outcomes if state_of(one.end) is JobState.FAILED}
+        if failures < restart_policy.retry:
+            return Retry(reason=f"a failure on {', '.join(sorted(failed))}", excluded_nodes=failed)
     return None
 
 
@@ -194,7 +209,7 @@ def was_moved(why: str) -> bool:
     return why.startswith(_MOVED)
 
 
-def goes_on(end: End, order: MoveOrder | None, tries: Tries) -> bool:
+def goes_on(end: End, order: MoveOrder | None, restart_policy: RestartPolicy) -> bool:
     """Whether a job that has ended so is started elsewhere, because of a move of just that attempt.
 
     Exit 0 is its own end, and any other that is not of our making its own failure.
@@ -202,21 +217,21 @@ def goes_on(end: End, order: MoveOrder | None, tries: Tries) -> bool:
     if order is None:
         return False
     if order.stage is MoveStage.OFF:
-        return tries.checkpoint is not None and order.told == IN_VAIN and end == Exited(rc=CHECKPOINTED)
-    return order.stage is MoveStage.MEANT and _is_of_our_making(end, tries)
+        return restart_policy.checkpoint is not None and order.told == IN_VAIN and end == Exited(rc=CHECKPOINTED)
+    return order.stage is MoveStage.MEANT and _is_of_our_making(end, restart_policy)
 
 
-def _is_of_our_making(end: End, tries: Tries) -> bool:
+def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:
     if isinstance(end, Cancelled):
         return was_moved(end.why)  # perhaps to another node, by who died since
-    return asked_to_go_on(end, tries)
+    return asked_to_go_on(end, restart_policy)
 
 
-def asked_to_go_on(end: End, tries: Tries) -> bool:
+def asked_to_go_on(end: End, restart_policy: RestartPolicy) -> bool:
     """Whether a job that was told to checkpoint has ended for that: it says so, or the signal has ended it."""
-    if tries.checkpoint is None:
+    if restart_policy.checkpoint is None:
         return False
-    number = tries.checkpoint.signal
+    number = restart_policy.checkpoint.signal
     return end in (Exited(rc=CHECKPOINTED), Killed(signal=number), Exited(rc=128 + number))
 
 
@@ -225,7 +240,7 @@ def asked_to_go_on(end: End, tries: Tries) -> bool:
 MOVED_AWAY = "it was moved away from there"
 
 
-def why_elsewhere(end: End) -> str:
+def exclude_reason(end: End) -> str:
     """What there was on the node where an attempt has ended so."""
     match end:
         case NodeFailed():

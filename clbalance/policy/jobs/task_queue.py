@@ -12,11 +12,11 @@ from itertools import islice
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import End, Exited, Killed, NodeFailed, Outcome
 from clbalance.model.task import Task
 from clbalance.policy.jobs.outcome import state_of
-from clbalance.policy.jobs.requeue import again
+from clbalance.policy.jobs.requeue import next_retry
 
 _LOOK_AT = 32
 """Tasks that have failed, for one that did not fail on this node."""
@@ -37,7 +37,7 @@ class _Past:
 
     failures: int = 0
     node_failures: int = 0
-    avoid: frozenset[NodeName] = frozenset()
+    excluded_nodes: frozenset[NodeName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,12 @@ class Fate:
 class Roster:
     """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
 
-    def __init__(self, tasks: Iterable[Task], tries: Tries) -> None:
+    def __init__(self, tasks: Iterable[Task], restart_policy: RestartPolicy) -> None:
         self._tasks = {task.number: task for task in tasks}
         self._fresh = list(self._tasks)
         heapify(self._fresh)
         self._again: deque[int] = deque()
-        self._tries = tries
+        self._restart_policy = restart_policy
         self._held: dict[int, _Held] = {}
         self._past: dict[int, _Past] = {}
 
@@ -79,8 +79,8 @@ class Roster:
     @property
     def may_come_back(self) -> bool:
         """Whether what is with slots now may be pending again, and need one."""
-        tries = self._tries
-        return self.out > 0 and bool(tries.retry or tries.requeue or tries.requeue_exits)
+        restart_policy = self._restart_policy
+        return self.out > 0 and bool(restart_policy.retry or restart_policy.requeue or restart_policy.requeue_exits)
 
     def with_slot(self, claim: int) -> int:
         """How many a slot has."""
@@ -149,7 +149,7 @@ class Roster:
         if self._fresh:
             return self._tasks[heappop(self._fresh)]
         for at, number in enumerate(islice(self._again, _LOOK_AT)):
-            if node not in self._past[number].avoid:
+            if node not in self._past[number].excluded_nodes:
                 del self._again[at]
                 return self._tasks[number]
         return self._tasks[self._again.popleft()]
@@ -163,12 +163,14 @@ class Roster:
     def _tries_again(self, task: Task, node: NodeName, end: End) -> bool:
         past = self._past.get(task.number, _Past())
         outcome = Outcome(node=node, rank=0, end=end, seconds=0.0)
-        once_more = again(self._tries, (outcome,), failures=past.failures, node_failures=past.node_failures)
+        once_more = next_retry(
+            self._restart_policy, (outcome,), failures=past.failures, node_failures=past.node_failures
+        )
         if once_more is None:
             return False
         past.failures += state_of(end) == "FAILED"
         past.node_failures += isinstance(end, NodeFailed)
-        past.avoid = past.avoid.union(once_more.avoid)
+        past.excluded_nodes = past.excluded_nodes.union(once_more.excluded_nodes)
         self._past[task.number] = past
         self._again.append(task.number)
         return True

@@ -15,8 +15,8 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request, Snapshot
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord
-from clbalance.policy.jobs.record import Turn, When
-from clbalance.policy.jobs.requeue import where_not
+from clbalance.policy.jobs.record import Dependency, DependencyState
+from clbalance.policy.jobs.requeue import nodes_to_exclude
 from clbalance.policy.placement.explain import why_not
 from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
@@ -26,7 +26,7 @@ from clbalance.policy.queue.cluster_state import Holding
 from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueRoom, Taken, only_on
 from clbalance.policy.queue.queues import WAITING_LISTS, Running, Waiting
 
-NOW = Turn(when=When.NOW)
+NOW = Dependency(state=DependencyState.SATISFIED)
 _NOT_ASKED = "none of its nodes was asked"
 _OTHERS_FIRST = "waits for a place that was kept for another"
 
@@ -43,8 +43,8 @@ class Queued:
     estimate_s: float | None = None
     group: str | None = None
     policy: str | None = None
-    turn: Turn = NOW
-    avoid: frozenset[NodeName] = frozenset()
+    dependency: Dependency = NOW
+    excluded_nodes: frozenset[NodeName] = frozenset()
     """Nodes where it is not started while others fit: it failed there, or was moved away from them."""
 
 
@@ -57,7 +57,9 @@ class Chosen:
     never: Mapping[int, str]
 
 
-def queued_job(record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], turn: Turn = NOW) -> Queued:
+def queued_job(
+    record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], dependency: Dependency = NOW
+) -> Queued:
     """A job of the journal as the queue sees it; `copies`: of all its attempts."""
     return Queued(
         job=record.id,
@@ -68,8 +70,8 @@ def queued_job(record: JobRecord, submitted: Submitted, copies: Sequence[CopyRec
         estimate_s=submitted.job.time_limit_s,
         group=submitted.group,
         policy=submitted.policy,
-        turn=turn,
-        avoid=frozenset(where_not(submitted.tries, copies)),
+        dependency=dependency,
+        excluded_nodes=frozenset(nodes_to_exclude(submitted.restart_policy, copies)),
     )
 
 
@@ -85,7 +87,7 @@ def to_start(
 
     The nodes told are where the snapshot has room; who starts a job looks again, and may go elsewhere.
     """
-    ready = [one for one in queued if one.turn.when is When.NOW]
+    ready = [one for one in queued if one.dependency.state is DependencyState.SATISFIED]
     policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
     room = QueueRoom(snapshot, policies, now, rng)
     requests = {one.job: _request_of(one, snapshot, policies[_by(one)], now, rng) for one in ready}
@@ -97,10 +99,10 @@ def to_start(
     return Chosen(
         starts=tuple(nodes.items()),
         waits={
-            **{one.job: one.turn.reason for one in queued if one.turn.when is When.LATER},
+            **{one.job: one.dependency.reason for one in queued if one.dependency.state is DependencyState.WAITING},
             **_why_not(left, requests, room.charged(), policies, now, rng),
         },
-        never={one.job: one.turn.reason for one in queued if one.turn.when is When.NEVER},
+        never={one.job: one.dependency.reason for one in queued if one.dependency.state is DependencyState.NEVER},
     )
 
 
@@ -116,8 +118,8 @@ def _ready_policy(policy: Policy, snapshot: Snapshot, request: Request) -> Polic
 
 def _request_of(one: Queued, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
     """On its candidates, and not on those to be avoided, if the nodes as they are have room for it on the others."""
-    if one.avoid:
-        elsewhere = only_on(one.request, frozenset(one.candidates) - one.avoid, snapshot, _by(one))
+    if one.excluded_nodes:
+        elsewhere = only_on(one.request, frozenset(one.candidates) - one.excluded_nodes, snapshot, _by(one))
         if place(snapshot, elsewhere, policy, now, rng).fits:
             return elsewhere
     return only_on(one.request, one.candidates, snapshot, _by(one))

@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MoveOrder, Usage
-from clbalance.policy.jobs.record import hindrance_now, qos_of
+from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
 from clbalance.policy.jobs.requeue import IN_VAIN
 from clbalance.policy.rebalance.levels import Pool
 from clbalance.policy.rebalance.values import Departure, Levels, Movable
@@ -56,7 +56,7 @@ def movers_of(
     hindered: dict[int, str] = {}
     for job in jobs:
         lease = held.get(job.job)
-        if why := _hindrance(job, levels):
+        if why := _why_not_migratable(job, levels):
             hindered[job.job] = why
         elif lease is None:
             hindered[job.job] = f"no lease of it was seen on {job.node}"
@@ -67,9 +67,9 @@ def movers_of(
     return tuple(movers), hindered
 
 
-def _hindrance(job: Movable, levels: Levels) -> str:
-    if job.hindrance:
-        return job.hindrance
+def _why_not_migratable(job: Movable, levels: Levels) -> str:
+    if job.why_not_migratable:
+        return job.why_not_migratable
     if job.moved_s_ago is not None and job.moved_s_ago < levels.cooldown_s:
         what = IN_VAIN if job.in_vain else "moved"
         return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {levels.cooldown_s:g} s"
@@ -167,7 +167,7 @@ def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: dat
         # One that was told in vain is not to be told again every few minutes.
         moved_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
         in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
-        hindrance=hindrance_now(record, job.submitted),
+        why_not_migratable=why_not_migratable_now(record, job.submitted),
     )
 
 

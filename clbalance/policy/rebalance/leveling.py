@@ -46,7 +46,7 @@ class Levelling:
             self.movers[mover.job.node].append(mover)
         self.rooms = Rooms.of(pool, policy, now)
         self.order: tuple[Step, ...] = ()
-        self.patience = _PATIENCE
+        self.wait = _PATIENCE
         self.min_gain = levels.min_gain
         self._levels = levels
         self._place = {mover.job.job: mover.job.node for mover in movers}
@@ -107,8 +107,8 @@ class Levelling:
             tail = in_order(steps, self.rooms)
             if tail is not None:
                 return (*self.order, *tail)
-        self.patience -= _LOOKS_OF_A_STEP * len(self.order)
-        if self.patience < 0:
+        self.wait -= _LOOKS_OF_A_STEP * len(self.order)
+        if self.wait < 0:
             return None
         dst_of = {mover.job.job: dst for mover, dst in steps}
         wanted = [(mover, dst_of.pop(mover.job.job, dst)) for mover, dst in self.order]

@@ -186,8 +186,8 @@ class _Walk:
             if mover.turn > self.turn or mover.weight <= EPSILON or mover.job.job in gone:
                 continue
             for dst in (*self.targets, self.src):
-                self.field.patience -= 1
-                if self.field.patience < 0:
+                self.field.wait -= 1
+                if self.field.wait < 0:
                     return
                 if dst == node or not self.field.may(mover, dst):
                     continue

@@ -64,7 +64,7 @@ class Movable:
     """Nodes of the pool that it was not submitted for."""
     in_vain: bool = False
     """It was not moved then, but told to checkpoint, and did not in time."""
-    hindrance: str = ""
+    why_not_migratable: str = ""
     """Why it may not be touched, such as "two copies"; empty: it may."""
     key: str = ""
     """Of its lease; empty: whichever is the caller's and has its name and its cpus."""

@@ -2,10 +2,10 @@
 
 import pytest
 
-from clbalance.engine.jobs.submitted import hindrance
+from clbalance.engine.jobs.submitted import dependency_failure
 from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan, Request, Snapshot
-from clbalance.model.job import Command, JobSpec, Submitted, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobState
 from tests.engine.services import EPOCH, world_of
 
@@ -16,7 +16,9 @@ GONE = NodeName("gone")
 def before(services: Services, state: JobState) -> int:
     """A job that stands so; nobody has it in hand, and its node does not answer."""
     spec = JobSpec(id=0, key="a" * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
-    number = services.journal.submit(EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), tries=Tries()))
+    number = services.journal.submit(
+        EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), restart_policy=RestartPolicy())
+    )
     intent = Intent(node=GONE, rank=0, boot_id="b", birth="x")
     assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
     services.journal.started(number, EPOCH)
@@ -40,11 +42,11 @@ def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | No
     for state in states:
         if state is not None:
             before(services, state)
-    assert hindrance(services, 9, Tries(after=tuple(range(1, len(states) + 1)))) == why
+    assert dependency_failure(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1)))) == why
 
 
 def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:
     services = world_of({})
     first, second = before(services, JobState.RUNNING), before(services, JobState.RUNNING)
     services.journal.cancel(second, "cancelled by alice")
-    assert hindrance(services, second, Tries(after=(first,))) == "cancelled"
+    assert dependency_failure(services, second, RestartPolicy(after=(first,))) == "cancelled"

@@ -13,7 +13,7 @@ from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted
 from clbalance.model import Cause, NodeName, Request
-from clbalance.model.job import Command, JobSpec, Script, Submitted, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitted
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.placement.policies import LEAST
@@ -22,7 +22,7 @@ from tests.engine.services import Notes, ScriptedAgent, job, probed, world_of
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
 
 
-ONCE = Tries()
+ONCE = RestartPolicy()
 
 
 class Input:
@@ -40,7 +40,7 @@ def do(
     spec: JobSpec | None = None,
     pick: int | None = 1,
     stdin: bytes = b"",
-    tries: Tries = ONCE,
+    restart_policy: RestartPolicy = ONCE,
     detach: bool = False,
 ) -> RunResult:
     names = tuple(NodeName(name) for name in sorted(services.transport.nodes))  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ def do(
     query = PlacementQuery(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
     assert isinstance(services.listener, Notes)
     spec = spec or job()
-    asked = Submitted(job=spec, request=request, candidates=names, tries=tries)
+    asked = Submitted(job=spec, request=request, candidates=names, restart_policy=restart_policy)
     spec = replace(spec, id=services.journal.submit(services.clock.now(), asked))
     course = RunContext(
         services=services,
@@ -57,7 +57,7 @@ def do(
         listener=services.listener,
         mode=DETACHED if detach else FOREGROUND,
     )
-    return Run(course, spec, tries).carry_out()
+    return Run(course, spec, restart_policy).carry_out()
 
 
 def cluster(loads: dict[str, float], **agents: ScriptedAgent) -> Services:

@@ -9,7 +9,7 @@ from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, Stil
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import Cause, NodeName, Request
-from clbalance.model.job import Submitted, Tries
+from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import Exited, JobRecord, JobState, Lost, MoveOrder, NodeFailed, Outcome
 from clbalance.policy.placement.policies import LEAST
 from tests.engine.services import EPOCH, ScriptedAgent, job, probed, world_of
@@ -17,13 +17,16 @@ from tests.scripted import HangUp
 
 from .test_run import Input, refusing
 
-QUEUE = Tries(queue=True)
+QUEUE = RestartPolicy(queue=True)
 
 
-def waiting(services: Services, tries: Tries = QUEUE, key: str = "ab") -> JobRecord:
+def waiting(services: Services, restart_policy: RestartPolicy = QUEUE, key: str = "ab") -> JobRecord:
     """A job that was accepted when nothing fitted."""
     asked = Submitted(
-        job=job(key=key * 16), request=Request(needs_python=True), candidates=nodes(services), tries=tries
+        job=job(key=key * 16),
+        request=Request(needs_python=True),
+        candidates=nodes(services),
+        restart_policy=restart_policy,
     )
     number = services.journal.submit(EPOCH, asked)
     assert services.journal.queue(number, attempt=1, reason="0/1 nodes fit")
@@ -137,7 +140,7 @@ def test_looking_at_a_queued_job_changes_nothing() -> None:
 
 def test_a_job_that_was_queued_after_its_node_failed_keeps_its_latest_reason() -> None:
     services = world_of({"a": probed(after=ScriptedAgent())})
-    record = waiting(services, Tries(requeue=True))
+    record = waiting(services, RestartPolicy(requeue=True))
     start(services, record)
     gone = Outcome(node=NodeName("a"), rank=0, end=NodeFailed(why="booted"), seconds=1.0)
     services.journal.ended(record.id, 101, gone)
@@ -151,7 +154,7 @@ def test_a_job_that_was_queued_after_its_node_failed_keeps_its_latest_reason() -
 def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     ended = {"kind": "cancelled", "why": "moved to b: level"}
     services = world_of({"a": probed(after=ScriptedAgent(end=ended))})
-    record = waiting(services, Tries(requeue=True))
+    record = waiting(services, RestartPolicy(requeue=True))
     start(services, record)
     order = MoveOrder(attempt=1, dst=NodeName("b"), why="level")
     assert services.journal.mean_move(record.id, order)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import NodeName
-from clbalance.model.job import Checkpoint, Tries
+from clbalance.model.job import Checkpoint, RestartPolicy
 from clbalance.model.job_record import (
     Cancelled,
     CopyRecord,
@@ -25,7 +25,14 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
-from clbalance.policy.jobs.requeue import Afterwards, Over, Waits, afterwards, where_not, why_it_waited
+from clbalance.policy.jobs.requeue import (
+    AfterAttempt,
+    Finished,
+    Requeued,
+    nodes_to_exclude,
+    state_after_attempt,
+    why_it_waited,
+)
 from tests.policy.build import NOW
 
 REBOOTED = NodeFailed(why="the node was booted again")
@@ -33,8 +40,8 @@ VOID = NotStarted(why="it had not started when the connection was lost")
 NO_SUCH = NotStarted(why="`x`: No such file or directory", rc=127)
 BY_US = Cancelled(why="moved to n7: level")
 USR1 = Checkpoint(signal=10)
-ONCE, REQUEUE = Tries(), Tries(requeue=True)
-CHECKPOINT, RETRY = Tries(checkpoint=USR1), Tries(retry=1)
+ONCE, REQUEUE = RestartPolicy(), RestartPolicy(requeue=True)
+CHECKPOINT, RETRY = RestartPolicy(checkpoint=USR1), RestartPolicy(retry=1)
 MEANT = MoveOrder(attempt=1, dst=NodeName("n7"), why="level", stage=MoveStage.MEANT)
 
 
@@ -76,49 +83,53 @@ def copies(*ends: End) -> list[CopyRecord]:
 
 def after(
     *ends: End,
-    tries: Tries = ONCE,
+    restart_policy: RestartPolicy = ONCE,
     move: MoveOrder | None = None,
     queued: bool = False,
     cancelled: bool = False,
-) -> Afterwards:
+) -> AfterAttempt:
     """What the last of these attempts means."""
     made = copies(*ends)
     last = outcome(ends[-1], f"n{len(ends)}")
-    return afterwards(record(len(ends), queued=queued), tries, (last,), made, move, cancelled=cancelled)
+    return state_after_attempt(
+        record(len(ends), queued=queued), restart_policy, (last,), made, move, cancelled=cancelled
+    )
 
 
-def state(told: Afterwards) -> str:
-    return "waits" if isinstance(told, Waits) else told.state.value
+def state(told: AfterAttempt) -> str:
+    return "waits" if isinstance(told, Requeued) else told.state.value
 
 
 @pytest.mark.parametrize(
-    ("end", "tries", "expected"),
+    ("end", "restart_policy", "expected"),
     [
-        (Exited(rc=0), Tries(requeue=True, retry=3, queue=True), "COMPLETED"),
+        (Exited(rc=0), RestartPolicy(requeue=True, retry=3, queue=True), "COMPLETED"),
         (REBOOTED, REQUEUE, "waits"),
         (REBOOTED, ONCE, "NODE_FAIL"),
-        (REBOOTED, Tries(queue=True), "NODE_FAIL"),
-        (Exited(rc=85), Tries(requeue_exits=frozenset({85})), "waits"),
+        (REBOOTED, RestartPolicy(queue=True), "NODE_FAIL"),
+        (Exited(rc=85), RestartPolicy(requeue_exits=frozenset({85})), "waits"),
         (Exited(rc=85), ONCE, "FAILED"),
         (Exited(rc=3), RETRY, "waits"),
         (Killed(signal=9), RETRY, "waits"),
         (TimedOut(limit_s=1.0), RETRY, "TIMEOUT"),
         (OutOfMemory(limit_bytes=1), RETRY, "OUT_OF_MEMORY"),
-        (BY_US, Tries(requeue=True, retry=3), "CANCELLED"),
+        (BY_US, RestartPolicy(requeue=True, retry=3), "CANCELLED"),
         (VOID, REQUEUE, "FAILED"),
     ],
 )
-def test_a_job_that_may_run_again_waits(end: End, tries: Tries, expected: str) -> None:
-    assert state(after(end, tries=tries)) == expected
+def test_a_job_that_may_run_again_waits(end: End, restart_policy: RestartPolicy, expected: str) -> None:
+    assert state(after(end, restart_policy=restart_policy)) == expected
 
 
 def test_why_it_waits_is_told() -> None:
-    assert after(REBOOTED, tries=REQUEUE) == Waits(reason="node failure of n1; waits for `clbalance rebalance`")
-    assert after(BY_US, move=MEANT) == Waits(reason="was being moved to n7; waits for `clbalance rebalance`")
+    assert after(REBOOTED, restart_policy=REQUEUE) == Requeued(
+        reason="node failure of n1; waits for `clbalance rebalance`"
+    )
+    assert after(BY_US, move=MEANT) == Requeued(reason="was being moved to n7; waits for `clbalance rebalance`")
 
 
 @pytest.mark.parametrize(
-    ("end", "tries", "expected"),
+    ("end", "restart_policy", "expected"),
     [
         (Exited(rc=0), REQUEUE, "COMPLETED"),
         (Exited(rc=85), CHECKPOINT, "waits"),
@@ -134,51 +145,55 @@ def test_why_it_waits_is_told() -> None:
         (REBOOTED, CHECKPOINT, "NODE_FAIL"),
     ],
 )
-def test_what_an_end_means_while_a_move_is_meant(end: End, tries: Tries, expected: str) -> None:
-    assert state(after(end, tries=tries, move=MEANT)) == expected
+def test_what_an_end_means_while_a_move_is_meant(end: End, restart_policy: RestartPolicy, expected: str) -> None:
+    assert state(after(end, restart_policy=restart_policy, move=MEANT)) == expected
     for other in (
         replace(MEANT, stage=MoveStage.ASKED),
         replace(MEANT, stage=MoveStage.OFF),
         replace(MEANT, attempt=2),
     ):
-        assert after(end, tries=tries, move=other) == after(end, tries=tries)
+        assert after(end, restart_policy=restart_policy, move=other) == after(end, restart_policy=restart_policy)
 
 
 def test_a_queued_job_that_never_started_waits_but_not_one_that_cannot_be_executed() -> None:
     assert state(after(VOID, queued=True)) == "waits"
-    assert after(NO_SUCH, queued=True) == Over(
+    assert after(NO_SUCH, queued=True) == Finished(
         state=JobState.FAILED, reason="not started: `x`: No such file or directory", rc=127
     )
 
 
 def test_of_a_later_attempt_that_never_started_nothing_is_lost() -> None:
-    assert state(after(BY_US, VOID, tries=REQUEUE)) == "waits"
+    assert state(after(BY_US, VOID, restart_policy=REQUEUE)) == "waits"
     assert state(after(Exited(rc=1), VOID)) == "FAILED", "somebody has requeued it by hand"
 
 
 def test_a_copy_that_was_ended_as_another_never_started_is_no_start() -> None:
     ends = (outcome(VOID), outcome(Cancelled(why="it could not start on n1"), "n2", 1))
-    told = afterwards(record(queued=True), ONCE, ends, (), None, cancelled=False)
+    told = state_after_attempt(record(queued=True), ONCE, ends, (), None, cancelled=False)
     assert state(told) == "waits"
     ran = (outcome(VOID), outcome(Exited(rc=0), "n2", 1))
-    assert state(afterwards(record(queued=True), ONCE, ran, (), None, cancelled=False)) == "FAILED"
+    assert state(state_after_attempt(record(queued=True), ONCE, ran, (), None, cancelled=False)) == "FAILED"
 
 
 @pytest.mark.parametrize("end", [REBOOTED, Exited(rc=85), BY_US, VOID, Exited(rc=3)])
 def test_a_job_that_its_user_has_cancelled_is_over(end: End) -> None:
-    tries = Tries(requeue=True, retry=9, requeue_exits=frozenset({85}), checkpoint=USR1)
-    assert isinstance(after(end, tries=tries, move=MEANT, queued=True, cancelled=True), Over)
+    restart_policy = RestartPolicy(requeue=True, retry=9, requeue_exits=frozenset({85}), checkpoint=USR1)
+    assert isinstance(after(end, restart_policy=restart_policy, move=MEANT, queued=True, cancelled=True), Finished)
     assert state(after(VOID, queued=True, cancelled=True)) == "CANCELLED"
 
 
 def test_failures_are_counted_from_what_went_before() -> None:
-    assert state(after(Exited(rc=1), Exited(rc=1), tries=RETRY)) == "FAILED"
-    assert state(after(REBOOTED, Exited(rc=1), tries=Tries(retry=1, requeue=True))) == "waits"
-    assert state(after(VOID, Exited(rc=1), tries=RETRY)) == "waits", "a start that came to nothing is no failure"
-    moved = Tries(retry=1, checkpoint=USR1)
-    assert state(after(Exited(rc=85), Killed(signal=10), Exited(rc=1), tries=moved)) == "waits"
-    assert state(after(*[REBOOTED] * 5, tries=REQUEUE)) == "waits"
-    assert state(after(*[REBOOTED] * 6, tries=REQUEUE)) == "NODE_FAIL", "it is not fed every node of the cluster"
+    assert state(after(Exited(rc=1), Exited(rc=1), restart_policy=RETRY)) == "FAILED"
+    assert state(after(REBOOTED, Exited(rc=1), restart_policy=RestartPolicy(retry=1, requeue=True))) == "waits"
+    assert state(after(VOID, Exited(rc=1), restart_policy=RETRY)) == "waits", (
+        "a start that came to nothing is no failure"
+    )
+    moved = RestartPolicy(retry=1, checkpoint=USR1)
+    assert state(after(Exited(rc=85), Killed(signal=10), Exited(rc=1), restart_policy=moved)) == "waits"
+    assert state(after(*[REBOOTED] * 5, restart_policy=REQUEUE)) == "waits"
+    assert state(after(*[REBOOTED] * 6, restart_policy=REQUEUE)) == "NODE_FAIL", (
+        "it is not fed every node of the cluster"
+    )
 
 
 ENDS = st.sampled_from([Exited(rc=0), Exited(rc=3), Exited(rc=85), Killed(signal=10), REBOOTED, VOID, NO_SUCH, BY_US])
@@ -187,20 +202,20 @@ ENDS = st.sampled_from([Exited(rc=0), Exited(rc=3), Exited(rc=85), Killed(signal
 @given(st.lists(ENDS, min_size=1, max_size=12), st.booleans(), st.integers(0, 3), st.booleans())
 def test_a_job_that_fails_for_ever_comes_to_an_end(ends: list[End], requeue: bool, retry: int, queued: bool) -> None:
     """Only starts that came to nothing, and what the job itself asked for, may go on without end."""
-    tries = Tries(requeue=requeue, retry=retry)
-    told = after(*ends, tries=tries, queued=queued)
+    restart_policy = RestartPolicy(requeue=requeue, retry=retry)
+    told = after(*ends, restart_policy=restart_policy, queued=queued)
     failed = sum(isinstance(end, Exited | Killed) and end != Exited(rc=0) for end in ends)
     if failed > retry and isinstance(ends[-1], Exited | Killed):
-        assert isinstance(told, Over)
-    if isinstance(told, Over):
+        assert isinstance(told, Finished)
+    if isinstance(told, Finished):
         assert told.state.is_over
 
 
 def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_told_apart() -> None:
-    tries = Tries(requeue=True, checkpoint=USR1)
+    restart_policy = RestartPolicy(requeue=True, checkpoint=USR1)
     by_another = Cancelled(why="it could not start on n9")
     made = copies(REBOOTED, Exited(rc=3), VOID, BY_US, Exited(rc=85), Exited(rc=0), by_another)
-    assert where_not(tries, made) == {
+    assert nodes_to_exclude(restart_policy, made) == {
         NodeName("n1"): "the node failed under it",
         NodeName("n2"): "it failed there",
         NodeName("n3"): "it could not start there",
@@ -210,7 +225,7 @@ def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_t
 
 
 def test_rebalance_itself_does_not_tell_that_a_job_waits_for_it() -> None:
-    waits = after(REBOOTED, tries=REQUEUE)
-    assert isinstance(waits, Waits)
+    waits = after(REBOOTED, restart_policy=REQUEUE)
+    assert isinstance(waits, Requeued)
     assert why_it_waited(waits.reason) == "node failure of n1"
     assert why_it_waited("0/1 nodes fit: 1 drained") == "0/1 nodes fit: 1 drained"

@@ -3,28 +3,28 @@
 import pytest
 
 from clbalance.model import Cause, NodeName
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
-from clbalance.policy.jobs.requeue import MOST_NODE_FAILURES, Again, again
+from clbalance.policy.jobs.requeue import MOST_NODE_FAILURES, Retry, next_retry
 
 GONE = NodeFailed(why="booted")
 LOST = Lost(cause=Cause.HUNG, why="")
 ENDED_WITH_IT = Cancelled(why="it could not start on a")
-ALWAYS = Tries(retry=99, requeue=True, requeue_exits=frozenset({85}))
+ALWAYS = RestartPolicy(retry=99, requeue=True, requeue_exits=frozenset({85}))
 
 
-def asked(tries: Tries, *ends: End, failures: int = 0, node_failures: int = 0) -> Again | None:
+def asked(restart_policy: RestartPolicy, *ends: End, failures: int = 0, node_failures: int = 0) -> Retry | None:
     names = [NodeName(name) for name in "abcd"]
     outcomes = [
         Outcome(node=node, rank=rank, end=end, seconds=0.0)
         for rank, (node, end) in enumerate(zip(names, ends, strict=False))
     ]
-    return again(tries, tuple(outcomes), failures=failures, node_failures=node_failures)
+    return next_retry(restart_policy, tuple(outcomes), failures=failures, node_failures=node_failures)
 
 
 @pytest.mark.parametrize("end", [Exited(rc=0), Exited(rc=3), Killed(signal=9), GONE, NotStarted(why="")])
 def test_nothing_is_started_again_unasked(end: End) -> None:
-    assert asked(Tries(), end) is None
+    assert asked(RestartPolicy(), end) is None
 
 
 @pytest.mark.parametrize("end", [Exited(rc=0), TimedOut(limit_s=1.0), Cancelled(why="by u"), LOST])
@@ -50,27 +50,27 @@ def test_a_copy_that_may_still_run_keeps_all_of_the_job() -> None:
     ],
 )
 def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End, why: str) -> None:
-    tries = Tries(retry=2)
-    expected = Again(reason="a failure on b", avoid={NodeName("b"): why})
-    assert asked(tries, ENDED_WITH_IT, end, failures=1) == expected
-    assert asked(tries, ENDED_WITH_IT, end, failures=2) is None
+    restart_policy = RestartPolicy(retry=2)
+    expected = Retry(reason="a failure on b", excluded_nodes={NodeName("b"): why})
+    assert asked(restart_policy, ENDED_WITH_IT, end, failures=1) == expected
+    assert asked(restart_policy, ENDED_WITH_IT, end, failures=2) is None
 
 
 def test_a_job_that_timed_out_anywhere_is_not_retried() -> None:
-    assert asked(Tries(retry=1), Exited(rc=3), TimedOut(limit_s=1.0)) is None
+    assert asked(RestartPolicy(retry=1), Exited(rc=3), TimedOut(limit_s=1.0)) is None
 
 
 def test_a_node_failure_is_no_failure_of_the_job() -> None:
-    assert asked(Tries(retry=1), GONE) is None
-    assert asked(Tries(requeue=True), GONE, Exited(rc=0)) == Again(
-        reason="node failure of a", avoid={NodeName("a"): "the node failed under it"}
+    assert asked(RestartPolicy(retry=1), GONE) is None
+    assert asked(RestartPolicy(requeue=True), GONE, Exited(rc=0)) == Retry(
+        reason="node failure of a", excluded_nodes={NodeName("a"): "the node failed under it"}
     )
 
 
 def test_a_job_that_takes_its_nodes_down_is_not_fed_every_node() -> None:
-    assert asked(Tries(requeue=True), GONE, node_failures=MOST_NODE_FAILURES - 1)
-    assert asked(Tries(requeue=True), GONE, node_failures=MOST_NODE_FAILURES) is None
+    assert asked(RestartPolicy(requeue=True), GONE, node_failures=MOST_NODE_FAILURES - 1)
+    assert asked(RestartPolicy(requeue=True), GONE, node_failures=MOST_NODE_FAILURES) is None
 
 
 def test_a_code_that_asks_for_it_is_no_reason_to_go_elsewhere() -> None:
-    assert asked(ALWAYS, Exited(rc=85), Exited(rc=0), failures=99) == Again(reason="exit code 85", avoid={})
+    assert asked(ALWAYS, Exited(rc=85), Exited(rc=0), failures=99) == Retry(reason="exit code 85", excluded_nodes={})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Cause, NodeName, Request
-from clbalance.model.job import Checkpoint, Command, JobSpec, Tries
+from clbalance.model.job import Checkpoint, Command, JobSpec, RestartPolicy
 from clbalance.model.job_record import (
     Cancelled,
     End,
@@ -21,12 +21,12 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
-from clbalance.policy.jobs.record import may_be_moved
+from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, why_stopped
 
 USR1 = 10
-REQUEUE = Tries(requeue=True)
-CHECKPOINT = Tries(checkpoint=Checkpoint(signal=USR1))
+REQUEUE = RestartPolicy(requeue=True)
+CHECKPOINT = RestartPolicy(checkpoint=Checkpoint(signal=USR1))
 JOB = JobSpec(id=1, key="k", name="n", work=Command(argv=("x",)), chdir="/", chdir_explicit=False, umask=0)
 WHY = st.text(max_size=300)
 
@@ -38,12 +38,14 @@ def order(stage: MoveStage = MoveStage.MEANT, told: str = "", why: str = "a is o
 MOVED = Cancelled(why=why_stopped(order()))
 
 
-@pytest.mark.parametrize("tries", [REQUEUE, CHECKPOINT])
+@pytest.mark.parametrize("restart_policy", [REQUEUE, CHECKPOINT])
 @given(why=WHY)
-def test_what_was_stopped_for_the_move_goes_on(tries: Tries, why: str) -> None:
+def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, why: str) -> None:
     meant = order(why=why)
-    assert goes_on(Cancelled(why=why_stopped(meant)), meant, tries)
-    assert goes_on(Cancelled(why=why_stopped(meant)), order(dst="c"), tries), "who meant it first may have died"
+    assert goes_on(Cancelled(why=why_stopped(meant)), meant, restart_policy)
+    assert goes_on(Cancelled(why=why_stopped(meant)), order(dst="c"), restart_policy), (
+        "who meant it first may have died"
+    )
     assert len(why_stopped(meant)) <= 200, "or its node would cut it"
 
 
@@ -53,7 +55,9 @@ def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End)
     assert not goes_on(end, order(), REQUEUE)
 
 
-@pytest.mark.parametrize("tries", [REQUEUE, CHECKPOINT, Tries(requeue=True, checkpoint=Checkpoint(signal=USR1))])
+@pytest.mark.parametrize(
+    "restart_policy", [REQUEUE, CHECKPOINT, RestartPolicy(requeue=True, checkpoint=Checkpoint(signal=USR1))]
+)
 @pytest.mark.parametrize(
     "end",
     [
@@ -69,8 +73,8 @@ def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End)
         Lost(cause=Cause.HUNG, why=""),
     ],
 )
-def test_any_other_end_is_the_jobs_own(end: End, tries: Tries) -> None:
-    assert not goes_on(end, order(), tries)
+def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) -> None:
+    assert not goes_on(end, order(), restart_policy)
 
 
 @given(
@@ -90,14 +94,14 @@ def test_a_checkpoint_that_comes_late_counts_all_the_same() -> None:
 
 
 def test_only_marked_jobs_of_one_copy_may_be_moved() -> None:
-    for tries in (REQUEUE, CHECKPOINT):
-        assert may_be_moved(JOB, Request(), tries)
-        assert not may_be_moved(JOB, Request(pick=2), tries)
-        assert not may_be_moved(JOB, Request(pick=None), tries)
-    assert not may_be_moved(JOB, Request(), Tries(retry=9, requeue_exits=frozenset({85})))
+    for restart_policy in (REQUEUE, CHECKPOINT):
+        assert is_migratable(JOB, Request(), restart_policy)
+        assert not is_migratable(JOB, Request(pick=2), restart_policy)
+        assert not is_migratable(JOB, Request(pick=None), restart_policy)
+    assert not is_migratable(JOB, Request(), RestartPolicy(retry=9, requeue_exits=frozenset({85})))
 
 
 @pytest.mark.parametrize("pty", [None, (24, 80)])
 @pytest.mark.parametrize("slots", [False, True])
 def test_terminals_and_slots_stay(pty: tuple[int, int] | None, slots: bool) -> None:
-    assert may_be_moved(replace(JOB, pty=pty, slots=slots), Request(), REQUEUE) == (pty is None and not slots)
+    assert is_migratable(replace(JOB, pty=pty, slots=slots), Request(), REQUEUE) == (pty is None and not slots)

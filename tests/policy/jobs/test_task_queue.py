@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from clbalance.model import Cause, NodeName
-from clbalance.model.job import Tries
+from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, TimedOut
 from clbalance.model.task import Task
 from clbalance.policy.jobs.task_queue import Fate, Roster, with_its_slot
@@ -20,8 +20,8 @@ ENDS: tuple[End, ...] = (WELL, BAD, Exited(rc=85), Killed(signal=9), TimedOut(li
 SLOT_ENDS: tuple[End, ...] = (WELL, Killed(signal=9), Cancelled(why=""), GONE, SILENT)
 
 
-def roster(count: int, **tries: int) -> Roster:
-    return Roster([Task(number=number) for number in range(1, count + 1)], Tries(**tries))
+def roster(count: int, **restart_policy: int) -> Roster:
+    return Roster([Task(number=number) for number in range(1, count + 1)], RestartPolicy(**restart_policy))
 
 
 def taken(roster: Roster, claim: int, most: int = 1, node: NodeName = A) -> list[int]:
@@ -109,7 +109,7 @@ def test_far_behind_nothing_is_looked_for() -> None:
 
 def test_a_task_of_a_node_that_failed_is_run_again_only_if_asked_for() -> None:
     for requeue in (False, True):
-        some = Roster([Task(number=1)], Tries(requeue=requeue))
+        some = Roster([Task(number=1)], RestartPolicy(requeue=requeue))
         taken(some, 1)
         assert some.may_come_back is requeue
         assert some.slot_over(1, GONE, log_is_whole=False) == [fate(1, GONE, is_over=not requeue)]
@@ -153,9 +153,9 @@ class AnySlots(RuleBasedStateMachine):
     )
     def submit(self, count: int, retry: int, requeue: bool, codes: frozenset[int]) -> None:
         self.count = count
-        self.tries = Tries(retry=retry, requeue=requeue, requeue_exits=codes)
+        self.restart_policy = RestartPolicy(retry=retry, requeue=requeue, requeue_exits=codes)
         self.may_again = bool(retry or requeue or codes)
-        self.roster = Roster([Task(number=number) for number in range(count)], self.tries)
+        self.roster = Roster([Task(number=number) for number in range(count)], self.restart_policy)
         self.slots: dict[int, Slot] = {}
         self.failed: set[int] = set()
         self.over: set[int] = set()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import Answer, Lease, Measured, NodeName, Promise, Request, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord, JobState
-from clbalance.policy.jobs.record import Turn, When, turn
+from clbalance.policy.jobs.record import Dependency, DependencyState, dependency
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.queue.free_capacity import without_lease
@@ -34,7 +34,7 @@ def queued(
     estimate_s: float | None = None,
     group: str | None = None,
     pick: int = 1,
-    avoid: Sequence[str] = (),
+    excluded_nodes: Sequence[str] = (),
 ) -> Queued:
     return Queued(
         job=job,
@@ -44,7 +44,7 @@ def queued(
         priority=priority,
         estimate_s=estimate_s,
         group=group,
-        avoid=frozenset(map(NodeName, avoid)),
+        excluded_nodes=frozenset(map(NodeName, excluded_nodes)),
     )
 
 
@@ -70,15 +70,17 @@ def started(chosen: Chosen) -> list[int]:
 
 @given(st.integers(0, 50))
 def test_a_job_does_not_go_back_to_where_it_failed_while_others_fit(seed: int) -> None:
-    failed_on_the_emptier = queued(1, avoid=["n1"])
+    failed_on_the_emptier = queued(1, excluded_nodes=["n1"])
     nodes = (node("n1"), node("n2", r1m=1.0))
     assert sweep_and_place(queued(1), nodes=nodes, seed=seed).starts == ((1, ("n1",)),)
     assert sweep_and_place(failed_on_the_emptier, nodes=nodes, seed=seed).starts == ((1, ("n2",)),)
 
 
 def test_where_nothing_else_fits_a_job_goes_back_to_where_it_failed() -> None:
-    assert sweep_and_place(queued(1, cpus=2, avoid=["n1"]), nodes=(node("n1"), silent("n2"))).starts == ((1, ("n1",)),)
-    assert sweep_and_place(queued(1, pick=2, avoid=["n1"])).starts[0][0] == 1
+    assert sweep_and_place(queued(1, cpus=2, excluded_nodes=["n1"]), nodes=(node("n1"), silent("n2"))).starts == (
+        (1, ("n1",)),
+    )
+    assert sweep_and_place(queued(1, pick=2, excluded_nodes=["n1"])).starts[0][0] == 1
 
 
 def test_the_more_urgent_is_first_and_the_older_of_equals() -> None:
@@ -168,27 +170,33 @@ def before(**changes: object) -> JobRecord:
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        ({}, Turn(when=When.NOW)),
-        ({3: before(state=JobState.COMPLETED)}, Turn(when=When.NOW)),
-        ({3: before(state=JobState.COMPLETED), 4: before()}, Turn(when=When.LATER, reason="after job 4")),
-        ({3: before(state=JobState.RUNNING), 4: before()}, Turn(when=When.LATER, reason="after job 3, 4")),
+        ({}, Dependency(state=DependencyState.SATISFIED)),
+        ({3: before(state=JobState.COMPLETED)}, Dependency(state=DependencyState.SATISFIED)),
+        (
+            {3: before(state=JobState.COMPLETED), 4: before()},
+            Dependency(state=DependencyState.WAITING, reason="after job 4"),
+        ),
+        (
+            {3: before(state=JobState.RUNNING), 4: before()},
+            Dependency(state=DependencyState.WAITING, reason="after job 3, 4"),
+        ),
         (
             {3: before(), 4: before(state=JobState.TIMEOUT, reason="too long")},
-            Turn(when=When.NEVER, reason="after job 4, which is TIMEOUT: too long"),
+            Dependency(state=DependencyState.NEVER, reason="after job 4, which is TIMEOUT: too long"),
         ),
-        ({3: None}, Turn(when=When.NEVER, reason="after job 3, which is not remembered")),
+        ({3: None}, Dependency(state=DependencyState.NEVER, reason="after job 3, which is not remembered")),
     ],
 )
-def test_whose_turn_it_is(known: dict[int, JobRecord | None], expected: Turn) -> None:
-    assert turn(known) == expected
+def test_whose_turn_it_is(known: dict[int, JobRecord | None], expected: Dependency) -> None:
+    assert dependency(known) == expected
 
 
 def test_whose_turn_it_is_not_is_not_started() -> None:
     later, never = (
-        Turn(when=When.LATER, reason="after job 9"),
-        Turn(when=When.NEVER, reason="after job 8, which is FAILED"),
+        Dependency(state=DependencyState.WAITING, reason="after job 9"),
+        Dependency(state=DependencyState.NEVER, reason="after job 8, which is FAILED"),
     )
-    chosen = sweep_and_place(replace(queued(1), turn=later), replace(queued(2), turn=never), queued(3))
+    chosen = sweep_and_place(replace(queued(1), dependency=later), replace(queued(2), dependency=never), queued(3))
     assert (started(chosen), chosen.waits, chosen.never) == ([3], {1: later.reason}, {2: never.reason})
 
 

@@ -26,7 +26,7 @@ def a_job(
     moved_s_ago: float | None = None,
     not_meant: frozenset[str] = frozenset(),
     in_vain: bool = False,
-    hindrance: str = "",
+    why_not_migratable: str = "",
     request: Request | None = None,
 ) -> Movable:
     asked, others = request or Request(cpus=cpus), frozenset(map(NodeName, not_meant))
@@ -41,7 +41,7 @@ def a_job(
         moved_s_ago=moved_s_ago,
         not_meant=others,
         in_vain=in_vain,
-        hindrance=hindrance,
+        why_not_migratable=why_not_migratable,
         key=f"key{number}",
     )
 
@@ -164,13 +164,13 @@ class Cluster:
 
         Not where the score would rise, as it may where nodes are of several sizes.
         """
-        names, jobs = list(self.cpus), [job for job in self.jobs if not job.hindrance]
+        names, jobs = list(self.cpus), [job for job in self.jobs if not job.why_not_migratable]
         start = tuple(names.index(job.node) for job in jobs)
         seen, waiting, best = {start}, [start], self.largest()
         while waiting:
             places = waiting.pop()
             here = [replace(job, node=NodeName(names[place])) for job, place in zip(jobs, places, strict=True)]
-            all_jobs = [*here, *(job for job in self.jobs if job.hindrance)]
+            all_jobs = [*here, *(job for job in self.jobs if job.why_not_migratable)]
             if self.squares(all_jobs) < self.squares(self.jobs):
                 best = min(best, max(self.level(name, all_jobs) for name in names))
             for at, place in enumerate(places):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clbalance.model import NodeName, Qos, Request
-from clbalance.model.job import Command, JobSpec, Submitted, Tries
+from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import (
     CopyRecord,
     Exited,
@@ -62,7 +62,7 @@ def known(
         job=replace(SPEC, time_limit_s=limit_s),
         request=Request(cpus=2.0),
         candidates=(N1, N2),
-        tries=Tries(requeue=True),
+        restart_policy=RestartPolicy(requeue=True),
     )
     return Known(record=record, submitted=submitted, copies=tuple(copies))
 
@@ -70,7 +70,7 @@ def known(
 def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None:
     job = known([copy(1, N2, 30.0), copy(2, N1)], attempt=2)
     told = movable(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
-    assert (told.job, told.key, told.node, told.qos, told.hindrance) == (7, SPEC.key, N1, Qos.BURSTABLE, "")
+    assert (told.job, told.key, told.node, told.qos, told.why_not_migratable) == (7, SPEC.key, N1, Qos.BURSTABLE, "")
     assert told.been_on == {N2}
     assert told.moved_s_ago == 100.0
     assert told.cpus_used == 1.5

@@ -55,7 +55,7 @@ CASES = {
     "a stranger's load keeps jobs away": Case([(3, "a", "b")], crowd(), b={"foreign": 2.0}),
     "a faster node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"factor": 3.0}),
     "a larger node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"cpus": 12}),
-    "a job that is not marked is never touched": Case([], crowd(hindrance="not marked")),
+    "a job that is not marked is never touched": Case([], crowd(why_not_migratable="not marked")),
     "a job never goes back": Case([], crowd(been_on=frozenset({"b"}))),
     "a job stays where it has come to lately": Case([], crowd(moved_s_ago=1799.0), levels=AT_ONCE),
     "and may go on after that": Case(two(3, 2), crowd(moved_s_ago=1800.0), levels=AT_ONCE),
@@ -155,7 +155,7 @@ def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> N
 
 
 STAYS = {
-    "not marked `--requeue`": crowd(count=1, hindrance="not marked `--requeue`"),
+    "not marked `--requeue`": crowd(count=1, why_not_migratable="not marked `--requeue`"),
     "moved 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0),
     "moved 0 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=-5.0),
     "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0, in_vain=True),
@@ -342,14 +342,14 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> 
         Levels(**settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("patience", [0, 1, 10_000])
-def test_chains_are_looked_for_as_long_as_patience_lasts(patience: int) -> None:
+@pytest.mark.parametrize("wait", [0, 1, 10_000])
+def test_chains_are_looked_for_as_long_as_patience_lasts(wait: int) -> None:
     jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
     pool = Pool.of(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), (), LEAST, NOW)
     movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
     field = Levelling(pool, movers, EVERYTHING, LEAST, NOW)
-    field.patience = patience
-    assert (best_chain(field, NodeName("a"), 2) is not None) is (patience > 1)
+    field.wait = wait
+    assert (best_chain(field, NodeName("a"), 2) is not None) is (wait > 1)
 
 
 def a_ring(count: int, cpus: int) -> tuple[list[Step], Rooms]:
@@ -399,8 +399,8 @@ def test_those_that_find_no_room_behind_others_go_before_them() -> None:
     assert max(one.after for one in plan.levels if isinstance(one.after, float)) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize(("patience", "goes_on"), [(0, False), (100, True)])
-def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(patience: int, goes_on: bool) -> None:
+@pytest.mark.parametrize(("wait", "goes_on"), [(0, False), (100, True)])
+def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(wait: int, goes_on: bool) -> None:
     jobs = crowd()
     pool = Pool.of(sweep(a_node("a", jobs), a_node("b"), a_node("c")), (), LEAST, NOW)
     movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
@@ -408,7 +408,7 @@ def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(patience:
     first = best_move(field, NodeName("a"))
     assert first is not None
     field.take(first)
-    field.patience = patience
+    field.wait = wait
     ((mover, _),) = first.steps
     order = field.order_with([(mover, NodeName("c"))])
     assert (order == ((mover, "c"),)) is goes_on

@@ -48,7 +48,7 @@ def jobs_on(draw: st.DrawFn, number: int, names: list[str]) -> Movable:
         qos=qos,
         been_on=frozenset(draw(st.sets(st.sampled_from(names), max_size=1)) - {on}),
         moved_s_ago=draw(st.sampled_from([None, None, 10.0, 1000.0])),
-        hindrance=draw(st.sampled_from(["", "", "", "not marked"])),
+        why_not_migratable=draw(st.sampled_from(["", "", "", "not marked"])),
     )
 
 
@@ -116,7 +116,7 @@ def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(cluster: C
     assert all(count == 1 for count in Counter(move.job for move in plan.moves).values())
     for move in plan.moves:
         job = jobs[move.job]
-        assert not job.hindrance
+        assert not job.why_not_migratable
         assert job.moved_s_ago is None or job.moved_s_ago >= levels.cooldown_s
         assert move.src == job.node != move.dst
         assert move.dst not in job.been_on
@@ -195,7 +195,9 @@ def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(clust
     for move in moves:
         mine = next(job for job in cluster.jobs if job.job == move.job)
         first = tuple(
-            job if turn_of(job) < turn_of(mine) and job.node == mine.node else replace(job, hindrance="not asked")
+            job
+            if turn_of(job) < turn_of(mine) and job.node == mine.node
+            else replace(job, why_not_migratable="not asked")
             for job in cluster.jobs
         )
         assert planned(cluster.swept(), first, one).moves == ()
