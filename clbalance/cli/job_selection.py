@@ -122,7 +122,7 @@ def settled(services: Services, record: JobRecord, console: Console, *, node_is_
     silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
     if visited.record.state.is_over or (is_queued(visited.record) and not silent):
         return visited.record
-    if not silent or visited.record.controlled:
+    if not silent or visited.record.has_controller:
         raise UsageError(f"job {record.id} is {visited.record.state}", hint=f"`clbalance cancel {record.id}` ends it")
     where = fold(outcome.node for outcome in silent)
     if not node_is_dead:

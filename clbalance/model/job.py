@@ -93,7 +93,7 @@ class RestartPolicy:
     """It may be moved: it is told to checkpoint, and started elsewhere."""
 
     @property
-    def need_a_keeper(self) -> bool:
+    def need_controller(self) -> bool:
         """Whether somebody must have the job in hand after its first start, or before it; else the queue has it."""
         again = self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after
         return bool(again) and not self.queue

@@ -122,7 +122,7 @@ class JobRecord:
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    controlled: bool
+    has_controller: bool
     """Whether a living process of this host has it in hand."""
     qos: Qos | None = None
     """None: it was submitted before that was written down."""

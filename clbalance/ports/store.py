@@ -137,11 +137,11 @@ class Journal(Protocol):
         """It waits (again), and why. False where it was cancelled meanwhile."""
         ...
 
-    def let_go(self, job: int) -> None:
+    def release(self, job: int) -> None:
         """It goes on without this process; nothing is written where another one has it in hand."""
         ...
 
-    def take(self, job: int, reason: str, *, attempt: int) -> bool:
+    def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
         """Take a job in hand, to start it (again): it is PENDING, for that reason. Whether it is in ours now.
 
         It is not where it is neither over nor queued in nobody's hands, or was started again since it was seen to be:

@@ -90,7 +90,7 @@ def _is_active(one: _Job, attempt: int) -> bool:
 
 def _is_queued(one: _Job) -> bool:
     record = one.record
-    waits = record.queued and record.state is JobState.PENDING and not record.controlled and one.cancelled is None
+    waits = record.queued and record.state is JobState.PENDING and not record.has_controller and one.cancelled is None
     return waits and _is_settled(one)
 
 
@@ -120,7 +120,7 @@ class ForgetfulJournal:
             submitted_at=at,
             started_at=None,
             ended_at=None,
-            controlled=True,
+            has_controller=True,
             qos=qos_of(submitted.request),
             priority=submitted.priority,
         )
@@ -190,7 +190,7 @@ class ForgetfulJournal:
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         one = self._jobs[job]
-        one.record = replace(one.record, controlled=False)
+        one.record = replace(one.record, has_controller=False)
         if not _is_settled(one):
             return False
         attempt = one.record.attempt
@@ -206,15 +206,15 @@ class ForgetfulJournal:
         one.record = replace(one.record, state=JobState.PENDING, reason=reason)
         return True
 
-    def let_go(self, job: int) -> None:
-        self._jobs[job].record = replace(self._jobs[job].record, controlled=False)
+    def release(self, job: int) -> None:
+        self._jobs[job].record = replace(self._jobs[job].record, has_controller=False)
 
-    def take(self, job: int, reason: str, *, attempt: int) -> bool:
+    def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
         one = self._jobs.get(job)
         if one is None or one.record.attempt != attempt or not (one.record.state.is_over or _is_queued(one)):
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
-        one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, controlled=True)
+        one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, has_controller=True)
         one.cancelled = None
         return True
 
@@ -226,14 +226,14 @@ class ForgetfulJournal:
         one = self._jobs[job]
         if not _is_active(one, attempt) or not _is_settled(one):
             return False
-        one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, controlled=False)
+        one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, has_controller=False)
         return True
 
     def adopt(self, job: int, *, attempt: int) -> bool:
         one = self._jobs[job]
         if one.record.state is not JobState.RUNNING or one.record.attempt != attempt:
             return False
-        one.record = replace(one.record, controlled=True)
+        one.record = replace(one.record, has_controller=True)
         return True
 
     def ask_move(self, job: int, order: MoveOrder) -> bool:

@@ -77,7 +77,7 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             submitted_at=_time(row[9]) or _EPOCH,
             started_at=_time(row[10]),
             ended_at=_time(row[11]),
-            controlled=is_alive(row[12]),
+            has_controller=is_alive(row[12]),
             qos=None if row[13] is None else Qos(row[13]),
             queued=bool(row[14]),
             priority=float(row[15]),
@@ -149,7 +149,7 @@ def tasks_of(text: object) -> tuple[Task, ...]:
 
 def over(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:
     """The record of a job that has ended so."""
-    return replace(record, state=state, reason=reason, rc=rc, ended_at=at, controlled=False, queued=False)
+    return replace(record, state=state, reason=reason, rc=rc, ended_at=at, has_controller=False, queued=False)
 
 
 def _time(at_us: int | None) -> datetime | None:

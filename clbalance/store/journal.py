@@ -37,7 +37,7 @@ from clbalance.store.job_rows import (
     to_text,
 )
 from clbalance.store.journal_outputs import expect_output
-from clbalance.store.ownership import JournalMoves
+from clbalance.store.ownership import JournalOwnership
 
 if TYPE_CHECKING:
     from clbalance.model.task import Task
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {SETTLED}"
 
 
-class SqliteJournal(JournalMoves):
+class SqliteJournal(JournalOwnership):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
@@ -56,7 +56,7 @@ class SqliteJournal(JournalMoves):
         job = submitted.job
         facts, script = parted(submitted)
         told = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
-        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._hands.mine(), *told)
+        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._control.mine(), *told)
         with told_as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if script is not None:
@@ -134,14 +134,14 @@ class SqliteJournal(JournalMoves):
         told = storable(reason)
         cancelled = state is JobState.CANCELLED
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._hands.is_anothers(job):
+            if self._control.has_other_controller(job):
                 return False
             values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
             return self._connection.execute(statement, values).rowcount > 0
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._hands.is_anothers(job):
+            if self._control.has_other_controller(job):
                 return False
             self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
             statement = f"""
@@ -158,20 +158,20 @@ class SqliteJournal(JournalMoves):
             statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {ACTIVE} AND cancelled IS NULL"
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
 
-    def let_go(self, job: int) -> None:
+    def release(self, job: int) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
-            if not self._hands.is_anothers(job):
+            if not self._control.has_other_controller(job):
                 self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
-    def take(self, job: int, reason: str, *, attempt: int) -> bool:
-        mine = self._hands.mine()
+    def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
+        mine = self._control.mine()
         statement = f"""
             UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART}, state = 'PENDING',
                 reason = ?, rc = NULL, ended_us = NULL
             WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})
         """
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._hands.is_in_hand(job):
+            if self._control.has_controller(job):
                 return False
             return self._connection.execute(statement, (mine, storable(reason), job, attempt)).rowcount > 0
 
@@ -188,12 +188,12 @@ class SqliteJournal(JournalMoves):
         with told_as_store_error(self._database):
             for row in self._connection.execute(query, (newest,)).fetchall():
                 with suppress(StoreError):  # of another version: it hides none of the others
-                    found.append(job_record(row, self._hands.is_alive))
+                    found.append(job_record(row, self._control.is_alive))
         return tuple(reversed(found))
 
     def record(self, job: int) -> JobRecord | None:
         row = self._one(f"SELECT {JOB_COLUMNS} FROM job WHERE id = ? AND state IS NOT NULL", job)
-        return None if row is None else job_record(row, self._hands.is_alive)
+        return None if row is None else job_record(row, self._control.is_alive)
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
         query = (

@@ -15,17 +15,17 @@ from clbalance.store.job_rows import ACTIVE, SETTLED, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
 
 
-class JournalMoves(JournalOutputs):
+class JournalOwnership(JournalOutputs):
     """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/rebalance.md)."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
         self._connection = connection
         self._database = database
-        self._hands = Hands(connection, database)
+        self._control = JobControl(connection, database)
 
     def close(self) -> None:
         """Have no job in hand any more."""
-        self._hands.close()
+        self._control.close()
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
@@ -33,15 +33,15 @@ class JournalMoves(JournalOutputs):
             WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {SETTLED}
         """
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._hands.is_anothers(job):
+            if self._control.has_other_controller(job):
                 return False
             return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
 
     def adopt(self, job: int, *, attempt: int) -> bool:
-        mine = self._hands.mine()
+        mine = self._control.mine()
         statement = "UPDATE job SET controller = ? WHERE id = ? AND attempt = ? AND state = 'RUNNING'"
         with told_as_store_error(self._database), transaction(self._connection):
-            if self._hands.is_in_hand(job):
+            if self._control.has_controller(job):
                 return False
             return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
 
@@ -59,7 +59,9 @@ class JournalMoves(JournalOutputs):
     def mean_move(self, job: int, order: MoveOrder) -> bool:
         meant = replace(order, stage=MoveStage.MEANT)
         with told_as_store_error(self._database), transaction(self._connection):
-            return not self._hands.is_anothers(job) and self._write_move(job, meant, f"{ACTIVE} AND cancelled IS NULL")
+            return not self._control.has_other_controller(job) and self._write_move(
+                job, meant, f"{ACTIVE} AND cancelled IS NULL"
+            )
 
     def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
@@ -82,7 +84,7 @@ class JournalMoves(JournalOutputs):
 # Who has a job in hand: the process that its row names, as long as that lives.
 
 
-class Hands:
+class JobControl:
     """Questions about rows of `job`, asked within the transaction of whoever asks."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
@@ -108,12 +110,12 @@ class Hands:
         """Whether the process of that name lives."""
         return self._controllers.is_alive(controller)
 
-    def is_anothers(self, job: int) -> bool:
+    def has_other_controller(self, job: int) -> bool:
         """Whether a living process other than this one has it in hand."""
         controller = self._of(job)
         return not self._controllers.is_mine(controller) and self.is_alive(controller)
 
-    def is_in_hand(self, job: int) -> bool:
+    def has_controller(self, job: int) -> bool:
         """Whether a living process has it, this one or another."""
         return self.is_alive(self._of(job))
 

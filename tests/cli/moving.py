@@ -117,7 +117,7 @@ def orphan(clbalance: Command, *options: str) -> None:
     eventually(lambda: record(clbalance).state is JobState.RUNNING)
     for keeper in keepers(clbalance):
         os.kill(keeper, signal.SIGKILL)
-    eventually(lambda: not record(clbalance).controlled)
+    eventually(lambda: not record(clbalance).has_controller)
 
 
 def keepers(clbalance: Command) -> list[int]:

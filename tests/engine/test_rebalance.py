@@ -121,7 +121,7 @@ def running_on_a(services: Services, restart_policy: RestartPolicy = REQUEUE) ->
     chosen = decide(services, aim(), counts=False)
     at_a = replace(chosen, chosen=replace(chosen.chosen, starts=((number, (A,)),)))
     carry_out(services, at_a, brought(), Heard(services))
-    assert (now(services, number).nodes, now(services, number).controlled) == ((A,), False)
+    assert (now(services, number).nodes, now(services, number).has_controller) == ((A,), False)
     return number
 
 
@@ -150,7 +150,7 @@ def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when
     ]
     assert heard.ends[-1] == Moved(node=B)
     assert (now(services, goes).attempt, now(services, goes).nodes) == (2, (B,))
-    assert not any(record.controlled for record in services.journal.records())
+    assert not any(record.has_controller for record in services.journal.records())
 
 
 def test_what_was_found_out_is_told_before_anything_is_done() -> None:

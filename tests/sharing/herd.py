@@ -41,7 +41,13 @@ class Herd:
     """So many jobs all the time. One that has been on every node but one makes room for another, for it goes nowhere."""
 
     def __init__(
-        self, lab: Lab, clbalance: Command, chance: random.Random, nodes: Sequence[str], hands: Sequence[str], size: int
+        self,
+        lab: Lab,
+        clbalance: Command,
+        chance: random.Random,
+        nodes: Sequence[str],
+        controller: Sequence[str],
+        size: int,
     ) -> None:
         self.jobs: list[Marked] = []
         self.ended: list[Marked] = []
@@ -49,7 +55,7 @@ class Herd:
         self._clbalance = clbalance
         self._chance = chance
         self._nodes = nodes
-        self._hands = hands
+        self._control = controller
         self._size = size
         self.renew()
 
@@ -141,11 +147,11 @@ class Herd:
         folder.mkdir()
         kind = KINDS[self._chance.choice(sorted(KINDS))]
         words = ("-q", "-w", ",".join(self._nodes), "--cpus", "1", "--chdir", str(folder), *kind)
-        hands, terminal = self._hands[number % len(self._hands)], None
-        if hands == "terminal":
+        controller, terminal = self._control[number % len(self._control)], None
+        if controller == "terminal":
             terminal = clbalance.start("run", *words)
         else:
-            detached(clbalance, *HANDS[hands], *words)
+            detached(clbalance, *HANDS[controller], *words)
         one = Marked(number=number, folder=folder, terminal=terminal)
         eventually((folder / "diary").exists)
         eventually(lambda: self.record(one).state is JobState.RUNNING)

@@ -89,17 +89,17 @@ def wait_for(run: "subprocess.Popen[bytes]", seconds: float) -> None:
         run.wait(seconds)
 
 
-@pytest.mark.parametrize("hands", [("nobody",), ("keeper", "terminal", "nobody")], ids=["nobody", "controllers"])
+@pytest.mark.parametrize("controller", [("nobody",), ("keeper", "terminal", "nobody")], ids=["nobody", "controllers"])
 def test_whoever_is_killed_amid_moves_no_job_is_lost_and_none_runs_twice(
-    new_lab: NewLab, tmp_path: Path, hands: tuple[str, ...]
+    new_lab: NewLab, tmp_path: Path, controller: tuple[str, ...]
 ) -> None:
     lab = new_lab(LabSpec(nodes=NODES, cpus=4, tied=True))
     idle = {node.name: set(node.processes()) for node in lab.nodes}
     clbalance = Command(env={**environment_of(lab, tmp_path), **THIS_TREE}, folder=tmp_path)
     (tmp_path / "clbalance.toml").write_text(SETTINGS)
-    chance, began = random.Random(len(hands)), time.monotonic()
+    chance, began = random.Random(len(controller)), time.monotonic()
     with clbalance.opened:
-        herd = Herd(lab, clbalance, chance, [node.name for node in lab.nodes], hands, JOBS)
+        herd = Herd(lab, clbalance, chance, [node.name for node in lab.nodes], controller, JOBS)
         killer = Killer(clbalance, herd, chance)
         for turn in itertools.count(1):
             killer.once()

@@ -95,7 +95,7 @@ def test_a_job_goes_through_its_states(journal: Journal) -> None:
     journal.ended(job, 1, DONE)
     end(journal, job)
     told = record(journal, job)
-    assert (told.state, told.rc, told.ended_at, told.controlled) == (JobState.FAILED, 3, after(9.0), False)
+    assert (told.state, told.rc, told.ended_at, told.has_controller) == (JobState.FAILED, 3, after(9.0), False)
     assert journal.submitted(job) == SUBMITTED
 
 
@@ -156,36 +156,36 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
     journal.started(job, after(1.0))
     journal.cancel(job, "cancelled by u")
     end(journal, job, JobState.CANCELLED)
-    assert journal.take(job, "requeued by u", attempt=1)
+    assert journal.acquire(job, "requeued by u", attempt=1)
     told = record(journal, job)
-    assert (told.state, told.reason, told.rc, told.controlled) == (JobState.PENDING, "requeued by u", None, True)
+    assert (told.state, told.reason, told.rc, told.has_controller) == (JobState.PENDING, "requeued by u", None, True)
     assert told.claim > 1, "those in between may have been made and never written down"
     assert intend(journal, job, attempt=2, claim=told.claim + 1)
     journal.started(job, after(5.0))
     assert record(journal, job).started_at == after(5.0)
-    assert not journal.take(99, "x", attempt=1)
+    assert not journal.acquire(99, "x", attempt=1)
 
 
 def test_only_one_of_two_who_saw_it_over_takes_it(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     intend(journal, job)
     end(journal, job)
-    assert journal.take(job, "first", attempt=1)
-    assert not journal.take(job, "second", attempt=1)
+    assert journal.acquire(job, "first", attempt=1)
+    assert not journal.acquire(job, "second", attempt=1)
     assert intend(journal, job, attempt=2, claim=200)
-    journal.let_go(job)
-    assert not journal.take(job, "second", attempt=1)
+    journal.release(job)
+    assert not journal.acquire(job, "second", attempt=1)
     assert end(journal, job, attempt=2)
-    assert not journal.take(job, "second", attempt=1)
+    assert not journal.acquire(job, "second", attempt=1)
 
 
 def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     intend(journal, job)
     end(journal, job)
-    journal.take(job, "again", attempt=1)
+    journal.acquire(job, "again", attempt=1)
     intend(journal, job, attempt=2, claim=200)
-    journal.let_go(job)
+    journal.release(job)
     assert not end(journal, job, JobState.COMPLETED)
     assert not record(journal, job).state.is_over
     assert end(journal, job, JobState.COMPLETED, attempt=2)
@@ -195,7 +195,7 @@ def test_a_job_of_which_a_copy_may_have_been_started_is_not_withdrawn_but_let_go
     job = journal.submit(NOON, SUBMITTED)
     intend(journal, job)
     assert not journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
-    assert (record(journal, job).state.is_over, record(journal, job).controlled) == (False, False)
+    assert (record(journal, job).state.is_over, record(journal, job).has_controller) == (False, False)
 
 
 def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: Journal) -> None:
@@ -231,9 +231,9 @@ def test_jobs_are_told_oldest_first_and_those_that_are_over_only_if_asked_for(jo
 
 def test_who_has_let_go_of_a_job_has_it_in_hand_no_more(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    assert record(journal, job).controlled
-    journal.let_go(job)
-    assert not record(journal, job).controlled
+    assert record(journal, job).has_controller
+    journal.release(job)
+    assert not record(journal, job).has_controller
 
 
 # -- jobs of tasks ---------------------------------------------------------------------------------
@@ -335,12 +335,12 @@ def test_a_queued_job_waits_in_nobodys_hands_and_can_be_taken_from_there_once(jo
     job = journal.submit(NOON, replace(SUBMITTED, priority=3.0))
     assert journal.queue(job, attempt=1, reason="0/1 nodes fit")
     seen = record(journal, job)
-    assert (seen.state, seen.queued, seen.controlled, seen.priority) == (JobState.PENDING, True, False, 3.0)
+    assert (seen.state, seen.queued, seen.has_controller, seen.priority) == (JobState.PENDING, True, False, 3.0)
     assert seen.reason == "0/1 nodes fit"
-    assert not journal.take(job, "again", attempt=2)
-    assert journal.take(job, "started by rebalance", attempt=1)
-    assert record(journal, job).controlled
-    assert not journal.take(job, "by somebody else", attempt=1)
+    assert not journal.acquire(job, "again", attempt=2)
+    assert journal.acquire(job, "started by rebalance", attempt=1)
+    assert record(journal, job).has_controller
+    assert not journal.acquire(job, "by somebody else", attempt=1)
     assert record(journal, job).claim == 100
 
 
@@ -357,7 +357,7 @@ def test_a_queued_job_that_is_cancelled_is_not_taken(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     assert journal.queue(job, attempt=1, reason="waits")
     journal.cancel(job, "by alice")
-    assert not journal.take(job, "started", attempt=1)
+    assert not journal.acquire(job, "started", attempt=1)
     assert journal.cancel_unstarted(job, after(2.0), reason="gone", rc=125)
     assert record(journal, job).state is JobState.CANCELLED
 
@@ -367,10 +367,10 @@ def test_only_a_running_job_that_nobody_has_in_hand_is_adopted(journal: Journal)
     assert not journal.adopt(job, attempt=1)
     assert intend(journal, job)
     journal.started(job, after(1.0))
-    journal.let_go(job)
+    journal.release(job)
     assert not journal.adopt(job, attempt=2)
     assert journal.adopt(job, attempt=1)
-    assert record(journal, job).controlled
+    assert record(journal, job).has_controller
 
 
 def test_a_move_is_asked_meant_and_forgotten_with_the_next_attempt(journal: Journal) -> None:
@@ -402,7 +402,7 @@ def test_what_a_queued_job_was_stopped_for_is_known_until_it_is_started(journal:
     journal.ended(job, 1, replace(DONE, end=Cancelled(why="moved to n2: level")))
     assert journal.queue(job, attempt=1, reason="its move was cut short")
     assert journal.move_of(job) == replace(ORDER, stage=MoveStage.MEANT)
-    assert journal.take(job, "looking for nodes", attempt=1)
+    assert journal.acquire(job, "looking for nodes", attempt=1)
     assert intend(journal, job, attempt=2, claim=101)
     assert journal.move_of(job) is None
 
@@ -421,21 +421,21 @@ def test_a_job_whose_copy_may_still_run_is_neither_queued_nor_taken_from_the_que
     """Else two who start what waits would start it twice."""
     job = journal.submit(NOON, SUBMITTED)
     assert journal.queue(job, attempt=1, reason="0/1 nodes fit")
-    assert journal.take(job, "started", attempt=1)
+    assert journal.acquire(job, "started", attempt=1)
     assert intend(journal, job)
-    journal.let_go(job)
-    assert not journal.take(job, "started by somebody else", attempt=1)
+    journal.release(job)
+    assert not journal.acquire(job, "started by somebody else", attempt=1)
     assert not journal.queue(job, attempt=1, reason="again")
     journal.ended(job, 1, replace(DONE, end=NotStarted(why="void")))
     assert journal.queue(job, attempt=1, reason="it never started")
-    assert journal.take(job, "started", attempt=1)
+    assert journal.acquire(job, "started", attempt=1)
 
 
 def test_a_queued_job_that_was_cancelled_is_not_started_but_withdrawn(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     journal.queue(job, attempt=1, reason="0/1 nodes fit")
     journal.cancel(job, "cancelled by u")
-    assert not journal.take(job, "started", attempt=1)
+    assert not journal.acquire(job, "started", attempt=1)
     assert journal.cancel_unstarted(job, after(1.0), reason="", rc=125)
     told = record(journal, job)
     assert (told.state, told.reason, told.queued) == (JobState.CANCELLED, "cancelled by u", False)
@@ -444,16 +444,21 @@ def test_a_queued_job_that_was_cancelled_is_not_started_but_withdrawn(journal: J
 def test_who_starts_a_queued_job_and_gives_up_puts_it_back(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     journal.queue(job, attempt=1, reason="0/1 nodes fit")
-    journal.take(job, "looking for nodes", attempt=1)
+    journal.acquire(job, "looking for nodes", attempt=1)
     assert journal.queue(job, attempt=1, reason="0/2 nodes fit")
     told = record(journal, job)
-    assert (told.state, told.queued, told.controlled, told.reason) == (JobState.PENDING, True, False, "0/2 nodes fit")
+    assert (told.state, told.queued, told.has_controller, told.reason) == (
+        JobState.PENDING,
+        True,
+        False,
+        "0/2 nodes fit",
+    )
 
 
 def test_nobody_lets_go_what_another_has_in_hand(tmp_path: Path) -> None:
     with SqliteStore.open(tmp_path) as store, closing(store.journal()) as mine, closing(store.journal()) as others:
         job = mine.submit(NOON, SUBMITTED)
-        others.let_go(job)
-        assert record(mine, job).controlled
-        mine.let_go(job)
-        assert not record(mine, job).controlled
+        others.release(job)
+        assert record(mine, job).has_controller
+        mine.release(job)
+        assert not record(mine, job).has_controller

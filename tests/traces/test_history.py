@@ -36,7 +36,7 @@ def record(
         submitted_at=T0 + timedelta(seconds=submit),
         started_at=at(start),
         ended_at=at(end),
-        controlled=False,
+        has_controller=False,
     )
 
 

@@ -10,7 +10,7 @@ from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, filed_run
-from clbalance.cli.run.background import keep, notify
+from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.report import run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.submission import input_of
@@ -43,8 +43,10 @@ def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         return resume_tasks(word, ssh, console, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
         raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
-    if detach and (submitted.restart_policy.need_a_keeper or submitted.notify is not None):
-        console.print(f"{keep(lambda announce: _kept(named, submitted, ssh, console, announce, node_is_dead))}\n")
+    if detach and (submitted.restart_policy.need_controller or submitted.notify is not None):
+        console.print(
+            f"{run_detached(lambda announce: _run_detached(named, submitted, ssh, console, announce, node_is_dead))}\n"
+        )
         return ExitCode.DONE
     again = _again(named, submitted, ssh, console, node_is_dead=node_is_dead)
     with contextlib.closing(Restarted(console, again.record)) as shown:
@@ -52,7 +54,7 @@ def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
     return run_ended(result, again.cluster.candidates, console, detached=detach)
 
 
-def _kept(
+def _run_detached(
     named: JobRecord,
     submitted: Submitted,
     ssh: SshOptions,
@@ -87,7 +89,7 @@ class _Again:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
-            if not services.journal.take(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
+            if not services.journal.acquire(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
                 raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
             record = services.journal.record(self.record.id) or self.record  # another requeue may have come and gone
             announce(record.id)

@@ -56,7 +56,7 @@ def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
     except StoreError as error:
         services.listener.forgot(error.message)
         return None
-    if record is None or submitted is None or spec is None or record.controlled:
+    if record is None or submitted is None or spec is None or record.has_controller:
         return None
     copies = [copy for copy in services.journal.copies(job) if copy.attempt == attempt]
     if any(copy.outcome is None for copy in copies):

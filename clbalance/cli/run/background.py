@@ -16,7 +16,7 @@ from clbalance.render import messages
 from clbalance.render.text import visible_line
 
 
-def keep(work: Callable[[Callable[[int], None]], None]) -> int | None:
+def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
     """Fork a process that does `work`; the number that it announces, or `ClbalanceError` as it was raised there.
 
     It is forked before anything is opened or any node is asked, and leaves our terminal and our session; our standard

@@ -10,7 +10,7 @@ from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_serv
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
-from clbalance.cli.run.background import keep
+from clbalance.cli.run.background import run_detached
 from clbalance.cli.run.run_tasks import run_filed_tasks, tell_of_tasks
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
@@ -42,7 +42,7 @@ def resume_tasks(
     ssh = as_submitted(ssh, submitted)
     resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, console=console, node_is_dead=node_is_dead)
     if detach:
-        number = keep(resumed.in_background)
+        number = run_detached(resumed.in_background)
         console.print("" if number is None else f"{number}\n")
         return ExitCode.DONE
     return resumed.here()
@@ -102,7 +102,7 @@ class _Resumed:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as services:
-            if not services.journal.take(record.id, f"resumed by {me()}", attempt=record.attempt):
+            if not services.journal.acquire(record.id, f"resumed by {me()}", attempt=record.attempt):
                 raise ClbalanceError(f"job {record.id} is in the hands of another process")
             fresh = services.journal.record(record.id) or record
             announce(fresh.id)

@@ -10,7 +10,7 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import filed_run
-from clbalance.cli.run.background import keep, notify
+from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.report import ShownRun, run_ended
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
@@ -32,8 +32,8 @@ def run_job(cluster: ClusterContext, submitted: Submission, console: Console) ->
 
 
 def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
-    if submitted.options.detach and submitted.needs_a_keeper:
-        number = keep(lambda announce: _keep(cluster, submitted, announce))
+    if submitted.options.detach and submitted.needs_controller:
+        number = run_detached(lambda announce: _run_detached(cluster, submitted, announce))
         console.print(f"{number}\n")
         return ExitCode.DONE
     shown = _shown(cluster, submitted, console)
@@ -62,7 +62,7 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
     return RunOnTerminal(console, submitted, cluster)
 
 
-def _keep(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
+def _run_detached(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
     """What a keeper does."""
     _carry_out(cluster, submitted, Unheard(), SUPERVISED, announce)
 

@@ -11,7 +11,7 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, filed_tasks
-from clbalance.cli.run.background import keep, notify
+from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_job import query_of, submit_job
 from clbalance.cli.run.submission import Submission, submission
@@ -80,7 +80,7 @@ def run_many(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
 def _run(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
     options = many.submission.options
     if options.detach:
-        number = keep(lambda announce: _discard(_carry_out(cluster, many, UnheardTasks(), announce)))
+        number = run_detached(lambda announce: _discard(_carry_out(cluster, many, UnheardTasks(), announce)))
         console.print(f"{number}\n")
         return ExitCode.DONE
     shown = ShownTasks(console, options, cluster.candidates, len(many.tasks))

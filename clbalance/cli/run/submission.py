@@ -55,10 +55,10 @@ class Submission:
     """Files that are read for it: its script, its tasks, its standard input. None of them may be an output file."""
 
     @property
-    def needs_a_keeper(self) -> bool:
+    def needs_controller(self) -> bool:
         """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
         comes_after = bool(self.options.after) and not self.restart_policy.queue
-        return self.restart_policy.need_a_keeper or comes_after or self.options.notify is not None
+        return self.restart_policy.need_controller or comes_after or self.options.notify is not None
 
     def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
         """`UsageError` where output cannot be written to files as typed, before the job has a number.
@@ -78,7 +78,7 @@ class Submission:
 
     def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
         """What is written later, by another process, must be a file by then, too."""
-        is_written_at_once = self.needs_a_keeper or has_tasks
+        is_written_at_once = self.needs_controller or has_tasks
         if not self.options.detach or not file.is_in_place or self._discards(typed):
             return
         if file.is_of_this_process or not is_written_at_once:

@@ -18,7 +18,7 @@ from clbalance.ports import Closed, JobInput
 START_WITHIN_S = 30.0  # from the agent's bootstrap to the job's first process
 
 
-class Reservation:
+class Admission:
     """Claims and leases for the copies of one claim, before anything is started."""
 
     def __init__(
@@ -44,10 +44,10 @@ class Reservation:
         self.crowded: dict[NodeName, float] = {}
         """Of those the ones where others were faster, and the cpus that are promised there by now."""
 
-    def make(self) -> dict[NodeName, str]:
+    def admit(self) -> dict[NodeName, str]:
         """The refusals; if there is one, the others are released."""
         self.call()
-        self._agents.listen(self.hear, lambda: bool(self.refusals) or self.is_made)
+        self._agents.listen(self.hear, lambda: bool(self.refusals) or self.is_admitted)
         if self.refusals:
             for copy in self._copies:
                 self._agents.hang_up(copy.node)
@@ -59,7 +59,7 @@ class Reservation:
             self._agents.call(copy.node, within_s=START_WITHIN_S)
 
     @property
-    def is_made(self) -> bool:
+    def is_admitted(self) -> bool:
         """Whether all have said yes."""
         return self._copies.all_in(Phase.ADMITTED)
 

@@ -18,15 +18,15 @@ from clbalance.ports import RunListener, TaskLog
 
 
 def conclude_tasks(
-    services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, let_go: bool = False
+    services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, release: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
     journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
     verdict = verdict_of(records, why, cancelled=cancelled)
     try:
-        if let_go or verdict.state is JobState.RUNNING:
-            journal.let_go(job)
+        if release or verdict.state is JobState.RUNNING:
+            journal.release(job)
         else:
             state, reason, rc = verdict.state, verdict.reason, verdict.rc
             journal.conclude(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)

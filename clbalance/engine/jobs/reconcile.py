@@ -81,7 +81,7 @@ def _as_one_user(
 
 def _as_left(services: Services, visit: Visit) -> Visit:
     """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
-    if visit.record.controlled:
+    if visit.record.has_controller:
         return visit
     record = services.journal.record(visit.record.id) or visit.record
     return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
@@ -97,7 +97,7 @@ class _Tour:
         asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
         if visit.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
-        self._is_ours = not visit.record.controlled and not visit.record.state.is_over
+        self._is_ours = not visit.record.has_controller and not visit.record.state.is_over
         claims = dict.fromkeys(copy.claim for copy in asked)
         job, journal = visit.record.id, services.journal
         self._task_log = journal.task_log(job)

@@ -23,7 +23,7 @@ _CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the gr
 
 def look(services: Services, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
     """How these jobs stand; their nodes are asked about those that nobody has in hand."""
-    nobodys = [record for record in records if not record.controlled and not record.state.is_over]
+    nobodys = [record for record in records if not record.has_controller and not record.state.is_over]
     looking = FollowMode(streams=(), to_the_end=False, persist=False)
     visits = _visits(services, nobodys, lambda _: looking)
     seen = (
@@ -45,7 +45,7 @@ def await_ends(
     waiting = FollowMode(streams=())
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
-        nobodys = [record for record in left if not record.controlled and not record.state.is_over]
+        nobodys = [record for record in left if not record.has_controller and not record.state.is_over]
         visits = _visits(services, nobodys, lambda _: waiting)
         attempts = {record.id: record.attempt for record in nobodys}
         ended = {record.id: _as_recorded(services, record) for record in nobodys}  # also what cannot be visited
@@ -79,7 +79,7 @@ def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[
     """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
     for record in records:
         services.journal.cancel(record.id, why)
-    return _order(services, records, lambda record: FollowMode(streams=(), end=why, void=not record.controlled))
+    return _order(services, records, lambda record: FollowMode(streams=(), end=why, void=not record.has_controller))
 
 
 def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
@@ -162,7 +162,7 @@ def _is_to_go_on(services: Services, visited: Visited, attempt: int) -> bool:
     if visited.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in visited.outcomes):
         return False
     now = services.journal.record(visited.record.id) or visited.record
-    return is_queued(now) or now.attempt > attempt or now.controlled or now.state.is_over
+    return is_queued(now) or now.attempt > attempt or now.has_controller or now.state.is_over
 
 
 def _fresh(services: Services, records: Sequence[JobRecord]) -> list[JobRecord]:

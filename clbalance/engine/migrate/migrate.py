@@ -131,7 +131,7 @@ class _Tour:
             return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
         asked_at_s = self._services.clock.now().timestamp()
         order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
-        if record.controlled:
+        if record.has_controller:
             return begin_asked(self._services, move, order, submitted.restart_policy)
         return begin_own(self._services, self.board, record, order, self._context_of(submitted))
 

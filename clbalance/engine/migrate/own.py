@@ -34,7 +34,7 @@ def begin_own(
         return NotMoved(why="another process has it in hand by now")
     copies = unsettled(record, services.journal.copies(record.id))
     if len(copies) != 1:
-        services.journal.let_go(record.id)
+        services.journal.release(record.id)
         return NotMoved(why="it has ended")
     return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, context)
 
@@ -76,7 +76,7 @@ class OwnErrand:
             self._move.begin(self._order, self._line, self._copies, self._follow)
         elif self._services.clock.monotonic() >= self._reached_by:
             self._move.call_off("its node does not answer")
-        return self._let_go(NotMoved(why=self._move.off)) if self._move.off else None
+        return self._release(NotMoved(why=self._move.off)) if self._move.off else None
 
     def hurry(self) -> None:
         """What has not reached the job is called off."""
@@ -91,7 +91,7 @@ class OwnErrand:
         if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
-        return self._let_go(end or Unsettled(why=_CUT_SHORT))
+        return self._release(end or Unsettled(why=_CUT_SHORT))
 
     def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
         self._move.hear(event)
@@ -99,16 +99,16 @@ class OwnErrand:
 
     def _go_on(self) -> MoveEnd:
         """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
-        foothold, self._move.foothold = self._move.foothold, None
+        reservation, self._move.reservation = self._move.reservation, None
         self._has_gone_on = True
         dispatched = DispatchResult(outcomes=self._copies.outcomes())
-        ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, foothold=foothold)
+        ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, reservation=reservation)
         result = Run(replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.restart_policy).go_on(ended)
         if result.dispatched is not None and result.dispatched.interrupted is not None:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
-        return self._let_go(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))
+        return self._release(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))
 
     def _plan(self) -> Plan:
         """By which it came to where it is."""
@@ -119,9 +119,9 @@ class OwnErrand:
         nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
         return Plan(wanted=1, chosen=chosen, ranked=(), unfit=(), charged=nothing)
 
-    def _let_go(self, end: MoveEnd) -> MoveEnd:
+    def _release(self, end: MoveEnd) -> MoveEnd:
         for copy in self._copies:
             self._line.hang_up(copy.node)
         self._board.forget(self._line)
-        self._services.journal.let_go(self._job.id)
+        self._services.journal.release(self._job.id)
         return end

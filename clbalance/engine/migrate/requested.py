@@ -108,7 +108,7 @@ class AskedErrand:
         end = end_by_record(record, attempt)
         if end is not None:
             return end
-        if record is not None and not record.controlled:  # looked at again: its last word may be younger
+        if record is not None and not record.has_controller:  # looked at again: its last word may be younger
             return end_by_record(journal.record(job), attempt) or self.leave("who had it in hand died")
         known = journal.move_of(job)
         if known is not None and known.attempt == attempt and known.stage is MoveStage.OFF:

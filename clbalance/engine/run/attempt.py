@@ -85,7 +85,9 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
         if move is not None:
             move.give_back()
         raise
-    return AttemptResult(job=job, plan=plan, dispatched=dispatched, foothold=None if move is None else move.foothold)
+    return AttemptResult(
+        job=job, plan=plan, dispatched=dispatched, reservation=None if move is None else move.reservation
+    )
 
 
 def _move(context: RunContext, job: JobSpec) -> "Move | None":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.launch import Reservation, Start
+from clbalance.engine.agent.launch import Admission, Start
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
@@ -50,7 +50,7 @@ class Dispatch:
         `snapshot` as measured: the plan's own counts this very job.
         """
         answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
-        asked = Reservation(
+        asked = Admission(
             self.agents,
             self._copies,
             request=request,
@@ -58,7 +58,7 @@ class Dispatch:
             name=self._job.name,
             most_promised=most_promised,
         )
-        return asked.make(), asked.crowded
+        return asked.admit(), asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """What is about to be started, and where."""

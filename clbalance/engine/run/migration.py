@@ -11,7 +11,7 @@ from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.multiplexer import SharedAgents
 from clbalance.engine.agent.protocol import AgentEvent, Checkpointed
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.run.target import Foothold, take_foothold
+from clbalance.engine.run.target import TargetReservation, reserve_target
 from clbalance.engine.run.values import RunContext
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
@@ -41,7 +41,7 @@ class Move:
         self._checkpoint_by: float | None = None
         self._checkpointed = False
         self._ends_by: float | None = None
-        self.foothold: Foothold | None = None
+        self.reservation: TargetReservation | None = None
         self.off = ""
         """Why the last one came to nothing."""
 
@@ -78,11 +78,11 @@ class Move:
         services = self._services
         services.fail_point("move-asked")
         self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
-        taken = take_foothold(self._context_of(order.dst), self._next_attempt(copies), order.dst)
+        taken = reserve_target(self._context_of(order.dst), self._next_attempt(copies), order.dst)
         if isinstance(taken, str):
             self.call_off(taken)
             return
-        self.foothold = taken
+        self.reservation = taken
         services.fail_point("move-reserved")
         if why := self._mean(order, follow):
             self.call_off(why)
@@ -111,9 +111,9 @@ class Move:
 
     def give_back(self) -> None:
         """The target's promise is not needed."""
-        if self.foothold is not None:
-            self.foothold.close()
-            self.foothold = None
+        if self.reservation is not None:
+            self.reservation.close()
+            self.reservation = None
 
     def _asked(self) -> MoveOrder | None:
         try:
@@ -158,8 +158,8 @@ class Move:
 
     def _look_after(self, now: float, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         assert self._order is not None
-        if self.foothold is not None:
-            self.foothold.keep()
+        if self.reservation is not None:
+            self.reservation.keep()
         if self._checkpoint_by is None:
             return
         if self._checkpointed:

@@ -13,7 +13,7 @@ from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.policy.jobs.requeue import MOVED_AWAY, Retry, exclude_reason, goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
-    from clbalance.engine.run.target import Foothold, StartReserved
+    from clbalance.engine.run.target import StartReserved, TargetReservation
     from clbalance.engine.run.values import AttemptResult
 
 _AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
@@ -26,7 +26,7 @@ class MoveWay:
     def __init__(self, services: Services, restart_policy: RestartPolicy) -> None:
         self._services = services
         self._restart_policy = restart_policy
-        self._foothold: Foothold | None = None
+        self._reservation: TargetReservation | None = None
         self._in_vain = 0
         self.is_under_way = False
         """It has ended at one place, and has not been started at another."""
@@ -39,13 +39,13 @@ class MoveWay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.take_up(None)
+        self.hold(None)
 
-    def take_up(self, foothold: "Foothold | None") -> None:
+    def hold(self, reservation: "TargetReservation | None") -> None:
         """In the place of an earlier one, which is given back."""
-        if self._foothold is not None:
-            self._foothold.close()
-        self._foothold = foothold
+        if self._reservation is not None:
+            self._reservation.close()
+        self._reservation = reservation
 
     def after(self, job: JobSpec, outcomes: tuple[Outcome, ...]) -> Retry | None:
         """Whether these ends mean that it is started elsewhere, because of a move."""
@@ -79,17 +79,17 @@ class MoveWay:
     @property
     def claim(self) -> int | None:
         """The one that the target has granted."""
-        held = self.is_under_way and self._foothold is not None
-        return self._foothold.job.claim if held and self._foothold is not None else None
+        held = self.is_under_way and self._reservation is not None
+        return self._reservation.job.claim if held and self._reservation is not None else None
 
     def start(self, job: JobSpec, start: "StartReserved") -> "AttemptResult | None":
         """Where a place is kept for it; None where there is none."""
-        foothold, self._foothold = self._foothold, None
-        if foothold is None:
+        reservation, self._reservation = self._reservation, None
+        if reservation is None:
             return None
         with ExitStack() as stack:
-            stack.callback(foothold.close)
-            return foothold.start(job, start) if self.is_under_way else None
+            stack.callback(reservation.close)
+            return reservation.start(job, start) if self.is_under_way else None
 
     def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
         try:

@@ -98,7 +98,7 @@ class Run:
 
     def _again(self, tried: AttemptResult) -> Retry | None:
         dispatched = tried.dispatched
-        self._way.take_up(tried.foothold)
+        self._way.hold(tried.reservation)
         if dispatched is None or (dispatched.interrupted is not None and self._context.mode.ends_with_us):
             return None
         outcomes = dispatched.outcomes
@@ -163,5 +163,5 @@ class Run:
             queued = conclude(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )
-        journal.let_go(job.id)
+        journal.release(job.id)
         return queued

@@ -60,22 +60,24 @@ def start_queued(
 
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
-    if not services.journal.take(record.id, TAKEN, attempt=record.attempt):
+    if not services.journal.acquire(record.id, TAKEN, attempt=record.attempt):
         return NotTaken(why="it is in the hands of another process, or does not wait any more")
     services.fail_point("taken")
     try:
-        return _in_hand(services, query, record.id, submitted, stdin)
+        return _with_controller(services, query, record.id, submitted, stdin)
     except ClbalanceError as error:
         if not requeue(services, record.id, error.message):
-            services.journal.let_go(record.id)
+            services.journal.release(record.id)
         return StillQueued(reason=error.message, failed=True)
     except BaseException:
         if not requeue(services, record.id, "its start was cut short"):
-            services.journal.let_go(record.id)
+            services.journal.release(record.id)
         raise
 
 
-def _in_hand(services: Services, query: PlacementQuery, job: int, submitted: Submitted, stdin: JobInput) -> QueuedStart:
+def _with_controller(
+    services: Services, query: PlacementQuery, job: int, submitted: Submitted, stdin: JobInput
+) -> QueuedStart:
     record = services.journal.record(job)
     assert record is not None, "it was taken"
     copies = services.journal.copies(job)

@@ -23,19 +23,19 @@ StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
 _KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps what is not started
 
 
-def take_foothold(context: RunContext, job: JobSpec, node: NodeName) -> "Foothold | str":
+def reserve_target(context: RunContext, job: JobSpec, node: NodeName) -> "TargetReservation | str":
     """The node's promise for `job`, as it would be started there; or why there is none."""
     with ExitStack() as stack:
         try:
             taken = _take(context, job, node, stack)
         except TransportError as error:
             return error.message
-        if isinstance(taken, Foothold):
+        if isinstance(taken, TargetReservation):
             taken.held = stack.pop_all()
         return taken
 
 
-def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -> "Foothold | str":
+def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -> "TargetReservation | str":
     services, query = context.services, context.query
     sessions = stack.enter_context(services.transport.sessions())
     snapshot = sweep(services, sessions, (node,), keep_open=1)
@@ -46,10 +46,10 @@ def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -
     refused, _ = dispatch.reserve(query.request, snapshot, {})
     if refused:
         return f"{node}: {refused[node]}"
-    return Foothold(context, job, plan, dispatch)
+    return TargetReservation(context, job, plan, dispatch)
 
 
-class Foothold:
+class TargetReservation:
     """Kept while `keep` is called now and then; given back by `close`."""
 
     def __init__(self, context: RunContext, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:

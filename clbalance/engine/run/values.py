@@ -12,7 +12,7 @@ from clbalance.model.job_record import Outcome
 from clbalance.ports import JobInput, RunListener
 
 if TYPE_CHECKING:  # most jobs are never moved
-    from clbalance.engine.run.target import Foothold
+    from clbalance.engine.run.target import TargetReservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class AttemptResult:
     dispatched: DispatchResult | None
     cancelled: bool = False
     """Somebody cancelled it before it could be started."""
-    foothold: "Foothold | None" = None
+    reservation: "TargetReservation | None" = None
     """Where a place was reserved for it to go on."""
 
 

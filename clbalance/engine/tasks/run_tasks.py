@@ -38,7 +38,7 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
         cancel_unstarted(services, number, why_not(result, len(context.query.candidates)))
         return result
     records, verdict = conclude_tasks(
-        services, number, context.job.attempt, result.why, cancelled=result.cancelled, let_go=result.goes_on
+        services, number, context.job.attempt, result.why, cancelled=result.cancelled, release=result.goes_on
     )
     return TasksOutcome(result=result, records=records, verdict=verdict)
 

@@ -7,7 +7,7 @@ from typing import Protocol, assert_never
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, label_of, tells_all
-from clbalance.engine.agent.launch import START_WITHIN_S, Reservation, Start
+from clbalance.engine.agent.launch import START_WITHIN_S, Admission, Start
 from clbalance.engine.agent.listeners import Unheard
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.protocol import AgentEvent
@@ -79,7 +79,7 @@ class Slot:
         self._board = board
         self._line = board.line(label_of(job))
         self._hearer = hearer
-        self._reservation = Reservation(
+        self._admission = Admission(
             self._line, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
         )
         self._until = services.clock.monotonic() + START_WITHIN_S
@@ -88,13 +88,13 @@ class Slot:
         self._finishing = False
         self._is_ending = False
         board.connect(self._line, self.hear)
-        self._reservation.call()
+        self._admission.call()
 
     def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """News of its node. Without the agent that started it, a slot takes no more."""
         self._finishing |= isinstance(event, Closed)
         if self._start is None:
-            self._reservation.hear(node, event)
+            self._admission.hear(node, event)
         else:
             self._start.hear(node, event)
 
@@ -111,7 +111,7 @@ class Slot:
     @property
     def waits_for_start(self) -> bool:
         """Whether its node has promised what it needs, and nothing is written down yet."""
-        return self._start is None and self._reservation.is_made
+        return self._start is None and self._admission.is_admitted
 
     @property
     def takes_tasks(self) -> bool:
@@ -125,8 +125,8 @@ class Slot:
 
     def refusal(self) -> str | None:
         """Why its node has said no, or has said nothing for too long; None: it has not, so far."""
-        if self._start is None and self._reservation.refusals:
-            return self._reservation.refusals[self.node]
+        if self._start is None and self._admission.refusals:
+            return self._admission.refusals[self.node]
         if self.phase < Phase.RUNNING and self._services.clock.monotonic() > self._until:
             return "no answer in time"
         return None

@@ -23,13 +23,13 @@ def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRe
 
 def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
     """Whether whoever had it in hand died before it could have been started. One that is queued waits on."""
-    in_nobodys_hands = not record.state.is_over and not record.controlled and not record.queued
+    in_nobodys_hands = not record.state.is_over and not record.has_controller and not record.queued
     return in_nobodys_hands and not current_copies(record, copies)
 
 
 def is_queued(record: JobRecord) -> bool:
     """Whether it waits for `rebalance` to start it."""
-    return record.queued and record.state is JobState.PENDING and not record.controlled
+    return record.queued and record.state is JobState.PENDING and not record.has_controller
 
 
 def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
@@ -37,7 +37,7 @@ def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
 
     Who found that out may have gone before the others' nodes had answered.
     """
-    if record.controlled or record.state.is_over:
+    if record.has_controller or record.state.is_over:
         return ""
     never = (one for one in current_copies(record, copies) if one.outcome and isinstance(one.outcome.end, NotStarted))
     return next((f"it could not start on {one.intent.node}" for one in never), "")

@@ -38,11 +38,11 @@ from tests.cli.moving import (
 from tests.cli.run.test_run_ends import await_output
 
 
-@pytest.mark.parametrize("hands", ["keeper", "nobody"])
-def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: Command, hands: str) -> None:
+@pytest.mark.parametrize("controller", ["keeper", "nobody"])
+def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: Command, controller: str) -> None:
     prints = ("--requeue", "-c", f"{ONCE}echo on $CLBALANCE_NODE; {WAITS}")
     with nothing_left(lab):
-        if hands == "keeper":
+        if controller == "keeper":
             detached(clbalance, *NODES, "--notify", "true", *prints)
         else:
             orphan(clbalance, *prints)
@@ -75,14 +75,14 @@ def test_who_is_attached_to_a_job_that_goes_back_to_the_queue_is_told_and_waits(
 
 
 @pytest.mark.parametrize(
-    ("hands", "kind"),
+    ("controller", "kind"),
     [("terminal", "checkpoint"), ("keeper", "requeue"), ("nobody", "checkpoint"), ("nobody", "requeue")],
 )
-def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str, hands: str) -> None:
+def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str, controller: str) -> None:
     with nothing_left(lab):
-        if hands == "terminal":
+        if controller == "terminal":
             child = clbalance.start("run", *NODES, *KINDS[kind])
-        elif hands == "keeper":
+        elif controller == "keeper":
             detached(clbalance, *NODES, "--notify", "touch told", *KINDS[kind])
         else:
             orphan(clbalance, *KINDS[kind])
@@ -90,12 +90,12 @@ def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str,
         assert move(clbalance, asked) == [["Moved", dst]]
         moved_once(clbalance, src, dst)
         found = record(clbalance)
-        assert (found.state, found.attempt, found.controlled) == (JobState.RUNNING, 2, hands != "nobody")
+        assert (found.state, found.attempt, found.has_controller) == (JobState.RUNNING, 2, controller != "nobody")
         let_go(clbalance)
-        if hands == "terminal":
+        if controller == "terminal":
             code, _ = finished(child)
             assert code == 7
-        if hands == "keeper":
+        if controller == "keeper":
             eventually((clbalance.folder / "told").exists)
         assert clbalance("wait", "1").rc == 7
 
@@ -111,10 +111,10 @@ def test_who_watches_is_told_and_sees_what_comes_after(clbalance: Command) -> No
     assert f"clbalance: job 1 moves to {dst}: {src} is over\n" in err.decode()
 
 
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
-def test_a_file_that_the_job_writes_is_its_word(clbalance: Command, hands: str) -> None:
+@pytest.mark.parametrize("controller", ["terminal", "nobody"])
+def test_a_file_that_the_job_writes_is_its_word(clbalance: Command, controller: str) -> None:
     options = (*NODES, *CHECKPOINT, "--checkpoint-file", "state", "-c", BY_FILE)
-    if hands == "terminal":
+    if controller == "terminal":
         clbalance.start("run", *options)
     else:
         orphan(clbalance, *options[2:])
@@ -126,12 +126,12 @@ def test_a_file_that_the_job_writes_is_its_word(clbalance: Command, hands: str) 
     assert clbalance("wait", "1").rc == 7
 
 
-@pytest.mark.parametrize(("hands", "more"), [("terminal", ()), ("nobody", REQUEUE)])
+@pytest.mark.parametrize(("controller", "more"), [("terminal", ()), ("nobody", REQUEUE)])
 def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
-    lab: Lab, clbalance: Command, hands: str, more: tuple[str, ...]
+    lab: Lab, clbalance: Command, controller: str, more: tuple[str, ...]
 ) -> None:
     options = (*more, "--checkpoint", "USR1:1s", "-c", DEAF)
-    if hands == "terminal":
+    if controller == "terminal":
         clbalance.start("run", *NODES, *options)
     else:
         orphan(clbalance, *options)
@@ -145,10 +145,10 @@ def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize(("hands", "rc", "state"), [("terminal", 0, "COMPLETED"), ("nobody", 3, "FAILED")])
-def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, hands: str, rc: int, state: str) -> None:
+@pytest.mark.parametrize(("controller", "rc", "state"), [("terminal", 0, "COMPLETED"), ("nobody", 3, "FAILED")])
+def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, controller: str, rc: int, state: str) -> None:
     options = ("--checkpoint", "USR1", "-c", f"trap 'exit {rc}' USR1; {ONCE}{WAITS}")
-    if hands == "terminal":
+    if controller == "terminal":
         clbalance.start("run", *NODES, *options)
     else:
         orphan(clbalance, *options)
@@ -159,12 +159,12 @@ def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, hands: 
     assert len(diary(clbalance)) == 1
 
 
-@pytest.mark.parametrize(("hands", "fault"), [("terminal", "full"), ("nobody", "down")])
+@pytest.mark.parametrize(("controller", "fault"), [("terminal", "full"), ("nobody", "down")])
 def test_a_target_that_says_no_or_nothing_leaves_the_job_alone(
-    lab: Lab, clbalance: Command, hands: str, fault: str
+    lab: Lab, clbalance: Command, controller: str, fault: str
 ) -> None:
     options = ("--requeue", "-t", "2s", "-u", "2s", "-c", ONCE + WAITS)
-    if hands == "terminal":
+    if controller == "terminal":
         clbalance.start("run", *NODES, *options)
     else:
         orphan(clbalance, *options)
@@ -256,17 +256,19 @@ def folder_of(clbalance: Command, number: int) -> Path:
     return made
 
 
-@pytest.mark.parametrize("hands", ["terminal", "nobody"])
-def test_a_target_that_dies_while_the_job_checkpoints_is_replaced(lab: Lab, clbalance: Command, hands: str) -> None:
+@pytest.mark.parametrize("controller", ["terminal", "nobody"])
+def test_a_target_that_dies_while_the_job_checkpoints_is_replaced(
+    lab: Lab, clbalance: Command, controller: str
+) -> None:
     options = ("-w", "node[1-3]", *CHECKPOINT, "-c", SLOW)
-    if hands == "terminal":
+    if controller == "terminal":
         child = clbalance.start("run", "-t", "2s", "-u", "2s", *options)
     else:
         detached(clbalance, *options)
     src, third = moved_past_a_dead_target(lab, clbalance)
     moved_once(clbalance, src, third)
     let_go(clbalance)
-    if hands == "terminal":
+    if controller == "terminal":
         assert finished(child)[0] == 7
     assert clbalance("wait", "1").rc == 7
 
@@ -294,7 +296,7 @@ def test_who_interrupts_the_mover_leaves_a_job_that_runs_or_waits(clbalance: Com
     mover.send_signal(signal.SIGTERM)
     assert finished(mover, 10.0)[0] == 128 + signal.SIGTERM
     found = record(clbalance)
-    assert (found.state, found.attempt, found.controlled) == (JobState.RUNNING, 1, False)
+    assert (found.state, found.attempt, found.has_controller) == (JobState.RUNNING, 1, False)
     assert leases(clbalance, dst) == []
     (clbalance.folder / "saved").touch()
     eventually(lambda: is_in_one_place(clbalance, clbalance.folder))

@@ -24,7 +24,7 @@ def before(services: Services, state: JobState) -> int:
     services.journal.started(number, EPOCH)
     if state.is_over:
         assert services.journal.conclude(number, EPOCH, attempt=1, state=state, reason="", rc=0)
-    services.journal.let_go(number)
+    services.journal.release(number)
     return number
 
 

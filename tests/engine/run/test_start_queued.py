@@ -58,7 +58,7 @@ def test_it_is_started_and_let_go() -> None:
     record = waiting(services)
     assert isinstance(start(services, record), Begun)
     told = now(services, record.id)
-    assert (told.state, told.attempt, told.controlled, told.nodes) == (JobState.RUNNING, 1, False, ("a",))
+    assert (told.state, told.attempt, told.has_controller, told.nodes) == (JobState.RUNNING, 1, False, ("a",))
     (ordered,) = [request for request in agent.heard if request["op"] == "start"]
     assert ordered["spec"]["env"]["CLBALANCE_RESTART_COUNT"] == "0"  # type: ignore[index]  # JSON
 
@@ -84,7 +84,7 @@ def test_where_nothing_fits_it_waits_on_and_is_told_why() -> None:
     record = waiting(services)
     assert start(services, record) == StillQueued(reason="0/1 nodes fit: 1 load above 1.00")
     told = now(services, record.id)
-    assert (told.state, told.queued, told.controlled) == (JobState.PENDING, True, False)
+    assert (told.state, told.queued, told.has_controller) == (JobState.PENDING, True, False)
     assert told.reason == "0/1 nodes fit: 1 load above 1.00"
     services.transport.nodes[NodeName("a")] = probed(after=ScriptedAgent())  # type: ignore[attr-defined]
     assert isinstance(start(services, told), Begun)
@@ -96,7 +96,7 @@ def test_a_refused_start_waits_on_and_one_that_cannot_be_executed_has_failed() -
         record = waiting(services)
         assert isinstance(start(services, record), StillQueued if rc is None else Begun)
         told = now(services, record.id)
-        assert (told.state, told.controlled) == (expected, False)
+        assert (told.state, told.has_controller) == (expected, False)
 
 
 def test_the_next_start_is_the_next_attempt_and_elsewhere() -> None:
@@ -118,7 +118,12 @@ def test_an_error_on_the_way_leaves_it_queued() -> None:
     record = waiting(services)
     assert start(services, record) == StillQueued(reason="no more files", failed=True)
     told = now(services, record.id)
-    assert (told.state, told.queued, told.controlled, told.reason) == (JobState.PENDING, True, False, "no more files")
+    assert (told.state, told.queued, told.has_controller, told.reason) == (
+        JobState.PENDING,
+        True,
+        False,
+        "no more files",
+    )
 
 
 def test_one_whose_end_was_heard_but_not_written_down_is_not_started_again() -> None:

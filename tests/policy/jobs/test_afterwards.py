@@ -59,7 +59,7 @@ def record(attempt: int = 1, *, queued: bool = False) -> JobRecord:
         submitted_at=NOW,
         started_at=None,
         ended_at=None,
-        controlled=False,
+        has_controller=False,
         queued=queued,
     )
 

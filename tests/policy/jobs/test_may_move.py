@@ -30,7 +30,7 @@ RUNNING = JobRecord(
     submitted_at=NOON,
     started_at=NOON,
     ended_at=None,
-    controlled=False,
+    has_controller=False,
 )
 
 

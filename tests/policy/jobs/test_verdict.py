@@ -78,7 +78,7 @@ def test_an_end_has_a_state_and_a_reason(end: End, state: str, reason: str, fail
 def record(state: JobState = JobState.RUNNING, *, attempt: int = 2, controlled: bool = False) -> JobRecord:
     return JobRecord(
         id=1, key="k", name="n", state=state, reason="", rc=None, attempt=attempt, claim=5, nodes=(),
-        submitted_at=NOON, started_at=None, ended_at=None, controlled=controlled,
+        submitted_at=NOON, started_at=None, ended_at=None, has_controller=controlled,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def known(
         submitted_at=ago(1000),
         started_at=ago(100),
         ended_at=ago(50) if state.is_over else None,
-        controlled=False,
+        has_controller=False,
     )
     submitted = Submitted(
         job=replace(SPEC, time_limit_s=limit_s),
