@@ -8,7 +8,7 @@ from typing import assert_never
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.engine.jobs.reconcile import Visited
-from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
@@ -53,14 +53,14 @@ class DeedLog:
         return AuditLog(state_directory(os.environ, this_machine()).path)
 
 
-def move_result(end: MoveEnd, dst: NodeName) -> str:
+def migration_result(end: MigrationResult, dst: NodeName) -> str:
     """What came of a move to `dst`, in a few words."""
     match end:
-        case Moved(node=node):
+        case Migrated(node=node):
             return "moved" if node == dst else f"moved, to {node}"
-        case NotMoved(why=why):
+        case NotMigrated(why=why):
             return f"not moved: {why}"
-        case Unsettled(why=why):
+        case Undetermined(why=why):
             return f"unsettled: {why}"
         case _:
             assert_never(end)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from clbalance.engine.jobs.conclude import cancel_unstarted
-from clbalance.engine.migrate.migrate import move_jobs
-from clbalance.engine.migrate.requested import AskedMove, MoveEnd
+from clbalance.engine.migrate.migrate import migrate_jobs
+from clbalance.engine.migrate.requested import MigrationOrder, MigrationResult
 from clbalance.engine.rebalance_facts import (
     Facts,
     Pool,
@@ -31,7 +31,7 @@ from clbalance.model.job_record import JobRecord
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, Queued
-from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.rebalance.values import Levels, PlannedMigration
 
 _START_FOR_S: Final = 120.0
 """Then the rest of those that wait is left to the next run."""
@@ -58,9 +58,9 @@ class Decision:
     plans: tuple[PoolPlan, ...]
 
     @property
-    def moves(self) -> tuple[Move, ...]:
+    def migrations(self) -> tuple[PlannedMigration, ...]:
         """Of all pools, in the order in which they are carried out."""
-        return tuple(move for one in self.plans for move in one.plan.moves)
+        return tuple(move for one in self.plans for move in one.plan.migrations)
 
     @property
     def scores(self) -> tuple[float, float]:
@@ -84,7 +84,7 @@ class RebalanceListener(Protocol):
         """What came of starting a job that waited."""
         ...
 
-    def moved(self, move: Move, end: MoveEnd) -> None:
+    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""
         ...
 
@@ -144,11 +144,11 @@ def _start(services: Services, decision: Decision, brought: AsSubmitted, listene
 
 
 def _move(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
-    asked = {AskedMove(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.moves}
+    asked = {MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.migrations}
     if not asked:
         return
 
-    def tell(move: AskedMove, end: MoveEnd) -> None:
+    def tell(move: MigrationOrder, end: MigrationResult) -> None:
         listener.moved(asked[move], end)
 
-    move_jobs(services, list(asked), brought.query_of, brought.input_of, tell)
+    migrate_jobs(services, list(asked), brought.query_of, brought.input_of, tell)

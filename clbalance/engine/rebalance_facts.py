@@ -18,7 +18,7 @@ from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, Queued, queued_job, to_start
 from clbalance.policy.rebalance.candidates import Known, departures, is_worth_knowing, movable, on
 from clbalance.policy.rebalance.levels import over_nodes
-from clbalance.policy.rebalance.plan import plan_moves
+from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
 
 _ALL = 1_000_000
@@ -112,13 +112,13 @@ def plan_pools(
     """
     planned: list[PoolPlan] = []
     for pool in pools:
-        left = levels.max_moves - sum(len(one.plan.moves) for one in planned)
+        left = levels.max_moves - sum(len(one.plan.migrations) for one in planned)
         snapshot = _part(facts.snapshot, pool.nodes)
         now = services.clock.now()
         over = over_nodes(snapshot, facts.departures, levels, pool.policy, now)
         times = _times_over(services, pool, over, counts=counts)
         jobs = _movables(services, facts, pool) if any(times[node] >= levels.confirm for node in over) else []
-        plan = plan_moves(
+        plan = plan_migrations(
             snapshot, jobs, facts.departures, times, replace(levels, max_moves=left), pool.policy, now, uid
         )
         planned.append(PoolPlan(pool=pool, times_over=times, plan=plan))
@@ -164,12 +164,12 @@ def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[Known]:
     for record in records:
         try:
             submitted = services.journal.submitted(record.id)
-            copies, move = services.journal.copies(record.id), services.journal.move_of(record.id)
+            copies, move = services.journal.copies(record.id), services.journal.migration_request_of(record.id)
         except StoreError as error:
             services.listener.forgot(f"job {record.id}: {error.message}")
             continue
         if submitted is not None:
-            yield Known(record=record, submitted=submitted, copies=copies, move=move)
+            yield Known(record=record, submitted=submitted, copies=copies, migration=move)
 
 
 def _differs(before: JobRecord, now: JobRecord) -> bool:

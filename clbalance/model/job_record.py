@@ -175,26 +175,26 @@ class Placed:
 # A job that is to go on elsewhere: what is asked, and how far it has come (docs/design/rebalance.md). Values.
 
 
-class MoveStage(StrEnum):
+class MigrationStage(StrEnum):
     """How far a move has come; when the next attempt is intended there is no trace of it left."""
 
-    ASKED = "asked"
+    REQUESTED = "asked"
     """Of who has the job in hand. Nothing has reached the job."""
-    MEANT = "meant"
+    COMMITTED = "meant"
     """From here on the end of the attempt means that the job goes on elsewhere."""
-    OFF = "off"
+    ABORTED = "off"
     """It came to nothing, and the job has noticed nothing or runs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoveOrder:
+class MigrationRequest:
     """That the current attempt of a job is to go on at `dst`, and why."""
 
     attempt: int
     dst: NodeName
     why: str
-    stage: MoveStage = MoveStage.ASKED
-    told: str = ""
-    """Why it is `OFF`."""
-    asked_at_s: float = 0.0
+    stage: MigrationStage = MigrationStage.REQUESTED
+    abort_reason: str = ""
+    """Why it is `ABORTED`."""
+    requested_at_s: float = 0.0
     """Seconds since 1970."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Reading, Trend
 from clbalance.model.job import OutputRecord, OutputState, Submitted
-from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MoveOrder, Outcome, Placed
+from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
 from clbalance.model.node_history import HistoryPoint, PastLook, Strain
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
@@ -167,23 +167,23 @@ class Journal(Protocol):
         """Take a job in hand that runs and that nobody has in hand. Whether it is in ours now."""
         ...
 
-    def ask_move(self, job: int, order: MoveOrder) -> bool:
+    def request_migration(self, job: int, order: MigrationRequest) -> bool:
         """Ask who has a running job in hand to move it. False where another move or a cancel is under way."""
         ...
 
-    def move_of(self, job: int) -> MoveOrder | None:
+    def migration_request_of(self, job: int) -> MigrationRequest | None:
         """The move that was last asked or meant of the current attempt, and how far it has come."""
         ...
 
-    def mean_move(self, job: int, order: MoveOrder) -> bool:
+    def commit_migration(self, job: int, order: MigrationRequest) -> bool:
         """The job is ours: from here on the end of this attempt means that it goes on elsewhere; durable.
 
         False where it was cancelled, is over, or is in another attempt.
         """
         ...
 
-    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
-        """The move comes to nothing. With `unless_meant` only one that is merely asked. Whether there was one."""
+    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
+        """The move comes to nothing. With `unless_committed` only one that is merely asked. Whether there was one."""
         ...
 
     def is_cancelled(self, job: int) -> bool:

@@ -17,8 +17,8 @@ from clbalance.model.job_record import (
     JobRecord,
     JobState,
     Lost,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     Outcome,
     Placed,
 )
@@ -81,7 +81,7 @@ class _Job:
     written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
     has_files: bool = False
     cancelled: str | None = None
-    move: MoveOrder | None = None
+    move: MigrationRequest | None = None
 
 
 def _is_active(one: _Job, attempt: int) -> bool:
@@ -236,32 +236,37 @@ class ForgetfulJournal:
         one.record = replace(one.record, has_controller=True)
         return True
 
-    def ask_move(self, job: int, order: MoveOrder) -> bool:
+    def request_migration(self, job: int, order: MigrationRequest) -> bool:
         one = self._jobs[job]
-        is_free = one.move is None or one.move.attempt != order.attempt or one.move.stage is MoveStage.OFF
+        is_free = one.move is None or one.move.attempt != order.attempt or one.move.stage is MigrationStage.ABORTED
         if not is_free or not _is_active(one, order.attempt) or one.record.state is not JobState.RUNNING:
             return False
         one.move = order
         return True
 
-    def move_of(self, job: int) -> MoveOrder | None:
+    def migration_request_of(self, job: int) -> MigrationRequest | None:
         return self._jobs[job].move if job in self._jobs else None
 
-    def mean_move(self, job: int, order: MoveOrder) -> bool:
+    def commit_migration(self, job: int, order: MigrationRequest) -> bool:
         one = self._jobs[job]
         if not _is_active(one, order.attempt):
             return False
-        one.move = replace(order, stage=MoveStage.MEANT)
+        one.move = replace(order, stage=MigrationStage.COMMITTED)
         return True
 
-    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
         one = self._jobs[job]
         known = one.move
-        if known is None or known.attempt != attempt or known.stage is MoveStage.OFF or one.record.state.is_over:
+        if (
+            known is None
+            or known.attempt != attempt
+            or known.stage is MigrationStage.ABORTED
+            or one.record.state.is_over
+        ):
             return False
-        if unless_meant and known.stage is MoveStage.MEANT:
+        if unless_committed and known.stage is MigrationStage.COMMITTED:
             return False
-        one.move = replace(known, stage=MoveStage.OFF, told=why)
+        one.move = replace(known, stage=MigrationStage.ABORTED, abort_reason=why)
         return True
 
     def is_cancelled(self, job: int) -> bool:

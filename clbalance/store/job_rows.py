@@ -21,8 +21,8 @@ from clbalance.model.job_record import (
     JobState,
     Killed,
     Lost,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     NodeFailed,
     NotStarted,
     Outcome,
@@ -171,7 +171,7 @@ _CLASSES: dict[str, type] = {
     "JobSpec": JobSpec,
     "Killed": Killed,
     "Lost": Lost,
-    "MoveOrder": MoveOrder,
+    "MoveOrder": MigrationRequest,
     "NodeFailed": NodeFailed,
     "NotStarted": NotStarted,
     "OutOfMemory": OutOfMemory,
@@ -190,11 +190,12 @@ _CLASSES: dict[str, type] = {
 """By their names in the file, which are not those of the code: a released program reads what this one writes."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 _FIELDS: dict[str, dict[str, str]] = {
+    "MoveOrder": {"abort_reason": "told", "requested_at_s": "asked_at_s"},
     "Submitted": {"restart_policy": "tries"},
 }
 """Fields whose name in the file is another than in the code, by the class's name in the file."""
 _ATTRIBUTES = {name: {written: field for field, written in known.items()} for name, known in _FIELDS.items()}
-_STAGES = {"ASKED": MoveStage.ASKED, "MEANT": MoveStage.MEANT, "OFF": MoveStage.OFF}
+_STAGES = {"ASKED": MigrationStage.REQUESTED, "MEANT": MigrationStage.COMMITTED, "OFF": MigrationStage.ABORTED}
 _STAGE_NAMES = {stage: name for name, stage in _STAGES.items()}
 _Value = TypeVar("_Value")
 
@@ -224,7 +225,7 @@ def _packed(value: object) -> object:  # noqa: PLR0911 - one return for each kin
     match value:
         case Cause():
             return {"cause": value.name}
-        case MoveStage():
+        case MigrationStage():
             return {"stage": _STAGE_NAMES[value]}
         case bytes():
             return {"bytes": base64.b64encode(value).decode()}

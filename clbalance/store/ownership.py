@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clbalance.errors import StoreError
-from clbalance.model.job_record import MoveOrder, MoveStage
+from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.store.database import storable, told_as_store_error, transaction
 from clbalance.store.job_rows import ACTIVE, SETTLED, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
@@ -45,38 +45,40 @@ class JournalOwnership(JournalOutputs):
                 return False
             return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
 
-    def ask_move(self, job: int, order: MoveOrder) -> bool:
+    def request_migration(self, job: int, order: MigrationRequest) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
             known = self._move(job)
-            if known is not None and known.attempt == order.attempt and known.stage is not MoveStage.OFF:
+            if known is not None and known.attempt == order.attempt and known.stage is not MigrationStage.ABORTED:
                 return False
             return self._write_move(job, order, "state = 'RUNNING' AND cancelled IS NULL")
 
-    def move_of(self, job: int) -> MoveOrder | None:
+    def migration_request_of(self, job: int) -> MigrationRequest | None:
         with told_as_store_error(self._database):
             return self._move(job)
 
-    def mean_move(self, job: int, order: MoveOrder) -> bool:
-        meant = replace(order, stage=MoveStage.MEANT)
+    def commit_migration(self, job: int, order: MigrationRequest) -> bool:
+        meant = replace(order, stage=MigrationStage.COMMITTED)
         with told_as_store_error(self._database), transaction(self._connection):
             return not self._control.has_other_controller(job) and self._write_move(
                 job, meant, f"{ACTIVE} AND cancelled IS NULL"
             )
 
-    def call_off_move(self, job: int, *, attempt: int, why: str, unless_meant: bool = False) -> bool:
+    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
             known = self._move(job)
-            if known is None or known.attempt != attempt or known.stage is MoveStage.OFF:
+            if known is None or known.attempt != attempt or known.stage is MigrationStage.ABORTED:
                 return False
-            if unless_meant and known.stage is MoveStage.MEANT:
+            if unless_committed and known.stage is MigrationStage.COMMITTED:
                 return False
-            return self._write_move(job, replace(known, stage=MoveStage.OFF, told=storable(why)), ACTIVE)
+            return self._write_move(
+                job, replace(known, stage=MigrationStage.ABORTED, abort_reason=storable(why)), ACTIVE
+            )
 
-    def _move(self, job: int) -> MoveOrder | None:
+    def _move(self, job: int) -> MigrationRequest | None:
         row = self._connection.execute("SELECT move FROM job WHERE id = ? AND move IS NOT NULL", (job,)).fetchone()
-        return None if row is None else from_text(row[0], MoveOrder)
+        return None if row is None else from_text(row[0], MigrationRequest)
 
-    def _write_move(self, job: int, order: MoveOrder, where: str) -> bool:
+    def _write_move(self, job: int, order: MigrationRequest, where: str) -> bool:
         statement = f"UPDATE job SET move = ? WHERE id = ? AND attempt = ? AND {where}"
         return self._connection.execute(statement, (to_text(order), job, order.attempt)).rowcount > 0
 

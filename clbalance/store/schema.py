@@ -84,7 +84,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (
-        # `queued`: rebalance may start it. `move`: a JSON object, of `moves.MoveOrder`.
+        # `queued`: rebalance may start it. `move`: a JSON object, of `migrations.MigrationRequest`.
         "ALTER TABLE job ADD COLUMN queued INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE job ADD COLUMN priority REAL NOT NULL DEFAULT 0",
         "ALTER TABLE job ADD COLUMN move TEXT",

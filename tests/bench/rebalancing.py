@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clbalance.model import Lease, NodeName, Promise, Qos, Request, Snapshot
 from clbalance.policy.placement.policies import LEAST
-from clbalance.policy.rebalance.plan import plan_moves
+from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import Levels, Movable, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
@@ -71,7 +71,7 @@ def _answer(name: NodeName, cpus: int, foreign: float, jobs: list[Movable]):  # 
 
 
 def plan_of(snapshot: Snapshot, jobs: list[Movable], levels: Levels = _TO_THE_END) -> RebalancePlan:
-    return plan_moves(snapshot, jobs, (), {answer.node: 1 for answer in snapshot.answers}, levels, LEAST, NOW, ME)
+    return plan_migrations(snapshot, jobs, (), {answer.node: 1 for answer in snapshot.answers}, levels, LEAST, NOW, ME)
 
 
 def rebalance(site: Site) -> Iterator[Figure]:
@@ -92,5 +92,5 @@ def rebalance(site: Site) -> Iterator[Figure]:
             limit=0.2,
             ours_s=Spread.of(times),
             note=f"largest level {max(before):.3f} to {max(after):.3f}, bound {plan.bound:.3f}; "
-            f"score {plan.score_before:.3f} to {plan.score_after:.3f}; {len(plan.moves)} moves",
+            f"score {plan.score_before:.3f} to {plan.score_after:.3f}; {len(plan.migrations)} moves",
         )

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from clbalance.engine.migrate.requested import Moved, MoveEnd, NotMoved
+from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated
 from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
 from clbalance.engine.rebalance_facts import Pool, Settled
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, StillQueued
@@ -15,10 +15,10 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
 from clbalance.model.job import RestartPolicy, Submitted
-from clbalance.model.job_record import JobRecord, JobState, MoveOrder
+from clbalance.model.job_record import JobRecord, JobState, MigrationRequest
 from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.placement.policies import LEAST
-from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.rebalance.values import Levels, PlannedMigration
 from clbalance.ports import JobInput
 from tests.engine.run.test_run import Input
 
@@ -59,7 +59,7 @@ class Heard:
 
     services: Services
     deeds: list[tuple[str, int, str]] = field(default_factory=list)
-    ends: list[QueuedStart | MoveEnd] = field(default_factory=list)
+    ends: list[QueuedStart | MigrationResult] = field(default_factory=list)
     hangs_up_at: str = ""
 
     def settled(self, one: Settled) -> None:
@@ -73,7 +73,7 @@ class Heard:
         self.ends.append(came)
         self._note("started", record.id)
 
-    def moved(self, move: Move, end: MoveEnd) -> None:
+    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
         self.ends.append(end)
         self._note("moved", move.job)
 
@@ -128,8 +128,8 @@ def running_on_a(services: Services, restart_policy: RestartPolicy = REQUEUE) ->
 def with_move(decision: Decision, number: int) -> Decision:
     """The same, and that job goes from `a` to `b`."""
     (one,) = decision.plans
-    move = Move(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
-    return replace(decision, plans=(replace(one, plan=replace(one.plan, moves=(move,))),))
+    move = PlannedMigration(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
+    return replace(decision, plans=(replace(one, plan=replace(one.plan, migrations=(move,))),))
 
 
 def cluster(a: ScriptedAgent | None = None, **changes: object) -> Services:
@@ -148,7 +148,7 @@ def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when
         ("moved", goes, "RUNNING"),
         ("done", 0, ""),
     ]
-    assert heard.ends[-1] == Moved(node=B)
+    assert heard.ends[-1] == Migrated(node=B)
     assert (now(services, goes).attempt, now(services, goes).nodes) == (2, (B,))
     assert not any(record.has_controller for record in services.journal.records())
 
@@ -170,7 +170,7 @@ def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(loa
     moved = ScriptedAgent(end={"kind": "cancelled", "why": "moved to b: level"})
     services = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
     number = running_on_a(services)
-    assert services.journal.mean_move(number, MoveOrder(attempt=1, dst=B, why="level"))
+    assert services.journal.commit_migration(number, MigrationRequest(attempt=1, dst=B, why="level"))
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.deeds == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
@@ -284,6 +284,6 @@ def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor
     services.journal.cancel(waits, "cancelled by u")
     assert services.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
     carry_out(services, decision, brought(), heard)
-    assert heard.ends[-1] == NotMoved(why="it is CANCELLED on a by now")
+    assert heard.ends[-1] == NotMigrated(why="it is CANCELLED on a by now")
     assert not any(isinstance(end, Begun) for end in heard.ends)
     assert now(services, waits).state is not JobState.RUNNING

@@ -14,7 +14,7 @@ from clbalance.ports import Journal
 from clbalance.store.state import SqliteStore
 from tests.cli.command import Command, eventually
 from tests.cli.held_jobs import detached
-from tests.cli.moving import KINDS, is_held, keepers
+from tests.cli.migrations import KINDS, is_held, keepers
 
 from .holding import leases_held
 
@@ -80,7 +80,7 @@ class Herd:
     def words(self) -> list[object]:
         """Of their attempts and their moves: one changes with every step of a move."""
         with self._journal() as journal:
-            found = [(journal.record(one.number), journal.move_of(one.number)) for one in self.jobs]
+            found = [(journal.record(one.number), journal.migration_request_of(one.number)) for one in self.jobs]
         return [(record.attempt, record.state, order) for record, order in found if record is not None]
 
     # -- what is done ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended, eventually
 from tests.cli.held_jobs import detached, job
-from tests.cli.moving import move
+from tests.cli.migrations import move
 
 pytestmark = pytest.mark.root
 
@@ -73,7 +73,7 @@ def test_who_moves_it_finds_it_by_its_own_login(shared_lab: Lab, clbalance: Comm
     eventually(lambda: clbalance("logs", number).text == "alice\n")
     src = job(clbalance, number)["node_set"]
     (dst,) = {"node1", "node2"} - {src}
-    assert move(clbalance, f"{number}:{src}:{dst}") == [["Moved", dst]]
+    assert move(clbalance, f"{number}:{src}:{dst}") == [["Migrated", dst]]
     eventually(lambda: clbalance("logs", number).text == "alice\n")
     assert (job(clbalance, number)["attempt"], job(clbalance, number)["node_set"]) == (2, dst)
     assert clbalance("cancel", number).rc == 0

@@ -15,7 +15,7 @@ import pytest
 
 from clbalance.model import Cause, NodeName
 from clbalance.model.job import Script
-from clbalance.model.job_record import Cancelled, JobState, Lost, MoveStage, NodeFailed, NotStarted
+from clbalance.model.job_record import Cancelled, JobState, Lost, MigrationStage, NodeFailed, NotStarted
 from clbalance.model.task import TaskEnded
 from clbalance.store.job_rows import from_text, to_text
 from clbalance.store.result_groups import read_groups
@@ -94,14 +94,14 @@ def test_jobs_have_the_states_ends_and_migrations_that_they_had(state: Path) -> 
         assert ends["cancelled"] == [Cancelled(why="cancelled by alice")]
         assert ends["absent"] == [NotStarted(why="`train.sh`: not found", rc=127)]
         assert ends["crashed"] == [NodeFailed(why="the node was booted again")]
-        orders = {record.name: journal.move_of(record.id) for record in records}
+        orders = {record.name: journal.migration_request_of(record.id) for record in records}
         asked, meant, off = orders["move-asked"], orders["move-meant"], orders["move-off"]
         assert asked is not None
-        assert (asked.stage, asked.why, asked.dst) == (MoveStage.ASKED, "gpu1 is above the level", "gpu2")
+        assert (asked.stage, asked.why, asked.dst) == (MigrationStage.REQUESTED, "gpu1 is above the level", "gpu2")
         assert meant is not None
-        assert meant.stage is MoveStage.MEANT
+        assert meant.stage is MigrationStage.COMMITTED
         assert off is not None
-        assert (off.stage, off.told) == (MoveStage.OFF, "gpu2 has refused")
+        assert (off.stage, off.abort_reason) == (MigrationStage.ABORTED, "gpu2 has refused")
         assert orders["running"] is None
         queued = next(record for record in records if record.name == "queued")
         assert (queued.queued, queued.priority) == (True, 2.5)

@@ -16,8 +16,8 @@ from clbalance.model.job_record import (
     JobRecord,
     JobState,
     Lost,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     NotStarted,
     Outcome,
 )
@@ -321,7 +321,7 @@ def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> No
     assert told == [Qos.BURSTABLE, Qos.GUARANTEED]
 
 
-ORDER = MoveOrder(attempt=1, dst=node("n2"), why="level")
+ORDER = MigrationRequest(attempt=1, dst=node("n2"), why="level")
 
 
 def running(journal: Journal) -> int:
@@ -375,46 +375,46 @@ def test_only_a_running_job_that_nobody_has_in_hand_is_adopted(journal: Journal)
 
 def test_a_move_is_asked_meant_and_forgotten_with_the_next_attempt(journal: Journal) -> None:
     job = running(journal)
-    assert journal.move_of(job) is None
-    assert journal.ask_move(job, ORDER)
-    assert not journal.ask_move(job, replace(ORDER, dst=node("n3")))
-    assert journal.move_of(job) == ORDER
-    assert journal.mean_move(job, ORDER)
-    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.MEANT)
-    assert not journal.call_off_move(job, attempt=1, why="late", unless_meant=True)
+    assert journal.migration_request_of(job) is None
+    assert journal.request_migration(job, ORDER)
+    assert not journal.request_migration(job, replace(ORDER, dst=node("n3")))
+    assert journal.migration_request_of(job) == ORDER
+    assert journal.commit_migration(job, ORDER)
+    assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
+    assert not journal.abort_migration(job, attempt=1, why="late", unless_committed=True)
     assert intend(journal, job, attempt=2, claim=2)
-    assert journal.move_of(job) is None
+    assert journal.migration_request_of(job) is None
 
 
 def test_a_move_that_is_called_off_says_why_and_can_be_asked_again(journal: Journal) -> None:
     job = running(journal)
-    assert not journal.call_off_move(job, attempt=1, why="nothing was asked")
-    assert journal.ask_move(job, ORDER)
-    assert journal.call_off_move(job, attempt=1, why="n2: no room", unless_meant=True)
-    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.OFF, told="n2: no room")
-    assert journal.ask_move(job, ORDER)
+    assert not journal.abort_migration(job, attempt=1, why="nothing was asked")
+    assert journal.request_migration(job, ORDER)
+    assert journal.abort_migration(job, attempt=1, why="n2: no room", unless_committed=True)
+    assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.ABORTED, abort_reason="n2: no room")
+    assert journal.request_migration(job, ORDER)
 
 
 def test_what_a_queued_job_was_stopped_for_is_known_until_it_is_started(journal: Journal) -> None:
     """Else whoever looks next takes the end of the attempt for the end of the job."""
     job = running(journal)
-    assert journal.mean_move(job, ORDER)
+    assert journal.commit_migration(job, ORDER)
     journal.ended(job, 1, replace(DONE, end=Cancelled(why="moved to n2: level")))
     assert journal.queue(job, attempt=1, reason="its move was cut short")
-    assert journal.move_of(job) == replace(ORDER, stage=MoveStage.MEANT)
+    assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
     assert journal.acquire(job, "looking for nodes", attempt=1)
     assert intend(journal, job, attempt=2, claim=101)
-    assert journal.move_of(job) is None
+    assert journal.migration_request_of(job) is None
 
 
 def test_nothing_is_moved_that_was_cancelled_or_is_over(journal: Journal) -> None:
     job = running(journal)
-    assert not journal.ask_move(job, replace(ORDER, attempt=2))
+    assert not journal.request_migration(job, replace(ORDER, attempt=2))
     journal.cancel(job, "by alice")
-    assert not journal.ask_move(job, ORDER)
-    assert not journal.mean_move(job, ORDER)
+    assert not journal.request_migration(job, ORDER)
+    assert not journal.commit_migration(job, ORDER)
     assert end(journal, job)
-    assert not journal.mean_move(job, ORDER)
+    assert not journal.commit_migration(job, ORDER)
 
 
 def test_a_job_whose_copy_may_still_run_is_neither_queued_nor_taken_from_the_queue(journal: Journal) -> None:

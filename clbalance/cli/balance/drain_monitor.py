@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from clbalance.cli.audit import DeedLog, cancel_result, move_result
+from clbalance.cli.audit import DeedLog, cancel_result, migration_result
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
@@ -15,8 +15,8 @@ from clbalance.cli.run.submission import input_of
 from clbalance.engine.drain import DrainWish
 from clbalance.engine.drain_wait import MovesOff, MoveThem, await_drained
 from clbalance.engine.jobs.submitted import cancel
-from clbalance.engine.migrate.migrate import move_jobs
-from clbalance.engine.migrate.requested import AskedMove, Moved, MoveEnd, NotMoved, Unsettled
+from clbalance.engine.migrate.migrate import migrate_jobs
+from clbalance.engine.migrate.requested import Migrated, MigrationOrder, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
 from clbalance.model import NodeName
@@ -165,9 +165,9 @@ def moves_off(cluster: ClusterContext, console: Console, reason: str) -> MoveThe
 
     def move(services: Services, some: Sequence[Evacuation]) -> None:
         asked = [
-            AskedMove(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
+            MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
         ]
-        move_jobs(services, asked, cluster.query_of_job, input_of, _Telling(services, console, reason).tell)
+        migrate_jobs(services, asked, cluster.query_of_job, input_of, _Telling(services, console, reason).tell)
 
     return move
 
@@ -181,7 +181,7 @@ class _Telling:
         self._reason = reason
         self._log = DeedLog(services, console)
 
-    def tell(self, move: AskedMove, end: MoveEnd) -> None:
+    def tell(self, move: MigrationOrder, end: MigrationResult) -> None:
         self._log.add(
             Deed(
                 what="move",
@@ -190,13 +190,13 @@ class _Telling:
                 src=move.src,
                 dst=move.dst,
                 why=f"drain {move.src}: {self._reason}",
-                result=move_result(end, move.dst),
+                result=migration_result(end, move.dst),
             )
         )
         match end:
-            case Moved(node=node):
+            case Migrated(node=node):
                 self._console.say(messages.note(f"job {move.job}: moved from {move.src} to {node}"))
-            case NotMoved(why=why) | Unsettled(why=why):
+            case NotMigrated(why=why) | Undetermined(why=why):
                 self._console.say(messages.warning(f"job {move.job}: not moved from {move.src}: {why}"))
             case _:
                 assert_never(end)

@@ -4,10 +4,10 @@ import pwd
 from dataclasses import replace
 from typing import assert_never
 
-from clbalance.cli.audit import DeedLog, move_result
+from clbalance.cli.audit import DeedLog, migration_result
 from clbalance.cli.console import Console
 from clbalance.cli.options import RebalanceOptions
-from clbalance.engine.migrate.requested import Moved, MoveEnd
+from clbalance.engine.migrate.requested import Migrated, MigrationResult
 from clbalance.engine.rebalance import Decision
 from clbalance.engine.rebalance_facts import Settled
 from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued
@@ -18,7 +18,7 @@ from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import gravest, reason_of, state_of
 from clbalance.policy.jobs.requeue import why_it_waited
-from clbalance.policy.rebalance.values import Move
+from clbalance.policy.rebalance.values import PlannedMigration
 from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of
 
 
@@ -35,7 +35,7 @@ def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
         )
         for job, nodes in decision.chosen.starts
     ]
-    return (*starts, *(deed_of(move) for move in decision.moves))
+    return (*starts, *(deed_of(move) for move in decision.migrations))
 
 
 def report_of(
@@ -122,10 +122,10 @@ class Deeds:
         """One that can never be started."""
         self._note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
 
-    def moved(self, move: Move, end: MoveEnd) -> None:
+    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""
-        counted = "rebalance_moves_total" if isinstance(end, Moved) else "rebalance_moves_failed_total"
-        self._note(deed_of(move, move_result(end, move.dst)), counted_as=counted)
+        counted = "rebalance_moves_total" if isinstance(end, Migrated) else "rebalance_moves_failed_total"
+        self._note(deed_of(move, migration_result(end, move.dst)), counted_as=counted)
 
     def _note(self, deed: Deed, *, counted_as: str = "") -> None:
         """It is done: to the audit log, the counters, and whoever reads us."""

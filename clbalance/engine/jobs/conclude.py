@@ -29,7 +29,7 @@ def recorded_state_after_attempt(
         restart_policy,
         outcomes,
         journal.copies(job),
-        journal.move_of(job),
+        journal.migration_request_of(job),
         cancelled=journal.is_cancelled(job),
     )
 

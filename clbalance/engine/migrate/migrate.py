@@ -13,13 +13,20 @@ from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import by_login
 from clbalance.engine.jobs.submitted import user_of
-from clbalance.engine.migrate.own import begin_own
-from clbalance.engine.migrate.requested import AskedMove, Errand, MoveEnd, NotMoved, Unsettled, begin_asked
+from clbalance.engine.migrate.own import begin_local
+from clbalance.engine.migrate.requested import (
+    MigrationOrder,
+    MigrationResult,
+    MigrationTask,
+    NotMigrated,
+    Undetermined,
+    begin_delegated,
+)
 from clbalance.engine.run.values import RunContext
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.model.job import Submitted
-from clbalance.model.job_record import JobState, MoveOrder
+from clbalance.model.job_record import JobState, MigrationRequest
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.ports import JobInput
 
@@ -28,52 +35,52 @@ _LOOK_EVERY_S = 0.25
 _FINISH_WITHIN_S = 1.7  # told to stop, we go then
 
 
-def move_jobs(
+def migrate_jobs(
     services: Services,
-    moves: Sequence[AskedMove],
+    moves: Sequence[MigrationOrder],
     query_of: Callable[[Submitted], PlacementQuery],
     input_of: Callable[[Submitted], JobInput],
-    tell: Callable[[AskedMove, MoveEnd], None] = lambda _move, _end: None,
-) -> tuple[MoveEnd, ...]:
+    tell: Callable[[MigrationOrder, MigrationResult], None] = lambda _move, _end: None,
+) -> tuple[MigrationResult, ...]:
     """What came of each; `tell` hears of it at once. A job is at every moment running or waiting in just one place.
 
     Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
     Jobs of several logins are moved one login after the other.
     """
-    ends: dict[int, MoveEnd] = {}
+    ends: dict[int, MigrationResult] = {}
     for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
             board = Switchboard(Agents(sessions, theirs))
-            tour = _Tour(theirs, board, [moves[at] for at in places], query_of, input_of, tell)
-            with tour.ended_in_order():
-                tour.board.listen(tour.turn, look_every_s=_LOOK_EVERY_S)
-        ends |= {at: tour.ends[place] for place, at in enumerate(places)}
+            batch = _MigrationBatch(theirs, board, [moves[at] for at in places], query_of, input_of, tell)
+            with batch.ended_in_order():
+                batch.board.listen(batch.step, look_every_s=_LOOK_EVERY_S)
+        ends |= {at: batch.ends[place] for place, at in enumerate(places)}
     return tuple(ends[at] for at in range(len(moves)))
 
 
-class _Tour:
+class _MigrationBatch:
     """All moves of one call, by their places in the list."""
 
     def __init__(
         self,
         services: Services,
         board: Switchboard,
-        moves: Sequence[AskedMove],
+        moves: Sequence[MigrationOrder],
         query_of: Callable[[Submitted], PlacementQuery],
         input_of: Callable[[Submitted], JobInput],
-        tell: Callable[[AskedMove, MoveEnd], None],
+        tell: Callable[[MigrationOrder, MigrationResult], None],
     ) -> None:
         self.board = board
-        self.ends: dict[int, MoveEnd] = {}
+        self.ends: dict[int, MigrationResult] = {}
         self._services = services
         self._moves = moves
         self._query_of = query_of
         self._input_of = input_of
         self._tell = tell
-        self._under_way: dict[int, Errand] = {}
+        self._under_way: dict[int, MigrationTask] = {}
         self._no_more = False
 
-    def turn(self) -> bool:
+    def step(self) -> bool:
         """Go on with each, and begin one more; whether all are done.
 
         One at a time: to reserve a place may take as long as its node has to answer, and the others are kept.
@@ -93,14 +100,14 @@ class _Tour:
             yield
         except Interrupted:
             self._no_more = True
-            for errand in self._under_way.values():
-                errand.hurry()
-            self.board.listen(self.turn, _FINISH_WITHIN_S, _LOOK_EVERY_S)
+            for migration in self._under_way.values():
+                migration.cancel_pending()
+            self.board.listen(self.step, _FINISH_WITHIN_S, _LOOK_EVERY_S)
             raise
         finally:
             while self._under_way:
-                at, errand = self._under_way.popitem()
-                self._note(at, _left(errand))
+                at, migration = self._under_way.popitem()
+                self._note(at, _left(migration))
 
     def _may_begin(self, at: int) -> bool:
         """Not too many at once, and none before the place is free that an earlier one leaves."""
@@ -111,29 +118,29 @@ class _Tour:
 
     def _begin(self, at: int) -> None:
         try:
-            begun = self._errand(self._moves[at])
+            begun = self._begin_migration(self._moves[at])
         except ClbalanceError as error:
-            begun = NotMoved(why=error.message)
-        if isinstance(begun, NotMoved):
+            begun = NotMigrated(why=error.message)
+        if isinstance(begun, NotMigrated):
             self._note(at, begun)
         else:
             self._under_way[at] = begun
 
-    def _errand(self, move: AskedMove) -> Errand | NotMoved:
+    def _begin_migration(self, move: MigrationOrder) -> MigrationTask | NotMigrated:
         journal = self._services.journal
         record, submitted = journal.record(move.job), journal.submitted(move.job)
         if record is None or submitted is None:
-            return NotMoved(why="it is not remembered")
+            return NotMigrated(why="it is not remembered")
         if record.state is not JobState.RUNNING or record.nodes != (move.src,):
             where = f" on {record.nodes[0]}" if len(record.nodes) == 1 else ""
-            return NotMoved(why=f"it is {record.state}{where} by now")
+            return NotMigrated(why=f"it is {record.state}{where} by now")
         if not is_migratable(submitted.job, submitted.request, submitted.restart_policy):
-            return NotMoved(why="it is not marked: `run --requeue` or `run --checkpoint`")
+            return NotMigrated(why="it is not marked: `run --requeue` or `run --checkpoint`")
         asked_at_s = self._services.clock.now().timestamp()
-        order = MoveOrder(attempt=record.attempt, dst=move.dst, why=move.why, asked_at_s=asked_at_s)
+        order = MigrationRequest(attempt=record.attempt, dst=move.dst, why=move.why, requested_at_s=asked_at_s)
         if record.has_controller:
-            return begin_asked(self._services, move, order, submitted.restart_policy)
-        return begin_own(self._services, self.board, record, order, self._context_of(submitted))
+            return begin_delegated(self._services, move, order, submitted.restart_policy)
+        return begin_local(self._services, self.board, record, order, self._context_of(submitted))
 
     def _context_of(self, submitted: Submitted) -> RunContext:
         return RunContext(
@@ -146,24 +153,24 @@ class _Tour:
         )
 
     def _look_after(self, at: int) -> None:
-        errand = self._under_way[at]
+        migration = self._under_way[at]
         try:
-            end = errand.look()
+            end = migration.poll()
         except ClbalanceError as error:  # what goes wrong with one says nothing of the others
-            _left(errand)
-            end = Unsettled(why=error.message)
+            _left(migration)
+            end = Undetermined(why=error.message)
         if end is not None:
             del self._under_way[at]
             self._note(at, end)
 
-    def _note(self, at: int, end: MoveEnd) -> None:
+    def _note(self, at: int, end: MigrationResult) -> None:
         self.ends[at] = end
         self._tell(self._moves[at], end)
 
 
-def _left(errand: Errand) -> MoveEnd:
+def _left(migration: MigrationTask) -> MigrationResult:
     """Also where that cannot be written down: it is in nobody's hands when we have gone."""
     try:
-        return errand.leave()
+        return migration.detach()
     except ClbalanceError as error:
-        return Unsettled(why=error.message)
+        return Undetermined(why=error.message)

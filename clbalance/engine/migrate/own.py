@@ -9,15 +9,15 @@ from clbalance.engine.agent.listeners import Recorded
 from clbalance.engine.agent.multiplexer import Switchboard
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.jobs.submitted import startable
-from clbalance.engine.migrate.requested import Errand, MoveEnd, NotMoved, Unsettled, end_by_record
-from clbalance.engine.run.migration import Move
+from clbalance.engine.migrate.requested import MigrationResult, MigrationTask, NotMigrated, Undetermined, end_by_record
+from clbalance.engine.run.migration import Migration
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
-from clbalance.model.job_record import CopyRecord, JobRecord, MoveOrder
+from clbalance.model.job_record import CopyRecord, JobRecord, MigrationRequest
 from clbalance.policy.jobs.record import unsettled
 from clbalance.policy.jobs.requeue import goes_on
 from clbalance.ports import Closed
@@ -25,25 +25,25 @@ from clbalance.ports import Closed
 _CUT_SHORT = "its move was cut short"
 
 
-def begin_own(
-    services: Services, board: Switchboard, record: JobRecord, order: MoveOrder, context: RunContext
-) -> Errand | NotMoved:
+def begin_local(
+    services: Services, board: Switchboard, record: JobRecord, order: MigrationRequest, context: RunContext
+) -> MigrationTask | NotMigrated:
     """Take the job in hand, and get in touch with its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
-        return NotMoved(why="another process has it in hand by now")
+        return NotMigrated(why="another process has it in hand by now")
     copies = unsettled(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)
-        return NotMoved(why="it has ended")
-    return OwnErrand(board, replace(job, claim=copies[0].claim), copies[0], order, context)
+        return NotMigrated(why="it has ended")
+    return LocalMigration(board, replace(job, claim=copies[0].claim), copies[0], order, context)
 
 
-class OwnErrand:
+class LocalMigration:
     """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
 
     def __init__(
-        self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MoveOrder, context: RunContext
+        self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MigrationRequest, context: RunContext
     ) -> None:
         services = context.services
         self._context = context
@@ -55,7 +55,7 @@ class OwnErrand:
         listener = Recorded(services, job, context.listener, copies=0)  # that it was started is on record
         limit_s = job.time_limit_s
         self._follow = Follow(self._line, self._copies, services, listener, context.mode, limit_s=limit_s)
-        self._move = Move(context, job)
+        self._move = Migration(context, job)
         self._board = board
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
@@ -63,41 +63,41 @@ class OwnErrand:
         board.connect(self._line, self._hear)
         self._follow.call_all()
 
-    def look(self) -> MoveEnd | None:
+    def poll(self) -> MigrationResult | None:
         """One more step, if there is one."""
         if self._has_gone_on or self._move.is_overdue:  # told to stop meanwhile; or its node does not speak
-            return self.leave()
+            return self.detach()
         if self._follow.is_over():
             return self._go_on()
         if self._has_begun:
-            self._move.look(self._line, self._copies, self._follow)
+            self._move.poll(self._line, self._copies, self._follow)
         elif self._follow.is_in_touch and not self._move.off:
             self._has_begun = True
             self._move.begin(self._order, self._line, self._copies, self._follow)
         elif self._services.clock.monotonic() >= self._reached_by:
-            self._move.call_off("its node does not answer")
-        return self._release(NotMoved(why=self._move.off)) if self._move.off else None
+            self._move.abort("its node does not answer")
+        return self._release(NotMigrated(why=self._move.off)) if self._move.off else None
 
-    def hurry(self) -> None:
+    def cancel_pending(self) -> None:
         """What has not reached the job is called off."""
         if not self._move.is_meant:
-            self._move.call_off("it was interrupted")
+            self._move.abort("it was interrupted")
 
-    def leave(self) -> MoveEnd:
+    def detach(self) -> MigrationResult:
         """A job that was stopped already waits for the next `rebalance`."""
-        self._move.give_back()
+        self._move.release_target()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
-        order = journal.move_of(self._job.id)
+        order = journal.migration_request_of(self._job.id)
         if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
-        return self._release(end or Unsettled(why=_CUT_SHORT))
+        return self._release(end or Undetermined(why=_CUT_SHORT))
 
     def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
         self._move.hear(event)
         self._follow.hear(node, event)
 
-    def _go_on(self) -> MoveEnd:
+    def _go_on(self) -> MigrationResult:
         """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
         reservation, self._move.reservation = self._move.reservation, None
         self._has_gone_on = True
@@ -108,7 +108,7 @@ class OwnErrand:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
-        return self._release(end or (Unsettled(why=why) if self._move.is_meant else NotMoved(why=why)))
+        return self._release(end or (Undetermined(why=why) if self._move.is_meant else NotMigrated(why=why)))
 
     def _plan(self) -> Plan:
         """By which it came to where it is."""
@@ -119,7 +119,7 @@ class OwnErrand:
         nothing = Snapshot(taken_at=self._services.clock.now(), answers=())
         return Plan(wanted=1, chosen=chosen, ranked=(), unfit=(), charged=nothing)
 
-    def _release(self, end: MoveEnd) -> MoveEnd:
+    def _release(self, end: MigrationResult) -> MigrationResult:
         for copy in self._copies:
             self._line.hang_up(copy.node)
         self._board.forget(self._line)

@@ -16,7 +16,7 @@ from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # these follow when nodes have answered: docs/design/startup.md
     from clbalance.engine.run.dispatch import Dispatch
-    from clbalance.engine.run.migration import Move
+    from clbalance.engine.run.migration import Migration
 
 _KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
 _MOST_LOOKS = 20  # at nodes where others were faster; then the place is good enough
@@ -83,20 +83,20 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
         dispatched = dispatch.run(context.stdin, recorded, context.mode, move)
     except BaseException:
         if move is not None:
-            move.give_back()
+            move.release_target()
         raise
     return AttemptResult(
         job=job, plan=plan, dispatched=dispatched, reservation=None if move is None else move.reservation
     )
 
 
-def _move(context: RunContext, job: JobSpec) -> "Move | None":
+def _move(context: RunContext, job: JobSpec) -> "Migration | None":
     """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
     if context.mode.leave_when_started or not is_migratable(job, context.query.request, context.restart_policy):
         return None
-    from clbalance.engine.run.migration import Move  # most jobs are never moved
+    from clbalance.engine.run.migration import Migration  # most jobs are never moved
 
-    return Move(context, job)
+    return Migration(context, job)
 
 
 def _plan(

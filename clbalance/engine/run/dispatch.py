@@ -23,7 +23,7 @@ from clbalance.nodeset import NodeSets, fold
 from clbalance.ports import JobInput, RunListener, Sessions
 
 if TYPE_CHECKING:  # most jobs are never moved
-    from clbalance.engine.run.migration import Move
+    from clbalance.engine.run.migration import Migration
 
 _END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
 _LINGER_S = 1.0  # for agents to tidy up behind an ended job
@@ -65,7 +65,7 @@ class Dispatch:
         return tuple(copy.intent for copy in self._copies)
 
     def run(
-        self, stdin: JobInput, listener: RunListener, mode: FollowMode, move: "Move | None" = None
+        self, stdin: JobInput, listener: RunListener, mode: FollowMode, move: "Migration | None" = None
     ) -> DispatchResult:
         """Start what was reserved and follow it as far as we are interested; `move` takes it elsewhere where asked.
 
@@ -92,14 +92,16 @@ class Dispatch:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=_number(stop))
         return DispatchResult(outcomes=self._copies.outcomes())
 
-    def _interrupted(self, follow: Follow, number: Signals, mode: FollowMode, move: "Move | None") -> DispatchResult:
+    def _interrupted(
+        self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"
+    ) -> DispatchResult:
         if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if move is not None:
-            move.call_off(f"stopped by {number.name}")  # or the end would mean that it goes on
+            move.abort(f"stopped by {number.name}")  # or the end would mean that it goes on
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
         return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)

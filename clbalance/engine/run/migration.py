@@ -16,7 +16,7 @@ from clbalance.engine.run.values import RunContext
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
-from clbalance.model.job_record import MoveOrder, MoveStage
+from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.requeue import IN_VAIN, why_stopped
 from clbalance.ports import Closed
@@ -27,15 +27,15 @@ _CLAIMS_AHEAD = 50  # of those that the job's controller counts by itself when n
 _CLAIMS = 50  # among which one is drawn: a claim that was made once is never made again, and nobody remembers them
 
 
-class Move:
-    """At most one at a time, of the current attempt. `look` is called at every turn of who follows the job."""
+class Migration:
+    """At most one at a time, of the current attempt. `poll` is called at every turn of who follows the job."""
 
     def __init__(self, context: RunContext, job: JobSpec) -> None:
         self._context = context
         self._services = context.services
         self._job = job
         self._look_at = 0.0
-        self._order: MoveOrder | None = None
+        self._order: MigrationRequest | None = None
         self.is_meant = False
         """From here on the end of the attempt means that it goes on."""
         self._checkpoint_by: float | None = None
@@ -53,7 +53,7 @@ class Move:
             follow.hear(node, event)
 
         def is_over() -> bool:
-            self.look(agents, copies, follow)
+            self.poll(agents, copies, follow)
             return follow.is_over()
 
         agents.listen(hear, is_over)
@@ -62,7 +62,7 @@ class Move:
         """News of the job's node, before its follower hears them."""
         self._checkpointed = self._checkpointed or isinstance(event, Checkpointed)
 
-    def look(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def poll(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """Do what has fallen due."""
         now = self._services.clock.monotonic()
         if self._order is not None:
@@ -73,19 +73,19 @@ class Move:
             if asked is not None:
                 self.begin(asked, agents, copies, follow)
 
-    def begin(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def begin(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """Reserve, mean it, and stop the job where it runs; or call it off."""
         services = self._services
         services.fail_point("move-asked")
         self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
         taken = reserve_target(self._context_of(order.dst), self._next_attempt(copies), order.dst)
         if isinstance(taken, str):
-            self.call_off(taken)
+            self.abort(taken)
             return
         self.reservation = taken
         services.fail_point("move-reserved")
-        if why := self._mean(order, follow):
-            self.call_off(why)
+        if why := self._commit(order, follow):
+            self.abort(why)
             return
         services.fail_point("move-meant")
         self._context.listener.moving(self._job, order.dst, order.why)
@@ -97,48 +97,50 @@ class Move:
         """Whether its node should have told of its end by now."""
         return self._ends_by is not None and self._services.clock.monotonic() >= self._ends_by
 
-    def call_off(self, why: str) -> None:
+    def abort(self, why: str) -> None:
         """Nothing has reached the job, or it has not heeded it: it runs on. What others have meant before us stays."""
         order, self._order, self._checkpoint_by, self.off = self._order, None, None, why
-        self.give_back()
+        self.release_target()
         if order is None:
             return
         try:
             journal = self._services.journal
-            journal.call_off_move(self._job.id, attempt=order.attempt, why=why, unless_meant=not self.is_meant)
+            journal.abort_migration(self._job.id, attempt=order.attempt, why=why, unless_committed=not self.is_meant)
         except StoreError as error:
             self._services.listener.forgot(error.message)
 
-    def give_back(self) -> None:
+    def release_target(self) -> None:
         """The target's promise is not needed."""
         if self.reservation is not None:
             self.reservation.close()
             self.reservation = None
 
-    def _asked(self) -> MoveOrder | None:
+    def _asked(self) -> MigrationRequest | None:
         try:
-            order = self._services.journal.move_of(self._job.id)
+            order = self._services.journal.migration_request_of(self._job.id)
         except StoreError as error:
             self._services.listener.forgot(error.message)
             return None
-        meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MoveStage.ASKED
+        meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MigrationStage.REQUESTED
         return order if meant_now else None
 
-    def _mean(self, order: MoveOrder, follow: Follow) -> str:
+    def _commit(self, order: MigrationRequest, follow: Follow) -> str:
         """Why it cannot be meant any more; empty where that is durable now."""
         if not follow.is_in_touch:
             return "its node does not answer"
         journal = self._services.journal
         try:
-            known = journal.move_of(self._job.id)
-            if known is not None and known == replace(order, stage=MoveStage.OFF, told=known.told):
-                return known.told  # who asked has lost his patience
+            known = journal.migration_request_of(self._job.id)
+            if known is not None and known == replace(
+                order, stage=MigrationStage.ABORTED, abort_reason=known.abort_reason
+            ):
+                return known.abort_reason  # who asked has lost his patience
             self.is_meant = True
-            return "" if journal.mean_move(self._job.id, order) else "it was cancelled meanwhile"
+            return "" if journal.commit_migration(self._job.id, order) else "it was cancelled meanwhile"
         except StoreError as error:
             return error.message
 
-    def _stop(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def _stop(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         checkpoint = self._context.restart_policy.checkpoint
         if checkpoint is None:
             self._end(order, agents, copies, follow)
@@ -147,7 +149,7 @@ class Move:
         for copy in copies:
             agents.ask(copy.node, "checkpoint", job=copies.label, signal=checkpoint.signal, file=checkpoint.file)
 
-    def _end(self, order: MoveOrder, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def _end(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
         """A node that does not tell of the end in time is called again, and then given up as any other."""
         self._checkpoint_by = None
         patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._services.answer_within_s
@@ -165,7 +167,7 @@ class Move:
         if self._checkpointed:
             self._end(self._order, agents, copies, follow)
         elif now >= self._checkpoint_by and copies.unended():
-            self.call_off(IN_VAIN)
+            self.abort(IN_VAIN)
 
     def _context_of(self, node: NodeName) -> RunContext:
         return replace(self._context, query=replace(self._context.query, candidates=(node,)))

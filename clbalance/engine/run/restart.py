@@ -20,7 +20,7 @@ _AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
 _MOST_STARTS_IN_VAIN = 5
 
 
-class MoveWay:
+class PendingRestart:
     """A job that was stopped for a move is owed another start: it waits for one, whatever its owner said of waiting."""
 
     def __init__(self, services: Services, restart_policy: RestartPolicy) -> None:
@@ -93,7 +93,7 @@ class MoveWay:
 
     def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
         try:
-            order = self._services.journal.move_of(job.id)
+            order = self._services.journal.migration_request_of(job.id)
         except StoreError as error:
             self._services.listener.forgot(error.message)
             return False

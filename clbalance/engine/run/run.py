@@ -8,7 +8,7 @@ from signal import SIGHUP
 from clbalance.engine.jobs.conclude import cancel_unstarted, conclude, requeue
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.run.attempt import attempt, start_reserved
-from clbalance.engine.run.restart import MoveWay
+from clbalance.engine.run.restart import PendingRestart
 from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext, RunResult
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
@@ -44,7 +44,7 @@ class Run:
         self._queued = queued
         self._failures = 0
         self._node_failures = 0
-        self._way = MoveWay(context.services, restart_policy)
+        self._pending_restart = PendingRestart(context.services, restart_policy)
 
     def carry_out(self) -> RunResult:
         """As far as we are interested in it."""
@@ -56,7 +56,7 @@ class Run:
                 return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
-            hung_up = stop.signum == SIGHUP and self._way.is_under_way  # which ends no job that has run
+            hung_up = stop.signum == SIGHUP and self._pending_restart.is_under_way  # which ends no job that has run
             if not (hung_up and requeue(self._services, self._job.id, "its run was hung up on as it was moved")):
                 self._cancel_unstarted(f"stopped by signal {stop.signum}")
             raise
@@ -70,19 +70,22 @@ class Run:
 
     def _to_the_end(self, tried: AttemptResult) -> RunResult:
         """From attempt to attempt."""
-        with self._way:
+        with self._pending_restart:
             while True:
                 once_more = self._again(tried)
                 if once_more is None:
                     return self._conclude(tried)
                 if not self._prepare(tried, once_more):
                     return self._conclude(replace(tried, dispatched=None, cancelled=True))
-                tried = self._way.start(self._job, partial(start_reserved, self._context)) or self._wait_for_place()
+                tried = (
+                    self._pending_restart.start(self._job, partial(start_reserved, self._context))
+                    or self._wait_for_place()
+                )
                 self._job = tried.job
 
     def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
-        wait = PlacementWait(self._services, self._way.policy_for(self._context.mode), self._query.rng)
+        wait = PlacementWait(self._services, self._pending_restart.policy_for(self._context.mode), self._query.rng)
         while True:
             tried = attempt(self._context, self._job, self._excluded_nodes)
             self._job = tried.job
@@ -98,11 +101,11 @@ class Run:
 
     def _again(self, tried: AttemptResult) -> Retry | None:
         dispatched = tried.dispatched
-        self._way.hold(tried.reservation)
+        self._pending_restart.hold(tried.reservation)
         if dispatched is None or (dispatched.interrupted is not None and self._context.mode.ends_with_us):
             return None
         outcomes = dispatched.outcomes
-        moved = self._way.after(tried.job, outcomes)
+        moved = self._pending_restart.after(tried.job, outcomes)
         return moved or next_retry(
             self._restart_policy, outcomes, failures=self._failures, node_failures=self._node_failures
         )
@@ -110,13 +113,13 @@ class Run:
     def _prepare(self, tried: AttemptResult, once_more: Retry) -> bool:
         outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
         states = {state_of(outcome.end) for outcome in outcomes}
-        self._failures += JobState.FAILED in states and not self._way.is_under_way
+        self._failures += JobState.FAILED in states and not self._pending_restart.is_under_way
         self._node_failures += JobState.NODE_FAIL in states
         self._excluded_nodes |= once_more.excluded_nodes
         self._job = replace(
             tried.job,
             attempt=tried.job.attempt + 1,
-            claim=self._way.claim or tried.job.claim + 1,
+            claim=self._pending_restart.claim or tried.job.claim + 1,
             previous_nodes=fold(tried.plan.chosen),
         )
         return self._pend(f"attempt {self._job.attempt} after {once_more.reason}")
@@ -143,7 +146,9 @@ class Run:
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Why it waits in the queue now, if it does."""
         reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._query.candidates))
-        may_wait = not tried.cancelled and (self._queued or self._restart_policy.queue or self._way.is_under_way)
+        may_wait = not tried.cancelled and (
+            self._queued or self._restart_policy.queue or self._pending_restart.is_under_way
+        )
         if may_wait and requeue(self._services, self._job.id, reason):
             return reason
         cancel_unstarted(self._services, self._job.id, reason, tried.plan)
@@ -153,13 +158,15 @@ class Run:
         """Why it waits in the queue now, if it does."""
         job, journal = self._job, self._services.journal
         queued = None
-        if self._way.is_owed_a_start and requeue(self._services, job.id, "it could not start where it was moved to"):
+        if self._pending_restart.is_owed_a_start and requeue(
+            self._services, job.id, "it could not start where it was moved to"
+        ):
             return "it could not start where it was moved to"
         if len(dispatched.outcomes) == len(plan.chosen):
             # Whether it is started again was decided here, unless it came from the queue.
             restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
-                journal.call_off_move(job.id, attempt=job.attempt, why="its user has ended it")
+                journal.abort_migration(job.id, attempt=job.attempt, why="its user has ended it")
             queued = conclude(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )

@@ -19,8 +19,8 @@ from clbalance.model.job_record import (
     JobRecord,
     JobState,
     Killed,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     NodeFailed,
     NotStarted,
     Outcome,
@@ -54,7 +54,7 @@ def state_after_attempt(
     restart_policy: RestartPolicy,
     outcomes: tuple[Outcome, ...],
     copies: Sequence[CopyRecord],
-    move: MoveOrder | None,
+    move: MigrationRequest | None,
     *,
     cancelled: bool,
 ) -> AfterAttempt:
@@ -111,10 +111,12 @@ def _over(outcomes: tuple[Outcome, ...]) -> Finished:
     return Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
 
 
-def _goes_on(outcomes: Sequence[Outcome], move: MoveOrder, restart_policy: RestartPolicy, *, never: bool) -> bool:
+def _goes_on(
+    outcomes: Sequence[Outcome], move: MigrationRequest, restart_policy: RestartPolicy, *, never: bool
+) -> bool:
     """Whether it ended since it was to go elsewhere; what could not even start was on its way as well."""
     if never:
-        return move.stage is MoveStage.MEANT
+        return move.stage is MigrationStage.COMMITTED
     return all(goes_on(one.end, move, restart_policy) for one in outcomes)
 
 
@@ -199,7 +201,7 @@ _MOVED = "moved to "
 _WHY_CHARS = 200  # what a node keeps of the reason for an end
 
 
-def why_stopped(order: MoveOrder) -> str:
+def why_stopped(order: MigrationRequest) -> str:
     """What the node is told, and tells again as the reason of the end."""
     return f"{_MOVED}{order.dst}: {order.why}"[:_WHY_CHARS]
 
@@ -209,16 +211,18 @@ def was_moved(why: str) -> bool:
     return why.startswith(_MOVED)
 
 
-def goes_on(end: End, order: MoveOrder | None, restart_policy: RestartPolicy) -> bool:
+def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPolicy) -> bool:
     """Whether a job that has ended so is started elsewhere, because of a move of just that attempt.
 
     Exit 0 is its own end, and any other that is not of our making its own failure.
     """
     if order is None:
         return False
-    if order.stage is MoveStage.OFF:
-        return restart_policy.checkpoint is not None and order.told == IN_VAIN and end == Exited(rc=CHECKPOINTED)
-    return order.stage is MoveStage.MEANT and _is_of_our_making(end, restart_policy)
+    if order.stage is MigrationStage.ABORTED:
+        return (
+            restart_policy.checkpoint is not None and order.abort_reason == IN_VAIN and end == Exited(rc=CHECKPOINTED)
+        )
+    return order.stage is MigrationStage.COMMITTED and _is_of_our_making(end, restart_policy)
 
 
 def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:

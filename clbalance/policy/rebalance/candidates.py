@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
 from clbalance.model.job import Submitted
-from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MoveOrder, Usage
+from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Usage
 from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
 from clbalance.policy.jobs.requeue import IN_VAIN
 from clbalance.policy.rebalance.levels import Pool
@@ -134,7 +134,7 @@ class Known:
     record: JobRecord
     submitted: Submitted
     copies: tuple[CopyRecord, ...]
-    move: MoveOrder | None = None
+    migration: MigrationRequest | None = None
     """The last that was asked or meant."""
 
     @property
@@ -205,10 +205,10 @@ def _came_s_ago(job: Known, now: datetime) -> float | None:
 
 def _told_in_vain_s_ago(job: Known, now: datetime) -> float | None:
     """Since it was told to checkpoint, where it did not in time."""
-    move = job.move
-    if move is None or move.attempt != job.record.attempt or move.told != IN_VAIN:
+    move = job.migration
+    if move is None or move.attempt != job.record.attempt or move.abort_reason != IN_VAIN:
         return None
-    return max(0.0, now.timestamp() - move.asked_at_s)
+    return max(0.0, now.timestamp() - move.requested_at_s)
 
 
 def _cpus_used(record: JobRecord, usage: Usage | None, now: datetime) -> float | None:

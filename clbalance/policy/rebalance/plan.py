@@ -13,7 +13,7 @@ from clbalance.policy.rebalance.search import Search
 from clbalance.policy.rebalance.values import Advice, Departure, Levels, Movable, NodeLevel, RebalancePlan
 
 
-def plan_moves(
+def plan_migrations(
     snapshot: Snapshot,
     jobs: Sequence[Movable],
     departures: Iterable[Departure],
@@ -43,7 +43,7 @@ def plan_moves(
         score_after=score_of([field.used[use.node] for use in pool.members], capacity),
         mean=pool.mean,
         bound=_bound(pool, movers),
-        moves=moves,
+        migrations=moves,
         levels=_node_levels(pool, field, over),
         stays=tuple(
             (job, hindered.get(job.job) or told[job.job])

@@ -12,7 +12,7 @@ from clbalance.model import NodeName
 from clbalance.policy.rebalance.candidates import Mover, Turn
 from clbalance.policy.rebalance.leveling import Chain, Levelling
 from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over
-from clbalance.policy.rebalance.values import Levels, Move
+from clbalance.policy.rebalance.values import Levels, PlannedMigration
 from clbalance.policy.rebalance.what_if import Step
 
 
@@ -24,7 +24,7 @@ class Search:
         self._gain: dict[int, float] = {}
         self._others: dict[int, tuple[int, ...]] = {}
 
-    def moves(self) -> tuple[Move, ...]:
+    def moves(self) -> tuple[PlannedMigration, ...]:
         """All of them, in the order in which they can be carried out."""
         while self._one_by_one() or self._in_chains():
             pass
@@ -77,17 +77,19 @@ class Search:
             self._others[job] = tuple(other for other in jobs if other != job)
         self._field.take(chain)
 
-    def _told(self) -> tuple[Move, ...]:
+    def _told(self) -> tuple[PlannedMigration, ...]:
         capacity, mean = self._field.capacity, self._pool.mean
         used = {use.node: use.used for use in self._pool.members}
         gone = {mover.job.job for mover, _ in self._field.order}
-        moves: list[Move] = []
+        moves: list[PlannedMigration] = []
         for mover, dst in self._field.order:
             job, src = mover.job, mover.job.node
             why = f"{src} {used[src] / capacity[src]:.2f}, mean {mean:.2f}: to {dst} {used[dst] / capacity[dst]:.2f}"
             if others := sorted(gone.intersection(self._others[job.job])):
                 why += f", with job {', '.join(map(str, others))}"
-            moves.append(Move(job=job.job, name=job.name, src=src, dst=dst, gain=self._gain[job.job], why=why))
+            moves.append(
+                PlannedMigration(job=job.job, name=job.name, src=src, dst=dst, gain=self._gain[job.job], why=why)
+            )
             used[src] -= mover.weight
             used[dst] += mover.weight
         return tuple(moves)

@@ -21,7 +21,7 @@ class Levels:
     deviation: float | None = 0.25
     """A node is over where it is more than so much above the mean of its pool; None: however much that is."""
     min_gain: float = 0.01
-    """By how much each move makes the worst of its nodes better, at least: see `Move.gain`."""
+    """By how much each move makes the worst of its nodes better, at least: see `PlannedMigration.gain`."""
     max_moves: int = 5
     confirm: int = 3
     """In so many runs in a row a node has been over before anything is taken off it."""
@@ -81,7 +81,7 @@ class Departure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class PlannedMigration:
     """That a job goes on at `dst`.
 
     `gain`: by how much the level of the worst of the nodes concerned falls. Of several moves that only
@@ -132,7 +132,7 @@ class RebalancePlan:
     """Level of the pool, each node counted by what it has: no move changes it."""
     bound: float
     """No moves of these jobs can make the largest level less than this."""
-    moves: tuple[Move, ...]
+    migrations: tuple[PlannedMigration, ...]
     levels: tuple[NodeLevel, ...]
     """Of all nodes, by name."""
     stays: tuple[tuple[Movable, str], ...]

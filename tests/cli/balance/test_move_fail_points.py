@@ -9,7 +9,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobState
 from tests.cli.command import Command, nothing_left
 from tests.cli.held_jobs import let_go
-from tests.cli.moving import KINDS, NODES, diary, is_held, never_twice, orphan, record, start_mover, word
+from tests.cli.migrations import KINDS, NODES, diary, is_held, never_twice, orphan, record, start_mover, word
 from tests.faults.soak import trials
 
 BEFORE = ("move-asked", "move-reserved", "move-meant")

@@ -10,7 +10,7 @@ from clbalance.lab.cluster import Lab
 from clbalance.model.job_record import JobState
 from tests.cli.command import Command, eventually, nothing_left
 from tests.cli.held_jobs import detached, job, let_go
-from tests.cli.moving import (
+from tests.cli.migrations import (
     BY_CODE,
     BY_FILE,
     CHECKPOINT,
@@ -50,7 +50,7 @@ def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: 
         attached, logs = clbalance.start("attach"), clbalance.start("logs", "-f")
         for one in (attached, logs):
             assert await_output(one) == f"on {src}\n".encode()
-        assert move(clbalance, asked) == [["Moved", dst]]
+        assert move(clbalance, asked) == [["Migrated", dst]]
         for one in (attached, logs):
             assert await_output(one) == f"on {dst}\n".encode()
         let_go(clbalance)
@@ -87,7 +87,7 @@ def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str,
         else:
             orphan(clbalance, *KINDS[kind])
         asked, src, dst = word(clbalance)
-        assert move(clbalance, asked) == [["Moved", dst]]
+        assert move(clbalance, asked) == [["Migrated", dst]]
         moved_once(clbalance, src, dst)
         found = record(clbalance)
         assert (found.state, found.attempt, found.has_controller) == (JobState.RUNNING, 2, controller != "nobody")
@@ -103,7 +103,7 @@ def test_a_marked_job_goes_on_elsewhere(lab: Lab, clbalance: Command, kind: str,
 def test_who_watches_is_told_and_sees_what_comes_after(clbalance: Command) -> None:
     child = clbalance.start("run", *NODES, "--requeue", "-c", f"echo at $CLBALANCE_RESTART_COUNT; {ONCE}{WAITS}")
     asked, src, dst = word(clbalance)
-    assert move(clbalance, asked) == [["Moved", dst]]
+    assert move(clbalance, asked) == [["Migrated", dst]]
     runs(clbalance, 2)
     let_go(clbalance)
     out, err = child.communicate(timeout=30.0)
@@ -119,7 +119,7 @@ def test_a_file_that_the_job_writes_is_its_word(clbalance: Command, controller: 
     else:
         orphan(clbalance, *options[2:])
     asked, src, dst = word(clbalance)
-    assert move(clbalance, asked) == [["Moved", dst]]
+    assert move(clbalance, asked) == [["Migrated", dst]]
     moved_once(clbalance, src, dst)
     assert (clbalance.folder / "state").read_text() == "saved\n"
     let_go(clbalance)
@@ -136,7 +136,7 @@ def test_a_checkpoint_that_does_not_come_is_no_reason_to_kill(
     else:
         orphan(clbalance, *options)
     asked, src, dst = word(clbalance)
-    assert move(clbalance, asked) == [["NotMoved", "it did not checkpoint in time"]]
+    assert move(clbalance, asked) == [["NotMigrated", "it did not checkpoint in time"]]
     found = job(clbalance, "1")
     assert (found["state"], found["attempt"], found["node_set"]) == ("RUNNING", 1, src)
     assert leases(clbalance, dst) == []
@@ -153,7 +153,7 @@ def test_a_job_that_ends_by_itself_meanwhile_is_over(clbalance: Command, control
     else:
         orphan(clbalance, *options)
     asked, _, dst = word(clbalance)
-    assert move(clbalance, asked) == [["NotMoved", f"it is {state}"]]
+    assert move(clbalance, asked) == [["NotMigrated", f"it is {state}"]]
     assert (job(clbalance, "1")["state"], job(clbalance, "1")["rc"]) == (state, rc)
     assert leases(clbalance, dst) == []
     assert len(diary(clbalance)) == 1
@@ -174,7 +174,7 @@ def test_a_target_that_says_no_or_nothing_leaves_the_job_alone(
     else:
         lab.node(dst).kill()
     ((how, why),) = move(clbalance, asked)
-    assert (how, why[: len(dst) + 1]) == ("NotMoved", f"{dst}:")
+    assert (how, why[: len(dst) + 1]) == ("NotMigrated", f"{dst}:")
     found = job(clbalance, "1")
     assert (found["state"], found["attempt"], found["node_set"]) == ("RUNNING", 1, src)
     let_go(clbalance)
@@ -188,7 +188,7 @@ def test_a_source_that_does_not_answer_is_left_alone(lab: Lab, clbalance: Comman
     lab.node(src).hang()
     ((how, why),) = move(clbalance, asked)
     lab.node(src).thaw()
-    assert (how, why) == ("NotMoved", "its node does not answer")
+    assert (how, why) == ("NotMigrated", "its node does not answer")
     assert leases(clbalance, dst) == []
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
@@ -199,7 +199,7 @@ def test_one_that_is_not_marked_is_never_touched(clbalance: Command) -> None:
     clbalance.start("run", *NODES, "--requeue-exit", "85", "-c", BY_CODE)
     asked, _, _ = word(clbalance)
     ((how, why),) = move(clbalance, asked)
-    assert (how, why) == ("NotMoved", "it is not marked: `run --requeue` or `run --checkpoint`")
+    assert (how, why) == ("NotMigrated", "it is not marked: `run --requeue` or `run --checkpoint`")
     assert not (clbalance.folder / "state").exists()
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
@@ -220,7 +220,7 @@ def test_a_job_that_is_cancelled_while_it_checkpoints_is_started_no_more(clbalan
     assert clbalance("cancel", "1").rc == 0
     code, told = finished(mover)
     assert code == 0
-    assert json.loads(told)[0][0] == "NotMoved"
+    assert json.loads(told)[0][0] == "NotMigrated"
     assert finished(child)[0] == 125
     assert job(clbalance, "1")["state"] == "CANCELLED"
     assert leases(clbalance, dst) == []
@@ -231,7 +231,7 @@ def test_who_waits_for_a_job_waits_on_where_it_goes_on(clbalance: Command) -> No
     orphan(clbalance, *CHECKPOINT, "-c", BY_CODE)
     asked, src, dst = word(clbalance)
     waits = clbalance.start("wait", "1")
-    assert move(clbalance, asked) == [["Moved", dst]]
+    assert move(clbalance, asked) == [["Migrated", dst]]
     moved_once(clbalance, src, dst)
     let_go(clbalance)
     assert finished(waits)[0] == 7
@@ -243,7 +243,7 @@ def test_one_waits_for_the_place_that_another_leaves(clbalance: Command) -> None
         detached(clbalance, "-w", f"node{number}", *options)
         eventually((folder_of(clbalance, number) / "diary").exists)
     done = move(clbalance, "1:node1:node3", "2:node2:node1")
-    assert done == [["Moved", "node3"], ["Moved", "node1"]]
+    assert done == [["Migrated", "node3"], ["Migrated", "node1"]]
     for number in (1, 2):
         (folder_of(clbalance, number) / "go").touch()
         assert clbalance("wait", str(number)).rc == 7

@@ -3,7 +3,7 @@
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, ended
 from tests.cli.held_jobs import SOON, let_go
-from tests.cli.moving import (
+from tests.cli.migrations import (
     CHECKPOINT,
     KINDS,
     NODES,

@@ -10,7 +10,7 @@ from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import RestartPolicy, Submitted
-from clbalance.model.job_record import Exited, JobRecord, JobState, Lost, MoveOrder, NodeFailed, Outcome
+from clbalance.model.job_record import Exited, JobRecord, JobState, Lost, MigrationRequest, NodeFailed, Outcome
 from clbalance.policy.placement.policies import LEAST
 from tests.engine.services import EPOCH, ScriptedAgent, job, probed, world_of
 from tests.scripted import HangUp
@@ -161,8 +161,8 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     services = world_of({"a": probed(after=ScriptedAgent(end=ended))})
     record = waiting(services, RestartPolicy(requeue=True))
     start(services, record)
-    order = MoveOrder(attempt=1, dst=NodeName("b"), why="level")
-    assert services.journal.mean_move(record.id, order)
+    order = MigrationRequest(attempt=1, dst=NodeName("b"), why="level")
+    assert services.journal.commit_migration(record.id, order)
     (seen,) = look(services, [now(services, record.id)])
     assert (seen.record.state, seen.record.queued) == (JobState.PENDING, True)
     assert seen.record.reason == "was being moved to b; waits for `clbalance rebalance`"
@@ -170,7 +170,7 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     assert again.record == seen.record, "whoever looks next finds it there as well"
     assert isinstance(start(services, again.record), Begun)
     assert now(services, record.id).attempt == 2
-    assert services.journal.move_of(record.id) is None
+    assert services.journal.migration_request_of(record.id) is None
 
 
 def test_a_queued_job_is_cancelled_without_asking_anybody() -> None:

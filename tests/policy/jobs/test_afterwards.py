@@ -17,8 +17,8 @@ from clbalance.model.job_record import (
     JobRecord,
     JobState,
     Killed,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     NodeFailed,
     NotStarted,
     Outcome,
@@ -42,7 +42,7 @@ BY_US = Cancelled(why="moved to n7: level")
 USR1 = Checkpoint(signal=10)
 ONCE, REQUEUE = RestartPolicy(), RestartPolicy(requeue=True)
 CHECKPOINT, RETRY = RestartPolicy(checkpoint=USR1), RestartPolicy(retry=1)
-MEANT = MoveOrder(attempt=1, dst=NodeName("n7"), why="level", stage=MoveStage.MEANT)
+MEANT = MigrationRequest(attempt=1, dst=NodeName("n7"), why="level", stage=MigrationStage.COMMITTED)
 
 
 def record(attempt: int = 1, *, queued: bool = False) -> JobRecord:
@@ -84,7 +84,7 @@ def copies(*ends: End) -> list[CopyRecord]:
 def after(
     *ends: End,
     restart_policy: RestartPolicy = ONCE,
-    move: MoveOrder | None = None,
+    move: MigrationRequest | None = None,
     queued: bool = False,
     cancelled: bool = False,
 ) -> AfterAttempt:
@@ -148,8 +148,8 @@ def test_why_it_waits_is_told() -> None:
 def test_what_an_end_means_while_a_move_is_meant(end: End, restart_policy: RestartPolicy, expected: str) -> None:
     assert state(after(end, restart_policy=restart_policy, move=MEANT)) == expected
     for other in (
-        replace(MEANT, stage=MoveStage.ASKED),
-        replace(MEANT, stage=MoveStage.OFF),
+        replace(MEANT, stage=MigrationStage.REQUESTED),
+        replace(MEANT, stage=MigrationStage.ABORTED),
         replace(MEANT, attempt=2),
     ):
         assert after(end, restart_policy=restart_policy, move=other) == after(end, restart_policy=restart_policy)

@@ -14,8 +14,8 @@ from clbalance.model.job_record import (
     Exited,
     Killed,
     Lost,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     NodeFailed,
     NotStarted,
     OutOfMemory,
@@ -31,8 +31,10 @@ JOB = JobSpec(id=1, key="k", name="n", work=Command(argv=("x",)), chdir="/", chd
 WHY = st.text(max_size=300)
 
 
-def order(stage: MoveStage = MoveStage.MEANT, told: str = "", why: str = "a is over", dst: str = "b") -> MoveOrder:
-    return MoveOrder(attempt=1, dst=NodeName(dst), why=why, stage=stage, told=told)
+def order(
+    stage: MigrationStage = MigrationStage.COMMITTED, told: str = "", why: str = "a is over", dst: str = "b"
+) -> MigrationRequest:
+    return MigrationRequest(attempt=1, dst=NodeName(dst), why=why, stage=stage, abort_reason=told)
 
 
 MOVED = Cancelled(why=why_stopped(order()))
@@ -78,19 +80,19 @@ def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) 
 
 
 @given(
-    stage=st.sampled_from([MoveStage.ASKED, MoveStage.OFF]),
+    stage=st.sampled_from([MigrationStage.REQUESTED, MigrationStage.ABORTED]),
     told=WHY,
     end=st.sampled_from([MOVED, Exited(rc=CHECKPOINTED), Killed(signal=USR1)]),
 )
-def test_what_was_not_meant_means_nothing(stage: MoveStage, told: str, end: End) -> None:
+def test_what_was_not_meant_means_nothing(stage: MigrationStage, told: str, end: End) -> None:
     assert not goes_on(end, order(stage, told), CHECKPOINT)
     assert not goes_on(end, None, CHECKPOINT)
 
 
 def test_a_checkpoint_that_comes_late_counts_all_the_same() -> None:
-    assert goes_on(Exited(rc=CHECKPOINTED), order(MoveStage.OFF, IN_VAIN), CHECKPOINT)
-    assert not goes_on(Exited(rc=0), order(MoveStage.OFF, IN_VAIN), CHECKPOINT)
-    assert not goes_on(Exited(rc=CHECKPOINTED), order(MoveStage.OFF, IN_VAIN), REQUEUE)
+    assert goes_on(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, IN_VAIN), CHECKPOINT)
+    assert not goes_on(Exited(rc=0), order(MigrationStage.ABORTED, IN_VAIN), CHECKPOINT)
+    assert not goes_on(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, IN_VAIN), REQUEUE)
 
 
 def test_only_marked_jobs_of_one_copy_may_be_moved() -> None:

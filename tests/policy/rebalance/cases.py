@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from clbalance.model import DrainMark, Gpu, Lease, Measured, NodeName, Promise, Qos, Request, Snapshot
 from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.rebalance.levels import over_nodes
-from clbalance.policy.rebalance.plan import plan_moves
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, Move, RebalancePlan
+from clbalance.policy.rebalance.plan import plan_migrations
+from clbalance.policy.rebalance.values import Departure, Levels, Movable, PlannedMigration, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
 EVERYTHING = Levels(deviation=0.0, min_gain=0.0, max_moves=1000, confirm=1, cooldown_s=0.0, guaranteed=True)
@@ -108,14 +108,14 @@ def planned(
     times = {answer.node: 99 for answer in snapshot.answers}
     if times_over is not None:
         times = {NodeName(name): count for name, count in times_over.items()}
-    return plan_moves(snapshot, jobs, departures, times, levels, policy, NOW, ME)
+    return plan_migrations(snapshot, jobs, departures, times, levels, policy, NOW, ME)
 
 
 def over(snapshot: Snapshot, levels: Levels = EVERYTHING, departures: Sequence[Departure] = ()) -> frozenset[NodeName]:
     return over_nodes(snapshot, departures, levels, LEAST, NOW)
 
 
-def moved(jobs: Sequence[Movable], moves: Sequence[Move]) -> list[Movable]:
+def moved(jobs: Sequence[Movable], moves: Sequence[PlannedMigration]) -> list[Movable]:
     """The jobs where the plan wants them, as the next run finds them."""
     dst = {move.job: move.dst for move in moves}
     return [
@@ -148,7 +148,7 @@ class Cluster:
             ),
         )
 
-    def after(self, moves: Sequence[Move]) -> "Cluster":
+    def after(self, moves: Sequence[PlannedMigration]) -> "Cluster":
         return replace(self, jobs=tuple(moved(self.jobs, moves)))
 
     def level(self, name: str, jobs: Sequence[Movable] | None = None) -> float:

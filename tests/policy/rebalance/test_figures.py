@@ -10,7 +10,7 @@ import pytest
 from clbalance.model import NodeName
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.levels import lower_bound, over_nodes
-from clbalance.policy.rebalance.plan import plan_moves
+from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node, sweep
 
@@ -32,7 +32,7 @@ class Runs:
         over = over_nodes(snapshot, (), self.levels, LEAST, NOW)
         self.times = Counter({name: self.times[name] + 1 for name in over})
         plan = planned(snapshot, self.cluster.jobs, self.levels, times_over=self.times)  # type: ignore[arg-type]
-        self.cluster = self.cluster.after(plan.moves)
+        self.cluster = self.cluster.after(plan.migrations)
         return plan
 
 
@@ -72,13 +72,13 @@ def test_one_run_levels_a_pile_and_the_next_three_move_nothing(job: Callable[[in
     runs = Runs(pile(job), Levels(confirm=1, max_moves=24))
     runs.run()
     assert runs.cluster.largest() <= 1.1 * best_of_equals(runs.cluster)
-    assert [runs.run().moves for _ in range(3)] == [(), (), ()]
+    assert [runs.run().migrations for _ in range(3)] == [(), (), ()]
 
 
 @pytest.mark.parametrize("job", PILES.values(), ids=PILES.keys())
 def test_with_the_defaults_a_pile_is_level_after_the_runs_that_they_say(job: Callable[[int], Movable]) -> None:
     runs = Runs(pile(job), Levels())
-    counts = [len(runs.run().moves) for _ in range(10)]
+    counts = [len(runs.run().migrations) for _ in range(10)]
     assert counts[:2] == [0, 0]
     moving = [count for count in counts if count]
     assert moving[:-1] == [5] * (len(moving) - 1)
@@ -132,7 +132,7 @@ class Swing:
         ]
         over = over_nodes(snapshot, gone, levels, LEAST, NOW)
         self.times = Counter({name: self.times[name] + 1 for name in over})
-        for move in plan_moves(snapshot, jobs, gone, self.times, levels, LEAST, NOW, ME).moves:
+        for move in plan_migrations(snapshot, jobs, gone, self.times, levels, LEAST, NOW, ME).migrations:
             job = next(one for one in self.jobs if one.job == move.job)
             self.jobs[self.jobs.index(job)] = replace(job, node=move.dst, been_on=job.been_on | {move.src})
             self.left.append((move.src, takes(job), now_s))

@@ -14,8 +14,8 @@ from clbalance.model.job_record import (
     Intent,
     JobRecord,
     JobState,
-    MoveOrder,
-    MoveStage,
+    MigrationRequest,
+    MigrationStage,
     Outcome,
     Usage,
 )
@@ -156,7 +156,9 @@ def test_jobs_on_nodes_are_those_that_run_there() -> None:
 def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
     move: dict[str, object], seconds: float | None
 ) -> None:
-    order = MoveOrder(attempt=1, dst=N2, why="level", stage=MoveStage.OFF, asked_at_s=NOON.timestamp() - 40.0)
-    job = replace(known([copy(1, N1)]), move=replace(order, **move))  # type: ignore[arg-type]  # a field's own
+    order = MigrationRequest(
+        attempt=1, dst=N2, why="level", stage=MigrationStage.ABORTED, requested_at_s=NOON.timestamp() - 40.0
+    )
+    job = replace(known([copy(1, N1)]), migration=replace(order, **move))  # type: ignore[arg-type]  # a field's own
     told = movable(job, None, frozenset({N1}), NOON)
     assert (told.moved_s_ago, told.in_vain) == (seconds, seconds is not None)

@@ -24,7 +24,7 @@ AT_ONCE = Levels(confirm=1)
 
 
 def moves_of(nodes: list[Answer], jobs: list[Movable], levels: Levels = EVERYTHING) -> list[tuple[int, str, str]]:
-    return [(move.job, move.src, move.dst) for move in planned(sweep(*nodes), jobs, levels).moves]
+    return [(move.job, move.src, move.dst) for move in planned(sweep(*nodes), jobs, levels).migrations]
 
 
 def crowd(on: str = "a", count: int = 4, **more: object) -> list[Movable]:
@@ -128,7 +128,7 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
     jobs = [a_job(number, "node3") for number in range(7)]
     nodes = [a_node("node3", jobs), a_node("node7", foreign=1.0), silent("node8"), a_node("node9", drains=(drain(),))]
     plan = planned(sweep(*nodes), jobs, AT_ONCE)
-    assert [(move.job, move.dst, round(move.gain, 3), move.why) for move in plan.moves] == [
+    assert [(move.job, move.dst, round(move.gain, 3), move.why) for move in plan.migrations] == [
         (6, "node7", 0.25, "node3 1.75, mean 1.00: to node7 0.25"),
         (5, "node7", 0.25, "node3 1.50, mean 1.00: to node7 0.50"),
         (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
@@ -147,11 +147,11 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
 def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> None:
     jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
     plan = planned(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), jobs)
-    assert [move.why for move in plan.moves] == [
+    assert [move.why for move in plan.migrations] == [
         "a 0.88, mean 0.62: to b 0.38, with job 2",
         "b 0.88, mean 0.62: to a 0.38, with job 1",
     ]
-    assert [move.gain for move in plan.moves] == [pytest.approx(0.125, abs=1e-6)] * 2
+    assert [move.gain for move in plan.migrations] == [pytest.approx(0.125, abs=1e-6)] * 2
 
 
 STAYS = {
@@ -194,7 +194,7 @@ def test_only_a_job_whose_lease_was_seen_is_moved() -> None:
     plan = planned(sweep(a_node("a", foreign=4.0), a_node("b")), jobs, AT_ONCE)
     assert [told for _, told in plan.stays] == ["no lease of it was seen on a"]
     lost = [replace(jobs[0], node=NodeName("gone"))]
-    assert planned(sweep(a_node("a", foreign=4.0), a_node("b")), lost, AT_ONCE).moves == ()
+    assert planned(sweep(a_node("a", foreign=4.0), a_node("b")), lost, AT_ONCE).migrations == ()
 
 
 def test_without_a_key_a_lease_is_known_by_name_and_cpus_and_is_of_one_job_only() -> None:
@@ -210,7 +210,7 @@ def test_a_node_is_left_alone_until_it_was_over_often_enough() -> None:
     assert over(nodes, USUAL) == {"a"}
     for times, count in ((0, 0), (1, 0), (2, 0), (3, 2), (4, 2)):
         plan = planned(nodes, jobs, USUAL, times_over={"a": times})
-        assert len(plan.moves) == count
+        assert len(plan.migrations) == count
         assert plan.levels[0].over
 
 
@@ -219,21 +219,21 @@ def test_what_is_put_on_a_node_by_the_plan_itself_may_go_on_without_being_confir
     nodes = sweep(a_node("a", jobs, foreign=3.0), a_node("b", jobs, foreign=1.0), a_node("c", foreign=2.5))
     levels = replace(EVERYTHING, confirm=2)
     plan = planned(nodes, jobs, levels, times_over={"a": 2})
-    assert {(move.job, move.dst) for move in plan.moves} == {(1, "b"), (2, "c")}
+    assert {(move.job, move.dst) for move in plan.migrations} == {(1, "b"), (2, "c")}
 
 
 def test_a_sweep_that_is_too_old_moves_nothing_and_counts_nothing() -> None:
     jobs = crowd()
     old = sweep(a_node("a", jobs), a_node("b"), age_s=61.0)
     assert over(old) == frozenset()
-    assert planned(old, jobs).moves == ()
+    assert planned(old, jobs).migrations == ()
 
 
 def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> None:
     jobs = crowd()
     nodes = [a_node("a", jobs), node("b", r1m=None), node("c", leases=None), silent("d", Cause.DNS, "")]
     plan = planned(sweep(*nodes), jobs)
-    assert plan.moves == ()
+    assert plan.migrations == ()
     assert [one.before.why for one in plan.levels if isinstance(one.before, Unknown)] == [
         "run queue: not told",
         "leases: not told",
@@ -243,7 +243,7 @@ def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> Non
 
 def test_a_pool_of_no_nodes_is_level() -> None:
     plan = planned(sweep(), crowd())
-    assert (plan.moves, plan.score_before, plan.score_after, plan.bound) == ((), 0.0, 0.0, 0.0)
+    assert (plan.migrations, plan.score_before, plan.score_after, plan.bound) == ((), 0.0, 0.0, 0.0)
 
 
 def test_what_has_just_left_does_not_count() -> None:
@@ -257,16 +257,16 @@ def test_what_has_just_left_does_not_count() -> None:
     assert over(nodes, USUAL, [left, elsewhere]) == frozenset()
     plan = planned(nodes, jobs, departures=[left])
     assert plan.levels[0].cpus == pytest.approx(0.0, abs=0.01)
-    assert planned(sweep(silent("a"), node("c")), jobs, departures=[left]).moves == ()
-    assert planned(sweep(node("a", r1m=None), node("c")), jobs, departures=[left]).moves == ()
+    assert planned(sweep(silent("a"), node("c")), jobs, departures=[left]).migrations == ()
+    assert planned(sweep(node("a", r1m=None), node("c")), jobs, departures=[left]).migrations == ()
 
 
 def test_a_node_that_is_past_its_threshold_only_by_what_has_left_takes_jobs() -> None:
     jobs = crowd()
     nodes = sweep(a_node("a", jobs), a_node("b", foreign=4.5))
     left = Departure(node=NodeName("b"), cpus=4.5, age_s=3600.0, seconds_ago=0.0)
-    assert planned(nodes, jobs).moves == ()
-    assert len(planned(nodes, jobs, departures=[left]).moves) == 2
+    assert planned(nodes, jobs).migrations == ()
+    assert len(planned(nodes, jobs, departures=[left]).migrations) == 2
 
 
 def test_what_a_job_uses_above_its_promise_goes_along_as_far_as_its_node_shows_it() -> None:
@@ -383,7 +383,7 @@ def test_who_was_to_go_stays_where_others_do_better() -> None:
     jobs = [a_job(0, "a", 3.0), a_job(1, "a", 1.0, used=2.0)]
     nodes = sweep(a_node("a", jobs), a_node("b", cpus=8, foreign=1.0))
     plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
-    assert [(move.job, move.dst) for move in plan.moves] == [(0, "b")]
+    assert [(move.job, move.dst) for move in plan.migrations] == [(0, "b")]
 
 
 def test_those_that_find_no_room_behind_others_go_before_them() -> None:
@@ -395,7 +395,7 @@ def test_those_that_find_no_room_behind_others_go_before_them() -> None:
     ]
     nodes = sweep(a_node("a", jobs), a_node("b", factor=2.0, foreign=2.0))
     plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
-    assert {move.job for move in plan.moves} == {0, 1, 2}
+    assert {move.job for move in plan.migrations} == {0, 1, 2}
     assert max(one.after for one in plan.levels if isinstance(one.after, float)) == pytest.approx(0.75)
 
 

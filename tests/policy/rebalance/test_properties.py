@@ -14,7 +14,7 @@ from clbalance.policy.placement.load import Load
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.candidates import Turn
-from clbalance.policy.rebalance.values import Levels, Movable, Move, RebalancePlan
+from clbalance.policy.rebalance.values import Levels, Movable, PlannedMigration, RebalancePlan
 from tests.policy.build import NOW, drain, silent
 
 from .cases import EVERYTHING, Cluster, a_job, planned, takes
@@ -65,7 +65,7 @@ def clusters(draw: st.DrawFn, *, most_nodes: int = 5, most_jobs: int = 10) -> Cl
     )
 
 
-def carried(snapshot: Snapshot, job: Movable, move: Move) -> Snapshot:
+def carried(snapshot: Snapshot, job: Movable, move: PlannedMigration) -> Snapshot:
     """As the nodes are when it has gone: its lease is gone from one, and another has promised to take it."""
     answers = []
     for answer in snapshot.answers:
@@ -90,7 +90,7 @@ def largest(plan: RebalancePlan) -> tuple[float, float]:
 
 def shows_more_than_before(cluster: Cluster, plan: RebalancePlan) -> bool:
     """What a moved job used above its promise may have been hidden behind what others left unused."""
-    moved = {move.job for move in plan.moves}
+    moved = {move.job for move in plan.migrations}
     return any(job.job in moved and takes(job) > job.request.cpus for job in cluster.jobs)
 
 
@@ -99,7 +99,7 @@ def shows_more_than_before(cluster: Cluster, plan: RebalancePlan) -> bool:
 def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: Cluster, levels: Levels) -> None:
     now = cluster.swept()
     jobs = {job.job: job for job in cluster.jobs}
-    for move in planned(now, cluster.jobs, levels).moves:
+    for move in planned(now, cluster.jobs, levels).migrations:
         job = jobs[move.job]
         target = next(answer for answer in now.answers if answer.node == move.dst)
         found = verdict(target, asked_of(now, replace(job.request, name=""), LEAST, NOW))
@@ -112,9 +112,9 @@ def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: C
 def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(cluster: Cluster, levels: Levels) -> None:
     plan = planned(cluster.swept(), cluster.jobs, levels)
     jobs = {job.job: job for job in cluster.jobs}
-    assert len(plan.moves) <= levels.max_moves
-    assert all(count == 1 for count in Counter(move.job for move in plan.moves).values())
-    for move in plan.moves:
+    assert len(plan.migrations) <= levels.max_moves
+    assert all(count == 1 for count in Counter(move.job for move in plan.migrations).values())
+    for move in plan.migrations:
         job = jobs[move.job]
         assert not job.why_not_migratable
         assert job.moved_s_ago is None or job.moved_s_ago >= levels.cooldown_s
@@ -127,7 +127,7 @@ def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(cluster: C
 @given(clusters(), LEVELS)
 def test_every_move_gains_enough_and_nothing_becomes_worse(cluster: Cluster, levels: Levels) -> None:
     plan = planned(cluster.swept(), cluster.jobs, levels)
-    assert all(move.gain >= levels.min_gain - 1e-6 and move.gain > 0.0 for move in plan.moves)
+    assert all(move.gain >= levels.min_gain - 1e-6 and move.gain > 0.0 for move in plan.migrations)
     before, after = largest(plan)
     assert after <= before + 1e-9
     assert plan.score_after <= plan.score_before + 1e-6
@@ -149,8 +149,8 @@ def test_the_order_of_nodes_and_jobs_does_not_matter(cluster: Cluster, levels: L
 def test_what_was_planned_is_a_fixed_point(cluster: Cluster, levels: Levels) -> None:
     enough = replace(levels, max_moves=100)
     plan = planned(cluster.swept(), cluster.jobs, enough)
-    then = cluster.after(plan.moves)
-    assert shows_more_than_before(cluster, plan) or planned(then.swept(), then.jobs, enough).moves == ()
+    then = cluster.after(plan.migrations)
+    assert shows_more_than_before(cluster, plan) or planned(then.swept(), then.jobs, enough).migrations == ()
 
 
 @patient
@@ -159,9 +159,9 @@ def test_runs_of_few_moves_come_to_an_end(cluster: Cluster, levels: Levels) -> N
     few = replace(levels, max_moves=max(1, levels.max_moves))
     for _ in range(len(cluster.jobs) + 1):
         plan = planned(cluster.swept(), cluster.jobs, few)
-        if not plan.moves:
+        if not plan.migrations:
             return
-        cluster = cluster.after(plan.moves)
+        cluster = cluster.after(plan.migrations)
     raise AssertionError("it goes on")
 
 
@@ -169,7 +169,7 @@ def test_runs_of_few_moves_come_to_an_end(cluster: Cluster, levels: Levels) -> N
 @given(clusters(), LEVELS)
 def test_nodes_are_as_the_plan_said_once_it_is_carried_out(cluster: Cluster, levels: Levels) -> None:
     plan = planned(cluster.swept(), cluster.jobs, levels)
-    then = cluster.after(plan.moves)
+    then = cluster.after(plan.migrations)
     again = planned(then.swept(), then.jobs, levels)
     if shows_more_than_before(cluster, plan):
         return
@@ -191,7 +191,7 @@ def turn_of(job: Movable) -> Turn:
 @given(clusters(), LEVELS)
 def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(cluster: Cluster, levels: Levels) -> None:
     one = replace(levels, max_moves=1)
-    moves = planned(cluster.swept(), cluster.jobs, one).moves
+    moves = planned(cluster.swept(), cluster.jobs, one).migrations
     for move in moves:
         mine = next(job for job in cluster.jobs if job.job == move.job)
         first = tuple(
@@ -200,7 +200,7 @@ def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(clust
             else replace(job, why_not_migratable="not asked")
             for job in cluster.jobs
         )
-        assert planned(cluster.swept(), first, one).moves == ()
+        assert planned(cluster.swept(), first, one).migrations == ()
 
 
 @settings(patient, derandomize=True)
@@ -211,7 +211,7 @@ def test_on_small_pools_the_largest_level_is_within_a_tenth_of_the_best(cluster:
         cluster, jobs=tuple(replace(job, been_on=frozenset(), moved_s_ago=None) for job in _that_fit(cluster))
     )
     plan = planned(free.swept(), free.jobs, EVERYTHING, policy=NO_THRESHOLD)
-    assert free.after(plan.moves).largest() <= 1.1 * free.best() + 1e-6
+    assert free.after(plan.migrations).largest() <= 1.1 * free.best() + 1e-6
 
 
 def _that_fit(cluster: Cluster) -> list[Movable]:
@@ -233,5 +233,5 @@ def test_drained_and_silent_nodes_give_nothing_and_take_nothing(cluster: Cluster
         drained = replace(answer, reading=replace(answer.reading, drains=(drain(),)))
         answers.append(drained if at == 0 else silent(answer.node) if at == 1 else answer)
     snapshot = replace(cluster.swept(), answers=tuple(answers))
-    for move in planned(snapshot, cluster.jobs, levels).moves:
+    for move in planned(snapshot, cluster.jobs, levels).migrations:
         assert not {move.src, move.dst} & {"n0", "n1"}

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from clbalance.model import NodeName, Qos, Request, Unknown
-from clbalance.policy.rebalance.values import Advice, Movable, Move, NodeLevel, RebalancePlan
+from clbalance.policy.rebalance.values import Advice, Movable, NodeLevel, PlannedMigration, RebalancePlan
 from clbalance.render.report import Report
 from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of, pool_heading, remarks
 from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
-MOVE = Move(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")
+MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")
 STAYING = Movable(
     job=18,
     name="x",
@@ -25,7 +25,7 @@ PLAN = RebalancePlan(
     score_after=0.104,
     mean=0.44,
     bound=0.5,
-    moves=(MOVE,),
+    migrations=(MOVE,),
     levels=(
         NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
         NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),

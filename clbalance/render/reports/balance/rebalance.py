@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Unknown
-from clbalance.policy.rebalance.values import Advice, Move, NodeLevel, RebalancePlan
+from clbalance.policy.rebalance.values import Advice, NodeLevel, PlannedMigration, RebalancePlan
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
@@ -103,7 +103,7 @@ class RebalanceReport(Report):
         }
 
 
-def deed_of(move: Move, result: str = "") -> Deed:
+def deed_of(move: PlannedMigration, result: str = "") -> Deed:
     """A move as it is shown."""
     return Deed(
         what="move",
@@ -126,7 +126,7 @@ def pool_heading(pool: PoolReport) -> str:
     before = max(_level(one.before) for one in known)
     after = max(_level(one.after) for one in known)
     mean = plan.mean
-    if not plan.moves:
+    if not plan.migrations:
         return f"{pool.name}: score {plan.score_before:.2f}, largest level {before:.2f}, mean {mean:.2f}"
     return (
         f"{pool.name}: score {plan.score_before:.2f} -> {plan.score_after:.2f},"

@@ -8,17 +8,17 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
 from clbalance.cli.run.submission import FileInput, NoInput
 from clbalance.cli.signals import ignore, raise_once
-from clbalance.engine.migrate.migrate import move_jobs
-from clbalance.engine.migrate.requested import AskedMove
+from clbalance.engine.migrate.migrate import migrate_jobs
+from clbalance.engine.migrate.requested import MigrationOrder
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.ports import JobInput
 
 
-def asked(word: str) -> AskedMove:
+def asked(word: str) -> MigrationOrder:
     job, src, dst = word.split(":")
-    return AskedMove(job=int(job), src=NodeName(src), dst=NodeName(dst), why=f"{src} is over")
+    return MigrationOrder(job=int(job), src=NodeName(src), dst=NodeName(dst), why=f"{src} is over")
 
 
 def input_of(submitted: Submitted) -> JobInput:
@@ -34,13 +34,13 @@ def main() -> int:
     raise_once()
     try:
         with cluster.services(must_remember=True) as services:
-            ends = move_jobs(
+            ends = migrate_jobs(
                 services, [asked(word) for word in sys.argv[1:]], lambda one: cluster.query_of(one.request), input_of
             )
     except Interrupted as stop:
         ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out
         return 128 + stop.signum
-    told = [[type(end).__name__, getattr(end, "why", None) or getattr(end, "node", None)] for end in ends]
+    told = [[type(end).__name__, getattr(end, "reason", None) or getattr(end, "node", None)] for end in ends]
     print(json.dumps(told))
     return 0
 

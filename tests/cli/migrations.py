@@ -49,7 +49,7 @@ def other(node: str) -> str:
 
 
 def start_mover(clbalance: Command, *words: str, **env: str) -> Child:
-    argv = [sys.executable, "-m", "tests.cli.mover", *words]
+    argv = [sys.executable, "-m", "tests.cli.migrate", *words]
     child = forks.start(argv, env={**clbalance.env, **env}, cwd=clbalance.folder)
     clbalance.opened.callback(ended, child)
     return child
@@ -86,7 +86,7 @@ def moved_past_a_dead_target(lab: Lab, clbalance: Command) -> tuple[str, str]:
     eventually((clbalance.folder / "asked").exists)
     lab.node(dst).kill()
     (clbalance.folder / "saved").touch()
-    assert finished(mover) == (0, f'[["Moved", "{third}"]]\n')
+    assert finished(mover) == (0, f'[["Migrated", "{third}"]]\n')
     return src, third
 
 
