@@ -7,7 +7,7 @@ from typing import assert_never
 
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
-from clbalance.engine.jobs.reconcile import Visited
+from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated, Undetermined
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
@@ -66,7 +66,7 @@ def migration_result(end: MigrationResult, dst: NodeName) -> str:
             assert_never(end)
 
 
-def cancel_result(one: Visited) -> str:
+def cancel_result(one: Reconciled) -> str:
     """What came of telling a job to end."""
     silent = [f"{outcome.node}: {reason_of(outcome.end)}" for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     if silent:

@@ -19,8 +19,8 @@ from clbalance.cli.cluster import (
 from clbalance.cli.console import Console, SweepProgress
 from clbalance.cli.node_settings import here
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
-from clbalance.engine.jobs.node_dead import give_up_for_dead
-from clbalance.engine.jobs.submitted import look
+from clbalance.engine.jobs.node_dead import mark_node_dead
+from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services
 from clbalance.errors import UsageError
 from clbalance.model.job import Submitted
@@ -118,12 +118,14 @@ def _numbers(records: Sequence[JobRecord]) -> str:
 
 def settled(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
     """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
-    (visited,) = look(services, [record])
-    silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
-    if visited.record.state.is_over or (is_queued(visited.record) and not silent):
-        return visited.record
-    if not silent or visited.record.has_controller:
-        raise UsageError(f"job {record.id} is {visited.record.state}", hint=f"`clbalance cancel {record.id}` ends it")
+    (reconciled,) = refresh(services, [record])
+    silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
+    if reconciled.record.state.is_over or (is_queued(reconciled.record) and not silent):
+        return reconciled.record
+    if not silent or reconciled.record.has_controller:
+        raise UsageError(
+            f"job {record.id} is {reconciled.record.state}", hint=f"`clbalance cancel {record.id}` ends it"
+        )
     where = fold(outcome.node for outcome in silent)
     if not node_is_dead:
         raise UsageError(
@@ -131,7 +133,7 @@ def settled(services: Services, record: JobRecord, console: Console, *, node_is_
             hint="`--node-is-dead` is your word that it does not; if it does, it runs twice",
         )
     console.say(messages.warning(f"job {record.id} may run twice, should {where} come back"))
-    return give_up_for_dead(services, visited, f"said to be dead by {me()}")
+    return mark_node_dead(services, reconciled, f"said to be dead by {me()}")
 
 
 def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:

@@ -38,7 +38,7 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
                 asked[node] = _ask(services, sessions, node, script)
             services.listener.asked(len(asked))
             while asked:
-                _hear(services, sessions, asked, found)
+                _next_event(services, sessions, asked, found)
                 services.listener.awaiting(asked.keys())
     finally:
         services.listener.done()
@@ -52,7 +52,7 @@ def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, ch
     return _Asked(frame=Frame(nonce), at=at, checkup=checkup)
 
 
-def _hear(
+def _next_event(
     services: Services,
     sessions: Sessions,
     asked: dict[NodeName, _Asked],

@@ -19,7 +19,7 @@ _LONGEST_PAUSE_S: Final = 15.0
 _GROWTH: Final = 1.5
 
 
-def await_drained(
+def wait_until_drained(
     services: Services,
     nodes: Sequence[NodeName],
     within_s: float | None,

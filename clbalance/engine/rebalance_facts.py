@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from clbalance.engine.jobs.submitted import look
+from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
@@ -69,8 +69,8 @@ class PoolPlan:
 def facts_of(services: Services, nodes: Sequence[NodeName]) -> Facts:
     """Look after the caller's jobs, then sweep."""
     before = services.journal.records(newest=_ALL)
-    visited = {one.record.id: one.record for one in look(services, before)}
-    settled = [Settled(before=one, now=visited[one.id]) for one in before if _differs(one, visited[one.id])]
+    reconciled = {one.record.id: one.record for one in refresh(services, before)}
+    settled = [Settled(before=one, now=reconciled[one.id]) for one in before if _differs(one, reconciled[one.id])]
     with services.transport.sessions() as sessions:
         snapshot = sweep(services, sessions, nodes)
     now = services.clock.now()

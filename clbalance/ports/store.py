@@ -117,7 +117,7 @@ class Journal(Protocol):
         """How one copy ended; the first word counts. `Lost` is no end, and is not kept."""
         ...
 
-    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
+    def finish(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason.
 
         False, and nothing is written, where it is over already, where another process has it in hand, or where
@@ -158,7 +158,7 @@ class Journal(Protocol):
         """It waits for `rebalance`, in nobody's hands: PENDING, for that reason.
 
         A move that was meant stays so until `intend`: whoever looks meanwhile must know what the last end has meant.
-        False, and nothing is written, as with `conclude`, where it was cancelled, and where the end of a copy of this
+        False, and nothing is written, as with `finish`, where it was cancelled, and where the end of a copy of this
         attempt is not known.
         """
         ...

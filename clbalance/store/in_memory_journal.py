@@ -179,7 +179,7 @@ class ForgetfulJournal:
             if (copy.claim, copy.intent.rank, copy.outcome) == (claim, outcome.rank, None):
                 copies[at] = replace(copy, outcome=outcome)
 
-    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
+    def finish(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         record = self._jobs[job].record
         if record.state.is_over or record.attempt != attempt:
             return False
@@ -194,7 +194,7 @@ class ForgetfulJournal:
         if not _is_settled(one):
             return False
         attempt = one.record.attempt
-        return self.conclude(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
+        return self.finish(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
         """Nowhere."""

@@ -125,7 +125,7 @@ class SqliteJournal(JournalOwnership):
         where = "WHERE job = ? AND claim = ? AND rank = ? AND outcome IS NULL"
         self._write(f"UPDATE copy SET outcome = ? {where}", (to_text(outcome), job, claim, outcome.rank))
 
-    def conclude(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
+    def finish(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
         statement = f"""
             UPDATE job SET state = ?, rc = ?, ended_us = ?, controller = NULL, queued = 0, move = NULL,
                 reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END

@@ -9,7 +9,7 @@ from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
 from clbalance.engine.jobs.conclude import cancel_unstarted
-from clbalance.engine.jobs.submitted import dependency_state, look
+from clbalance.engine.jobs.submitted import dependency_state, refresh
 from clbalance.engine.run.start_queued import AsSubmitted, Begun, start_waiting
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
@@ -21,7 +21,7 @@ from clbalance.policy.queue.start import Chosen, queued_job, to_start
 
 
 def start_all(cluster: ClusterContext, services: Services) -> None:
-    records = [one.record for one in look(services, services.journal.records())]
+    records = [one.record for one in refresh(services, services.journal.records())]
     queued = {record.id: record for record in records if is_queued(record)}
     if not queued:
         return

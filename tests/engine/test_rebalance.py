@@ -111,7 +111,7 @@ def never(services: Services) -> int:
     """A job whose turn cannot come any more."""
     failed = submitted(services)
     ended_at = EPOCH - timedelta(days=1)
-    assert services.journal.conclude(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
+    assert services.journal.finish(failed, ended_at, attempt=1, state=JobState.FAILED, reason="", rc=1)
     return waiting(services, RestartPolicy(queue=True, after=(failed,)))
 
 
@@ -282,7 +282,7 @@ def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor
     waits = waiting(services)
     decision, heard = with_move(decide(services, aim(), counts=True), goes), Heard(services)
     services.journal.cancel(waits, "cancelled by u")
-    assert services.journal.conclude(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
+    assert services.journal.finish(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
     carry_out(services, decision, brought(), heard)
     assert heard.ends[-1] == NotMigrated(why="it is CANCELLED on a by now")
     assert not any(isinstance(end, Begun) for end in heard.ends)

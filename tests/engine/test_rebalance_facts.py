@@ -34,7 +34,7 @@ def queued(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
 def done(services: Services, key: str, state: JobState = JobState.COMPLETED) -> int:
     number = submitted(services, key)
     long_ago = EPOCH - timedelta(days=1)
-    assert services.journal.conclude(number, long_ago, attempt=1, state=state, reason="", rc=0)
+    assert services.journal.finish(number, long_ago, attempt=1, state=state, reason="", rc=0)
     return number
 
 

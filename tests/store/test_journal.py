@@ -78,7 +78,7 @@ def record(journal: Journal, job: int) -> JobRecord:
 
 
 def end(journal: Journal, job: int, state: JobState = JobState.FAILED, reason: str = "", *, attempt: int = 1) -> bool:
-    return journal.conclude(job, after(9.0), attempt=attempt, state=state, reason=reason, rc=3)
+    return journal.finish(job, after(9.0), attempt=attempt, state=state, reason=reason, rc=3)
 
 
 def test_a_job_goes_through_its_states(journal: Journal) -> None:

@@ -13,7 +13,7 @@ from clbalance.cli.job_selection import me
 from clbalance.cli.option_values import user_name
 from clbalance.cli.run.submission import input_of
 from clbalance.engine.drain import DrainWish
-from clbalance.engine.drain_wait import MovesOff, MoveThem, await_drained
+from clbalance.engine.drain_wait import MovesOff, MoveThem, wait_until_drained
 from clbalance.engine.jobs.submitted import cancel
 from clbalance.engine.migrate.migrate import migrate_jobs
 from clbalance.engine.migrate.requested import Migrated, MigrationOrder, MigrationResult, NotMigrated, Undetermined
@@ -48,7 +48,7 @@ class DrainMonitor:
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """The exit code: 0 when nothing runs on any of them any more."""
         try:
-            rests = await_drained(self._services, self._nodes, within_s, self._look)
+            rests = wait_until_drained(self._services, self._nodes, within_s, self._look)
             if force and not is_over(rests):
                 rests = self._end_own(rests)
         finally:
@@ -72,7 +72,7 @@ class DrainMonitor:
         except StoreError as error:
             self._clear()
             self._console.say(messages.warning(f"your jobs there are not cancelled: {error.message}"))
-            return await_drained(self._services, self._nodes, 0.0, self._draw)
+            return wait_until_drained(self._services, self._nodes, 0.0, self._draw)
 
     def _end_known(self, known: Sequence[JobRecord]) -> tuple[Rest, ...]:
         self._clear()
@@ -85,14 +85,14 @@ class DrainMonitor:
         def are_gone(left: tuple[Rest, ...]) -> bool:
             return not any(lease.key in gone for rest in left for lease in rest.own)
 
-        return await_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
+        return wait_until_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
 
     def _cancel(self, known: Sequence[JobRecord]) -> None:
         """Written down however that goes: they may have been told to end before we are stopped, or memory fails."""
         results: dict[int, str] = {}
         try:
-            visited = cancel(self._services, known, f"drained by {me()}: {self._wish.reason}")
-            results = {one.record.id: cancel_result(one) for one in visited}
+            reconciled = cancel(self._services, known, f"drained by {me()}: {self._wish.reason}")
+            results = {one.record.id: cancel_result(one) for one in reconciled}
         finally:
             log = DeedLog(self._services, self._console)
             here = frozenset(self._nodes)

@@ -9,7 +9,7 @@ from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.jobs import submitted
-from clbalance.engine.jobs.reconcile import Visited
+from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.nodeset import NodeSets
@@ -40,11 +40,11 @@ def end_jobs(
                 console.say(messages.note("no such job is running or waiting"))
             return ExitCode.DONE
         if number is None:
-            visited = submitted.cancel(services, meant, f"cancelled by {me()}")
+            reconciled = submitted.cancel(services, meant, f"cancelled by {me()}")
         else:
-            visited = submitted.signal(services, meant, number)
+            reconciled = submitted.signal(services, meant, number)
         complete_outputs(services, console)
-    confirmed = [_tell(console, one, number) for one in visited]
+    confirmed = [_tell(console, one, number) for one in reconciled]
     return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
 
 
@@ -59,7 +59,7 @@ def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, ever
     return meant
 
 
-def _tell(console: Console, one: Visited, number: int | None) -> bool:
+def _tell(console: Console, one: Reconciled, number: int | None) -> bool:
     """What became of one job; whether every node has confirmed it."""
     job = one.record.id
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]

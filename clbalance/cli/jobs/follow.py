@@ -7,9 +7,9 @@ from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
-from clbalance.engine.jobs.reconcile import Visited
+from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import follow_on
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
@@ -23,7 +23,7 @@ from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.run import JobReport
 
 
-class Shown(Unheard):
+class Shown(NullListener):
     """Prints what a job prints; with `err`, its standard error as if it were its output."""
 
     def __init__(self, console: Console, record: JobRecord, *, err: bool = False) -> None:
@@ -64,7 +64,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
     with open_job_services(ssh, console) as services:
         record = one_job(services.journal, word)
         if is_queued(record):
-            record = submitted.look(services, [record])[0].record  # who was starting it may have died meanwhile
+            record = submitted.refresh(services, [record])[0].record  # who was starting it may have died meanwhile
         if is_queued(record):
             raise UsageError(
                 f"job {record.id} waits: {record.reason}",
@@ -75,14 +75,14 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
         console.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
             with contextlib.closing(Shown(console, record)) as shown:
-                visited = follow_on(services, record, shown, shown.goes_on, streams=("stdout", "stderr"))
+                reconciled = follow_on(services, record, shown, shown.goes_on, streams=("stdout", "stderr"))
         except Interrupted as stop:
             console.stopped(stop.signum)
             console.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
         complete_outputs(services, console)
-    _summary(console, visited)
-    return run_exit_code(visited.outcomes) if visited.outcomes else _code(visited)
+    _summary(console, reconciled)
+    return run_exit_code(reconciled.outcomes) if reconciled.outcomes else _code(reconciled)
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
@@ -93,9 +93,9 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
             console.say(messages.note(f"job {record.id} waits: {record.reason}"))
         waited = submitted.await_ends(services, records)
         complete_outputs(services, console)
-    for visited in waited:
-        _summary(console, visited)
-    return max(_code(visited) for visited in waited)
+    for reconciled in waited:
+        _summary(console, reconciled)
+    return max(_code(reconciled) for reconciled in waited)
 
 
 def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:
@@ -110,24 +110,24 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
         streams = ("stderr",) if err else ("stdout",)
         with contextlib.closing(Shown(console, record, err=err)) as shown:
             if follow:
-                visited = follow_on(services, record, shown, shown.goes_on, streams=streams, nodes=nodes)
+                reconciled = follow_on(services, record, shown, shown.goes_on, streams=streams, nodes=nodes)
             else:
-                visited = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
+                reconciled = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
         complete_outputs(services, console)
-    silent = [outcome for outcome in visited.outcomes if isinstance(outcome.end, Lost)]
+    silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
         console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 
-def _code(visited: Visited) -> int:
-    over = visited.record.state.is_over and visited.record.rc is not None
-    return visited.record.rc if over and visited.record.rc is not None else ExitCode.NOT_RUN_TO_ITS_END
+def _code(reconciled: Reconciled) -> int:
+    over = reconciled.record.state.is_over and reconciled.record.rc is not None
+    return reconciled.record.rc if over and reconciled.record.rc is not None else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _summary(console: Console, visited: Visited) -> None:
-    record = visited.record
-    if not visited.outcomes:
+def _summary(console: Console, reconciled: Reconciled) -> None:
+    record = reconciled.record
+    if not reconciled.outcomes:
         tell = console.say if record.state is JobState.COMPLETED else console.complain
         tell(messages.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))
         return
@@ -135,7 +135,7 @@ def _summary(console: Console, visited: Visited) -> None:
         id=record.id,
         name=record.name,
         node_set=fold(record.nodes),
-        outcomes=visited.outcomes,
+        outcomes=reconciled.outcomes,
         attempt=record.attempt,
     )
     console.tell_end(report)

@@ -15,7 +15,7 @@ from clbalance.cli.run.report import run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.submission import input_of
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
-from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
@@ -63,7 +63,7 @@ def _run_detached(
     node_is_dead: bool,
 ) -> None:
     """What a keeper does: all that asks nodes is done in its process."""
-    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(Unheard(), SUPERVISED, announce)
+    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(NullListener(), SUPERVISED, announce)
 
 
 def _again(

@@ -10,7 +10,7 @@ from clbalance.cli.job_selection import me, named_jobs, open_job_services
 from clbalance.cli.option_values import user_name
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.engine.jobs.submitted import look
+from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.sweep import sweep
 from clbalance.errors import ExitCode, StoreError
@@ -36,7 +36,7 @@ def show_jobs(
     """The exit code of `clbalance jobs`."""
     with open_job_services(ssh, console) as services:
         records = named_jobs(services.journal, words) if words else services.journal.records(over=ended)
-        seen = look(services, records)
+        seen = refresh(services, records)
         complete_outputs(services, console)
         now, user = services.clock.now(), me()
         taken = usage_of(services, [one.record for one in seen]) if usage else {}

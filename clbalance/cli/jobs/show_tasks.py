@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, open_job_services
 from clbalance.cli.options import ReachOptions
-from clbalance.engine.jobs.submitted import look
+from clbalance.engine.jobs.submitted import refresh
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job_record import Lost
 from clbalance.policy.jobs.outcome import reason_of
@@ -20,7 +20,7 @@ def show_tasks(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
         jobs = named_jobs(services.journal, words)
         if len(jobs) > 1:
             raise UsageError("`--tasks` shows those of one job", hint="name one of them")
-        (seen,) = look(services, jobs)
+        (seen,) = refresh(services, jobs)
         number = seen.record.id
         records = task_records(services.journal.tasks(number), services.journal.task_log(number).events())
     if not records:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole
-from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.slot import TaskCutter
@@ -113,7 +113,7 @@ class _Discarded:
     def close(self) -> None: ...
 
 
-class _Copies(Unheard):
+class _Copies(NullListener):
     """Hears the copies of an attempt again from their beginning, and writes their files."""
 
     def __init__(self, output: OutputFiles) -> None:
@@ -183,7 +183,7 @@ class TaskCompletion:
         return (OutputState.PENDING if reason else OutputState.COMPLETE), reason
 
 
-class _Slot(Unheard):
+class _Slot(NullListener):
     """Hears a slot again from its beginning, and writes the files of those of its tasks that are `missing`."""
 
     def __init__(self, files: TaskFiles, written: WrittenTasks, claim: int, missing: dict[int, NodeName]) -> None:

@@ -14,7 +14,7 @@ from clbalance.cli.run.background import run_detached
 from clbalance.cli.run.run_tasks import run_filed_tasks, tell_of_tasks
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
-from clbalance.engine.agent.listeners import UnheardTasks
+from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
@@ -79,7 +79,7 @@ class _Resumed:
         record, left = self._settled()
         if left:
             cluster = place_again(self.submitted, self.ssh, self.console)
-            self._carry_out(record, cluster, UnheardTasks(), announce, is_watched=False)
+            self._carry_out(record, cluster, NullTaskListener(), announce, is_watched=False)
 
     def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
         with open_job_services(self.ssh, self.console) as services:

@@ -14,7 +14,7 @@ from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.report import ShownRun, run_ended
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
-from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
@@ -64,7 +64,7 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
 
 def _run_detached(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
     """What a keeper does."""
-    _carry_out(cluster, submitted, Unheard(), SUPERVISED, announce)
+    _carry_out(cluster, submitted, NullListener(), SUPERVISED, announce)
 
 
 def _carry_out(

@@ -17,7 +17,7 @@ from clbalance.cli.run.run_job import query_of, submit_job
 from clbalance.cli.run.submission import Submission, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import TypedWork
-from clbalance.engine.agent.listeners import UnheardTasks
+from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TasksOutcome, run_tasks
 from clbalance.errors import ExitCode, UsageError
@@ -80,7 +80,7 @@ def run_many(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
 def _run(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
     options = many.submission.options
     if options.detach:
-        number = run_detached(lambda announce: _discard(_carry_out(cluster, many, UnheardTasks(), announce)))
+        number = run_detached(lambda announce: _discard(_carry_out(cluster, many, NullTaskListener(), announce)))
         console.print(f"{number}\n")
         return ExitCode.DONE
     shown = ShownTasks(console, options, cluster.candidates, len(many.tasks))

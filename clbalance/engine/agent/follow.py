@@ -7,9 +7,9 @@ following a job that somebody else started is the same as having lost the connec
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from clbalance.engine.agent.copies import Absences, Copies, Copy, FollowMode, Phase
+from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
 from clbalance.engine.agent.job_messages import end_of
-from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import (
     AgentEvent,
     Current,
@@ -41,7 +41,7 @@ class Follow:
 
     def __init__(
         self,
-        agents: Agents | SharedAgents,
+        agents: Agents | AgentChannel,
         copies: Copies,
         services: Services,
         listener: RunListener,
@@ -56,7 +56,7 @@ class Follow:
         self._listener = listener
         self._mode = mode
         self._limit_s = limit_s
-        self._absences = Absences(2 * services.answer_within_s)
+        self._reconnects = Reconnects(2 * services.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = mode.end
         self._grace_s = _END_GRACE_S
@@ -73,7 +73,7 @@ class Follow:
 
     def to_the_end(self, within_s: float | None = None) -> None:
         """Until nothing is left to be followed."""
-        self._agents.listen(self.hear, self.is_over, within_s)
+        self._agents.listen(self.on_event, self.is_over, within_s)
 
     def stop(self, why: str, within_s: float, *, mute: bool) -> None:
         """End all copies, or give them up where they have not started, and await that for so long.
@@ -103,11 +103,13 @@ class Follow:
     @property
     def is_in_touch(self) -> bool:
         """Whether every copy runs, and can be spoken to."""
-        return all(copy.phase is Phase.RUNNING and self._absences.is_in_touch(copy.node) for copy in self._copies)
+        return all(copy.phase is Phase.RUNNING and self._reconnects.is_in_touch(copy.node) for copy in self._copies)
 
     def linger(self, within_s: float) -> None:
         """Let agents tidy up behind ended copies."""
-        self._agents.listen(self.hear, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s)
+        self._agents.listen(
+            self.on_event, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s
+        )
 
     def is_over(self) -> bool:
         """Whether nothing is left to be followed; calls nodes again whose time has come."""
@@ -123,7 +125,7 @@ class Follow:
 
     # -- hearing ---------------------------------------------------------------------------------
 
-    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """News of one node."""
         if isinstance(event, Closed):
             self._closed.add(node)
@@ -131,11 +133,11 @@ class Follow:
             return
         copy = self._copies[node]
         if isinstance(event, Closed):
-            self._hear_close(copy, event)
+            self._on_close(copy, event)
         else:
             self._react(copy, event)
 
-    def _hear_close(self, copy: Copy, event: Closed) -> None:
+    def _on_close(self, copy: Copy, event: Closed) -> None:
         if copy.phase < Phase.STARTING:
             self._fail(copy, NotStarted(why=event.cause.because(event.why)))
         else:
@@ -192,7 +194,7 @@ class Follow:
             self._hang_up(copy)
 
     def _trouble(self, copy: Copy, why: str, job: str | None) -> None:
-        if job is not None and not self._absences.is_in_touch(copy.node):  # it cannot say what became of the copy
+        if job is not None and not self._reconnects.is_in_touch(copy.node):  # it cannot say what became of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
         else:
@@ -201,9 +203,9 @@ class Follow:
     # -- what became of a copy that we have lost sight of ----------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        if self._absences.lose(copy.node, end, self._clock.monotonic()):
+        if self._reconnects.disconnected(copy.node, end, self._clock.monotonic()):
             if end is not _UNANSWERED and not self._mute:
-                wait = f"trying to reach it again for {self._absences.patience_s:g} s"
+                wait = f"trying to reach it again for {self._reconnects.timeout_s:g} s"
                 self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {wait}")
         elif not self._mode.persist:
             self._end(copy, end)
@@ -211,7 +213,7 @@ class Follow:
     def _call_again(self) -> None:
         now = self._clock.monotonic()
         for copy in self._copies.unended():
-            due = self._absences.due(copy.node, now)
+            due = self._reconnects.next_attempt(copy.node, now)
             if isinstance(due, Lost):
                 self._end(copy, due)
             elif due:
@@ -226,7 +228,7 @@ class Follow:
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._mode.void)
 
     def _settled(self, copy: Copy, event: Settled) -> None:
-        self._absences.come_back(copy.node, self._clock.monotonic())
+        self._reconnects.reconnected(copy.node, self._clock.monotonic())
         match event.state:
             case "running" | "ended":
                 if copy.phase is not Phase.RUNNING:
@@ -273,7 +275,7 @@ class Follow:
         self._ends_only = True
         for copy in self._copies.unended():
             self._listener.cut_off(copy.node)
-            if copy.phase >= Phase.STARTING and self._absences.is_in_touch(copy.node):
+            if copy.phase >= Phase.STARTING and self._reconnects.is_in_touch(copy.node):
                 self.ask_for_output(copy)
                 if not self._mute and copy.heard != before[copy.node]:
                     self._warn(copy, _UNSHOWN)
@@ -290,7 +292,7 @@ class Follow:
         self._grace_s = grace_s
         for copy in self._copies.unended():
             if copy.phase >= Phase.STARTING:
-                if self._absences.is_in_touch(copy.node):
+                if self._reconnects.is_in_touch(copy.node):
                     self._ask(copy, "end", grace_s=grace_s, why=why)
                 if copy.node in self._current:
                     self._current.discard(copy.node)

@@ -7,7 +7,7 @@ from typing import Any
 from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import environment, lease_request, start_spec
-from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import CHUNK_BYTES, Admitted, AgentEvent, Claimed, Hello, Refused, Stored, Trouble
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.lazy_dataclass import dataclass
@@ -23,7 +23,7 @@ class Admission:
 
     def __init__(
         self,
-        agents: Agents | SharedAgents,
+        agents: Agents | AgentChannel,
         copies: Copies,
         *,
         request: Request,
@@ -47,7 +47,7 @@ class Admission:
     def admit(self) -> dict[NodeName, str]:
         """The refusals; if there is one, the others are released."""
         self.call()
-        self._agents.listen(self.hear, lambda: bool(self.refusals) or self.is_admitted)
+        self._agents.listen(self.on_event, lambda: bool(self.refusals) or self.is_admitted)
         if self.refusals:
             for copy in self._copies:
                 self._agents.hang_up(copy.node)
@@ -63,7 +63,7 @@ class Admission:
         """Whether all have said yes."""
         return self._copies.all_in(Phase.ADMITTED)
 
-    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """News of one node."""
         if node not in self._copies:
             return
@@ -117,7 +117,7 @@ class Start:
 
     def __init__(
         self,
-        agents: Agents | SharedAgents,
+        agents: Agents | AgentChannel,
         copies: Copies,
         job: JobSpec,
         *,
@@ -139,7 +139,7 @@ class Start:
     def order(self) -> None:
         """Returns when every node was told to start, or none will be."""
         self.begin()
-        self._agents.listen(self.hear, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
+        self._agents.listen(self.on_event, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
 
     def begin(self) -> None:
         """Send what the nodes take at once."""
@@ -147,14 +147,14 @@ class Start:
             copy.phase = Phase.STORING
             self._put(copy)
 
-    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """News of one node; what does not concern the files is for the follower."""
         if isinstance(event, Stored) and node in self._loads:
             self._loads[node].in_flight -= 1
             self._agents.set_deadline(node, START_WITHIN_S)  # it is alive; large input takes its time
             self._put(self._copies[node])
         else:
-            self._follow.hear(node, event)
+            self._follow.on_event(node, event)
 
     def _put(self, copy: Copy) -> None:
         """Send the next pieces of its files, a bounded number ahead of the node; start when all are on their way."""

@@ -11,7 +11,7 @@ from clbalance.model.task import TaskEnded, TaskProgress
 from clbalance.ports import RunListener
 
 
-class Recorded:
+class JournalingListener:
     """Between a dispatch and its listener. A journal that fails from here on loses history, not the job."""
 
     def __init__(self, services: Services, job: JobSpec, listener: RunListener, *, copies: int) -> None:
@@ -69,7 +69,7 @@ class Recorded:
 # A listener that tells nobody: for looking at jobs without showing them.
 
 
-class Unheard:
+class NullListener:
     """`ports.RunListener` for nobody."""
 
     def waiting(self, reason: str) -> None: ...
@@ -89,7 +89,7 @@ class Unheard:
     def ended(self, outcome: Outcome) -> None: ...
 
 
-class UnheardTasks:
+class NullTaskListener:
     """`ports.TaskListener` for nobody."""
 
     def waiting(self, reason: str) -> None: ...

@@ -13,7 +13,7 @@ from clbalance.ports import Closed, Line, SessionEvent, Sessions
 
 PROTOCOL = 2
 
-Hear: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
+OnEvent: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
 """Who is told what agents say, and when a session has ended."""
 
 LOOK_AGAIN_S = 1.0
@@ -55,7 +55,11 @@ class Agents:
             self._sessions.send(node, b"", last=True)
 
     def listen(
-        self, hear: Hear, enough: Callable[[], bool], within_s: float | None = None, look_every_s: float = LOOK_AGAIN_S
+        self,
+        on_event: OnEvent,
+        enough: Callable[[], bool],
+        within_s: float | None = None,
+        look_every_s: float = LOOK_AGAIN_S,
     ) -> None:
         """Until `enough`, which is asked again after each event and every `look_every_s`, or for `within_s`."""
         until = None if within_s is None else self._clock.monotonic() + within_s
@@ -63,21 +67,21 @@ class Agents:
             left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
-            self._pass_on(hear, self._sessions.next(min(look_every_s, left)))
+            self._pass_on(on_event, self._sessions.next(min(look_every_s, left)))
 
-    def hear_all(self, hear: Hear) -> None:
+    def drain_events(self, on_event: OnEvent) -> None:
         """What has come by now."""
         while (event := self._sessions.next(0.0)) is not None:
-            self._pass_on(hear, event)
+            self._pass_on(on_event, event)
 
-    def _pass_on(self, hear: Hear, event: SessionEvent | None) -> None:
+    def _pass_on(self, on_event: OnEvent, event: SessionEvent | None) -> None:
         match event:
             case Line(node=node, text=text):
                 told = decode(text, self._nonces.get(node, ""))
                 if told is not None:
-                    hear(node, told)
+                    on_event(node, told)
             case Closed(node=node):
-                hear(node, self._blamed(event))
+                on_event(node, self._blamed(event))
             case None:
                 pass
             case _:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.engine.agent.copies import FollowMode
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import Leg, by_login
 from clbalance.engine.services import Services
@@ -36,12 +36,12 @@ def collect(services: Services, fetches: Sequence[Fetch], within_s: float) -> tu
 
 def _as_one_user(services: Services, fetches: Sequence[Fetch], within_s: float) -> list[tuple[Outcome, ...]]:
     with services.transport.sessions() as sessions:
-        board = Switchboard(Agents(sessions, services))
+        multiplexer = AgentMultiplexer(Agents(sessions, services))
         legs = [
-            Leg(services, board, one.spec, one.copies, one.listener, FollowMode(streams=one.streams, void=False))
+            Leg(services, multiplexer, one.spec, one.copies, one.listener, FollowMode(streams=one.streams, void=False))
             for one in fetches
         ]
         for leg in legs:
             leg.begin()
-        board.listen(lambda: not [leg for leg in legs if not leg.follow.is_over()], within_s)
+        multiplexer.listen(lambda: not [leg for leg in legs if not leg.follow.is_over()], within_s)
     return [leg.copies.outcomes() for leg in legs]

@@ -56,7 +56,7 @@ def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | Non
         keep_results(services, job, (), plan)
 
 
-def conclude(
+def finish_job(
     services: Services,
     job: int,
     attempt: int,
@@ -79,7 +79,7 @@ def conclude(
                 return after.reason
             after = Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
         at = _ended_at(services, job, outcomes)
-        told = services.journal.conclude(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        told = services.journal.finish(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
         if not told:
             return None
     except StoreError as error:

@@ -17,7 +17,7 @@ from clbalance.policy.jobs.task_records import TasksVerdict, is_open, task_recor
 from clbalance.ports import RunListener, TaskLog
 
 
-def conclude_tasks(
+def finish_task_job(
     services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, release: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
@@ -29,7 +29,7 @@ def conclude_tasks(
             journal.release(job)
         else:
             state, reason, rc = verdict.state, verdict.reason, verdict.rc
-            journal.conclude(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
+            journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
         services.listener.forgot(error.message)
     _keep_results(services, job, records)
@@ -52,7 +52,7 @@ def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...])
 # Writes down what a slot's log tells of tasks that were given to it by a process that has died.
 
 
-class SettledTasks:
+class ReconciledTasks:
     """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot, `known` what is of its job."""
 
     def __init__(

@@ -1,8 +1,8 @@
 """Somebody's word that nodes that do not answer will not come back."""
 
-from clbalance.engine.jobs.conclude import conclude
-from clbalance.engine.jobs.conclude_tasks import conclude_tasks
-from clbalance.engine.jobs.reconcile import Visited
+from clbalance.engine.jobs.conclude import finish_job
+from clbalance.engine.jobs.conclude_tasks import finish_task_job
+from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import end_copies, spec_of
 from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError
@@ -14,15 +14,15 @@ from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.task_records import is_open, task_records
 
 
-def give_up_for_dead(services: Services, visited: Visited, why: str) -> JobRecord:
+def mark_node_dead(services: Services, reconciled: Reconciled, why: str) -> JobRecord:
     """The copies on these nodes, and the tasks that their slots had, count as lost with them.
 
     The other copies are ended before that: a job that starts again is nowhere else. Where one of them does not confirm
     it, `ClbalanceError`, and nobody is given up.
     """
-    job, journal = visited.record, services.journal
+    job, journal = reconciled.record, services.journal
     end = NodeFailed(why=why)
-    dead = {outcome.node for outcome in visited.outcomes if isinstance(outcome.end, Lost)}
+    dead = {outcome.node for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)}
     slots = spec_of(services, job).slots
     left = [copy for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is None]
     lost = [copy for copy in left if copy.intent.node in dead]
@@ -32,10 +32,10 @@ def give_up_for_dead(services: Services, visited: Visited, why: str) -> JobRecor
         journal.ended(job.id, copy.claim, Outcome(node=copy.intent.node, rank=copy.intent.rank, end=end, seconds=0.0))
     if slots:
         _give_up_tasks(services, job.id, frozenset(copy.claim for copy in lost), end)
-        conclude_tasks(services, job.id, job.attempt, "")
+        finish_task_job(services, job.id, job.attempt, "")
     else:
         ends = [copy.outcome for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is not None]
-        conclude(services, job.id, job.attempt, tuple(ends))
+        finish_job(services, job.id, job.attempt, tuple(ends))
     return journal.record(job.id) or job
 
 

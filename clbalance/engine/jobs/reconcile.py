@@ -6,17 +6,17 @@ from dataclasses import replace
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.listeners import Recorded
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.listeners import JournalingListener
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.jobs.conclude import cancel_unstarted, conclude, recorded_state_after_attempt
-from clbalance.engine.jobs.conclude_tasks import SettledTasks, conclude_tasks
+from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, recorded_state_after_attempt
+from clbalance.engine.jobs.conclude_tasks import ReconciledTasks, finish_task_job
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
-from clbalance.policy.jobs.record import current_copies, half_started, is_queued, unsettled, was_abandoned
+from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, is_queued, was_abandoned
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener
@@ -26,7 +26,7 @@ LEFT_ALONE = "the process that gave out tasks died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class ReconcileRequest:
     """One job, what we want of it, and who is told."""
 
     record: JobRecord
@@ -40,7 +40,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visited:
+class Reconciled:
     """The job as it stands now, and all its copies' ends, so far as they are known; `Lost` where a node is silent."""
 
     record: JobRecord
@@ -49,60 +49,60 @@ class Visited:
     """Whether there is an outcome of each of its copies, and there are copies."""
 
 
-def revisit(
+def reconcile(
     services: Services,
-    visits: Sequence[Visit],
+    requests: Sequence[ReconcileRequest],
     within_s: float | None = None,
     unless: Callable[[], bool] = lambda: False,
-) -> tuple[Visited, ...]:
+) -> tuple[Reconciled, ...]:
     """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down.
 
     Jobs of several logins are visited one login after the other, each within that time.
     `unless` is asked about every second: it cuts the visit short.
     """
-    seen: dict[int, Visited] = {}
-    for theirs, places in by_login(services, [visit.spec.user for visit in visits]):
-        some = [visits[place] for place in places]
+    seen: dict[int, Reconciled] = {}
+    for theirs, places in by_login(services, [wanted.spec.user for wanted in requests]):
+        some = [requests[place] for place in places]
         seen |= zip(places, _as_one_user(theirs, some, within_s, unless), strict=True)
-    return tuple(seen[place] for place in range(len(visits)))
+    return tuple(seen[place] for place in range(len(requests)))
 
 
 def _as_one_user(
-    services: Services, visits: Sequence[Visit], within_s: float | None, unless: Callable[[], bool]
-) -> tuple[Visited, ...]:
+    services: Services, requests: Sequence[ReconcileRequest], within_s: float | None, unless: Callable[[], bool]
+) -> tuple[Reconciled, ...]:
     with services.transport.sessions() as sessions:
-        board = Switchboard(Agents(sessions, services))
-        tours = [_Tour(services, board, _as_left(services, visit)) for visit in visits]
-        for tour in tours:
-            tour.begin()
-        board.listen(lambda: not [tour for tour in tours if not tour.is_over()] or unless(), within_s)
-    return tuple(tour.result() for tour in tours)
+        multiplexer = AgentMultiplexer(Agents(sessions, services))
+        running = [_Reconciliation(services, multiplexer, _as_left(services, wanted)) for wanted in requests]
+        for reconciliations in running:
+            reconciliations.begin()
+        multiplexer.listen(lambda: not [running for running in running if not running.is_over()] or unless(), within_s)
+    return tuple(running.result() for running in running)
 
 
-def _as_left(services: Services, visit: Visit) -> Visit:
+def _as_left(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
     """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
-    if visit.record.has_controller:
-        return visit
-    record = services.journal.record(visit.record.id) or visit.record
-    return replace(visit, record=record, spec=replace(visit.spec, attempt=record.attempt, claim=record.claim))
+    if wanted.record.has_controller:
+        return wanted
+    record = services.journal.record(wanted.record.id) or wanted.record
+    return replace(wanted, record=record, spec=replace(wanted.spec, attempt=record.attempt, claim=record.claim))
 
 
-class _Tour:
+class _Reconciliation:
     """One visit, with a leg for each claim: one of most jobs, one for each slot of a job of tasks."""
 
-    def __init__(self, services: Services, board: Switchboard, visit: Visit) -> None:
+    def __init__(self, services: Services, multiplexer: AgentMultiplexer, wanted: ReconcileRequest) -> None:
         self._services = services
-        self._visit = visit
-        self._known = current_copies(visit.record, services.journal.copies(visit.record.id))
-        asked = self._known if visit.ended_too else unsettled(visit.record, self._known)
-        if visit.nodes is not None:
-            asked = tuple(copy for copy in asked if copy.intent.node in visit.nodes)
-        self._is_ours = not visit.record.has_controller and not visit.record.state.is_over
+        self._request = wanted
+        self._known = current_copies(wanted.record, services.journal.copies(wanted.record.id))
+        asked = self._known if wanted.ended_too else copies_without_outcome(wanted.record, self._known)
+        if wanted.nodes is not None:
+            asked = tuple(copy for copy in asked if copy.intent.node in wanted.nodes)
+        self._is_ours = not wanted.record.has_controller and not wanted.record.state.is_over
         claims = dict.fromkeys(copy.claim for copy in asked)
-        job, journal = visit.record.id, services.journal
+        job, journal = wanted.record.id, services.journal
         self._task_log = journal.task_log(job)
         self._tasks = task_records(journal.tasks(job), self._task_log.events()) if self._is_ours else ()
-        self._legs = [self._leg(board, [copy for copy in asked if copy.claim == claim]) for claim in claims]
+        self._legs = [self._leg(multiplexer, [copy for copy in asked if copy.claim == claim]) for claim in claims]
 
     def begin(self) -> None:
         """Call the nodes."""
@@ -112,60 +112,60 @@ class _Tour:
     def is_over(self) -> bool:
         return not [leg for leg in self._legs if not leg.follow.is_over()]
 
-    def result(self) -> Visited:
+    def result(self) -> Reconciled:
         """What is known now, written down where nobody else has the job in hand."""
-        job, journal = self._visit.record.id, self._services.journal
+        job, journal = self._request.record.id, self._services.journal
         if self._is_ours:
-            self._settle()
+            self._conclude()
         ended = {(one.claim, one.intent.rank): one.outcome for one in self._known if one.outcome is not None}
         for leg in self._legs:
             ended |= {(leg.claim, outcome.rank): outcome for outcome in leg.copies.outcomes()}
         outcomes = tuple(ended[place] for place in sorted(ended))
         all_ended = 0 < len(self._known) == len(outcomes)
-        return Visited(record=journal.record(job) or self._visit.record, outcomes=outcomes, all_ended=all_ended)
+        return Reconciled(record=journal.record(job) or self._request.record, outcomes=outcomes, all_ended=all_ended)
 
-    def _settle(self) -> None:
-        record = self._visit.record
+    def _conclude(self) -> None:
+        record = self._request.record
         if was_abandoned(record, self._known):
             cancel_unstarted(self._services, record.id, ABANDONED)
             return
         copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
-        if len(ends) == len(copies) and self._visit.spec.slots:
+        if len(ends) == len(copies) and self._request.spec.slots:
             cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
-            conclude_tasks(self._services, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
+            finish_task_job(self._services, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
         elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
             pass  # why it waits is written down, and may be younger than its last end
         elif len(ends) == len(copies):
-            conclude(self._services, record.id, record.attempt, tuple(ends))
+            finish_job(self._services, record.id, record.attempt, tuple(ends))
 
     def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
         return not ends or isinstance(
-            recorded_state_after_attempt(self._services, self._visit.record.id, ends), Requeued
+            recorded_state_after_attempt(self._services, self._request.record.id, ends), Requeued
         )
 
     def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
         """It was cancelled while it waited."""
-        record = self._visit.record
+        record = self._request.record
         if ends and self._legs:
-            conclude(self._services, record.id, record.attempt, ends)
+            finish_job(self._services, record.id, record.attempt, ends)
         else:
             cancel_unstarted(self._services, record.id, "cancelled")
 
-    def _leg(self, board: Switchboard, asked: Sequence[CopyRecord]) -> "Leg":
+    def _leg(self, multiplexer: AgentMultiplexer, asked: Sequence[CopyRecord]) -> "Leg":
         """Ends are written down only where nobody else does it."""
-        visit, spec = self._visit, replace(self._visit.spec, claim=asked[0].claim)
-        listener, mode = visit.listener, visit.mode
-        if not spec.slots and (why := half_started(visit.record, self._known)):
+        wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
+        listener, mode = wanted.listener, wanted.mode
+        if not spec.slots and (why := half_started(wanted.record, self._known)):
             mode = replace(mode, end=mode.end or why)
         if self._is_ours:
-            listener = Recorded(self._services, spec, listener, copies=len(asked))
+            listener = JournalingListener(self._services, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
-            listener = SettledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
+            listener = ReconciledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
             mode = replace(mode, streams=(*mode.streams, "log"), finish=True)
-        return Leg(self._services, board, spec, asked, listener, mode)
+        return Leg(self._services, multiplexer, spec, asked, listener, mode)
 
 
 class Leg:
@@ -174,7 +174,7 @@ class Leg:
     def __init__(
         self,
         services: Services,
-        board: Switchboard,
+        multiplexer: AgentMultiplexer,
         spec: JobSpec,
         asked: Sequence[CopyRecord],
         listener: RunListener,
@@ -182,13 +182,13 @@ class Leg:
     ) -> None:
         self.claim = spec.claim
         self.copies = Copies(label_of(spec), map(Copy.of, asked))
-        self._board = board
-        self._line = board.line(label_of(spec))
+        self._multiplexer = multiplexer
+        self._line = multiplexer.channel(label_of(spec))
         self.follow = Follow(self._line, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
 
     def begin(self) -> None:
         """Call the nodes."""
-        self._board.connect(self._line, self.follow.hear)
+        self._multiplexer.connect(self._line, self.follow.on_event)
         self.follow.call_all()
 
 

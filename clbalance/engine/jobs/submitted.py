@@ -4,16 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clbalance.engine.agent.copies import FollowMode
-from clbalance.engine.agent.listeners import Unheard
+from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.conclude import recorded_state_after_attempt
-from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
+from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec, RestartPolicy, Script
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.record import Dependency, DependencyState, current_copies, dependency, is_queued, unsettled
+from clbalance.policy.jobs.record import (
+    Dependency,
+    DependencyState,
+    copies_without_outcome,
+    current_copies,
+    dependency,
+    is_queued,
+)
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.ports import RunListener
 
@@ -21,14 +28,14 @@ _LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
 _CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the grace, and for KILL
 
 
-def look(services: Services, records: Sequence[JobRecord]) -> tuple[Visited, ...]:
+def refresh(services: Services, records: Sequence[JobRecord]) -> tuple[Reconciled, ...]:
     """How these jobs stand; their nodes are asked about those that nobody has in hand."""
     nobodys = [record for record in records if not record.has_controller and not record.state.is_over]
     looking = FollowMode(streams=(), to_the_end=False, persist=False)
-    visits = _visits(services, nobodys, lambda _: looking)
+    requests = _reconcile_requests(services, nobodys, lambda _: looking)
     seen = (
-        {one.record.id: one for one in revisit(services, visits, within_s=2 * services.answer_within_s)}
-        if visits
+        {one.record.id: one for one in reconcile(services, requests, within_s=2 * services.answer_within_s)}
+        if requests
         else {}
     )
     return tuple(seen.get(record.id) or _as_recorded(services, record) for record in records)
@@ -36,20 +43,20 @@ def look(services: Services, records: Sequence[JobRecord]) -> tuple[Visited, ...
 
 def await_ends(
     services: Services, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
-) -> tuple[Visited, ...]:
+) -> tuple[Reconciled, ...]:
     """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are.
 
     One that is queued is waited for: its time comes when `rebalance` starts it.
     """
-    done: dict[int, Visited] = {}
+    done: dict[int, Reconciled] = {}
     waiting = FollowMode(streams=())
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
         nobodys = [record for record in left if not record.has_controller and not record.state.is_over]
-        visits = _visits(services, nobodys, lambda _: waiting)
+        requests = _reconcile_requests(services, nobodys, lambda _: waiting)
         attempts = {record.id: record.attempt for record in nobodys}
         ended = {record.id: _as_recorded(services, record) for record in nobodys}  # also what cannot be visited
-        ended |= {one.record.id: one for one in revisit(services, visits, unless=unless)} if visits else {}
+        ended |= {one.record.id: one for one in reconcile(services, requests, unless=unless)} if requests else {}
         done |= {job: one for job, one in ended.items() if not _is_to_go_on(services, one, attempts[job])}
         if unless():
             break
@@ -66,16 +73,16 @@ def read(
     streams: tuple[str, ...],
     to_the_end: bool,
     nodes: frozenset[NodeName] | None = None,
-) -> Visited:
+) -> Reconciled:
     """What a job has printed so far, or prints to its end."""
     mode = FollowMode(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
     spec = spec_of(services, record)
-    visit = Visit(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
+    wanted = ReconcileRequest(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
     within_s = None if to_the_end else 4 * services.answer_within_s
-    return revisit(services, [visit], within_s)[0]
+    return reconcile(services, [wanted], within_s)[0]
 
 
-def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[Visited, ...]:
+def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[Reconciled, ...]:
     """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
     for record in records:
         services.journal.cancel(record.id, why)
@@ -85,13 +92,15 @@ def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[
 def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
     """End the copies on these nodes, and no others; on which of them that was not confirmed."""
     mode = FollowMode(streams=(), end=why)
-    visit = Visit(record=record, spec=spec_of(services, record), mode=mode, listener=Unheard(), nodes=nodes)
-    revisit(services, [visit], within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
-    left = unsettled(record, services.journal.copies(record.id))
+    wanted = ReconcileRequest(
+        record=record, spec=spec_of(services, record), mode=mode, listener=NullListener(), nodes=nodes
+    )
+    reconcile(services, [wanted], within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+    left = copies_without_outcome(record, services.journal.copies(record.id))
     return tuple(copy.intent.node for copy in left if copy.intent.node in nodes)
 
 
-def signal(services: Services, records: Sequence[JobRecord], number: int) -> tuple[Visited, ...]:
+def signal(services: Services, records: Sequence[JobRecord], number: int) -> tuple[Reconciled, ...]:
     """Send a signal to every process of these jobs."""
     return _order(services, records, lambda _: FollowMode(streams=(), signal=number, to_the_end=False, void=False))
 
@@ -134,34 +143,34 @@ def next_attempt(services: Services, record: JobRecord) -> JobSpec:
 
 def _order(
     services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
-) -> tuple[Visited, ...]:
-    visits = _visits(services, records, mode_in)
-    return revisit(services, visits, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+) -> tuple[Reconciled, ...]:
+    requests = _reconcile_requests(services, records, mode_in)
+    return reconcile(services, requests, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
 
 
-def _visits(
+def _reconcile_requests(
     services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
-) -> list[Visit]:
+) -> list[ReconcileRequest]:
     """One that another version has written, or that is damaged, is left out, and hides none of the others."""
-    visits = []
+    requests = []
     for record in records:
         try:
             spec = spec_of(services, record)
         except StoreError as error:
             services.listener.forgot(f"job {record.id}: {error.message}")
         else:
-            visits.append(Visit(record=record, spec=spec, mode=mode_in(record), listener=Unheard()))
-    return visits
+            requests.append(ReconcileRequest(record=record, spec=spec, mode=mode_in(record), listener=NullListener()))
+    return requests
 
 
-def _is_to_go_on(services: Services, visited: Visited, attempt: int) -> bool:
+def _is_to_go_on(services: Services, reconciled: Reconciled, attempt: int) -> bool:
     """In the queue, elsewhere by now, or in the hands of who is moving it there or writes down its end.
 
     Not where a node does not answer: the rest of a start that was cut short may be there.
     """
-    if visited.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in visited.outcomes):
+    if reconciled.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in reconciled.outcomes):
         return False
-    now = services.journal.record(visited.record.id) or visited.record
+    now = services.journal.record(reconciled.record.id) or reconciled.record
     return is_queued(now) or now.attempt > attempt or now.has_controller or now.state.is_over
 
 
@@ -169,10 +178,10 @@ def _fresh(services: Services, records: Sequence[JobRecord]) -> list[JobRecord]:
     return [services.journal.record(record.id) or record for record in records]
 
 
-def _as_recorded(services: Services, record: JobRecord) -> Visited:
+def _as_recorded(services: Services, record: JobRecord) -> Reconciled:
     copies = current_copies(record, services.journal.copies(record.id))
     outcomes: list[Outcome] = [copy.outcome for copy in copies if copy.outcome is not None]
-    return Visited(record=record, outcomes=tuple(outcomes), all_ended=0 < len(copies) == len(outcomes))
+    return Reconciled(record=record, outcomes=tuple(outcomes), all_ended=0 < len(copies) == len(outcomes))
 
 
 # Follow a job to its very end: where it is moved, or started again, what it prints next is read as well.
@@ -188,15 +197,15 @@ def follow_on(
     *,
     streams: tuple[str, ...],
     nodes: frozenset[NodeName] | None = None,
-) -> Visited:
+) -> Reconciled:
     """How it has ended, of its last attempt; `told` when it waits meanwhile, and before a further attempt is read.
 
     It ends early where a node does not answer any more. One that is queued is waited for, as `wait` does.
     """
     while True:
-        visited = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
-        if not _goes_on(services, record, visited):
-            return visited
+        reconciled = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
+        if not _goes_on(services, record, reconciled):
+            return reconciled
         found = _started_again_or_over(services, record, told)
         if found.record.attempt == record.attempt or not found.record.nodes:
             return found
@@ -204,21 +213,21 @@ def follow_on(
         told(record)
 
 
-def _goes_on(services: Services, record: JobRecord, visited: Visited) -> bool:
-    if len(visited.outcomes) < len(record.nodes) or any(isinstance(one.end, Lost) for one in visited.outcomes):
+def _goes_on(services: Services, record: JobRecord, reconciled: Reconciled) -> bool:
+    if len(reconciled.outcomes) < len(record.nodes) or any(isinstance(one.end, Lost) for one in reconciled.outcomes):
         return False
     now = services.journal.record(record.id) or record
     if now.attempt > record.attempt:
         return True
     return not now.state.is_over and isinstance(
-        recorded_state_after_attempt(services, record.id, visited.outcomes), Requeued
+        recorded_state_after_attempt(services, record.id, reconciled.outcomes), Requeued
     )
 
 
-def _started_again_or_over(services: Services, record: JobRecord, told: Callable[[JobRecord], None]) -> Visited:
+def _started_again_or_over(services: Services, record: JobRecord, told: Callable[[JobRecord], None]) -> Reconciled:
     waits = ""
     while True:
-        (found,) = look(services, [services.journal.record(record.id) or record])
+        (found,) = refresh(services, [services.journal.record(record.id) or record])
         now = found.record
         if is_queued(now):
             if now.reason != waits:
@@ -249,6 +258,6 @@ def dependency_failure(services: Services, job: int, restart_policy: RestartPoli
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:
     """Of a job that comes after these; their nodes are asked about those that nobody has in hand."""
     known = {number: services.journal.record(number) for number in after}
-    seen = look(services, [record for record in known.values() if record is not None])
+    seen = refresh(services, [record for record in known.values() if record is not None])
     before: dict[int, JobRecord | None] = {**known, **{one.record.id: one.record for one in seen}}
     return dependency(before)

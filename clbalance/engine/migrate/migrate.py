@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from clbalance.engine.agent.copies import SUPERVISED
-from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.reconcile import by_login
 from clbalance.engine.jobs.submitted import user_of
@@ -50,10 +50,10 @@ def migrate_jobs(
     ends: dict[int, MigrationResult] = {}
     for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
-            board = Switchboard(Agents(sessions, theirs))
-            batch = _MigrationBatch(theirs, board, [moves[at] for at in places], query_of, input_of, tell)
+            multiplexer = AgentMultiplexer(Agents(sessions, theirs))
+            batch = _MigrationBatch(theirs, multiplexer, [moves[at] for at in places], query_of, input_of, tell)
             with batch.ended_in_order():
-                batch.board.listen(batch.step, look_every_s=_LOOK_EVERY_S)
+                batch.multiplexer.listen(batch.step, look_every_s=_LOOK_EVERY_S)
         ends |= {at: batch.ends[place] for place, at in enumerate(places)}
     return tuple(ends[at] for at in range(len(moves)))
 
@@ -64,13 +64,13 @@ class _MigrationBatch:
     def __init__(
         self,
         services: Services,
-        board: Switchboard,
+        multiplexer: AgentMultiplexer,
         moves: Sequence[MigrationOrder],
         query_of: Callable[[Submitted], PlacementQuery],
         input_of: Callable[[Submitted], JobInput],
         tell: Callable[[MigrationOrder, MigrationResult], None],
     ) -> None:
-        self.board = board
+        self.multiplexer = multiplexer
         self.ends: dict[int, MigrationResult] = {}
         self._services = services
         self._moves = moves
@@ -102,7 +102,7 @@ class _MigrationBatch:
             self._no_more = True
             for migration in self._under_way.values():
                 migration.cancel_pending()
-            self.board.listen(self.step, _FINISH_WITHIN_S, _LOOK_EVERY_S)
+            self.multiplexer.listen(self.step, _FINISH_WITHIN_S, _LOOK_EVERY_S)
             raise
         finally:
             while self._under_way:
@@ -140,14 +140,14 @@ class _MigrationBatch:
         order = MigrationRequest(attempt=record.attempt, dst=move.dst, why=move.why, requested_at_s=asked_at_s)
         if record.has_controller:
             return begin_delegated(self._services, move, order, submitted.restart_policy)
-        return begin_local(self._services, self.board, record, order, self._context_of(submitted))
+        return begin_local(self._services, self.multiplexer, record, order, self._context_of(submitted))
 
     def _context_of(self, submitted: Submitted) -> RunContext:
         return RunContext(
             services=self._services,
             query=self._query_of(submitted),
             stdin=self._input_of(submitted),
-            listener=Unheard(),
+            listener=NullListener(),
             mode=SUPERVISED,
             restart_policy=submitted.restart_policy,
         )

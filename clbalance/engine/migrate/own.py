@@ -5,8 +5,8 @@ from dataclasses import replace
 from clbalance.engine.agent.copies import LEAVE_RUNNING, Copies, Copy
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.listeners import Recorded
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.listeners import JournalingListener
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.jobs.submitted import startable
 from clbalance.engine.migrate.requested import MigrationResult, MigrationTask, NotMigrated, Undetermined, end_by_record
@@ -18,7 +18,7 @@ from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import CopyRecord, JobRecord, MigrationRequest
-from clbalance.policy.jobs.record import unsettled
+from clbalance.policy.jobs.record import copies_without_outcome
 from clbalance.policy.jobs.requeue import goes_on
 from clbalance.ports import Closed
 
@@ -26,41 +26,46 @@ _CUT_SHORT = "its move was cut short"
 
 
 def begin_local(
-    services: Services, board: Switchboard, record: JobRecord, order: MigrationRequest, context: RunContext
+    services: Services, multiplexer: AgentMultiplexer, record: JobRecord, order: MigrationRequest, context: RunContext
 ) -> MigrationTask | NotMigrated:
     """Take the job in hand, and get in touch with its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
         return NotMigrated(why="another process has it in hand by now")
-    copies = unsettled(record, services.journal.copies(record.id))
+    copies = copies_without_outcome(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)
         return NotMigrated(why="it has ended")
-    return LocalMigration(board, replace(job, claim=copies[0].claim), copies[0], order, context)
+    return LocalMigration(multiplexer, replace(job, claim=copies[0].claim), copies[0], order, context)
 
 
 class LocalMigration:
     """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
 
     def __init__(
-        self, board: Switchboard, job: JobSpec, copy: CopyRecord, order: MigrationRequest, context: RunContext
+        self,
+        multiplexer: AgentMultiplexer,
+        job: JobSpec,
+        copy: CopyRecord,
+        order: MigrationRequest,
+        context: RunContext,
     ) -> None:
         services = context.services
         self._context = context
         self._services = services
         self._job = job
         self._order = order
-        self._line = board.line(label_of(job))
+        self._line = multiplexer.channel(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
-        listener = Recorded(services, job, context.listener, copies=0)  # that it was started is on record
+        listener = JournalingListener(services, job, context.listener, copies=0)  # that it was started is on record
         limit_s = job.time_limit_s
         self._follow = Follow(self._line, self._copies, services, listener, context.mode, limit_s=limit_s)
         self._move = Migration(context, job)
-        self._board = board
+        self._multiplexer = multiplexer
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
         self._has_gone_on = False
-        board.connect(self._line, self._hear)
+        multiplexer.connect(self._line, self._on_event)
         self._follow.call_all()
 
     def poll(self) -> MigrationResult | None:
@@ -93,9 +98,9 @@ class LocalMigration:
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
         return self._release(end or Undetermined(why=_CUT_SHORT))
 
-    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        self._move.hear(event)
-        self._follow.hear(node, event)
+    def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
+        self._move.on_event(event)
+        self._follow.on_event(node, event)
 
     def _go_on(self) -> MigrationResult:
         """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
@@ -122,6 +127,6 @@ class LocalMigration:
     def _release(self, end: MigrationResult) -> MigrationResult:
         for copy in self._copies:
             self._line.hang_up(copy.node)
-        self._board.forget(self._line)
+        self._multiplexer.forget(self._line)
         self._services.journal.release(self._job.id)
         return end

@@ -69,7 +69,7 @@ def _dispatch(
 
 def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> AttemptResult:
     """Write down what is meant, start it where it was promised a place, and follow it as far as we are interested."""
-    from clbalance.engine.agent.listeners import Recorded
+    from clbalance.engine.agent.listeners import JournalingListener
 
     services = context.services
     intents = dispatch.intents()
@@ -77,7 +77,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
         return AttemptResult(job=job, plan=plan, dispatched=None, cancelled=True)
     services.fail_point("intended")
     context.listener.placed(job, plan)
-    recorded = Recorded(services, job, context.listener, copies=len(intents))
+    recorded = JournalingListener(services, job, context.listener, copies=len(intents))
     move = _move(context, job)
     try:
         dispatched = dispatch.run(context.stdin, recorded, context.mode, move)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from clbalance.engine.agent.copies import Copies
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.multiplexer import SharedAgents
+from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import AgentEvent, Checkpointed
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.run.target import TargetReservation, reserve_target
@@ -45,12 +45,12 @@ class Migration:
         self.off = ""
         """Why the last one came to nothing."""
 
-    def see_to_the_end(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def see_to_the_end(self, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         """As `Follow.to_the_end`, beside which a move may be carried out."""
 
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
-            self.hear(event)
-            follow.hear(node, event)
+            self.on_event(event)
+            follow.on_event(node, event)
 
         def is_over() -> bool:
             self.poll(agents, copies, follow)
@@ -58,11 +58,11 @@ class Migration:
 
         agents.listen(hear, is_over)
 
-    def hear(self, event: AgentEvent | Closed) -> None:
+    def on_event(self, event: AgentEvent | Closed) -> None:
         """News of the job's node, before its follower hears them."""
         self._checkpointed = self._checkpointed or isinstance(event, Checkpointed)
 
-    def poll(self, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def poll(self, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         """Do what has fallen due."""
         now = self._services.clock.monotonic()
         if self._order is not None:
@@ -73,7 +73,7 @@ class Migration:
             if asked is not None:
                 self.begin(asked, agents, copies, follow)
 
-    def begin(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def begin(self, order: MigrationRequest, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         """Reserve, mean it, and stop the job where it runs; or call it off."""
         services = self._services
         services.fail_point("move-asked")
@@ -140,7 +140,7 @@ class Migration:
         except StoreError as error:
             return error.message
 
-    def _stop(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def _stop(self, order: MigrationRequest, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         checkpoint = self._context.restart_policy.checkpoint
         if checkpoint is None:
             self._end(order, agents, copies, follow)
@@ -149,7 +149,7 @@ class Migration:
         for copy in copies:
             agents.ask(copy.node, "checkpoint", job=copies.label, signal=checkpoint.signal, file=checkpoint.file)
 
-    def _end(self, order: MigrationRequest, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def _end(self, order: MigrationRequest, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         """A node that does not tell of the end in time is called again, and then given up as any other."""
         self._checkpoint_by = None
         patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._services.answer_within_s
@@ -158,7 +158,7 @@ class Migration:
         for copy in copies:
             agents.set_deadline(copy.node, self._job.grace_s + self._services.answer_within_s)
 
-    def _look_after(self, now: float, agents: Agents | SharedAgents, copies: Copies, follow: Follow) -> None:
+    def _look_after(self, now: float, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         assert self._order is not None
         if self.reservation is not None:
             self.reservation.keep()

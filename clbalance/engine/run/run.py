@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.jobs.conclude import cancel_unstarted, conclude, requeue
+from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, requeue
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import PendingRestart
@@ -74,9 +74,9 @@ class Run:
             while True:
                 once_more = self._again(tried)
                 if once_more is None:
-                    return self._conclude(tried)
+                    return self._finish(tried)
                 if not self._prepare(tried, once_more):
-                    return self._conclude(replace(tried, dispatched=None, cancelled=True))
+                    return self._finish(replace(tried, dispatched=None, cancelled=True))
                 tried = (
                     self._pending_restart.start(self._job, partial(start_reserved, self._context))
                     or self._wait_for_place()
@@ -137,7 +137,7 @@ class Run:
         if not (self._queued and requeue(self._services, self._job.id, reason)):
             cancel_unstarted(self._services, self._job.id, reason)
 
-    def _conclude(self, tried: AttemptResult) -> RunResult:
+    def _finish(self, tried: AttemptResult) -> RunResult:
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
         return RunResult(
             job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
@@ -167,7 +167,7 @@ class Run:
             restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
                 journal.abort_migration(job.id, attempt=job.attempt, why="its user has ended it")
-            queued = conclude(
+            queued = finish_job(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )
         journal.release(job.id)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from clbalance.engine.agent.copies import LEAVE_RUNNING
-from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.jobs.conclude import conclude, recorded_state_after_attempt, requeue
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.jobs.conclude import finish_job, recorded_state_after_attempt, requeue
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
@@ -84,9 +84,9 @@ def _with_controller(
     ended = tuple(copy.outcome for copy in current_copies(record, copies) if copy.outcome is not None)
     # Who heard of the end may have died before he could write down what it means.
     if ended and isinstance(recorded_state_after_attempt(services, job, ended), Finished):
-        conclude(services, job, record.attempt, ended)
+        finish_job(services, job, record.attempt, ended)
         return NotTaken(why="it is over")
-    context = RunContext(services=services, query=query, stdin=stdin, listener=Unheard(), mode=LEAVE_RUNNING)
+    context = RunContext(services=services, query=query, stdin=stdin, listener=NullListener(), mode=LEAVE_RUNNING)
     excluded_nodes = nodes_to_exclude(submitted.restart_policy, copies)
     result = Run(context, next_attempt(services, record), RestartPolicy(), excluded_nodes, queued=True).carry_out()
     if result.cancelled:

@@ -67,7 +67,7 @@ class TargetReservation:
         """Hear what has become of it, and ask for more time; a node that does not answer has lost it."""
         if self.lost:
             return
-        self._dispatch.agents.hear_all(self._hear)
+        self._dispatch.agents.drain_events(self._on_event)
         now = self._clock.monotonic()
         if now >= self._keep_at:
             self._keep_at = now + _KEEP_EVERY_S
@@ -86,7 +86,7 @@ class TargetReservation:
         """Give it back, if it is still ours."""
         self.held.close()
 
-    def _hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         match event:
             case Kept():
                 self._dispatch.agents.set_deadline(node, START_WITHIN_S)

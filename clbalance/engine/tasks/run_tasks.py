@@ -1,7 +1,7 @@
 """The whole of `run --tasks`: wait for its turn and for a place, run every task, and write down how the job ended."""
 
 from clbalance.engine.jobs.conclude import cancel_unstarted
-from clbalance.engine.jobs.conclude_tasks import conclude_tasks
+from clbalance.engine.jobs.conclude_tasks import finish_task_job
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
@@ -37,7 +37,7 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
     if isinstance(result, Plan):
         cancel_unstarted(services, number, why_not(result, len(context.query.candidates)))
         return result
-    records, verdict = conclude_tasks(
+    records, verdict = finish_task_job(
         services, number, context.job.attempt, result.why, cancelled=result.cancelled, release=result.goes_on
     )
     return TasksOutcome(result=result, records=records, verdict=verdict)

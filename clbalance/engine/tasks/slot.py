@@ -8,8 +8,8 @@ from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, label_of, tells_all
 from clbalance.engine.agent.launch import START_WITHIN_S, Admission, Start
-from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
 from clbalance.engine.services import Services
 from clbalance.model import Measured, NodeName, Request
@@ -26,7 +26,7 @@ _MOST_CHARS = 256 << 10
 """Of words in one request: at worst sixfold as JSON, and an agent takes 4 MiB."""
 
 
-class SlotHearer(Protocol):
+class SlotListener(Protocol):
     """Who is told what happens in slots."""
 
     def runs(self, slot: "Slot", limits: tuple[str, ...]) -> None:
@@ -64,20 +64,20 @@ class Slot:
     def __init__(
         self,
         services: Services,
-        board: Switchboard,
+        multiplexer: AgentMultiplexer,
         job: JobSpec,
         answer: Measured,
         *,
         request: Request,
-        hearer: SlotHearer,
+        hearer: SlotListener,
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
         self._services = services
         self._job = job
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
-        self._board = board
-        self._line = board.line(label_of(job))
+        self._multiplexer = multiplexer
+        self._line = multiplexer.channel(label_of(job))
         self._hearer = hearer
         self._admission = Admission(
             self._line, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
@@ -87,16 +87,16 @@ class Slot:
         self._start: Start | None = None
         self._finishing = False
         self._is_ending = False
-        board.connect(self._line, self.hear)
+        multiplexer.connect(self._line, self.on_event)
         self._admission.call()
 
-    def hear(self, node: NodeName, event: AgentEvent | Closed) -> None:
+    def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """News of its node. Without the agent that started it, a slot takes no more."""
         self._finishing |= isinstance(event, Closed)
         if self._start is None:
-            self._admission.hear(node, event)
+            self._admission.on_event(node, event)
         else:
-            self._start.hear(node, event)
+            self._start.on_event(node, event)
 
     @property
     def phase(self) -> Phase:
@@ -139,7 +139,7 @@ class Slot:
 
     def forget(self) -> None:
         """Hear nothing of it any more."""
-        self._board.forget(self._line)
+        self._multiplexer.forget(self._line)
 
     def start(self, stdin: JobInput, node_list: str) -> None:
         """It is written down that it will be."""
@@ -175,10 +175,10 @@ class Slot:
             self._follow.end_all(why)
 
 
-class _Ears(Unheard):
+class _Ears(NullListener):
     """Hears a slot as a job is heard, and tells of its tasks."""
 
-    def __init__(self, slot: Slot, hearer: SlotHearer) -> None:
+    def __init__(self, slot: Slot, hearer: SlotListener) -> None:
         self._slot = slot
         self._hearer = hearer
         self._log = SlotLog()
@@ -239,7 +239,7 @@ def in_requests(tasks: Sequence[Task]) -> Iterator[list[Task]]:
 # A slot's output, cut into that of its tasks. Pure but for who is told.
 
 
-class TaskHearer(Protocol):
+class TaskOutputListener(Protocol):
     """Who is told of tasks."""
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
@@ -257,7 +257,7 @@ class TaskCutter:
     So what lies beyond the last known end is the running task's.
     """
 
-    def __init__(self, hearer: TaskHearer) -> None:
+    def __init__(self, hearer: TaskOutputListener) -> None:
         self._hearer = hearer
         self._running: deque[int] = deque()
         self._ended: deque[Finished] = deque()

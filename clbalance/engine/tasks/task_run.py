@@ -9,8 +9,8 @@ from dataclasses import replace
 from signal import Signals
 
 from clbalance.engine.agent.job_messages import COULD_NOT_LOG, Finished
-from clbalance.engine.agent.listeners import UnheardTasks
-from clbalance.engine.agent.multiplexer import Switchboard
+from clbalance.engine.agent.listeners import NullTaskListener
+from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.sweep import sweep
 from clbalance.engine.tasks.assignments import TaskBook, TaskRunContext, TaskRunResult
@@ -29,7 +29,7 @@ _GOODBYE_S = 1.0
 
 
 class TaskRun:
-    """Hears its slots (`SlotHearer`) and gives them tasks until there are none."""
+    """Hears its slots (`SlotListener`) and gives them tasks until there are none."""
 
     def __init__(self, context: TaskRunContext) -> None:
         self._context = context
@@ -62,7 +62,7 @@ class TaskRun:
 
     def _work(self, sessions: Sessions, plan: SlotPlan) -> TaskRunResult:
         self._book.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
-        self._board = Switchboard(Agents(sessions, self._services))
+        self._multiplexer = AgentMultiplexer(Agents(sessions, self._services))
         interrupted: int | None = None
         try:
             within = frozenset(list(dict.fromkeys(plan.nodes))[: self._services.session_limit])
@@ -70,12 +70,12 @@ class TaskRun:
                 if node in within:
                     self._open(node)
             self._growth.later()
-            self._board.listen(self._is_over, look_every_s=_STEP_EVERY_S)
+            self._multiplexer.listen(self._is_over, look_every_s=_STEP_EVERY_S)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
             self._stop(Signals(interrupted))
         else:
-            self._board.finish(_GOODBYE_S)
+            self._multiplexer.finish(_GOODBYE_S)
         self._give_no_more(self._refused or "no node has a slot for it any more")
         return TaskRunResult(
             plan=plan.plan,
@@ -95,12 +95,12 @@ class TaskRun:
         for slot in self._slots.values():
             slot.end(self._why)
         if number is Signals.SIGPIPE:
-            self._book.listener = UnheardTasks()
+            self._book.listener = NullTaskListener()
         try:
-            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+            self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
         except BrokenPipeError:  # who reads us was stopped, too
-            self._book.listener = UnheardTasks()
-            self._board.listen(lambda: not self._slots, _END_WITHIN_S)
+            self._book.listener = NullTaskListener()
+            self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
 
     # -- what is done between two events ---------------------------------------------------------
 
@@ -136,7 +136,7 @@ class TaskRun:
         job = replace(self._context.job, claim=self._next_claim)
         self._next_claim += 1
         request = self._context.query.request
-        slot = Slot(self._services, self._board, job, self._plan.answers[node], request=request, hearer=self)
+        slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, hearer=self)
         self._slots[slot.claim] = slot
 
     def _start_what_was_admitted(self) -> None:

@@ -14,7 +14,7 @@ def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[C
     return tuple(copy for copy in copies if copy.attempt == record.attempt)
 
 
-def unsettled(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
+def copies_without_outcome(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
     """The copies of which no end is known, if the job is not over."""
     if record.state.is_over:
         return ()

@@ -71,7 +71,7 @@ class QueueRoom:
 
     def place(self, request: Request) -> Taken | None:
         by = _policy_of(request)
-        held = self._board(by).place(request, self._draws.again())
+        held = self._state(by).place(request, self._draws.again())
         if held is not None:
             self._held.append(held)
             for other in self._boards.keys() - {by}:
@@ -79,7 +79,7 @@ class QueueRoom:
         return held
 
     def fits(self, request: Request) -> bool:
-        return self._board(_policy_of(request)).count_fitting(request) >= (request.pick or 1)
+        return self._state(_policy_of(request)).count_fitting(request) >= (request.pick or 1)
 
     def release(self, held: Taken) -> None:
         if isinstance(held, Leased):
@@ -120,7 +120,7 @@ class QueueRoom:
             for board in self._boards.values():
                 board.read_anew(answer.node, answer.reading)
 
-    def _board(self, by: str) -> Board:
+    def _state(self, by: str) -> Board:
         board = self._boards.get(by)
         if board is None:
             board = self._boards[by] = Board(self._uncharged(), self._policies[by], self._now)

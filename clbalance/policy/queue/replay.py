@@ -62,7 +62,7 @@ class _Run:
     ) -> None:
         self._trace, self._list = trace, waiting_list
         board = Board(cluster, policy, cluster.taken_at)
-        self._room = BoardRoom(board=board, rng=rng, copies_share_nodes=trace.copies_share_nodes)
+        self._room = BoardRoom(state=board, rng=rng, copies_share_nodes=trace.copies_share_nodes)
         self._empty = self._room.copy()
         self._ever_fits: dict[Request, bool] = {}
         self._meter = Meter(

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from clbalance.engine.agent.copies import FollowMode
-from clbalance.engine.agent.listeners import Unheard
-from clbalance.engine.jobs.reconcile import Visit, Visited, revisit
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Submitted
@@ -34,9 +34,9 @@ def submitted(services: Services) -> JobRecord:
     return record
 
 
-def visited(services: Services, record: JobRecord) -> Visited:
-    visit = Visit(record=record, spec=job(id=record.id), mode=LOOK, listener=Unheard())
-    return revisit(services, [visit])[0]
+def visited(services: Services, record: JobRecord) -> Reconciled:
+    wanted = ReconcileRequest(record=record, spec=job(id=record.id), mode=LOOK, listener=NullListener())
+    return reconcile(services, [wanted])[0]
 
 
 def told(state: str) -> ScriptedAgent:
@@ -92,34 +92,34 @@ def test_what_its_controller_did_between_our_look_and_its_death_is_not_overlooke
         assert [outcome.end for outcome in seen.outcomes] == [Exited(rc=0)]
 
 
-def of_two_logins(**changes: object) -> tuple[Services, list[Visit]]:
+def of_two_logins(**changes: object) -> tuple[Services, list[ReconcileRequest]]:
     """One job of ours and one of ann's, on the same node; each login finds its own there and no other."""
     ours, anns = ScriptedAgent(end={"kind": "exited", "rc": 1}), ScriptedAgent(end={"kind": "exited", "rc": 2})
     hers = ScriptedTransport({NodeName("a"): probed(after=anns)})
     services = world_of({"a": probed(after=ours)}, **changes)
     assert isinstance(services.transport, ScriptedTransport)
     services.transport.users["ann"] = hers
-    visits = [
-        Visit(
+    requests = [
+        ReconcileRequest(
             record=record,
             spec=job(id=record.id, user=user),
             mode=FollowMode(streams=()),
-            listener=Unheard(),
+            listener=NullListener(),
         )
         for user in ("ann", None)
         for record in (left_on(services, "a"),)
     ]
-    return services, visits
+    return services, requests
 
 
 def test_each_job_is_looked_for_by_the_login_that_it_remembers() -> None:
-    services, visits = of_two_logins()
-    seen = revisit(services, visits)
-    assert [one.record.id for one in seen] == [one.record.id for one in visits], "in the order in which it was asked"
+    services, requests = of_two_logins()
+    seen = reconcile(services, requests)
+    assert [one.record.id for one in seen] == [one.record.id for one in requests], "in the order in which it was asked"
     assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=2), Exited(rc=1)]
 
 
 def test_a_login_that_was_told_for_this_call_holds_for_all_of_them() -> None:
-    services, visits = of_two_logins(keeps_user=True)
-    seen = revisit(services, visits)
+    services, requests = of_two_logins(keeps_user=True)
+    seen = reconcile(services, requests)
     assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=1), Exited(rc=1)]

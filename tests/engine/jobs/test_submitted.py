@@ -23,7 +23,7 @@ def before(services: Services, state: JobState) -> int:
     assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
     services.journal.started(number, EPOCH)
     if state.is_over:
-        assert services.journal.conclude(number, EPOCH, attempt=1, state=state, reason="", rc=0)
+        assert services.journal.finish(number, EPOCH, attempt=1, state=state, reason="", rc=0)
     services.journal.release(number)
     return number
 

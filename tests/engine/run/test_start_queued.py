@@ -4,7 +4,7 @@ import base64
 import random
 from dataclasses import replace
 
-from clbalance.engine.jobs.submitted import await_ends, cancel, look
+from clbalance.engine.jobs.submitted import await_ends, cancel, refresh
 from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued, start_queued
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError
@@ -139,7 +139,7 @@ def test_one_whose_end_was_heard_but_not_written_down_is_not_started_again() -> 
 def test_looking_at_a_queued_job_changes_nothing() -> None:
     services = world_of({"a": probed(after=ScriptedAgent())})
     record = waiting(services)
-    assert [one.record for one in look(services, [record])] == [record]
+    assert [one.record for one in refresh(services, [record])] == [record]
     assert services.transport.opened == []  # type: ignore[attr-defined]
 
 
@@ -149,10 +149,10 @@ def test_a_job_that_was_queued_after_its_node_failed_keeps_its_latest_reason() -
     start(services, record)
     gone = Outcome(node=NodeName("a"), rank=0, end=NodeFailed(why="booted"), seconds=1.0)
     services.journal.ended(record.id, 101, gone)
-    (seen,) = look(services, [now(services, record.id)])
+    (seen,) = refresh(services, [now(services, record.id)])
     assert seen.record.reason == "node failure of a; waits for `clbalance rebalance`"
     services.journal.queue(record.id, attempt=1, reason="0/1 nodes fit")
-    (seen,) = look(services, [seen.record])
+    (seen,) = refresh(services, [seen.record])
     assert (seen.record.state, seen.record.reason) == (JobState.PENDING, "0/1 nodes fit")
 
 
@@ -163,10 +163,10 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     start(services, record)
     order = MigrationRequest(attempt=1, dst=NodeName("b"), why="level")
     assert services.journal.commit_migration(record.id, order)
-    (seen,) = look(services, [now(services, record.id)])
+    (seen,) = refresh(services, [now(services, record.id)])
     assert (seen.record.state, seen.record.queued) == (JobState.PENDING, True)
     assert seen.record.reason == "was being moved to b; waits for `clbalance rebalance`"
-    (again,) = look(services, [seen.record])
+    (again,) = refresh(services, [seen.record])
     assert again.record == seen.record, "whoever looks next finds it there as well"
     assert isinstance(start(services, again.record), Begun)
     assert now(services, record.id).attempt == 2

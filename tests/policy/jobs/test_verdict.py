@@ -20,7 +20,7 @@ from clbalance.model.job_record import (
     TimedOut,
 )
 from clbalance.policy.jobs.outcome import became_of, gravest, has_failed, reason_of, state_of, why_ended
-from clbalance.policy.jobs.record import current_copies, half_started, unsettled, was_abandoned
+from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, was_abandoned
 from tests.store.build import NOON
 
 LOST = Lost(cause=Cause.REFUSED, why="connection refused")
@@ -92,8 +92,8 @@ def test_only_what_has_no_end_yet_of_the_last_claim_is_asked_about() -> None:
     old, ended, open_ = copy(1, 3, 0), copy(2, 5, 0, Exited(rc=0)), copy(2, 5, 1)
     copies = (old, ended, open_)
     assert current_copies(record(), copies) == (ended, open_)
-    assert unsettled(record(), copies) == (open_,)
-    assert unsettled(record(JobState.FAILED), copies) == ()
+    assert copies_without_outcome(record(), copies) == (open_,)
+    assert copies_without_outcome(record(JobState.FAILED), copies) == ()
     assert current_copies(record(attempt=3), copies) == ()
 
 

@@ -28,7 +28,7 @@ _NO_GPUS = Request(cpus=1.0)
 
 def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> BoardRoom:
     return BoardRoom(
-        board=Board(sweep(*nodes), policy_named("least"), NOW), rng=Random(seed), copies_share_nodes=sharing
+        state=Board(sweep(*nodes), policy_named("least"), NOW), rng=Random(seed), copies_share_nodes=sharing
     )
 
 
@@ -201,7 +201,7 @@ def test_the_room_holds_just_what_was_started(
     begun = WAITING_LISTS[name].to_start(waiting, (), where, 0.0)
     for one in begun:
         where.release(one.held)
-    assert where.board.all_answers == tuple(sorted(nodes, key=lambda node: node.node))
+    assert where.state.all_answers == tuple(sorted(nodes, key=lambda node: node.node))
 
 
 def test_fcfs_lets_nobody_pass() -> None:
@@ -284,7 +284,7 @@ def test_copies_may_share_nodes_where_that_is_said() -> None:
     assert sharing.place(four) is None
     assert sharing.fits(replace(four, pick=1))
     sharing.release(held)
-    assert sharing.board.all_answers == room(*cpus(2, 3)).board.all_answers
+    assert sharing.state.all_answers == room(*cpus(2, 3)).state.all_answers
 
 
 def test_an_unknown_list_is_told_with_those_there_are() -> None:
