@@ -237,10 +237,10 @@ def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Sto
             if needed:
                 raise
             console.say(messages.warning(f"going on without memory: {error.message}"))
-            from clbalance.store.in_memory import ForgetfulStore
-            from clbalance.store.in_memory_journal import ForgetfulJournal
+            from clbalance.store.in_memory import InMemoryStore
+            from clbalance.store.in_memory_journal import InMemoryJournal
 
-            store, journal = ForgetfulStore(), ForgetfulJournal()
+            store, journal = InMemoryStore(), InMemoryJournal()
         yield store, journal
 
 

@@ -7,11 +7,11 @@ from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Trend, Unknown
-from clbalance.model.node_history import Strain
-from clbalance.policy.indices.samples import samples_of
-from clbalance.policy.node_memory import marked_suspect, not_awaited, past_look, patience_s, strained
+from clbalance.model.node_history import FailureStreak
+from clbalance.policy.indices.samples import index_values
+from clbalance.policy.node_memory import marked_suspect, node_sample, not_awaited, patience_s, with_streaks
 from clbalance.ports import Closed, Line, Remembered, Sessions
-from clbalance.probe.frame import Answered, Awaited, Garbled, Section
+from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
 from clbalance.probe.reading import parse_reading, rates
 
 # What was known of nodes before they were asked, and what is kept of their answers.
@@ -20,12 +20,12 @@ _COMPARED_AFTER = timedelta(seconds=1)  # what rates need between two readings
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RememberedNodes:
     """Of each node its last reading, its trends, and how often it failed in a row."""
 
     readings: Mapping[NodeName, Remembered]
     trends: Mapping[NodeName, Mapping[str, Trend]]
-    strains: Mapping[NodeName, Strain]
+    failure_streaks: Mapping[NodeName, FailureStreak]
 
     def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
         """None where it has booted since."""
@@ -33,42 +33,46 @@ class Memory:
         return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
 
 
-_NOTHING_KNOWN = Memory({}, {}, {})
+_NOTHING_KNOWN = RememberedNodes({}, {}, {})
 
 
-def recall(services: Services, nodes: Sequence[NodeName]) -> Memory:
+def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
     """What the store has of `nodes`; nothing, and a warning, where it cannot be read."""
     store = services.store
     try:
-        return Memory(store.last_readings(nodes), store.trends(nodes, services.clock.now()), store.strains(nodes))
+        return RememberedNodes(
+            store.last_readings(nodes), store.trends(nodes, services.clock.now()), store.failure_streaks(nodes)
+        )
     except StoreError as error:
         services.listener.forgot(error.message)
         return _NOTHING_KNOWN
 
 
-def remember(services: Services, at: datetime, answers: Iterable[Answer], earlier: Memory) -> None:
+def remember(services: Services, at: datetime, answers: Iterable[Answer], earlier: RememberedNodes) -> None:
     """Keep what is worth it; a warning where that cannot be written."""
     worth = _worth_remembering(answers, earlier.readings, at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
     readings = {answer.node: answer.reading for answer in measured}
-    past = {answer.node: look for answer in worth if (look := past_look(answer)) is not None}
+    past = {answer.node: look for answer in worth if (look := node_sample(answer)) is not None}
     try:
-        services.store.remember(at, readings, {answer.node: samples_of(answer) for answer in measured}, past)
+        services.store.remember(at, readings, {answer.node: index_values(answer) for answer in measured}, past)
     except StoreError as error:
         services.listener.forgot(error.message)
 
 
-def with_suspects(services: Services, at: datetime, answers: Sequence[Answer], earlier: Memory) -> tuple[Answer, ...]:
+def with_suspects(
+    services: Services, at: datetime, answers: Sequence[Answer], earlier: RememberedNodes
+) -> tuple[Answer, ...]:
     """The same answers, those of suspects marked; how often they failed in a row is kept, where that has changed."""
-    strains = earlier.strains
-    changed = strained(answers, strains, now_s=at.timestamp(), suspect_after=services.suspect_after)
+    streaks = earlier.failure_streaks
+    changed = with_streaks(answers, streaks, now_s=at.timestamp(), suspect_after=services.suspect_after)
     if changed:
         try:
-            services.store.keep_strains(at, changed)
+            services.store.save_failure_streaks(at, changed)
         except StoreError as error:
             services.listener.forgot(error.message)
-    unstrained = Strain()
-    known = (changed.get(answer.node) or strains.get(answer.node, unstrained) for answer in answers)
+    unstrained = FailureStreak()
+    known = (changed.get(answer.node) or streaks.get(answer.node, unstrained) for answer in answers)
     return tuple(map(marked_suspect, answers, known))
 
 
@@ -93,40 +97,46 @@ _NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
 
 
 def next_answer(
-    services: Services, sessions: Sessions, awaited: dict[NodeName, Awaited], earlier: Memory, within_s: float
+    services: Services,
+    sessions: Sessions,
+    pending: dict[NodeName, PendingAnswer],
+    earlier: RememberedNodes,
+    within_s: float,
 ) -> Answer | None:
-    """The answer that the next event completes, taken out of `awaited`; None where it completes none, or none comes."""
+    """The answer that the next event completes, taken out of `pending`; None where it completes none, or none comes."""
     event = sessions.next(within_s)
-    if event is None or event.node not in awaited:
+    if event is None or event.node not in pending:
         return None
     match event:
         case Closed(node=node, cause=cause, why=why):
-            del awaited[node]
+            del pending[node]
             return Silent(node=node, cause=cause, why=why)
         case Line(node=node, text=text):
-            match awaited[node].frame.feed(text):
+            match pending[node].frame.feed(text):
                 case None:
                     return None
                 case Garbled(why=why):
-                    del awaited[node]
+                    del pending[node]
                     sessions.close(node)
                     return Silent(node=node, cause=Cause.GARBLED, why=why)
                 case Answered(sections=sections):
-                    rtt_s = services.clock.monotonic() - awaited.pop(node).at
+                    rtt_s = services.clock.monotonic() - pending.pop(node).at
                     return _measured(services, node, sections, rtt_s, earlier)
 
 
-def listens_for_s(services: Services, awaited: Iterable[NodeName], earlier: Memory, measured_at: float | None) -> float:
+def listens_for_s(
+    services: Services, pending: Iterable[NodeName], earlier: RememberedNodes, measured_at: float | None
+) -> float:
     """Of a placement: until suspects that are left alone are given up; 0 where it is time (docs/design/suspect.md)."""
     quiet_s = None if measured_at is None else services.clock.monotonic() - measured_at
-    left = None if services.suspect_after is None else patience_s(awaited, earlier.strains, quiet_s=quiet_s)
+    left = None if services.suspect_after is None else patience_s(pending, earlier.failure_streaks, quiet_s=quiet_s)
     return LISTEN_S if left is None else min(LISTEN_S, left)
 
 
-def give_up(services: Services, sessions: Sessions, awaited: Iterable[NodeName]) -> dict[NodeName, Answer]:
+def give_up(services: Services, sessions: Sessions, pending: Iterable[NodeName]) -> dict[NodeName, Answer]:
     """Hang up on them; what is said of each."""
     answers: dict[NodeName, Answer] = {}
-    for node in awaited:
+    for node in pending:
         sessions.close(node)
         answers[node] = not_awaited(node)
         services.listener.answered(node)
@@ -134,7 +144,7 @@ def give_up(services: Services, sessions: Sessions, awaited: Iterable[NodeName])
 
 
 def _measured(
-    services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: Memory
+    services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
     reading = parse_reading(sections)
     before = earlier.readings.get(node)

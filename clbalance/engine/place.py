@@ -6,7 +6,7 @@ from dataclasses import replace
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import sweep
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
-from clbalance.model.request import Later
+from clbalance.model.request import LazySequence
 from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
 from clbalance.ports import Sessions
@@ -35,4 +35,4 @@ def place_on(
             for node, why in refused.items()
         ),
     )
-    return replace(plan, unfit=Later(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))
+    return replace(plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))

@@ -142,13 +142,13 @@ def _movables(services: Services, facts: Facts, pool: Pool) -> list[Movable]:
 
 def _times_over(services: Services, pool: Pool, over: frozenset[NodeName], *, counts: bool) -> Mapping[NodeName, int]:
     try:
-        before = services.store.strains(pool.nodes)
+        before = services.store.failure_streaks(pool.nodes)
         times = {node: before[node].over + 1 if node in over else 0 for node in pool.nodes}
         changed = {
             node: replace(before[node], over=count) for node, count in times.items() if before[node].over != count
         }
         if counts and changed:
-            services.store.keep_strains(services.clock.now(), changed)
+            services.store.save_failure_streaks(services.clock.now(), changed)
     except StoreError as error:  # then nothing is confirmed that needs more than one run
         services.listener.forgot(error.message)
         return {node: int(node in over) for node in pool.nodes}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Measured, NodeName, Snapshot
 from clbalance.ports import Sessions
-from clbalance.probe.frame import Awaited, Frame, probe_request
+from clbalance.probe.frame import Frame, PendingAnswer, probe_request
 
 
 def sweep(
@@ -16,7 +16,7 @@ def sweep(
 
     `placing`: where only suspects are still to answer, they are soon given up (docs/design/suspect.md).
     """
-    awaited = _ask_all(services, sessions, nodes, last=keep_open == 0)
+    pending = _ask_all(services, sessions, nodes, last=keep_open == 0)
     # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
     # the nodes, takes about as long as they do (docs/design/startup.md).
     from clbalance.engine.answers import LISTEN_S, give_up, listens_for_s, next_answer, recall, remember, with_suspects
@@ -26,13 +26,13 @@ def sweep(
     try:
         earlier = recall(services, nodes)
         measured_at: float | None = None
-        while awaited:
-            within_s = listens_for_s(services, awaited, earlier, measured_at) if placing else LISTEN_S
+        while pending:
+            within_s = listens_for_s(services, pending, earlier, measured_at) if placing else LISTEN_S
             if within_s <= 0:
-                answers |= give_up(services, sessions, awaited)
+                answers |= give_up(services, sessions, pending)
                 break
-            answer = next_answer(services, sessions, awaited, earlier, within_s)
-            services.listener.awaiting(awaited.keys())
+            answer = next_answer(services, sessions, pending, earlier, within_s)
+            services.listener.awaiting(pending.keys())
             if answer is None:
                 continue
             answers[answer.node] = answer
@@ -40,7 +40,7 @@ def sweep(
             if isinstance(answer, Measured):
                 measured_at = services.clock.monotonic()
             if isinstance(answer, Measured) and keep_open:
-                _keep_or_close(sessions, answer.node, kept=len(sessions.open_nodes()) - len(awaited), most=keep_open)
+                _keep_or_close(sessions, answer.node, kept=len(sessions.open_nodes()) - len(pending), most=keep_open)
     finally:
         services.listener.done()
     taken_at = services.clock.now()
@@ -50,14 +50,14 @@ def sweep(
 
 def _ask_all(
     services: Services, sessions: Sessions, nodes: Iterable[NodeName], *, last: bool
-) -> dict[NodeName, Awaited]:
-    awaited = {}
+) -> dict[NodeName, PendingAnswer]:
+    pending = {}
     for node in nodes:
         nonce = secrets.token_hex(16)
         sessions.open(node, within_s=services.answer_within_s)
         sessions.send(node, probe_request(services.probe_script, nonce), last=last)
-        awaited[node] = Awaited(Frame(nonce), services.clock.monotonic())
-    return awaited
+        pending[node] = PendingAnswer(Frame(nonce), services.clock.monotonic())
+    return pending
 
 
 def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:

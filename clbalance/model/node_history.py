@@ -7,7 +7,7 @@ from clbalance.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastLook:
+class NodeSample:
     """What one sweep saw of one node, by the keys of `policy.indices.HISTORY`; what was not known is left out."""
 
     answered: bool
@@ -17,7 +17,7 @@ class PastLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Aggregate:
     """One index over a span: `mean` of the looks, or of the means of shorter spans."""
 
     least: float
@@ -26,7 +26,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryPoint:
+class SeriesPoint:
     """What the looks at one node in `span_s` seconds from `at_s` (since 1970) come to."""
 
     at_s: int
@@ -35,15 +35,15 @@ class HistoryPoint:
     """How many times the node was asked, at least 1."""
     silent: int
     """How many of those it did not answer."""
-    values: Mapping[str, Figure] = field(default_factory=dict)
-    gpus: Mapping[int, Mapping[str, Figure]] = field(default_factory=dict)
+    values: Mapping[str, Aggregate] = field(default_factory=dict)
+    gpus: Mapping[int, Mapping[str, Aggregate]] = field(default_factory=dict)
 
 
 # What was seen of a node several times in a row, from this host. Values; no input or output.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strain:
+class FailureStreak:
     """What was seen of a node several times in a row, from this host."""
 
     silent: int = 0

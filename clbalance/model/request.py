@@ -139,7 +139,7 @@ class Plan:
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Later(Sequence[T_co], Generic[T_co]):
+class LazySequence(Sequence[T_co], Generic[T_co]):
     """What `make` gives, asked at most once; equal to any sequence with the same items in the same order."""
 
     def __init__(self, make: Callable[[], Iterable[T_co]]) -> None:

@@ -1,6 +1,6 @@
 """History as lines, one per index of a node, and lines as few cells, one per column of a drawing. Pure.
 
-Enters: the points of one node. Leaves: `PastLine`s with their figures over the whole time, and cells on an axis that
+Enters: the points of one node. Leaves: `SeriesLine`s with their figures over the whole time, and cells on an axis that
 all lines of a drawing share. A cell in which the node was not asked is empty; one in which it only kept silent says so.
 """
 
@@ -9,43 +9,43 @@ from itertools import pairwise
 from statistics import median_low
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.node_history import Figure, HistoryPoint
+from clbalance.model.node_history import Aggregate, SeriesPoint
 from clbalance.policy.indices.row import Series
 from clbalance.policy.indices.table import ANSWERS, GPU_SERIES, NODE_SERIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinePoint:
+class GraphPoint:
     """One index at one time; no figure: the node was asked, and this is not known of it."""
 
     at_s: int
     span_s: int
-    figure: Figure | None
+    figure: Aggregate | None
     answered: int
     is_silent: bool
     """Whether this is to be marked: no answer, or in the line of answers, one too few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastLine:
+class SeriesLine:
     """One index of one node, or of one of its GPUs, over time."""
 
     index: Series
     gpu: int | None = None
-    points: tuple[LinePoint, ...]
+    points: tuple[GraphPoint, ...]
 
     @property
-    def known(self) -> list[tuple[LinePoint, Figure]]:
+    def known(self) -> list[tuple[GraphPoint, Aggregate]]:
         """The points that have a figure; at least one."""
         return [(point, point.figure) for point in self.points if point.figure is not None]
 
     @property
-    def total(self) -> Figure:
+    def total(self) -> Aggregate:
         """Over all points, each counted by its looks."""
         known = self.known
         weights = [max(1, point.answered) for point, _ in known]
         mean = sum(figure.mean * weight for (_, figure), weight in zip(known, weights, strict=True)) / sum(weights)
-        return Figure(min(figure.least for _, figure in known), mean, max(figure.most for _, figure in known))
+        return Aggregate(min(figure.least for _, figure in known), mean, max(figure.most for _, figure in known))
 
     @property
     def last(self) -> float:
@@ -63,14 +63,14 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TimeCell:
     """One column of one line."""
 
     value: float | None = None
     is_silent: bool = False
 
 
-def lines_of(points: Sequence[HistoryPoint], wanted: frozenset[str] = frozenset()) -> tuple[PastLine, ...]:
+def series_of(points: Sequence[SeriesPoint], wanted: frozenset[str] = frozenset()) -> tuple[SeriesLine, ...]:
     """The lines of one node of which anything is known; `wanted`: by `Series.name`, empty for all."""
     lines = [_answers(points)]
     lines += [_line(points, index, {point.at_s: point.values for point in points}) for index in NODE_SERIES]
@@ -80,11 +80,11 @@ def lines_of(points: Sequence[HistoryPoint], wanted: frozenset[str] = frozenset(
     return tuple(line for line in lines if line.known and (not wanted or line.index.name in wanted))
 
 
-def _answers(points: Iterable[HistoryPoint]) -> PastLine:
-    return PastLine(
+def _answers(points: Iterable[SeriesPoint]) -> SeriesLine:
+    return SeriesLine(
         index=ANSWERS,
         points=tuple(
-            LinePoint(
+            GraphPoint(
                 at_s=point.at_s,
                 span_s=point.span_s,
                 figure=_same(100.0 * (point.asked - point.silent) / point.asked),
@@ -96,18 +96,18 @@ def _answers(points: Iterable[HistoryPoint]) -> PastLine:
     )
 
 
-def _same(value: float) -> Figure:
-    return Figure(value, value, value)
+def _same(value: float) -> Aggregate:
+    return Aggregate(value, value, value)
 
 
 def _line(
-    points: Iterable[HistoryPoint], index: Series, values: Mapping[int, Mapping[str, Figure]], gpu: int | None = None
-) -> PastLine:
-    return PastLine(
+    points: Iterable[SeriesPoint], index: Series, values: Mapping[int, Mapping[str, Aggregate]], gpu: int | None = None
+) -> SeriesLine:
+    return SeriesLine(
         index=index,
         gpu=gpu,
         points=tuple(
-            LinePoint(
+            GraphPoint(
                 at_s=point.at_s,
                 span_s=point.span_s,
                 figure=values[point.at_s].get(index.key),
@@ -119,7 +119,7 @@ def _line(
     )
 
 
-def axis_of(lines: Iterable[PastLine], since_s: float, until_s: float, width: int) -> Axis:
+def axis_of(lines: Iterable[SeriesLine], since_s: float, until_s: float, width: int) -> Axis:
     """As many columns as there is room for, but no shorter ones than nodes were asked: or half would be empty."""
     usual_s = max((_usual_step_s(line.points) for line in lines), default=1.0)
     step_s = max((until_s - since_s) / width, usual_s, 1.0)
@@ -127,13 +127,13 @@ def axis_of(lines: Iterable[PastLine], since_s: float, until_s: float, width: in
     return Axis(since_s=until_s - cells * step_s, step_s=step_s, cells=cells)
 
 
-def _usual_step_s(points: Sequence[LinePoint]) -> float:
+def _usual_step_s(points: Sequence[GraphPoint]) -> float:
     """A fifth more than what usually lies between two looks: who asks every five minutes is late now and then."""
     steps = [following.at_s - point.at_s for point, following in pairwise(points)]
     return 1.2 * median_low(steps) if steps else 1.0
 
 
-def cells_of(line: PastLine, axis: Axis) -> tuple[Cell, ...]:
+def cells_of(line: SeriesLine, axis: Axis) -> tuple[TimeCell, ...]:
     """The means of what lies in each column; what spans several stands in all of them."""
     sums = [0.0] * axis.cells
     weights = [0] * axis.cells
@@ -146,12 +146,14 @@ def cells_of(line: PastLine, axis: Axis) -> tuple[Cell, ...]:
                 sums[at] += point.figure.mean * weight
                 weights[at] += weight
     return tuple(
-        Cell(value=total / weight if weight else None, is_silent=is_silent and (not weight or line.index is ANSWERS))
+        TimeCell(
+            value=total / weight if weight else None, is_silent=is_silent and (not weight or line.index is ANSWERS)
+        )
         for total, weight, is_silent in zip(sums, weights, silent, strict=True)
     )
 
 
-def _columns(point: LinePoint, axis: Axis) -> range:
+def _columns(point: GraphPoint, axis: Axis) -> range:
     first = int((point.at_s - axis.since_s) // axis.step_s)
     last = int((point.at_s + max(1, point.span_s) - 1 - axis.since_s) // axis.step_s)
     # A minute is a moment here: where it crosses from one column into the next it belongs to the first.

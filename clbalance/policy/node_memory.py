@@ -8,30 +8,30 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from clbalance.model import Answer, Cause, Gpu, Measured, NodeName, Silent, Unknown
-from clbalance.model.node_history import PastLook, Strain
+from clbalance.model.node_history import FailureStreak, NodeSample
 from clbalance.policy.indices.row import AnsweredNode, Index, Node
 from clbalance.policy.indices.table import HISTORY
 
 
-def past_look(answer: Answer) -> PastLook | None:
+def node_sample(answer: Answer) -> NodeSample | None:
     """None where the node was not really asked."""
     match answer:
         case Silent(cause=Cause.LOCAL | Cause.NOT_AWAITED):
             return None
         case Silent():
-            return PastLook(answered=False)
+            return NodeSample(answered=False)
         case Measured():
             gpus = answer.reading.gpus
             of_gpus = () if isinstance(gpus, Unknown) else tuple(map(_gpu_values, gpus))
-            return PastLook(answered=True, values=values_of(AnsweredNode.of(answer), HISTORY), gpus=of_gpus)
+            return NodeSample(answered=True, values=values_of(AnsweredNode.of(answer), HISTORY), gpus=of_gpus)
         case _:
             assert_never(answer)
 
 
 def values_of(node: Node, indices: Iterable[Index]) -> dict[str, float]:
     """What history keeps of these indices, by its keys; what is unknown is left out."""
-    looks = ((index.history.key, index.kept(node)) for index in indices if index.history)
-    return {key: float(value) for key, value in looks if not isinstance(value, Unknown)}
+    samples = ((index.history.key, index.kept(node)) for index in indices if index.history)
+    return {key: float(value) for key, value in samples if not isinstance(value, Unknown)}
 
 
 def _gpu_values(gpu: Gpu) -> Mapping[str, float]:
@@ -60,31 +60,31 @@ _OF_THE_NODE: Final = frozenset(
 """What speaks against a node. All else is about who asks, or his way there: a key that is missing makes none sick."""
 
 
-def next_strain(strain: Strain, *, answered: bool, now_s: float, suspect_after: int | None) -> Strain:
+def next_streak(streak: FailureStreak, *, answered: bool, now_s: float, suspect_after: int | None) -> FailureStreak:
     """What one more probe makes of it; `suspect_after` None: nothing is ever suspect."""
     if suspect_after is None:
-        return replace(strain, silent=0, answered=0, suspect=False)
+        return replace(streak, silent=0, answered=0, suspect=False)
     if answered:
-        return _after_an_answer(strain)
-    if 0.0 <= now_s - strain.silent_at_s < COUNTED_APART_S:
-        return replace(strain, answered=0)
-    silent = strain.silent + 1
-    is_suspect = strain.suspect or silent >= suspect_after
-    return replace(strain, silent=silent, answered=0, suspect=is_suspect, silent_at_s=now_s)
+        return _after_an_answer(streak)
+    if 0.0 <= now_s - streak.silent_at_s < COUNTED_APART_S:
+        return replace(streak, answered=0)
+    silent = streak.silent + 1
+    is_suspect = streak.suspect or silent >= suspect_after
+    return replace(streak, silent=silent, answered=0, suspect=is_suspect, silent_at_s=now_s)
 
 
-def _after_an_answer(strain: Strain) -> Strain:
-    if not strain.suspect:
-        return replace(strain, silent=0, answered=0)
-    answered = strain.answered + 1
+def _after_an_answer(streak: FailureStreak) -> FailureStreak:
+    if not streak.suspect:
+        return replace(streak, silent=0, answered=0)
+    answered = streak.answered + 1
     if answered >= BACK_AFTER:
-        return replace(strain, silent=0, answered=0, suspect=False)
-    return replace(strain, answered=answered)
+        return replace(streak, silent=0, answered=0, suspect=False)
+    return replace(streak, answered=answered)
 
 
-def strained(
-    answers: Sequence[Answer], before: Mapping[NodeName, Strain], *, now_s: float, suspect_after: int | None
-) -> dict[NodeName, Strain]:
+def with_streaks(
+    answers: Sequence[Answer], before: Mapping[NodeName, FailureStreak], *, now_s: float, suspect_after: int | None
+) -> dict[NodeName, FailureStreak]:
     """What is to be kept of those of which this sweep has changed something.
 
     Where several were asked and none has answered, more likely we are cut off: that says nothing of any of them.
@@ -99,23 +99,23 @@ def strained(
         answered = isinstance(answer, Measured)
         if answered and not (was.silent or was.answered or was.suspect):
             continue  # as nearly all of ten thousand
-        strain = next_strain(was, answered=answered, now_s=now_s, suspect_after=suspect_after)
-        if strain != was:
-            changed[answer.node] = strain
+        streak = next_streak(was, answered=answered, now_s=now_s, suspect_after=suspect_after)
+        if streak != was:
+            changed[answer.node] = streak
     return changed
 
 
-_UNSTRAINED: Final = Strain()
+_UNSTRAINED: Final = FailureStreak()
 
 
 def patience_s(
-    awaited: Iterable[NodeName], strains: Mapping[NodeName, Strain], *, quiet_s: float | None
+    awaited: Iterable[NodeName], streaks: Mapping[NodeName, FailureStreak], *, quiet_s: float | None
 ) -> float | None:
     """How much longer a placement waits for these nodes; None: as long as each may take.
 
     `quiet_s`: how long ago another one was measured; None: none was, and then it is suspects or nobody.
     """
-    if quiet_s is None or not all(strains.get(node, _UNSTRAINED).suspect for node in awaited):
+    if quiet_s is None or not all(streaks.get(node, _UNSTRAINED).suspect for node in awaited):
         return None
     return max(0.0, GRACE_S - quiet_s)
 
@@ -127,11 +127,11 @@ def not_awaited(node: NodeName) -> Silent:
     )
 
 
-def marked_suspect(answer: Answer, strain: Strain) -> Answer:
+def marked_suspect(answer: Answer, streak: FailureStreak) -> Answer:
     """The same, with why it is suspect if it is."""
-    if not strain.suspect:
+    if not streak.suspect:
         return answer
-    failed = f"{strain.silent} probe{'s' if strain.silent != 1 else ''} in a row failed"
+    failed = f"{streak.silent} probe{'s' if streak.silent != 1 else ''} in a row failed"
     if isinstance(answer, Measured):
-        return replace(answer, suspect=f"{failed}; answered {strain.answered} of {BACK_AFTER}")
+        return replace(answer, suspect=f"{failed}; answered {streak.answered} of {BACK_AFTER}")
     return replace(answer, suspect=failed)

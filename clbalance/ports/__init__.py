@@ -1,18 +1,18 @@
 """What the engine asks of the world, as Protocols. One contract suite per port runs over every implementation."""
 
 from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
-from clbalance.ports.store import Journal, Remembered, Samples, Store, TaskLog, WrittenTasks
+from clbalance.ports.store import IndexValues, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
 __all__ = [
     "Clock",
     "Closed",
+    "IndexValues",
     "JobInput",
     "Journal",
     "Line",
     "Remembered",
     "RunListener",
-    "Samples",
     "SessionEvent",
     "Sessions",
     "Store",

@@ -11,7 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan, Reading, Trend
 from clbalance.model.job import OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
-from clbalance.model.node_history import HistoryPoint, PastLook, Strain
+from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 
 if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
     from clbalance.model.task import Task, TaskEvent
@@ -28,7 +28,7 @@ class Remembered:
     reading: Reading
 
 
-Samples: TypeAlias = Mapping[str, float]
+IndexValues: TypeAlias = Mapping[str, float]
 """Numbers of one look at a node, by the names of its indices."""
 
 
@@ -43,8 +43,8 @@ class Store(Protocol):
         self,
         at: datetime,
         readings: Mapping[NodeName, Reading],
-        samples: Mapping[NodeName, Samples] | None = None,
-        past: Mapping[NodeName, PastLook] | None = None,
+        samples: Mapping[NodeName, IndexValues] | None = None,
+        past: Mapping[NodeName, NodeSample] | None = None,
     ) -> None:
         """Keep these as the last known, and `samples` as one more look at their nodes; `past` is added to history.
 
@@ -55,7 +55,7 @@ class Store(Protocol):
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
-    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+    ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         """Of each of them that was asked in that time, in its order: the older, the longer the spans."""
         ...
 
@@ -63,19 +63,21 @@ class Store(Protocol):
         """What the looks of the day before `at` come to, of each node and index of which there are any."""
         ...
 
-    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+    def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
         """How often in a row each of them was silent, has answered, or was over; all 0 of one never looked at."""
         ...
 
-    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+    def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
         """In the place of what was kept of these nodes."""
         ...
 
-    def tallies(self) -> Mapping[str, float]:
+    def counters(self) -> Mapping[str, float]:
         """Counters and last values of `rebalance`, by name, for `metrics`."""
         ...
 
-    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+    def update_counters(
+        self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
+    ) -> None:
         """Add to counters, and set last values."""
         ...
 

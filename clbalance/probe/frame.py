@@ -174,7 +174,7 @@ def parse_procfs(text: str) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class PendingAnswer:
     """What it has said so far, and when it was asked, by the monotonic clock."""
 
     frame: Frame

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.history import Cell
+from clbalance.policy.history import TimeCell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,12 @@ def blocks_for(environment: Mapping[str, str]) -> Blocks:
     return UNICODE if re.search("utf-?8", named, re.IGNORECASE) else ASCII
 
 
-def sparkline(cells: Sequence[Cell], top: float, blocks: Blocks) -> str:
+def sparkline(cells: Sequence[TimeCell], top: float, blocks: Blocks) -> str:
     """From 0 to `top`; a blank where nothing is known."""
     return "".join(_bar(cell, top, blocks) for cell in cells)
 
 
-def _bar(cell: Cell, top: float, blocks: Blocks) -> str:
+def _bar(cell: TimeCell, top: float, blocks: Blocks) -> str:
     if cell.is_silent:
         return blocks.silence
     if cell.value is None:

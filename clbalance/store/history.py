@@ -15,7 +15,7 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.node_history import Figure, HistoryPoint, PastLook
+from clbalance.model.node_history import Aggregate, NodeSample, SeriesPoint
 from clbalance.policy.indices.table import GPU_SERIES, NODE_SERIES
 from clbalance.store.database import storable, transaction
 
@@ -80,35 +80,35 @@ def _columns(table: _Table) -> Iterator[str]:
 
 
 def write_past(
-    connection: Connection, at: datetime, looks: Mapping[NodeName, PastLook], *, most_rows: int = MOST_ROWS
+    connection: Connection, at: datetime, samples: Mapping[NodeName, NodeSample], *, most_rows: int = MOST_ROWS
 ) -> None:
     """Within a transaction: one more look at each of these nodes, and what is due with it."""
     now_s = _seconds(at)
     slot_s = _slot(now_s, 0)
-    if looks and _roll_up(connection, slot_s):
+    if samples and _roll_up(connection, slot_s):
         _forget(connection, now_s, most_rows)
     connection.executemany(
         _upsert(_OF_NODES),
         (
-            (0, slot_s, storable(node), 1, int(not look.answered), *_cells(look.values, _OF_NODES))
-            for node, look in looks.items()
+            (0, slot_s, storable(node), 1, int(not sample.answered), *_cells(sample.values, _OF_NODES))
+            for node, sample in samples.items()
         ),
     )
     connection.executemany(
         _upsert(_OF_GPUS),
         (
             (0, slot_s, storable(node), number, *_cells(values, _OF_GPUS))
-            for node, look in looks.items()
-            for number, values in enumerate(look.gpus)
+            for node, sample in samples.items()
+            for number, values in enumerate(sample.gpus)
         ),
     )
 
 
 def read_past(
     connection: Connection, nodes: Sequence[NodeName], since: datetime, until: datetime
-) -> dict[NodeName, list[HistoryPoint]]:
+) -> dict[NodeName, list[SeriesPoint]]:
     """Of each node that was asked, in the order of time; each time once, as fine as it is kept."""
-    found: dict[NodeName, list[HistoryPoint]] = {}
+    found: dict[NodeName, list[SeriesPoint]] = {}
     before_s = _seconds(until) + 1
     for tier, kept in enumerate(_TIERS):
         for start in range(0, len(nodes), _NODES_AT_ONCE):
@@ -125,9 +125,9 @@ def read_past(
 
 def _points(
     connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
-) -> Iterator[tuple[NodeName, HistoryPoint]]:
+) -> Iterator[tuple[NodeName, SeriesPoint]]:
     """Rows that make sense: a damaged database may hold anything."""
-    gpus: dict[tuple[int, str], dict[int, Mapping[str, Figure]]] = {}
+    gpus: dict[tuple[int, str], dict[int, Mapping[str, Aggregate]]] = {}
     for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
         if isinstance(gpu, int):
             gpus.setdefault((slot_s, node), {})[gpu] = _figures(cells, _OF_GPUS)
@@ -136,7 +136,7 @@ def _points(
             case int(), (int(asked), int(silent), *cells) if 0 <= silent <= asked and asked:
                 yield (
                     NodeName(node),
-                    HistoryPoint(
+                    SeriesPoint(
                         at_s=slot_s,
                         span_s=_TIERS[tier].span_s,
                         asked=asked,
@@ -149,13 +149,13 @@ def _points(
                 pass
 
 
-def _figures(cells: Sequence[object], table: _Table) -> dict[str, Figure]:
+def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
     """Each index has three cells."""
     found = {}
     for at, key in enumerate(table.indices):
         match cells[3 * at : 3 * at + 3]:
             case (int(mean), int(least), int(most)):
-                found[key] = Figure(least / _PER_ONE, mean / _PER_ONE, most / _PER_ONE)
+                found[key] = Aggregate(least / _PER_ONE, mean / _PER_ONE, most / _PER_ONE)
             case _:
                 pass
     return found

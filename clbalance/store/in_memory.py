@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.model.node_history import HistoryPoint, PastLook, Strain
-from clbalance.ports import Remembered, Samples
+from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.ports import IndexValues, Remembered
 from clbalance.store.history import read_past, write_past
-from clbalance.store.readings import Look, Trends, boot_of, is_recent, look_of, remembered, row_of, slot_of
+from clbalance.store.readings import Trends, TrendSample, boot_of, is_recent, remembered, row_of, slot_of, trend_sample
 from clbalance.store.schema import migrate
 
 
-class ForgetfulStore:
+class InMemoryStore:
     """Memory of one process. Its job numbers start at 1 each time: a host that gives them out repeats itself."""
 
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
-        self._looks: dict[NodeName, dict[int, Look]] = {}
-        self._strains: dict[NodeName, Strain] = {}
+        self._samples: dict[NodeName, dict[int, TrendSample]] = {}
+        self._strains: dict[NodeName, FailureStreak] = {}
         self._tallies: dict[str, float] = {}
         # In memory, as SQLite adds it up there. Any thread may be the one that clears it away.
         self._past = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -33,44 +33,46 @@ class ForgetfulStore:
         self,
         at: datetime,
         readings: Mapping[NodeName, Reading],
-        samples: Mapping[NodeName, Samples] | None = None,
-        past: Mapping[NodeName, PastLook] | None = None,
+        samples: Mapping[NodeName, IndexValues] | None = None,
+        past: Mapping[NodeName, NodeSample] | None = None,
     ) -> None:
         for node, reading in readings.items():
             # Through a row, so that no more is kept here than there.
             kept = remembered(row_of(at, reading))
             assert kept is not None, "a row of our own has a time"
             if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
-                self._looks.pop(node, None)
+                self._samples.pop(node, None)
             self._readings[node] = kept
         for node, values in (samples or {}).items():
-            self._looks.setdefault(node, {})[slot_of(at)] = look_of(at, values)
+            self._samples.setdefault(node, {})[slot_of(at)] = trend_sample(at, values)
         write_past(self._past, at, past or {})
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
-    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+    ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         return read_past(self._past, nodes, since, until)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
         recent = {
-            node: tuple(look for look in self._looks[node].values() if is_recent(look, at))
+            node: tuple(sample for sample in self._samples[node].values() if is_recent(sample, at))
             for node in nodes
-            if node in self._looks
+            if node in self._samples
         }
-        return {node: Trends(looks, at) for node, looks in recent.items() if looks}
+        return {node: Trends(samples, at) for node, samples in recent.items() if samples}
 
-    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
-        return {node: self._strains.get(node, Strain()) for node in nodes}
+    def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
+        return {node: self._strains.get(node, FailureStreak()) for node in nodes}
 
-    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+    def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
         del at
-        self._strains |= strains
+        self._strains |= streaks
 
-    def tallies(self) -> Mapping[str, float]:
+    def counters(self) -> Mapping[str, float]:
         return dict(sorted(self._tallies.items()))
 
-    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+    def update_counters(
+        self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
+    ) -> None:
         for name, more in (add or {}).items():
             self._tallies[name] = self._tallies.get(name, 0.0) + more
         self._tallies |= put or {}

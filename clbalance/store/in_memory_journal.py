@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from clbalance.model.task import Task, TaskEvent
 
 
-class MemoryTaskLog:
+class InMemoryTaskLog:
     """`ports.TaskLog` of one process."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Job:
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     tasks: tuple[Task, ...] = ()
-    task_log: MemoryTaskLog = field(default_factory=MemoryTaskLog)
+    task_log: InMemoryTaskLog = field(default_factory=InMemoryTaskLog)
     written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
     has_files: bool = False
     cancelled: str | None = None
@@ -98,7 +98,7 @@ def _is_settled(one: _Job) -> bool:
     return not any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies)
 
 
-class ForgetfulJournal:
+class InMemoryJournal:
     """`ports.Journal` of one process. Its numbers start at 1 each time."""
 
     def __init__(self) -> None:
@@ -292,7 +292,7 @@ class ForgetfulJournal:
     def tasks(self, job: int) -> tuple[Task, ...]:
         return self._jobs[job].tasks if job in self._jobs else ()
 
-    def task_log(self, job: int) -> MemoryTaskLog:
+    def task_log(self, job: int) -> InMemoryTaskLog:
         return self._jobs[job].task_log
 
     def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:

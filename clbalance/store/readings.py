@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import CpuTicks, NodeName, Reading, Traffic, Trend, Unknown
-from clbalance.ports import Remembered, Samples
+from clbalance.ports import IndexValues, Remembered
 from clbalance.store.database import storable
 
 # Looks at nodes over the last day: a ring of them for each node, and what they come to.
@@ -32,16 +32,16 @@ _NODES_AT_ONCE: Final = 500  # SQLite before 3.32 takes 999 parameters at most
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TrendSample:
     """The numbers of one look at a node; `at_s`: seconds since 1970."""
 
     at_s: int
-    samples: Samples
+    samples: IndexValues
 
 
-def look_of(at: datetime, samples: Samples) -> Look:
+def trend_sample(at: datetime, samples: IndexValues) -> TrendSample:
     """What is no number is left out."""
-    return Look(_seconds(at), {name: value for name, value in samples.items() if math.isfinite(value)})
+    return TrendSample(_seconds(at), {name: value for name, value in samples.items() if math.isfinite(value)})
 
 
 def slot_of(at: datetime) -> int:
@@ -52,17 +52,17 @@ def slot_of(at: datetime) -> int:
 class Trends(Mapping[str, Trend]):
     """Trends by index, added up when the first of them is asked for."""
 
-    __slots__ = ("_at", "_looks", "_told")
+    __slots__ = ("_at", "_samples", "_told")
 
-    def __init__(self, looks: Iterable[Look] | str, at: datetime) -> None:
-        self._looks = looks
+    def __init__(self, samples: Iterable[TrendSample] | str, at: datetime) -> None:
+        self._samples = samples
         self._at = at
         self._told: Mapping[str, Trend] | None = None
 
     def _trends(self) -> Mapping[str, Trend]:
         if self._told is None:
-            looks = map(_look, self._looks.split("\n")) if isinstance(self._looks, str) else self._looks
-            self._told = _trends_of(looks, self._at)
+            samples = map(_look, self._samples.split("\n")) if isinstance(self._samples, str) else self._samples
+            self._told = _trends_of(samples, self._at)
         return self._told
 
     def __getitem__(self, name: str) -> Trend:
@@ -78,18 +78,18 @@ class Trends(Mapping[str, Trend]):
         return f"Trends({dict(self)!r})"
 
 
-def is_recent(look: Look, at: datetime) -> bool:
+def is_recent(sample: TrendSample, at: datetime) -> bool:
     """Whether it is of the day before `at`."""
-    return 0 <= _seconds(at) - look.at_s <= _MOST_AGE_S
+    return 0 <= _seconds(at) - sample.at_s <= _MOST_AGE_S
 
 
-def _trends_of(looks: Iterable[Look], at: datetime) -> dict[str, Trend]:
+def _trends_of(samples: Iterable[TrendSample], at: datetime) -> dict[str, Trend]:
     times: dict[str, list[int]] = {}
     values: dict[str, list[float]] = {}
-    for look in looks:
-        if is_recent(look, at):
-            for name, value in look.samples.items():
-                times.setdefault(name, []).append(look.at_s)
+    for sample in samples:
+        if is_recent(sample, at):
+            for name, value in sample.samples.items():
+                times.setdefault(name, []).append(sample.at_s)
                 values.setdefault(name, []).append(value)
     return {name: _trend(times[name], told) for name, told in values.items()}
 
@@ -133,13 +133,13 @@ def forget_other_boots(connection: Connection, boots: Mapping[NodeName, str | No
     )
 
 
-def write_looks(connection: Connection, at: datetime, samples: Mapping[NodeName, Samples]) -> None:
+def write_trend_samples(connection: Connection, at: datetime, samples: Mapping[NodeName, IndexValues]) -> None:
     """One look at each of these nodes."""
     slot = slot_of(at)
-    looks = ((node, slot, look_of(at, values)) for node, values in samples.items())
+    trend_samples = ((node, slot, trend_sample(at, values)) for node, values in samples.items())
     connection.executemany(
         "INSERT OR REPLACE INTO look (node, slot, at_s, told) VALUES (?, ?, ?, ?)",
-        ((storable(node), slot, look.at_s, json.dumps(look.samples)) for node, slot, look in looks),
+        ((storable(node), slot, sample.at_s, json.dumps(sample.samples)) for node, slot, sample in trend_samples),
     )
     if slot == 0:  # every two hours or so, for nodes that are gone
         connection.execute("DELETE FROM look WHERE at_s < ?", (_seconds(at) - _MOST_AGE_S,))
@@ -149,16 +149,18 @@ def _seconds(at: datetime) -> int:
     return int((at - _EPOCH).total_seconds())
 
 
-def _look(line: str) -> Look:
+def _look(line: str) -> TrendSample:
     """A row's own; a damaged database may hold anything, and then it is a look at nothing."""
     at_s, _, told = line.partition(" ")
     try:
         read = json.loads(told)
         number = int(at_s)
     except (ValueError, RecursionError):
-        return Look(0, {})
+        return TrendSample(0, {})
     samples = read.items() if isinstance(read, dict) else ()
-    return Look(number, {name: value for name, value in samples if isinstance(value, float) and math.isfinite(value)})
+    return TrendSample(
+        number, {name: value for name, value in samples if isinstance(value, float) and math.isfinite(value)}
+    )
 
 
 COLUMNS = (

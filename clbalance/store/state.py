@@ -10,12 +10,20 @@ from types import TracebackType
 from typing import Final, Self
 
 from clbalance.model import NodeName, Reading, Trend
-from clbalance.model.node_history import HistoryPoint, PastLook, Strain
-from clbalance.ports import Remembered, Samples
+from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
+from clbalance.ports import IndexValues, Remembered
 from clbalance.store.database import BUSY_TIMEOUT_S, storable, told_as_store_error, transaction
 from clbalance.store.history import read_past, write_past
 from clbalance.store.journal import SqliteJournal
-from clbalance.store.readings import COLUMNS, boot_of, forget_other_boots, read_trends, remembered, row_of, write_looks
+from clbalance.store.readings import (
+    COLUMNS,
+    boot_of,
+    forget_other_boots,
+    read_trends,
+    remembered,
+    row_of,
+    write_trend_samples,
+)
 from clbalance.store.schema import migrate
 
 DATABASE = "state.db"
@@ -74,8 +82,8 @@ class SqliteStore:
         self,
         at: datetime,
         readings: Mapping[NodeName, Reading],
-        samples: Mapping[NodeName, Samples] | None = None,
-        past: Mapping[NodeName, PastLook] | None = None,
+        samples: Mapping[NodeName, IndexValues] | None = None,
+        past: Mapping[NodeName, NodeSample] | None = None,
     ) -> None:
         rows = [(node, *row_of(at, reading)) for node, reading in readings.items()]
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
@@ -84,12 +92,12 @@ class SqliteStore:
         with told_as_store_error(self._database), transaction(self._connection):
             forget_other_boots(self._connection, boots)
             self._connection.executemany(statement, rows)
-            write_looks(self._connection, at, samples or {})
+            write_trend_samples(self._connection, at, samples or {})
             write_past(self._connection, at, past or {})
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
-    ) -> Mapping[NodeName, Sequence[HistoryPoint]]:
+    ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
         with told_as_store_error(self._database):
             return read_past(self._connection, nodes, since, until)
 
@@ -97,22 +105,24 @@ class SqliteStore:
         with told_as_store_error(self._database):
             return read_trends(self._connection, nodes, at)
 
-    def strains(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Strain]:
+    def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
         with told_as_store_error(self._database):
-            known = read_strains(self._connection, nodes)
-        return {node: known.get(node, Strain()) for node in nodes}
+            known = read_failure_streaks(self._connection, nodes)
+        return {node: known.get(node, FailureStreak()) for node in nodes}
 
-    def keep_strains(self, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+    def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
-            write_strains(self._connection, at, strains)
+            write_failure_streaks(self._connection, at, streaks)
 
-    def tallies(self) -> Mapping[str, float]:
+    def counters(self) -> Mapping[str, float]:
         with told_as_store_error(self._database):
-            return read_tallies(self._connection)
+            return read_counters(self._connection)
 
-    def tally(self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None) -> None:
+    def update_counters(
+        self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
+    ) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
-            write_tallies(self._connection, add or {}, put or {})
+            write_counters(self._connection, add or {}, put or {})
 
 
 def _configure(connection: sqlite3.Connection) -> None:
@@ -147,12 +157,12 @@ _COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
-def read_strains(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, Strain]:
+def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, FailureStreak]:
     """Of those that were kept; the whole table is read, for few nodes of a host are not asked for."""
     wanted = set(nodes)
     rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
     return {
-        NodeName(node): Strain(
+        NodeName(node): FailureStreak(
             silent=silent, answered=answered, suspect=bool(suspect), over=over, silent_at_s=silent_at_s
         )
         for node, silent, answered, suspect, over, silent_at_s in rows
@@ -160,25 +170,25 @@ def read_strains(connection: Connection, nodes: Sequence[NodeName]) -> dict[Node
     }
 
 
-def write_strains(connection: Connection, at: datetime, strains: Mapping[NodeName, Strain]) -> None:
+def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
     """In the place of what was kept of these nodes; what was not seen for a month is forgotten."""
     at_s = int(at.timestamp())
     connection.executemany(
         f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
         (
             (storable(node), one.silent, one.answered, one.suspect, one.over, one.silent_at_s, at_s)
-            for node, one in strains.items()
+            for node, one in streaks.items()
         ),
     )
     connection.execute("DELETE FROM strain WHERE at_s < ?", (at_s - _FORGOTTEN_AFTER_S,))
 
 
-def read_tallies(connection: Connection) -> dict[str, float]:
+def read_counters(connection: Connection) -> dict[str, float]:
     """All of them."""
     return dict(connection.execute("SELECT name, value FROM tally ORDER BY name"))
 
 
-def write_tallies(connection: Connection, add: Mapping[str, float], put: Mapping[str, float]) -> None:
+def write_counters(connection: Connection, add: Mapping[str, float], put: Mapping[str, float]) -> None:
     """Add to some, set others."""
     connection.executemany(
         "INSERT INTO tally (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import placing, rebalancing, running, startup, sweeping, tasks
-from .figure import Figure, table
+from .figure import Aggregate, table
 from .machine import machine
 from .site import Site, WrongRunError
 
-BENCHMARKS: dict[str, Callable[[Site], Iterator[Figure]]] = {
+BENCHMARKS: dict[str, Callable[[Site], Iterator[Aggregate]]] = {
     "version": startup.version,
     "help": startup.helps,
     "run": running.run,
@@ -54,7 +54,7 @@ def main() -> int:
     return 0 if all(figure.holds for figure in figures) else 1
 
 
-def _take(names: list[str], site: Site) -> tuple[list[Figure], bool]:
+def _take(names: list[str], site: Site) -> tuple[list[Aggregate], bool]:
     """All figures that could be taken, and whether one could not."""
     figures, failed = [], False
     for name in names:
@@ -67,7 +67,7 @@ def _take(names: list[str], site: Site) -> tuple[list[Figure], bool]:
     return figures, failed
 
 
-def _tell(about: dict[str, str], figures: list[Figure]) -> None:
+def _tell(about: dict[str, str], figures: list[Aggregate]) -> None:
     sys.stdout.write("".join(f"{key}: {value}\n" for key, value in about.items()))
     sys.stdout.write(f"\n{table(figures)}")
 

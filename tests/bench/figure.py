@@ -35,7 +35,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Aggregate:
     """One line of the table. `value` is what `limit`, an upper bound, is for; None: reported only."""
 
     name: str
@@ -62,11 +62,11 @@ class Figure:
 
 def ratio_figure(
     name: str, ours: Sequence[Run], theirs: Sequence[Run], *, limit: float | None = None, note: str = ""
-) -> Figure:
+) -> Aggregate:
     """The ratio of the medians of two interleaved series."""
     our_s, their_s = Spread.of([run.wall_s for run in ours]), Spread.of([run.wall_s for run in theirs])
     our_cpu = statistics.median(run.cpu_s for run in ours)
-    return Figure(
+    return Aggregate(
         name=name,
         value=our_s.median / their_s.median,
         unit="ratio",
@@ -79,7 +79,7 @@ def ratio_figure(
     )
 
 
-def table(figures: Sequence[Figure]) -> str:
+def table(figures: Sequence[Aggregate]) -> str:
     """The figures as people read them."""
     heads = ("figure", "value", "limit", "holds", "clbalance s", "clush s", "ratio of pairs", "cpu", "note")
     rows = [heads, *(_row(figure) for figure in figures)]
@@ -88,7 +88,7 @@ def table(figures: Sequence[Figure]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
+def _row(figure: Aggregate) -> tuple[str, ...]:
     return (
         figure.name,
         f"{figure.value:.2f} {figure.unit}",

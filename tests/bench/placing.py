@@ -9,7 +9,7 @@ from clbalance.nodeset import NodeSets, fold
 from clbalance.policy.placement.policies import KINDS
 from tests.policy.build import node, placed, sweep
 
-from .figure import Figure, Spread
+from .figure import Aggregate, Spread
 from .site import Site
 from .stale_load import Case, mean_response
 
@@ -17,7 +17,7 @@ _MS = 1000.0
 _JOBS = 12_000
 
 
-def place(site: Site) -> Iterator[Figure]:
+def place(site: Site) -> Iterator[Aggregate]:
     """One placement of one request by `least` on a fresh snapshot of many nodes."""
     rng = random.Random(1)
     for count, limit_ms in ((1_000, None), (10_000, 20.0), (100_000, None)):
@@ -29,7 +29,7 @@ def place(site: Site) -> Iterator[Figure]:
         )
         times = [_timed(lambda snapshot=snapshot: placed(snapshot)) for _ in range(site.pairs)]  # type: ignore[misc]
         spread = Spread.of(times)
-        yield Figure(
+        yield Aggregate(
             name=f"place on {count:,} nodes",
             value=_MS * min(times) if limit_ms else _MS * spread.median,
             unit="ms, the best" if limit_ms else "ms",
@@ -39,7 +39,7 @@ def place(site: Site) -> Iterator[Figure]:
         )
 
 
-def names(site: Site) -> Iterator[Figure]:
+def names(site: Site) -> Iterator[Aggregate]:
     """5,000 names of which no two fold: read, filtered, ranked, folded and printed, against sets of strings."""
     rng = random.Random(2)
     text = ",".join("".join(rng.choices(string.ascii_lowercase, k=9)) for _ in range(5_000))
@@ -61,7 +61,7 @@ def names(site: Site) -> Iterator[Figure]:
 
     pairs = [(_timed(ours), _timed(theirs)) for _ in range(site.pairs)]
     ratios = Spread.of([mine / plain for mine, plain in pairs])
-    yield Figure(
+    yield Aggregate(
         name="5,000 irregular names",
         value=ratios.median,
         unit="times sets of strings",
@@ -72,7 +72,7 @@ def names(site: Site) -> Iterator[Figure]:
     )
 
 
-def stale(_: Site) -> Iterator[Figure]:
+def stale(_: Site) -> Iterator[Aggregate]:
     """Mean response of 32 busy servers under stale load, against live join-shortest-queue."""
     live = mean_response(Case(policy=None), jobs=_JOBS, seed=1)
     cases = [
@@ -82,12 +82,12 @@ def stale(_: Site) -> Iterator[Figure]:
         (Case(policy="least", age=5.0, dispatchers=8, remembers=False), None),
     ]
     by_chance = mean_response(Case(policy="random"), jobs=_JOBS, seed=1) / live
-    yield Figure(name="random", value=by_chance, unit="times live JSQ")
+    yield Aggregate(name="random", value=by_chance, unit="times live JSQ")
     for age in (0.5, 1.0, 2.0, 10.0, 20.0, 50.0, 100.0):
         cases += [(Case(policy="least", age=age, dispatchers=count), by_chance) for count in (1, 8)]
     for case, limit in cases:
         told = "" if case.remembers else ", no debt, no leases"
-        yield Figure(
+        yield Aggregate(
             name=f"age {case.age:g}, {case.dispatchers} dispatchers{told}",
             value=mean_response(case, jobs=_JOBS, seed=1) / live,
             unit="times live JSQ",
@@ -95,7 +95,7 @@ def stale(_: Site) -> Iterator[Figure]:
         )
 
 
-def policies(site: Site) -> Iterator[Figure]:
+def policies(site: Site) -> Iterator[Aggregate]:
     """One placement on 10,000 nodes by each policy."""
     from clbalance.policy.placement.policies import policy_named
 
@@ -104,7 +104,7 @@ def policies(site: Site) -> Iterator[Figure]:
     for name in KINDS:
         policy = policy_named(name)
         times = [_timed(lambda policy=policy: placed(snapshot, policy=policy)) for _ in range(site.pairs)]  # type: ignore[misc]
-        yield Figure(name=f"{name} on 10,000 nodes", value=_MS * Spread.of(times).median, unit="ms")
+        yield Aggregate(name=f"{name} on 10,000 nodes", value=_MS * Spread.of(times).median, unit="ms")
 
 
 def _timed(work: Callable[[], object]) -> float:

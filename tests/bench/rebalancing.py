@@ -10,7 +10,7 @@ from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import Levels, Movable, RebalancePlan
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
-from .figure import Figure, Spread
+from .figure import Aggregate, Spread
 from .site import Site
 
 JOBS, NODES = 1_000, 100
@@ -74,7 +74,7 @@ def plan_of(snapshot: Snapshot, jobs: list[Movable], levels: Levels = _TO_THE_EN
     return plan_migrations(snapshot, jobs, (), {answer.node: 1 for answer in snapshot.answers}, levels, LEAST, NOW, ME)
 
 
-def rebalance(site: Site) -> Iterator[Figure]:
+def rebalance(site: Site) -> Iterator[Aggregate]:
     """1,000 jobs on 100 nodes of several sizes, until nothing is gained any more."""
     for seed in (1, 2, 3):
         snapshot, jobs = uneven(seed)
@@ -85,7 +85,7 @@ def rebalance(site: Site) -> Iterator[Figure]:
             times.append(time.process_time() - began)
         before = [level.before for level in plan.levels if isinstance(level.before, float)]
         after = [level.after for level in plan.levels if isinstance(level.after, float)]
-        yield Figure(
+        yield Aggregate(
             name=f"plan of {JOBS:,} jobs on {NODES} nodes, {seed}",
             value=min(times),
             unit="s, the best",

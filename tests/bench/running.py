@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from .figure import Figure, Run, ratio_figure
+from .figure import Aggregate, Run, ratio_figure
 from .site import CLBALANCE, CLUSH, Site
 
 _BIG_BYTES = 100_000_000
 
 
-def run(site: Site) -> Iterator[Figure]:
+def run(site: Site) -> Iterator[Aggregate]:
     """`run -- true` probes, starts, follows and reports; clush only runs it."""
     with site.lab("run", 8) as lab:
         ours, theirs = [CLBALANCE, "run", "-w", "node3", "--", "true"], [CLUSH, "-w", "node3", "true"]
@@ -16,7 +16,7 @@ def run(site: Site) -> Iterator[Figure]:
     yield ratio_figure("run -w node3 -- true", *runs, limit=2.5, note="the aim is 1.7")
 
 
-def output(site: Site) -> Iterator[Figure]:
+def output(site: Site) -> Iterator[Aggregate]:
     """100 MB through a job's output, against ssh itself."""
     with site.lab("output", 4) as lab:
         big = lab.node("node3").folder.tmp / "big"

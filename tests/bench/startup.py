@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from clbalance.cli.verbs import VERBS
 
-from .figure import Figure, ratio_figure
+from .figure import Aggregate, ratio_figure
 from .site import CLBALANCE, CLUSH, Site
 
 CALLS = (
@@ -15,13 +15,13 @@ CALLS = (
 )
 
 
-def version(site: Site) -> Iterator[Figure]:
+def version(site: Site) -> Iterator[Aggregate]:
     """At most half of `clush --version`."""
     runs = site.interleaved([CLBALANCE, "--version"], [CLUSH, "--version"], site.environment())
     yield ratio_figure("--version", *runs, limit=0.5)
 
 
-def helps(site: Site) -> Iterator[Figure]:
+def helps(site: Site) -> Iterator[Aggregate]:
     """At most `clush --help`, each."""
     for words in CALLS:
         runs = site.interleaved([CLBALANCE, *words, "--help"], [CLUSH, "--help"], site.environment())

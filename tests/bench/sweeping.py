@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 
-from .figure import Figure, Spread, ratio_figure
+from .figure import Aggregate, Spread, ratio_figure
 from .site import CLBALANCE, CLUSH, Site, WrongRunError, answers, timed
 
 _NODES = 32
@@ -17,7 +17,7 @@ _NAMES = 100  # through one sshd
 _UP = {"up", "busy"}
 
 
-def sweep(site: Site) -> Iterator[Figure]:
+def sweep(site: Site) -> Iterator[Aggregate]:
     """`load` against clush's `cat /proc/loadavg`, each connection made anew.
 
     Without GPUs, and where every second node has two: their tools, asked on the same two cores here, run on the nodes.
@@ -29,7 +29,7 @@ def sweep(site: Site) -> Iterator[Figure]:
         yield ratio_figure(f"load of {_NODES}, cold{which}", *runs, limit=limit, note="clush: cat /proc/loadavg")
 
 
-def shared(site: Site) -> Iterator[Figure]:
+def shared(site: Site) -> Iterator[Aggregate]:
     """The same over ControlMasters that stand."""
     with site.lab("shared", _NODES) as lab:
         sharing = f"-oControlMaster=auto -oControlPersist=120 -oControlPath={site.folder}/mux-%n"
@@ -54,7 +54,7 @@ def _end_masters(site: Site, lab: Lab) -> None:
         )
 
 
-def sick(site: Site) -> Iterator[Figure]:
+def sick(site: Site) -> Iterator[Aggregate]:
     """Two of 32 hung and two down: the others' answers come within the connect timeout and a second."""
     with site.lab("sick", _NODES) as lab:
         for name in _HUNG:
@@ -63,7 +63,7 @@ def sick(site: Site) -> Iterator[Figure]:
             lab.node(name).kill()
         for timeout_s, repeats in ((3, 5), (10, 3)):
             taken = [_with_sick_nodes(site, lab, timeout_s) for _ in range(repeats)]
-            yield Figure(
+            yield Aggregate(
                 name=f"load -t {timeout_s}, 2 hung and 2 down of {_NODES}",
                 value=max(taken),
                 unit="s at most",
@@ -81,7 +81,7 @@ def _with_sick_nodes(site: Site, lab: Lab, timeout_s: int) -> float:
     return seconds
 
 
-def throttled(site: Site) -> Iterator[Figure]:
+def throttled(site: Site) -> Iterator[Aggregate]:
     """A hundred names that are one sshd with its default MaxStartups: all answer in the end."""
     with site.lab("throttled", 1, max_startups="10:30:100") as lab:
         config = _one_node_by_many_names(lab, site.folder / "throttled-config")
@@ -92,7 +92,7 @@ def throttled(site: Site) -> Iterator[Figure]:
             taken.append(seconds)
             missing += sum(node["state"] not in _UP for node in nodes)
         gentle = [timed([CLBALANCE, "load", "-f", "8", "-w", f"door[1-{_NAMES}]"], env).wall_s for _ in range(3)]
-    yield Figure(
+    yield Aggregate(
         name=f"load of {_NAMES} through one sshd, MaxStartups 10:30:100",
         value=missing,
         unit="unanswered",

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 
-from .figure import Figure, ratio_figure
+from .figure import Aggregate, ratio_figure
 from .site import CLBALANCE, Site, WrongRunError
 
 _TASKS = 2000
@@ -11,7 +11,7 @@ _NODES = 16
 _SLOTS = 4  # of a node of the lab, by its cpus
 
 
-def tasks(site: Site) -> Iterator[Figure]:
+def tasks(site: Site) -> Iterator[Aggregate]:
     """Whole processes. Ours writes every start and end down, on the disk, before and after; parallel keeps a joblog."""
     parallel = shutil.which("parallel")
     if parallel is None:

@@ -10,8 +10,8 @@ from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec, Script, Work
 from clbalance.model.job_record import Outcome
-from clbalance.store.in_memory import ForgetfulStore
-from clbalance.store.in_memory_journal import ForgetfulJournal
+from clbalance.store.in_memory import InMemoryStore
+from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 PROBE = "probe @NONCE@"
@@ -99,8 +99,8 @@ def world_of(nodes: Mapping[str, ScriptedNode], **changes: object) -> Services:
     transport = ScriptedTransport({NodeName(name): node for name, node in nodes.items()})
     settings: dict[str, object] = {
         "transport": transport,
-        "store": ForgetfulStore(),
-        "journal": ForgetfulJournal(),
+        "store": InMemoryStore(),
+        "journal": InMemoryJournal(),
         "clock": TransportClock(transport),
         "listener": Notes(),
         "probe_script": PROBE,

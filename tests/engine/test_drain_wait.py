@@ -11,7 +11,7 @@ from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobRecord
 from clbalance.policy.drain_progress import Evacuation
 from clbalance.policy.placement.policies import LEAST
-from clbalance.store.in_memory_journal import ForgetfulJournal
+from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.scripted import HangUp
 
 from .services import EPOCH, Notes, probed, world_of
@@ -52,10 +52,10 @@ def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
 
 
 def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_for_it_meanwhile() -> None:
-    loads, looks = iter([99.0, 0.0]), list[float]()
+    loads, samples = iter([99.0, 0.0]), list[float]()
 
     def emptied(text: bytes) -> Sequence[bytes | HangUp]:
-        looks.append(services.clock.monotonic())
+        samples.append(services.clock.monotonic())
         return probed(next(loads))(text)
 
     services = world_of({"old": probed(), "new": emptied})
@@ -66,10 +66,10 @@ def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_f
         moves.go_on()
         services.clock.pause(10.0)
     assert [one.dst for one in asked] == ["new"]
-    assert looks[1] - looks[0] >= 60.0
+    assert samples[1] - samples[0] >= 60.0
 
 
-class Locked(ForgetfulJournal):
+class Locked(InMemoryJournal):
     """Cannot be read the first time."""
 
     reads = 0

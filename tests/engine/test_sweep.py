@@ -12,7 +12,7 @@ from clbalance.model import Cause, Measured, NodeName, Reading, RunQueue, Silent
 from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.ports import Remembered
 from clbalance.probe.frame import MAX_LINES
-from clbalance.store.in_memory import ForgetfulStore
+from clbalance.store.in_memory import InMemoryStore
 from tests.scripted import HangUp
 
 from .services import Notes, answer, probed, world_of
@@ -125,7 +125,7 @@ def test_who_asks_several_times_a_second_still_learns_rates() -> None:
     assert told == [False, False, False, True]
 
 
-class BrokenStore(ForgetfulStore):
+class BrokenStore(InMemoryStore):
     """Every access fails, as on a full disk."""
 
     def last_readings(self, nodes: Sequence[NodeName]) -> dict[NodeName, Remembered]:
@@ -197,8 +197,8 @@ def test_a_node_that_fails_three_sweeps_is_suspect_until_it_has_answered_two() -
 
 
 def test_without_a_memory_nothing_is_suspect_and_the_sweep_goes_on() -> None:
-    class NoStrains(ForgetfulStore):
-        def keep_strains(self, at: datetime, strains: object) -> None:
+    class NoStrains(InMemoryStore):
+        def save_failure_streaks(self, at: datetime, streaks: object) -> None:
             raise StoreError("disk full")
 
     services = world_of({"a": lambda _: [HangUp(Cause.REFUSED, "no")], "b": probed()}, store=NoStrains())

@@ -72,7 +72,7 @@ class Chaos:
     def __init__(self, clbalance: Command, seed: int) -> None:
         self._clbalance = clbalance
         self._chance = random.Random(seed)
-        self.tally = Tally()
+        self.update_counters = Tally()
 
     def make_all(self, calls: Sequence[Call]) -> None:
         """As many at once as there are controllers, and now and then somebody who looks at all jobs."""
@@ -95,13 +95,13 @@ class Chaos:
             cwd=self._clbalance.folder,
         )
         try:
-            child.wait(_CALL_WITHIN_S if doom is None else doom * self.tally.lasts_s)
-            self.tally.took(time.monotonic() - began)
+            child.wait(_CALL_WITHIN_S if doom is None else doom * self.update_counters.lasts_s)
+            self.update_counters.took(time.monotonic() - began)
         except subprocess.TimeoutExpired:
             assert doom is not None, f"it does not end: {words}"
-            self.tally.kills += 1
+            self.update_counters.kills += 1
         finally:
-            self.tally.calls += 1
+            self.update_counters.calls += 1
             child.kill()
             child.wait(10.0)
 
@@ -162,7 +162,7 @@ def test_whoever_is_killed_every_job_runs_once_and_nothing_is_left(
     eventually(lambda: not local_ssh(lab))
     assert [path for node in lab.nodes for path in leases_held(node)] == []
     eventually(lambda: all(set(node.processes()) <= idle[node.name] for node in lab.nodes))
-    tally, seconds = chaos.tally, time.monotonic() - began
+    tally, seconds = chaos.update_counters, time.monotonic() - began
     print(f"seed {seed}: {jobs} jobs, {tally.calls} calls, {tally.kills} killed, {number} rounds, {seconds:.0f} s")
 
 

@@ -3,25 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model.node_history import Figure, HistoryPoint
-from clbalance.policy.history import Axis, axis_of, cells_of, lines_of
+from clbalance.model.node_history import Aggregate, SeriesPoint
+from clbalance.policy.history import Axis, axis_of, cells_of, series_of
 
 
 def point(
     at_s: int, ut: float | None = None, *, span_s: int = 60, asked: int = 1, silent: int = 0, **gpus: float
-) -> HistoryPoint:
-    return HistoryPoint(
+) -> SeriesPoint:
+    return SeriesPoint(
         at_s=at_s,
         span_s=span_s,
         asked=asked,
         silent=silent,
-        values={} if ut is None else {"ut_pct": Figure(ut - 1, ut, ut + 1)},
-        gpus={int(name[1:]): {"use_pct": Figure(value, value, value)} for name, value in gpus.items()},
+        values={} if ut is None else {"ut_pct": Aggregate(ut - 1, ut, ut + 1)},
+        gpus={int(name[1:]): {"use_pct": Aggregate(value, value, value)} for name, value in gpus.items()},
     )
 
 
-def told(points: list[HistoryPoint], axis: Axis, name: str = "ut") -> str:
-    (line,) = lines_of(points, frozenset({name}))
+def told(points: list[SeriesPoint], axis: Axis, name: str = "ut") -> str:
+    (line,) = series_of(points, frozenset({name}))
     return "".join(
         "x" if cell.is_silent else " " if cell.value is None else str(round(cell.value / 10))
         for cell in cells_of(line, axis)
@@ -32,13 +32,13 @@ TEN = Axis(since_s=0, step_s=60, cells=10)
 
 
 def test_a_line_is_there_for_each_index_of_which_anything_is_known() -> None:
-    lines = lines_of([point(0), point(60, 5.0, g0=1.0, g3=2.0)])
+    lines = series_of([point(0), point(60, 5.0, g0=1.0, g3=2.0)])
     assert [(line.index.name, line.gpu) for line in lines] == [("up", None), ("ut", None), ("gut", 0), ("gut", 3)]
-    assert lines_of([]) == ()
+    assert series_of([]) == ()
 
 
 def test_only_the_lines_that_were_asked_for_are_there() -> None:
-    lines = lines_of([point(0, 5.0, g0=1.0)], frozenset({"gut", "up"}))
+    lines = series_of([point(0, 5.0, g0=1.0)], frozenset({"gut", "up"}))
     assert [line.index.name for line in lines] == ["up", "gut"]
 
 
@@ -54,17 +54,17 @@ def test_a_long_span_stands_in_all_its_columns_and_many_short_ones_are_their_mea
 
 
 def test_means_count_looks_and_not_spans() -> None:
-    (line,) = lines_of([point(0, 10.0, asked=3), point(60, 50.0)], frozenset({"ut"}))
-    assert (line.total, line.last) == (Figure(9.0, 20.0, 51.0), 50.0)
+    (line,) = series_of([point(0, 10.0, asked=3), point(60, 50.0)], frozenset({"ut"}))
+    assert (line.total, line.last) == (Aggregate(9.0, 20.0, 51.0), 50.0)
 
 
 def test_the_share_of_answers_is_over_all_times_asked() -> None:
-    (line,) = lines_of([point(0, 1.0, asked=9), point(60, asked=1, silent=1)], frozenset({"up"}))
-    assert (line.total, line.last) == (Figure(0.0, 90.0, 100.0), 0.0)
+    (line,) = series_of([point(0, 1.0, asked=9), point(60, asked=1, silent=1)], frozenset({"up"}))
+    assert (line.total, line.last) == (Aggregate(0.0, 90.0, 100.0), 0.0)
 
 
 def test_columns_are_no_shorter_than_nodes_were_asked() -> None:
-    lines = lines_of([point(at, 1.0) for at in range(0, 3600, 300)])
+    lines = series_of([point(at, 1.0) for at in range(0, 3600, 300)])
     axis = axis_of(lines, 0, 3600, 60)
     assert (axis.step_s, axis.cells, axis.since_s) == (360.0, 10, 0)
     assert axis_of(lines, 0, 36000, 60).cells == 60
@@ -79,11 +79,11 @@ def test_columns_are_no_shorter_than_nodes_were_asked() -> None:
     ),
     st.integers(1, 100),
 )
-def test_every_look_in_time_is_drawn_and_nothing_else(looks: list[tuple[int, bool]], width: int) -> None:
-    points = [point(at_s // 60 * 60, None if silent else 50.0, silent=int(silent)) for at_s, silent in sorted(looks)]
-    lines = lines_of(points, frozenset({"ut"}))
+def test_every_look_in_time_is_drawn_and_nothing_else(samples: list[tuple[int, bool]], width: int) -> None:
+    points = [point(at_s // 60 * 60, None if silent else 50.0, silent=int(silent)) for at_s, silent in sorted(samples)]
+    lines = series_of(points, frozenset({"ut"}))
     if not lines:
-        assert all(silent for _, silent in looks)
+        assert all(silent for _, silent in samples)
         return
     axis = axis_of(lines, 0, 9060, width)
     cells = cells_of(lines[0], axis)

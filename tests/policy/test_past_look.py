@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 from clbalance.model import Cause, Lease, NodeName, Promise, Rates, Silent, Unknown
-from clbalance.model.node_history import PastLook
-from clbalance.policy.node_memory import past_look
+from clbalance.model.node_history import NodeSample
+from clbalance.policy.node_memory import node_sample
 from tests.render.build import GIB, gpu, measured
 
 LEASE = Lease(key="k", attempt=1, uid=1, promise=Promise(cpus=16.0, uptime_s=86400.0))
 
 
 def test_an_answer_is_kept_by_its_indices() -> None:
-    told = past_look(measured("n", r1m=8.0, gpus=[gpu(used_gib=40, use_pct=98.0)], leases=[LEASE]))
-    assert told == PastLook(
+    told = node_sample(measured("n", r1m=8.0, gpus=[gpu(used_gib=40, use_pct=98.0)], leases=[LEASE]))
+    assert told == NodeSample(
         answered=True,
         values={
             "r1m_per_cpu": 0.25,
@@ -33,7 +33,7 @@ def test_an_answer_is_kept_by_its_indices() -> None:
 
 def test_what_is_unknown_is_left_out_and_never_a_zero() -> None:
     unknown = Unknown(why="it hangs")
-    told = past_look(
+    told = node_sample(
         measured("n", run_queue=unknown, pressure=unknown, leases=unknown, gpus=[gpu(use_pct=unknown)], memory=unknown,
                  rates=unknown)  # type: ignore[arg-type]  # as a Rates would be
     )  # fmt: skip
@@ -44,12 +44,12 @@ def test_what_is_unknown_is_left_out_and_never_a_zero() -> None:
 
 def test_a_silent_node_is_kept_as_silent_and_our_own_failure_not_at_all() -> None:
     silent = Silent(node=NodeName("n"), cause=Cause.HUNG, why="")
-    assert past_look(silent) == PastLook(answered=False)
-    assert past_look(Silent(node=NodeName("n"), cause=Cause.LOCAL, why="no ssh program")) is None
+    assert node_sample(silent) == NodeSample(answered=False)
+    assert node_sample(Silent(node=NodeName("n"), cause=Cause.LOCAL, why="no ssh program")) is None
 
 
 def test_gpus_that_are_not_known_are_none() -> None:
-    told = past_look(measured("n", gpus=Unknown(why="nvidia-smi hung"), rates=Rates(
+    told = node_sample(measured("n", gpus=Unknown(why="nvidia-smi hung"), rates=Rates(
         span_s=1.0, ut_pct=1.0, disk_bytes_per_s=1.0, net_bytes_per_s=1.0)))  # fmt: skip
     assert told is not None
     assert told.gpus == ()
@@ -60,4 +60,4 @@ def test_a_node_of_which_nothing_is_known_has_answered_all_the_same() -> None:
     answer = measured("n")
     sections = dict.fromkeys(("run_queue", "cpus", "memory", "pressure", "tmp", "leases", "gpus"), hangs)
     reading = replace(answer.reading, **sections)
-    assert past_look(replace(answer, reading=reading, rates=hangs)) == PastLook(answered=True)
+    assert node_sample(replace(answer, reading=reading, rates=hangs)) == NodeSample(answered=True)

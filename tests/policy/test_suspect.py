@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Answer, Cause, NodeName, Silent
-from clbalance.model.node_history import Strain
+from clbalance.model.node_history import FailureStreak
 from clbalance.policy.node_memory import (
     BACK_AFTER,
     COUNTED_APART_S,
     marked_suspect,
-    next_strain,
+    next_streak,
     not_awaited,
     patience_s,
-    strained,
+    with_streaks,
 )
 from clbalance.policy.placement.explain import node_state
 from clbalance.policy.placement.thresholds import Thresholds
@@ -27,16 +27,16 @@ LOOKS = st.lists(st.tuples(st.booleans(), st.floats(0.0, 30.0)), max_size=30)
 """Whether it answered, and so many seconds after the look before."""
 
 
-def seen(looks: str, *, every_s: float = 10.0, after: int | None = 3) -> Strain:
+def seen(samples: str, *, every_s: float = 10.0, after: int | None = 3) -> FailureStreak:
     """What `+` (answered) and `-` (silent) come to."""
-    strain = Strain()
-    for at, look in enumerate(looks):
-        strain = next_strain(strain, answered=look == "+", now_s=1e9 + at * every_s, suspect_after=after)
-    return strain
+    streak = FailureStreak()
+    for at, look in enumerate(samples):
+        streak = next_streak(streak, answered=look == "+", now_s=1e9 + at * every_s, suspect_after=after)
+    return streak
 
 
 @pytest.mark.parametrize(
-    ("looks", "suspect"),
+    ("samples", "suspect"),
     [
         pytest.param("--", False, id="two failures are not three"),
         pytest.param("---", True, id="three in a row are"),
@@ -47,8 +47,8 @@ def seen(looks: str, *, every_s: float = 10.0, after: int | None = 3) -> Strain:
         pytest.param("---++-", False, id="who is back begins anew"),
     ],
 )
-def test_a_node_is_suspect(looks: str, suspect: bool) -> None:
-    assert seen(looks).suspect is suspect
+def test_a_node_is_suspect(samples: str, suspect: bool) -> None:
+    assert seen(samples).suspect is suspect
 
 
 def test_a_burst_of_calls_is_one_probe() -> None:
@@ -57,47 +57,47 @@ def test_a_burst_of_calls_is_one_probe() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_count() -> None:
-    strain = Strain()
+    streak = FailureStreak()
     for now_s in (1e9, 1e9 - 3600, 1e9 - 3500):
-        strain = next_strain(strain, answered=False, now_s=now_s, suspect_after=3)
-    assert strain.suspect
+        streak = next_streak(streak, answered=False, now_s=now_s, suspect_after=3)
+    assert streak.suspect
 
 
 def test_switched_off_nothing_is_suspect_and_who_was_is_no_more() -> None:
     assert not seen("-" * 9, after=None).suspect
-    assert not next_strain(seen("---"), answered=False, now_s=2e9, suspect_after=None).suspect
+    assert not next_streak(seen("---"), answered=False, now_s=2e9, suspect_after=None).suspect
 
 
 @given(LOOKS, st.integers(1, 6))
 def test_nothing_is_suspect_without_that_many_failures_far_enough_apart(
-    looks: list[tuple[bool, float]], after: int
+    samples: list[tuple[bool, float]], after: int
 ) -> None:
-    strain, now_s, counted, last_s = Strain(), 1e9, 0, 0.0
-    for answered, later_s in looks:
+    streak, now_s, counted, last_s = FailureStreak(), 1e9, 0, 0.0
+    for answered, later_s in samples:
         now_s += later_s
-        before = strain
-        strain = next_strain(strain, answered=answered, now_s=now_s, suspect_after=after)
+        before = streak
+        streak = next_streak(streak, answered=answered, now_s=now_s, suspect_after=after)
         if answered:
-            counted = 0 if not strain.suspect else counted
+            counted = 0 if not streak.suspect else counted
         elif now_s - last_s >= COUNTED_APART_S:
             counted, last_s = counted + 1, now_s
-        assert strain.suspect <= (counted >= after)
-        assert strain.suspect or not before.suspect or answered  # only answers bring it back
+        assert streak.suspect <= (counted >= after)
+        assert streak.suspect or not before.suspect or answered  # only answers bring it back
 
 
 @given(LOOKS)
-def test_whoever_answers_often_enough_is_back(looks: list[tuple[bool, float]]) -> None:
-    strain, now_s = Strain(), 1e9
-    for answered, later_s in looks:
+def test_whoever_answers_often_enough_is_back(samples: list[tuple[bool, float]]) -> None:
+    streak, now_s = FailureStreak(), 1e9
+    for answered, later_s in samples:
         now_s += later_s
-        strain = next_strain(strain, answered=answered, now_s=now_s, suspect_after=2)
+        streak = next_streak(streak, answered=answered, now_s=now_s, suspect_after=2)
     for _ in range(BACK_AFTER):
-        strain = next_strain(strain, answered=True, now_s=now_s, suspect_after=2)
-    assert (strain.suspect, strain.silent) == (False, 0)
+        streak = next_streak(streak, answered=True, now_s=now_s, suspect_after=2)
+    assert (streak.suspect, streak.silent) == (False, 0)
 
 
-def kept(*answers: Answer, **before: Strain) -> dict[str, Strain]:
-    found = strained(answers, {NodeName(name): one for name, one in before.items()}, now_s=1e9, suspect_after=3)
+def kept(*answers: Answer, **before: FailureStreak) -> dict[str, FailureStreak]:
+    found = with_streaks(answers, {NodeName(name): one for name, one in before.items()}, now_s=1e9, suspect_after=3)
     return {str(name): one for name, one in found.items()}
 
 
@@ -106,7 +106,7 @@ def test_of_healthy_nodes_nothing_is_written() -> None:
 
 
 def test_what_rebalance_has_counted_stays() -> None:
-    assert kept(silent("a"), node("b"), a=Strain(over=2))["a"].over == 2
+    assert kept(silent("a"), node("b"), a=FailureStreak(over=2))["a"].over == 2
 
 
 def test_who_cannot_reach_any_of_several_nodes_is_cut_off_himself() -> None:
@@ -117,7 +117,7 @@ def test_who_cannot_reach_any_of_several_nodes_is_cut_off_himself() -> None:
 
 @pytest.mark.parametrize("cause", [Cause.AUTH, Cause.HOSTKEY_UNKNOWN, Cause.LOCAL, Cause.THROTTLED, Cause.DNS])
 def test_what_is_wrong_with_us_makes_no_node_suspect(cause: Cause) -> None:
-    assert kept(silent("a", cause), node("b"), a=Strain(silent=2)) == {}
+    assert kept(silent("a", cause), node("b"), a=FailureStreak(silent=2)) == {}
 
 
 def test_a_suspect_that_answers_is_measured_and_gets_no_work() -> None:
@@ -134,19 +134,19 @@ def test_a_persons_word_is_told_before_our_suspicion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "looks", "state"),
+    ("cause", "samples", "state"),
     [
         pytest.param(Cause.HUNG, "--", "unknown", id="silent: unknown"),
         pytest.param(Cause.HUNG, "---", "suspect", id="silent too often: suspect"),
         pytest.param(Cause.REFUSED, "---", "down", id="not reached at all: down, whatever was before"),
     ],
 )
-def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Cause, looks: str, state: str) -> None:
-    answer = marked_suspect(Silent(node=N, cause=cause, why="no answer"), seen(looks))
+def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Cause, samples: str, state: str) -> None:
+    answer = marked_suspect(Silent(node=N, cause=cause, why="no answer"), seen(samples))
     condition = node_state(answer, Thresholds(), NOW)
     assert condition.state.value == state
     assert str(cause) in str(condition.reason)
-    assert ("3 probes in a row failed" in str(condition.reason)) is (looks == "---")
+    assert ("3 probes in a row failed" in str(condition.reason)) is (samples == "---")
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
     ],
 )
 def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, told: float | None) -> None:
-    strains = {NodeName("s"): Strain(silent=3, suspect=True), NodeName("n"): Strain(silent=1)}
-    assert patience_s([NodeName(name) for name in awaited], strains, quiet_s=quiet_s) == told
+    streaks = {NodeName("s"): FailureStreak(silent=3, suspect=True), NodeName("n"): FailureStreak(silent=1)}
+    assert patience_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == told
 
 
 def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:
-    was = {NodeName("s"): Strain(silent=3, suspect=True, answered=1)}
-    assert strained([node("a"), not_awaited(NodeName("s"))], was, now_s=1e9, suspect_after=3) == {}
+    was = {NodeName("s"): FailureStreak(silent=3, suspect=True, answered=1)}
+    assert with_streaks([node("a"), not_awaited(NodeName("s"))], was, now_s=1e9, suspect_after=3) == {}

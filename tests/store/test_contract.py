@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import CpuTicks, Reading, Unknown
-from clbalance.model.node_history import Strain
+from clbalance.model.node_history import FailureStreak
 from clbalance.ports import Store
-from clbalance.store.in_memory import ForgetfulStore
+from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.state import SqliteStore
 
 from .build import HANGS, NOON, after, node, reading
@@ -21,7 +21,7 @@ A, B, C = node("a"), node("b"), node("c")
 @pytest.fixture(params=["sqlite", "forgetful"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "forgetful":
-        yield ForgetfulStore()
+        yield InMemoryStore()
         return
     with SqliteStore.open(tmp_path) as opened:
         yield opened
@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def test_what_forgets_is_cleared_away_by_whichever_thread_comes_by() -> None:
     """An error there would be nobody's to catch; pytest counts it."""
-    held = [ForgetfulStore()]
+    held = [InMemoryStore()]
     with ThreadPoolExecutor(1) as other:
         other.submit(held.clear).result()
     assert held == []
@@ -189,15 +189,15 @@ def test_many_nodes_are_recalled_at_once(store: Store) -> None:
 
 
 def test_strains_are_kept_by_node_and_nothing_is_held_against_others(store: Store) -> None:
-    assert store.strains([A]) == {A: Strain()}
-    seen = Strain(silent=3, answered=0, suspect=True, over=2, silent_at_s=5.0)
-    store.keep_strains(NOON, {A: Strain(over=1), B: seen})
-    store.keep_strains(NOON, {A: Strain(over=2)})
-    assert store.strains([A, B, C]) == {A: Strain(over=2), B: seen, C: Strain()}
+    assert store.failure_streaks([A]) == {A: FailureStreak()}
+    seen = FailureStreak(silent=3, answered=0, suspect=True, over=2, silent_at_s=5.0)
+    store.save_failure_streaks(NOON, {A: FailureStreak(over=1), B: seen})
+    store.save_failure_streaks(NOON, {A: FailureStreak(over=2)})
+    assert store.failure_streaks([A, B, C]) == {A: FailureStreak(over=2), B: seen, C: FailureStreak()}
 
 
 def test_counters_add_up_and_last_values_are_the_last(store: Store) -> None:
-    assert store.tallies() == {}
-    store.tally(add={"moves": 2.0}, put={"score": 0.5})
-    store.tally(add={"moves": 1.0}, put={"score": 0.25})
-    assert store.tallies() == {"moves": 3.0, "score": 0.25}
+    assert store.counters() == {}
+    store.update_counters(add={"moves": 2.0}, put={"score": 0.5})
+    store.update_counters(add={"moves": 1.0}, put={"score": 0.25})
+    assert store.counters() == {"moves": 3.0, "score": 0.25}

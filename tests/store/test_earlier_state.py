@@ -145,7 +145,7 @@ def test_what_was_seen_of_nodes_and_counted_is_still_known(state: Path) -> None:
         assert store.last_readings([seen])[seen].reading.boot_id == "b0"
         assert store.trends([seen], after(120.0))[seen]["r1m_per_cpu"].count == 1
         assert [point.asked for point in store.history([seen], NOON, after(600.0))[seen]] == [1, 1]
-        strain = store.strains([suspect])[suspect]
-        assert (strain.silent, strain.suspect) == (4, True)
-        assert store.tallies()["rebalance_runs_total"] == 3.0
+        streak = store.failure_streaks([suspect])[suspect]
+        assert (streak.silent, streak.suspect) == (4, True)
+        assert store.counters()["rebalance_runs_total"] == 3.0
     assert read_groups(state)["ok-1"] == "gpu1"

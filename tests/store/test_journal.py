@@ -23,7 +23,7 @@ from clbalance.model.job_record import (
 )
 from clbalance.model.task import Task, TaskGiven
 from clbalance.ports import Journal
-from clbalance.store.in_memory_journal import ForgetfulJournal
+from clbalance.store.in_memory_journal import InMemoryJournal
 from clbalance.store.state import SqliteStore
 
 from .build import NOON, after, asked, node
@@ -50,7 +50,7 @@ DONE = Outcome(node=node("n1"), rank=0, end=Exited(rc=3), seconds=1.5)
 @pytest.fixture(params=["sqlite", "forgetful"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     if request.param == "forgetful":
-        yield ForgetfulJournal()
+        yield InMemoryJournal()
         return
     with SqliteStore.open(tmp_path) as store, closing(store.journal()) as opened:
         yield opened

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import NodeName
-from clbalance.model.node_history import Figure, HistoryPoint, PastLook
+from clbalance.model.node_history import Aggregate, NodeSample, SeriesPoint
 from clbalance.ports import Store
 from clbalance.store.history import read_past, write_past
-from clbalance.store.in_memory import ForgetfulStore
+from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.schema import MIGRATIONS, migrate
 from clbalance.store.state import SqliteStore
 
@@ -26,13 +26,13 @@ from .build import node, reading
 A, B = node("a"), node("b")
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 START_S = int(START.timestamp())
-SILENT = PastLook(answered=False)
+SILENT = NodeSample(answered=False)
 
 
 @pytest.fixture(params=["sqlite", "forgetful"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "forgetful":
-        yield ForgetfulStore()
+        yield InMemoryStore()
         return
     with SqliteStore.open(tmp_path) as opened:
         yield opened
@@ -42,13 +42,13 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def seen(ut: float | None = None, *gpus: dict[str, float], **values: float) -> PastLook:
-    return PastLook(answered=True, values=values | ({} if ut is None else {"ut_pct": ut}), gpus=gpus)
+def seen(ut: float | None = None, *gpus: dict[str, float], **values: float) -> NodeSample:
+    return NodeSample(answered=True, values=values | ({} if ut is None else {"ut_pct": ut}), gpus=gpus)
 
 
-def look(store: Store, minutes: float, *looks: PastLook) -> None:
-    names = (A, B)[: len(looks)]
-    store.remember(at(minutes), {}, None, dict(zip(names, looks, strict=True)))
+def look(store: Store, minutes: float, *samples: NodeSample) -> None:
+    names = (A, B)[: len(samples)]
+    store.remember(at(minutes), {}, None, dict(zip(names, samples, strict=True)))
 
 
 def points(
@@ -69,15 +69,15 @@ def test_of_a_node_never_asked_there_is_no_history(store: Store) -> None:
 def test_a_look_comes_back_with_what_was_known_and_nothing_else(store: Store) -> None:
     look(store, 0.5, seen(12.34, {"use_pct": 98.0, "mem_pct": 5.0}, {"mem_pct": 0.0}, r1m_per_cpu=0.8))
     assert store.history([A], at(0), at(1))[A] == [
-        HistoryPoint(
+        SeriesPoint(
             at_s=START_S,
             span_s=60,
             asked=1,
             silent=0,
-            values={"ut_pct": Figure(12.34, 12.34, 12.34), "r1m_per_cpu": Figure(0.8, 0.8, 0.8)},
+            values={"ut_pct": Aggregate(12.34, 12.34, 12.34), "r1m_per_cpu": Aggregate(0.8, 0.8, 0.8)},
             gpus={
-                0: {"use_pct": Figure(98.0, 98.0, 98.0), "mem_pct": Figure(5.0, 5.0, 5.0)},
-                1: {"mem_pct": Figure(0.0, 0.0, 0.0)},
+                0: {"use_pct": Aggregate(98.0, 98.0, 98.0), "mem_pct": Aggregate(5.0, 5.0, 5.0)},
+                1: {"mem_pct": Aggregate(0.0, 0.0, 0.0)},
             },
         )
     ]
@@ -95,7 +95,7 @@ def test_of_one_minute_there_is_one_point_with_the_last_values_known_and_all_sil
     look(store, 0.3, SILENT)
     (point,) = store.history([A], at(0), at(1))[A]
     assert (point.asked, point.silent) == (3, 1)
-    assert point.values == {"ut_pct": Figure(20.0, 20.0, 20.0), "leases": Figure(1.0, 1.0, 1.0)}
+    assert point.values == {"ut_pct": Aggregate(20.0, 20.0, 20.0), "leases": Aggregate(1.0, 1.0, 1.0)}
 
 
 def test_a_day_ago_ten_minutes_are_one_point_with_least_mean_and_most(store: Store) -> None:
@@ -108,8 +108,8 @@ def test_a_day_ago_ten_minutes_are_one_point_with_least_mean_and_most(store: Sto
         look(store, 24 * 60 * day + 61, seen(2.0))
     point = store.history([A], at(0), at(9))[A][0]
     assert (point.at_s, point.span_s, point.asked, point.silent) == (START_S, 600, 4, 1)
-    assert point.values == {"ut_pct": Figure(10.0, 30.0, 60.0)}
-    assert point.gpus == {0: {"use_pct": Figure(10.0, 30.0, 60.0)}}
+    assert point.values == {"ut_pct": Aggregate(10.0, 30.0, 60.0)}
+    assert point.gpus == {0: {"use_pct": Aggregate(10.0, 30.0, 60.0)}}
 
 
 def test_two_weeks_ago_hours_are_one_point_and_a_year_ago_is_forgotten(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_two_weeks_ago_hours_are_one_point_and_a_year_ago_is_forgotten(store: St
     for later in (2 * days, 15 * days, 15 * days + 60):
         look(store, later, seen(1.0))
     assert points(store, until=100) == [(0, 60, 3, 0), (60, 60, 1, 0)]
-    assert store.history([A], at(0), at(30))[A][0].values == {"ut_pct": Figure(10.0, 20.0, 30.0)}
+    assert store.history([A], at(0), at(30))[A][0].values == {"ut_pct": Aggregate(10.0, 20.0, 30.0)}
     for later in (366 * days, 366 * days + 60):
         look(store, later, seen(1.0))
     assert points(store, until=100) == []
@@ -164,9 +164,9 @@ def test_another_boot_does_not_end_history(store: Store) -> None:
 def test_what_is_no_number_is_left_out_and_a_name_may_be_any(store: Store) -> None:
     odd = NodeName("it's; --\x00")
     values = {"ut_pct": float("nan"), "leases": float("inf"), "tmp_free_pct": 1e300, "nosuch": 1.0, "psi_io_pct": 2.0}
-    store.remember(at(0), {}, None, {odd: PastLook(answered=True, values=values)})
+    store.remember(at(0), {}, None, {odd: NodeSample(answered=True, values=values)})
     (point,) = store.history([odd], at(0), at(1))[odd]
-    assert point.values == {"psi_io_pct": Figure(2.0, 2.0, 2.0)}
+    assert point.values == {"psi_io_pct": Aggregate(2.0, 2.0, 2.0)}
 
 
 def test_many_nodes_are_recalled_at_once(store: Store) -> None:
@@ -189,7 +189,7 @@ def test_history_is_bounded_by_number_and_the_oldest_go_first() -> None:
 
 @given(st.lists(st.integers(0, 3 * 24 * 60), min_size=1, max_size=40))
 def test_whatever_the_clock_does_no_look_of_the_last_hours_is_lost(minutes: list[int]) -> None:
-    store = ForgetfulStore()
+    store = InMemoryStore()
     for minute in minutes:
         look(store, minute, seen(1.0))
     last = minutes[-1]
@@ -262,7 +262,7 @@ def test_an_index_that_the_database_has_not_kept_before_is_kept_from_now_on(tmp_
         before, after = store.history([A], at(0), at(9))[A]
     assert (set(before.values), set(before.gpus[0])) == ({"ut_pct"}, {"use_pct"})
     assert (set(after.values), set(after.gpus[0])) == ({"ut_pct", "psi_io_pct"}, {"use_pct", "mem_pct"})
-    assert after.values["psi_io_pct"] == Figure(8.0, 8.0, 8.0)
+    assert after.values["psi_io_pct"] == Aggregate(8.0, 8.0, 8.0)
 
 
 def test_a_database_of_the_released_schema_keeps_its_rows_and_keeps_traffic_beside_them(tmp_path: Path) -> None:
@@ -276,9 +276,9 @@ def test_a_database_of_the_released_schema_keeps_its_rows_and_keeps_traffic_besi
     with SqliteStore.open(tmp_path) as store:
         look(store, 5, seen(1.0, io_kib_per_s=2.5, net_kib_per_s=81920.0))
         before, after = store.history([A], at(0), at(9))[A]
-    assert before.values == {"ut_pct": Figure(42.0, 42.0, 42.0)}
-    assert after.values["io_kib_per_s"] == Figure(2.5, 2.5, 2.5)
-    assert after.values["net_kib_per_s"] == Figure(81920.0, 81920.0, 81920.0)
+    assert before.values == {"ut_pct": Aggregate(42.0, 42.0, 42.0)}
+    assert after.values["io_kib_per_s"] == Aggregate(2.5, 2.5, 2.5)
+    assert after.values["net_kib_per_s"] == Aggregate(81920.0, 81920.0, 81920.0)
 
 
 def test_an_index_that_this_program_does_not_know_is_left_alone(tmp_path: Path) -> None:

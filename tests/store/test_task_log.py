@@ -12,7 +12,7 @@ from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, Nod
 from clbalance.model.task import TaskEnded, TaskGiven, TaskReturned
 from clbalance.ports import TaskLog
 from clbalance.store.append_logs import FileTaskLog
-from clbalance.store.in_memory_journal import MemoryTaskLog
+from clbalance.store.in_memory_journal import InMemoryTaskLog
 
 from .build import NOON, node
 
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["file", "memory"])
 def log(request: pytest.FixtureRequest, path: Path) -> TaskLog:
-    return MemoryTaskLog() if request.param == "memory" else FileTaskLog(path)
+    return InMemoryTaskLog() if request.param == "memory" else FileTaskLog(path)
 
 
 def test_nothing_is_known_of_a_job_that_has_given_none(log: TaskLog) -> None:

@@ -132,7 +132,7 @@ class Deeds:
         self.all.append(deed)
         self._log.add(deed, self._scores)
         if counted_as:
-            self._tally(add={counted_as: 1.0})
+            self._count(add={counted_as: 1.0})
         self._console.show(deed)
 
     def done(self) -> None:
@@ -144,11 +144,11 @@ class Deeds:
             "rebalance_score_after": after,
             "rebalance_last_run_seconds": now,
         }
-        self._tally(add={"rebalance_runs_total": 1.0}, put=put)
+        self._count(add={"rebalance_runs_total": 1.0}, put=put)
 
-    def _tally(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
+    def _count(self, *, add: dict[str, float], put: dict[str, float] | None = None) -> None:
         try:
-            self._services.store.tally(add=add, put=put)
+            self._services.store.update_counters(add=add, put=put)
         except StoreError as error:
             self._services.listener.forgot(error.message)
 

@@ -11,9 +11,9 @@ from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.node_history import HistoryPoint
+from clbalance.model.node_history import SeriesPoint
 from clbalance.nodeset import fold
-from clbalance.policy.history import lines_of
+from clbalance.policy.history import series_of
 from clbalance.policy.indices.table import ANSWERS, GPU_SERIES, NODE_SERIES
 from clbalance.ports import Store
 from clbalance.render import messages
@@ -48,7 +48,7 @@ def show_history(options: NodeOptions, asked: Asked, console: Console) -> int:
     with SqliteStore.open(place.path) as store:
         found = store.history(named.nodes, since, until)
         told = _remark(store, named, found)
-    nodes = tuple((node, lines_of(found.get(node, ()), wanted)) for node in named.nodes)
+    nodes = tuple((node, series_of(found.get(node, ()), wanted)) for node in named.nodes)
     console.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
     console.say(told)
     return ExitCode.DONE
@@ -62,7 +62,7 @@ def _indices(typed: Sequence[str]) -> frozenset[str]:
     return frozenset(typed)
 
 
-def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[HistoryPoint]]) -> str:
+def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[SeriesPoint]]) -> str:
     """Of which nodes there is nothing in that time; `UsageError` where a name means nothing here at all."""
     missing = [node for node in named.nodes if node not in found]
     if not missing:

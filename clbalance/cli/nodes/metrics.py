@@ -36,7 +36,7 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
         began = services.clock.monotonic()
         snapshot = take_snapshot(services, cluster.candidates.nodes)
         sweep_s = services.clock.monotonic() - began
-        records, tallies = _remembered(services, console)
+        records, counters = _remembered(services, console)
     from clbalance.cli.nodes.load_rows import node_rows
     from clbalance.render.reports.nodes.metrics import MetricsReport
 
@@ -45,7 +45,7 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
         rows=node_rows(snapshot, cluster.policy, cluster.cpus_asked(1.0)),
         jobs={state.value: states[state] for state in JobState},
         queued=sum(map(is_queued, records)),
-        tallies=tallies,
+        counters=counters,
         sweep_s=sweep_s,
         at_s=snapshot.taken_at.timestamp(),
     )
@@ -53,7 +53,7 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
 
 def _remembered(services: Services, console: Console) -> tuple[tuple[JobRecord, ...], dict[str, float]]:
     try:
-        return services.journal.records(over=True), dict(services.store.tallies())
+        return services.journal.records(over=True), dict(services.store.counters())
     except StoreError as error:
         console.say(messages.warning(f"going on without memory: {error.message}"))
         return (), {}

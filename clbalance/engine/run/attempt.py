@@ -35,15 +35,15 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
         snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
-        looks = _MOST_LOOKS
+        samples = _MOST_LOOKS
         while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
             _make_room(sessions, plan, services.session_limit)
-            limits = most_promised(plan, snapshot, context.query.request, context.query.policy) if looks else {}
+            limits = most_promised(plan, snapshot, context.query.request, context.query.policy) if samples else {}
             tried = _dispatch(context, sessions, snapshot, job, plan, limits)
             if isinstance(tried, AttemptResult):
                 return tried
             refused, crowded = tried
-            snapshot, looks = with_promised(snapshot, crowded), looks - 1 if crowded else looks
+            snapshot, samples = with_promised(snapshot, crowded), samples - 1 if crowded else samples
             refusals |= {node: why for node, why in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Unknown
 from clbalance.policy.expressions.tree import Kind
-from clbalance.policy.expressions.values import Absent, Figure, Read, ReadWords, Subject, Words
+from clbalance.policy.expressions.values import Absent, Aggregate, Read, ReadWords, Subject, Words
 from clbalance.policy.indices.row import Index, Unit
 from clbalance.policy.indices.table import EXPRESSIONS
 
@@ -54,18 +54,18 @@ def _cpu_model(subject: Subject) -> Words:
     return cpus if isinstance(cpus, Unknown) else cpus.model or Unknown(why="not told")
 
 
-def _slots(subject: Subject) -> Figure:
+def _slots(subject: Subject) -> Aggregate:
     slots = subject.answer.slots
     return Absent("slots are not counted there") if slots is None else slots
 
 
-def _gpus(subject: Subject) -> Figure:
+def _gpus(subject: Subject) -> Aggregate:
     gpus = subject.answer.reading.gpus
     return gpus if isinstance(gpus, Unknown) else len(gpus)
 
 
 def _of_gpu(kind: Kind, figure: Callable[[Gpu], float | Unknown], whole: Read | None = None) -> Fact:
-    def read(subject: Subject) -> Figure:
+    def read(subject: Subject) -> Aggregate:
         match subject.gpu:
             case Gpu() as gpu:
                 return figure(gpu)

@@ -10,7 +10,7 @@ from clbalance.errors import ExpressionError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy.expressions.tree import Kind
-from clbalance.policy.expressions.values import Absent, Figure, Read, Subject
+from clbalance.policy.expressions.values import Absent, Aggregate, Read, Subject
 
 MOST_CHARACTERS = 1000
 
@@ -132,7 +132,7 @@ def constant(kind: Kind, text: str) -> Read:
 def negated(read: Read) -> Read:
     """With the other sign; what is not known stays so."""
 
-    def figure(subject: Subject) -> Figure:
+    def figure(subject: Subject) -> Aggregate:
         value = read(subject)
         return value if isinstance(value, Unknown | Absent) else -value
 
@@ -180,7 +180,7 @@ def _divided(one: float, other: float) -> float | Unknown:
 
 
 def _reckoned(reckon: Callable[[float, float], float | Unknown], left: Read, right: Read) -> Read:
-    def figure(subject: Subject) -> Figure:
+    def figure(subject: Subject) -> Aggregate:
         one, other = left(subject), right(subject)
         if isinstance(one, Unknown):
             return one

@@ -44,10 +44,10 @@ class Absent:
     why: str
 
 
-Figure: TypeAlias = float | Unknown | Absent
+Aggregate: TypeAlias = float | Unknown | Absent
 Words: TypeAlias = str | Unknown | Absent
 Truth: TypeAlias = bool | Unknown
-Read: TypeAlias = Callable[[Subject], Figure]
+Read: TypeAlias = Callable[[Subject], Aggregate]
 ReadWords: TypeAlias = Callable[[Subject], Words]
 Holds: TypeAlias = Callable[[Subject], Truth]
 

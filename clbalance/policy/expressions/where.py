@@ -13,7 +13,7 @@ from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, label
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Junction, Kind, Tree, text_of
-from clbalance.policy.expressions.values import Absent, Figure, Holds, Read, Subject, Truth, devices_of, told_figure
+from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, told_figure
 
 # `--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it.
 
@@ -29,7 +29,7 @@ class Key:
     kind: Kind
     read: Read
 
-    def told(self, value: Figure) -> str:
+    def told(self, value: Aggregate) -> str:
         """Such as `-mem` -14.2G."""
         match value:
             case Unknown(why=why) | Absent(why=why):
@@ -70,7 +70,7 @@ def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> 
     )
 
 
-def _rank(value: Figure) -> tuple[int, float]:
+def _rank(value: Aggregate) -> tuple[int, float]:
     # Twelve digits: a difference that is only rounding is none.
     return (1, 0.0) if isinstance(value, Unknown | Absent) else (0, float(f"{value:.12g}"))
 

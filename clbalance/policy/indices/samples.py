@@ -15,7 +15,7 @@ _GMEM: Final = "gmem_pct"
 _GPROCS: Final = "gprocs"
 
 
-def samples_of(answer: Measured) -> Mapping[str, float]:
+def index_values(answer: Measured) -> Mapping[str, float]:
     """The numbers of this look; what is unknown is not among them."""
     found = values_of(AnsweredNode.of(answer), TRENDS)
     gpus = answer.reading.gpus

@@ -229,8 +229,8 @@ def _held(gpu: Gpu, trends: Mapping[str, Trend]) -> GpuCondition:
     use = trends.get(gut_name(gpu))
     if use is None or not _was_idle(use) or not _was_held(gpu, trends):
         return GpuCondition(state=GpuState.BUSY, reason=told)
-    looks = f"at most {use.most:.0f}% used at {use.count} looks over {use.span_s / 60:.0f} min"
-    return GpuCondition(state=GpuState.HELD_IDLE, reason=f"{told}, {looks}")
+    samples = f"at most {use.most:.0f}% used at {use.count} looks over {use.span_s / 60:.0f} min"
+    return GpuCondition(state=GpuState.HELD_IDLE, reason=f"{told}, {samples}")
 
 
 def _was_idle(use: Trend) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain, islice
 
 from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
-from clbalance.model.request import Later
+from clbalance.model.request import LazySequence
 from clbalance.policy.placement.charge import charge, last_used
 from clbalance.policy.placement.filters import Asked, asked_of, verdict
 from clbalance.policy.placement.load import Load
@@ -29,8 +29,8 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
     plan = Plan(
         wanted=request.pick,
         chosen=chosen,
-        ranked=Later(lambda: field.ranked(chosen, chain(following, order))),
-        unfit=Later(field.unfit),
+        ranked=LazySequence(lambda: field.ranked(chosen, chain(following, order))),
+        unfit=LazySequence(field.unfit),
         charged=snapshot,
         runner_up=field.answers[following[0]].node if following else None,
     )

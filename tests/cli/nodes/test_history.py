@@ -10,7 +10,7 @@ from clbalance.cli.option_values import parse_moment
 from clbalance.errors import UsageError
 from clbalance.lab.cluster import Lab
 from clbalance.model import NodeName
-from clbalance.model.node_history import PastLook
+from clbalance.model.node_history import NodeSample
 from clbalance.store.state import SqliteStore
 from tests.cli.command import Command
 from tests.cli.test_startup import packages
@@ -85,7 +85,7 @@ def test_it_works_in_an_empty_environment_and_then_draws_in_ascii(alone: Command
     state.mkdir(mode=0o700)
     with SqliteStore.open(state) as store:
         for minutes in range(0, 120, 5):
-            look = PastLook(answered=True, values={"ut_pct": float(minutes)})
+            look = NodeSample(answered=True, values={"ut_pct": float(minutes)})
             store.remember(now - timedelta(minutes=minutes), {}, None, {NodeName("n1"): look})
     bare = Command(env={name: alone.env[name] for name in ("CLBALANCE_STATE_DIR", "PYTHONPATH")}, folder=alone.folder)
     done = bare("history", "n1", "--index", "ut")

@@ -9,7 +9,7 @@ import pytest
 
 from clbalance.lab.cluster import Lab
 from clbalance.model import NodeName
-from clbalance.model.node_history import Strain
+from clbalance.model.node_history import FailureStreak
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.state import SqliteStore
 from tests.cli.command import Command
@@ -23,8 +23,8 @@ def has_failed_twice(clbalance: Command, node: str) -> None:
     """Long enough ago for the next failure to count."""
     assert clbalance("load", "-w", "node8").rc == 0  # makes the memory
     with SqliteStore.open(state_directory(clbalance.env, this_machine()).path) as store:
-        assert store.strains([NodeName("node8")])[NodeName("node8")] == Strain()
-        store.keep_strains(NOW, {NodeName(node): Strain(silent=2, silent_at_s=1.0)})
+        assert store.failure_streaks([NodeName("node8")])[NodeName("node8")] == FailureStreak()
+        store.save_failure_streaks(NOW, {NodeName(node): FailureStreak(silent=2, silent_at_s=1.0)})
 
 
 def node_of(clbalance: Command, node: str) -> dict[str, Any]:

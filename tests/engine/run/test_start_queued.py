@@ -183,14 +183,14 @@ def test_a_queued_job_is_cancelled_without_asking_anybody() -> None:
 
 def test_who_waits_for_a_queued_job_lets_time_pass_until_it_has_ended() -> None:
     services = world_of({"a": probed(after=ScriptedAgent())})
-    record, looks = waiting(services), 0
+    record, samples = waiting(services), 0
 
     def often() -> bool:
-        nonlocal looks
-        looks += 1
-        if looks == 50:
+        nonlocal samples
+        samples += 1
+        if samples == 50:
             assert isinstance(start(services, record), Begun)
-        return looks > 99
+        return samples > 99
 
     (seen,) = await_ends(services, [record], unless=often)
     assert seen.record.state is JobState.COMPLETED

@@ -12,7 +12,7 @@ from clbalance.policy.expressions.where import parse_order, parse_where, place_b
 from clbalance.policy.indices import table
 from clbalance.policy.indices.row import AnsweredNode, Index, Unit
 from clbalance.policy.indices.table import GPU_SERIES, INDICES, NODE_SERIES
-from clbalance.policy.node_memory import past_look
+from clbalance.policy.node_memory import node_sample
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import NOT_TOLD, node, placed, sweep
@@ -102,7 +102,7 @@ def test_a_threshold_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize("name", TRAFFIC)
 def test_traffic_is_kept_in_history_where_it_is_known(name: str) -> None:
     key = f"{name}_kib_per_s"
-    known, unknown = past_look(node("n", **{name: 7.5})), past_look(node("n"))  # type: ignore[arg-type]
+    known, unknown = node_sample(node("n", **{name: 7.5})), node_sample(node("n"))  # type: ignore[arg-type]
     assert known is not None
     assert unknown is not None
     assert known.values[key] == 7.5

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clbalance.model import NodeName
-from clbalance.model.node_history import Figure, HistoryPoint
-from clbalance.policy.history import lines_of
+from clbalance.model.node_history import Aggregate, SeriesPoint
+from clbalance.policy.history import series_of
 from clbalance.render.report import Report
 from clbalance.render.reports.nodes.history import HistoryReport
 from clbalance.render.sparkline import UNICODE
@@ -14,15 +14,15 @@ from tests.render.examples import Example
 _NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
-def _points(*values: float | None) -> list[HistoryPoint]:
+def _points(*values: float | None) -> list[SeriesPoint]:
     return [
-        HistoryPoint(
+        SeriesPoint(
             at_s=int(_NOON.timestamp()) - 3600 * (len(values) - number),
             span_s=60,
             asked=1,
             silent=int(value is None),
-            values={} if value is None else {"r1m_per_cpu": Figure(0.0, value, 2 * value)},
-            gpus={} if value is None else {0: {"use_pct": Figure(value, value, value)}},
+            values={} if value is None else {"r1m_per_cpu": Aggregate(0.0, value, 2 * value)},
+            gpus={} if value is None else {0: {"use_pct": Aggregate(value, value, value)}},
         )
         for number, value in enumerate(values)
     ]
@@ -32,8 +32,8 @@ _SHORT = HistoryReport(
     since=_NOON - timedelta(hours=4),
     until=_NOON,
     nodes=(
-        (NodeName("node1"), lines_of(_points(0.25, None, 1.5))),
-        (NodeName("node2"), lines_of(_points(None))),
+        (NodeName("node1"), series_of(_points(0.25, None, 1.5))),
+        (NodeName("node2"), series_of(_points(None))),
         (NodeName("node3"), ()),
     ),
     blocks=UNICODE,
@@ -42,5 +42,5 @@ EXAMPLES = (Example("history-short", (_SHORT,)),)
 
 
 def hostile(one: str, other: str) -> list[Report]:
-    nodes = tuple((NodeName(name), lines_of(_points(0.25, None))) for name in (one, other))
+    nodes = tuple((NodeName(name), series_of(_points(0.25, None))) for name in (one, other))
     return [replace(_SHORT, nodes=nodes)]

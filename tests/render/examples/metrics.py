@@ -15,7 +15,7 @@ REPORT = MetricsReport(
     ],
     jobs={"RUNNING": 2, "PENDING": 0},
     queued=1,
-    tallies={"rebalance_runs_total": 7.0, "rebalance_score_after": 0.125, "rebalance_last_run_seconds": 1.7e9, "odd": 1.0},
+    counters={"rebalance_runs_total": 7.0, "rebalance_score_after": 0.125, "rebalance_last_run_seconds": 1.7e9, "odd": 1.0},
     sweep_s=1.25,
     at_s=1772366400.5,
     version="VERSION",

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clbalance.model import NodeName
-from clbalance.model.node_history import Figure, HistoryPoint
-from clbalance.policy.history import Cell, lines_of
+from clbalance.model.node_history import Aggregate, SeriesPoint
+from clbalance.policy.history import TimeCell, series_of
 from clbalance.render.format import Format
 from clbalance.render.report import Display
 from clbalance.render.reports.nodes.history import HISTORY_FIELDS, HistoryReport
@@ -21,7 +21,7 @@ SINCE = UNTIL - timedelta(days=1)
 FORMS = {**DISPLAYS, "60": Display(form=Format.HUMAN, width=60)}
 
 
-def points(*, out: range = range(0), unasked: range = range(0), gpus: int = 0) -> list[HistoryPoint]:
+def points(*, out: range = range(0), unasked: range = range(0), gpus: int = 0) -> list[SeriesPoint]:
     """A look every half hour of the day, which climbs and falls."""
     found = []
     for number in range(48):
@@ -36,13 +36,13 @@ def points(*, out: range = range(0), unasked: range = range(0), gpus: int = 0) -
         if number not in unasked:
             silent = number in out
             found.append(
-                HistoryPoint(
+                SeriesPoint(
                     at_s=int(SINCE.timestamp()) + 1800 * number,
                     span_s=60,
                     asked=1,
                     silent=int(silent),
-                    values={} if silent else {key: Figure(one, one, one) for key, one in value.items()},
-                    gpus={} if silent else {gpu: {"use_pct": Figure(0.0, 98.0, 100.0)} for gpu in range(gpus)},
+                    values={} if silent else {key: Aggregate(one, one, one) for key, one in value.items()},
+                    gpus={} if silent else {gpu: {"use_pct": Aggregate(0.0, 98.0, 100.0)} for gpu in range(gpus)},
                 )
             )
     return found
@@ -59,7 +59,7 @@ def report() -> HistoryReport:
     return HistoryReport(
         since=SINCE,
         until=UNTIL,
-        nodes=tuple((NodeName(name), lines_of(told)) for name, told in named.items()),
+        nodes=tuple((NodeName(name), series_of(told)) for name, told in named.items()),
         blocks=UNICODE,
     )
 
@@ -109,8 +109,8 @@ def test_no_line_is_wider_than_its_terminal(width: int) -> None:
 
 
 def test_bars_go_from_nothing_to_the_top_and_never_beyond() -> None:
-    cells = [Cell(value=value) for value in (-1.0, 0.0, 0.49, 0.5, 0.99, 1.0, 7.0)]
-    assert sparkline([*cells, Cell(), Cell(is_silent=True)], 1.0, UNICODE) == f"▁▁▄▅███ {UNICODE.silence}"
+    cells = [TimeCell(value=value) for value in (-1.0, 0.0, 0.49, 0.5, 0.99, 1.0, 7.0)]
+    assert sparkline([*cells, TimeCell(), TimeCell(is_silent=True)], 1.0, UNICODE) == f"▁▁▄▅███ {UNICODE.silence}"
     assert len({*UNICODE.levels, UNICODE.silence, " "}) == len({*ASCII.levels, ASCII.silence, " "}) == 10
 
 
@@ -133,11 +133,11 @@ def test_the_locale_says_what_can_be_drawn(environment: dict[str, str], blocks: 
 
 
 def test_traffic_is_told_by_its_size_and_drawn_up_to_its_highest_mean() -> None:
-    looks = [
-        HistoryPoint(at_s=int(SINCE.timestamp()) + 1800 * at, span_s=60, asked=1, silent=0,
-                     values={"net_kib_per_s": Figure(kib, kib, kib)})
+    samples = [
+        SeriesPoint(at_s=int(SINCE.timestamp()) + 1800 * at, span_s=60, asked=1, silent=0,
+                     values={"net_kib_per_s": Aggregate(kib, kib, kib)})
         for at, kib in enumerate((0.0, 20480.0, 512.0))
     ]  # fmt: skip
-    lines = lines_of(looks, frozenset({"net"}))
+    lines = series_of(samples, frozenset({"net"}))
     told = FORMS["140"].text(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
     assert told.split()[:7] == ["n", "net", "0B", "6.8M", "20M", "512K", "0-20M"]

@@ -58,7 +58,7 @@ def test_names_follow_the_conventions_and_units_are_base_units() -> None:
 def test_what_is_unknown_has_no_sample_and_is_never_zero() -> None:
     unknown = Unknown(why="it hangs")
     row = up("n", None, run_queue=unknown, pressure=unknown, leases=unknown, gpus=unknown)
-    told = metrics_text(replace(REPORT, rows=[row, silent("s", cause=Cause.HUNG)], tallies={}))
+    told = metrics_text(replace(REPORT, rows=[row, silent("s", cause=Cause.HUNG)], counters={}))
     assert of(told, "node_up", node="n") == 1
     assert of(told, "node_up", node="s") == 0
     names = {name for name, _ in strictly(told)}

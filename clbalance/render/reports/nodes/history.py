@@ -6,7 +6,7 @@ from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.policy.history import Axis, PastLine, axis_of, cells_of
+from clbalance.policy.history import Axis, SeriesLine, axis_of, cells_of
 from clbalance.policy.indices.row import Series, Unit
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
@@ -35,7 +35,7 @@ class HistoryReport(Report):
 
     since: datetime
     until: datetime
-    nodes: tuple[tuple[NodeName, tuple[PastLine, ...]], ...]
+    nodes: tuple[tuple[NodeName, tuple[SeriesLine, ...]], ...]
     blocks: Blocks
 
     def human(self, display: Display) -> str:
@@ -83,7 +83,7 @@ def history_legend(report: HistoryReport, axis: Axis) -> str:
     )
 
 
-def index_label(line: PastLine) -> str:
+def index_label(line: SeriesLine) -> str:
     """As people read it, such as `gut 0` of the first GPU."""
     return line.index.name if line.gpu is None else f"{line.index.name} {line.gpu}"
 
@@ -106,7 +106,7 @@ def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
             yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *told, int(point.is_silent))
 
 
-def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, PastLine]]:
+def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, SeriesLine]]:
     return ((node, line) for node, lines in report.nodes for line in lines)
 
 
@@ -144,7 +144,7 @@ def _told(value: float, index: Series) -> str:
             return queue(value)
 
 
-def _node_document(node: NodeName, lines: Sequence[PastLine]) -> Json:
+def _node_document(node: NodeName, lines: Sequence[SeriesLine]) -> Json:
     gpus: dict[int, dict[str, Json]] = {}
     for line in lines:
         if line.gpu is not None:
@@ -156,7 +156,7 @@ def _node_document(node: NodeName, lines: Sequence[PastLine]) -> Json:
     }
 
 
-def _line_document(line: PastLine) -> Json:
+def _line_document(line: SeriesLine) -> Json:
     total = line.total
     return {
         "least": total.least,

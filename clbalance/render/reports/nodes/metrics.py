@@ -71,7 +71,7 @@ class MetricsReport(Report):
     jobs: Mapping[str, int]
     """By state, of the newest that are remembered."""
     queued: int
-    tallies: Mapping[str, float]
+    counters: Mapping[str, float]
     sweep_s: float
     at_s: float
     """Seconds since 1970."""
@@ -125,14 +125,14 @@ def _of_this_host(report: MetricsReport) -> Iterator[Family]:
     )
     yield _single("clbalance_jobs_queued", "Pending jobs of this host that rebalance may start.", report.queued)
     for name, words in _TALLIES.items():
-        if name in report.tallies:
+        if name in report.counters:
             told = name.replace("last_run_seconds", "last_run_timestamp_seconds")
             is_counter = name.endswith("_total")
             yield Family(
                 name=f"clbalance_{told}",
                 kind="counter" if is_counter else "gauge",
                 help=words,
-                samples=[((), report.tallies[name])],
+                samples=[((), report.counters[name])],
             )
     yield _single("clbalance_sweep_duration_seconds", "How long it took to ask all nodes.", report.sweep_s)
     yield _single("clbalance_scrape_timestamp_seconds", "When the nodes were asked.", report.at_s)
