@@ -14,7 +14,7 @@ from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.nodeset import Candidates, fold
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.render import messages
 from clbalance.render.format import Color, Format, wants_color
 from clbalance.render.output.streams import Line, Outlet, Outlets
@@ -101,7 +101,7 @@ class Console:
 def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
     """Why too few nodes fit, counted by reason."""
     return NothingFitsError(
-        why_not(plan, len(candidates.nodes) + len(candidates.excluded)),
+        unfit_summary(plan, len(candidates.nodes) + len(candidates.excluded)),
         hint="`clbalance load` shows the nodes"
         + ("" if explained else "; `clbalance pick --explain` says why not, node by node"),
     )

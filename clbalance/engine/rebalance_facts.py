@@ -12,7 +12,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.jobs.record import dependency, is_queued
-from clbalance.policy.placement.charge import charge
+from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, Queued, queued_job, to_start
@@ -99,7 +99,7 @@ def choose_queued(
     chosen = to_start(facts.snapshot, queued, running, policy_of, services.clock.now(), rng)
     snapshot, by_job = facts.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
-        snapshot = charge(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
+        snapshot = assume(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
     return chosen, replace(facts, snapshot=snapshot)
 
 

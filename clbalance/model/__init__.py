@@ -5,6 +5,7 @@ Units are in the names. What could not be measured is `Unknown(why)`, and a node
 """
 
 from clbalance.model.reading import (
+    Allocation,
     Cpus,
     CpuTicks,
     DrainMark,
@@ -15,7 +16,6 @@ from clbalance.model.reading import (
     NodeName,
     NumaNode,
     Pressure,
-    Promise,
     Proposal,
     Reading,
     RunQueue,
@@ -27,6 +27,7 @@ from clbalance.model.request import Plan, Qos, Request, Score, Term, Unfit
 from clbalance.model.snapshot import Answer, Cause, Measured, Rates, Silent, Snapshot, Trend
 
 __all__ = [
+    "Allocation",
     "Answer",
     "Cause",
     "CpuTicks",
@@ -41,7 +42,6 @@ __all__ = [
     "NumaNode",
     "Plan",
     "Pressure",
-    "Promise",
     "Proposal",
     "Qos",
     "Rates",

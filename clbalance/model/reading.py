@@ -18,7 +18,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Allocation:
     """What a lease takes of its node; `uptime_s` is the node's uptime when it was granted."""
 
     cpus: float = 0.0
@@ -47,7 +47,7 @@ class Lease:
     key: str
     attempt: int
     uid: int
-    promise: Promise | Unknown
+    allocation: Allocation | Unknown
     """Unknown: it cannot be read, and then counts as a lease of the whole node."""
 
 

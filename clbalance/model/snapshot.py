@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.reading import NodeName, Promise, Reading, Unknown
+from clbalance.model.reading import Allocation, NodeName, Reading, Unknown
 
 
 class Cause(StrEnum):
@@ -71,7 +71,7 @@ class Measured:
     rates: Rates | Unknown
     rtt_s: float
     """From asking to the end of the answer, connection included."""
-    placed: tuple[Promise, ...] = ()
+    placed: tuple[Allocation, ...] = ()
     """What was placed on it since it answered: neither its load nor its leases show that."""
     cpu_factor: float = 1.0
     """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""

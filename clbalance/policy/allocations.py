@@ -14,20 +14,20 @@ from datetime import datetime
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import DrainMark, Lease, Measured, Promise, Reading, Unknown
+from clbalance.model import Allocation, DrainMark, Lease, Measured, Reading, Unknown
 
 TAU_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class NodeAllocations:
     """All promises of one node added up; `debt_…` is the part that its measured load does not show yet."""
 
     count: int = 0
     cpus: float = 0.0
-    debt_cpus: float = 0.0
+    unreflected_cpus: float = 0.0
     mem_bytes: int = 0
-    debt_mem_bytes: float = 0.0
+    unreflected_mem_bytes: float = 0.0
     tmp_bytes: int = 0
     slots: int = 0
     gpu_shares: Mapping[str, float] = field(default_factory=dict)
@@ -35,20 +35,20 @@ class Ledger:
     exclusive: bool = False
 
     @property
-    def visible_cpus(self) -> float:
+    def reflected_cpus(self) -> float:
         """What of the measured run queue is the promises' own."""
-        return self.cpus - self.debt_cpus
+        return self.cpus - self.unreflected_cpus
 
     @property
-    def visible_mem_bytes(self) -> float:
+    def reflected_mem_bytes(self) -> float:
         """What of the measured use of memory is the promises' own."""
-        return self.mem_bytes - self.debt_mem_bytes
+        return self.mem_bytes - self.unreflected_mem_bytes
 
 
-EMPTY: Final = Ledger()
+EMPTY: Final = NodeAllocations()
 
 
-def ledger_of(answer: Measured) -> Ledger:
+def allocations_of(answer: Measured) -> NodeAllocations:
     """Everybody's leases that can be read, and what was placed on the node since it was measured."""
     leases = answer.reading.leases
     known = () if isinstance(leases, Unknown) else leases
@@ -57,46 +57,46 @@ def ledger_of(answer: Measured) -> Ledger:
     return add_up([*_readable(known), *answer.placed], answer.reading.uptime_s)
 
 
-def add_up(promises: Sequence[Promise], uptime_s: float | Unknown) -> Ledger:
+def add_up(allocations: Sequence[Allocation], uptime_s: float | Unknown) -> NodeAllocations:
     """The sums, at this uptime of the node."""
     debt_cpus = debt_mem_bytes = 0.0
-    for promise in promises:
-        share = debt_share(age_s(promise, uptime_s))
-        debt_cpus += promise.cpus * share
-        debt_mem_bytes += promise.mem_bytes * share
-    return Ledger(
-        count=len(promises),
-        cpus=sum([promise.cpus for promise in promises]),
-        debt_cpus=debt_cpus,
-        mem_bytes=sum([promise.mem_bytes for promise in promises]),
-        debt_mem_bytes=debt_mem_bytes,
-        tmp_bytes=sum([promise.tmp_bytes for promise in promises]),
-        slots=sum([promise.slots for promise in promises]),
-        gpu_shares=_gpu_shares(promises),
-        exclusive=any(promise.exclusive for promise in promises),
+    for allocation in allocations:
+        share = unreflected_share(age_s(allocation, uptime_s))
+        debt_cpus += allocation.cpus * share
+        debt_mem_bytes += allocation.mem_bytes * share
+    return NodeAllocations(
+        count=len(allocations),
+        cpus=sum([allocation.cpus for allocation in allocations]),
+        unreflected_cpus=debt_cpus,
+        mem_bytes=sum([allocation.mem_bytes for allocation in allocations]),
+        unreflected_mem_bytes=debt_mem_bytes,
+        tmp_bytes=sum([allocation.tmp_bytes for allocation in allocations]),
+        slots=sum([allocation.slots for allocation in allocations]),
+        gpu_shares=_gpu_shares(allocations),
+        exclusive=any(allocation.exclusive for allocation in allocations),
     )
 
 
-def _gpu_shares(promises: Sequence[Promise]) -> dict[str, float]:
+def _gpu_shares(allocations: Sequence[Allocation]) -> dict[str, float]:
     held: dict[str, float] = {}
-    for promise in promises:
-        for uuid in promise.gpus:
-            held[uuid] = held.get(uuid, 0.0) + promise.gpu_share
+    for allocation in allocations:
+        for uuid in allocation.gpus:
+            held[uuid] = held.get(uuid, 0.0) + allocation.gpu_share
     return held
 
 
-def debt_share(age_seconds: float) -> float:
+def unreflected_share(age_seconds: float) -> float:
     """Which share of a promise of this age the load does not show yet, 1 at first."""
     return math.exp(-age_seconds / TAU_S)
 
 
-def age_s(promise: Promise, uptime_s: float | Unknown) -> float:
+def age_s(allocation: Allocation, uptime_s: float | Unknown) -> float:
     """How long ago it was made: never negative, for it may be younger than the reading of the uptime."""
-    return 0.0 if isinstance(uptime_s, Unknown) else max(0.0, uptime_s - promise.uptime_s)
+    return 0.0 if isinstance(uptime_s, Unknown) else max(0.0, uptime_s - allocation.uptime_s)
 
 
-def _readable(leases: Iterable[Lease]) -> Iterable[Promise]:
-    return (lease.promise for lease in leases if isinstance(lease.promise, Promise))
+def _readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
+    return (lease.allocation for lease in leases if isinstance(lease.allocation, Allocation))
 
 
 # Which drain mark keeps us off a node, and how it is told.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from clbalance.model import DrainMark, Lease, Promise, Proposal, Unknown
+from clbalance.model import Allocation, DrainMark, Lease, Proposal, Unknown
 from clbalance.probe.frame import whole, words_of
 from clbalance.probe.host import parse_cpulist
 from clbalance.probe.lease_files import Mark, Marks, is_locked
@@ -87,15 +87,15 @@ def parse_leases(found: Marks | Unknown) -> tuple[Lease, ...] | Unknown:
 def _lease(mark: Mark) -> Lease:
     key, _, attempt = mark.name.removeprefix("lease-").rpartition(".")
     return Lease(
-        key=key, attempt=whole(attempt, most=_MOST_ATTEMPT) or 0, uid=mark.uid, promise=parse_promise(mark.text)
+        key=key, attempt=whole(attempt, most=_MOST_ATTEMPT) or 0, uid=mark.uid, allocation=parse_allocation(mark.text)
     )
 
 
-def parse_promise(text: str) -> Promise | Unknown:
+def parse_allocation(text: str) -> Allocation | Unknown:
     """What the owner of a lease says that it takes."""
     try:
         claim = parse_claim(text)
-        return Promise(
+        return Allocation(
             cpus=number(claim, "cpus", most=_MOST_CPUS),
             mem_bytes=whole_number(claim, "mem_bytes", most=_MOST_BYTES),
             gpus=_gpus(claim),

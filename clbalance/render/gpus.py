@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clbalance.model import Gpu, GpuProcess, Measured, Unknown
-from clbalance.policy.allocations import ledger_of
+from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.gpus import GpuCondition, GpuState, free_mem_bytes, gpu_condition, gpu_label
 from clbalance.render.text import Json
 
@@ -16,7 +16,7 @@ _TO_BE_LOOKED_AT = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY})
 
 def gpu_conditions(answer: Measured, gpus: Sequence[Gpu]) -> list[tuple[Gpu, float, GpuCondition]]:
     """Each with how much of it is promised, and what it is."""
-    held = ledger_of(answer).gpu_shares
+    held = allocations_of(answer).gpu_shares
     shares = [held.get(gpu.uuid, 0.0) for gpu in gpus]
     return [(gpu, share, gpu_condition(gpu, share, answer.trends)) for gpu, share in zip(gpus, shares, strict=True)]
 

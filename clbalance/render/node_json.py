@@ -67,7 +67,7 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "slots": measured.slots,
         "labels": dict(sorted(measured.labels.items())),
         "taints": sorted(measured.taints),
-        "debt_cpus": node.ledger.debt_cpus,
+        "debt_cpus": node.allocations.unreflected_cpus,
         "boot_id": reading.boot_id,
         "uptime_s": reading.uptime_s,
         "python": reading.python,
@@ -112,18 +112,18 @@ def drains_document(reading: Reading) -> list[Json] | Unknown:
 
 def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
     whose: dict[str, Json] = {"key": lease.key, "attempt": lease.attempt, "uid": lease.uid}
-    promise = lease.promise
-    if isinstance(promise, Unknown):
-        return {**whose, **dict.fromkeys(_TAKEN), "unreadable": promise.why}
+    allocation = lease.allocation
+    if isinstance(allocation, Unknown):
+        return {**whose, **dict.fromkeys(_TAKEN), "unreadable": allocation.why}
     taken: tuple[Json, ...] = (
-        promise.cpus,
-        promise.mem_bytes,
-        list(promise.gpus),
-        promise.gpu_share,
-        promise.slots,
-        promise.exclusive,
-        promise.name,
-        None if isinstance(uptime_s, Unknown) else age_s(promise, uptime_s),
+        allocation.cpus,
+        allocation.mem_bytes,
+        list(allocation.gpus),
+        allocation.gpu_share,
+        allocation.slots,
+        allocation.exclusive,
+        allocation.name,
+        None if isinstance(uptime_s, Unknown) else age_s(allocation, uptime_s),
     )
     return {**whose, **dict(zip(_TAKEN, taken, strict=True)), "unreadable": None}
 

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from clbalance.model import Lease, NodeName, Promise, Qos, Request, Snapshot
+from clbalance.model import Allocation, Lease, NodeName, Qos, Request, Snapshot
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import Levels, Movable, RebalancePlan
@@ -61,7 +61,7 @@ def _answer(name: NodeName, cpus: int, foreign: float, jobs: list[Movable]):  # 
             key=job.key,
             attempt=1,
             uid=ME,
-            promise=Promise(
+            allocation=Allocation(
                 cpus=job.request.cpus, mem_bytes=job.request.mem_bytes, name=job.name, uptime_s=UPTIME_S - _AGE_S
             ),
         )

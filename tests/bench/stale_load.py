@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from random import Random
 
 from clbalance.model import (
+    Allocation,
     Cpus,
     Lease,
     Measured,
     Memory,
     NodeName,
-    Promise,
     Reading,
     Request,
     RunQueue,
@@ -62,7 +62,7 @@ class _Server:
     def answer(self, number: int, now_s: float, *, remembers: bool) -> Measured:
         self.pass_time(now_s)
         leases = tuple(
-            Lease(key=str(job), attempt=1, uid=0, promise=Promise(cpus=1.0, uptime_s=since))
+            Lease(key=str(job), attempt=1, uid=0, allocation=Allocation(cpus=1.0, uptime_s=since))
             for job, since in self.queue
         )
         # Who counts no debt is better off with what is there now than with an average of it.

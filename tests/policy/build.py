@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from clbalance.model import (
+    Allocation,
     Answer,
     Cause,
     Cpus,
@@ -17,7 +18,6 @@ from clbalance.model import (
     NodeName,
     Plan,
     Pressure,
-    Promise,
     Rates,
     Reading,
     Request,
@@ -84,7 +84,7 @@ def node(
         if ut is None
         else Rates(span_s=30.0, ut_pct=ut, disk_bytes_per_s=_bytes_of(io), net_bytes_per_s=_bytes_of(net)),
         rtt_s=0.1,
-        placed=(Promise(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
+        placed=(Allocation(cpus=debt, uptime_s=UPTIME_S),) if debt else (),
         cpu_factor=factor,
         slots=slots,
         trends=trends or {},
@@ -121,7 +121,7 @@ def lease(
     uid: int = SHE,
 ) -> Lease:
     """Of somebody else's job, granted `age_s` seconds before the node was measured."""
-    promise = Promise(
+    allocation = Allocation(
         cpus=cpus,
         mem_bytes=mem_bytes,
         gpus=gpus,
@@ -130,11 +130,11 @@ def lease(
         exclusive=exclusive,
         uptime_s=UPTIME_S - age_s,
     )
-    return Lease(key="k", attempt=1, uid=uid, promise=promise)
+    return Lease(key="k", attempt=1, uid=uid, allocation=allocation)
 
 
 def unreadable(*, uid: int = SHE) -> Lease:
-    return Lease(key="k", attempt=1, uid=uid, promise=Unknown(why="unreadable lease: no JSON"))
+    return Lease(key="k", attempt=1, uid=uid, allocation=Unknown(why="unreadable lease: no JSON"))
 
 
 def drain(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Lease, Measured, Promise, Unknown
-from clbalance.policy.allocations import EMPTY, TAU_S, add_up, ledger_of
+from clbalance.model import Allocation, Lease, Measured, Unknown
+from clbalance.policy.allocations import EMPTY, TAU_S, add_up, allocations_of
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
@@ -23,12 +23,12 @@ leases = st.lists(st.builds(lease, cpus=cpus, mem_bytes=st.integers(0, 2**40), a
 @patient
 @given(leases, st.floats(0.0, 8.0))
 def test_what_shows_and_what_does_not_are_together_the_promise(held: tuple[Lease, ...], just_placed: float) -> None:
-    ledger = ledger_of(node("n", leases=held, debt=just_placed))
-    promised = [one.promise.cpus for one in held if isinstance(one.promise, Promise)]
-    assert ledger.cpus == pytest.approx(sum(promised) + just_placed)
-    assert ledger.visible_cpus + ledger.debt_cpus == pytest.approx(ledger.cpus)
-    assert ledger.visible_mem_bytes + ledger.debt_mem_bytes == pytest.approx(ledger.mem_bytes)
-    assert -1e-9 <= ledger.debt_cpus <= ledger.cpus + 1e-9
+    allocations = allocations_of(node("n", leases=held, debt=just_placed))
+    promised = [one.allocation.cpus for one in held if isinstance(one.allocation, Allocation)]
+    assert allocations.cpus == pytest.approx(sum(promised) + just_placed)
+    assert allocations.reflected_cpus + allocations.unreflected_cpus == pytest.approx(allocations.cpus)
+    assert allocations.reflected_mem_bytes + allocations.unreflected_mem_bytes == pytest.approx(allocations.mem_bytes)
+    assert -1e-9 <= allocations.unreflected_cpus <= allocations.cpus + 1e-9
 
 
 @patient
@@ -37,7 +37,7 @@ def test_debt_is_added_to_the_run_queue_exactly_once(held: tuple[Lease, ...], r1
     answer = node("n", r1m=r1m, leases=held, debt=1.5)
     load = effective_load(answer)
     assert isinstance(load, Load)
-    in_leases = ledger_of(replace(answer, placed=())).debt_cpus
+    in_leases = allocations_of(replace(answer, placed=())).unreflected_cpus
     assert load.run_queue == pytest.approx(r1m + in_leases + 1.5)
 
 
@@ -59,20 +59,22 @@ def test_more_leases_never_rank_a_node_higher(held: tuple[Lease, ...], more: tup
     ("age_s", "share"), [(0.0, 1.0), (TAU_S, 0.36788), (5 * TAU_S, 0.00674), (-30.0, 1.0)], ids=str
 )
 def test_debt_decays_as_r1m_learns(age_s: float, share: float) -> None:
-    assert ledger_of(node("n", leases=(lease(cpus=2.0, age_s=age_s),))).debt_cpus == pytest.approx(2 * share, abs=1e-4)
+    assert allocations_of(node("n", leases=(lease(cpus=2.0, age_s=age_s),))).unreflected_cpus == pytest.approx(
+        2 * share, abs=1e-4
+    )
 
 
 def test_of_unknown_age_nothing_shows_yet() -> None:
-    assert add_up([Promise(cpus=2.0)], Unknown(why="not told")).debt_cpus == 2.0
+    assert add_up([Allocation(cpus=2.0)], Unknown(why="not told")).unreflected_cpus == 2.0
 
 
 def test_a_node_without_promises_has_an_empty_ledger() -> None:
-    assert ledger_of(node("n")) is EMPTY
-    assert ledger_of(node("n", leases=None)) is EMPTY
+    assert allocations_of(node("n")) is EMPTY
+    assert allocations_of(node("n", leases=None)) is EMPTY
 
 
 def test_what_cannot_be_read_adds_nothing_to_the_sums() -> None:
-    assert ledger_of(node("n", leases=(unreadable(), lease(cpus=1.0)))).cpus == 1.0
+    assert allocations_of(node("n", leases=(unreadable(), lease(cpus=1.0)))).cpus == 1.0
 
 
 def test_a_burst_that_only_the_leases_show_spreads() -> None:

@@ -21,9 +21,9 @@ def told(found: tuple[Finding, ...]) -> list[tuple[str, str]]:
     return [(one.severity.value, one.check) for one in found]
 
 
-def case(promise: str, findings: str, part: str, **changes: object) -> object:
+def case(allocation: str, findings: str, part: str, **changes: object) -> object:
     """`findings` as `wrong:check`, in order; `part` stands in what the first says."""
-    return pytest.param(examined(**changes), findings.split(), part, id=promise)
+    return pytest.param(examined(**changes), findings.split(), part, id=allocation)
 
 
 @pytest.mark.parametrize(

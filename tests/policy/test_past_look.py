@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from clbalance.model import Cause, Lease, NodeName, Promise, Rates, Silent, Unknown
+from clbalance.model import Allocation, Cause, Lease, NodeName, Rates, Silent, Unknown
 from clbalance.model.node_history import NodeSample
 from clbalance.policy.node_memory import node_sample
 from tests.render.build import GIB, gpu, measured
 
-LEASE = Lease(key="k", attempt=1, uid=1, promise=Promise(cpus=16.0, uptime_s=86400.0))
+LEASE = Lease(key="k", attempt=1, uid=1, allocation=Allocation(cpus=16.0, uptime_s=86400.0))
 
 
 def test_an_answer_is_kept_by_its_indices() -> None:

@@ -24,7 +24,7 @@ from clbalance.probe.host import (
     parse_uptime,
 )
 from clbalance.probe.lease_files import parse_marks
-from clbalance.probe.leases import parse_drains, parse_leases, parse_promise
+from clbalance.probe.leases import parse_allocation, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -204,9 +204,9 @@ CLAIMS = st.dictionaries(
 @UNHURRIED
 @given(CLAIMS, st.text(max_size=3))
 def test_any_claim_is_a_promise_within_bounds_or_the_whole_node(claim: dict[str, object], tail: str) -> None:
-    promise = parse_promise(json.dumps(claim) + tail)
-    check(promise)
-    assert isinstance(promise, Unknown) or promise.name.isprintable()
+    allocation = parse_allocation(json.dumps(claim) + tail)
+    check(allocation)
+    assert isinstance(allocation, Unknown) or allocation.name.isprintable()
 
 
 @UNHURRIED

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.model import Lease, Promise, Proposal, Reading, TmpSpace, Unknown
+from clbalance.model import Allocation, Lease, Proposal, Reading, TmpSpace, Unknown
 from clbalance.probe.frame import Answered
 from clbalance.probe.lease_files import MOST_LOCKS, parse_marks
-from clbalance.probe.leases import parse_leases, parse_promise
+from clbalance.probe.leases import parse_allocation, parse_leases
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
@@ -110,7 +110,7 @@ def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
     with node.lease("clbalance-1000/lease-evil.1", text):
         reading = node.reading()
     assert reading.leases == (
-        Lease(key="evil", attempt=1, uid=os.getuid(), promise=Unknown(why="unreadable lease: no JSON")),
+        Lease(key="evil", attempt=1, uid=os.getuid(), allocation=Unknown(why="unreadable lease: no JSON")),
     )
     assert reading.drains == ()
 
@@ -123,9 +123,9 @@ def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
         reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
     unreadable = Unknown(why="unreadable lease: empty, too long or not readable")
-    assert [(lease.key, lease.promise) for lease in reading.leases] == [
+    assert [(lease.key, lease.allocation) for lease in reading.leases] == [
         ("binary", unreadable),
-        ("good", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+        ("good", Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
         ("long", unreadable),
     ]
 
@@ -151,9 +151,9 @@ def test_one_users_many_files_hide_nobodys_leases_nor_his_own_that_hold(node: No
     with node.lease("clbalance-1000/lease-z.1"), node.lease("clbalance-1001/lease-other.1"), seconds(0, 1.8):
         reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
-    assert {(lease.key, lease.promise) for lease in reading.leases} == {
-        ("z", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
-        ("other", Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+    assert {(lease.key, lease.allocation) for lease in reading.leases} == {
+        ("z", Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
+        ("other", Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
     }
     assert reasons(reading) == ["his"]
     assert names(node.reading()) == []
@@ -363,5 +363,5 @@ def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: N
     ],
 )
 def test_how_much_of_a_gpu_a_lease_holds(text: str, share: float | None) -> None:
-    promise = parse_promise(text)
-    assert (promise.gpu_share if isinstance(promise, Promise) else None) == share
+    allocation = parse_allocation(text)
+    assert (allocation.gpu_share if isinstance(allocation, Allocation) else None) == share

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from clbalance.model import (
+    Allocation,
     Cpus,
     CpuTicks,
     Gpu,
@@ -18,7 +19,6 @@ from clbalance.model import (
     Memory,
     NumaNode,
     Pressure,
-    Promise,
     RunQueue,
     Traffic,
     Unknown,
@@ -137,7 +137,7 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             key="0123",
             attempt=1,
             uid=os.getuid(),
-            promise=Promise(cpus=2.0, slots=1, uptime_s=2500.5, name="train"),
+            allocation=Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train"),
         ),
     )
     assert reading.drains == ()

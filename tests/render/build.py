@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from clbalance.model import (
+    Allocation,
     Cause,
     Cpus,
     CpuTicks,
@@ -16,7 +17,6 @@ from clbalance.model import (
     NodeName,
     Plan,
     Pressure,
-    Promise,
     Rates,
     Reading,
     RunQueue,
@@ -36,9 +36,9 @@ LEASED = Lease(
     key="0123abcd",
     attempt=2,
     uid=1001,
-    promise=Promise(cpus=4.0, mem_bytes=8 * GIB, gpus=("GPU-0",), slots=1, uptime_s=86370.0, name="train"),
+    allocation=Allocation(cpus=4.0, mem_bytes=8 * GIB, gpus=("GPU-0",), slots=1, uptime_s=86370.0, name="train"),
 )
-UNREADABLE = Lease(key="fedc", attempt=1, uid=1002, promise=Unknown(why="unreadable lease: no JSON"))
+UNREADABLE = Lease(key="fedc", attempt=1, uid=1002, allocation=Unknown(why="unreadable lease: no JSON"))
 DRAINED = DrainMark(
     uid=0, by="root", reason="disk", at=datetime(2026, 3, 1, 12, tzinfo=UTC), until=None, binds_all=True
 )
@@ -85,7 +85,7 @@ def measured(
         reading=reading(**of_reading),  # type: ignore[arg-type]  # passed on as given
         rates=rates or Rates(span_s=60.0, ut_pct=12.3, disk_bytes_per_s=1e6, net_bytes_per_s=2e3),
         rtt_s=0.25,
-        placed=(Promise(cpus=debt_cpus, uptime_s=86400.0),) if debt_cpus else (),
+        placed=(Allocation(cpus=debt_cpus, uptime_s=86400.0),) if debt_cpus else (),
     )
 
 

@@ -40,11 +40,11 @@ def home_of(node: LabNode, uid: int) -> Path:
     return home
 
 
-def forge(node: LabNode, uid: int, **promise: object) -> Path:
+def forge(node: LabNode, uid: int, **allocation: object) -> Path:
     """A lease that its owner wrote by hand; nobody holds it yet."""
     path = home_of(node, uid) / f"lease-{secrets.token_hex(16)}.1"
     usual = {"v": 1, "cpus": 1.0, "mem_bytes": 0, "gpus": [], "slots": 1, "exclusive": False, "uptime_s": 0.0}
-    path.write_text(json.dumps({**usual, "name": "forged", **promise}))
+    path.write_text(json.dumps({**usual, "name": "forged", **allocation}))
     path.chmod(0o644)
     os.chown(path, uid, uid)
     return path

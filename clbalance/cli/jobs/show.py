@@ -14,7 +14,7 @@ from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.sweep import sweep
 from clbalance.errors import ExitCode, StoreError
-from clbalance.model import Lease, Measured, NodeName, Promise, Silent, Snapshot, Unknown
+from clbalance.model import Allocation, Lease, Measured, NodeName, Silent, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import qos_of
@@ -107,13 +107,13 @@ def _leases_of(answer: Measured | Silent, *, all_users: bool) -> list[tuple[Leas
 
 
 def _age_s(lease: Lease, uptime_s: float | Unknown) -> float:
-    if isinstance(lease.promise, Promise) and not isinstance(uptime_s, Unknown):
-        return max(0.0, uptime_s - lease.promise.uptime_s)
+    if isinstance(lease.allocation, Allocation) and not isinstance(uptime_s, Unknown):
+        return max(0.0, uptime_s - lease.allocation.uptime_s)
     return 0.0
 
 
 def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
-    name = lease.promise.name if isinstance(lease.promise, Promise) else ""
+    name = lease.allocation.name if isinstance(lease.allocation, Allocation) else ""
     return JobRow(
         id=None,
         name=name or "-",
@@ -124,5 +124,5 @@ def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
         node_set=fold(where),
         seconds=age_s,
         attempt=lease.attempt,
-        qos=qos_of(lease.promise) if isinstance(lease.promise, Promise) else None,
+        qos=qos_of(lease.allocation) if isinstance(lease.allocation, Allocation) else None,
     )

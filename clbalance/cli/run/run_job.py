@@ -48,9 +48,9 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:
     """It is accepted all the same: nodes grow, and names are made."""
-    from clbalance.policy.queue.never_held import never_held  # most jobs are not queued
+    from clbalance.policy.queue.never_held import unsatisfiable  # most jobs are not queued
 
-    if why := never_held(result.plan.charged.answers, query.request):
+    if why := unsatisfiable(result.plan.charged.answers, query.request):
         console.say(messages.warning(f"job {result.job.id} may wait for ever: {why}"))
 
 

@@ -20,7 +20,7 @@ from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.model.job import Command, JobSpec, Script
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, OutOfMemory, TimedOut
 from clbalance.policy.placement.gpu_choice import cpus_near
-from clbalance.policy.placement.gpus import gpu_candidates, meant
+from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 
 
 def label_of(job: JobSpec) -> str:
@@ -64,7 +64,7 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
     """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
-    found = gpu_candidates(meant(answer, request), request) if request.gpus else ()
+    found = gpu_candidates(matching_devices(answer, request), request) if request.gpus else ()
     candidates = () if isinstance(found, Unknown) else found
     # Who is bound to cpus is best bound to those near his devices.
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}

@@ -11,7 +11,7 @@ from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.policy.jobs.record import is_migratable
-from clbalance.policy.placement.charge import most_promised, with_promised
+from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # these follow when nodes have answered: docs/design/startup.md
@@ -38,12 +38,12 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         samples = _MOST_LOOKS
         while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
             _make_room(sessions, plan, services.session_limit)
-            limits = most_promised(plan, snapshot, context.query.request, context.query.policy) if samples else {}
+            limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
             tried = _dispatch(context, sessions, snapshot, job, plan, limits)
             if isinstance(tried, AttemptResult):
                 return tried
             refused, crowded = tried
-            snapshot, samples = with_promised(snapshot, crowded), samples - 1 if crowded else samples
+            snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
             refusals |= {node: why for node, why in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:

@@ -17,7 +17,7 @@ from clbalance.model.job_record import JobState
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.requeue import Retry, next_retry
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 
 
 class Run:
@@ -95,7 +95,7 @@ class Run:
             self._services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
             if wait.is_over:
                 return tried
-            if not self._pend(why_not(plan, len(self._query.candidates))):
+            if not self._pend(unfit_summary(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
             wait.pause()
 
@@ -145,7 +145,7 @@ class Run:
 
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Why it waits in the queue now, if it does."""
-        reason = "cancelled" if tried.cancelled else why_not(tried.plan, len(self._query.candidates))
+        reason = "cancelled" if tried.cancelled else unfit_summary(tried.plan, len(self._query.candidates))
         may_wait = not tried.cancelled and (
             self._queued or self._restart_policy.queue or self._pending_restart.is_under_way
         )

@@ -14,7 +14,7 @@ from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.ports import Closed
 
 StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
@@ -41,7 +41,7 @@ def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -
     snapshot = sweep(services, sessions, (node,), keep_open=1)
     plan = place_on(services, snapshot, query)
     if not plan.fits:
-        return f"{node}: {why_not(plan, 1)}"
+        return f"{node}: {unfit_summary(plan, 1)}"
     dispatch = Dispatch(services, sessions, job, plan)
     refused, _ = dispatch.reserve(query.request, snapshot, {})
     if refused:

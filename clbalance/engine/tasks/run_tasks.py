@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.task import TaskRecord
 from clbalance.policy.jobs.task_records import TasksVerdict
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
         cancel_unstarted(services, number, "nobody read what it had to say")
         raise
     if isinstance(result, Plan):
-        cancel_unstarted(services, number, why_not(result, len(context.query.candidates)))
+        cancel_unstarted(services, number, unfit_summary(result, len(context.query.candidates)))
         return result
     records, verdict = finish_task_job(
         services, number, context.job.attempt, result.why, cancelled=result.cancelled, release=result.goes_on
@@ -51,7 +51,7 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         if isinstance(result, TaskRunResult):
             return result
         services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=result)
-        reason = why_not(result, len(context.query.candidates))
+        reason = unfit_summary(result, len(context.query.candidates))
         if wait.is_over:
             return result
         context.listener.waiting(reason)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
-from clbalance.policy.allocations import Ledger, ledger_of
+from clbalance.policy.allocations import NodeAllocations, allocations_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Subject:
     gpu: Gpu | Unknown | None = None
 
     @property
-    def ledger(self) -> Ledger:
+    def allocations(self) -> NodeAllocations:
         """What is promised of the node."""
-        return ledger_of(self.answer)
+        return allocations_of(self.answer)
 
 
 def devices_of(answer: Measured) -> tuple[Subject, ...]:

@@ -60,13 +60,17 @@ def kib(bytes_per_s: float | Unknown) -> float | Unknown:
 def effective_r1m(node: Node) -> float | Unknown:
     """Run queue, with what was promised and does not show in it yet."""
     queue = node.answer.reading.run_queue
-    return queue if isinstance(queue, Unknown) else queue.r1m + node.ledger.debt_cpus
+    return queue if isinstance(queue, Unknown) else queue.r1m + node.allocations.unreflected_cpus
 
 
 def effective_mem(node: Node) -> float | Unknown:
     """Available memory in bytes, less what was promised and does not show in it yet."""
     memory = node.answer.reading.memory
-    return memory if isinstance(memory, Unknown) else max(0.0, memory.available_bytes - node.ledger.debt_mem_bytes)
+    return (
+        memory
+        if isinstance(memory, Unknown)
+        else max(0.0, memory.available_bytes - node.allocations.unreflected_mem_bytes)
+    )
 
 
 def _per_cpu(node: Node, queue: float | Unknown) -> float | Unknown:

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, Unknown
-from clbalance.policy.allocations import Ledger, ledger_of
+from clbalance.policy.allocations import NodeAllocations, allocations_of
 
 
 @unique
@@ -40,7 +40,7 @@ class Node(Protocol):
     def answer(self) -> Measured: ...
 
     @property
-    def ledger(self) -> Ledger: ...
+    def allocations(self) -> NodeAllocations: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class AnsweredNode:
     """An answer and the sums of its promises, for who reads several indices of one node."""
 
     answer: Measured
-    ledger: Ledger
+    allocations: NodeAllocations
 
     @classmethod
     def of(cls, answer: Measured) -> "AnsweredNode":
         """The node that gave this answer."""
-        return cls(answer, ledger_of(answer))
+        return cls(answer, allocations_of(answer))
 
 
 Read: TypeAlias = Callable[[Node], float | Unknown]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Promise, Qos, Request
+from clbalance.model import Allocation, Qos, Request
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, NotStarted
 
@@ -109,7 +109,7 @@ def why_not_migratable_now(record: JobRecord, submitted: Submitted) -> str:
 # Cpus and memory count, GPUs do not (kubernetes.io/docs/concepts/workloads/pods/pod-qos).
 
 
-def qos_of(asked: Request | Promise) -> Qos:
+def qos_of(asked: Request | Allocation) -> Qos:
     """The class of a request, or of the lease that it became."""
     if not (asked.cpus or asked.mem_bytes or asked.limit_cpus or asked.limit_mem_bytes):
         return Qos.BEST_EFFORT
@@ -118,6 +118,6 @@ def qos_of(asked: Request | Promise) -> Qos:
     return Qos.BURSTABLE
 
 
-def _has_no_room_above(asked: Request | Promise) -> bool:
+def _has_no_room_above(asked: Request | Allocation) -> bool:
     """Whether both limits are set, and leave no room above the request."""
     return asked.limit_cpus == asked.cpus and asked.limit_mem_bytes == asked.mem_bytes

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Lease, Promise, Request, Unknown
-from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, meant, why_too_few
-from clbalance.policy.placement.load import Load, cpus_left, mem_bytes_left
+from clbalance.model import Allocation, Lease, Request, Unknown
+from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, why_too_few
+from clbalance.policy.placement.load import Load, available_cpus, available_mem_bytes
 
 _ROUNDING: Final = 1e-9
 """Cpus: a sum that should come out even may miss by so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lack:
+class InsufficientResource:
     """What a node has too little of: the filter's name, the reason that groups nodes, and the numbers."""
 
     filter: str
@@ -24,7 +24,7 @@ class Lack:
     detail: str
 
 
-def lack(load: Load, request: Request) -> Lack | None:
+def insufficient_resource(load: Load, request: Request) -> InsufficientResource | None:
     """The first thing for which the node must refuse `request`, or None: it can promise all of it."""
     if asks_for_nothing(request):
         return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
@@ -36,77 +36,79 @@ def asks_for_nothing(request: Request) -> bool:
     return not (request.cpus or request.mem_bytes or request.tmp_bytes or request.gpus or request.exclusive)
 
 
-def _leases_unknown(load: Load, _: Request) -> Lack | None:
+def _leases_unknown(load: Load, _: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     if not isinstance(leases, Unknown):
         return None
-    return Lack(filter="leases", reason="leases unknown", detail=leases.why)
+    return InsufficientResource(filter="leases", reason="leases unknown", detail=leases.why)
 
 
-def _exclusive(load: Load, request: Request) -> Lack | None:
+def _exclusive(load: Load, request: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
         if why := _whole_node(lease, load):
-            return Lack(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{why}")
-    if load.ledger.exclusive:
-        return Lack(filter="exclusive", reason="leased whole", detail="placed a moment ago")
-    if request.exclusive and load.ledger.count:
-        return Lack(filter="exclusive", reason="not empty", detail=f"{load.ledger.count} leases are held")
+            return InsufficientResource(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{why}")
+    if load.allocations.exclusive:
+        return InsufficientResource(filter="exclusive", reason="leased whole", detail="placed a moment ago")
+    if request.exclusive and load.allocations.count:
+        return InsufficientResource(
+            filter="exclusive", reason="not empty", detail=f"{load.allocations.count} leases are held"
+        )
     return None
 
 
 def _whole_node(lease: Lease, load: Load) -> str | None:
     """Why a lease takes the whole node, as an addition to a sentence; None: it takes a part."""
-    match lease.promise:
+    match lease.allocation:
         case Unknown(why=why):
             return f": {why}"
-        case Promise(exclusive=True):
+        case Allocation(exclusive=True):
             return ": exclusive"
-        case Promise(cpus=cpus, mem_bytes=mem_bytes) if cpus > load.cpus or mem_bytes > load.memory.total_bytes:
+        case Allocation(cpus=cpus, mem_bytes=mem_bytes) if cpus > load.cpus or mem_bytes > load.memory.total_bytes:
             return ": claims more than the node has"
         case _:
             return None
 
 
-def _cpus(load: Load, request: Request) -> Lack | None:
-    ledger = load.ledger
-    free = cpus_left(load)
+def _cpus(load: Load, request: Request) -> InsufficientResource | None:
+    allocations = load.allocations
+    free = available_cpus(load)
     if not request.cpus or request.cpus <= free + _ROUNDING:
         return None
-    return Lack(
+    return InsufficientResource(
         filter="cpus",
         reason="too few cpus free",
-        detail=f"{request.cpus:g} asked, {max(0.0, free):.3g} of {load.cpus} free, {ledger.cpus:.3g} promised",
+        detail=f"{request.cpus:g} asked, {max(0.0, free):.3g} of {load.cpus} free, {allocations.cpus:.3g} promised",
     )
 
 
-def _memory(load: Load, request: Request) -> Lack | None:
-    free = mem_bytes_left(load)
+def _memory(load: Load, request: Request) -> InsufficientResource | None:
+    free = available_mem_bytes(load)
     if not request.mem_bytes or request.mem_bytes <= free:
         return None
-    asked, left, promised = (_gib(size) for size in (request.mem_bytes, max(0.0, free), load.ledger.mem_bytes))
-    return Lack(
+    asked, left, allocated = (_gib(size) for size in (request.mem_bytes, max(0.0, free), load.allocations.mem_bytes))
+    return InsufficientResource(
         filter="memory",
         reason="too little memory free",
-        detail=f"{asked} asked, {left} of {_gib(load.memory.total_bytes)} free, {promised} promised",
+        detail=f"{asked} asked, {left} of {_gib(load.memory.total_bytes)} free, {allocated} promised",
     )
 
 
-def _tmp(load: Load, request: Request) -> Lack | None:
+def _tmp(load: Load, request: Request) -> InsufficientResource | None:
     if not request.tmp_bytes:
         return None
     tmp = load.answer.reading.tmp
     if isinstance(tmp, Unknown):
-        return Lack(filter="tmp", reason="temporary space unknown", detail=tmp.why)
+        return InsufficientResource(filter="tmp", reason="temporary space unknown", detail=tmp.why)
     # Whole for as long as it is held: when a job fills its space nobody can tell, and a full disk is everybody's.
-    free = tmp.free_bytes - load.ledger.tmp_bytes
+    free = tmp.free_bytes - load.allocations.tmp_bytes
     if request.tmp_bytes <= free:
         return None
-    asked, left, promised = (_gib(size) for size in (request.tmp_bytes, max(0, free), load.ledger.tmp_bytes))
-    return Lack(
+    asked, left, allocated = (_gib(size) for size in (request.tmp_bytes, max(0, free), load.allocations.tmp_bytes))
+    return InsufficientResource(
         filter="tmp",
         reason="too little temporary space",
-        detail=f"{asked} asked, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {promised} promised",
+        detail=f"{asked} asked, {left} of {_gib(tmp.total_bytes)} in {tmp.path} free, {allocated} promised",
     )
 
 
@@ -114,15 +116,15 @@ def _gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.3g} GiB"
 
 
-def _gpus(load: Load, request: Request) -> Lack | None:
+def _gpus(load: Load, request: Request) -> InsufficientResource | None:
     if not request.gpus:
         return None
     if _plainly_enough(load, request):
         return None
-    answer = meant(load.answer, request)
+    answer = matching_devices(load.answer, request)
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
-        return Lack(filter="gpus", reason="GPUs unknown", detail=gpus.why)
+        return InsufficientResource(filter="gpus", reason="GPUs unknown", detail=gpus.why)
     free = candidates_among(gpus, answer, request)
     if request.gpus <= len(free):
         return None
@@ -133,7 +135,7 @@ def _gpus(load: Load, request: Request) -> Lack | None:
         reason = "no GPU has room" if reason == TOO_FEW_FREE else reason
     if request.gpu_mem_bytes:
         told += f" with {_gib(request.gpu_mem_bytes)}"
-    return Lack(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
+    return InsufficientResource(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
 
 
 def _plainly_enough(load: Load, request: Request) -> bool:
@@ -144,18 +146,18 @@ def _plainly_enough(load: Load, request: Request) -> bool:
     return any(device.share >= wanted and (not models or device.model in models) for device in load.devices)
 
 
-def _slots(load: Load, request: Request) -> Lack | None:
+def _slots(load: Load, request: Request) -> InsufficientResource | None:
     slots = load.answer.slots
-    if slots is None or load.ledger.slots + request.slots <= slots:
+    if slots is None or load.allocations.slots + request.slots <= slots:
         return None
-    return Lack(
+    return InsufficientResource(
         filter="slots",
         reason="too few slots free",
-        detail=f"{request.slots} asked, {max(0, slots - load.ledger.slots)} of {slots} free",
+        detail=f"{request.slots} asked, {max(0, slots - load.allocations.slots)} of {slots} free",
     )
 
 
-_LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (
+_LACKS: tuple[Callable[[Load, Request], InsufficientResource | None], ...] = (
     _leases_unknown,
     _exclusive,
     _cpus,

@@ -3,27 +3,29 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from clbalance.model import Measured, NodeName, Plan, Promise, Request, Snapshot, Unknown
+from clbalance.model import Allocation, Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.allocations import age_s
 from clbalance.policy.placement.gpu_choice import devices_for
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 
 
-def charge(snapshot: Snapshot, nodes: Sequence[NodeName], request: Request, policy: Policy) -> Snapshot:
+def assume(snapshot: Snapshot, nodes: Sequence[NodeName], request: Request, policy: Policy) -> Snapshot:
     """The snapshot with what `request` takes placed on each of `nodes`; the order of its answers is kept."""
-    charged = with_placed(snapshot, nodes, lambda answer: promise_to(request, answer, policy))
+    charged = with_allocation(snapshot, nodes, lambda answer: allocation_for(request, answer, policy))
     return replace(charged, last_used=nodes[-1]) if nodes else charged
 
 
-def with_placed(snapshot: Snapshot, nodes: Collection[NodeName], promise: Callable[[Measured], Promise]) -> Snapshot:
+def with_allocation(
+    snapshot: Snapshot, nodes: Collection[NodeName], allocation: Callable[[Measured], Allocation]
+) -> Snapshot:
     """The snapshot with one more promise placed on each of `nodes` that answered."""
     chosen = frozenset(nodes)
     return replace(
         snapshot,
         answers=tuple(
             [
-                replace(answer, placed=(*answer.placed, promise(answer)))
+                replace(answer, placed=(*answer.placed, allocation(answer)))
                 if answer.node in chosen and isinstance(answer, Measured)
                 else answer
                 for answer in snapshot.answers
@@ -38,11 +40,11 @@ def uptime_of(answer: Measured) -> float:
     return 0.0 if isinstance(uptime_s, Unknown) else uptime_s
 
 
-def promise_to(request: Request, answer: Measured, policy: Policy) -> Promise:
+def allocation_for(request: Request, answer: Measured, policy: Policy) -> Allocation:
     """What the request takes of this node, made now: with the GPUs that it would get."""
     load = effective_load(answer) if request.gpus else None
     devices = () if load is None or isinstance(load, Unknown) else devices_for(load, request, policy)
-    return Promise(
+    return Allocation(
         cpus=request.cpus,
         mem_bytes=request.mem_bytes,
         gpus=() if isinstance(devices, Unknown) else devices[: request.gpus],
@@ -62,11 +64,11 @@ def last_used(snapshot: Snapshot) -> NodeName | None:
     if snapshot.last_used is not None:
         return snapshot.last_used
     ages = [
-        (age_s(lease.promise, answer.reading.uptime_s), answer.node)
+        (age_s(lease.allocation, answer.reading.uptime_s), answer.node)
         for answer in snapshot.answers
         if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown)
         for lease in answer.reading.leases
-        if isinstance(lease.promise, Promise)
+        if isinstance(lease.allocation, Allocation)
     ]
     return min(ages)[1] if ages else None
 
@@ -77,7 +79,7 @@ def last_used(snapshot: Snapshot) -> NodeName | None:
 # comes after others, who then counts those and places again. So a burst levels as if one dispatcher had placed it.
 
 
-def most_promised(plan: Plan, snapshot: Snapshot, request: Request, policy: Policy) -> dict[NodeName, float]:
+def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: Policy) -> dict[NodeName, float]:
     """By chosen node: the cpus, all leases together, up to which its run queue per cpu stays below the runner-up's.
 
     `snapshot` is what was placed on. Empty where the order of nodes is no matter of the run queue, or none is left.
@@ -97,20 +99,20 @@ def most_promised(plan: Plan, snapshot: Snapshot, request: Request, policy: Poli
         load = loads[node]
         assert isinstance(load, Load)
         room = delay * _speed(load) - request.cpus - load.run_queue
-        limits[node] = load.ledger.cpus + max(0.0, room)
+        limits[node] = load.allocations.cpus + max(0.0, room)
     return limits
 
 
-def with_promised(snapshot: Snapshot, promised: Mapping[NodeName, float]) -> Snapshot:
+def with_allocations(snapshot: Snapshot, allocated: Mapping[NodeName, float]) -> Snapshot:
     """The snapshot with what nodes say that they have promised by now, cpus of all leases together."""
-    return with_placed(snapshot, promised, lambda answer: _fresh(answer, promised[answer.node]))
+    return with_allocation(snapshot, allocated, lambda answer: _fresh_allocations(answer, allocated[answer.node]))
 
 
-def _fresh(answer: Measured, promised_cpus: float) -> Promise:
+def _fresh_allocations(answer: Measured, promised_cpus: float) -> Allocation:
     """What was promised since we looked."""
     load = effective_load(answer)
-    known = 0.0 if isinstance(load, Unknown) else load.ledger.cpus
-    return Promise(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))
+    known = 0.0 if isinstance(load, Unknown) else load.allocations.cpus
+    return Allocation(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))
 
 
 def _speed(load: Load) -> float:

@@ -8,7 +8,7 @@ from typing import assert_never
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
-from clbalance.policy.placement.capacity import lack
+from clbalance.policy.placement.capacity import insufficient_resource
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
 
@@ -92,7 +92,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
 
 
 def _unless_promised_away(load: Load, plain: Request) -> Condition:
-    short = lack(load, plain)
+    short = insufficient_resource(load, plain)
     if short is None:
         taints = ", ".join(sorted(load.answer.taints))
         return Condition(state=NodeState.UP, reason=f"tainted {taints}" if taints else None)
@@ -103,7 +103,7 @@ def _unless_promised_away(load: Load, plain: Request) -> Condition:
 # Why nothing, or not enough, fits: one line that counts the reasons.
 
 
-def why_not(plan: Plan, total: int) -> str:
+def unfit_summary(plan: Plan, total: int) -> str:
     """Such as "0/12 nodes fit: 5 load above 0.80, 4 load unknown, 3 excluded".
 
     `total` is how many nodes were meant; those that the plan does not know of were never asked.

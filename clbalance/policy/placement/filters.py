@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import assert_never
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Measured, Promise, Request, Silent, Snapshot, Unfit, Unknown
+from clbalance.model import Allocation, Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
-from clbalance.policy.placement.capacity import Lack, lack
+from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FilterInput:
     """What every node is held against."""
 
     request: Request
@@ -27,9 +27,9 @@ class Asked:
     now: datetime
 
 
-def asked_of(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> Asked:
-    """What `verdict` needs to know, once for all nodes of a snapshot."""
-    return Asked(
+def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> FilterInput:
+    """What `unfit_reason` needs to know, once for all nodes of a snapshot."""
+    return FilterInput(
         request=request,
         limits=limits_of(policy.thresholds),
         stale=_staleness(snapshot.taken_at, policy.max_age_s, now),
@@ -37,7 +37,7 @@ def asked_of(snapshot: Snapshot, request: Request, policy: Policy, now: datetime
     )
 
 
-def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) -> Load | Unfit:
+def unfit_reason(answer: Answer, asked: FilterInput, load: Load | Unknown | None = None) -> Load | Unfit:
     """The load of a node that fits, or why it does not; `load`: its own, where it is known already."""
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
@@ -52,7 +52,7 @@ def verdict(answer: Answer, asked: Asked, load: Load | Unknown | None = None) ->
             assert_never(answer)
 
 
-def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | None) -> Load | Unfit:
+def _measured_verdict(answer: Measured, asked: FilterInput, known: Load | Unknown | None) -> Load | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if answer.suspect:
@@ -61,7 +61,11 @@ def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | No
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
     # What was wished for first: that a node is busy says little where it was not meant.
-    if short := unsuited(load, asked.request) or _past_limits(load, asked.limits) or lack(load, asked.request):
+    if (
+        short := unmet_constraint(load, asked.request)
+        or _past_limits(load, asked.limits)
+        or insufficient_resource(load, asked.request)
+    ):
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     python = answer.reading.python
     if asked.request.needs_python and isinstance(python, Unknown):
@@ -69,12 +73,12 @@ def _measured_verdict(answer: Measured, asked: Asked, known: Load | Unknown | No
     return load
 
 
-def _past_limits(load: Load, limits: tuple[SetLimit, ...]) -> Lack | None:
+def _past_limits(load: Load, limits: tuple[SetLimit, ...]) -> InsufficientResource | None:
     past = breaches(load, limits)
     if not past:
         return None
     details = ", ".join(breach.detail for breach in past)
-    return Lack(filter="thresholds", reason=past[0].reason, detail=details)
+    return InsufficientResource(filter="thresholds", reason=past[0].reason, detail=details)
 
 
 def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:
@@ -93,71 +97,80 @@ def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | Non
 # What is not known makes a node unfit with that reason, whichever way round it was asked.
 
 
-def unsuited(load: Load, request: Request) -> Lack | None:
+def unmet_constraint(load: Load, request: Request) -> InsufficientResource | None:
     """The first thing that speaks against the node; None: it is what was asked for."""
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 
-def _tainted(load: Load, request: Request) -> Lack | None:
+def _tainted(load: Load, request: Request) -> InsufficientResource | None:
     taints = load.answer.taints
     if not taints or taints <= request.constraints.tolerated:
         return None
     told = ", ".join(sorted(taints - request.constraints.tolerated))
-    return Lack(filter="taints", reason=f"tainted {told}", detail=f"`--tolerate {told.partition(',')[0]}` allows it")
+    return InsufficientResource(
+        filter="taints", reason=f"tainted {told}", detail=f"`--tolerate {told.partition(',')[0]}` allows it"
+    )
 
 
-def _where(load: Load, request: Request) -> Lack | None:
+def _where(load: Load, request: Request) -> InsufficientResource | None:
     if not request.constraints.where:
         return None
     from clbalance.policy.expressions.where import parse_where  # few use it
 
     unmet = parse_where(request.constraints.where).unmet(load.answer)
-    return None if unmet is None else Lack(filter="where", reason=unmet.reason, detail=unmet.detail)
+    return None if unmet is None else InsufficientResource(filter="where", reason=unmet.reason, detail=unmet.detail)
 
 
-def _near(load: Load, request: Request) -> Lack | None:
+def _near(load: Load, request: Request) -> InsufficientResource | None:
     for name in request.constraints.near:
         if isinstance(load.answer.reading.leases, Unknown):
-            return Lack(
+            return InsufficientResource(
                 filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
             )
-        if all(promise.name != name for _, promise in _promises(load)):
-            return Lack(filter="near", reason=f"no job {name} there", detail="")
+        if all(allocation.name != name for _, allocation in _promises(load)):
+            return InsufficientResource(filter="near", reason=f"no job {name} there", detail="")
     return None
 
 
-def _apart(load: Load, request: Request) -> Lack | None:
+def _apart(load: Load, request: Request) -> InsufficientResource | None:
     for name in request.constraints.apart:
         if isinstance(load.answer.reading.leases, Unknown):
-            return Lack(
+            return InsufficientResource(
                 filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
             )
-        whose = next((whose for whose, promise in _promises(load) if promise.name == name), None)
+        whose = next((whose for whose, allocation in _promises(load) if allocation.name == name), None)
         if whose is not None:
-            return Lack(filter="apart", reason=f"job {name} is there", detail=whose)
+            return InsufficientResource(filter="apart", reason=f"job {name} is there", detail=whose)
         unread = next(
-            (lease.promise.why for lease in load.answer.reading.leases if isinstance(lease.promise, Unknown)), None
+            (lease.allocation.why for lease in load.answer.reading.leases if isinstance(lease.allocation, Unknown)),
+            None,
         )
         if unread is not None:
-            return Lack(filter="apart", reason=f"job {name} there or not is unknown", detail=unread)
+            return InsufficientResource(filter="apart", reason=f"job {name} there or not is unknown", detail=unread)
     return None
 
 
-def _promises(load: Load) -> Iterator[tuple[str, Promise]]:
+def _promises(load: Load) -> Iterator[tuple[str, Allocation]]:
     """Whose they are, and what they say."""
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
-        if isinstance(lease.promise, Promise):
-            yield f"of uid {lease.uid}", lease.promise
-    for promise in load.answer.placed:
-        yield "placed a moment ago", promise
+        if isinstance(lease.allocation, Allocation):
+            yield f"of uid {lease.uid}", lease.allocation
+    for allocation in load.answer.placed:
+        yield "placed a moment ago", allocation
 
 
-def _unlabelled(load: Load, request: Request) -> Lack | None:
+def _unlabelled(load: Load, request: Request) -> InsufficientResource | None:
     label = request.constraints.same
     if not label or label in load.answer.labels:
         return None
-    return Lack(filter="same", reason=f"no label {label}", detail="")
+    return InsufficientResource(filter="same", reason=f"no label {label}", detail="")
 
 
-_LACKS: tuple[Callable[[Load, Request], Lack | None], ...] = (_tainted, _where, _near, _apart, _unlabelled)
+_LACKS: tuple[Callable[[Load, Request], InsufficientResource | None], ...] = (
+    _tainted,
+    _where,
+    _near,
+    _apart,
+    _unlabelled,
+)

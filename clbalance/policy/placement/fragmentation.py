@@ -20,7 +20,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Measured, Promise, Request, Snapshot, Unknown
+from clbalance.model import Allocation, Measured, Request, Snapshot, Unknown
 
 # What a cluster is asked for: kinds of requests and how often each comes.
 #
@@ -61,18 +61,18 @@ class Workload:
 def seen_in(snapshot: Snapshot, request: Request) -> Workload:
     """The mix of what runs now, everybody's, and of what is about to: the best that is known without a history."""
     held = [
-        _demand_of_promise(lease.promise)
+        _demand_of_promise(lease.allocation)
         for answer in snapshot.answers
         if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown)
         for lease in answer.reading.leases
-        if isinstance(lease.promise, Promise)
+        if isinstance(lease.allocation, Allocation)
     ]
     return Workload.of_demands([*held, demand_of(request)])
 
 
-def _demand_of_promise(promise: Promise) -> Demand:
-    share = promise.gpu_share if promise.gpus else 0.0
-    return Demand(promise.cpus, len(promise.gpus), share, frozenset())
+def _demand_of_promise(allocation: Allocation) -> Demand:
+    share = allocation.gpu_share if allocation.gpus else 0.0
+    return Demand(allocation.cpus, len(allocation.gpus), share, frozenset())
 
 
 def demand_of(request: Request) -> Demand:

@@ -5,8 +5,8 @@ from itertools import groupby
 
 from clbalance.model import Measured, Request, Unknown
 from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
-from clbalance.policy.placement.gpus import gpu_candidates, meant
-from clbalance.policy.placement.load import Load, cpus_left
+from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
+from clbalance.policy.placement.load import Load, available_cpus
 from clbalance.policy.placement.policies import Policy
 
 _ROUNDING = 1e-9
@@ -16,7 +16,7 @@ def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...]
     """UUIDs of the devices that would do, the best first: of these it is charged the first, and its node may differ."""
     if not request.gpus:
         return ()
-    candidates = gpu_candidates(meant(load.answer, request), request)
+    candidates = gpu_candidates(matching_devices(load.answer, request), request)
     if isinstance(candidates, Unknown) or not policy.weights.fragmentation or request.gpu_share >= 1.0:
         return candidates
     measure, free = fragmentation_of(policy.workload), free_gpus(load)
@@ -30,7 +30,7 @@ def free_gpus(load: Load) -> FreeGpus | Unknown:
     """What a node has left, as fragmentation sees it."""
     if isinstance(load.devices, Unknown):
         return load.devices
-    return FreeGpus(round(cpus_left(load), 6), tuple([(device.share, device.model) for device in load.devices]))
+    return FreeGpus(round(available_cpus(load), 6), tuple([(device.share, device.model) for device in load.devices]))
 
 
 def growth(measure: Fragmentation, load: Load, request: Request) -> float | Unknown:
@@ -54,7 +54,7 @@ def _fitting(load: Load, request: Request) -> list[int]:
     devices = () if isinstance(load.devices, Unknown) else load.devices
     wanted = request.gpu_share - _ROUNDING
     if request.constraints.where or request.gpu_mem_bytes:
-        found = gpu_candidates(meant(load.answer, request), request)
+        found = gpu_candidates(matching_devices(load.answer, request), request)
         candidates = frozenset[str]() if isinstance(found, Unknown) else frozenset(found)
         return [at for at, device in enumerate(devices) if device.uuid in candidates]
     models = request.gpu_models

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Request, Trend, Unknown
-from clbalance.policy.allocations import ledger_of
+from clbalance.policy.allocations import allocations_of
 from clbalance.policy.indices.samples import gmem_name, gprocs_name, gut_name
 
 _MOST_TOLD: Final = 4
@@ -34,7 +34,7 @@ def candidates_among(gpus: Sequence[Gpu], answer: Measured, request: Request) ->
     """The same, of a node whose devices are known."""
     if not gpus:
         return ()
-    held = ledger_of(answer).gpu_shares
+    held = allocations_of(answer).gpu_shares
     fit = [gpu for gpu in gpus if all(holds(gpu, held.get(gpu.uuid, 0.0), request) for _, holds in _WISHES)]
     fit.sort(key=lambda gpu: _preference(gpu, held.get(gpu.uuid, 0.0)))
     return tuple(gpu.uuid for gpu in (fit if request.gpus <= 1 else _near_each_other(fit, request.gpus)))
@@ -84,7 +84,7 @@ def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
 
 def why_too_few(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
     """The reason that groups nodes, and what stands against the devices of this one."""
-    held = ledger_of(answer).gpu_shares
+    held = allocations_of(answer).gpu_shares
     left = gpus
     for reason, holds in _WISHES:
         kept = [gpu for gpu in left if holds(gpu, held.get(gpu.uuid, 0.0), request)]
@@ -259,7 +259,7 @@ def _by(gpu: Gpu) -> str:
 # Which GPUs of a node a request may be given, by its `--where`; the others are as if they were not there.
 
 
-def meant(answer: Measured, request: Request) -> Measured:
+def matching_devices(answer: Measured, request: Request) -> Measured:
     """The node with the devices that count."""
     gpus = answer.reading.gpus
     if not request.constraints.where or isinstance(gpus, Unknown):

@@ -9,7 +9,7 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cpus, Measured, Memory, RunQueue, Unknown
-from clbalance.policy.allocations import Ledger, ledger_of
+from clbalance.policy.allocations import NodeAllocations, allocations_of
 from clbalance.policy.placement.gpus import FreeDevice, free_devices
 
 
@@ -18,7 +18,7 @@ class Load:
     """A node whose load is known. `run_queue` is r1m plus the node's debt, in processes, not per cpu."""
 
     answer: Measured
-    ledger: Ledger
+    allocations: NodeAllocations
     r1m: float
     run_queue: float
     cpus: int
@@ -45,15 +45,15 @@ def effective_load(answer: Measured) -> Load | Unknown:
         return Unknown(
             why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
         )
-    ledger = ledger_of(answer)
+    allocations = allocations_of(answer)
     return Load(
         answer=answer,
-        ledger=ledger,
+        allocations=allocations,
         r1m=queue.r1m,
-        run_queue=queue.r1m + ledger.debt_cpus,
+        run_queue=queue.r1m + allocations.unreflected_cpus,
         cpus=cpus.online,
         memory=memory,
-        devices=free_devices(reading.gpus, ledger.gpu_shares),
+        devices=free_devices(reading.gpus, allocations.gpu_shares),
     )
 
 
@@ -70,27 +70,27 @@ NOISE_CPUS: Final = 0.5
 r1m 0.01 would have 0.99 cpus to give, and nobody would ever get all cpus of any node."""
 
 
-def free_cpus(*, capacity: float, r1m: float, promised: float, visible: float) -> float:
+def free_cpus(*, capacity: float, r1m: float, allocated: float, reflected: float) -> float:
     """Cpus that are neither promised nor used by somebody without a promise; below 0 where more is taken."""
-    return capacity - promised - max(0.0, r1m - visible - NOISE_CPUS)
+    return capacity - allocated - max(0.0, r1m - reflected - NOISE_CPUS)
 
 
-def free_mem_bytes(*, total: int, available: int, promised: int, visible: float) -> float:
+def free_mem_bytes(*, total: int, available: int, allocated: int, reflected: float) -> float:
     """Memory likewise, and never more than is available."""
-    return min(available, total - promised - max(0.0, total - available - visible))
+    return min(available, total - allocated - max(0.0, total - available - reflected))
 
 
-def cpus_left(load: Load) -> float:
+def available_cpus(load: Load) -> float:
     """Cpus that this node can still promise."""
-    ledger = load.ledger
-    return free_cpus(capacity=load.cpus, r1m=load.r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
+    allocations = load.allocations
+    return free_cpus(capacity=load.cpus, r1m=load.r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus)
 
 
-def mem_bytes_left(load: Load) -> float:
+def available_mem_bytes(load: Load) -> float:
     """Memory that this node can still promise."""
     return free_mem_bytes(
         total=load.memory.total_bytes,
         available=load.memory.available_bytes,
-        promised=load.ledger.mem_bytes,
-        visible=load.ledger.visible_mem_bytes,
+        allocated=load.allocations.mem_bytes,
+        reflected=load.allocations.reflected_mem_bytes,
     )

@@ -9,7 +9,7 @@ from itertools import groupby
 from clbalance.model import Gpu, NodeName, Request, Score, Term, Unknown
 from clbalance.policy.expressions.values import Subject, devices_of
 from clbalance.policy.expressions.where import Place, parse_order, place_by
-from clbalance.policy.placement.gpus import gpu_candidates, meant
+from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 from clbalance.policy.placement.load import Load
 
 
@@ -34,7 +34,7 @@ def _score(node: NodeName, points: float, told: str) -> Score:
 
 
 def _subjects(load: Load, request: Request) -> tuple[Subject, ...]:
-    answer = meant(load.answer, request)
+    answer = matching_devices(load.answer, request)
     if not request.gpus:
         return devices_of(answer)
     free = gpu_candidates(answer, request)

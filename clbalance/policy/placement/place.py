@@ -7,12 +7,12 @@ from itertools import chain, islice
 
 from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
 from clbalance.model.request import LazySequence
-from clbalance.policy.placement.charge import charge, last_used
-from clbalance.policy.placement.filters import Asked, asked_of, verdict
+from clbalance.policy.placement.charge import assume, last_used
+from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.load import Load
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import score, scorers_of
-from clbalance.policy.placement.score_all import NONE, totals
+from clbalance.policy.placement.score_all import NONE, score_all
 from clbalance.policy.placement.select import Rng, in_order, keep_same
 
 
@@ -34,7 +34,7 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
         charged=snapshot,
         runner_up=field.answers[following[0]].node if following else None,
     )
-    return replace(plan, charged=charge(snapshot, chosen, request, policy)) if plan.fits else plan
+    return replace(plan, charged=assume(snapshot, chosen, request, policy)) if plan.fits else plan
 
 
 class _Field:
@@ -44,7 +44,7 @@ class _Field:
         self.answers = snapshot.answers
         self._snapshot = snapshot
         self._policy = policy
-        self._asked: Asked = asked_of(snapshot, request, policy, now)
+        self._asked: FilterInput = filter_input(snapshot, request, policy, now)
         self._verdicts: dict[int, Load | Unfit] = {}
         self._by_order: dict[NodeName, Score] = {}
         self._of_others: tuple[Unfit, ...] = ()
@@ -55,7 +55,7 @@ class _Field:
         if request.constraints.order:
             points, rule = self._ordered(), Rule.BEST
         else:
-            points = totals(self.answers, request, self._policy)
+            points = score_all(self.answers, request, self._policy)
         names = [answer.node for answer in self.answers]
         last = last_used(self._snapshot) if rule is Rule.ROTATING else None
         order = in_order(rule, points, names, lambda at: isinstance(self._verdict(at), Load), rng, last)
@@ -99,5 +99,5 @@ class _Field:
 
     def _verdict(self, at: int) -> Load | Unfit:
         if at not in self._verdicts:
-            self._verdicts[at] = verdict(self.answers[at], self._asked)
+            self._verdicts[at] = unfit_reason(self.answers[at], self._asked)
         return self._verdicts[at]

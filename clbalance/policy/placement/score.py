@@ -14,8 +14,8 @@ from clbalance.policy.indices import readers
 from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.policy.placement.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.placement.gpu_choice import growth
-from clbalance.policy.placement.gpus import meant
-from clbalance.policy.placement.load import Load, cpus_left, mem_bytes_left
+from clbalance.policy.placement.gpus import matching_devices
+from clbalance.policy.placement.load import Load, available_cpus, available_mem_bytes
 from clbalance.policy.placement.policies import Policy
 
 
@@ -78,12 +78,12 @@ def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) 
 # Which share of a node is taken with one more job on it: Kubernetes' `LeastAllocated` and `MostAllocated`.
 
 
-def taken_pct(load: Load, request: Request) -> float:
+def allocated_pct(load: Load, request: Request) -> float:
     """The mean over cpus, memory and, where they are asked for, GPUs, promises and strangers' use together."""
     total_bytes = load.memory.total_bytes
     shares = [
-        1.0 - (cpus_left(load) - request.cpus) / load.cpus,
-        1.0 - (mem_bytes_left(load) - request.mem_bytes) / total_bytes,
+        1.0 - (available_cpus(load) - request.cpus) / load.cpus,
+        1.0 - (available_mem_bytes(load) - request.mem_bytes) / total_bytes,
     ]
     devices = load.devices
     if request.gpus and isinstance(devices, tuple) and devices:
@@ -97,7 +97,7 @@ def risk_pct(load: Load, request: Request) -> float | Unknown:
     trend = load.answer.trends.get(R1M_PER_CPU)
     if trend is None:
         return Unknown(why="no history")
-    placed = (load.ledger.debt_cpus + request.cpus) / load.cpus
+    placed = (load.allocations.unreflected_cpus + request.cpus) / load.cpus
     return 100.0 * (trend.mean + placed + trend.deviation) / 2.0
 
 
@@ -116,7 +116,7 @@ def _delay_points(delay: float) -> float:
 
 
 def _delay_told(load: Load, request: Request, _: float) -> str:
-    debt = load.ledger.debt_cpus
+    debt = load.allocations.unreflected_cpus
     placed = f" + {debt:.3g} placed" if debt else ""
     factor = load.answer.cpu_factor
     speed = f" of factor {factor:g}" if factor != 1.0 else ""
@@ -139,7 +139,7 @@ def _worst_pressure(load: Load, _: Request) -> float | Unknown:
 
 
 def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
-    gpus = meant(load.answer, request).reading.gpus
+    gpus = matching_devices(load.answer, request).reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
     used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)
@@ -180,13 +180,13 @@ RISK = Scorer(
 )
 SPREAD = Scorer(
     name="spread",
-    read=taken_pct,
+    read=allocated_pct,
     points=_left,
     told=lambda _, __, taken: f"{taken:.0f}% taken with it",
 )
 PACKING = Scorer(
     name="packing",
-    read=taken_pct,
+    read=allocated_pct,
     points=lambda taken: min(100.0, max(0.0, taken)),
     told=lambda _, __, taken: f"{taken:.0f}% taken with it",
 )

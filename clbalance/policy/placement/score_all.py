@@ -13,7 +13,7 @@ NONE: Final = -1.0
 """Of a node without a known load, which has no score; those that have one have 0 or more."""
 
 
-def totals(answers: Sequence[Answer], request: Request, policy: Policy) -> list[float]:
+def score_all(answers: Sequence[Answer], request: Request, policy: Policy) -> list[float]:
     """As `score` has it, in the same order, whether or not the node fits."""
     weighed = scorers_of(policy, request)
     if all(scorer in _MEASURED for scorer, _ in weighed):

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Final, Self
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Measured, NodeName, Promise, Reading, Request, Snapshot, Unknown
-from clbalance.policy.placement.charge import promise_to
-from clbalance.policy.placement.filters import Asked, asked_of, verdict
+from clbalance.model import Allocation, Answer, Measured, NodeName, Reading, Request, Snapshot, Unknown
+from clbalance.policy.placement.charge import allocation_for
+from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import Weighed, scorers_of, total
@@ -27,19 +27,19 @@ _UNFIT: Final = -1.0
 class Holding:
     """What one request holds: a promise on each of its nodes."""
 
-    promises: tuple[tuple[NodeName, Promise], ...]
+    allocations: tuple[tuple[NodeName, Allocation], ...]
 
     @property
     def nodes(self) -> tuple[NodeName, ...]:
         """In the order of the choice."""
-        return tuple(node for node, _ in self.promises)
+        return tuple(node for node, _ in self.allocations)
 
 
 @dataclass(slots=True)
 class _Kind:
     """One kind of request: its total on each node as of the touch number `seen`, and on how many it fits."""
 
-    asked: Asked
+    asked: FilterInput
     weighed: Weighed
     totals: list[float] = field(default_factory=list)
     totals_of: list[Answer] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Board:
             order = in_order(rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
             chosen = list(islice(order, request.pick))
         self._last = self._names[chosen[-1]]
-        return Holding(promises=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
+        return Holding(allocations=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
 
     def count_fitting(self, request: Request) -> int:
         """On how many nodes a copy of `request` fits now."""
@@ -103,18 +103,18 @@ class Board:
 
     def hold(self, holding: Holding) -> None:
         """Charge exactly what `place` has charged before."""
-        for node, promise in holding.promises:
+        for node, allocation in holding.allocations:
             at = self._place_of[node]
             answer = self._measured(at)
-            self._change(at, answer, (*answer.placed, promise))
+            self._change(at, answer, (*answer.placed, allocation))
 
     def release(self, holding: Holding) -> None:
         """Take back what `place` has charged."""
-        for node, promise in holding.promises:
+        for node, allocation in holding.allocations:
             at = self._place_of[node]
             answer = self._measured(at)
             placed = list(answer.placed)
-            placed.remove(promise)
+            placed.remove(allocation)
             self._change(at, answer, tuple(placed))
 
     def read_anew(self, node: NodeName, reading: Reading) -> None:
@@ -141,18 +141,18 @@ class Board:
             request: kind.copy(seen=kind.seen - first) for request, kind in self._kinds.items() if kind.seen >= first
         }
 
-    def _charge(self, at: int, request: Request) -> Promise:
+    def _charge(self, at: int, request: Request) -> Allocation:
         answer = self._measured(at)
-        promise = promise_to(request, answer, self._policy)
-        self._change(at, answer, (*answer.placed, promise))
-        return promise
+        allocation = allocation_for(request, answer, self._policy)
+        self._change(at, answer, (*answer.placed, allocation))
+        return allocation
 
     def _measured(self, at: int) -> Measured:
         answer = self._answers[at]
         assert isinstance(answer, Measured)  # nothing else fits
         return answer
 
-    def _change(self, at: int, answer: Measured, placed: tuple[Promise, ...]) -> None:
+    def _change(self, at: int, answer: Measured, placed: tuple[Allocation, ...]) -> None:
         before = self._before[at]
         is_back = isinstance(before, Measured) and before.placed == placed
         self._answers[at] = before if is_back else replace(answer, placed=placed)
@@ -166,7 +166,7 @@ class Board:
         kind = self._kinds.get(alike)
         if kind is None:
             kind = self._kinds[alike] = _Kind(
-                asked=asked_of(self._snapshot, alike, self._policy, self._now),
+                asked=filter_input(self._snapshot, alike, self._policy, self._now),
                 weighed=scorers_of(self._policy, alike),
             )
             kind.totals = [self._total(at, kind) for at in range(len(self._answers))]
@@ -196,7 +196,7 @@ class Board:
         return self._loads[at]
 
     def _total(self, at: int, kind: _Kind) -> float:
-        found = verdict(self._answers[at], kind.asked, self._load(at))
+        found = unfit_reason(self._answers[at], kind.asked, self._load(at))
         return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT
 
 
@@ -242,4 +242,4 @@ class BoardRoom:
                     self.state.release(again)
                 return None
             taken.append(held)
-        return Holding(promises=tuple(promise for held in taken for promise in held.promises))
+        return Holding(allocations=tuple(allocation for held in taken for allocation in held.allocations))

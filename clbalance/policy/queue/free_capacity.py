@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Lease, Measured, Memory, NodeName, Promise, Request, RunQueue, Snapshot, Unknown
+from clbalance.model import Allocation, Answer, Lease, Measured, Memory, NodeName, Request, RunQueue, Snapshot, Unknown
 from clbalance.policy.allocations import add_up
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
@@ -147,19 +147,19 @@ def without_lease(answer: Answer, key: str) -> Answer:
     if not gone:
         return answer
     reading = answer.reading
-    ledger = add_up(list(_promises(gone)), reading.uptime_s)
+    allocations = add_up(list(_promises(gone)), reading.uptime_s)
     queue, memory = reading.run_queue, reading.memory
     if isinstance(queue, RunQueue):
-        queue = replace(queue, r1m=max(0.0, queue.r1m - ledger.visible_cpus))
+        queue = replace(queue, r1m=max(0.0, queue.r1m - allocations.reflected_cpus))
     if isinstance(memory, Memory):
-        free = min(memory.total_bytes, memory.available_bytes + int(ledger.visible_mem_bytes))
+        free = min(memory.total_bytes, memory.available_bytes + int(allocations.reflected_mem_bytes))
         memory = replace(memory, available_bytes=free)
     left = tuple(lease for lease in answer.reading.leases if lease.key != key)
     return replace(answer, reading=replace(reading, leases=left, run_queue=queue, memory=memory))
 
 
-def _promises(leases: Iterable[Lease]) -> Iterable[Promise]:
-    return (lease.promise for lease in leases if isinstance(lease.promise, Promise))
+def _promises(leases: Iterable[Lease]) -> Iterable[Allocation]:
+    return (lease.allocation for lease in leases if isinstance(lease.allocation, Allocation))
 
 
 def _policy_of(request: Request) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from clbalance.model import Answer, Cause, Cpus, Measured, Memory, Request, Silent, TmpSpace
 
 
-def never_held(answers: Sequence[Answer], request: Request) -> str:
+def unsatisfiable(answers: Sequence[Answer], request: Request) -> str:
     """Why too few of the nodes that were asked can ever hold the copies, counted; empty where enough may."""
-    reasons = [_why_never(answer, request) for answer in answers]
+    reasons = [_why_unsatisfiable(answer, request) for answer in answers]
     able = reasons.count("")
     if not answers or able >= (request.pick or 1):
         return ""
@@ -22,7 +22,7 @@ def never_held(answers: Sequence[Answer], request: Request) -> str:
     return f"{able}/{len(answers)} nodes could ever hold it{wanted}: {told}"
 
 
-def _why_never(answer: Answer, request: Request) -> str:
+def _why_unsatisfiable(answer: Answer, request: Request) -> str:
     if answer.node in request.excluded:
         return "excluded"
     match answer:

@@ -118,10 +118,10 @@ class Meter:
 
     def took(self, holding: Holding, sign: int = 1) -> None:
         """Something was placed, or with `sign` -1 has ended."""
-        for node, promise in holding.promises:
-            self._cpus += sign * promise.cpus
-            self._gpus += sign * promise.gpu_share * len(promise.gpus)
-            load = sign * promise.cpus / self._cpus_of[node]
+        for node, allocation in holding.allocations:
+            self._cpus += sign * allocation.cpus
+            self._gpus += sign * allocation.gpu_share * len(allocation.gpus)
+            load = sign * allocation.cpus / self._cpus_of[node]
             self._load_of[node] += load
             self._mean_load += load / len(self._load_of)
 

@@ -17,7 +17,7 @@ from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord
 from clbalance.policy.jobs.record import Dependency, DependencyState
 from clbalance.policy.jobs.requeue import nodes_to_exclude
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
@@ -163,4 +163,4 @@ def _reason(one: Queued, charged: Snapshot, policy: Policy, now: datetime, rng: 
     if not own:
         return _NOT_ASKED
     plan = place(replace(charged, answers=tuple(own)), one.request, policy, now, rng)
-    return _OTHERS_FIRST if plan.fits else why_not(plan, len(one.candidates))
+    return _OTHERS_FIRST if plan.fits else unfit_summary(plan, len(one.candidates))

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Final, assert_never
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Lease, Measured, NodeName, Promise, Qos, Unknown
+from clbalance.model import Allocation, Lease, Measured, NodeName, Qos, Unknown
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Usage
 from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
@@ -113,10 +113,10 @@ def _leases(pool: Pool, jobs: Sequence[Movable], uid: int) -> dict[int, Lease]:
 
 
 def _is_of(lease: Lease, job: Movable) -> bool:
-    promise = lease.promise
-    if not isinstance(promise, Promise):
+    allocation = lease.allocation
+    if not isinstance(allocation, Allocation):
         return False
-    return lease.key == job.key if job.key else (promise.name, promise.cpus) == (job.name, job.request.cpus)
+    return lease.key == job.key if job.key else (allocation.name, allocation.cpus) == (job.name, job.request.cpus)
 
 
 # What a host remembers of its jobs, as rebalancing wants to know it. Pure.

@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Measured, NodeName, Promise, Request, RunQueue, Silent, Snapshot, Unknown
+from clbalance.model import Allocation, Answer, Measured, NodeName, Request, RunQueue, Silent, Snapshot, Unknown
 from clbalance.policy.allocations import TAU_S, binding_drain
-from clbalance.policy.placement.filters import asked_of
+from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.values import Departure, Levels
@@ -31,7 +31,7 @@ class Use:
     node: NodeName
     capacity: float
     """Its cpus times its cpu factor."""
-    promised: float
+    allocated: float
     excess: float
     """What is used and was not promised: by strangers, and by jobs above their promise."""
     drained: bool
@@ -40,7 +40,7 @@ class Use:
     @property
     def used(self) -> float:
         """All of it."""
-        return self.promised + self.excess
+        return self.allocated + self.excess
 
     @property
     def level(self) -> float:
@@ -72,18 +72,18 @@ def use_of(answer: Answer, now: datetime) -> Use | Unknown:
     return Use(
         node=answer.node,
         capacity=load.cpus * answer.cpu_factor,
-        promised=round(_promised(load), ROUNDING),
-        excess=round(max(0.0, load.r1m - load.ledger.visible_cpus), ROUNDING),
+        allocated=round(_allocated(load), ROUNDING),
+        excess=round(max(0.0, load.r1m - load.allocations.reflected_cpus), ROUNDING),
         drained=binding_drain(answer.reading, now) is not None,
     )
 
 
-def _promised(load: Load) -> float:
+def _allocated(load: Load) -> float:
     """No lease counts for more than the node has, and one that cannot be read for all of it."""
     leases = load.answer.reading.leases
     assert not isinstance(leases, Unknown)
-    held = [lease.promise.cpus if isinstance(lease.promise, Promise) else load.cpus for lease in leases]
-    return math.fsum(min(cpus, load.cpus) for cpus in (*held, *(promise.cpus for promise in load.answer.placed)))
+    held = [lease.allocation.cpus if isinstance(lease.allocation, Allocation) else load.cpus for lease in leases]
+    return math.fsum(min(cpus, load.cpus) for cpus in (*held, *(allocation.cpus for allocation in load.answer.placed)))
 
 
 def _rest(departure: Departure) -> float:
@@ -139,7 +139,7 @@ class Pool:
             drained=tuple(use for use in uses if use.drained),
             unknown=tuple((node, use) for node, use in found if isinstance(use, Unknown)),
             mean=mean_of([use.used for use in members], [use.capacity for use in members]),
-            stale=asked_of(snapshot, Request(), policy, now).stale is not None,
+            stale=filter_input(snapshot, Request(), policy, now).stale is not None,
         )
 
 

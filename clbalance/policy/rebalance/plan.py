@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from clbalance.model import Answer, Lease, Measured, NodeName, Promise, Snapshot, Unknown
+from clbalance.model import Allocation, Answer, Lease, Measured, NodeName, Snapshot, Unknown
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.candidates import Mover, movers_of
 from clbalance.policy.rebalance.leveling import Levelling
@@ -118,20 +118,20 @@ def advice_for(answers: Iterable[Answer], over: frozenset[NodeName], uid: int) -
 def _of_node(answer: Answer, uid: int) -> Iterator[Advice]:
     leases = answer.reading.leases if isinstance(answer, Measured) else ()
     of_others = [
-        (lease, lease.promise)
+        (lease, lease.allocation)
         for lease in (() if isinstance(leases, Unknown) else leases)
-        if lease.uid != uid and isinstance(lease.promise, Promise) and lease.promise.cpus > 0.0
+        if lease.uid != uid and isinstance(lease.allocation, Allocation) and lease.allocation.cpus > 0.0
     ]
     of_others.sort(key=lambda one: (-one[1].cpus, one[0].uid, one[1].name, one[0].key))
-    for lease, promise in of_others[:_MOST_OF_A_NODE]:
-        yield _advice(answer.node, lease, promise)
+    for lease, allocation in of_others[:_MOST_OF_A_NODE]:
+        yield _advice(answer.node, lease, allocation)
 
 
-def _advice(node: NodeName, lease: Lease, promise: Promise) -> Advice:
-    name = promise.name or f"{lease.key[:8]}"
-    cpus = f"{promise.cpus:g} {'cpu' if promise.cpus == 1.0 else 'cpus'}"
+def _advice(node: NodeName, lease: Lease, allocation: Allocation) -> Advice:
+    name = allocation.name or f"{lease.key[:8]}"
+    cpus = f"{allocation.cpus:g} {'cpu' if allocation.cpus == 1.0 else 'cpus'}"
     text = (
         f"job {name} takes {cpus} of {node}: if it was submitted with `--requeue` or `--checkpoint`, "
         f"its owner's `clbalance rebalance --apply` may move it. Otherwise submit the next one with one of these"
     )
-    return Advice(uid=lease.uid, node=node, name=name, cpus=promise.cpus, text=text)
+    return Advice(uid=lease.uid, node=node, name=name, cpus=allocation.cpus, text=text)

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final, Self, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Lease, Measured, NodeName, Promise, Request, Snapshot, Unfit, Unknown
-from clbalance.policy.allocations import age_s, debt_share
-from clbalance.policy.placement.charge import promise_to
-from clbalance.policy.placement.filters import Asked, asked_of, verdict
+from clbalance.model import Allocation, Lease, Measured, NodeName, Request, Snapshot, Unfit, Unknown
+from clbalance.policy.allocations import age_s, unreflected_share
+from clbalance.policy.placement.charge import allocation_for
+from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.candidates import Mover
@@ -26,7 +26,7 @@ class _Room:
 
     measured: Measured
     gone: tuple[Mover, ...] = ()
-    come: tuple[Promise, ...] = ()
+    come: tuple[Allocation, ...] = ()
     load: Load | Unknown | None = None
     verdicts: dict[int, Unfit | None] = field(default_factory=dict)
     """By the number of the kind of request."""
@@ -36,7 +36,7 @@ class _Kinds:
     """What is asked of a node by each kind of job, of which there are less than jobs."""
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[FilterInput] = []
         self._snapshot, self._policy, self._now = snapshot, policy, now
         self._kinds: dict[Request, int] = {}
         self._kind_of: dict[int, int] = {}
@@ -48,7 +48,7 @@ class _Kinds:
             request = replace(mover.job.request, pick=1, name="")
             kind = self._kind_of[mover.job.job] = self._kinds.setdefault(request, len(self.asked))
             if kind == len(self.asked):
-                self.asked.append(asked_of(self._snapshot, request, self._policy, self._now))
+                self.asked.append(filter_input(self._snapshot, request, self._policy, self._now))
         return kind
 
 
@@ -76,7 +76,7 @@ class Rooms:
         if kind not in room.verdicts:
             load = self._load(room)
             assert isinstance(load, Load)  # a member's load is known
-            found = verdict(load.answer, self._kinds.asked[kind], load)
+            found = unfit_reason(load.answer, self._kinds.asked[kind], load)
             room.verdicts[kind] = found if isinstance(found, Unfit) else None
         return room.verdicts[kind]
 
@@ -86,9 +86,9 @@ class Rooms:
         left, to = self._rooms[src], self._rooms[dst]
         load = self._load(to)
         assert isinstance(load, Load)  # a member's load is known
-        promise = replace(promise_to(mover.job.request, load.answer, self._policy), cpus=mover.weight)
+        allocation = replace(allocation_for(mover.job.request, load.answer, self._policy), cpus=mover.weight)
         self._rooms[src] = _Room(left.measured, (*left.gone, mover), left.come)
-        self._rooms[dst] = _Room(to.measured, to.gone, (*to.come, promise))
+        self._rooms[dst] = _Room(to.measured, to.gone, (*to.come, allocation))
         return Carried(rooms=((src, left), (dst, to)))
 
     def undo(self, carried: "Carried") -> None:
@@ -122,9 +122,9 @@ def _as_it_is(room: _Room) -> Measured:
 
 def _shown(lease: Lease, answer: Measured) -> float:
     """What of the promise the run queue shows."""
-    promise = lease.promise
-    assert isinstance(promise, Promise)  # one that cannot be read is of no job
-    return promise.cpus * (1.0 - debt_share(age_s(promise, answer.reading.uptime_s)))
+    allocation = lease.allocation
+    assert isinstance(allocation, Allocation)  # one that cannot be read is of no job
+    return allocation.cpus * (1.0 - unreflected_share(age_s(allocation, answer.reading.uptime_s)))
 
 
 # In which order jobs go, so that each finds room when its turn comes: nobody waits on the way.

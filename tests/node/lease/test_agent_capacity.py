@@ -265,14 +265,14 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
     told = [each.told for each in leases if each.told is not None]
     shown_cpus, shown_mem = (visible(leases, field, node.uptime_s) for field in ("cpus", "mem_bytes"))
     ours = policy.free_cpus(
-        capacity=node.cpus, r1m=node.r1m, promised=sum(each["cpus"] for each in told), visible=shown_cpus
+        capacity=node.cpus, r1m=node.r1m, allocated=sum(each["cpus"] for each in told), reflected=shown_cpus
     )
     assert ours == pytest.approx(free_cpus(node.cpus, leases, node))
     ours = policy.free_mem_bytes(
         total=node.mem_total,
         available=node.mem_available,
-        promised=sum(each["mem_bytes"] for each in told),
-        visible=shown_mem,
+        allocated=sum(each["mem_bytes"] for each in told),
+        reflected=shown_mem,
     )
     assert ours == pytest.approx(free_mem(leases, node))
 

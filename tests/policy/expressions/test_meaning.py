@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Gpu, Measured, Pressure, Promise, Rates, Reading, RunQueue, Unknown
+from clbalance.model import Allocation, Gpu, Measured, Pressure, Rates, Reading, RunQueue, Unknown
 from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, RESERVED, label
 from clbalance.policy.expressions.parse import parse_condition
 from clbalance.policy.expressions.values import Subject, Truth, devices_of, told_figure, version_of
 from clbalance.policy.expressions.where import parse_where
 from tests.policy.build import UPTIME_S, node
-from tests.policy.wishes import GIB, card, labelled, mixed, with_cards, without_gpus_known
+from tests.policy.requests import GIB, card, labelled, mixed, with_cards, without_gpus_known
 
 from .trees import CONDITIONS
 
@@ -144,7 +144,7 @@ def _with_cpu_model(answer: Measured, model: str) -> Reading:
 
 
 def test_what_was_placed_a_moment_ago_counts() -> None:
-    placed = replace(BIG, placed=(Promise(cpus=2.0, mem_bytes=400_000, uptime_s=UPTIME_S),))
+    placed = replace(BIG, placed=(Allocation(cpus=2.0, mem_bytes=400_000, uptime_s=UPTIME_S),))
     assert truth("r1m = 3", placed) is True
     assert truth("mem < 60%", placed) is True
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model import Promise, Qos, Request
+from clbalance.model import Allocation, Qos, Request
 from clbalance.policy.jobs.record import qos_of
-from clbalance.policy.placement.charge import promise_to
+from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.policies import LEAST
 from tests.policy.build import node
 
@@ -46,5 +46,5 @@ def test_a_lease_is_of_the_class_of_its_request(
     cpus: float, mem_bytes: int, limit_cpus: float | None, limit_mem_bytes: int | None
 ) -> None:
     request = Request(cpus=cpus, mem_bytes=mem_bytes, limit_cpus=limit_cpus, limit_mem_bytes=limit_mem_bytes)
-    promise: Promise = promise_to(request, node("n"), LEAST)
-    assert qos_of(promise) is qos_of(request)
+    allocation: Allocation = allocation_for(request, node("n"), LEAST)
+    assert qos_of(allocation) is qos_of(request)

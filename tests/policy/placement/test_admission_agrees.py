@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Promise, Request
+from clbalance.model import Allocation, Request
 from clbalance.node.agent.lease import capacity as agent
 from clbalance.node.agent.lease.files import Lease
 from clbalance.node.agent.protocol import TAU_S as THEIR_TAU_S
@@ -16,7 +16,7 @@ from tests.policy.build import gpu, lease, node
 UPTIME_S = 1e5
 promises = st.lists(
     st.builds(
-        Promise,
+        Allocation,
         cpus=st.floats(0.0, 64.0),
         mem_bytes=st.integers(0, 2**40),
         uptime_s=st.floats(0.0, UPTIME_S + 100.0),
@@ -28,26 +28,28 @@ promises = st.lists(
 shares = st.one_of(st.just(1.0), st.sampled_from([0.25, 1 / 3, 0.5]), st.floats(0.01, 0.99))
 
 
-def told_to_the_node(held: list[Promise]) -> list[Lease]:
+def told_to_the_node(held: list[Allocation]) -> list[Lease]:
     return [Lease(1000, {"cpus": one.cpus, "mem_bytes": one.mem_bytes, "uptime_s": one.uptime_s}) for one in held]
 
 
 @settings(deadline=None)
 @given(promises, st.integers(1, 128), st.floats(0.0, 200.0))
-def test_free_cpus_are_the_nodes_own(held: list[Promise], capacity: int, r1m: float) -> None:
+def test_free_cpus_are_the_nodes_own(held: list[Allocation], capacity: int, r1m: float) -> None:
     measured = agent.Measured(capacity, r1m, UPTIME_S, 1, 1)
-    ledger = add_up(held, UPTIME_S)
-    ours = free_cpus(capacity=capacity, r1m=r1m, promised=ledger.cpus, visible=ledger.visible_cpus)
+    allocations = add_up(held, UPTIME_S)
+    ours = free_cpus(capacity=capacity, r1m=r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus)
     assert ours == pytest.approx(agent.free_cpus(capacity, told_to_the_node(held), measured), abs=1e-6)
 
 
 @settings(deadline=None)
 @given(promises, st.integers(0, 2**42), st.floats(0.0, 1.0))
-def test_free_memory_is_the_nodes(held: list[Promise], total: int, share: float) -> None:
+def test_free_memory_is_the_nodes(held: list[Allocation], total: int, share: float) -> None:
     available = int(total * share)
     measured = agent.Measured(1, 0.0, UPTIME_S, total, available)
-    ledger = add_up(held, UPTIME_S)
-    ours = free_mem_bytes(total=total, available=available, promised=ledger.mem_bytes, visible=ledger.visible_mem_bytes)
+    allocations = add_up(held, UPTIME_S)
+    ours = free_mem_bytes(
+        total=total, available=available, allocated=allocations.mem_bytes, reflected=allocations.reflected_mem_bytes
+    )
     assert ours == pytest.approx(agent.free_mem(told_to_the_node(held), measured), abs=1.0)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Gpu, Measured, Promise, Request, Unknown
+from clbalance.model import Allocation, Gpu, Measured, Request, Unknown
 from clbalance.policy.placement.gpus import gpu_candidates, looks_free
 from clbalance.policy.placement.load import NOISE_CPUS, free_cpus, free_mem_bytes
 from clbalance.policy.placement.policies import Policy
@@ -179,7 +179,7 @@ def test_placing_charges_cpus_memory_slots_and_the_best_gpus() -> None:
     plan = placed(sweep(answer), cpus=1.5, mem_bytes=7, gpus=2, slots=3)
     (charged,) = plan.charged.answers
     assert isinstance(charged, Measured)
-    assert charged.placed == (Promise(cpus=1.5, mem_bytes=7, gpus=("GPU-1", "GPU-2"), slots=3, uptime_s=1000.0),)
+    assert charged.placed == (Allocation(cpus=1.5, mem_bytes=7, gpus=("GPU-1", "GPU-2"), slots=3, uptime_s=1000.0),)
     assert gpu_candidates(charged) == ("GPU-0",)
 
 
@@ -224,8 +224,8 @@ def test_one_more_lease_never_frees_cpus(
     capacity: int, r1m: float, promised: float, shown: float, more: float, more_shown: float
 ) -> None:
     visible = promised * shown
-    before = free_cpus(capacity=capacity, r1m=r1m, promised=promised, visible=visible)
-    after = free_cpus(capacity=capacity, r1m=r1m, promised=promised + more, visible=visible + more * more_shown)
+    before = free_cpus(capacity=capacity, r1m=r1m, allocated=promised, reflected=visible)
+    after = free_cpus(capacity=capacity, r1m=r1m, allocated=promised + more, reflected=visible + more * more_shown)
     assert after <= before + 1e-9
 
 
@@ -234,9 +234,9 @@ def test_one_more_lease_never_frees_cpus(
 def test_promises_never_pass_capacity_whatever_the_load(
     capacity: int, promised: float, shown: float, r1m: float
 ) -> None:
-    free = free_cpus(capacity=capacity, r1m=r1m, promised=promised, visible=promised * shown)
+    free = free_cpus(capacity=capacity, r1m=r1m, allocated=promised, reflected=promised * shown)
     assert free <= capacity - promised
-    assert free_cpus(capacity=capacity, r1m=promised * shown, promised=promised, visible=promised * shown) == (
+    assert free_cpus(capacity=capacity, r1m=promised * shown, allocated=promised, reflected=promised * shown) == (
         capacity - promised
     )
 
@@ -245,7 +245,7 @@ def test_promises_never_pass_capacity_whatever_the_load(
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000), st.floats(0.0, 1.0))
 def test_memory_beyond_what_is_available_is_never_free(total: int, share: int, promised: int, shown: float) -> None:
     available = total * share // 1000
-    free = free_mem_bytes(total=total, available=available, promised=promised, visible=promised * shown)
+    free = free_mem_bytes(total=total, available=available, allocated=promised, reflected=promised * shown)
     assert free <= available
     assert free <= total - promised
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Request, Snapshot
-from clbalance.policy.allocations import ledger_of
-from clbalance.policy.placement.charge import most_promised, with_promised
+from clbalance.policy.allocations import allocations_of
+from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST, policy_named
 from tests.policy.build import NOW, lease, node, silent, sweep
@@ -22,7 +22,9 @@ def limits_of(
 ) -> dict[str, float]:
     request = Request(pick=pick, cpus=cpus)
     plan = place(snapshot, request, policy_named(policy), NOW, Random(1))
-    return {str(name): limit for name, limit in most_promised(plan, snapshot, request, policy_named(policy)).items()}
+    return {
+        str(name): limit for name, limit in allocation_limits(plan, snapshot, request, policy_named(policy)).items()
+    }
 
 
 def test_a_node_may_be_promised_away_until_the_runner_up_is_no_worse() -> None:
@@ -54,9 +56,9 @@ def test_there_is_no_limit_where_nobody_would_be_better(limits: dict[str, float]
 
 def test_what_a_node_says_is_promised_counts_as_if_placed_now() -> None:
     snapshot = sweep(node("a", leases=(lease(cpus=1.0),)), node("b"), silent("s"), node("u", cpus=None))
-    grown = with_promised(snapshot, {answer.node: 3.0 for answer in snapshot.answers if answer.node in {"a", "u"}})
+    grown = with_allocations(snapshot, {answer.node: 3.0 for answer in snapshot.answers if answer.node in {"a", "u"}})
     told = {answer.node: answer for answer in grown.answers}
-    assert ledger_of(told["a"]).cpus == 3.0  # type: ignore[index,arg-type]
+    assert allocations_of(told["a"]).cpus == 3.0  # type: ignore[index,arg-type]
     assert [answer.node for answer in grown.answers] == ["a", "b", "s", "u"]
     assert told["b"] == snapshot.answers[1]  # type: ignore[index]
 
@@ -71,16 +73,16 @@ def test_any_number_of_clients_level_the_load_to_within_one_job(
     measured = sweep(*(node(f"n{number}", cpus=64, r1m=half / 2) for number, half in enumerate(halves)))
     truth: Counter[str] = Counter()
     for _ in range(jobs):
-        current = with_promised(measured, {answer.node: float(truth[answer.node]) for answer in measured.answers})
+        current = with_allocations(measured, {answer.node: float(truth[answer.node]) for answer in measured.answers})
         views = [current] * clients
         waiting = list(range(clients))
         while waiting:
             client = rng.choice(waiting)
             plan = place(views[client], request, LEAST, NOW, rng)
             (chosen,) = plan.chosen
-            most = most_promised(plan, views[client], request, LEAST).get(chosen)
+            most = allocation_limits(plan, views[client], request, LEAST).get(chosen)
             if most is not None and truth[chosen] > most:
-                views[client] = with_promised(views[client], {chosen: float(truth[chosen])})
+                views[client] = with_allocations(views[client], {chosen: float(truth[chosen])})
                 continue
             truth[chosen] += 1
             waiting.remove(client)

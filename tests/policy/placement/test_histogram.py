@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.model import Snapshot
-from clbalance.policy.placement.explain import why_not
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import names, node, placed, silent, sweep
@@ -37,4 +37,4 @@ OUT = [node(f"x{number}") for number in range(3)]
 def test_the_line_counts_the_reasons(snapshot: Snapshot, pick: int | None, total: int, line: str) -> None:
     policy = Policy(thresholds=Thresholds(r1m_per_cpu=0.8))
     plan = placed(snapshot, pick=pick, policy=policy, excluded=names("x0", "x1", "x2"))
-    assert why_not(plan, total) == line
+    assert unfit_summary(plan, total) == line

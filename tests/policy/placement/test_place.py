@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Answer, Cause, Measured, Memory, NodeName, Pressure, Rates, RunQueue, Snapshot
-from clbalance.policy.allocations import ledger_of
+from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
@@ -110,7 +110,7 @@ def lightened(answer: Measured, index: str, share: float) -> Measured:
     reading, rates, placed = answer.reading, answer.rates, answer.placed
     match index, reading.run_queue, rates, reading.memory, reading.pressure:
         case "debt", *_:
-            placed = tuple(replace(promise, cpus=promise.cpus * share) for promise in placed)
+            placed = tuple(replace(allocation, cpus=allocation.cpus * share) for allocation in placed)
         case "r1m", RunQueue() as queue, *_:
             reading = replace(reading, run_queue=replace(queue, r1m=queue.r1m * share))
         case "ut", _, Rates() as known, *_:
@@ -188,7 +188,11 @@ def test_n_at_once_are_the_n_that_rounds_would_choose(snapshot: Snapshot, pick: 
 
 
 def debts(snapshot: Snapshot) -> dict[str, float]:
-    return {answer.node: ledger_of(answer).debt_cpus for answer in snapshot.answers if isinstance(answer, Measured)}
+    return {
+        answer.node: allocations_of(answer).unreflected_cpus
+        for answer in snapshot.answers
+        if isinstance(answer, Measured)
+    }
 
 
 def test_every_chosen_node_is_charged_and_no_other() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clbalance.model import Measured, Request, Silent, Snapshot
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import LEAST, Policy, Weights, policy_named
-from clbalance.policy.placement.score_all import NONE, totals
+from clbalance.policy.placement.score_all import NONE, score_all
 from tests.policy.build import lease, node, scored, silent, sweep
 
 from .test_place import patient, snapshots
@@ -28,7 +28,7 @@ WEIGHTS = st.builds(
 @given(snapshots(), WEIGHTS, st.floats(0.0, 8.0))
 def test_the_number_is_that_of_the_explained_score(snapshot: Snapshot, weights: Weights, cpus: float) -> None:
     policy, request = Policy(weights=weights), Request(cpus=cpus)
-    for answer, quick in zip(snapshot.answers, totals(snapshot.answers, request, policy), strict=True):
+    for answer, quick in zip(snapshot.answers, score_all(snapshot.answers, request, policy), strict=True):
         load = effective_load(answer) if isinstance(answer, Measured) else None
         if isinstance(load, Load):
             assert quick == pytest.approx(scored(load, request, policy).total, abs=1e-9)
@@ -38,18 +38,23 @@ def test_the_number_is_that_of_the_explained_score(snapshot: Snapshot, weights: 
 
 def test_a_node_without_a_load_has_no_number() -> None:
     answers = (silent("a"), node("b", cpus=None), node("c", r1m=-1.0), node("d"))
-    assert [number == NONE for number in totals(answers, Request(), LEAST)] == [True, True, True, False]
-    assert [number == NONE for number in totals(answers, Request(), policy_named("pack"))] == [True, True, True, False]
+    assert [number == NONE for number in score_all(answers, Request(), LEAST)] == [True, True, True, False]
+    assert [number == NONE for number in score_all(answers, Request(), policy_named("pack"))] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_what_is_promised_on_a_node_counts_in_the_quick_way_too() -> None:
-    free, held = totals((node("a"), node("b", leases=(lease(cpus=3.0),))), Request(), LEAST)
+    free, held = score_all((node("a"), node("b", leases=(lease(cpus=3.0),))), Request(), LEAST)
     assert held < free
 
 
 def test_a_silent_node_never_has_more_than_one_that_answered() -> None:
     worst = node("a", r1m=1e6, ut=100.0, mem=0.0, psi=(100.0, 100.0, 100.0))
-    (silent_one, answered) = totals((silent("s"), worst), Request(), LEAST)
+    (silent_one, answered) = score_all((silent("s"), worst), Request(), LEAST)
     assert silent_one < answered
     assert isinstance(sweep(silent("s")).answers[0], Silent)
     assert replace(worst) == worst

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from clbalance.model import Answer, Measured, NodeName, Promise, Unknown
-from clbalance.policy.placement.charge import charge
-from clbalance.policy.placement.explain import NodeState, node_state, why_not
+from clbalance.model import Allocation, Answer, Measured, NodeName, Unknown
+from clbalance.policy.placement.charge import assume
+from clbalance.policy.placement.explain import NodeState, node_state, unfit_summary
 from clbalance.policy.placement.fragmentation import Workload, fragmentation_of
 from clbalance.policy.placement.gpu_choice import devices_for, growth
-from clbalance.policy.placement.gpus import gpu_candidates, meant
+from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import NOW, node, sweep, unreadable
-from tests.policy.wishes import (
+from tests.policy.requests import (
     Constraints,
     Request,
     card,
@@ -60,7 +60,7 @@ def test_a_tainted_node_is_up_and_shows_its_taints() -> None:
 def test_why_nothing_fits_counts_what_was_wished_for() -> None:
     answers = [mixed(f"n{number}", "V100") for number in range(12)]
     plan = wished(sweep(*answers, node("vague", gpus=None)), where='gpu_model ~ "A100|H100"')
-    assert why_not(plan, 13) == '0/13 nodes fit: 12 where gpu_model ~ "A100|H100" is false, 1 gpu_model unknown'
+    assert unfit_summary(plan, 13) == '0/13 nodes fit: 12 where gpu_model ~ "A100|H100" is false, 1 gpu_model unknown'
 
 
 def test_what_was_wished_for_is_told_before_what_is_free() -> None:
@@ -84,7 +84,7 @@ def test_only_the_devices_that_count_are_charged() -> None:
     plan = wished(sweep(mixed("n", "T4", "A100", "T4", "A100")), gpus=2, where=A100)
     (charged,) = plan.charged.answers
     assert isinstance(charged, Measured)
-    assert [promise.gpus for promise in charged.placed] == [("GPU-1", "GPU-3")]
+    assert [allocation.gpus for allocation in charged.placed] == [("GPU-1", "GPU-3")]
 
 
 def test_a_device_that_counts_and_is_taken_is_not_had() -> None:
@@ -107,12 +107,12 @@ def test_gpus_that_are_not_known_fit_no_wish() -> None:
 
 def test_a_wish_that_is_not_about_devices_leaves_them_alone() -> None:
     answer = mixed("n", "A100", "T4")
-    assert meant(answer, Request(constraints=Constraints(where="cpus > 1"))) is answer
-    assert meant(answer, Request(constraints=Constraints(where="gut < 50"))) is answer
-    assert meant(answer, Request()) is answer
-    assert gpu_candidates(meant(answer, Request(constraints=Constraints(where=A100)))) == ("GPU-0",)
+    assert matching_devices(answer, Request(constraints=Constraints(where="cpus > 1"))) is answer
+    assert matching_devices(answer, Request(constraints=Constraints(where="gut < 50"))) is answer
+    assert matching_devices(answer, Request()) is answer
+    assert gpu_candidates(matching_devices(answer, Request(constraints=Constraints(where=A100)))) == ("GPU-0",)
     vague = without_gpus_known("n")
-    assert meant(vague, Request(constraints=Constraints(where=A100))) is vague
+    assert matching_devices(vague, Request(constraints=Constraints(where=A100))) is vague
 
 
 def test_fragmentation_takes_only_devices_that_count() -> None:
@@ -169,13 +169,13 @@ def test_what_was_placed_a_moment_ago_is_there_too() -> None:
 
 
 def test_a_charge_has_the_name_of_its_job() -> None:
-    charged = charge(sweep(node("a")), [NodeName("a")], Request(name="train", cpus=0.0), LEAST)
+    charged = assume(sweep(node("a")), [NodeName("a")], Request(name="train", cpus=0.0), LEAST)
     (answer,) = charged.answers
     assert isinstance(answer, Measured)
-    assert answer.placed == (Promise(name="train", slots=1, uptime_s=1000.0),)
+    assert answer.placed == (Allocation(name="train", slots=1, uptime_s=1000.0),)
 
 
 def test_a_reading_without_leases_has_no_jobs_of_ours_either() -> None:
-    answer = replace(node("a", leases=None), placed=(Promise(name="db"),))
+    answer = replace(node("a", leases=None), placed=(Allocation(name="db"),))
     assert isinstance(answer.reading.leases, Unknown)
     assert why(wished(sweep(answer), cpus=0.0, apart=("db",))) == {"a": "job db there or not is unknown"}

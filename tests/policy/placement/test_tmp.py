@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from clbalance.model import Lease, Measured, Promise, Request, TmpSpace, Unknown
-from clbalance.policy.placement.capacity import asks_for_nothing, lack
-from clbalance.policy.placement.charge import promise_to
+from clbalance.model import Allocation, Lease, Measured, Request, TmpSpace, Unknown
+from clbalance.policy.placement.capacity import asks_for_nothing, insufficient_resource
+from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import LEAST
 from tests.policy.build import lease, node
@@ -27,8 +27,8 @@ def with_tmp(free_gib: float | None, *promised_gib: float) -> Measured:
 
 def _lease(gib: float) -> Lease:
     one = lease(age_s=1e6)
-    assert isinstance(one.promise, Promise)
-    return replace(one, promise=replace(one.promise, tmp_bytes=int(gib * G)))
+    assert isinstance(one.allocation, Allocation)
+    return replace(one, allocation=replace(one.allocation, tmp_bytes=int(gib * G)))
 
 
 def load_of(answer: Measured) -> Load:
@@ -50,7 +50,7 @@ def load_of(answer: Measured) -> Load:
     ],
 )
 def test_temporary_space(answer: Measured, asked_gib: float, reason: str | None) -> None:
-    found = lack(load_of(answer), Request(tmp_bytes=int(asked_gib * G)))
+    found = insufficient_resource(load_of(answer), Request(tmp_bytes=int(asked_gib * G)))
     assert (found and found.reason) == reason
     if found and reason == "too little temporary space":
         assert (found.filter, "in /scratch free" in found.detail) == ("tmp", True)
@@ -60,6 +60,6 @@ def test_what_is_placed_counts_at_once() -> None:
     request = Request(cpus=0, tmp_bytes=6 * G)
     assert not asks_for_nothing(request)
     answer = with_tmp(10)
-    taken = replace(answer, placed=(promise_to(request, answer, LEAST),))
-    assert lack(load_of(answer), request) is None
-    assert lack(load_of(taken), request) is not None
+    taken = replace(answer, placed=(allocation_for(request, answer, LEAST),))
+    assert insufficient_resource(load_of(answer), request) is None
+    assert insufficient_resource(load_of(taken), request) is not None

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from clbalance.model import Answer, Measured, NodeName, Plan, Request, Snapshot
 from clbalance.model.request import Constraints, Preference
 from clbalance.policy.expressions.where import parse_where
-from clbalance.policy.placement.charge import most_promised
+from clbalance.policy.placement.charge import allocation_limits
 from clbalance.policy.placement.policies import LEAST, policy_named
 from tests.policy.build import node, silent, sweep
 from tests.policy.expressions.trees import CONDITIONS
-from tests.policy.wishes import card, labelled, mixed, why, wished, with_cards, with_jobs, without_gpus_known
+from tests.policy.requests import card, labelled, mixed, why, wished, with_cards, with_jobs, without_gpus_known
 
 patient = settings(deadline=None)
 
@@ -116,7 +116,7 @@ def test_an_order_does_not_compare_run_queues_at_admission() -> None:
     cluster = sweep(node("a"), node("b", r1m=1.0))
     for wish, limits in ((Constraints(order="cpus"), set()), (Constraints(), {"a"})):
         plan = wished(cluster, constraints=wish)
-        assert set(most_promised(plan, cluster, Request(constraints=wish), LEAST)) == limits
+        assert set(allocation_limits(plan, cluster, Request(constraints=wish), LEAST)) == limits
 
 
 # -- preferences ----------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_the_devices_that_a_copy_is_charged_with_are_those_that_were_wished_for(
     plan = wished(cluster, gpus=1, seed=seed, where="gpu_model = A100")
     models = {answer.node: answer.reading.gpus for answer in cluster.answers if isinstance(answer, Measured)}
     for answer in plan.charged.answers:
-        for promise in answer.placed if isinstance(answer, Measured) else ():
+        for allocation in answer.placed if isinstance(answer, Measured) else ():
             known = models[answer.node]
             assert isinstance(known, tuple)
-            assert {gpu.model for gpu in known if gpu.uuid in promise.gpus} == {"A100"}
+            assert {gpu.model for gpu in known if gpu.uuid in allocation.gpus} == {"A100"}

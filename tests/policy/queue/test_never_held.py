@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from clbalance.model import Answer, Cause, NodeName, Request, Silent
-from clbalance.policy.queue.never_held import never_held
+from clbalance.policy.queue.never_held import unsatisfiable
 from tests.policy.build import node
 
 
@@ -32,7 +32,7 @@ NEVER = [
 def test_what_no_node_could_ever_hold_is_told_with_the_reasons(
     answers: tuple[Answer, ...], request_: Request, told: str
 ) -> None:
-    assert never_held(answers, request_) == told
+    assert unsatisfiable(answers, request_) == told
 
 
 MAYBE = {
@@ -46,9 +46,9 @@ MAYBE = {
 
 @pytest.mark.parametrize(("answers", "request_"), MAYBE.values(), ids=MAYBE.keys())
 def test_nothing_is_said_where_one_may_hold_it_later(answers: tuple[Answer, ...], request_: Request) -> None:
-    assert never_held(answers, request_) == ""
+    assert unsatisfiable(answers, request_) == ""
 
 
 def test_a_node_that_is_excluded_by_name_counts_for_nothing() -> None:
     one = replace(Request(cpus=1.0), excluded=frozenset({NodeName("n1")}))
-    assert never_held([node("n1")], one) == "0/1 nodes could ever hold it: 1 excluded"
+    assert unsatisfiable([node("n1")], one) == "0/1 nodes could ever hold it: 1 excluded"

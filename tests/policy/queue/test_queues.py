@@ -131,12 +131,13 @@ def fits_beside(nodes: list[Measured], held: list[Holding], request: Request) ->
     """By adding up: whether enough nodes have room for one copy beside what is held."""
 
     def has_room(node: Measured) -> bool:
-        promises = [promise for one in held for name, promise in one.promises if name == node.node]
+        allocations = [allocation for one in held for name, allocation in one.allocations if name == node.node]
         reading = node.reading
-        gpus_held = {uuid for promise in promises for uuid in promise.gpus}
+        gpus_held = {uuid for allocation in allocations for uuid in allocation.gpus}
         return (
-            request.cpus <= reading.cpus.online - sum(promise.cpus for promise in promises)  # type: ignore[union-attr]
-            and request.mem_bytes <= reading.memory.total_bytes - sum(promise.mem_bytes for promise in promises)  # type: ignore[union-attr]
+            request.cpus <= reading.cpus.online - sum(allocation.cpus for allocation in allocations)  # type: ignore[union-attr]
+            and request.mem_bytes
+            <= reading.memory.total_bytes - sum(allocation.mem_bytes for allocation in allocations)  # type: ignore[union-attr]
             and request.gpus <= len(reading.gpus) - len(gpus_held)  # type: ignore[arg-type]
         )
 
@@ -279,7 +280,7 @@ def test_copies_may_share_nodes_where_that_is_said() -> None:
     assert sharing.fits(four)
     held = sharing.place(four)
     assert held is not None
-    assert len(held.promises) == 4
+    assert len(held.allocations) == 4
     assert not sharing.fits(four)
     assert sharing.place(four) is None
     assert sharing.fits(replace(four, pick=1))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.model import Answer, Lease, Measured, NodeName, Promise, Request, Snapshot, Unknown
+from clbalance.model import Allocation, Answer, Lease, Measured, NodeName, Request, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.jobs.record import Dependency, DependencyState, dependency
 from clbalance.policy.placement.policies import Policy, policy_named
@@ -61,7 +61,7 @@ def sweep_and_place(
 
 
 def mine(key: str, cpus: float, *, age_s: float = 600.0) -> Lease:
-    return Lease(key=key, attempt=1, uid=1000, promise=Promise(cpus=cpus, uptime_s=UPTIME_S - age_s))
+    return Lease(key=key, attempt=1, uid=1000, allocation=Allocation(cpus=cpus, uptime_s=UPTIME_S - age_s))
 
 
 def started(chosen: Chosen) -> list[int]:
@@ -247,9 +247,9 @@ def running_of(nodes: Sequence[Measured], *, every: int) -> dict[str, datetime |
 def cpus_free(one: Measured) -> float:
     """By hand: all that is promised counts whole, and the load beyond it."""
     leases = one.reading.leases if isinstance(one.reading.leases, tuple) else ()
-    held = [lease.promise for lease in leases if isinstance(lease.promise, Promise)]
+    held = [lease.allocation for lease in leases if isinstance(lease.allocation, Allocation)]
     assert not isinstance(one.reading.cpus, Unknown)
-    return one.reading.cpus.online - sum(promise.cpus for promise in held)
+    return one.reading.cpus.online - sum(allocation.cpus for allocation in held)
 
 
 @settings(patient, max_examples=80)

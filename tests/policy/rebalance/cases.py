@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from clbalance.model import DrainMark, Gpu, Lease, Measured, NodeName, Promise, Qos, Request, Snapshot
+from clbalance.model import Allocation, DrainMark, Gpu, Lease, Measured, NodeName, Qos, Request, Snapshot
 from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
@@ -52,7 +52,7 @@ def takes(job: Movable) -> float:
 
 def lease_of(job: Movable, *, uptime_s: float = UPTIME_S - OLD_S) -> Lease:
     asked = job.request
-    promise = Promise(
+    allocation = Allocation(
         cpus=asked.cpus,
         mem_bytes=asked.mem_bytes,
         slots=asked.slots,
@@ -60,7 +60,7 @@ def lease_of(job: Movable, *, uptime_s: float = UPTIME_S - OLD_S) -> Lease:
         name=job.name,
         uptime_s=uptime_s,
     )
-    return Lease(key=job.key, attempt=1, uid=ME, promise=promise)
+    return Lease(key=job.key, attempt=1, uid=ME, allocation=allocation)
 
 
 def a_node(
@@ -78,7 +78,9 @@ def a_node(
     """With those of the jobs that are there, old enough for r1m to show all that they use, and `foreign` beside them."""
     here = [job for job in jobs if job.node == name]
     shown = sum(takes(job) for job in here) + foreign
-    shown += sum(one.promise.cpus for one in leases if isinstance(one.promise, Promise) and _is_old(one.promise))
+    shown += sum(
+        one.allocation.cpus for one in leases if isinstance(one.allocation, Allocation) and _is_old(one.allocation)
+    )
     return node(
         name,
         r1m=shown,
@@ -91,8 +93,8 @@ def a_node(
     )
 
 
-def _is_old(promise: Promise) -> bool:
-    return promise.uptime_s <= UPTIME_S - OLD_S
+def _is_old(allocation: Allocation) -> bool:
+    return allocation.uptime_s <= UPTIME_S - OLD_S
 
 
 def planned(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from clbalance.errors import SettingsError
-from clbalance.model import Answer, Cause, NodeName, Promise, Qos, Request, Unknown
+from clbalance.model import Allocation, Answer, Cause, NodeName, Qos, Request, Unknown
 from clbalance.model.request import Constraints
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
@@ -31,7 +31,7 @@ def crowd(on: str = "a", count: int = 4, **more: object) -> list[Movable]:
     return [a_job(number, on, **more) for number in range(count)]  # type: ignore[arg-type]
 
 
-NAMED = replace(lease(), promise=Promise(name="x"))
+NAMED = replace(lease(), allocation=Allocation(name="x"))
 
 
 @dataclass
@@ -304,7 +304,8 @@ def test_one_large_job_is_not_chased_from_node_to_node() -> None:
 def test_advice_is_for_owners_of_the_largest_leases_on_confirmed_nodes() -> None:
     of_hers = [
         replace(
-            lease(cpus=cpus, uid=SHE, age_s=6000.0), promise=Promise(cpus=cpus, name=name, uptime_s=UPTIME_S - 6000)
+            lease(cpus=cpus, uid=SHE, age_s=6000.0),
+            allocation=Allocation(cpus=cpus, name=name, uptime_s=UPTIME_S - 6000),
         )
         for cpus, name in ((1.0, "small"), (2.0, "mid"), (3.0, ""), (1.5, "more"), (0.0, "idle"))
     ]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, Qos, Snapshot, Unknown
-from clbalance.policy.placement.charge import promise_to, with_placed
-from clbalance.policy.placement.filters import asked_of, verdict
+from clbalance.policy.placement.charge import allocation_for, with_allocation
+from clbalance.policy.placement.filters import filter_input, unfit_reason
 from clbalance.policy.placement.load import Load
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
@@ -79,7 +79,7 @@ def carried(snapshot: Snapshot, job: Movable, move: PlannedMigration) -> Snapsho
         less = replace(queue, r1m=max(0.0, queue.r1m - takes(job))) if gone else queue
         answers.append(replace(answer, reading=replace(answer.reading, leases=kept, run_queue=less)))
     without = replace(snapshot, answers=tuple(answers))
-    return with_placed(without, [move.dst], lambda answer: promise_to(job.request, answer, LEAST))
+    return with_allocation(without, [move.dst], lambda answer: allocation_for(job.request, answer, LEAST))
 
 
 def largest(plan: RebalancePlan) -> tuple[float, float]:
@@ -102,7 +102,7 @@ def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: C
     for move in planned(now, cluster.jobs, levels).migrations:
         job = jobs[move.job]
         target = next(answer for answer in now.answers if answer.node == move.dst)
-        found = verdict(target, asked_of(now, replace(job.request, name=""), LEAST, NOW))
+        found = unfit_reason(target, filter_input(now, replace(job.request, name=""), LEAST, NOW))
         assert isinstance(found, Load), found
         now = carried(now, job, move)
 

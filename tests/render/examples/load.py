@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from clbalance.model import Cause, Promise
+from clbalance.model import Allocation, Cause
 from clbalance.render.report import Report
 from clbalance.render.reports.nodes.load import LoadReport
 from tests.render.build import DRAINED, LEASED, gpu, silent, small_cluster, up
@@ -17,7 +17,7 @@ def hostile(one: str, other: str) -> list[Report]:
         up(other, boot_id=one, gpus=[gpu(holder=other)], r1m=float("inf")),
         up(
             one,
-            leases=[replace(LEASED, key=other, promise=Promise(name=one, gpus=(other,)))],
+            leases=[replace(LEASED, key=other, allocation=Allocation(name=one, gpus=(other,)))],
             drains=[replace(DRAINED, by=one, reason=other)],
         ),
     ]

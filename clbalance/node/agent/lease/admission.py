@@ -51,15 +51,15 @@ class OwnLease:
     process may open it again, so there is no listing of leases after this.
     """
 
-    def __init__(self, home: int, name: str, promise: "dict[str, Any]") -> None:
+    def __init__(self, home: int, name: str, allocation: "dict[str, Any]") -> None:
         import fcntl
 
         self.home = home
         self.name = "lease-" + name
-        self.gpus: "list[str]" = promise["gpus"]
-        self.gpu_share: float = promise.get("gpu_share", 1.0)
-        self.limits = JobLimits(promise)
-        content = mark_text(promise)
+        self.gpus: "list[str]" = allocation["gpus"]
+        self.gpu_share: float = allocation.get("gpu_share", 1.0)
+        self.limits = JobLimits(allocation)
+        content = mark_text(allocation)
         if len(content) > MARK_BYTES:
             raise RefusedError("gpus", "%d GPUs do not fit into a lease of %d bytes" % (len(self.gpus), MARK_BYTES))
         fresh = "new-" + name
@@ -156,17 +156,17 @@ class Admission:
             if name.startswith("new-"):  # of a supervisor that died in here
                 os.unlink(name, dir_fd=self.home_fd)
         wish = self.wish
-        promise = {"v": 1, "cpus": wish.cpus, "mem_bytes": wish.mem_bytes, "gpus": gpus, "slots": wish.slots}
-        promise.update(exclusive=wish.exclusive, uptime_s=node.uptime_s, name=wish.name)
+        allocation = {"v": 1, "cpus": wish.cpus, "mem_bytes": wish.mem_bytes, "gpus": gpus, "slots": wish.slots}
+        allocation.update(exclusive=wish.exclusive, uptime_s=node.uptime_s, name=wish.name)
         if wish.gpu_share < 1:
-            promise["gpu_share"] = wish.gpu_share
+            allocation["gpu_share"] = wish.gpu_share
         for field in ("tmp_bytes", "limit_cpus", "limit_mem_bytes"):
             if getattr(wish, field):
-                promise[field] = getattr(wish, field)
-        promise.update(self.cpus_for(leases, gpus))
-        if len(mark_text(promise)) > MARK_BYTES:
-            promise.pop("cpu_ids", None)
-        return OwnLease(self.home_fd, self.name, promise)
+                allocation[field] = getattr(wish, field)
+        allocation.update(self.cpus_for(leases, gpus))
+        if len(mark_text(allocation)) > MARK_BYTES:
+            allocation.pop("cpu_ids", None)
+        return OwnLease(self.home_fd, self.name, allocation)
 
     def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
         """The cpus that the job is to be bound to, as far as it is limited to some."""

@@ -18,10 +18,10 @@ if MYPY:
 class JobLimits:
     """As its lease says; None where there is no limit. `cpu_ids` are the cpus that it is to be bound to."""
 
-    def __init__(self, promise: "dict[str, Any]") -> None:
-        self.cpus: "float | None" = promise.get("limit_cpus")
-        self.mem_bytes: "int | None" = promise.get("limit_mem_bytes")
-        self.cpu_ids = parse_cpulist(promise.get("cpu_ids", ""))
+    def __init__(self, allocation: "dict[str, Any]") -> None:
+        self.cpus: "float | None" = allocation.get("limit_cpus")
+        self.mem_bytes: "int | None" = allocation.get("limit_mem_bytes")
+        self.cpu_ids = parse_cpulist(allocation.get("cpu_ids", ""))
 
     @property
     def cpus_are_whole(self) -> bool:

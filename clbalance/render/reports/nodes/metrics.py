@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from clbalance import __version__
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Measured, Unknown
-from clbalance.policy.allocations import Ledger
+from clbalance.policy.allocations import NodeAllocations
 from clbalance.policy.indices.row import AnsweredNode, Metric
 from clbalance.policy.indices.table import METRICS
 from clbalance.policy.placement.gpus import GpuCondition
@@ -194,10 +194,10 @@ def _labels(node: AnsweredNode, metric: Metric) -> Labels:
 _ReadFact: TypeAlias = Callable[[AnsweredNode], float | Unknown]
 
 
-def _leased(figure: Callable[[Ledger], float]) -> _ReadFact:
+def _leased(figure: Callable[[NodeAllocations], float]) -> _ReadFact:
     def told(node: AnsweredNode) -> float | Unknown:
         leases = node.answer.reading.leases
-        return leases if isinstance(leases, Unknown) else figure(node.ledger)
+        return leases if isinstance(leases, Unknown) else figure(node.allocations)
 
     return told
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from clbalance.model import Gpu, Lease, Measured, Plan, Promise, Request, Snapshot, Unknown
+from clbalance.model import Allocation, Gpu, Lease, Measured, Plan, Request, Snapshot, Unknown
 from clbalance.model.request import Constraints
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST, Policy
@@ -47,8 +47,10 @@ def mixed(name: str, *models: str) -> Measured:
 
 def with_jobs(answer: Measured, *names: str) -> Measured:
     """The node with a lease of nothing for each of these jobs."""
-    promises = (Promise(name=name) for name in names)
-    leases = tuple(Lease(key=f"k{number}", attempt=1, uid=SHE, promise=one) for number, one in enumerate(promises))
+    allocations = (Allocation(name=name) for name in names)
+    leases = tuple(
+        Lease(key=f"k{number}", attempt=1, uid=SHE, allocation=one) for number, one in enumerate(allocations)
+    )
     return replace(answer, reading=replace(answer.reading, leases=leases))
 
 
