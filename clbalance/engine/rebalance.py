@@ -30,7 +30,7 @@ from clbalance.model import Measured, NodeName
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.policy.queue.start import Chosen, Queued
+from clbalance.policy.queue.start import Chosen, PendingJob
 from clbalance.policy.rebalance.values import Levels, PlannedMigration
 
 _START_FOR_S: Final = 120.0
@@ -44,7 +44,7 @@ class Aim:
     nodes: tuple[NodeName, ...]
     pools: Sequence[Pool]
     levels: Levels
-    policy_of: Callable[[Queued], Policy]
+    policy_of: Callable[[PendingJob], Policy]
     rng: Rng
     uid: int
 

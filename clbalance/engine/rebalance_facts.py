@@ -15,7 +15,7 @@ from clbalance.policy.jobs.record import dependency, is_queued
 from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.policy.queue.start import Chosen, Queued, queued_job, to_start
+from clbalance.policy.queue.start import Chosen, PendingJob, pending_job, to_start
 from clbalance.policy.rebalance.candidates import Known, departures, is_worth_knowing, movable, on
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
@@ -82,12 +82,12 @@ def facts_of(services: Services, nodes: Sequence[NodeName]) -> Facts:
 
 
 def choose_queued(
-    services: Services, facts: Facts, policy_of: Callable[[Queued], Policy], rng: Rng
+    services: Services, facts: Facts, policy_of: Callable[[PendingJob], Policy], rng: Rng
 ) -> tuple[Chosen, Facts]:
     """Who of those that wait is started, and the facts with these on their nodes."""
     waiting = facts.queued
     queued = [
-        queued_job(
+        pending_job(
             one.record,
             one.submitted,
             one.copies,

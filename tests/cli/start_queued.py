@@ -17,7 +17,7 @@ from clbalance.errors import Interrupted
 from clbalance.model.job_record import JobRecord, JobState
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import is_queued
-from clbalance.policy.queue.start import Chosen, queued_job, to_start
+from clbalance.policy.queue.start import Chosen, pending_job, to_start
 
 
 def start_all(cluster: ClusterContext, services: Services) -> None:
@@ -46,7 +46,7 @@ def sweep_and_place(
         submitted = services.journal.submitted(job)
         assert submitted is not None
         waiting.append(
-            queued_job(
+            pending_job(
                 record,
                 submitted,
                 services.journal.copies(record.id),

@@ -21,7 +21,7 @@ from clbalance.model.trace import Trace
 from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.queue.queues import waiting_list_named
+from clbalance.policy.queue.queues import job_queue_named
 from clbalance.policy.queue.replay import replay
 from clbalance.policy.queue.replay_metrics import compared
 from clbalance.render import messages
@@ -46,7 +46,7 @@ def replay_trace(
     """The exit code of `clbalance replay`."""
     if not seeds:
         raise UsageError("`--repeat` is less than 1", hint="give how many seeds to replay with, 1 or more")
-    waiting_list = None if queue is None else waiting_list_named(queue)
+    waiting_list = None if queue is None else job_queue_named(queue)
     policies = _policies(names, nodes, ssh)
     cluster, trace = read_sources(files, nodes, ssh, console)
     for remark in trace.remarks:
@@ -56,9 +56,7 @@ def replay_trace(
     cases = [(policy, seed) for policy in policies for seed in seeds]
     found = each_in_a_process(
         cases,
-        lambda case, heard: (
-            replay(cluster, trace, case[0], Random(case[1]), waiting_list=waiting_list, heard=heard).figures
-        ),
+        lambda case, heard: replay(cluster, trace, case[0], Random(case[1]), queue=waiting_list, heard=heard).figures,
         ReplayProgress(len(cases) * len(trace.arrivals), quiet=console.quiet),
     )
     rows = [

@@ -98,8 +98,8 @@ def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: 
     for node in plan.chosen:
         load = loads[node]
         assert isinstance(load, Load)
-        room = delay * _speed(load) - request.cpus - load.run_queue
-        limits[node] = load.allocations.cpus + max(0.0, room)
+        capacity = delay * _speed(load) - request.cpus - load.run_queue
+        limits[node] = load.allocations.cpus + max(0.0, capacity)
     return limits
 
 

@@ -24,7 +24,7 @@ _UNFIT: Final = -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class JobAllocations:
     """What one request holds: a promise on each of its nodes."""
 
     allocations: tuple[tuple[NodeName, Allocation], ...]
@@ -36,7 +36,7 @@ class Holding:
 
 
 @dataclass(slots=True)
-class _Kind:
+class _RequestKind:
     """One kind of request: its total on each node as of the touch number `seen`, and on how many it fits."""
 
     asked: FilterInput
@@ -48,7 +48,7 @@ class _Kind:
     fitting: int = 0
     seen: int = 0
 
-    def copy(self, *, seen: int) -> "_Kind":
+    def copy(self, *, seen: int) -> "_RequestKind":
         """Another one, as of that touch number."""
         return replace(
             self,
@@ -60,7 +60,7 @@ class _Kind:
         )
 
 
-class Board:
+class ClusterState:
     """The nodes of a snapshot; `place` charges them and `release` takes the charge back.
 
     `--order` and `--same` compare nodes with each other, so they are not for a board.
@@ -73,11 +73,11 @@ class Board:
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
         self._loads: list[Load | Unknown | None] = [None] * len(self._answers)
-        self._kinds: dict[Request, _Kind] = {}
+        self._kinds: dict[Request, _RequestKind] = {}
         self._touched: list[int] = []
         self._last = snapshot.last_used
 
-    def place(self, request: Request, rng: Rng) -> Holding | None:
+    def place(self, request: Request, rng: Rng) -> JobAllocations | None:
         """The nodes that `request` gets, all that it asks for, or None and nothing is charged."""
         kind = self._kind(request)
         if kind.fitting < (1 if request.pick is None else request.pick):
@@ -89,7 +89,7 @@ class Board:
             order = in_order(rule, totals, self._names, lambda at: totals[at] > _UNFIT, rng, self._last)
             chosen = list(islice(order, request.pick))
         self._last = self._names[chosen[-1]]
-        return Holding(allocations=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
+        return JobAllocations(allocations=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
 
     def count_fitting(self, request: Request) -> int:
         """On how many nodes a copy of `request` fits now."""
@@ -101,14 +101,14 @@ class Board:
         other._become_separate()  # noqa: SLF001 - it is one of us
         return other
 
-    def hold(self, holding: Holding) -> None:
+    def hold(self, holding: JobAllocations) -> None:
         """Charge exactly what `place` has charged before."""
         for node, allocation in holding.allocations:
             at = self._place_of[node]
             answer = self._measured(at)
             self._change(at, answer, (*answer.placed, allocation))
 
-    def release(self, holding: Holding) -> None:
+    def release(self, holding: JobAllocations) -> None:
         """Take back what `place` has charged."""
         for node, allocation in holding.allocations:
             at = self._place_of[node]
@@ -160,12 +160,12 @@ class Board:
         self._loads[at] = None
         self._touched.append(at)
 
-    def _kind(self, request: Request) -> _Kind:
+    def _kind(self, request: Request) -> _RequestKind:
         # No copy is different from the others, and nobody is by its own name.
         alike = request if request.pick == 1 and not request.name else replace(request, pick=1, name="")
         kind = self._kinds.get(alike)
         if kind is None:
-            kind = self._kinds[alike] = _Kind(
+            kind = self._kinds[alike] = _RequestKind(
                 asked=filter_input(self._snapshot, alike, self._policy, self._now),
                 weighed=scorers_of(self._policy, alike),
             )
@@ -179,7 +179,7 @@ class Board:
         kind.seen = len(self._touched)
         return kind
 
-    def _bring_up_to_date(self, kind: _Kind, at: int) -> None:
+    def _bring_up_to_date(self, kind: _RequestKind, at: int) -> None:
         answer, of, was = self._answers[at], kind.totals_of[at], kind.totals[at]
         if answer is of:
             return
@@ -195,7 +195,7 @@ class Board:
             self._loads[at] = effective_load(answer)
         return self._loads[at]
 
-    def _total(self, at: int, kind: _Kind) -> float:
+    def _total(self, at: int, kind: _RequestKind) -> float:
         found = unfit_reason(self._answers[at], kind.asked, self._load(at))
         return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT
 
@@ -204,14 +204,14 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoardRoom:
+class ReplayCapacity:
     """`copies_share_nodes`: whether several copies of one request may be on one node."""
 
-    state: Board
+    state: ClusterState
     rng: Rng
     copies_share_nodes: bool = False
 
-    def place(self, request: Request) -> Holding | None:
+    def place(self, request: Request) -> JobAllocations | None:
         if self.copies_share_nodes and request.pick is not None and request.pick > 1:
             return self._place_one_by_one(request, request.pick)
         return self.state.place(request, self.rng)
@@ -222,19 +222,19 @@ class BoardRoom:
             return True
         return bool(count) and self.copies_share_nodes and self.copy().place(request) is not None
 
-    def release(self, held: Holding) -> None:
+    def release(self, held: JobAllocations) -> None:
         self.state.release(held)
 
-    def hold(self, held: Holding) -> None:
+    def hold(self, held: JobAllocations) -> None:
         self.state.hold(held)
 
     def copy(self) -> Self:
         return replace(self, state=self.state.copy())
 
-    def _place_one_by_one(self, request: Request, copies: int) -> Holding | None:
+    def _place_one_by_one(self, request: Request, copies: int) -> JobAllocations | None:
         """Copy by copy, each where the policy would put one more."""
         one = replace(request, pick=1)
-        taken: list[Holding] = []
+        taken: list[JobAllocations] = []
         while len(taken) < copies:
             held = self.state.place(one, self.rng)
             if held is None:
@@ -242,4 +242,4 @@ class BoardRoom:
                     self.state.release(again)
                 return None
             taken.append(held)
-        return Holding(allocations=tuple(allocation for held in taken for allocation in held.allocations))
+        return JobAllocations(allocations=tuple(allocation for held in taken for allocation in held.allocations))

@@ -15,7 +15,7 @@ from clbalance.model import Allocation, Answer, Lease, Measured, Memory, NodeNam
 from clbalance.policy.allocations import add_up
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.policy.queue.cluster_state import Board, Holding
+from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Leased:
     key: str
 
 
-Taken: TypeAlias = Holding | Leased
+Taken: TypeAlias = JobAllocations | Leased
 
 
 class _SameDraws:
@@ -55,8 +55,8 @@ class _SameDraws:
         return self._drawn[self._used - 1]
 
 
-class QueueRoom:
-    """`waiting.Room` of requests of several policies.
+class QueueCapacity:
+    """`waiting.FreeCapacity` of requests of several policies.
 
     Ties are drawn alike each time, so that of two equal requests the second gets no place that the first was denied.
     """
@@ -66,8 +66,8 @@ class QueueRoom:
         self._answers = list(snapshot.answers)
         self._places = _places_of_leases(snapshot)
         self._draws = _SameDraws(rng)
-        self._held: list[Holding] = []
-        self._boards: dict[str, Board] = {}
+        self._held: list[JobAllocations] = []
+        self._boards: dict[str, ClusterState] = {}
 
     def place(self, request: Request) -> Taken | None:
         by = _policy_of(request)
@@ -87,14 +87,14 @@ class QueueRoom:
                 self._end(at, held.key)
             return
         self._held.remove(held)
-        for board in self._boards.values():
-            board.release(held)
+        for state in self._boards.values():
+            state.release(held)
 
     def hold(self, held: Taken) -> None:
-        assert isinstance(held, Holding), "only what was placed is tried out"
+        assert isinstance(held, JobAllocations), "only what was placed is tried out"
         self._held.append(held)
-        for board in self._boards.values():
-            board.hold(held)
+        for state in self._boards.values():
+            state.hold(held)
 
     def copy(self) -> Self:
         other = shallow_copy(self)
@@ -112,21 +112,21 @@ class QueueRoom:
 
     def _become_separate(self) -> None:
         self._answers, self._held = self._answers.copy(), self._held.copy()
-        self._boards = {name: board.copy() for name, board in self._boards.items()}
+        self._boards = {name: state.copy() for name, state in self._boards.items()}
 
     def _end(self, at: int, key: str) -> None:
         answer = self._answers[at] = without_lease(self._answers[at], key)
         if isinstance(answer, Measured):
-            for board in self._boards.values():
-                board.read_anew(answer.node, answer.reading)
+            for state in self._boards.values():
+                state.read_anew(answer.node, answer.reading)
 
-    def _state(self, by: str) -> Board:
-        board = self._boards.get(by)
-        if board is None:
-            board = self._boards[by] = Board(self._uncharged(), self._policies[by], self._now)
+    def _state(self, by: str) -> ClusterState:
+        state = self._boards.get(by)
+        if state is None:
+            state = self._boards[by] = ClusterState(self._uncharged(), self._policies[by], self._now)
             for held in self._held:
-                board.hold(held)
-        return board
+                state.hold(held)
+        return state
 
 
 def _places_of_leases(snapshot: Snapshot) -> Mapping[str, Sequence[int]]:

@@ -13,10 +13,10 @@ from clbalance.model import Request
 from clbalance.model.request import UNCONSTRAINED
 
 Held = TypeVar("Held")
-"""What a room gives for a request, such as `board.Holding`."""
+"""What a room gives for a request, such as `board.JobAllocations`."""
 
 
-class Room(Protocol[Held]):
+class FreeCapacity(Protocol[Held]):
     """What there is to be had at this moment."""
 
     def place(self, request: Request) -> Held | None:
@@ -41,7 +41,7 @@ class Room(Protocol[Held]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class QueuedJob:
     """A job that waits since `since_s`; `estimate_s` None: nobody has said how long it will take."""
 
     key: int
@@ -64,21 +64,21 @@ class Running(Generic[Held]):
 
 
 @dataclass(frozen=True, slots=True)
-class Start(Generic[Held]):
+class PlannedStart(Generic[Held]):
     """One that is started now, on what it holds."""
 
-    waiting: Waiting
+    job: QueuedJob
     held: Held
 
 
-def as_they_fit(queue: Sequence[Waiting], room: Room[Held]) -> list[Start[Held]]:
+def first_fit(queue: Sequence[QueuedJob], capacity: FreeCapacity[Held]) -> list[PlannedStart[Held]]:
     """From the front, until one does not fit: nobody passes it."""
-    started: list[Start[Held]] = []
-    for waiting in queue:
-        held = room.place(waiting.request)
+    started: list[PlannedStart[Held]] = []
+    for queued in queue:
+        held = capacity.place(queued.request)
         if held is None:
             break
-        started.append(Start(waiting, held))
+        started.append(PlannedStart(queued, held))
     return started
 
 
@@ -88,30 +88,30 @@ _HOUR_S: Final = 3600.0
 _SHORTEST_S: Final = 10.0
 """As in bounded slowdown: what runs for a second is not worth a place before everybody after a minute."""
 
-_Order: TypeAlias = Callable[[Waiting, float], tuple[float, ...]]
+_Order: TypeAlias = Callable[[QueuedJob, float], tuple[float, ...]]
 """Of one that waits, at a time in seconds; the smallest is first."""
 
 
-def points(waiting: Waiting, now_s: float) -> float:
+def points(queued: QueuedJob, now_s: float) -> float:
     """Its priority, and a point for each time that it has waited as long as it will run, or an hour if none knows.
 
     So nobody starves, and short ones come up quickly: among equals, the largest expansion factor
     (wait + run) / run is first, the order of LXF backfilling (Chiang, Arpaci-Dusseau and Vernon, JSSPP 2002).
     """
-    own_length_s = _HOUR_S if waiting.estimate_s is None else max(waiting.estimate_s, _SHORTEST_S)
-    return waiting.priority + (now_s - waiting.since_s) / own_length_s
+    own_length_s = _HOUR_S if queued.estimate_s is None else max(queued.estimate_s, _SHORTEST_S)
+    return queued.priority + (now_s - queued.since_s) / own_length_s
 
 
-def _shortest(waiting: Waiting, _: float) -> tuple[float, ...]:
-    return math.inf if waiting.estimate_s is None else waiting.estimate_s, waiting.since_s
+def _shortest(queued: QueuedJob, _: float) -> tuple[float, ...]:
+    return math.inf if queued.estimate_s is None else queued.estimate_s, queued.since_s
 
 
-def _most_points(waiting: Waiting, now_s: float) -> tuple[float, ...]:
-    return -points(waiting, now_s), waiting.since_s
+def _most_points(queued: QueuedJob, now_s: float) -> tuple[float, ...]:
+    return -points(queued, now_s), queued.since_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingList:
+class JobQueue:
     """`order` and `backfill_order` None: as they came."""
 
     told: str
@@ -121,28 +121,32 @@ class WaitingList:
     backfill_order: _Order | None = None
 
     def to_start(
-        self, waiting: Sequence[Waiting], running: Iterable[Running[Held]], room: Room[Held], now_s: float
-    ) -> list[Start[Held]]:
-        """Which of those that wait, given in the order in which they came, are started now; `room` holds them then."""
+        self, queued: Sequence[QueuedJob], running: Iterable[Running[Held]], capacity: FreeCapacity[Held], now_s: float
+    ) -> list[PlannedStart[Held]]:
+        """Which of those that wait, given in the order in which they came, are started now; `capacity` holds them
+        then.
+        """
         order, behind = self.order, self.backfill_order
-        queue = waiting if order is None else sorted(waiting, key=lambda one: order(one, now_s))
+        queue = queued if order is None else sorted(queued, key=lambda one: order(one, now_s))
         if not self.passing:
-            return as_they_fit(queue, room)
-        return with_backfill(queue, running, room, now_s, by=None if behind is None else lambda one: behind(one, now_s))
+            return first_fit(queue, capacity)
+        return with_backfill(
+            queue, running, capacity, now_s, by=None if behind is None else lambda one: behind(one, now_s)
+        )
 
 
-WAITING_LISTS: Final[Mapping[str, WaitingList]] = {
-    "fcfs": WaitingList(told="first come, first served: nobody passes anybody", passing=False),
-    "sjf": WaitingList(told="the shortest by its estimate first", order=_shortest),
-    "priority": WaitingList(told="by priority, which grows while a job waits", order=_most_points),
-    "easy": WaitingList(told="first come, and who does not delay the first may pass"),
+WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
+    "fcfs": JobQueue(told="first come, first served: nobody passes anybody", passing=False),
+    "sjf": JobQueue(told="the shortest by its estimate first", order=_shortest),
+    "priority": JobQueue(told="by priority, which grows while a job waits", order=_most_points),
+    "easy": JobQueue(told="first come, and who does not delay the first may pass"),
     # Tsafrir, Etsion and Feitelson, IEEE TPDS 18(6), 2007.
-    "easy-sjbf": WaitingList(told="the same, and of those the shortest first", backfill_order=_shortest),
+    "easy-sjbf": JobQueue(told="the same, and of those the shortest first", backfill_order=_shortest),
 }
 """All but `fcfs` keep a reservation for their first and let others pass it (EASY backfilling)."""
 
 
-def waiting_list_named(name: str) -> WaitingList:
+def job_queue_named(name: str) -> JobQueue:
     """One of `WAITING_LISTS`, or `UsageError`."""
     found = WAITING_LISTS.get(name)
     if found is None:
@@ -162,60 +166,60 @@ def waiting_list_named(name: str) -> WaitingList:
 class _Reservation(Generic[Held]):
     """Of `head` at `shadow_s`, in the room that there will be at that time."""
 
-    head: Waiting
+    head: QueuedJob
     shadow_s: float
-    room_then: Room[Held]
+    capacity_then: FreeCapacity[Held]
 
-    def bears(self, waiting: Waiting, held: Held, now_s: float) -> bool:
+    def bears(self, queued: QueuedJob, held: Held, now_s: float) -> bool:
         """Whether the head can still start at its time if this one is started now.
 
         At an infinite time nothing counts as over by then: else whoever tells how long he takes would pass for ever.
         """
-        if waiting.expected_end_s(now_s) <= self.shadow_s < math.inf:
+        if queued.expected_end_s(now_s) <= self.shadow_s < math.inf:
             return True
-        self.room_then.hold(held)
-        if self.room_then.fits(self.head.request):
+        self.capacity_then.hold(held)
+        if self.capacity_then.fits(self.head.request):
             return True
-        self.room_then.release(held)
+        self.capacity_then.release(held)
         return False
 
 
 def with_backfill(
-    queue: Sequence[Waiting],
+    queue: Sequence[QueuedJob],
     running: Iterable[Running[Held]],
-    room: Room[Held],
+    capacity: FreeCapacity[Held],
     now_s: float,
-    by: Callable[[Waiting], object] | None = None,
-) -> list[Start[Held]]:
+    by: Callable[[QueuedJob], object] | None = None,
+) -> list[PlannedStart[Held]]:
     """Those that fit from the front, then those behind the first that does not and that do not delay it.
 
     The latter are tried in the order of `by`, or of the queue. One that would not even fit if everything had ended
     keeps nobody waiting.
     """
-    runs, started, left = list(running), list[Start[Held]](), list(queue)
-    empty: Room[Held] | None = None
+    runs, started, left = list(running), list[PlannedStart[Held]](), list(queue)
+    empty: FreeCapacity[Held] | None = None
     while True:
-        first = as_they_fit(left, room)
+        first = first_fit(left, capacity)
         started += first
         runs += [_as_running(start, now_s) for start in first]
         head, behind = left[len(first) : len(first) + 1], left[len(first) + 1 :]
         # Most times nobody fits, and then there is no need to look ahead.
-        fitting = [waiting for waiting in behind if room.fits(waiting.request)]
+        fitting = [queued for queued in behind if capacity.fits(queued.request)]
         if not head or not fitting:
             break
         if empty is None or _may_fit(head[0], empty):
-            then = room.copy()
+            then = capacity.copy()
             reservation = _reserve(head[0], runs, then, now_s)
             if reservation is not None:
                 ordered = fitting if by is None else sorted(fitting, key=by)  # type: ignore[arg-type]  # tuples of floats
-                started += _backfilled(ordered, reservation, room, now_s)
+                started += _backfilled(ordered, reservation, capacity, now_s)
                 break
             empty = then
         left = behind
     return started
 
 
-def _may_fit(head: Waiting, empty: Room[Held]) -> bool:
+def _may_fit(head: QueuedJob, empty: FreeCapacity[Held]) -> bool:
     """Whether it may fit at some time, by the room in which all has ended.
 
     What fits once fits from then on, but for who wishes for something that ends as well, as to be near a job.
@@ -224,21 +228,23 @@ def _may_fit(head: Waiting, empty: Room[Held]) -> bool:
 
 
 def _backfilled(
-    ordered: Sequence[Waiting], reservation: _Reservation[Held], room: Room[Held], now_s: float
-) -> list[Start[Held]]:
-    started: list[Start[Held]] = []
-    for waiting in ordered:
-        held = room.place(waiting.request)
+    ordered: Sequence[QueuedJob], reservation: _Reservation[Held], capacity: FreeCapacity[Held], now_s: float
+) -> list[PlannedStart[Held]]:
+    started: list[PlannedStart[Held]] = []
+    for queued in ordered:
+        held = capacity.place(queued.request)
         if held is None:
             continue
-        if reservation.bears(waiting, held, now_s):
-            started.append(Start(waiting, held))
+        if reservation.bears(queued, held, now_s):
+            started.append(PlannedStart(queued, held))
         else:
-            room.release(held)
+            capacity.release(held)
     return started
 
 
-def _reserve(head: Waiting, runs: Sequence[Running[Held]], then: Room[Held], now_s: float) -> _Reservation[Held] | None:
+def _reserve(
+    head: QueuedJob, runs: Sequence[Running[Held]], then: FreeCapacity[Held], now_s: float
+) -> _Reservation[Held] | None:
     """`then` becomes the room at the shadow time. None: the head does not fit even in the empty one, as it is then."""
     ends = sorted(runs, key=lambda run: run.ends_s)
     for at, run in enumerate(ends):
@@ -250,5 +256,5 @@ def _reserve(head: Waiting, runs: Sequence[Running[Held]], then: Room[Held], now
     return None
 
 
-def _as_running(start: Start[Held], now_s: float) -> Running[Held]:
-    return Running(start.held, start.waiting.expected_end_s(now_s))
+def _as_running(start: PlannedStart[Held], now_s: float) -> Running[Held]:
+    return Running(start.held, start.job.expected_end_s(now_s))

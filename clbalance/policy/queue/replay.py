@@ -16,8 +16,8 @@ from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.queue.cluster_state import Board, BoardRoom, Holding
-from clbalance.policy.queue.queues import Running, Start, Waiting, WaitingList
+from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations, ReplayCapacity
+from clbalance.policy.queue.queues import JobQueue, PlannedStart, QueuedJob, Running
 from clbalance.policy.queue.replay_metrics import Figures, Meter, Waits, percentile
 
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
@@ -37,7 +37,7 @@ def replay(
     policy: Policy,
     rng: Rng,
     *,
-    waiting_list: WaitingList | None = None,
+    queue: JobQueue | None = None,
     heard: Callable[[int], None] = lambda _: None,
 ) -> ReplayRun:
     """What `policy` makes of the trace; without a waiting list what fits nowhere is refused and forgotten.
@@ -45,9 +45,9 @@ def replay(
     `heard` is told after each arrival how many there were. Thresholds of measured load are not looked at: a trace has
     none.
     """
-    run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, waiting_list)
+    run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, queue)
     for place, arrival in enumerate(trace.arrivals):
-        run.end_until(arrival.submit_s, that_too=waiting_list is None)
+        run.end_until(arrival.submit_s, that_too=queue is None)
         run.arrive(place, arrival)
         heard(place + 1)
     run.end_until(math.inf)
@@ -57,13 +57,11 @@ def replay(
 class _Run:
     """The state of a replay."""
 
-    def __init__(
-        self, cluster: Snapshot, trace: Trace, policy: Policy, rng: Rng, waiting_list: WaitingList | None
-    ) -> None:
-        self._trace, self._list = trace, waiting_list
-        board = Board(cluster, policy, cluster.taken_at)
-        self._room = BoardRoom(state=board, rng=rng, copies_share_nodes=trace.copies_share_nodes)
-        self._empty = self._room.copy()
+    def __init__(self, cluster: Snapshot, trace: Trace, policy: Policy, rng: Rng, queue: JobQueue | None) -> None:
+        self._trace, self._list = trace, queue
+        state = ClusterState(cluster, policy, cluster.taken_at)
+        self._capacity_then = ReplayCapacity(state=state, rng=rng, copies_share_nodes=trace.copies_share_nodes)
+        self._empty = self._capacity_then.copy()
         self._ever_fits: dict[Request, bool] = {}
         self._meter = Meter(
             cluster.answers,
@@ -71,8 +69,8 @@ class _Run:
             over_time=any(arrival.duration_s is not None for arrival in trace.arrivals),
         )
         self._ends: list[tuple[float, int, int]] = []
-        self._running: dict[int, Running[Holding]] = {}
-        self._waiting: dict[int, Waiting] = {}
+        self._running: dict[int, Running[JobAllocations]] = {}
+        self._waiting: dict[int, QueuedJob] = {}
         self._starts_s: dict[int, float] = {}
         self._waits = Waits()
         self._gpu_pct_at_refusal: float | None = None
@@ -82,7 +80,7 @@ class _Run:
         now_s = arrival.submit_s
         self._meter.passed(now_s)
         if self._list is None:
-            held = self._room.place(arrival.request)
+            held = self._capacity_then.place(arrival.request)
             if held is None:
                 self._refuse()
             else:
@@ -90,7 +88,7 @@ class _Run:
         elif not self._can_ever_fit(arrival.request):
             self._refuse()
         else:
-            self._waiting[place] = Waiting(
+            self._waiting[place] = QueuedJob(
                 key=place,
                 request=arrival.request,
                 since_s=now_s,
@@ -105,7 +103,7 @@ class _Run:
             at_s, _, place = heapq.heappop(self._ends)
             self._meter.passed(at_s)
             held = self._running.pop(place).held
-            self._room.release(held)
+            self._capacity_then.release(held)
             self._meter.took(held, -1)
             self._start_waiting(at_s)
 
@@ -137,13 +135,15 @@ class _Run:
     def _start_waiting(self, now_s: float) -> None:
         if self._list is None or not self._waiting:
             return
-        waiting = tuple(self._waiting.values())
-        started: list[Start[Holding]] = self._list.to_start(waiting, self._running.values(), self._room, now_s)
+        queued = tuple(self._waiting.values())
+        started: list[PlannedStart[JobAllocations]] = self._list.to_start(
+            queued, self._running.values(), self._capacity_then, now_s
+        )
         for start in started:
-            del self._waiting[start.waiting.key]
-            self._start(start.waiting.key, start.held, now_s)
+            del self._waiting[start.job.key]
+            self._start(start.job.key, start.held, now_s)
 
-    def _start(self, place: int, held: Holding, now_s: float) -> None:
+    def _start(self, place: int, held: JobAllocations, now_s: float) -> None:
         arrival = self._trace.arrivals[place]
         self._meter.took(held)
         self._starts_s[place] = now_s

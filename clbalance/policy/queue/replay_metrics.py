@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cpus, Measured, NodeName, Unknown
-from clbalance.policy.queue.cluster_state import Holding
+from clbalance.policy.queue.cluster_state import JobAllocations
 
 _BOUND_S: Final = 10.0
 """Of bounded slowdown: Feitelson and Rudolph, "Metrics and benchmarking for parallel job scheduling", JSSPP 1998."""
@@ -116,7 +116,7 @@ class Meter:
             self._max_seconds += span_s * max(self._load_of.values())
             self._at_s = now_s
 
-    def took(self, holding: Holding, sign: int = 1) -> None:
+    def took(self, holding: JobAllocations, sign: int = 1) -> None:
         """Something was placed, or with `sign` -1 has ended."""
         for node, allocation in holding.allocations:
             self._cpus += sign * allocation.cpus

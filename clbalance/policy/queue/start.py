@@ -22,9 +22,9 @@ from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
-from clbalance.policy.queue.cluster_state import Holding
-from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueRoom, Taken, only_on
-from clbalance.policy.queue.queues import WAITING_LISTS, Running, Waiting
+from clbalance.policy.queue.cluster_state import JobAllocations
+from clbalance.policy.queue.free_capacity import Leased, OwnRequest, QueueCapacity, Taken, only_on
+from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running
 
 NOW = Dependency(state=DependencyState.SATISFIED)
 _NOT_ASKED = "none of its nodes was asked"
@@ -32,7 +32,7 @@ _OTHERS_FIRST = "waits for a place that was kept for another"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
+class PendingJob:
     """A job that waits; `estimate_s` None: nobody has said how long it will take."""
 
     job: int
@@ -57,11 +57,11 @@ class Chosen:
     never: Mapping[int, str]
 
 
-def queued_job(
+def pending_job(
     record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], dependency: Dependency = NOW
-) -> Queued:
+) -> PendingJob:
     """A job of the journal as the queue sees it; `copies`: of all its attempts."""
-    return Queued(
+    return PendingJob(
         job=record.id,
         request=submitted.request,
         candidates=submitted.candidates,
@@ -77,9 +77,9 @@ def queued_job(
 
 def to_start(
     snapshot: Snapshot,
-    queued: Sequence[Queued],
+    queued: Sequence[PendingJob],
     running: Mapping[str, datetime | None],
-    policy_of: Callable[[Queued], Policy],
+    policy_of: Callable[[PendingJob], Policy],
     now: datetime,
     rng: Rng,
 ) -> Chosen:
@@ -89,24 +89,24 @@ def to_start(
     """
     ready = [one for one in queued if one.dependency.state is DependencyState.SATISFIED]
     policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
-    room = QueueRoom(snapshot, policies, now, rng)
+    capacity = QueueCapacity(snapshot, policies, now, rng)
     requests = {one.job: _request_of(one, snapshot, policies[_by(one)], now, rng) for one in ready}
-    waiting = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=lambda one: one.submitted_at)]
+    queued_job = [_waiting(one, requests[one.job], now) for one in sorted(ready, key=lambda one: one.submitted_at)]
     runs: list[Running[Taken]] = [Running(Leased(key=key), _ends_s(ends)) for key, ends in running.items()]
-    starts = WAITING_LISTS["priority"].to_start(waiting, runs, room, now.timestamp())
-    nodes = {start.waiting.key: start.held.nodes for start in starts if isinstance(start.held, Holding)}
+    starts = WAITING_LISTS["priority"].to_start(queued_job, runs, capacity, now.timestamp())
+    nodes = {start.job.key: start.held.nodes for start in starts if isinstance(start.held, JobAllocations)}
     left = [one for one in ready if one.job not in nodes]
     return Chosen(
         starts=tuple(nodes.items()),
         waits={
             **{one.job: one.dependency.reason for one in queued if one.dependency.state is DependencyState.WAITING},
-            **_why_not(left, requests, room.charged(), policies, now, rng),
+            **_why_not(left, requests, capacity.charged(), policies, now, rng),
         },
         never={one.job: one.dependency.reason for one in queued if one.dependency.state is DependencyState.NEVER},
     )
 
 
-def _by(one: Queued) -> str:
+def _by(one: PendingJob) -> str:
     return f"{one.group or ''}\0{one.policy or ''}"
 
 
@@ -116,7 +116,7 @@ def _ready_policy(policy: Policy, snapshot: Snapshot, request: Request) -> Polic
     return policy
 
 
-def _request_of(one: Queued, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
+def _request_of(one: PendingJob, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
     """On its candidates, and not on those to be avoided, if the nodes as they are have room for it on the others."""
     if one.excluded_nodes:
         elsewhere = only_on(one.request, frozenset(one.candidates) - one.excluded_nodes, snapshot, _by(one))
@@ -125,8 +125,8 @@ def _request_of(one: Queued, snapshot: Snapshot, policy: Policy, now: datetime, 
     return only_on(one.request, one.candidates, snapshot, _by(one))
 
 
-def _waiting(one: Queued, request: OwnRequest, now: datetime) -> Waiting:
-    return Waiting(
+def _waiting(one: PendingJob, request: OwnRequest, now: datetime) -> QueuedJob:
+    return QueuedJob(
         key=one.job,
         request=request,
         since_s=min(one.submitted_at, now).timestamp(),  # clocks jump, and nobody is younger than new
@@ -140,7 +140,7 @@ def _ends_s(ends: datetime | None) -> float:
 
 
 def _why_not(
-    left: Sequence[Queued],
+    left: Sequence[PendingJob],
     requests: Mapping[int, OwnRequest],
     charged: Snapshot,
     policies: Mapping[str, Policy],
@@ -158,7 +158,7 @@ def _why_not(
     return reasons
 
 
-def _reason(one: Queued, charged: Snapshot, policy: Policy, now: datetime, rng: Rng) -> str:
+def _reason(one: PendingJob, charged: Snapshot, policy: Policy, now: datetime, rng: Rng) -> str:
     own = [answer for answer in charged.answers if answer.node in frozenset(one.candidates)]
     if not own:
         return _NOT_ASKED

@@ -14,7 +14,7 @@ from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.candidates import Mover
 from clbalance.policy.rebalance.levels import EPSILON, Pool
 from clbalance.policy.rebalance.values import Levels
-from clbalance.policy.rebalance.what_if import Rooms, Step, in_order
+from clbalance.policy.rebalance.what_if import Step, WhatIf, in_order
 
 _PATIENCE: Final = 4_000
 """How many looks are had at what is more than one job to one node: of large pools the last hundredth costs too much."""
@@ -44,7 +44,7 @@ class Levelling:
         self.movers: dict[NodeName, list[Mover]] = {use.node: [] for use in pool.members}
         for mover in sorted(movers, key=lambda one: -one.job.job):  # of equals the youngest: it has least to lose
             self.movers[mover.job.node].append(mover)
-        self.rooms = Rooms.of(pool, policy, now)
+        self.what_if = WhatIf.of(pool, policy, now)
         self.order: tuple[Step, ...] = ()
         self.wait = _PATIENCE
         self.min_gain = levels.min_gain
@@ -97,14 +97,14 @@ class Levelling:
 
     def order_with_one(self, mover: Mover, dst: NodeName) -> tuple[Step, ...] | None:
         """The same as `order_with` for one step, if the node has room as it is by now."""
-        if dst != mover.job.node and self.rooms.unfit(mover, dst) is not None:
+        if dst != mover.job.node and self.what_if.unfit(mover, dst) is not None:
             return None
         return (*self.order, (mover, dst)) if self.is_home(mover) else self.order_with([(mover, dst)])
 
     def order_with(self, steps: Sequence[Step]) -> tuple[Step, ...] | None:
         """All that would be moved with these, in an order in which it can be done; None: there is none."""
         if all(self.is_home(mover) for mover, _ in steps):
-            tail = in_order(steps, self.rooms)
+            tail = in_order(steps, self.what_if)
             if tail is not None:
                 return (*self.order, *tail)
         self.wait -= _LOOKS_OF_A_STEP * len(self.order)
@@ -114,7 +114,7 @@ class Levelling:
         wanted = [(mover, dst_of.pop(mover.job.job, dst)) for mover, dst in self.order]
         wanted += [(mover, dst) for mover, dst in steps if mover.job.job in dst_of]
         away = [step for step in wanted if step[1] != step[0].job.node]
-        return in_order(away, self.rooms.as_measured())
+        return in_order(away, self.what_if.as_measured())
 
     def take(self, chain: Chain) -> None:
         """From now on it counts."""
@@ -122,9 +122,9 @@ class Levelling:
             self._put(mover, dst)
         self._by_level = self._sorted()
         if chain.order[: len(self.order)] != self.order:
-            self.rooms, self.order = self.rooms.as_measured(), ()
+            self.what_if, self.order = self.what_if.as_measured(), ()
         for mover, dst in chain.order[len(self.order) :]:
-            self.rooms.carry(mover, dst)
+            self.what_if.carry(mover, dst)
         self.order = chain.order
 
     def _put(self, mover: Mover, dst: NodeName) -> None:

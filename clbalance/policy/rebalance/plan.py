@@ -98,7 +98,7 @@ def why_it_stays(field: Levelling, mover: Mover) -> str:
     meant = [node for node in new if node not in mover.job.not_meant]
     if not meant:
         return "it was not submitted for the nodes where it would help"
-    reasons = [None if (unfit := field.rooms.unfit(mover, node)) is None else unfit.reason for node in meant]
+    reasons = [None if (unfit := field.what_if.unfit(mover, node)) is None else unfit.reason for node in meant]
     return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"
 
 

@@ -21,7 +21,7 @@ from clbalance.policy.rebalance.levels import Pool, with_r1m_less
 
 
 @dataclass(slots=True)
-class _Room:
+class _NodeCapacity:
     """A node as it was measured; who has left it since, and who has come."""
 
     measured: Measured
@@ -52,12 +52,12 @@ class _Kinds:
         return kind
 
 
-class Rooms:
+class WhatIf:
     """Some nodes that were measured."""
 
     def __init__(self, measured: Sequence[Measured], kinds: _Kinds, policy: Policy) -> None:
         self._measured, self._kinds, self._policy = measured, kinds, policy
-        self._rooms = {answer.node: _Room(answer) for answer in measured}
+        self._what_if = {answer.node: _NodeCapacity(answer) for answer in measured}
 
     @classmethod
     def of(cls, pool: Pool, policy: Policy, now: datetime) -> Self:
@@ -72,52 +72,52 @@ class Rooms:
 
     def unfit(self, mover: Mover, node: NodeName) -> Unfit | None:
         """Why the node does not take this job now; None: it does."""
-        room, kind = self._rooms[node], self._kinds.kind_of(mover)
-        if kind not in room.verdicts:
-            load = self._load(room)
+        capacity, kind = self._what_if[node], self._kinds.kind_of(mover)
+        if kind not in capacity.verdicts:
+            load = self._load(capacity)
             assert isinstance(load, Load)  # a member's load is known
             found = unfit_reason(load.answer, self._kinds.asked[kind], load)
-            room.verdicts[kind] = found if isinstance(found, Unfit) else None
-        return room.verdicts[kind]
+            capacity.verdicts[kind] = found if isinstance(found, Unfit) else None
+        return capacity.verdicts[kind]
 
     def carry(self, mover: Mover, dst: NodeName) -> "Carried":
         """Take the job off its node, and put it on another."""
         src = mover.job.node
-        left, to = self._rooms[src], self._rooms[dst]
+        left, to = self._what_if[src], self._what_if[dst]
         load = self._load(to)
         assert isinstance(load, Load)  # a member's load is known
         allocation = replace(allocation_for(mover.job.request, load.answer, self._policy), cpus=mover.weight)
-        self._rooms[src] = _Room(left.measured, (*left.gone, mover), left.come)
-        self._rooms[dst] = _Room(to.measured, to.gone, (*to.come, allocation))
-        return Carried(rooms=((src, left), (dst, to)))
+        self._what_if[src] = _NodeCapacity(left.measured, (*left.gone, mover), left.come)
+        self._what_if[dst] = _NodeCapacity(to.measured, to.gone, (*to.come, allocation))
+        return Carried(what_if=((src, left), (dst, to)))
 
     def undo(self, carried: "Carried") -> None:
         """Everything as it was before what was carried last."""
-        self._rooms.update(carried.rooms)
+        self._what_if.update(carried.what_if)
 
-    def _load(self, room: _Room) -> Load | Unknown:
-        if room.load is None:
-            room.load = effective_load(_as_it_is(room))
-        return room.load
+    def _load(self, capacity: _NodeCapacity) -> Load | Unknown:
+        if capacity.load is None:
+            capacity.load = effective_load(_as_it_is(capacity))
+        return capacity.load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """The two nodes as they were before."""
 
-    rooms: tuple[tuple[NodeName, _Room], ...]
+    what_if: tuple[tuple[NodeName, _NodeCapacity], ...]
 
 
-def _as_it_is(room: _Room) -> Measured:
-    answer = room.measured
-    if room.gone:
+def _as_it_is(capacity: _NodeCapacity) -> Measured:
+    answer = capacity.measured
+    if capacity.gone:
         leases = answer.reading.leases
         assert not isinstance(leases, Unknown)  # a member's load is known
-        gone = {id(mover.lease) for mover in room.gone}
+        gone = {id(mover.lease) for mover in capacity.gone}
         kept = tuple([lease for lease in leases if id(lease) not in gone])
-        shown = sum([_shown(mover.lease, answer) + mover.excess for mover in room.gone])
+        shown = sum([_shown(mover.lease, answer) + mover.excess for mover in capacity.gone])
         answer = with_r1m_less(replace(answer, reading=replace(answer.reading, leases=kept)), shown)
-    return replace(answer, placed=(*answer.placed, *room.come)) if room.come else answer
+    return replace(answer, placed=(*answer.placed, *capacity.come)) if capacity.come else answer
 
 
 def _shown(lease: Lease, answer: Measured) -> float:
@@ -136,33 +136,33 @@ _MOST_TO_TRY: Final = 8
 """Of so many steps every order is tried, if need be; more are taken as they come."""
 
 
-def in_order(wanted: Sequence[Step], rooms: Rooms) -> tuple[Step, ...] | None:
+def in_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...] | None:
     """The first order in which there is room for each; None: there is none, or it was not found."""
     if len(wanted) <= _MOST_TO_TRY:
-        return _tried(tuple(wanted), rooms, set())
+        return _tried(tuple(wanted), what_if, set())
     waiting = list(wanted)
     ordered: list[Step] = []
     while waiting:
-        step = next((one for one in waiting if rooms.unfit(*one) is None), None)
+        step = next((one for one in waiting if what_if.unfit(*one) is None), None)
         if step is None:
             return None
-        rooms.carry(*step)
+        what_if.carry(*step)
         waiting.remove(step)
         ordered.append(step)
     return tuple(ordered)
 
 
-def _tried(waiting: tuple[Step, ...], rooms: Rooms, in_vain: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
+def _tried(waiting: tuple[Step, ...], what_if: WhatIf, in_vain: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
     """Depth first. What room there is depends on who waits, not on the order in which the others went."""
     if not waiting:
         return ()
     if waiting in in_vain:
         return None
     for at, step in enumerate(waiting):
-        if rooms.unfit(*step) is None:
-            carried = rooms.carry(*step)
-            rest = _tried((*waiting[:at], *waiting[at + 1 :]), rooms, in_vain)
-            rooms.undo(carried)
+        if what_if.unfit(*step) is None:
+            carried = what_if.carry(*step)
+            rest = _tried((*waiting[:at], *waiting[at + 1 :]), what_if, in_vain)
+            what_if.undo(carried)
             if rest is not None:
                 return (step, *rest)
     in_vain.add(waiting)

@@ -10,7 +10,7 @@ from clbalance.policy.placement.fragmentation import Workload
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import KINDS, policy_named
 from clbalance.policy.placement.select import best_place
-from clbalance.policy.queue.cluster_state import Board
+from clbalance.policy.queue.cluster_state import ClusterState
 from tests.policy.build import NOW, gpu, node, silent, sweep
 from tests.policy.placement.test_place import patient, snapshots
 
@@ -39,7 +39,7 @@ def test_a_board_gives_what_place_would_have_given(
 ) -> None:
     policy = policy_named(name, workload=Workload.of(requests))
     current = with_gpus(snapshot)
-    board = Board(current, policy, NOW)
+    board = ClusterState(current, policy, NOW)
     for request in requests:
         plan = place(current, request, policy, NOW, Random(seed))
         holding = board.place(request, Random(seed))
@@ -58,7 +58,7 @@ def test_a_board_gives_what_place_would_have_given(
 @patient
 @given(st.lists(REQUESTS, min_size=1, max_size=8), st.integers(0, 3))
 def test_what_is_released_can_be_had_again(requests: list[Request], seed: int) -> None:
-    board = Board(with_gpus(sweep(silent("s"))), policy_named("least"), NOW)
+    board = ClusterState(with_gpus(sweep(silent("s"))), policy_named("least"), NOW)
     before = board.all_answers
     held = [holding for request in requests if (holding := board.place(request, Random(seed)))]
     for holding in held:
@@ -68,7 +68,7 @@ def test_what_is_released_can_be_had_again(requests: list[Request], seed: int) -
 
 
 def test_nothing_fits_where_nothing_answered() -> None:
-    board = Board(sweep(silent("s")), policy_named("least"), NOW)
+    board = ClusterState(sweep(silent("s")), policy_named("least"), NOW)
     assert board.place(Request(), Random(0)) is None
 
 
@@ -78,7 +78,7 @@ def test_the_best_of_none_is_none() -> None:
 
 
 def test_a_copy_is_charged_alike_and_then_on_its_own() -> None:
-    board = Board(sweep(node("a", cpus=2), node("b", cpus=2)), policy_named("pack"), NOW)
+    board = ClusterState(sweep(node("a", cpus=2), node("b", cpus=2)), policy_named("pack"), NOW)
     held = board.place(Request(cpus=2.0), Random(0))
     assert held is not None
     other = board.copy()
@@ -91,7 +91,7 @@ def test_a_copy_is_charged_alike_and_then_on_its_own() -> None:
 
 
 def test_all_or_nothing() -> None:
-    board = Board(sweep(node("a", cpus=1), node("b", cpus=1)), policy_named("least"), NOW)
+    board = ClusterState(sweep(node("a", cpus=1), node("b", cpus=1)), policy_named("least"), NOW)
     assert board.place(Request(pick=3), Random(0)) is None
     assert board.count_fitting(Request()) == 2
     holding = board.place(Request(pick=None), Random(0))
@@ -104,7 +104,7 @@ def test_all_or_nothing() -> None:
 @given(st.lists(REQUESTS, min_size=2, max_size=8), st.sampled_from(sorted(KINDS)), st.integers(0, 3))
 def test_a_copy_is_charged_alike_and_goes_its_own_way(requests: list[Request], name: str, seed: int) -> None:
     policy = policy_named(name, workload=Workload.of(requests))
-    board = Board(with_gpus(sweep(*(node(f"n{at}") for at in range(3)))), policy, NOW)
+    board = ClusterState(with_gpus(sweep(*(node(f"n{at}") for at in range(3)))), policy, NOW)
     held = [holding for request in requests if (holding := board.place(request, Random(seed)))]
     other = board.copy()
     before = board.all_answers
@@ -117,12 +117,12 @@ def test_a_copy_is_charged_alike_and_goes_its_own_way(requests: list[Request], n
         other.hold(holding)
     assert other.all_answers == before
     for request in requests:
-        afresh = Board(Snapshot(taken_at=NOW, answers=before), policy, NOW)
+        afresh = ClusterState(Snapshot(taken_at=NOW, answers=before), policy, NOW)
         assert board.count_fitting(request) == other.count_fitting(request) == afresh.count_fitting(request)
 
 
 def test_a_copy_forgets_what_was_not_asked_for_in_a_long_time() -> None:
-    board = Board(sweep(node("n1"), node("n2")), policy_named("least"), NOW)
+    board = ClusterState(sweep(node("n1"), node("n2")), policy_named("least"), NOW)
     assert board.count_fitting(Request(cpus=4.0)) == 2
     for _ in range(4):
         holding = board.place(Request(cpus=1.0), Random(1))

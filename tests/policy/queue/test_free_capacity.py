@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from clbalance.model import Measured, NodeName, Request, RunQueue, Snapshot
 from clbalance.model.request import UNCONSTRAINED, Constraints
 from clbalance.policy.placement.policies import policy_named
-from clbalance.policy.queue.free_capacity import Leased, QueueRoom, Taken, only_on, without_lease
-from clbalance.policy.queue.queues import Room, Running, Start, Waiting, as_they_fit, with_backfill
+from clbalance.policy.queue.free_capacity import Leased, QueueCapacity, Taken, only_on, without_lease
+from clbalance.policy.queue.queues import FreeCapacity, PlannedStart, QueuedJob, Running, first_fit, with_backfill
 from tests.policy.build import NOW, node, sweep
 from tests.policy.placement.test_place import patient
 
@@ -21,7 +21,7 @@ NOW_S = NOW.timestamp()
 POLICIES = {name: policy_named(name, thresholds=NONE) for name in ("least", "pack")}
 
 
-class RoomAnew(QueueRoom):
+class RoomAnew(QueueCapacity):
     """Every node is asked again after each end."""
 
     def release(self, held: Taken) -> None:
@@ -32,13 +32,15 @@ class RoomAnew(QueueRoom):
         self._boards = {}
 
 
-def backfill_anew(queue: Sequence[Waiting], running: Sequence[Running[Taken]], room: Room[Taken]) -> list[Start[Taken]]:
+def backfill_anew(
+    queue: Sequence[QueuedJob], running: Sequence[Running[Taken]], room: FreeCapacity[Taken]
+) -> list[PlannedStart[Taken]]:
     """EASY by the book: of every head the first end after which it fits is looked for, one after the other."""
-    runs, started, left = list(running), list[Start[Taken]](), list(queue)
+    runs, started, left = list(running), list[PlannedStart[Taken]](), list(queue)
     while left:
-        first = as_they_fit(left, room)
+        first = first_fit(left, room)
         started += first
-        runs += [Running(one.held, one.waiting.expected_end_s(NOW_S)) for one in first]
+        runs += [Running(one.held, one.job.expected_end_s(NOW_S)) for one in first]
         head, left = left[len(first) : len(first) + 1], left[len(first) + 1 :]
         fitting = [one for one in left if room.fits(one.request)]
         if not fitting:
@@ -54,9 +56,9 @@ def backfill_anew(queue: Sequence[Waiting], running: Sequence[Running[Taken]], r
 
 
 def _passing(
-    behind: Sequence[Waiting], head: Waiting, shadow_s: float, then: Room[Taken], room: Room[Taken]
-) -> list[Start[Taken]]:
-    started: list[Start[Taken]] = []
+    behind: Sequence[QueuedJob], head: QueuedJob, shadow_s: float, then: FreeCapacity[Taken], room: FreeCapacity[Taken]
+) -> list[PlannedStart[Taken]]:
+    started: list[PlannedStart[Taken]] = []
     for one in behind:
         held = room.place(one.request)
         if held is None:
@@ -67,7 +69,7 @@ def _passing(
                 then.release(held)
                 room.release(held)
                 continue
-        started.append(Start(one, held))
+        started.append(PlannedStart(one, held))
     return started
 
 
@@ -76,10 +78,10 @@ WISHES = st.sampled_from([UNCONSTRAINED, UNCONSTRAINED, Constraints(where="r1m >
 
 
 @st.composite
-def waiting_on(draw: st.DrawFn, snapshot: Snapshot) -> list[Waiting]:
+def waiting_on(draw: st.DrawFn, snapshot: Snapshot) -> list[QueuedJob]:
     names = [answer.node for answer in snapshot.answers]
     return [
-        Waiting(
+        QueuedJob(
             key=key,
             request=only_on(
                 Request(
@@ -99,7 +101,7 @@ def waiting_on(draw: st.DrawFn, snapshot: Snapshot) -> list[Waiting]:
 
 
 @st.composite
-def queues(draw: st.DrawFn) -> tuple[Snapshot, list[Waiting], list[Running[Taken]]]:
+def queues(draw: st.DrawFn) -> tuple[Snapshot, list[QueuedJob], list[Running[Taken]]]:
     """Leases of one job on two nodes among them; some end at one time, in the past, or nobody knows when."""
     nodes = draw(NODES)
     both = [replace(one, reading=replace(one.reading, leases=(*_leases(one), mine("both", 1.0)))) for one in nodes[:2]]
@@ -117,17 +119,17 @@ def _leases(one: Measured) -> tuple[object, ...]:
 @settings(patient, max_examples=150)
 @given(queues(), st.integers(0, 3))
 def test_who_is_started_and_where_is_what_a_look_at_every_node_after_each_end_gives(
-    queue: tuple[Snapshot, list[Waiting], list[Running[Taken]]], seed: int
+    queue: tuple[Snapshot, list[QueuedJob], list[Running[Taken]]], seed: int
 ) -> None:
     snapshot, waiting, running = queue
-    room, anew = (kind(snapshot, POLICIES, NOW, Random(seed)) for kind in (QueueRoom, RoomAnew))
+    room, anew = (kind(snapshot, POLICIES, NOW, Random(seed)) for kind in (QueueCapacity, RoomAnew))
     assert with_backfill(waiting, running, room, NOW_S) == backfill_anew(waiting, running, anew)
     assert set(room.charged().answers) == set(anew.charged().answers)
 
 
 def test_an_end_is_seen_by_every_policy_under_what_was_placed_meanwhile() -> None:
     snapshot = sweep(node("n1", r1m=3.0, leases=(mine("x", 2.0), mine("y", 1.0))), node("n2", cpus=1))
-    room = QueueRoom(snapshot, POLICIES, NOW, Random(1))
+    room = QueueCapacity(snapshot, POLICIES, NOW, Random(1))
     asked = {by: only_on(Request(cpus=2.0), [NodeName("n1")], snapshot, by) for by in POLICIES}
     held = room.place(replace(asked["pack"], cpus=0.5))
     assert held is not None

@@ -13,8 +13,8 @@ from clbalance.errors import UsageError
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.trace import Arrival, Trace
 from clbalance.policy.placement.policies import policy_named
-from clbalance.policy.queue.cluster_state import Board, BoardRoom, Holding
-from clbalance.policy.queue.queues import WAITING_LISTS, Running, Waiting, points, waiting_list_named
+from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations, ReplayCapacity
+from clbalance.policy.queue.queues import WAITING_LISTS, QueuedJob, Running, job_queue_named, points
 from clbalance.policy.queue.replay import replay
 from clbalance.trace.nodes import idle_gpus, idle_node
 from clbalance.trace.swf import processors_as_nodes
@@ -26,9 +26,9 @@ from .counted import PICKS, Job, starts
 _NO_GPUS = Request(cpus=1.0)
 
 
-def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> BoardRoom:
-    return BoardRoom(
-        state=Board(sweep(*nodes), policy_named("least"), NOW), rng=Random(seed), copies_share_nodes=sharing
+def room(*nodes: Measured, seed: int = 0, sharing: bool = False) -> ReplayCapacity:
+    return ReplayCapacity(
+        state=ClusterState(sweep(*nodes), policy_named("least"), NOW), rng=Random(seed), copies_share_nodes=sharing
     )
 
 
@@ -38,18 +38,18 @@ def cpus(*counts: int) -> list[Measured]:
 
 def job(
     key: int, procs: float, estimate_s: float | None = 10.0, *, since_s: float = 0.0, priority: float = 0.0
-) -> Waiting:
+) -> QueuedJob:
     request = Request(cpus=procs, slots=0)
-    return Waiting(key=key, request=request, since_s=since_s, estimate_s=estimate_s, priority=priority)
+    return QueuedJob(key=key, request=request, since_s=since_s, estimate_s=estimate_s, priority=priority)
 
 
 def started(
-    name: str, waiting: Sequence[Waiting], where: BoardRoom, running: Sequence[Running[Holding]] = ()
+    name: str, waiting: Sequence[QueuedJob], where: ReplayCapacity, running: Sequence[Running[JobAllocations]] = ()
 ) -> list[int]:
-    return [one.waiting.key for one in WAITING_LISTS[name].to_start(waiting, running, where, 100.0)]
+    return [one.job.key for one in WAITING_LISTS[name].to_start(waiting, running, where, 100.0)]
 
 
-def busy(where: BoardRoom, procs: float, ends_s: float) -> Running[Holding]:
+def busy(where: ReplayCapacity, procs: float, ends_s: float) -> Running[JobAllocations]:
     held = where.place(Request(cpus=procs, slots=0))
     assert held is not None
     return Running(held, ends_s)
@@ -91,15 +91,13 @@ def test_on_nodes_of_one_cpu_a_list_starts_what_a_count_of_processors_starts(
             for one in jobs
         )
     )
-    course = replay(
-        sweep(*processors_as_nodes(5)), trace, policy_named(policy), Random(1), waiting_list=WAITING_LISTS[name]
-    )
+    course = replay(sweep(*processors_as_nodes(5)), trace, policy_named(policy), Random(1), queue=WAITING_LISTS[name])
     assert course.starts_s == starts(jobs, 5, PICKS[name])
     assert course.figures.placed == len(jobs)
 
 
 @st.composite
-def mixed(draw: st.DrawFn) -> tuple[list[Measured], list[Waiting], list[Waiting]]:
+def mixed(draw: st.DrawFn) -> tuple[list[Measured], list[QueuedJob], list[QueuedJob]]:
     """Nodes with several resources; jobs of which the first ones run already."""
     nodes = [
         idle_node(
@@ -120,14 +118,14 @@ def mixed(draw: st.DrawFn) -> tuple[list[Measured], list[Waiting], list[Waiting]
     )
     estimates = st.sampled_from([None, 8.0, 12.0, 12.0, 16.0, 30.0, 60.0])
     every = [
-        Waiting(key=at, request=draw(asked), since_s=float(at), estimate_s=draw(estimates))
+        QueuedJob(key=at, request=draw(asked), since_s=float(at), estimate_s=draw(estimates))
         for at in range(draw(st.integers(3, 12)))
     ]
     cut = draw(st.integers(1, len(every) - 2))
     return nodes, every[:cut], every[cut:]
 
 
-def fits_beside(nodes: list[Measured], held: list[Holding], request: Request) -> bool:
+def fits_beside(nodes: list[Measured], held: list[JobAllocations], request: Request) -> bool:
     """By adding up: whether enough nodes have room for one copy beside what is held."""
 
     def has_room(node: Measured) -> bool:
@@ -144,7 +142,9 @@ def fits_beside(nodes: list[Measured], held: list[Holding], request: Request) ->
     return sum(map(has_room, nodes)) >= (request.pick or 1)
 
 
-def earliest(nodes: list[Measured], running: list[Running[Holding]], request: Request, now_s: float) -> float | None:
+def earliest(
+    nodes: list[Measured], running: list[Running[JobAllocations]], request: Request, now_s: float
+) -> float | None:
     """When enough will have ended, tried at every end; None: never, even if all had ended."""
     if not fits_beside(nodes, [], request):
         return None
@@ -155,7 +155,7 @@ def earliest(nodes: list[Measured], running: list[Running[Holding]], request: Re
 @settings(patient, max_examples=400)
 @given(mixed(), st.sampled_from([name for name in WAITING_LISTS if name != "fcfs"]), st.integers(0, 3))
 def test_nobody_who_passes_delays_the_first_that_waits(
-    drawn: tuple[list[Measured], list[Waiting], list[Waiting]], name: str, seed: int
+    drawn: tuple[list[Measured], list[QueuedJob], list[QueuedJob]], name: str, seed: int
 ) -> None:
     nodes, first, waiting = drawn
     where = room(*nodes, seed=seed)
@@ -166,21 +166,21 @@ def test_nobody_who_passes_delays_the_first_that_waits(
         if (held := where.place(one.request)) is not None
     ]
     begun = WAITING_LISTS[name].to_start(waiting, running, where, now_s)
-    keys = {one.waiting.key for one in begun}
+    keys = {one.job.key for one in begun}
     order = WAITING_LISTS[name].order
     queue = waiting if order is None else sorted(waiting, key=lambda one: order(one, now_s))
     left = [one for one in queue if one.key not in keys]
     possible = [one for one in left if fits_beside(nodes, [], one.request)]
-    assert all(fits_beside(nodes, [], one.waiting.request) for one in begun)
+    assert all(fits_beside(nodes, [], one.job.request) for one in begun)
     if not possible:
         return
     head = possible[0]
     before = [one for one in queue[: queue.index(head)] if one.key in keys]
     as_promised = [
         *running,
-        *(Running(one.held, one.waiting.expected_end_s(now_s)) for one in begun if one.waiting in before),
+        *(Running(one.held, one.job.expected_end_s(now_s)) for one in begun if one.job in before),
     ]
-    everyone = [*running, *(Running(one.held, one.waiting.expected_end_s(now_s)) for one in begun)]
+    everyone = [*running, *(Running(one.held, one.job.expected_end_s(now_s)) for one in begun)]
     promised_s = earliest(nodes, as_promised, head.request, now_s)
     now_promised_s = earliest(nodes, everyone, head.request, now_s)
     assert promised_s is not None
@@ -195,7 +195,7 @@ def test_nobody_who_passes_delays_the_first_that_waits(
 @patient
 @given(mixed(), st.sampled_from(sorted(WAITING_LISTS)))
 def test_the_room_holds_just_what_was_started(
-    drawn: tuple[list[Measured], list[Waiting], list[Waiting]], name: str
+    drawn: tuple[list[Measured], list[QueuedJob], list[QueuedJob]], name: str
 ) -> None:
     nodes, _, waiting = drawn
     where = room(*nodes)
@@ -289,7 +289,7 @@ def test_copies_may_share_nodes_where_that_is_said() -> None:
 
 
 def test_an_unknown_list_is_told_with_those_there_are() -> None:
-    assert waiting_list_named("easy") is WAITING_LISTS["easy"]
+    assert job_queue_named("easy") is WAITING_LISTS["easy"]
     with pytest.raises(UsageError, match="there is no waiting list 'lifo'") as caught:
-        waiting_list_named("lifo")
+        job_queue_named("lifo")
     assert "fcfs, sjf, priority, easy, easy-sjbf" in caught.value.hint

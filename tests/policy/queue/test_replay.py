@@ -47,7 +47,7 @@ def job(
 
 def run(nodes: Snapshot, *jobs: Arrival, policy: str = "least", queue: str | None = None, seed: int = 1) -> ReplayRun:
     waiting_list = None if queue is None else WAITING_LISTS[queue]
-    return replay(nodes, Trace(arrivals=jobs), policy_named(policy), Random(seed), waiting_list=waiting_list)
+    return replay(nodes, Trace(arrivals=jobs), policy_named(policy), Random(seed), queue=waiting_list)
 
 
 def test_without_a_list_what_fits_nowhere_is_refused_and_forgotten() -> None:

@@ -15,7 +15,7 @@ from clbalance.policy.jobs.record import Dependency, DependencyState, dependency
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.queue.free_capacity import without_lease
-from clbalance.policy.queue.start import Chosen, Queued, to_start
+from clbalance.policy.queue.start import Chosen, PendingJob, to_start
 from tests.policy.build import NOW, UPTIME_S, node, silent, sweep
 from tests.policy.jobs.test_afterwards import record
 from tests.policy.placement.test_place import patient
@@ -35,8 +35,8 @@ def queued(
     group: str | None = None,
     pick: int = 1,
     excluded_nodes: Sequence[str] = (),
-) -> Queued:
-    return Queued(
+) -> PendingJob:
+    return PendingJob(
         job=job,
         request=Request(cpus=cpus, pick=pick),
         candidates=tuple(map(NodeName, on)),
@@ -49,7 +49,7 @@ def queued(
 
 
 def sweep_and_place(
-    *jobs: Queued,
+    *jobs: PendingJob,
     nodes: Sequence[Answer] = (),
     running: dict[str, datetime | None] | None = None,
     policies: dict[str | None, Policy] | None = None,
@@ -216,7 +216,7 @@ NODES = st.lists(
 
 
 @st.composite
-def waiting_jobs(draw: st.DrawFn) -> list[Queued]:
+def waiting_jobs(draw: st.DrawFn) -> list[PendingJob]:
     return [
         queued(
             job,
@@ -235,7 +235,7 @@ def waiting_jobs(draw: st.DrawFn) -> list[Queued]:
 BOTH: dict[str | None, Policy] = {"pack": policy_named("pack", thresholds=NONE)}
 
 
-def by_group(one: Queued) -> Policy:
+def by_group(one: PendingJob) -> Policy:
     return {None: OPEN, **BOTH}[one.group]
 
 
@@ -255,7 +255,7 @@ def cpus_free(one: Measured) -> float:
 @settings(patient, max_examples=80)
 @given(NODES, waiting_jobs(), st.integers(0, 9))
 def test_never_more_than_there_is_and_nobody_where_he_may_not_be(
-    nodes: list[Measured], jobs: list[Queued], seed: int
+    nodes: list[Measured], jobs: list[PendingJob], seed: int
 ) -> None:
     chosen = sweep_and_place(*jobs, nodes=nodes, running=running_of(nodes, every=2), policies=BOTH, seed=seed)
     by_job = {one.job: one for one in jobs}
@@ -273,7 +273,7 @@ def test_never_more_than_there_is_and_nobody_where_he_may_not_be(
 @settings(patient, max_examples=80)
 @given(NODES, waiting_jobs(), st.data())
 def test_of_two_that_are_equal_the_more_urgent_is_not_started_later(
-    nodes: list[Measured], jobs: list[Queued], data: st.DataObject
+    nodes: list[Measured], jobs: list[PendingJob], data: st.DataObject
 ) -> None:
     one = data.draw(st.sampled_from(jobs))
     twin = replace(one, job=99, priority=one.priority + data.draw(st.sampled_from([0.5, 9.0])))
@@ -287,7 +287,7 @@ def test_of_two_that_are_equal_the_more_urgent_is_not_started_later(
 @settings(patient, max_examples=30)
 @given(NODES, waiting_jobs(), st.integers(0, 3))
 def test_everything_that_fits_anywhere_starts_when_room_comes(
-    nodes: list[Measured], jobs: list[Queued], seed: int
+    nodes: list[Measured], jobs: list[PendingJob], seed: int
 ) -> None:
     """Rounds of an hour: what was started has ended by the next one, and new ones of high priority keep coming."""
     empty = [replace(one, reading=replace(one.reading, leases=())) for one in nodes]
@@ -295,7 +295,7 @@ def test_everything_that_fits_anywhere_starts_when_room_comes(
     left = {one.job: one for one in able}
     for round_ in range(40):
         at = NOW + timedelta(hours=round_)
-        new = Queued(
+        new = PendingJob(
             job=1000 + round_,
             request=Request(cpus=1.0),
             candidates=tuple(one.node for one in nodes),

@@ -14,7 +14,7 @@ from clbalance.policy.rebalance.leveling import Chain, Levelling
 from clbalance.policy.rebalance.levels import Pool
 from clbalance.policy.rebalance.search import best_chain, best_move
 from clbalance.policy.rebalance.values import Departure, Levels, Movable
-from clbalance.policy.rebalance.what_if import Rooms, Step, in_order
+from clbalance.policy.rebalance.what_if import Step, WhatIf, in_order
 from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
 
 from .cases import EVERYTHING, a_job, a_node, over, planned
@@ -353,14 +353,14 @@ def test_chains_are_looked_for_as_long_as_patience_lasts(wait: int) -> None:
     assert (best_chain(field, NodeName("a"), 2) is not None) is (wait > 1)
 
 
-def a_ring(count: int, cpus: int) -> tuple[list[Step], Rooms]:
+def a_ring(count: int, cpus: int) -> tuple[list[Step], WhatIf]:
     """Each job goes to the next node, where there is no room before that one's job has gone, but on the last."""
     jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(count)]
     nodes = [a_node(f"n{at:02}", jobs) for at in range(count)]
     pool = Pool.of(sweep(*nodes, a_node("z", cpus=cpus)), (), LEAST, NOW)
     movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
     names = [*(f"n{at:02}" for at in range(1, count)), "z"]
-    return [(mover, NodeName(name)) for mover, name in zip(movers, names, strict=True)], Rooms.of(pool, LEAST, NOW)
+    return [(mover, NodeName(name)) for mover, name in zip(movers, names, strict=True)], WhatIf.of(pool, LEAST, NOW)
 
 
 @pytest.mark.parametrize("count", [3, 12])
@@ -376,7 +376,7 @@ def test_where_one_never_finds_room_no_order_of_the_others_helps() -> None:
     pool = Pool.of(sweep(*(a_node(job.node, jobs) for job in jobs), a_node("y"), a_node("z")), (), LEAST, NOW)
     movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
     steps = [(mover, NodeName(name)) for mover, name in zip(movers[:3], ("y", "z", "n03"), strict=True)]
-    assert in_order(steps, Rooms.of(pool, LEAST, NOW)) is None
+    assert in_order(steps, WhatIf.of(pool, LEAST, NOW)) is None
 
 
 def test_who_was_to_go_stays_where_others_do_better() -> None:
@@ -415,5 +415,5 @@ def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(wait: int
     assert (order == ((mover, "c"),)) is goes_on
     if order is not None:
         field.take(Chain(NodeName("b"), ((mover, NodeName("c")),), 0.1, order))
-        assert field.rooms.unfit(mover, NodeName("b")) is None
+        assert field.what_if.unfit(mover, NodeName("b")) is None
         assert [field.level[NodeName(name)] for name in "abc"] == pytest.approx([0.75, 0.0, 0.25])
