@@ -15,35 +15,35 @@ from clbalance.model import NodeName
 from clbalance.model.job_record import Lost
 from clbalance.policy.jobs.outcome import became_of, reason_of
 from clbalance.render import messages
-from clbalance.render.reports.balance.rebalance import Deed
+from clbalance.render.reports.balance.rebalance import Action
 from clbalance.store.append_logs import AuditLog
 from clbalance.store.location import state_directory, this_machine
 
 
-class DeedLog:
+class AuditTrail:
     """Of this host; a deed that cannot be written down is done all the same, and that is told."""
 
     def __init__(self, services: Services, console: Console) -> None:
         self._services = services
         self._console = console
 
-    def add(self, deed: Deed, scores: tuple[float | None, float | None] = (None, None)) -> None:
+    def add(self, action: Action, scores: tuple[float | None, float | None] = (None, None)) -> None:
         """One line. `scores`: before a plan and after it, where there is one."""
         try:
             self._log.add(
                 at=self._services.clock.now().isoformat(timespec="seconds"),
                 who=me(),
                 host=socket.gethostname(),
-                what=deed.what,
-                job=deed.job,
-                name=deed.name,
-                src=deed.src or None,
-                dst=deed.dst or None,
-                why=deed.why,
-                gain=deed.gain,
+                what=action.what,
+                job=action.job,
+                name=action.name,
+                src=action.src or None,
+                dst=action.dst or None,
+                why=action.why,
+                gain=action.gain,
                 score_before=scores[0],
                 score_after=scores[1],
-                result=deed.result,
+                result=action.result,
             )
         except StoreError as error:
             self._console.say(messages.warning(f"not in the audit log: {error.message}"))

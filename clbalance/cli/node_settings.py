@@ -14,7 +14,7 @@ from clbalance.model import NodeName
 from clbalance.nodeset import NodeSets, candidates
 from clbalance.policy.placement.policies import Policy, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.rebalance.values import Levels
+from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import GroupPolicy, NodeFacts, Settings
 from clbalance.store.location import state_directory, this_machine
@@ -117,11 +117,11 @@ def _entry_of(settings: Settings, named: str) -> GroupPolicy | None:
     return next((one for one in reversed(settings.groups) if one.group == named), None)
 
 
-def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> Levels:
+def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> BalanceSettings:
     """`SettingsError` for values that do not go together; `config check` asks for the same."""
     typed = {"max_moves": max_moves, "min_gain": min_gain}
     given = {**settings.rebalance, **{key: value for key, value in typed.items() if value is not None}}
-    return Levels(**given)  # type: ignore[arg-type]  # settings/keys.py has checked each by its name
+    return BalanceSettings(**given)  # type: ignore[arg-type]  # settings/keys.py has checked each by its name
 
 
 # What became of jobs as a group source: where it lies, and for node sets that speak of it.

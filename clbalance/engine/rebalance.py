@@ -13,16 +13,16 @@ from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.migrate.migrate import migrate_jobs
 from clbalance.engine.migrate.requested import MigrationOrder, MigrationResult
 from clbalance.engine.rebalance_facts import (
-    Facts,
-    Pool,
+    NodePool,
     PoolPlan,
-    Settled,
+    RebalanceInputs,
+    ReconciledJob,
     choose_queued,
-    facts_of,
     our_uid,
     plan_pools,
+    read_inputs,
 )
-from clbalance.engine.run.start_queued import AsSubmitted, QueuedStart, start_waiting
+from clbalance.engine.run.start_queued import QueuedStart, SubmittedInputs, start_waiting
 from clbalance.engine.services import Services
 from clbalance.errors import NoAnswerError
 from clbalance.lazy_dataclass import dataclass
@@ -31,29 +31,29 @@ from clbalance.model.job_record import JobRecord
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, PendingJob
-from clbalance.policy.rebalance.values import Levels, PlannedMigration
+from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 
 _START_FOR_S: Final = 120.0
 """Then the rest of those that wait is left to the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
+class RebalanceRequest:
     """What is to be level, and by what rules; `nodes` are those of all pools, `uid` is ours where no node tells."""
 
     nodes: tuple[NodeName, ...]
-    pools: Sequence[Pool]
-    levels: Levels
+    pools: Sequence[NodePool]
+    settings: BalanceSettings
     policy_of: Callable[[PendingJob], Policy]
     rng: Rng
     uid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class RebalanceDecision:
     """Who is started, who goes on waiting, who is moved."""
 
-    facts: Facts
+    inputs: RebalanceInputs
     chosen: Chosen
     plans: tuple[PoolPlan, ...]
 
@@ -72,7 +72,7 @@ class Decision:
 class RebalanceListener(Protocol):
     """Hears of each deed when it is done."""
 
-    def settled(self, one: Settled) -> None:
+    def settled(self, one: ReconciledJob) -> None:
         """What was found out of a job that nobody had in hand."""
         ...
 
@@ -93,57 +93,63 @@ class RebalanceListener(Protocol):
         ...
 
 
-def decide(services: Services, aim: Aim, *, counts: bool) -> Decision:
+def decide(services: Services, request: RebalanceRequest, *, counts: bool) -> RebalanceDecision:
     """Ask nodes and memory, change nothing but what is known of jobs that have ended.
 
     `counts`: as with `plan_pools`. `NoAnswerError` where no node has answered.
     """
-    facts = facts_of(services, aim.nodes)
-    if not any(isinstance(answer, Measured) for answer in facts.snapshot.answers):
+    inputs = read_inputs(services, request.nodes)
+    if not any(isinstance(answer, Measured) for answer in inputs.snapshot.answers):
         raise NoAnswerError("no node has answered", hint="`clbalance load` shows each with its reason")
-    chosen, charged = choose_queued(services, facts, aim.policy_of, aim.rng)
-    uid = our_uid(facts.snapshot, otherwise=aim.uid)
-    plans = plan_pools(services, charged, aim.pools, aim.levels, uid=uid, counts=counts)
-    return Decision(facts=facts, chosen=chosen, plans=plans)
+    chosen, charged = choose_queued(services, inputs, request.policy_of, request.rng)
+    uid = our_uid(inputs.snapshot, otherwise=request.uid)
+    plans = plan_pools(services, charged, request.pools, request.settings, uid=uid, counts=counts)
+    return RebalanceDecision(inputs=inputs, chosen=chosen, plans=plans)
 
 
-def carry_out(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+def carry_out(
+    services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
+) -> None:
     """Do it: those that wait before those that move, as they were placed before the moves were planned."""
-    for one in decision.facts.settled:
+    for one in decision.inputs.settled:
         listener.settled(one)
     _give_up(services, decision, listener)
     _say_why_not_yet(services, decision)
-    _start(services, decision, brought, listener)
-    _move(services, decision, brought, listener)
+    _start(services, decision, submitted_inputs, listener)
+    _move(services, decision, submitted_inputs, listener)
     listener.done()
 
 
-def _give_up(services: Services, decision: Decision, listener: RebalanceListener) -> None:
+def _give_up(services: Services, decision: RebalanceDecision, listener: RebalanceListener) -> None:
     for job, why in decision.chosen.never.items():
         cancel_unstarted(services, job, why)
-        listener.gave_up(decision.facts.queued[job].record, why)
+        listener.gave_up(decision.inputs.queued[job].record, why)
 
 
-def _say_why_not_yet(services: Services, decision: Decision) -> None:
+def _say_why_not_yet(services: Services, decision: RebalanceDecision) -> None:
     """Of jobs some of whose candidates were asked; of the others nothing new is known."""
-    asked = frozenset(answer.node for answer in decision.facts.snapshot.answers)
-    queued = decision.facts.queued
+    asked = frozenset(answer.node for answer in decision.inputs.snapshot.answers)
+    queued = decision.inputs.queued
     for job, why in decision.chosen.waits.items():
         record = queued[job].record
         if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
             services.journal.queue(job, attempt=record.attempt, reason=why)
 
 
-def _start(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
-    queued = decision.facts.queued
+def _start(
+    services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
+) -> None:
+    queued = decision.inputs.queued
     until = services.clock.monotonic() + _START_FOR_S
     for job, nodes in decision.chosen.starts:
         one = queued[job]
         if services.clock.monotonic() < until:
-            listener.started(one.record, start_waiting(services, one.record, one.submitted, brought, nodes))
+            listener.started(one.record, start_waiting(services, one.record, one.submitted, submitted_inputs, nodes))
 
 
-def _move(services: Services, decision: Decision, brought: AsSubmitted, listener: RebalanceListener) -> None:
+def _move(
+    services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
+) -> None:
     asked = {MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.migrations}
     if not asked:
         return
@@ -151,4 +157,4 @@ def _move(services: Services, decision: Decision, brought: AsSubmitted, listener
     def tell(move: MigrationOrder, end: MigrationResult) -> None:
         listener.moved(asked[move], end)
 
-    migrate_jobs(services, list(asked), brought.query_of, brought.input_of, tell)
+    migrate_jobs(services, list(asked), submitted_inputs.query_of, submitted_inputs.input_of, tell)

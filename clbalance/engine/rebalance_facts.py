@@ -16,17 +16,17 @@ from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, PendingJob, pending_job, to_start
-from clbalance.policy.rebalance.candidates import Known, departures, is_worth_knowing, movable, on
+from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, on, running_job
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
+from clbalance.policy.rebalance.values import BalanceSettings, Departure, RebalancePlan, RunningJob
 
 _ALL = 1_000_000
 _REMEMBERED = 2000  # newest jobs that are looked through for what has just left a node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class NodePool:
     """Nodes that are leveled among themselves, as work is placed on them."""
 
     name: str
@@ -35,7 +35,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class ReconciledJob:
     """A job of which something was found out, and as what it stands now."""
 
     before: JobRecord
@@ -43,16 +43,16 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RebalanceInputs:
     """Everything that is decided on; `known`: jobs of this host that run, wait, or have left a node lately."""
 
     snapshot: Snapshot
-    known: tuple[Known, ...]
+    known: tuple[JobInfo, ...]
     departures: tuple[Departure, ...]
-    settled: tuple[Settled, ...]
+    settled: tuple[ReconciledJob, ...]
 
     @property
-    def queued(self) -> Mapping[int, Known]:
+    def queued(self) -> Mapping[int, JobInfo]:
         """Those that wait for us, by number."""
         return {one.record.id: one for one in self.known if is_queued(one.record)}
 
@@ -61,31 +61,31 @@ class Facts:
 class PoolPlan:
     """A pool, how often in a row its nodes have been over, and what is to be moved."""
 
-    pool: Pool
+    pool: NodePool
     times_over: Mapping[NodeName, int]
     plan: RebalancePlan
 
 
-def facts_of(services: Services, nodes: Sequence[NodeName]) -> Facts:
+def read_inputs(services: Services, nodes: Sequence[NodeName]) -> RebalanceInputs:
     """Look after the caller's jobs, then sweep."""
     before = services.journal.records(newest=_ALL)
     reconciled = {one.record.id: one.record for one in refresh(services, before)}
-    settled = [Settled(before=one, now=reconciled[one.id]) for one in before if _differs(one, reconciled[one.id])]
+    settled = [ReconciledJob(before=one, now=reconciled[one.id]) for one in before if _differs(one, reconciled[one.id])]
     with services.transport.sessions() as sessions:
         snapshot = sweep(services, sessions, nodes)
     now = services.clock.now()
     active = {record.id: record for record in services.journal.records(newest=_ALL)}
     recent = {record.id: record for record in services.journal.records(over=True, newest=_REMEMBERED)}
-    worth = (record for _, record in sorted((recent | active).items()) if is_worth_knowing(record, now))
+    worth = (record for _, record in sorted((recent | active).items()) if is_recent(record, now))
     known = tuple(_known(services, worth))
-    return Facts(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
+    return RebalanceInputs(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
 
 
 def choose_queued(
-    services: Services, facts: Facts, policy_of: Callable[[PendingJob], Policy], rng: Rng
-) -> tuple[Chosen, Facts]:
+    services: Services, inputs: RebalanceInputs, policy_of: Callable[[PendingJob], Policy], rng: Rng
+) -> tuple[Chosen, RebalanceInputs]:
     """Who of those that wait is started, and the facts with these on their nodes."""
-    waiting = facts.queued
+    waiting = inputs.queued
     queued = [
         pending_job(
             one.record,
@@ -95,31 +95,37 @@ def choose_queued(
         )
         for one in waiting.values()
     ]
-    running = {one.record.key: one.ends_at for one in facts.known if one.is_running}
-    chosen = to_start(facts.snapshot, queued, running, policy_of, services.clock.now(), rng)
-    snapshot, by_job = facts.snapshot, {one.job: one for one in queued}
+    running = {one.record.key: one.ends_at for one in inputs.known if one.is_running}
+    chosen = to_start(inputs.snapshot, queued, running, policy_of, services.clock.now(), rng)
+    snapshot, by_job = inputs.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
         snapshot = assume(snapshot, nodes, by_job[job].request, policy_of(by_job[job]))
-    return chosen, replace(facts, snapshot=snapshot)
+    return chosen, replace(inputs, snapshot=snapshot)
 
 
 def plan_pools(
-    services: Services, facts: Facts, pools: Sequence[Pool], levels: Levels, *, uid: int, counts: bool
+    services: Services,
+    inputs: RebalanceInputs,
+    pools: Sequence[NodePool],
+    settings: BalanceSettings,
+    *,
+    uid: int,
+    counts: bool,
 ) -> tuple[PoolPlan, ...]:
-    """Each pool's plan; all of them together move `levels.max_moves` jobs at most.
+    """Each pool's plan; all of them together move `settings.max_moves` jobs at most.
 
     `counts`: a node that is over has been so once more from now on; else nothing is changed by looking.
     """
     planned: list[PoolPlan] = []
     for pool in pools:
-        left = levels.max_moves - sum(len(one.plan.migrations) for one in planned)
-        snapshot = _part(facts.snapshot, pool.nodes)
+        left = settings.max_moves - sum(len(one.plan.migrations) for one in planned)
+        snapshot = _part(inputs.snapshot, pool.nodes)
         now = services.clock.now()
-        over = over_nodes(snapshot, facts.departures, levels, pool.policy, now)
+        over = over_nodes(snapshot, inputs.departures, settings, pool.policy, now)
         times = _times_over(services, pool, over, counts=counts)
-        jobs = _movables(services, facts, pool) if any(times[node] >= levels.confirm for node in over) else []
+        jobs = _running_jobs(services, inputs, pool) if any(times[node] >= settings.confirm for node in over) else []
         plan = plan_migrations(
-            snapshot, jobs, facts.departures, times, replace(levels, max_moves=left), pool.policy, now, uid
+            snapshot, jobs, inputs.departures, times, replace(settings, max_moves=left), pool.policy, now, uid
         )
         planned.append(PoolPlan(pool=pool, times_over=times, plan=plan))
     return tuple(planned)
@@ -131,16 +137,18 @@ def our_uid(snapshot: Snapshot, otherwise: int) -> int:
     return next((uid for uid in uids if not isinstance(uid, Unknown)), otherwise)
 
 
-def _movables(services: Services, facts: Facts, pool: Pool) -> list[Movable]:
+def _running_jobs(services: Services, inputs: RebalanceInputs, pool: NodePool) -> list[RunningJob]:
     """The caller's jobs there; what they use is asked of their nodes."""
     nodes = frozenset(pool.nodes)
-    jobs = on(facts.known, nodes)
+    jobs = on(inputs.known, nodes)
     used = usage_of(services, [one.record for one in jobs]) if jobs else {}
     now = services.clock.now()
-    return [movable(one, used.get(one.record.id), nodes, now) for one in jobs]
+    return [running_job(one, used.get(one.record.id), nodes, now) for one in jobs]
 
 
-def _times_over(services: Services, pool: Pool, over: frozenset[NodeName], *, counts: bool) -> Mapping[NodeName, int]:
+def _times_over(
+    services: Services, pool: NodePool, over: frozenset[NodeName], *, counts: bool
+) -> Mapping[NodeName, int]:
     try:
         before = services.store.failure_streaks(pool.nodes)
         times = {node: before[node].over + 1 if node in over else 0 for node in pool.nodes}
@@ -160,7 +168,7 @@ def _part(snapshot: Snapshot, nodes: Iterable[NodeName]) -> Snapshot:
     return replace(snapshot, answers=tuple(answer for answer in snapshot.answers if answer.node in wanted))
 
 
-def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[Known]:
+def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[JobInfo]:
     for record in records:
         try:
             submitted = services.journal.submitted(record.id)
@@ -169,7 +177,7 @@ def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[Known]:
             services.listener.forgot(f"job {record.id}: {error.message}")
             continue
         if submitted is not None:
-            yield Known(record=record, submitted=submitted, copies=copies, migration=move)
+            yield JobInfo(record=record, submitted=submitted, copies=copies, migration=move)
 
 
 def _differs(before: JobRecord, now: JobRecord) -> bool:

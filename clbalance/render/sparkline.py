@@ -12,14 +12,14 @@ from clbalance.policy.history import TimeCell
 class Blocks:
     """What bars are made of."""
 
-    levels: str
+    settings: str
     """From the lowest to the highest."""
     silence: str
     """Where there was no answer."""
 
 
-UNICODE: Final = Blocks(levels="▁▂▃▄▅▆▇█", silence="×")  # noqa: RUF001 - the sign, which is no letter
-ASCII: Final = Blocks(levels="_.:-=+*#", silence="x")
+UNICODE: Final = Blocks(settings="▁▂▃▄▅▆▇█", silence="×")  # noqa: RUF001 - the sign, which is no letter
+ASCII: Final = Blocks(settings="_.:-=+*#", silence="x")
 
 _COERCED: Final = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
 """Where the locale is C, Python puts one of these there at its start (PEP 538), whatever the terminal can show."""
@@ -45,4 +45,4 @@ def _bar(cell: TimeCell, top: float, blocks: Blocks) -> str:
     if cell.value is None:
         return " "
     share = min(max(cell.value / top, 0.0), 1.0)
-    return blocks.levels[min(int(share * len(blocks.levels)), len(blocks.levels) - 1)]
+    return blocks.settings[min(int(share * len(blocks.settings)), len(blocks.settings) - 1)]

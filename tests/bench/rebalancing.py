@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from clbalance.model import Allocation, Lease, NodeName, Qos, Request, Snapshot
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.plan import plan_migrations
-from clbalance.policy.rebalance.values import Levels, Movable, RebalancePlan
+from clbalance.policy.rebalance.values import BalanceSettings, RebalancePlan, RunningJob
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
 from .figure import Aggregate, Spread
@@ -16,19 +16,19 @@ from .site import Site
 JOBS, NODES = 1_000, 100
 _CPUS = (16, 32, 32, 64, 128)
 _SIZES = (0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 8.0)
-_TO_THE_END = Levels(deviation=0.05, max_moves=JOBS, confirm=1)
+_TO_THE_END = BalanceSettings(deviation=0.05, max_moves=JOBS, confirm=1)
 _AGE_S = 900.0
 _ROUND: float = 1e-6
 
 
-def uneven(seed: int) -> tuple[Snapshot, list[Movable]]:
+def uneven(seed: int) -> tuple[Snapshot, list[RunningJob]]:
     """Nodes of several sizes, a quarter with strangers on them; most jobs lie on a third of the nodes."""
     rng = random.Random(seed)
     names = [NodeName(f"n{number:03}") for number in range(NODES)]
     cpus = {name: rng.choice(_CPUS) for name in names}
     foreign = {name: rng.uniform(0.0, 0.5) * cpus[name] if rng.random() < 0.25 else 0.0 for name in names}
     left = {name: cpus[name] - foreign[name] for name in names}
-    jobs: list[Movable] = []
+    jobs: list[RunningJob] = []
     while len(jobs) < JOBS:
         name = rng.choice(names[: NODES // 3] if rng.random() < 0.8 else names)
         job = _job(len(jobs), name, rng)
@@ -39,10 +39,10 @@ def uneven(seed: int) -> tuple[Snapshot, list[Movable]]:
     return Snapshot(taken_at=NOW, answers=tuple(answers)), jobs
 
 
-def _job(number: int, name: NodeName, rng: random.Random) -> Movable:
+def _job(number: int, name: NodeName, rng: random.Random) -> RunningJob:
     asked = rng.choice(_SIZES) if rng.random() < 0.9 else 0.0
     used = rng.uniform(0.1, 1.3) * asked if asked else rng.uniform(0.2, 3.0)
-    return Movable(
+    return RunningJob(
         job=number,
         name=f"j{number}",
         node=name,
@@ -55,7 +55,7 @@ def _job(number: int, name: NodeName, rng: random.Random) -> Movable:
     )
 
 
-def _answer(name: NodeName, cpus: int, foreign: float, jobs: list[Movable]):  # type: ignore[no-untyped-def]
+def _answer(name: NodeName, cpus: int, foreign: float, jobs: list[RunningJob]):  # type: ignore[no-untyped-def]
     leases = tuple(
         Lease(
             key=job.key,
@@ -70,8 +70,10 @@ def _answer(name: NodeName, cpus: int, foreign: float, jobs: list[Movable]):  # 
     return node(name, r1m=foreign + sum(job.cpus_used or 0.0 for job in jobs), cpus=cpus, leases=leases)
 
 
-def plan_of(snapshot: Snapshot, jobs: list[Movable], levels: Levels = _TO_THE_END) -> RebalancePlan:
-    return plan_migrations(snapshot, jobs, (), {answer.node: 1 for answer in snapshot.answers}, levels, LEAST, NOW, ME)
+def plan_of(snapshot: Snapshot, jobs: list[RunningJob], settings: BalanceSettings = _TO_THE_END) -> RebalancePlan:
+    return plan_migrations(
+        snapshot, jobs, (), {answer.node: 1 for answer in snapshot.answers}, settings, LEAST, NOW, ME
+    )
 
 
 def rebalance(site: Site) -> Iterator[Aggregate]:
@@ -83,8 +85,8 @@ def rebalance(site: Site) -> Iterator[Aggregate]:
             began = time.process_time()
             plan = plan_of(snapshot, jobs)
             times.append(time.process_time() - began)
-        before = [level.before for level in plan.levels if isinstance(level.before, float)]
-        after = [level.after for level in plan.levels if isinstance(level.after, float)]
+        before = [level.before for level in plan.settings if isinstance(level.before, float)]
+        after = [level.after for level in plan.settings if isinstance(level.after, float)]
         yield Aggregate(
             name=f"plan of {JOBS:,} jobs on {NODES} nodes, {seed}",
             value=min(times),

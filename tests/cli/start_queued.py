@@ -10,7 +10,7 @@ from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
 from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.jobs.submitted import dependency_state, refresh
-from clbalance.engine.run.start_queued import AsSubmitted, Begun, start_waiting
+from clbalance.engine.run.start_queued import JobStarted, SubmittedInputs, start_waiting
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import sweep
 from clbalance.errors import Interrupted
@@ -33,9 +33,9 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
     for job, nodes in chosen.starts:
         submitted = services.journal.submitted(job)
         assert submitted is not None
-        brought = AsSubmitted(query_of=cluster.query_of_job, input_of=input_of)
-        came = start_waiting(services, queued[job], submitted, brought)
-        print(job, type(came).__name__, fold(came.result.plan.chosen if isinstance(came, Begun) else nodes))
+        submitted_inputs = SubmittedInputs(query_of=cluster.query_of_job, input_of=input_of)
+        came = start_waiting(services, queued[job], submitted, submitted_inputs)
+        print(job, type(came).__name__, fold(came.result.plan.chosen if isinstance(came, JobStarted) else nodes))
 
 
 def sweep_and_place(

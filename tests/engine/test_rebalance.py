@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated
-from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
-from clbalance.engine.rebalance_facts import Pool, Settled
-from clbalance.engine.run.start_queued import AsSubmitted, Begun, QueuedStart, StillQueued
+from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
+from clbalance.engine.rebalance_facts import NodePool, ReconciledJob
+from clbalance.engine.run.start_queued import JobStarted, QueuedStart, StillQueued, SubmittedInputs
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import Interrupted, NoAnswerError, UsageError
 from clbalance.model import NodeName, Request
@@ -18,27 +18,34 @@ from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import JobRecord, JobState, MigrationRequest
 from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.placement.policies import LEAST
-from clbalance.policy.rebalance.values import Levels, PlannedMigration
+from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 from clbalance.ports import JobInput
 from tests.engine.run.test_run import Input
 
 from .services import EPOCH, ScriptedAgent, job, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
-POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
+POOL = NodePool(name="pool", nodes=(A, B), policy=LEAST)
 QUEUE, REQUEUE = RestartPolicy(queue=True), RestartPolicy(queue=True, requeue=True)
 
 
-def aim() -> Aim:
-    return Aim(nodes=(A, B), pools=[POOL], levels=Levels(confirm=1), policy_of=lambda _: LEAST, rng=Random(1), uid=1000)
+def aim() -> RebalanceRequest:
+    return RebalanceRequest(
+        nodes=(A, B),
+        pools=[POOL],
+        settings=BalanceSettings(confirm=1),
+        policy_of=lambda _: LEAST,
+        rng=Random(1),
+        uid=1000,
+    )
 
 
 def query_of(submitted: Submitted) -> PlacementQuery:
     return PlacementQuery(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
 
 
-def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> AsSubmitted:
-    return AsSubmitted(query_of=query_of, input_of=input_of)
+def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> SubmittedInputs:
+    return SubmittedInputs(query_of=query_of, input_of=input_of)
 
 
 class Holding(ScriptedAgent):
@@ -58,11 +65,11 @@ class Heard:
     """Notes each deed, and how the job of it stood at that moment; goes away at the deed `hangs_up_at`."""
 
     services: Services
-    deeds: list[tuple[str, int, str]] = field(default_factory=list)
+    actions: list[tuple[str, int, str]] = field(default_factory=list)
     ends: list[QueuedStart | MigrationResult] = field(default_factory=list)
     hangs_up_at: str = ""
 
-    def settled(self, one: Settled) -> None:
+    def settled(self, one: ReconciledJob) -> None:
         self._note("settled", one.now.id)
 
     def gave_up(self, record: JobRecord, why: str) -> None:
@@ -78,10 +85,10 @@ class Heard:
         self._note("moved", move.job)
 
     def done(self) -> None:
-        self.deeds.append(("done", 0, ""))
+        self.actions.append(("done", 0, ""))
 
     def _note(self, what: str, number: int) -> None:
-        self.deeds.append((what, number, str(now(self.services, number).state)))
+        self.actions.append((what, number, str(now(self.services, number).state)))
         if what == self.hangs_up_at:
             raise BrokenPipeError
 
@@ -125,7 +132,7 @@ def running_on_a(services: Services, restart_policy: RestartPolicy = REQUEUE) ->
     return number
 
 
-def with_move(decision: Decision, number: int) -> Decision:
+def with_move(decision: RebalanceDecision, number: int) -> RebalanceDecision:
     """The same, and that job goes from `a` to `b`."""
     (one,) = decision.plans
     move = PlannedMigration(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
@@ -142,7 +149,7 @@ def test_jobs_are_given_up_started_and_moved_in_that_order_and_each_is_told_when
     hopeless, starts = never(services), waiting(services)
     heard = Heard(services)
     carry_out(services, with_move(decide(services, aim(), counts=True), goes), brought(), heard)
-    assert heard.deeds == [
+    assert heard.actions == [
         ("gave up", hopeless, "CANCELLED"),
         ("started", starts, "RUNNING"),
         ("moved", goes, "RUNNING"),
@@ -160,7 +167,7 @@ def test_what_was_found_out_is_told_before_anything_is_done() -> None:
     gone = running_on_a(services, RestartPolicy(requeue=True))
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
-    assert heard.deeds == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
+    assert heard.actions == [("settled", gone, "PENDING"), ("started", gone, "RUNNING"), ("done", 0, "")]
     assert now(services, gone).attempt == 2
 
 
@@ -173,7 +180,7 @@ def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(loa
     assert services.journal.commit_migration(number, MigrationRequest(attempt=1, dst=B, why="level"))
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
-    assert heard.deeds == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
+    assert heard.actions == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
     assert (now(services, number).attempt, now(services, number).nodes) == (2, (goes_to,))
 
 
@@ -181,7 +188,7 @@ def test_where_there_is_nothing_to_do_nothing_is_told_and_the_run_counts() -> No
     services = cluster()
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
-    assert heard.deeds == [("done", 0, "")]
+    assert heard.actions == [("done", 0, "")]
 
 
 def test_to_decide_changes_nothing_for_a_job_that_waits_or_runs() -> None:
@@ -221,7 +228,7 @@ def test_who_has_started_jobs_for_two_minutes_leaves_the_others_to_the_next_run(
     first, second = waiting(services), waiting(services)
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
-    assert heard.deeds == [("started", first, "RUNNING"), ("done", 0, "")]
+    assert heard.actions == [("started", first, "RUNNING"), ("done", 0, "")]
     assert is_queued(now(services, second))
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert now(services, second).state is JobState.RUNNING
@@ -240,7 +247,7 @@ def test_one_whose_input_has_gone_keeps_nobody_from_starting() -> None:
     carry_out(services, decide(services, aim(), counts=True), brought(input_of), heard)
     reason = "`--stdin x`: No such file or directory"
     assert heard.ends[0] == StillQueued(reason=reason, failed=True)
-    assert isinstance(heard.ends[1], Begun)
+    assert isinstance(heard.ends[1], JobStarted)
     assert (now(services, without).reason, is_queued(now(services, without))) == (reason, True)
     assert now(services, starts).state is JobState.RUNNING
 
@@ -259,7 +266,7 @@ def test_told_to_stop_between_two_starts_it_leaves_the_second_queued_and_moves_n
     decision, heard = with_move(decide(services, aim(), counts=True), goes), Heard(services)
     with pytest.raises(Interrupted):
         carry_out(services, decision, brought(), heard)
-    assert heard.deeds == [("started", first, "RUNNING")]
+    assert heard.actions == [("started", first, "RUNNING")]
     assert is_queued(now(services, second))
     assert (now(services, goes).attempt, now(services, goes).nodes) == (1, (A,))
 
@@ -285,5 +292,5 @@ def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor
     assert services.journal.finish(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
     carry_out(services, decision, brought(), heard)
     assert heard.ends[-1] == NotMigrated(why="it is CANCELLED on a by now")
-    assert not any(isinstance(end, Begun) for end in heard.ends)
+    assert not any(isinstance(end, JobStarted) for end in heard.ends)
     assert now(services, waits).state is not JobState.RUNNING

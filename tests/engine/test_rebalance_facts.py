@@ -3,18 +3,18 @@
 from datetime import timedelta
 from random import Random
 
-from clbalance.engine.rebalance_facts import Pool, choose_queued, facts_of, plan_pools
+from clbalance.engine.rebalance_facts import NodePool, choose_queued, plan_pools, read_inputs
 from clbalance.engine.services import Services
 from clbalance.model import NodeName, Request
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import JobState
 from clbalance.policy.placement.policies import LEAST
-from clbalance.policy.rebalance.values import Levels
+from clbalance.policy.rebalance.values import BalanceSettings
 
 from .services import EPOCH, probed, world_of
 
 A, B = NodeName("a"), NodeName("b")
-POOL = Pool(name="pool", nodes=(A, B), policy=LEAST)
+POOL = NodePool(name="pool", nodes=(A, B), policy=LEAST)
 
 
 def submitted(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
@@ -43,7 +43,7 @@ def test_a_job_that_waits_is_not_forgotten_behind_thousands_that_have_ended() ->
     waits = queued(services, "w")
     for number in range(2100):
         done(services, f"{number}")
-    facts = facts_of(services, [A, B])
+    facts = read_inputs(services, [A, B])
     assert list(facts.queued) == [waits]
     assert [one.record.id for one in facts.known] == [waits], "nor is looked at what ended long ago"
 
@@ -53,20 +53,20 @@ def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() ->
     first = queued(services, "x")
     behind = queued(services, "y", after=(first,))
     never = queued(services, "z", after=(done(services, "f", JobState.FAILED),))
-    facts = facts_of(services, [A, B])
+    facts = read_inputs(services, [A, B])
     chosen, charged = choose_queued(services, facts, lambda _: LEAST, Random(1))
     assert dict(chosen.starts) == {first: (A,)}
     assert chosen.waits == {behind: f"after job {first}"}
     assert list(chosen.never) == [never]
-    plans = plan_pools(services, charged, [POOL], Levels(), uid=0, counts=False)
-    before = {level.node: level.before for level in plans[0].plan.levels}
-    now = plan_pools(services, facts, [POOL], Levels(), uid=0, counts=False)
-    assert before[A] != {level.node: level.before for level in now[0].plan.levels}[A]
+    plans = plan_pools(services, charged, [POOL], BalanceSettings(), uid=0, counts=False)
+    before = {level.node: level.before for level in plans[0].plan.settings}
+    now = plan_pools(services, facts, [POOL], BalanceSettings(), uid=0, counts=False)
+    assert before[A] != {level.node: level.before for level in now[0].plan.settings}[A]
 
 
 def test_a_node_is_over_once_more_only_where_that_counts() -> None:
     services = world_of({"a": probed(3.0), "b": probed()})
     for counts, times in ((False, 1), (False, 1), (True, 1), (True, 2)):
-        facts = facts_of(services, [A, B])
-        (plan,) = plan_pools(services, facts, [POOL], Levels(), uid=0, counts=counts)
+        facts = read_inputs(services, [A, B])
+        (plan,) = plan_pools(services, facts, [POOL], BalanceSettings(), uid=0, counts=counts)
         assert plan.times_over == {A: times, B: 0}

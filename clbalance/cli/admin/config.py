@@ -12,7 +12,7 @@ from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.nodeset import NodeSets
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.rebalance.values import Levels
+from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
 from clbalance.render.reports.admin.config import Place, PlacesReport, SettingsReport, ShownKey
 from clbalance.render.text import Json
@@ -40,7 +40,7 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
     values |= {"policy.suspect_after": off.get(settings.policy.suspect_after is None, settings.policy.suspect_after)}
     values |= {f"policy.weights.{name}": weight for name, weight in asdict(policy.weights).items()}
     values |= {f"thresholds.{name}": off.get(limit is None, limit) for name, limit in thresholds.bounds}
-    rebalance = {**asdict(Levels()), **settings.rebalance}
+    rebalance = {**asdict(BalanceSettings()), **settings.rebalance}
     values |= {f"rebalance.{name}": off.get(value is None, value) for name, value in rebalance.items()}
     for key, origin in settings.origins.items():
         yield ShownKey(key=key, value=values[key], origin=origin)

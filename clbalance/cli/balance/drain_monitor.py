@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from clbalance.cli.audit import DeedLog, cancel_result, migration_result
+from clbalance.cli.audit import AuditTrail, cancel_result, migration_result
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
@@ -24,7 +24,7 @@ from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
 from clbalance.policy.drain_progress import Evacuation, Rest, is_over
 from clbalance.render import messages
-from clbalance.render.reports.balance.rebalance import Deed
+from clbalance.render.reports.balance.rebalance import Action
 
 _GONE_WITHIN_S: Final = 30.0
 """For jobs that were cancelled to be gone."""
@@ -94,13 +94,15 @@ class DrainMonitor:
             reconciled = cancel(self._services, known, f"drained by {me()}: {self._wish.reason}")
             results = {one.record.id: cancel_result(one) for one in reconciled}
         finally:
-            log = DeedLog(self._services, self._console)
+            log = AuditTrail(self._services, self._console)
             here = frozenset(self._nodes)
             for record in known:
                 why = f"drain {fold(here.intersection(record.nodes))}: {self._wish.reason}"
                 result = results.get(record.id, "unsettled: no node has confirmed its end")
                 log.add(
-                    Deed(what="cancel", job=record.id, name=record.name, src=fold(record.nodes), why=why, result=result)
+                    Action(
+                        what="cancel", job=record.id, name=record.name, src=fold(record.nodes), why=why, result=result
+                    )
                 )
 
     # What is said
@@ -179,11 +181,11 @@ class _Telling:
         self._services = services
         self._console = console
         self._reason = reason
-        self._log = DeedLog(services, console)
+        self._log = AuditTrail(services, console)
 
     def tell(self, move: MigrationOrder, end: MigrationResult) -> None:
         self._log.add(
-            Deed(
+            Action(
                 what="move",
                 job=move.job,
                 name=self._name(move.job),

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clbalance.cli.balance.rebalance_report import Deeds, planned_deeds, report_of
+from clbalance.cli.balance.rebalance_report import ActionReporter, planned_actions, report_of
 from clbalance.cli.cluster import ClusterContext, cluster_context, ssh_transport
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import levels_of
 from clbalance.cli.options import NodeOptions, RebalanceOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.run.submission import input_of
-from clbalance.engine.rebalance import Aim, Decision, carry_out, decide
-from clbalance.engine.rebalance_facts import Pool
-from clbalance.engine.run.start_queued import AsSubmitted
+from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
+from clbalance.engine.rebalance_facts import NodePool
+from clbalance.engine.run.start_queued import SubmittedInputs
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.nodeset import Candidates, fold
-from clbalance.policy.rebalance.values import Levels
+from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
-from clbalance.render.reports.balance.rebalance import Deed, RebalanceReport, pool_heading, remarks
+from clbalance.render.reports.balance.rebalance import Action, RebalanceReport, pool_heading, remarks
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.single_flight import single_flight
 from clbalance.transport.reach import this_node
@@ -36,7 +36,7 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, optio
     run = RebalanceRun(
         cluster=_whole(clusters, ssh),
         pools=_pools(clusters),
-        levels=levels_of(clusters[0].settings, max_moves=options.max_moves, min_gain=options.min_gain),
+        settings=levels_of(clusters[0].settings, max_moves=options.max_moves, min_gain=options.min_gain),
         console=console,
         options=options,
         state=state_directory(os.environ, this_machine()).path,
@@ -67,14 +67,14 @@ def _clusters(nodes: NodeOptions, ssh: SshOptions, console: Console) -> list[Clu
     return [cluster_context(replace(nodes, groups=[group]), ssh, console) for group in groups]
 
 
-def _pools(clusters: Sequence[ClusterContext]) -> list[Pool]:
+def _pools(clusters: Sequence[ClusterContext]) -> list[NodePool]:
     """A node that is in several groups is leveled in the first of them."""
-    pools: list[Pool] = []
+    pools: list[NodePool] = []
     for cluster in clusters:
         taken = {node for pool in pools for node in pool.nodes}
         members = tuple(node for node in cluster.candidates.nodes if node not in taken)
         name = cluster.group or fold(cluster.candidates.nodes)
-        pools.append(Pool(name=name, nodes=members, policy=cluster.policy))
+        pools.append(NodePool(name=name, nodes=members, policy=cluster.policy))
     return pools
 
 
@@ -94,8 +94,8 @@ class RebalanceRun:
     """`cluster` has the nodes of all pools; `state` is the folder of what this host remembers."""
 
     cluster: ClusterContext
-    pools: list[Pool]
-    levels: Levels
+    pools: list[NodePool]
+    settings: BalanceSettings
     console: Console
     options: RebalanceOptions
     state: Path
@@ -103,8 +103,8 @@ class RebalanceRun:
     def look(self) -> int:
         """Show what would be done; nothing is changed but what is known of jobs that have ended."""
         with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts") as services:
-            decision = decide(services, self._aim(), counts=False)
-        report = self._report(decision, planned_deeds(decision))
+            decision = decide(services, self._request(), counts=False)
+        report = self._report(decision, planned_actions(decision))
         self.console.show(report)
         for pool in report.pools:
             self.console.say(messages.note(pool_heading(pool)))
@@ -115,23 +115,23 @@ class RebalanceRun:
     def carry_out(self) -> int:
         """Do it, and say nothing where there was nothing to do."""
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as services:
-            decision = decide(services, self._aim(), counts=True)
-            deeds = Deeds(services, self.console, decision.scores)
-            brought = AsSubmitted(query_of=self.cluster.query_of_job, input_of=input_of)
-            carry_out(services, decision, brought, deeds)
+            decision = decide(services, self._request(), counts=True)
+            actions = ActionReporter(services, self.console, decision.scores)
+            submitted_inputs = SubmittedInputs(query_of=self.cluster.query_of_job, input_of=input_of)
+            carry_out(services, decision, submitted_inputs, actions)
             complete_outputs(services, self.console)
-        self.console.show(self._report(decision, tuple(deeds.all)))
+        self.console.show(self._report(decision, tuple(actions.all)))
         return 0
 
-    def _aim(self) -> Aim:
-        return Aim(
+    def _request(self) -> RebalanceRequest:
+        return RebalanceRequest(
             nodes=self.cluster.candidates.nodes,
             pools=self.pools,
-            levels=self.levels,
+            settings=self.settings,
             policy_of=lambda one: self.cluster.policy_as(one.group, one.policy),
             rng=self.cluster.rng,
             uid=os.geteuid(),
         )
 
-    def _report(self, decision: Decision, deeds: tuple[Deed, ...]) -> RebalanceReport:
-        return report_of(decision, deeds=deeds, confirm=self.levels.confirm, options=self.options)
+    def _report(self, decision: RebalanceDecision, actions: tuple[Action, ...]) -> RebalanceReport:
+        return report_of(decision, actions=actions, confirm=self.settings.confirm, options=self.options)

@@ -4,13 +4,13 @@ import pwd
 from dataclasses import replace
 from typing import assert_never
 
-from clbalance.cli.audit import DeedLog, migration_result
+from clbalance.cli.audit import AuditTrail, migration_result
 from clbalance.cli.console import Console
 from clbalance.cli.options import RebalanceOptions
 from clbalance.engine.migrate.requested import Migrated, MigrationResult
-from clbalance.engine.rebalance import Decision
-from clbalance.engine.rebalance_facts import Settled
-from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued
+from clbalance.engine.rebalance import RebalanceDecision
+from clbalance.engine.rebalance_facts import ReconciledJob
+from clbalance.engine.run.start_queued import JobStarted, NotAcquired, QueuedStart, StillQueued
 from clbalance.engine.run.values import RunResult
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
@@ -19,14 +19,14 @@ from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import gravest, reason_of, state_of
 from clbalance.policy.jobs.requeue import why_it_waited
 from clbalance.policy.rebalance.values import PlannedMigration
-from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of
+from clbalance.render.reports.balance.rebalance import Action, PoolReport, RebalanceReport, action_of
 
 
-def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
+def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
     """As it is before anything is done."""
-    known = decision.facts.queued
+    known = decision.inputs.queued
     starts = [
-        Deed(
+        Action(
             what="start",
             job=job,
             name=known[job].record.name,
@@ -35,14 +35,14 @@ def planned_deeds(decision: Decision) -> tuple[Deed, ...]:
         )
         for job, nodes in decision.chosen.starts
     ]
-    return (*starts, *(deed_of(move) for move in decision.migrations))
+    return (*starts, *(action_of(move) for move in decision.migrations))
 
 
 def report_of(
-    decision: Decision, *, deeds: tuple[Deed, ...], confirm: int, options: RebalanceOptions
+    decision: RebalanceDecision, *, actions: tuple[Action, ...], confirm: int, options: RebalanceOptions
 ) -> RebalanceReport:
     """What is shown; `confirm`: after how many runs in a row a node that is over is relieved."""
-    known = decision.facts.queued
+    known = decision.inputs.queued
     return RebalanceReport(
         pools=tuple(
             PoolReport(
@@ -53,7 +53,7 @@ def report_of(
             )
             for one in decision.plans
         ),
-        deeds=deeds,
+        actions=actions,
         waiting=tuple((job, known[job].record.name, why) for job, why in decision.chosen.waits.items()),
         applied=options.apply,
         advice=None
@@ -67,14 +67,14 @@ def why_it_was_started(record: JobRecord) -> str:
     return f"waited: {why_it_waited(record.reason)}"
 
 
-def settled_deed(one: Settled) -> Deed | None:
+def reconciled_action(one: ReconciledJob) -> Action | None:
     """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
     if one.now.queued and one.now.state is JobState.PENDING:
-        return Deed(
+        return Action(
             what="settled", job=one.now.id, name=one.now.name, result="waits", why=why_it_waited(one.now.reason)
         )
     if one.now.state is JobState.NODE_FAIL:
-        return Deed(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
+        return Action(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
     return None
 
 
@@ -88,52 +88,52 @@ def _user(uid: int) -> str:
 # What one run of `rebalance` does: each deed is told, counted and written down as it is done.
 
 
-class Deeds:
+class ActionReporter:
     """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
 
     def __init__(self, services: Services, console: Console, scores: tuple[float, float]) -> None:
         self._services = services
         self._console = console
-        self._log = DeedLog(services, console)
+        self._log = AuditTrail(services, console)
         self._scores = scores
-        self.all: list[Deed] = []
+        self.all: list[Action] = []
 
-    def settled(self, one: Settled) -> None:
+    def settled(self, one: ReconciledJob) -> None:
         """Of a job that nobody had in hand, where it is worth a word."""
-        if (deed := settled_deed(one)) is not None:
-            self._note(deed)
+        if (action := reconciled_action(one)) is not None:
+            self._note(action)
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
-        begun = Deed(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
+        begun = Action(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
         match came:
-            case Begun(result=run_result):
+            case JobStarted(result=run_result):
                 result = _how_it_began(run_result)
                 counted = "rebalance_started_total" if result == "started" else ""
                 self._note(replace(begun, dst=fold(run_result.plan.chosen), result=result), counted_as=counted)
             case StillQueued(reason=reason, failed=True):
                 self._note(replace(begun, result=f"not started: {reason}"))
-            case StillQueued() | NotTaken():
+            case StillQueued() | NotAcquired():
                 pass  # it waits on with its reason, as it did before
             case _:
                 assert_never(came)
 
     def gave_up(self, record: JobRecord, why: str) -> None:
         """One that can never be started."""
-        self._note(Deed(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
+        self._note(Action(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
 
     def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""
         counted = "rebalance_moves_total" if isinstance(end, Migrated) else "rebalance_moves_failed_total"
-        self._note(deed_of(move, migration_result(end, move.dst)), counted_as=counted)
+        self._note(action_of(move, migration_result(end, move.dst)), counted_as=counted)
 
-    def _note(self, deed: Deed, *, counted_as: str = "") -> None:
+    def _note(self, action: Action, *, counted_as: str = "") -> None:
         """It is done: to the audit log, the counters, and whoever reads us."""
-        self.all.append(deed)
-        self._log.add(deed, self._scores)
+        self.all.append(action)
+        self._log.add(action, self._scores)
         if counted_as:
             self._count(add={counted_as: 1.0})
-        self._console.show(deed)
+        self._console.show(action)
 
     def done(self) -> None:
         """For `metrics`: one more run."""

@@ -28,7 +28,7 @@ TAKEN = "looking for nodes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class JobStarted:
     """It runs, in nobody's hands; or its start has told that it cannot be executed."""
 
     result: RunResult
@@ -44,13 +44,13 @@ class StillQueued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotTaken:
+class NotAcquired:
     """There is nothing to start: somebody else has it in hand, it was cancelled, or it is over."""
 
     why: str
 
 
-QueuedStart: TypeAlias = Begun | StillQueued | NotTaken
+QueuedStart: TypeAlias = JobStarted | StillQueued | NotAcquired
 
 
 def start_queued(
@@ -61,7 +61,7 @@ def start_queued(
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
     if not services.journal.acquire(record.id, TAKEN, attempt=record.attempt):
-        return NotTaken(why="it is in the hands of another process, or does not wait any more")
+        return NotAcquired(why="it is in the hands of another process, or does not wait any more")
     services.fail_point("taken")
     try:
         return _with_controller(services, query, record.id, submitted, stdin)
@@ -85,22 +85,22 @@ def _with_controller(
     # Who heard of the end may have died before he could write down what it means.
     if ended and isinstance(recorded_state_after_attempt(services, job, ended), Finished):
         finish_job(services, job, record.attempt, ended)
-        return NotTaken(why="it is over")
+        return NotAcquired(why="it is over")
     context = RunContext(services=services, query=query, stdin=stdin, listener=NullListener(), mode=LEAVE_RUNNING)
     excluded_nodes = nodes_to_exclude(submitted.restart_policy, copies)
     result = Run(context, next_attempt(services, record), RestartPolicy(), excluded_nodes, queued=True).carry_out()
     if result.cancelled:
-        return NotTaken(why="it was cancelled")
+        return NotAcquired(why="it was cancelled")
     if result.dispatched is not None and result.dispatched.interrupted is not None:
         raise Interrupted(result.dispatched.interrupted)
-    return Begun(result=result) if result.queued is None else StillQueued(reason=result.queued)
+    return JobStarted(result=result) if result.queued is None else StillQueued(reason=result.queued)
 
 
 # Start a job that is queued, as it was submitted: where it has been seen to fit, else wherever it may go.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsSubmitted:
+class SubmittedInputs:
     """What a job has brought along: where it may go and by which policy, and its standard input.
 
     `input_of` raises `UsageError` where that has gone since.
@@ -111,16 +111,20 @@ class AsSubmitted:
 
 
 def start_waiting(
-    services: Services, record: JobRecord, submitted: Submitted, brought: AsSubmitted, nodes: tuple[NodeName, ...] = ()
+    services: Services,
+    record: JobRecord,
+    submitted: Submitted,
+    submitted_inputs: SubmittedInputs,
+    nodes: tuple[NodeName, ...] = (),
 ) -> QueuedStart:
     """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
     services = services.as_user(submitted.job.user)
     try:
-        stdin = brought.input_of(submitted)
+        stdin = submitted_inputs.input_of(submitted)
     except UsageError as error:
         services.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message, failed=True)
-    query = brought.query_of(submitted)
+    query = submitted_inputs.query_of(submitted)
     if nodes:
         came = start_queued(services, replace(query, candidates=nodes), record, submitted, stdin)
         if not isinstance(came, StillQueued) or came.failed:

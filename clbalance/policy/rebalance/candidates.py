@@ -13,10 +13,10 @@ from clbalance.model.job_record import CopyRecord, JobRecord, JobState, Migratio
 from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
 from clbalance.policy.jobs.requeue import IN_VAIN
 from clbalance.policy.rebalance.levels import Pool
-from clbalance.policy.rebalance.values import Departure, Levels, Movable
+from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
 
 
-class Turn(IntEnum):
+class MigrationPriority(IntEnum):
     """Who is moved first: whoever was promised least (Kubernetes' order of eviction)."""
 
     BEST_EFFORT = 0
@@ -27,14 +27,14 @@ class Turn(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mover:
+class MigrationCandidate:
     """A job that may be moved."""
 
-    job: Movable
+    job: RunningJob
     lease: Lease
     excess: float
     """What it uses above its promise, as far as its node's load shows it: it goes along."""
-    turn: Turn
+    priority: MigrationPriority
 
     @property
     def weight(self) -> float:
@@ -42,9 +42,9 @@ class Mover:
         return self.job.request.cpus + self.excess
 
 
-def movers_of(
-    pool: Pool, jobs: Sequence[Movable], levels: Levels, uid: int
-) -> tuple[tuple[Mover, ...], Mapping[int, str]]:
+def candidates_of(
+    pool: Pool, jobs: Sequence[RunningJob], settings: BalanceSettings, uid: int
+) -> tuple[tuple[MigrationCandidate, ...], Mapping[int, str]]:
     """Who may be moved, by job number, and by number why the others may not."""
     excess_of = {use.node: use.excess for use in pool.members}
     held = _leases(pool, jobs, uid)
@@ -52,49 +52,51 @@ def movers_of(
     for job in jobs:
         if job.job in held:
             above[job.node] = above.get(job.node, 0.0) + _above(job)
-    movers: list[Mover] = []
+    candidates: list[MigrationCandidate] = []
     hindered: dict[int, str] = {}
     for job in jobs:
         lease = held.get(job.job)
-        if why := _why_not_migratable(job, levels):
+        if why := _why_not_migratable(job, settings):
             hindered[job.job] = why
         elif lease is None:
             hindered[job.job] = f"no lease of it was seen on {job.node}"
         else:
             # Its mean may tell of a time when it used more than now: all of them together cannot take more along.
             shown = min(1.0, excess_of[job.node] / above[job.node]) if above[job.node] else 0.0
-            movers.append(Mover(job=job, lease=lease, excess=_above(job) * shown, turn=_turn(job)))
-    return tuple(movers), hindered
+            candidates.append(
+                MigrationCandidate(job=job, lease=lease, excess=_above(job) * shown, priority=_priority(job))
+            )
+    return tuple(candidates), hindered
 
 
-def _why_not_migratable(job: Movable, levels: Levels) -> str:
+def _why_not_migratable(job: RunningJob, settings: BalanceSettings) -> str:
     if job.why_not_migratable:
         return job.why_not_migratable
-    if job.moved_s_ago is not None and job.moved_s_ago < levels.cooldown_s:
+    if job.moved_s_ago is not None and job.moved_s_ago < settings.cooldown_s:
         what = IN_VAIN if job.in_vain else "moved"
-        return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {levels.cooldown_s:g} s"
-    if job.qos is Qos.GUARANTEED and not levels.guaranteed:
+        return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {settings.cooldown_s:g} s"
+    if job.qos is Qos.GUARANTEED and not settings.guaranteed:
         return "Guaranteed, and those are not to be moved"
     return ""
 
 
-def _turn(job: Movable) -> Turn:
+def _priority(job: RunningJob) -> MigrationPriority:
     match job.qos:
         case Qos.BEST_EFFORT:
-            return Turn.BEST_EFFORT
+            return MigrationPriority.BEST_EFFORT
         case Qos.BURSTABLE:
-            return Turn.ABOVE_REQUEST if _above(job) else Turn.BURSTABLE
+            return MigrationPriority.ABOVE_REQUEST if _above(job) else MigrationPriority.BURSTABLE
         case Qos.GUARANTEED:
-            return Turn.GUARANTEED
+            return MigrationPriority.GUARANTEED
         case _:
             assert_never(job.qos)
 
 
-def _above(job: Movable) -> float:
+def _above(job: RunningJob) -> float:
     return max(0.0, (job.cpus_used or 0.0) - job.request.cpus)
 
 
-def _leases(pool: Pool, jobs: Sequence[Movable], uid: int) -> dict[int, Lease]:
+def _leases(pool: Pool, jobs: Sequence[RunningJob], uid: int) -> dict[int, Lease]:
     """By job the lease that it holds, where its node shows one; no lease is of two jobs."""
     members = {use.node for use in pool.members}
     ours: dict[NodeName, list[Lease]] = {}
@@ -112,7 +114,7 @@ def _leases(pool: Pool, jobs: Sequence[Movable], uid: int) -> dict[int, Lease]:
     return held
 
 
-def _is_of(lease: Lease, job: Movable) -> bool:
+def _is_of(lease: Lease, job: RunningJob) -> bool:
     allocation = lease.allocation
     if not isinstance(allocation, Allocation):
         return False
@@ -128,7 +130,7 @@ _SHOWN_FOR_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class JobInfo:
     """A job, what it was asked to be, and where all its attempts have been."""
 
     record: JobRecord
@@ -149,12 +151,12 @@ class Known:
         return None if began is None or limit_s is None else began + timedelta(seconds=limit_s)
 
 
-def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> Movable:
+def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> RunningJob:
     """A running job among the nodes of its pool; `usage` None where it was not told."""
     record, request = job.record, job.submitted.request
     came_s_ago, told_s_ago = _came_s_ago(job, now), _told_in_vain_s_ago(job, now)
     elsewhere = pool.difference(job.submitted.candidates)
-    return Movable(
+    return RunningJob(
         job=record.id,
         key=record.key,
         name=record.name,
@@ -171,17 +173,17 @@ def movable(job: Known, usage: Usage | None, pool: frozenset[NodeName], now: dat
     )
 
 
-def departures(known: Iterable[Known], now: datetime) -> tuple[Departure, ...]:
+def departures(known: Iterable[JobInfo], now: datetime) -> tuple[Departure, ...]:
     """Copies that have ended so lately that the run queues of their nodes still show them."""
     return tuple(departure for job in known for departure in _departed(job, now))
 
 
-def is_worth_knowing(record: JobRecord, now: datetime) -> bool:
+def is_recent(record: JobRecord, now: datetime) -> bool:
     """Whether it is on a node, waits, or has left a node lately."""
     return record.ended_at is None or (now - record.ended_at).total_seconds() < _SHOWN_FOR_S
 
 
-def _departed(job: Known, now: datetime) -> Iterator[Departure]:
+def _departed(job: JobInfo, now: datetime) -> Iterator[Departure]:
     attempt, ended_at = _last_end(job.record)
     ago_s = _seconds_since(ended_at, now)
     if ago_s is None or ago_s >= _SHOWN_FOR_S:
@@ -199,11 +201,11 @@ def _last_end(record: JobRecord) -> tuple[int, datetime | None]:
     return record.attempt - 1, record.started_at if record.attempt > 1 else None
 
 
-def _came_s_ago(job: Known, now: datetime) -> float | None:
+def _came_s_ago(job: JobInfo, now: datetime) -> float | None:
     return None if job.record.attempt == 1 else _seconds_since(job.record.started_at, now)
 
 
-def _told_in_vain_s_ago(job: Known, now: datetime) -> float | None:
+def _told_in_vain_s_ago(job: JobInfo, now: datetime) -> float | None:
     """Since it was told to checkpoint, where it did not in time."""
     move = job.migration
     if move is None or move.attempt != job.record.attempt or move.abort_reason != IN_VAIN:
@@ -221,6 +223,6 @@ def _seconds_since(at: datetime | None, now: datetime) -> float | None:
     return None if at is None else max(0.0, (now - at).total_seconds())
 
 
-def on(jobs: Iterable[Known], nodes: frozenset[NodeName]) -> Sequence[Known]:
+def on(jobs: Iterable[JobInfo], nodes: frozenset[NodeName]) -> Sequence[JobInfo]:
     """Those that run on one of `nodes`."""
     return [job for job in jobs if job.is_running and not nodes.isdisjoint(job.record.nodes)]

@@ -11,10 +11,10 @@ from typing import Final
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.rebalance.candidates import Mover
+from clbalance.policy.rebalance.candidates import MigrationCandidate
 from clbalance.policy.rebalance.levels import EPSILON, Pool
-from clbalance.policy.rebalance.values import Levels
-from clbalance.policy.rebalance.what_if import Step, WhatIf, in_order
+from clbalance.policy.rebalance.values import BalanceSettings
+from clbalance.policy.rebalance.what_if import Step, WhatIf, migration_order
 
 _PATIENCE: Final = 4_000
 """How many looks are had at what is more than one job to one node: of large pools the last hundredth costs too much."""
@@ -34,28 +34,37 @@ class Chain:
     order: tuple[Step, ...]
 
 
-class Levelling:
+class Balancing:
     """The members of a pool with the jobs that may be moved, under what has been decided so far."""
 
-    def __init__(self, pool: Pool, movers: Sequence[Mover], levels: Levels, policy: Policy, now: datetime) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        candidates: Sequence[MigrationCandidate],
+        settings: BalanceSettings,
+        policy: Policy,
+        now: datetime,
+    ) -> None:
         self.capacity = {use.node: use.capacity for use in pool.members}
         self.used = {use.node: use.used for use in pool.members}
         self.level = {use.node: use.level for use in pool.members}
-        self.movers: dict[NodeName, list[Mover]] = {use.node: [] for use in pool.members}
-        for mover in sorted(movers, key=lambda one: -one.job.job):  # of equals the youngest: it has least to lose
-            self.movers[mover.job.node].append(mover)
+        self.movers: dict[NodeName, list[MigrationCandidate]] = {use.node: [] for use in pool.members}
+        for candidate in sorted(
+            candidates, key=lambda one: -one.job.job
+        ):  # of equals the youngest: it has least to lose
+            self.movers[candidate.job.node].append(candidate)
         self.what_if = WhatIf.of(pool, policy, now)
         self.order: tuple[Step, ...] = ()
         self.wait = _PATIENCE
-        self.min_gain = levels.min_gain
-        self._levels = levels
-        self._place = {mover.job.job: mover.job.node for mover in movers}
+        self.min_gain = settings.min_gain
+        self._settings = settings
+        self._place = {candidate.job.job: candidate.job.node for candidate in candidates}
         self._by_level = self._sorted()
         self._rise = 0.0
 
     def targets(self, src: NodeName) -> list[tuple[float, NodeName]]:
         """The nodes that have less than the source, and less than `low` where it is set; the lowest first."""
-        most = self.level[src] if self._levels.low is None else min(self.level[src], self._levels.low)
+        most = self.level[src] if self._settings.low is None else min(self.level[src], self._settings.low)
         return self._by_level[: bisect_left(self._by_level, (most - EPSILON,))]
 
     def gain_of_move(self, src: NodeName, dst: NodeName, cpus: float) -> float | None:
@@ -77,9 +86,9 @@ class Levelling:
         as what makes a node over: else it would be on the way for ever.
         """
         gain = self.level[src] - worst
-        least = self._levels.min_gain * moves
-        if worst > of_then + EPSILON and self._levels.deviation is not None:
-            least = max(least, self._levels.deviation)
+        least = self._settings.min_gain * moves
+        if worst > of_then + EPSILON and self._settings.deviation is not None:
+            least = max(least, self._settings.deviation)
         # A gain that is just enough should not hang on its last digit.
         return gain if gain > EPSILON and gain >= least - EPSILON / 10 else None
 
@@ -87,53 +96,53 @@ class Levelling:
         """With so much more on it."""
         return (self.used[node] + cpus) / self.capacity[node]
 
-    def may(self, mover: Mover, dst: NodeName) -> bool:
+    def may(self, candidate: MigrationCandidate, dst: NodeName) -> bool:
         """Whether it may go there by where it has been; home it may always go."""
-        return dst == mover.job.node or dst not in mover.job.been_on
+        return dst == candidate.job.node or dst not in candidate.job.been_on
 
-    def is_home(self, mover: Mover) -> bool:
+    def is_home(self, candidate: MigrationCandidate) -> bool:
         """Whether it is where it is in truth."""
-        return self._place[mover.job.job] == mover.job.node
+        return self._place[candidate.job.job] == candidate.job.node
 
-    def order_with_one(self, mover: Mover, dst: NodeName) -> tuple[Step, ...] | None:
+    def order_with_one(self, candidate: MigrationCandidate, dst: NodeName) -> tuple[Step, ...] | None:
         """The same as `order_with` for one step, if the node has room as it is by now."""
-        if dst != mover.job.node and self.what_if.unfit(mover, dst) is not None:
+        if dst != candidate.job.node and self.what_if.unfit(candidate, dst) is not None:
             return None
-        return (*self.order, (mover, dst)) if self.is_home(mover) else self.order_with([(mover, dst)])
+        return (*self.order, (candidate, dst)) if self.is_home(candidate) else self.order_with([(candidate, dst)])
 
     def order_with(self, steps: Sequence[Step]) -> tuple[Step, ...] | None:
         """All that would be moved with these, in an order in which it can be done; None: there is none."""
-        if all(self.is_home(mover) for mover, _ in steps):
-            tail = in_order(steps, self.what_if)
+        if all(self.is_home(candidate) for candidate, _ in steps):
+            tail = migration_order(steps, self.what_if)
             if tail is not None:
                 return (*self.order, *tail)
         self.wait -= _LOOKS_OF_A_STEP * len(self.order)
         if self.wait < 0:
             return None
-        dst_of = {mover.job.job: dst for mover, dst in steps}
-        wanted = [(mover, dst_of.pop(mover.job.job, dst)) for mover, dst in self.order]
-        wanted += [(mover, dst) for mover, dst in steps if mover.job.job in dst_of]
+        dst_of = {candidate.job.job: dst for candidate, dst in steps}
+        wanted = [(candidate, dst_of.pop(candidate.job.job, dst)) for candidate, dst in self.order]
+        wanted += [(candidate, dst) for candidate, dst in steps if candidate.job.job in dst_of]
         away = [step for step in wanted if step[1] != step[0].job.node]
-        return in_order(away, self.what_if.as_measured())
+        return migration_order(away, self.what_if.as_measured())
 
     def take(self, chain: Chain) -> None:
         """From now on it counts."""
-        for mover, dst in chain.steps:
-            self._put(mover, dst)
+        for candidate, dst in chain.steps:
+            self._put(candidate, dst)
         self._by_level = self._sorted()
         if chain.order[: len(self.order)] != self.order:
             self.what_if, self.order = self.what_if.as_measured(), ()
-        for mover, dst in chain.order[len(self.order) :]:
-            self.what_if.carry(mover, dst)
+        for candidate, dst in chain.order[len(self.order) :]:
+            self.what_if.carry(candidate, dst)
         self.order = chain.order
 
-    def _put(self, mover: Mover, dst: NodeName) -> None:
-        src = self._place[mover.job.job]
-        put = {src: -mover.weight, dst: mover.weight}
+    def _put(self, candidate: MigrationCandidate, dst: NodeName) -> None:
+        src = self._place[candidate.job.job]
+        put = {src: -candidate.weight, dst: candidate.weight}
         self._rise += self._rise_by(put)
-        self.movers[src].remove(mover)
-        self.movers[dst].append(mover)
-        self._place[mover.job.job] = dst
+        self.movers[src].remove(candidate)
+        self.movers[dst].append(candidate)
+        self._place[candidate.job.job] = dst
         for node, cpus in put.items():
             self.used[node] += cpus
             self.level[node] = self.used[node] / self.capacity[node]

@@ -18,7 +18,7 @@ from clbalance.policy.allocations import TAU_S, binding_drain
 from clbalance.policy.placement.filters import filter_input
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.rebalance.values import Departure, Levels
+from clbalance.policy.rebalance.values import BalanceSettings, Departure
 
 ROUNDING = 9
 """Digits of a cpu: sums of the same promises in another order are then the same."""
@@ -144,17 +144,17 @@ class Pool:
 
 
 def over_nodes(
-    snapshot: Snapshot, departures: Iterable[Departure], levels: Levels, policy: Policy, now: datetime
+    snapshot: Snapshot, departures: Iterable[Departure], settings: BalanceSettings, policy: Policy, now: datetime
 ) -> frozenset[NodeName]:
     """The nodes that have too much as of this sweep; who counts them from run to run knows which are confirmed."""
     pool = Pool.of(snapshot, departures, policy, now)
-    return frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, levels))
+    return frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, settings))
 
 
-def is_over(level: float, mean: float, levels: Levels) -> bool:
+def is_over(level: float, mean: float, settings: BalanceSettings) -> bool:
     """Above `high`, or by more than `deviation` above the mean."""
-    is_high = levels.high is not None and level > levels.high + EPSILON
-    return is_high or (levels.deviation is not None and level > mean + levels.deviation + EPSILON)
+    is_high = settings.high is not None and level > settings.high + EPSILON
+    return is_high or (settings.deviation is not None and level > mean + settings.deviation + EPSILON)
 
 
 def mean_of(used: Sequence[float], capacity: Sequence[float]) -> float:

@@ -6,19 +6,19 @@ from typing import Final
 
 from clbalance.model import Allocation, Answer, Lease, Measured, NodeName, Snapshot, Unknown
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.rebalance.candidates import Mover, movers_of
-from clbalance.policy.rebalance.leveling import Levelling
+from clbalance.policy.rebalance.candidates import MigrationCandidate, candidates_of
+from clbalance.policy.rebalance.leveling import Balancing
 from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over, lower_bound, score_of
 from clbalance.policy.rebalance.search import Search
-from clbalance.policy.rebalance.values import Advice, Departure, Levels, Movable, NodeLevel, RebalancePlan
+from clbalance.policy.rebalance.values import Advice, BalanceSettings, Departure, NodeLevel, RebalancePlan, RunningJob
 
 
 def plan_migrations(
     snapshot: Snapshot,
-    jobs: Sequence[Movable],
+    jobs: Sequence[RunningJob],
     departures: Iterable[Departure],
     times_over: Mapping[NodeName, int],
-    levels: Levels,
+    settings: BalanceSettings,
     policy: Policy,
     now: datetime,
     uid: int,
@@ -26,25 +26,25 @@ def plan_migrations(
     """What the caller `uid` should move. `times_over` counts this sweep already."""
     pool = Pool.of(snapshot, departures, policy, now)
     by_number = sorted(jobs, key=lambda job: job.job)
-    movers, hindered = movers_of(pool, by_number, levels, uid)
-    over = frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, levels))
-    confirmed = frozenset(node for node in over if times_over.get(node, 0) >= levels.confirm)
-    field = Levelling(pool, movers, levels, policy, now)
-    moves = Search(field, confirmed, pool, levels).moves()
+    candidates, hindered = candidates_of(pool, by_number, settings, uid)
+    over = frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, settings))
+    confirmed = frozenset(node for node in over if times_over.get(node, 0) >= settings.confirm)
+    field = Balancing(pool, candidates, settings, policy, now)
+    moves = Search(field, confirmed, pool, settings).moves()
     gone = {move.job for move in moves}
     told = {
-        mover.job.job: why_it_stays(field, mover)
-        for mover in movers
-        if mover.job.node in confirmed and mover.job.job not in gone
+        candidate.job.job: why_not_migrated(field, candidate)
+        for candidate in candidates
+        if candidate.job.node in confirmed and candidate.job.job not in gone
     }
     capacity = [use.capacity for use in pool.members]
     return RebalancePlan(
         score_before=score_of([use.used for use in pool.members], capacity),
         score_after=score_of([field.used[use.node] for use in pool.members], capacity),
         mean=pool.mean,
-        bound=_bound(pool, movers),
+        bound=_bound(pool, candidates),
         migrations=moves,
-        levels=_node_levels(pool, field, over),
+        settings=_node_levels(pool, field, over),
         stays=tuple(
             (job, hindered.get(job.job) or told[job.job])
             for job in by_number
@@ -54,14 +54,14 @@ def plan_migrations(
     )
 
 
-def _bound(pool: Pool, movers: Sequence[Mover]) -> float:
+def _bound(pool: Pool, candidates: Sequence[MigrationCandidate]) -> float:
     fixed = {use.node: use.used for use in pool.members}
-    for mover in movers:
-        fixed[mover.job.node] -= mover.weight
-    return lower_bound(list(fixed.values()), [use.capacity for use in pool.members], [one.weight for one in movers])
+    for candidate in candidates:
+        fixed[candidate.job.node] -= candidate.weight
+    return lower_bound(list(fixed.values()), [use.capacity for use in pool.members], [one.weight for one in candidates])
 
 
-def _node_levels(pool: Pool, field: Levelling, over: frozenset[NodeName]) -> tuple[NodeLevel, ...]:
+def _node_levels(pool: Pool, field: Balancing, over: frozenset[NodeName]) -> tuple[NodeLevel, ...]:
     known = [
         NodeLevel(
             node=use.node,
@@ -79,9 +79,9 @@ def _node_levels(pool: Pool, field: Levelling, over: frozenset[NodeName]) -> tup
 # Why a job on a node that has too much stays there after all.
 
 
-def why_it_stays(field: Levelling, mover: Mover) -> str:
+def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
     """What stands against it at the end of the plan, first what stands against each move of it."""
-    src, weight = mover.job.node, mover.weight
+    src, weight = candidate.job.node, candidate.weight
     if weight <= EPSILON:
         return "it takes no cpus that were promised or measured"
     targets = [node for _, node in field.targets(src)]
@@ -92,13 +92,13 @@ def why_it_stays(field: Levelling, mover: Mover) -> str:
     if all(field.gain_of_move(src, node, weight) is None for node in lowest.values()):
         return "no move of it makes the nodes more alike by enough"
     worth = [node for node in targets if field.gain_of_move(src, node, weight) is not None]
-    new = [node for node in worth if field.may(mover, node)]
+    new = [node for node in worth if field.may(candidate, node)]
     if not new:
         return "it has been on every node where it would help"
-    meant = [node for node in new if node not in mover.job.not_meant]
+    meant = [node for node in new if node not in candidate.job.not_meant]
     if not meant:
         return "it was not submitted for the nodes where it would help"
-    reasons = [None if (unfit := field.what_if.unfit(mover, node)) is None else unfit.reason for node in meant]
+    reasons = [None if (unfit := field.what_if.unfit(candidate, node)) is None else unfit.reason for node in meant]
     return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"
 
 

@@ -9,18 +9,18 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.policy.rebalance.candidates import Mover, Turn
-from clbalance.policy.rebalance.leveling import Chain, Levelling
+from clbalance.policy.rebalance.candidates import MigrationCandidate, MigrationPriority
+from clbalance.policy.rebalance.leveling import Balancing, Chain
 from clbalance.policy.rebalance.levels import EPSILON, Pool, is_over
-from clbalance.policy.rebalance.values import Levels, PlannedMigration
+from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 from clbalance.policy.rebalance.what_if import Step
 
 
 class Search:
     """Chain after chain, each counted before the next is looked for."""
 
-    def __init__(self, field: Levelling, confirmed: frozenset[NodeName], pool: Pool, levels: Levels) -> None:
-        self._field, self._confirmed, self._pool, self._levels = field, confirmed, pool, levels
+    def __init__(self, field: Balancing, confirmed: frozenset[NodeName], pool: Pool, settings: BalanceSettings) -> None:
+        self._field, self._confirmed, self._pool, self._settings = field, confirmed, pool, settings
         self._gain: dict[int, float] = {}
         self._others: dict[int, tuple[int, ...]] = {}
 
@@ -31,13 +31,13 @@ class Search:
         return self._told()
 
     def _left(self) -> int:
-        return self._levels.max_moves - len(self._field.order)
+        return self._settings.max_moves - len(self._field.order)
 
     def _sources(self) -> list[NodeName]:
         """The highest first. What the plan itself has put on a node needs no second look."""
         level, mean = self._field.level, self._pool.mean
         loaded = {dst for _, dst in self._field.order}
-        mine = (node for node in loaded if is_over(level[node], mean, self._levels))
+        mine = (node for node in loaded if is_over(level[node], mean, self._settings))
         return sorted(self._confirmed.union(mine), key=lambda node: (-level[node], node))
 
     def _one_by_one(self) -> bool:
@@ -66,13 +66,13 @@ class Search:
 
     def _take(self, chain: Chain) -> None:
         """Who is newly moved has the gain; of those that were to be moved anyhow each has a part."""
-        jobs = [mover.job.job for mover, _ in chain.steps]
-        new = [mover.job.job for mover, _ in chain.steps if self._field.is_home(mover)] or jobs
+        jobs = [candidate.job.job for candidate, _ in chain.steps]
+        new = [candidate.job.job for candidate, _ in chain.steps if self._field.is_home(candidate)] or jobs
         for job in new:
             self._gain[job] = self._gain.get(job, 0.0) + chain.gain / len(new)
-        for mover, dst in chain.steps:
-            if dst == mover.job.node:
-                self._gain[mover.job.job] = 0.0
+        for candidate, dst in chain.steps:
+            if dst == candidate.job.node:
+                self._gain[candidate.job.job] = 0.0
         for job in jobs:
             self._others[job] = tuple(other for other in jobs if other != job)
         self._field.take(chain)
@@ -80,18 +80,18 @@ class Search:
     def _told(self) -> tuple[PlannedMigration, ...]:
         capacity, mean = self._field.capacity, self._pool.mean
         used = {use.node: use.used for use in self._pool.members}
-        gone = {mover.job.job for mover, _ in self._field.order}
+        gone = {candidate.job.job for candidate, _ in self._field.order}
         moves: list[PlannedMigration] = []
-        for mover, dst in self._field.order:
-            job, src = mover.job, mover.job.node
+        for candidate, dst in self._field.order:
+            job, src = candidate.job, candidate.job.node
             why = f"{src} {used[src] / capacity[src]:.2f}, mean {mean:.2f}: to {dst} {used[dst] / capacity[dst]:.2f}"
             if others := sorted(gone.intersection(self._others[job.job])):
                 why += f", with job {', '.join(map(str, others))}"
             moves.append(
                 PlannedMigration(job=job.job, name=job.name, src=src, dst=dst, gain=self._gain[job.job], why=why)
             )
-            used[src] -= mover.weight
-            used[dst] += mover.weight
+            used[src] -= candidate.weight
+            used[dst] += candidate.weight
         return tuple(moves)
 
 
@@ -100,24 +100,26 @@ class Search:
 # Whose turn comes first is asked first: as long as one of them gains enough, no other is looked at.
 
 
-def best_move(field: Levelling, src: NodeName) -> Chain | None:
+def best_move(field: Balancing, src: NodeName) -> Chain | None:
     """Where the score falls most among the jobs whose turn it is; of equals the youngest job to the lowest target."""
     targets = field.targets(src)
-    for turn in Turn if targets else ():
-        movers = [mover for mover in field.movers[src] if mover.turn is turn and mover.weight > EPSILON]
-        if movers and (found := _best_of(field, src, movers, targets)):
+    for turn in MigrationPriority if targets else ():
+        candidates = [
+            candidate for candidate in field.movers[src] if candidate.priority is turn and candidate.weight > EPSILON
+        ]
+        if candidates and (found := _best_of(field, src, candidates, targets)):
             return found
     return None
 
 
 def _best_of(
-    field: Levelling, src: NodeName, movers: list[Mover], targets: list[tuple[float, NodeName]]
+    field: Balancing, src: NodeName, candidates: list[MigrationCandidate], targets: list[tuple[float, NodeName]]
 ) -> Chain | None:
     best: Chain | None = None
     most = 0.0
     of, have, capacity = field.level[src], field.capacity[src], field.capacity
-    for mover in movers:
-        weight = mover.weight
+    for candidate in candidates:
+        weight = candidate.weight
         if weight / have < field.min_gain - EPSILON:  # its source gains no more than that
             continue
         for to, dst in targets:
@@ -128,9 +130,9 @@ def _best_of(
             fall = at_most - weight * weight / capacity[dst]
             if fall <= most + EPSILON or (gain := field.gain_of_move(src, dst, weight)) is None:
                 continue
-            order = field.order_with_one(mover, dst) if field.may(mover, dst) else None
+            order = field.order_with_one(candidate, dst) if field.may(candidate, dst) else None
             if order is not None:
-                best, most = Chain(src, ((mover, dst),), gain, order), fall
+                best, most = Chain(src, ((candidate, dst),), gain, order), fall
     return best
 
 
@@ -146,16 +148,16 @@ _MOST_TARGETS: Final = 6
 """So many of the lowest nodes are tried, and the source."""
 
 
-def best_chain(field: Levelling, src: NodeName, left: int) -> Chain | None:
+def best_chain(field: Balancing, src: NodeName, left: int) -> Chain | None:
     """The best of the shortest, with nobody whose turn comes later if it can be; at most `left` jobs newly moved."""
     targets = [node for _, node in field.targets(src)[:_MOST_TARGETS]]
-    for turn in Turn:
-        if all(mover.turn > turn for mover in field.movers[src]):
+    for turn in MigrationPriority:
+        if all(candidate.priority > turn for candidate in field.movers[src]):
             continue
         for length in _LENGTHS:
             best: Chain | None = None
             for steps, put in _Walk(field, src, targets, turn).steps_of(length):
-                new = sum(1 for mover, _ in steps if field.is_home(mover))
+                new = sum(1 for candidate, _ in steps if field.is_home(candidate))
                 gain = field.gain(src, put, max(1, new)) if new <= left else None
                 if gain is None or (best is not None and gain <= best.gain + EPSILON):
                     continue
@@ -171,10 +173,10 @@ def best_chain(field: Levelling, src: NodeName, left: int) -> Chain | None:
 class _Walk:
     """All chains of the jobs whose turn it is."""
 
-    field: Levelling
+    field: Balancing
     src: NodeName
     targets: list[NodeName]
-    turn: Turn
+    turn: MigrationPriority
 
     def steps_of(self, length: int) -> Iterator[tuple[tuple[Step, ...], Mapping[NodeName, float]]]:
         """So many steps, and what they put on each node, in cpus."""
@@ -183,24 +185,24 @@ class _Walk:
     def _from(
         self, node: NodeName, length: int, steps: tuple[Step, ...], put: Mapping[NodeName, float]
     ) -> Iterator[tuple[tuple[Step, ...], Mapping[NodeName, float]]]:
-        gone = {mover.job.job for mover, _ in steps}
-        for mover in self.field.movers[node]:
-            if mover.turn > self.turn or mover.weight <= EPSILON or mover.job.job in gone:
+        gone = {candidate.job.job for candidate, _ in steps}
+        for candidate in self.field.movers[node]:
+            if candidate.priority > self.turn or candidate.weight <= EPSILON or candidate.job.job in gone:
                 continue
             for dst in (*self.targets, self.src):
                 self.field.wait -= 1
                 if self.field.wait < 0:
                     return
-                if dst == node or not self.field.may(mover, dst):
+                if dst == node or not self.field.may(candidate, dst):
                     continue
-                there = put.get(dst, 0.0) + mover.weight
+                there = put.get(dst, 0.0) + candidate.weight
                 if length == 1 and self.field.level_with(dst, there) >= self.field.level[self.src]:
                     continue  # no gain
-                then = {**put, node: put[node] - mover.weight, dst: there}
+                then = {**put, node: put[node] - candidate.weight, dst: there}
                 if length == 1:
-                    yield (*steps, (mover, dst)), then
+                    yield (*steps, (candidate, dst)), then
                 else:
-                    yield from self._from(self._highest(then), length - 1, (*steps, (mover, dst)), then)
+                    yield from self._from(self._highest(then), length - 1, (*steps, (candidate, dst)), then)
 
     def _highest(self, put: Mapping[NodeName, float]) -> NodeName:
         return max(put, key=lambda node: (self.field.level_with(node, put[node]), node))

@@ -11,7 +11,7 @@ from clbalance.model import NodeName, Qos, Request, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
+class BalanceSettings:
     """When a node has too much, and how much may be done about it at a time."""
 
     high: float | None = None
@@ -44,7 +44,7 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Movable:
+class RunningJob:
     """A running job of the caller, of one copy, and what speaks against moving it.
 
     `request.excluded` names also the nodes that are not among the job's own candidates: `not_meant`.
@@ -133,8 +133,8 @@ class RebalancePlan:
     bound: float
     """No moves of these jobs can make the largest level less than this."""
     migrations: tuple[PlannedMigration, ...]
-    levels: tuple[NodeLevel, ...]
+    settings: tuple[NodeLevel, ...]
     """Of all nodes, by name."""
-    stays: tuple[tuple[Movable, str], ...]
+    stays: tuple[tuple[RunningJob, str], ...]
     """Jobs on confirmed nodes that stay, each with the reason, by number."""
     advice: tuple[Advice, ...]

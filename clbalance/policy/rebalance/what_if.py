@@ -16,7 +16,7 @@ from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
 from clbalance.policy.placement.load import Load, effective_load
 from clbalance.policy.placement.policies import Policy
-from clbalance.policy.rebalance.candidates import Mover
+from clbalance.policy.rebalance.candidates import MigrationCandidate
 from clbalance.policy.rebalance.levels import Pool, with_r1m_less
 
 
@@ -25,7 +25,7 @@ class _NodeCapacity:
     """A node as it was measured; who has left it since, and who has come."""
 
     measured: Measured
-    gone: tuple[Mover, ...] = ()
+    gone: tuple[MigrationCandidate, ...] = ()
     come: tuple[Allocation, ...] = ()
     load: Load | Unknown | None = None
     verdicts: dict[int, Unfit | None] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class _Kinds:
         self._kinds: dict[Request, int] = {}
         self._kind_of: dict[int, int] = {}
 
-    def kind_of(self, mover: Mover) -> int:
+    def kind_of(self, candidate: MigrationCandidate) -> int:
         """Its number: one copy, and nobody is kept off by its own name."""
-        kind = self._kind_of.get(mover.job.job)
+        kind = self._kind_of.get(candidate.job.job)
         if kind is None:
-            request = replace(mover.job.request, pick=1, name="")
-            kind = self._kind_of[mover.job.job] = self._kinds.setdefault(request, len(self.asked))
+            request = replace(candidate.job.request, pick=1, name="")
+            kind = self._kind_of[candidate.job.job] = self._kinds.setdefault(request, len(self.asked))
             if kind == len(self.asked):
                 self.asked.append(filter_input(self._snapshot, request, self._policy, self._now))
         return kind
@@ -70,9 +70,9 @@ class WhatIf:
         """The same nodes before anything was carried."""
         return type(self)(self._measured, self._kinds, self._policy)
 
-    def unfit(self, mover: Mover, node: NodeName) -> Unfit | None:
+    def unfit(self, candidate: MigrationCandidate, node: NodeName) -> Unfit | None:
         """Why the node does not take this job now; None: it does."""
-        capacity, kind = self._what_if[node], self._kinds.kind_of(mover)
+        capacity, kind = self._what_if[node], self._kinds.kind_of(candidate)
         if kind not in capacity.verdicts:
             load = self._load(capacity)
             assert isinstance(load, Load)  # a member's load is known
@@ -80,14 +80,14 @@ class WhatIf:
             capacity.verdicts[kind] = found if isinstance(found, Unfit) else None
         return capacity.verdicts[kind]
 
-    def carry(self, mover: Mover, dst: NodeName) -> "Carried":
+    def carry(self, candidate: MigrationCandidate, dst: NodeName) -> "Carried":
         """Take the job off its node, and put it on another."""
-        src = mover.job.node
+        src = candidate.job.node
         left, to = self._what_if[src], self._what_if[dst]
         load = self._load(to)
         assert isinstance(load, Load)  # a member's load is known
-        allocation = replace(allocation_for(mover.job.request, load.answer, self._policy), cpus=mover.weight)
-        self._what_if[src] = _NodeCapacity(left.measured, (*left.gone, mover), left.come)
+        allocation = replace(allocation_for(candidate.job.request, load.answer, self._policy), cpus=candidate.weight)
+        self._what_if[src] = _NodeCapacity(left.measured, (*left.gone, candidate), left.come)
         self._what_if[dst] = _NodeCapacity(to.measured, to.gone, (*to.come, allocation))
         return Carried(what_if=((src, left), (dst, to)))
 
@@ -113,9 +113,9 @@ def _as_it_is(capacity: _NodeCapacity) -> Measured:
     if capacity.gone:
         leases = answer.reading.leases
         assert not isinstance(leases, Unknown)  # a member's load is known
-        gone = {id(mover.lease) for mover in capacity.gone}
+        gone = {id(candidate.lease) for candidate in capacity.gone}
         kept = tuple([lease for lease in leases if id(lease) not in gone])
-        shown = sum([_shown(mover.lease, answer) + mover.excess for mover in capacity.gone])
+        shown = sum([_shown(candidate.lease, answer) + candidate.excess for candidate in capacity.gone])
         answer = with_r1m_less(replace(answer, reading=replace(answer.reading, leases=kept)), shown)
     return replace(answer, placed=(*answer.placed, *capacity.come)) if capacity.come else answer
 
@@ -129,14 +129,14 @@ def _shown(lease: Lease, answer: Measured) -> float:
 
 # In which order jobs go, so that each finds room when its turn comes: nobody waits on the way.
 
-Step: TypeAlias = tuple[Mover, NodeName]
+Step: TypeAlias = tuple[MigrationCandidate, NodeName]
 """One job to one node."""
 
 _MOST_TO_TRY: Final = 8
 """Of so many steps every order is tried, if need be; more are taken as they come."""
 
 
-def in_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...] | None:
+def migration_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...] | None:
     """The first order in which there is room for each; None: there is none, or it was not found."""
     if len(wanted) <= _MOST_TO_TRY:
         return _tried(tuple(wanted), what_if, set())

@@ -61,7 +61,7 @@ def test_a_job_is_accepted_when_nothing_fits_and_starts_when_room_comes(lab: Lab
         waits = clbalance.start("wait", "-q", "2")
         let_go(clbalance)
         clbalance("wait", "1")
-        assert start_queued(clbalance).text == "2 Begun node1\n"
+        assert start_queued(clbalance).text == "2 JobStarted node1\n"
         assert ended(waits) == 3
         found = job(clbalance, "2")
         assert (found["state"], found["rc"], found["attempt"], diary(clbalance)) == ("FAILED", 3, 1, ["node1"])
@@ -111,7 +111,7 @@ def test_the_more_urgent_one_is_started_first(clbalance: Command) -> None:
     ]
     let_go(clbalance)
     clbalance("wait", "1")
-    assert start_queued(clbalance).text == f"{numbers[1]} Begun node1\n"
+    assert start_queued(clbalance).text == f"{numbers[1]} JobStarted node1\n"
     assert [job(clbalance, number)["state"] for number in numbers] == ["PENDING", "RUNNING", "PENDING"]
     let_go(clbalance, "done")
 
@@ -125,7 +125,7 @@ def test_a_job_comes_after_others_in_the_queue_too(clbalance: Command) -> None:
     assert start_queued(clbalance).text == ""
     let_go(clbalance)
     clbalance("wait", first, bad)
-    assert start_queued(clbalance).text == f"{after} Begun node1\n"
+    assert start_queued(clbalance).text == f"{after} JobStarted node1\n"
     assert clbalance("wait", after).rc == 3
     found = job(clbalance, never)
     assert (found["state"], found["reason"]) == ("CANCELLED", f"after job {bad}, which is FAILED")
@@ -253,7 +253,7 @@ def test_a_job_whose_node_failed_and_that_nobody_has_in_hand_is_started_elsewher
     assert found["attempt"] == 1
     let_go(clbalance)
     clbalance("wait", "1")
-    assert start_queued(clbalance).text == f"{number} Begun node2\n"
+    assert start_queued(clbalance).text == f"{number} JobStarted node2\n"
     assert clbalance("wait", number).rc == 6
     assert (job(clbalance, number)["attempt"], diary(clbalance)) == (2, ["node1", "node2"])
 
@@ -264,6 +264,6 @@ def test_a_job_whose_keeper_died_is_started_again_from_the_queue(lab: Lab, clbal
     done = clbalance("run", "-q", "--detach", "--requeue-exit", "85", "-w", "node1", "-c", text, env=keeper_dies)
     number = done.text.strip()
     eventually(lambda: job(clbalance, number)["reason"] == "exit code 85; waits for `clbalance rebalance`")
-    assert start_queued(clbalance).text == f"{number} Begun node1\n"
+    assert start_queued(clbalance).text == f"{number} JobStarted node1\n"
     assert clbalance("wait", number).rc == 0
     assert diary(clbalance) == ["x", "x"]

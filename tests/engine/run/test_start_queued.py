@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 from clbalance.engine.jobs.submitted import await_ends, cancel, refresh
-from clbalance.engine.run.start_queued import Begun, NotTaken, QueuedStart, StillQueued, start_queued
+from clbalance.engine.run.start_queued import JobStarted, NotAcquired, QueuedStart, StillQueued, start_queued
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError
 from clbalance.model import Cause, NodeName, Request
@@ -56,7 +56,7 @@ def test_it_is_started_and_let_go() -> None:
     agent = ScriptedAgent()
     services = world_of({"a": probed(after=agent)})
     record = waiting(services)
-    assert isinstance(start(services, record), Begun)
+    assert isinstance(start(services, record), JobStarted)
     told = now(services, record.id)
     assert (told.state, told.attempt, told.has_controller, told.nodes) == (JobState.RUNNING, 1, False, ("a",))
     (ordered,) = [request for request in agent.heard if request["op"] == "start"]
@@ -76,7 +76,7 @@ def test_who_comes_second_starts_nothing() -> None:
     services = world_of({"a": probed(after=ScriptedAgent())})
     record = waiting(services)
     start(services, record)
-    assert isinstance(start(services, record), NotTaken)
+    assert isinstance(start(services, record), NotAcquired)
 
 
 def test_where_nothing_fits_it_waits_on_and_is_told_why() -> None:
@@ -87,14 +87,14 @@ def test_where_nothing_fits_it_waits_on_and_is_told_why() -> None:
     assert (told.state, told.queued, told.has_controller) == (JobState.PENDING, True, False)
     assert told.reason == "0/1 nodes fit: 1 load above 1.00"
     services.transport.nodes[NodeName("a")] = probed(after=ScriptedAgent())  # type: ignore[attr-defined]
-    assert isinstance(start(services, told), Begun)
+    assert isinstance(start(services, told), JobStarted)
 
 
 def test_a_refused_start_waits_on_and_one_that_cannot_be_executed_has_failed() -> None:
     for rc, expected in ((None, JobState.PENDING), (127, JobState.FAILED)):
         services = world_of({"a": probed(after=ScriptedAgent(rules={"start": refusing("no", rc)}))})
         record = waiting(services)
-        assert isinstance(start(services, record), StillQueued if rc is None else Begun)
+        assert isinstance(start(services, record), StillQueued if rc is None else JobStarted)
         told = now(services, record.id)
         assert (told.state, told.has_controller) == (expected, False)
 
@@ -104,7 +104,7 @@ def test_the_next_start_is_the_next_attempt_and_elsewhere() -> None:
     services = world_of({"a": probed(0.1, after=agents["a"]), "b": probed(0.9, after=agents["b"])})
     record = waiting(services)
     assert isinstance(start(services, record), StillQueued)
-    assert isinstance(start(services, now(services, record.id)), Begun)
+    assert isinstance(start(services, now(services, record.id)), JobStarted)
     told = now(services, record.id)
     assert (told.attempt, told.nodes) == (2, ("b",))
 
@@ -132,7 +132,7 @@ def test_one_whose_end_was_heard_but_not_written_down_is_not_started_again() -> 
     start(services, record)
     services.journal.ended(record.id, 101, Outcome(node=NodeName("a"), rank=0, end=Exited(rc=0), seconds=1.0))
     assert services.journal.pend(record.id, "as if its start had not been written down")
-    assert isinstance(start(services, now(services, record.id)), NotTaken)
+    assert isinstance(start(services, now(services, record.id)), NotAcquired)
     assert now(services, record.id).state is JobState.COMPLETED
 
 
@@ -168,7 +168,7 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     assert seen.record.reason == "was being moved to b; waits for `clbalance rebalance`"
     (again,) = refresh(services, [seen.record])
     assert again.record == seen.record, "whoever looks next finds it there as well"
-    assert isinstance(start(services, again.record), Begun)
+    assert isinstance(start(services, again.record), JobStarted)
     assert now(services, record.id).attempt == 2
     assert services.journal.migration_request_of(record.id) is None
 
@@ -189,7 +189,7 @@ def test_who_waits_for_a_queued_job_lets_time_pass_until_it_has_ended() -> None:
         nonlocal samples
         samples += 1
         if samples == 50:
-            assert isinstance(start(services, record), Begun)
+            assert isinstance(start(services, record), JobStarted)
         return samples > 99
 
     (seen,) = await_ends(services, [record], unless=often)
@@ -201,7 +201,7 @@ def test_two_queued_jobs_are_started_by_one_process() -> None:
     services = world_of({"a": probed(after=ScriptedAgent()), "b": probed(after=ScriptedAgent())})
     records = [waiting(services, key=key) for key in ("ab", "cd")]
     came = [start(services, replace(record)) for record in records]
-    assert [type(one) for one in came] == [Begun, Begun]
+    assert [type(one) for one in came] == [JobStarted, JobStarted]
 
 
 def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting() -> None:
@@ -213,4 +213,4 @@ def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting
     services.transport.nodes[NodeName("a")] = lambda _: [HangUp(cause=Cause.REFUSED, why="")]  # type: ignore[attr-defined]
     (seen,) = await_ends(services, [record])
     assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]
-    assert isinstance(start(services, now(services, record.id)), NotTaken)
+    assert isinstance(start(services, now(services, record.id)), NotAcquired)

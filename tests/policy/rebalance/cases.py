@@ -7,10 +7,10 @@ from clbalance.model import Allocation, DrainMark, Gpu, Lease, Measured, NodeNam
 from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, PlannedMigration, RebalancePlan
+from clbalance.policy.rebalance.values import BalanceSettings, Departure, PlannedMigration, RebalancePlan, RunningJob
 from tests.policy.build import ME, NOW, UPTIME_S, node
 
-EVERYTHING = Levels(deviation=0.0, min_gain=0.0, max_moves=1000, confirm=1, cooldown_s=0.0, guaranteed=True)
+EVERYTHING = BalanceSettings(deviation=0.0, min_gain=0.0, max_moves=1000, confirm=1, cooldown_s=0.0, guaranteed=True)
 OLD_S = 6000.0
 """The age of leases in cases: all that they use shows in r1m."""
 
@@ -28,9 +28,9 @@ def a_job(
     in_vain: bool = False,
     why_not_migratable: str = "",
     request: Request | None = None,
-) -> Movable:
+) -> RunningJob:
     asked, others = request or Request(cpus=cpus), frozenset(map(NodeName, not_meant))
-    return Movable(
+    return RunningJob(
         job=number,
         name=f"j{number}",
         node=NodeName(on),
@@ -46,11 +46,11 @@ def a_job(
     )
 
 
-def takes(job: Movable) -> float:
+def takes(job: RunningJob) -> float:
     return max(job.request.cpus, job.cpus_used or 0.0)
 
 
-def lease_of(job: Movable, *, uptime_s: float = UPTIME_S - OLD_S) -> Lease:
+def lease_of(job: RunningJob, *, uptime_s: float = UPTIME_S - OLD_S) -> Lease:
     asked = job.request
     allocation = Allocation(
         cpus=asked.cpus,
@@ -65,7 +65,7 @@ def lease_of(job: Movable, *, uptime_s: float = UPTIME_S - OLD_S) -> Lease:
 
 def a_node(
     name: str,
-    jobs: Sequence[Movable] = (),
+    jobs: Sequence[RunningJob] = (),
     *,
     cpus: int = 4,
     foreign: float = 0.0,
@@ -99,8 +99,8 @@ def _is_old(allocation: Allocation) -> bool:
 
 def planned(
     snapshot: Snapshot,
-    jobs: Sequence[Movable],
-    levels: Levels = EVERYTHING,
+    jobs: Sequence[RunningJob],
+    settings: BalanceSettings = EVERYTHING,
     *,
     departures: Sequence[Departure] = (),
     times_over: Mapping[str, int] | None = None,
@@ -110,14 +110,16 @@ def planned(
     times = {answer.node: 99 for answer in snapshot.answers}
     if times_over is not None:
         times = {NodeName(name): count for name, count in times_over.items()}
-    return plan_migrations(snapshot, jobs, departures, times, levels, policy, NOW, ME)
+    return plan_migrations(snapshot, jobs, departures, times, settings, policy, NOW, ME)
 
 
-def over(snapshot: Snapshot, levels: Levels = EVERYTHING, departures: Sequence[Departure] = ()) -> frozenset[NodeName]:
-    return over_nodes(snapshot, departures, levels, LEAST, NOW)
+def over(
+    snapshot: Snapshot, settings: BalanceSettings = EVERYTHING, departures: Sequence[Departure] = ()
+) -> frozenset[NodeName]:
+    return over_nodes(snapshot, departures, settings, LEAST, NOW)
 
 
-def moved(jobs: Sequence[Movable], moves: Sequence[PlannedMigration]) -> list[Movable]:
+def moved(jobs: Sequence[RunningJob], moves: Sequence[PlannedMigration]) -> list[RunningJob]:
     """The jobs where the plan wants them, as the next run finds them."""
     dst = {move.job: move.dst for move in moves}
     return [
@@ -131,7 +133,7 @@ class Cluster:
     """Nodes of which everything is known: they can be measured, and measured again after moves."""
 
     cpus: Mapping[str, int]
-    jobs: tuple[Movable, ...]
+    jobs: tuple[RunningJob, ...]
     foreign: Mapping[str, float] = field(default_factory=dict)
     factor: Mapping[str, float] = field(default_factory=dict)
 
@@ -153,7 +155,7 @@ class Cluster:
     def after(self, moves: Sequence[PlannedMigration]) -> "Cluster":
         return replace(self, jobs=tuple(moved(self.jobs, moves)))
 
-    def level(self, name: str, jobs: Sequence[Movable] | None = None) -> float:
+    def level(self, name: str, jobs: Sequence[RunningJob] | None = None) -> float:
         here = [job for job in (self.jobs if jobs is None else jobs) if job.node == name]
         used = self.foreign.get(name, 0.0) + sum(takes(job) for job in here)
         return used / (self.cpus[name] * self.factor.get(name, 1.0))
@@ -184,17 +186,17 @@ class Cluster:
                             waiting.append(then)
         return best
 
-    def squares(self, jobs: Sequence[Movable]) -> float:
+    def squares(self, jobs: Sequence[RunningJob]) -> float:
         """Rises and falls with the score."""
         return sum(self.level(name, jobs) ** 2 * cpus * self.factor.get(name, 1.0) for name, cpus in self.cpus.items())
 
-    def _holds(self, name: str, jobs: Sequence[Movable], job: Movable) -> bool:
+    def _holds(self, name: str, jobs: Sequence[RunningJob], job: RunningJob) -> bool:
         """By the formula of admission, of which docs/design/leases.md tells."""
         promised = sum(one.request.cpus for one in jobs if one.node == name)
         return not job.request.cpus or (
             job.request.cpus + promised + max(0.0, self.unpromised(name, jobs) - 0.5) <= self.cpus[name] + 1e-9
         )
 
-    def unpromised(self, name: str, jobs: Sequence[Movable]) -> float:
+    def unpromised(self, name: str, jobs: Sequence[RunningJob]) -> float:
         above = sum(takes(one) - one.request.cpus for one in jobs if one.node == name)
         return self.foreign.get(name, 0.0) + above

@@ -11,7 +11,7 @@ from clbalance.model import NodeName
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.levels import lower_bound, over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
-from clbalance.policy.rebalance.values import Departure, Levels, Movable, RebalancePlan
+from clbalance.policy.rebalance.values import BalanceSettings, Departure, RebalancePlan, RunningJob
 from tests.policy.build import ME, NOW, UPTIME_S, node, sweep
 
 from .cases import Cluster, a_job, lease_of, planned, takes
@@ -24,26 +24,26 @@ class Runs:
     """A cluster of which every run is a sweep, counted over nodes, a plan, and its moves carried out at once."""
 
     cluster: Cluster
-    levels: Levels
+    settings: BalanceSettings
     times: Counter[NodeName] = field(default_factory=Counter)
 
     def run(self) -> RebalancePlan:
         snapshot = self.cluster.swept()
-        over = over_nodes(snapshot, (), self.levels, LEAST, NOW)
+        over = over_nodes(snapshot, (), self.settings, LEAST, NOW)
         self.times = Counter({name: self.times[name] + 1 for name in over})
-        plan = planned(snapshot, self.cluster.jobs, self.levels, times_over=self.times)  # type: ignore[arg-type]
+        plan = planned(snapshot, self.cluster.jobs, self.settings, times_over=self.times)  # type: ignore[arg-type]
         self.cluster = self.cluster.after(plan.migrations)
         return plan
 
 
-PILES: dict[str, Callable[[int], Movable]] = {
+PILES: dict[str, Callable[[int], RunningJob]] = {
     "of half a cpu": lambda at: a_job(at, NAMES[at % 3], 0.5, used=0.5),
     "of half a cpu that use one": lambda at: a_job(at, NAMES[at % 3], 0.5, used=1.0),
     "that were promised nothing and use one": lambda at: a_job(at, NAMES[at % 3], 0.0, used=1.0),
 }
 
 
-def pile(job: Callable[[int], Movable]) -> Cluster:
+def pile(job: Callable[[int], RunningJob]) -> Cluster:
     return Cluster(
         cpus=dict.fromkeys(NAMES, 4),
         jobs=tuple(job(at) for at in range(24)),
@@ -68,16 +68,16 @@ def best_of_equals(cluster: Cluster) -> float:
 
 
 @pytest.mark.parametrize("job", PILES.values(), ids=PILES.keys())
-def test_one_run_levels_a_pile_and_the_next_three_move_nothing(job: Callable[[int], Movable]) -> None:
-    runs = Runs(pile(job), Levels(confirm=1, max_moves=24))
+def test_one_run_levels_a_pile_and_the_next_three_move_nothing(job: Callable[[int], RunningJob]) -> None:
+    runs = Runs(pile(job), BalanceSettings(confirm=1, max_moves=24))
     runs.run()
     assert runs.cluster.largest() <= 1.1 * best_of_equals(runs.cluster)
     assert [runs.run().migrations for _ in range(3)] == [(), (), ()]
 
 
 @pytest.mark.parametrize("job", PILES.values(), ids=PILES.keys())
-def test_with_the_defaults_a_pile_is_level_after_the_runs_that_they_say(job: Callable[[int], Movable]) -> None:
-    runs = Runs(pile(job), Levels())
+def test_with_the_defaults_a_pile_is_level_after_the_runs_that_they_say(job: Callable[[int], RunningJob]) -> None:
+    runs = Runs(pile(job), BalanceSettings())
     counts = [len(runs.run().migrations) for _ in range(10)]
     assert counts[:2] == [0, 0]
     moving = [count for count in counts if count]
@@ -94,7 +94,7 @@ class Swing:
     swinging: int
     phase: float
     height: float
-    jobs: list[Movable] = field(default_factory=lambda: [a_job(at, f"n{at % 6}", 0.5, used=0.5) for at in range(12)])
+    jobs: list[RunningJob] = field(default_factory=lambda: [a_job(at, f"n{at % 6}", 0.5, used=0.5) for at in range(12)])
     r1m: dict[str, float] = field(default_factory=lambda: {f"n{at}": 1.0 for at in range(6)})
     left: list[tuple[str, float, float]] = field(default_factory=list)
     since: dict[int, float] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Swing:
             runs = sum(takes(job) for job in self.jobs if job.node == name) + (self.height if is_up else 0.0)
             self.r1m[name] = self.r1m[name] * kept + runs * (1.0 - kept)
 
-    def run(self, now_s: float, levels: Levels) -> None:
+    def run(self, now_s: float, settings: BalanceSettings) -> None:
         jobs = [
             replace(job, moved_s_ago=now_s - self.since[job.job]) if job.job in self.since else job for job in self.jobs
         ]
@@ -130,9 +130,9 @@ class Swing:
             Departure(node=NodeName(name), cpus=cpus, age_s=6000.0, seconds_ago=now_s - at_s)
             for name, cpus, at_s in self.left
         ]
-        over = over_nodes(snapshot, gone, levels, LEAST, NOW)
+        over = over_nodes(snapshot, gone, settings, LEAST, NOW)
         self.times = Counter({name: self.times[name] + 1 for name in over})
-        for move in plan_migrations(snapshot, jobs, gone, self.times, levels, LEAST, NOW, ME).migrations:
+        for move in plan_migrations(snapshot, jobs, gone, self.times, settings, LEAST, NOW, ME).migrations:
             job = next(one for one in self.jobs if one.job == move.job)
             self.jobs[self.jobs.index(job)] = replace(job, node=move.dst, been_on=job.been_on | {move.src})
             self.left.append((move.src, takes(job), now_s))
@@ -156,7 +156,7 @@ def test_a_load_that_swings_for_half_an_hour_moves_no_job_twice(every_s: float) 
         for tick in range(1800 // 10 + 1):
             swing.pass_time(tick * 10.0)
             if tick * 10.0 % every_s == 0.0:
-                swing.run(tick * 10.0, Levels())
+                swing.run(tick * 10.0, BalanceSettings())
         worst = max(worst, *swing.moved.values(), 0)
     assert worst <= 1
 

@@ -20,7 +20,7 @@ from clbalance.model.job_record import (
     Usage,
 )
 from clbalance.policy.jobs.requeue import IN_VAIN
-from clbalance.policy.rebalance.candidates import Known, departures, is_worth_knowing, movable, on
+from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, on, running_job
 from clbalance.policy.rebalance.values import Departure
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def copy(attempt: int, node: NodeName, seconds: float | None = None) -> CopyReco
 
 def known(
     copies: Sequence[CopyRecord], *, state: JobState = JobState.RUNNING, attempt: int = 1, limit_s: float | None = None
-) -> Known:
+) -> JobInfo:
     record = JobRecord(
         id=7,
         key=SPEC.key,
@@ -64,12 +64,12 @@ def known(
         candidates=(N1, N2),
         restart_policy=RestartPolicy(requeue=True),
     )
-    return Known(record=record, submitted=submitted, copies=tuple(copies))
+    return JobInfo(record=record, submitted=submitted, copies=tuple(copies))
 
 
 def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None:
     job = known([copy(1, N2, 30.0), copy(2, N1)], attempt=2)
-    told = movable(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
+    told = running_job(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
     assert (told.job, told.key, told.node, told.qos, told.why_not_migratable) == (7, SPEC.key, N1, Qos.BURSTABLE, "")
     assert told.been_on == {N2}
     assert told.moved_s_ago == 100.0
@@ -77,12 +77,12 @@ def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None
 
 
 def test_a_job_goes_to_none_but_its_own_candidates() -> None:
-    told = movable(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
+    told = running_job(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
     assert told.request.excluded == told.not_meant == {N3}
 
 
 def test_a_job_at_its_first_node_was_never_moved() -> None:
-    assert movable(known([copy(1, N1)]), None, frozenset({N1}), NOON).moved_s_ago is None
+    assert running_job(known([copy(1, N1)]), None, frozenset({N1}), NOON).moved_s_ago is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_job_at_its_first_node_was_never_moved() -> None:
 def test_what_is_not_known_of_its_use_is_not_taken_for_none(usage: Usage | None, started: datetime | None) -> None:
     job = known([copy(1, N1)])
     job = replace(job, record=replace(job.record, started_at=started))
-    assert movable(job, usage, frozenset({N1}), NOON).cpus_used is None
+    assert running_job(job, usage, frozenset({N1}), NOON).cpus_used is None
 
 
 def test_a_job_that_has_ended_lately_shows_on_its_node_still() -> None:
@@ -118,7 +118,7 @@ def test_a_job_that_was_moved_lately_shows_where_it_was() -> None:
         pytest.param(known([], state=JobState.CANCELLED), id="what was nowhere"),
     ],
 )
-def test_what_has_left_no_trace_is_no_departure(job: Known) -> None:
+def test_what_has_left_no_trace_is_no_departure(job: JobInfo) -> None:
     assert departures([job], NOON) == ()
 
 
@@ -126,9 +126,9 @@ def test_what_ended_long_ago_shows_no_more() -> None:
     job = known([copy(1, N1, 70.0)], state=JobState.COMPLETED)
     long_ago = replace(job, record=replace(job.record, ended_at=ago(601)))
     assert departures([long_ago], NOON) == ()
-    assert is_worth_knowing(job.record, NOON)
-    assert not is_worth_knowing(long_ago.record, NOON)
-    assert is_worth_knowing(known([]).record, NOON)
+    assert is_recent(job.record, NOON)
+    assert not is_recent(long_ago.record, NOON)
+    assert is_recent(known([]).record, NOON)
 
 
 def test_an_end_is_known_where_there_is_a_time_limit() -> None:
@@ -160,5 +160,5 @@ def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
         attempt=1, dst=N2, why="level", stage=MigrationStage.ABORTED, requested_at_s=NOON.timestamp() - 40.0
     )
     job = replace(known([copy(1, N1)]), migration=replace(order, **move))  # type: ignore[arg-type]  # a field's own
-    told = movable(job, None, frozenset({N1}), NOON)
+    told = running_job(job, None, frozenset({N1}), NOON)
     assert (told.moved_s_ago, told.in_vain) == (seconds, seconds is not None)

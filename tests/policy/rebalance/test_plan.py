@@ -9,25 +9,27 @@ from clbalance.model import Allocation, Answer, Cause, NodeName, Qos, Request, U
 from clbalance.model.request import Constraints
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.rebalance.candidates import movers_of
-from clbalance.policy.rebalance.leveling import Chain, Levelling
+from clbalance.policy.rebalance.candidates import candidates_of
+from clbalance.policy.rebalance.leveling import Balancing, Chain
 from clbalance.policy.rebalance.levels import Pool
 from clbalance.policy.rebalance.search import best_chain, best_move
-from clbalance.policy.rebalance.values import Departure, Levels, Movable
-from clbalance.policy.rebalance.what_if import Step, WhatIf, in_order
+from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
+from clbalance.policy.rebalance.what_if import Step, WhatIf, migration_order
 from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
 
 from .cases import EVERYTHING, a_job, a_node, over, planned
 
-USUAL = Levels()
-AT_ONCE = Levels(confirm=1)
+USUAL = BalanceSettings()
+AT_ONCE = BalanceSettings(confirm=1)
 
 
-def moves_of(nodes: list[Answer], jobs: list[Movable], levels: Levels = EVERYTHING) -> list[tuple[int, str, str]]:
-    return [(move.job, move.src, move.dst) for move in planned(sweep(*nodes), jobs, levels).migrations]
+def moves_of(
+    nodes: list[Answer], jobs: list[RunningJob], settings: BalanceSettings = EVERYTHING
+) -> list[tuple[int, str, str]]:
+    return [(move.job, move.src, move.dst) for move in planned(sweep(*nodes), jobs, settings).migrations]
 
 
-def crowd(on: str = "a", count: int = 4, **more: object) -> list[Movable]:
+def crowd(on: str = "a", count: int = 4, **more: object) -> list[RunningJob]:
     return [a_job(number, on, **more) for number in range(count)]  # type: ignore[arg-type]
 
 
@@ -37,10 +39,10 @@ NAMED = replace(lease(), allocation=Allocation(name="x"))
 @dataclass
 class Case:
     moves: list[tuple[int, str, str]]
-    jobs: list[Movable]
+    jobs: list[RunningJob]
     a: dict[str, object] = field(default_factory=dict)
     b: dict[str, object] = field(default_factory=dict)
-    levels: Levels = EVERYTHING
+    settings: BalanceSettings = EVERYTHING
 
 
 def two(first: int, second: int) -> list[tuple[int, str, str]]:
@@ -57,26 +59,26 @@ CASES = {
     "a larger node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"cpus": 12}),
     "a job that is not marked is never touched": Case([], crowd(why_not_migratable="not marked")),
     "a job never goes back": Case([], crowd(been_on=frozenset({"b"}))),
-    "a job stays where it has come to lately": Case([], crowd(moved_s_ago=1799.0), levels=AT_ONCE),
-    "and may go on after that": Case(two(3, 2), crowd(moved_s_ago=1800.0), levels=AT_ONCE),
-    "not more than `max_moves`": Case(two(3, 2)[:1], crowd(), levels=replace(AT_ONCE, max_moves=1)),
-    "nothing at all with `max_moves` 0": Case([], crowd(), levels=replace(AT_ONCE, max_moves=0)),
-    "nothing for less than `min_gain`": Case([], crowd(), levels=replace(AT_ONCE, min_gain=0.3)),
-    "for just `min_gain`": Case(two(3, 2), crowd(), levels=replace(AT_ONCE, min_gain=0.25)),
-    "nothing while a node is not far above the mean": Case([], crowd(count=2), levels=AT_ONCE),
-    "nothing below `high`": Case([], crowd(), levels=replace(AT_ONCE, deviation=None, high=1.0)),
-    "something above `high`": Case(two(3, 2), crowd(), levels=replace(AT_ONCE, deviation=None, high=0.9)),
+    "a job stays where it has come to lately": Case([], crowd(moved_s_ago=1799.0), settings=AT_ONCE),
+    "and may go on after that": Case(two(3, 2), crowd(moved_s_ago=1800.0), settings=AT_ONCE),
+    "not more than `max_moves`": Case(two(3, 2)[:1], crowd(), settings=replace(AT_ONCE, max_moves=1)),
+    "nothing at all with `max_moves` 0": Case([], crowd(), settings=replace(AT_ONCE, max_moves=0)),
+    "nothing for less than `min_gain`": Case([], crowd(), settings=replace(AT_ONCE, min_gain=0.3)),
+    "for just `min_gain`": Case(two(3, 2), crowd(), settings=replace(AT_ONCE, min_gain=0.25)),
+    "nothing while a node is not far above the mean": Case([], crowd(count=2), settings=AT_ONCE),
+    "nothing below `high`": Case([], crowd(), settings=replace(AT_ONCE, deviation=None, high=1.0)),
+    "something above `high`": Case(two(3, 2), crowd(), settings=replace(AT_ONCE, deviation=None, high=0.9)),
     "something above `high`, however small the deviation": Case(
-        two(3, 2), crowd(), levels=replace(AT_ONCE, deviation=5.0, high=0.9)
+        two(3, 2), crowd(), settings=replace(AT_ONCE, deviation=5.0, high=0.9)
     ),
-    "nothing where neither is set": Case([], crowd(), levels=replace(AT_ONCE, deviation=None)),
-    "only up to `low`": Case(two(3, 2)[:1], crowd(), levels=replace(AT_ONCE, low=0.2)),
+    "nothing where neither is set": Case([], crowd(), settings=replace(AT_ONCE, deviation=None)),
+    "only up to `low`": Case(two(3, 2)[:1], crowd(), settings=replace(AT_ONCE, low=0.2)),
     "what takes nothing is not moved": Case([], crowd(cpus=0.0)),
     "what takes nothing that was measured is not moved": Case([], crowd(cpus=0.0, used=0.0)),
     "BestEffort jobs are moved by what they use": Case(two(3, 2), crowd(cpus=0.0, used=1.0)),
-    "Guaranteed jobs are not moved": Case([], crowd(qos=Qos.GUARANTEED), levels=AT_ONCE),
+    "Guaranteed jobs are not moved": Case([], crowd(qos=Qos.GUARANTEED), settings=AT_ONCE),
     "Guaranteed jobs are moved where that is allowed": Case(
-        two(3, 2), crowd(qos=Qos.GUARANTEED), levels=replace(AT_ONCE, guaranteed=True)
+        two(3, 2), crowd(qos=Qos.GUARANTEED), settings=replace(AT_ONCE, guaranteed=True)
     ),
     "BestEffort goes before Burstable, and that before Guaranteed": Case(
         [(1, "a", "b"), (3, "a", "b")],
@@ -118,7 +120,7 @@ def test_two_nodes(case: Case) -> None:
         moves_of(
             [a_node("a", case.jobs, **case.a), a_node("b", case.jobs, **case.b)],  # type: ignore[arg-type]
             case.jobs,
-            case.levels,
+            case.settings,
         )
         == case.moves
     )
@@ -134,14 +136,14 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
         (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
     ]
     assert [round(value, 4) for value in (plan.score_before, plan.score_after, plan.bound)] == [0.75, 0.0, 1.0]
-    assert [(one.node, one.over) for one in plan.levels] == [
+    assert [(one.node, one.over) for one in plan.settings] == [
         ("node3", True),
         ("node7", False),
         ("node8", False),
         ("node9", False),
     ]
-    assert [round(one.after, 3) for one in plan.levels if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
-    assert plan.levels[2].before == Unknown(why="hung: no answer in 5 s")
+    assert [round(one.after, 3) for one in plan.settings if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
+    assert plan.settings[2].before == Unknown(why="hung: no answer in 5 s")
 
 
 def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> None:
@@ -170,9 +172,9 @@ STAYS = {
 
 
 @pytest.mark.parametrize(("why", "jobs"), STAYS.items(), ids=STAYS.keys())
-def test_a_job_that_stays_says_why(why: str, jobs: list[Movable]) -> None:
-    levels = replace(AT_ONCE, max_moves=0 if why.startswith("after") else 5)
-    plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, levels)
+def test_a_job_that_stays_says_why(why: str, jobs: list[RunningJob]) -> None:
+    settings = replace(AT_ONCE, max_moves=0 if why.startswith("after") else 5)
+    plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, settings)
     assert [(job.job, told) for job, told in plan.stays] == [(0, why)]
 
 
@@ -184,8 +186,8 @@ def test_a_place_that_is_missing_is_told_of_a_node_that_it_was_submitted_for() -
 
 def test_where_every_node_has_as_much_there_is_nowhere_to_go() -> None:
     jobs = crowd(count=1)
-    levels = replace(AT_ONCE, high=0.5, low=0.3)
-    plan = planned(sweep(a_node("a", jobs, foreign=3.0), a_node("b", foreign=3.9)), jobs, levels)
+    settings = replace(AT_ONCE, high=0.5, low=0.3)
+    plan = planned(sweep(a_node("a", jobs, foreign=3.0), a_node("b", foreign=3.9)), jobs, settings)
     assert [told for _, told in plan.stays] == ["no node has less than this one"]
 
 
@@ -211,14 +213,14 @@ def test_a_node_is_left_alone_until_it_was_over_often_enough() -> None:
     for times, count in ((0, 0), (1, 0), (2, 0), (3, 2), (4, 2)):
         plan = planned(nodes, jobs, USUAL, times_over={"a": times})
         assert len(plan.migrations) == count
-        assert plan.levels[0].over
+        assert plan.settings[0].over
 
 
 def test_what_is_put_on_a_node_by_the_plan_itself_may_go_on_without_being_confirmed() -> None:
     jobs = [a_job(1, "a", 3.0), a_job(2, "b", 1.0)]
     nodes = sweep(a_node("a", jobs, foreign=3.0), a_node("b", jobs, foreign=1.0), a_node("c", foreign=2.5))
-    levels = replace(EVERYTHING, confirm=2)
-    plan = planned(nodes, jobs, levels, times_over={"a": 2})
+    settings = replace(EVERYTHING, confirm=2)
+    plan = planned(nodes, jobs, settings, times_over={"a": 2})
     assert {(move.job, move.dst) for move in plan.migrations} == {(1, "b"), (2, "c")}
 
 
@@ -234,7 +236,7 @@ def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> Non
     nodes = [a_node("a", jobs), node("b", r1m=None), node("c", leases=None), silent("d", Cause.DNS, "")]
     plan = planned(sweep(*nodes), jobs)
     assert plan.migrations == ()
-    assert [one.before.why for one in plan.levels if isinstance(one.before, Unknown)] == [
+    assert [one.before.why for one in plan.settings if isinstance(one.before, Unknown)] == [
         "run queue: not told",
         "leases: not told",
         "name not resolved",
@@ -256,7 +258,7 @@ def test_what_has_just_left_does_not_count() -> None:
     assert over(nodes, USUAL) == {"a"}
     assert over(nodes, USUAL, [left, elsewhere]) == frozenset()
     plan = planned(nodes, jobs, departures=[left])
-    assert plan.levels[0].cpus == pytest.approx(0.0, abs=0.01)
+    assert plan.settings[0].cpus == pytest.approx(0.0, abs=0.01)
     assert planned(sweep(silent("a"), node("c")), jobs, departures=[left]).migrations == ()
     assert planned(sweep(node("a", r1m=None), node("c")), jobs, departures=[left]).migrations == ()
 
@@ -272,18 +274,18 @@ def test_a_node_that_is_past_its_threshold_only_by_what_has_left_takes_jobs() ->
 def test_what_a_job_uses_above_its_promise_goes_along_as_far_as_its_node_shows_it() -> None:
     jobs = [a_job(1, "a", 1.0, used=3.0), a_job(2, "a", 1.0)]
     plan = planned(sweep(a_node("a", jobs), a_node("b")), jobs)
-    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3), pytest.approx(0.75, abs=1e-3)]
+    assert [one.after for one in plan.settings] == [pytest.approx(0.25, abs=1e-3), pytest.approx(0.75, abs=1e-3)]
     quiet = replace(
         a_node("a", jobs), reading=replace(a_node("a", jobs).reading, run_queue=node("a", r1m=2.0).reading.run_queue)
     )
     plan = planned(sweep(quiet, a_node("b")), jobs)
-    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3)] * 2
+    assert [one.after for one in plan.settings] == [pytest.approx(0.25, abs=1e-3)] * 2
 
 
 def test_no_lease_counts_for_more_than_its_node_has() -> None:
     huge = lease(cpus=1e9)
     plan = planned(sweep(a_node("a", leases=[huge]), a_node("b")), [])
-    assert plan.levels[0].before == pytest.approx(1.0)
+    assert plan.settings[0].before == pytest.approx(1.0)
 
 
 def test_a_target_counts_what_the_plan_has_put_there() -> None:
@@ -340,15 +342,15 @@ BAD = {
 @pytest.mark.parametrize("settings", BAD.values(), ids=BAD.keys())
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
-        Levels(**settings)  # type: ignore[arg-type]
+        BalanceSettings(**settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wait", [0, 1, 10_000])
 def test_chains_are_looked_for_as_long_as_patience_lasts(wait: int) -> None:
     jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
     pool = Pool.of(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), (), LEAST, NOW)
-    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
-    field = Levelling(pool, movers, EVERYTHING, LEAST, NOW)
+    movers, _ = candidates_of(pool, jobs, EVERYTHING, ME)
+    field = Balancing(pool, movers, EVERYTHING, LEAST, NOW)
     field.wait = wait
     assert (best_chain(field, NodeName("a"), 2) is not None) is (wait > 1)
 
@@ -358,7 +360,7 @@ def a_ring(count: int, cpus: int) -> tuple[list[Step], WhatIf]:
     jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(count)]
     nodes = [a_node(f"n{at:02}", jobs) for at in range(count)]
     pool = Pool.of(sweep(*nodes, a_node("z", cpus=cpus)), (), LEAST, NOW)
-    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    movers, _ = candidates_of(pool, jobs, EVERYTHING, ME)
     names = [*(f"n{at:02}" for at in range(1, count)), "z"]
     return [(mover, NodeName(name)) for mover, name in zip(movers, names, strict=True)], WhatIf.of(pool, LEAST, NOW)
 
@@ -366,17 +368,17 @@ def a_ring(count: int, cpus: int) -> tuple[list[Step], WhatIf]:
 @pytest.mark.parametrize("count", [3, 12])
 def test_each_goes_when_there_is_room_for_it_whatever_order_was_wanted(count: int) -> None:
     steps, rooms = a_ring(count, cpus=4)
-    assert in_order(steps, rooms) == tuple(reversed(steps))
+    assert migration_order(steps, rooms) == tuple(reversed(steps))
     steps, rooms = a_ring(count, cpus=2)
-    assert in_order(steps, rooms) is None
+    assert migration_order(steps, rooms) is None
 
 
 def test_where_one_never_finds_room_no_order_of_the_others_helps() -> None:
     jobs = [a_job(at, f"n{at:02}", 4.0) for at in range(4)]
     pool = Pool.of(sweep(*(a_node(job.node, jobs) for job in jobs), a_node("y"), a_node("z")), (), LEAST, NOW)
-    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
+    movers, _ = candidates_of(pool, jobs, EVERYTHING, ME)
     steps = [(mover, NodeName(name)) for mover, name in zip(movers[:3], ("y", "z", "n03"), strict=True)]
-    assert in_order(steps, WhatIf.of(pool, LEAST, NOW)) is None
+    assert migration_order(steps, WhatIf.of(pool, LEAST, NOW)) is None
 
 
 def test_who_was_to_go_stays_where_others_do_better() -> None:
@@ -397,15 +399,15 @@ def test_those_that_find_no_room_behind_others_go_before_them() -> None:
     nodes = sweep(a_node("a", jobs), a_node("b", factor=2.0, foreign=2.0))
     plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
     assert {move.job for move in plan.migrations} == {0, 1, 2}
-    assert max(one.after for one in plan.levels if isinstance(one.after, float)) == pytest.approx(0.75)
+    assert max(one.after for one in plan.settings if isinstance(one.after, float)) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(("wait", "goes_on"), [(0, False), (100, True)])
 def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(wait: int, goes_on: bool) -> None:
     jobs = crowd()
     pool = Pool.of(sweep(a_node("a", jobs), a_node("b"), a_node("c")), (), LEAST, NOW)
-    movers, _ = movers_of(pool, jobs, EVERYTHING, ME)
-    field = Levelling(pool, movers, EVERYTHING, LEAST, NOW)
+    movers, _ = candidates_of(pool, jobs, EVERYTHING, ME)
+    field = Balancing(pool, movers, EVERYTHING, LEAST, NOW)
     first = best_move(field, NodeName("a"))
     assert first is not None
     field.take(first)

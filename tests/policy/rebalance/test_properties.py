@@ -13,8 +13,8 @@ from clbalance.policy.placement.filters import filter_input, unfit_reason
 from clbalance.policy.placement.load import Load
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.policy.rebalance.candidates import Turn
-from clbalance.policy.rebalance.values import Levels, Movable, PlannedMigration, RebalancePlan
+from clbalance.policy.rebalance.candidates import MigrationPriority
+from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration, RebalancePlan, RunningJob
 from tests.policy.build import NOW, drain, silent
 
 from .cases import EVERYTHING, Cluster, a_job, planned, takes
@@ -23,7 +23,7 @@ patient = settings(deadline=None, max_examples=int(os.environ.get("CLBALANCE_EXA
 NO_THRESHOLD = policy_named("least", thresholds=Thresholds(r1m_per_cpu=None))
 WEIGHTS = st.sampled_from([0.3, 0.5, 1.0, 1.0, 1.5, 2.0, 3.0])
 LEVELS = st.builds(
-    Levels,
+    BalanceSettings,
     high=st.sampled_from([None, None, 0.8]),
     low=st.sampled_from([None, None, 0.5]),
     deviation=st.sampled_from([None, 0.0, 0.1, 0.25]),
@@ -36,7 +36,7 @@ LEVELS = st.builds(
 
 
 @st.composite
-def jobs_on(draw: st.DrawFn, number: int, names: list[str]) -> Movable:
+def jobs_on(draw: st.DrawFn, number: int, names: list[str]) -> RunningJob:
     qos = draw(st.sampled_from([Qos.BEST_EFFORT, Qos.BURSTABLE, Qos.BURSTABLE, Qos.GUARANTEED]))
     cpus = draw(WEIGHTS)
     on = draw(st.sampled_from(names))
@@ -65,7 +65,7 @@ def clusters(draw: st.DrawFn, *, most_nodes: int = 5, most_jobs: int = 10) -> Cl
     )
 
 
-def carried(snapshot: Snapshot, job: Movable, move: PlannedMigration) -> Snapshot:
+def carried(snapshot: Snapshot, job: RunningJob, move: PlannedMigration) -> Snapshot:
     """As the nodes are when it has gone: its lease is gone from one, and another has promised to take it."""
     answers = []
     for answer in snapshot.answers:
@@ -83,8 +83,8 @@ def carried(snapshot: Snapshot, job: Movable, move: PlannedMigration) -> Snapsho
 
 
 def largest(plan: RebalancePlan) -> tuple[float, float]:
-    before = [one.before for one in plan.levels if isinstance(one.before, float)]
-    after = [one.after for one in plan.levels if isinstance(one.after, float)]
+    before = [one.before for one in plan.settings if isinstance(one.before, float)]
+    after = [one.after for one in plan.settings if isinstance(one.after, float)]
     return max(before), max(after)
 
 
@@ -96,10 +96,12 @@ def shows_more_than_before(cluster: Cluster, plan: RebalancePlan) -> bool:
 
 @patient
 @given(clusters(), LEVELS)
-def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: Cluster, levels: Levels) -> None:
+def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(
+    cluster: Cluster, settings: BalanceSettings
+) -> None:
     now = cluster.swept()
     jobs = {job.job: job for job in cluster.jobs}
-    for move in planned(now, cluster.jobs, levels).migrations:
+    for move in planned(now, cluster.jobs, settings).migrations:
         job = jobs[move.job]
         target = next(answer for answer in now.answers if answer.node == move.dst)
         found = unfit_reason(target, filter_input(now, replace(job.request, name=""), LEAST, NOW))
@@ -109,25 +111,27 @@ def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(cluster: C
 
 @patient
 @given(clusters(), LEVELS)
-def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(cluster: Cluster, levels: Levels) -> None:
-    plan = planned(cluster.swept(), cluster.jobs, levels)
+def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(
+    cluster: Cluster, settings: BalanceSettings
+) -> None:
+    plan = planned(cluster.swept(), cluster.jobs, settings)
     jobs = {job.job: job for job in cluster.jobs}
-    assert len(plan.migrations) <= levels.max_moves
+    assert len(plan.migrations) <= settings.max_moves
     assert all(count == 1 for count in Counter(move.job for move in plan.migrations).values())
     for move in plan.migrations:
         job = jobs[move.job]
         assert not job.why_not_migratable
-        assert job.moved_s_ago is None or job.moved_s_ago >= levels.cooldown_s
+        assert job.moved_s_ago is None or job.moved_s_ago >= settings.cooldown_s
         assert move.src == job.node != move.dst
         assert move.dst not in job.been_on
-        assert job.qos is not Qos.GUARANTEED or levels.guaranteed
+        assert job.qos is not Qos.GUARANTEED or settings.guaranteed
 
 
 @patient
 @given(clusters(), LEVELS)
-def test_every_move_gains_enough_and_nothing_becomes_worse(cluster: Cluster, levels: Levels) -> None:
-    plan = planned(cluster.swept(), cluster.jobs, levels)
-    assert all(move.gain >= levels.min_gain - 1e-6 and move.gain > 0.0 for move in plan.migrations)
+def test_every_move_gains_enough_and_nothing_becomes_worse(cluster: Cluster, settings: BalanceSettings) -> None:
+    plan = planned(cluster.swept(), cluster.jobs, settings)
+    assert all(move.gain >= settings.min_gain - 1e-6 and move.gain > 0.0 for move in plan.migrations)
     before, after = largest(plan)
     assert after <= before + 1e-9
     assert plan.score_after <= plan.score_before + 1e-6
@@ -136,18 +140,22 @@ def test_every_move_gains_enough_and_nothing_becomes_worse(cluster: Cluster, lev
 
 @patient
 @given(clusters(), LEVELS, st.randoms(use_true_random=False))
-def test_the_order_of_nodes_and_jobs_does_not_matter(cluster: Cluster, levels: Levels, shuffler: object) -> None:
+def test_the_order_of_nodes_and_jobs_does_not_matter(
+    cluster: Cluster, settings: BalanceSettings, shuffler: object
+) -> None:
     snapshot = cluster.swept()
     answers, jobs = list(snapshot.answers), list(cluster.jobs)
     shuffler.shuffle(answers)  # type: ignore[attr-defined]
     shuffler.shuffle(jobs)  # type: ignore[attr-defined]
-    assert planned(replace(snapshot, answers=tuple(answers)), jobs, levels) == planned(snapshot, cluster.jobs, levels)
+    assert planned(replace(snapshot, answers=tuple(answers)), jobs, settings) == planned(
+        snapshot, cluster.jobs, settings
+    )
 
 
 @patient
 @given(clusters(), LEVELS)
-def test_what_was_planned_is_a_fixed_point(cluster: Cluster, levels: Levels) -> None:
-    enough = replace(levels, max_moves=100)
+def test_what_was_planned_is_a_fixed_point(cluster: Cluster, settings: BalanceSettings) -> None:
+    enough = replace(settings, max_moves=100)
     plan = planned(cluster.swept(), cluster.jobs, enough)
     then = cluster.after(plan.migrations)
     assert shows_more_than_before(cluster, plan) or planned(then.swept(), then.jobs, enough).migrations == ()
@@ -155,8 +163,8 @@ def test_what_was_planned_is_a_fixed_point(cluster: Cluster, levels: Levels) -> 
 
 @patient
 @given(clusters(), LEVELS)
-def test_runs_of_few_moves_come_to_an_end(cluster: Cluster, levels: Levels) -> None:
-    few = replace(levels, max_moves=max(1, levels.max_moves))
+def test_runs_of_few_moves_come_to_an_end(cluster: Cluster, settings: BalanceSettings) -> None:
+    few = replace(settings, max_moves=max(1, settings.max_moves))
     for _ in range(len(cluster.jobs) + 1):
         plan = planned(cluster.swept(), cluster.jobs, few)
         if not plan.migrations:
@@ -167,30 +175,32 @@ def test_runs_of_few_moves_come_to_an_end(cluster: Cluster, levels: Levels) -> N
 
 @patient
 @given(clusters(), LEVELS)
-def test_nodes_are_as_the_plan_said_once_it_is_carried_out(cluster: Cluster, levels: Levels) -> None:
-    plan = planned(cluster.swept(), cluster.jobs, levels)
+def test_nodes_are_as_the_plan_said_once_it_is_carried_out(cluster: Cluster, settings: BalanceSettings) -> None:
+    plan = planned(cluster.swept(), cluster.jobs, settings)
     then = cluster.after(plan.migrations)
-    again = planned(then.swept(), then.jobs, levels)
+    again = planned(then.swept(), then.jobs, settings)
     if shows_more_than_before(cluster, plan):
         return
-    assert [round(one.before, 3) for one in again.levels if isinstance(one.before, float)] == [
-        round(one.after, 3) for one in plan.levels if isinstance(one.after, float)
+    assert [round(one.before, 3) for one in again.settings if isinstance(one.before, float)] == [
+        round(one.after, 3) for one in plan.settings if isinstance(one.after, float)
     ]
 
 
-def turn_of(job: Movable) -> Turn:
+def turn_of(job: RunningJob) -> MigrationPriority:
     above = (job.cpus_used or 0.0) > job.request.cpus
     if job.qos is Qos.BEST_EFFORT:
-        return Turn.BEST_EFFORT
+        return MigrationPriority.BEST_EFFORT
     if job.qos is Qos.GUARANTEED:
-        return Turn.GUARANTEED
-    return Turn.ABOVE_REQUEST if above else Turn.BURSTABLE
+        return MigrationPriority.GUARANTEED
+    return MigrationPriority.ABOVE_REQUEST if above else MigrationPriority.BURSTABLE
 
 
 @patient
 @given(clusters(), LEVELS)
-def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(cluster: Cluster, levels: Levels) -> None:
-    one = replace(levels, max_moves=1)
+def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(
+    cluster: Cluster, settings: BalanceSettings
+) -> None:
+    one = replace(settings, max_moves=1)
     moves = planned(cluster.swept(), cluster.jobs, one).migrations
     for move in moves:
         mine = next(job for job in cluster.jobs if job.job == move.job)
@@ -214,7 +224,7 @@ def test_on_small_pools_the_largest_level_is_within_a_tenth_of_the_best(cluster:
     assert free.after(plan.migrations).largest() <= 1.1 * free.best() + 1e-6
 
 
-def _that_fit(cluster: Cluster) -> list[Movable]:
+def _that_fit(cluster: Cluster) -> list[RunningJob]:
     left: dict[str, float] = dict(cluster.cpus)
     kept = []
     for job in cluster.jobs:
@@ -226,12 +236,12 @@ def _that_fit(cluster: Cluster) -> list[Movable]:
 
 @patient
 @given(clusters(), LEVELS)
-def test_drained_and_silent_nodes_give_nothing_and_take_nothing(cluster: Cluster, levels: Levels) -> None:
+def test_drained_and_silent_nodes_give_nothing_and_take_nothing(cluster: Cluster, settings: BalanceSettings) -> None:
     answers = []
     for at, answer in enumerate(cluster.swept().answers):
         assert isinstance(answer, Measured)
         drained = replace(answer, reading=replace(answer.reading, drains=(drain(),)))
         answers.append(drained if at == 0 else silent(answer.node) if at == 1 else answer)
     snapshot = replace(cluster.swept(), answers=tuple(answers))
-    for move in planned(snapshot, cluster.jobs, levels).migrations:
+    for move in planned(snapshot, cluster.jobs, settings).migrations:
         assert not {move.src, move.dst} & {"n0", "n1"}

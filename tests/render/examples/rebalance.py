@@ -3,14 +3,21 @@
 from dataclasses import replace
 
 from clbalance.model import NodeName, Qos, Request, Unknown
-from clbalance.policy.rebalance.values import Advice, Movable, NodeLevel, PlannedMigration, RebalancePlan
+from clbalance.policy.rebalance.values import Advice, NodeLevel, PlannedMigration, RebalancePlan, RunningJob
 from clbalance.render.report import Report
-from clbalance.render.reports.balance.rebalance import Deed, PoolReport, RebalanceReport, deed_of, pool_heading, remarks
+from clbalance.render.reports.balance.rebalance import (
+    Action,
+    PoolReport,
+    RebalanceReport,
+    action_of,
+    pool_heading,
+    remarks,
+)
 from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
 MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")
-STAYING = Movable(
+STAYING = RunningJob(
     job=18,
     name="x",
     node=N1,
@@ -26,7 +33,7 @@ PLAN = RebalancePlan(
     mean=0.44,
     bound=0.5,
     migrations=(MOVE,),
-    levels=(
+    settings=(
         NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
         NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),
         NodeLevel(node=N3, before=0.9, after=0.9, cpus=3.6, over=True),
@@ -36,29 +43,29 @@ PLAN = RebalancePlan(
     advice=(Advice(uid=1001, node=N1, name="[red]y", cpus=2.0, text="job y on node1 (2 cpus): mark it `--requeue`"),),
 )
 POOL = PoolReport(name="gpu", plan=PLAN, confirm=3, times_over=((N1, 3), (N3, 1)))
-START = Deed(what="start", job=20, name="late\x1b[31m", dst="node[2-3]", why="0/4 nodes fit: 4 load above 1.00")
-SETTLED = Deed(what="settled", job=9, name="old", result="waits", why="node failure of node4")
+START = Action(what="start", job=20, name="late\x1b[31m", dst="node[2-3]", why="0/4 nodes fit: 4 load above 1.00")
+SETTLED = Action(what="settled", job=9, name="old", result="waits", why="node failure of node4")
 PLANNED = RebalanceReport(
     pools=(POOL,),
-    deeds=(START, deed_of(MOVE)),
+    actions=(START, action_of(MOVE)),
     waiting=((21, "big", "0/4 nodes fit: 4 too few cpus free"),),
     applied=False,
     advice=(("ann", PLAN.advice[0]),),
 )
-DONE = (SETTLED, Deed(what="start", job=20, name="late", dst="node2", result="started"), deed_of(MOVE, "moved"))
+DONE = (SETTLED, Action(what="start", job=20, name="late", dst="node2", result="started"), action_of(MOVE, "moved"))
 EXAMPLES = (
     Example("rebalance", (PLANNED,), beside="".join(f"{line}\n" for line in (pool_heading(POOL), *remarks(POOL)))),
-    Example("rebalance-done", (*DONE, replace(PLANNED, deeds=DONE, applied=True))),
+    Example("rebalance-done", (*DONE, replace(PLANNED, actions=DONE, applied=True))),
 )
 
 
 def hostile(one: str, other: str) -> list[Report]:
-    deed = Deed(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), why=other, result=one)
+    action = Action(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), why=other, result=one)
     advice = Advice(uid=1, node=NodeName(one), name=other, cpus=1.0, text=one)
     level = NodeLevel(node=NodeName(one), before=Unknown(why=other), after=float("nan"), cpus=0.0, over=True)
-    plan = replace(PLAN, levels=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
+    plan = replace(PLAN, settings=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
     pool = PoolReport(name=other, plan=plan, confirm=1, times_over=((NodeName(one), 1),))
     report = RebalanceReport(
-        pools=(pool,), deeds=(deed,), waiting=((1, one, other),), applied=False, advice=((other, advice),)
+        pools=(pool,), actions=(action,), waiting=((1, one, other),), applied=False, advice=((other, advice),)
     )
-    return [deed, report, replace(report, applied=True)]
+    return [action, report, replace(report, applied=True)]

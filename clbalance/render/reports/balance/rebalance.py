@@ -35,7 +35,7 @@ class PoolReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed(Report):
+class Action(Report):
     """Something that is, or was, done with a job: shown as it is done. `result` is empty while it is only a plan."""
 
     what: str
@@ -63,7 +63,7 @@ class RebalanceReport(Report):
     """All of one run. `advice`: None where it was not asked for."""
 
     pools: tuple[PoolReport, ...]
-    deeds: tuple[Deed, ...]
+    actions: tuple[Action, ...]
     waiting: tuple[tuple[int, str, str], ...]
     """Of jobs that go on waiting: number, name, reason."""
     applied: bool
@@ -76,7 +76,7 @@ class RebalanceReport(Report):
         table = ""
         if not self.applied:
             lines = [_waiting_line(*one) for one in self.waiting] + lines
-            rows = tuple(map(_row, self.deeds))
+            rows = tuple(map(_row, self.actions))
             table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold") if rows else ""
         return table + "".join(f"{visible_line(line)}\n" for line in lines)
 
@@ -84,7 +84,7 @@ class RebalanceReport(Report):
         """`REBALANCE_FIELDS`; of what was done each deed has had its line already."""
         rows = [_advice_fields(*one) for one in self.advice or ()]
         if not self.applied:
-            rows = [*map(_deed_fields, self.deeds), *(_waiting_fields(*one) for one in self.waiting), *rows]
+            rows = [*map(_deed_fields, self.actions), *(_waiting_fields(*one) for one in self.waiting), *rows]
         return plain_lines(rows)
 
     def json(self) -> dict[str, Json]:
@@ -94,18 +94,18 @@ class RebalanceReport(Report):
             "applied": self.applied,
             "score_before": finite(max((plan.score_before for plan in plans), default=0.0)),
             "score_after": finite(max((plan.score_after for plan in plans), default=0.0)),
-            "moves": [_deed(one) for one in self.deeds if one.what == "move"],
-            "started": [_deed(one) for one in self.deeds if one.what == "start"],
-            "settled": [_deed(one) for one in self.deeds if one.what == "settled"],
+            "moves": [_action(one) for one in self.actions if one.what == "move"],
+            "started": [_action(one) for one in self.actions if one.what == "start"],
+            "settled": [_action(one) for one in self.actions if one.what == "settled"],
             "waiting": [{"job": job, "name": name, "reason": reason} for job, name, reason in self.waiting],
             "pools": [_pool(pool) for pool in self.pools],
             "advice": None if self.advice is None else [_advice(owner, one) for owner, one in self.advice],
         }
 
 
-def deed_of(move: PlannedMigration, result: str = "") -> Deed:
+def action_of(move: PlannedMigration, result: str = "") -> Action:
     """A move as it is shown."""
-    return Deed(
+    return Action(
         what="move",
         job=move.job,
         name=move.name,
@@ -120,7 +120,7 @@ def deed_of(move: PlannedMigration, result: str = "") -> Deed:
 def pool_heading(pool: PoolReport) -> str:
     """How level it is, and would be."""
     plan = pool.plan
-    known = [one for one in plan.levels if not isinstance(one.before, Unknown)]
+    known = [one for one in plan.settings if not isinstance(one.before, Unknown)]
     if not known:
         return f"{pool.name}: no node has a load"
     before = max(_level(one.before) for one in known)
@@ -146,12 +146,12 @@ def remarks(pool: PoolReport) -> Iterator[str]:
         yield f"{'job' if len(jobs) == 1 else 'jobs'} {_numbers(jobs)} stay{'s' * (len(jobs) == 1)}: {reason}"
 
 
-def _deed_line(deed: Deed) -> str:
+def _deed_line(action: Action) -> str:
     """For people and mails: what was done, in one line."""
-    where = f"{deed.src} -> {deed.dst}" if deed.src and deed.dst else deed.dst or deed.src
-    gain = "" if deed.gain is None else f", gain {deed.gain:.2f}"
-    why = f" ({deed.why})" if deed.why else ""
-    return f"job {deed.job} {deed.name}: {where}{': ' if where else ''}{deed.result or deed.what}{gain}{why}"
+    where = f"{action.src} -> {action.dst}" if action.src and action.dst else action.dst or action.src
+    gain = "" if action.gain is None else f", gain {action.gain:.2f}"
+    why = f" ({action.why})" if action.why else ""
+    return f"job {action.job} {action.name}: {where}{': ' if where else ''}{action.result or action.what}{gain}{why}"
 
 
 def _waiting_line(job: int, name: str, reason: str) -> str:
@@ -164,9 +164,9 @@ def _advice_line(owner: str, advice: Advice) -> str:
     return f"{owner}: {advice.text}"
 
 
-def _deed_fields(deed: Deed) -> tuple[Json, ...]:
+def _deed_fields(action: Action) -> tuple[Json, ...]:
     """`REBALANCE_FIELDS`."""
-    return deed.what, deed.job, deed.name, deed.src, deed.dst, deed.gain, deed.result, deed.why
+    return action.what, action.job, action.name, action.src, action.dst, action.gain, action.result, action.why
 
 
 def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
@@ -179,15 +179,15 @@ def _advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
     return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice)
 
 
-def _row(deed: Deed) -> tuple[Cell, ...]:
-    gain = DASH if deed.gain is None else f"{deed.gain:.2f}"
+def _row(action: Action) -> tuple[Cell, ...]:
+    gain = DASH if action.gain is None else f"{action.gain:.2f}"
     return (
-        Cell(str(deed.job)),
-        Cell(deed.name),
-        Cell(deed.src or DASH),
-        Cell(deed.dst or DASH),
+        Cell(str(action.job)),
+        Cell(action.name),
+        Cell(action.src or DASH),
+        Cell(action.dst or DASH),
         Cell(gain),
-        Cell(deed.why),
+        Cell(action.why),
     )
 
 
@@ -198,7 +198,7 @@ def _pool(pool: PoolReport) -> Json:
         "score_before": finite(plan.score_before),
         "score_after": finite(plan.score_after),
         "bound": finite(plan.bound),
-        "nodes": [_node(one, dict(pool.times_over).get(one.node, 0)) for one in plan.levels],
+        "nodes": [_node(one, dict(pool.times_over).get(one.node, 0)) for one in plan.settings],
         "stays": [{"job": job.job, "name": job.name, "reason": reason} for job, reason in plan.stays],
     }
 
@@ -215,7 +215,7 @@ def _node(one: NodeLevel, times: int) -> Json:
     }
 
 
-def _deed(one: Deed) -> Json:
+def _action(one: Action) -> Json:
     return {
         "job": one.job,
         "name": one.name,
