@@ -10,7 +10,13 @@ from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Proposal
-from clbalance.policy.drain_progress import Enough, TooFew, Undecided, standing_of, weigh
+from clbalance.policy.drain_progress import (
+    AboveMinAvailable,
+    BelowMinAvailable,
+    Undecided,
+    availability_of,
+    decide_drain,
+)
 from clbalance.ports import Closed
 
 
@@ -65,7 +71,7 @@ _LOOK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrainWish:
+class DrainRequest:
     """What the mark is to say; `until_s` in seconds since 1970, None: until it is taken away."""
 
     reason: str
@@ -74,7 +80,7 @@ class DrainWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class DrainCommitted:
     """All of them are drained, and so many of the pool are left."""
 
     marked: tuple[Marked, ...]
@@ -88,56 +94,58 @@ class NotMarked:
     marked: tuple[Marked, ...]
 
 
-KeepingEnd: TypeAlias = Kept | NotMarked | TooFew | Undecided
+DrainResult: TypeAlias = DrainCommitted | NotMarked | BelowMinAvailable | Undecided
 
 InDoubt: TypeAlias = Callable[[Sequence[NodeName]], None]
 """Hears of nodes that may stay drained though it came to nothing."""
 
 
-def drain_keeping(
+def drain_with_min_available(
     services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
-    floor: int,
-    wish: DrainWish,
+    min_available: int,
+    request: DrainRequest,
     key: str,
     in_doubt: InDoubt,
-) -> KeepingEnd:
-    """Drain `nodes`, unless fewer than `floor` of `pool` would be left; `key`: 128 random bits in hexadecimal."""
+) -> DrainResult:
+    """Drain `nodes`, unless fewer than `min_available` of `pool` would be left; `key`: 128 random bits in
+    hexadecimal.
+    """
     mine = Proposal(at=services.clock.now(), key=key)
     try:
-        end = _agree(services, nodes, pool, floor, wish, mine)
+        end = _agree(services, nodes, pool, min_available, request, mine)
     except Interrupted:
         _withdraw(services, nodes, mine)
         raise
-    if not isinstance(end, Enough):
+    if not isinstance(end, AboveMinAvailable):
         _withdraw(services, nodes, mine)
         return end
-    marked = _make_firm(services, nodes, wish, mine, in_doubt)
+    marked = _make_firm(services, nodes, request, mine, in_doubt)
     if not all(one.done for one in marked):
         return NotMarked(marked=marked)
     # In the place of the mark that was there. What fails from here on is drained all the same, by the mark of its key.
-    mark(services, nodes, encode("drain", **_words(wish), until=wish.until_s))
-    return Kept(marked=marked, left=end.left)
+    mark(services, nodes, encode("drain", **_words(request), until=request.until_s))
+    return DrainCommitted(marked=marked, left=end.left)
 
 
 def _agree(
     services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
-    floor: int,
-    wish: DrainWish,
+    min_available: int,
+    request: DrainRequest,
     mine: Proposal,
-) -> Enough | NotMarked | TooFew | Undecided:
+) -> AboveMinAvailable | NotMarked | BelowMinAvailable | Undecided:
     give_up_at = services.clock.monotonic() + DECIDED_WITHIN_S
-    if (failed := _propose(services, nodes, wish, mine)) is not None:
+    if (failed := _propose(services, nodes, request, mine)) is not None:
         return failed
-    return _decide(services, nodes, pool, floor, mine, give_up_at)
+    return _decide(services, nodes, pool, min_available, mine, give_up_at)
 
 
-def _propose(services: Services, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal) -> NotMarked | None:
+def _propose(services: Services, nodes: Sequence[NodeName], drain: DrainRequest, mine: Proposal) -> NotMarked | None:
     asked_at = mine.at.timestamp()
-    request = encode("propose", key=mine.key, asked_at=asked_at, lasts_s=PROPOSAL_LASTS_S, **_words(wish))
+    request = encode("propose", key=mine.key, asked_at=asked_at, lasts_s=PROPOSAL_LASTS_S, **_words(drain))
     marked = mark(services, nodes, request)
     services.fail_point("proposed")
     return None if all(one.done for one in marked) else NotMarked(marked=marked)
@@ -147,17 +155,17 @@ def _decide(
     services: Services,
     nodes: Sequence[NodeName],
     pool: Sequence[NodeName],
-    floor: int,
+    min_available: int,
     mine: Proposal,
     give_up_at: float,
-) -> Enough | TooFew | Undecided:
+) -> AboveMinAvailable | BelowMinAvailable | Undecided:
     """From a look at the pool after which it is certain. `Undecided`, and that is all, where none was in time."""
     while True:
         snapshot = take_snapshot(services, pool)
-        standings = [standing_of(answer, snapshot.taken_at) for answer in snapshot.answers]
-        verdict = weigh(standings, nodes, floor, mine)
+        standings = [availability_of(answer, snapshot.taken_at) for answer in snapshot.answers]
+        verdict = decide_drain(standings, nodes, min_available, mine)
         late = services.clock.monotonic() >= give_up_at
-        if late and not isinstance(verdict, TooFew):
+        if late and not isinstance(verdict, BelowMinAvailable):
             return verdict if isinstance(verdict, Undecided) else Undecided(nodes=())
         if not isinstance(verdict, Undecided):
             return verdict
@@ -165,12 +173,12 @@ def _decide(
 
 
 def _make_firm(
-    services: Services, nodes: Sequence[NodeName], wish: DrainWish, mine: Proposal, in_doubt: InDoubt
+    services: Services, nodes: Sequence[NodeName], request: DrainRequest, mine: Proposal, in_doubt: InDoubt
 ) -> tuple[Marked, ...]:
     """All of them, or it is undone: therefore beside the mark that a node may have had before."""
     is_firm = False
     try:
-        marked = mark(services, nodes, encode("drain", key=mine.key, **_words(wish), until=wish.until_s))
+        marked = mark(services, nodes, encode("drain", key=mine.key, **_words(request), until=request.until_s))
         services.fail_point("made_firm")
         is_firm = all(one.done for one in marked)
         return marked
@@ -180,8 +188,8 @@ def _make_firm(
             in_doubt(unheard)
 
 
-def _words(wish: DrainWish) -> dict[str, str]:
-    return {"reason": wish.reason, "by": wish.by}
+def _words(request: DrainRequest) -> dict[str, str]:
+    return {"reason": request.reason, "by": request.by}
 
 
 def _withdraw(services: Services, nodes: Sequence[NodeName], mine: Proposal) -> tuple[NodeName, ...]:

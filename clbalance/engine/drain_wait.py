@@ -9,7 +9,14 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, JobState
-from clbalance.policy.drain_progress import Evacuation, Rest, Stay, evacuations, is_over, rest_on
+from clbalance.policy.drain_progress import (
+    DrainProgress,
+    Eviction,
+    EvictionCandidate,
+    drain_progress,
+    evictions,
+    is_over,
+)
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
@@ -23,9 +30,9 @@ def wait_until_drained(
     services: Services,
     nodes: Sequence[NodeName],
     within_s: float | None,
-    tell: Callable[[tuple[Rest, ...]], None],
-    enough: Callable[[tuple[Rest, ...]], bool] = is_over,
-) -> tuple[Rest, ...]:
+    tell: Callable[[tuple[DrainProgress, ...]], None],
+    enough: Callable[[tuple[DrainProgress, ...]], bool] = is_over,
+) -> tuple[DrainProgress, ...]:
     """How it stands when that is enough, or after `within_s` seconds (None: however long it takes).
 
     `tell` hears of every look, and may take its time.
@@ -34,25 +41,25 @@ def wait_until_drained(
     pause_s = _FIRST_PAUSE_S
     while True:
         snapshot = take_snapshot(services, nodes)
-        rests = tuple(rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
-        tell(rests)
+        progress = tuple(drain_progress(answer, snapshot.taken_at) for answer in snapshot.answers)
+        tell(progress)
         left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - services.clock.monotonic()
-        if enough(rests) or left_s <= 0:
-            return rests
+        if enough(progress) or left_s <= 0:
+            return progress
         services.clock.pause(min(pause_s, left_s))
         pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
 
 
 # What may be moved off nodes that are drained: our own jobs that we have marked. Who moves them is given.
 
-MoveThem: TypeAlias = Callable[[Services, Sequence[Evacuation]], None]
+Migrate: TypeAlias = Callable[[Services, Sequence[Eviction]], None]
 """Returns when they are moved, or will not be."""
 
 _LOOK_AGAIN_S: Final = 60.0
 """After a sweep of all candidates that has found room for nobody."""
 
 
-class MovesOff:
+class DrainMigrator:
     """Asks once for each job, when there is room for it elsewhere by the policy that it was submitted with."""
 
     def __init__(
@@ -61,7 +68,7 @@ class MovesOff:
         nodes: Collection[NodeName],
         policy_of: Callable[[Submitted], Policy],
         rng: Rng,
-        move: MoveThem,
+        move: Migrate,
     ) -> None:
         self._services = services
         self._policy_of = policy_of
@@ -75,12 +82,12 @@ class MovesOff:
         """Move what can be moved by now; `before` is called where there is something."""
         if self._services.clock.monotonic() < self._not_before_s:
             return
-        stays = [stay for record in self._records() if (stay := self._stay(record)) is not None]
-        if not stays:
+        candidates = [candidate for record in self._records() if (candidate := self._candidate(record)) is not None]
+        if not candidates:
             return
-        targets = tuple(dict.fromkeys(node for stay in stays for node in stay.submitted.candidates))
+        targets = tuple(dict.fromkeys(node for candidate in candidates for node in candidate.submitted.candidates))
         snapshot = take_snapshot(self._services, targets)
-        found = evacuations(snapshot, stays, self._policy_of, snapshot.taken_at, self._rng)
+        found = evictions(snapshot, candidates, self._policy_of, snapshot.taken_at, self._rng)
         if not found:
             self._not_before_s = self._services.clock.monotonic() + _LOOK_AGAIN_S
             return
@@ -96,7 +103,7 @@ class MovesOff:
             self._services.listener.forgot(error.message)
             return ()
 
-    def _stay(self, record: JobRecord) -> Stay | None:
+    def _candidate(self, record: JobRecord) -> EvictionCandidate | None:
         if (
             record.state is not JobState.RUNNING
             or record.id in self._asked
@@ -106,7 +113,7 @@ class MovesOff:
         submitted = self._submitted(record.id)
         if submitted is None or not is_migratable(submitted.job, submitted.request, submitted.restart_policy):
             return None
-        return Stay(job=record.id, node=record.nodes[0], submitted=submitted)
+        return EvictionCandidate(job=record.id, node=record.nodes[0], submitted=submitted)
 
     def _submitted(self, job: int) -> Submitted | None:
         """None also of one that another version has written."""

@@ -17,7 +17,7 @@ from clbalance.policy.placement.select import Rng
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class DrainProgress:
     """What is left on one node; `why` says why that is not known, `resumed` that nothing keeps new work off it."""
 
     node: NodeName
@@ -33,15 +33,15 @@ class Rest:
         return not (self.own or self.others or self.why or self.resumed)
 
 
-def rest_on(answer: Answer, now: datetime) -> Rest:
+def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
     """What its answer says of it. A silent node may hold anything."""
     match answer:
         case Silent(node=node, cause=cause, why=why):
-            return Rest(node=node, why=cause.because(why))
+            return DrainProgress(node=node, why=cause.because(why))
         case Measured(node=node, reading=reading):
             if isinstance(reading.leases, Unknown):
-                return Rest(node=node, why=f"leases unknown: {reading.leases.why}")
-            return Rest(
+                return DrainProgress(node=node, why=f"leases unknown: {reading.leases.why}")
+            return DrainProgress(
                 node=node,
                 own=tuple(lease for lease in reading.leases if lease.uid == reading.uid),
                 others=tuple(lease for lease in reading.leases if lease.uid != reading.uid),
@@ -51,9 +51,9 @@ def rest_on(answer: Answer, now: datetime) -> Rest:
             assert_never(answer)
 
 
-def is_over(rests: Iterable[Rest]) -> bool:
+def is_over(progress: Iterable[DrainProgress]) -> bool:
     """Whether waiting changes nothing more: each is drained, or was put back into placement."""
-    return all(one.is_drained or one.resumed for one in rests)
+    return all(one.is_drained or one.resumed for one in progress)
 
 
 # Where jobs go whose nodes are drained: those that their owner has marked, as far as there is room elsewhere. Pure.
@@ -63,7 +63,7 @@ def is_over(rests: Iterable[Rest]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
+class EvictionCandidate:
     """A job that runs on a node that is drained."""
 
     job: int
@@ -72,7 +72,7 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evacuation:
+class Eviction:
     """A job that is to go on elsewhere."""
 
     job: int
@@ -80,21 +80,25 @@ class Evacuation:
     dst: NodeName
 
 
-def evacuations(
-    snapshot: Snapshot, stays: Iterable[Stay], policy_of: Callable[[Submitted], Policy], now: datetime, rng: Rng
-) -> tuple[Evacuation, ...]:
+def evictions(
+    snapshot: Snapshot,
+    candidates: Iterable[EvictionCandidate],
+    policy_of: Callable[[Submitted], Policy],
+    now: datetime,
+    rng: Rng,
+) -> tuple[Eviction, ...]:
     """Each to the best node, by its own policy, that it was submitted for and that takes it; the first asked first."""
     found = []
     everywhere = frozenset(answer.node for answer in snapshot.answers)
-    for stay in stays:
-        submitted, request = stay.submitted, stay.submitted.request
+    for candidate in candidates:
+        submitted, request = candidate.submitted, candidate.submitted.request
         if not is_migratable(submitted.job, request, submitted.restart_policy):
             continue
-        elsewhere = (everywhere - frozenset(submitted.candidates)) | {stay.node}
+        elsewhere = (everywhere - frozenset(submitted.candidates)) | {candidate.node}
         asked = replace(request, excluded=request.excluded | elsewhere)
         plan = place(snapshot, asked, policy_of(submitted), now, rng)
         if plan.fits:
-            found.append(Evacuation(job=stay.job, src=stay.node, dst=plan.chosen[0]))
+            found.append(Eviction(job=candidate.job, src=candidate.node, dst=plan.chosen[0]))
             snapshot = plan.charged
     return tuple(found)
 
@@ -114,7 +118,7 @@ CLOCKS_APART: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class NodeAvailability:
     """How one node of the pool stands: `out` says why it is not available, whatever becomes of the proposals on it."""
 
     node: NodeName
@@ -125,7 +129,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enough:
+class AboveMinAvailable:
     """So many nodes are left, even if every other proposal becomes firm; or the drain takes nothing away."""
 
     left: int
@@ -139,28 +143,28 @@ class Undecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TooFew:
+class BelowMinAvailable:
     """Only so many would be left; `out` says what else is not available, and why."""
 
     left: int
     out: Mapping[NodeName, str]
 
 
-Verdict: TypeAlias = Enough | Undecided | TooFew
+Verdict: TypeAlias = AboveMinAvailable | Undecided | BelowMinAvailable
 
 
-def standing_of(answer: Answer, now: datetime) -> Standing:
+def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
     """Busy nodes are there; drained, suspect and unknown ones are not."""
     match answer:
         case Silent(node=node, cause=cause, why=why):
-            return Standing(node=node, out=f"unknown: {cause.because(why)}")
+            return NodeAvailability(node=node, out=f"unknown: {cause.because(why)}")
         case Measured(node=node, reading=reading, suspect=suspect):
             if isinstance(reading.drains, Unknown):
-                return Standing(node=node, out=f"drain marks unknown: {reading.drains.why}")
+                return NodeAvailability(node=node, out=f"drain marks unknown: {reading.drains.why}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading, now)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
-            return Standing(
+            return NodeAvailability(
                 node=node,
                 out=firmly or (suspect and f"suspect: {suspect}"),
                 is_drained=bool(firmly),
@@ -170,8 +174,10 @@ def standing_of(answer: Answer, now: datetime) -> Standing:
             assert_never(answer)
 
 
-def weigh(pool: Sequence[Standing], wanted: Collection[NodeName], floor: int, mine: Proposal) -> Verdict:
-    """Whether `floor` nodes of the pool are left when `wanted` are drained too.
+def decide_drain(
+    pool: Sequence[NodeAvailability], wanted: Collection[NodeName], min_available: int, mine: Proposal
+) -> Verdict:
+    """Whether `min_available` nodes of the pool are left when `wanted` are drained too.
 
     Where all of those were drained before, nothing is taken away: that is enough, however few are left.
     """
@@ -183,19 +189,21 @@ def weigh(pool: Sequence[Standing], wanted: Collection[NodeName], floor: int, mi
     at_least = len(here) - len(surely | set(later))
     ours = [one for one in pool if one.node in wanted]
     if ours and all(one.is_drained for one in ours):
-        return Enough(left=at_least)
+        return AboveMinAvailable(left=at_least)
     left = len(here) - len(surely)
-    if left < floor:
-        return TooFew(left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted})
-    return Undecided(nodes=tuple(later)) if at_least < floor else Enough(left=at_least)
+    if left < min_available:
+        return BelowMinAvailable(
+            left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted}
+        )
+    return Undecided(nodes=tuple(later)) if at_least < min_available else AboveMinAvailable(left=at_least)
 
 
-def floor_of(number: float, *, is_pct: bool, pool: int) -> int:
+def min_available_of(number: float, *, is_pct: bool, pool: int) -> int:
     """So many nodes of a pool of that size; of a share at least as much, as Kubernetes' `minAvailable`."""
     return math.ceil(number * pool / 100.0) if is_pct else int(number)
 
 
-def _others(standing: Standing, mine: Proposal, *, before: bool) -> bool:
+def _others(standing: NodeAvailability, mine: Proposal, *, before: bool) -> bool:
     return any(one.key != mine.key and one.came_before(mine) is before for one in standing.proposals)
 
 

@@ -4,17 +4,24 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from clbalance.engine.drain import DECIDED_WITHIN_S, DrainWish, KeepingEnd, Kept, NotMarked, drain_keeping
+from clbalance.engine.drain import (
+    DECIDED_WITHIN_S,
+    DrainCommitted,
+    DrainRequest,
+    DrainResult,
+    NotMarked,
+    drain_with_min_available,
+)
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
-from clbalance.policy.drain_progress import TooFew, Undecided
+from clbalance.policy.drain_progress import BelowMinAvailable, Undecided
 from tests.scripted import HangUp, ScriptedNode
 
 from .services import ScriptedAgent, probed, world_of
 
 KEY = "ab" * 16
-WISH = DrainWish(reason="disk", by="alice", until_s=None)
+WISH = DrainRequest(reason="disk", by="alice", until_s=None)
 LATER = '{"v":1,"reason":"x","by":"root","at":1,"until":null,"asked_at":99999999999}'
 
 
@@ -59,14 +66,14 @@ class Node:
 
 
 def keep(
-    nodes: Mapping[str, ScriptedNode], wanted: str, floor: int, in_doubt: Sequence[str] = (), **changes: object
-) -> tuple[KeepingEnd, Services]:
+    nodes: Mapping[str, ScriptedNode], wanted: str, min_available: int, in_doubt: Sequence[str] = (), **changes: object
+) -> tuple[DrainResult, Services]:
     """And just the nodes `in_doubt` are told of, also when it is interrupted."""
     services, told = world_of(nodes, **changes), list[NodeName]()
     pool = [NodeName(name) for name in nodes]
     try:
-        return drain_keeping(
-            services, [NodeName(name) for name in wanted.split()], pool, floor, WISH, KEY, told.extend
+        return drain_with_min_available(
+            services, [NodeName(name) for name in wanted.split()], pool, min_available, WISH, KEY, told.extend
         ), services
     finally:
         assert told == list(in_doubt)
@@ -75,7 +82,7 @@ def keep(
 def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
     nodes = {name: Node() for name in "abc"}
     end, _ = keep(nodes, "a b", 1)
-    assert isinstance(end, Kept)
+    assert isinstance(end, DrainCommitted)
     assert end.left == 1
     assert [node.asked for node in nodes.values()] == [["propose+", "drain+", "drain"]] * 2 + [[]]
 
@@ -83,7 +90,7 @@ def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
 def test_too_few_and_all_proposals_go() -> None:
     nodes = {name: Node() for name in "abc"}
     end, _ = keep(nodes, "a b", 2)
-    assert end == TooFew(left=1, out={})
+    assert end == BelowMinAvailable(left=1, out={})
     assert [node.asked for node in nodes.values()] == [["propose+", "resume+"]] * 2 + [[]]
 
 
@@ -116,7 +123,7 @@ def test_who_waits_for_others_gives_up_in_time() -> None:
 def test_what_is_firm_on_the_others_does_not_have_to_be_waited_for() -> None:
     nodes = {"a": Node(), "b": Node(others=LATER.replace(',"asked_at":99999999999', "")), "c": Node()}
     end, services = keep(nodes, "a", 2)
-    assert end == TooFew(left=1, out={NodeName("b"): "drained: x (by root)"})
+    assert end == BelowMinAvailable(left=1, out={NodeName("b"): "drained: x (by root)"})
     assert services.clock.monotonic() < 5.0
 
 

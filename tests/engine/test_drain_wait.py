@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from random import Random
 
-from clbalance.engine.drain_wait import MovesOff
+from clbalance.engine.drain_wait import DrainMigrator
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobRecord
-from clbalance.policy.drain_progress import Evacuation
+from clbalance.policy.drain_progress import Eviction
 from clbalance.policy.placement.policies import LEAST
 from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.scripted import HangUp
@@ -40,15 +40,15 @@ def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
     marked = running(services, "a", restart_policy=RestartPolicy(requeue=True))
     running(services, "b", restart_policy=RestartPolicy())
     running(services, "c", restart_policy=RestartPolicy(requeue=True), on=NodeName("new"))
-    asked: list[Evacuation] = []
+    asked: list[Eviction] = []
 
-    def move(_: Services, some: Sequence[Evacuation]) -> None:
+    def move(_: Services, some: Sequence[Eviction]) -> None:
         asked.extend(some)
 
-    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), move)
+    moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), move)
     for _ in range(3):
         moves.go_on()
-    assert asked == [Evacuation(job=marked, src=OLD, dst=NodeName("new"))]
+    assert asked == [Eviction(job=marked, src=OLD, dst=NodeName("new"))]
 
 
 def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_for_it_meanwhile() -> None:
@@ -60,8 +60,8 @@ def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_f
 
     services = world_of({"old": probed(), "new": emptied})
     running(services, "a", restart_policy=RestartPolicy(requeue=True))
-    asked: list[Evacuation] = []
-    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
+    asked: list[Eviction] = []
+    moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     while not asked:
         moves.go_on()
         services.clock.pause(10.0)
@@ -85,8 +85,8 @@ def test_a_journal_that_cannot_be_read_is_told_and_read_at_the_next_look() -> No
     notes = Notes()
     services = world_of({"old": probed(), "new": probed()}, journal=Locked(), listener=notes)
     running(services, "a", restart_policy=RestartPolicy(requeue=True))
-    asked: list[Evacuation] = []
-    moves = MovesOff(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
+    asked: list[Eviction] = []
+    moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     moves.go_on()
     assert (asked, notes.forgotten) == ([], ["database is locked"])
     moves.go_on()

@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.model import NodeName
-from clbalance.policy.drain_progress import Rest, is_over, rest_on
+from clbalance.policy.drain_progress import DrainProgress, drain_progress, is_over
 
 from .build import ME, NOW, drain, lease, node, silent
 
@@ -23,10 +23,12 @@ MARK = (drain(),)
     ],
 )
 def test_a_node_is(answer: object, drained: bool, over: bool) -> None:
-    rest = rest_on(answer, NOW)  # type: ignore[arg-type]
-    assert (rest.is_drained, is_over([rest])) == (drained, over)
+    one = drain_progress(answer, NOW)  # type: ignore[arg-type]
+    assert (one.is_drained, is_over([one])) == (drained, over)
 
 
 def test_our_own_jobs_are_told_from_others() -> None:
     hers, mine = lease(), lease(uid=ME)
-    assert rest_on(node("n", drains=MARK, leases=(hers, mine)), NOW) == Rest(node=N, own=(mine,), others=(hers,))
+    assert drain_progress(node("n", drains=MARK, leases=(hers, mine)), NOW) == DrainProgress(
+        node=N, own=(mine,), others=(hers,)
+    )

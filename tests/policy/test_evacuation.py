@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import NodeName, Request, Snapshot
 from clbalance.model.job import Checkpoint, Command, JobSpec, RestartPolicy, Submitted
-from clbalance.policy.drain_progress import Evacuation, Stay, evacuations
+from clbalance.policy.drain_progress import Eviction, EvictionCandidate, evictions
 from clbalance.policy.placement.policies import LEAST, policy_named
 
 from .build import NOW, drain, node, sweep
@@ -19,13 +19,13 @@ MARKED = RestartPolicy(requeue=True)
 
 def stay(
     job: int = 1, on: str = "old", *, cpus: float = 2.0, to: str = "old a b", restart_policy: RestartPolicy = MARKED
-) -> Stay:
+) -> EvictionCandidate:
     spec = JobSpec(
         id=job, key=f"{job:032x}", name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
     )
     candidates = tuple(NodeName(name) for name in to.split())
     submitted = Submitted(job=spec, request=Request(cpus=cpus), candidates=candidates, restart_policy=restart_policy)
-    return Stay(job=job, node=NodeName(on), submitted=submitted)
+    return EvictionCandidate(job=job, node=NodeName(on), submitted=submitted)
 
 
 def cluster(*free: str) -> Snapshot:
@@ -33,16 +33,16 @@ def cluster(*free: str) -> Snapshot:
     return sweep(node("old", drains=(drain(),)), *(node(name) for name in free))
 
 
-def where(snapshot: Snapshot, *stays: Stay) -> dict[int, str]:
-    return {one.job: one.dst for one in evacuations(snapshot, stays, lambda _: LEAST, NOW, Random(1))}
+def where(snapshot: Snapshot, *stays: EvictionCandidate) -> dict[int, str]:
+    return {one.job: one.dst for one in evictions(snapshot, stays, lambda _: LEAST, NOW, Random(1))}
 
 
 def test_a_marked_job_goes_to_a_node_that_is_not_drained() -> None:
-    found = evacuations(cluster("a"), [stay()], lambda _: LEAST, NOW, Random(1))
-    assert found == (Evacuation(job=1, src=NodeName("old"), dst=NodeName("a")),)
+    found = evictions(cluster("a"), [stay()], lambda _: LEAST, NOW, Random(1))
+    assert found == (Eviction(job=1, src=NodeName("old"), dst=NodeName("a")),)
 
 
-def changed(**changes: object) -> Stay:
+def changed(**changes: object) -> EvictionCandidate:
     one = stay()
     return replace(one, submitted=replace(one.submitted, job=replace(one.submitted.job, **changes)))  # type: ignore[arg-type]
 
@@ -60,7 +60,7 @@ def changed(**changes: object) -> Stay:
         pytest.param(stay(cpus=5.0), id="for which there is no room"),
     ],
 )
-def test_a_job_stays(one: Stay) -> None:
+def test_a_job_stays(one: EvictionCandidate) -> None:
     assert where(cluster("a"), one) == {}
 
 
@@ -72,11 +72,9 @@ def test_each_is_placed_by_its_own_policy() -> None:
     policies = {None: LEAST, "tight": policy_named("pack")}
     one, other = stay(1, cpus=1.0), stay(2, cpus=1.0)
     other = replace(other, submitted=replace(other.submitted, policy="tight"))
-    found = evacuations(cluster("a", "b"), [one, other], lambda job: policies[job.policy], NOW, Random(1))
+    found = evictions(cluster("a", "b"), [one, other], lambda job: policies[job.policy], NOW, Random(1))
     assert found[0].dst == found[1].dst
-    assert (
-        len({move.dst for move in evacuations(cluster("a", "b"), [one, other], lambda _: LEAST, NOW, Random(1))}) == 2
-    )
+    assert len({move.dst for move in evictions(cluster("a", "b"), [one, other], lambda _: LEAST, NOW, Random(1))}) == 2
 
 
 def test_no_job_goes_back_to_where_it_is_though_the_mark_is_not_seen_there() -> None:

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, NodeName, Proposal
-from clbalance.policy.drain_progress import Enough, Standing, TooFew, Undecided, floor_of, standing_of, weigh
+from clbalance.policy.drain_progress import (
+    AboveMinAvailable,
+    BelowMinAvailable,
+    NodeAvailability,
+    Undecided,
+    availability_of,
+    decide_drain,
+    min_available_of,
+)
 
 from .build import ME, NOW, SHE, drain, node, silent
 
@@ -21,10 +29,10 @@ TOTAL = len(NAMES)
 # -- what one sweep comes to ----------------------------------------------------------------------
 
 
-def pool(**told: Proposal | str) -> list[Standing]:
+def pool(**told: Proposal | str) -> list[NodeAvailability]:
     """Six nodes; of those named, why they are out, or what is proposed of them."""
     return [
-        Standing(
+        NodeAvailability(
             node=name,
             out=told[name] if isinstance(told.get(name), str) else "",  # type: ignore[arg-type]  # just told apart
             proposals=tuple(one for one in [told.get(name)] if isinstance(one, Proposal)),
@@ -33,58 +41,77 @@ def pool(**told: Proposal | str) -> list[Standing]:
     ]
 
 
-def drained(*names: str) -> list[Standing]:
+def drained(*names: str) -> list[NodeAvailability]:
     """Six nodes, those that are named drained before."""
-    return [Standing(node=n, out="drained: x", is_drained=True) if n in names else Standing(node=n) for n in NAMES]
+    return [
+        NodeAvailability(node=n, out="drained: x", is_drained=True) if n in names else NodeAvailability(node=n)
+        for n in NAMES
+    ]
 
 
-def verdict_of(standings: list[Standing], wanted: str, floor: int) -> object:
-    return weigh(standings, [NodeName(name) for name in wanted.split()], floor, B)
+def verdict_of(standings: list[NodeAvailability], wanted: str, min_available: int) -> object:
+    return decide_drain(standings, [NodeName(name) for name in wanted.split()], min_available, B)
 
 
 @pytest.mark.parametrize(
-    ("standings", "wanted", "floor", "verdict"),
+    ("standings", "wanted", "min_available", "verdict"),
     [
-        pytest.param(pool(), "n0 n1", 4, Enough(left=4), id="as many as there must be"),
-        pytest.param(pool(), "n0 n1", 5, TooFew(left=4, out={}), id="one fewer"),
-        pytest.param(pool(), "n0 elsewhere", 5, Enough(left=5), id="a node of another pool takes none of this"),
-        pytest.param(pool(n0="drained: x", n1="unknown: y"), "n0", 4, Enough(left=4), id="out once, whoever says so"),
-        pytest.param(pool(n5="suspect: x"), "n0", 5, TooFew(left=4, out={NodeName("n5"): "suspect: x"}), id="told why"),
+        pytest.param(pool(), "n0 n1", 4, AboveMinAvailable(left=4), id="as many as there must be"),
+        pytest.param(pool(), "n0 n1", 5, BelowMinAvailable(left=4, out={}), id="one fewer"),
         pytest.param(
-            pool(n5=A), "n0", 5, TooFew(left=4, out={NodeName("n5"): "proposed before"}), id="the later withdraws"
+            pool(), "n0 elsewhere", 5, AboveMinAvailable(left=5), id="a node of another pool takes none of this"
+        ),
+        pytest.param(
+            pool(n0="drained: x", n1="unknown: y"), "n0", 4, AboveMinAvailable(left=4), id="out once, whoever says so"
+        ),
+        pytest.param(
+            pool(n5="suspect: x"), "n0", 5, BelowMinAvailable(left=4, out={NodeName("n5"): "suspect: x"}), id="told why"
+        ),
+        pytest.param(
+            pool(n5=A),
+            "n0",
+            5,
+            BelowMinAvailable(left=4, out={NodeName("n5"): "proposed before"}),
+            id="the later withdraws",
         ),
         pytest.param(pool(n5=C), "n0", 5, Undecided(nodes=(NodeName("n5"),)), id="the earlier waits for its end"),
-        pytest.param(pool(n5=C), "n0", 4, Enough(left=4), id="enough for both"),
-        pytest.param(pool(n5=B), "n0", 5, Enough(left=5), id="our own proposal is nobody else's"),
+        pytest.param(pool(n5=C), "n0", 4, AboveMinAvailable(left=4), id="enough for both"),
+        pytest.param(pool(n5=B), "n0", 5, AboveMinAvailable(left=5), id="our own proposal is nobody else's"),
         pytest.param(
-            pool(n4="drained: x", n5=C), "n0", 5, TooFew(left=4, out={NodeName("n4"): "drained: x"}), id="firmly gone"
+            pool(n4="drained: x", n5=C),
+            "n0",
+            5,
+            BelowMinAvailable(left=4, out={NodeName("n4"): "drained: x"}),
+            id="firmly gone",
         ),
-        pytest.param(drained("n0", "n1"), "n0", 5, Enough(left=4), id="drained before: nothing is taken away"),
+        pytest.param(
+            drained("n0", "n1"), "n0", 5, AboveMinAvailable(left=4), id="drained before: nothing is taken away"
+        ),
         pytest.param(
             drained("n0", "n1"),
             "n0 n2",
             5,
-            TooFew(left=3, out={NodeName("n1"): "drained: x"}),
+            BelowMinAvailable(left=3, out={NodeName("n1"): "drained: x"}),
             id="one of them was not",
         ),
         pytest.param(
             drained("n1", "n2"),
             "elsewhere",
             5,
-            TooFew(left=4, out={NodeName("n1"): "drained: x", NodeName("n2"): "drained: x"}),
+            BelowMinAvailable(left=4, out={NodeName("n1"): "drained: x", NodeName("n2"): "drained: x"}),
             id="there are too few, whoever asks",
         ),
         pytest.param(
             pool(n0="suspect: x", n1="drained: x"),
             "n0",
             5,
-            TooFew(left=4, out={NodeName("n1"): "drained: x"}),
+            BelowMinAvailable(left=4, out={NodeName("n1"): "drained: x"}),
             id="a suspect may come back",
         ),
     ],
 )
-def test_a_verdict(standings: list[Standing], wanted: str, floor: int, verdict: object) -> None:
-    assert verdict_of(standings, wanted, floor) == verdict
+def test_a_verdict(standings: list[NodeAvailability], wanted: str, min_available: int, verdict: object) -> None:
+    assert verdict_of(standings, wanted, min_available) == verdict
 
 
 def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) -> Measured:
@@ -108,20 +135,21 @@ def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) ->
     ],
 )
 def test_a_node_stands(answer: object, out: str, proposals: tuple[Proposal, ...]) -> None:
-    told = Standing(node=NodeName("n"), out=out, is_drained=out.startswith("drained: "), proposals=proposals)
-    assert standing_of(answer, NOW) == told  # type: ignore[arg-type]
+    told = NodeAvailability(node=NodeName("n"), out=out, is_drained=out.startswith("drained: "), proposals=proposals)
+    assert availability_of(answer, NOW) == told  # type: ignore[arg-type]
 
 
 def test_a_suspect_is_not_there() -> None:
     answer = node("n")
-    assert standing_of(replace(answer, suspect="x"), NOW).out == "suspect: x"
+    assert availability_of(replace(answer, suspect="x"), NOW).out == "suspect: x"
 
 
 @pytest.mark.parametrize(
-    ("number", "is_pct", "size", "floor"), [(3, False, 8, 3), (80, True, 8, 7), (50, True, 8, 4), (0, True, 8, 0)]
+    ("number", "is_pct", "size", "min_available"),
+    [(3, False, 8, 3), (80, True, 8, 7), (50, True, 8, 4), (0, True, 8, 0)],
 )
-def test_a_share_is_rounded_up(number: float, is_pct: bool, size: int, floor: int) -> None:
-    assert floor_of(number, is_pct=is_pct, pool=size) == floor
+def test_a_share_is_rounded_up(number: float, is_pct: bool, size: int, min_available: int) -> None:
+    assert min_available_of(number, is_pct=is_pct, pool=size) == min_available
 
 
 # -- many at once ---------------------------------------------------------------------------------
@@ -135,11 +163,11 @@ class Cluster:
     marks: dict[NodeName, dict[str, Proposal | None]] = field(default_factory=lambda: {name: {} for name in NAMES})
     passed: list[Proposal] = field(default_factory=list)
 
-    def read(self, name: NodeName) -> Standing:
+    def read(self, name: NodeName) -> NodeAvailability:
         marks = self.marks[name].values()
         firm = "drained" if None in marks else "unknown" if name in self.unknown else ""
         proposals = tuple(one for one in marks if one is not None)
-        return Standing(node=name, out=firm, is_drained=firm == "drained", proposals=proposals)
+        return NodeAvailability(node=name, out=firm, is_drained=firm == "drained", proposals=proposals)
 
     @property
     def left(self) -> int:
@@ -152,7 +180,7 @@ class Cluster:
                 del marks[mine.key]
 
 
-def steps_of(cluster: Cluster, wanted: frozenset[NodeName], floor: int, mine: Proposal) -> Iterator[None]:
+def steps_of(cluster: Cluster, wanted: frozenset[NodeName], min_available: int, mine: Proposal) -> Iterator[None]:
     """One drain; a step is one file on one node, written or read."""
     for name in sorted(wanted):
         cluster.marks[name][mine.key] = mine
@@ -163,14 +191,14 @@ def steps_of(cluster: Cluster, wanted: frozenset[NodeName], floor: int, mine: Pr
         for name in NAMES:
             seen.append(cluster.read(name))
             yield
-        verdict = weigh(seen, wanted, floor, mine)
+        verdict = decide_drain(seen, wanted, min_available, mine)
     for name in sorted(wanted):
-        if isinstance(verdict, Enough):
+        if isinstance(verdict, AboveMinAvailable):
             cluster.marks[name][mine.key] = None
         else:
             del cluster.marks[name][mine.key]
         yield
-    if isinstance(verdict, Enough):
+    if isinstance(verdict, AboveMinAvailable):
         cluster.passed.append(mine)
 
 
@@ -193,9 +221,9 @@ def test_there_are_never_too_few(
 ) -> None:
     cluster = Cluster(unknown=unknown if data.draw(st.booleans()) else frozenset())
     before = cluster.left
-    floor = min(TOTAL, before - max(map(len, wanted)) + more)  # where one passes, and rarely another beside it
+    min_available = min(TOTAL, before - max(map(len, wanted)) + more)  # where one passes, and rarely another beside it
     mine = [Proposal(at=NOW + timedelta(seconds=order[at]), key=f"{at:032x}") for at in range(len(wanted))]
-    drains = {at: steps_of(cluster, wanted[at], floor, mine[at]) for at in range(len(wanted))}
+    drains = {at: steps_of(cluster, wanted[at], min_available, mine[at]) for at in range(len(wanted))}
     deaths = data.draw(st.dictionaries(st.integers(0, 119), st.integers(0, 3), max_size=2))
     dead: list[int] = []
     for step, at in enumerate([*schedule, *[turn % 4 for turn in range(4000)]]):
@@ -207,7 +235,7 @@ def test_there_are_never_too_few(
         if step == 400:
             for one in dead:
                 cluster.lapse(mine[one])
-        assert cluster.left >= min(floor, before)
+        assert cluster.left >= min(min_available, before)
         if not drains and step > 400:
             break
     assert not drains, "somebody waits for ever"
@@ -215,18 +243,18 @@ def test_there_are_never_too_few(
 
 @given(SETS, SETS, st.integers(0, TOTAL), SCHEDULE, st.booleans())
 def test_of_two_that_cannot_both_pass_one_does_and_it_is_the_earlier_where_they_see_each_other(
-    first: frozenset[NodeName], second: frozenset[NodeName], floor: int, schedule: list[int], together: bool
+    first: frozenset[NodeName], second: frozenset[NodeName], min_available: int, schedule: list[int], together: bool
 ) -> None:
     cluster = Cluster()
-    drains = [steps_of(cluster, first, floor, A), steps_of(cluster, second, floor, B)]
+    drains = [steps_of(cluster, first, min_available, A), steps_of(cluster, second, min_available, B)]
     if together:  # both have written before either looks
         for one, wanted in zip(drains, (first, second), strict=True):
             for _ in wanted:
                 next(one)
     for at in [*[turn % 2 for turn in schedule], *[turn % 2 for turn in range(400)]]:
         next(drains[at], None)
-    both = TOTAL - len(first | second) >= floor
-    alone = [one for one, wanted in ((A, first), (B, second)) if TOTAL - len(wanted) >= floor]
+    both = TOTAL - len(first | second) >= min_available
+    alone = [one for one, wanted in ((A, first), (B, second)) if TOTAL - len(wanted) >= min_available]
     if both:
         assert sorted(cluster.passed, key=lambda one: one.at) == [A, B]
     elif len(alone) == 2 and together:
@@ -238,10 +266,10 @@ def test_of_two_that_cannot_both_pass_one_does_and_it_is_the_earlier_where_they_
 
 @given(st.lists(SETS, min_size=2, max_size=4), SCHEDULE)
 def test_they_never_all_withdraw_for_each_other(wanted: list[frozenset[NodeName]], schedule: list[int]) -> None:
-    floor = TOTAL - max(len(one) for one in wanted)
+    min_available = TOTAL - max(len(one) for one in wanted)
     cluster = Cluster()
     mine = [Proposal(at=NOW, key=f"{at:032x}") for at in range(len(wanted))]
-    drains = [steps_of(cluster, one, floor, key) for one, key in zip(wanted, mine, strict=True)]
+    drains = [steps_of(cluster, one, min_available, key) for one, key in zip(wanted, mine, strict=True)]
     for turn in [*schedule, *range(4000)]:
         next(drains[turn % len(drains)], None)
     assert cluster.passed

@@ -8,18 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
 
-from clbalance.cli.balance.drain_marks import Wording, check_reason, drain_request, report_marks, wish_of
+from clbalance.cli.balance.drain_marks import MarkMessages, check_reason, drain_message, drain_request_of, report_marks
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
-from clbalance.engine.drain import DrainWish, Kept, Marked, NotMarked, drain_keeping, mark
+from clbalance.engine.drain import DrainCommitted, DrainRequest, Marked, NotMarked, drain_with_min_available, mark
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
-from clbalance.policy.drain_progress import TooFew, Undecided, floor_of, rest_on
+from clbalance.policy.drain_progress import BelowMinAvailable, Undecided, drain_progress, min_available_of
 from clbalance.render import messages
 from clbalance.units import parse_duration
 
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(\d{1,6})|(\d{1,3}(?:\.\d{1,3})?)%")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
+class MinAvailable:
     """As typed: so many nodes, or such a share of the pool in per cent."""
 
     number: float
@@ -37,23 +37,23 @@ class Floor:
 
     def of(self, pool: tuple[NodeName, ...]) -> int:
         """So many nodes. `UsageError` for more than there are."""
-        floor = floor_of(self.number, is_pct=self.is_pct, pool=len(pool))
-        if floor > len(pool):
+        min_available = min_available_of(self.number, is_pct=self.is_pct, pool=len(pool))
+        if min_available > len(pool):
             raise UsageError(
                 f"`--min-available` cannot be {self.number:g}: there are {len(pool)} nodes in all",
                 hint="they are counted in the groups of `-g`, or everywhere",
             )
-        return floor
+        return min_available
 
 
-def parse_floor(text: str) -> Floor:
+def parse_min_available(text: str) -> MinAvailable:
     """What was typed after `--min-available`."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None or (found[2] and float(found[2]) > 100):
         raise UsageError(
             f"`--min-available` cannot be {text[:40]!r}", hint="a number of nodes, or a share such as `80%`"
         )
-    return Floor(number=float(found[1] or found[2]), is_pct=bool(found[2]))
+    return MinAvailable(number=float(found[1] or found[2]), is_pct=bool(found[2]))
 
 
 def drained_and_pool(nodes: NodeOptions) -> tuple[NodeOptions, NodeOptions]:
@@ -68,7 +68,7 @@ def drained_and_pool(nodes: NodeOptions) -> tuple[NodeOptions, NodeOptions]:
     return nodes, counted
 
 
-_WORDING = Wording(
+_WORDING = MarkMessages(
     example="clbalance drain node[1-3] --reason TEXT",
     done="drained",
     begun="draining",
@@ -83,8 +83,8 @@ class Draining:
     nodes: NodeOptions
     ssh: SshOptions
     console: Console
-    wish: DrainWish
-    floor: Floor | None
+    request: DrainRequest
+    min_available: MinAvailable | None
     waits: bool
     within_s: float | None
     force: bool
@@ -101,8 +101,8 @@ class Draining:
             nodes=nodes,
             ssh=ssh,
             console=console,
-            wish=wish_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
-            floor=None if terms.min_available is None else parse_floor(terms.min_available),
+            request=drain_request_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
+            min_available=None if terms.min_available is None else parse_min_available(terms.min_available),
             waits=terms.waits,
             within_s=None if terms.deadline is None else parse_duration(terms.deadline, "`--deadline`"),
             force=terms.force,
@@ -111,7 +111,7 @@ class Draining:
     def carry_out(self) -> int:
         """The exit code of `clbalance drain`."""
         began = time.monotonic()
-        meant, counted = (self.nodes, None) if self.floor is None else drained_and_pool(self.nodes)
+        meant, counted = (self.nodes, None) if self.min_available is None else drained_and_pool(self.nodes)
         cluster = cluster_context(meant, self.ssh, self.console)
         pool = () if counted is None else cluster_context(counted, self.ssh, self.console).candidates.nodes
         with cluster.services() as services:
@@ -133,50 +133,53 @@ class Draining:
         return code
 
     def _mark(self, services: Services, nodes: Sequence[NodeName], pool: tuple[NodeName, ...]) -> tuple[Marked, ...]:
-        if self.floor is None:
-            return mark(services, nodes, drain_request(self.wish))
-        floor = self.floor.of(pool)
-        end = drain_keeping(services, nodes, pool, floor, self.wish, secrets.token_hex(16), self._tell_doubt)
+        if self.min_available is None:
+            return mark(services, nodes, drain_message(self.request))
+        min_available = self.min_available.of(pool)
+        end = drain_with_min_available(
+            services, nodes, pool, min_available, self.request, secrets.token_hex(16), self._tell_doubt
+        )
         match end:
-            case Kept(marked=marked, left=left):
-                before = "" if left >= floor else "; those that are drained now were drained before"
+            case DrainCommitted(marked=marked, left=left):
+                before = "" if left >= min_available else "; those that are drained now were drained before"
                 self.console.say(
-                    messages.note(f"{left} of {len(pool)} nodes are left, and {floor} there must be{before}")
+                    messages.note(f"{left} of {len(pool)} nodes are left, and {min_available} there must be{before}")
                 )
                 return marked
             case NotMarked(marked=marked):
                 self.console.say(messages.warning("not drained, for not all of them could be marked"))
                 return tuple(one for one in marked if not one.done)
-            case TooFew() | Undecided():
-                raise _too_few(end, floor, len(pool))
+            case BelowMinAvailable() | Undecided():
+                raise _too_few(end, min_available, len(pool))
             case _:
                 assert_never(end)
 
     def _still_working(self, services: Services, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
         """Where something runs, or may run: what is silent now may hold anything."""
         snapshot = take_snapshot(services, nodes)
-        rests = (rest_on(answer, snapshot.taken_at) for answer in snapshot.answers)
-        return frozenset(rest.node for rest in rests if not rest.is_drained)
+        progress = (drain_progress(answer, snapshot.taken_at) for answer in snapshot.answers)
+        return frozenset(one.node for one in progress if not one.is_drained)
 
     def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
         for node in nodes:
             self.console.say(messages.warning(f"{node} may be drained: `clbalance resume {node}`"))
 
     def _wait(self, cluster: ClusterContext, services: Services, nodes: list[NodeName], within_s: float | None) -> int:
-        from clbalance.cli.balance.drain_monitor import DrainMonitor, moves_off
-        from clbalance.engine.drain_wait import MovesOff
+        from clbalance.cli.balance.drain_monitor import DrainMonitor, drain_migrator
+        from clbalance.engine.drain_wait import DrainMigrator
 
-        move = moves_off(cluster, self.console, self.wish.reason)
-        moves = MovesOff(services, nodes, lambda one: cluster.policy_as(one.group, one.policy), cluster.rng, move)
-        monitor = DrainMonitor(services, self.console, nodes, self.wish, moves)
+        move = drain_migrator(cluster, self.console, self.request.reason)
+        moves = DrainMigrator(services, nodes, lambda one: cluster.policy_as(one.group, one.policy), cluster.rng, move)
+        monitor = DrainMonitor(services, self.console, nodes, self.request, moves)
         return monitor.wait(within_s, force=self.force)
 
 
-def _too_few(end: TooFew | Undecided, floor: int, pool: int) -> TooFewLeftError:
+def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) -> TooFewLeftError:
     if isinstance(end, Undecided):
         on = f" on {fold(end.nodes)}" if end.nodes else ""
         return TooFewLeftError(
-            f"not drained: whether {floor} of {pool} nodes are left could not be told in time, for others drain{on}"
+            f"not drained: whether {min_available} of {pool} nodes are left could not be told in time,"
+            f" for others drain{on}"
             if end.nodes
             else "not drained: the nodes took too long to answer",
             hint="what they have proposed ends within three minutes; try again then",
@@ -186,7 +189,7 @@ def _too_few(end: TooFew | Undecided, floor: int, pool: int) -> TooFewLeftError:
         by_why.setdefault(why, []).append(node)
     out = "; ".join(f"{fold(nodes)} ({why})" for why, nodes in by_why.items())
     return TooFewLeftError(
-        f"not drained: {end.left} of {pool} nodes would be left, and {floor} there must be"
+        f"not drained: {end.left} of {pool} nodes would be left, and {min_available} there must be"
         + (f"; not available: {out}" if out else ""),
         hint="`clbalance load` shows the nodes; `--min-available` says how many there must be",
     )

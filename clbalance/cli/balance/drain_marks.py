@@ -9,7 +9,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.option_values import parse_instant
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.agent.protocol import encode
-from clbalance.engine.drain import DrainWish, Marked, mark
+from clbalance.engine.drain import DrainRequest, Marked, mark
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -26,7 +26,7 @@ def check_reason(reason: str) -> None:
         raise UsageError(f"`--reason` cannot be {reason[:40]!r}", hint=f"1 to {_MAX_REASON} printable characters")
 
 
-def wish_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainWish:
+def drain_request_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainRequest:
     """What a mark is to say; `lasting` (a duration) and `until` (a point in time) as typed."""
     if lasting is not None and until is not None:
         raise UsageError("`--for` and `--until` exclude each other", hint="`--for 2h` or `--until 18:00`")
@@ -35,16 +35,16 @@ def wish_of(reason: str, lasting: str | None, until: str | None, now: datetime) 
         until_s = now.timestamp() + parse_duration(lasting, "`--for`")
     elif until is not None:
         until_s = parse_instant(until, "`--until`", now).timestamp()
-    return DrainWish(reason=reason, by=_user(), until_s=until_s)
+    return DrainRequest(reason=reason, by=_user(), until_s=until_s)
 
 
-def drain_request(wish: DrainWish) -> bytes:
+def drain_message(request: DrainRequest) -> bytes:
     """The agent's `drain`."""
-    return encode("drain", reason=wish.reason, by=wish.by, until=wish.until_s)
+    return encode("drain", reason=request.reason, by=request.by, until=request.until_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class MarkMessages:
     """How a verb speaks of what it does."""
 
     example: str
@@ -56,20 +56,20 @@ class Wording:
     """What somebody who is not root on the nodes should know."""
 
 
-def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, wording: Wording) -> int:
+def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, messages: MarkMessages) -> int:
     """Send `request` to the nodes and say what became of it."""
     if not nodes.names_nodes:
-        raise UsageError("no nodes named", hint=f"`{wording.example}`, or with `-g GROUP`")
+        raise UsageError("no nodes named", hint=f"`{messages.example}`, or with `-g GROUP`")
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services() as services:
         marked = mark(services, cluster.candidates.nodes, request)
-    return report_marks(console, marked, wording)
+    return report_marks(console, marked, messages)
 
 
 def report_marks(
     console: Console,
     marked: Sequence[Marked],
-    wording: Wording,
+    messages: MarkMessages,
     begun_on: Callable[[], Collection[NodeName]] = frozenset,
 ) -> int:
     """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure.
@@ -78,9 +78,9 @@ def report_marks(
     """
     done = [one for one in marked if one.done]
     if changed := [one.node for one in done if not one.told]:
-        _report_changed(console, changed, wording, frozenset() if console.quiet else frozenset(begun_on()))
+        _report_changed(console, changed, messages, frozenset() if console.quiet else frozenset(begun_on()))
     if any(one.uid for one in done):
-        console.say(messages.note(f"you are not root there: {wording.not_root}"))
+        console.say(messages.note(f"you are not root there: {messages.not_root}"))
     by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
         if one.told:
@@ -91,10 +91,12 @@ def report_marks(
     return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
 
 
-def _report_changed(console: Console, nodes: Sequence[NodeName], wording: Wording, begun: Collection[NodeName]) -> None:
+def _report_changed(
+    console: Console, nodes: Sequence[NodeName], messages: MarkMessages, begun: Collection[NodeName]
+) -> None:
     for word, some in (
-        (wording.done, [node for node in nodes if node not in begun]),
-        (wording.begun, [node for node in nodes if node in begun]),
+        (messages.done, [node for node in nodes if node not in begun]),
+        (messages.begun, [node for node in nodes if node in begun]),
     ):
         if some:
             console.say(messages.note(f"{word} {fold(some)}"))

@@ -12,8 +12,8 @@ from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.cli.option_values import user_name
 from clbalance.cli.run.submission import input_of
-from clbalance.engine.drain import DrainWish
-from clbalance.engine.drain_wait import MovesOff, MoveThem, wait_until_drained
+from clbalance.engine.drain import DrainRequest
+from clbalance.engine.drain_wait import DrainMigrator, Migrate, wait_until_drained
 from clbalance.engine.jobs.submitted import cancel
 from clbalance.engine.migrate.migrate import migrate_jobs
 from clbalance.engine.migrate.requested import Migrated, MigrationOrder, MigrationResult, NotMigrated, Undetermined
@@ -22,7 +22,7 @@ from clbalance.errors import ExitCode, StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
-from clbalance.policy.drain_progress import Evacuation, Rest, is_over
+from clbalance.policy.drain_progress import DrainProgress, Eviction, is_over
 from clbalance.render import messages
 from clbalance.render.reports.balance.rebalance import Action
 
@@ -35,12 +35,17 @@ class DrainMonitor:
     """One wait. `moves`: who moves what may be moved."""
 
     def __init__(
-        self, services: Services, console: Console, nodes: Sequence[NodeName], wish: DrainWish, moves: MovesOff
+        self,
+        services: Services,
+        console: Console,
+        nodes: Sequence[NodeName],
+        request: DrainRequest,
+        moves: DrainMigrator,
     ) -> None:
         self._services = services
         self._console = console
         self._nodes = tuple(nodes)
-        self._wish = wish
+        self._wish = request
         self._moves = moves
         self._known: Mapping[str, int] = {}
         self._draws = console.outlets.stderr.terminal and not console.quiet and os.environ.get("TERM") != "dumb"
@@ -48,33 +53,33 @@ class DrainMonitor:
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """The exit code: 0 when nothing runs on any of them any more."""
         try:
-            rests = wait_until_drained(self._services, self._nodes, within_s, self._look)
-            if force and not is_over(rests):
-                rests = self._end_own(rests)
+            progress = wait_until_drained(self._services, self._nodes, within_s, self._look)
+            if force and not is_over(progress):
+                progress = self._end_own(progress)
         finally:
             self._clear()
-        return self._tell_end(rests)
+        return self._tell_end(progress)
 
-    def _look(self, rests: tuple[Rest, ...]) -> None:
-        self._draw(rests)
-        if not is_over(rests):
+    def _look(self, progress: tuple[DrainProgress, ...]) -> None:
+        self._draw(progress)
+        if not is_over(progress):
             self._moves.go_on(self._clear)
 
-    def _end_own(self, rests: tuple[Rest, ...]) -> tuple[Rest, ...]:
+    def _end_own(self, progress: tuple[DrainProgress, ...]) -> tuple[DrainProgress, ...]:
         """Those that this host remembers; what was submitted elsewhere may be waited for there.
 
         Where memory fails, that is told, and how it stands then is looked at as ever.
         """
-        keys = {lease.key for rest in rests for lease in rest.own}
+        keys = {lease.key for one in progress for lease in one.own}
         try:
             known = [record for record in self._services.journal.records() if record.key in keys]
-            return self._end_known(known) if known else rests
+            return self._end_known(known) if known else progress
         except StoreError as error:
             self._clear()
             self._console.say(messages.warning(f"your jobs there are not cancelled: {error.message}"))
             return wait_until_drained(self._services, self._nodes, 0.0, self._draw)
 
-    def _end_known(self, known: Sequence[JobRecord]) -> tuple[Rest, ...]:
+    def _end_known(self, known: Sequence[JobRecord]) -> tuple[DrainProgress, ...]:
         self._clear()
         numbers = ", ".join(str(record.id) for record in known)
         jobs = "jobs" if len(known) > 1 else "job"
@@ -82,8 +87,8 @@ class DrainMonitor:
         self._cancel(known)
         gone = {record.key for record in known}
 
-        def are_gone(left: tuple[Rest, ...]) -> bool:
-            return not any(lease.key in gone for rest in left for lease in rest.own)
+        def are_gone(left: tuple[DrainProgress, ...]) -> bool:
+            return not any(lease.key in gone for one in left for lease in one.own)
 
         return wait_until_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
 
@@ -107,15 +112,15 @@ class DrainMonitor:
 
     # What is said
 
-    def _draw(self, rests: Sequence[Rest]) -> None:
+    def _draw(self, progress: Sequence[DrainProgress]) -> None:
         """On a terminal, one line that replaces itself."""
         if not self._draws:
             return
-        left = [rest for rest in rests if not rest.is_drained]
+        left = [one for one in progress if not one.is_drained]
         numbers = self._numbers()
-        told = ", ".join(f"{rest.node} ({_told(rest, numbers)})" for rest in left[:_SHOWN])
+        told = ", ".join(f"{one.node} ({_told(one, numbers)})" for one in left[:_SHOWN])
         more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-        line = f"{len(rests) - len(left)} of {len(rests)} nodes are drained; waiting for {told}{more}"
+        line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {told}{more}"
         width = shutil.get_terminal_size().columns - 1
         self._console.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
 
@@ -131,30 +136,30 @@ class DrainMonitor:
         if self._draws:
             self._console.outlets.stderr.send(b"\r\x1b[K")
 
-    def _tell_end(self, rests: Sequence[Rest]) -> int:
-        drained = [rest.node for rest in rests if rest.is_drained]
+    def _tell_end(self, progress: Sequence[DrainProgress]) -> int:
+        drained = [one.node for one in progress if one.is_drained]
         numbers = self._numbers()
         if drained:
             self._console.say(messages.note(f"nothing runs any more on {fold(drained)}"))
-        for rest in rests:
-            if rest.resumed:
-                self._console.say(messages.warning(f"{rest.node}: in placement again: its drain mark has gone"))
-            elif rest.why:
-                self._console.say(messages.warning(f"{rest.node}: what runs there is unknown: {rest.why}"))
-            elif not rest.is_drained:
-                self._console.say(messages.warning(f"{rest.node}: not drained yet: {_told(rest, numbers)}"))
-        return ExitCode.DONE if len(drained) == len(rests) else ExitCode.SOME_NODES_FAILED
+        for one in progress:
+            if one.resumed:
+                self._console.say(messages.warning(f"{one.node}: in placement again: its drain mark has gone"))
+            elif one.why:
+                self._console.say(messages.warning(f"{one.node}: what runs there is unknown: {one.why}"))
+            elif not one.is_drained:
+                self._console.say(messages.warning(f"{one.node}: not drained yet: {_told(one, numbers)}"))
+        return ExitCode.DONE if len(drained) == len(progress) else ExitCode.SOME_NODES_FAILED
 
 
-def _told(rest: Rest, numbers: Mapping[str, int]) -> str:
+def _told(one: DrainProgress, numbers: Mapping[str, int]) -> str:
     """What is left on a node: numbers of our jobs, and how many of whom else. No word of a node's own."""
-    if rest.why:
+    if one.why:
         return "unknown"
-    own = {lease.key for lease in rest.own}
+    own = {lease.key for lease in one.own}
     elsewhere = len(own - numbers.keys())
     told = [f"job {number}" for number in sorted(numbers[key] for key in own & numbers.keys())]
     told += [f"{elsewhere} of yours from elsewhere"] if elsewhere else []
-    owners = Counter(user_name(lease.uid) for lease in rest.others)
+    owners = Counter(user_name(lease.uid) for lease in one.others)
     told += [f"{count} of {owner}" for owner, count in sorted(owners.items())]
     return ", ".join(told) or "in placement again"
 
@@ -162,10 +167,10 @@ def _told(rest: Rest, numbers: Mapping[str, int]) -> str:
 # Move jobs off nodes that are drained, and say what came of each.
 
 
-def moves_off(cluster: ClusterContext, console: Console, reason: str) -> MoveThem:
+def drain_migrator(cluster: ClusterContext, console: Console, reason: str) -> Migrate:
     """Who carries them out: whoever has each job in hand, or this process."""
 
-    def move(services: Services, some: Sequence[Evacuation]) -> None:
+    def move(services: Services, some: Sequence[Eviction]) -> None:
         asked = [
             MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
         ]

@@ -40,9 +40,10 @@ def migrate_jobs(
     moves: Sequence[MigrationOrder],
     query_of: Callable[[Submitted], PlacementQuery],
     input_of: Callable[[Submitted], JobInput],
-    tell: Callable[[MigrationOrder, MigrationResult], None] = lambda _move, _end: None,
+    on_result: Callable[[MigrationOrder, MigrationResult], None] = lambda _move, _end: None,
 ) -> tuple[MigrationResult, ...]:
-    """What came of each; `tell` hears of it at once. A job is at every moment running or waiting in just one place.
+    """What came of each; `on_result` hears of it at once. A job is at every moment running or waiting in just one
+    place.
 
     Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
     Jobs of several logins are moved one login after the other.
@@ -51,7 +52,7 @@ def migrate_jobs(
     for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
         with theirs.transport.sessions() as sessions:
             multiplexer = AgentMultiplexer(Agents(sessions, theirs))
-            batch = _MigrationBatch(theirs, multiplexer, [moves[at] for at in places], query_of, input_of, tell)
+            batch = _MigrationBatch(theirs, multiplexer, [moves[at] for at in places], query_of, input_of, on_result)
             with batch.ended_in_order():
                 batch.multiplexer.listen(batch.step, look_every_s=_LOOK_EVERY_S)
         ends |= {at: batch.ends[place] for place, at in enumerate(places)}
@@ -68,7 +69,7 @@ class _MigrationBatch:
         moves: Sequence[MigrationOrder],
         query_of: Callable[[Submitted], PlacementQuery],
         input_of: Callable[[Submitted], JobInput],
-        tell: Callable[[MigrationOrder, MigrationResult], None],
+        on_result: Callable[[MigrationOrder, MigrationResult], None],
     ) -> None:
         self.multiplexer = multiplexer
         self.ends: dict[int, MigrationResult] = {}
@@ -76,7 +77,7 @@ class _MigrationBatch:
         self._moves = moves
         self._query_of = query_of
         self._input_of = input_of
-        self._tell = tell
+        self._on_result = on_result
         self._under_way: dict[int, MigrationTask] = {}
         self._no_more = False
 
@@ -165,7 +166,7 @@ class _MigrationBatch:
 
     def _note(self, at: int, end: MigrationResult) -> None:
         self.ends[at] = end
-        self._tell(self._moves[at], end)
+        self._on_result(self._moves[at], end)
 
 
 def _left(migration: MigrationTask) -> MigrationResult:

@@ -55,13 +55,13 @@ def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) ->
     The draw matters: many users ask at once, and without it they would all take the first of ten idle nodes.
     """
     places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)
-    begin, floor = 0, -math.inf
+    begin, min_available = 0, -math.inf
     ties: list[tuple[int, int]] = []
     for end, place in enumerate(places):
-        if totals[place] <= floor or not end:
+        if totals[place] <= min_available or not end:
             if end - begin > 1:
                 ties.append((begin, end))
-            begin, floor = end, totals[place] - EQUAL
+            begin, min_available = end, totals[place] - EQUAL
     if len(places) - begin > 1:
         ties.append((begin, len(places)))
     for begin, end in ties:
@@ -74,8 +74,8 @@ def best_place(totals: Sequence[float], unfit: float, rng: Rng) -> list[int]:
     best = max(totals, default=unfit)
     if best <= unfit:
         return []
-    floor = best - EQUAL
-    equals = [place for place, total in enumerate(totals) if total > floor]
+    min_available = best - EQUAL
+    equals = [place for place, total in enumerate(totals) if total > min_available]
     return equals if len(equals) == 1 else _drawn(equals, rng)[:1]
 
 

@@ -50,13 +50,13 @@ class Use:
 
 def settled(snapshot: Snapshot, departures: Iterable[Departure]) -> Snapshot:
     """The nodes by name, without what their run queues still show of jobs that have left."""
-    rests: dict[NodeName, list[float]] = {}
+    progress: dict[NodeName, list[float]] = {}
     for departure in departures:
-        rests.setdefault(departure.node, []).append(_rest(departure))
+        progress.setdefault(departure.node, []).append(_rest(departure))
     answers = sorted(snapshot.answers, key=lambda answer: answer.node)
     # Rounded sums of sorted numbers: the order in which departures are told does not matter.
     return replace(
-        snapshot, answers=tuple(_without(answer, math.fsum(rests.get(answer.node, ()))) for answer in answers)
+        snapshot, answers=tuple(_without(answer, math.fsum(progress.get(answer.node, ()))) for answer in answers)
     )
 
 

@@ -131,17 +131,17 @@ def test_drains_at_the_same_time_never_leave_too_few_and_never_all_give_way(clba
     rng = random.Random(5)
     for trial in range(trials(1, 100)):
         sets = [sorted(rng.sample(range(1, 9), rng.randint(1, 3))) for _ in range(3)]
-        floor = 8 - max(len(one) for one in sets) - rng.randint(0, 1)
+        min_available = 8 - max(len(one) for one in sets) - rng.randint(0, 1)
 
-        def drain(numbers: list[int], floor: int = floor) -> Done:
+        def drain(numbers: list[int], min_available: int = min_available) -> Done:
             where = ",".join(f"node{number}" for number in numbers)
-            return clbalance("drain", where, *WHY, "--min-available", str(floor), "-t", "20s", "-u", "20s")
+            return clbalance("drain", where, *WHY, "--min-available", str(min_available), "-t", "20s", "-u", "20s")
 
         with ThreadPoolExecutor(len(sets)) as pool:
             ends = list(pool.map(drain, sets))
         assert {done.rc for done in ends} <= {0, 3}, ends
         out = {number for numbers, done in zip(sets, ends, strict=True) if done.rc == 0 for number in numbers}
         assert drained(clbalance) == names(*out), (trial, ends)
-        assert 8 - len(out) >= floor, (trial, ends)
+        assert 8 - len(out) >= min_available, (trial, ends)
         assert out, (trial, ends)
         assert clbalance("resume", "-a").rc == 0

@@ -13,11 +13,11 @@ def register(app: typer.Typer) -> None:
 @takes
 def resume(nodes: NodeOptions, ssh: SshOptions, verbosity: VerbosityOptions, words: NodesArgument = None) -> int:
     """Exits 4 if a node could not be reached; where no mark of yours was, there is nothing to do, and it exits 0."""
-    from clbalance.cli.balance.drain_marks import Wording, mark_nodes
+    from clbalance.cli.balance.drain_marks import MarkMessages, mark_nodes
     from clbalance.cli.console import Console
     from clbalance.engine.agent.protocol import encode
 
-    wording = Wording(
+    messages = MarkMessages(
         example="clbalance resume node[1-3]", done="resumed", not_root="marks of other users stay, whomever they bind"
     )
-    return mark_nodes(nodes.with_words(words), ssh, Console.of(verbosity), encode("resume"), wording)
+    return mark_nodes(nodes.with_words(words), ssh, Console.of(verbosity), encode("resume"), messages)
