@@ -116,7 +116,7 @@ def _numbers(records: Sequence[JobRecord]) -> str:
 # What must be true before a job is started again: it is over, and its candidates are known.
 
 
-def settled(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
+def restartable_job(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
     """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
     (reconciled,) = refresh(services, [record])
     silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]

@@ -15,7 +15,7 @@ _OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _INSTANT_HINT = "like `18:00`, `2026-11-27`, `2026-11-27 06:00` or `2026-11-27T06:00+01:00`, and still to come"
 
 
-def parse_instant(text: str, what: str, now: datetime) -> datetime:
+def parse_future_time(text: str, what: str, now: datetime) -> datetime:
     """`18:00` (today or, where that has passed, tomorrow), `2026-11-27 06:00`, or ISO 8601; in local time, if not told.
 
     `now` is aware. `what` names the option in the `UsageError`.
@@ -45,7 +45,7 @@ def _read(text: str, now: datetime) -> datetime | None:
 _MOMENT_HINT = "like `2h` (ago), `3d`, `2026-11-26`, `2026-11-26T14:30`, `today` or `yesterday`"
 
 
-def parse_moment(text: str, what: str, now: datetime) -> datetime:
+def parse_past_time(text: str, what: str, now: datetime) -> datetime:
     """How long ago, a date, a date with a time (of this host's zone where it names none), or a word for a midnight."""
     word = text.strip().lower()
     days = {"today": 0, "yesterday": 1}.get(word)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from clbalance.engine.agent.protocol import AgentEvent, Drained, Hello, Refused, Resumed, Trouble, encode
+from clbalance.engine.agent.protocol import AgentError, AgentEvent, Drained, Hello, Refused, Resumed, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
@@ -46,7 +46,7 @@ def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple
             case Resumed(was=was):
                 told = "" if was else "no mark of yours was there"
                 return Marked(node=node, done=True, told=told, uid=uids.get(node))
-            case Refused(why=why) | Trouble(why=why):
+            case Refused(why=why) | AgentError(why=why):
                 return Marked(node=node, done=False, told=why, uid=uids.get(node))
             case Closed(cause=cause, why=why):
                 return Marked(node=node, done=False, told=cause.because(why))

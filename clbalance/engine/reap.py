@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.protocol import AgentEvent, Finding, Findings, Hello, Refused, Trouble, encode
+from clbalance.engine.agent.protocol import AgentError, AgentEvent, Finding, Findings, Hello, Refused, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services
 from clbalance.model import NodeName
@@ -39,7 +39,7 @@ def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply:
                 if not more:
                     return done(node)
                 return ask(last) if answers[node] < MOST_ANSWERS else replace(done(node), why="there is more")
-            case Refused(why=why) | Trouble(why=why):
+            case Refused(why=why) | AgentError(why=why):
                 return replace(done(node), why=why)
             case Closed(cause=cause, why=why):
                 return replace(done(node), cause=cause, why=why)

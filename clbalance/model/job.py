@@ -28,7 +28,7 @@ class Command:
     argv: tuple[str, ...]
 
 
-Work: TypeAlias = Script | Command
+Payload: TypeAlias = Script | Command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class JobSpec:
     key: str
     """128 random bits in hexadecimal: the job's name between machines; `id` is this submit host's alias."""
     name: str
-    work: Work
+    payload: Payload
     chdir: str
     chdir_explicit: bool
     umask: int

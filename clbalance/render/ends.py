@@ -6,11 +6,11 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job_record import End, Exited, JobState, Killed, Lost, NotStarted, Outcome, OutOfMemory
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import code_of, gravest, reason_of, state_of
+from clbalance.policy.jobs.outcome import code_of, reason_of, state_of, worst_outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldEnd:
+class OutcomeText:
     """One end in words. `rc` is None where there is no code that the job itself caused."""
 
     state: str
@@ -19,11 +19,11 @@ class ToldEnd:
     signal: int | None = None
 
 
-def told(end: End) -> ToldEnd:
+def describe_outcome(end: End) -> OutcomeText:
     """`end` in the field's words; a copy of which nothing is known is not called running, for nobody sees it run."""
     state = "UNKNOWN" if isinstance(end, Lost) else state_of(end).value
     number = end.signal if isinstance(end, Killed) else None
-    return ToldEnd(state=state, rc=_code(end), reason=reason_of(end) or None, signal=number)
+    return OutcomeText(state=state, rc=_code(end), reason=reason_of(end) or None, signal=number)
 
 
 def _code(end: End) -> int | None:
@@ -36,15 +36,15 @@ def _code(end: End) -> int | None:
             return None
 
 
-def told_together(outcomes: Iterable[Outcome]) -> ToldEnd:
+def describe_outcomes(outcomes: Iterable[Outcome]) -> OutcomeText:
     """The gravest state with its reason, and the highest code that a copy ended with."""
     outcomes = tuple(outcomes)
-    worst = gravest(outcomes)
+    worst = worst_outcome(outcomes)
     if worst is None:
-        return ToldEnd(state="FAILED", rc=None, reason="not started")
-    end = told(worst.end)
+        return OutcomeText(state="FAILED", rc=None, reason="not started")
+    end = describe_outcome(worst.end)
     codes = [code for code in (_code(outcome.end) for outcome in outcomes) if code is not None]
-    return ToldEnd(state=end.state, rc=max(codes, default=None), reason=end.reason, signal=end.signal)
+    return OutcomeText(state=end.state, rc=max(codes, default=None), reason=end.reason, signal=end.signal)
 
 
 # Of copies that did not do well, a line for each way in which they failed, for who wants no remarks.
@@ -54,7 +54,7 @@ def failure_lines(outcomes: Iterable[Outcome]) -> list[str]:
     """Such as `node[2,5]: FAILED with exit code 3`; none where all went well."""
     nodes: dict[str, list[NodeName]] = {}
     for outcome in outcomes:
-        end = told(outcome.end)
+        end = describe_outcome(outcome.end)
         if end.state != JobState.COMPLETED:
             code = "" if end.rc is None or end.reason else f" with exit code {end.rc}"
             reason = f": {end.reason}" if end.reason else ""

@@ -1,30 +1,30 @@
 """Lines for standard error: what is said beside the data. Every one begins with `clbalance:`, as cron mails need."""
 
 from clbalance.errors import ClbalanceError, ExpressionError
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 
 
 def error(failure: ClbalanceError) -> str:
     """What is wrong and, on a line of its own, what to type instead."""
-    hint = f"hint: {visible_line(failure.hint)}\n" if failure.hint else ""
+    hint = f"hint: {escape_line(failure.hint)}\n" if failure.hint else ""
     place = _place(failure) if isinstance(failure, ExpressionError) and failure.text else ""
-    return f"clbalance: {visible_line(failure.message)}\n{place}{hint}"
+    return f"clbalance: {escape_line(failure.message)}\n{place}{hint}"
 
 
 def _place(failure: ExpressionError) -> str:
     """The expression, and below it a mark where it is wrong."""
-    before = visible_line(failure.text[: failure.at])
-    return f"  {before}{visible_line(failure.text[failure.at :])}\n  {' ' * len(before)}^\n"
+    before = escape_line(failure.text[: failure.at])
+    return f"  {before}{escape_line(failure.text[failure.at :])}\n  {' ' * len(before)}^\n"
 
 
 def warning(text: str) -> str:
     """Something the user should know, though the work goes on."""
-    return f"clbalance: warning: {visible_line(text)}\n"
+    return f"clbalance: warning: {escape_line(text)}\n"
 
 
 def note(text: str) -> str:
     """Something said in passing; `-q` leaves it out."""
-    return f"clbalance: {visible_line(text)}\n"
+    return f"clbalance: {escape_line(text)}\n"
 
 
 def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: int) -> str:
@@ -38,7 +38,7 @@ def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: i
 def sweep_progress(total: int, awaited: int, names: str | None, width: int) -> str:
     """How far a sweep has come, in less than one line: with the folded `names` that it waits for, where they fit."""
     told = f"{total - awaited}/{total} nodes have answered"
-    named = f"{told}, waiting for {visible_line(names or '')}"
+    named = f"{told}, waiting for {escape_line(names or '')}"
     if names and len(named) < width:
         return named
     return told[: max(0, width - 1)]

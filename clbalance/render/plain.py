@@ -6,7 +6,7 @@ r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for u
 
 from collections.abc import Iterable
 
-from clbalance.render.text import DASH, Json, finite, visible_line
+from clbalance.render.text import DASH, Json, escape_line, finite
 
 
 def plain_lines(rows: Iterable[Iterable[Json]]) -> str:
@@ -25,4 +25,4 @@ def _field(value: Json) -> str:
         case list():
             return str(len(value))
         case _:
-            return visible_line(str(value))
+            return escape_line(str(value))

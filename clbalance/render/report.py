@@ -26,7 +26,7 @@ class Report(Protocol):
     __slots__ = ()
 
     def human(self, display: "Display") -> str:
-        """For people: tables by `display.table`; text of strangers only through `visible_line`."""
+        """For people: tables by `display.table`; text of strangers only through `escape_line`."""
         ...
 
     def plain(self) -> str:

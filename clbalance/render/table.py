@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 
 GAP = 2
 """Blanks between columns."""
@@ -39,7 +39,7 @@ class Cell:
     tone: Tone = Tone.PLAIN
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", visible_line(self.text))
+        object.__setattr__(self, "text", escape_line(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

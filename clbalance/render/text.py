@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 # The one gate for text that came from a node or was named by a user, on its way to a terminal or a mail.
 #
-# What enters may be anything; what leaves holds no C0 control (`visible` lets newline and tab through), no DEL,
+# What enters may be anything; what leaves holds no C0 control (`escape_text` lets newline and tab through), no DEL,
 # no C1, no lone surrogate, and none of the invisible characters that reorder or hide what is read
 # (CVE-2021-42574). They are shown as escapes, `\x1b`, never dropped: an administrator must see that they were there.
 # JSON needs none of this: it is written in ASCII.
@@ -63,12 +63,12 @@ _UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_HIDING}]")
 _UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f\x7f-\x9f{_HIDING}]")
 
 
-def visible(text: str) -> str:
+def escape_text(text: str) -> str:
     """`text` of any number of lines, with what could act on a terminal shown as escapes."""
     return _UNSAFE.sub(_escape, text)
 
 
-def visible_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """`text` as part of one line: newlines and tabs are escapes too, so no row can be faked or split."""
     return _UNSAFE_IN_LINE.sub(_escape, text)
 

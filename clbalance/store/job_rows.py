@@ -126,10 +126,10 @@ def expanded(text: str) -> tuple[NodeName, ...]:
 
 def parted(submitted: Submitted) -> tuple[Submitted, bytes | None]:
     """What is asked for at every look at a job, and the content of its script."""
-    work = submitted.job.work
+    work = submitted.job.payload
     if not isinstance(work, Script):
         return submitted, None
-    return replace(submitted, job=replace(submitted.job, work=replace(work, content=None))), work.content
+    return replace(submitted, job=replace(submitted.job, payload=replace(work, content=None))), work.content
 
 
 def tasks_text(tasks: Sequence[Task]) -> str:
@@ -190,6 +190,7 @@ _CLASSES: dict[str, type] = {
 """By their names in the file, which are not those of the code: a released program reads what this one writes."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 _FIELDS: dict[str, dict[str, str]] = {
+    "JobSpec": {"payload": "work"},
     "MoveOrder": {"abort_reason": "told", "requested_at_s": "asked_at_s"},
     "Submitted": {"restart_policy": "tries"},
 }

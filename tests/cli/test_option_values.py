@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clbalance.cli.option_values import parse_instant
+from clbalance.cli.option_values import parse_future_time
 from clbalance.errors import UsageError
 
 
@@ -38,12 +38,12 @@ NOON = datetime(2026, 11, 26, 11, 0, tzinfo=UTC)  # on the wall
     ],
 )
 def test_an_instant(text: str, meant: str) -> None:
-    assert parse_instant(text, "`--until`", NOON) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
+    assert parse_future_time(text, "`--until`", NOON) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
 
 
 def test_tomorrow_is_a_day_on_the_wall_though_that_has_25_hours() -> None:
     before_the_change = datetime(2026, 10, 24, 10, 0, tzinfo=UTC)
-    assert parse_instant("11:00", "`--until`", before_the_change) == datetime(2026, 10, 25, 10, 0, tzinfo=UTC)
+    assert parse_future_time("11:00", "`--until`", before_the_change) == datetime(2026, 10, 25, 10, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,6 @@ def test_tomorrow_is_a_day_on_the_wall_though_that_has_25_hours() -> None:
 )
 def test_what_is_no_time_to_come_is_told(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_instant(text, "`--until`", NOON)
+        parse_future_time(text, "`--until`", NOON)
     assert "`--until` cannot be" in caught.value.message
     assert "18:00" in caught.value.hint

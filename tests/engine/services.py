@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan
-from clbalance.model.job import JobSpec, Script, Work
+from clbalance.model.job import JobSpec, Payload, Script
 from clbalance.model.job_record import Outcome
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.in_memory_journal import InMemoryJournal
@@ -194,7 +194,7 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def job(work: Work | None = None, **changes: object) -> JobSpec:
+def job(work: Payload | None = None, **changes: object) -> JobSpec:
     """A job."""
     settings: dict[str, object] = {
         "id": 7,

@@ -24,7 +24,9 @@ def running(
     services: Services, key: str, *, restart_policy: RestartPolicy, to: str = "old new", on: NodeName = OLD
 ) -> int:
     """A job that runs there, and who may go where `to` says."""
-    spec = JobSpec(id=0, key=key * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
+    spec = JobSpec(
+        id=0, key=key * 32, name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
+    )
     candidates = tuple(NodeName(name) for name in to.split())
     number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, restart_policy=restart_policy)

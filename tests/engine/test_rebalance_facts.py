@@ -18,7 +18,7 @@ POOL = NodePool(name="pool", nodes=(A, B), policy=LEAST)
 
 
 def submitted(services: Services, key: str, *, after: tuple[int, ...] = ()) -> int:
-    spec = JobSpec(id=0, key=key, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
+    spec = JobSpec(id=0, key=key, name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
     restart_policy = RestartPolicy(queue=True, after=after)
     return services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(cpus=1.0), candidates=(A, B), restart_policy=restart_policy)

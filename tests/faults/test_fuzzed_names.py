@@ -16,7 +16,7 @@ import pytest
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.submission import submission
-from clbalance.cli.run.work import TypedWork
+from clbalance.cli.run.work import CommandLine
 from clbalance.errors import ClbalanceError
 from clbalance.model import NodeName
 from clbalance.nodeset import NodeSets, Selection, candidates, check_user_name
@@ -73,7 +73,7 @@ def _as_settings(folder: Path) -> Callable[[str], object]:
 
 
 def _submitted(job: JobOptions, *words: str, exact: bool = True, mem: str | None = None) -> object:
-    return submission(job, RequestOptions(mem=mem), TypedWork(words=words or ("true",), exact=exact))
+    return submission(job, RequestOptions(mem=mem), CommandLine(words=words or ("true",), exact=exact))
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -37,7 +37,7 @@ _CALL_WITHIN_S = 120.0
 
 
 @dataclass(slots=True)
-class Tally:
+class TaskCounts:
     """What happened, for the figures; and how long a call takes, to kill the next ones within that time."""
 
     calls: int = 0
@@ -72,7 +72,7 @@ class Chaos:
     def __init__(self, clbalance: Command, seed: int) -> None:
         self._clbalance = clbalance
         self._chance = random.Random(seed)
-        self.update_counters = Tally()
+        self.update_counters = TaskCounts()
 
     def make_all(self, calls: Sequence[Call]) -> None:
         """As many at once as there are controllers, and now and then somebody who looks at all jobs."""
@@ -162,8 +162,8 @@ def test_whoever_is_killed_every_job_runs_once_and_nothing_is_left(
     eventually(lambda: not local_ssh(lab))
     assert [path for node in lab.nodes for path in leases_held(node)] == []
     eventually(lambda: all(set(node.processes()) <= idle[node.name] for node in lab.nodes))
-    tally, seconds = chaos.update_counters, time.monotonic() - began
-    print(f"seed {seed}: {jobs} jobs, {tally.calls} calls, {tally.kills} killed, {number} rounds, {seconds:.0f} s")
+    counts, seconds = chaos.update_counters, time.monotonic() - began
+    print(f"seed {seed}: {jobs} jobs, {counts.calls} calls, {counts.kills} killed, {number} rounds, {seconds:.0f} s")
 
 
 def _check_diaries(lab: Lab, made: dict[str, Call], done: set[str]) -> None:

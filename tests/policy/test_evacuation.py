@@ -21,7 +21,7 @@ def stay(
     job: int = 1, on: str = "old", *, cpus: float = 2.0, to: str = "old a b", restart_policy: RestartPolicy = MARKED
 ) -> EvictionCandidate:
     spec = JobSpec(
-        id=job, key=f"{job:032x}", name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
+        id=job, key=f"{job:032x}", name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
     )
     candidates = tuple(NodeName(name) for name in to.split())
     submitted = Submitted(job=spec, request=Request(cpus=cpus), candidates=candidates, restart_policy=restart_policy)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clbalance.render.text import visible, visible_line
+from clbalance.render.text import escape_line, escape_text
 
 _ANY = st.text(st.characters(), max_size=200)  # surrogates too
 
@@ -26,31 +26,31 @@ _ANY = st.text(st.characters(), max_size=200)  # surrogates too
     ],
 )
 def test_what_acts_on_a_reader_or_a_terminal_is_shown(text: str, shown: str) -> None:
-    assert visible_line(text) == shown
+    assert escape_line(text) == shown
 
 
 def test_newline_and_tab_stay_in_texts_and_not_in_lines() -> None:
-    assert visible("a\n\tb") == "a\n\tb"
-    assert visible_line("a\n\tb") == r"a\x0a\x09b"
+    assert escape_text("a\n\tb") == "a\n\tb"
+    assert escape_line("a\n\tb") == r"a\x0a\x09b"
 
 
 @settings(deadline=None)
 @given(_ANY)
 def test_no_control_character_ever_passes(text: str) -> None:
-    assert not {unicodedata.category(c) for c in visible_line(text)} & {"Cc", "Cs", "Zl", "Zp"}
-    assert not {unicodedata.category(c) for c in visible(text).replace("\n", "").replace("\t", "")} & {"Cc", "Cs"}
-    visible(text).encode()
+    assert not {unicodedata.category(c) for c in escape_line(text)} & {"Cc", "Cs", "Zl", "Zp"}
+    assert not {unicodedata.category(c) for c in escape_text(text).replace("\n", "").replace("\t", "")} & {"Cc", "Cs"}
+    escape_text(text).encode()
 
 
 @settings(deadline=None)
 @given(_ANY)
 def test_what_is_visible_stays_as_it_is(text: str) -> None:
-    assert visible_line(visible_line(text)) == visible_line(text)
+    assert escape_line(escape_line(text)) == escape_line(text)
 
 
 @settings(deadline=None)
 @given(_ANY)
 def test_a_terminal_shows_one_line_and_keeps_its_title(text: str) -> None:
     screen = pyte.Screen(4096, 3)
-    pyte.Stream(screen).feed(visible_line(text))
+    pyte.Stream(screen).feed(escape_line(text))
     assert (screen.title, screen.icon_name, screen.cursor.y) == ("", "", 0)

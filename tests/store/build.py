@@ -56,7 +56,7 @@ def node(name: str) -> NodeName:
 def asked(key: str, name: str = "job") -> Submitted:
     """A job as it is submitted."""
     work = Command(argv=("true",))
-    spec = JobSpec(id=0, key=key, name=name, work=work, chdir="/", chdir_explicit=False, umask=0o22)
+    spec = JobSpec(id=0, key=key, name=name, payload=work, chdir="/", chdir_explicit=False, umask=0o22)
     return Submitted(job=spec, request=Request(), candidates=())
 
 

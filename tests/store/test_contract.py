@@ -89,9 +89,9 @@ def test_a_sweep_without_answers_changes_nothing(store: Store) -> None:
 
 
 def test_ten_thousand_nodes_are_remembered_at_once(store: Store) -> None:
-    many = [node(f"n{number}") for number in range(10_000)]
-    store.remember(NOON, dict.fromkeys(many, reading()))
-    assert store.last_readings(many).keys() == set(many)
+    task_job = [node(f"n{number}") for number in range(10_000)]
+    store.remember(NOON, dict.fromkeys(task_job, reading()))
+    assert store.last_readings(task_job).keys() == set(task_job)
 
 
 def test_any_text_may_be_a_boot_id(store: Store) -> None:

@@ -118,7 +118,7 @@ def test_a_job_is_started_again_as_it_was_submitted(state: Path) -> None:
             (1,),
         )
         assert script is not None
-        assert script.job.work == Script(name="train.sh", content=None, args=("--lr", "0.1"))
+        assert script.job.payload == Script(name="train.sh", content=None, args=("--lr", "0.1"))
         assert journal.script(13) == b"#!/bin/sh\necho \xff\n"
         assert tasks is not None
         assert tasks.rules is not None

@@ -32,7 +32,7 @@ SPEC = JobSpec(
     id=0,
     key="ab" * 16,
     name="train",
-    work=Command(argv=("a", "b\0c\udcff")),
+    payload=Command(argv=("a", "b\0c\udcff")),
     chdir="/",
     chdir_explicit=False,
     umask=0o22,
@@ -257,8 +257,8 @@ def test_tasks_and_their_rules_come_back_as_they_were(journal: Journal) -> None:
 @pytest.mark.parametrize("content", [b"#!/bin/sh\nexit 3\n", b"", bytes(range(256)) * 4096])
 def test_a_script_is_read_by_who_starts_it_and_by_nobody_else(journal: Journal, content: bytes) -> None:
     work = Script(name="train.sh", content=content, args=("--fast",))
-    job = journal.submit(NOON, replace(SUBMITTED, job=replace(SPEC, work=work)))
-    assert journal.submitted(job) == replace(SUBMITTED, job=replace(SPEC, work=replace(work, content=None)))
+    job = journal.submit(NOON, replace(SUBMITTED, job=replace(SPEC, payload=work)))
+    assert journal.submitted(job) == replace(SUBMITTED, job=replace(SPEC, payload=replace(work, content=None)))
     assert journal.script(job) == content
 
 

@@ -174,7 +174,7 @@ def test_every_older_schema_is_brought_up_to_date(tmp_path: Path, version: int) 
 
 _SCRIPT = Script(name="train.sh", content=b"#!/bin/sh\n" + b"\xff" * 100_000, args=("--fast",))
 _SUBMITTED = Submitted(
-    job=JobSpec(id=0, key="k", name="train", work=_SCRIPT, chdir="/", chdir_explicit=False, umask=0o22),
+    job=JobSpec(id=0, key="k", name="train", payload=_SCRIPT, chdir="/", chdir_explicit=False, umask=0o22),
     request=Request(pick=1),
     candidates=(NodeName("n1"),),
 )
@@ -193,7 +193,7 @@ def test_a_job_from_before_scripts_lay_apart_can_still_be_looked_at_and_started(
     with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
         told = journal.submitted(1)
         assert told is not None
-        assert told == replace(_SUBMITTED, job=replace(_SUBMITTED.job, work=replace(_SCRIPT, content=None)))
+        assert told == replace(_SUBMITTED, job=replace(_SUBMITTED.job, payload=replace(_SCRIPT, content=None)))
         assert journal.script(1) == _SCRIPT.content
 
 

@@ -45,7 +45,7 @@ def submitted(*, limit_s: float | None = None) -> Submitted:
         id=1,
         key="k",
         name="j",
-        work=Command(argv=("true",)),
+        payload=Command(argv=("true",)),
         chdir="/",
         chdir_explicit=False,
         umask=18,

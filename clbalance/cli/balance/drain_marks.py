@@ -6,7 +6,7 @@ from datetime import datetime
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.option_values import parse_instant
+from clbalance.cli.option_values import parse_future_time
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.agent.protocol import encode
 from clbalance.engine.drain import DrainRequest, Marked, mark
@@ -34,7 +34,7 @@ def drain_request_of(reason: str, lasting: str | None, until: str | None, now: d
     if lasting is not None:
         until_s = now.timestamp() + parse_duration(lasting, "`--for`")
     elif until is not None:
-        until_s = parse_instant(until, "`--until`", now).timestamp()
+        until_s = parse_future_time(until, "`--until`", now).timestamp()
     return DrainRequest(reason=reason, by=_user(), until_s=until_s)
 
 

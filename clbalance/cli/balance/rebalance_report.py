@@ -16,7 +16,7 @@ from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import gravest, reason_of, state_of
+from clbalance.policy.jobs.outcome import reason_of, state_of, worst_outcome
 from clbalance.policy.jobs.requeue import why_it_waited
 from clbalance.policy.rebalance.values import PlannedMigration
 from clbalance.render.reports.balance.rebalance import Action, PoolReport, RebalanceReport, action_of
@@ -155,7 +155,7 @@ class ActionReporter:
 
 def _how_it_began(result: RunResult) -> str:
     """A copy of which an end is known already could not be executed, or is out of sight."""
-    worst = None if result.dispatched is None else gravest(result.dispatched.outcomes)
+    worst = None if result.dispatched is None else worst_outcome(result.dispatched.outcomes)
     if worst is None:
         return "started"
     state = "unknown" if isinstance(worst.end, Lost) else str(state_of(worst.end))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, settled
+from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, restartable_job
 from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -32,7 +32,7 @@ from clbalance.ports import RunListener
 from clbalance.render import messages
 
 
-def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: bool, detach: bool) -> int:
+def requeue_job(word: str, ssh: SshOptions, console: Console, *, node_is_dead: bool, detach: bool) -> int:
     """The exit code of `clbalance requeue`."""
     with open_job_services(ssh, console) as services:
         named = one_job(services.journal, word)
@@ -48,7 +48,7 @@ def start_again(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
             f"{run_detached(lambda announce: _run_detached(named, submitted, ssh, console, announce, node_is_dead))}\n"
         )
         return ExitCode.DONE
-    again = _again(named, submitted, ssh, console, node_is_dead=node_is_dead)
+    again = _requeue(named, submitted, ssh, console, node_is_dead=node_is_dead)
     with contextlib.closing(Restarted(console, again.record)) as shown:
         result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
     return run_ended(result, again.cluster.candidates, console, detached=detach)
@@ -63,20 +63,20 @@ def _run_detached(
     node_is_dead: bool,
 ) -> None:
     """What a keeper does: all that asks nodes is done in its process."""
-    _again(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(NullListener(), SUPERVISED, announce)
+    _requeue(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(NullListener(), SUPERVISED, announce)
 
 
-def _again(
+def _requeue(
     named: JobRecord, submitted: Submitted, ssh: SshOptions, console: Console, *, node_is_dead: bool
-) -> "_Again":
+) -> "_Requeue":
     with open_job_services(ssh, console) as services:
-        record = settled(services, named, console, node_is_dead=node_is_dead)
+        record = restartable_job(services, named, console, node_is_dead=node_is_dead)
         complete_outputs(services, console)
-    return _Again(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
+    return _Requeue(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Again:
+class _Requeue:
     """One more attempt of a job, and all those that it was submitted with."""
 
     record: JobRecord

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import NamedNodes, named_nodes
-from clbalance.cli.option_values import parse_moment
+from clbalance.cli.option_values import parse_past_time
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -37,7 +37,7 @@ class Asked:
 def show_history(options: NodeOptions, asked: Asked, console: Console) -> int:
     """The exit code: 0."""
     now = datetime.now(UTC).astimezone()
-    since, until = parse_moment(asked.since, "`--since`", now), parse_moment(asked.until, "`--until`", now)
+    since, until = parse_past_time(asked.since, "`--since`", now), parse_past_time(asked.until, "`--until`", now)
     if since >= until:
         raise UsageError(f"`--since` {asked.since} is not before `--until` {asked.until}", hint="earlier, or later")
     wanted = _indices(asked.indices)

@@ -11,7 +11,7 @@ from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotL
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch
 from clbalance.engine.services import Services
-from clbalance.engine.tasks.slot import TaskCutter
+from clbalance.engine.tasks.slot import TaskOutputSplitter
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
@@ -192,7 +192,7 @@ class _Slot(NullListener):
         self._claim = claim
         self._missing = missing
         self._log = SlotLog()
-        self._cutter = TaskCutter(self)
+        self._splitter = TaskOutputSplitter(self)
         self._trouble = ""
 
     def warned(self, node: NodeName, text: str) -> None:
@@ -200,16 +200,16 @@ class _Slot(NullListener):
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         if stream != "log":
-            self._cutter.write(stream, piece)
+            self._splitter.write(stream, piece)
             return
         for entry in self._log.feed(piece):
             match entry:
                 case Began(number=number):
-                    self._cutter.began(number)
+                    self._splitter.began(number)
                 case Returned(number=number):
-                    self._cutter.returned(number)
+                    self._splitter.returned(number)
                 case Finished():
-                    self._cutter.finished(entry)
+                    self._splitter.finished(entry)
                 case Whole():
                     pass
 
@@ -225,7 +225,7 @@ class _Slot(NullListener):
         lost = next((one for one in outcomes if isinstance(one.end, Lost)), None)
         if lost is not None or not outcomes:
             return self._trouble or (reason_of(lost.end) if lost else "not every node has answered")
-        self._cutter.close()
+        self._splitter.close()
         for number in tuple(self._missing):  # killed with their slot, whose log tells of no end
             self._end(number)
         return self._trouble

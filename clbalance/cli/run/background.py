@@ -13,7 +13,7 @@ from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.model.job_record import JobRecord
 from clbalance.nodeset import fold
 from clbalance.render import messages
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 
 
 def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
@@ -90,7 +90,7 @@ def notify(command: str | None, record: JobRecord | None) -> None:
         "CLBALANCE_JOB_ID": str(record.id),
         "CLBALANCE_JOB_NAME": record.name,
         "CLBALANCE_JOB_STATE": record.state.value,
-        "CLBALANCE_JOB_REASON": visible_line(record.reason)[:_REASON_CHARS],  # a node may have said it
+        "CLBALANCE_JOB_REASON": escape_line(record.reason)[:_REASON_CHARS],  # a node may have said it
         "CLBALANCE_JOB_RC": "" if record.rc is None else str(record.rc),
         "CLBALANCE_NODELIST": fold(record.nodes),
     }

@@ -27,13 +27,13 @@ _ONE_OF = ({"gpus", "gpu_share"},)
 _LINE = re.compile(rb"#CLB(?:[ \t]+(.*))?")
 
 
-def take_script_options(ctx: typer.Context, parse: Callable[[list[str]], typer.Context]) -> bytes | None:
+def take_directives(ctx: typer.Context, parse: Callable[[list[str]], typer.Context]) -> bytes | None:
     """The script's content, its options put where none were typed; None where what is to run is no script."""
     path = _script_path(ctx)
     if path is None:
         return None
     content = script_content(path)
-    given = _options_in(content, path, parse)
+    given = _directives_in(content, path, parse)
     typed = {name for name in ctx.params if _is_typed(ctx, name)}
     replaced = set().union(*(group for group in _ONE_OF if group & typed))
     for name, value in given.items():
@@ -61,7 +61,7 @@ def _is_typed(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _options_in(content: bytes, path: str, parse: Callable[[list[str]], typer.Context]) -> dict[str, Any]:
+def _directives_in(content: bytes, path: str, parse: Callable[[list[str]], typer.Context]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for number, text in clb_lines(content):
         where = f"{'stdin' if path == '-' else path}:{number}"

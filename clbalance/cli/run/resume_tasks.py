@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, settled
+from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_services, place_again, restartable_job
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.background import run_detached
-from clbalance.cli.run.run_tasks import run_filed_tasks, tell_of_tasks
+from clbalance.cli.run.run_tasks import report_tasks, run_filed_tasks
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
-from clbalance.engine.tasks.run_tasks import TasksOutcome
+from clbalance.engine.tasks.run_tasks import TaskJobResult
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -72,7 +72,7 @@ class _Resumed:
         cluster = place_again(self.submitted, self.ssh, self.console)
         with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
             outcome = self._carry_out(record, cluster, shown, is_watched=True)
-        return tell_of_tasks(outcome, cluster, shown)
+        return report_tasks(outcome, cluster, shown)
 
     def in_background(self, announce: Callable[[int], None]) -> None:
         """What a keeper does: all that asks nodes is done in its process."""
@@ -83,7 +83,7 @@ class _Resumed:
 
     def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
         with open_job_services(self.ssh, self.console) as services:
-            record = settled(services, self.named, self.console, node_is_dead=self.node_is_dead)
+            record = restartable_job(services, self.named, self.console, node_is_dead=self.node_is_dead)
             complete_outputs(services, self.console)  # before tasks run again that are in files already
             left = tasks_left(services, record)
         if not left:
@@ -98,7 +98,7 @@ class _Resumed:
         announce: Callable[[int], None] = lambda _: None,
         *,
         is_watched: bool,
-    ) -> TasksOutcome | Plan:
+    ) -> TaskJobResult | Plan:
         """`ClbalanceError` where somebody else was quicker."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as services:

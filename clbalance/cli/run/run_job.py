@@ -158,7 +158,7 @@ def _job_of(submitted: Submission) -> JobSpec:
         id=0,
         key=secrets.token_hex(16),
         name=submitted.name,
-        work=submitted.work,
+        payload=submitted.payload,
         chdir=submitted.chdir,
         chdir_explicit=options.chdir is not None,
         umask=submitted.umask,

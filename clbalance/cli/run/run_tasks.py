@@ -16,10 +16,10 @@ from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_job import query_of, submit_job
 from clbalance.cli.run.submission import Submission, submission
 from clbalance.cli.run.task_progress import ShownTasks
-from clbalance.cli.run.work import TypedWork
+from clbalance.cli.run.work import CommandLine
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.tasks.assignments import TaskRunContext
-from clbalance.engine.tasks.run_tasks import TasksOutcome, run_tasks
+from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
@@ -31,7 +31,7 @@ from clbalance.ports import TaskListener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManyTasks:
+class TaskJob:
     """A job of tasks before it has a number."""
 
     submission: Submission
@@ -39,20 +39,20 @@ class ManyTasks:
     rules: TaskRules
 
 
-def many_tasks(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: TypedWork) -> ManyTasks:
+def task_job_of(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: CommandLine) -> TaskJob:
     """The job that is meant; `UsageError` where none can be."""
     _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
         given = submission(job, resources, typed)
-        return ManyTasks(submission=given, tasks=tasks, rules=rules_of(options, at_once))
+        return TaskJob(submission=given, tasks=tasks, rules=rules_of(options, at_once))
     if typed.words or job.text is not None:
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
     named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
-    given = submission(named, resources, TypedWork(words=("/bin/sh", "-c"), exact=True), task_list=path)
-    return ManyTasks(submission=given, tasks=tasks, rules=rules)
+    given = submission(named, resources, CommandLine(words=("/bin/sh", "-c"), exact=True), task_list=path)
+    return TaskJob(submission=given, tasks=tasks, rules=rules)
 
 
 def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> None:
@@ -71,28 +71,28 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")
 
 
-def run_many(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
+def run_task_job(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
     """The exit code of a run of tasks: the highest of theirs."""
-    with many.submission.check_files(has_tasks=True):
-        return _run(cluster, many, console)
+    with task_job.submission.check_files(has_tasks=True):
+        return _run(cluster, task_job, console)
 
 
-def _run(cluster: ClusterContext, many: ManyTasks, console: Console) -> int:
-    options = many.submission.options
+def _run(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
+    options = task_job.submission.options
     if options.detach:
-        number = run_detached(lambda announce: _discard(_carry_out(cluster, many, NullTaskListener(), announce)))
+        number = run_detached(lambda announce: _discard(_carry_out(cluster, task_job, NullTaskListener(), announce)))
         console.print(f"{number}\n")
         return ExitCode.DONE
-    shown = ShownTasks(console, options, cluster.candidates, len(many.tasks))
+    shown = ShownTasks(console, options, cluster.candidates, len(task_job.tasks))
     with contextlib.closing(shown):
-        outcome = _carry_out(cluster, many, shown, announce=lambda _: None)
+        outcome = _carry_out(cluster, task_job, shown, announce=lambda _: None)
     if isinstance(outcome, Plan) and options.explain:
         console.explain(outcome)
-    return tell_of_tasks(outcome, cluster, shown, explained=options.explain)
+    return report_tasks(outcome, cluster, shown, explained=options.explain)
 
 
-def tell_of_tasks(
-    outcome: TasksOutcome | Plan, cluster: ClusterContext, shown: ShownTasks, *, explained: bool = False
+def report_tasks(
+    outcome: TaskJobResult | Plan, cluster: ClusterContext, shown: ShownTasks, *, explained: bool = False
 ) -> int:
     """Say how it ended, and exit so."""
     if isinstance(outcome, Plan):
@@ -101,26 +101,28 @@ def tell_of_tasks(
         raise error
     shown.summary(outcome)
     interrupted = outcome.result.interrupted
-    return outcome.verdict.rc if interrupted is None else 128 + interrupted
+    return outcome.job_outcome.rc if interrupted is None else 128 + interrupted
 
 
 def _carry_out(
-    cluster: ClusterContext, many: ManyTasks, listener: TaskListener, announce: Callable[[int], None]
-) -> TasksOutcome | Plan:
-    submission = many.submission
+    cluster: ClusterContext, task_job: TaskJob, listener: TaskListener, announce: Callable[[int], None]
+) -> TaskJobResult | Plan:
+    submission = task_job.submission
     query = query_of(cluster, submission, pick=None)
     with cluster.services(
         meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach
     ) as services:
-        job, restart_policy = submit_job(services, submission, query, cluster, rules=many.rules, tasks=many.tasks)
+        job, restart_policy = submit_job(
+            services, submission, query, cluster, rules=task_job.rules, tasks=task_job.tasks
+        )
         announce(job.id)
         services.fail_point("submitted")
         context = TaskRunContext(
             services=services,
             query=query,
             job=job,
-            tasks=many.tasks,
-            rules=many.rules,
+            tasks=task_job.tasks,
+            rules=task_job.rules,
             restart_policy=restart_policy,
             stdin=submission.stdin,
             listener=listener,
@@ -132,18 +134,18 @@ def _carry_out(
 
 def run_filed_tasks(
     context: TaskRunContext, files: FilePatterns, command: str | None, *, is_watched: bool
-) -> TasksOutcome | Plan:
+) -> TaskJobResult | Plan:
     """Run the tasks, write their output files, and tell `command` of the end."""
     services = context.services
     with filed_tasks(services, files, context.listener, is_watched=is_watched) as filed:
         outcome = run_tasks(replace(context, listener=filed))
-    if files.any and isinstance(outcome, TasksOutcome) and not outcome.result.goes_on:
+    if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.goes_on:
         conclude_task_files(services, context.job, outcome.records)
     notify(command, services.journal.record(context.job.id))
     return outcome
 
 
-def _discard(outcome: TasksOutcome | Plan) -> None:
+def _discard(outcome: TaskJobResult | Plan) -> None:
     """A keeper has nobody to tell."""
     del outcome
 

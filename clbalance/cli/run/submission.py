@@ -13,10 +13,10 @@ from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.requests import Resources, constraints_of, resources_of
 from clbalance.cli.run.options import JobOptions
-from clbalance.cli.run.work import TypedWork, work_of
+from clbalance.cli.run.work import CommandLine, payload_of
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.job import Checkpoint, Command, RestartPolicy, Script, Submitted, Work
+from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script, Submitted
 from clbalance.model.request import Constraints
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
@@ -33,7 +33,7 @@ class Submission:
 
     options: JobOptions
     name: str
-    work: Work
+    payload: Payload
     resources: Resources
     constraints: Constraints
     pick: int | None
@@ -96,16 +96,16 @@ class Submission:
 
 
 def submission(
-    options: JobOptions, resources: RequestOptions, typed: TypedWork, *, task_list: str | None = None
+    options: JobOptions, resources: RequestOptions, typed: CommandLine, *, task_list: str | None = None
 ) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
-    work = work_of(options.text, typed)
+    work = payload_of(options.text, typed)
     folder = here()
     read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
     return Submission(
         options=options,
         name=_name(options.name, work),
-        work=work,
+        payload=work,
         resources=resources_of(resources),
         constraints=constraints_of(resources),
         pick=parse_pick(options.pick),
@@ -185,7 +185,7 @@ def _exit_codes(text: str | None) -> frozenset[int]:
     return frozenset(map(int, codes))
 
 
-def _name(asked: str | None, work: Work) -> str:
+def _name(asked: str | None, work: Payload) -> str:
     match work:
         case Script(name=name):
             told = asked or name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from clbalance.cli.console import Console
 from clbalance.cli.run.options import JobOptions
-from clbalance.engine.tasks.run_tasks import TasksOutcome
+from clbalance.engine.tasks.run_tasks import TaskJobResult
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.task import TaskEnded, TaskProgress
@@ -63,13 +63,13 @@ class ShownTasks:
         self._clear()
         self._output.close()
 
-    def summary(self, outcome: TasksOutcome) -> None:
+    def summary(self, outcome: TaskJobResult) -> None:
         """In one line, also with `-q` where not all did well; and those that did not."""
         self._console.stopped(outcome.result.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if told := worth_telling(rows):
             self._console.show_aside(TasksReport(told))
-        tell = self._console.complain if outcome.verdict.rc else self._console.say
+        tell = self._console.complain if outcome.job_outcome.rc else self._console.say
         tell(messages.note(summary_line(rows, outcome.result.why)))
 
     def _as_asked(self) -> JobOutput:

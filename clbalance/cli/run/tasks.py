@@ -6,8 +6,8 @@ from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, RequestOptions, SshOptions
 from clbalance.cli.run.options import JobOptions, TaskOptions
-from clbalance.cli.run.run_tasks import many_tasks
-from clbalance.cli.run.work import TypedWork
+from clbalance.cli.run.run_tasks import task_job_of
+from clbalance.cli.run.work import CommandLine
 from clbalance.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def run_as_typed(
     resources: RequestOptions,
     ssh: SshOptions,
     console: Console,
-    typed: TypedWork,
+    typed: CommandLine,
 ) -> int:
     """The exit code of `run` with tasks."""
     if tasks.resume is not None:
@@ -31,7 +31,9 @@ def run_as_typed(
         from clbalance.cli.run.resume_tasks import resume_tasks
 
         return resume_tasks(tasks.resume, ssh, console, detach=job.detach)
-    many = many_tasks(tasks, job, resources, typed)
-    from clbalance.cli.run.run_tasks import run_many
+    task_job = task_job_of(tasks, job, resources, typed)
+    from clbalance.cli.run.run_tasks import run_task_job
 
-    return run_many(cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), many, console)
+    return run_task_job(
+        cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), task_job, console
+    )

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.job import Command, Script, Work
+from clbalance.model.job import Command, Payload, Script
 
 _MAX_SCRIPT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TypedWork:
+class CommandLine:
     """What stands behind the options of `run`."""
 
     words: tuple[str, ...] = ()
@@ -21,7 +21,7 @@ class TypedWork:
     """Of the script, where it was read already, for its `#CLB` lines."""
 
 
-def work_of(text: str | None, typed: TypedWork) -> Work:
+def payload_of(text: str | None, typed: CommandLine) -> Payload:
     """The work that is meant; `UsageError` where none can be."""
     words = typed.words
     if text is not None:

@@ -11,6 +11,7 @@ from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Recon
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import (
+    AgentError,
     AgentEvent,
     Current,
     Ended,
@@ -20,7 +21,6 @@ from clbalance.engine.agent.protocol import (
     Refused,
     Settled,
     Started,
-    Trouble,
 )
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.engine.services import Services
@@ -161,8 +161,8 @@ class Follow:
                 self._ended(copy, event)
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
-            case Trouble(why=why, job=job):
-                self._trouble(copy, why, job)
+            case AgentError(why=why, job=job):
+                self._agent_error(copy, why, job)
             case _:
                 assert_never(event)
 
@@ -193,7 +193,7 @@ class Follow:
         else:
             self._hang_up(copy)
 
-    def _trouble(self, copy: Copy, why: str, job: str | None) -> None:
+    def _agent_error(self, copy: Copy, why: str, job: str | None) -> None:
         if job is not None and not self._reconnects.is_in_touch(copy.node):  # it cannot say what became of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))

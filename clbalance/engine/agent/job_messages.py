@@ -85,7 +85,7 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
 
 def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
     """The agent's `spec` for one copy."""
-    match job.work:
+    match job.payload:
         case Command(argv=argv):
             what: dict[str, object] = {"argv": list(argv)}
         case Script(name=name, args=args):

@@ -8,7 +8,16 @@ from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import environment, lease_request, start_spec
 from clbalance.engine.agent.multiplexer import AgentChannel
-from clbalance.engine.agent.protocol import CHUNK_BYTES, Admitted, AgentEvent, Claimed, Hello, Refused, Stored, Trouble
+from clbalance.engine.agent.protocol import (
+    CHUNK_BYTES,
+    Admitted,
+    AgentError,
+    AgentEvent,
+    Claimed,
+    Hello,
+    Refused,
+    Stored,
+)
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
@@ -77,7 +86,9 @@ class Admission:
                 copy.phase = Phase.ADMITTED
             case Refused(promised_cpus=float(cpus), why=why):
                 self.crowded[node], self.refusals[node] = cpus, why
-            case Refused(why=why) | Trouble(why=why):  # what it cannot make sense of is a no: nothing else would follow
+            case (
+                Refused(why=why) | AgentError(why=why)
+            ):  # what it cannot make sense of is a no: nothing else would follow
                 self.refusals[node] = why
             case Closed(cause=cause, why=why):
                 self.refusals[node] = cause.because(why)
@@ -131,8 +142,8 @@ class Start:
         self._node_list = node_list
         self._stdin = stdin
         self._follow = follow
-        self._script = job.work.content if isinstance(job.work, Script) else None
-        assert self._script is not None or not isinstance(job.work, Script), "who starts a script has read it"
+        self._script = job.payload.content if isinstance(job.payload, Script) else None
+        assert self._script is not None or not isinstance(job.payload, Script), "who starts a script has read it"
         files = ["stdin"] if self._script is None else ["script", "stdin"]
         self._loads = {copy.node: _Load(list(files)) for copy in copies}
 

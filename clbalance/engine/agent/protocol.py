@@ -165,7 +165,7 @@ class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
     mem_bytes: int | None = None
 
 
-class Trouble(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
+class AgentError(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
     """The agent could not make sense of a request, or failed at one."""
 
     why: str
@@ -220,7 +220,7 @@ AgentEvent: TypeAlias = (
     | Drained
     | Resumed
     | Findings
-    | Trouble
+    | AgentError
 )
 
 NotOfEnds: TypeAlias = Claimed | Admitted | Stored | Kept | Checkpointed | Status | Drained | Resumed | Findings

@@ -9,7 +9,7 @@ from clbalance.model import Plan
 from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import JobState, NodeFailed, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import gravest, result_sets, run_exit_code, state_of, why_ended
+from clbalance.policy.jobs.outcome import result_sets, run_exit_code, state_of, why_ended, worst_outcome
 from clbalance.policy.jobs.requeue import AfterAttempt, Finished, Requeued, state_after_attempt
 
 
@@ -69,7 +69,7 @@ def finish_job(
 
     Of one that may still run somewhere nothing is written down.
     """
-    worst = gravest(outcomes)
+    worst = worst_outcome(outcomes)
     if worst is None or state_of(worst.end) is JobState.RUNNING:
         return None
     try:

@@ -11,29 +11,29 @@ from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import End, JobState, Lost, Outcome
 from clbalance.model.task import TaskEnded, TaskEvent, TaskRecord, TaskReturned
-from clbalance.policy.jobs.outcome import gravest
+from clbalance.policy.jobs.outcome import worst_outcome
 from clbalance.policy.jobs.task_queue import with_its_slot
-from clbalance.policy.jobs.task_records import TasksVerdict, is_open, task_records, verdict_of
+from clbalance.policy.jobs.task_records import TaskJobOutcome, is_open, task_job_outcome, task_records
 from clbalance.ports import RunListener, TaskLog
 
 
 def finish_task_job(
     services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, release: bool = False
-) -> tuple[tuple[TaskRecord, ...], TasksVerdict]:
+) -> tuple[tuple[TaskRecord, ...], TaskJobOutcome]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
     journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
-    verdict = verdict_of(records, why, cancelled=cancelled)
+    outcome = task_job_outcome(records, why, cancelled=cancelled)
     try:
-        if release or verdict.state is JobState.RUNNING:
+        if release or outcome.state is JobState.RUNNING:
             journal.release(job)
         else:
-            state, reason, rc = verdict.state, verdict.reason, verdict.rc
+            state, reason, rc = outcome.state, outcome.reason, outcome.rc
             journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
         services.listener.forgot(error.message)
     _keep_results(services, job, records)
-    return records, verdict
+    return records, outcome
 
 
 def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...]) -> None:
@@ -43,7 +43,7 @@ def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...])
         if one.node is not None and one.end is not None:
             outcome = Outcome(node=one.node, rank=0, end=one.end, seconds=one.seconds)
             by_node.setdefault(one.node, []).append(outcome)
-    worst = [each for each in map(gravest, by_node.values()) if each is not None]
+    worst = [each for each in map(worst_outcome, by_node.values()) if each is not None]
     placed = services.journal.placed(job)
     if placed:
         keep_results(services, job, worst, replace(placed[-1].plan, wanted=1))

@@ -125,12 +125,12 @@ def user_of(services: Services, job: int) -> str | None:
 def startable(services: Services, record: JobRecord) -> JobSpec:
     """The same with all that its nodes are sent."""
     spec = spec_of(services, record)
-    if not isinstance(spec.work, Script):
+    if not isinstance(spec.payload, Script):
         return spec
     content = services.journal.script(record.id)
     if content is None:
         raise StoreError(f"the script of job {record.id} is not remembered any more")
-    return replace(spec, work=replace(spec.work, content=content))
+    return replace(spec, payload=replace(spec.payload, content=content))
 
 
 def next_attempt(services: Services, record: JobRecord) -> JobSpec:

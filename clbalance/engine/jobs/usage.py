@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from clbalance.engine.agent.protocol import AgentEvent, Hello, Status, Trouble
+from clbalance.engine.agent.protocol import AgentError, AgentEvent, Hello, Status
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.engine.jobs.reconcile import by_login
 from clbalance.engine.jobs.submitted import user_of
@@ -53,7 +53,7 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
                 case Status(job=label) if label in left.get(node, ()):
                     told.append(event)
                     left[node].discard(label)
-                case Closed() | Trouble() | Hello():
+                case Closed() | AgentError() | Hello():
                     left.pop(node, None)
                 case _:
                     pass

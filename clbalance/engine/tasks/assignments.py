@@ -11,7 +11,7 @@ from clbalance.model.job import JobSpec, RestartPolicy, TaskRules
 from clbalance.model.job_record import End, JobState, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskGiven, TaskProgress, TaskReturned
 from clbalance.policy.jobs.outcome import state_of
-from clbalance.policy.jobs.task_queue import Roster
+from clbalance.policy.jobs.task_queue import TaskQueue
 from clbalance.policy.jobs.task_records import depth, left_s, most_failures
 from clbalance.ports import JobInput, TaskListener
 
@@ -19,7 +19,7 @@ from clbalance.ports import JobInput, TaskListener
 
 
 @dataclass(slots=True)
-class Tally:
+class TaskCounts:
     """`done` and `failed` of the tasks that are over; `runs` and `busy_s` of all that have ended, retries included."""
 
     total: int
@@ -89,13 +89,13 @@ class TaskRunResult:
     """Of some slots no end is known: they do what they have, or have not confirmed that they were ended."""
 
 
-class TaskBook:
+class TaskAssignments:
     """The roster of a run, the log of its job, and what was counted; whom it tells can be changed."""
 
     def __init__(self, context: TaskRunContext) -> None:
         self.listener: TaskListener = context.listener
-        self.roster = Roster(context.tasks, context.restart_policy)
-        self.tally = Tally(len(context.tasks))
+        self.roster = TaskQueue(context.tasks, context.restart_policy)
+        self.counts = TaskCounts(len(context.tasks))
         self._context = context
         self._clock = context.services.clock
         self._log = context.services.journal.task_log(context.job.id)
@@ -104,7 +104,7 @@ class TaskBook:
 
     def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
         """What each slot that has little left is to be fed; all of it is on the disk when this returns."""
-        short = depth(self.tally.mean_s, self.roster.pending, len(slots), self.may_fail)
+        short = depth(self.counts.mean_s, self.roster.pending, len(slots), self.may_fail)
         meals: list[tuple[Slot, list[Task]]] = []
         for slot in slots:
             has, much = self.roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
@@ -120,7 +120,7 @@ class TaskBook:
     def may_fail(self) -> int | None:
         """How many more tasks may fail, below 0 when it is enough; None: all of them."""
         most = most_failures(self._context.rules, len(self._context.tasks))
-        return None if most is None else most - self.tally.failed
+        return None if most is None else most - self.counts.failed
 
     def returned(self, slot: Slot, number: int) -> None:
         """A slot has given it back."""
@@ -138,7 +138,7 @@ class TaskBook:
         is_over = self.roster.ended(slot.claim, entry.number, end)
         if is_over is not None:
             self._proven.add(slot.claim)
-            self.tally.ran(entry.seconds)
+            self.counts.ran(entry.seconds)
             self._ended(slot, entry.number, end, entry.seconds, is_over=is_over)
 
     def slot_over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
@@ -155,5 +155,5 @@ class TaskBook:
         ended = TaskEnded(number=number, node=slot.node, claim=slot.claim, end=end, seconds=seconds, at=now)
         self._log.add([ended], durable=False)
         if is_over:
-            self.tally.is_over(failed=state_of(end) is not JobState.COMPLETED)
+            self.counts.is_over(failed=state_of(end) is not JobState.COMPLETED)
             self.listener.ended(ended)

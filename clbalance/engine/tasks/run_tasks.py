@@ -9,20 +9,20 @@ from clbalance.errors import Interrupted
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.task import TaskRecord
-from clbalance.policy.jobs.task_records import TasksVerdict
+from clbalance.policy.jobs.task_records import TaskJobOutcome
 from clbalance.policy.placement.explain import unfit_summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TasksOutcome:
+class TaskJobResult:
     """What is known of every task, and what that makes of the job."""
 
     result: TaskRunResult
     records: tuple[TaskRecord, ...]
-    verdict: TasksVerdict
+    job_outcome: TaskJobOutcome
 
 
-def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
+def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
     """The plan, where no slot fitted anywhere for as long as the job may wait."""
     services, number = context.services, context.job.id
     try:
@@ -37,10 +37,10 @@ def run_tasks(context: TaskRunContext) -> TasksOutcome | Plan:
     if isinstance(result, Plan):
         cancel_unstarted(services, number, unfit_summary(result, len(context.query.candidates)))
         return result
-    records, verdict = finish_task_job(
+    records, outcome = finish_task_job(
         services, number, context.job.attempt, result.why, cancelled=result.cancelled, release=result.goes_on
     )
-    return TasksOutcome(result=result, records=records, verdict=verdict)
+    return TaskJobResult(result=result, records=records, job_outcome=outcome)
 
 
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:

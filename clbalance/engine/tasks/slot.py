@@ -182,7 +182,7 @@ class _Ears(NullListener):
         self._slot = slot
         self._hearer = hearer
         self._log = SlotLog()
-        self._cutter = TaskCutter(self)
+        self._splitter = TaskOutputSplitter(self)
         self._whole = False
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
@@ -193,25 +193,25 @@ class _Ears(NullListener):
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         if stream != "log":
-            self._cutter.write(stream, piece)
+            self._splitter.write(stream, piece)
             return
         for entry in self._log.feed(piece):
             match entry:
                 case Began(number=number):
                     self._hearer.began(self._slot, number)
-                    self._cutter.began(number)
+                    self._splitter.began(number)
                 case Returned(number=number):
-                    self._cutter.returned(number)
+                    self._splitter.returned(number)
                     self._hearer.returned(self._slot, number)
                 case Finished():
-                    self._cutter.finished(entry)
+                    self._splitter.finished(entry)
                 case Whole():
                     self._whole = True
                 case _:
                     assert_never(entry)
 
     def ended(self, outcome: Outcome) -> None:
-        self._cutter.close()
+        self._splitter.close()
         self._hearer.over(self._slot, outcome, log_is_whole=tells_all(outcome.end, closed=self._whole))
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
@@ -251,7 +251,7 @@ class TaskOutputListener(Protocol):
         ...
 
 
-class TaskCutter:
+class TaskOutputSplitter:
     """The tasks of a slot run one after the other, and an agent tells the end of one before what the next has written.
 
     So what lies beyond the last known end is the running task's.

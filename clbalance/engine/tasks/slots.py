@@ -75,7 +75,7 @@ _AFTER_S = (5.0, 300.0)  # at first, and at most
 _SOON_S = 1.0
 
 
-class Growth:
+class SlotBackoff:
     """Time for the next round."""
 
     def __init__(self, clock: Clock) -> None:

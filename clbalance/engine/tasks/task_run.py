@@ -13,9 +13,9 @@ from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.sweep import sweep
-from clbalance.engine.tasks.assignments import TaskBook, TaskRunContext, TaskRunResult
+from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import Slot
-from clbalance.engine.tasks.slots import Growth, SlotPlan, may_take_more, plan_slots
+from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, plan_slots
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan
 from clbalance.model.job_record import Cancelled, Outcome
@@ -34,14 +34,14 @@ class TaskRun:
     def __init__(self, context: TaskRunContext) -> None:
         self._context = context
         self._services = context.services
-        self._book = TaskBook(context)
-        self._roster = self._book.roster
+        self._assignments = TaskAssignments(context)
+        self._queue = self._assignments.roster
         self._slots: dict[int, Slot] = {}
         self._opened = 0
         self._next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
-        self._growth = Growth(context.services.clock)
+        self._backoff = SlotBackoff(context.services.clock)
         self._alone_since: float | None = None
         self._why = ""
         self._refused = ""
@@ -61,7 +61,7 @@ class TaskRun:
             return self._work(sessions, self._plan)
 
     def _work(self, sessions: Sessions, plan: SlotPlan) -> TaskRunResult:
-        self._book.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
+        self._assignments.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
         self._multiplexer = AgentMultiplexer(Agents(sessions, self._services))
         interrupted: int | None = None
         try:
@@ -69,7 +69,7 @@ class TaskRun:
             for node in plan.nodes:
                 if node in within:
                     self._open(node)
-            self._growth.later()
+            self._backoff.later()
             self._multiplexer.listen(self._is_over, look_every_s=_STEP_EVERY_S)
         except (Interrupted, BrokenPipeError) as stop:
             interrupted = Signals(stop.signum) if isinstance(stop, Interrupted) else Signals.SIGPIPE
@@ -95,11 +95,11 @@ class TaskRun:
         for slot in self._slots.values():
             slot.end(self._why)
         if number is Signals.SIGPIPE:
-            self._book.listener = NullTaskListener()
+            self._assignments.listener = NullTaskListener()
         try:
             self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
         except BrokenPipeError:  # who reads us was stopped, too
-            self._book.listener = NullTaskListener()
+            self._assignments.listener = NullTaskListener()
             self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
 
     # -- what is done between two events ---------------------------------------------------------
@@ -120,7 +120,7 @@ class TaskRun:
     def _hopes(self) -> bool:
         """Without any slot, whether nodes will be asked once more for one."""
         now = self._services.clock.monotonic()
-        if not self._roster.pending:
+        if not self._queue.pending:
             return False
         if self._alone_since is None:
             self._alone_since = now
@@ -128,7 +128,7 @@ class TaskRun:
 
     def _most_slots(self) -> int:
         """How many can be of use."""
-        most = len(self._slots) + self._roster.pending
+        most = len(self._slots) + self._queue.pending
         return most if self._context.rules.at_once is None else min(most, self._context.rules.at_once)
 
     def _open(self, node: NodeName) -> None:
@@ -141,7 +141,7 @@ class TaskRun:
 
     def _start_what_was_admitted(self) -> None:
         ready = [slot for slot in self._slots.values() if slot.waits_for_start]
-        if not ready or not self._roster.pending:
+        if not ready or not self._queue.pending:
             for slot in ready:
                 self._drop(slot)
             return
@@ -173,34 +173,34 @@ class TaskRun:
 
     def _feed(self) -> None:
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
-        meals = self._book.give(takers)
+        meals = self._assignments.give(takers)
         if meals:
             self._services.fail_point("given")
         for slot, some in meals:
             slot.feed(some)
-        if not self._roster.pending and not self._roster.may_come_back:
+        if not self._queue.pending and not self._queue.may_come_back:
             for slot in takers:
                 slot.finish()
 
     def _grow(self) -> None:
         """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
-        if not self._roster.pending or not self._growth.is_due or self._plan is None:
+        if not self._queue.pending or not self._backoff.is_due or self._plan is None:
             return
         counts = Counter(slot.node for slot in self._slots.values())
         may = may_take_more(self._plan, self._context.query.request, counts, most_nodes=self._services.session_limit)
         nodes = sorted(may - self._spoiled, key=lambda _: self._context.query.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
-        self._growth.later()
+        self._backoff.later()
 
     def _report(self) -> None:
         now = self._services.clock.monotonic()
         if now >= self._report_at:
             self._report_at = now + _REPORT_EVERY_S
-            self._book.listener.progressed(self._book.tally.progress(now, self._roster.running))
+            self._assignments.listener.progressed(self._assignments.counts.progress(now, self._queue.running))
 
     def _give_no_more(self, why: str) -> None:
-        if self._roster.forget_pending():
+        if self._queue.forget_pending():
             self._why = self._why or why
 
     def _cancel(self, why: str) -> None:
@@ -219,30 +219,30 @@ class TaskRun:
         if limits:
             self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
         self._alone_since = None
-        if self._book.tally.started_at is None:
-            self._book.tally.started_at = self._services.clock.monotonic()
+        if self._assignments.counts.started_at is None:
+            self._assignments.counts.started_at = self._services.clock.monotonic()
             self._services.journal.started(self._context.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
-        self._roster.began(slot.claim, number)
+        self._queue.began(slot.claim, number)
 
     def returned(self, slot: Slot, number: int) -> None:
-        self._book.returned(slot, number)
+        self._assignments.returned(slot, number)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
-        self._book.wrote(slot, number, stream, piece)
+        self._assignments.wrote(slot, number, stream, piece)
 
     def finished(self, slot: Slot, entry: Finished) -> None:
-        self._book.finished(slot, entry)
+        self._assignments.finished(slot, entry)
         self._heed_failures()
 
     def warned(self, slot: Slot, text: str) -> None:
-        self._book.listener.warned(slot.node, text)
+        self._assignments.listener.warned(slot.node, text)
 
     def over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
         del self._slots[slot.claim]
         slot.forget()
-        self._book.slot_over(slot, outcome, log_is_whole=log_is_whole)
+        self._assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
         self._heed_failures()
         journal, job = self._services.journal, self._context.job.id
         journal.ended(job, slot.claim, outcome)
@@ -250,9 +250,9 @@ class TaskRun:
             self._spoiled.add(slot.node)
         if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
             self._cancel(outcome.end.why)
-        self._growth.soon()
+        self._backoff.soon()
 
     def _heed_failures(self) -> None:
-        left = self._book.may_fail
+        left = self._assignments.may_fail
         if left is not None and left < 0:
-            self._give_no_more(f"{self._book.tally.failed} tasks have failed")
+            self._give_no_more(f"{self._assignments.counts.failed} tasks have failed")

@@ -56,7 +56,7 @@ def state_of(end: End) -> JobState:  # noqa: PLR0911 - one return for each kind 
             assert_never(end)
 
 
-def gravest(outcomes: Iterable[Outcome]) -> Outcome | None:
+def worst_outcome(outcomes: Iterable[Outcome]) -> Outcome | None:
     """The copy that tells the job's state; None of none.
 
     A copy that was cancelled because another one failed says less than that other one.
@@ -106,7 +106,7 @@ def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool
         return str(record.state)
     if record.state is JobState.PENDING:
         return "will not be started"
-    worst = gravest(outcomes) if all_ended else None
+    worst = worst_outcome(outcomes) if all_ended else None
     if worst is None or isinstance(worst.end, Lost):
         return "is being ended"
     # Of a job of tasks these are the ends of its slots, which do not tell how its tasks ended.

@@ -25,7 +25,7 @@ from clbalance.model.job_record import (
     NotStarted,
     Outcome,
 )
-from clbalance.policy.jobs.outcome import gravest, has_failed, reason_of, run_exit_code, state_of, why_ended
+from clbalance.policy.jobs.outcome import has_failed, reason_of, run_exit_code, state_of, why_ended, worst_outcome
 
 _FOR: Final = "waits for `clbalance rebalance`"
 
@@ -106,7 +106,7 @@ def nodes_to_exclude(restart_policy: RestartPolicy, copies: Sequence[CopyRecord]
 
 
 def _over(outcomes: tuple[Outcome, ...]) -> Finished:
-    worst = gravest(outcomes)
+    worst = worst_outcome(outcomes)
     assert worst is not None, "asked of a job without copies"
     return Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
 

@@ -41,7 +41,7 @@ class _Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class LostTask:
     """What became of a task whose slot has ended; `end` None: it was not started there, and is pending again."""
 
     number: int
@@ -49,7 +49,7 @@ class Fate:
     is_over: bool
 
 
-class Roster:
+class TaskQueue:
     """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
 
     def __init__(self, tasks: Iterable[Task], restart_policy: RestartPolicy) -> None:
@@ -120,7 +120,7 @@ class Roster:
         """Whether a slot has that task."""
         return claim in self._held and number in self._held[claim].given
 
-    def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[Fate]:
+    def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[LostTask]:
         """A slot has ended so: what became of the tasks of which it has told no end.
 
         What is not in a log that is whole was not started; else nobody knows.
@@ -128,14 +128,14 @@ class Roster:
         held = self._held.pop(claim, None)
         if held is None:
             return []
-        fates: list[Fate] = []
+        fates: list[LostTask] = []
         for number, task in reversed(held.given.items()):
             if log_is_whole and number not in held.started:
                 self._put_back(task)
-                fates.append(Fate(number=number, end=None, is_over=False))
+                fates.append(LostTask(number=number, end=None, is_over=False))
             else:
                 end = with_its_slot(how)
-                fates.append(Fate(number=number, end=end, is_over=not self._tries_again(task, held.node, end)))
+                fates.append(LostTask(number=number, end=end, is_over=not self._tries_again(task, held.node, end)))
         return fates[::-1]
 
     def forget_pending(self) -> Sequence[Task]:

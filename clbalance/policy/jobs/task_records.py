@@ -11,7 +11,7 @@ from clbalance.model import NodeName
 from clbalance.model.job import TaskRules
 from clbalance.model.job_record import Exited, JobState, Lost, NotStarted, Outcome
 from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskReturned
-from clbalance.policy.jobs.outcome import code_of, gravest, state_of
+from clbalance.policy.jobs.outcome import code_of, state_of, worst_outcome
 
 
 def task_records(tasks: Iterable[Task], events: Iterable[TaskEvent]) -> tuple[TaskRecord, ...]:
@@ -67,7 +67,7 @@ def state_of_task(record: TaskRecord) -> JobState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TasksVerdict:
+class TaskJobOutcome:
     """What its tasks make of a job; RUNNING where the end of one is not known."""
 
     state: JobState
@@ -75,7 +75,7 @@ class TasksVerdict:
     rc: int
 
 
-def verdict_of(records: Sequence[TaskRecord], why: str, *, cancelled: bool = False) -> TasksVerdict:
+def task_job_outcome(records: Sequence[TaskRecord], why: str, *, cancelled: bool = False) -> TaskJobOutcome:
     """`why` those that were not started were not."""
     ended = [(record, record.end) for record in records if record.end is not None]
     unknown = any(map(is_open, records))
@@ -86,12 +86,14 @@ def verdict_of(records: Sequence[TaskRecord], why: str, *, cancelled: bool = Fal
     told += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []
     reason = ", ".join(told)
     if unknown:
-        return TasksVerdict(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)
+        return TaskJobOutcome(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)
     if left:
         state = JobState.CANCELLED if cancelled else JobState.FAILED
-        return TasksVerdict(state=state, reason=reason, rc=max(code, ExitCode.NOT_RUN_TO_ITS_END))
-    worst = gravest(Outcome(node=record.node or NodeName(""), rank=0, end=end, seconds=0.0) for record, end in ended)
-    return TasksVerdict(state=JobState.COMPLETED if worst is None else state_of(worst.end), reason=reason, rc=code)
+        return TaskJobOutcome(state=state, reason=reason, rc=max(code, ExitCode.NOT_RUN_TO_ITS_END))
+    worst = worst_outcome(
+        Outcome(node=record.node or NodeName(""), rank=0, end=end, seconds=0.0) for record, end in ended
+    )
+    return TaskJobOutcome(state=JobState.COMPLETED if worst is None else state_of(worst.end), reason=reason, rc=code)
 
 
 def unwritten(records: Iterable[TaskRecord], written: frozenset[tuple[int, int]]) -> tuple[TaskRecord, ...]:

@@ -12,7 +12,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.output.grouped import LineCutter
 from clbalance.render.output.streams import STREAMS, JobOutput, TerminalFilter
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 from clbalance.user_files import (
     AppendedFile,
     CheckedFile,
@@ -54,7 +54,7 @@ def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int
 
     def filled(match: re.Match[str]) -> str:
         if match[1] not in meanings:
-            raise UsageError(f"`{visible_line(match[0])}` in {pattern!r} is not known", hint=f"use {_ALLOWED}")
+            raise UsageError(f"`{escape_line(match[0])}` in {pattern!r} is not known", hint=f"use {_ALLOWED}")
         return meanings[match[1]]
 
     return _PLACEHOLDER.sub(filled, pattern)

@@ -10,7 +10,7 @@ from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.render.output.streams import RESET, STREAMS, Outlet, Outlets, TerminalFilter, terminal_safe
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 
 _LABEL_COLOR = {"stdout": b"\x1b[94m", "stderr": b"\x1b[91m"}  # clush's blue and red
 
@@ -42,7 +42,7 @@ class Labelled:
 
 
 def _label(node: NodeName, stream: str, outlet: Outlet) -> bytes:
-    name = visible_line(node).encode() + b": "
+    name = escape_line(node).encode() + b": "
     return _LABEL_COLOR[stream] + name + RESET if outlet.color else name
 
 
@@ -146,7 +146,7 @@ class Gathered:
 
     def _show(self, outlet: Outlet, nodes: list[NodeName], held: _Stream) -> None:
         count = f" ({len(nodes)})" if len(nodes) > 1 else ""
-        heading = (visible_line(self._fold(nodes)) + count).encode()
+        heading = (escape_line(self._fold(nodes)) + count).encode()
         outlet.send(b"\n".join((_SEPARATOR, heading, _SEPARATOR, b"")))
         safe = TerminalFilter() if outlet.terminal else None
         for block in self._blocks(held):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.cli.option_values import parse_moment
+from clbalance.cli.option_values import parse_past_time
 from clbalance.errors import UsageError
 from clbalance.lab.cluster import Lab
 from clbalance.model import NodeName
@@ -114,7 +114,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
     ],
 )
 def test_a_moment_is_a_time_ago_or_a_date(text: str, meant: datetime) -> None:
-    assert parse_moment(text, "`--since`", NOON) == meant
+    assert parse_past_time(text, "`--since`", NOON) == meant
 
 
 def test_a_date_and_a_day_begin_at_midnight_here() -> None:
@@ -124,11 +124,11 @@ def test_a_date_and_a_day_begin_at_midnight_here() -> None:
         ("yesterday", here - timedelta(days=1)),
         ("2026-02-28", datetime(2026, 2, 28).astimezone()),
     ):
-        found = parse_moment(text, "`--since`", here)
+        found = parse_past_time(text, "`--since`", here)
         assert (found.date(), found.hour, found.minute) == (day.date(), 0, 0)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1h", "2026-02-30", "9999999d", "2026-", "1h 2"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="`--since` cannot be"):
-        parse_moment(text, "`--since`", NOON)
+        parse_past_time(text, "`--since`", NOON)

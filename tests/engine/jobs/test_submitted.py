@@ -15,7 +15,9 @@ GONE = NodeName("gone")
 
 def before(services: Services, state: JobState) -> int:
     """A job that stands so; nobody has it in hand, and its node does not answer."""
-    spec = JobSpec(id=0, key="a" * 32, name="j", work=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0)
+    spec = JobSpec(
+        id=0, key="a" * 32, name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
+    )
     number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), restart_policy=RestartPolicy())
     )

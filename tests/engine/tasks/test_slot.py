@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, tells_all
-from clbalance.engine.tasks.slot import TaskCutter
+from clbalance.engine.tasks.slot import TaskOutputSplitter
 from clbalance.model import Cause
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted
 
@@ -83,7 +83,7 @@ TEXTS = st.lists(st.tuples(st.binary(max_size=6), st.binary(max_size=6)), max_si
 def test_each_task_gets_its_bytes_and_then_its_end(texts: list[tuple[bytes, bytes]], data: st.DataObject) -> None:
     """An agent tells the end of one before output of the next; output may come long after the end."""
     notes = Notes()
-    cutter = TaskCutter(notes)
+    cutter = TaskOutputSplitter(notes)
     wholes = {"stdout": b"".join(one for one, _ in texts), "stderr": b"".join(two for _, two in texts)}
     told = {"stdout": 0, "stderr": 0}
     sizes = {"stdout": 0, "stderr": 0}
@@ -111,7 +111,7 @@ def test_each_task_gets_its_bytes_and_then_its_end(texts: list[tuple[bytes, byte
 
 def test_output_that_never_comes_is_not_waited_for() -> None:
     notes = Notes()
-    cutter = TaskCutter(notes)
+    cutter = TaskOutputSplitter(notes)
     cutter.began(1)
     cutter.finished(finished(1, 10, 0))
     assert notes.ends == []
@@ -121,7 +121,7 @@ def test_output_that_never_comes_is_not_waited_for() -> None:
 
 def test_output_of_nobody_is_nobodys() -> None:
     notes = Notes()
-    cutter = TaskCutter(notes)
+    cutter = TaskOutputSplitter(notes)
     cutter.began(1)
     cutter.returned(1)
     cutter.returned(2)

@@ -198,8 +198,8 @@ def test_a_lease_that_cannot_be_meant_is_refused(node: Node) -> None:
 
 def test_more_gpus_than_a_lease_can_name_are_refused(node: Node) -> None:
     with node.client() as client:
-        many = [f"GPU-{n:040d}" for n in range(30)]
-        assert client.admission_refusal(gpu_count=30, gpu_candidates=many) == (
+        task_job = [f"GPU-{n:040d}" for n in range(30)]
+        assert client.admission_refusal(gpu_count=30, gpu_candidates=task_job) == (
             "gpus",
             "30 GPUs do not fit into a lease of 1024 bytes",
         )

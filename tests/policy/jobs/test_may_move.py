@@ -12,7 +12,7 @@ from clbalance.policy.jobs.record import is_migratable, why_not_migratable, why_
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SPEC = JobSpec(
-    id=1, key="ab" * 16, name="train", work=Command(argv=("a",)), chdir="/", chdir_explicit=False, umask=0o22
+    id=1, key="ab" * 16, name="train", payload=Command(argv=("a",)), chdir="/", chdir_explicit=False, umask=0o22
 )
 MARKED = Submitted(
     job=SPEC, request=Request(), candidates=(NodeName("n1"),), restart_policy=RestartPolicy(requeue=True)

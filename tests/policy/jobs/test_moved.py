@@ -27,7 +27,7 @@ from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, why_st
 USR1 = 10
 REQUEUE = RestartPolicy(requeue=True)
 CHECKPOINT = RestartPolicy(checkpoint=Checkpoint(signal=USR1))
-JOB = JobSpec(id=1, key="k", name="n", work=Command(argv=("x",)), chdir="/", chdir_explicit=False, umask=0)
+JOB = JobSpec(id=1, key="k", name="n", payload=Command(argv=("x",)), chdir="/", chdir_explicit=False, umask=0)
 WHY = st.text(max_size=300)
 
 

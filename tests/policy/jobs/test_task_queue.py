@@ -10,7 +10,7 @@ from clbalance.model import Cause, NodeName
 from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, TimedOut
 from clbalance.model.task import Task
-from clbalance.policy.jobs.task_queue import Fate, Roster, with_its_slot
+from clbalance.policy.jobs.task_queue import LostTask, TaskQueue, with_its_slot
 
 A, B = NodeName("a"), NodeName("b")
 WELL, BAD = Exited(rc=0), Exited(rc=1)
@@ -20,20 +20,20 @@ ENDS: tuple[End, ...] = (WELL, BAD, Exited(rc=85), Killed(signal=9), TimedOut(li
 SLOT_ENDS: tuple[End, ...] = (WELL, Killed(signal=9), Cancelled(why=""), GONE, SILENT)
 
 
-def roster(count: int, **restart_policy: int) -> Roster:
-    return Roster([Task(number=number) for number in range(1, count + 1)], RestartPolicy(**restart_policy))
+def roster(count: int, **restart_policy: int) -> TaskQueue:
+    return TaskQueue([Task(number=number) for number in range(1, count + 1)], RestartPolicy(**restart_policy))
 
 
-def taken(roster: Roster, claim: int, most: int = 1, node: NodeName = A) -> list[int]:
-    return [task.number for task in roster.take(claim, node, most)]
+def taken(queue: TaskQueue, claim: int, most: int = 1, node: NodeName = A) -> list[int]:
+    return [task.number for task in queue.take(claim, node, most)]
 
 
-def fate(number: int, end: End | None = None, *, is_over: bool = True) -> Fate:
-    return Fate(number=number, end=end, is_over=is_over and end is not None)
+def fate(number: int, end: End | None = None, *, is_over: bool = True) -> LostTask:
+    return LostTask(number=number, end=end, is_over=is_over and end is not None)
 
 
-def left(roster: Roster) -> list[int]:
-    return [task.number for task in roster.forget_pending()]
+def left(queue: TaskQueue) -> list[int]:
+    return [task.number for task in queue.forget_pending()]
 
 
 def test_tasks_are_given_in_their_order() -> None:
@@ -109,7 +109,7 @@ def test_far_behind_nothing_is_looked_for() -> None:
 
 def test_a_task_of_a_node_that_failed_is_run_again_only_if_asked_for() -> None:
     for requeue in (False, True):
-        some = Roster([Task(number=1)], RestartPolicy(requeue=requeue))
+        some = TaskQueue([Task(number=1)], RestartPolicy(requeue=requeue))
         taken(some, 1)
         assert some.may_come_back is requeue
         assert some.slot_over(1, GONE, log_is_whole=False) == [fate(1, GONE, is_over=not requeue)]
@@ -155,7 +155,7 @@ class AnySlots(RuleBasedStateMachine):
         self.count = count
         self.restart_policy = RestartPolicy(retry=retry, requeue=requeue, requeue_exits=codes)
         self.may_again = bool(retry or requeue or codes)
-        self.roster = Roster([Task(number=number) for number in range(count)], self.restart_policy)
+        self.roster = TaskQueue([Task(number=number) for number in range(count)], self.restart_policy)
         self.slots: dict[int, Slot] = {}
         self.failed: set[int] = set()
         self.over: set[int] = set()

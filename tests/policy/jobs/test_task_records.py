@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import Cancelled, End, Exited, JobState, Killed, Lost, NodeFailed, TimedOut
 from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskReturned
-from clbalance.policy.jobs.task_records import is_done, is_open, state_of_task, task_records, verdict_of
+from clbalance.policy.jobs.task_records import is_done, is_open, state_of_task, task_job_outcome, task_records
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NODE = NodeName("n")
@@ -123,11 +123,11 @@ RUNS = TaskRecord(task=Task(number=7), node=NODE, claim=1)
     ],
 )
 def test_its_tasks_make_of_a_job(records: list[TaskRecord], state: str, rc: int, reason: str) -> None:
-    told = verdict_of(records, "why")
+    told = task_job_outcome(records, "why")
     assert (told.state, told.rc, told.reason) == (state, rc, reason)
 
 
 def test_what_was_not_started_because_somebody_said_so_is_cancelled() -> None:
-    assert verdict_of(job_of(WELL, None), "", cancelled=True).state is JobState.CANCELLED
-    assert verdict_of(job_of(WELL, None), "").reason == "1 of 2 tasks not started"
-    assert verdict_of(job_of(WELL), "", cancelled=True).state is JobState.COMPLETED
+    assert task_job_outcome(job_of(WELL, None), "", cancelled=True).state is JobState.CANCELLED
+    assert task_job_outcome(job_of(WELL, None), "").reason == "1 of 2 tasks not started"
+    assert task_job_outcome(job_of(WELL), "", cancelled=True).state is JobState.COMPLETED

@@ -19,7 +19,7 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
-from clbalance.policy.jobs.outcome import became_of, gravest, has_failed, reason_of, state_of, why_ended
+from clbalance.policy.jobs.outcome import became_of, has_failed, reason_of, state_of, why_ended, worst_outcome
 from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, was_abandoned
 from tests.store.build import NOON
 
@@ -41,13 +41,13 @@ def outcome(end: End, rank: int = 0) -> Outcome:
 
 @pytest.mark.parametrize("worst", range(len(GRAVER_AND_GRAVER)))
 def test_the_gravest_copy_tells_the_jobs_state(worst: int) -> None:
-    told = gravest([outcome(end) for end in reversed(GRAVER_AND_GRAVER[: worst + 1])])
+    told = worst_outcome([outcome(end) for end in reversed(GRAVER_AND_GRAVER[: worst + 1])])
     assert told is not None
     assert told.end == GRAVER_AND_GRAVER[worst]
 
 
 def test_no_copy_tells_nothing() -> None:
-    assert gravest([]) is None
+    assert worst_outcome([]) is None
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from clbalance.policy.rebalance.values import Departure
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 N1, N2, N3 = (NodeName(name) for name in ("n1", "n2", "n3"))
 SPEC = JobSpec(
-    id=1, key="ab" * 16, name="train", work=Command(argv=("a",)), chdir="/", chdir_explicit=False, umask=0o22
+    id=1, key="ab" * 16, name="train", payload=Command(argv=("a",)), chdir="/", chdir_explicit=False, umask=0o22
 )
 
 

@@ -30,6 +30,6 @@ def requeue(
 ) -> int:
     """Exits as `run` does."""
     from clbalance.cli.console import Console
-    from clbalance.cli.jobs.requeue import start_again
+    from clbalance.cli.jobs.requeue import requeue_job
 
-    return start_again(word, ssh, Console.of(verbosity), node_is_dead=node_is_dead, detach=detach)
+    return requeue_job(word, ssh, Console.of(verbosity), node_is_dead=node_is_dead, detach=detach)

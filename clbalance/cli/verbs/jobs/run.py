@@ -35,10 +35,10 @@ class RunCommand(TyperCommand):
         """As typer does, with what the script says of itself (`#CLB`) for what was not typed."""
         ctx: Any = super().make_context(info_name, args, parent, **extra)
         if not ctx.resilient_parsing and ctx.params.get("words"):
-            from clbalance.cli.run.directives import take_script_options
+            from clbalance.cli.run.directives import take_directives
 
             read: Any = super().make_context
-            ctx.meta["content"] = take_script_options(ctx, lambda words: read(info_name, words, help_option_names=[]))
+            ctx.meta["content"] = take_directives(ctx, lambda words: read(info_name, words, help_option_names=[]))
         return ctx
 
 
@@ -65,10 +65,10 @@ def run(
     from clbalance.cli.console import Console
     from clbalance.cli.run.run_job import run_job
     from clbalance.cli.run.submission import submission
-    from clbalance.cli.run.work import TypedWork
+    from clbalance.cli.run.work import CommandLine
 
     console = Console.of(verbosity)
-    typed = TypedWork(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
+    typed = CommandLine(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
     if tasks.are_meant:
         from clbalance.cli.run.tasks import run_as_typed
 

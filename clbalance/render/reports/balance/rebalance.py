@@ -8,7 +8,7 @@ from clbalance.policy.rebalance.values import Advice, NodeLevel, PlannedMigratio
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
-from clbalance.render.text import DASH, Json, finite, visible_line
+from clbalance.render.text import DASH, Json, escape_line, finite
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
 """Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
@@ -48,7 +48,7 @@ class Action(Report):
     result: str = ""
 
     def human(self, display: Display) -> str:
-        return f"{visible_line(_deed_line(self))}\n"
+        return f"{escape_line(_deed_line(self))}\n"
 
     def plain(self) -> str:
         """`REBALANCE_FIELDS`."""
@@ -78,7 +78,7 @@ class RebalanceReport(Report):
             lines = [_waiting_line(*one) for one in self.waiting] + lines
             rows = tuple(map(_row, self.actions))
             table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold") if rows else ""
-        return table + "".join(f"{visible_line(line)}\n" for line in lines)
+        return table + "".join(f"{escape_line(line)}\n" for line in lines)
 
     def plain(self) -> str:
         """`REBALANCE_FIELDS`; of what was done each deed has had its line already."""

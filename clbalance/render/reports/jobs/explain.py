@@ -13,7 +13,7 @@ from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.reports.nodes.pick import plan_document
 from clbalance.render.table import Cell, Column, Table, Tone
-from clbalance.render.text import DASH, Json, visible_line
+from clbalance.render.text import DASH, Json, escape_line
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
 """In plain text; the verdict is `chosen`, `fits` or `unfit`. Of a job the attempt comes last."""
@@ -43,7 +43,7 @@ class PlacementReport(Report):
         )
         close = runner_up(self.plan)
         table = display.table(Table(columns=_COLUMNS, rows=rows), last="fold")
-        return table + (visible_line(close) + "\n" if close else "")
+        return table + (escape_line(close) + "\n" if close else "")
 
     def plain(self) -> str:
         """`EXPLAIN_FIELDS`."""
@@ -90,9 +90,9 @@ class ExplainReport(Report):
     def human(self, display: Display) -> str:
         tables = [PlacementReport(one.plan).human(display) for one in self.placed]
         if len(tables) > 1:
-            headings = [visible_line(_heading(one)) for one in self.placed]
+            headings = [escape_line(_heading(one)) for one in self.placed]
             tables = [f"{heading}\n{table}" for heading, table in zip(headings, tables, strict=True)]
-        lines = "".join(f"{visible_line(line)}\n" for line in _limits_lines(self.limits))
+        lines = "".join(f"{escape_line(line)}\n" for line in _limits_lines(self.limits))
         return "\n".join([*tables, lines] if lines else tables)
 
     def plain(self) -> str:

@@ -2,7 +2,7 @@
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import Outcome
-from clbalance.render.ends import told, told_together
+from clbalance.render.ends import describe_outcome, describe_outcomes
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
@@ -39,11 +39,11 @@ class JobReport(Report):
 
     def plain(self) -> str:
         """`RUN_FIELDS`."""
-        ends = [(outcome, told(outcome.end)) for outcome in self.outcomes]
+        ends = [(outcome, describe_outcome(outcome.end)) for outcome in self.outcomes]
         return plain_lines((outcome.node, end.state, end.rc, outcome.seconds, end.reason) for outcome, end in ends)
 
     def json(self) -> dict[str, Json]:
-        end = told_together(self.outcomes)
+        end = describe_outcomes(self.outcomes)
         job: dict[str, Json] = {
             "id": self.id,
             "name": self.name,
@@ -58,7 +58,7 @@ class JobReport(Report):
 
 
 def _row(outcome: Outcome) -> tuple[Cell, ...]:
-    end = told(outcome.end)
+    end = describe_outcome(outcome.end)
     return (
         Cell(outcome.node),
         Cell(end.state, Tone.GOOD if end.state == "COMPLETED" else Tone.BAD),
@@ -69,7 +69,7 @@ def _row(outcome: Outcome) -> tuple[Cell, ...]:
 
 
 def _copy(outcome: Outcome) -> Json:
-    end = told(outcome.end)
+    end = describe_outcome(outcome.end)
     return {
         "node": outcome.node,
         "rank": outcome.rank,

@@ -14,7 +14,7 @@ from clbalance.policy.indices.table import METRICS
 from clbalance.policy.placement.gpus import GpuCondition
 from clbalance.render.gpus import gpu_conditions
 from clbalance.render.report import Display, Report
-from clbalance.render.text import visible_line
+from clbalance.render.text import escape_line
 from clbalance.render.views import NodeRow
 
 # Prometheus' text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
@@ -56,7 +56,7 @@ def _escaped(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """What a node says of itself is in here: nothing in it may act on who looks at the file."""
-    return visible_line(text).replace("\\", r"\\").replace('"', r"\"")
+    return escape_line(text).replace("\\", r"\\").replace('"', r"\"")
 
 
 def _number(value: float) -> str:
