@@ -44,7 +44,7 @@ def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
             store.last_readings(nodes), store.trends(nodes, services.clock.now()), store.failure_streaks(nodes)
         )
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
         return _NOTHING_KNOWN
 
 
@@ -57,7 +57,7 @@ def remember(services: Services, at: datetime, answers: Iterable[Answer], earlie
     try:
         services.store.remember(at, readings, {answer.node: index_values(answer) for answer in measured}, past)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
 
 
 def with_suspects(
@@ -70,7 +70,7 @@ def with_suspects(
         try:
             services.store.save_failure_streaks(at, changed)
         except StoreError as error:
-            services.listener.forgot(error.message)
+            services.listener.store_failed(error.message)
     unstrained = FailureStreak()
     known = (changed.get(answer.node) or streaks.get(answer.node, unstrained) for answer in answers)
     return tuple(map(marked_suspect, answers, known))

@@ -100,7 +100,7 @@ class DrainMigrator:
         try:
             return self._services.journal.records()
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
             return ()
 
     def _candidate(self, record: JobRecord) -> EvictionCandidate | None:

@@ -158,7 +158,7 @@ def _times_over(
         if counts and changed:
             services.store.save_failure_streaks(services.clock.now(), changed)
     except StoreError as error:  # then nothing is confirmed that needs more than one run
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
         return {node: int(node in over) for node in pool.nodes}
     return times
 
@@ -174,7 +174,7 @@ def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[JobInfo
             submitted = services.journal.submitted(record.id)
             copies, move = services.journal.copies(record.id), services.journal.migration_request_of(record.id)
         except StoreError as error:
-            services.listener.forgot(f"job {record.id}: {error.message}")
+            services.listener.store_failed(f"job {record.id}: {error.message}")
             continue
         if submitted is not None:
             yield JobInfo(record=record, submitted=submitted, copies=copies, migration=move)

@@ -148,7 +148,7 @@ class Intent:
     node: NodeName
     rank: int
     boot_id: str
-    birth: str
+    incarnation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,6 @@ class SweepListener(Protocol):
         """Called once at the end, also when the sweep is cut short."""
         ...
 
-    def forgot(self, why: str) -> None:
+    def store_failed(self, why: str) -> None:
         """The store failed: rates are unknown now or next time, and all else goes on."""
         ...

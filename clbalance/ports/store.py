@@ -95,15 +95,15 @@ class Journal(Protocol):
         """A number never given before; the job is PENDING, and ours. `submitted.job.id` is not read."""
         ...
 
-    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+    def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         """These copies are going to be started. False where the job was cancelled meanwhile: start nothing."""
         ...
 
-    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
-        """As `intend`, of further slots of a job of tasks, by their claims; `plan` with the first of them."""
+    def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        """As `record_launch`, of further slots of a job of tasks, by their claims; `plan` with the first of them."""
         ...
 
-    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+    def record_unplaced(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
         """Of this attempt nothing has come so far, and that is why; for `explain`. Said again, the last word counts."""
         ...
 
@@ -135,7 +135,7 @@ class Journal(Protocol):
         """By name, the nodes on which a job went this way, folded; for other programs (docs/design/groups.md)."""
         ...
 
-    def pend(self, job: int, reason: str) -> bool:
+    def set_pending_reason(self, job: int, reason: str) -> bool:
         """It waits (again), and why. False where it was cancelled meanwhile."""
         ...
 
@@ -153,15 +153,15 @@ class Journal(Protocol):
         ...
 
     def cancel(self, job: int, reason: str) -> None:
-        """Who has it in hand shall start it no more; see `intend` and `pend`."""
+        """Who has it in hand shall start it no more; see `record_launch` and `set_pending_reason`."""
         ...
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         """It waits for `rebalance`, in nobody's hands: PENDING, for that reason.
 
-        A move that was meant stays so until `intend`: whoever looks meanwhile must know what the last end has meant.
-        False, and nothing is written, as with `finish`, where it was cancelled, and where the end of a copy of this
-        attempt is not known.
+        A move that was meant stays so until `record_launch`: whoever looks meanwhile must know what the last end has
+        meant. False, and nothing is written, as with `finish`, where it was cancelled, and where the end of a copy of
+        this attempt is not known.
         """
         ...
 

@@ -128,7 +128,7 @@ class InMemoryJournal:
         self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
         return number
 
-    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+    def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         one = self._jobs[job]
         if one.cancelled is not None or one.record.state.is_over:
             return False
@@ -137,10 +137,10 @@ class InMemoryJournal:
         one.move = None
         one.copies += [CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=None) for intent in intents]
         self._expect_output(job, attempt)
-        self.consider(job, attempt=attempt, claim=claim, plan=plan)
+        self.record_unplaced(job, attempt=attempt, claim=claim, plan=plan)
         return True
 
-    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+    def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         one = self._jobs[job]
         if one.cancelled is not None or one.record.state.is_over:
             return False
@@ -153,10 +153,10 @@ class InMemoryJournal:
         self._expect_output(job, attempt)
         if plan is not None:
             one.record = replace(one.record, reason=STARTING, started_at=None)
-            self.consider(job, attempt=attempt, claim=max(slots), plan=plan)
+            self.record_unplaced(job, attempt=attempt, claim=max(slots), plan=plan)
         return True
 
-    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+    def record_unplaced(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
         placed = self._jobs[job].placed
         placed[:] = [one for one in placed if one.attempt != attempt]
         placed.append(placed_record((attempt, claim, plan_text(plan))))
@@ -199,7 +199,7 @@ class InMemoryJournal:
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
         """Nowhere."""
 
-    def pend(self, job: int, reason: str) -> bool:
+    def set_pending_reason(self, job: int, reason: str) -> bool:
         one = self._jobs[job]
         if one.cancelled is not None or one.record.state.is_over:
             return False

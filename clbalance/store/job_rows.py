@@ -88,11 +88,11 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
 
 def copy_record(row: Sequence[Any]) -> CopyRecord:
     """A row of attempt, claim, node, rank, boot_id, birth, outcome, limits."""
-    attempt, claim, node, rank, boot_id, birth, outcome, limits = row
+    attempt, claim, node, rank, boot_id, incarnation, outcome, limits = row
     return CopyRecord(
         attempt=attempt,
         claim=claim,
-        intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, birth=birth),
+        intent=Intent(node=NodeName(node), rank=rank, boot_id=boot_id, incarnation=incarnation),
         outcome=None if outcome is None else from_text(outcome, Outcome),
         limits=() if limits is None else from_text(limits, tuple),
     )

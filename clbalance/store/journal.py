@@ -68,8 +68,8 @@ class SqliteJournal(JournalOwnership):
         assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
         return number
 
-    def intend(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
-        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for one in intents]
+    def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
+        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for one in intents]
         with told_as_store_error(self._database), transaction(self._connection):
             update = f"""
                 UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
@@ -84,8 +84,8 @@ class SqliteJournal(JournalOwnership):
             self._place(job, attempt, claim, plan)
         return True
 
-    def intend_slots(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
-        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.birth) for claim, one in slots.items()]
+    def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
+        rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for claim, one in slots.items()]
         with told_as_store_error(self._database), transaction(self._connection):
             found = self._connection.execute(
                 f"SELECT attempt, nodes FROM job WHERE id = ? AND {ACTIVE} AND cancelled IS NULL", (job,)
@@ -107,7 +107,7 @@ class SqliteJournal(JournalOwnership):
                 self._place(job, attempt, max(slots), plan)
         return True
 
-    def consider(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
+    def record_unplaced(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
         with told_as_store_error(self._database), transaction(self._connection):
             self._place(job, attempt, claim, plan)
 
@@ -153,7 +153,7 @@ class SqliteJournal(JournalOwnership):
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
         result_groups.keep_results(self._database.parent, job, sets)
 
-    def pend(self, job: int, reason: str) -> bool:
+    def set_pending_reason(self, job: int, reason: str) -> bool:
         with told_as_store_error(self._database), transaction(self._connection):
             statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {ACTIVE} AND cancelled IS NULL"
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0

@@ -65,7 +65,7 @@ class Notes:
     def done(self) -> None:
         self.finished += 1
 
-    def forgot(self, why: str) -> None:
+    def store_failed(self, why: str) -> None:
         self.forgotten.append(why)
 
     def waiting(self, reason: str) -> None:

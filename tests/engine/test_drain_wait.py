@@ -31,8 +31,8 @@ def running(
     number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(cpus=0.0), candidates=candidates, restart_policy=restart_policy)
     )
-    intent = Intent(node=on, rank=0, boot_id="b", birth="x")
-    assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
+    intent = Intent(node=on, rank=0, boot_id="b", incarnation="x")
+    assert services.journal.record_launch(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
     services.journal.started(number, EPOCH)
     return number
 

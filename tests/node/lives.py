@@ -21,7 +21,7 @@ class Claim(NamedTuple):
 
     job: str
     boot_id: str
-    birth: str
+    incarnation: str
 
 
 class Lives:
@@ -99,7 +99,7 @@ def ask_start(client: AgentClient, job: str, script: str, **spec: Any) -> None:
 
 
 def ask_settle(client: AgentClient, claim: Claim, *, void: bool) -> dict[str, Any]:
-    client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=void)
+    client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=void)
     told = client.event()
     assert told.pop("ev") == "settled", told
     assert told.pop("job") == claim.job

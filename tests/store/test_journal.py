@@ -66,9 +66,9 @@ def plan(*chosen: str) -> Plan:
     return Plan(wanted=1, chosen=tuple(map(node, chosen)), ranked=(), unfit=unfit, charged=charged)
 
 
-def intend(journal: Journal, job: int, attempt: int = 1, claim: int = 1) -> bool:
-    intents = [Intent(node=node("n1"), rank=0, boot_id="b", birth="c")]
-    return journal.intend(job, attempt=attempt, claim=claim, intents=intents, plan=plan("n1"))
+def record_launch(journal: Journal, job: int, attempt: int = 1, claim: int = 1) -> bool:
+    intents = [Intent(node=node("n1"), rank=0, boot_id="b", incarnation="c")]
+    return journal.record_launch(job, attempt=attempt, claim=claim, intents=intents, plan=plan("n1"))
 
 
 def record(journal: Journal, job: int) -> JobRecord:
@@ -84,9 +84,9 @@ def end(journal: Journal, job: int, state: JobState = JobState.FAILED, reason: s
 def test_a_job_goes_through_its_states(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     assert (record(journal, job).state, record(journal, job).reason) == (JobState.PENDING, "looking for nodes")
-    assert journal.pend(job, "0/1 nodes fit")
+    assert journal.set_pending_reason(job, "0/1 nodes fit")
     assert record(journal, job).reason == "0/1 nodes fit"
-    assert intend(journal, job)
+    assert record_launch(journal, job)
     assert (record(journal, job).state, record(journal, job).nodes) == (JobState.PENDING, ("n1",))
     journal.started(job, after(1.0))
     journal.started(job, after(2.0))
@@ -114,7 +114,7 @@ def test_any_file_name_may_name_a_job(journal: Journal, name: str) -> None:
 
 def test_the_first_end_counts(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     journal.ended(job, 1, DONE)
     journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Cancelled(why=""), seconds=0.0))
     assert [copy.outcome for copy in journal.copies(job)] == [DONE]
@@ -125,7 +125,7 @@ def test_the_first_end_counts(journal: Journal) -> None:
 
 def test_silence_is_no_end(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Lost(cause=Cause.HUNG, why=""), seconds=0.0))
     assert [copy.outcome for copy in journal.copies(job)] == [None]
 
@@ -135,8 +135,8 @@ def test_a_cancelled_job_is_started_no_more_and_says_why(journal: Journal) -> No
     assert not journal.is_cancelled(job)
     journal.cancel(job, "cancelled by u")
     assert journal.is_cancelled(job)
-    assert not journal.pend(job, "x")
-    assert not intend(journal, job)
+    assert not journal.set_pending_reason(job, "x")
+    assert not record_launch(journal, job)
     assert journal.copies(job) == ()
     end(journal, job, JobState.CANCELLED, "cancelled")
     assert record(journal, job).reason == "cancelled by u"
@@ -152,7 +152,7 @@ def test_what_is_over_is_not_cancelled(journal: Journal) -> None:
 
 def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     journal.started(job, after(1.0))
     journal.cancel(job, "cancelled by u")
     end(journal, job, JobState.CANCELLED)
@@ -160,7 +160,7 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
     told = record(journal, job)
     assert (told.state, told.reason, told.rc, told.has_controller) == (JobState.PENDING, "requeued by u", None, True)
     assert told.claim > 1, "those in between may have been made and never written down"
-    assert intend(journal, job, attempt=2, claim=told.claim + 1)
+    assert record_launch(journal, job, attempt=2, claim=told.claim + 1)
     journal.started(job, after(5.0))
     assert record(journal, job).started_at == after(5.0)
     assert not journal.acquire(99, "x", attempt=1)
@@ -168,11 +168,11 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
 
 def test_only_one_of_two_who_saw_it_over_takes_it(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     end(journal, job)
     assert journal.acquire(job, "first", attempt=1)
     assert not journal.acquire(job, "second", attempt=1)
-    assert intend(journal, job, attempt=2, claim=200)
+    assert record_launch(journal, job, attempt=2, claim=200)
     journal.release(job)
     assert not journal.acquire(job, "second", attempt=1)
     assert end(journal, job, attempt=2)
@@ -181,10 +181,10 @@ def test_only_one_of_two_who_saw_it_over_takes_it(journal: Journal) -> None:
 
 def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     end(journal, job)
     journal.acquire(job, "again", attempt=1)
-    intend(journal, job, attempt=2, claim=200)
+    record_launch(journal, job, attempt=2, claim=200)
     journal.release(job)
     assert not end(journal, job, JobState.COMPLETED)
     assert not record(journal, job).state.is_over
@@ -193,14 +193,14 @@ def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal
 
 def test_a_job_of_which_a_copy_may_have_been_started_is_not_withdrawn_but_let_go(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intend(journal, job)
+    record_launch(journal, job)
     assert not journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
     assert (record(journal, job).state.is_over, record(journal, job).has_controller) == (False, False)
 
 
 def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: Journal) -> None:
     fresh, old = journal.submit(NOON, SUBMITTED), journal.submit(NOON, keyed("b"))
-    intend(journal, old)
+    record_launch(journal, old)
     journal.ended(old, 1, DONE)
     for job in (fresh, old):
         assert journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
@@ -211,11 +211,11 @@ def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: 
 def test_only_the_last_thought_of_an_attempt_is_explained(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     for claim in (1, 1, 2):
-        journal.consider(job, attempt=1, claim=claim, plan=plan())
+        journal.record_unplaced(job, attempt=1, claim=claim, plan=plan())
     (one,) = journal.placed(job)
     assert [unfit.reason for unfit in one.plan.unfit] == ["load above 1.00"]
-    intend(journal, job, claim=3)
-    journal.consider(job, attempt=2, claim=4, plan=plan())
+    record_launch(journal, job, claim=3)
+    journal.record_unplaced(job, attempt=2, claim=4, plan=plan())
     assert [(one.attempt, one.plan.chosen) for one in journal.placed(job)] == [(1, ("n1",)), (2, ())]
 
 
@@ -243,7 +243,7 @@ OF_TASKS = replace(SUBMITTED, rules=TaskRules(at_once=20, max_fail=2.5, max_fail
 
 
 def slots(*claims: int, on: str = "n1") -> dict[int, Intent]:
-    return {claim: Intent(node=node(on), rank=0, boot_id="b", birth="c") for claim in claims}
+    return {claim: Intent(node=node(on), rank=0, boot_id="b", incarnation="c") for claim in claims}
 
 
 def test_tasks_and_their_rules_come_back_as_they_were(journal: Journal) -> None:
@@ -269,10 +269,10 @@ def test_what_is_no_script_has_none(journal: Journal) -> None:
 
 def test_slots_are_added_to_an_attempt_as_they_come(journal: Journal) -> None:
     job = journal.submit(NOON, OF_TASKS, TASKS)
-    assert journal.intend_slots(job, attempt=1, slots=slots(2, 5), plan=plan("n1"))
+    assert journal.record_slot_launches(job, attempt=1, slots=slots(2, 5), plan=plan("n1"))
     assert (record(journal, job).nodes, record(journal, job).reason) == (("n1",), "being started")
     journal.started(job, after(1.0))
-    assert journal.intend_slots(job, attempt=1, slots=slots(3, on="n2"), plan=None)
+    assert journal.record_slot_launches(job, attempt=1, slots=slots(3, on="n2"), plan=None)
     told = record(journal, job)
     assert (told.nodes, told.state, told.started_at) == (("n1", "n2"), JobState.RUNNING, after(1.0))
     assert told.claim == 5, "the highest: none is made again"
@@ -282,8 +282,8 @@ def test_slots_are_added_to_an_attempt_as_they_come(journal: Journal) -> None:
 
 def test_a_later_attempt_has_nodes_of_its_own(journal: Journal) -> None:
     job = journal.submit(NOON, OF_TASKS, TASKS)
-    journal.intend_slots(job, attempt=1, slots=slots(1), plan=plan("n1"))
-    assert journal.intend_slots(job, attempt=2, slots=slots(102, on="n2"), plan=plan("n2"))
+    journal.record_slot_launches(job, attempt=1, slots=slots(1), plan=plan("n1"))
+    assert journal.record_slot_launches(job, attempt=2, slots=slots(102, on="n2"), plan=plan("n2"))
     assert (record(journal, job).nodes, record(journal, job).attempt) == (("n2",), 2)
 
 
@@ -292,7 +292,7 @@ def test_no_slot_is_added_to_a_job_that_was_cancelled_or_is_over(journal: Journa
     journal.cancel(cancelled, "cancelled by u")
     end(journal, over)
     for job in (cancelled, over):
-        assert not journal.intend_slots(job, attempt=1, slots=slots(1), plan=plan("n1"))
+        assert not journal.record_slot_launches(job, attempt=1, slots=slots(1), plan=plan("n1"))
         assert journal.copies(job) == ()
 
 
@@ -306,9 +306,11 @@ def test_the_logs_of_two_jobs_are_two(journal: Journal) -> None:
 
 def test_how_limits_are_kept_is_remembered_of_each_copy(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
-    intents = [Intent(node=node(name), rank=rank, boot_id="b", birth="c") for rank, name in enumerate(("n1", "n2"))]
+    intents = [
+        Intent(node=node(name), rank=rank, boot_id="b", incarnation="c") for rank, name in enumerate(("n1", "n2"))
+    ]
     plan = Plan(wanted=2, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=NOON, answers=()))
-    journal.intend(job, attempt=1, claim=1, intents=intents, plan=plan)
+    journal.record_launch(job, attempt=1, claim=1, intents=intents, plan=plan)
     journal.limited(job, 1, node("n2"), ("cpus 0-1 by affinity", "memory 1 GiB \udcff"))
     journal.limited(job, 7, node("n1"), ("of no copy",))
     assert [copy.limits for copy in journal.copies(job)] == [(), ("cpus 0-1 by affinity", "memory 1 GiB \udcff")]
@@ -326,7 +328,7 @@ ORDER = MigrationRequest(attempt=1, dst=node("n2"), why="level")
 
 def running(journal: Journal) -> int:
     job = journal.submit(NOON, SUBMITTED)
-    assert intend(journal, job)
+    assert record_launch(journal, job)
     journal.started(job, after(1.0))
     return job
 
@@ -365,7 +367,7 @@ def test_a_queued_job_that_is_cancelled_is_not_taken(journal: Journal) -> None:
 def test_only_a_running_job_that_nobody_has_in_hand_is_adopted(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     assert not journal.adopt(job, attempt=1)
-    assert intend(journal, job)
+    assert record_launch(journal, job)
     journal.started(job, after(1.0))
     journal.release(job)
     assert not journal.adopt(job, attempt=2)
@@ -382,7 +384,7 @@ def test_a_move_is_asked_meant_and_forgotten_with_the_next_attempt(journal: Jour
     assert journal.commit_migration(job, ORDER)
     assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
     assert not journal.abort_migration(job, attempt=1, why="late", unless_committed=True)
-    assert intend(journal, job, attempt=2, claim=2)
+    assert record_launch(journal, job, attempt=2, claim=2)
     assert journal.migration_request_of(job) is None
 
 
@@ -403,7 +405,7 @@ def test_what_a_queued_job_was_stopped_for_is_known_until_it_is_started(journal:
     assert journal.queue(job, attempt=1, reason="its move was cut short")
     assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
     assert journal.acquire(job, "looking for nodes", attempt=1)
-    assert intend(journal, job, attempt=2, claim=101)
+    assert record_launch(journal, job, attempt=2, claim=101)
     assert journal.migration_request_of(job) is None
 
 
@@ -422,7 +424,7 @@ def test_a_job_whose_copy_may_still_run_is_neither_queued_nor_taken_from_the_que
     job = journal.submit(NOON, SUBMITTED)
     assert journal.queue(job, attempt=1, reason="0/1 nodes fit")
     assert journal.acquire(job, "started", attempt=1)
-    assert intend(journal, job)
+    assert record_launch(journal, job)
     journal.release(job)
     assert not journal.acquire(job, "started by somebody else", attempt=1)
     assert not journal.queue(job, attempt=1, reason="again")

@@ -129,7 +129,7 @@ class DrainMonitor:
         try:
             self._known = {record.key: record.id for record in self._services.journal.records(over=True)}
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
         return self._known
 
     def _clear(self) -> None:

@@ -150,7 +150,7 @@ class ActionReporter:
         try:
             self._services.store.update_counters(add=add, put=put)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
 
 
 def _how_it_began(result: RunResult) -> str:

@@ -54,7 +54,7 @@ def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
         submitted = services.journal.submitted(job)
         spec = None if record is None else spec_of(services, record)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
         return None
     if record is None or submitted is None or spec is None or record.has_controller:
         return None

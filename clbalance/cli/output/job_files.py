@@ -71,7 +71,7 @@ def mark_output(services: Services, job: int, attempt: int, state: OutputState, 
     try:
         services.journal.set_output(job, attempt, state, reason)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
 
 
 def conclude_task_files(services: Services, job: JobSpec, records: Sequence[TaskRecord]) -> None:
@@ -231,7 +231,7 @@ class FiledTasks:
         try:
             self._services.journal.written_tasks(self._job).add(ended.claim, ended.number)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
 
     def _try(self, write: Callable[[], None]) -> None:
         try:

@@ -32,13 +32,13 @@ class Phase(IntEnum):
 
 @dataclass(slots=True)
 class Copy:
-    """One copy. `boot_id` and `birth` are its node's, from its claim on."""
+    """One copy. `boot_id` and `incarnation` are its node's, from its claim on."""
 
     node: NodeName
     rank: int
     phase: Phase = Phase.ARRIVING
     boot_id: str = ""
-    birth: str = ""
+    incarnation: str = ""
     end: End | None = None
     seconds: float = 0.0
     started_at: float | None = None
@@ -52,12 +52,12 @@ class Copy:
     def of(cls, record: CopyRecord) -> "Copy":
         """A copy that was started, or was going to be, by somebody else."""
         intent = record.intent
-        return cls(intent.node, intent.rank, Phase.STARTING, boot_id=intent.boot_id, birth=intent.birth)
+        return cls(intent.node, intent.rank, Phase.STARTING, boot_id=intent.boot_id, incarnation=intent.incarnation)
 
     @property
     def intent(self) -> Intent:
         """What is written down before it is started."""
-        return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, birth=self.birth)
+        return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation)
 
     def outcome(self, end: End) -> Outcome:
         """Its outcome, were it to end so."""

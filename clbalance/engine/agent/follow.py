@@ -225,7 +225,7 @@ class Follow:
             self._hang_up(copy)
             self._end(copy, Lost(cause=Cause.GARBLED, why=f"the agent speaks protocol {hello.protocol}"))
             return
-        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.birth, void=self._mode.void)
+        self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.incarnation, void=self._mode.void)
 
     def _settled(self, copy: Copy, event: Settled) -> None:
         self._reconnects.reconnected(copy.node, self._clock.monotonic())

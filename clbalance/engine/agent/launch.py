@@ -80,8 +80,8 @@ class Admission:
         match event:
             case Hello(protocol=protocol):
                 self._claim(copy, protocol)
-            case Claimed(boot_id=boot_id, birth=birth):
-                copy.boot_id, copy.birth = boot_id, birth
+            case Claimed(boot_id=boot_id, incarnation=incarnation):
+                copy.boot_id, copy.incarnation = boot_id, incarnation
             case Admitted():
                 copy.phase = Phase.ADMITTED
             case Refused(promised_cpus=float(cpus), why=why):

@@ -47,21 +47,21 @@ class JournalingListener:
             try:
                 self._services.journal.started(self._job.id, self._services.clock.now())
             except StoreError as error:
-                self._services.listener.forgot(error.message)
+                self._services.listener.store_failed(error.message)
         self._listener.started(node, limits)
 
     def _keep(self, limits: tuple[str, ...], node: NodeName) -> None:
         try:
             self._services.journal.limited(self._job.id, self._job.claim, node, limits)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
 
     def ended(self, outcome: Outcome) -> None:
         self._services.fail_point("ended")
         try:
             self._services.journal.ended(self._job.id, self._job.claim, outcome)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
         self._services.fail_point("recorded")
         self._listener.ended(outcome)
 

@@ -61,15 +61,15 @@ class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
     node_dir: str
 
 
-class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True):
+class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename={"incarnation": "birth"}):
     """The job's folder is ours: a second start of the same attempt would be refused.
 
-    `boot_id` and `birth` tell later whether the node and its folder are still the same.
+    `boot_id` and `incarnation` tell later whether the node and its folder are still the same.
     """
 
     job: str
     boot_id: str
-    birth: str
+    incarnation: str
 
 
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):

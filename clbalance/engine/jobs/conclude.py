@@ -40,7 +40,7 @@ def requeue(services: Services, job: int, reason: str) -> bool:
         record = services.journal.record(job)
         return record is not None and services.journal.queue(job, attempt=record.attempt, reason=reason)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
         return True  # it is written down as queued, and is in nobody's hands when we have gone
 
 
@@ -50,7 +50,7 @@ def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | Non
     try:
         withdrawn = services.journal.cancel_unstarted(job, services.clock.now(), reason=reason, rc=code)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
         return
     if withdrawn:
         keep_results(services, job, (), plan)
@@ -83,7 +83,7 @@ def finish_job(
         if not told:
             return None
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
     keep_results(services, job, outcomes, plan)
     return None
 
@@ -111,4 +111,4 @@ def keep_results(services: Services, job: int, outcomes: Sequence[Outcome], plan
         sets = result_sets(outcomes, submitted.candidates, known)
         services.journal.keep_results(job, {result.value: fold(nodes) for result, nodes in sets.items()})
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)

@@ -31,7 +31,7 @@ def finish_task_job(
             state, reason, rc = outcome.state, outcome.reason, outcome.rc
             journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
-        services.listener.forgot(error.message)
+        services.listener.store_failed(error.message)
     _keep_results(services, job, records)
     return records, outcome
 

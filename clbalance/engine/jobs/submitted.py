@@ -157,7 +157,7 @@ def _reconcile_requests(
         try:
             spec = spec_of(services, record)
         except StoreError as error:
-            services.listener.forgot(f"job {record.id}: {error.message}")
+            services.listener.store_failed(f"job {record.id}: {error.message}")
         else:
             requests.append(ReconcileRequest(record=record, spec=spec, mode=mode_in(record), listener=NullListener()))
     return requests

@@ -52,7 +52,7 @@ def wait_for_dependencies(
 
     reason = f"after job {', '.join(map(str, restart_policy.after))}"
     tell(reason)
-    services.journal.pend(job, reason)
+    services.journal.set_pending_reason(job, reason)
     if why := dependency_failure(services, job, restart_policy):
         raise _never(services, job, why)
     return None

@@ -73,7 +73,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
 
     services = context.services
     intents = dispatch.intents()
-    if not services.journal.intend(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
+    if not services.journal.record_launch(job.id, attempt=job.attempt, claim=job.claim, intents=intents, plan=plan):
         return AttemptResult(job=job, plan=plan, dispatched=None, cancelled=True)
     services.fail_point("intended")
     context.listener.placed(job, plan)

@@ -107,7 +107,7 @@ class Migration:
             journal = self._services.journal
             journal.abort_migration(self._job.id, attempt=order.attempt, why=why, unless_committed=not self.is_meant)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
 
     def release_target(self) -> None:
         """The target's promise is not needed."""
@@ -119,7 +119,7 @@ class Migration:
         try:
             order = self._services.journal.migration_request_of(self._job.id)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
             return None
         meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MigrationStage.REQUESTED
         return order if meant_now else None

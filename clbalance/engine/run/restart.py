@@ -95,6 +95,6 @@ class PendingRestart:
         try:
             order = self._services.journal.migration_request_of(job.id)
         except StoreError as error:
-            self._services.listener.forgot(error.message)
+            self._services.listener.store_failed(error.message)
             return False
         return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._restart_policy)

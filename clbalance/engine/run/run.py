@@ -92,10 +92,10 @@ class Run:
             if tried.plan.fits:
                 return tried
             job, plan = self._job, tried.plan
-            self._services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
+            self._services.journal.record_unplaced(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
             if wait.is_over:
                 return tried
-            if not self._pend(unfit_summary(plan, len(self._query.candidates))):
+            if not self._set_pending_reason(unfit_summary(plan, len(self._query.candidates))):
                 return replace(tried, cancelled=True)
             wait.pause()
 
@@ -122,12 +122,12 @@ class Run:
             claim=self._pending_restart.claim or tried.job.claim + 1,
             previous_nodes=fold(tried.plan.chosen),
         )
-        return self._pend(f"attempt {self._job.attempt} after {once_more.reason}")
+        return self._set_pending_reason(f"attempt {self._job.attempt} after {once_more.reason}")
 
-    def _pend(self, reason: str) -> bool:
+    def _set_pending_reason(self, reason: str) -> bool:
         """Say why it waits; False where it was cancelled meanwhile."""
         self._context.listener.waiting(reason)
-        return self._services.journal.pend(self._job.id, reason)
+        return self._services.journal.set_pending_reason(self._job.id, reason)
 
     def _no_plan(self) -> Plan:
         nothing = Snapshot(taken_at=self._services.clock.now(), answers=())

@@ -50,11 +50,11 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         result = TaskRun(context).carry_out()
         if isinstance(result, TaskRunResult):
             return result
-        services.journal.consider(job.id, attempt=job.attempt, claim=job.claim, plan=result)
+        services.journal.record_unplaced(job.id, attempt=job.attempt, claim=job.claim, plan=result)
         reason = unfit_summary(result, len(context.query.candidates))
         if wait.is_over:
             return result
         context.listener.waiting(reason)
-        if not services.journal.pend(job.id, reason):
+        if not services.journal.set_pending_reason(job.id, reason):
             return result
         wait.pause()

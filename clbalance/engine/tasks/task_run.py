@@ -148,7 +148,7 @@ class TaskRun:
         context, journal = self._context, self._services.journal
         plan = None if self._opened or self._plan is None else self._plan.plan
         intents = {slot.claim: slot.intent for slot in ready}
-        if not journal.intend_slots(context.job.id, attempt=context.job.attempt, slots=intents, plan=plan):
+        if not journal.record_slot_launches(context.job.id, attempt=context.job.attempt, slots=intents, plan=plan):
             self._cancel("cancelled")
             return
         self._services.fail_point("intended")

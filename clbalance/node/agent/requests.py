@@ -93,12 +93,12 @@ class Requests:
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("claim: %s was claimed here before" % name)
-        birth = read_birth(self.session.folder.home_fd)
+        incarnation = read_birth(self.session.folder.home_fd)
         self.session.folder.claim(name)
         fail_point("claimed")
         self.session.refused.discard(name)
         self.session.jobs[name] = Job(name)
-        self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=birth)
+        self.session.channel.say("claimed", job=name, boot_id=read_boot_id(), birth=incarnation)
 
     def admit(self, request: "dict[str, Any]") -> None:
         job = self.unlaunched(request)

@@ -20,9 +20,11 @@ LOOK = FollowMode(streams=(), to_the_end=False, persist=False)
 def left_on(services: Services, *nodes: str) -> JobRecord:
     """A job that was going to be started on these nodes by somebody who then died."""
     record = submitted(services)
-    intents = [Intent(node=NodeName(node), rank=rank, boot_id="b00t", birth="b1rth") for rank, node in enumerate(nodes)]
+    intents = [
+        Intent(node=NodeName(node), rank=rank, boot_id="b00t", incarnation="b1rth") for rank, node in enumerate(nodes)
+    ]
     plan = Plan(wanted=len(nodes), chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
-    assert services.journal.intend(record.id, attempt=1, claim=1, intents=intents, plan=plan)
+    assert services.journal.record_launch(record.id, attempt=1, claim=1, intents=intents, plan=plan)
     services.journal.release(record.id)
     return services.journal.record(record.id) or record
 
@@ -82,9 +84,9 @@ def test_a_job_that_runs_is_only_looked_at() -> None:
 def test_what_its_controller_did_between_our_look_and_its_death_is_not_overlooked(state: str) -> None:
     services = world_of({"a": probed(after=told("running") if state == "running" else ScriptedAgent())})
     stale = replace(submitted(services), has_controller=False)  # read before, found dead behind its last word
-    intent = Intent(node=NodeName("a"), rank=0, boot_id="b00t", birth="b1rth")
+    intent = Intent(node=NodeName("a"), rank=0, boot_id="b00t", incarnation="b1rth")
     plan = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
-    services.journal.intend(stale.id, attempt=1, claim=3, intents=[intent], plan=plan)
+    services.journal.record_launch(stale.id, attempt=1, claim=3, intents=[intent], plan=plan)
     services.journal.release(stale.id)
     seen = visited(services, stale)
     assert seen.record.state is (JobState.RUNNING if state == "running" else JobState.COMPLETED)

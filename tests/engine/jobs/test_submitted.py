@@ -21,8 +21,8 @@ def before(services: Services, state: JobState) -> int:
     number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), restart_policy=RestartPolicy())
     )
-    intent = Intent(node=GONE, rank=0, boot_id="b", birth="x")
-    assert services.journal.intend(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
+    intent = Intent(node=GONE, rank=0, boot_id="b", incarnation="x")
+    assert services.journal.record_launch(number, attempt=1, claim=1, intents=[intent], plan=NO_PLAN)
     services.journal.started(number, EPOCH)
     if state.is_over:
         assert services.journal.finish(number, EPOCH, attempt=1, state=state, reason="", rc=0)

@@ -131,7 +131,7 @@ def test_one_whose_end_was_heard_but_not_written_down_is_not_started_again() -> 
     record = waiting(services)
     start(services, record)
     services.journal.ended(record.id, 101, Outcome(node=NodeName("a"), rank=0, end=Exited(rc=0), seconds=1.0))
-    assert services.journal.pend(record.id, "as if its start had not been written down")
+    assert services.journal.set_pending_reason(record.id, "as if its start had not been written down")
     assert isinstance(start(services, now(services, record.id)), NotAcquired)
     assert now(services, record.id).state is JobState.COMPLETED
 
@@ -209,7 +209,7 @@ def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting
     services = world_of({"a": probed(after=ScriptedAgent())})
     record = waiting(services)
     start(services, record)
-    assert services.journal.pend(record.id, "as if its start had not been written down")
+    assert services.journal.set_pending_reason(record.id, "as if its start had not been written down")
     services.transport.nodes[NodeName("a")] = lambda _: [HangUp(cause=Cause.REFUSED, why="")]  # type: ignore[attr-defined]
     (seen,) = await_ends(services, [record])
     assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]

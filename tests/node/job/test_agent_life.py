@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
         self.jobs = Lives(self.node, self.stack)
         first = self.jobs.agent()
         sample = self.jobs.claim(first)  # of which boot and birth are known before the claim in question
-        self.claim_ = Claim(new_job(), sample.boot_id, sample.birth)
+        self.claim_ = Claim(new_job(), sample.boot_id, sample.incarnation)
         self.jobs.claims.append(self.claim_)
         self.job = self.claim_.job
         self.agents: list[AgentClient | None] = [first, None, None]
@@ -250,7 +250,7 @@ class Life(RuleBasedStateMachine):
     def settles(self, number: int, void: bool) -> None:
         agent = self.agent(number)
         if agent in self.met:
-            agent.ask("settle", self.job, boot_id=self.claim_.boot_id, birth=self.claim_.birth, void=void)
+            agent.ask("settle", self.job, boot_id=self.claim_.boot_id, birth=self.claim_.incarnation, void=void)
             assert agent.event()["ev"] == "error"
             return
         self.deaf = [each for each in self.deaf if each is not agent]

@@ -130,7 +130,7 @@ def test_two_agents_follow_at_once(jobs: Lives) -> None:
     assert [bytes(each.output[claim.job, "stdout"]) for each in followers] == [b"one\nthree\n"] * 2
     for each in followers:
         each.ask("forget", claim.job)
-        each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         assert each.event()["record"]["end"] == {"kind": "exited", "rc": 7}
 
 

@@ -126,7 +126,7 @@ def test_a_job_in_another_home_than_this_users_is_no_wiped_one(jobs: Lives) -> N
     home.rename(home.with_name(f"{home.name}-7"))
     with jobs.node.client() as fresh:
         fresh.until("hello")
-        fresh.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        fresh.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         told = fresh.event()
     assert told["ev"] == "error"
     assert f"{claim.job} is kept in `{home}-7`" in told["why"]
@@ -223,7 +223,7 @@ def test_many_that_bury_a_job_at_once_tell_the_same_end(jobs: Lives) -> None:
     claim = bereaved_job(jobs)
     agents = [jobs.agent() for _ in range(4)]
     for each in agents:
-        each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
     told = [each.event() for each in agents]
     assert all(each == told[0] for each in told)
     assert told[0]["record"]["end"] == KILLED
@@ -261,7 +261,7 @@ def test_a_job_of_this_session_cannot_be_settled(jobs: Lives) -> None:
     met, _ = jobs.start(jobs.agent(), ONCE)
     assert collect(client, met.job, stop="now")[2]["ev"] == "current"
     for claim in (own, met):
-        client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         assert client.event() == {
             "ev": "error",
             "why": f"settle: {claim.job} is in the hands of this session",
@@ -309,7 +309,10 @@ def test_a_damaged_birth_settles_only_what_needs_none(jobs: Lives, damage: bytes
     assert jobs.settle(over)["state"] == "ended"
     assert jobs.settle(running) == {"state": "running"}
     asker = jobs.agent()
-    for op, fields in (("settle", {"boot_id": missing.boot_id, "birth": missing.birth, "void": True}), ("claim", {})):
+    for op, fields in (
+        ("settle", {"boot_id": missing.boot_id, "birth": missing.incarnation, "void": True}),
+        ("claim", {}),
+    ):
         asker.ask(op, missing.job, **fields)
         told = asker.event()
         assert told["ev"] == ("error" if op == "settle" else "refused")
@@ -323,7 +326,7 @@ def test_an_unknown_boot_is_no_word_on_what_has_not_ended(jobs: Lives) -> None:
     assert jobs.settle(over)["state"] == "ended"
     asker = jobs.agent()
     for _ in range(2):  # it is not as if the job had been refused
-        asker.ask("settle", running.job, boot_id=running.boot_id, birth=running.birth, void=True)
+        asker.ask("settle", running.job, boot_id=running.boot_id, birth=running.incarnation, void=True)
         assert asker.event() == {
             "ev": "error",
             "why": f"{running.job}: boot_id: No such file or directory",
@@ -397,7 +400,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_and_no_answer(jobs: Lives) ->
     claim = absent(jobs, jobs.agent())
     jobs.folder(claim).touch()
     asker = jobs.agent()
-    asker.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+    asker.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
     assert asker.event() == {"ev": "error", "why": f"{claim.job}: Not a directory", "job": claim.job}
 
 

@@ -66,7 +66,7 @@ def test_any_later_agent_of_the_owner_can_ask_and_the_job_is_as_it_was(jobs: Liv
         other.until("hello")
         told = status(other, claim.job)
         assert (told["state"], told["processes"]) == ("running", 1)
-        other.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.birth, void=True)
+        other.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         assert other.event()["state"] == "running"
     assert jobs.supervisor_of(claim.job) == supervisor
 

@@ -74,7 +74,7 @@ def copies(*ends: End) -> list[CopyRecord]:
         CopyRecord(
             attempt=number,
             claim=number,
-            intent=Intent(node=NodeName(f"n{number}"), rank=0, boot_id="b", birth="c"),
+            intent=Intent(node=NodeName(f"n{number}"), rank=0, boot_id="b", incarnation="c"),
             outcome=outcome(end, f"n{number}"),
         )
         for number, end in enumerate(ends, 1)

@@ -83,7 +83,7 @@ def record(state: JobState = JobState.RUNNING, *, attempt: int = 2, controlled: 
 
 
 def copy(attempt: int, claim: int, rank: int, end: End | None = None) -> CopyRecord:
-    intent = Intent(node=NodeName(f"n{rank}"), rank=rank, boot_id="b", birth="c")
+    intent = Intent(node=NodeName(f"n{rank}"), rank=rank, boot_id="b", incarnation="c")
     told = None if end is None else outcome(end, rank)
     return CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=told)
 

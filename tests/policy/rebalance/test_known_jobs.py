@@ -35,7 +35,7 @@ def ago(seconds: float) -> datetime:
 
 
 def copy(attempt: int, node: NodeName, seconds: float | None = None) -> CopyRecord:
-    intent = Intent(node=node, rank=0, boot_id="b", birth="c")
+    intent = Intent(node=node, rank=0, boot_id="b", incarnation="c")
     outcome = None if seconds is None else Outcome(node=node, rank=0, end=Exited(rc=0), seconds=seconds)
     return CopyRecord(attempt=attempt, claim=attempt, intent=intent, outcome=outcome)
 

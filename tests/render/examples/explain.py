@@ -16,7 +16,7 @@ _COPIES = [
     CopyRecord(
         attempt=1,
         claim=1,
-        intent=Intent(node=NodeName(name), rank=rank, boot_id="b", birth="c"),
+        intent=Intent(node=NodeName(name), rank=rank, boot_id="b", incarnation="c"),
         outcome=None,
         limits=_KEPT if rank else (),
     )
@@ -33,7 +33,7 @@ def hostile(one: str, other: str) -> list[Report]:
     unfit = [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)]
     named = plan([score(one, 90.0, told=other), score("b" + one, 10.0, told=other)], [one], unfit)
     told = plan([score("n1", 90.0, told=other), score("n2", 10.0, told=one)], ["n1"], unfit)
-    intent = Intent(node=NodeName("n1"), rank=0, boot_id="b", birth="c")
+    intent = Intent(node=NodeName("n1"), rank=0, boot_id="b", incarnation="c")
     limits = job_limits(None, [CopyRecord(attempt=1, claim=1, intent=intent, outcome=None, limits=(one, other))])
     placed = [Placed(attempt=number, claim=number, plan=told) for number in (1, 2)]
     return [PlacementReport(named), ExplainReport(placed=placed, limits=limits)]

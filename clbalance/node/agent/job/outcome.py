@@ -50,12 +50,12 @@ def read_birth(home: int) -> str:
 def born(home: int) -> str:
     fd = os.open("birth", READ, dir_fd=home)
     try:
-        birth = os.read(fd, 64).decode("ascii", "replace")
+        incarnation = os.read(fd, 64).decode("ascii", "replace")
     finally:
         os.close(fd)
-    if not re.fullmatch("[0-9a-f]{32}", birth):
+    if not re.fullmatch("[0-9a-f]{32}", incarnation):
         raise RefusedError("node_dir", "`birth` in the node folder is damaged; remove that folder when no job runs")
-    return birth
+    return incarnation
 
 
 def seal(folder: int, word: str) -> bool:

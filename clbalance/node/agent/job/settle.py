@@ -143,11 +143,11 @@ class Inquiry:
     With `void`, what has not started never shall.
     """
 
-    def __init__(self, jobs: JobsFolder, name: str, boot_id: str, birth: str, void: bool) -> None:
+    def __init__(self, jobs: JobsFolder, name: str, boot_id: str, incarnation: str, void: bool) -> None:
         self.jobs = jobs
         self.name = name
         self.boot_id = boot_id
-        self.birth = birth
+        self.incarnation = incarnation
         self.void = void
 
     def answer(self) -> "dict[str, Any]":
@@ -171,8 +171,8 @@ class Inquiry:
     def answer_without_folder(self) -> "dict[str, Any]":
         if self.boot_id != read_boot_id():
             return REBOOTED
-        if self.birth != read_birth(self.jobs.home_fd):
-            home = where_born(os.path.dirname(self.jobs.home), self.birth)
+        if self.incarnation != read_birth(self.jobs.home_fd):
+            home = where_born(os.path.dirname(self.jobs.home), self.incarnation)
             if home is not None:
                 raise MisfitError("settle: %s is kept in `%s`, not among this user's jobs" % (self.name, shown(home)))
             kill_carriers(self.name)
@@ -199,13 +199,13 @@ class Inquiry:
         return {"state": "ended", "record": bury(self.jobs, self.name)}
 
 
-def where_born(base: bytes, birth: str) -> "bytes | None":
+def where_born(base: bytes, incarnation: str) -> "bytes | None":
     """The home with that birth, which so was not wiped: another user's, or one that is not taken for ours any more."""
     for home in all_homes(base):
         with contextlib.suppress(OSError, RefusedError):  # what cannot be read as one is none
             fd = os.open(home, FOLDER)
             try:
-                if born(fd) == birth:
+                if born(fd) == incarnation:
                     return home
             finally:
                 os.close(fd)
