@@ -5,7 +5,7 @@ from clbalance.lab import start as folders
 from clbalance.lab.cluster import Lab
 from clbalance.lab.config_files import sshd_config
 from clbalance.lab.load import IDLE
-from clbalance.lab.node import LabNode, NodeState, boot_nodes, set_loads
+from clbalance.lab.node import LabNode, LabNodeState, boot_nodes, set_loads
 
 _END_WITHIN_S = 10.0
 
@@ -15,7 +15,7 @@ def restore(lab: Lab) -> None:
     nodes = lab.nodes
     for node in nodes:
         node.thaw()
-    boot_nodes([node for node in nodes if node.state() is NodeState.DOWN or has_fault(node)])
+    boot_nodes([node for node in nodes if node.state() is LabNodeState.DOWN or has_fault(node)])
     set_loads([(node, IDLE) for node in nodes if node.current_load() != IDLE])
     for node in nodes:
         _end_sessions(node)

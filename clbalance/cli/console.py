@@ -17,7 +17,7 @@ from clbalance.nodeset import Candidates, fold
 from clbalance.policy.placement.explain import unfit_summary
 from clbalance.render import messages
 from clbalance.render.format import Color, Format, wants_color
-from clbalance.render.output.streams import Line, Outlet, Outlets
+from clbalance.render.output.streams import Outlet, Outlets, StatusLine
 from clbalance.render.report import Display, Report
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Console:
         """The screen that the options and the kinds of our outputs ask for."""
         as_json = isinstance(options, OutputOptions) and options.json
         form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
-        line = Line()
-        shared = line if _same_place(1, 2) else Line()
+        line = StatusLine()
+        shared = line if _same_place(1, 2) else StatusLine()
         outlets = Outlets(stdout=_outlet(1, options.color, line), stderr=_outlet(2, options.color, shared))
         form = Format.JSON if as_json else form
         return cls(
@@ -112,7 +112,7 @@ def _display(form: Format, outlet: Outlet) -> Display:
     return Display(form=form, width=width, color=outlet.color)
 
 
-def _outlet(fd: int, color: Color, line: Line) -> Outlet:
+def _outlet(fd: int, color: Color, line: StatusLine) -> Outlet:
     stream = sys.stdout if fd == 1 else sys.stderr
     terminal = os.isatty(fd)
     colored = wants_color(color, os.environ, terminal=terminal)

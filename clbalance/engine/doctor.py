@@ -19,7 +19,7 @@ from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _PendingCheckup:
     """What is awaited of a node; with a `checkup`, its clock is all that is missing."""
 
     frame: Frame
@@ -32,7 +32,7 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
     found: dict[NodeName, Examination] = {}
     try:
         with services.transport.sessions() as sessions:
-            asked: dict[NodeName, _Asked] = {}
+            asked: dict[NodeName, _PendingCheckup] = {}
             for node in nodes:
                 sessions.open(node, within_s=services.answer_within_s)
                 asked[node] = _ask(services, sessions, node, script)
@@ -45,17 +45,19 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
     return tuple(found[node] for node in nodes)
 
 
-def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None) -> _Asked:
+def _ask(
+    services: Services, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None
+) -> _PendingCheckup:
     nonce = secrets.token_hex(16)
     at = services.clock.now()
     sessions.send(node, probe_request(script, nonce), last=checkup is not None)
-    return _Asked(frame=Frame(nonce), at=at, checkup=checkup)
+    return _PendingCheckup(frame=Frame(nonce), at=at, checkup=checkup)
 
 
 def _next_event(
     services: Services,
     sessions: Sessions,
-    asked: dict[NodeName, _Asked],
+    asked: dict[NodeName, _PendingCheckup],
     found: dict[NodeName, Examination],
 ) -> None:
     """Take the next event; who has said all there is to say moves from `asked` to `found`."""
@@ -84,7 +86,7 @@ def _next_event(
     services.listener.answered(node)
 
 
-def _silent(node: NodeName, one: _Asked, cause: Cause, why: str) -> Examination:
+def _silent(node: NodeName, one: _PendingCheckup, cause: Cause, why: str) -> Examination:
     """What was told before the end is kept."""
     if one.checkup is None:
         return Silent(node=node, cause=cause, why=why)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.protocol import AgentError, AgentEvent, Finding, Findings, Hello, Refused, encode
+from clbalance.engine.agent.protocol import AgentError, AgentEvent, Findings, Hello, ReapedItem, Refused, encode
 from clbalance.engine.agent.sessions import Ask, ask_each
 from clbalance.engine.services import Services
 from clbalance.model import NodeName
@@ -55,7 +55,7 @@ def _keys_of_pending_output(services: Services) -> list[str]:
     return [record.key for record in records if record is not None]
 
 
-def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[Finding]) -> None:
+def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[ReapedItem]) -> None:
     """A folder that takes more than one answer is told in each, with what has gone since the last."""
     for one in news:
         kind = LeftoverKind(one.kind)

@@ -34,7 +34,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class LabGpuPart:
     """A MIG instance."""
 
     uuid: str
@@ -55,7 +55,7 @@ class Device:
     bus_id: str
     fault: str
     held: Held
-    parts: tuple[Part, ...]
+    parts: tuple[LabGpuPart, ...]
 
     @property
     def mem_used_bytes(self) -> int:
@@ -84,10 +84,10 @@ def devices_of(node: int, gpus: int, load: Load) -> list[Device]:
     ]
 
 
-def _parts(node: int, index: int, count: int, load: Load) -> Iterator[Part]:
+def _parts(node: int, index: int, count: int, load: Load) -> Iterator[LabGpuPart]:
     profile, mem_mib = _PROFILES.get(count, _SMALLEST)
     for number in range(count):
-        yield Part(
+        yield LabGpuPart(
             uuid=f"MIG-{node:08x}-1ab0-5000-8000-{index:010x}{number:02x}",
             number=number,
             instance=7 + number,

@@ -25,7 +25,7 @@ _POLL_S = 0.002
 _MOST_KIB_PER_S = 1_000_000_000  # what the thresholds take
 
 
-class NodeState(StrEnum):
+class LabNodeState(StrEnum):
     """What a node looks like from outside."""
 
     UP = "up"
@@ -91,13 +91,13 @@ class LabNode:
 
     # -- looking ------------------------------------------------------------------------------------
 
-    def state(self) -> NodeState:
+    def state(self) -> LabNodeState:
         """Up, hung or down at this instant."""
         init = self.init()
         stat = None if init is None else stat_of(init)
         if stat is None:
-            return NodeState.DOWN
-        return NodeState.HUNG if stat.is_stopped else NodeState.UP
+            return LabNodeState.DOWN
+        return LabNodeState.HUNG if stat.is_stopped else LabNodeState.UP
 
     def init(self) -> ProcessId | None:
         """The node's first process while it lives."""

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from clbalance.errors import UsageError
-from clbalance.lab.gpu_devices import DRIVER, MEM_TOTAL_BYTES, MODEL, Device, Held, Part, devices_of
+from clbalance.lab.gpu_devices import DRIVER, MEM_TOTAL_BYTES, MODEL, Device, Held, LabGpuPart, devices_of
 from clbalance.lab.layout import NodeFolder, replace_file
 from clbalance.lab.load import MIB, Load
 
@@ -200,7 +200,7 @@ def _device(device: Device) -> Iterator[str]:
     yield from _processes(device.parts)
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: LabGpuPart) -> Iterator[str]:
     yield "    MIG Device"
     yield _line(2, "Index", str(part.number))
     yield _line(2, "GPU Instance ID", str(part.instance))
@@ -213,7 +213,7 @@ def _memory(depth: int, total_bytes: int, used_bytes: int) -> Iterable[str]:
     return _line(depth, "Total", f"{total_bytes // MIB} MiB"), _line(depth, "Used", f"{used_bytes // MIB} MiB")
 
 
-def _processes(parts: Sequence[Part]) -> Iterator[str]:
+def _processes(parts: Sequence[LabGpuPart]) -> Iterator[str]:
     yield "    Processes"
     for part in parts:
         if part.held.process:

@@ -12,7 +12,7 @@ from typing import Final
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Unknown
 from clbalance.probe.frame import Section, whole, words_of
-from clbalance.probe.gpu_nvidia import Part, cut, parse_gpus, parse_parts
+from clbalance.probe.gpu_nvidia import GpuPart, cut, parse_gpus, parse_parts
 from clbalance.probe.gpu_nvidia_log import DriverLog, parse_nvidia_log
 from clbalance.probe.gpu_rocm import parse_rocm
 from clbalance.probe.host import numa_node
@@ -104,7 +104,9 @@ def _nvidia(sections: Mapping[str, Section], files: Mapping[str, str]) -> tuple[
     return tuple(device for gpu in gpus for device in _with_log(gpu, parts.get(gpu.uuid, ()), log, xids, files))
 
 
-def _with_log(gpu: Gpu, parts: Sequence[Part], log: DriverLog, xids: Xids, files: Mapping[str, str]) -> Iterator[Gpu]:
+def _with_log(
+    gpu: Gpu, parts: Sequence[GpuPart], log: DriverLog, xids: Xids, files: Mapping[str, str]
+) -> Iterator[Gpu]:
     own = log.devices.get(gpu.uuid)
     missing = (log.why or "its driver's log is not told") if own is None else ""
     fault = "" if own is None else own.fault or xids.of(own.bus_id)

@@ -148,7 +148,7 @@ _NOT_MEASURED = Unknown(why="not measured on a part of a GPU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class GpuPart:
     """One instance as it is listed; `profile` is its size, such as `1g.5gb`."""
 
     uuid: str
@@ -156,9 +156,9 @@ class Part:
     profile: str
 
 
-def parse_parts(section: Section) -> Mapping[str, Sequence[Part]]:
+def parse_parts(section: Section) -> Mapping[str, Sequence[GpuPart]]:
     """The parts of each GPU that has any, by its UUID."""
-    parts: dict[str, list[Part]] = {}
+    parts: dict[str, list[GpuPart]] = {}
     parent = ""
     for line in section.text.split("\n"):
         if found := _WHOLE.fullmatch(line):
@@ -167,11 +167,11 @@ def parse_parts(section: Section) -> Mapping[str, Sequence[Part]]:
             number = whole(found[2], most=_MOST_NUMBER) or 0
             some = parts.setdefault(parent, [])
             if len(some) < _MOST_PARTS:
-                some.append(Part(uuid=found[3], number=number, profile=found[1]))
+                some.append(GpuPart(uuid=found[3], number=number, profile=found[1]))
     return parts
 
 
-def cut(gpu: Gpu, parts: Sequence[Part], log: DeviceLog | None) -> Iterator[Gpu]:
+def cut(gpu: Gpu, parts: Sequence[GpuPart], log: DeviceLog | None) -> Iterator[Gpu]:
     """The parts of one GPU as devices; `gpu` has the processes that are listed for all of it."""
     known = {part.number: part for part in log.parts} if log else {}
     placed = log.processes if log else ()
@@ -185,7 +185,7 @@ def _on(part: PartLog | None, placed: Sequence[tuple[tuple[str, str], GpuProcess
     return [process for ids, process in placed if part is not None and ids == part.ids]
 
 
-def _device(gpu: Gpu, part: Part, log: PartLog | None, processes: Sequence[GpuProcess]) -> Gpu:
+def _device(gpu: Gpu, part: GpuPart, log: PartLog | None, processes: Sequence[GpuProcess]) -> Gpu:
     return replace(
         gpu,
         uuid=part.uuid,

@@ -21,7 +21,7 @@ _NOTHING: Final = ("None", "N/A", "Unknown Error", "", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LogLine:
     """One line of the log, under its headings; a heading has no value."""
 
     path: tuple[str, ...]
@@ -29,12 +29,12 @@ class Line:
     value: str | None
 
 
-def fault_of(lines: Sequence[Line]) -> str:
+def fault_of(lines: Sequence[LogLine]) -> str:
     """The gravest thing that is wrong, in few words; empty where nothing is."""
     return next((fault for look in _LOOKS for fault in look(lines)), "")
 
 
-def unseen_of(lines: Sequence[Line]) -> tuple[str, ...]:
+def unseen_of(lines: Sequence[LogLine]) -> tuple[str, ...]:
     """What this driver or this model does not tell."""
     missing = []
     if not _uncorrected(lines):
@@ -46,13 +46,13 @@ def unseen_of(lines: Sequence[Line]) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def _recovery(lines: Sequence[Line]) -> Iterator[str]:
+def _recovery(lines: Sequence[LogLine]) -> Iterator[str]:
     for line in lines:
         if line.key == "GPU Recovery Action" and line.value not in _NOTHING:
             yield f"its driver asks for recovery: {words_of(line.value or '', most=40)}"
 
 
-def _reset(lines: Sequence[Line]) -> Iterator[str]:
+def _reset(lines: Sequence[LogLine]) -> Iterator[str]:
     for what, told in (
         ("Reset Required", "a reset is required"),
         ("Drain and Reset", "a drain and reset is recommended"),
@@ -61,13 +61,13 @@ def _reset(lines: Sequence[Line]) -> Iterator[str]:
             yield told
 
 
-def _ecc(lines: Sequence[Line]) -> Iterator[str]:
+def _ecc(lines: Sequence[LogLine]) -> Iterator[str]:
     count = sum(_uncorrected(lines))
     if count:
         yield f"{count} uncorrected ECC error{'s' if count > 1 else ''}"
 
 
-def _uncorrected(lines: Sequence[Line]) -> list[int]:
+def _uncorrected(lines: Sequence[LogLine]) -> list[int]:
     """Since the driver was loaded: by kind of memory, or of older devices the sum of the double bit errors."""
     values = (
         whole(line.value or "", most=_MOST)
@@ -78,14 +78,14 @@ def _uncorrected(lines: Sequence[Line]) -> list[int]:
     return [value for value in values if value is not None]
 
 
-def _memory(lines: Sequence[Line]) -> Iterator[str]:
+def _memory(lines: Sequence[LogLine]) -> Iterator[str]:
     if "Yes" in _values(lines, "Retired Pages", "Pending"):
         yield "page retirement pending"
     if "Yes" in _values(lines, "Remapped Rows", "Remapping Failure"):
         yield "row remapping failed"
 
 
-def _heat(lines: Sequence[Line]) -> Iterator[str]:
+def _heat(lines: Sequence[LogLine]) -> Iterator[str]:
     now, margin = _degrees(lines, "GPU Current Temp"), _degrees(lines, "GPU T.Limit Temp")
     for what in ("Shutdown", "Slowdown"):
         limit, least = _degrees(lines, f"GPU {what} Temp"), _degrees(lines, f"GPU {what} T.Limit Temp")
@@ -96,14 +96,14 @@ def _heat(lines: Sequence[Line]) -> Iterator[str]:
             yield f"{'too hot' if now is None else f'{now} C'}, at its {what.lower()} limit"
 
 
-def _degrees(lines: Sequence[Line], key: str) -> int | None:
+def _degrees(lines: Sequence[LogLine], key: str) -> int | None:
     for line in lines:
         if line.key == key and (found := _CELSIUS.fullmatch(line.value or "")):
             return int(found[1])
     return None
 
 
-def _values(lines: Sequence[Line], heading: str, key: str) -> list[str]:
+def _values(lines: Sequence[LogLine], heading: str, key: str) -> list[str]:
     """What is told under a heading of whatever begins with `key`, where that is yes or no."""
     return [
         line.value
@@ -112,7 +112,7 @@ def _values(lines: Sequence[Line], heading: str, key: str) -> list[str]:
     ]
 
 
-_LOOKS: Final[tuple[Callable[[Sequence[Line]], Iterator[str]], ...]] = (_recovery, _reset, _ecc, _memory, _heat)
+_LOOKS: Final[tuple[Callable[[Sequence[LogLine]], Iterator[str]], ...]] = (_recovery, _reset, _ecc, _memory, _heat)
 
 
 _MIB = 1024 * 1024
@@ -173,7 +173,7 @@ def parse_nvidia_log(section: Section) -> DriverLog:
     return DriverLog(cuda_version=cuda if _CUDA.fullmatch(cuda) else "", devices=devices, why=why)
 
 
-def _lines(text: str) -> Iterator[Line]:
+def _lines(text: str) -> Iterator[LogLine]:
     """Each line with the headings that it stands under; a key with a value is a heading too, as `Process ID` is."""
     above: list[tuple[int, str]] = []
     for raw in text.split("\n"):
@@ -183,13 +183,15 @@ def _lines(text: str) -> Iterator[Line]:
         indent = len(raw) - len(raw.lstrip(" "))
         while above and above[-1][0] >= indent:
             above.pop()
-        yield Line(path=tuple(heading for _, heading in above), key=key.strip(), value=value.strip() if colon else None)
+        yield LogLine(
+            path=tuple(heading for _, heading in above), key=key.strip(), value=value.strip() if colon else None
+        )
         if len(above) < 16:
             above.append((indent, key.strip()))
 
 
-def _by_gpu(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
-    own: list[Line] = []
+def _by_gpu(lines: Sequence[LogLine]) -> Iterator[tuple[str, list[LogLine]]]:
+    own: list[LogLine] = []
     bus_id = ""
     for line in lines:
         if line.path == () and (found := _GPU.fullmatch(line.key)):
@@ -202,7 +204,7 @@ def _by_gpu(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
         yield bus_id, own
 
 
-def _device(bus_id: str, lines: Sequence[Line]) -> DeviceLog:
+def _device(bus_id: str, lines: Sequence[LogLine]) -> DeviceLog:
     whole_device = [line for line in lines if "MIG Device" not in line.path]
     return DeviceLog(
         bus_id=bus_id,
@@ -216,7 +218,7 @@ def _device(bus_id: str, lines: Sequence[Line]) -> DeviceLog:
     )
 
 
-def _parts(lines: Sequence[Line]) -> Iterator[PartLog]:
+def _parts(lines: Sequence[LogLine]) -> Iterator[PartLog]:
     found: dict[str, str] = {}
     for line in lines:
         if line.key == "MIG Device":
@@ -237,10 +239,10 @@ def _part(found: Mapping[str, str]) -> PartLog | None:
     return PartLog(number=number, ids=ids, mem_total_bytes=total, mem_used_bytes=used)
 
 
-def _processes(lines: Sequence[Line]) -> Iterator[tuple[tuple[str, str], GpuProcess]]:
+def _processes(lines: Sequence[LogLine]) -> Iterator[tuple[tuple[str, str], GpuProcess]]:
     """Each as it begins with the next or ends the log: what is told of it follows its id."""
     ids, pid, told = ["", ""], None, dict[str, str]()
-    for line in (*lines, Line(path=("Processes",), key="Process ID", value="")):
+    for line in (*lines, LogLine(path=("Processes",), key="Process ID", value="")):
         if "Processes" not in line.path or line.value is None:
             continue
         match line.key.lower():

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Kind, Misfit, Value, told
+from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Misfit, Value, ValueKind, told
 from clbalance.settings.values import GroupPolicy, NodeFacts
 
 
@@ -30,7 +30,7 @@ def checked(origin: str, tables: Mapping[str, object]) -> Document:
     )
 
 
-def fitting(origin: str, path: str, kind: Kind, given: object) -> Value:
+def fitting(origin: str, path: str, kind: ValueKind, given: object) -> Value:
     """`given` if it fits; otherwise the error that says what would."""
     value = kind.read(given)
     if isinstance(value, Misfit):
@@ -38,7 +38,7 @@ def fitting(origin: str, path: str, kind: Kind, given: object) -> Value:
     return value
 
 
-def misfit(origin: str, path: str, kind: Kind, found: Misfit) -> SettingsError:
+def misfit(origin: str, path: str, kind: ValueKind, found: Misfit) -> SettingsError:
     """What is wrong, and what would do instead."""
     return SettingsError(f"{origin}: `{path}` is {found.given}", hint=f"give {kind.expected}")
 
@@ -105,7 +105,7 @@ def _group_policies(origin: str, given: object) -> Iterator[GroupPolicy]:
 
 
 def _entries(
-    origin: str, tables: str, given: object, kinds: Mapping[str, Kind]
+    origin: str, tables: str, given: object, kinds: Mapping[str, ValueKind]
 ) -> Iterator[tuple[str, dict[str, Value]]]:
     """Each `[[tables]]` entry: where it is, and its checked values by dotted path."""
     if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):

@@ -19,7 +19,7 @@ class Misfit:
     given: str
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What a key may be."""
 
     @property
@@ -117,7 +117,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class TableKind:
     """Names, each with a string."""
 
     expected: str
@@ -178,7 +178,7 @@ _WEIGHTS = (
     "fragmentation",
 )
 
-KEYS: Mapping[str, Kind] = {
+KEYS: Mapping[str, ValueKind] = {
     "groups_conf": Text(expected="the path of a groups.conf", pattern=r".+"),
     "ssh.options": Text(expected='options of ssh, such as "-o Port=2222"'),
     "ssh.user": Text(expected="a login name", pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?"),
@@ -206,11 +206,11 @@ KEYS: Mapping[str, Kind] = {
 """By dotted path, as in TOML."""
 
 NODES = "nodes"
-NODE_KEYS: Mapping[str, Kind] = {
+NODE_KEYS: Mapping[str, ValueKind] = {
     "set": _SET,
     "cpu_factor": Number(at_least=0.001, at_most=1000),
     "slots": Number(at_least=0, at_most=100_000, whole=True),
-    "labels": Table(
+    "labels": TableKind(
         expected='a table of strings such as `{ rack = "r1" }`, each name of letters, digits and `_`',
         name=r"[A-Za-z_][A-Za-z0-9_]{0,62}",
         value=Text(pattern=r".{1,200}"),
@@ -223,7 +223,7 @@ NODE_KEYS: Mapping[str, Kind] = {
 """Of each `[[nodes]]` table; `set` must be there."""
 
 GROUPS = "groups"
-GROUP_KEYS: Mapping[str, Kind] = {
+GROUP_KEYS: Mapping[str, ValueKind] = {
     "group": Text(expected='the name of a group, as after `-g`, such as "gpu-nodes"', pattern=r"[^@\s]+"),
     "policy": _POLICY,
     **{f"weights.{name}": _WEIGHT for name in _WEIGHTS},

@@ -17,7 +17,7 @@ import clbalance
 from clbalance.errors import LabError
 from clbalance.lab.cluster import Lab
 from clbalance.lab.namespaces import Isolation
-from clbalance.lab.node import NodeState
+from clbalance.lab.node import LabNodeState
 from clbalance.lab.spec import LabSpec, LabUser
 from tests.conftest import LAB_USERS, NewLab
 from tests.lab_restore import restore
@@ -66,7 +66,7 @@ def test_nothing_of_a_killed_node_survives_whatever_it_did_to_get_away(small: La
     assert len(mine) >= len(SLEEPS)
     small.node("node1").kill()
     assert [pid for pid in mine if _lives_by(pid)] == []
-    assert small.node("node2").state() is NodeState.UP
+    assert small.node("node2").state() is LabNodeState.UP
 
 
 def test_what_escaped_its_session_is_frozen_with_its_node(small: Lab) -> None:
@@ -103,7 +103,7 @@ def test_a_node_whose_init_died_can_be_booted_again(small: Lab) -> None:
     eventually(lambda: len(sleepers(small, "node1")) == 2)
     processes = [psutil.Process(pid) for pid in small.processes("node1")]
     processes[0].kill()
-    eventually(lambda: small.node("node1").state() is NodeState.DOWN)
+    eventually(lambda: small.node("node1").state() is LabNodeState.DOWN)
     small.node("node1").boot()
     assert told(small, "node1", "echo back") == "back"
     assert [process for process in processes if _lives(process)] == []

@@ -14,7 +14,7 @@ from clbalance.lab.build import settle
 from clbalance.lab.cluster import Lab, take_down
 from clbalance.lab.config_files import find_programs
 from clbalance.lab.load import GpuLoad
-from clbalance.lab.node import Fault, NodeState
+from clbalance.lab.node import Fault, LabNodeState
 from clbalance.lab.processes import identify, stat_of
 from clbalance.lab.spec import LabSpec
 from tests.conftest import NewLab
@@ -154,11 +154,11 @@ def test_a_killed_node_refuses_and_a_booted_one_is_new(lab: Lab) -> None:
     before = node.boot_id()
     node.load(r1m=5.0)
     node.kill()
-    assert node.state() is NodeState.DOWN
+    assert node.state() is LabNodeState.DOWN
     assert lab.processes("node4") == []
     assert "Connection refused" in ssh(lab, "node4", "true").stderr
     node.boot()
-    assert node.state() is NodeState.UP
+    assert node.state() is LabNodeState.UP
     assert told(lab, "node4", "cat $CLBALANCE_PROCFS/sys/kernel/random/boot_id") not in {"", before}
     assert told(lab, "node4", LOADAVG).startswith("0.00")
     assert told(lab, "node4", "ls $TMPDIR $CLBALANCE_NODE_DIR | grep -e left -e kept") == "kept"
@@ -177,7 +177,7 @@ def test_a_hung_node_opens_connections_and_stays_silent_until_it_thaws(lab: Lab)
     running.stdin.flush()
     assert running.stdout.readline() == b"before\n"
     node.hang()
-    assert node.state() is NodeState.HUNG
+    assert node.state() is LabNodeState.HUNG
     asked = ssh(lab, "node5", "true", "-o", "ConnectTimeout=1")
     assert "timed out" in asked.stderr
     running.stdin.write(b"after\n")
@@ -191,7 +191,7 @@ def test_a_hung_node_opens_connections_and_stays_silent_until_it_thaws(lab: Lab)
 def test_a_hung_node_can_be_killed(lab: Lab) -> None:
     lab.node("node5").hang()
     lab.node("node5").kill()
-    assert lab.node("node5").state() is NodeState.DOWN
+    assert lab.node("node5").state() is LabNodeState.DOWN
 
 
 def test_a_fault_lasts_until_the_next_boot(lab: Lab) -> None:
@@ -219,7 +219,7 @@ def test_whatever_a_test_did_the_lab_is_whole_again(lab: Lab) -> None:
     (one.folder.bin / "df").write_text("#!/bin/sh\nexit 1\n")
     restore(lab)
     for node in lab.nodes:
-        assert node.state() is NodeState.UP
+        assert node.state() is LabNodeState.UP
         assert not has_fault(node)
         assert len(node.processes()) == 2, "init and sshd"
         assert [*node.folder.var.iterdir(), *node.folder.home(lab.record.user).iterdir()] == []
@@ -275,7 +275,7 @@ def test_a_lab_outlives_its_controller_and_is_taken_down_by_another(openssh: Non
     directory = tmp_path / "lab"
     controller(directory, "free")
     lab = Lab.find(directory)
-    assert lab.node("node1").state() is NodeState.UP
+    assert lab.node("node1").state() is LabNodeState.UP
     lab.down()
     assert not directory.exists()
 
@@ -285,7 +285,7 @@ def test_a_tied_lab_ends_with_its_controller_however_that_ends(openssh: None, tm
     directory = tmp_path / "lab"
     controller(directory, "tied")
     lab = Lab.find(directory)
-    eventually(lambda: lab.node("node1").state() is NodeState.DOWN)
+    eventually(lambda: lab.node("node1").state() is LabNodeState.DOWN)
     lab.down()
 
 

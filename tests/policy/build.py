@@ -29,7 +29,7 @@ from clbalance.model import (
     Trend,
     Unknown,
 )
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.placement.score import score, scorers_of
@@ -225,7 +225,7 @@ def placed(
     return place(snapshot, request, policy, NOW, Random(seed))
 
 
-def scored(load: Load, request: Request | None = None, policy: Policy = LEAST) -> Score:
+def scored(load: NodeLoad, request: Request | None = None, policy: Policy = LEAST) -> Score:
     """What placement makes of one node's load."""
     request = request or Request()
     return score(load, request, scorers_of(policy, request))

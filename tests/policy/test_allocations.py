@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import Allocation, Lease, Measured, Unknown
 from clbalance.policy.allocations import EMPTY, TAU_S, add_up, allocations_of
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 
@@ -36,7 +36,7 @@ def test_what_shows_and_what_does_not_are_together_the_promise(held: tuple[Lease
 def test_debt_is_added_to_the_run_queue_exactly_once(held: tuple[Lease, ...], r1m: float) -> None:
     answer = node("n", r1m=r1m, leases=held, debt=1.5)
     load = effective_load(answer)
-    assert isinstance(load, Load)
+    assert isinstance(load, NodeLoad)
     in_leases = allocations_of(replace(answer, placed=())).unreflected_cpus
     assert load.run_queue == pytest.approx(r1m + in_leases + 1.5)
 
@@ -47,8 +47,8 @@ def test_more_leases_never_rank_a_node_higher(held: tuple[Lease, ...], more: tup
     unlimited = Policy(thresholds=Thresholds(r1m_per_cpu=None))
     before, after = node("a", cpus=64, leases=held), node("a", cpus=64, leases=held + more)
     one, other = effective_load(before), effective_load(after)
-    assert isinstance(one, Load)
-    assert isinstance(other, Load)
+    assert isinstance(one, NodeLoad)
+    assert isinstance(other, NodeLoad)
     light, heavy = scored(one), scored(other)
     assert heavy.total <= light.total + 1e-9
     if not placed(sweep(before), policy=unlimited).chosen:

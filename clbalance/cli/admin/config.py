@@ -14,7 +14,7 @@ from clbalance.nodeset import NodeSets
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.render import messages
-from clbalance.render.reports.admin.config import Place, PlacesReport, SettingsReport, ShownKey
+from clbalance.render.reports.admin.config import ConfigPlace, PlacesReport, SettingsReport, ShownKey
 from clbalance.render.text import Json
 from clbalance.settings.load import load_settings, settings_files
 from clbalance.settings.values import GroupPolicy, Settings
@@ -69,31 +69,31 @@ def show_places(console: Console) -> int:
     return ExitCode.DONE
 
 
-def _settings() -> Iterator[Place]:
+def _settings() -> Iterator[ConfigPlace]:
     """The strongest first."""
     for path in settings_files(os.environ, here()):
-        yield Place(what="settings", path=str(path), is_there=_is_there(path))
+        yield ConfigPlace(what="settings", path=str(path), is_there=_is_there(path))
 
 
-def _groups() -> Iterator[Place]:
+def _groups() -> Iterator[ConfigPlace]:
     """The last word first, as of the settings."""
     try:
         configured = load_settings(os.environ, here()).groups_conf
     except SettingsError as error:
         configured = None
-        yield Place(what="groups", path="groups_conf", is_there=False, remark=f"not known: {error.message}")
+        yield ConfigPlace(what="groups", path="groups_conf", is_there=False, remark=f"not known: {error.message}")
     if configured:
-        yield Place(what="groups", path=configured, is_there=_is_there(Path(configured)))
+        yield ConfigPlace(what="groups", path=configured, is_there=_is_there(Path(configured)))
     for path in reversed(group_files()):
-        yield Place(what="groups", path=str(path), is_there=_is_there(path))
+        yield ConfigPlace(what="groups", path=str(path), is_there=_is_there(path))
 
 
-def _state() -> Place:
+def _state() -> ConfigPlace:
     try:
         found = state_directory(os.environ, this_machine())
     except StoreError as error:
-        return Place(what="state", path="-", is_there=False, remark=error.message)
-    return Place(what="state", path=str(found.path), is_there=True, remark=found.note or "")
+        return ConfigPlace(what="state", path="-", is_there=False, remark=error.message)
+    return ConfigPlace(what="state", path=str(found.path), is_there=True, remark=found.note or "")
 
 
 def _is_there(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.config_files import PORT
-from clbalance.lab.node import LabNode, NodeState
+from clbalance.lab.node import LabNode, LabNodeState
 from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
 
 
@@ -21,7 +21,7 @@ def _row(node: LabNode, cpus: int) -> LabNodeRow:
     return LabNodeRow(
         name=node.name,
         state=str(state),
-        is_down=state is NodeState.DOWN,
+        is_down=state is LabNodeState.DOWN,
         address=node.listener.address,
         port=PORT,
         cpus=cpus,

@@ -26,7 +26,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HistoryQuery:
     """What of history is asked for, as typed."""
 
     since: str
@@ -34,7 +34,7 @@ class Asked:
     indices: tuple[str, ...]
 
 
-def show_history(options: NodeOptions, asked: Asked, console: Console) -> int:
+def show_history(options: NodeOptions, asked: HistoryQuery, console: Console) -> int:
     """The exit code: 0."""
     now = datetime.now(UTC).astimezone()
     since, until = parse_past_time(asked.since, "`--since`", now), parse_past_time(asked.until, "`--until`", now)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from clbalance.cli.output.job_files import FilePatterns
-from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole
+from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.collect import Fetch
 from clbalance.engine.services import Services
@@ -208,7 +208,7 @@ class _Slot(NullListener):
                     self._splitter.began(number)
                 case Returned(number=number):
                     self._splitter.returned(number)
-                case Finished():
+                case TaskFinished():
                     self._splitter.finished(entry)
                 case Whole():
                     pass
@@ -217,7 +217,7 @@ class _Slot(NullListener):
         if number in self._missing:
             self._try(lambda: self._files.write(number, self._missing[number], stream, piece))
 
-    def finished(self, entry: Finished) -> None:
+    def finished(self, entry: TaskFinished) -> None:
         self._end(entry.number)
 
     def finish(self, outcomes: Sequence[Outcome]) -> str:

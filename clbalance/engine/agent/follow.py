@@ -16,10 +16,10 @@ from clbalance.engine.agent.protocol import (
     Current,
     Ended,
     Hello,
+    InquiryAnswer,
     NotOfEnds,
     Output,
     Refused,
-    Settled,
     Started,
 )
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
@@ -149,7 +149,7 @@ class Follow:
         match event:
             case Hello():
                 self._inquire(copy, event)
-            case Settled():
+            case InquiryAnswer():
                 self._settled(copy, event)
             case Started(warnings=warnings, limits=limits):
                 self._started(copy, warnings, limits)
@@ -227,7 +227,7 @@ class Follow:
             return
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.incarnation, void=self._mode.void)
 
-    def _settled(self, copy: Copy, event: Settled) -> None:
+    def _settled(self, copy: Copy, event: InquiryAnswer) -> None:
         self._reconnects.reconnected(copy.node, self._clock.monotonic())
         match event.state:
             case "running" | "ended":

@@ -137,7 +137,7 @@ class Returned(msgspec.Struct, array_like=True, tag="b", frozen=True):
     number: int
 
 
-class Finished(msgspec.Struct, array_like=True, tag="e", frozen=True):
+class TaskFinished(msgspec.Struct, array_like=True, tag="e", frozen=True):
     """Nothing of it is left; `stdout` and `stderr` are the sizes of the slot's output then."""
 
     number: int
@@ -151,7 +151,7 @@ class Whole(msgspec.Struct, array_like=True, tag="z", frozen=True):
     """There is nothing behind it."""
 
 
-SlotEntry: TypeAlias = Began | Returned | Finished | Whole
+SlotEntry: TypeAlias = Began | Returned | TaskFinished | Whole
 
 _decoder: msgspec.json.Decoder[SlotEntry] = msgspec.json.Decoder(SlotEntry)
 

@@ -115,7 +115,7 @@ _PUTS_IN_FLIGHT = 16
 
 
 @dataclass(slots=True)
-class _Load:
+class _Upload:
     """What one copy is still to be sent: the files, the current one first, and how far it has come."""
 
     unsent: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ class _Load:
     in_flight: int = 0
 
 
-class Start:
+class LaunchSequence:
     """Everywhere or nowhere: what goes wrong before the last node is ready goes to `follow`, which ends the rest."""
 
     def __init__(
@@ -145,7 +145,7 @@ class Start:
         self._script = job.payload.content if isinstance(job.payload, Script) else None
         assert self._script is not None or not isinstance(job.payload, Script), "who starts a script has read it"
         files = ["stdin"] if self._script is None else ["script", "stdin"]
-        self._loads = {copy.node: _Load(list(files)) for copy in copies}
+        self._loads = {copy.node: _Upload(list(files)) for copy in copies}
 
     def order(self) -> None:
         """Returns when every node was told to start, or none will be."""

@@ -132,7 +132,7 @@ class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):
     job: str
 
 
-class Kept(msgspec.Struct, tag_field="ev", tag="kept", frozen=True):
+class LeaseKept(msgspec.Struct, tag_field="ev", tag="kept", frozen=True):
     """The lease of a job that has not been started is kept for as long again."""
 
     job: str
@@ -144,7 +144,7 @@ class Checkpointed(msgspec.Struct, tag_field="ev", tag="checkpointed", frozen=Tr
     job: str
 
 
-class Settled(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
+class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
     """What became of a job that another agent was given (docs/design/jobs.md)."""
 
     job: str
@@ -185,7 +185,7 @@ class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
     was: bool
 
 
-class Finding(msgspec.Struct, frozen=True):
+class ReapedItem(msgspec.Struct, frozen=True):
     """Something of ours that nobody needs any more; `why` it is still there."""
 
     kind: Literal["processes", "lease", "half", "job", "boot", "claim", "trouble"]
@@ -198,7 +198,7 @@ class Finding(msgspec.Struct, frozen=True):
 class Findings(msgspec.Struct, tag_field="ev", tag="reaped", frozen=True):
     """What we have left on the node, or a part of it; the next part is asked for behind `last`."""
 
-    found: tuple[Finding, ...]
+    found: tuple[ReapedItem, ...]
     last: str
     more: bool
 
@@ -213,9 +213,9 @@ AgentEvent: TypeAlias = (
     | Output
     | Ended
     | Current
-    | Kept
+    | LeaseKept
     | Checkpointed
-    | Settled
+    | InquiryAnswer
     | Status
     | Drained
     | Resumed
@@ -223,7 +223,7 @@ AgentEvent: TypeAlias = (
     | AgentError
 )
 
-NotOfEnds: TypeAlias = Claimed | Admitted | Stored | Kept | Checkpointed | Status | Drained | Resumed | Findings
+NotOfEnds: TypeAlias = Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
 """What is said to who reserves, brings files, moves or looks; who follows a job has not asked for it."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, end_of, tells_all
+from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, end_of, tells_all
 from clbalance.engine.jobs.conclude import keep_results
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
@@ -94,7 +94,7 @@ class ReconciledTasks:
             match entry:
                 case Began(number=number):
                     self._began.add(number)
-                case Finished(number=number, end=end, seconds=seconds):
+                case TaskFinished(number=number, end=end, seconds=seconds):
                     events += self._ended(node, number, end_of(end, self._job.time_limit_s), seconds)
                 case Returned(number=number):
                     events += self._returned(number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.launch import Admission, Start
+from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
@@ -72,7 +72,9 @@ class Dispatch:
         Told to stop, it ends the job everywhere first; hung up on, it lets it go.
         """
         follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
-        start = Start(self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow)
+        start = LaunchSequence(
+            self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow
+        )
         try:
             start.order()
             self._services.fail_point("ordered")

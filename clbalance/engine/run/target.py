@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import START_WITHIN_S
-from clbalance.engine.agent.protocol import AgentEvent, Kept, Refused
+from clbalance.engine.agent.protocol import AgentEvent, LeaseKept, Refused
 from clbalance.engine.place import place_on
 from clbalance.engine.run.dispatch import Dispatch
 from clbalance.engine.run.values import AttemptResult, RunContext
@@ -88,7 +88,7 @@ class TargetReservation:
 
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         match event:
-            case Kept():
+            case LeaseKept():
                 self._dispatch.agents.set_deadline(node, START_WITHIN_S)
             case Refused(why=why):
                 self.lost = why

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clbalance.engine.agent.job_messages import Finished, end_of
+from clbalance.engine.agent.job_messages import TaskFinished, end_of
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.tasks.slot import Slot
 from clbalance.lazy_dataclass import dataclass
@@ -132,7 +132,7 @@ class TaskAssignments:
         if self.roster.has(slot.claim, number):
             self.listener.output(number, slot.node, stream, piece)
 
-    def finished(self, slot: Slot, entry: Finished) -> None:
+    def finished(self, slot: Slot, entry: TaskFinished) -> None:
         """A slot has told of its end."""
         end = end_of(entry.end, self._context.job.time_limit_s)
         is_over = self.roster.ended(slot.claim, entry.number, end)

@@ -6,8 +6,8 @@ from typing import Protocol, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, label_of, tells_all
-from clbalance.engine.agent.launch import START_WITHIN_S, Admission, Start
+from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, label_of, tells_all
+from clbalance.engine.agent.launch import START_WITHIN_S, Admission, LaunchSequence
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
@@ -45,7 +45,7 @@ class SlotListener(Protocol):
         """A piece of a task's output."""
         ...
 
-    def finished(self, slot: "Slot", entry: Finished) -> None:
+    def finished(self, slot: "Slot", entry: TaskFinished) -> None:
         """A task is over, and all its output was told."""
         ...
 
@@ -84,7 +84,7 @@ class Slot:
         )
         self._until = services.clock.monotonic() + START_WITHIN_S
         self._follow = Follow(self._line, self._copies, services, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
-        self._start: Start | None = None
+        self._start: LaunchSequence | None = None
         self._finishing = False
         self._is_ending = False
         multiplexer.connect(self._line, self.on_event)
@@ -144,7 +144,9 @@ class Slot:
     def start(self, stdin: JobInput, node_list: str) -> None:
         """It is written down that it will be."""
         self._until = self._services.clock.monotonic() + START_WITHIN_S
-        self._start = Start(self._line, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow)
+        self._start = LaunchSequence(
+            self._line, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow
+        )
         self._start.begin()
 
     def feed(self, tasks: Sequence[Task]) -> None:
@@ -203,7 +205,7 @@ class _Ears(NullListener):
                 case Returned(number=number):
                     self._splitter.returned(number)
                     self._hearer.returned(self._slot, number)
-                case Finished():
+                case TaskFinished():
                     self._splitter.finished(entry)
                 case Whole():
                     self._whole = True
@@ -217,7 +219,7 @@ class _Ears(NullListener):
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
         self._hearer.wrote(self._slot, number, stream, piece)
 
-    def finished(self, entry: Finished) -> None:
+    def finished(self, entry: TaskFinished) -> None:
         self._hearer.finished(self._slot, entry)
 
 
@@ -246,7 +248,7 @@ class TaskOutputListener(Protocol):
         """A piece of what a task has written."""
         ...
 
-    def finished(self, entry: Finished) -> None:
+    def finished(self, entry: TaskFinished) -> None:
         """It has ended, and all that it has written was told."""
         ...
 
@@ -260,7 +262,7 @@ class TaskOutputSplitter:
     def __init__(self, hearer: TaskOutputListener) -> None:
         self._hearer = hearer
         self._running: deque[int] = deque()
-        self._ended: deque[Finished] = deque()
+        self._ended: deque[TaskFinished] = deque()
         self._at = {"stdout": 0, "stderr": 0}
 
     def began(self, number: int) -> None:
@@ -272,7 +274,7 @@ class TaskOutputSplitter:
         if number in self._running:
             self._running.remove(number)
 
-    def finished(self, entry: Finished) -> None:
+    def finished(self, entry: TaskFinished) -> None:
         """The log tells of its end; its output may still be on its way."""
         self.returned(entry.number)
         self._ended.append(entry)
@@ -300,5 +302,5 @@ class TaskOutputSplitter:
         while self._ended and self._all_here(self._ended[0]):
             self._hearer.finished(self._ended.popleft())
 
-    def _all_here(self, entry: Finished) -> bool:
+    def _all_here(self, entry: TaskFinished) -> bool:
         return self._at["stdout"] >= entry.stdout and self._at["stderr"] >= entry.stderr

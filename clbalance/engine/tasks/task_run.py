@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from signal import Signals
 
-from clbalance.engine.agent.job_messages import COULD_NOT_LOG, Finished
+from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
@@ -232,7 +232,7 @@ class TaskRun:
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
         self._assignments.wrote(slot, number, stream, piece)
 
-    def finished(self, slot: Slot, entry: Finished) -> None:
+    def finished(self, slot: Slot, entry: TaskFinished) -> None:
         self._assignments.finished(slot, entry)
         self._heed_failures()
 

@@ -15,14 +15,14 @@ from clbalance.policy.expressions.facts import FACTS, Fact, label
 from clbalance.policy.expressions.tokens import FIGURES, arithmetic, constant, negated, share
 from clbalance.policy.expressions.tree import (
     Arithmetic,
-    Comparison,
+    ComparisonTree,
     Junction,
-    Kind,
     Literal,
     Name,
     Negative,
     Not,
     Tree,
+    ValueType,
     start_of,
     text_of,
 )
@@ -39,7 +39,7 @@ from clbalance.policy.expressions.values import (
     version_of,
 )
 
-_WORDS = frozenset({Kind.TEXT, Kind.LABEL})
+_WORDS = frozenset({ValueType.TEXT, ValueType.LABEL})
 _PARTS = " and ".join(", ".join(f"`{name}`" for name, fact in FACTS.items() if fact.whole).rsplit(", ", 1))
 """The names of what there are per cent of."""
 
@@ -49,7 +49,7 @@ class Operand:
     """One side of a comparison: `figure` where it is counted, else `words`; `literal` is what was typed."""
 
     tree: Tree
-    kind: Kind
+    kind: ValueType
     figure: Read | None = None
     words: ReadWords | None = None
     whole: Read | None = None
@@ -77,14 +77,14 @@ class Meaning:
                 return _junction(word, [self.condition(part) for part in parts])
             case Not(operand=operand):
                 return _not(self.condition(operand))
-            case Comparison():
+            case ComparisonTree():
                 return self._comparison(tree)
             case _:
                 kind = self._operand(tree).kind
                 hint = "compare it, as in " + ("`rack = r1`" if kind in _WORDS else "`r1m < 1`")
                 return self._fail(start_of(tree), f"`{text_of(tree)}` is {kind.value}, and not true or false", hint)
 
-    def key(self, tree: Tree) -> tuple[Kind, Read]:
+    def key(self, tree: Tree) -> tuple[ValueType, Read]:
         """What can be sorted by."""
         found = self._operand(tree)
         if found.figure is None:
@@ -106,7 +106,7 @@ class Meaning:
                 return Operand(tree=tree, kind=operand[0], figure=negated(operand[1]))
             case Arithmetic(operator=sign, left=left, right=right):
                 return self._arithmetic(tree, sign, self._figure(left), self._figure(right))
-            case Comparison() | Not() | Junction():
+            case ComparisonTree() | Not() | Junction():
                 return self._fail(start_of(tree), f"`{text_of(tree)}` is true or false", "a value is expected here")
             case _:
                 assert_never(tree)
@@ -121,19 +121,21 @@ class Meaning:
         if fact is not None:
             return Operand(tree=tree, kind=fact.kind, figure=fact.figure, words=fact.words, whole=fact.whole)
         if self._labels is None or tree.name in self._labels:
-            return Operand(tree=tree, kind=Kind.LABEL, words=label(tree.name))
+            return Operand(tree=tree, kind=ValueType.LABEL, words=label(tree.name))
         known = [*FACTS, *sorted(self._labels)]
         near = get_close_matches(tree.name.lower(), known, n=1, cutoff=0.6)
         hint = f"did you mean `{near[0]}`?" if near else "known are " + " ".join(known)
         return self._fail(tree.at, f"no load index, fact or label `{tree.name}`", hint)
 
-    def _figure(self, tree: Tree) -> tuple[Kind, Read]:
+    def _figure(self, tree: Tree) -> tuple[ValueType, Read]:
         operand = self._operand(tree)
         if operand.figure is None:
             self._fail(start_of(tree), f"`{text_of(tree)}` is {operand.kind.value}", "only numbers are reckoned with")
         return operand.kind, operand.figure
 
-    def _arithmetic(self, tree: Tree, sign: str, left: tuple[Kind, Read], right: tuple[Kind, Read]) -> Operand:
+    def _arithmetic(
+        self, tree: Tree, sign: str, left: tuple[ValueType, Read], right: tuple[ValueType, Read]
+    ) -> Operand:
         made = arithmetic(sign, left, right)
         if made is None:
             told = f"`{sign}` does not go between {left[0].value} and {right[0].value}"
@@ -142,23 +144,23 @@ class Meaning:
 
     # -- comparisons -----------------------------------------------------------------------------
 
-    def _comparison(self, tree: Comparison) -> Holds:
+    def _comparison(self, tree: ComparisonTree) -> Holds:
         left = self._operand(tree.left)
-        if left.literal is not None and left.kind is Kind.TEXT:
+        if left.literal is not None and left.kind is ValueType.TEXT:
             self._fail(
                 start_of(tree.left), "a text stands on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
             )
         # Whatever stands there is compared with a text, so a word that is no fact is one.
         is_word = isinstance(tree.right, Name) and tree.right.name not in FACTS
         if is_word and left.figure is None and isinstance(tree.right, Name):
-            right = self._literal(Literal(kind=Kind.TEXT, text=tree.right.name, at=tree.right.at))
+            right = self._literal(Literal(kind=ValueType.TEXT, text=tree.right.name, at=tree.right.at))
         else:
             right = self._operand(tree.right)
         if tree.operator in {"~", "!~"}:
             return self._matched(tree, left, right)
         return self._in_words(tree, left, right) or self._in_figures(tree, left, right)
 
-    def _matched(self, tree: Comparison, left: Operand, right: Operand) -> Holds:
+    def _matched(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds:
         if left.words is None:
             self._fail(start_of(tree.left), f"`{text_of(tree.left)}` is {left.kind.value}", "`~` looks into texts")
         if right.literal is None or right.words is None:
@@ -172,12 +174,12 @@ class Meaning:
             in_quotes = self._text[right.tree.at] in "\"'"
             self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.told}")
 
-    def _in_words(self, tree: Comparison, left: Operand, right: Operand) -> Holds | None:
+    def _in_words(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds | None:
         """None where both are counted."""
         sides = (left, right)
         if all(side.figure is not None for side in sides):
             return None
-        if any(side.kind is Kind.VERSION or side.figure is not None for side in sides):
+        if any(side.kind is ValueType.VERSION or side.figure is not None for side in sides):
             one, other = (self._version(side, beside=tree) for side in sides)
             return compared_versions(tree.operator, one, other)
         assert left.words is not None
@@ -186,33 +188,33 @@ class Meaning:
             self._fail(tree.at, f"`{tree.operator}` does not compare texts", "`=`, `!=`, `~` and `!~` do")
         return compared_texts(tree.operator, left.words, right.words)
 
-    def _version(self, side: Operand, *, beside: Comparison) -> ReadWords:
+    def _version(self, side: Operand, *, beside: ComparisonTree) -> ReadWords:
         """Labels and versions, and whatever was typed that is one."""
         if side.literal is not None and version_of(side.literal) is not None and side.kind in _NOTED_VERSIONS:
             text = side.literal
             return lambda _: text
-        if side.words is not None and side.literal is None and side.kind is not Kind.TEXT:
+        if side.words is not None and side.literal is None and side.kind is not ValueType.TEXT:
             return side.words
         told = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` do not compare"
         is_left = start_of(side.tree) == start_of(beside.left)
         told += f": the {'left' if is_left else 'right'} one is {side.kind.value}"
         return self._fail(start_of(side.tree), told, '`cpu_model = m`, `node ~ "^gpu"`, `cuda >= 12.2`, `r1m < 1`')
 
-    def _in_figures(self, tree: Comparison, left: Operand, right: Operand) -> Holds:
+    def _in_figures(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds:
         assert left.figure is not None
         assert right.figure is not None
         kinds = {left.kind, right.kind}
-        if kinds == {Kind.SIZE, Kind.PERCENT}:
+        if kinds == {ValueType.SIZE, ValueType.PERCENT}:
             return compared_figures(tree.operator, self._share(left), self._share(right))
-        numbers = [side for side in (left, right) if side.kind is Kind.NUMBER]
-        if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal is None:
+        numbers = [side for side in (left, right) if side.kind is ValueType.NUMBER]
+        if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal is None:
             self._no_size(tree, numbers[0])
-        if kinds == {Kind.SIZE, Kind.NUMBER} and numbers[0].literal != "0":
+        if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal != "0":
             told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
             self._fail(start_of(numbers[0].tree), told, "`20G`, `512M`; or a percentage, `10%`")
         return compared_figures(tree.operator, left.figure, right.figure)
 
-    def _no_size(self, tree: Comparison, number: Operand) -> NoReturn:
+    def _no_size(self, tree: ComparisonTree, number: Operand) -> NoReturn:
         told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
         fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
         unit = f"in {fact.unit}, " if fact and fact.unit else ""
@@ -224,7 +226,7 @@ class Meaning:
 
     def _share(self, side: Operand) -> Read:
         assert side.figure is not None
-        if side.kind is Kind.PERCENT:
+        if side.kind is ValueType.PERCENT:
             return side.figure
         if side.whole is None:
             told = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
@@ -235,7 +237,7 @@ class Meaning:
         raise ExpressionError(f"`{self._option}`: {told}", text=self._text, at=at, hint=hint)
 
 
-_NOTED_VERSIONS = frozenset({Kind.NUMBER, Kind.VERSION, Kind.TEXT})
+_NOTED_VERSIONS = frozenset({ValueType.NUMBER, ValueType.VERSION, ValueType.TEXT})
 
 
 def _not(holds: Holds) -> Holds:

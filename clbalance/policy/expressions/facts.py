@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Gpu, Unknown
-from clbalance.policy.expressions.tree import Kind
+from clbalance.policy.expressions.tree import ValueType
 from clbalance.policy.expressions.values import Absent, Aggregate, Read, ReadWords, Subject, Words
 from clbalance.policy.indices.row import Index, Unit
 from clbalance.policy.indices.table import EXPRESSIONS
@@ -24,7 +24,7 @@ class Fact:
     `whole` is what a percentage of it is taken from.
     """
 
-    kind: Kind
+    kind: ValueType
     of_device: bool = False
     figure: Read | None = None
     words: ReadWords | None = None
@@ -33,16 +33,16 @@ class Fact:
     """Of a number that has one, in words."""
 
 
-_KINDS = {Unit.PERCENT: Kind.PERCENT, Unit.BYTES: Kind.SIZE}
+_KINDS = {Unit.PERCENT: ValueType.PERCENT, Unit.BYTES: ValueType.SIZE}
 
 
 def _number(read: Read) -> Fact:
-    return Fact(kind=Kind.NUMBER, figure=read)
+    return Fact(kind=ValueType.NUMBER, figure=read)
 
 
 def _of_index(index: Index) -> Fact:
     return Fact(
-        kind=_KINDS.get(index.unit, Kind.NUMBER),
+        kind=_KINDS.get(index.unit, ValueType.NUMBER),
         figure=index.effective or index.read,
         whole=index.whole,
         unit=index.unit.words,
@@ -64,7 +64,7 @@ def _gpus(subject: Subject) -> Aggregate:
     return gpus if isinstance(gpus, Unknown) else len(gpus)
 
 
-def _of_gpu(kind: Kind, figure: Callable[[Gpu], float | Unknown], whole: Read | None = None) -> Fact:
+def _of_gpu(kind: ValueType, figure: Callable[[Gpu], float | Unknown], whole: Read | None = None) -> Fact:
     def read(subject: Subject) -> Aggregate:
         match subject.gpu:
             case Gpu() as gpu:
@@ -77,7 +77,7 @@ def _of_gpu(kind: Kind, figure: Callable[[Gpu], float | Unknown], whole: Read | 
     return Fact(kind=kind, of_device=True, figure=read, whole=whole)
 
 
-def _words_of_gpu(kind: Kind, words: Callable[[Gpu], str]) -> Fact:
+def _words_of_gpu(kind: ValueType, words: Callable[[Gpu], str]) -> Fact:
     def read(subject: Subject) -> Words:
         match subject.gpu:
             case Gpu() as gpu:
@@ -90,24 +90,24 @@ def _words_of_gpu(kind: Kind, words: Callable[[Gpu], str]) -> Fact:
     return Fact(kind=kind, of_device=True, words=read)
 
 
-_GPU_MEM = _of_gpu(Kind.SIZE, lambda gpu: gpu.mem_total_bytes)
+_GPU_MEM = _of_gpu(ValueType.SIZE, lambda gpu: gpu.mem_total_bytes)
 
 FACTS: Mapping[str, Fact] = {
-    "node": Fact(kind=Kind.TEXT, words=lambda subject: subject.answer.node),
+    "node": Fact(kind=ValueType.TEXT, words=lambda subject: subject.answer.node),
     **{index.name: _of_index(index) for index in EXPRESSIONS},
-    "cpu_model": Fact(kind=Kind.TEXT, words=_cpu_model),
+    "cpu_model": Fact(kind=ValueType.TEXT, words=_cpu_model),
     "cpu_factor": _number(lambda subject: subject.answer.cpu_factor),
     "slots": _number(_slots),
     "gpus": _number(_gpus),
-    "gpu_model": _words_of_gpu(Kind.TEXT, lambda gpu: gpu.model),
+    "gpu_model": _words_of_gpu(ValueType.TEXT, lambda gpu: gpu.model),
     "gpu_mem": _GPU_MEM,
-    "gmem": _of_gpu(Kind.SIZE, lambda gpu: gpu.mem_total_bytes - gpu.mem_used_bytes, whole=_GPU_MEM.figure),
-    "gut": _of_gpu(Kind.PERCENT, lambda gpu: gpu.use_pct),
-    "gpu_temp": _of_gpu(Kind.NUMBER, lambda gpu: gpu.temperature_c),
-    "gpu_index": _of_gpu(Kind.NUMBER, lambda gpu: gpu.index),
-    "gpu_uuid": _words_of_gpu(Kind.TEXT, lambda gpu: gpu.uuid),
-    "driver": _words_of_gpu(Kind.VERSION, lambda gpu: gpu.driver_version),
-    "cuda": _words_of_gpu(Kind.VERSION, lambda gpu: gpu.cuda_version),
+    "gmem": _of_gpu(ValueType.SIZE, lambda gpu: gpu.mem_total_bytes - gpu.mem_used_bytes, whole=_GPU_MEM.figure),
+    "gut": _of_gpu(ValueType.PERCENT, lambda gpu: gpu.use_pct),
+    "gpu_temp": _of_gpu(ValueType.NUMBER, lambda gpu: gpu.temperature_c),
+    "gpu_index": _of_gpu(ValueType.NUMBER, lambda gpu: gpu.index),
+    "gpu_uuid": _words_of_gpu(ValueType.TEXT, lambda gpu: gpu.uuid),
+    "driver": _words_of_gpu(ValueType.VERSION, lambda gpu: gpu.driver_version),
+    "cuda": _words_of_gpu(ValueType.VERSION, lambda gpu: gpu.cuda_version),
 }
 """By name. Free are `mem swp tmp gmem`, all there is are `mem_total gpu_mem`."""
 

@@ -19,7 +19,7 @@ from clbalance.errors import ExpressionError
 from clbalance.policy.expressions.tokens import Sort, Token, tokens_of
 from clbalance.policy.expressions.tree import (
     Arithmetic,
-    Comparison,
+    ComparisonTree,
     Junction,
     Literal,
     Name,
@@ -38,7 +38,9 @@ def parse_condition(option: str, text: str) -> Tree:
     """The whole text as one expression; `ExpressionError` where it is none."""
     parser = _Parser(option, text)
     tree = parser.condition()
-    parser.end("`and`, `or` or the end" if isinstance(tree, Comparison | Not | Junction) else "a comparison, as `> 5`")
+    parser.end(
+        "`and`, `or` or the end" if isinstance(tree, ComparisonTree | Not | Junction) else "a comparison, as `> 5`"
+    )
     return tree
 
 
@@ -103,7 +105,7 @@ class _Parser:
         right = self.sum()
         if self._sign in _COMPARE:
             raise self._error("comparisons cannot be chained", hint="`1 < r1m and r1m < 2`")
-        return Comparison(operator=sign.text, left=left, right=right, at=sign.at)
+        return ComparisonTree(operator=sign.text, left=left, right=right, at=sign.at)
 
     def _product(self) -> Tree:
         tree = self._unary()

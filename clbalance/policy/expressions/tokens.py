@@ -9,7 +9,7 @@ from typing import Final
 from clbalance.errors import ExpressionError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
-from clbalance.policy.expressions.tree import Kind
+from clbalance.policy.expressions.tree import ValueType
 from clbalance.policy.expressions.values import Absent, Aggregate, Read, Subject
 
 MOST_CHARACTERS = 1000
@@ -52,7 +52,7 @@ class Token:
     sort: Sort
     text: str
     at: int
-    kind: Kind = Kind.TRUTH
+    kind: ValueType = ValueType.TRUTH
 
 
 def tokens_of(option: str, text: str) -> list[Token]:
@@ -94,15 +94,20 @@ def _token(option: str, text: str, found: re.Match[str]) -> Token:
                 )
             return Token(sort=Sort.VALUE, text=word, at=at, kind=kind)
         case "text":
-            return Token(sort=Sort.VALUE, text=_between_quotes(word), at=at, kind=Kind.TEXT)
+            return Token(sort=Sort.VALUE, text=_between_quotes(word), at=at, kind=ValueType.TEXT)
         case "name" if word.lower() not in _WORDS:
             return Token(sort=Sort.NAME, text=word, at=at)
         case _:
             return Token(sort=Sort.SIGN, text=_SAME_SIGN.get(word, word.lower()), at=at)
 
 
-def _kind_of_number(word: str) -> Kind | None:
-    forms = ((_NUMBER, Kind.NUMBER), (_SIZE, Kind.SIZE), (_PERCENT, Kind.PERCENT), (_VERSION, Kind.VERSION))
+def _kind_of_number(word: str) -> ValueType | None:
+    forms = (
+        (_NUMBER, ValueType.NUMBER),
+        (_SIZE, ValueType.SIZE),
+        (_PERCENT, ValueType.PERCENT),
+        (_VERSION, ValueType.VERSION),
+    )
     return next((kind for form, kind in forms if form.fullmatch(word)), None)
 
 
@@ -114,14 +119,14 @@ def _between_quotes(word: str) -> str:
 
 # Numbers, sizes in bytes and percentages: what was typed, and what is reckoned from two of them.
 
-FIGURES: Final = frozenset({Kind.NUMBER, Kind.SIZE, Kind.PERCENT})
+FIGURES: Final = frozenset({ValueType.NUMBER, ValueType.SIZE, ValueType.PERCENT})
 _FACTORS: Final = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _RECKON: Final = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
-def constant(kind: Kind, text: str) -> Read:
+def constant(kind: ValueType, text: str) -> Read:
     """What was typed: `20G` in bytes, `10%` as 10."""
-    if kind is Kind.SIZE:
+    if kind is ValueType.SIZE:
         digits = text.rstrip("KMGTBkmgtbi")
         value = float(digits) * _FACTORS[text[len(digits)].upper()]
     else:
@@ -146,7 +151,7 @@ def share(part: Read, whole: Read) -> Read:
     )
 
 
-def arithmetic(sign: str, left: tuple[Kind, Read], right: tuple[Kind, Read]) -> tuple[Kind, Read] | None:
+def arithmetic(sign: str, left: tuple[ValueType, Read], right: tuple[ValueType, Read]) -> tuple[ValueType, Read] | None:
     """The kind of what comes out, and how; None where that has no sense."""
     (one, read_one), (other, read_other) = left, right
     kind = _kind(sign, one, other)
@@ -154,23 +159,23 @@ def arithmetic(sign: str, left: tuple[Kind, Read], right: tuple[Kind, Read]) -> 
         return None
     if sign == "/":
         return kind, _reckoned(_divided, read_one, read_other)
-    if sign == "*" and {one, other} == {Kind.SIZE, Kind.PERCENT}:
+    if sign == "*" and {one, other} == {ValueType.SIZE, ValueType.PERCENT}:
         return kind, _reckoned(lambda a, b: a * b / 100.0, read_one, read_other)
     return kind, _reckoned(_RECKON[sign], read_one, read_other)
 
 
-def _kind(sign: str, one: Kind, other: Kind) -> Kind | None:
+def _kind(sign: str, one: ValueType, other: ValueType) -> ValueType | None:
     if sign in {"+", "-"}:
         if one is other:
             return one
-        return Kind.NUMBER if {one, other} == {Kind.NUMBER, Kind.PERCENT} else None
+        return ValueType.NUMBER if {one, other} == {ValueType.NUMBER, ValueType.PERCENT} else None
     if sign == "/":
-        return Kind.NUMBER if one is other else one if other is Kind.NUMBER else None
+        return ValueType.NUMBER if one is other else one if other is ValueType.NUMBER else None
     match one, other:
-        case (Kind.NUMBER, kind) | (kind, Kind.NUMBER):
+        case (ValueType.NUMBER, kind) | (kind, ValueType.NUMBER):
             return kind
-        case (Kind.SIZE, Kind.PERCENT) | (Kind.PERCENT, Kind.SIZE):
-            return Kind.SIZE
+        case (ValueType.SIZE, ValueType.PERCENT) | (ValueType.PERCENT, ValueType.SIZE):
+            return ValueType.SIZE
         case _:
             return None
 

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 from clbalance.lazy_dataclass import dataclass
 
 
-class Kind(Enum):
+class ValueType(Enum):
     """What a value is, in words that fit after "is"."""
 
     NUMBER = "a number"
@@ -26,7 +26,7 @@ class Kind(Enum):
 class Literal:
     """A value as typed; of a text, what is between the quotes."""
 
-    kind: Kind
+    kind: ValueType
     text: str
     at: int = field(default=0, compare=False)
 
@@ -58,7 +58,7 @@ class Arithmetic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparisonTree:
     """One of `< <= > >= = != ~ !~`; `at` is that of the operator."""
 
     operator: str
@@ -84,7 +84,7 @@ class Junction:
     at: int = field(default=0, compare=False)
 
 
-Tree: TypeAlias = Literal | Name | Negative | Arithmetic | Comparison | Not | Junction
+Tree: TypeAlias = Literal | Name | Negative | Arithmetic | ComparisonTree | Not | Junction
 
 _BINDS = {"or": 0, "and": 1, "not": 2, "compare": 3, "+": 4, "-": 4, "*": 5, "/": 5, "negative": 6, "value": 7}
 
@@ -97,7 +97,7 @@ def text_of(tree: Tree) -> str:
 def start_of(tree: Tree) -> int:
     """Where its text begins."""
     match tree:
-        case Arithmetic(left=left) | Comparison(left=left):
+        case Arithmetic(left=left) | ComparisonTree(left=left):
             return start_of(left)
         case _:
             return tree.at
@@ -106,7 +106,7 @@ def start_of(tree: Tree) -> int:
 def _written(tree: Tree) -> tuple[str, int]:  # noqa: PLR0911 - one return for each kind of node
     """Its text, and how firmly that holds together."""
     match tree:
-        case Literal(kind=Kind.TEXT, text=text):
+        case Literal(kind=ValueType.TEXT, text=text):
             return quoted(text), _BINDS["value"]
         case Literal(text=text) | Name(name=text):
             return text, _BINDS["value"]
@@ -115,7 +115,7 @@ def _written(tree: Tree) -> tuple[str, int]:  # noqa: PLR0911 - one return for e
         case Arithmetic(operator=operator, left=left, right=right):
             binds = _BINDS[operator]
             return f"{_within(left, binds)} {operator} {_within(right, binds + 1)}", binds
-        case Comparison(operator=operator, left=left, right=right):
+        case ComparisonTree(operator=operator, left=left, right=right):
             binds = _BINDS["compare"]
             return f"{_within(left, binds + 1)} {operator} {_within(right, binds + 1)}", binds
         case Not(operand=operand):

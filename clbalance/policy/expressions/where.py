@@ -12,13 +12,13 @@ from clbalance.model import Gpu, Measured, Unknown
 from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, label
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
-from clbalance.policy.expressions.tree import Junction, Kind, Tree, text_of
+from clbalance.policy.expressions.tree import Junction, Tree, ValueType, text_of
 from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, told_figure
 
 # `--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it.
 
 _ORDER_OPTION = "--order"
-_UNITS = {Kind.SIZE: "bytes", Kind.PERCENT: "%"}
+_UNITS = {ValueType.SIZE: "bytes", ValueType.PERCENT: "%"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Key:
     """One of the expressions between colons."""
 
     text: str
-    kind: Kind
+    kind: ValueType
     read: Read
 
     def told(self, value: Aggregate) -> str:
@@ -39,7 +39,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SortPlace:
     """Where a node stands by the keys: lists of these sort; `told` is what they were read as."""
 
     sort_by: tuple[tuple[int, float], ...]
@@ -57,14 +57,14 @@ def parse_order(text: str, labels: frozenset[str] | None = None) -> tuple[Key, .
     return tuple(keys)
 
 
-def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> Place:
+def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> SortPlace:
     """Of a node with these devices, of which so many are wanted: by the worst of the best that it has to offer.
 
     What is not known stands behind all that is.
     """
     values = [sorted((key.read(subject) for subject in subjects), key=_rank) for key in keys]
     chosen = [of_key[min(max(1, devices), len(of_key)) - 1] for of_key in values]
-    return Place(
+    return SortPlace(
         sort_by=tuple(map(_rank, chosen)),
         told=", ".join(key.told(value) for key, value in zip(keys, chosen, strict=True)),
     )
@@ -80,7 +80,7 @@ _MOST_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ConditionPart:
     """One of the conditions that `and` joins at the top."""
 
     text: str
@@ -105,8 +105,8 @@ class Where:
     """A condition made ready."""
 
     text: str
-    of_node: tuple[Part, ...]
-    of_device: tuple[Part, ...]
+    of_node: tuple[ConditionPart, ...]
+    of_device: tuple[ConditionPart, ...]
 
     def unmet(self, answer: Measured) -> Unmet | None:
         """Why not this node; None: it is meant."""
@@ -145,25 +145,25 @@ def parse_where(text: str, labels: frozenset[str] | None = None) -> Where:
     )
 
 
-def _part(tree: Tree, meaning: Meaning) -> Part:
+def _part(tree: Tree, meaning: Meaning) -> ConditionPart:
     holds = meaning.condition(tree)
-    return Part(text=_shortened(text_of(tree)), names=meaning.names, holds=holds)
+    return ConditionPart(text=_shortened(text_of(tree)), names=meaning.names, holds=holds)
 
 
-def _all_of(parts: tuple[Part, ...], subject: Subject) -> Truth:
+def _all_of(parts: tuple[ConditionPart, ...], subject: Subject) -> Truth:
     truths = [part.holds(subject) for part in parts]
     if any(truth is False for truth in truths):
         return False
     return next((truth for truth in truths if isinstance(truth, Unknown)), True)
 
 
-def _is_false(parts: Sequence[Part], subjects: Sequence[Subject]) -> Unmet:
+def _is_false(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
     text = " and ".join(part.text for part in parts)
     names = dict.fromkeys(name for part in parts for name in part.names)
     return Unmet(reason=f"where {text} is false", detail=", ".join(_told(name, subjects) for name in names))
 
 
-def _is_unknown(parts: Sequence[Part], subjects: Sequence[Subject]) -> Unmet:
+def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
     names = dict.fromkeys(name for part in parts for name in part.names)
     for name in names:
         for subject in subjects:

@@ -9,7 +9,7 @@ from typing import Final
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Lease, Request, Unknown
 from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, why_too_few
-from clbalance.policy.placement.load import Load, available_cpus, available_mem_bytes
+from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 
 _ROUNDING: Final = 1e-9
 """Cpus: a sum that should come out even may miss by so much."""
@@ -24,7 +24,7 @@ class InsufficientResource:
     detail: str
 
 
-def insufficient_resource(load: Load, request: Request) -> InsufficientResource | None:
+def insufficient_resource(load: NodeLoad, request: Request) -> InsufficientResource | None:
     """The first thing for which the node must refuse `request`, or None: it can promise all of it."""
     if asks_for_nothing(request):
         return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
@@ -36,14 +36,14 @@ def asks_for_nothing(request: Request) -> bool:
     return not (request.cpus or request.mem_bytes or request.tmp_bytes or request.gpus or request.exclusive)
 
 
-def _leases_unknown(load: Load, _: Request) -> InsufficientResource | None:
+def _leases_unknown(load: NodeLoad, _: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     if not isinstance(leases, Unknown):
         return None
     return InsufficientResource(filter="leases", reason="leases unknown", detail=leases.why)
 
 
-def _exclusive(load: Load, request: Request) -> InsufficientResource | None:
+def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
         if why := _whole_node(lease, load):
@@ -57,7 +57,7 @@ def _exclusive(load: Load, request: Request) -> InsufficientResource | None:
     return None
 
 
-def _whole_node(lease: Lease, load: Load) -> str | None:
+def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
     """Why a lease takes the whole node, as an addition to a sentence; None: it takes a part."""
     match lease.allocation:
         case Unknown(why=why):
@@ -70,7 +70,7 @@ def _whole_node(lease: Lease, load: Load) -> str | None:
             return None
 
 
-def _cpus(load: Load, request: Request) -> InsufficientResource | None:
+def _cpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     allocations = load.allocations
     free = available_cpus(load)
     if not request.cpus or request.cpus <= free + _ROUNDING:
@@ -82,7 +82,7 @@ def _cpus(load: Load, request: Request) -> InsufficientResource | None:
     )
 
 
-def _memory(load: Load, request: Request) -> InsufficientResource | None:
+def _memory(load: NodeLoad, request: Request) -> InsufficientResource | None:
     free = available_mem_bytes(load)
     if not request.mem_bytes or request.mem_bytes <= free:
         return None
@@ -94,7 +94,7 @@ def _memory(load: Load, request: Request) -> InsufficientResource | None:
     )
 
 
-def _tmp(load: Load, request: Request) -> InsufficientResource | None:
+def _tmp(load: NodeLoad, request: Request) -> InsufficientResource | None:
     if not request.tmp_bytes:
         return None
     tmp = load.answer.reading.tmp
@@ -116,7 +116,7 @@ def _gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.3g} GiB"
 
 
-def _gpus(load: Load, request: Request) -> InsufficientResource | None:
+def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     if not request.gpus:
         return None
     if _plainly_enough(load, request):
@@ -138,7 +138,7 @@ def _gpus(load: Load, request: Request) -> InsufficientResource | None:
     return InsufficientResource(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
 
 
-def _plainly_enough(load: Load, request: Request) -> bool:
+def _plainly_enough(load: NodeLoad, request: Request) -> bool:
     """What can be told at a glance, for most requests are for one device of any kind and size."""
     if request.gpus != 1 or request.gpu_mem_bytes or request.constraints.where or isinstance(load.devices, Unknown):
         return False
@@ -146,7 +146,7 @@ def _plainly_enough(load: Load, request: Request) -> bool:
     return any(device.share >= wanted and (not models or device.model in models) for device in load.devices)
 
 
-def _slots(load: Load, request: Request) -> InsufficientResource | None:
+def _slots(load: NodeLoad, request: Request) -> InsufficientResource | None:
     slots = load.answer.slots
     if slots is None or load.allocations.slots + request.slots <= slots:
         return None
@@ -157,7 +157,7 @@ def _slots(load: Load, request: Request) -> InsufficientResource | None:
     )
 
 
-_LACKS: tuple[Callable[[Load, Request], InsufficientResource | None], ...] = (
+_LACKS: tuple[Callable[[NodeLoad, Request], InsufficientResource | None], ...] = (
     _leases_unknown,
     _exclusive,
     _cpus,

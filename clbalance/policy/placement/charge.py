@@ -6,7 +6,7 @@ from dataclasses import replace
 from clbalance.model import Allocation, Measured, NodeName, Plan, Request, Snapshot, Unknown
 from clbalance.policy.allocations import age_s
 from clbalance.policy.placement.gpu_choice import devices_for
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 
 
@@ -92,12 +92,12 @@ def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: 
     measured = (one for one in snapshot.answers if isinstance(one, Measured) and one.node in concerned)
     loads = {answer.node: effective_load(answer) for answer in measured}
     behind = loads[plan.runner_up]
-    assert isinstance(behind, Load)  # it fits
+    assert isinstance(behind, NodeLoad)  # it fits
     delay = (behind.run_queue + request.cpus) / _speed(behind)
     limits: dict[NodeName, float] = {}
     for node in plan.chosen:
         load = loads[node]
-        assert isinstance(load, Load)
+        assert isinstance(load, NodeLoad)
         capacity = delay * _speed(load) - request.cpus - load.run_queue
         limits[node] = load.allocations.cpus + max(0.0, capacity)
     return limits
@@ -115,5 +115,5 @@ def _fresh_allocations(answer: Measured, promised_cpus: float) -> Allocation:
     return Allocation(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))
 
 
-def _speed(load: Load) -> float:
+def _speed(load: NodeLoad) -> float:
     return load.cpus * load.answer.cpu_factor

@@ -9,7 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, Plan, Request, Silent, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import insufficient_resource
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_of
 
 
@@ -91,7 +91,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
     )
 
 
-def _unless_promised_away(load: Load, plain: Request) -> Condition:
+def _unless_promised_away(load: NodeLoad, plain: Request) -> Condition:
     short = insufficient_resource(load, plain)
     if short is None:
         taints = ", ".join(sorted(load.answer.taints))

@@ -12,7 +12,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, Request, Silent, Snapshot, Unfit, Unknown
 from clbalance.policy.allocations import binding_drain, drain_reason
 from clbalance.policy.placement.capacity import InsufficientResource, insufficient_resource
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
 
@@ -37,7 +37,7 @@ def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: date
     )
 
 
-def unfit_reason(answer: Answer, asked: FilterInput, load: Load | Unknown | None = None) -> Load | Unfit:
+def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | None = None) -> NodeLoad | Unfit:
     """The load of a node that fits, or why it does not; `load`: its own, where it is known already."""
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
@@ -52,7 +52,7 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: Load | Unknown | None
             assert_never(answer)
 
 
-def _measured_verdict(answer: Measured, asked: FilterInput, known: Load | Unknown | None) -> Load | Unfit:
+def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Unknown | None) -> NodeLoad | Unfit:
     if mark := binding_drain(answer.reading, asked.now):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if answer.suspect:
@@ -73,7 +73,7 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: Load | Unknow
     return load
 
 
-def _past_limits(load: Load, limits: tuple[SetLimit, ...]) -> InsufficientResource | None:
+def _past_limits(load: NodeLoad, limits: tuple[SetLimit, ...]) -> InsufficientResource | None:
     past = breaches(load, limits)
     if not past:
         return None
@@ -97,12 +97,12 @@ def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | Non
 # What is not known makes a node unfit with that reason, whichever way round it was asked.
 
 
-def unmet_constraint(load: Load, request: Request) -> InsufficientResource | None:
+def unmet_constraint(load: NodeLoad, request: Request) -> InsufficientResource | None:
     """The first thing that speaks against the node; None: it is what was asked for."""
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 
-def _tainted(load: Load, request: Request) -> InsufficientResource | None:
+def _tainted(load: NodeLoad, request: Request) -> InsufficientResource | None:
     taints = load.answer.taints
     if not taints or taints <= request.constraints.tolerated:
         return None
@@ -112,7 +112,7 @@ def _tainted(load: Load, request: Request) -> InsufficientResource | None:
     )
 
 
-def _where(load: Load, request: Request) -> InsufficientResource | None:
+def _where(load: NodeLoad, request: Request) -> InsufficientResource | None:
     if not request.constraints.where:
         return None
     from clbalance.policy.expressions.where import parse_where  # few use it
@@ -121,7 +121,7 @@ def _where(load: Load, request: Request) -> InsufficientResource | None:
     return None if unmet is None else InsufficientResource(filter="where", reason=unmet.reason, detail=unmet.detail)
 
 
-def _near(load: Load, request: Request) -> InsufficientResource | None:
+def _near(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.near:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
@@ -132,7 +132,7 @@ def _near(load: Load, request: Request) -> InsufficientResource | None:
     return None
 
 
-def _apart(load: Load, request: Request) -> InsufficientResource | None:
+def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.apart:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
@@ -150,7 +150,7 @@ def _apart(load: Load, request: Request) -> InsufficientResource | None:
     return None
 
 
-def _promises(load: Load) -> Iterator[tuple[str, Allocation]]:
+def _promises(load: NodeLoad) -> Iterator[tuple[str, Allocation]]:
     """Whose they are, and what they say."""
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
@@ -160,14 +160,14 @@ def _promises(load: Load) -> Iterator[tuple[str, Allocation]]:
         yield "placed a moment ago", allocation
 
 
-def _unlabelled(load: Load, request: Request) -> InsufficientResource | None:
+def _unlabelled(load: NodeLoad, request: Request) -> InsufficientResource | None:
     label = request.constraints.same
     if not label or label in load.answer.labels:
         return None
     return InsufficientResource(filter="same", reason=f"no label {label}", detail="")
 
 
-_LACKS: tuple[Callable[[Load, Request], InsufficientResource | None], ...] = (
+_LACKS: tuple[Callable[[NodeLoad, Request], InsufficientResource | None], ...] = (
     _tainted,
     _where,
     _near,

@@ -6,13 +6,13 @@ from itertools import groupby
 from clbalance.model import Measured, Request, Unknown
 from clbalance.policy.placement.fragmentation import Fragmentation, FreeGpus, fragmentation_of, without
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
-from clbalance.policy.placement.load import Load, available_cpus
+from clbalance.policy.placement.load import NodeLoad, available_cpus
 from clbalance.policy.placement.policies import Policy
 
 _ROUNDING = 1e-9
 
 
-def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...] | Unknown:
+def devices_for(load: NodeLoad, request: Request, policy: Policy) -> tuple[str, ...] | Unknown:
     """UUIDs of the devices that would do, the best first: of these it is charged the first, and its node may differ."""
     if not request.gpus:
         return ()
@@ -26,14 +26,14 @@ def devices_for(load: Load, request: Request, policy: Policy) -> tuple[str, ...]
     return tuple(sorted(candidates, key=lambda uuid: round(_left_by(measure, free, request, place[uuid]), 9)))
 
 
-def free_gpus(load: Load) -> FreeGpus | Unknown:
+def free_gpus(load: NodeLoad) -> FreeGpus | Unknown:
     """What a node has left, as fragmentation sees it."""
     if isinstance(load.devices, Unknown):
         return load.devices
     return FreeGpus(round(available_cpus(load), 6), tuple([(device.share, device.model) for device in load.devices]))
 
 
-def growth(measure: Fragmentation, load: Load, request: Request) -> float | Unknown:
+def growth(measure: Fragmentation, load: NodeLoad, request: Request) -> float | Unknown:
     """By how many GPUs the node's fragment grows if it takes the job; below 0 where it shrinks.
 
     0 for a node on which it does not fit, for the filters say so.
@@ -49,7 +49,7 @@ def growth(measure: Fragmentation, load: Load, request: Request) -> float | Unkn
     return round(after - measure.of(free), 9)
 
 
-def _fitting(load: Load, request: Request) -> list[int]:
+def _fitting(load: NodeLoad, request: Request) -> list[int]:
     """The places of the devices that the request may have."""
     devices = () if isinstance(load.devices, Unknown) else load.devices
     wanted = request.gpu_share - _ROUNDING

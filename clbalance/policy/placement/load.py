@@ -1,6 +1,6 @@
 """The load that placement counts, and what a node has left to promise.
 
-Enters: a node that answered. Leaves: its `Load`, or why it has none. A node whose run queue, cpus or memory
+Enters: a node that answered. Leaves: its `NodeLoad`, or why it has none. A node whose run queue, cpus or memory
 are not known has no load at all, and nothing downstream can take it for an idle one.
 """
 
@@ -14,7 +14,7 @@ from clbalance.policy.placement.gpus import FreeDevice, free_devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class NodeLoad:
     """A node whose load is known. `run_queue` is r1m plus the node's debt, in processes, not per cpu."""
 
     answer: Measured
@@ -32,7 +32,7 @@ class Load:
         return 100.0 * self.memory.available_bytes / self.memory.total_bytes
 
 
-def effective_load(answer: Measured) -> Load | Unknown:
+def effective_load(answer: Measured) -> NodeLoad | Unknown:
     """The load of a node that answered, its debt included."""
     reading = answer.reading
     match reading.run_queue, reading.cpus, reading.memory:
@@ -46,7 +46,7 @@ def effective_load(answer: Measured) -> Load | Unknown:
             why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
         )
     allocations = allocations_of(answer)
-    return Load(
+    return NodeLoad(
         answer=answer,
         allocations=allocations,
         r1m=queue.r1m,
@@ -80,13 +80,13 @@ def free_mem_bytes(*, total: int, available: int, allocated: int, reflected: flo
     return min(available, total - allocated - max(0.0, total - available - reflected))
 
 
-def available_cpus(load: Load) -> float:
+def available_cpus(load: NodeLoad) -> float:
     """Cpus that this node can still promise."""
     allocations = load.allocations
     return free_cpus(capacity=load.cpus, r1m=load.r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus)
 
 
-def available_mem_bytes(load: Load) -> float:
+def available_mem_bytes(load: NodeLoad) -> float:
     """Memory that this node can still promise."""
     return free_mem_bytes(
         total=load.memory.total_bytes,

@@ -8,18 +8,18 @@ from itertools import groupby
 
 from clbalance.model import Gpu, NodeName, Request, Score, Term, Unknown
 from clbalance.policy.expressions.values import Subject, devices_of
-from clbalance.policy.expressions.where import Place, parse_order, place_by
+from clbalance.policy.expressions.where import SortPlace, parse_order, place_by
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 
 
-def scores_in_order(loads: Sequence[Load], request: Request) -> list[Score]:
+def scores_in_order(loads: Sequence[NodeLoad], request: Request) -> list[Score]:
     """The score of each, best first; by facts of devices as far as the request could be given those."""
     keys = parse_order(request.constraints.order)
     return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})
 
 
-def scores_by(places: dict[NodeName, Place]) -> list[Score]:
+def scores_by(places: dict[NodeName, SortPlace]) -> list[Score]:
     """Equal places have equal points."""
     ordered = sorted(places, key=lambda node: (places[node].sort_by, node))
     scores: list[Score] = []
@@ -33,7 +33,7 @@ def _score(node: NodeName, points: float, told: str) -> Score:
     return Score(node=node, total=points, terms=(Term(name="order", points=points, weight=1.0, told=told),))
 
 
-def _subjects(load: Load, request: Request) -> tuple[Subject, ...]:
+def _subjects(load: NodeLoad, request: Request) -> tuple[Subject, ...]:
     answer = matching_devices(load.answer, request)
     if not request.gpus:
         return devices_of(answer)

@@ -9,7 +9,7 @@ from clbalance.model import NodeName, Plan, Request, Score, Snapshot, Unfit
 from clbalance.model.request import LazySequence
 from clbalance.policy.placement.charge import assume, last_used
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import score, scorers_of
 from clbalance.policy.placement.score_all import NONE, score_all
@@ -45,7 +45,7 @@ class _Field:
         self._snapshot = snapshot
         self._policy = policy
         self._asked: FilterInput = filter_input(snapshot, request, policy, now)
-        self._verdicts: dict[int, Load | Unfit] = {}
+        self._verdicts: dict[int, NodeLoad | Unfit] = {}
         self._by_order: dict[NodeName, Score] = {}
         self._of_others: tuple[Unfit, ...] = ()
 
@@ -58,7 +58,7 @@ class _Field:
             points = score_all(self.answers, request, self._policy)
         names = [answer.node for answer in self.answers]
         last = last_used(self._snapshot) if rule is Rule.ROTATING else None
-        order = in_order(rule, points, names, lambda at: isinstance(self._verdict(at), Load), rng, last)
+        order = in_order(rule, points, names, lambda at: isinstance(self._verdict(at), NodeLoad), rng, last)
         return self._same(order) if request.constraints.same else order
 
     def ranked(self, chosen: tuple[NodeName, ...], rest: Iterator[int]) -> Iterator[Score]:
@@ -77,7 +77,7 @@ class _Field:
         weighed = scorers_of(self._policy, request)
         for at in places:
             load = self._verdict(at)
-            assert isinstance(load, Load)
+            assert isinstance(load, NodeLoad)
             yield self._by_order.get(load.answer.node) or score(load, request, weighed)
 
     def _ordered(self) -> list[float]:
@@ -85,19 +85,19 @@ class _Field:
         from clbalance.policy.placement.order import scores_in_order  # few use it
 
         verdicts = [self._verdict(at) for at in range(len(self.answers))]
-        loads = [load for load in verdicts if isinstance(load, Load)]
+        loads = [load for load in verdicts if isinstance(load, NodeLoad)]
         self._by_order = {one.node: one for one in scores_in_order(loads, self._asked.request)}
         return [self._by_order[answer.node].total if answer.node in self._by_order else NONE for answer in self.answers]
 
     def _same(self, order: Iterator[int]) -> Iterator[int]:
         """Only those of one value of the label that all are to share."""
         places = list(order)
-        loads = [load for at in places if isinstance(load := self._verdict(at), Load)]
+        loads = [load for at in places if isinstance(load := self._verdict(at), NodeLoad)]
         kept, self._of_others = keep_same(list(self._scores(places)), loads, self._asked.request)
         nodes = {one.node for one in kept}
         return iter([at for at in places if self.answers[at].node in nodes])
 
-    def _verdict(self, at: int) -> Load | Unfit:
+    def _verdict(self, at: int) -> NodeLoad | Unfit:
         if at not in self._verdicts:
             self._verdicts[at] = unfit_reason(self.answers[at], self._asked)
         return self._verdicts[at]

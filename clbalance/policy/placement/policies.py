@@ -60,7 +60,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class PolicyKind:
     """What a policy's name stands for."""
 
     told: str
@@ -69,16 +69,16 @@ class Kind:
     """What differs from `Weights()`."""
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "least": Kind(told="the least loaded node"),
-    "spread": Kind(told="the node with the largest share left unpromised", weights=_only(spread=1.0)),
-    "pack": Kind(told="the fullest node that still fits", weights=_only(packing=1.0)),
-    "p2c": Kind(told="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
-    "risk": Kind(told="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
+KINDS: Final[Mapping[str, PolicyKind]] = {
+    "least": PolicyKind(told="the least loaded node"),
+    "spread": PolicyKind(told="the node with the largest share left unpromised", weights=_only(spread=1.0)),
+    "pack": PolicyKind(told="the fullest node that still fits", weights=_only(packing=1.0)),
+    "p2c": PolicyKind(told="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
+    "risk": PolicyKind(told="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
     # The packing term is a tie-breaker: 100 points of it are a thousandth of what 2 GPUs of fragments are worth.
-    "fgd": Kind(told="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
-    "random": Kind(told="any node that fits", rule=Rule.DRAWN),
-    "rr": Kind(told="one node after the other, by name", rule=Rule.ROTATING),
+    "fgd": PolicyKind(told="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
+    "random": PolicyKind(told="any node that fits", rule=Rule.DRAWN),
+    "rr": PolicyKind(told="one node after the other, by name", rule=Rule.ROTATING),
 }
 """By name: `least` when nothing else is said; `random` and `rr` are what others are compared with."""
 

@@ -15,7 +15,7 @@ from clbalance.policy.indices.samples import R1M_PER_CPU
 from clbalance.policy.placement.fragmentation import Fragmentation, fragmentation_of
 from clbalance.policy.placement.gpu_choice import growth
 from clbalance.policy.placement.gpus import matching_devices
-from clbalance.policy.placement.load import Load, available_cpus, available_mem_bytes
+from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 from clbalance.policy.placement.policies import Policy
 
 
@@ -24,16 +24,16 @@ class Scorer:
     """One term: the number it reads, the points that number is worth, and how a person is told of it."""
 
     name: str
-    read: Callable[[Load, Request], float | Unknown]
+    read: Callable[[NodeLoad, Request], float | Unknown]
     points: Callable[[float], float]
-    told: Callable[[Load, Request, float], str]
+    told: Callable[[NodeLoad, Request, float], str]
 
 
 Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
 """Of `scorers_of`."""
 
 
-def score(load: Load, request: Request, weighed: Weighed) -> Score:
+def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
     """One node's, with what each term was read from."""
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
@@ -44,7 +44,7 @@ def score(load: Load, request: Request, weighed: Weighed) -> Score:
     return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
 
 
-def total(load: Load, request: Request, weighed: Weighed) -> float:
+def total(load: NodeLoad, request: Request, weighed: Weighed) -> float:
     """What `score` comes to, without the words."""
     return _mean(_points([scorer.read(load, request) for scorer, _ in weighed], weighed), weighed)
 
@@ -69,7 +69,7 @@ def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
     return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
 
 
-def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) -> str:
+def _told(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
     if isinstance(value, Unknown):
         return f"unknown, counted as its lowest: {value.why}"
     return scorer.told(load, request, value)
@@ -78,7 +78,7 @@ def _told(scorer: Scorer, load: Load, request: Request, value: float | Unknown) 
 # Which share of a node is taken with one more job on it: Kubernetes' `LeastAllocated` and `MostAllocated`.
 
 
-def allocated_pct(load: Load, request: Request) -> float:
+def allocated_pct(load: NodeLoad, request: Request) -> float:
     """The mean over cpus, memory and, where they are asked for, GPUs, promises and strangers' use together."""
     total_bytes = load.memory.total_bytes
     shares = [
@@ -92,7 +92,7 @@ def allocated_pct(load: Load, request: Request) -> float:
     return 100.0 * sum(shares) / len(shares)
 
 
-def risk_pct(load: Load, request: Request) -> float | Unknown:
+def risk_pct(load: NodeLoad, request: Request) -> float | Unknown:
     """Of the run queue per cpu over the looks that are remembered; what was just placed is not in them yet."""
     trend = load.answer.trends.get(R1M_PER_CPU)
     if trend is None:
@@ -104,7 +104,7 @@ def risk_pct(load: Load, request: Request) -> float | Unknown:
 # What a node is compared by: one number each, turned into 0…100 points, of which more is better.
 
 
-def _delay(load: Load, request: Request) -> float:
+def _delay(load: NodeLoad, request: Request) -> float:
     # Shortest expected delay: (queue + what is asked for) / speed. The queue is as it will be, not as it is:
     # one more is less on 64 idle cpus than on 2. LSF's normalised run queue divides by the same two.
     return (load.run_queue + request.cpus) / (load.cpus * load.answer.cpu_factor)
@@ -115,7 +115,7 @@ def _delay_points(delay: float) -> float:
     return 100.0 / (1.0 + delay)
 
 
-def _delay_told(load: Load, request: Request, _: float) -> str:
+def _delay_told(load: NodeLoad, request: Request, _: float) -> str:
     debt = load.allocations.unreflected_cpus
     placed = f" + {debt:.3g} placed" if debt else ""
     factor = load.answer.cpu_factor
@@ -128,7 +128,7 @@ def _left(used_pct: float) -> float:
     return min(100.0, max(0.0, 100.0 - used_pct))
 
 
-def _worst_pressure(load: Load, _: Request) -> float | Unknown:
+def _worst_pressure(load: NodeLoad, _: Request) -> float | Unknown:
     worst = 0.0
     for read in (readers.psi_cpu_pct, readers.psi_mem_pct, readers.psi_io_pct):
         value = read(load)
@@ -138,7 +138,7 @@ def _worst_pressure(load: Load, _: Request) -> float | Unknown:
     return worst
 
 
-def _gpu_memory_used(load: Load, request: Request) -> float | Unknown:
+def _gpu_memory_used(load: NodeLoad, request: Request) -> float | Unknown:
     gpus = matching_devices(load.answer, request).reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
@@ -226,10 +226,10 @@ def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], 
 def preference_scorer(preference: Preference) -> Scorer:
     """Its term, which is weighed as the preference says."""
 
-    def read(load: Load, _: Request) -> float:
+    def read(load: NodeLoad, _: Request) -> float:
         return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0
 
-    def told(load: Load, _: Request, __: float) -> str:
+    def told(load: NodeLoad, _: Request, __: float) -> str:
         value = load.answer.labels.get(preference.label)
         return f"no label {preference.label}" if value is None else f"{preference.label} is {value}"
 

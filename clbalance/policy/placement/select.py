@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, assert_never
 
 from clbalance.model import NodeName, Request, Score, Unfit
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Rule
 
 EQUAL: Final = 1e-9
@@ -104,7 +104,7 @@ def _drawn(places: Sequence[int], rng: Rng) -> list[int]:
 
 
 def keep_same(
-    ranked: Sequence[Score], loads: Sequence[Load], request: Request
+    ranked: Sequence[Score], loads: Sequence[NodeLoad], request: Request
 ) -> tuple[Sequence[Score], tuple[Unfit, ...]]:
     """The ranked nodes of one value, in their order, and the others with that for a reason.
 

@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.policy.indices.row import Index, Threshold
 from clbalance.policy.indices.table import THRESHOLDS
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def limits_of(thresholds: Thresholds) -> tuple[SetLimit, ...]:
     )
 
 
-def breaches(load: Load, limits: Iterable[SetLimit]) -> list[Breach]:
+def breaches(load: NodeLoad, limits: Iterable[SetLimit]) -> list[Breach]:
     """Every limit that the node is past, or that cannot be told to hold."""
     found: list[Breach] = []
     for held in limits:

@@ -15,7 +15,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, NodeName, Reading, Request, Snapshot, Unknown
 from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy, Rule
 from clbalance.policy.placement.score import Weighed, scorers_of, total
 from clbalance.policy.placement.select import Rng, best_place, in_order
@@ -72,7 +72,7 @@ class ClusterState:
         self._names = [answer.node for answer in self._answers]
         self._place_of = {answer.node: at for at, answer in enumerate(self._answers)}
         self._snapshot, self._policy, self._now = snapshot, policy, now
-        self._loads: list[Load | Unknown | None] = [None] * len(self._answers)
+        self._loads: list[NodeLoad | Unknown | None] = [None] * len(self._answers)
         self._kinds: dict[Request, _RequestKind] = {}
         self._touched: list[int] = []
         self._last = snapshot.last_used
@@ -188,7 +188,7 @@ class ClusterState:
         kind.before[at], kind.before_of[at] = was, of
         kind.fitting += (now > _UNFIT) - (was > _UNFIT)
 
-    def _load(self, at: int) -> Load | Unknown | None:
+    def _load(self, at: int) -> NodeLoad | Unknown | None:
         """What the node's answer comes to; kept until it is charged, for every kind asks for it."""
         answer = self._answers[at]
         if self._loads[at] is None and isinstance(answer, Measured):
@@ -197,7 +197,7 @@ class ClusterState:
 
     def _total(self, at: int, kind: _RequestKind) -> float:
         found = unfit_reason(self._answers[at], kind.asked, self._load(at))
-        return total(found, kind.asked.request, kind.weighed) if isinstance(found, Load) else _UNFIT
+        return total(found, kind.asked.request, kind.weighed) if isinstance(found, NodeLoad) else _UNFIT
 
 
 # A board as the room of those that wait.

@@ -18,7 +18,7 @@ from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations, ReplayCapacity
 from clbalance.policy.queue.queues import JobQueue, PlannedStart, QueuedJob, Running
-from clbalance.policy.queue.replay_metrics import Figures, Meter, Waits, percentile
+from clbalance.policy.queue.replay_metrics import Figures, Meter, WaitTimes, percentile
 
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
@@ -72,7 +72,7 @@ class _Run:
         self._running: dict[int, Running[JobAllocations]] = {}
         self._waiting: dict[int, QueuedJob] = {}
         self._starts_s: dict[int, float] = {}
-        self._waits = Waits()
+        self._waits = WaitTimes()
         self._gpu_pct_at_refusal: float | None = None
         self._refused = 0
 

@@ -36,7 +36,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class PolicyComparison:
     """One policy's row: its figures, over `repeats` seeds, and their standard deviations where there are several."""
 
     policy: str
@@ -46,11 +46,11 @@ class Comparison:
     spread: Figures | None = None
 
 
-def compared(policy: str, queue: str | None, replays: Sequence[Figures]) -> Comparison:
+def compared(policy: str, queue: str | None, replays: Sequence[Figures]) -> PolicyComparison:
     """The row of replays that differ in their seeds alone."""
     if len(replays) == 1:
-        return Comparison(policy=policy, queue=queue, figures=replays[0])
-    return Comparison(
+        return PolicyComparison(policy=policy, queue=queue, figures=replays[0])
+    return PolicyComparison(
         policy=policy,
         queue=queue,
         figures=_each(replays, fmean),
@@ -78,7 +78,7 @@ def percentile(values: Sequence[float], pct: float) -> float | None:
 
 
 @dataclass(slots=True)
-class Waits:
+class WaitTimes:
     """What those that were started have waited, and how slow that made those that ended."""
 
     waits_s: list[float] = field(default_factory=list)

@@ -16,7 +16,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Answer, Measured, NodeName, Request, RunQueue, Silent, Snapshot, Unknown
 from clbalance.policy.allocations import TAU_S, binding_drain
 from clbalance.policy.placement.filters import filter_input
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.values import BalanceSettings, Departure
 
@@ -78,7 +78,7 @@ def use_of(answer: Answer, now: datetime) -> Use | Unknown:
     )
 
 
-def _allocated(load: Load) -> float:
+def _allocated(load: NodeLoad) -> float:
     """No lease counts for more than the node has, and one that cannot be read for all of it."""
     leases = load.answer.reading.leases
     assert not isinstance(leases, Unknown)

@@ -14,7 +14,7 @@ from clbalance.model import Allocation, Lease, Measured, NodeName, Request, Snap
 from clbalance.policy.allocations import age_s, unreflected_share
 from clbalance.policy.placement.charge import allocation_for
 from clbalance.policy.placement.filters import FilterInput, filter_input, unfit_reason
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.candidates import MigrationCandidate
 from clbalance.policy.rebalance.levels import Pool, with_r1m_less
@@ -27,7 +27,7 @@ class _NodeCapacity:
     measured: Measured
     gone: tuple[MigrationCandidate, ...] = ()
     come: tuple[Allocation, ...] = ()
-    load: Load | Unknown | None = None
+    load: NodeLoad | Unknown | None = None
     verdicts: dict[int, Unfit | None] = field(default_factory=dict)
     """By the number of the kind of request."""
 
@@ -75,7 +75,7 @@ class WhatIf:
         capacity, kind = self._what_if[node], self._kinds.kind_of(candidate)
         if kind not in capacity.verdicts:
             load = self._load(capacity)
-            assert isinstance(load, Load)  # a member's load is known
+            assert isinstance(load, NodeLoad)  # a member's load is known
             found = unfit_reason(load.answer, self._kinds.asked[kind], load)
             capacity.verdicts[kind] = found if isinstance(found, Unfit) else None
         return capacity.verdicts[kind]
@@ -85,7 +85,7 @@ class WhatIf:
         src = candidate.job.node
         left, to = self._what_if[src], self._what_if[dst]
         load = self._load(to)
-        assert isinstance(load, Load)  # a member's load is known
+        assert isinstance(load, NodeLoad)  # a member's load is known
         allocation = replace(allocation_for(candidate.job.request, load.answer, self._policy), cpus=candidate.weight)
         self._what_if[src] = _NodeCapacity(left.measured, (*left.gone, candidate), left.come)
         self._what_if[dst] = _NodeCapacity(to.measured, to.gone, (*to.come, allocation))
@@ -95,7 +95,7 @@ class WhatIf:
         """Everything as it was before what was carried last."""
         self._what_if.update(carried.what_if)
 
-    def _load(self, capacity: _NodeCapacity) -> Load | Unknown:
+    def _load(self, capacity: _NodeCapacity) -> NodeLoad | Unknown:
         if capacity.load is None:
             capacity.load = effective_load(_as_it_is(capacity))
         return capacity.load

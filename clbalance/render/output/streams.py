@@ -35,7 +35,7 @@ class JobOutput(Protocol):
         ...
 
 
-class Line:
+class StatusLine:
     """The last line of a place that is written to, which two outlets may share: whether something stands on it."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Outlet:
     file: BinaryIO
     terminal: bool = False
     color: bool = False
-    line: Line = field(default_factory=Line)
+    line: StatusLine = field(default_factory=StatusLine)
 
     def send(self, data: bytes) -> None:
         """Write it now: output of a running job is watched."""

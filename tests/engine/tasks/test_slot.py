@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.engine.agent.job_messages import Began, Finished, Returned, SlotLog, Whole, tells_all
+from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, tells_all
 from clbalance.engine.tasks.slot import TaskOutputSplitter
 from clbalance.model import Cause
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted
@@ -26,14 +26,14 @@ class Notes:
         assert piece
         self.output[number, stream] = self.output.get((number, stream), b"") + piece
 
-    def finished(self, entry: Finished) -> None:
+    def finished(self, entry: TaskFinished) -> None:
         self.ends.append(entry.number)
 
 
-def finished(number: int, stdout: int, stderr: int) -> Finished:
+def finished(number: int, stdout: int, stderr: int) -> TaskFinished:
     line = b'["e", %d, {"kind": "exited", "rc": 0}, 0.0, %d, %d]\n' % (number, stdout, stderr)
     (entry,) = SlotLog().feed(line)
-    assert isinstance(entry, Finished)
+    assert isinstance(entry, TaskFinished)
     return entry
 
 
@@ -41,8 +41,8 @@ def finished(number: int, stdout: int, stderr: int) -> Finished:
 def test_a_log_says_the_same_in_any_pieces(cuts: list[int]) -> None:
     log, places = SlotLog(), [0, *sorted(cuts), len(LOG)]
     entries = [one for at, to in pairwise(places) for one in log.feed(LOG[at:to])]
-    assert [type(one) for one in entries] == [Began, Began, Began, Finished, Returned, Returned, Whole]
-    assert isinstance(entries[3], Finished)
+    assert [type(one) for one in entries] == [Began, Began, Began, TaskFinished, Returned, Returned, Whole]
+    assert isinstance(entries[3], TaskFinished)
     assert (entries[3].number, entries[3].seconds, entries[3].stdout) == (3, 0.25, 4)
 
 

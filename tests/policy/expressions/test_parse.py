@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clbalance.errors import ExpressionError
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
-from clbalance.policy.expressions.tree import Comparison, Kind, Literal, Name, Tree, start_of, text_of
+from clbalance.policy.expressions.tree import ComparisonTree, Literal, Name, Tree, ValueType, start_of, text_of
 from clbalance.policy.expressions.where import parse_order, parse_where
 from clbalance.render.messages import error
 
@@ -160,6 +160,6 @@ def test_names_are_told_once_and_places_are_those_of_the_text() -> None:
     assert part.names == ("r1m", "ut", "rack", "cpus")
     assert [start_of(key) for key in parse_keys("--order", "a : b * 2")] == [0, 4]
     compared = parse_condition("--where", " a < 20G")
-    assert isinstance(compared, Comparison)
+    assert isinstance(compared, ComparisonTree)
     assert (compared.left, start_of(compared)) == (Name(name="a"), 1)
-    assert compared.right == Literal(kind=Kind.SIZE, text="20G")
+    assert compared.right == Literal(kind=ValueType.SIZE, text="20G")

@@ -2,15 +2,29 @@
 
 from hypothesis import strategies as st
 
-from clbalance.policy.expressions.tree import Arithmetic, Comparison, Junction, Kind, Literal, Name, Negative, Not, Tree
+from clbalance.policy.expressions.tree import (
+    Arithmetic,
+    ComparisonTree,
+    Junction,
+    Literal,
+    Name,
+    Negative,
+    Not,
+    Tree,
+    ValueType,
+)
 
 WORDS = st.from_regex(r"[a-z_][a-z0-9_.]{0,6}", fullmatch=True).filter(lambda word: word not in {"and", "or", "not"})
 LITERALS = st.one_of(
-    st.builds(Literal, kind=st.just(Kind.NUMBER), text=st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,2})?", fullmatch=True)),
-    st.builds(Literal, kind=st.just(Kind.SIZE), text=st.from_regex(r"[0-9]{1,3}[KMGT]", fullmatch=True)),
-    st.builds(Literal, kind=st.just(Kind.PERCENT), text=st.from_regex(r"[0-9]{1,2}%", fullmatch=True)),
-    st.builds(Literal, kind=st.just(Kind.VERSION), text=st.from_regex(r"[0-9]{1,3}\.[0-9]\.[0-9]", fullmatch=True)),
-    st.builds(Literal, kind=st.just(Kind.TEXT), text=st.text("ab \"'|~:()é", max_size=6)),
+    st.builds(
+        Literal, kind=st.just(ValueType.NUMBER), text=st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,2})?", fullmatch=True)
+    ),
+    st.builds(Literal, kind=st.just(ValueType.SIZE), text=st.from_regex(r"[0-9]{1,3}[KMGT]", fullmatch=True)),
+    st.builds(Literal, kind=st.just(ValueType.PERCENT), text=st.from_regex(r"[0-9]{1,2}%", fullmatch=True)),
+    st.builds(
+        Literal, kind=st.just(ValueType.VERSION), text=st.from_regex(r"[0-9]{1,3}\.[0-9]\.[0-9]", fullmatch=True)
+    ),
+    st.builds(Literal, kind=st.just(ValueType.TEXT), text=st.text("ab \"'|~:()é", max_size=6)),
 )
 SIGNS = st.sampled_from(["<", "<=", ">", ">=", "=", "!=", "~", "!~"])
 
@@ -20,7 +34,7 @@ def grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
         st.builds(Negative, operand=inner),
         st.builds(Not, operand=inner),
         st.builds(Arithmetic, operator=st.sampled_from("+-*/"), left=inner, right=inner),
-        st.builds(Comparison, operator=SIGNS, left=inner, right=inner),
+        st.builds(ComparisonTree, operator=SIGNS, left=inner, right=inner),
         st.builds(
             Junction,
             operator=st.sampled_from(["and", "or"]),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clbalance.model import Request, Unknown
 from clbalance.policy.placement.fragmentation import STRANDED_WEIGHT, Demand, Fragmentation, FreeGpus, Workload, seen_in
 from clbalance.policy.placement.gpu_choice import devices_for, free_gpus, growth
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import policy_named
 from tests.policy.build import gpu, lease, node, silent, sweep, unreadable
 
@@ -59,9 +59,9 @@ def test_the_measure_is_that_of_the_book(demands: list[Demand], devices: list[tu
     assert Fragmentation(workload).of(free) == pytest.approx(by_the_book(workload, free))
 
 
-def load_of(**what: object) -> Load:
+def load_of(**what: object) -> NodeLoad:
     load = effective_load(node("n", **what))  # type: ignore[arg-type]
-    assert isinstance(load, Load)
+    assert isinstance(load, NodeLoad)
     return load
 
 

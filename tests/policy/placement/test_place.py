@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clbalance.model import Answer, Cause, Measured, Memory, NodeName, Pressure, Rates, RunQueue, Snapshot
 from clbalance.policy.allocations import allocations_of
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import memory, node, placed, scored, silent, sweep
@@ -75,7 +75,7 @@ def test_an_unfit_node_is_never_chosen(snapshot: Snapshot, pick: int | None) -> 
         assert isinstance(answer, Measured)
         assert isinstance(answer.reading.python, str)
         load = effective_load(answer)
-        assert isinstance(load, Load)
+        assert isinstance(load, NodeLoad)
         assert load.run_queue <= load.cpus
 
 
@@ -133,7 +133,7 @@ def lightened(answer: Measured, index: str, share: float) -> Measured:
 @given(measured(), LIGHTEN, st.floats(0.0, 1.0))
 def test_less_load_never_scores_lower(answer: Measured, index: str, share: float) -> None:
     before, after = effective_load(answer), effective_load(lightened(answer, index, share))
-    if isinstance(before, Load) and isinstance(after, Load):
+    if isinstance(before, NodeLoad) and isinstance(after, NodeLoad):
         heavy, light = scored(before), scored(after)
         assert light.total >= heavy.total
 

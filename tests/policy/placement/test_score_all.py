@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clbalance.model import Measured, Request, Silent, Snapshot
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import LEAST, Policy, Weights, policy_named
 from clbalance.policy.placement.score_all import NONE, score_all
 from tests.policy.build import lease, node, scored, silent, sweep
@@ -30,7 +30,7 @@ def test_the_number_is_that_of_the_explained_score(snapshot: Snapshot, weights: 
     policy, request = Policy(weights=weights), Request(cpus=cpus)
     for answer, quick in zip(snapshot.answers, score_all(snapshot.answers, request, policy), strict=True):
         load = effective_load(answer) if isinstance(answer, Measured) else None
-        if isinstance(load, Load):
+        if isinstance(load, NodeLoad):
             assert quick == pytest.approx(scored(load, request, policy).total, abs=1e-9)
         else:
             assert quick == NONE

@@ -10,7 +10,7 @@ from clbalance.policy.placement.explain import NodeState, node_state, unfit_summ
 from clbalance.policy.placement.fragmentation import Workload, fragmentation_of
 from clbalance.policy.placement.gpu_choice import devices_for, growth
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from tests.policy.build import NOW, node, sweep, unreadable
@@ -118,7 +118,7 @@ def test_a_wish_that_is_not_about_devices_leaves_them_alone() -> None:
 def test_fragmentation_takes_only_devices_that_count() -> None:
     policy = policy_named("fgd", workload=Workload.of([Request(gpus=2)]))
     load = effective_load(mixed("n", "T4", "A100"))
-    assert isinstance(load, Load)
+    assert isinstance(load, NodeLoad)
     measure = fragmentation_of(policy.workload)
     one_a100 = Request(gpus=1, constraints=Constraints(where=A100))
     assert devices_for(load, one_a100, policy) == ("GPU-1",)

@@ -7,7 +7,7 @@ import pytest
 from clbalance.model import Allocation, Lease, Measured, Request, TmpSpace, Unknown
 from clbalance.policy.placement.capacity import asks_for_nothing, insufficient_resource
 from clbalance.policy.placement.charge import allocation_for
-from clbalance.policy.placement.load import Load, effective_load
+from clbalance.policy.placement.load import NodeLoad, effective_load
 from clbalance.policy.placement.policies import LEAST
 from tests.policy.build import lease, node
 
@@ -31,9 +31,9 @@ def _lease(gib: float) -> Lease:
     return replace(one, allocation=replace(one.allocation, tmp_bytes=int(gib * G)))
 
 
-def load_of(answer: Measured) -> Load:
+def load_of(answer: Measured) -> NodeLoad:
     load = effective_load(answer)
-    assert isinstance(load, Load)
+    assert isinstance(load, NodeLoad)
     return load
 
 

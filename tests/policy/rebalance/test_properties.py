@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clbalance.model import Measured, Qos, Snapshot, Unknown
 from clbalance.policy.placement.charge import allocation_for, with_allocation
 from clbalance.policy.placement.filters import filter_input, unfit_reason
-from clbalance.policy.placement.load import Load
+from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import LEAST, policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.candidates import MigrationPriority
@@ -105,7 +105,7 @@ def test_no_job_goes_where_place_would_not_put_it_when_its_turn_comes(
         job = jobs[move.job]
         target = next(answer for answer in now.answers if answer.node == move.dst)
         found = unfit_reason(target, filter_input(now, replace(job.request, name=""), LEAST, NOW))
-        assert isinstance(found, Load), found
+        assert isinstance(found, NodeLoad), found
         now = carried(now, job, move)
 
 

@@ -1,7 +1,7 @@
 """Settings of every kind, and places that are there and not."""
 
 from clbalance.render.report import Report
-from clbalance.render.reports.admin.config import Place, PlacesReport, SettingsReport, ShownKey
+from clbalance.render.reports.admin.config import ConfigPlace, PlacesReport, SettingsReport, ShownKey
 from tests.render.examples import Example
 
 KEYS = (
@@ -17,9 +17,9 @@ KEYS = (
     ),
 )
 PLACES = (
-    Place(what="settings", path="/home/ann/clbalance.toml", is_there=False),
-    Place(what="groups", path="/etc/clustershell/groups.conf", is_there=True),
-    Place(what="state", path="/var/tmp/clbalance-state-7", is_there=True, remark="`/home/ann` is on nfs"),
+    ConfigPlace(what="settings", path="/home/ann/clbalance.toml", is_there=False),
+    ConfigPlace(what="groups", path="/etc/clustershell/groups.conf", is_there=True),
+    ConfigPlace(what="state", path="/var/tmp/clbalance-state-7", is_there=True, remark="`/home/ann` is on nfs"),
 )
 EXAMPLES = (Example("config-show", (SettingsReport(KEYS),)), Example("config-path", (PlacesReport(PLACES),)))
 
@@ -27,4 +27,4 @@ EXAMPLES = (Example("config-show", (SettingsReport(KEYS),)), Example("config-pat
 def hostile(one: str, other: str) -> list[Report]:
     values = ({"set": one, "labels": {other: one}, "taints": [other]}, one)
     keys = tuple(ShownKey(key=other, value=value, origin=one) for value in values)
-    return [SettingsReport(keys), PlacesReport((Place(what=one, path=other, is_there=True, remark=one),))]
+    return [SettingsReport(keys), PlacesReport((ConfigPlace(what=one, path=other, is_there=True, remark=one),))]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from clbalance.policy.queue.replay_metrics import Comparison, Figures, compared
+from clbalance.policy.queue.replay_metrics import Figures, PolicyComparison, compared
 from clbalance.render.report import Report
 from clbalance.render.reports.balance.replay import ReplayReport
 from tests.render.examples import Example
@@ -33,8 +33,8 @@ _REFUSING = Figures(
 )
 
 _COMPARISONS = (
-    Comparison(policy="least", queue="easy", figures=_FIGURES),
-    Comparison(policy="pack", queue="easy", figures=replace(_FIGURES, max_over_mean=None)),
+    PolicyComparison(policy="least", queue="easy", figures=_FIGURES),
+    PolicyComparison(policy="pack", queue="easy", figures=replace(_FIGURES, max_over_mean=None)),
 )
 _REPEATED = (
     compared("fgd", None, [_REFUSING, replace(_REFUSING, placed=8783, refused=1817, gpu_allocated_pct=94.5)]),
@@ -45,4 +45,4 @@ EXAMPLES = (Example("replay", (ReplayReport(_COMPARISONS),)), Example("replay-re
 
 def hostile(one: str, other: str) -> list[Report]:
     odd = replace(_FIGURES, wait_mean_s=float("nan"), max_over_mean=float("inf"))
-    return [ReplayReport([Comparison(policy=one, queue=other, figures=odd)])]
+    return [ReplayReport([PolicyComparison(policy=one, queue=other, figures=odd)])]

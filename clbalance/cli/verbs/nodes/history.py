@@ -32,7 +32,7 @@ def history(
 ) -> int:
     """Exits 0, also where nothing is remembered."""
     from clbalance.cli.console import Console
-    from clbalance.cli.nodes.history import Asked, show_history
+    from clbalance.cli.nodes.history import HistoryQuery, show_history
 
-    asked = Asked(since=since, until=until, indices=tuple(index or ()))
+    asked = HistoryQuery(since=since, until=until, indices=tuple(index or ()))
     return show_history(nodes.with_words(words), asked, Console.of(output))

@@ -23,7 +23,7 @@ class ShownKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ConfigPlace:
     """Where something is looked for: `settings`, `groups` or `state`."""
 
     what: str
@@ -57,7 +57,7 @@ class SettingsReport(Report):
 class PlacesReport(Report):
     """Where things are looked for, in the order in which they are looked at."""
 
-    places: tuple[Place, ...]
+    places: tuple[ConfigPlace, ...]
 
     def human(self, display: Display) -> str:
         rows = tuple(

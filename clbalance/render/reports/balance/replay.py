@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.policy.queue.replay_metrics import Comparison, Figures
+from clbalance.policy.queue.replay_metrics import Figures, PolicyComparison
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table
@@ -32,7 +32,7 @@ _HEADINGS = {
 class ReplayReport(Report):
     """What each policy made of a trace."""
 
-    rows: Sequence[Comparison]
+    rows: Sequence[PolicyComparison]
 
     def human(self, display: Display) -> str:
         """What no policy has a figure for is left out, and so are waits where nobody waited."""
@@ -54,7 +54,7 @@ class ReplayReport(Report):
         return {"policies": [_document(row) for row in self.rows]}
 
 
-def _document(row: Comparison) -> dict[str, Json]:
+def _document(row: PolicyComparison) -> dict[str, Json]:
     """One policy; with several seeds the figures are means, and `spread` their standard deviations."""
     return {
         "policy": row.policy,
@@ -74,11 +74,11 @@ def _value(name: str, value: float | None) -> Json:
     return int(value) if whole and value is not None else finite(value)
 
 
-def _label(row: Comparison) -> str:
+def _label(row: PolicyComparison) -> str:
     return row.policy if row.queue is None else f"{row.policy} {row.queue}"
 
 
-def _told(row: Comparison, name: str) -> str:
+def _told(row: PolicyComparison, name: str) -> str:
     value = getattr(row.figures, name)
     spread = None if row.spread is None else getattr(row.spread, name)
     told = _words(name, value)
