@@ -18,7 +18,7 @@ def parse_size(text: str) -> int:
     return size_bytes
 
 
-def told_size(count_bytes: float) -> str:
+def format_size(count_bytes: float) -> str:
     """As people read it in a sentence: `2 GiB`, `512 MiB`."""
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count_bytes >= factor:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from clbalance.cli.console import Console, SweepProgress
 from clbalance.cli.node_settings import (
-    here,
+    facts_by_node,
     labels_of_nodes,
     named_group,
+    node_facts_entries,
     policy_in,
     result_groups,
     taints_of_nodes,
-    told_by_node,
-    told_nodes,
+    working_directory,
 )
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
@@ -153,10 +153,10 @@ def cluster_context(
     `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
     `policy`: as typed.
     """
-    settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
+    settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
     sets = NodeSets(groups)
-    told = told_nodes(settings, sets)
+    entries = node_facts_entries(settings, sets)
     transport: Transport
     is_here = groups is None and not nodes.names_nodes
     if is_here:
@@ -178,10 +178,10 @@ def cluster_context(
         rng=random.Random(),
         console=console,
         is_here=is_here,
-        cpu_factors=told_by_node(told, lambda facts: facts.cpu_factor),
-        slots=told_by_node(told, lambda facts: facts.slots),
-        labels=labels_of_nodes(told),
-        taints=taints_of_nodes(told),
+        cpu_factors=facts_by_node(entries, lambda facts: facts.cpu_factor),
+        slots=facts_by_node(entries, lambda facts: facts.slots),
+        labels=labels_of_nodes(entries),
+        taints=taints_of_nodes(entries),
     )
 
 

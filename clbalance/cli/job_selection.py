@@ -17,7 +17,7 @@ from clbalance.cli.cluster import (
     typed,
 )
 from clbalance.cli.console import Console, SweepProgress
-from clbalance.cli.node_settings import here
+from clbalance.cli.node_settings import working_directory
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
@@ -41,7 +41,7 @@ _MOST_JOBS = 10_000
 @contextlib.contextmanager
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The engine's world; this machine is reached without ssh, for jobs that were run here."""
-    settings = load_settings(os.environ, here(), typed(ssh))
+    settings = load_settings(os.environ, working_directory(), typed(ssh))
     with open_memory(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),

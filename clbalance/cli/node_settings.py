@@ -26,21 +26,23 @@ _Fact = TypeVar("_Fact", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldNodes:
+class NodeFactsEntry:
     """One `[[nodes]]` table, and the nodes of its set."""
 
     facts: NodeFacts
     nodes: tuple[NodeName, ...]
 
 
-def told_nodes(settings: Settings, sets: NodeSets) -> tuple[ToldNodes, ...]:
+def node_facts_entries(settings: Settings, sets: NodeSets) -> tuple[NodeFactsEntry, ...]:
     """Every table, also one that tells nothing. `SettingsError` for a set that is none, and for an unknown group."""
-    return tuple(ToldNodes(facts=facts, nodes=_nodes_of(facts, sets)) for facts in settings.nodes)
+    return tuple(NodeFactsEntry(facts=facts, nodes=_nodes_of(facts, sets)) for facts in settings.nodes)
 
 
-def told_by_node(told: Iterable[ToldNodes], fact: Callable[[NodeFacts], _Fact | None]) -> dict[NodeName, _Fact]:
+def facts_by_node(
+    entries: Iterable[NodeFactsEntry], fact: Callable[[NodeFacts], _Fact | None]
+) -> dict[NodeName, _Fact]:
     """One fact, as far as it was told; what comes later wins."""
-    return {node: value for one in told if (value := fact(one.facts)) is not None for node in one.nodes}
+    return {node: value for one in entries if (value := fact(one.facts)) is not None for node in one.nodes}
 
 
 def _nodes_of(facts: NodeFacts, sets: NodeSets) -> tuple[NodeName, ...]:
@@ -54,10 +56,10 @@ def _nodes_of(facts: NodeFacts, sets: NodeSets) -> tuple[NodeName, ...]:
 # Labels and taints by node, from the node sets that the settings give them to.
 
 
-def labels_of_nodes(told: Iterable[ToldNodes]) -> dict[NodeName, dict[str, str]]:
+def labels_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, dict[str, str]]:
     """Of one label that is given twice the later value counts. `SettingsError` for a name that means something else."""
     labels: dict[NodeName, dict[str, str]] = {}
-    for one in told:
+    for one in entries:
         if one.facts.labels:
             _refuse_reserved(one.facts)
             for node in one.nodes:
@@ -65,10 +67,10 @@ def labels_of_nodes(told: Iterable[ToldNodes]) -> dict[NodeName, dict[str, str]]
     return labels
 
 
-def taints_of_nodes(told: Iterable[ToldNodes]) -> dict[NodeName, frozenset[str]]:
+def taints_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, frozenset[str]]:
     """All that are given."""
     taints: dict[NodeName, frozenset[str]] = {}
-    for one in told:
+    for one in entries:
         for node in one.nodes if one.facts.taints else ():
             taints[node] = taints.get(node, frozenset()) | frozenset(one.facts.taints)
     return taints
@@ -164,7 +166,7 @@ class NamedNodes:
 def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
     """Without nodes: all of the default group source, or this machine where no groups are configured."""
     typed = {} if options.groups_conf is None else {"groups_conf": str(options.groups_conf)}
-    settings = load_settings(os.environ, here(), typed)
+    settings = load_settings(os.environ, working_directory(), typed)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(options))
     if groups is None and not options.names_nodes:
         from clbalance.transport.reach import this_node
@@ -185,7 +187,7 @@ def _only_named(options: NodeOptions, sets: NodeSets) -> frozenset[NodeName]:
     return frozenset(plain - grouped)
 
 
-def here() -> Path:
+def working_directory() -> Path:
     """The current folder; of one that was deleted under us, the name that the shell has for it."""
     try:
         return Path.cwd()

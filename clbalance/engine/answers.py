@@ -9,7 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Trend, Unknown
 from clbalance.model.node_history import FailureStreak
 from clbalance.policy.indices.samples import index_values
-from clbalance.policy.node_memory import marked_suspect, node_sample, not_awaited, patience_s, with_streaks
+from clbalance.policy.node_memory import listen_s, marked_suspect, node_sample, not_awaited, with_streaks
 from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
 from clbalance.probe.reading import parse_reading, rates
@@ -129,7 +129,7 @@ def listens_for_s(
 ) -> float:
     """Of a placement: until suspects that are left alone are given up; 0 where it is time (docs/design/suspect.md)."""
     quiet_s = None if measured_at is None else services.clock.monotonic() - measured_at
-    left = None if services.suspect_after is None else patience_s(pending, earlier.failure_streaks, quiet_s=quiet_s)
+    left = None if services.suspect_after is None else listen_s(pending, earlier.failure_streaks, quiet_s=quiet_s)
     return LISTEN_S if left is None else min(LISTEN_S, left)
 
 

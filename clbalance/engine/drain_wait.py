@@ -75,7 +75,7 @@ class DrainMigrator:
         self._rng = rng
         self._nodes = frozenset(nodes)
         self._move = move
-        self._asked: set[int] = set()
+        self._requested: set[int] = set()
         self._not_before_s = services.clock.monotonic()
 
     def go_on(self, before: Callable[[], None] = lambda: None) -> None:
@@ -91,7 +91,7 @@ class DrainMigrator:
         if not found:
             self._not_before_s = self._services.clock.monotonic() + _LOOK_AGAIN_S
             return
-        self._asked |= {one.job for one in found}
+        self._requested |= {one.job for one in found}
         before()
         self._move(self._services, found)
 
@@ -106,7 +106,7 @@ class DrainMigrator:
     def _candidate(self, record: JobRecord) -> EvictionCandidate | None:
         if (
             record.state is not JobState.RUNNING
-            or record.id in self._asked
+            or record.id in self._requested
             or not self._nodes.intersection(record.nodes)
         ):
             return None

@@ -72,7 +72,7 @@ class RebalanceDecision:
 class RebalanceListener(Protocol):
     """Hears of each deed when it is done."""
 
-    def settled(self, one: ReconciledJob) -> None:
+    def reconciled(self, one: ReconciledJob) -> None:
         """What was found out of a job that nobody had in hand."""
         ...
 
@@ -84,7 +84,7 @@ class RebalanceListener(Protocol):
         """What came of starting a job that waited."""
         ...
 
-    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
+    def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""
         ...
 
@@ -111,12 +111,12 @@ def carry_out(
     services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
 ) -> None:
     """Do it: those that wait before those that move, as they were placed before the moves were planned."""
-    for one in decision.inputs.settled:
-        listener.settled(one)
+    for one in decision.inputs.reconciled:
+        listener.reconciled(one)
     _give_up(services, decision, listener)
-    _say_why_not_yet(services, decision)
+    _record_pending_reasons(services, decision)
     _start(services, decision, submitted_inputs, listener)
-    _move(services, decision, submitted_inputs, listener)
+    _migrate(services, decision, submitted_inputs, listener)
     listener.done()
 
 
@@ -126,7 +126,7 @@ def _give_up(services: Services, decision: RebalanceDecision, listener: Rebalanc
         listener.gave_up(decision.inputs.queued[job].record, why)
 
 
-def _say_why_not_yet(services: Services, decision: RebalanceDecision) -> None:
+def _record_pending_reasons(services: Services, decision: RebalanceDecision) -> None:
     """Of jobs some of whose candidates were asked; of the others nothing new is known."""
     asked = frozenset(answer.node for answer in decision.inputs.snapshot.answers)
     queued = decision.inputs.queued
@@ -147,7 +147,7 @@ def _start(
             listener.started(one.record, start_waiting(services, one.record, one.submitted, submitted_inputs, nodes))
 
 
-def _move(
+def _migrate(
     services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
 ) -> None:
     asked = {MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.migrations}
@@ -155,6 +155,6 @@ def _move(
         return
 
     def tell(move: MigrationOrder, end: MigrationResult) -> None:
-        listener.moved(asked[move], end)
+        listener.migrated(asked[move], end)
 
     migrate_jobs(services, list(asked), submitted_inputs.query_of, submitted_inputs.input_of, tell)

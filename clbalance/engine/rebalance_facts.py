@@ -47,14 +47,14 @@ class RebalanceInputs:
     """Everything that is decided on; `known`: jobs of this host that run, wait, or have left a node lately."""
 
     snapshot: Snapshot
-    known: tuple[JobInfo, ...]
+    jobs: tuple[JobInfo, ...]
     departures: tuple[Departure, ...]
-    settled: tuple[ReconciledJob, ...]
+    reconciled: tuple[ReconciledJob, ...]
 
     @property
     def queued(self) -> Mapping[int, JobInfo]:
         """Those that wait for us, by number."""
-        return {one.record.id: one for one in self.known if is_queued(one.record)}
+        return {one.record.id: one for one in self.jobs if is_queued(one.record)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ def read_inputs(services: Services, nodes: Sequence[NodeName]) -> RebalanceInput
     active = {record.id: record for record in services.journal.records(newest=_ALL)}
     recent = {record.id: record for record in services.journal.records(over=True, newest=_REMEMBERED)}
     worth = (record for _, record in sorted((recent | active).items()) if is_recent(record, now))
-    known = tuple(_known(services, worth))
-    return RebalanceInputs(snapshot=snapshot, known=known, departures=departures(known, now), settled=tuple(settled))
+    known = tuple(_job_infos(services, worth))
+    return RebalanceInputs(snapshot=snapshot, jobs=known, departures=departures(known, now), reconciled=tuple(settled))
 
 
 def choose_queued(
@@ -95,7 +95,7 @@ def choose_queued(
         )
         for one in waiting.values()
     ]
-    running = {one.record.key: one.ends_at for one in inputs.known if one.is_running}
+    running = {one.record.key: one.ends_at for one in inputs.jobs if one.is_running}
     chosen = to_start(inputs.snapshot, queued, running, policy_of, services.clock.now(), rng)
     snapshot, by_job = inputs.snapshot, {one.job: one for one in queued}
     for job, nodes in chosen.starts:
@@ -140,7 +140,7 @@ def our_uid(snapshot: Snapshot, otherwise: int) -> int:
 def _running_jobs(services: Services, inputs: RebalanceInputs, pool: NodePool) -> list[RunningJob]:
     """The caller's jobs there; what they use is asked of their nodes."""
     nodes = frozenset(pool.nodes)
-    jobs = on(inputs.known, nodes)
+    jobs = on(inputs.jobs, nodes)
     used = usage_of(services, [one.record for one in jobs]) if jobs else {}
     now = services.clock.now()
     return [running_job(one, used.get(one.record.id), nodes, now) for one in jobs]
@@ -168,7 +168,7 @@ def _part(snapshot: Snapshot, nodes: Iterable[NodeName]) -> Snapshot:
     return replace(snapshot, answers=tuple(answer for answer in snapshot.answers if answer.node in wanted))
 
 
-def _known(services: Services, records: Iterable[JobRecord]) -> Iterable[JobInfo]:
+def _job_infos(services: Services, records: Iterable[JobRecord]) -> Iterable[JobInfo]:
     for record in records:
         try:
             submitted = services.journal.submitted(record.id)

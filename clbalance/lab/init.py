@@ -61,8 +61,8 @@ class Init:
         give_up_at = time.monotonic() + _SSHD_START_S
         while not self._folder.sshd_pid.exists():
             if os.waitpid(self._sshd, os.WNOHANG)[0] or time.monotonic() > give_up_at:
-                told = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
-                raise OSError("sshd does not start: " + ("; ".join(told) or f"no word in {log}"))
+                parts = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
+                raise OSError("sshd does not start: " + ("; ".join(parts) or f"no word in {log}"))
             time.sleep(0.005)
 
     def run(self) -> None:

@@ -97,11 +97,11 @@ class Order:
     def from_json(cls, text: str) -> "Order":
         """The inverse of `to_json`; the file is ours, so nonsense in it may raise anything."""
         raw = json.loads(text)
-        told = raw["load"]
-        told["gpus"] = tuple(GpuLoad(**gpu) for gpu in told["gpus"])
+        parsed = raw["load"]
+        parsed["gpus"] = tuple(GpuLoad(**gpu) for gpu in parsed["gpus"])
         for name in ("gpu_parts", "gpu_faults"):
-            told[name] = tuple((index, what) for index, what in told[name])
-        return cls(number=raw["number"], load=Load(**told))
+            parsed[name] = tuple((index, what) for index, what in parsed[name])
+        return cls(number=raw["number"], load=Load(**parsed))
 
 
 # A node's `/proc` as text: machine, load and counters in, file contents out. Pure, standard library only.

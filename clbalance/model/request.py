@@ -129,7 +129,7 @@ class Plan:
         return len(self.chosen) >= (1 if self.wanted is None else self.wanted)
 
     @property
-    def taken(self) -> tuple[NodeName, ...]:
+    def nodes(self) -> tuple[NodeName, ...]:
         """The nodes that are used: of fewer than were asked for none is."""
         return self.chosen if self.fits else ()
 

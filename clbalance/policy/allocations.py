@@ -119,13 +119,13 @@ def drain_reason(mark: DrainMark, now: datetime) -> str:
     other owners are told by number.
     """
     what = f"proposed: {mark.reason}" if mark.proposal else mark.reason
-    until = f", until {told_end(mark.until, now)}" if mark.until and not mark.proposal else ""
+    until = f", until {format_drain_end(mark.until, now)}" if mark.until and not mark.proposal else ""
     if mark.uid == 0:
         return f"{what} (by {mark.by or 'root'}{until})"
     return f"{what} (by {mark.by}, uid {mark.uid}{until})" if mark.by else f"{what} (by uid {mark.uid}{until})"
 
 
-def told_end(end: datetime, now: datetime) -> str:
+def format_drain_end(end: datetime, now: datetime) -> str:
     """`18:00` of today, else with its date: by the clock on our wall, as `drain --until` reads it. Both are aware."""
     try:
         here = end.astimezone()

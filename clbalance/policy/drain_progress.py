@@ -122,7 +122,7 @@ class NodeAvailability:
     """How one node of the pool stands: `out` says why it is not available, whatever becomes of the proposals on it."""
 
     node: NodeName
-    out: str = ""
+    unavailable: str = ""
     is_drained: bool = False
     """Firmly: to drain it again takes nothing away."""
     proposals: tuple[Proposal, ...] = ()
@@ -147,7 +147,7 @@ class BelowMinAvailable:
     """Only so many would be left; `out` says what else is not available, and why."""
 
     left: int
-    out: Mapping[NodeName, str]
+    unavailable: Mapping[NodeName, str]
 
 
 Verdict: TypeAlias = AboveMinAvailable | Undecided | BelowMinAvailable
@@ -157,16 +157,16 @@ def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
     """Busy nodes are there; drained, suspect and unknown ones are not."""
     match answer:
         case Silent(node=node, cause=cause, why=why):
-            return NodeAvailability(node=node, out=f"unknown: {cause.because(why)}")
+            return NodeAvailability(node=node, unavailable=f"unknown: {cause.because(why)}")
         case Measured(node=node, reading=reading, suspect=suspect):
             if isinstance(reading.drains, Unknown):
-                return NodeAvailability(node=node, out=f"drain marks unknown: {reading.drains.why}")
+                return NodeAvailability(node=node, unavailable=f"drain marks unknown: {reading.drains.why}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading, now)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
             return NodeAvailability(
                 node=node,
-                out=firmly or (suspect and f"suspect: {suspect}"),
+                unavailable=firmly or (suspect and f"suspect: {suspect}"),
                 is_drained=bool(firmly),
                 proposals=tuple(mark.proposal for mark in proposed if mark.proposal and not _is_long_over(mark, now)),
             )
@@ -181,7 +181,7 @@ def decide_drain(
 
     Where all of those were drained before, nothing is taken away: that is enough, however few are left.
     """
-    out = {one.node: one.out for one in pool if one.out and one.node not in wanted}
+    out = {one.node: one.unavailable for one in pool if one.unavailable and one.node not in wanted}
     earlier = {one.node: "proposed before" for one in pool if _others(one, mine, before=True)}
     later = [one.node for one in pool if _others(one, mine, before=False)]
     here = {one.node for one in pool}
@@ -193,7 +193,7 @@ def decide_drain(
     left = len(here) - len(surely)
     if left < min_available:
         return BelowMinAvailable(
-            left=left, out={node: why for node, why in (earlier | out).items() if node not in wanted}
+            left=left, unavailable={node: why for node, why in (earlier | out).items() if node not in wanted}
         )
     return Undecided(nodes=tuple(later)) if at_least < min_available else AboveMinAvailable(left=at_least)
 

@@ -108,7 +108,7 @@ def with_streaks(
 _UNSTRAINED: Final = FailureStreak()
 
 
-def patience_s(
+def listen_s(
     awaited: Iterable[NodeName], streaks: Mapping[NodeName, FailureStreak], *, quiet_s: float | None
 ) -> float | None:
     """How much longer a placement waits for these nodes; None: as long as each may take.

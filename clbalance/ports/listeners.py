@@ -33,7 +33,7 @@ class RunListener(Protocol):
         """Nothing fits yet, or the job starts again; called with each new reason."""
         ...
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
         """It is about to be stopped, to go on on `node`."""
         ...
 

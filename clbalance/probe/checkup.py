@@ -43,10 +43,10 @@ _MOST_SESSIONS = 2**31
 _LINE = re.compile(r"[ \t]*([A-Za-z]+)[ \t]*[ \t=][ \t]*\"?([0-9]{1,10})(?::[0-9:]*)?\"?[ \t]*")
 
 
-def parse_sshd_limits(told: Section | None, configured: Section | None) -> SshdLimits:
+def parse_sshd_limits(effective: Section | None, configured: Section | None) -> SshdLimits:
     """Of each keyword sshd takes the first value only."""
     found: dict[str, int] = {}
-    for section in (told, configured):
+    for section in (effective, configured):
         for line in () if section is None else section.text.split("\n"):
             match = _LINE.fullmatch(line) if len(line) <= 200 else None
             number = None if match is None else whole(match[2], most=_MOST_SESSIONS)
@@ -181,21 +181,21 @@ _YES = frozenset({"1", "yes", "y", "true", "t", "on"})
 _NO = frozenset({"0", "no", "n", "false", "f", "off"})
 
 
-def parse_logind(told: Section | None, configured: Section | None) -> Logind | Unknown | None:
+def parse_logind(section: Section | None, configured: Section | None) -> Logind | Unknown | None:
     """What happens at logout; None where there is no logind."""
-    if told is None:
+    if section is None:
         return Unknown(why="not told")
-    if told.status == _NONE:
+    if section.status == _NONE:
         return None
-    lines = told.text.split("\n")
-    kills = _told(lines)
+    lines = section.text.split("\n")
+    kills = _reported(lines)
     if kills is None and configured is not None:
         kills = _configured(configured.text)
     unknown = Unknown(why="logind does not tell, and logind.conf does not say")
     return Logind(kills_user_processes=unknown if kills is None else kills, lingers="linger" in lines)
 
 
-def _told(lines: list[str]) -> bool | None:
+def _reported(lines: list[str]) -> bool | None:
     for line in lines:
         match line.split():
             case ["b", "true"]:

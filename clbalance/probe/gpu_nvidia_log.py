@@ -241,29 +241,29 @@ def _part(found: Mapping[str, str]) -> PartLog | None:
 
 def _processes(lines: Sequence[LogLine]) -> Iterator[tuple[tuple[str, str], GpuProcess]]:
     """Each as it begins with the next or ends the log: what is told of it follows its id."""
-    ids, pid, told = ["", ""], None, dict[str, str]()
+    ids, pid, parsed = ["", ""], None, dict[str, str]()
     for line in (*lines, LogLine(path=("Processes",), key="Process ID", value="")):
         if "Processes" not in line.path or line.value is None:
             continue
         match line.key.lower():
             case "process id":
                 if pid is not None:
-                    yield (ids[0], ids[1]), _process(pid, told)
-                pid, told = whole(line.value, most=_MOST_PID), {}
+                    yield (ids[0], ids[1]), _process(pid, parsed)
+                pid, parsed = whole(line.value, most=_MOST_PID), {}
             case "gpu instance id" | "compute instance id" as which:
                 if pid is not None:
-                    yield (ids[0], ids[1]), _process(pid, told)
+                    yield (ids[0], ids[1]), _process(pid, parsed)
                     pid = None
                 ids[which.startswith("compute")] = line.value
             case _:
-                told[line.key] = line.value
+                parsed[line.key] = line.value
 
 
-def _process(pid: int, told: Mapping[str, str]) -> GpuProcess:
-    used = told.get("Used GPU Memory", "not told")
+def _process(pid: int, parsed: Mapping[str, str]) -> GpuProcess:
+    used = parsed.get("Used GPU Memory", "not told")
     mem_bytes = _mib(used)
     why = Unknown(why=words_of(used, most=40) or "not told")
-    return GpuProcess(pid=pid, name=words_of(told.get("Name", "")), mem_bytes=why if mem_bytes is None else mem_bytes)
+    return GpuProcess(pid=pid, name=words_of(parsed.get("Name", "")), mem_bytes=why if mem_bytes is None else mem_bytes)
 
 
 def _mib(text: str) -> int | None:

@@ -32,20 +32,20 @@ def parse_rocm(section: Section, files: Mapping[str, str]) -> tuple[Gpu, ...] | 
         return ()
     if section.status is None:
         return Unknown(why="`rocm-smi` timed out")
-    told = _document(section.text)
-    if isinstance(told, Unknown):
-        return told
-    processes = _processes(told.get("system", {}))
-    return processes if isinstance(processes, Unknown) else _gpus(told, processes, files)
+    parsed = _document(section.text)
+    if isinstance(parsed, Unknown):
+        return parsed
+    processes = _processes(parsed.get("system", {}))
+    return processes if isinstance(processes, Unknown) else _gpus(parsed, processes, files)
 
 
 def _gpus(
-    told: Mapping[str, Mapping[str, str]], processes: Mapping[int, GpuProcess], files: Mapping[str, str]
+    parsed: Mapping[str, Mapping[str, str]], processes: Mapping[int, GpuProcess], files: Mapping[str, str]
 ) -> tuple[Gpu, ...] | Unknown:
-    cards = {int(found[1]): card for name, card in told.items() if (found := _CARD.fullmatch(name))}
+    cards = {int(found[1]): card for name, card in parsed.items() if (found := _CARD.fullmatch(name))}
     if len(cards) > _MOST_GPUS:
         return Unknown(why=f"more than {_MOST_GPUS} GPUs")
-    driver, on = words_of(told.get("system", {}).get("Driver version", ""), most=40), _devices_of_processes(files)
+    driver, on = words_of(parsed.get("system", {}).get("Driver version", ""), most=40), _devices_of_processes(files)
     gpus: list[Gpu] = []
     for index, card in sorted(cards.items()):
         gpu = _gpu(index, card, files)
@@ -59,14 +59,14 @@ def _gpus(
 def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
     """Warnings may stand before the object; what is in it is text, whatever it means."""
     try:
-        told = json.loads(text[text.index("{") :].strip())
+        parsed = json.loads(text[text.index("{") :].strip())
     except (ValueError, RecursionError):
         return Unknown(why=words_of(text) or "`rocm-smi` told nothing")
-    if not isinstance(told, dict):
+    if not isinstance(parsed, dict):
         return Unknown(why="the output of `rocm-smi` does not parse")
     return {
         name: {key.strip(): str(value) for key, value in part.items() if isinstance(value, str | int | float)}
-        for name, part in told.items()
+        for name, part in parsed.items()
         if isinstance(part, dict)
     }
 

@@ -24,8 +24,8 @@ def gpu_conditions(answer: Measured, gpus: Sequence[Gpu]) -> list[tuple[Gpu, flo
 def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
     """Such as `1/4 free 1 faulty`."""
     states = Counter(found.state for _, _, found in gpu_conditions(answer, gpus))
-    told = [f"{states[state]} {state}" for state in _TOLD_APART if states[state]]
-    return " ".join([f"{states[GpuState.FREE]}/{len(gpus)} free", *told])
+    parts = [f"{states[state]} {state}" for state in _TOLD_APART if states[state]]
+    return " ".join([f"{states[GpuState.FREE]}/{len(gpus)} free", *parts])
 
 
 def gpus_reason(answer: Measured) -> str:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Misfit, Value, ValueKind, told
+from clbalance.settings.keys import GROUP_KEYS, GROUPS, KEYS, NODE_KEYS, NODES, Misfit, Value, ValueKind, value_text
 from clbalance.settings.values import GroupPolicy, NodeFacts
 
 
@@ -53,7 +53,7 @@ def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterabl
             yield path, value
         elif any(name.startswith(below) for name in known):
             if not isinstance(value, Mapping):
-                raise SettingsError(f"{origin}: `{path}` is {told(value)}", hint=f"make it a table: `[{path}]`")
+                raise SettingsError(f"{origin}: `{path}` is {value_text(value)}", hint=f"make it a table: `[{path}]`")
             yield from _leaves(origin, below, value, known)
         else:
             raise _unknown(origin, path, above, {*known, NODES, GROUPS} if not above else known)
@@ -109,7 +109,9 @@ def _entries(
 ) -> Iterator[tuple[str, dict[str, Value]]]:
     """Each `[[tables]]` entry: where it is, and its checked values by dotted path."""
     if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):
-        raise SettingsError(f"{origin}: `{tables}` is {told(given)}", hint=f"begin each entry with `[[{tables}]]`")
+        raise SettingsError(
+            f"{origin}: `{tables}` is {value_text(given)}", hint=f"begin each entry with `[[{tables}]]`"
+        )
     for number, table in enumerate(given, start=1):
         place = f"{tables}[{number}]"
         leaves = _leaves(origin, f"{place}.", table, [f"{place}.{key}" for key in kinds])

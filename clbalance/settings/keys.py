@@ -58,13 +58,13 @@ class Number:
         is_number = isinstance(given, int if self.whole else int | float) and not isinstance(given, bool)
         if is_number and self.at_least <= given <= self.at_most:  # type: ignore[operator]  # is_number says so
             return given  # type: ignore[return-value]  # is_number says so
-        return Misfit(told(given))
+        return Misfit(value_text(given))
 
     def read_text(self, text: str) -> Value | Misfit:
         try:
             number = int(text) if self.whole else float(text)
         except ValueError:
-            return self.read(text) if self.can_be_off else Misfit(told(text))
+            return self.read(text) if self.can_be_off else Misfit(value_text(text))
         return self.read(number)
 
 
@@ -75,7 +75,7 @@ class YesOrNo:
     expected: str = "`true` or `false`"
 
     def read(self, given: object) -> Value | Misfit:
-        return given if isinstance(given, bool) else Misfit(told(given))
+        return given if isinstance(given, bool) else Misfit(value_text(given))
 
     def read_text(self, text: str) -> Value | Misfit:
         return self.read({"true": True, "false": False}.get(text, text))
@@ -91,7 +91,7 @@ class Text:
     def read(self, given: object) -> Value | Misfit:
         if isinstance(given, str) and given.isprintable() and re.fullmatch(self.pattern, given):
             return given
-        return Misfit(told(given))
+        return Misfit(value_text(given))
 
     def read_text(self, text: str) -> Value | Misfit:
         return self.read(text)
@@ -106,10 +106,10 @@ class Words:
 
     def read(self, given: object) -> Value | Misfit:
         if not isinstance(given, list):
-            return Misfit(told(given))
+            return Misfit(value_text(given))
         for word in given:
             if not isinstance(word, str) or not re.fullmatch(self.pattern, word):
-                return Misfit(f"an array with {told(word)}")
+                return Misfit(f"an array with {value_text(word)}")
         return tuple(dict.fromkeys(given))
 
     def read_text(self, text: str) -> Value | Misfit:
@@ -127,7 +127,7 @@ class TableKind:
 
     def read(self, given: object) -> Value | Misfit:
         if not isinstance(given, Mapping):
-            return Misfit(told(given))
+            return Misfit(value_text(given))
         for name, value in given.items():
             if not re.fullmatch(self.name, name):
                 return Misfit(f"a table with the name {name[:60]!a}")
@@ -136,10 +136,10 @@ class TableKind:
         return dict(given)
 
     def read_text(self, text: str) -> Value | Misfit:
-        return Misfit(told(text))  # no variable sets one
+        return Misfit(value_text(text))  # no variable sets one
 
 
-def told(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
+def value_text(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
     """A value of TOML in TOML's words, in one short line: `the string "many"`."""
     match given:
         case bool():

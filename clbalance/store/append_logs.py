@@ -149,9 +149,9 @@ class AuditLog:
         self.path = state / NAME
         self._most_bytes = most_bytes
 
-    def add(self, **told: object) -> None:
+    def add(self, **parsed: object) -> None:
         """One line, on the disk when this returns; `StoreError` where it is not."""
-        line = "\n" * self._is_torn() + json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n"
+        line = "\n" * self._is_torn() + json.dumps(parsed, ensure_ascii=True, allow_nan=False) + "\n"
         try:
             self._make_room()
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

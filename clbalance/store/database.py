@@ -14,7 +14,7 @@ BUSY_TIMEOUT_S = 2.0
 
 
 @contextmanager
-def told_as_store_error(database: Path) -> Iterator[None]:
+def as_store_error(database: Path) -> Iterator[None]:
     """Raise what SQLite raises in the block as `StoreError`."""
     try:
         yield

@@ -163,9 +163,9 @@ def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
 
 def _cells(values: Mapping[str, float], table: _Table) -> list[int | None]:
     """Nothing for what is not known, is no number, or is beyond all bounds: no comparison with NaN holds."""
-    told = [values.get(key) for key in table.indices]
+    parts = [values.get(key) for key in table.indices]
     return [
-        round(value * _PER_ONE) if value is not None and -_MOST_HELD < value < _MOST_HELD else None for value in told
+        round(value * _PER_ONE) if value is not None and -_MOST_HELD < value < _MOST_HELD else None for value in parts
     ]
 
 

@@ -28,9 +28,9 @@ from clbalance.store.job_rows import (
     CLAIMS_APART,
     LOOKING,
     STARTING,
+    ended_record,
     expanded,
     from_text,
-    over,
     parted,
     placed_record,
     plan_text,
@@ -91,10 +91,10 @@ def _is_active(one: _Job, attempt: int) -> bool:
 def _is_queued(one: _Job) -> bool:
     record = one.record
     waits = record.queued and record.state is JobState.PENDING and not record.has_controller and one.cancelled is None
-    return waits and _is_settled(one)
+    return waits and _has_no_open_copy(one)
 
 
-def _is_settled(one: _Job) -> bool:
+def _has_no_open_copy(one: _Job) -> bool:
     return not any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies)
 
 
@@ -185,13 +185,15 @@ class InMemoryJournal:
             return False
         asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
         self._jobs[job].move = None
-        self._jobs[job].record = over(record, state=state, reason=reason if asked is None else asked, rc=rc, at=at)
+        self._jobs[job].record = ended_record(
+            record, state=state, reason=reason if asked is None else asked, rc=rc, at=at
+        )
         return True
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         one = self._jobs[job]
         one.record = replace(one.record, has_controller=False)
-        if not _is_settled(one):
+        if not _has_no_open_copy(one):
             return False
         attempt = one.record.attempt
         return self.finish(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
@@ -224,7 +226,7 @@ class InMemoryJournal:
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         one = self._jobs[job]
-        if not _is_active(one, attempt) or not _is_settled(one):
+        if not _is_active(one, attempt) or not _has_no_open_copy(one):
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, has_controller=False)
         return True

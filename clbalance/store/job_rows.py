@@ -43,7 +43,7 @@ JOB_COLUMNS = (
 )
 ACTIVE = "state IN ('PENDING', 'RUNNING')"
 """Of a job that is not over, as SQL."""
-SETTLED = """
+NO_OPEN_COPY = """
     NOT EXISTS (SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL)
 """
 """Of one none of whose copies may still run."""
@@ -147,7 +147,7 @@ def tasks_of(text: object) -> tuple[Task, ...]:
         raise StoreError(f"a remembered list of tasks cannot be read: {error}") from error
 
 
-def over(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:
+def ended_record(record: JobRecord, *, state: JobState, reason: str, rc: int, at: datetime) -> JobRecord:
     """The record of a job that has ended so."""
     return replace(record, state=state, reason=reason, rc=rc, ended_at=at, has_controller=False, queued=False)
 

@@ -15,13 +15,13 @@ from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import TaskLog
 from clbalance.store import result_groups
-from clbalance.store.database import storable, told_as_store_error, transaction
+from clbalance.store.database import as_store_error, storable, transaction
 from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
     JOB_COLUMNS,
     LOOKING,
-    SETTLED,
+    NO_OPEN_COPY,
     STARTING,
     copy_record,
     expanded,
@@ -42,7 +42,7 @@ from clbalance.store.ownership import JournalOwnership
 if TYPE_CHECKING:
     from clbalance.model.task import Task
 
-_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {SETTLED}"
+_QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_COPY}"
 
 
 class SqliteJournal(JournalOwnership):
@@ -55,9 +55,9 @@ class SqliteJournal(JournalOwnership):
         """
         job = submitted.job
         facts, script = parted(submitted)
-        told = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
-        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._control.mine(), *told)
-        with told_as_store_error(self._database), transaction(self._connection):
+        parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
+        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._control.mine(), *parts)
+        with as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if script is not None:
                 self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
@@ -70,7 +70,7 @@ class SqliteJournal(JournalOwnership):
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for one in intents]
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             update = f"""
                 UPDATE job SET attempt = ?, claim = ?, nodes = ?, reason = ?, started_us = NULL, move = NULL
                 WHERE id = ? AND {ACTIVE} AND cancelled IS NULL
@@ -86,7 +86,7 @@ class SqliteJournal(JournalOwnership):
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for claim, one in slots.items()]
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             found = self._connection.execute(
                 f"SELECT attempt, nodes FROM job WHERE id = ? AND {ACTIVE} AND cancelled IS NULL", (job,)
             ).fetchone()
@@ -108,7 +108,7 @@ class SqliteJournal(JournalOwnership):
         return True
 
     def record_unplaced(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             self._place(job, attempt, claim, plan)
 
     def started(self, job: int, at: datetime) -> None:
@@ -133,20 +133,20 @@ class SqliteJournal(JournalOwnership):
         """
         told = storable(reason)
         cancelled = state is JobState.CANCELLED
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if self._control.has_other_controller(job):
                 return False
             values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
             return self._connection.execute(statement, values).rowcount > 0
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if self._control.has_other_controller(job):
                 return False
             self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
             statement = f"""
                 UPDATE job SET state = 'CANCELLED', rc = ?, ended_us = ?, reason = coalesce(cancelled, ?), queued = 0
-                WHERE id = ? AND {ACTIVE} AND {SETTLED}
+                WHERE id = ? AND {ACTIVE} AND {NO_OPEN_COPY}
             """
             return self._connection.execute(statement, (rc, microseconds(at), storable(reason), job)).rowcount > 0
 
@@ -154,12 +154,12 @@ class SqliteJournal(JournalOwnership):
         result_groups.keep_results(self._database.parent, job, sets)
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             statement = f"UPDATE job SET state = 'PENDING', reason = ? WHERE id = ? AND {ACTIVE} AND cancelled IS NULL"
             return self._connection.execute(statement, (storable(reason), job)).rowcount > 0
 
     def release(self, job: int) -> None:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if not self._control.has_other_controller(job):
                 self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
@@ -170,7 +170,7 @@ class SqliteJournal(JournalOwnership):
                 reason = ?, rc = NULL, ended_us = NULL
             WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})
         """
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if self._control.has_controller(job):
                 return False
             return self._connection.execute(statement, (mine, storable(reason), job, attempt)).rowcount > 0
@@ -185,7 +185,7 @@ class SqliteJournal(JournalOwnership):
         where = "state IS NOT NULL" if over else ACTIVE
         query = f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT ?"
         found = []
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             for row in self._connection.execute(query, (newest,)).fetchall():
                 with suppress(StoreError):  # of another version: it hides none of the others
                     found.append(job_record(row, self._control.is_alive))
@@ -200,7 +200,7 @@ class SqliteJournal(JournalOwnership):
             "SELECT attempt, claim, node, rank, boot_id, birth, outcome, limits FROM copy"
             " WHERE job = ? ORDER BY claim, rank"
         )
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return tuple(copy_record(row) for row in self._connection.execute(query, (job,)))
 
     def submitted(self, job: int) -> Submitted | None:
@@ -226,7 +226,7 @@ class SqliteJournal(JournalOwnership):
 
     def placed(self, job: int) -> tuple[Placed, ...]:
         query = "SELECT attempt, claim, plan FROM placed WHERE job = ? ORDER BY claim"
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return tuple(placed_record(row) for row in self._connection.execute(query, (job,)))
 
     def _submitted(self, job: int) -> Submitted | None:
@@ -242,10 +242,10 @@ class SqliteJournal(JournalOwnership):
         )
 
     def _one(self, query: str, job: int) -> tuple[object, ...] | None:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             row: tuple[object, ...] | None = self._connection.execute(query, (job,)).fetchone()
         return row
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             self._connection.execute(statement, values)

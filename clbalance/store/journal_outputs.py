@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clbalance.model.job import OutputRecord, OutputState
 from clbalance.ports import WrittenTasks
-from clbalance.store.database import storable, told_as_store_error, transaction
+from clbalance.store.database import as_store_error, storable, transaction
 from clbalance.store.single_flight import try_lock
 
 
@@ -20,7 +20,7 @@ class JournalOutputs:
     def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
         where = "WHERE state = 'pending'" if pending else ""
         query = f"SELECT job, attempt, state, reason FROM output {where} ORDER BY job, attempt"
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             rows = self._connection.execute(query).fetchall()
         return tuple(
             OutputRecord(job=job, attempt=attempt, state=OutputState(state), reason=reason)
@@ -29,7 +29,7 @@ class JournalOutputs:
 
     def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
         statement = "UPDATE output SET state = ?, reason = ? WHERE job = ? AND attempt = ?"
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             self._connection.execute(statement, (state.value, storable(reason), job, attempt))
 
     @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from clbalance.errors import StoreError
 from clbalance.model.job_record import MigrationRequest, MigrationStage
-from clbalance.store.database import storable, told_as_store_error, transaction
-from clbalance.store.job_rows import ACTIVE, SETTLED, from_text, to_text
+from clbalance.store.database import as_store_error, storable, transaction
+from clbalance.store.job_rows import ACTIVE, NO_OPEN_COPY, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
 
 
@@ -30,9 +30,9 @@ class JournalOwnership(JournalOutputs):
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
             UPDATE job SET state = 'PENDING', queued = 1, controller = NULL, reason = ?
-            WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {SETTLED}
+            WHERE id = ? AND attempt = ? AND {ACTIVE} AND cancelled IS NULL AND {NO_OPEN_COPY}
         """
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if self._control.has_other_controller(job):
                 return False
             return self._connection.execute(statement, (storable(reason), job, attempt)).rowcount > 0
@@ -40,31 +40,31 @@ class JournalOwnership(JournalOutputs):
     def adopt(self, job: int, *, attempt: int) -> bool:
         mine = self._control.mine()
         statement = "UPDATE job SET controller = ? WHERE id = ? AND attempt = ? AND state = 'RUNNING'"
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             if self._control.has_controller(job):
                 return False
             return self._connection.execute(statement, (mine, job, attempt)).rowcount > 0
 
     def request_migration(self, job: int, order: MigrationRequest) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             known = self._move(job)
             if known is not None and known.attempt == order.attempt and known.stage is not MigrationStage.ABORTED:
                 return False
             return self._write_move(job, order, "state = 'RUNNING' AND cancelled IS NULL")
 
     def migration_request_of(self, job: int) -> MigrationRequest | None:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return self._move(job)
 
     def commit_migration(self, job: int, order: MigrationRequest) -> bool:
         meant = replace(order, stage=MigrationStage.COMMITTED)
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             return not self._control.has_other_controller(job) and self._write_move(
                 job, meant, f"{ACTIVE} AND cancelled IS NULL"
             )
 
     def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             known = self._move(job)
             if known is None or known.attempt != attempt or known.stage is MigrationStage.ABORTED:
                 return False

@@ -52,18 +52,18 @@ def slot_of(at: datetime) -> int:
 class Trends(Mapping[str, Trend]):
     """Trends by index, added up when the first of them is asked for."""
 
-    __slots__ = ("_at", "_samples", "_told")
+    __slots__ = ("_at", "_samples", "_trends_read")
 
     def __init__(self, samples: Iterable[TrendSample] | str, at: datetime) -> None:
         self._samples = samples
         self._at = at
-        self._told: Mapping[str, Trend] | None = None
+        self._trends_read: Mapping[str, Trend] | None = None
 
     def _trends(self) -> Mapping[str, Trend]:
-        if self._told is None:
+        if self._trends_read is None:
             samples = map(_look, self._samples.split("\n")) if isinstance(self._samples, str) else self._samples
-            self._told = _trends_of(samples, self._at)
-        return self._told
+            self._trends_read = _trends_of(samples, self._at)
+        return self._trends_read
 
     def __getitem__(self, name: str) -> Trend:
         return self._trends()[name]
@@ -91,7 +91,7 @@ def _trends_of(samples: Iterable[TrendSample], at: datetime) -> dict[str, Trend]
             for name, value in sample.samples.items():
                 times.setdefault(name, []).append(sample.at_s)
                 values.setdefault(name, []).append(value)
-    return {name: _trend(times[name], told) for name, told in values.items()}
+    return {name: _trend(times[name], parts) for name, parts in values.items()}
 
 
 def _trend(times: Sequence[int], values: Sequence[float]) -> Trend:

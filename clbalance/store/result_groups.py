@@ -29,8 +29,8 @@ _OF_A_JOB = re.compile(r"([a-z]+)-([0-9]{1,18})")
 def read_groups(folder: Path) -> dict[str, str]:
     """What is kept; nothing where there is no such file, or one that we have not written."""
     try:
-        told = json.loads(_content(folder / FILE))
-        groups = told[SOURCE]
+        parsed = json.loads(_content(folder / FILE))
+        groups = parsed[SOURCE]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
     is_ours = isinstance(groups, dict) and all(isinstance(nodes, str) for nodes in groups.values())

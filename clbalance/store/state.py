@@ -12,7 +12,7 @@ from typing import Final, Self
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, Remembered
-from clbalance.store.database import BUSY_TIMEOUT_S, storable, told_as_store_error, transaction
+from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, storable, transaction
 from clbalance.store.history import read_past, write_past
 from clbalance.store.journal import SqliteJournal
 from clbalance.store.readings import (
@@ -40,7 +40,7 @@ class SqliteStore:
     def open(cls, directory: Path) -> Self:
         """Open or make the database in `directory`, and bring its tables up to date."""
         database = directory / DATABASE
-        with told_as_store_error(database):
+        with as_store_error(database):
             connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             try:
                 _configure(connection)
@@ -69,7 +69,7 @@ class SqliteStore:
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
         found: dict[NodeName, Remembered] = {}
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             for some in _batches(nodes):
                 marks = ", ".join("?" * len(some))
                 query = f"SELECT node, {COLUMNS} FROM reading WHERE node IN ({marks})"  # noqa: S608 (only our own text)
@@ -89,7 +89,7 @@ class SqliteStore:
         marks = ", ".join("?" * (1 + len(COLUMNS.split(","))))
         statement = f"INSERT OR REPLACE INTO reading (node, {COLUMNS}) VALUES ({marks})"  # noqa: S608 (only our own text)
         boots = {node: boot_of(reading) for node, reading in readings.items()}
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             forget_other_boots(self._connection, boots)
             self._connection.executemany(statement, rows)
             write_trend_samples(self._connection, at, samples or {})
@@ -98,30 +98,30 @@ class SqliteStore:
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return read_past(self._connection, nodes, since, until)
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return read_trends(self._connection, nodes, at)
 
     def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             known = read_failure_streaks(self._connection, nodes)
         return {node: known.get(node, FailureStreak()) for node in nodes}
 
     def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             write_failure_streaks(self._connection, at, streaks)
 
     def counters(self) -> Mapping[str, float]:
-        with told_as_store_error(self._database):
+        with as_store_error(self._database):
             return read_counters(self._connection)
 
     def update_counters(
         self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
     ) -> None:
-        with told_as_store_error(self._database), transaction(self._connection):
+        with as_store_error(self._database), transaction(self._connection):
             write_counters(self._connection, add or {}, put or {})
 
 

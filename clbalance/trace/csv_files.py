@@ -80,11 +80,11 @@ def _check_heading(name: str, heading: Sequence[str], columns: Sequence[str]) ->
     missing = [column for column in columns if column not in heading]
     strange = [column for column in heading if column not in columns]
     if missing or strange or len(heading) != len(columns):
-        told = [f"no column {column}" for column in missing] + [
+        parts = [f"no column {column}" for column in missing] + [
             f"an unknown one, {column[:40]!a}" for column in strange
         ]
         raise TraceError(
-            f"{name}:1: the heading has {', '.join(told) or 'a column twice'}", hint=f"begin with {','.join(columns)}"
+            f"{name}:1: the heading has {', '.join(parts) or 'a column twice'}", hint=f"begin with {','.join(columns)}"
         )
 
 

@@ -47,8 +47,8 @@ def main() -> int:
         figures, failed = _take(asked.names or list(BENCHMARKS), site)
     _tell(about, figures)
     if asked.json is not None:
-        told = {"schema": 1, "machine": about, "pairs": asked.pairs, "figures": [f.document() for f in figures]}
-        asked.json.write_text(json.dumps(told, indent=1) + "\n")
+        parsed = {"schema": 1, "machine": about, "pairs": asked.pairs, "figures": [f.document() for f in figures]}
+        asked.json.write_text(json.dumps(parsed, indent=1) + "\n")
     if failed:
         return 2
     return 0 if all(figure.holds for figure in figures) else 1

@@ -50,7 +50,7 @@ def _job(number: int, name: NodeName, rng: random.Random) -> RunningJob:
         cpus_used=used,
         qos=Qos.BURSTABLE if asked else Qos.BEST_EFFORT,
         been_on=frozenset(),
-        moved_s_ago=None,
+        migrated_s_ago=None,
         key=f"k{number}",
     )
 

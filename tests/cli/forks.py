@@ -109,13 +109,13 @@ class Started:
         give_up_at = time.monotonic() + timeout
         pipes = {pipe.fileno(): pipe for pipe in (self.stdout, self.stderr) if not pipe.closed}
         try:
-            told = _read_all(list(pipes), give_up_at)
+            parsed = _read_all(list(pipes), give_up_at)
         except TimeoutError:
             raise subprocess.TimeoutExpired(self.args, timeout) from None
         self.wait(max(0.0, give_up_at - time.monotonic()))
         for pipe in pipes.values():
             pipe.close()
-        of_pipe = {pipe: told[fd] for fd, pipe in pipes.items()}
+        of_pipe = {pipe: parsed[fd] for fd, pipe in pipes.items()}
         return of_pipe.get(self.stdout, b""), of_pipe.get(self.stderr, b"")
 
     def send_signal(self, number: int) -> None:
@@ -180,7 +180,7 @@ def _server(env: Mapping[str, str]) -> Forks:
 
 def _read_all(pipes: Sequence[int], give_up_at: float) -> dict[int, bytes]:
     """What comes out of each until nobody holds its other end; `TimeoutError` if that takes too long."""
-    told = {pipe: bytearray() for pipe in pipes}
+    parsed = {pipe: bytearray() for pipe in pipes}
     is_open = set(pipes)
     while is_open:
         ready, _, _ = select.select(list(is_open), [], [], max(0.0, give_up_at - time.monotonic()))
@@ -188,10 +188,10 @@ def _read_all(pipes: Sequence[int], give_up_at: float) -> dict[int, bytes]:
             raise TimeoutError
         for pipe in ready:
             chunk = os.read(pipe, _CHUNK)
-            told[pipe] += chunk
+            parsed[pipe] += chunk
             if not chunk:
                 is_open.remove(pipe)
-    return {pipe: bytes(text) for pipe, text in told.items()}
+    return {pipe: bytes(text) for pipe, text in parsed.items()}
 
 
 # -- the side that forks -----------------------------------------------------------------------------

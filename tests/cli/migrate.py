@@ -40,8 +40,8 @@ def main() -> int:
     except Interrupted as stop:
         ignore()  # the alarm that hurries us must not meet an interpreter that is on its way out
         return 128 + stop.signum
-    told = [[type(end).__name__, getattr(end, "reason", None) or getattr(end, "node", None)] for end in ends]
-    print(json.dumps(told))
+    parts = [[type(end).__name__, getattr(end, "reason", None) or getattr(end, "node", None)] for end in ends]
+    print(json.dumps(parts))
     return 0
 
 

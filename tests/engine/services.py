@@ -71,7 +71,7 @@ class Notes:
     def waiting(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
         self.reasons.append(f"{node}: {why}")
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
@@ -162,8 +162,8 @@ class ScriptedAgent:
         request = json.loads(text)
         self.heard.append(request)
         op = request["op"]
-        told = self.rules[op](request) if op in self.rules else self.usual(op, request)
-        return [HangUp(**one["hang_up"]) if "hang_up" in one else self.line(one) for one in told]  # type: ignore[arg-type]
+        parts = self.rules[op](request) if op in self.rules else self.usual(op, request)
+        return [HangUp(**one["hang_up"]) if "hang_up" in one else self.line(one) for one in parts]  # type: ignore[arg-type]
 
     def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:  # noqa: PLR0911 - one per request
         job = {"job": request["job"]}

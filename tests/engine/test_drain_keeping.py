@@ -45,12 +45,12 @@ class Node:
             return [line]
         nonce = line.split(b" ")[0]
         home = "/var/tmp/clbalance-0"
-        told = [
+        parts = [
             f"mark 1 2 0 41ed {home}",
             f"mark 1 3 0 81a4 {home}/drain-{'f' * 32}",
             f"{home}/drain-{'f' * 32}:{self.others}",
         ]
-        return [nonce + b" + marks", *(one.encode() for one in told), line]
+        return [nonce + b" + marks", *(one.encode() for one in parts), line]
 
     def _answer(self, request: dict[str, object]) -> list[dict[str, object]]:
         op = str(request["op"])
@@ -69,14 +69,14 @@ def keep(
     nodes: Mapping[str, ScriptedNode], wanted: str, min_available: int, in_doubt: Sequence[str] = (), **changes: object
 ) -> tuple[DrainResult, Services]:
     """And just the nodes `in_doubt` are told of, also when it is interrupted."""
-    services, told = world_of(nodes, **changes), list[NodeName]()
+    services, parts = world_of(nodes, **changes), list[NodeName]()
     pool = [NodeName(name) for name in nodes]
     try:
         return drain_with_min_available(
-            services, [NodeName(name) for name in wanted.split()], pool, min_available, WISH, KEY, told.extend
+            services, [NodeName(name) for name in wanted.split()], pool, min_available, WISH, KEY, parts.extend
         ), services
     finally:
-        assert told == list(in_doubt)
+        assert parts == list(in_doubt)
 
 
 def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
@@ -90,7 +90,7 @@ def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
 def test_too_few_and_all_proposals_go() -> None:
     nodes = {name: Node() for name in "abc"}
     end, _ = keep(nodes, "a b", 2)
-    assert end == BelowMinAvailable(left=1, out={})
+    assert end == BelowMinAvailable(left=1, unavailable={})
     assert [node.asked for node in nodes.values()] == [["propose+", "resume+"]] * 2 + [[]]
 
 
@@ -123,7 +123,7 @@ def test_who_waits_for_others_gives_up_in_time() -> None:
 def test_what_is_firm_on_the_others_does_not_have_to_be_waited_for() -> None:
     nodes = {"a": Node(), "b": Node(others=LATER.replace(',"asked_at":99999999999', "")), "c": Node()}
     end, services = keep(nodes, "a", 2)
-    assert end == BelowMinAvailable(left=1, out={NodeName("b"): "drained: x (by root)"})
+    assert end == BelowMinAvailable(left=1, unavailable={NodeName("b"): "drained: x (by root)"})
     assert services.clock.monotonic() < 5.0
 
 

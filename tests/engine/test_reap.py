@@ -56,9 +56,9 @@ def test_what_was_told_before_a_node_fell_silent_counts_and_the_others_are_done(
             )
         }
     )
-    told = reaped({"silent": silent, "well": agent({"": part("")})})
-    assert [left.name for left in told["silent"].found] == ["a"]
-    assert [one.answered for one in told.values()] == [False, True]
+    parsed = reaped({"silent": silent, "well": agent({"": part("")})})
+    assert [left.name for left in parsed["silent"].found] == ["a"]
+    assert [one.answered for one in parsed.values()] == [False, True]
 
 
 def test_what_a_node_cannot_mean_is_no_answer() -> None:

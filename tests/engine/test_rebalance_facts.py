@@ -45,7 +45,7 @@ def test_a_job_that_waits_is_not_forgotten_behind_thousands_that_have_ended() ->
         done(services, f"{number}")
     facts = read_inputs(services, [A, B])
     assert list(facts.queued) == [waits]
-    assert [one.record.id for one in facts.known] == [waits], "nor is looked at what ended long ago"
+    assert [one.record.id for one in facts.jobs] == [waits], "nor is looked at what ended long ago"
 
 
 def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() -> None:

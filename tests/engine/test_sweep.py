@@ -21,14 +21,14 @@ A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 
 
 def loads(snapshot: Snapshot) -> dict[str, float | str]:
-    told: dict[str, float | str] = {}
+    parsed: dict[str, float | str] = {}
     for one in snapshot.answers:
         match one:
             case Measured(node=node, reading=Reading(run_queue=RunQueue(r1m=r1m))):
-                told[node] = r1m
+                parsed[node] = r1m
             case Silent(node=node, cause=cause):
-                told[node] = cause.value
-    return told
+                parsed[node] = cause.value
+    return parsed
 
 
 def test_every_node_is_answered_for_in_the_order_asked() -> None:
@@ -116,13 +116,13 @@ def test_who_asks_several_times_a_second_still_learns_rates() -> None:
         ]
 
     services = world_of({"a": node})
-    told = []
+    parts = []
     for _ in range(4):
         (answer,) = take_snapshot(services, [A]).answers
         assert isinstance(answer, Measured)
-        told.append(not isinstance(answer.rates, Unknown))
+        parts.append(not isinstance(answer.rates, Unknown))
         services.transport.clock_s += 0.4  # type: ignore[attr-defined]
-    assert told == [False, False, False, True]
+    assert parts == [False, False, False, True]
 
 
 class BrokenStore(InMemoryStore):
@@ -174,10 +174,10 @@ def test_a_sweep_adds_to_history_also_that_a_node_was_silent() -> None:
     services = world_of({"a": probed(2.0), "b": lambda _: [HangUp(Cause.HUNG, "no answer")]})
     take_snapshot(services, [A, B])
     now = services.clock.now()
-    told = services.store.history([A, B], now - timedelta(minutes=5), now)
-    assert [(point.asked, point.silent) for point in told[A]] == [(1, 0)]
-    assert told[A][0].values["r1m_per_cpu"].mean == pytest.approx(0.5)
-    assert [(point.asked, point.silent, point.values) for point in told[B]] == [(1, 1, {})]
+    parsed = services.store.history([A, B], now - timedelta(minutes=5), now)
+    assert [(point.asked, point.silent) for point in parsed[A]] == [(1, 0)]
+    assert parsed[A][0].values["r1m_per_cpu"].mean == pytest.approx(0.5)
+    assert [(point.asked, point.silent, point.values) for point in parsed[B]] == [(1, 1, {})]
 
 
 def suspects(snapshot: Snapshot) -> dict[str, str]:
@@ -189,8 +189,8 @@ def test_a_node_that_fails_three_sweeps_is_suspect_until_it_has_answered_two() -
     services = world_of({"a": lambda text: probed()(text) if well else [HangUp(Cause.REFUSED, "no")], "b": probed()})
     for failed in (1, 2, 3):
         services.clock.pause(6.0)
-        told = suspects(take_snapshot(services, [A, B]))
-        assert (bool(told["a"]), told["b"]) == (failed == 3, "")
+        parsed = suspects(take_snapshot(services, [A, B]))
+        assert (bool(parsed["a"]), parsed["b"]) == (failed == 3, "")
     well = True
     assert suspects(take_snapshot(services, [A, B])) == {"a": "3 probes in a row failed; answered 1 of 2", "b": ""}
     assert suspects(take_snapshot(services, [A, B])) == {"a": "", "b": ""}

@@ -148,12 +148,12 @@ def test_whoever_is_killed_every_job_runs_once_and_nothing_is_left(
         made |= {call.name: call for call in left.values()}
         records = _records(clbalance)
         for job, call in tuple(left.items()):
-            told = records.get(call.name, [])
-            assert len(told) <= 1, told
-            if told and told[0]["state"] == "COMPLETED":
+            parts = records.get(call.name, [])
+            assert len(parts) <= 1, parts
+            if parts and parts[0]["state"] == "COMPLETED":
                 done[job] = left.pop(job).name
             else:
-                assert all(map(_was_never_whole, told)), told
+                assert all(map(_was_never_whole, parts)), parts
                 left[job] = Call(job, call.copies, call.detach, f"job{job}.{number}")
         if not left:
             break

@@ -210,14 +210,14 @@ class AgentClient:
 
     def admission_refusal(self, capacity: dict[str, object] | None = None, **lease: object) -> tuple[str, str]:
         """Kind and words with which a lease is refused."""
-        told = self.until_refused(self.ask_admission(capacity, **lease))
-        assert told["rc"] is None
-        return told["kind"], told["why"]
+        parsed = self.until_refused(self.ask_admission(capacity, **lease))
+        assert parsed["rc"] is None
+        return parsed["kind"], parsed["why"]
 
     def refusal(self, **spec: Any) -> tuple[str, str, int | None]:
         """Kind, words and code with which a job is refused."""
-        told = self.until_refused(self.begin(**spec))
-        return told["kind"], told["why"], told["rc"]
+        parsed = self.until_refused(self.begin(**spec))
+        return parsed["kind"], parsed["why"], parsed["rc"]
 
     def until_refused(self, job: str) -> dict[str, Any]:
         while True:

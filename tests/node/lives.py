@@ -40,8 +40,8 @@ class Lives:
     def claim(self, client: AgentClient) -> Claim:
         job = new_job()
         client.ask("claim", job)
-        told = client.until("claimed", job)
-        self.claims.append(Claim(job, told["boot_id"], told["birth"]))
+        parsed = client.until("claimed", job)
+        self.claims.append(Claim(job, parsed["boot_id"], parsed["birth"]))
         return self.claims[-1]
 
     def admit(self, client: AgentClient) -> Claim:
@@ -100,10 +100,10 @@ def ask_start(client: AgentClient, job: str, script: str, **spec: Any) -> None:
 
 def ask_settle(client: AgentClient, claim: Claim, *, void: bool) -> dict[str, Any]:
     client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=void)
-    told = client.event()
-    assert told.pop("ev") == "settled", told
-    assert told.pop("job") == claim.job
-    return told
+    parsed = client.event()
+    assert parsed.pop("ev") == "settled", parsed
+    assert parsed.pop("job") == claim.job
+    return parsed
 
 
 def begin_to_follow(client: AgentClient, job: str, **wanted: Any) -> None:

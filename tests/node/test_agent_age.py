@@ -66,7 +66,7 @@ def test_a_job_outlives_its_agent_and_is_followed_ended_and_settled_under_every_
     with AgentClient(tmp_path, command=plain(python)) as first:
         job = new_job()
         first.ask("claim", job)
-        told = first.until("claimed", job)
+        parsed = first.until("claimed", job)
         ask_admission(first, job)
         ask_start(first, job, "trap '' TERM; echo up; while :; do sleep 0.1; done", chdir=str(tmp_path))
         first.until("started", job)
@@ -77,7 +77,7 @@ def test_a_job_outlives_its_agent_and_is_followed_ended_and_settled_under_every_
     assert (stdout, end["end"]) == (b"up\n", {"kind": "cancelled", "why": "enough"})
     with AgentClient(tmp_path, command=plain(python)) as third:
         third.until("hello")
-        settled = ask_settle(third, Claim(job, told["boot_id"], told["birth"]), void=True)
+        settled = ask_settle(third, Claim(job, parsed["boot_id"], parsed["birth"]), void=True)
     assert (settled["state"], settled["record"]["end"]) == ("ended", end["end"])
 
 

@@ -37,10 +37,10 @@ def test_of_many_agents_that_claim_at_once_one_wins(tmp_path: Path) -> None:
         agent.until("hello")
     for agent in agents:
         agent.ask("claim", job)
-    told = [agent.event()["ev"] for agent in agents]
+    parts = [agent.event()["ev"] for agent in agents]
     for agent in agents:
         agent.__exit__()
-    assert sorted(told) == ["claimed", *["refused"] * 5]
+    assert sorted(parts) == ["claimed", *["refused"] * 5]
 
 
 def test_forgetting_leaves_a_tombstone_that_still_refuses(client: AgentClient, tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_link_or_loose_folder_of_our_name_is_passed_over(tmp_path: Path) -> No
     (base / f"clbalance-{uid}-1").chmod(0o777)
     (base / f"clbalance-{uid}-2").write_text("a file")
     with AgentClient(base) as client:
-        told = client.run(argv=["sh", "-c", "echo $CLBALANCE_JOB_DIR"])
-    assert told["stdout"].decode() == f"{base}/clbalance-{uid}-3/jobs/{told['job']}\n"
+        parsed = client.run(argv=["sh", "-c", "echo $CLBALANCE_JOB_DIR"])
+    assert parsed["stdout"].decode() == f"{base}/clbalance-{uid}-3/jobs/{parsed['job']}\n"
     assert list(elsewhere.iterdir()) == []
 
 

@@ -28,11 +28,11 @@ def findings(jobs: Lives, *, apply: bool = True, keep_s: float = 0.0, uid: int |
     found: list[dict[str, Any]] = []
     with jobs.node.client(uid) as fresh:
         fresh.until("hello")
-        told = {"last": "", "more": True}
-        while told["more"]:
-            told = fresh.ask_node("reap", keep_s=keep_s, apply=apply, after=told["last"])
-            assert told["ev"] == "reaped", told
-            found += told["found"]
+        parsed = {"last": "", "more": True}
+        while parsed["more"]:
+            parsed = fresh.ask_node("reap", keep_s=keep_s, apply=apply, after=parsed["last"])
+            assert parsed["ev"] == "reaped", parsed
+            found += parsed["found"]
     return found
 
 
@@ -65,8 +65,8 @@ def test_of_an_ended_job_the_tombstone_stays_and_the_end_that_it_had(jobs: Lives
     size = sum(path.stat().st_size for path in jobs.folder(printed).rglob("*") if path.is_file()) - 4096
     assert reap(jobs) == [("job", printed.job, size)]
     assert names(jobs.folder(printed)) == {"fate", "exit"}
-    told = jobs.settle(printed)
-    assert (told["state"], told["record"]["end"]) == ("ended", {"kind": "exited", "rc": 0})
+    parsed = jobs.settle(printed)
+    assert (parsed["state"], parsed["record"]["end"]) == ("ended", {"kind": "exited", "rc": 0})
     assert reap(jobs) == []
 
 

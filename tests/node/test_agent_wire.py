@@ -43,10 +43,10 @@ def test_what_goes_wrong_in_the_packed_text_is_told_with_the_line_of_the_source(
     with AgentClient(tmp_path, command=["sh", "-s"], stderr=subprocess.PIPE) as client:
         client.send(bootstrap(NONCE, source))
         assert client.process.stderr is not None
-        told = client.process.stderr.read().decode()
+        parsed = client.process.stderr.read().decode()
         client.process.stderr.close()
-    assert 'File "agent/wire.py", line 3' in told
-    assert f"RuntimeError: {NONCE}" in told
+    assert 'File "agent/wire.py", line 3' in parsed
+    assert f"RuntimeError: {NONCE}" in parsed
 
 
 def test_hello_tells_who_and_where(client: AgentClient, tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_a_request_that_cannot_be_meant_is_told_with_its_place(request_line: byt
 def test_what_was_not_claimed_here_cannot_be_touched(client: AgentClient, op: str, fields: dict[str, object]) -> None:
     client.until("hello")
     client.ask(op, NOBODYS, **fields)
-    told = client.event()
-    assert told["ev"] == "error"
-    assert told["why"] in (f"{op}: {NOBODYS} was not claimed here", f"{op}: {NOBODYS} was not started here")
+    parsed = client.event()
+    assert parsed["ev"] == "error"
+    assert parsed["why"] in (f"{op}: {NOBODYS} was not claimed here", f"{op}: {NOBODYS} was not started here")
 
 
 def test_requests_out_of_turn_are_errors_and_harm_nothing(client: AgentClient) -> None:
@@ -131,9 +131,9 @@ def test_requests_out_of_turn_are_errors_and_harm_nothing(client: AgentClient) -
     ]
     for op, fields, why in turns:
         client.ask(op, job, **fields)
-        told = client.event()
-        assert told["ev"] == "error"
-        assert why in told["why"]
+        parsed = client.event()
+        assert parsed["ev"] == "error"
+        assert why in parsed["why"]
     assert client.run(argv=["true"])["end"]["rc"] == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clbalance.model import DrainMark, Proposal
-from clbalance.policy.allocations import binding_drain, drain_reason, told_end
+from clbalance.policy.allocations import binding_drain, drain_reason, format_drain_end
 from clbalance.policy.placement.explain import node_state
 from clbalance.policy.placement.thresholds import Thresholds
 
@@ -68,7 +68,7 @@ def test_the_end_of_a_mark_is_told_by_the_clock_on_our_wall(end: str, told: str)
 
 
 def test_no_end_that_a_mark_can_name_is_too_far_to_be_told() -> None:
-    assert told_end(datetime.max.replace(tzinfo=UTC), NOW).startswith("9999-12-31")
+    assert format_drain_end(datetime.max.replace(tzinfo=UTC), NOW).startswith("9999-12-31")
 
 
 def test_of_several_marks_one_that_binds_everybody_is_told() -> None:

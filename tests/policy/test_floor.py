@@ -29,13 +29,13 @@ TOTAL = len(NAMES)
 # -- what one sweep comes to ----------------------------------------------------------------------
 
 
-def pool(**told: Proposal | str) -> list[NodeAvailability]:
+def pool(**parsed: Proposal | str) -> list[NodeAvailability]:
     """Six nodes; of those named, why they are out, or what is proposed of them."""
     return [
         NodeAvailability(
             node=name,
-            out=told[name] if isinstance(told.get(name), str) else "",  # type: ignore[arg-type]  # just told apart
-            proposals=tuple(one for one in [told.get(name)] if isinstance(one, Proposal)),
+            unavailable=parsed[name] if isinstance(parsed.get(name), str) else "",  # type: ignore[arg-type]  # just told apart
+            proposals=tuple(one for one in [parsed.get(name)] if isinstance(one, Proposal)),
         )
         for name in NAMES
     ]
@@ -44,7 +44,7 @@ def pool(**told: Proposal | str) -> list[NodeAvailability]:
 def drained(*names: str) -> list[NodeAvailability]:
     """Six nodes, those that are named drained before."""
     return [
-        NodeAvailability(node=n, out="drained: x", is_drained=True) if n in names else NodeAvailability(node=n)
+        NodeAvailability(node=n, unavailable="drained: x", is_drained=True) if n in names else NodeAvailability(node=n)
         for n in NAMES
     ]
 
@@ -57,7 +57,7 @@ def verdict_of(standings: list[NodeAvailability], wanted: str, min_available: in
     ("standings", "wanted", "min_available", "verdict"),
     [
         pytest.param(pool(), "n0 n1", 4, AboveMinAvailable(left=4), id="as many as there must be"),
-        pytest.param(pool(), "n0 n1", 5, BelowMinAvailable(left=4, out={}), id="one fewer"),
+        pytest.param(pool(), "n0 n1", 5, BelowMinAvailable(left=4, unavailable={}), id="one fewer"),
         pytest.param(
             pool(), "n0 elsewhere", 5, AboveMinAvailable(left=5), id="a node of another pool takes none of this"
         ),
@@ -65,13 +65,17 @@ def verdict_of(standings: list[NodeAvailability], wanted: str, min_available: in
             pool(n0="drained: x", n1="unknown: y"), "n0", 4, AboveMinAvailable(left=4), id="out once, whoever says so"
         ),
         pytest.param(
-            pool(n5="suspect: x"), "n0", 5, BelowMinAvailable(left=4, out={NodeName("n5"): "suspect: x"}), id="told why"
+            pool(n5="suspect: x"),
+            "n0",
+            5,
+            BelowMinAvailable(left=4, unavailable={NodeName("n5"): "suspect: x"}),
+            id="told why",
         ),
         pytest.param(
             pool(n5=A),
             "n0",
             5,
-            BelowMinAvailable(left=4, out={NodeName("n5"): "proposed before"}),
+            BelowMinAvailable(left=4, unavailable={NodeName("n5"): "proposed before"}),
             id="the later withdraws",
         ),
         pytest.param(pool(n5=C), "n0", 5, Undecided(nodes=(NodeName("n5"),)), id="the earlier waits for its end"),
@@ -81,7 +85,7 @@ def verdict_of(standings: list[NodeAvailability], wanted: str, min_available: in
             pool(n4="drained: x", n5=C),
             "n0",
             5,
-            BelowMinAvailable(left=4, out={NodeName("n4"): "drained: x"}),
+            BelowMinAvailable(left=4, unavailable={NodeName("n4"): "drained: x"}),
             id="firmly gone",
         ),
         pytest.param(
@@ -91,21 +95,21 @@ def verdict_of(standings: list[NodeAvailability], wanted: str, min_available: in
             drained("n0", "n1"),
             "n0 n2",
             5,
-            BelowMinAvailable(left=3, out={NodeName("n1"): "drained: x"}),
+            BelowMinAvailable(left=3, unavailable={NodeName("n1"): "drained: x"}),
             id="one of them was not",
         ),
         pytest.param(
             drained("n1", "n2"),
             "elsewhere",
             5,
-            BelowMinAvailable(left=4, out={NodeName("n1"): "drained: x", NodeName("n2"): "drained: x"}),
+            BelowMinAvailable(left=4, unavailable={NodeName("n1"): "drained: x", NodeName("n2"): "drained: x"}),
             id="there are too few, whoever asks",
         ),
         pytest.param(
             pool(n0="suspect: x", n1="drained: x"),
             "n0",
             5,
-            BelowMinAvailable(left=4, out={NodeName("n1"): "drained: x"}),
+            BelowMinAvailable(left=4, unavailable={NodeName("n1"): "drained: x"}),
             id="a suspect may come back",
         ),
     ],
@@ -135,13 +139,15 @@ def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) ->
     ],
 )
 def test_a_node_stands(answer: object, out: str, proposals: tuple[Proposal, ...]) -> None:
-    told = NodeAvailability(node=NodeName("n"), out=out, is_drained=out.startswith("drained: "), proposals=proposals)
+    told = NodeAvailability(
+        node=NodeName("n"), unavailable=out, is_drained=out.startswith("drained: "), proposals=proposals
+    )
     assert availability_of(answer, NOW) == told  # type: ignore[arg-type]
 
 
 def test_a_suspect_is_not_there() -> None:
     answer = node("n")
-    assert availability_of(replace(answer, suspect="x"), NOW).out == "suspect: x"
+    assert availability_of(replace(answer, suspect="x"), NOW).unavailable == "suspect: x"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ class Cluster:
         marks = self.marks[name].values()
         firm = "drained" if None in marks else "unknown" if name in self.unknown else ""
         proposals = tuple(one for one in marks if one is not None)
-        return NodeAvailability(node=name, out=firm, is_drained=firm == "drained", proposals=proposals)
+        return NodeAvailability(node=name, unavailable=firm, is_drained=firm == "drained", proposals=proposals)
 
     @property
     def left(self) -> int:

@@ -11,10 +11,10 @@ from clbalance.model.node_history import FailureStreak
 from clbalance.policy.node_memory import (
     BACK_AFTER,
     COUNTED_APART_S,
+    listen_s,
     marked_suspect,
     next_streak,
     not_awaited,
-    patience_s,
     with_streaks,
 )
 from clbalance.policy.placement.explain import node_state
@@ -161,7 +161,7 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
 )
 def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, told: float | None) -> None:
     streaks = {NodeName("s"): FailureStreak(silent=3, suspect=True), NodeName("n"): FailureStreak(silent=1)}
-    assert patience_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == told
+    assert listen_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == told
 
 
 def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:

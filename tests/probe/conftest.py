@@ -44,8 +44,8 @@ LEASE = '{"v":1,"cpus":2,"mem_bytes":0,"gpus":[],"slots":1,"exclusive":false,"up
 
 def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None) -> str:
     """What a drain mark says; with `asked_at` a proposal."""
-    told = {"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}
-    return json.dumps(told if asked_at is None else {**told, "asked_at": asked_at}) + "\n"
+    parsed = {"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}
+    return json.dumps(parsed if asked_at is None else {**parsed, "asked_at": asked_at}) + "\n"
 
 
 SHELLS = ("dash", "bash", "busybox")

@@ -304,9 +304,9 @@ def test_any_log_costs_health_and_parts_only(log: str, parts: str, faults: str, 
         "gpu_parts": parts,
         "gpu_faults": faults,
     }
-    told = {name: Section(text=text, status="0") for name, text in texts.items()}
-    told["gpu_log"] = Section(text=log, status=status)
-    gpus = parse_devices(told, {})
+    parsed = {name: Section(text=text, status="0") for name, text in texts.items()}
+    parsed["gpu_log"] = Section(text=log, status=status)
+    gpus = parse_devices(parsed, {})
     assert isinstance(gpus, tuple)
     for gpu in gpus:
         check(gpu)

@@ -195,8 +195,8 @@ def test_devices_of_amd_are_told_with_who_is_on_them(node: Node) -> None:
 def test_the_real_proc_reads_well(dash_node: Node) -> None:
     del dash_node.env["CLBALANCE_PROCFS"], dash_node.env["CLBALANCE_SYSFS"], dash_node.env["CLBALANCE_NODE_DIR"]
     reading = dash_node.reading()
-    told = (reading.boot_id, reading.uptime_s, reading.run_queue, reading.cpus, reading.cpu_ticks, reading.memory)
-    assert not [part for part in told if isinstance(part, Unknown)]
+    parts = (reading.boot_id, reading.uptime_s, reading.run_queue, reading.cpus, reading.cpu_ticks, reading.memory)
+    assert not [part for part in parts if isinstance(part, Unknown)]
     assert isinstance(reading.cpus, Cpus)
     assert reading.cpus.online == os.cpu_count()
 

@@ -25,14 +25,14 @@ def test_nothing_configured_gives_the_defaults(place: Place) -> None:
 
 
 def test_each_source_beats_those_below_it(place: Place) -> None:
-    told = {}
+    parsed = {}
     for fanout, step in enumerate(("system", "user", "project"), start=1):
         place.write(getattr(place, step), f"[ssh]\nfanout = {fanout}\n")
-        told[step] = place.load().ssh.fanout
-    told["environment"] = place.load({"CLBALANCE_FANOUT": "4"}).ssh.fanout
-    told["command line"] = place.load({"CLBALANCE_FANOUT": "4"}, {"ssh.fanout": 5}).ssh.fanout
+        parsed[step] = place.load().ssh.fanout
+    parsed["environment"] = place.load({"CLBALANCE_FANOUT": "4"}).ssh.fanout
+    parsed["command line"] = place.load({"CLBALANCE_FANOUT": "4"}, {"ssh.fanout": 5}).ssh.fanout
 
-    assert told == {"system": 1, "user": 2, "project": 3, "environment": 4, "command line": 5}
+    assert parsed == {"system": 1, "user": 2, "project": 3, "environment": 4, "command line": 5}
 
 
 def test_sources_are_merged_key_by_key_and_every_origin_is_kept(place: Place) -> None:

@@ -24,8 +24,8 @@ def run(clbalance: Command, *arguments: str, user: str = "root", text: str = "tr
 
 def test_what_one_user_holds_counts_for_the_others(shared_lab: Lab, clbalance: Command) -> None:
     with job(clbalance, "-l", "bob", "-w", "node1", "--cpus", "3"):
-        told = json.loads(clbalance("load", "-l", "alice", "-w", "node1", "--json").stdout)["nodes"][0]["leases"]
-        assert [(lease["uid"], lease["cpus"]) for lease in told] == [(uid_of(shared_lab, "bob"), 3.0)]
+        parsed = json.loads(clbalance("load", "-l", "alice", "-w", "node1", "--json").stdout)["nodes"][0]["leases"]
+        assert [(lease["uid"], lease["cpus"]) for lease in parsed] == [(uid_of(shared_lab, "bob"), 3.0)]
         for user in ("alice", "root"):
             refused = run(clbalance, "-w", "node1", "--cpus", "2", user=user)
             assert (refused.rc, "too few cpus free" in refused.stderr) == (125, True)

@@ -20,8 +20,8 @@ def read_audit(state: Path) -> list[dict[str, object]]:
     for path in (state / "audit.jsonl.1", state / "audit.jsonl"):
         for line in path.read_text().splitlines() if path.exists() else ():
             with suppress(ValueError):
-                told = json.loads(line)
-                found += [told] if isinstance(told, dict) else []
+                parsed = json.loads(line)
+                found += [parsed] if isinstance(parsed, dict) else []
     return found
 
 

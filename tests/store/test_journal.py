@@ -319,8 +319,8 @@ def test_how_limits_are_kept_is_remembered_of_each_copy(journal: Journal) -> Non
 def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> None:
     limited = Request(cpus=2, mem_bytes=4, limit_cpus=2, limit_mem_bytes=4)
     jobs = [journal.submit(NOON, keyed("cd" * 16)), journal.submit(NOON, replace(keyed("ef" * 16), request=limited))]
-    told = [record.qos for record in map(journal.record, jobs) if record is not None]
-    assert told == [Qos.BURSTABLE, Qos.GUARANTEED]
+    parts = [record.qos for record in map(journal.record, jobs) if record is not None]
+    assert parts == [Qos.BURSTABLE, Qos.GUARANTEED]
 
 
 ORDER = MigrationRequest(attempt=1, dst=node("n2"), why="level")

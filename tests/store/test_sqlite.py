@@ -95,15 +95,15 @@ def test_eight_processes_on_a_fresh_folder_never_share_a_number(tmp_path: Path) 
 
 
 def test_a_number_that_was_told_survives_a_kill(tmp_path: Path) -> None:
-    told: list[int] = []
+    parts: list[int] = []
     for life in range(3):
         process = numbering_process(tmp_path, f"life{life}", 100_000)
         go(process)
         assert process.stdin is not None
         assert process.stdout is not None
-        told += [int(process.stdout.readline()) for _ in range(30 + life)]
+        parts += [int(process.stdout.readline()) for _ in range(30 + life)]
         process.send_signal(signal.SIGKILL)
-        told += [int(line) for line in process.stdout.read().splitlines()]
+        parts += [int(line) for line in process.stdout.read().splitlines()]
         process.stdin.close()
         process.stdout.close()
         assert process.wait(timeout=10) == -signal.SIGKILL
@@ -112,8 +112,8 @@ def test_a_number_that_was_told_survives_a_kill(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "state.db")) as database:
         kept = {number for (number,) in database.execute("SELECT id FROM job")}
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert len(told) == len(set(told))
-    assert set(told) <= kept
+    assert len(parts) == len(set(parts))
+    assert set(parts) <= kept
 
 
 def test_the_database_is_private_and_left_alone_by_tidying(tmp_path: Path) -> None:

@@ -157,8 +157,8 @@ def test_whatever_stands_in_a_file_is_read_or_told(lines: list[str]) -> None:
             try:
                 parse("file", text)
             except TraceError as error:
-                told = error.message, error.hint
+                parts = error.message, error.hint
             else:
-                told = "file:", "nothing"
-            assert told[0].startswith("file:")
-            assert told[1]
+                parts = "file:", "nothing"
+            assert parts[0].startswith("file:")
+            assert parts[1]

@@ -7,7 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import here, labels_of_nodes, levels_of, policy_in, policy_of, told_nodes
+from clbalance.cli.node_settings import (
+    labels_of_nodes,
+    levels_of,
+    node_facts_entries,
+    policy_in,
+    policy_of,
+    working_directory,
+)
 from clbalance.cli.options import NodeOptions
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError, UsageError
 from clbalance.nodeset import NodeSets
@@ -25,7 +32,7 @@ from clbalance.transport.groups import group_files, load_groups
 
 def show_settings(console: Console) -> int:
     """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
-    settings = load_settings(os.environ, here())
+    settings = load_settings(os.environ, working_directory())
     console.show(SettingsReport((*_keys(settings), *_entries(settings))))
     return ExitCode.DONE
 
@@ -48,9 +55,9 @@ def _keys(settings: Settings) -> Iterator[ShownKey]:
 
 def _entries(settings: Settings) -> Iterator[ShownKey]:
     for number, facts in enumerate(settings.nodes, start=1):
-        told = {"set": facts.node_set, "cpu_factor": facts.cpu_factor, "slots": facts.slots}
+        parsed = {"set": facts.node_set, "cpu_factor": facts.cpu_factor, "slots": facts.slots}
         more: dict[str, Json] = {"labels": dict(facts.labels), "taints": list(facts.taints)}
-        yield ShownKey(key=f"nodes[{number}]", value=_set(told | more), origin=facts.origin)
+        yield ShownKey(key=f"nodes[{number}]", value=_set(parsed | more), origin=facts.origin)
     for number, group in enumerate(settings.groups, start=1):
         value: dict[str, Json] = {"group": group.group, "policy": group.name, "weights": dict(group.weights)}
         yield ShownKey(key=f"groups[{number}]", value=_set(value), origin=group.origin)
@@ -71,14 +78,14 @@ def show_places(console: Console) -> int:
 
 def _settings() -> Iterator[ConfigPlace]:
     """The strongest first."""
-    for path in settings_files(os.environ, here()):
+    for path in settings_files(os.environ, working_directory()):
         yield ConfigPlace(what="settings", path=str(path), is_there=_is_there(path))
 
 
 def _groups() -> Iterator[ConfigPlace]:
     """The last word first, as of the settings."""
     try:
-        configured = load_settings(os.environ, here()).groups_conf
+        configured = load_settings(os.environ, working_directory()).groups_conf
     except SettingsError as error:
         configured = None
         yield ConfigPlace(what="groups", path="groups_conf", is_there=False, remark=f"not known: {error.message}")
@@ -111,13 +118,13 @@ def check_settings(console: Console, file: Path | None) -> int:
     if file is not None and not file.exists():
         raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
     environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
-    settings = load_settings(environment, here())
+    settings = load_settings(environment, working_directory())
     _check_what_goes_together(settings)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None)
     if groups is not None and (problems := file_problems(groups)):
         raise problems[0].error
     _check_names(settings, NodeSets(groups))
-    read = [path for path in settings_files(environment, here()) if path.exists()]
+    read = [path for path in settings_files(environment, working_directory()) if path.exists()]
     console.say(
         messages.note(f"{', '.join(map(str, read))}: in order" if read else "no settings file here: the defaults apply")
     )
@@ -130,20 +137,20 @@ def _check_what_goes_together(settings: Settings) -> None:
     thresholds = Thresholds(**settings.thresholds)
     policy_of(settings, thresholds, NodeOptions(), None)
     for group in settings.groups:
-        with _told_of(group):
+        with _group_text(group):
             policy_in(settings, thresholds, group.group, None)
 
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:
     """Node sets and groups that the settings speak of."""
-    labels_of_nodes(told_nodes(settings, sets))
+    labels_of_nodes(node_facts_entries(settings, sets))
     for group in settings.groups:
-        with _told_of(group):
+        with _group_text(group):
             sets.group(group.group)
 
 
 @contextmanager
-def _told_of(group: GroupPolicy) -> Iterator[None]:
+def _group_text(group: GroupPolicy) -> Iterator[None]:
     """What is wrong with it names its file and key."""
     try:
         yield

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import here
+from clbalance.cli.node_settings import working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.doctor import check_up
 from clbalance.errors import ExitCode, NodeNameError, SettingsError, StoreError
@@ -37,35 +37,35 @@ _VERSION_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
+class HostCheck:
     """What was found; without `reaches_nodes` it is not known which nodes there are, or how to ask them."""
 
     findings: tuple[Finding, ...]
     reaches_nodes: bool
 
 
-def look_here(nodes: NodeOptions, ssh: SshOptions) -> Here:
+def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
     """Every check that needs no node. Raises `SettingsError` for a groups file that was typed, and only for that."""
     found = [*_ssh(), *_state()]
     can_reach = shutil.which("ssh") is not None
     try:
-        settings = load_settings(os.environ, here())
+        settings = load_settings(os.environ, working_directory())
     except SettingsError as error:
-        return Here(findings=(*found, wrong("settings", error.message, error.hint)), reaches_nodes=False)
+        return HostCheck(findings=(*found, wrong("settings", error.message, error.hint)), reaches_nodes=False)
     found += open_files_findings(raise_file_limit(), ssh.fanout or settings.ssh.fanout)
     try:
         groups = _groups(nodes, settings)
     except SettingsError as error:
         if nodes.groups_conf is not None:
             raise
-        return Here(findings=(*found, wrong("groups", error.message, error.hint)), reaches_nodes=False)
+        return HostCheck(findings=(*found, wrong("groups", error.message, error.hint)), reaches_nodes=False)
     if groups is not None:
         seen = look_at_groups(groups)
         found += [wrong("groups", problem.message, problem.hint) for problem in seen.problems]
         found += group_findings(seen.empty, seen.unusable)
     elif not nodes.names_nodes:
-        return Here(findings=(*found, _no_nodes()), reaches_nodes=False)
-    return Here(findings=tuple(found), reaches_nodes=can_reach)
+        return HostCheck(findings=(*found, _no_nodes()), reaches_nodes=False)
+    return HostCheck(findings=tuple(found), reaches_nodes=can_reach)
 
 
 def _no_nodes() -> Finding:
@@ -110,17 +110,17 @@ def _state() -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class There:
+class NodeChecks:
     """The answers of the nodes that are meant; `findings` say why it cannot be told which those are."""
 
     findings: tuple[Finding, ...] = ()
     examinations: tuple[Examination, ...] = ()
 
 
-def look_there(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Here) -> There:
+def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: HostCheck) -> NodeChecks:
     """Ask the nodes, if there is a way. Raises `UsageError` for what was typed wrong."""
     if not here.reaches_nodes:
-        return There()
+        return NodeChecks()
     # What is wrong with the state stands in the report already.
     quiet = console.quiet or any(one.check == "state" for one in here.findings)
     try:
@@ -128,11 +128,11 @@ def look_there(nodes: NodeOptions, ssh: SshOptions, console: Console, here: Here
     except NodeNameError as error:
         if nodes.names_nodes or nodes.exclude or nodes.exclude_groups:
             raise  # it was typed
-        return There(findings=(wrong("nodes", error.message, error.hint),))
+        return NodeChecks(findings=(wrong("nodes", error.message, error.hint),))
     except SettingsError as error:
         is_told = any(one.what == error.message for one in here.findings)
-        return There(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
-    return There(examinations=_ask(cluster))
+        return NodeChecks(findings=() if is_told else (wrong("nodes", error.message, error.hint),))
+    return NodeChecks(examinations=_ask(cluster))
 
 
 def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
@@ -191,7 +191,7 @@ def _node_health(examination: Examination) -> NodeHealth:
             return NodeHealth(examination=examination, state=NodeState.UP)
         case Silent():
             # Thresholds and time matter to nodes that answer.
-            told = node_state(examination, Thresholds(), _ANY_TIME)
-            return NodeHealth(examination=examination, state=told.state, reason=told.reason)
+            condition = node_state(examination, Thresholds(), _ANY_TIME)
+            return NodeHealth(examination=examination, state=condition.state, reason=condition.reason)
         case _:
             assert_never(examination)

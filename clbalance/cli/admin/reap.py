@@ -16,21 +16,21 @@ def reap_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, *, keep: s
     keep_s = parse_duration(keep, "`--keep`")
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services(meanwhile="clbalance.render.reports.admin.reap") as services:
-        told = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
-    console.show(told)
-    _say(told, console)
-    is_whole = all(node.answered and not any(one.why for one in node.found) for node in told.nodes)
+        report = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
+    console.show(report)
+    _say(report, console)
+    is_whole = all(node.answered and not any(one.why for one in node.found) for node in report.nodes)
     return ExitCode.DONE if is_whole else ExitCode.SOME_NODES_FAILED
 
 
-def _say(told: ReapReport, console: Console) -> None:
-    left = [node.node for node in told.nodes if node.found]
+def _say(report: ReapReport, console: Console) -> None:
+    left = [node.node for node in report.nodes if node.found]
     if not left:
-        answered = [node.node for node in told.nodes if node.answered]
+        answered = [node.node for node in report.nodes if node.answered]
         console.say(
             messages.note(f"nothing of yours is left on {fold(answered)}" if answered else "no node has answered")
         )
-    elif told.applied:
+    elif report.applied:
         console.say(messages.note(f"taken away on {fold(left)}"))
     else:
         console.say(messages.note(f"nothing was changed; `--apply` takes it away on {fold(left)}"))

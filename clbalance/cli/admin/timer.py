@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import here
+from clbalance.cli.node_settings import working_directory
 from clbalance.errors import ExitCode, UsageError
 from clbalance.nodeset import NodeSets
 from clbalance.render.reports.admin.timer import TimerReport, allowed_every, unusable
@@ -31,7 +31,7 @@ def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bo
     named = [word for group in groups for word in ("-g", group)] or ["-a"]
     environment = {name: os.environ[name] for name in sorted(set(_CARRIED)) if os.environ.get(name)}
     is_bound = any(not environment.get(name, "/").startswith("/") for name in _PATHS)
-    folder = here() if is_bound or (here() / FILE_NAME).is_file() else None
+    folder = working_directory() if is_bound or (working_directory() / FILE_NAME).is_file() else None
     report = TimerReport(
         program=this_program(),
         arguments=("rebalance", *named, *(("--apply",) if apply else ())),
@@ -55,7 +55,7 @@ def this_program() -> tuple[str, ...]:
 
 
 def _check_groups(groups: Sequence[str]) -> None:
-    settings = load_settings(os.environ, here())
+    settings = load_settings(os.environ, working_directory())
     sets = NodeSets(load_groups(Path(settings.groups_conf) if settings.groups_conf else None))
     for group in groups:
         sets.group(group)

@@ -185,7 +185,7 @@ def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) 
             hint="what they have proposed ends within three minutes; try again then",
         )
     by_why: dict[str, list[NodeName]] = {}
-    for node, why in end.out.items():
+    for node, why in end.unavailable.items():
         by_why.setdefault(why, []).append(node)
     out = "; ".join(f"{fold(nodes)} ({why})" for why, nodes in by_why.items())
     return TooFewLeftError(

@@ -45,7 +45,7 @@ class DrainMonitor:
         self._services = services
         self._console = console
         self._nodes = tuple(nodes)
-        self._wish = request
+        self._request = request
         self._moves = moves
         self._known: Mapping[str, int] = {}
         self._draws = console.outlets.stderr.terminal and not console.quiet and os.environ.get("TERM") != "dumb"
@@ -53,14 +53,14 @@ class DrainMonitor:
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """The exit code: 0 when nothing runs on any of them any more."""
         try:
-            progress = wait_until_drained(self._services, self._nodes, within_s, self._look)
+            progress = wait_until_drained(self._services, self._nodes, within_s, self._poll)
             if force and not is_over(progress):
                 progress = self._end_own(progress)
         finally:
             self._clear()
         return self._tell_end(progress)
 
-    def _look(self, progress: tuple[DrainProgress, ...]) -> None:
+    def _poll(self, progress: tuple[DrainProgress, ...]) -> None:
         self._draw(progress)
         if not is_over(progress):
             self._moves.go_on(self._clear)
@@ -96,13 +96,13 @@ class DrainMonitor:
         """Written down however that goes: they may have been told to end before we are stopped, or memory fails."""
         results: dict[int, str] = {}
         try:
-            reconciled = cancel(self._services, known, f"drained by {me()}: {self._wish.reason}")
+            reconciled = cancel(self._services, known, f"drained by {me()}: {self._request.reason}")
             results = {one.record.id: cancel_result(one) for one in reconciled}
         finally:
             log = AuditTrail(self._services, self._console)
             here = frozenset(self._nodes)
             for record in known:
-                why = f"drain {fold(here.intersection(record.nodes))}: {self._wish.reason}"
+                why = f"drain {fold(here.intersection(record.nodes))}: {self._request.reason}"
                 result = results.get(record.id, "unsettled: no node has confirmed its end")
                 log.add(
                     Action(
@@ -118,7 +118,7 @@ class DrainMonitor:
             return
         left = [one for one in progress if not one.is_drained]
         numbers = self._numbers()
-        told = ", ".join(f"{one.node} ({_told(one, numbers)})" for one in left[:_SHOWN])
+        told = ", ".join(f"{one.node} ({_progress_text(one, numbers)})" for one in left[:_SHOWN])
         more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
         line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {told}{more}"
         width = shutil.get_terminal_size().columns - 1
@@ -147,21 +147,21 @@ class DrainMonitor:
             elif one.why:
                 self._console.say(messages.warning(f"{one.node}: what runs there is unknown: {one.why}"))
             elif not one.is_drained:
-                self._console.say(messages.warning(f"{one.node}: not drained yet: {_told(one, numbers)}"))
+                self._console.say(messages.warning(f"{one.node}: not drained yet: {_progress_text(one, numbers)}"))
         return ExitCode.DONE if len(drained) == len(progress) else ExitCode.SOME_NODES_FAILED
 
 
-def _told(one: DrainProgress, numbers: Mapping[str, int]) -> str:
+def _progress_text(one: DrainProgress, numbers: Mapping[str, int]) -> str:
     """What is left on a node: numbers of our jobs, and how many of whom else. No word of a node's own."""
     if one.why:
         return "unknown"
     own = {lease.key for lease in one.own}
     elsewhere = len(own - numbers.keys())
-    told = [f"job {number}" for number in sorted(numbers[key] for key in own & numbers.keys())]
-    told += [f"{elsewhere} of yours from elsewhere"] if elsewhere else []
+    parts = [f"job {number}" for number in sorted(numbers[key] for key in own & numbers.keys())]
+    parts += [f"{elsewhere} of yours from elsewhere"] if elsewhere else []
     owners = Counter(user_name(lease.uid) for lease in one.others)
-    told += [f"{count} of {owner}" for owner, count in sorted(owners.items())]
-    return ", ".join(told) or "in placement again"
+    parts += [f"{count} of {owner}" for owner, count in sorted(owners.items())]
+    return ", ".join(parts) or "in placement again"
 
 
 # Move jobs off nodes that are drained, and say what came of each.

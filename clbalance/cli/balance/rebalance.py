@@ -42,7 +42,7 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, optio
         state=state_directory(os.environ, this_machine()).path,
     )
     if not options.apply:
-        return run.look()
+        return run.read_inputs()
     with single_flight(run.state, "rebalance", waits_s=jitter_s):
         time.sleep(random.random() * jitter_s)
         return run.carry_out()
@@ -100,7 +100,7 @@ class RebalanceRun:
     options: RebalanceOptions
     state: Path
 
-    def look(self) -> int:
+    def read_inputs(self) -> int:
         """Show what would be done; nothing is changed but what is known of jobs that have ended."""
         with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts") as services:
             decision = decide(services, self._request(), counts=False)

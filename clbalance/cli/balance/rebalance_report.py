@@ -17,7 +17,7 @@ from clbalance.errors import StoreError
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import reason_of, state_of, worst_outcome
-from clbalance.policy.jobs.requeue import why_it_waited
+from clbalance.policy.jobs.requeue import wait_reason
 from clbalance.policy.rebalance.values import PlannedMigration
 from clbalance.render.reports.balance.rebalance import Action, PoolReport, RebalanceReport, action_of
 
@@ -31,7 +31,7 @@ def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
             job=job,
             name=known[job].record.name,
             dst=fold(nodes),
-            why=why_it_was_started(known[job].record),
+            why=start_reason(known[job].record),
         )
         for job, nodes in decision.chosen.starts
     ]
@@ -62,16 +62,16 @@ def report_of(
     )
 
 
-def why_it_was_started(record: JobRecord) -> str:
+def start_reason(record: JobRecord) -> str:
     """It fits now, for all that was said of it before."""
-    return f"waited: {why_it_waited(record.reason)}"
+    return f"waited: {wait_reason(record.reason)}"
 
 
 def reconciled_action(one: ReconciledJob) -> Action | None:
     """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
     if one.now.queued and one.now.state is JobState.PENDING:
         return Action(
-            what="settled", job=one.now.id, name=one.now.name, result="waits", why=why_it_waited(one.now.reason)
+            what="settled", job=one.now.id, name=one.now.name, result="waits", why=wait_reason(one.now.reason)
         )
     if one.now.state is JobState.NODE_FAIL:
         return Action(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
@@ -98,17 +98,17 @@ class ActionReporter:
         self._scores = scores
         self.all: list[Action] = []
 
-    def settled(self, one: ReconciledJob) -> None:
+    def reconciled(self, one: ReconciledJob) -> None:
         """Of a job that nobody had in hand, where it is worth a word."""
         if (action := reconciled_action(one)) is not None:
             self._note(action)
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
-        begun = Action(what="start", job=record.id, name=record.name, why=why_it_was_started(record))
+        begun = Action(what="start", job=record.id, name=record.name, why=start_reason(record))
         match came:
             case JobStarted(result=run_result):
-                result = _how_it_began(run_result)
+                result = _start_text(run_result)
                 counted = "rebalance_started_total" if result == "started" else ""
                 self._note(replace(begun, dst=fold(run_result.plan.chosen), result=result), counted_as=counted)
             case StillQueued(reason=reason, failed=True):
@@ -122,7 +122,7 @@ class ActionReporter:
         """One that can never be started."""
         self._note(Action(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
 
-    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
+    def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""
         counted = "rebalance_moves_total" if isinstance(end, Migrated) else "rebalance_moves_failed_total"
         self._note(action_of(move, migration_result(end, move.dst)), counted_as=counted)
@@ -153,7 +153,7 @@ class ActionReporter:
             self._services.listener.store_failed(error.message)
 
 
-def _how_it_began(result: RunResult) -> str:
+def _start_text(result: RunResult) -> str:
     """A copy of which an end is known already could not be executed, or is out of sight."""
     worst = None if result.dispatched is None else worst_outcome(result.dispatched.outcomes)
     if worst is None:

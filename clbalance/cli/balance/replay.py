@@ -12,7 +12,7 @@ from random import Random
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
 from clbalance.cli.cluster import cluster_context, open_memory, typed
 from clbalance.cli.console import Console
-from clbalance.cli.node_settings import here, policy_of
+from clbalance.cli.node_settings import policy_of, working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.engine.sweep import sweep
 from clbalance.errors import ExitCode, TraceError, UsageError
@@ -69,7 +69,7 @@ def replay_trace(
 
 def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list[Policy]:
     """Those that were named, else the one of the settings; each once."""
-    settings = load_settings(os.environ, here(), typed(ssh, nodes.groups_conf))
+    settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
     wanted: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
     return [policy_of(settings, Thresholds(), nodes, name) for name in wanted]
 

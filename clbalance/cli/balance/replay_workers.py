@@ -65,12 +65,12 @@ class _Steps:
     """Turns "so many by now" into "so many more", now and then."""
 
     def __init__(self, advanced: Callable[[int], None]) -> None:
-        self._advanced, self._told = advanced, 0
+        self._advanced, self._reported_at = advanced, 0
 
     def heard(self, count: int) -> None:
-        if count - self._told >= _EVERY:
-            self._advanced(count - self._told)
-            self._told = count
+        if count - self._reported_at >= _EVERY:
+            self._advanced(count - self._reported_at)
+            self._reported_at = count
 
 
 class _Workers:
@@ -105,13 +105,13 @@ class _Workers:
         pid = os.fork()
         if pid == 0:
             try:
-                self._toil(at, writer)
+                self._run_worker(at, writer)
             finally:
                 os._exit(0)
         writer.close()
         self._at_work[reader] = at, pid
 
-    def _toil(self, at: int, writer: Connection) -> None:
+    def _run_worker(self, at: int, writer: Connection) -> None:
         """In the new process. Who stops us stops it too; it has nothing to clean up."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
@@ -121,7 +121,7 @@ class _Workers:
     def _hear(self, connection: Connection) -> None:
         at, pid = self._at_work[connection]
         try:
-            told = connection.recv()
+            parsed = connection.recv()
         except EOFError:
             del self._at_work[connection]
             connection.close()
@@ -131,7 +131,7 @@ class _Workers:
                     "a process that replayed ended before it had done so", hint="is there enough memory?"
                 ) from None
             return
-        if isinstance(told, int):
-            self._progress.advanced(told)
+        if isinstance(parsed, int):
+            self._progress.advanced(parsed)
         else:
-            (self._found[at],) = told
+            (self._found[at],) = parsed

@@ -26,13 +26,13 @@ def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[Nod
     scores = {score.node: score.total for score in plan.ranked}
     rows = []
     for answer in snapshot.answers:
-        told = node_state(answer, policy.thresholds, snapshot.taken_at, cpus)
+        condition = node_state(answer, policy.thresholds, snapshot.taken_at, cpus)
         rows.append(
             NodeRow(
                 node=answer.node,
-                state=told.state,
-                reason=told.reason,
-                violated=told.violated,
+                state=condition.state,
+                reason=condition.reason,
+                violated=condition.violated,
                 answer=answer,
                 score=scores.get(answer.node),
             )

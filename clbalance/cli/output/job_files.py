@@ -121,7 +121,7 @@ class FiledRun:
         self._listener.waiting(reason)
 
     def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.moving(job, node, why)
+        self._listener.migrating(job, node, why)
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._listener.placed(job, plan)

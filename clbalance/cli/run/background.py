@@ -35,21 +35,21 @@ def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
             os._exit(code)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        told = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
-    if "number" in told:
-        return None if told["number"] is None else int(told["number"])
-    error = ClbalanceError(told["message"], hint=told.get("hint", ""))
-    error.exit_code = ExitCode(told.get("exit_code", error.exit_code))
+        parsed = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
+    if "number" in parsed:
+        return None if parsed["number"] is None else int(parsed["number"])
+    error = ClbalanceError(parsed["message"], hint=parsed.get("hint", ""))
+    error.exit_code = ExitCode(parsed.get("exit_code", error.exit_code))
     raise error
 
 
 def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int:
-    def announce(told: dict[str, object]) -> None:
+    def announce(parsed: dict[str, object]) -> None:
         """Once: who reads it waits for the end of the pipe, and has gone afterwards."""
         if not pipe.closed:
             _let_go_of(2)
             with pipe:
-                json.dump(told, pipe)
+                json.dump(parsed, pipe)
 
     try:
         work(lambda number: announce({"number": number}))

@@ -30,7 +30,7 @@ class ShownRun:
     def waiting(self, reason: str) -> None:
         self._console.say(messages.note(f"waiting: {reason}"))
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
         self._console.say(messages.note(f"job {job.id} moves to {node}: {why}"))
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:

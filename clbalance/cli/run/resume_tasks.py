@@ -48,7 +48,7 @@ def resume_tasks(
     return resumed.here()
 
 
-def tasks_left(services: Services, record: JobRecord) -> tuple[Task, ...]:
+def unfinished_tasks(services: Services, record: JobRecord) -> tuple[Task, ...]:
     """Those that are not completed."""
     records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
     return tuple(one.task for one in records if not is_done(one))
@@ -85,7 +85,7 @@ class _Resumed:
         with open_job_services(self.ssh, self.console) as services:
             record = restartable_job(services, self.named, self.console, node_is_dead=self.node_is_dead)
             complete_outputs(services, self.console)  # before tasks run again that are in files already
-            left = tasks_left(services, record)
+            left = unfinished_tasks(services, record)
         if not left:
             self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
         return record, left
@@ -110,7 +110,7 @@ class _Resumed:
                 services=services,
                 query=cluster.query_of(submitted.request),
                 job=next_attempt(services, fresh),
-                tasks=tasks_left(services, fresh),
+                tasks=unfinished_tasks(services, fresh),
                 rules=submitted.rules or TaskRules(),
                 restart_policy=replace(submitted.restart_policy, after=()),
                 stdin=input_of(submitted),

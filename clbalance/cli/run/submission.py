@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from clbalance.cli.node_settings import here
+from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
@@ -100,7 +100,7 @@ def submission(
 ) -> Submission:
     """The job that is meant; `UsageError` where none can be."""
     work = payload_of(options.text, typed)
-    folder = here()
+    folder = working_directory()
     read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
     return Submission(
         options=options,
@@ -224,7 +224,7 @@ class FileInput:
     """A file as standard input, read where it lies, so that its size does not matter."""
 
     def __init__(self, path: str) -> None:
-        self.path = str(here() / path)
+        self.path = str(working_directory() / path)
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             os.pread(self._fd, 1, 0)

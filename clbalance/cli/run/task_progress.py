@@ -67,8 +67,8 @@ class ShownTasks:
         """In one line, also with `-q` where not all did well; and those that did not."""
         self._console.stopped(outcome.result.interrupted)
         rows = [task_row(record) for record in outcome.records]
-        if told := worth_telling(rows):
-            self._console.show_aside(TasksReport(told))
+        if parts := worth_telling(rows):
+            self._console.show_aside(TasksReport(parts))
         tell = self._console.complain if outcome.job_outcome.rc else self._console.say
         tell(messages.note(summary_line(rows, outcome.result.why)))
 

@@ -150,7 +150,7 @@ class Follow:
             case Hello():
                 self._inquire(copy, event)
             case InquiryAnswer():
-                self._settled(copy, event)
+                self._on_inquiry_answer(copy, event)
             case Started(warnings=warnings, limits=limits):
                 self._started(copy, warnings, limits)
             case Refused(why=why, rc=rc):
@@ -227,7 +227,7 @@ class Follow:
             return
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.incarnation, void=self._mode.void)
 
-    def _settled(self, copy: Copy, event: InquiryAnswer) -> None:
+    def _on_inquiry_answer(self, copy: Copy, event: InquiryAnswer) -> None:
         self._reconnects.reconnected(copy.node, self._clock.monotonic())
         match event.state:
             case "running" | "ended":

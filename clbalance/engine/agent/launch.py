@@ -173,7 +173,7 @@ class LaunchSequence:
         while copy.phase is Phase.STORING and load.in_flight < _PUTS_IN_FLIGHT:
             if not load.unsent:
                 copy.phase = Phase.READY
-                self._start_when_all_are_ready()
+                self._start_if_all_ready()
                 return
             piece = self._piece(load.unsent[0], load.offset)
             if piece:
@@ -189,7 +189,7 @@ class LaunchSequence:
             return self._script[offset : offset + CHUNK_BYTES]
         return self._stdin.read(offset, CHUNK_BYTES)
 
-    def _start_when_all_are_ready(self) -> None:
+    def _start_if_all_ready(self) -> None:
         if not self._copies.all_in(Phase.READY):
             return
         for copy in self._copies:

@@ -20,8 +20,8 @@ class JournalingListener:
         self._listener = listener
         self._to_start = copies
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.moving(job, node, why)
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.migrating(job, node, why)
 
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
@@ -74,7 +74,7 @@ class NullListener:
 
     def waiting(self, reason: str) -> None: ...
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None: ...
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None: ...
 
     def placed(self, job: JobSpec, plan: Plan) -> None: ...
 

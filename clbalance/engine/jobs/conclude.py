@@ -9,7 +9,7 @@ from clbalance.model import Plan
 from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import JobState, NodeFailed, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import result_sets, run_exit_code, state_of, why_ended, worst_outcome
+from clbalance.policy.jobs.outcome import end_reason, result_sets, run_exit_code, state_of, worst_outcome
 from clbalance.policy.jobs.requeue import AfterAttempt, Finished, Requeued, state_after_attempt
 
 
@@ -77,7 +77,7 @@ def finish_job(
         if isinstance(after, Requeued):
             if services.journal.queue(job, attempt=attempt, reason=after.reason):
                 return after.reason
-            after = Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+            after = Finished(state=state_of(worst.end), reason=end_reason(worst), rc=run_exit_code(outcomes))
         at = _ended_at(services, job, outcomes)
         told = services.journal.finish(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
         if not told:

@@ -67,8 +67,8 @@ class ReconciledTasks:
         self._began: set[int] = set()
         self._whole = False
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.moving(job, node, why)
+    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
+        self._listener.migrating(job, node, why)
 
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)

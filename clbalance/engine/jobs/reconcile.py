@@ -22,7 +22,7 @@ from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener
 
 ABANDONED = "the process that had it in hand died before it was started"
-LEFT_ALONE = "the process that gave out tasks died"
+CONTROLLER_DIED = "the process that gave out tasks died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +72,14 @@ def _as_one_user(
 ) -> tuple[Reconciled, ...]:
     with services.transport.sessions() as sessions:
         multiplexer = AgentMultiplexer(Agents(sessions, services))
-        running = [_Reconciliation(services, multiplexer, _as_left(services, wanted)) for wanted in requests]
+        running = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
         for reconciliations in running:
             reconciliations.begin()
         multiplexer.listen(lambda: not [running for running in running if not running.is_over()] or unless(), within_s)
     return tuple(running.result() for running in running)
 
 
-def _as_left(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
+def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
     """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
     if wanted.record.has_controller:
         return wanted
@@ -93,8 +93,8 @@ class _Reconciliation:
     def __init__(self, services: Services, multiplexer: AgentMultiplexer, wanted: ReconcileRequest) -> None:
         self._services = services
         self._request = wanted
-        self._known = current_copies(wanted.record, services.journal.copies(wanted.record.id))
-        asked = self._known if wanted.ended_too else copies_without_outcome(wanted.record, self._known)
+        self._copies = current_copies(wanted.record, services.journal.copies(wanted.record.id))
+        asked = self._copies if wanted.ended_too else copies_without_outcome(wanted.record, self._copies)
         if wanted.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in wanted.nodes)
         self._is_ours = not wanted.record.has_controller and not wanted.record.state.is_over
@@ -117,23 +117,23 @@ class _Reconciliation:
         job, journal = self._request.record.id, self._services.journal
         if self._is_ours:
             self._conclude()
-        ended = {(one.claim, one.intent.rank): one.outcome for one in self._known if one.outcome is not None}
+        ended = {(one.claim, one.intent.rank): one.outcome for one in self._copies if one.outcome is not None}
         for leg in self._legs:
             ended |= {(leg.claim, outcome.rank): outcome for outcome in leg.copies.outcomes()}
         outcomes = tuple(ended[place] for place in sorted(ended))
-        all_ended = 0 < len(self._known) == len(outcomes)
+        all_ended = 0 < len(self._copies) == len(outcomes)
         return Reconciled(record=journal.record(job) or self._request.record, outcomes=outcomes, all_ended=all_ended)
 
     def _conclude(self) -> None:
         record = self._request.record
-        if was_abandoned(record, self._known):
+        if was_abandoned(record, self._copies):
             cancel_unstarted(self._services, record.id, ABANDONED)
             return
         copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
         if len(ends) == len(copies) and self._request.spec.slots:
             cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
-            finish_task_job(self._services, record.id, record.attempt, LEFT_ALONE, cancelled=cancelled)
+            finish_task_job(self._services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
         elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
@@ -158,7 +158,7 @@ class _Reconciliation:
         """Ends are written down only where nobody else does it."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
-        if not spec.slots and (why := half_started(wanted.record, self._known)):
+        if not spec.slots and (why := half_started(wanted.record, self._copies)):
             mode = replace(mode, end=mode.end or why)
         if self._is_ours:
             listener = JournalingListener(self._services, spec, listener, copies=len(asked))

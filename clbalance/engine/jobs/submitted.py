@@ -193,7 +193,7 @@ def follow_on(
     services: Services,
     record: JobRecord,
     listener: RunListener,
-    told: Callable[[JobRecord], None],
+    on_change: Callable[[JobRecord], None],
     *,
     streams: tuple[str, ...],
     nodes: frozenset[NodeName] | None = None,
@@ -206,11 +206,11 @@ def follow_on(
         reconciled = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
         if not _goes_on(services, record, reconciled):
             return reconciled
-        found = _started_again_or_over(services, record, told)
+        found = _started_again_or_over(services, record, on_change)
         if found.record.attempt == record.attempt or not found.record.nodes:
             return found
         record = found.record
-        told(record)
+        on_change(record)
 
 
 def _goes_on(services: Services, record: JobRecord, reconciled: Reconciled) -> bool:
@@ -224,7 +224,7 @@ def _goes_on(services: Services, record: JobRecord, reconciled: Reconciled) -> b
     )
 
 
-def _started_again_or_over(services: Services, record: JobRecord, told: Callable[[JobRecord], None]) -> Reconciled:
+def _started_again_or_over(services: Services, record: JobRecord, on_change: Callable[[JobRecord], None]) -> Reconciled:
     waits = ""
     while True:
         (found,) = refresh(services, [services.journal.record(record.id) or record])
@@ -232,7 +232,7 @@ def _started_again_or_over(services: Services, record: JobRecord, told: Callable
         if is_queued(now):
             if now.reason != waits:
                 waits = now.reason
-                told(now)
+                on_change(now)
         elif now.state.is_over or (now.attempt > record.attempt and now.state is JobState.RUNNING):
             return found
         services.clock.pause(_FOLLOW_AGAIN_S)
@@ -250,9 +250,9 @@ def dependency_failure(services: Services, job: int, restart_policy: RestartPoli
         if services.journal.is_cancelled(job):
             return "cancelled"
         before |= {one.record.id: one.record for one in ends}
-    told = dependency(before)
+    found = dependency(before)
     # What is not over now is on nodes that do not answer any more.
-    return f"{told.reason}, not heard of any more" if told.state is DependencyState.WAITING else told.reason
+    return f"{found.reason}, not heard of any more" if found.state is DependencyState.WAITING else found.reason
 
 
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:

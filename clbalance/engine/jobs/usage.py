@@ -27,9 +27,9 @@ def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usa
     for label, record in running.items():
         for node in record.nodes:
             asked.setdefault(node, set()).add(label)
-    told = _ask(services, asked) if asked else ()
+    parts = _ask(services, asked) if asked else ()
     found: dict[int, Usage] = {}
-    for status in told:
+    for status in parts:
         if status.state == "running" and status.mem_bytes is not None:
             job = running[status.job].id
             before = found.get(job, Usage(cpu_s=0.0, mem_bytes=0))
@@ -41,7 +41,7 @@ def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usa
 def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
     """All answers that come in time, one session a node."""
     left = {node: set(labels) for node, labels in asked.items()}
-    told: list[Status] = []
+    parts: list[Status] = []
     with services.transport.sessions() as sessions:
         agents = Agents(sessions, services)
 
@@ -51,7 +51,7 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
                     for label in asked[node]:
                         agents.ask(node, "status", job=label)
                 case Status(job=label) if label in left.get(node, ()):
-                    told.append(event)
+                    parts.append(event)
                     left[node].discard(label)
                 case Closed() | AgentError() | Hello():
                     left.pop(node, None)
@@ -64,4 +64,4 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
         for node in asked:
             agents.call(node, within_s=services.answer_within_s)
         agents.listen(hear, lambda: not left)
-    return told
+    return parts

@@ -61,11 +61,11 @@ def wait_for_dependencies(
 def _queued_after(services: Services, job: int, after: tuple[int, ...]) -> str | None:
     from clbalance.engine.jobs.submitted import dependency_state
 
-    told = dependency_state(services, after)
-    if told.state is DependencyState.NEVER:
-        raise _never(services, job, told.reason)
-    if told.state is DependencyState.WAITING and requeue(services, job, told.reason):
-        return told.reason
+    found = dependency_state(services, after)
+    if found.state is DependencyState.NEVER:
+        raise _never(services, job, found.reason)
+    if found.state is DependencyState.WAITING and requeue(services, job, found.reason):
+        return found.reason
     return None
 
 

@@ -74,7 +74,7 @@ class _MigrationBatch:
         self.multiplexer = multiplexer
         self.ends: dict[int, MigrationResult] = {}
         self._services = services
-        self._moves = moves
+        self._orders = moves
         self._query_of = query_of
         self._input_of = input_of
         self._on_result = on_result
@@ -87,12 +87,12 @@ class _MigrationBatch:
         One at a time: to reserve a place may take as long as its node has to answer, and the others are kept.
         """
         for at in tuple(self._under_way):
-            self._look_after(at)
-        waiting = (at for at in range(len(self._moves)) if at not in self.ends and at not in self._under_way)
+            self._follow_up(at)
+        waiting = (at for at in range(len(self._orders)) if at not in self.ends and at not in self._under_way)
         ready = next((at for at in waiting if self._may_begin(at)), None)
         if ready is not None and not self._no_more:
             self._begin(ready)
-        return not self._under_way if self._no_more else len(self.ends) == len(self._moves)
+        return not self._under_way if self._no_more else len(self.ends) == len(self._orders)
 
     @contextmanager
     def ended_in_order(self) -> Iterator[None]:
@@ -108,18 +108,18 @@ class _MigrationBatch:
         finally:
             while self._under_way:
                 at, migration = self._under_way.popitem()
-                self._note(at, _left(migration))
+                self._note(at, _detach(migration))
 
     def _may_begin(self, at: int) -> bool:
         """Not too many at once, and none before the place is free that an earlier one leaves."""
         before = (other for other in range(at) if other not in self.ends)
-        move = self._moves[at]
-        blocked = any(self._moves[other].src == move.dst or self._moves[other].job == move.job for other in before)
+        move = self._orders[at]
+        blocked = any(self._orders[other].src == move.dst or self._orders[other].job == move.job for other in before)
         return not blocked and len(self._under_way) < _AT_ONCE
 
     def _begin(self, at: int) -> None:
         try:
-            begun = self._begin_migration(self._moves[at])
+            begun = self._begin_migration(self._orders[at])
         except ClbalanceError as error:
             begun = NotMigrated(why=error.message)
         if isinstance(begun, NotMigrated):
@@ -153,12 +153,12 @@ class _MigrationBatch:
             restart_policy=submitted.restart_policy,
         )
 
-    def _look_after(self, at: int) -> None:
+    def _follow_up(self, at: int) -> None:
         migration = self._under_way[at]
         try:
             end = migration.poll()
         except ClbalanceError as error:  # what goes wrong with one says nothing of the others
-            _left(migration)
+            _detach(migration)
             end = Undetermined(why=error.message)
         if end is not None:
             del self._under_way[at]
@@ -166,10 +166,10 @@ class _MigrationBatch:
 
     def _note(self, at: int, end: MigrationResult) -> None:
         self.ends[at] = end
-        self._on_result(self._moves[at], end)
+        self._on_result(self._orders[at], end)
 
 
-def _left(migration: MigrationTask) -> MigrationResult:
+def _detach(migration: MigrationTask) -> MigrationResult:
     """Also where that cannot be written down: it is in nobody's hands when we have gone."""
     try:
         return migration.detach()

@@ -54,13 +54,13 @@ class LocalMigration:
         self._context = context
         self._services = services
         self._job = job
-        self._order = order
+        self._request = order
         self._line = multiplexer.channel(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
         listener = JournalingListener(services, job, context.listener, copies=0)  # that it was started is on record
         limit_s = job.time_limit_s
         self._follow = Follow(self._line, self._copies, services, listener, context.mode, limit_s=limit_s)
-        self._move = Migration(context, job)
+        self._order = Migration(context, job)
         self._multiplexer = multiplexer
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
@@ -70,27 +70,27 @@ class LocalMigration:
 
     def poll(self) -> MigrationResult | None:
         """One more step, if there is one."""
-        if self._has_gone_on or self._move.is_overdue:  # told to stop meanwhile; or its node does not speak
+        if self._has_gone_on or self._order.is_overdue:  # told to stop meanwhile; or its node does not speak
             return self.detach()
         if self._follow.is_over():
             return self._go_on()
         if self._has_begun:
-            self._move.poll(self._line, self._copies, self._follow)
-        elif self._follow.is_in_touch and not self._move.off:
+            self._order.poll(self._line, self._copies, self._follow)
+        elif self._follow.is_in_touch and not self._order.off:
             self._has_begun = True
-            self._move.begin(self._order, self._line, self._copies, self._follow)
+            self._order.begin(self._request, self._line, self._copies, self._follow)
         elif self._services.clock.monotonic() >= self._reached_by:
-            self._move.abort("its node does not answer")
-        return self._release(NotMigrated(why=self._move.off)) if self._move.off else None
+            self._order.abort("its node does not answer")
+        return self._release(NotMigrated(why=self._order.off)) if self._order.off else None
 
     def cancel_pending(self) -> None:
         """What has not reached the job is called off."""
-        if not self._move.is_meant:
-            self._move.abort("it was interrupted")
+        if not self._order.is_meant:
+            self._order.abort("it was interrupted")
 
     def detach(self) -> MigrationResult:
         """A job that was stopped already waits for the next `rebalance`."""
-        self._move.release_target()
+        self._order.release_target()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.migration_request_of(self._job.id)
         if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
@@ -99,12 +99,12 @@ class LocalMigration:
         return self._release(end or Undetermined(why=_CUT_SHORT))
 
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        self._move.on_event(event)
+        self._order.on_event(event)
         self._follow.on_event(node, event)
 
     def _go_on(self) -> MigrationResult:
         """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
-        reservation, self._move.reservation = self._move.reservation, None
+        reservation, self._order.reservation = self._order.reservation, None
         self._has_gone_on = True
         dispatched = DispatchResult(outcomes=self._copies.outcomes())
         ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, reservation=reservation)
@@ -113,7 +113,7 @@ class LocalMigration:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         why = "its node does not answer"
-        return self._release(end or (Undetermined(why=why) if self._move.is_meant else NotMigrated(why=why)))
+        return self._release(end or (Undetermined(why=why) if self._order.is_meant else NotMigrated(why=why)))
 
     def _plan(self) -> Plan:
         """By which it came to where it is."""

@@ -96,8 +96,8 @@ class DelegatedMigration:
         self, services: Services, move: MigrationOrder, order: MigrationRequest, restart_policy: RestartPolicy
     ) -> None:
         self._services = services
-        self._move = move
-        self._order = order
+        self._order = move
+        self._request = order
         grace_s = _REQUEUE_GRACE_S if restart_policy.checkpoint is None else restart_policy.checkpoint.grace_s
         now = services.clock.monotonic()
         self._heeded_by = now + _HEEDED_WITHIN_S + 2 * services.answer_within_s
@@ -105,7 +105,7 @@ class DelegatedMigration:
 
     def poll(self) -> MigrationResult | None:
         """By its record, and by what has become of the order."""
-        journal, job, attempt = self._services.journal, self._move.job, self._order.attempt
+        journal, job, attempt = self._services.journal, self._order.job, self._request.attempt
         record = journal.record(job)
         end = end_by_record(record, attempt)
         if end is not None:
@@ -133,4 +133,4 @@ class DelegatedMigration:
 
     def _withdraw(self, why: str) -> bool:
         journal = self._services.journal
-        return journal.abort_migration(self._move.job, attempt=self._order.attempt, why=why, unless_committed=True)
+        return journal.abort_migration(self._order.job, attempt=self._request.attempt, why=why, unless_committed=True)

@@ -78,7 +78,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
     services.fail_point("intended")
     context.listener.placed(job, plan)
     recorded = JournalingListener(services, job, context.listener, copies=len(intents))
-    move = _move(context, job)
+    move = _migrate(context, job)
     try:
         dispatched = dispatch.run(context.stdin, recorded, context.mode, move)
     except BaseException:
@@ -90,7 +90,7 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
     )
 
 
-def _move(context: RunContext, job: JobSpec) -> "Migration | None":
+def _migrate(context: RunContext, job: JobSpec) -> "Migration | None":
     """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
     if context.mode.leave_when_started or not is_migratable(job, context.query.request, context.restart_policy):
         return None

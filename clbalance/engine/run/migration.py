@@ -18,7 +18,7 @@ from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.requeue import IN_VAIN, why_stopped
+from clbalance.policy.jobs.requeue import IN_VAIN, stop_reason
 from clbalance.ports import Closed
 
 _LOOK_EVERY_S = 1.0  # for an order in the journal
@@ -34,7 +34,7 @@ class Migration:
         self._context = context
         self._services = context.services
         self._job = job
-        self._look_at = 0.0
+        self._poll_target = 0.0
         self._order: MigrationRequest | None = None
         self.is_meant = False
         """From here on the end of the attempt means that it goes on."""
@@ -66,10 +66,10 @@ class Migration:
         """Do what has fallen due."""
         now = self._services.clock.monotonic()
         if self._order is not None:
-            self._look_after(now, agents, copies, follow)
-        elif now >= self._look_at and follow.is_in_touch:
-            self._look_at = now + _LOOK_EVERY_S
-            asked = self._asked()
+            self._follow_up(now, agents, copies, follow)
+        elif now >= self._poll_target and follow.is_in_touch:
+            self._poll_target = now + _LOOK_EVERY_S
+            asked = self._requested()
             if asked is not None:
                 self.begin(asked, agents, copies, follow)
 
@@ -88,7 +88,7 @@ class Migration:
             self.abort(why)
             return
         services.fail_point("move-meant")
-        self._context.listener.moving(self._job, order.dst, order.why)
+        self._context.listener.migrating(self._job, order.dst, order.why)
         self._stop(order, agents, copies, follow)
         services.fail_point("move-stopped")
 
@@ -115,7 +115,7 @@ class Migration:
             self.reservation.close()
             self.reservation = None
 
-    def _asked(self) -> MigrationRequest | None:
+    def _requested(self) -> MigrationRequest | None:
         try:
             order = self._services.journal.migration_request_of(self._job.id)
         except StoreError as error:
@@ -154,11 +154,11 @@ class Migration:
         self._checkpoint_by = None
         patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._services.answer_within_s
         self._ends_by = self._services.clock.monotonic() + patience_s
-        follow.end_all(why_stopped(order), self._job.grace_s)
+        follow.end_all(stop_reason(order), self._job.grace_s)
         for copy in copies:
             agents.set_deadline(copy.node, self._job.grace_s + self._services.answer_within_s)
 
-    def _look_after(self, now: float, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
+    def _follow_up(self, now: float, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         assert self._order is not None
         if self.reservation is not None:
             self.reservation.keep()

@@ -10,7 +10,7 @@ from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import NotStarted, Outcome
-from clbalance.policy.jobs.requeue import MOVED_AWAY, Retry, exclude_reason, goes_on
+from clbalance.policy.jobs.requeue import MIGRATED_AWAY, Retry, exclude_reason, goes_on
 
 if TYPE_CHECKING:  # most jobs are never moved
     from clbalance.engine.run.target import StartReserved, TargetReservation
@@ -59,8 +59,8 @@ class PendingRestart:
             self.is_owed_a_start = not self.is_under_way
             reason, why = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
         else:
-            self.is_under_way = self._was_moved(job, outcome)
-            reason, why = f"its move from {outcome.node}", MOVED_AWAY
+            self.is_under_way = self._was_migrated(job, outcome)
+            reason, why = f"its move from {outcome.node}", MIGRATED_AWAY
         if not self.is_under_way:
             return None
         self._services.fail_point("move-ended")
@@ -91,7 +91,7 @@ class PendingRestart:
             stack.callback(reservation.close)
             return reservation.start(job, start) if self.is_under_way else None
 
-    def _was_moved(self, job: JobSpec, outcome: Outcome) -> bool:
+    def _was_migrated(self, job: JobSpec, outcome: Outcome) -> bool:
         try:
             order = self._services.journal.migration_request_of(job.id)
         except StoreError as error:

@@ -24,7 +24,7 @@ from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.requeue import Finished, nodes_to_exclude
 from clbalance.ports import JobInput
 
-TAKEN = "looking for nodes"
+ACQUIRED = "looking for nodes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def start_queued(
 
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
-    if not services.journal.acquire(record.id, TAKEN, attempt=record.attempt):
+    if not services.journal.acquire(record.id, ACQUIRED, attempt=record.attempt):
         return NotAcquired(why="it is in the hands of another process, or does not wait any more")
     services.fail_point("taken")
     try:

@@ -110,9 +110,9 @@ class TaskAssignments:
             has, much = self.roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
             if has <= much // 2 and self.roster.pending:
                 meals.append((slot, self.roster.take(slot.claim, slot.node, much - has)))
-        told = [(slot, task.number) for slot, some in meals for task in some]
-        if told:
-            given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in told]
+        parts = [(slot, task.number) for slot, some in meals for task in some]
+        if parts:
+            given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in parts]
             self._log.add(given, durable=True)
         return meals
 

@@ -110,8 +110,8 @@ class TaskRun:
         if now < self._step_at:
             return False
         self._step_at = now + _STEP_EVERY_S
-        self._start_what_was_admitted()
-        self._drop_what_was_refused()
+        self._start_admitted()
+        self._drop_refused()
         self._feed()
         self._grow()
         self._report()
@@ -139,7 +139,7 @@ class TaskRun:
         slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, hearer=self)
         self._slots[slot.claim] = slot
 
-    def _start_what_was_admitted(self) -> None:
+    def _start_admitted(self) -> None:
         ready = [slot for slot in self._slots.values() if slot.waits_for_start]
         if not ready or not self._queue.pending:
             for slot in ready:
@@ -156,7 +156,7 @@ class TaskRun:
         for slot in ready:
             slot.start(context.stdin, fold([slot.node]))
 
-    def _drop_what_was_refused(self) -> None:
+    def _drop_refused(self) -> None:
         for slot in tuple(self._slots.values()):
             slot.look_after()
             if slot.claim in self._slots and (why := slot.refusal()):

@@ -91,12 +91,12 @@ class RefusedError(Exception):
         self.rc = rc
         self.promised_cpus = promised_cpus
 
-    def told(self) -> "dict[str, object]":
+    def to_fields(self) -> "dict[str, object]":
         """What an event says of it."""
-        told: "dict[str, object]" = {"kind": self.kind, "why": self.why, "rc": self.rc}
+        fields: "dict[str, object]" = {"kind": self.kind, "why": self.why, "rc": self.rc}
         if self.promised_cpus is not None:
-            told["promised_cpus"] = self.promised_cpus
-        return told
+            fields["promised_cpus"] = self.promised_cpus
+        return fields
 
 
 class MisfitError(Exception):

@@ -126,7 +126,7 @@ class Session:
             job.hang_up()
             self.clear(name)
         self.refused.add(name)
-        self.channel.say("refused", job=name, **refusal.told())
+        self.channel.say("refused", job=name, **refusal.to_fields())
 
     def clear(self, name: str) -> None:
         """Leave the tombstone of a claim alone."""

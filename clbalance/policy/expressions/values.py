@@ -70,7 +70,7 @@ def version_of(text: str) -> Version | None:
     return tuple(parts)
 
 
-def told_figure(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """A figure for people: `19.5G` of bytes, `40%`, `0.25`, `123456`."""
     if unit != "bytes":
         return f"{value:.4g}{unit}" if abs(value) < 9999.5 else f"{value:.0f}{unit}"

@@ -13,7 +13,7 @@ from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, label
 from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Junction, Tree, ValueType, text_of
-from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, told_figure
+from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, format_value
 
 # `--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it.
 
@@ -35,7 +35,7 @@ class Key:
             case Unknown(why=why) | Absent(why=why):
                 return f"{self.text} unknown, counted as the last: {why}"
             case known:
-                return f"{self.text} = {told_figure(known, _UNITS.get(self.kind, ''))}"
+                return f"{self.text} = {format_value(known, _UNITS.get(self.kind, ''))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ def _all_of(parts: tuple[ConditionPart, ...], subject: Subject) -> Truth:
 def _is_false(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
     text = " and ".join(part.text for part in parts)
     names = dict.fromkeys(name for part in parts for name in part.names)
-    return Unmet(reason=f"where {text} is false", detail=", ".join(_told(name, subjects) for name in names))
+    return Unmet(reason=f"where {text} is false", detail=", ".join(_text(name, subjects) for name in names))
 
 
 def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> Unmet:
@@ -174,7 +174,7 @@ def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> 
     return Unmet(reason=f"where {whole} unknown", detail=why)
 
 
-def _told(name: str, subjects: Sequence[Subject]) -> str:
+def _text(name: str, subjects: Sequence[Subject]) -> str:
     """Such as "gpu_model is V100, A30"; each value once."""
     values = [_read(name, subject) for subject in subjects]
     if isinstance(values[0], Absent):
@@ -194,7 +194,7 @@ def _in_words(name: str, value: object) -> str:
         case Unknown(why=why):
             return f"unknown ({why})"
         case int() | float():
-            return told_figure(value, _UNITS.get(FACTS[name].kind, ""))
+            return format_value(value, _UNITS.get(FACTS[name].kind, ""))
         case _:
             return str(value)
 

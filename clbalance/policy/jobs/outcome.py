@@ -22,7 +22,7 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
-from clbalance.units import told_size
+from clbalance.units import format_size
 
 _FROM_MILD_TO_GRAVE = (
     JobState.COMPLETED,
@@ -81,8 +81,8 @@ def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of e
         case TimedOut(limit_s=limit_s):
             return f"time limit of {limit_s:g} s reached"
         case OutOfMemory(limit_bytes=limit, used_bytes=used):
-            taken = "more memory than" if used is None else f"{told_size(used)} of memory, past"
-            return f"took {taken} its limit of {told_size(limit)}"
+            taken = "more memory than" if used is None else f"{format_size(used)} of memory, past"
+            return f"took {taken} its limit of {format_size(limit)}"
         case Cancelled(why=why) | NodeFailed(why=why):
             return why
         case Lost(cause=cause, why=why):
@@ -91,7 +91,7 @@ def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of e
             assert_never(end)
 
 
-def why_ended(outcome: Outcome) -> str:
+def end_reason(outcome: Outcome) -> str:
     """The reason for a job's record: of one that was killed also what its node knows of it, as who killed it."""
     reason = reason_of(outcome.end)
     return "; ".join((reason, *outcome.warnings)) if isinstance(outcome.end, Killed) else reason

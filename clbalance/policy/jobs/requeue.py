@@ -25,7 +25,7 @@ from clbalance.model.job_record import (
     NotStarted,
     Outcome,
 )
-from clbalance.policy.jobs.outcome import has_failed, reason_of, run_exit_code, state_of, why_ended, worst_outcome
+from clbalance.policy.jobs.outcome import end_reason, has_failed, reason_of, run_exit_code, state_of, worst_outcome
 
 _FOR: Final = "waits for `clbalance rebalance`"
 
@@ -81,7 +81,7 @@ def state_after_attempt(
     return over
 
 
-def why_it_waited(reason: str) -> str:
+def wait_reason(reason: str) -> str:
     """Of a job that waits, told by `rebalance` itself: not that it waits for `rebalance`."""
     return reason.removesuffix(f"; {_FOR}")
 
@@ -108,7 +108,7 @@ def nodes_to_exclude(restart_policy: RestartPolicy, copies: Sequence[CopyRecord]
 def _over(outcomes: tuple[Outcome, ...]) -> Finished:
     worst = worst_outcome(outcomes)
     assert worst is not None, "asked of a job without copies"
-    return Finished(state=state_of(worst.end), reason=why_ended(worst), rc=run_exit_code(outcomes))
+    return Finished(state=state_of(worst.end), reason=end_reason(worst), rc=run_exit_code(outcomes))
 
 
 def _goes_on(
@@ -201,12 +201,12 @@ _MOVED = "moved to "
 _WHY_CHARS = 200  # what a node keeps of the reason for an end
 
 
-def why_stopped(order: MigrationRequest) -> str:
+def stop_reason(order: MigrationRequest) -> str:
     """What the node is told, and tells again as the reason of the end."""
     return f"{_MOVED}{order.dst}: {order.why}"[:_WHY_CHARS]
 
 
-def was_moved(why: str) -> bool:
+def was_migrated(why: str) -> bool:
     """Whether a copy was ended for that, by the reason that its node tells."""
     return why.startswith(_MOVED)
 
@@ -227,7 +227,7 @@ def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPol
 
 def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:
     if isinstance(end, Cancelled):
-        return was_moved(end.why)  # perhaps to another node, by who died since
+        return was_migrated(end.why)  # perhaps to another node, by who died since
     return asked_to_go_on(end, restart_policy)
 
 
@@ -241,7 +241,7 @@ def asked_to_go_on(end: End, restart_policy: RestartPolicy) -> bool:
 
 # Why a job is not started again on a node while others fit, in the words of `explain`. Pure.
 
-MOVED_AWAY = "it was moved away from there"
+MIGRATED_AWAY = "it was moved away from there"
 
 
 def exclude_reason(end: End) -> str:
@@ -252,6 +252,6 @@ def exclude_reason(end: End) -> str:
         case NotStarted():
             return "it could not start there"
         case Cancelled(why=why):
-            return MOVED_AWAY if was_moved(why) else "it was ended there"
+            return MIGRATED_AWAY if was_migrated(why) else "it was ended there"
         case _:
             return "it failed there"

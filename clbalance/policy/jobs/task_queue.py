@@ -23,7 +23,7 @@ _LOOK_AT = 32
 
 
 @dataclass(slots=True)
-class _Held:
+class _AssignedTask:
     """What one slot has; `started` of those its log tells."""
 
     node: NodeName
@@ -58,7 +58,7 @@ class TaskQueue:
         heapify(self._fresh)
         self._again: deque[int] = deque()
         self._restart_policy = restart_policy
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, _AssignedTask] = {}
         self._past: dict[int, _Past] = {}
 
     @property
@@ -88,7 +88,7 @@ class TaskQueue:
 
     def take(self, claim: int, node: NodeName, most: int) -> list[Task]:
         """Up to `most` tasks for a slot, in their order; those that failed on its node only if there are no others."""
-        held = self._held.setdefault(claim, _Held(node))
+        held = self._held.setdefault(claim, _AssignedTask(node))
         taken: list[Task] = []
         while self.pending and len(taken) < most:
             taken.append(self._next_for(node))

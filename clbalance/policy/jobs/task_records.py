@@ -82,9 +82,9 @@ def task_job_outcome(records: Sequence[TaskRecord], why: str, *, cancelled: bool
     left = sum(record.node is None for record in records)
     failed = sum(not (is_done(record) or is_open(record)) for record, _ in ended)
     code = max((code_of(end) for _, end in ended), default=0)
-    told = [f"{failed} of {len(records)} tasks failed"] if failed else []
-    told += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []
-    reason = ", ".join(told)
+    parts = [f"{failed} of {len(records)} tasks failed"] if failed else []
+    parts += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []
+    reason = ", ".join(parts)
     if unknown:
         return TaskJobOutcome(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)
     if left:

@@ -8,7 +8,7 @@ from typing import Final
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Lease, Request, Unknown
-from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, why_too_few
+from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matching_devices, too_few_reason
 from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 
 _ROUNDING: Final = 1e-9
@@ -128,7 +128,7 @@ def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     free = candidates_among(gpus, answer, request)
     if request.gpus <= len(free):
         return None
-    reason, why = why_too_few(answer, gpus, request)
+    reason, why = too_few_reason(answer, gpus, request)
     told = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
         told = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"

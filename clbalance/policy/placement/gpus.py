@@ -82,25 +82,25 @@ def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
     return [gpu for _, group in sorted(groups.items(), key=rank) for gpu in group]
 
 
-def why_too_few(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
+def too_few_reason(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
     """The reason that groups nodes, and what stands against the devices of this one."""
     held = allocations_of(answer).gpu_shares
     left = gpus
     for reason, holds in _WISHES:
         kept = [gpu for gpu in left if holds(gpu, held.get(gpu.uuid, 0.0), request)]
         if len(kept) < min(request.gpus, len(left)):
-            return reason, _told([gpu for gpu in left if gpu not in kept], answer, held)
+            return reason, _text([gpu for gpu in left if gpu not in kept], answer, held)
         left = kept
     return TOO_FEW_FREE, ""
 
 
-def _told(gpus: Sequence[Gpu], answer: Measured, shares: Shares) -> str:
-    told = [_one_told(gpu, answer, shares.get(gpu.uuid, 0.0)) for gpu in gpus[:_MOST_TOLD]]
-    rest = len(gpus) - len(told)
-    return ", ".join(told) + (f", and {rest} more" if rest else "")
+def _text(gpus: Sequence[Gpu], answer: Measured, shares: Shares) -> str:
+    parts = [_gpu_text(gpu, answer, shares.get(gpu.uuid, 0.0)) for gpu in gpus[:_MOST_TOLD]]
+    rest = len(gpus) - len(parts)
+    return ", ".join(parts) + (f", and {rest} more" if rest else "")
 
 
-def _one_told(gpu: Gpu, answer: Measured, held: float) -> str:
+def _gpu_text(gpu: Gpu, answer: Measured, held: float) -> str:
     found = gpu_condition(gpu, held, answer.trends)
     what = found.reason or f"{gpu.model}, {free_mem_bytes(gpu, held) / 2**30:.3g} GiB free"
     return f"{gpu_label(gpu)} {found.state} ({what})"

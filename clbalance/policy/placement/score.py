@@ -38,7 +38,7 @@ def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
     terms = [
-        Term(name=scorer.name, points=points, weight=weight, told=_told(scorer, load, request, value))
+        Term(name=scorer.name, points=points, weight=weight, told=_text(scorer, load, request, value))
         for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
     ]
     return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
@@ -69,7 +69,7 @@ def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
     return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
 
 
-def _told(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
+def _text(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
     if isinstance(value, Unknown):
         return f"unknown, counted as its lowest: {value.why}"
     return scorer.told(load, request, value)
@@ -115,7 +115,7 @@ def _delay_points(delay: float) -> float:
     return 100.0 / (1.0 + delay)
 
 
-def _delay_told(load: NodeLoad, request: Request, _: float) -> str:
+def _delay_text(load: NodeLoad, request: Request, _: float) -> str:
     debt = load.allocations.unreflected_cpus
     placed = f" + {debt:.3g} placed" if debt else ""
     factor = load.answer.cpu_factor
@@ -147,7 +147,7 @@ def _gpu_memory_used(load: NodeLoad, request: Request) -> float | Unknown:
     return sum(best) / len(best) if best else Unknown(why="no GPUs")
 
 
-RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_told)
+RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_text)
 CPU_USE = Scorer(
     name="cpu use",
     read=lambda load, _: readers.ut_pct(load),

@@ -148,13 +148,13 @@ def _why_not(
     rng: Rng,
 ) -> dict[int, str]:
     """For each, with what is started now on its place; equal ones are asked for once."""
-    told: dict[tuple[Request, tuple[NodeName, ...]], str] = {}
+    parsed: dict[tuple[Request, tuple[NodeName, ...]], str] = {}
     reasons = {}
     for one in left:
         alike = (replace(requests[one.job], name=""), one.candidates)
-        if alike not in told:
-            told[alike] = _reason(one, charged, policies[_by(one)], now, rng)
-        reasons[one.job] = told[alike]
+        if alike not in parsed:
+            parsed[alike] = _reason(one, charged, policies[_by(one)], now, rng)
+        reasons[one.job] = parsed[alike]
     return reasons
 
 

@@ -72,9 +72,9 @@ def candidates_of(
 def _why_not_migratable(job: RunningJob, settings: BalanceSettings) -> str:
     if job.why_not_migratable:
         return job.why_not_migratable
-    if job.moved_s_ago is not None and job.moved_s_ago < settings.cooldown_s:
+    if job.migrated_s_ago is not None and job.migrated_s_ago < settings.cooldown_s:
         what = IN_VAIN if job.in_vain else "moved"
-        return f"{what} {max(0.0, job.moved_s_ago):.0f} s ago, and stays for {settings.cooldown_s:g} s"
+        return f"{what} {max(0.0, job.migrated_s_ago):.0f} s ago, and stays for {settings.cooldown_s:g} s"
     if job.qos is Qos.GUARANTEED and not settings.guaranteed:
         return "Guaranteed, and those are not to be moved"
     return ""
@@ -154,7 +154,7 @@ class JobInfo:
 def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> RunningJob:
     """A running job among the nodes of its pool; `usage` None where it was not told."""
     record, request = job.record, job.submitted.request
-    came_s_ago, told_s_ago = _came_s_ago(job, now), _told_in_vain_s_ago(job, now)
+    came_s_ago, told_s_ago = _came_s_ago(job, now), _aborted_s_ago(job, now)
     elsewhere = pool.difference(job.submitted.candidates)
     return RunningJob(
         job=record.id,
@@ -162,12 +162,12 @@ def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], no
         name=record.name,
         node=record.nodes[0],
         request=replace(request, excluded=request.excluded | elsewhere),
-        not_meant=elsewhere,
+        not_committed=elsewhere,
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),
         been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
         # One that was told in vain is not to be told again every few minutes.
-        moved_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
+        migrated_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
         in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
         why_not_migratable=why_not_migratable_now(record, job.submitted),
     )
@@ -205,7 +205,7 @@ def _came_s_ago(job: JobInfo, now: datetime) -> float | None:
     return None if job.record.attempt == 1 else _seconds_since(job.record.started_at, now)
 
 
-def _told_in_vain_s_ago(job: JobInfo, now: datetime) -> float | None:
+def _aborted_s_ago(job: JobInfo, now: datetime) -> float | None:
     """Since it was told to checkpoint, where it did not in time."""
     move = job.migration
     if move is None or move.attempt != job.record.attempt or move.abort_reason != IN_VAIN:

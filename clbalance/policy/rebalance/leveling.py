@@ -67,7 +67,7 @@ class Balancing:
         most = self.level[src] if self._settings.low is None else min(self.level[src], self._settings.low)
         return self._by_level[: bisect_left(self._by_level, (most - EPSILON,))]
 
-    def gain_of_move(self, src: NodeName, dst: NodeName, cpus: float) -> float | None:
+    def gain_of_migration(self, src: NodeName, dst: NodeName, cpus: float) -> float | None:
         """How much better the worse of two nodes is with so much on the lower one instead; None: not enough."""
         of_then = self.level[src] - cpus / self.capacity[src]
         return self._enough(src, of_then, max(of_then, self.level[dst] + cpus / self.capacity[dst]), 1)

@@ -48,7 +48,7 @@ class Use:
         return self.used / self.capacity
 
 
-def settled(snapshot: Snapshot, departures: Iterable[Departure]) -> Snapshot:
+def after_departures(snapshot: Snapshot, departures: Iterable[Departure]) -> Snapshot:
     """The nodes by name, without what their run queues still show of jobs that have left."""
     progress: dict[NodeName, list[float]] = {}
     for departure in departures:
@@ -129,7 +129,7 @@ class Pool:
     @classmethod
     def of(cls, snapshot: Snapshot, departures: Iterable[Departure], policy: Policy, now: datetime) -> "Pool":
         """A sweep as a pool."""
-        still = settled(snapshot, departures)
+        still = after_departures(snapshot, departures)
         found = [(answer.node, use_of(answer, now)) for answer in still.answers]
         uses = [use for _, use in found if isinstance(use, Use)]
         members = tuple(use for use in uses if not use.drained)

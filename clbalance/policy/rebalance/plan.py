@@ -30,9 +30,9 @@ def plan_migrations(
     over = frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, settings))
     confirmed = frozenset(node for node in over if times_over.get(node, 0) >= settings.confirm)
     field = Balancing(pool, candidates, settings, policy, now)
-    moves = Search(field, confirmed, pool, settings).moves()
+    moves = Search(field, confirmed, pool, settings).migrations()
     gone = {move.job for move in moves}
-    told = {
+    parsed = {
         candidate.job.job: why_not_migrated(field, candidate)
         for candidate in candidates
         if candidate.job.node in confirmed and candidate.job.job not in gone
@@ -46,7 +46,7 @@ def plan_migrations(
         migrations=moves,
         settings=_node_levels(pool, field, over),
         stays=tuple(
-            (job, hindered.get(job.job) or told[job.job])
+            (job, hindered.get(job.job) or parsed[job.job])
             for job in by_number
             if job.node in confirmed and job.job not in gone
         ),
@@ -89,13 +89,13 @@ def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
         return "no node has less than this one"
     # Of equal nodes the lowest is the best.
     lowest = {field.capacity[node]: node for node in reversed(targets)}
-    if all(field.gain_of_move(src, node, weight) is None for node in lowest.values()):
+    if all(field.gain_of_migration(src, node, weight) is None for node in lowest.values()):
         return "no move of it makes the nodes more alike by enough"
-    worth = [node for node in targets if field.gain_of_move(src, node, weight) is not None]
+    worth = [node for node in targets if field.gain_of_migration(src, node, weight) is not None]
     new = [node for node in worth if field.may(candidate, node)]
     if not new:
         return "it has been on every node where it would help"
-    meant = [node for node in new if node not in candidate.job.not_meant]
+    meant = [node for node in new if node not in candidate.job.not_committed]
     if not meant:
         return "it was not submitted for the nodes where it would help"
     reasons = [None if (unfit := field.what_if.unfit(candidate, node)) is None else unfit.reason for node in meant]

@@ -24,11 +24,11 @@ class Search:
         self._gain: dict[int, float] = {}
         self._others: dict[int, tuple[int, ...]] = {}
 
-    def moves(self) -> tuple[PlannedMigration, ...]:
+    def migrations(self) -> tuple[PlannedMigration, ...]:
         """All of them, in the order in which they can be carried out."""
         while self._one_by_one() or self._in_chains():
             pass
-        return self._told()
+        return self._description()
 
     def _left(self) -> int:
         return self._settings.max_moves - len(self._field.order)
@@ -46,7 +46,7 @@ class Search:
         stuck: set[NodeName] = set()
         while self._left() > 0:
             for src in self._sources():
-                found = None if src in stuck else best_move(self._field, src)
+                found = None if src in stuck else best_migration(self._field, src)
                 if found is not None:
                     self._take(found)
                     break
@@ -77,7 +77,7 @@ class Search:
             self._others[job] = tuple(other for other in jobs if other != job)
         self._field.take(chain)
 
-    def _told(self) -> tuple[PlannedMigration, ...]:
+    def _description(self) -> tuple[PlannedMigration, ...]:
         capacity, mean = self._field.capacity, self._pool.mean
         used = {use.node: use.used for use in self._pool.members}
         gone = {candidate.job.job for candidate, _ in self._field.order}
@@ -100,7 +100,7 @@ class Search:
 # Whose turn comes first is asked first: as long as one of them gains enough, no other is looked at.
 
 
-def best_move(field: Balancing, src: NodeName) -> Chain | None:
+def best_migration(field: Balancing, src: NodeName) -> Chain | None:
     """Where the score falls most among the jobs whose turn it is; of equals the youngest job to the lowest target."""
     targets = field.targets(src)
     for turn in MigrationPriority if targets else ():
@@ -128,7 +128,7 @@ def _best_of(
             if at_most <= most + EPSILON:
                 break
             fall = at_most - weight * weight / capacity[dst]
-            if fall <= most + EPSILON or (gain := field.gain_of_move(src, dst, weight)) is None:
+            if fall <= most + EPSILON or (gain := field.gain_of_migration(src, dst, weight)) is None:
                 continue
             order = field.order_with_one(candidate, dst) if field.may(candidate, dst) else None
             if order is not None:

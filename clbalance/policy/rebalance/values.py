@@ -47,7 +47,7 @@ class BalanceSettings:
 class RunningJob:
     """A running job of the caller, of one copy, and what speaks against moving it.
 
-    `request.excluded` names also the nodes that are not among the job's own candidates: `not_meant`.
+    `request.excluded` names also the nodes that are not among the job's own candidates: `not_committed`.
     """
 
     job: int
@@ -58,9 +58,9 @@ class RunningJob:
     """Its measured mean use; None: nobody has measured it."""
     qos: Qos
     been_on: frozenset[NodeName]
-    moved_s_ago: float | None
+    migrated_s_ago: float | None
     """None: it never was."""
-    not_meant: frozenset[NodeName] = frozenset()
+    not_committed: frozenset[NodeName] = frozenset()
     """Nodes of the pool that it was not submitted for."""
     in_vain: bool = False
     """It was not moved then, but told to checkpoint, and did not in time."""

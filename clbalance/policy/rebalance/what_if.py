@@ -25,8 +25,8 @@ class _NodeCapacity:
     """A node as it was measured; who has left it since, and who has come."""
 
     measured: Measured
-    gone: tuple[MigrationCandidate, ...] = ()
-    come: tuple[Allocation, ...] = ()
+    left: tuple[MigrationCandidate, ...] = ()
+    arrived: tuple[Allocation, ...] = ()
     load: NodeLoad | Unknown | None = None
     verdicts: dict[int, Unfit | None] = field(default_factory=dict)
     """By the number of the kind of request."""
@@ -87,8 +87,8 @@ class WhatIf:
         load = self._load(to)
         assert isinstance(load, NodeLoad)  # a member's load is known
         allocation = replace(allocation_for(candidate.job.request, load.answer, self._policy), cpus=candidate.weight)
-        self._what_if[src] = _NodeCapacity(left.measured, (*left.gone, candidate), left.come)
-        self._what_if[dst] = _NodeCapacity(to.measured, to.gone, (*to.come, allocation))
+        self._what_if[src] = _NodeCapacity(left.measured, (*left.left, candidate), left.arrived)
+        self._what_if[dst] = _NodeCapacity(to.measured, to.left, (*to.arrived, allocation))
         return Carried(what_if=((src, left), (dst, to)))
 
     def undo(self, carried: "Carried") -> None:
@@ -110,14 +110,14 @@ class Carried:
 
 def _as_it_is(capacity: _NodeCapacity) -> Measured:
     answer = capacity.measured
-    if capacity.gone:
+    if capacity.left:
         leases = answer.reading.leases
         assert not isinstance(leases, Unknown)  # a member's load is known
-        gone = {id(candidate.lease) for candidate in capacity.gone}
+        gone = {id(candidate.lease) for candidate in capacity.left}
         kept = tuple([lease for lease in leases if id(lease) not in gone])
-        shown = sum([_shown(candidate.lease, answer) + candidate.excess for candidate in capacity.gone])
+        shown = sum([_shown(candidate.lease, answer) + candidate.excess for candidate in capacity.left])
         answer = with_r1m_less(replace(answer, reading=replace(answer.reading, leases=kept)), shown)
-    return replace(answer, placed=(*answer.placed, *capacity.come)) if capacity.come else answer
+    return replace(answer, placed=(*answer.placed, *capacity.arrived)) if capacity.arrived else answer
 
 
 def _shown(lease: Lease, answer: Measured) -> float:

@@ -13,9 +13,9 @@ from tests.cli.command import ARGV, Command
 
 
 def shown(command: Command, **env: str) -> dict[str, dict[str, object]]:
-    told = json.loads(command("config", "show", "--json", env=env).stdout)
-    assert told["schema"] == 1
-    return dict(told["settings"])
+    parsed = json.loads(command("config", "show", "--json", env=env).stdout)
+    assert parsed["schema"] == 1
+    return dict(parsed["settings"])
 
 
 def test_every_key_is_shown_with_its_value_and_whence_it_came(alone: Command, folder: Path) -> None:
@@ -42,12 +42,12 @@ def test_every_key_is_shown_with_its_value_and_whence_it_came(alone: Command, fo
 
 def test_where_things_are_looked_for_is_told_also_where_a_file_is_broken(alone: Command, folder: Path) -> None:
     (folder / "clbalance.toml").write_text("[")
-    told = json.loads(alone("config", "path", "--json").stdout)["places"]
-    first = told[0]
+    parsed = json.loads(alone("config", "path", "--json").stdout)["places"]
+    first = parsed[0]
     assert (first["what"], first["path"], first["is_there"]) == ("settings", str(folder / "clbalance.toml"), True)
-    assert "not known" in next(one["remark"] for one in told if one["what"] == "groups")
-    assert (told[-1]["what"], told[-1]["path"]) == ("state", alone.env["CLBALANCE_STATE_DIR"])
-    assert f"{alone.env['HOME']}/.config/clbalance/clbalance.toml" in [one["path"] for one in told]
+    assert "not known" in next(one["remark"] for one in parsed if one["what"] == "groups")
+    assert (parsed[-1]["what"], parsed[-1]["path"]) == ("state", alone.env["CLBALANCE_STATE_DIR"])
+    assert f"{alone.env['HOME']}/.config/clbalance/clbalance.toml" in [one["path"] for one in parsed]
 
 
 def test_settings_in_order_are_said_to_be(alone: Command, folder: Path) -> None:
@@ -128,8 +128,8 @@ def test_nothing_is_installed_and_it_is_said_what_to_type(clbalance: Command, tm
     before = sorted(path for path in tmp_path.rglob("*") if "state" not in str(path))
     done = clbalance("config", "timer", "-g", "cpu")
     assert done.rc == 0
-    for told in ("systemctl --user enable --now clbalance-rebalance.timer", "loginctl enable-linger", "crontab -e"):
-        assert told in done.text
+    for parsed in ("systemctl --user enable --now clbalance-rebalance.timer", "loginctl enable-linger", "crontab -e"):
+        assert parsed in done.text
     assert "--apply" not in done.text
     assert sorted(path for path in tmp_path.rglob("*") if "state" not in str(path)) == before
     assert " -a" in clbalance("config", "timer", "--only", "service").text

@@ -98,8 +98,8 @@ def test_what_is_printed_is_what_would_be_installed_in_each_form(command: Comman
     text = command("config", "groups").text
     assert yaml.safe_load(text) == {"clb": dict.fromkeys(SETS, "") | {"ok": "node3", "ok-1": "node3"}}
     assert text == (Path(command.env["CLBALANCE_STATE_DIR"]) / "clb.yaml").read_text()
-    told = json.loads(command("config", "groups", "--json").stdout)
-    assert (told["schema"], told["groups"]["ok-1"]) == (1, "node3")
+    parsed = json.loads(command("config", "groups", "--json").stdout)
+    assert (parsed["schema"], parsed["groups"]["ok-1"]) == (1, "node3")
     assert "ok-1\tnode3" in command("config", "groups", "--format", "plain").lines
 
 

@@ -56,9 +56,9 @@ def test_what_was_left_is_shown_folded_and_goes_only_when_told_to(lab: Lab, clba
 
 def test_programs_are_told_each_thing_by_its_name(lab: Lab, clbalance: Command) -> None:
     leave(clbalance, lab, "node1")
-    told = json.loads(clbalance("reap", "-w", "node[1-2]", "--json").stdout)
-    assert (told["schema"], told["applied"]) == (1, False)
-    first, second = told["nodes"]
+    parsed = json.loads(clbalance("reap", "-w", "node[1-2]", "--json").stdout)
+    assert (parsed["schema"], parsed["applied"]) == (1, False)
+    first, second = parsed["nodes"]
     assert second == {"name": "node2", "cause": None, "reason": None, "found": []}
     assert [(one["kind"], one["pids"], one["reason"]) for one in first["found"]] == [
         ("job", [], None),
@@ -98,11 +98,11 @@ def test_nodes_that_do_not_answer_are_told_and_the_others_are_done(lab: Lab, clb
     lab.node("node3").boot(Fault(without=PYTHONS))
     done = clbalance("reap", "-w", "node[1-4]", "-t", "1", "-u", "1", "--apply")
     assert done.rc == 4
-    told = {row.split()[0]: row for row in done.lines[1:]}
-    assert told.keys() == {"node1", "node2", "node3", "node4"}
-    assert "refused" in told["node1"]
-    assert "timed out" in told["node2"]
-    assert "python3" in told["node3"]
+    parsed = {row.split()[0]: row for row in done.lines[1:]}
+    assert parsed.keys() == {"node1", "node2", "node3", "node4"}
+    assert "refused" in parsed["node1"]
+    assert "timed out" in parsed["node2"]
+    assert "python3" in parsed["node3"]
     assert done.stderr == "clbalance: taken away on node4\n"
     assert not (home(lab, "node4") / LEASE).exists()
 

@@ -15,8 +15,8 @@ from tests.cli.run.test_run_ends import PYTHONS, await_output
 
 def node_of(clbalance: Command, node: str) -> dict[str, Any]:
     """What `load` tells a program about it."""
-    (told,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
-    return dict(told)
+    (parsed,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
+    return dict(parsed)
 
 
 def test_drained_nodes_are_shown_with_their_reason_and_take_no_work_until_they_are_resumed(clbalance: Command) -> None:
@@ -98,11 +98,11 @@ def test_nodes_that_cannot_be_marked_are_told_and_the_others_are_done(
     done = clbalance(*verb, "-w", "node[1-4]", "-t", "1", "-u", "1")
     assert (done.rc, done.stderr.splitlines()[0]) == (4, f"clbalance: {done_word} node4")
     warnings = [line for line in done.stderr.splitlines() if "warning: " in line]
-    told = dict(line.removeprefix("clbalance: warning: ").split(": ", 1) for line in warnings)
-    assert told.keys() == {"node1", "node2", "node3"}
-    assert "refused" in told["node1"]
-    assert "timed out" in told["node2"]
-    assert "python3" in told["node3"]
+    parsed = dict(line.removeprefix("clbalance: warning: ").split(": ", 1) for line in warnings)
+    assert parsed.keys() == {"node1", "node2", "node3"}
+    assert "refused" in parsed["node1"]
+    assert "timed out" in parsed["node2"]
+    assert "python3" in parsed["node3"]
 
 
 def test_a_mark_survives_its_nodes_reboot(lab: Lab, clbalance: Command) -> None:

@@ -16,8 +16,8 @@ WHY = ("--reason", "upgrade")
 
 def drained(clbalance: Command) -> dict[str, str]:
     """The nodes that take no work, and why."""
-    told = json.loads(clbalance("load", "-a", *SOON, "--json").text)["nodes"]
-    return {one["name"]: one["reason"] for one in told if one["state"] in {"draining", "drained"}}
+    parsed = json.loads(clbalance("load", "-a", *SOON, "--json").text)["nodes"]
+    return {one["name"]: one["reason"] for one in parsed if one["state"] in {"draining", "drained"}}
 
 
 def names(*numbers: int) -> dict[str, str]:

@@ -27,8 +27,8 @@ def audit(clbalance: Command) -> list[dict[str, object]]:
 
 
 def state_of(clbalance: Command, node: str) -> str:
-    (told,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
-    return str(told["state"])
+    (parsed,) = json.loads(clbalance("load", "-w", node, "--json").text)["nodes"]
+    return str(parsed["state"])
 
 
 def test_it_returns_when_the_last_job_has_gone(clbalance: Command) -> None:
@@ -60,8 +60,8 @@ def test_jobs_that_are_marked_are_moved_and_the_others_waited_for(clbalance: Com
     elsewhere = job(clbalance, marked)["node_set"]
     assert child.returncode == 0
     assert f"clbalance: job {marked}: moved from {here} to {elsewhere}\n" in said.decode()
-    told = {"what": "move", "job": int(marked), "src": here, "dst": elsewhere, "result": "moved"}
-    assert audit(clbalance) == [told | {"why": f"drain {here}: upgrade"}]
+    parsed = {"what": "move", "job": int(marked), "src": here, "dst": elsewhere, "result": "moved"}
+    assert audit(clbalance) == [parsed | {"why": f"drain {here}: upgrade"}]
     assert "rebalance_moves" not in clbalance("metrics", "-w", "node1").text
     let_go(clbalance)
     assert clbalance("wait", marked).rc == 0
@@ -88,8 +88,8 @@ def test_with_force_our_own_jobs_are_cancelled_then(clbalance: Command) -> None:
     ended_job = job(clbalance, number)
     assert (ended_job["state"], "drained by" in ended_job["reason"]) == ("CANCELLED", True)
     assert job(clbalance, elsewhere)["state"] == "RUNNING"
-    told = {"what": "cancel", "job": int(number), "src": "node1", "dst": None, "result": "CANCELLED"}
-    assert audit(clbalance) == [told | {"why": "drain node1: upgrade"}]
+    parsed = {"what": "cancel", "job": int(number), "src": "node1", "dst": None, "result": "CANCELLED"}
+    assert audit(clbalance) == [parsed | {"why": "drain node1: upgrade"}]
 
 
 @contextmanager

@@ -32,9 +32,9 @@ def piled(lab: Lab, clbalance: Command, count: int, *arguments: str) -> list[str
 
 
 def plan(clbalance: Command, *arguments: str) -> dict[str, Any]:
-    told = json.loads(clbalance("rebalance", "-w", "node[1-3]", *arguments, "--json").text)
-    assert isinstance(told, dict)
-    return told
+    parsed = json.loads(clbalance("rebalance", "-w", "node[1-3]", *arguments, "--json").text)
+    assert isinstance(parsed, dict)
+    return parsed
 
 
 def nodes_of(clbalance: Command, numbers: list[str]) -> list[str]:
@@ -50,7 +50,7 @@ def test_a_pile_is_leveled_and_then_nothing_more_is_done(lab: Lab, clbalance: Co
     assert dry["score_after"] < dry["score_before"]
     assert nodes_of(clbalance, jobs) == ["node1"] * 4
     done = plan(clbalance, "--apply")
-    planned, moved = ([(one["job"], one["src"], one["dst"]) for one in told["moves"]] for told in (dry, done))
+    planned, moved = ([(one["job"], one["src"], one["dst"]) for one in parsed["moves"]] for parsed in (dry, done))
     assert sorted(moved) == sorted(planned)  # told as each has ended
     assert nodes_of(clbalance, jobs) == ["node1", "node1", "node2", "node3"]
     for _ in range(3):
@@ -82,9 +82,9 @@ def test_looking_does_not_count(lab: Lab, clbalance: Command) -> None:
 def test_what_is_not_marked_is_never_touched(lab: Lab, clbalance: Command) -> None:
     settings(clbalance, AT_ONCE)
     numbers = piled(lab, clbalance, 3)
-    told = plan(clbalance, "--apply")
-    assert told["moves"] == []
-    reasons = {one["reason"] for pool in told["pools"] for one in pool["stays"]}
+    parsed = plan(clbalance, "--apply")
+    assert parsed["moves"] == []
+    reasons = {one["reason"] for pool in parsed["pools"] for one in pool["stays"]}
     assert reasons == {"not marked `--requeue` or `--checkpoint`"}
     assert [job(clbalance, number)["attempt"] for number in numbers] == [1, 1, 1]
     let_go(clbalance)
@@ -194,5 +194,5 @@ def test_what_cannot_be_meant_is_told(clbalance: Command, words: list[str], mess
 
 def test_groups_are_leveled_each_for_itself(clbalance: Command) -> None:
     settings(clbalance, AT_ONCE)
-    told = json.loads(clbalance("rebalance", "-g", "cpu", "-g", "gpu-nodes", "--json").text)
-    assert [pool["name"] for pool in told["pools"]] == ["cpu", "gpu-nodes"]
+    parsed = json.loads(clbalance("rebalance", "-g", "cpu", "-g", "gpu-nodes", "--json").text)
+    assert [pool["name"] for pool in parsed["pools"]] == ["cpu", "gpu-nodes"]

@@ -19,8 +19,8 @@ def test_jobs_shows_what_is_not_over_and_with_all_also_what_is(lab: Lab, clbalan
     assert [line.split()[1:4:2] for line in clbalance("jobs").lines[1:]] == [["runs", "RUNNING"], ["waits", "PENDING"]]
     found = json.loads(clbalance("jobs", "--all", "--json").text)
     assert found["schema"] == 1
-    told = [(one["id"], one["state"], one["rc"], one["node_set"], one["attempt"]) for one in found["jobs"]]
-    assert told == [(1, "FAILED", 3, "node1", 1), (2, "RUNNING", None, "node[1-2]", 1), (3, "PENDING", None, "", 1)]
+    parts = [(one["id"], one["state"], one["rc"], one["node_set"], one["attempt"]) for one in found["jobs"]]
+    assert parts == [(1, "FAILED", 3, "node1", 1), (2, "RUNNING", None, "node[1-2]", 1), (3, "PENDING", None, "", 1)]
     assert [line.split("\t")[0] for line in clbalance("jobs", "--all", "--format", "plain").lines] == ["1", "2", "3"]
     assert clbalance("cancel", "--all").rc == 0
 
@@ -45,8 +45,8 @@ def test_jobs_of_another_host_are_seen_on_the_nodes(clbalance: Command) -> None:
     assert json.loads(clbalance("jobs", "--json", env=elsewhere).text)["jobs"] == []
     for options in (("-w", "node[1-2]"), ("-a",), ("--all-users",)):
         (found,) = json.loads(clbalance("jobs", *options, "--json", env=elsewhere).text)["jobs"]
-        told = [found[key] for key in ("id", "name", "state", "reason", "node_set")]
-        assert told == [None, "mine", "RUNNING", "submitted elsewhere", "node1"]
+        parts = [found[key] for key in ("id", "name", "state", "reason", "node_set")]
+        assert parts == [None, "mine", "RUNNING", "submitted elsewhere", "node1"]
     assert len(json.loads(clbalance("jobs", "-a", "--json").text)["jobs"]) == 1, "our own is not shown twice"
     let_go(clbalance)
 

@@ -90,8 +90,8 @@ def test_cpu_use_is_known_from_the_second_look_on(lab: Lab, clbalance: Command) 
     assert nodes_of(clbalance("load", "-w", "node1", "--json"))["node1"]["ut_pct"] is None
 
     def is_told() -> bool:
-        told = nodes_of(clbalance("load", "-w", "node1", "--json"))["node1"]["ut_pct"]
-        return told is not None and 25 < told < 75
+        parsed = nodes_of(clbalance("load", "-w", "node1", "--json"))["node1"]["ut_pct"]
+        return parsed is not None and 25 < parsed < 75
 
     eventually(is_told)
 

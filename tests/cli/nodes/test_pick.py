@@ -46,11 +46,11 @@ def test_explain_says_why_each_node_or_why_not(lab: Lab, clbalance: Command) -> 
     lab.node("node2").kill()
     done = clbalance("pick", "-w", "node[1-4]", "-x", "node4", "--explain")
     assert (done.rc, done.stdout) == (0, b"node3\n")
-    told = {line.split()[0]: line for line in done.stderr.splitlines()}
-    assert "chosen" in told["node3"]
-    assert "load is 2.25 per cpu" in told["node1"]
-    assert "refused" in told["node2"]
-    assert "excluded" in told["node4"]
+    parsed = {line.split()[0]: line for line in done.stderr.splitlines()}
+    assert "chosen" in parsed["node3"]
+    assert "load is 2.25 per cpu" in parsed["node1"]
+    assert "refused" in parsed["node2"]
+    assert "excluded" in parsed["node4"]
 
 
 def test_json_has_scores_terms_and_reasons(lab: Lab, clbalance: Command) -> None:

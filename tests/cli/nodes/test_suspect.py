@@ -28,8 +28,8 @@ def has_failed_twice(clbalance: Command, node: str) -> None:
 
 
 def node_of(clbalance: Command, node: str) -> dict[str, Any]:
-    told = json.loads(clbalance("load", "-w", "node[1-2]", *SOON, "--json").stdout)["nodes"]
-    return next(dict(one) for one in told if one["name"] == node)
+    parsed = json.loads(clbalance("load", "-w", "node[1-2]", *SOON, "--json").stdout)["nodes"]
+    return next(dict(one) for one in parsed if one["name"] == node)
 
 
 @pytest.mark.parametrize(("fault", "state"), [("kill", "down"), ("hang", "suspect")])

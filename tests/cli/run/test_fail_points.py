@@ -64,7 +64,7 @@ def test_whoever_dies_the_job_has_started_at_most_once(lab: Lab, clbalance: Comm
         code = clbalance("wait", "1").rc
         found = job(clbalance, "1")
         reason = None if found["reason"] is None else found["reason"][: len(NOT_STARTED)]
-        allowed = {(*told[:3], told[3] and told[3][: len(NOT_STARTED)]) for told in {**CLIENT, **NODE}[point]}
+        allowed = {(*parsed[:3], parsed[3] and parsed[3][: len(NOT_STARTED)]) for parsed in {**CLIENT, **NODE}[point]}
         starts = len(diary(clbalance))
         assert (starts, found["state"], found["rc"], reason) in allowed
         assert code == found["rc"]

@@ -14,8 +14,8 @@ GIB = 2**30
 
 
 def gpus_of(clbalance: Command, node: str) -> list[dict[str, object]]:
-    (told,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
-    gpus: list[dict[str, object]] = told["gpus"]
+    (parsed,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
+    gpus: list[dict[str, object]] = parsed["gpus"]
     return gpus
 
 
@@ -128,8 +128,8 @@ def test_a_tool_that_is_slow_is_waited_for_and_one_that_hangs_costs_what_it_woul
     node.load(gpu_tool="slow")
     assert [(gpu["state"], gpu["cuda_version"]) for gpu in gpus_of(clbalance, "node5")] == [("free", "12.4")] * 2
     node.load(gpu_tool="nolog")
-    told = gpus_of(clbalance, "node5")
-    assert [(gpu["state"], gpu["unseen"]) for gpu in told] == [("free", ["health: `nvidia-smi -q` timed out"])] * 2
+    parts = gpus_of(clbalance, "node5")
+    assert [(gpu["state"], gpu["unseen"]) for gpu in parts] == [("free", ["health: `nvidia-smi -q` timed out"])] * 2
     node.load(gpu_tool="hang")
     assert why_not(clbalance, "node5", "--gpus", "1") == "GPUs unknown: `nvidia-smi` timed out"
     assert clbalance("pick", "-w", "node5").text == "node5\n"

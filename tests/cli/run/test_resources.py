@@ -29,8 +29,8 @@ def job(clbalance: Command, *arguments: str) -> Iterator[None]:
 
 
 def leases_of(clbalance: Command, node: str) -> list[dict[str, Any]]:
-    (told,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
-    return list(told["leases"])
+    (parsed,) = json.loads(clbalance("load", "-w", node, "--json").stdout)["nodes"]
+    return list(parsed["leases"])
 
 
 def picked(clbalance: Command, *arguments: str) -> str:

@@ -53,8 +53,8 @@ def test_a_hundred_megabytes_arrive_in_bounded_memory(clbalance: Command) -> Non
 def _peak_kib(pid: int) -> int:
     """The high-water mark of a process. That of wait4(2) would begin with ours, which the fork passes on."""
     status = Path(f"/proc/{pid}/status").read_text()
-    told = status.partition("VmHWM:")[2].split()
-    return int(told[0]) if told else 0
+    parts = status.partition("VmHWM:")[2].split()
+    return int(parts[0]) if parts else 0
 
 
 def test_a_slow_reader_holds_the_job_back_and_loses_nothing(clbalance: Command) -> None:

@@ -263,9 +263,9 @@ def test_a_pipe_shows_nothing_of_it(clbalance: Command) -> None:
 
 def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
     clbalance("run", "-q", "-w", "node1", "--tasks", listed(clbalance, "true", "exit 4"))
-    told = clbalance("jobs", "last", "--tasks").lines
-    assert told[0].split() == ["TASK", "STATE", "NODE", "CODE", "TIME", "COMMAND"]
-    assert [line.split()[:4] for line in told[1:]] == [["1", "COMPLETED", "node1", "0"], ["2", "FAILED", "node1", "4"]]
+    parts = clbalance("jobs", "last", "--tasks").lines
+    assert parts[0].split() == ["TASK", "STATE", "NODE", "CODE", "TIME", "COMMAND"]
+    assert [line.split()[:4] for line in parts[1:]] == [["1", "COMPLETED", "node1", "0"], ["2", "FAILED", "node1", "4"]]
     plain = clbalance("jobs", "1", "--tasks", "--format", "plain").lines
     assert [line.split("\t")[1] for line in plain if line[0] != "#"][-2:] == ["COMPLETED", "FAILED"]
     clbalance("run", "-q", "-w", "node1", "--", "true")

@@ -239,7 +239,7 @@ def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -
 
 
 @pytest.mark.parametrize(
-    ("told", "end"),
+    ("parsed", "end"),
     [
         ({"kind": "exited", "rc": 3}, Exited(rc=3)),
         ({"kind": "killed", "signal": 9}, Killed(signal=9)),
@@ -247,8 +247,8 @@ def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -
         ({"kind": "cancelled", "why": "w"}, Cancelled(why="w")),
     ],
 )
-def test_every_kind_of_end_is_told(told: dict[str, object], end: End) -> None:
-    result = do(cluster({"a": 0.1}, a=ScriptedAgent(end=told)), job(time_limit_s=60.0))
+def test_every_kind_of_end_is_told(parsed: dict[str, object], end: End) -> None:
+    result = do(cluster({"a": 0.1}, a=ScriptedAgent(end=parsed)), job(time_limit_s=60.0))
     assert ends(result) == {"a": end}
 
 
@@ -348,7 +348,7 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("parts", "code"),
     [
         pytest.param([Exited(rc=0), Exited(rc=3), Exited(rc=1)], 3, id="the highest of several"),
         pytest.param([Killed(signal=9)], 137, id="a signal as a shell tells it"),
@@ -360,8 +360,8 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
         pytest.param([], 125, id="nothing at all"),
     ],
 )
-def test_the_exit_code(told: list[End], code: int) -> None:
-    outcomes = [Outcome(node=NodeName(f"n{i}"), rank=i, end=end, seconds=0.0) for i, end in enumerate(told)]
+def test_the_exit_code(parts: list[End], code: int) -> None:
+    outcomes = [Outcome(node=NodeName(f"n{i}"), rank=i, end=end, seconds=0.0) for i, end in enumerate(parts)]
     assert run_exit_code(outcomes) == code
 
 

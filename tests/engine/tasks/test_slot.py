@@ -85,14 +85,14 @@ def test_each_task_gets_its_bytes_and_then_its_end(texts: list[tuple[bytes, byte
     notes = Notes()
     cutter = TaskOutputSplitter(notes)
     wholes = {"stdout": b"".join(one for one, _ in texts), "stderr": b"".join(two for _, two in texts)}
-    told = {"stdout": 0, "stderr": 0}
+    parsed = {"stdout": 0, "stderr": 0}
     sizes = {"stdout": 0, "stderr": 0}
 
     def let_through() -> None:
         for stream in data.draw(st.permutations(["stdout", "stderr"])):
-            to = data.draw(st.integers(min_value=told[stream], max_value=sizes[stream]))
-            cutter.write(stream, wholes[stream][told[stream] : to])
-            told[stream] = to
+            to = data.draw(st.integers(min_value=parsed[stream], max_value=sizes[stream]))
+            cutter.write(stream, wholes[stream][parsed[stream] : to])
+            parsed[stream] = to
 
     for number in range(len(texts)):
         cutter.began(number)
@@ -101,10 +101,10 @@ def test_each_task_gets_its_bytes_and_then_its_end(texts: list[tuple[bytes, byte
         let_through()
         cutter.finished(finished(number, sizes["stdout"], sizes["stderr"]))
     for stream, whole in wholes.items():
-        cutter.write(stream, whole[told[stream] :])
+        cutter.write(stream, whole[parsed[stream] :])
     assert notes.ends == list(range(len(texts)))
     given_out = {
-        (number, stream): text for number, two in enumerate(texts) for stream, text in zip(told, two, strict=True)
+        (number, stream): text for number, two in enumerate(texts) for stream, text in zip(parsed, two, strict=True)
     }
     assert notes.output == {place: text for place, text in given_out.items() if text}
 

@@ -122,8 +122,8 @@ def test_one_that_is_not_expires(jobs: Lives) -> None:
     agent = jobs.agent(CLBALANCE_RESERVE_S="1")
     claim = jobs.admit(agent)
     supervisor = jobs.supervisor_of(claim.job)
-    told = agent.event()
-    assert (told["ev"], told["kind"]) == ("refused", "expired")
+    parsed = agent.event()
+    assert (parsed["ev"], parsed["kind"]) == ("refused", "expired")
     agent.ask("keep", claim.job)  # what comes too late is not answered
     assert agent.line(0.3) is None
     assert gone([supervisor])

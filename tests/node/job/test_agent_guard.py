@@ -135,9 +135,9 @@ def test_what_ran_when_the_guard_and_then_its_slot_were_killed_ends_before_anybo
     slot, supervisor, guard = alone(FAMILY.replace("env -i ", ""), MEMBERS)
     kill(guard)
     kill(supervisor)
-    told = slots.settle(slot)
+    parsed = slots.settle(slot)
     assert not carriers(slot.job)
-    assert told["record"]["end"] == {"kind": "killed", "signal": signal.SIGKILL}
+    assert parsed["record"]["end"] == {"kind": "killed", "signal": signal.SIGKILL}
     assert gone(pids_in(slots.node.base / "pids", MEMBERS))
 
 

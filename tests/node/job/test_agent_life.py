@@ -165,14 +165,14 @@ class Life(RuleBasedStateMachine):
     def claims(self, number: int) -> None:
         agent = self.agent(number)
         agent.ask("claim", self.job)
-        told = agent.event()
+        parsed = agent.event()
         if agent in self.met:
-            assert told["ev"] == "error"
+            assert parsed["ev"] == "error"
         elif self.model.folder or self.model.wiped:
-            assert (told["ev"], told["kind"]) == ("refused", "exists")
+            assert (parsed["ev"], parsed["kind"]) == ("refused", "exists")
             self.deaf.append(agent)
         else:
-            assert told["ev"] == "claimed"
+            assert parsed["ev"] == "claimed"
             self.holder = agent
             self.met.append(agent)
             self.model.folder = True
@@ -256,8 +256,8 @@ class Life(RuleBasedStateMachine):
         self.deaf = [each for each in self.deaf if each is not agent]
         self.check(ask_settle(agent, self.claim_, void=void), void=void)
 
-    def check(self, told: dict[str, Any], *, void: bool) -> None:
-        answer = told["state"], told.get("record", {}).get("end")
+    def check(self, parsed: dict[str, Any], *, void: bool) -> None:
+        answer = parsed["state"], parsed.get("record", {}).get("end")
         assert answer == self.model.settle(void=void)
         event(f"{answer[0]}, {self.starts} started")
         if answer[0] == "running":

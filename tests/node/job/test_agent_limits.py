@@ -81,8 +81,8 @@ def test_a_limit_of_cpus_binds_the_job_to_those_that_its_lease_names(client: Age
 
 @TWO_CPUS
 def test_two_jobs_with_limits_are_bound_to_different_cpus(client: AgentClient) -> None:
-    told = [begin(client, "sleep 30", cpus=1, limit_cpus=1)[1]["limits"] for _ in range(2)]
-    assert told[0] != told[1]
+    parts = [begin(client, "sleep 30", cpus=1, limit_cpus=1)[1]["limits"] for _ in range(2)]
+    assert parts[0] != parts[1]
 
 
 @TWO_CPUS
@@ -197,7 +197,7 @@ def test_the_end_is_on_disk_for_whoever_settles_it(jobs: Lives, take: str) -> No
     agent.until("admitted", claim.job)
     agent.ask("start", claim.job, spec={"argv": ["sh", "-c", f"exec {take} 96 stay"], "chdir": "/"})
     agent.until("started", claim.job)
-    settled = eventually(lambda: (told := jobs.settle(claim))["state"] == "ended" and told, 20.0)
+    settled = eventually(lambda: (parsed := jobs.settle(claim))["state"] == "ended" and parsed, 20.0)
     assert settled["record"]["end"]["kind"] == "out_of_memory"
 
 
@@ -306,8 +306,8 @@ def test_a_program_that_is_not_there_is_refused_as_without_a_scope(scoped: Agent
     scoped.until("admitted", job)
     scoped.ask("put", job, file="script", data="IyEvbm8vc3VjaAo=")
     scoped.ask("start", job, spec={"script": {"name": "job.sh"}})
-    told = scoped.until_refused(job)
-    assert (told["rc"], told["why"]) == (127, "job.sh: bad interpreter /no/such: No such file or directory")
+    parsed = scoped.until_refused(job)
+    assert (parsed["rc"], parsed["why"]) == (127, "job.sh: bad interpreter /no/such: No such file or directory")
 
 
 def test_a_kill_by_the_kernel_is_out_of_memory(scoped: AgentClient, systemd: Systemd) -> None:

@@ -69,8 +69,8 @@ def test_output_is_followed_from_any_offset(
 ) -> None:
     claim, _ = jobs.start(jobs.agent(), SAYS)
     go(jobs)
-    *told, ended = collect(jobs.agent(), claim.job, **wanted)
-    assert told == [stdout, stderr]
+    *parts, ended = collect(jobs.agent(), claim.job, **wanted)
+    assert parts == [stdout, stderr]
     assert ended["end"] == {"kind": "exited", "rc": 7}
 
 
@@ -230,9 +230,9 @@ def test_a_job_may_end_itself_by_order_however_long_its_reason(jobs: Lives) -> N
     script = f"printf '%s\\n' '{order}' > \"$CLBALANCE_JOB_DIR/control\"; sleep 600"
     claim, supervisor = jobs.start(jobs.agent(), script)
     assert gone([supervisor])
-    told = jobs.settle(claim)
-    assert told["record"]["end"]["kind"] == "cancelled"
-    assert told == jobs.settle(claim)
+    parsed = jobs.settle(claim)
+    assert parsed["record"]["end"]["kind"] == "cancelled"
+    assert parsed == jobs.settle(claim)
 
 
 def test_the_longest_reason_there_can_be_is_kept(jobs: Lives) -> None:
@@ -290,8 +290,8 @@ def test_a_job_that_removes_any_of_its_folder_still_ends(jobs: Lives, what: str)
     go(jobs)
     if begin:
         assert late.until("ended", claim.job)["end"] == {"kind": "exited", "rc": 0}
-    told = eventually(lambda: (told := jobs.settle(claim, void=False))["state"] == "ended" and told)
-    assert told["record"]["end"] == {"kind": "exited", "rc": 0}
+    parsed = eventually(lambda: (parsed := jobs.settle(claim, void=False))["state"] == "ended" and parsed)
+    assert parsed["record"]["end"] == {"kind": "exited", "rc": 0}
     again = jobs.agent()
     again.ask("claim", claim.job)
     assert again.until_refused(claim.job)["kind"] == "exists"
@@ -322,8 +322,8 @@ def test_who_follows_output_that_was_removed_is_told_so(jobs: Lives) -> None:
     assert gone([supervisor])
     late = jobs.agent()
     begin_to_follow(late, claim.job)
-    told = late.event()
-    assert (told["ev"], told["why"]) == ("error", f"{claim.job}: its stdout was removed")
+    parsed = late.event()
+    assert (parsed["ev"], parsed["why"]) == ("error", f"{claim.job}: its stdout was removed")
 
 
 def test_the_folder_of_a_running_job_is_locked_against_ageing(jobs: Lives) -> None:

@@ -56,14 +56,14 @@ def test_the_agent_is_never_further_ahead_than_the_window(client: AgentClient) -
 def test_the_end_waits_for_a_slow_reader(client: AgentClient) -> None:
     client.acks = False
     job = client.begin(argv=["printf", "0123456789"], window=4)
-    told: list[str] = []
+    parts: list[str] = []
     for offset in (4, 8):
         client.until("output", job)
         assert client.line(0.1) is None
         client.ask("ack", job, stream="stdout", offset=offset)
-    while not told or told[-1] != "ended":
-        told.append(client.event()["ev"])
-    assert told == ["output", "ended"]
+    while not parts or parts[-1] != "ended":
+        parts.append(client.event()["ev"])
+    assert parts == ["output", "ended"]
     assert client.output[job, "stdout"] == b"0123456789"
 
 

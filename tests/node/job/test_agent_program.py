@@ -200,10 +200,10 @@ def test_a_job_has_three_descriptors_and_no_more(tmp_path: Path) -> None:
 def test_no_signal_is_ignored_or_blocked_in_a_job(tmp_path: Path) -> None:
     deaf = ["sh", "-c", 'trap "" HUP INT TERM QUIT CHLD; exec "$@"', "sh", *plain()]
     with AgentClient(tmp_path, command=deaf) as client:
-        told = client.run(argv=["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"])["stdout"]
+        parsed = client.run(argv=["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"])["stdout"]
     # 32 and 33 are the C library's own: no program can set them, and some parents hand them down ignored.
     of_the_c_library = 1 << 31 | 1 << 32
-    assert [int(mask, 16) & ~of_the_c_library for mask in told.split()[1::2]] == [0, 0]
+    assert [int(mask, 16) & ~of_the_c_library for mask in parsed.split()[1::2]] == [0, 0]
 
 
 def test_a_job_leads_a_session_of_its_own(client: AgentClient) -> None:

@@ -60,21 +60,21 @@ def test_a_job_with_a_kept_end_has_ended(jobs: Lives, since: str, void: bool) ->
     claim = ended_job(jobs)
     if since == "a reboot":
         jobs.node.boot(OTHER_BOOT)
-    told = jobs.settle(claim, void=void)
-    assert told["state"] == "ended"
-    assert told["record"]["end"] == {"kind": "exited", "rc": 7}
-    assert told == jobs.settle(claim, void=not void)
+    parsed = jobs.settle(claim, void=void)
+    assert parsed["state"] == "ended"
+    assert parsed["record"]["end"] == {"kind": "exited", "rc": 7}
+    assert parsed == jobs.settle(claim, void=not void)
     stdout, _, ended = collect(jobs.agent(), claim.job)
     assert (stdout, ended["end"]) == (b"", {"kind": "exited", "rc": 7})
 
 
 def test_a_forgotten_job_has_still_ended(jobs: Lives) -> None:
     claim = ended_job(jobs)
-    told = jobs.settle(claim)
+    parsed = jobs.settle(claim)
     late = jobs.agent()
     collect(late, claim.job)
     late.ask("forget", claim.job)
-    assert ask_settle(late, claim, void=True) == told == jobs.settle(claim)
+    assert ask_settle(late, claim, void=True) == parsed == jobs.settle(claim)
 
 
 @pytest.mark.parametrize("void", [True, False])
@@ -127,9 +127,9 @@ def test_a_job_in_another_home_than_this_users_is_no_wiped_one(jobs: Lives) -> N
     with jobs.node.client() as fresh:
         fresh.until("hello")
         fresh.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
-        told = fresh.event()
-    assert told["ev"] == "error"
-    assert f"{claim.job} is kept in `{home}-7`" in told["why"]
+        parsed = fresh.event()
+    assert parsed["ev"] == "error"
+    assert f"{claim.job} is kept in `{home}-7`" in parsed["why"]
     assert not gone([supervisor], wait_s=0.1)
 
 
@@ -197,15 +197,15 @@ def test_a_job_that_runs_is_running(jobs: Lives, agent: str, void: bool) -> None
 @pytest.mark.parametrize("void", [True, False])
 def test_what_a_dead_supervisor_has_left_is_killed_and_its_job_has_ended(jobs: Lives, void: bool) -> None:
     claim = bereaved_job(jobs)
-    told = jobs.settle(claim, void=void)
-    assert told["state"] == "ended"
-    assert told["record"]["end"] == KILLED
-    assert told["record"]["warnings"] == ["the job's supervisor died, which killed the job"]
+    parsed = jobs.settle(claim, void=void)
+    assert parsed["state"] == "ended"
+    assert parsed["record"]["end"] == KILLED
+    assert parsed["record"]["warnings"] == ["the job's supervisor died, which killed the job"]
     assert not carriers(claim.job)
-    assert json.loads((jobs.folder(claim) / "exit").read_text()) == told["record"]
-    assert told == jobs.settle(claim, void=not void)
+    assert json.loads((jobs.folder(claim) / "exit").read_text()) == parsed["record"]
+    assert parsed == jobs.settle(claim, void=not void)
     jobs.node.boot(OTHER_BOOT)
-    assert told == jobs.settle(claim)
+    assert parsed == jobs.settle(claim)
 
 
 def test_the_agent_that_lives_and_one_that_settles_tell_the_same_end(jobs: Lives) -> None:
@@ -213,9 +213,9 @@ def test_the_agent_that_lives_and_one_that_settles_tell_the_same_end(jobs: Lives
     claim, supervisor = jobs.start(first, FAMILY % (DEAF, "wait"))
     pids_in(jobs.node.base / "pids", MEMBERS)
     kill(supervisor)
-    told = jobs.settle(claim)
+    parsed = jobs.settle(claim)
     ended = collect(first, claim.job)[2]
-    assert ended["end"] == told["record"]["end"] == KILLED
+    assert ended["end"] == parsed["record"]["end"] == KILLED
     assert not carriers(claim.job)
 
 
@@ -224,9 +224,9 @@ def test_many_that_bury_a_job_at_once_tell_the_same_end(jobs: Lives) -> None:
     agents = [jobs.agent() for _ in range(4)]
     for each in agents:
         each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
-    told = [each.event() for each in agents]
-    assert all(each == told[0] for each in told)
-    assert told[0]["record"]["end"] == KILLED
+    parts = [each.event() for each in agents]
+    assert all(each == parts[0] for each in parts)
+    assert parts[0]["record"]["end"] == KILLED
     assert not carriers(claim.job)
 
 
@@ -314,9 +314,9 @@ def test_a_damaged_birth_settles_only_what_needs_none(jobs: Lives, damage: bytes
         ("claim", {}),
     ):
         asker.ask(op, missing.job, **fields)
-        told = asker.event()
-        assert told["ev"] == ("error" if op == "settle" else "refused")
-        assert "`birth` in the node folder is damaged" in told["why"]
+        parsed = asker.event()
+        assert parsed["ev"] == ("error" if op == "settle" else "refused")
+        assert "`birth` in the node folder is damaged" in parsed["why"]
     assert not jobs.folder(missing).exists()
 
 
@@ -360,9 +360,9 @@ def test_an_end_that_cannot_be_meant_is_none(content: bytes) -> None:
 def test_an_end_that_is_not_json_is_replaced_once_and_for_all(jobs: Lives) -> None:
     claim = ended_job(jobs)
     (jobs.folder(claim) / "exit").write_text("{")
-    told = jobs.settle(claim)
-    assert told["record"]["end"] == KILLED
-    assert told == jobs.settle(claim)
+    parsed = jobs.settle(claim)
+    assert parsed["record"]["end"] == KILLED
+    assert parsed == jobs.settle(claim)
     assert collect(jobs.agent(), claim.job)[2]["end"] == KILLED
 
 
@@ -382,9 +382,9 @@ def test_a_damaged_fate_may_have_been_a_start(jobs: Lives, forge: Callable[[Path
     assert jobs.settle(claim) == {"state": "running"}
     assert collect(jobs.agent(), claim.job, stop="now")[2]["ev"] == "current"
     kill(supervisor)
-    told = jobs.settle(claim)
-    assert told["record"]["end"] == KILLED
-    assert told == jobs.settle(claim)
+    parsed = jobs.settle(claim)
+    assert parsed["record"]["end"] == KILLED
+    assert parsed == jobs.settle(claim)
 
 
 def test_a_claim_with_a_damaged_fate_is_not_started(jobs: Lives) -> None:
@@ -441,11 +441,11 @@ def test_killed_between_two_steps(
         eventually(lambda: jobs.node.leases() and not jobs.supervisor_of(claim.job))
     else:
         first.process.wait(10)
-    told = jobs.settle(claim)
-    assert told["state"] == state
-    assert told.get("record", {}).get("end") == end
+    parsed = jobs.settle(claim)
+    assert parsed["state"] == state
+    assert parsed.get("record", {}).get("end") == end
     assert not carriers(claim.job)
-    assert told == jobs.settle(claim)
+    assert parsed == jobs.settle(claim)
     assert marks_in(jobs.node.base / "ran") <= ran
     late = jobs.agent()
     late.ask("claim", claim.job)
@@ -462,8 +462,8 @@ def test_the_agent_of_a_supervisor_that_is_killed_tells_what_who_settles_would(j
     ask_start(first, claim.job, "exit 7")
     ended = first.until("ended", claim.job)
     assert ended["end"] == ({"kind": "exited", "rc": 7} if point == "kept" else KILLED)
-    told = jobs.settle(claim)["record"]
-    assert {key: ended[key] for key in told} == {**told, "seconds": ended["seconds"]}
+    parsed = jobs.settle(claim)["record"]
+    assert {key: ended[key] for key in parsed} == {**parsed, "seconds": ended["seconds"]}
 
 
 def test_what_was_refused_in_this_session_can_be_settled_in_it(jobs: Lives) -> None:

@@ -19,9 +19,9 @@ NOTHING_TOLD = {"pid": None, "seconds": None, "processes": None, "user_s": None,
 
 def status(client: AgentClient, job: str) -> dict[str, Any]:
     client.ask("status", job)
-    told = client.event()
-    assert (told.pop("ev"), told.pop("job")) == ("status", job)
-    return told
+    parsed = client.event()
+    assert (parsed.pop("ev"), parsed.pop("job")) == ("status", job)
+    return parsed
 
 
 def test_a_running_job_is_told_with_its_first_process_and_its_age(jobs: Lives) -> None:
@@ -33,8 +33,8 @@ def test_a_running_job_is_told_with_its_first_process_and_its_age(jobs: Lives) -
     assert 0 <= first["seconds"] < later["seconds"] < 60
 
 
-def cpu_s(told: dict[str, Any]) -> float:
-    return float(told["user_s"] + told["system_s"])
+def cpu_s(parsed: dict[str, Any]) -> float:
+    return float(parsed["user_s"] + parsed["system_s"])
 
 
 def test_cpu_time_counts_what_has_ended_and_what_left_its_parent(jobs: Lives) -> None:
@@ -55,8 +55,8 @@ def test_memory_is_what_the_whole_tree_has_now_and_shared_pages_count_once(jobs:
         "os.fork(); time.sleep(600)"
     )
     claim, _ = jobs.start(agent, f'exec {sys.executable} -I -S -c "{holder}"')
-    told = eventually(lambda: (now := status(agent, claim.job))["processes"] == 2 and now, 30.0)
-    assert 64 * MIB <= told["mem_bytes"] < 110 * MIB
+    parsed = eventually(lambda: (now := status(agent, claim.job))["processes"] == 2 and now, 30.0)
+    assert 64 * MIB <= parsed["mem_bytes"] < 110 * MIB
 
 
 def test_any_later_agent_of_the_owner_can_ask_and_the_job_is_as_it_was(jobs: Lives) -> None:
@@ -64,8 +64,8 @@ def test_any_later_agent_of_the_owner_can_ask_and_the_job_is_as_it_was(jobs: Liv
     claim, supervisor = jobs.start(first, "exec sleep 600")
     with jobs.node.client() as other:
         other.until("hello")
-        told = status(other, claim.job)
-        assert (told["state"], told["processes"]) == ("running", 1)
+        parsed = status(other, claim.job)
+        assert (parsed["state"], parsed["processes"]) == ("running", 1)
         other.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         assert other.event()["state"] == "running"
     assert jobs.supervisor_of(claim.job) == supervisor
@@ -82,10 +82,10 @@ def test_an_ended_job_is_told_by_its_record(jobs: Lives) -> None:
     agent = jobs.agent()
     claim, _ = jobs.start(agent, BURN)
     collect(agent, claim.job)
-    told = status(agent, claim.job)
-    assert (told["state"], told["pid"], told["processes"], told["mem_bytes"]) == ("ended", None, 0, None)
-    assert told["user_s"] + told["system_s"] >= 0.25
-    assert told["seconds"] > 0
+    parsed = status(agent, claim.job)
+    assert (parsed["state"], parsed["pid"], parsed["processes"], parsed["mem_bytes"]) == ("ended", None, 0, None)
+    assert parsed["user_s"] + parsed["system_s"] >= 0.25
+    assert parsed["seconds"] > 0
 
 
 def test_a_job_whose_supervisor_was_killed_is_not_told_as_running(jobs: Lives) -> None:

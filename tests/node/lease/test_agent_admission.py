@@ -54,8 +54,8 @@ def test_a_start_may_follow_its_admission_without_waiting_for_the_answer(node: N
         client.ask("follow", job, window=1 << 20)
         client.ask("start", job, spec={"argv": ["sleep", "600"]})
         client.ask("end", job, grace_s=1, why="enough")
-        told = [client.event()["ev"] for _ in range(5)]
-        assert told == ["hello", "claimed", "admitted", "started", "ended"]
+        parts = [client.event()["ev"] for _ in range(5)]
+        assert parts == ["hello", "claimed", "admitted", "started", "ended"]
         assert node.leases() == []
 
 
@@ -115,8 +115,8 @@ def test_a_share_of_a_gpu_is_kept_in_the_lease_and_told_to_the_job(node: Node) -
     with node.client() as client:
         shows = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES $CLBALANCE_GPU_SHARE"]
         job = client.admit(gpu_count=1, gpu_share=0.25, gpu_candidates=GPUS[:2])
-        told = json.loads(node.lease_of(job).read_text())
-        assert (told["gpus"], told["gpu_share"]) == ([GPUS[0]], 0.25)
+        parsed = json.loads(node.lease_of(job).read_text())
+        assert (parsed["gpus"], parsed["gpu_share"]) == ([GPUS[0]], 0.25)
         client.ask("follow", job, window=1 << 20)
         client.admit(gpu_count=1, gpu_candidates=GPUS[:2])
         assert client.admission_refusal(gpu_count=1, gpu_share=0.8, gpu_candidates=GPUS[:2])[0] == "gpus"

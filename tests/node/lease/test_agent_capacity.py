@@ -211,7 +211,7 @@ def test_no_gpu_is_ever_promised_more_than_once(steps: list[tuple[float, list[st
             continue
         held.append(lease(gpus=gpus, gpu_share=share))
         for gpu in GPUS[:3]:
-            shares = [one.told["gpu_share"] for one in held if one.told and gpu in one.told["gpus"]]
+            shares = [one.fields["gpu_share"] for one in held if one.fields and gpu in one.fields["gpus"]]
             assert sum(shares) <= 1 + 1e-9
             assert shares == [1.0] or 1.0 not in shares
 
@@ -256,22 +256,22 @@ def test_more_leases_never_make_a_node_emptier(leases: list[Lease], more: list[L
 
 @given(leases=LEASES, node=NODES)
 def test_never_more_is_free_than_what_nobody_was_promised(leases: list[Lease], node: Measured) -> None:
-    assert free_cpus(node.cpus, leases, node) <= node.cpus - sum(each.told["cpus"] for each in leases if each.told)
+    assert free_cpus(node.cpus, leases, node) <= node.cpus - sum(each.fields["cpus"] for each in leases if each.fields)
     assert free_mem(leases, node) <= node.mem_available
 
 
 @given(leases=LEASES, node=NODES)
 def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured) -> None:
-    told = [each.told for each in leases if each.told is not None]
+    parts = [each.fields for each in leases if each.fields is not None]
     shown_cpus, shown_mem = (visible(leases, field, node.uptime_s) for field in ("cpus", "mem_bytes"))
     ours = policy.free_cpus(
-        capacity=node.cpus, r1m=node.r1m, allocated=sum(each["cpus"] for each in told), reflected=shown_cpus
+        capacity=node.cpus, r1m=node.r1m, allocated=sum(each["cpus"] for each in parts), reflected=shown_cpus
     )
     assert ours == pytest.approx(free_cpus(node.cpus, leases, node))
     ours = policy.free_mem_bytes(
         total=node.mem_total,
         available=node.mem_available,
-        allocated=sum(each["mem_bytes"] for each in told),
+        allocated=sum(each["mem_bytes"] for each in parts),
         reflected=shown_mem,
     )
     assert ours == pytest.approx(free_mem(leases, node))

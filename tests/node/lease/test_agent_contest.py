@@ -130,9 +130,9 @@ def test_thirty_that_ask_at_once_for_eight_gpus_get_eight(node: Node) -> None:
                 client.ask_admission(gpu_count=1, gpu_candidates=GPUS)
         for client in clients:
             for _ in range(5):
-                told = client.answer()
-                granted += told.get("gpus", [])
-                refused.update([told["kind"]] if told["ev"] == "refused" else [])
+                parsed = client.answer()
+                granted += parsed.get("gpus", [])
+                refused.update([parsed["kind"]] if parsed["ev"] == "refused" else [])
         held = [gpu for path in node.leases() for gpu in json.loads(path.read_text())["gpus"]]
         assert sorted(held) == sorted(granted)
     assert sorted(granted) == GPUS

@@ -70,9 +70,9 @@ def test_what_is_no_list_names_no_cpus(text: str) -> None:
 
 def test_a_lease_with_a_cpu_list_of_another_kind_is_the_whole_node() -> None:
     assert parse_lease(lease_text(cpu_ids=[0, 1])) is None
-    told = parse_lease(lease_text(cpu_ids="all of them"))
-    assert told is not None
-    assert parse_cpulist(told["cpu_ids"]) == []
+    parsed = parse_lease(lease_text(cpu_ids="all of them"))
+    assert parsed is not None
+    assert parse_cpulist(parsed["cpu_ids"]) == []
 
 
 def test_of_domains_that_serve_equally_well_the_one_near_the_gpus_is_taken() -> None:

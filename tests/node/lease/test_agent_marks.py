@@ -212,8 +212,8 @@ def test_a_supervisors_lock_survives_all_that_others_do_to_its_file(node: Node) 
 
 def test_root_drains_a_node_for_everyone_until_it_resumes(node: Node) -> None:
     with node.client() as root, node.client(ALICE) as alice:
-        told = root.ask_node("drain", reason="disk", by="carol", until=None)
-        assert told == {"ev": "drained", "path": f"{node.base}/clbalance-0/drain"}
+        parsed = root.ask_node("drain", reason="disk", by="carol", until=None)
+        assert parsed == {"ev": "drained", "path": f"{node.base}/clbalance-0/drain"}
         mark = json.loads((node.home() / "drain").read_text())
         assert abs(mark.pop("at") - time.time()) < 60
         assert mark == {"v": 1, "reason": "disk", "by": "carol", "until": None}
@@ -307,8 +307,8 @@ def test_a_drain_leaves_what_runs_alone(node: Node) -> None:
 
 def test_a_drain_mark_that_would_be_too_long_is_told(node: Node) -> None:
     with node.client() as client:
-        told = client.ask_node("drain", reason="ä" * 1000, by="root", until=None)
-        assert told == {"ev": "error", "why": "drain: a mark of more than 1024 bytes; make `reason` shorter"}
+        parsed = client.ask_node("drain", reason="ä" * 1000, by="root", until=None)
+        assert parsed == {"ev": "error", "why": "drain: a mark of more than 1024 bytes; make `reason` shorter"}
         client.admit()
 
 
@@ -349,13 +349,13 @@ def test_a_proposal_ends_by_the_nodes_own_clock(node: Node) -> None:
 def test_a_proposal_is_made_firm_while_it_lasts_and_not_after(node: Node) -> None:
     with node.client() as client:
         propose(client)
-        told = client.ask_node("drain", key=KEY, reason="disk", by="root", until=None)
-        assert told["path"] == f"{node.base}/clbalance-0/drain-{KEY}"
+        parsed = client.ask_node("drain", key=KEY, reason="disk", by="root", until=None)
+        assert parsed["path"] == f"{node.base}/clbalance-0/drain-{KEY}"
         assert client.admission_refusal() == ("drained", "disk (by root)")
         propose(client, OTHER, lasts_s=0.0)
         for key in (OTHER, "ef" * 16):
-            told = client.ask_node("drain", key=key, reason="disk", by="root", until=None)
-            assert told == {"ev": "error", "why": "the proposal has ended"}
+            parsed = client.ask_node("drain", key=key, reason="disk", by="root", until=None)
+            assert parsed == {"ev": "error", "why": "the proposal has ended"}
 
 
 def test_a_mark_takes_the_place_of_those_that_are_firm_and_no_word_ends_anothers_proposal(node: Node) -> None:
@@ -389,5 +389,5 @@ def test_a_node_without_a_folder_is_told_and_the_agent_lives_on(tmp_path: Path, 
     fields = {"reason": "x", "by": "x"} if op == "drain" else {}
     with AgentClient(tmp_path / "missing") as client:
         for _ in range(2):
-            told = client.ask_node(op, **fields)
-            assert told == {"ev": "error", "why": f"{tmp_path}/missing: No such file or directory"}
+            parsed = client.ask_node(op, **fields)
+            assert parsed == {"ev": "error", "why": f"{tmp_path}/missing: No such file or directory"}

@@ -10,7 +10,7 @@ from clbalance.model import Allocation, Gpu, Measured, Pressure, Rates, Reading,
 from clbalance.policy.expressions.compile import Meaning
 from clbalance.policy.expressions.facts import FACTS, RESERVED, label
 from clbalance.policy.expressions.parse import parse_condition
-from clbalance.policy.expressions.values import Subject, Truth, devices_of, told_figure, version_of
+from clbalance.policy.expressions.values import Subject, Truth, devices_of, format_value, version_of
 from clbalance.policy.expressions.where import parse_where
 from tests.policy.build import UPTIME_S, node
 from tests.policy.requests import GIB, card, labelled, mixed, with_cards, without_gpus_known
@@ -166,9 +166,9 @@ def test_what_does_not_begin_with_a_version_is_none(text: str) -> None:
 
 
 def test_figures_are_told_as_people_write_them() -> None:
-    told = [told_figure(value, "bytes") for value in (19.5 * GIB, 2**41, 2.0**21, 2048, 12)]
-    assert told == ["19.5G", "2T", "2M", "2K", "12B"]
-    assert [told_figure(40.0, "%"), told_figure(0.25, ""), told_figure(123456.7, "")] == ["40%", "0.25", "123457"]
+    parts = [format_value(value, "bytes") for value in (19.5 * GIB, 2**41, 2.0**21, 2048, 12)]
+    assert parts == ["19.5G", "2T", "2M", "2K", "12B"]
+    assert [format_value(40.0, "%"), format_value(0.25, ""), format_value(123456.7, "")] == ["40%", "0.25", "123457"]
 
 
 def test_no_label_can_be_called_like_a_fact() -> None:

@@ -80,9 +80,9 @@ ut > 1.2.3
 
 
 def test_every_mistake_is_told_with_its_place(golden: Callable[[str, str], None]) -> None:
-    told = [_told_of(text) for text in WRONG.strip().splitlines()]
-    told += [error(_error(parse_order, text)) for text in ("rack", "mem:", "r1m < 1", "-(cpus", ":")]
-    golden("expression-errors.txt", "\n".join(told))
+    parts = [_told_of(text) for text in WRONG.strip().splitlines()]
+    parts += [error(_error(parse_order, text)) for text in ("rack", "mem:", "r1m < 1", "-(cpus", ":")]
+    golden("expression-errors.txt", "\n".join(parts))
 
 
 def _told_of(text: str) -> str:

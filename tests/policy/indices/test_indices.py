@@ -23,8 +23,8 @@ ROWS = [pytest.param(index, id=index.name) for index in INDICES]
 
 
 def unique(names: Iterable[str]) -> bool:
-    told = list(names)
-    return len(told) == len(set(told))
+    parts = list(names)
+    return len(parts) == len(set(parts))
 
 
 def test_no_name_and_no_key_stands_for_two() -> None:
@@ -49,8 +49,8 @@ def test_an_order_has_every_index_once_that_appears_there(order: str) -> None:
 @pytest.mark.parametrize("index", ROWS)
 def test_what_is_not_known_is_unknown_in_every_way_it_is_read_and_never_a_zero(index: Index) -> None:
     ways = (index.read, index.effective, index.whole, index.share, index.level, index.kept)
-    told = [read(AnsweredNode.of(VAGUE)) for read in ways if read]
-    assert all(isinstance(value, Unknown) for value in told), told
+    parts = [read(AnsweredNode.of(VAGUE)) for read in ways if read]
+    assert all(isinstance(value, Unknown) for value in parts), parts
 
 
 @pytest.mark.parametrize("index", ROWS)

@@ -31,7 +31,7 @@ from clbalance.policy.jobs.requeue import (
     Requeued,
     nodes_to_exclude,
     state_after_attempt,
-    why_it_waited,
+    wait_reason,
 )
 from tests.policy.build import NOW
 
@@ -227,5 +227,5 @@ def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_t
 def test_rebalance_itself_does_not_tell_that_a_job_waits_for_it() -> None:
     waits = after(REBOOTED, restart_policy=REQUEUE)
     assert isinstance(waits, Requeued)
-    assert why_it_waited(waits.reason) == "node failure of n1"
-    assert why_it_waited("0/1 nodes fit: 1 drained") == "0/1 nodes fit: 1 drained"
+    assert wait_reason(waits.reason) == "node failure of n1"
+    assert wait_reason("0/1 nodes fit: 1 drained") == "0/1 nodes fit: 1 drained"

@@ -22,7 +22,7 @@ from clbalance.model.job_record import (
     TimedOut,
 )
 from clbalance.policy.jobs.record import is_migratable
-from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, why_stopped
+from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, stop_reason
 
 USR1 = 10
 REQUEUE = RestartPolicy(requeue=True)
@@ -37,18 +37,18 @@ def order(
     return MigrationRequest(attempt=1, dst=NodeName(dst), why=why, stage=stage, abort_reason=told)
 
 
-MOVED = Cancelled(why=why_stopped(order()))
+MOVED = Cancelled(why=stop_reason(order()))
 
 
 @pytest.mark.parametrize("restart_policy", [REQUEUE, CHECKPOINT])
 @given(why=WHY)
 def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, why: str) -> None:
     meant = order(why=why)
-    assert goes_on(Cancelled(why=why_stopped(meant)), meant, restart_policy)
-    assert goes_on(Cancelled(why=why_stopped(meant)), order(dst="c"), restart_policy), (
+    assert goes_on(Cancelled(why=stop_reason(meant)), meant, restart_policy)
+    assert goes_on(Cancelled(why=stop_reason(meant)), order(dst="c"), restart_policy), (
         "who meant it first may have died"
     )
-    assert len(why_stopped(meant)) <= 200, "or its node would cut it"
+    assert len(stop_reason(meant)) <= 200, "or its node would cut it"
 
 
 @pytest.mark.parametrize("end", [Exited(rc=CHECKPOINTED), Exited(rc=128 + USR1), Killed(signal=USR1)])

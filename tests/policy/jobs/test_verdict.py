@@ -19,7 +19,7 @@ from clbalance.model.job_record import (
     OutOfMemory,
     TimedOut,
 )
-from clbalance.policy.jobs.outcome import became_of, has_failed, reason_of, state_of, why_ended, worst_outcome
+from clbalance.policy.jobs.outcome import became_of, end_reason, has_failed, reason_of, state_of, worst_outcome
 from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, was_abandoned
 from tests.store.build import NOON
 
@@ -114,8 +114,8 @@ def test_the_rest_of_a_half_started_job_must_end_where_nobody_has_it_in_hand() -
 
 def test_what_its_node_knows_of_a_kill_is_told_too() -> None:
     warned = Outcome(node=NodeName("a"), rank=0, end=Killed(signal=9), seconds=0.0, warnings=("by the kernel",))
-    assert why_ended(warned) == "killed by SIGKILL; by the kernel"
-    assert why_ended(outcome(Exited(rc=1))) == ""
+    assert end_reason(warned) == "killed by SIGKILL; by the kernel"
+    assert end_reason(outcome(Exited(rc=1))) == ""
 
 
 def test_a_job_that_was_told_to_end_is_never_said_to_run_where_its_nodes_have_proven_its_end() -> None:

@@ -57,10 +57,10 @@ def test_there_is_no_limit_where_nobody_would_be_better(limits: dict[str, float]
 def test_what_a_node_says_is_promised_counts_as_if_placed_now() -> None:
     snapshot = sweep(node("a", leases=(lease(cpus=1.0),)), node("b"), silent("s"), node("u", cpus=None))
     grown = with_allocations(snapshot, {answer.node: 3.0 for answer in snapshot.answers if answer.node in {"a", "u"}})
-    told = {answer.node: answer for answer in grown.answers}
-    assert allocations_of(told["a"]).cpus == 3.0  # type: ignore[index,arg-type]
+    parsed = {answer.node: answer for answer in grown.answers}
+    assert allocations_of(parsed["a"]).cpus == 3.0  # type: ignore[index,arg-type]
     assert [answer.node for answer in grown.answers] == ["a", "b", "s", "u"]
-    assert told["b"] == snapshot.answers[1]  # type: ignore[index]
+    assert parsed["b"] == snapshot.answers[1]  # type: ignore[index]
 
 
 @settings(patient, max_examples=30)

@@ -83,8 +83,8 @@ def test_an_unfit_node_is_never_chosen(snapshot: Snapshot, pick: int | None) -> 
 @given(snapshots(), picks)
 def test_every_node_is_ranked_or_unfit_exactly_once(snapshot: Snapshot, pick: int | None) -> None:
     plan = placed(snapshot, pick=pick)
-    told = [score.node for score in plan.ranked] + [unfit.node for unfit in plan.unfit]
-    assert Counter(told) == Counter(answer.node for answer in snapshot.answers)
+    parts = [score.node for score in plan.ranked] + [unfit.node for unfit in plan.unfit]
+    assert Counter(parts) == Counter(answer.node for answer in snapshot.answers)
     assert all(0.0 <= term.points <= 100.0 for score in plan.ranked for term in score.terms)
     assert all(0.0 <= score.total <= 100.0 for score in plan.ranked)
 

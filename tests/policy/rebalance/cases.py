@@ -23,13 +23,13 @@ def a_job(
     used: float | None = None,
     qos: Qos | None = None,
     been_on: frozenset[str] = frozenset(),
-    moved_s_ago: float | None = None,
-    not_meant: frozenset[str] = frozenset(),
+    migrated_s_ago: float | None = None,
+    not_committed: frozenset[str] = frozenset(),
     in_vain: bool = False,
     why_not_migratable: str = "",
     request: Request | None = None,
 ) -> RunningJob:
-    asked, others = request or Request(cpus=cpus), frozenset(map(NodeName, not_meant))
+    asked, others = request or Request(cpus=cpus), frozenset(map(NodeName, not_committed))
     return RunningJob(
         job=number,
         name=f"j{number}",
@@ -38,8 +38,8 @@ def a_job(
         cpus_used=used,
         qos=qos or (Qos.BURSTABLE if cpus else Qos.BEST_EFFORT),
         been_on=frozenset(NodeName(name) for name in been_on),
-        moved_s_ago=moved_s_ago,
-        not_meant=others,
+        migrated_s_ago=migrated_s_ago,
+        not_committed=others,
         in_vain=in_vain,
         why_not_migratable=why_not_migratable,
         key=f"key{number}",
@@ -123,7 +123,9 @@ def moved(jobs: Sequence[RunningJob], moves: Sequence[PlannedMigration]) -> list
     """The jobs where the plan wants them, as the next run finds them."""
     dst = {move.job: move.dst for move in moves}
     return [
-        replace(job, node=dst[job.job], been_on=job.been_on | {job.node}, moved_s_ago=60.0) if job.job in dst else job
+        replace(job, node=dst[job.job], been_on=job.been_on | {job.node}, migrated_s_ago=60.0)
+        if job.job in dst
+        else job
         for job in jobs
     ]
 

@@ -110,7 +110,8 @@ class Swing:
 
     def run(self, now_s: float, settings: BalanceSettings) -> None:
         jobs = [
-            replace(job, moved_s_ago=now_s - self.since[job.job]) if job.job in self.since else job for job in self.jobs
+            replace(job, migrated_s_ago=now_s - self.since[job.job]) if job.job in self.since else job
+            for job in self.jobs
         ]
         snapshot = sweep(
             *(

@@ -72,17 +72,17 @@ def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None
     told = running_job(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
     assert (told.job, told.key, told.node, told.qos, told.why_not_migratable) == (7, SPEC.key, N1, Qos.BURSTABLE, "")
     assert told.been_on == {N2}
-    assert told.moved_s_ago == 100.0
+    assert told.migrated_s_ago == 100.0
     assert told.cpus_used == 1.5
 
 
 def test_a_job_goes_to_none_but_its_own_candidates() -> None:
     told = running_job(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
-    assert told.request.excluded == told.not_meant == {N3}
+    assert told.request.excluded == told.not_committed == {N3}
 
 
 def test_a_job_at_its_first_node_was_never_moved() -> None:
-    assert running_job(known([copy(1, N1)]), None, frozenset({N1}), NOON).moved_s_ago is None
+    assert running_job(known([copy(1, N1)]), None, frozenset({N1}), NOON).migrated_s_ago is None
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_jobs_on_nodes_are_those_that_run_there() -> None:
 @pytest.mark.parametrize(
     ("move", "seconds"),
     [
-        pytest.param({"told": IN_VAIN}, 40.0, id="it was told to checkpoint, in vain"),
-        pytest.param({"told": "n2: no room"}, None, id="nothing has reached it"),
-        pytest.param({"told": IN_VAIN, "attempt": 2}, None, id="another attempt was"),
+        pytest.param({"abort_reason": IN_VAIN}, 40.0, id="it was told to checkpoint, in vain"),
+        pytest.param({"abort_reason": "n2: no room"}, None, id="nothing has reached it"),
+        pytest.param({"abort_reason": IN_VAIN, "attempt": 2}, None, id="another attempt was"),
     ],
 )
 def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
@@ -161,4 +161,4 @@ def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
     )
     job = replace(known([copy(1, N1)]), migration=replace(order, **move))  # type: ignore[arg-type]  # a field's own
     told = running_job(job, None, frozenset({N1}), NOON)
-    assert (told.moved_s_ago, told.in_vain) == (seconds, seconds is not None)
+    assert (told.migrated_s_ago, told.in_vain) == (seconds, seconds is not None)

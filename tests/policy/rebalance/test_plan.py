@@ -12,7 +12,7 @@ from clbalance.policy.placement.thresholds import Thresholds
 from clbalance.policy.rebalance.candidates import candidates_of
 from clbalance.policy.rebalance.leveling import Balancing, Chain
 from clbalance.policy.rebalance.levels import Pool
-from clbalance.policy.rebalance.search import best_chain, best_move
+from clbalance.policy.rebalance.search import best_chain, best_migration
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
 from clbalance.policy.rebalance.what_if import Step, WhatIf, migration_order
 from tests.policy.build import ME, NOW, SHE, UPTIME_S, drain, gpu, lease, node, silent, sweep, unreadable
@@ -59,8 +59,8 @@ CASES = {
     "a larger node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"cpus": 12}),
     "a job that is not marked is never touched": Case([], crowd(why_not_migratable="not marked")),
     "a job never goes back": Case([], crowd(been_on=frozenset({"b"}))),
-    "a job stays where it has come to lately": Case([], crowd(moved_s_ago=1799.0), settings=AT_ONCE),
-    "and may go on after that": Case(two(3, 2), crowd(moved_s_ago=1800.0), settings=AT_ONCE),
+    "a job stays where it has come to lately": Case([], crowd(migrated_s_ago=1799.0), settings=AT_ONCE),
+    "and may go on after that": Case(two(3, 2), crowd(migrated_s_ago=1800.0), settings=AT_ONCE),
     "not more than `max_moves`": Case(two(3, 2)[:1], crowd(), settings=replace(AT_ONCE, max_moves=1)),
     "nothing at all with `max_moves` 0": Case([], crowd(), settings=replace(AT_ONCE, max_moves=0)),
     "nothing for less than `min_gain`": Case([], crowd(), settings=replace(AT_ONCE, min_gain=0.3)),
@@ -158,13 +158,13 @@ def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> N
 
 STAYS = {
     "not marked `--requeue`": crowd(count=1, why_not_migratable="not marked `--requeue`"),
-    "moved 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0),
-    "moved 0 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=-5.0),
-    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(count=1, moved_s_ago=60.0, in_vain=True),
+    "moved 60 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=60.0),
+    "moved 0 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=-5.0),
+    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=60.0, in_vain=True),
     "Guaranteed, and those are not to be moved": crowd(count=1, qos=Qos.GUARANTEED),
     "it takes no cpus that were promised or measured": crowd(count=1, cpus=0.0),
     "it has been on every node where it would help": crowd(count=1, been_on=frozenset({"b"})),
-    "it was not submitted for the nodes where it would help": crowd(count=1, not_meant=frozenset({"b"})),
+    "it was not submitted for the nodes where it would help": crowd(count=1, not_committed=frozenset({"b"})),
     "no place: b too few GPUs free": crowd(count=1, request=Request(gpus=1)),
     "no move of it makes the nodes more alike by enough": crowd(count=1, cpus=0.01),
     "after as many moves as are allowed": crowd(count=1),
@@ -179,7 +179,7 @@ def test_a_job_that_stays_says_why(why: str, jobs: list[RunningJob]) -> None:
 
 
 def test_a_place_that_is_missing_is_told_of_a_node_that_it_was_submitted_for() -> None:
-    jobs = crowd(count=1, request=Request(gpus=1), not_meant=frozenset({"b"}))
+    jobs = crowd(count=1, request=Request(gpus=1), not_committed=frozenset({"b"}))
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b"), a_node("c")), jobs, AT_ONCE)
     assert [told for _, told in plan.stays] == ["no place: c too few GPUs free"]
 
@@ -408,7 +408,7 @@ def test_a_job_goes_on_from_where_it_was_put_as_long_as_patience_lasts(wait: int
     pool = Pool.of(sweep(a_node("a", jobs), a_node("b"), a_node("c")), (), LEAST, NOW)
     movers, _ = candidates_of(pool, jobs, EVERYTHING, ME)
     field = Balancing(pool, movers, EVERYTHING, LEAST, NOW)
-    first = best_move(field, NodeName("a"))
+    first = best_migration(field, NodeName("a"))
     assert first is not None
     field.take(first)
     field.wait = wait

@@ -25,7 +25,7 @@ STAYING = RunningJob(
     cpus_used=None,
     qos=Qos.BURSTABLE,
     been_on=frozenset(),
-    moved_s_ago=None,
+    migrated_s_ago=None,
 )
 PLAN = RebalancePlan(
     score_before=0.41,

@@ -59,7 +59,7 @@ def report() -> HistoryReport:
     return HistoryReport(
         since=SINCE,
         until=UNTIL,
-        nodes=tuple((NodeName(name), series_of(told)) for name, told in named.items()),
+        nodes=tuple((NodeName(name), series_of(parts)) for name, parts in named.items()),
         blocks=UNICODE,
     )
 
@@ -83,15 +83,15 @@ def test_nothing_known_is_an_empty_text_for_people_and_a_list_for_programs() -> 
 
 
 def test_programs_get_every_point_with_units_in_the_keys() -> None:
-    told = json.loads(FORMS["json"].text(report()))
-    assert (told["schema"], told["since"]) == (1, "2026-03-01T12:00:00+00:00")
-    assert [node["name"] for node in told["nodes"]] == ["node1", "node2", "gpu1", "dead", "new"]
-    ut = told["nodes"][0]["indices"]["ut_pct"]
+    parsed = json.loads(FORMS["json"].text(report()))
+    assert (parsed["schema"], parsed["since"]) == (1, "2026-03-01T12:00:00+00:00")
+    assert [node["name"] for node in parsed["nodes"]] == ["node1", "node2", "gpu1", "dead", "new"]
+    ut = parsed["nodes"][0]["indices"]["ut_pct"]
     assert (ut["least"], ut["most"], len(ut["points"])) == (0.0, 100.0, 48)
     assert ut["points"][0] == [int(SINCE.timestamp()), 0.0]
-    assert [gpu["index"] for gpu in told["nodes"][2]["gpus"]] == [0, 1]
-    assert told["nodes"][2]["gpus"][0]["use_pct"]["most"] == 100.0
-    assert told["nodes"][3]["indices"].keys() == {"answered_pct"}
+    assert [gpu["index"] for gpu in parsed["nodes"][2]["gpus"]] == [0, 1]
+    assert parsed["nodes"][2]["gpus"][0]["use_pct"]["most"] == 100.0
+    assert parsed["nodes"][3]["indices"].keys() == {"answered_pct"}
 
 
 def test_plain_lines_have_the_fields_that_are_told() -> None:

@@ -40,7 +40,7 @@ def test_columns_are_there_for_who_has_something_in_them() -> None:
     assert "CPU" not in DISPLAYS["pipe"].text(JobsReport([PLAIN]))
 
 
-@pytest.mark.parametrize(("shown", "told"), [(TRAIN, (125.0, 1536 * MIB)), (PLAIN, (None, None))])
-def test_programs_find_both_keys_whatever_is_known(shown: JobRow, told: tuple[object, object]) -> None:
+@pytest.mark.parametrize(("shown", "parts"), [(TRAIN, (125.0, 1536 * MIB)), (PLAIN, (None, None))])
+def test_programs_find_both_keys_whatever_is_known(shown: JobRow, parts: tuple[object, object]) -> None:
     (job,) = json.loads(DISPLAYS["json"].text(JobsReport([shown])))["jobs"]
-    assert (job["cpu_s"], job["mem_bytes"]) == told
+    assert (job["cpu_s"], job["mem_bytes"]) == parts

@@ -24,10 +24,10 @@ def test_one_part_alone_is_its_text_and_nothing_else(part: str) -> None:
 
 
 def test_programs_get_the_same_texts() -> None:
-    told = json.loads(json_text(PLAIN.json()))
+    parsed = json.loads(json_text(PLAIN.json()))
     parts = timer_parts(PLAIN)
-    assert (told["schema"], told["every_s"], told["cron"]) == (1, 300, parts["cron"])
-    assert told["timer"] == {"path": "~/.config/systemd/user/clbalance-rebalance.timer", "text": parts["timer"]}
+    assert (parsed["schema"], parsed["every_s"], parsed["cron"]) == (1, 300, parts["cron"])
+    assert parsed["timer"] == {"path": "~/.config/systemd/user/clbalance-rebalance.timer", "text": parts["timer"]}
 
 
 def values(text: str, key: str) -> list[str]:

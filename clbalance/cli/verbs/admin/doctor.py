@@ -13,12 +13,12 @@ def register(app: typer.Typer) -> None:
 @takes
 def doctor(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, words: NodesArgument = None) -> int:
     """Without nodes: all of them. Exits 4 if something is wrong."""
-    from clbalance.cli.admin.doctor import look_here, look_there
+    from clbalance.cli.admin.doctor import check_nodes, check_this_host
     from clbalance.cli.console import Console
 
     console, named = Console.of(output), nodes.with_words(words)
-    here = look_here(named, ssh)
-    there = look_there(named, ssh, console, here)
+    here = check_this_host(named, ssh)
+    there = check_nodes(named, ssh, console, here)
     from clbalance.cli.admin.doctor import health_exit_code, health_report
     from clbalance.render import messages
 

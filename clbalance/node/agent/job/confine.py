@@ -23,7 +23,7 @@ class Confinement:
 
     def __init__(self, limits: JobLimits) -> None:
         self.limits = limits
-        self.told: "list[str]" = []
+        self.kept_by: "list[str]" = []
         self.unkept: "list[str]" = []
         self.scope: "Scope | None" = None
         self.no_scope = "slots are bound and watched"
@@ -34,13 +34,13 @@ class Confinement:
         if limits.cpus is None:
             return
         if not cpus_to_bind(limits.cpus):
-            self.told.append("cpus: it may use %d there" % len(os.sched_getaffinity(0)))
+            self.kept_by.append("cpus: it may use %d there" % len(os.sched_getaffinity(0)))
         elif not limits.cpu_ids:
             self.unkept.append("cpu limit not enforced: its lease has no room for the cpus")
         else:
             try:
                 os.sched_setaffinity(0, limits.cpu_ids)
-                self.told.append("cpus %s by affinity" % cpulist_text(limits.cpu_ids))
+                self.kept_by.append("cpus %s by affinity" % cpulist_text(limits.cpu_ids))
             except OSError as error:
                 self.unkept.append("cpu limit not enforced: %s" % os.strerror(error.errno or 0))
 
@@ -82,16 +82,16 @@ class Confinement:
         limits = self.limits
         if limits.cpus is not None:
             if self.scope is not None and self.scope.keeps_cpus():
-                self.told.append("%g cpus by the scope's cgroup" % limits.cpus)
+                self.kept_by.append("%g cpus by the scope's cgroup" % limits.cpus)
             elif not limits.cpus_are_whole:
                 self.unkept.append("cpu limit of %g not enforced, only whole cpus: %s" % (limits.cpus, self.no_scope))
         if limits.mem_bytes is None:
             return
         if self.scope is not None and self.scope.keeps_memory():
-            self.told.append("memory %s by the scope's cgroup" % size_text(limits.mem_bytes))
+            self.kept_by.append("memory %s by the scope's cgroup" % size_text(limits.mem_bytes))
         else:
             watched = "memory %s watched every %g s" % (size_text(limits.mem_bytes), WATCH_S)
-            self.told.append("%s (no scope: %s)" % (watched, self.no_scope))
+            self.kept_by.append("%s (no scope: %s)" % (watched, self.no_scope))
 
     def memory(self, find: "Callable[[], Iterable[int]]") -> "MemoryWatch | ScopeMemory | None":
         """What sees to the memory of the processes that `find` finds; None where there is no limit."""
@@ -153,18 +153,18 @@ def memory_taken(pids: "list[int]", enough: int) -> int:
 
 def most_memory(pid: int) -> int:
     """As if nobody shared anything with it; 0 of what has ended."""
-    told = sizes_in(pid, "status")
-    if "RssAnon" not in told:  # before Linux 4.5
-        return told.get("VmRSS", 0) + told.get("VmSwap", 0)
-    return told["RssAnon"] + told.get("RssShmem", 0) + told.get("VmSwap", 0)
+    fields = sizes_in(pid, "status")
+    if "RssAnon" not in fields:  # before Linux 4.5
+        return fields.get("VmRSS", 0) + fields.get("VmSwap", 0)
+    return fields["RssAnon"] + fields.get("RssShmem", 0) + fields.get("VmSwap", 0)
 
 
 def exact_memory(pid: int) -> int:
     """Each page divided among those who share it; without smaps_rollup (Linux 4.14), or another user's, the most."""
-    told = sizes_in(pid, "smaps_rollup")
-    if "Pss_Anon" in told:  # Linux 5.4
-        return told["Pss_Anon"] + told.get("Pss_Shmem", 0) + told.get("SwapPss", 0)
-    return told["Pss"] + told.get("SwapPss", 0) if "Pss" in told else most_memory(pid)
+    fields = sizes_in(pid, "smaps_rollup")
+    if "Pss_Anon" in fields:  # Linux 5.4
+        return fields["Pss_Anon"] + fields.get("Pss_Shmem", 0) + fields.get("SwapPss", 0)
+    return fields["Pss"] + fields.get("SwapPss", 0) if "Pss" in fields else most_memory(pid)
 
 
 def sizes_in(pid: int, name: str) -> "dict[str, int]":

@@ -108,7 +108,9 @@ UNTOUCHED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)
 NOBODY_CAME = 125
 
 
-def run_on_terminal(program: Program, env: "dict[bytes, bytes]", folder: int, size: "dict[str, int]") -> "Keeper":
+def run_on_terminal(
+    program: Program, env: "dict[bytes, bytes]", folder: int, size: "dict[str, int]"
+) -> "TerminalKeeper":
     """The program, started on a terminal of that size; an `OSError` where it could not be executed."""
     import fcntl
     import termios
@@ -135,7 +137,7 @@ def run_on_terminal(program: Program, env: "dict[bytes, bytes]", folder: int, si
     answer = os.read(reader, 16)
     if answer:
         raise OSError(int(answer), "")
-    return Keeper(pid, master, listener)
+    return TerminalKeeper(pid, master, listener)
 
 
 def listen_in(folder: int) -> "socket.socket":
@@ -152,7 +154,7 @@ def listen_in(folder: int) -> "socket.socket":
     return listener
 
 
-class Keeper:
+class TerminalKeeper:
     """Waits for the program's end, and hands its terminal to the one who comes for it."""
 
     def __init__(self, pid: int, master: int, listener: "socket.socket") -> None:

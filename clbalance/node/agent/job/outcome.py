@@ -70,10 +70,10 @@ def seal(folder: int, word: str) -> bool:
 def of_another_boot(folder: int) -> bool:
     """Whether a fate was decided before this node was booted: what was started then is gone, and that is its end."""
     try:
-        told = os.readlink("fate", dir_fd=folder).split(" ")
+        parts = os.readlink("fate", dir_fd=folder).split(" ")
     except OSError:
         return False
-    return len(told) == 2 and told[1] != read_boot_id()
+    return len(parts) == 2 and parts[1] != read_boot_id()
 
 
 def read_fate(folder: int) -> str:
@@ -105,7 +105,7 @@ class Usage:
         self.system_s += spent.ru_stime
         self.max_rss_bytes = max(self.max_rss_bytes, spent.ru_maxrss * 1024)
 
-    def told(self) -> "dict[str, float]":
+    def to_fields(self) -> "dict[str, float]":
         return {
             "user_s": round(self.user_s, 6),
             "system_s": round(self.system_s, 6),

@@ -49,20 +49,20 @@ def status_of(jobs: JobsFolder, name: str) -> "dict[str, Any]":
     try:
         folder = jobs.open(name)
     except FileNotFoundError:
-        return usage_now(supervisor, name) if supervisor is not None else told("absent")
+        return usage_now(supervisor, name) if supervisor is not None else usage_fields("absent")
     try:
         record, fate = read_exit(folder), read_fate(folder)
     finally:
         os.close(folder)
     if record is not None:
         spent = record["usage"] or {}
-        return told("ended", spent.get("user_s"), spent.get("system_s"), seconds=record["seconds"], processes=0)
+        return usage_fields("ended", spent.get("user_s"), spent.get("system_s"), seconds=record["seconds"], processes=0)
     if fate != "started":
-        return told(fate or "claimed")
-    return usage_now(supervisor, name) if supervisor is not None else told("ended")
+        return usage_fields(fate or "claimed")
+    return usage_now(supervisor, name) if supervisor is not None else usage_fields("ended")
 
 
-def told(
+def usage_fields(
     state: str, user_s: "float | None" = None, system_s: "float | None" = None, **more: object
 ) -> "dict[str, Any]":
     status = {"state": state, "user_s": user_s, "system_s": system_s}
@@ -88,7 +88,7 @@ def usage_now(supervisor: int, name: str) -> "dict[str, Any]":
         (pid for pid in found if found[pid].parent == supervisor), key=lambda pid: found[pid].began, default=None
     )
     seconds = None if first is None else time.clock_gettime(CLOCK_BOOTTIME) - found[first].began / tick
-    return told(
+    return usage_fields(
         "running",
         user / tick,
         system / tick,

@@ -70,7 +70,7 @@ class Slot(Supervisor):
         self.tell_of_log(at_once=True)
         end = self.stopped or {"kind": "exited", "rc": rc}
         seconds = round(time.monotonic() - began, 6)
-        self.record({"end": end, "seconds": seconds, "usage": self.usage.told()}, self.warnings)
+        self.record({"end": end, "seconds": seconds, "usage": self.usage.to_fields()}, self.warnings)
 
     def take(self) -> bool:
         """What has been queued, if there is anything: none of it runs before the log says so, on disk."""

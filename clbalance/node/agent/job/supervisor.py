@@ -57,7 +57,7 @@ class Supervisor:
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
             self.release()
-            self.tell("refused", **refusal.told())
+            self.tell("refused", **refusal.to_fields())
             return
         self.poll = select.poll()
         for fd in (self.orders.fd, self.door.fd, self.wakes):
@@ -110,7 +110,7 @@ class Supervisor:
         fail_point("forked")
         self.tied = task.spec.tied
         self.confinement.settle()
-        kept, warnings = self.confinement.told, warnings + more + self.confinement.unkept
+        kept, warnings = self.confinement.kept_by, warnings + more + self.confinement.unkept
         self.tell("started", pid=self.life.first, cwd=shown(cwd), warnings=warnings, limits=kept)
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
@@ -134,7 +134,7 @@ class Supervisor:
     def work(self) -> None:
         """What there is to do from the start on."""
         self.see_to_its_end(self.life)
-        end = {"end": self.life.verdict, "seconds": round(self.life.seconds(), 6), "usage": self.usage.told()}
+        end = {"end": self.life.verdict, "seconds": round(self.life.seconds(), 6), "usage": self.usage.to_fields()}
         self.record(end, self.life.survivors())
 
     def see_to_its_end(self, life: Life) -> None:

@@ -143,7 +143,7 @@ class Admission:
             self.kept.append(lease.fd)
             return lease
         os.close(lease.fd)
-        return Lease(lease.uid, lease.told)
+        return Lease(lease.uid, lease.fields)
 
     def decide(self, marks: "list[Mark]") -> OwnLease:
         """Under the lock: no other user's file is read, nothing here waits for anybody."""

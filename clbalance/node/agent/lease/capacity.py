@@ -24,9 +24,9 @@ class Wish:
                     raise MisfitError("lease: %.60r is no GPU's UUID" % (gpu,))
             whole = asked["gpu_share"] == 1
             if not whole and not (0 < asked["gpu_share"] < 1 and asked["gpu_count"] == 1):
-                told = asked["gpu_share"], asked["gpu_count"]
+                parts = asked["gpu_share"], asked["gpu_count"]
                 raise MisfitError(
-                    "lease: `gpu_share` is above 0 and at most 1, below 1 of one GPU; not %g of %d" % told
+                    "lease: `gpu_share` is above 0 and at most 1, below 1 of one GPU; not %g of %d" % parts
                 )
         except MisfitError as misfit:
             raise RefusedError("spec", str(misfit)) from None
@@ -115,24 +115,24 @@ class LackError(Exception):
         return RefusedError(self.kind, why, promised_cpus=self.cpus)
 
 
-def shares_of(leases: "list[Lease]", told: "Callable[[list[Lease]], str]") -> "dict[int, str]":
+def shares_of(leases: "list[Lease]", on_change: "Callable[[list[Lease]], str]") -> "dict[int, str]":
     owned: "dict[int, list[Lease]]" = {}
     for lease in leases:
         owned.setdefault(lease.uid, []).append(lease)
-    return {uid: told(some) for uid, some in owned.items()}
+    return {uid: on_change(some) for uid, some in owned.items()}
 
 
 def promised(leases: "list[Lease]", field: str) -> float:
-    return float(sum(lease.told[field] for lease in leases if lease.told is not None))
+    return float(sum(lease.fields[field] for lease in leases if lease.fields is not None))
 
 
 def visible(leases: "list[Lease]", field: str, uptime_s: float) -> float:
     """What of a measured load is the leases' own: the share of each that an average with τ shows at its age."""
     import math
 
-    told = [lease.told for lease in leases if lease.told is not None]
-    ages_s = [max(0.0, uptime_s - each["uptime_s"]) for each in told]
-    return float(sum(each[field] * (1 - math.exp(-age_s / TAU_S)) for each, age_s in zip(told, ages_s)))  # noqa: B905 - 3.6
+    fields = [lease.fields for lease in leases if lease.fields is not None]
+    ages_s = [max(0.0, uptime_s - each["uptime_s"]) for each in fields]
+    return float(sum(each[field] * (1 - math.exp(-age_s / TAU_S)) for each, age_s in zip(fields, ages_s)))  # noqa: B905 - 3.6
 
 
 def others_cpus(leases: "list[Lease]", node: Measured) -> float:
@@ -167,12 +167,12 @@ def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
 
 def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
     """Why nothing beside this lease can be promised, or nothing."""
-    told = lease.told
-    if told is None:
+    fields = lease.fields
+    if fields is None:
         return "a lease that cannot be read"
-    if told["exclusive"]:
+    if fields["exclusive"]:
         return "an exclusive lease"
-    beyond = told["cpus"] > capacity or told["mem_bytes"] > mem_total
+    beyond = fields["cpus"] > capacity or fields["mem_bytes"] > mem_total
     return "a lease of more than the node has" if beyond else ""
 
 
@@ -227,9 +227,9 @@ def gib(size: float) -> str:
 def held_gpus(leases: "list[Lease]") -> "dict[str, float]":
     """How much of each device is promised."""
     held: "dict[str, float]" = {}
-    for told in [lease.told for lease in leases if lease.told is not None]:
-        for gpu in told["gpus"]:
-            held[gpu] = held.get(gpu, 0.0) + told["gpu_share"]
+    for fields in [lease.fields for lease in leases if lease.fields is not None]:
+        for gpu in fields["gpus"]:
+            held[gpu] = held.get(gpu, 0.0) + fields["gpu_share"]
     return held
 
 
@@ -243,7 +243,7 @@ def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
     what = "%d GPUs asked, %d of %d candidates free" % (wish.gpu_count, len(free), len(wish.gpu_candidates))
     if wish.gpu_share < 1:
         what = "%g of a GPU asked, none of %d candidates has that" % (wish.gpu_share, len(wish.gpu_candidates))
-    holding = [lease for lease in leases if lease.told is not None and lease.told["gpus"]]
+    holding = [lease for lease in leases if lease.fields is not None and lease.fields["gpus"]]
     raise LackError("gpus", what, shares_of(holding, lambda some: "%g" % round(sum(held_gpus(some).values()), 3)))
 
 

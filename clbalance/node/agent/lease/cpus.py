@@ -78,10 +78,10 @@ def memory_domains() -> "list[list[int]]":
 def taken_cpus(leases: "list[Lease]") -> "dict[int, float]":
     """How much of each cpu is promised to those who are bound to it; a lease that asks for none still crowds it."""
     taken: "dict[int, float]" = {}
-    for told in [lease.told for lease in leases if lease.told is not None]:
-        ids = parse_cpulist(told.get("cpu_ids", ""))
+    for fields in [lease.fields for lease in leases if lease.fields is not None]:
+        ids = parse_cpulist(fields.get("cpu_ids", ""))
         for cpu in ids:
-            taken[cpu] = taken.get(cpu, 0.0) + told["cpus"] / len(ids) + 0.001
+            taken[cpu] = taken.get(cpu, 0.0) + fields["cpus"] / len(ids) + 0.001
     return taken
 
 

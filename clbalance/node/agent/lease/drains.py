@@ -74,16 +74,16 @@ def names_of_marks(home: int) -> "list[str]":
 
 def is_proposed(home: int, name: str) -> bool:
     """Whether it is there, and a proposal that has not ended."""
-    told = told_by(home, name)
-    return told is not None and told["asked_at"] is not None and time.time() < (told["until"] or 0)
+    fields = read_proposal(home, name)
+    return fields is not None and fields["asked_at"] is not None and time.time() < (fields["until"] or 0)
 
 
 def has_lapsed(home: int, name: str, now: float) -> bool:
-    told = told_by(home, name)
-    return told is not None and told["until"] is not None and told["until"] <= now
+    fields = read_proposal(home, name)
+    return fields is not None and fields["until"] is not None and fields["until"] <= now
 
 
-def told_by(home: int, name: str) -> "dict[str, Any] | None":
+def read_proposal(home: int, name: str) -> "dict[str, Any] | None":
     try:
         fd = os.open(name, READ, dir_fd=home)
     except OSError:
@@ -102,22 +102,22 @@ def remove(home: int, name: str) -> bool:
 
 
 class Drain:
-    """A drain mark that binds us; without `told` it cannot be read, and binds all the same."""
+    """A drain mark that binds us; without `fields` it cannot be read, and binds all the same."""
 
-    def __init__(self, uid: int, told: "dict[str, Any] | None") -> None:
+    def __init__(self, uid: int, fields: "dict[str, Any] | None") -> None:
         self.uid = uid
-        self.told = told
+        self.fields = fields
 
     def binds(self, now: float) -> bool:
-        return self.told is None or self.told["until"] is None or now < self.told["until"]
+        return self.fields is None or self.fields["until"] is None or now < self.fields["until"]
 
     def refusal(self) -> RefusedError:
-        told = self.told or {"reason": "unreadable", "by": "", "until": None, "asked_at": None}
+        fields = self.fields or {"reason": "unreadable", "by": "", "until": None, "asked_at": None}
         owner = user_name(self.uid)
-        by = owner if told["by"] in ("", owner) else "%s as %s" % (told["by"][:40], owner)
-        until = "" if told["until"] is None else ", for another %.0f s" % (told["until"] - time.time())
-        what = "" if told["asked_at"] is None else "proposed: "
-        return RefusedError("drained", "%s%s (by %s%s)" % (what, told["reason"][:200], by, until))
+        by = owner if fields["by"] in ("", owner) else "%s as %s" % (fields["by"][:40], owner)
+        until = "" if fields["until"] is None else ", for another %.0f s" % (fields["until"] - time.time())
+        what = "" if fields["asked_at"] is None else "proposed: "
+        return RefusedError("drained", "%s%s (by %s%s)" % (what, fields["reason"][:200], by, until))
 
 
 def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":

@@ -241,10 +241,10 @@ def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | No
         raw = json.loads(content.decode("utf-8")) if len(content) <= MARK_BYTES else None
         if not isinstance(raw, dict):
             return None
-        told = checked({name: value for name, value in raw.items() if name in fields}, fields, "mark")
+        read = checked({name: value for name, value in raw.items() if name in fields}, fields, "mark")
     except (ValueError, RecursionError, MisfitError):
         return None
-    return told if told["v"] == 1 else None
+    return read if read["v"] == 1 else None
 
 
 class Lease:
@@ -253,9 +253,9 @@ class Lease:
     `fd` answers whether it still holds; without it nobody can say that it does not.
     """
 
-    def __init__(self, uid: int, told: "dict[str, Any] | None", fd: "int | None" = None) -> None:
+    def __init__(self, uid: int, fields: "dict[str, Any] | None", fd: "int | None" = None) -> None:
         self.uid = uid
-        self.told = told
+        self.fields = fields
         self.fd = fd
 
     @property
@@ -283,7 +283,7 @@ def read_lease(mark: Mark) -> "Lease | None":
 
 
 def parse_lease(content: bytes) -> "dict[str, Any] | None":
-    told = parse_mark(content, LEASE)
-    if told is None or not 0 < told["gpu_share"] <= 1 or not all(isinstance(gpu, str) for gpu in told["gpus"]):
+    fields = parse_mark(content, LEASE)
+    if fields is None or not 0 < fields["gpu_share"] <= 1 or not all(isinstance(gpu, str) for gpu in fields["gpus"]):
         return None
-    return told
+    return fields

@@ -81,8 +81,8 @@ def _found(one: Leftover) -> Json:
 def _cells(node: Reaped) -> tuple[Cell, ...]:
     counts = [sum(one.kind is kind for one in node.found) for kind in _COUNTED]
     whys = [_unanswered(node), *(f"{one.name}: {one.why}" for one in node.found if one.why)]
-    told = [why for why in whys if why]
-    reason = "; ".join(told[:2]) + (f"; {len(told) - 2} more" if len(told) > 2 else "")
+    parts = [why for why in whys if why]
+    reason = "; ".join(parts[:2]) + (f"; {len(parts) - 2} more" if len(parts) > 2 else "")
     silent = not node.found and not node.answered
     return (
         *(Cell(DASH if silent else str(count)) for count in counts),

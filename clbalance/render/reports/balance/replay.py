@@ -42,7 +42,7 @@ class ReplayReport(Report):
         columns = [Column(heading=_HEADINGS[name][0], align="right", sacrifice=_HEADINGS[name][1]) for name in shown]
         table = Table(
             columns=(Column(heading="POLICY"), *columns),
-            rows=tuple((Cell(_label(row)), *(Cell(_told(row, name)) for name in shown)) for row in self.rows),
+            rows=tuple((Cell(_label(row)), *(Cell(_text(row, name)) for name in shown)) for row in self.rows),
         )
         return display.table(table, last="cut")
 
@@ -78,7 +78,7 @@ def _label(row: PolicyComparison) -> str:
     return row.policy if row.queue is None else f"{row.policy} {row.queue}"
 
 
-def _told(row: PolicyComparison, name: str) -> str:
+def _text(row: PolicyComparison, name: str) -> str:
     value = getattr(row.figures, name)
     spread = None if row.spread is None else getattr(row.spread, name)
     told = _words(name, value)

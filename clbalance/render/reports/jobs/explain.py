@@ -36,7 +36,7 @@ class PlacementReport(Report):
 
     def human(self, display: Display) -> str:
         """A row for every node of the plan: the ranked as they rank, then the unfit."""
-        chosen = frozenset(self.plan.taken)
+        chosen = frozenset(self.plan.nodes)
         rows = (
             *(_ranked(score, chosen=score.node in chosen) for score in self.plan.ranked),
             *(_unfit(unfit) for unfit in self.plan.unfit),
@@ -100,13 +100,13 @@ class ExplainReport(Report):
         return plain_lines([*rows, *_limits_rows(self.limits)])
 
     def json(self) -> dict[str, Json]:
-        attempts = [{"attempt": one.attempt, **plan_document(one.plan, fold(one.plan.taken))} for one in self.placed]
+        attempts = [{"attempt": one.attempt, **plan_document(one.plan, fold(one.plan.nodes))} for one in self.placed]
         return {"attempts": attempts, **_limits_document(self.limits)}
 
 
 def runner_up(plan: Plan) -> str:
     """The first node that was not chosen, and by how much; empty where there is none."""
-    chosen = frozenset(plan.taken)
+    chosen = frozenset(plan.nodes)
     behind = next((score for score in plan.ranked if score.node not in chosen), None)
     last = min((score for score in plan.ranked if score.node in chosen), key=lambda score: score.total, default=None)
     if behind is None or last is None:
@@ -120,7 +120,7 @@ def runner_up(plan: Plan) -> str:
 
 def _heading(placed: Placed) -> str:
     """Which attempt it was, and where it went."""
-    chosen = fold(placed.plan.taken)
+    chosen = fold(placed.plan.nodes)
     return f"attempt {placed.attempt} on {chosen}" if chosen else f"attempt {placed.attempt}: not placed"
 
 
@@ -140,7 +140,7 @@ def _why_unfit(unfit: Unfit) -> str:
 
 
 def _fields(plan: Plan) -> Iterator[tuple[Json, ...]]:
-    chosen = set(plan.taken)
+    chosen = set(plan.nodes)
     for score in plan.ranked:
         yield score.node, "chosen" if score.node in chosen else "fits", score.total, _terms(score.terms)
     for unfit in plan.unfit:
@@ -152,8 +152,8 @@ def _terms(terms: Iterable[Term]) -> str:
 
 
 def _limits_lines(limits: JobLimits) -> list[str]:
-    told = [] if limits.qos is None else [f"quality of service: {limits.qos}"]
-    return told + [f"limits on {one.node_set}: {'; '.join(one.kept)}" for one in limits.nodes]
+    parts = [] if limits.qos is None else [f"quality of service: {limits.qos}"]
+    return parts + [f"limits on {one.node_set}: {'; '.join(one.kept)}" for one in limits.nodes]
 
 
 def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, int | None]]:

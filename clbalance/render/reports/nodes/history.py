@@ -58,7 +58,7 @@ def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
         (
             Cell(node),
             Cell(index_label(line)),
-            *(Cell(_told(value, line.index)) for value in (total.least, total.mean, total.most, line.last)),
+            *(Cell(_text(value, line.index)) for value in (total.least, total.mean, total.most, line.last)),
             Cell(_scale(line.index, tops[line.index.name])),
         )
         for node, line in _lines(report)
@@ -102,8 +102,8 @@ def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
     for node, line in _lines(report):
         for point in line.points:
             figure = point.figure
-            told = (None, None, None) if figure is None else (figure.least, figure.mean, figure.most)
-            yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *told, int(point.is_silent))
+            parts = (None, None, None) if figure is None else (figure.least, figure.mean, figure.most)
+            yield (node, line.index.key, line.gpu, point.at_s, point.span_s, *parts, int(point.is_silent))
 
 
 def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, SeriesLine]]:
@@ -129,12 +129,12 @@ def _scale(index: Series, top: float) -> str:
         case Unit.PERCENT:
             return "0-100%"
         case Unit.KIB_PER_S:
-            return f"0-{_told(top, index)}"
+            return f"0-{_text(top, index)}"
         case _:
             return f"0-{top:.3g}"
 
 
-def _told(value: float, index: Series) -> str:
+def _text(value: float, index: Series) -> str:
     match index.unit:
         case Unit.PERCENT:
             return f"{value:.1f}%" if value < 9.95 else f"{value:.0f}%"

@@ -38,14 +38,14 @@ def exposition(families: Iterable[Family]) -> str:
 
 
 def _lines(family: Family) -> Iterator[str]:
-    told: dict[Labels, float] = {}
+    parsed: dict[Labels, float] = {}
     for labels, value in family.samples:
         if math.isfinite(value):
-            told.setdefault(labels, value)  # the same twice, and Prometheus would refuse the whole file
-    if told:
+            parsed.setdefault(labels, value)  # the same twice, and Prometheus would refuse the whole file
+    if parsed:
         yield f"# HELP {family.name} {_escaped(family.help)}\n"
         yield f"# TYPE {family.name} {family.kind}\n"
-    for labels, value in told.items():
+    for labels, value in parsed.items():
         named = ",".join(f'{name}="{_quoted(text)}"' for name, text in labels)
         yield f"{family.name}{{{named}}} {_number(value)}\n" if named else f"{family.name} {_number(value)}\n"
 
@@ -164,15 +164,15 @@ def _families(nodes: Sequence[AnsweredNode]) -> Iterator[Family]:
     """The load indices, then what else is known of a node. What is unknown has no sample."""
     metrics = ((index.metric, index) for index in METRICS if index.metric)
     for name, group in groupby(metrics, lambda one: one[0].name):
-        told = list(group)
+        parts = list(group)
         yield Family(
             name=f"clbalance_node_{name}",
             kind="gauge",
-            help=told[0][0].help,
+            help=parts[0][0].help,
             samples=[
                 (_labels(node, metric), value * index.unit.metric)
                 for node in nodes
-                for metric, index in told
+                for metric, index in parts
                 if not isinstance(value := index.read(node), Unknown)
             ],
         )
@@ -224,16 +224,16 @@ _WORDS = {
 
 def gpu_families(answered: Sequence[Measured]) -> list[Family]:
     """One family for each thing that is told, over all devices of all nodes."""
-    told: dict[str, list[tuple[Labels, float]]] = {name: [] for name in _WORDS}
+    parsed: dict[str, list[tuple[Labels, float]]] = {name: [] for name in _WORDS}
     for one in answered:
         gpus = one.reading.gpus
         for gpu, share, found in () if isinstance(gpus, Unknown) else gpu_conditions(one, gpus):
             labels = (("node", one.node), ("gpu", str(gpu.index)), ("uuid", gpu.uuid), ("model", gpu.model))
             for name, more, value in _samples(gpu, share, found):
-                told[name].append(((*labels, *more), value))
+                parsed[name].append(((*labels, *more), value))
     return [
         Family(name=f"clbalance_gpu_{name}", kind="gauge", help=_WORDS[name], samples=samples)
-        for name, samples in told.items()
+        for name, samples in parsed.items()
     ]
 
 

@@ -31,7 +31,7 @@ def plan_document(plan: Plan, folded: str) -> dict[str, Json]:
     return {
         "node_set": folded,
         "wanted": plan.wanted,
-        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.taken],
+        "nodes": [{"name": node, "score": finite(scores.get(node))} for node in plan.nodes],
         "ranked": [_score(score) for score in plan.ranked],
         "unfit": [_unfit(unfit) for unfit in plan.unfit],
     }
