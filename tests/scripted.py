@@ -19,7 +19,7 @@ class HangUp:
     """A node's answer that ends its session."""
 
     cause: Cause
-    why: str
+    reason: str
 
 
 ScriptedNode = Callable[[bytes], Sequence[bytes | HangUp]]
@@ -113,4 +113,4 @@ class ScriptedSessions:
 
     def _hang_up(self, node: NodeName, end: HangUp) -> None:
         del self._ends_at[node]
-        self._events.append(Closed(node=node, cause=end.cause, why=end.why))
+        self._events.append(Closed(node=node, cause=end.cause, reason=end.reason))

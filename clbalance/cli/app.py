@@ -83,11 +83,11 @@ def _by_name_alone() -> None:
 
 def _mistyped(arguments: Sequence[str], error: Exception) -> int:
     """What typer says of it; its help where a verb was to follow and nothing did."""
-    told = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
+    message = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
     if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{told}\n")
+        sys.stderr.write(f"{message}\n")
         return ExitCode.USAGE
-    return _tell(arguments, UsageError(told, hint=hint_for(arguments, error, told)))
+    return _tell(arguments, UsageError(message, hint=hint_for(arguments, error, message)))
 
 
 def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
@@ -129,14 +129,14 @@ MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", re.DOTALL)
 
 
-def hint_for(arguments: Sequence[str], error: Exception, told: str) -> str:
-    """What to type instead, where it can be guessed; else where to look. `told`: what typer says of it."""
+def hint_for(arguments: Sequence[str], error: Exception, message: str) -> str:
+    """What to type instead, where it can be guessed; else where to look. `message`: what typer says of it."""
     context: Any = getattr(error, "ctx", None)
     if context is None:
         return ""
     options = {option for one in context.command.params for option in one.opts}
     help_hint = f"`{context.command_path} --help` shows what can be typed"
-    if "-w" in options and (extra := _EXTRA.search(told)) and not extra[1].startswith("-"):
+    if "-w" in options and (extra := _EXTRA.search(message)) and not extra[1].startswith("-"):
         nodes = ",".join(extra[1].split())
         return f"nodes are named with `-w`: `{context.command_path} -w {nodes}`; {help_hint}"
     if "--pick" in options and getattr(error, "option_name", None) == "-n":

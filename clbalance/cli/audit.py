@@ -39,7 +39,7 @@ class AuditTrail:
                 name=action.name,
                 src=action.src or None,
                 dst=action.dst or None,
-                why=action.why,
+                why=action.reason,
                 gain=action.gain,
                 score_before=scores[0],
                 score_after=scores[1],
@@ -58,10 +58,10 @@ def migration_result(end: MigrationResult, dst: NodeName) -> str:
     match end:
         case Migrated(node=node):
             return "moved" if node == dst else f"moved, to {node}"
-        case NotMigrated(why=why):
-            return f"not moved: {why}"
-        case Undetermined(why=why):
-            return f"unsettled: {why}"
+        case NotMigrated(reason=reason):
+            return f"not moved: {reason}"
+        case Undetermined(reason=reason):
+            return f"unsettled: {reason}"
         case _:
             assert_never(end)
 

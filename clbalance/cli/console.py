@@ -159,9 +159,9 @@ class SweepProgress:
             sys.stderr.write(f"\r\x1b[K{messages.sweep_progress(self._total, len(nodes), names, width)}")
             sys.stderr.flush()
 
-    def store_failed(self, why: str) -> None:
+    def store_failed(self, reason: str) -> None:
         if self._talks:
-            sys.stderr.write(messages.warning(f"going on without memory: {why}"))
+            sys.stderr.write(messages.warning(f"going on without memory: {reason}"))
 
     def done(self) -> None:
         if self._drawn:

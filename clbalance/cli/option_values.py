@@ -22,8 +22,8 @@ def parse_future_time(text: str, what: str, now: datetime) -> datetime:
     """
     found = _read(text.strip(), now)
     if found is None or found <= now:
-        why = " (that has passed)" if found is not None else ""
-        raise UsageError(f"{what} cannot be {text[:40]!r}{why}", hint=_INSTANT_HINT)
+        reason = " (that has passed)" if found is not None else ""
+        raise UsageError(f"{what} cannot be {text[:40]!r}{reason}", hint=_INSTANT_HINT)
     return found
 
 

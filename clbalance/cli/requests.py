@@ -167,9 +167,9 @@ def _check_label(option: str, label: str, labels: frozenset[str]) -> None:
 
 def _preference(text: str) -> Preference:
     label, equals, rest = text.partition("=")
-    value, colon, told = rest.rpartition(":")
+    value, colon, reported = rest.rpartition(":")
     try:
-        weight = float(told) if colon else PREFERENCE_WEIGHT
+        weight = float(reported) if colon else PREFERENCE_WEIGHT
     except ValueError:
         value, colon, weight = rest, "", PREFERENCE_WEIGHT
     value = value if colon else rest
@@ -204,7 +204,7 @@ def selection_of(options: NodeOptions) -> Selection:
 
 def say_left_out(meant: Candidates, console: Console) -> None:
     """Warn of groups whose nodes are not among "all" nodes, for they cannot be used."""
-    for why in meant.left_out[:_SAID]:
-        console.say(messages.warning(f"a group is left out of all nodes: {why}"))
+    for reason in meant.left_out[:_SAID]:
+        console.say(messages.warning(f"a group is left out of all nodes: {reason}"))
     if len(meant.left_out) > _SAID:
         console.say(messages.warning(f"so are {len(meant.left_out) - _SAID} more; `clbalance doctor` names them"))

@@ -93,7 +93,7 @@ def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> b
 
 LISTEN_S = 1.0
 """At most, before it is looked at who is still awaited."""
-_NEVER_ASKED = Unknown(why="no earlier measurement to compare with")
+_NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")
 
 
 def next_answer(
@@ -108,17 +108,17 @@ def next_answer(
     if event is None or event.node not in pending:
         return None
     match event:
-        case Closed(node=node, cause=cause, why=why):
+        case Closed(node=node, cause=cause, reason=reason):
             del pending[node]
-            return Silent(node=node, cause=cause, why=why)
+            return Silent(node=node, cause=cause, reason=reason)
         case Line(node=node, text=text):
             match pending[node].frame.feed(text):
                 case None:
                     return None
-                case Garbled(why=why):
+                case Garbled(reason=reason):
                     del pending[node]
                     sessions.close(node)
-                    return Silent(node=node, cause=Cause.GARBLED, why=why)
+                    return Silent(node=node, cause=Cause.GARBLED, reason=reason)
                 case Answered(sections=sections):
                     rtt_s = services.clock.monotonic() - pending.pop(node).at
                     return _measured(services, node, sections, rtt_s, earlier)

@@ -75,10 +75,10 @@ def _next_event(
                 return
             offset = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=services.clock.now())
             found[node] = Examined(node=node, checkup=one.checkup, clock_offset_s=offset)
-        case Closed(cause=cause, why=why):
-            found[node] = _silent(node, one, cause, why)
-        case Garbled(why=why):
-            found[node] = _silent(node, one, Cause.GARBLED, why)
+        case Closed(cause=cause, reason=reason):
+            found[node] = _silent(node, one, cause, reason)
+        case Garbled(reason=reason):
+            found[node] = _silent(node, one, Cause.GARBLED, reason)
         case _:
             assert_never(heard)
     sessions.close(node)
@@ -86,8 +86,8 @@ def _next_event(
     services.listener.answered(node)
 
 
-def _silent(node: NodeName, one: _PendingCheckup, cause: Cause, why: str) -> Examination:
+def _silent(node: NodeName, one: _PendingCheckup, cause: Cause, reason: str) -> Examination:
     """What was told before the end is kept."""
     if one.checkup is None:
-        return Silent(node=node, cause=cause, why=why)
-    return Examined(node=node, checkup=one.checkup, clock_offset_s=Unknown(why=cause.because(why)))
+        return Silent(node=node, cause=cause, reason=reason)
+    return Examined(node=node, checkup=one.checkup, clock_offset_s=Unknown(reason=cause.because(reason)))

@@ -27,7 +27,7 @@ class Marked:
     node: NodeName
     done: bool
     """It is as it was asked to be."""
-    told: str = ""
+    message: str = ""
     """Why not; or, where it is, why nothing had to be changed."""
     uid: int | None = None
 
@@ -44,12 +44,12 @@ def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple
             case Drained():
                 return Marked(node=node, done=True, uid=uids.get(node))
             case Resumed(was=was):
-                told = "" if was else "no mark of yours was there"
-                return Marked(node=node, done=True, told=told, uid=uids.get(node))
-            case Refused(why=why) | AgentError(why=why):
-                return Marked(node=node, done=False, told=why, uid=uids.get(node))
-            case Closed(cause=cause, why=why):
-                return Marked(node=node, done=False, told=cause.because(why))
+                message = "" if was else "no mark of yours was there"
+                return Marked(node=node, done=True, message=message, uid=uids.get(node))
+            case Refused(reason=reason) | AgentError(reason=reason):
+                return Marked(node=node, done=False, message=reason, uid=uids.get(node))
+            case Closed(cause=cause, reason=reason):
+                return Marked(node=node, done=False, message=cause.because(reason))
             case _:
                 return None
 

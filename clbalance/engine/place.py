@@ -31,8 +31,8 @@ def place_on(
     beside = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),
         *(
-            Unfit(node=node, filter="admission", reason="refused by the node", detail=why)
-            for node, why in refused.items()
+            Unfit(node=node, filter="admission", reason="refused by the node", detail=reason)
+            for node, reason in refused.items()
         ),
     )
     return replace(plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))

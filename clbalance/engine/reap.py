@@ -38,11 +38,11 @@ def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply:
                 _add(found[node], news)
                 if not more:
                     return done(node)
-                return ask(last) if answers[node] < MOST_ANSWERS else replace(done(node), why="there is more")
-            case Refused(why=why) | AgentError(why=why):
-                return replace(done(node), why=why)
-            case Closed(cause=cause, why=why):
-                return replace(done(node), cause=cause, why=why)
+                return ask(last) if answers[node] < MOST_ANSWERS else replace(done(node), reason="there is more")
+            case Refused(reason=reason) | AgentError(reason=reason):
+                return replace(done(node), reason=reason)
+            case Closed(cause=cause, reason=reason):
+                return replace(done(node), cause=cause, reason=reason)
             case _:
                 return None
 
@@ -65,5 +65,5 @@ def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[ReapedI
             name=one.name,
             size_bytes=one.bytes + (before.size_bytes if before else 0),
             pids=one.pids,
-            why=one.why,
+            reason=one.reason,
         )

@@ -76,7 +76,7 @@ class RebalanceListener(Protocol):
         """What was found out of a job that nobody had in hand."""
         ...
 
-    def gave_up(self, record: JobRecord, why: str) -> None:
+    def gave_up(self, record: JobRecord, reason: str) -> None:
         """A job that waited can never be started."""
         ...
 
@@ -121,19 +121,19 @@ def carry_out(
 
 
 def _give_up(services: Services, decision: RebalanceDecision, listener: RebalanceListener) -> None:
-    for job, why in decision.chosen.never.items():
-        cancel_unstarted(services, job, why)
-        listener.gave_up(decision.inputs.queued[job].record, why)
+    for job, reason in decision.chosen.never.items():
+        cancel_unstarted(services, job, reason)
+        listener.gave_up(decision.inputs.queued[job].record, reason)
 
 
 def _record_pending_reasons(services: Services, decision: RebalanceDecision) -> None:
     """Of jobs some of whose candidates were asked; of the others nothing new is known."""
     asked = frozenset(answer.node for answer in decision.inputs.snapshot.answers)
     queued = decision.inputs.queued
-    for job, why in decision.chosen.waits.items():
+    for job, reason in decision.chosen.waits.items():
         record = queued[job].record
-        if why != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
-            services.journal.queue(job, attempt=record.attempt, reason=why)
+        if reason != record.reason and not asked.isdisjoint(queued[job].submitted.candidates):
+            services.journal.queue(job, attempt=record.attempt, reason=reason)
 
 
 def _start(
@@ -150,7 +150,9 @@ def _start(
 def _migrate(
     services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
 ) -> None:
-    asked = {MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=one.why): one for one in decision.migrations}
+    asked = {
+        MigrationOrder(job=one.job, src=one.src, dst=one.dst, reason=one.reason): one for one in decision.migrations
+    }
     if not asked:
         return
 

@@ -48,13 +48,13 @@ def launch(nodes: Sequence[NodeFolder], tie: int | None) -> None:
     failed = []
     for node, launcher in launchers:
         try:
-            _, told = launcher.communicate(timeout=max(0.1, give_up_at - time.monotonic()))
+            _, text = launcher.communicate(timeout=max(0.1, give_up_at - time.monotonic()))
         except subprocess.TimeoutExpired:
             launcher.kill()
-            _, told = launcher.communicate()
-            told += f"not up within {_BOOT_S:g} s"
+            _, text = launcher.communicate()
+            text += f"not up within {_BOOT_S:g} s"
         if launcher.returncode != 0:
-            failed.append(f"{node.name}: {told.strip()}")
+            failed.append(f"{node.name}: {text.strip()}")
     if failed:
         raise LabError("nodes that do not come up: " + "; ".join(failed))
 

@@ -1,7 +1,7 @@
 """The frozen values that travel along the arrow: reading → snapshot → score → plan → outcome.
 
-Units are in the names. What could not be measured is `Unknown(why)`, and a node that did not answer is
-`Silent(cause, why)`: neither is ever a zero. Nothing here does input or output.
+Units are in the names. What could not be measured is `Unknown(reason)`, and a node that did not answer is
+`Silent(cause, reason)`: neither is ever a zero. Nothing here does input or output.
 """
 
 from clbalance.model.reading import (

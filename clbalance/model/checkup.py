@@ -1,6 +1,6 @@
 """The frozen values of a check-up, and what jobs have left on nodes, as the nodes tell it.
 
-As in `model`, what could not be learned is `Unknown(why)`. Nothing here does input or output.
+As in `model`, what could not be learned is `Unknown(reason)`. Nothing here does input or output.
 """
 
 from enum import StrEnum
@@ -160,25 +160,25 @@ class LeftoverKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """One thing that nobody needs any more; `why` it is still there, although it should not be."""
+    """One thing that nobody needs any more; `reason` it is still there, although it should not be."""
 
     kind: LeftoverKind
     name: str
     size_bytes: int
     pids: tuple[int, ...] = ()
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
-    """What one node has found, and taken away if told to; `cause` and `why` where it did not answer to the end."""
+    """What one node has found, and taken away if told to; `cause` and `reason` where it did not answer to the end."""
 
     node: NodeName
     found: tuple[Leftover, ...] = ()
     cause: Cause | None = None
-    why: str = ""
+    reason: str = ""
 
     @property
     def answered(self) -> bool:
         """Whether this is all that there is."""
-        return self.cause is None and not self.why
+        return self.cause is None and not self.reason

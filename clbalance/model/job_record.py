@@ -41,14 +41,14 @@ class OutOfMemory:
 class Cancelled:
     """We ended it: somebody told us to, or another copy failed to start."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotStarted:
     """It never ran there; the node is as it was."""
 
-    why: str
+    reason: str
     rc: int | None = None
     """126 or 127, where a shell would have said so."""
 
@@ -57,7 +57,7 @@ class NotStarted:
 class NodeFailed:
     """The node was booted again, or its folder wiped, and the job with it."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Lost:
     """The node stopped answering: what became of it is unknown, and it may still run."""
 
     cause: Cause
-    why: str
+    reason: str
 
 
 End: TypeAlias = Exited | Killed | TimedOut | OutOfMemory | Cancelled | NotStarted | NodeFailed | Lost
@@ -192,7 +192,7 @@ class MigrationRequest:
 
     attempt: int
     dst: NodeName
-    why: str
+    reason: str
     stage: MigrationStage = MigrationStage.REQUESTED
     abort_reason: str = ""
     """Why it is `ABORTED`."""

@@ -11,7 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 class Unknown:
     """A quantity that was asked for and not learned."""
 
-    why: str
+    reason: str
 
 
 # What people have put on nodes: leases, which hold a share of one, and marks that drain it.
@@ -180,7 +180,7 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
     cuda_version: str = ""
     """The newest CUDA (or ROCm) that the driver runs, such as "12.4"; empty where it is not told."""
-    numa_node: int | Unknown = field(default_factory=lambda: Unknown(why="not told"))
+    numa_node: int | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
     """The memory domain that the device hangs on."""
     parent: str = ""
     """UUID of the whole device of which this is a part (MIG); empty: it is whole."""

@@ -94,12 +94,12 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One scorer's part: `points` 0…100 (higher is better) times `weight`; `told` is what it was read from."""
+    """One scorer's part: `points` 0…100 (higher is better) times `weight`; `source` is what it was read from."""
 
     name: str
     points: float
     weight: float
-    told: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,9 @@ class Cause(StrEnum):
     LOST = "connection lost"
     LOCAL = "local failure"
 
-    def because(self, why: str) -> str:
+    def because(self, reason: str) -> str:
         """The cause with its reason in one phrase, without saying the same twice."""
-        return why if self.value in why.casefold() else f"{self}: {why}" if why else self.value
+        return reason if self.value in reason.casefold() else f"{self}: {reason}" if reason else self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Silent:
 
     node: NodeName
     cause: Cause
-    why: str
+    reason: str
     suspect: str = ""
     """How often in a row it has not answered, where that makes it suspect."""
 

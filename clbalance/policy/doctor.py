@@ -57,10 +57,10 @@ def _python(found: Python | Unknown | None) -> Iterator[Finding]:
     match found:
         case None:
             yield wrong("python", "no python3 on the PATH: jobs need one", install)
-        case Unknown(why=why):
-            yield note("python", f"python3 is unknown: {why}", "`ssh {node} command -v python3` shows it")
-        case Python(path=path, version=Unknown(why=why)):
-            yield wrong("python", f"{path} does not work: {why}", "`ssh {node} python3 -I -S -c 1` shows it")
+        case Unknown(reason=reason):
+            yield note("python", f"python3 is unknown: {reason}", "`ssh {node} command -v python3` shows it")
+        case Python(path=path, version=Unknown(reason=reason)):
+            yield wrong("python", f"{path} does not work: {reason}", "`ssh {node} python3 -I -S -c 1` shows it")
         case Python(path=path, version=(major, minor, _)) if (major, minor) < _LEAST_PYTHON:
             yield wrong("python", f"{path} is Python {major}.{minor}, and jobs need 3.6", install)
         case Python():
@@ -83,7 +83,7 @@ def _sshd(limits: SshdLimits) -> Iterator[Finding]:
 
 def _clock(offset_s: float | Unknown) -> Iterator[Finding]:
     if isinstance(offset_s, Unknown):
-        yield note("clock", f"its clock is unknown: {offset_s.why}", "`ssh {node} date` shows it")
+        yield note("clock", f"its clock is unknown: {offset_s.reason}", "`ssh {node} date` shows it")
     elif abs(offset_s) > _CLOCK_NOTED_S:
         judge = wrong if abs(offset_s) > _CLOCK_WRONG_S else note
         way = "ahead of" if offset_s > 0 else "behind"
@@ -131,7 +131,7 @@ _SAYS_IT_ALL = frozenset(
 
 def silent_finding(silent: Silent) -> Finding:
     """Nothing can be done on it until this is mended."""
-    what = silent.cause.value if silent.cause in _SAYS_IT_ALL else silent.cause.because(silent.why)
+    what = silent.cause.value if silent.cause in _SAYS_IT_ALL else silent.cause.because(silent.reason)
     return wrong("reach", what, HINTS[silent.cause])
 
 
@@ -146,9 +146,9 @@ def logind_findings(found: Logind | Unknown | None) -> Iterator[Finding]:
     match found:
         case None | Logind(kills_user_processes=False):
             pass
-        case Unknown(why=why) | Logind(kills_user_processes=Unknown(why=why)):
+        case Unknown(reason=reason) | Logind(kills_user_processes=Unknown(reason=reason)):
             see = "`ssh {node} systemd-analyze cat-config systemd/logind.conf` shows `KillUserProcesses`"
-            yield note(_CHECK, f"whether jobs outlive a logout is unknown: {why}", see)
+            yield note(_CHECK, f"whether jobs outlive a logout is unknown: {reason}", see)
         case Logind(lingers=True):
             what = "logind ends what a login leaves (KillUserProcesses=yes), but not what runs under your own systemd"
             yield note(_CHECK, what, _ALLOW)
@@ -185,8 +185,8 @@ def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
 
 def group_findings(empty: Sequence[str], unusable: Mapping[str, str]) -> Iterator[Finding]:
     """Groups that name no node, and why others cannot be used."""
-    for group, why in unusable.items():
-        yield wrong("groups", f"group `{group}` cannot be used: {why}", f"`nodeset -f @{group}` shows what it says")
+    for group, reason in unusable.items():
+        yield wrong("groups", f"group `{group}` cannot be used: {reason}", f"`nodeset -f @{group}` shows what it says")
     if empty:
         more = f" and {len(empty) - _SHOWN_GROUPS} more" if len(empty) > _SHOWN_GROUPS else ""
         what = f"groups that name no node: {', '.join(empty[:_SHOWN_GROUPS])}{more}"

@@ -18,29 +18,29 @@ from clbalance.policy.placement.select import Rng
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainProgress:
-    """What is left on one node; `why` says why that is not known, `resumed` that nothing keeps new work off it."""
+    """What is left on one node; `reason` says why that is not known, `resumed` that nothing keeps new work off it."""
 
     node: NodeName
     own: tuple[Lease, ...] = ()
     """Of the user whom the probe ran as, wherever they were submitted."""
     others: tuple[Lease, ...] = ()
-    why: str = ""
+    reason: str = ""
     resumed: bool = False
 
     @property
     def is_drained(self) -> bool:
         """Whether nothing runs there, as far as anyone has said, and nothing new will."""
-        return not (self.own or self.others or self.why or self.resumed)
+        return not (self.own or self.others or self.reason or self.resumed)
 
 
 def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
     """What its answer says of it. A silent node may hold anything."""
     match answer:
-        case Silent(node=node, cause=cause, why=why):
-            return DrainProgress(node=node, why=cause.because(why))
+        case Silent(node=node, cause=cause, reason=reason):
+            return DrainProgress(node=node, reason=cause.because(reason))
         case Measured(node=node, reading=reading):
             if isinstance(reading.leases, Unknown):
-                return DrainProgress(node=node, why=f"leases unknown: {reading.leases.why}")
+                return DrainProgress(node=node, reason=f"leases unknown: {reading.leases.reason}")
             return DrainProgress(
                 node=node,
                 own=tuple(lease for lease in reading.leases if lease.uid == reading.uid),
@@ -156,11 +156,11 @@ Verdict: TypeAlias = AboveMinAvailable | Undecided | BelowMinAvailable
 def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
     """Busy nodes are there; drained, suspect and unknown ones are not."""
     match answer:
-        case Silent(node=node, cause=cause, why=why):
-            return NodeAvailability(node=node, unavailable=f"unknown: {cause.because(why)}")
+        case Silent(node=node, cause=cause, reason=reason):
+            return NodeAvailability(node=node, unavailable=f"unknown: {cause.because(reason)}")
         case Measured(node=node, reading=reading, suspect=suspect):
             if isinstance(reading.drains, Unknown):
-                return NodeAvailability(node=node, unavailable=f"drain marks unknown: {reading.drains.why}")
+                return NodeAvailability(node=node, unavailable=f"drain marks unknown: {reading.drains.reason}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
             mark = binding_drain(reading, now)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
@@ -193,7 +193,7 @@ def decide_drain(
     left = len(here) - len(surely)
     if left < min_available:
         return BelowMinAvailable(
-            left=left, unavailable={node: why for node, why in (earlier | out).items() if node not in wanted}
+            left=left, unavailable={node: reason for node, reason in (earlier | out).items() if node not in wanted}
         )
     return Undecided(nodes=tuple(later)) if at_least < min_available else AboveMinAvailable(left=at_least)
 

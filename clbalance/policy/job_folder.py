@@ -32,9 +32,9 @@ def folder_findings(folders: NodeFolders, uid: int | Unknown) -> Iterator[Findin
     match _taken(folders):
         case None:
             yield wrong(CHECK, "there is no /var/tmp, and no other folder for jobs", _MAKE_ONE)
-        case Unknown(why=why):
+        case Unknown(reason=reason):
             hint = f"`ssh {{node}} ls -ld /var/tmp {_MADE}` shows it, or hangs as well"
-            yield wrong(CHECK, f"the folder for jobs cannot be looked at: {why}", hint)
+            yield wrong(CHECK, f"the folder for jobs cannot be looked at: {reason}", hint)
         case Folder() as folder:
             is_ours = folders.named is not None and folder.entry.uid == uid
             yield from _mount(folder)
@@ -64,15 +64,15 @@ def _is_for_everyone(made: Folder) -> bool:
 
 
 def _passed_over(made: Folder) -> Finding:
-    why = "a link" if made.is_link else f"mode {S_IMODE(made.entry.mode):04o} of uid {made.entry.uid}"
+    reason = "a link" if made.is_link else f"mode {S_IMODE(made.entry.mode):04o} of uid {made.entry.uid}"
     hint = f"as root there: `chown root {_MADE}; chmod 1777 {_MADE}`, or remove it"
-    return note(CHECK, f"{_MADE} is {why}, so /var/tmp is used in its place", hint)
+    return note(CHECK, f"{_MADE} is {reason}, so /var/tmp is used in its place", hint)
 
 
 def _mount(folder: Folder) -> Iterator[Finding]:
     match folder.mount:
-        case Unknown(why=why):
-            yield note(CHECK, f"the file system of {folder.path} is unknown: {why}", "`ssh {node} df -T` shows it")
+        case Unknown(reason=reason):
+            yield note(CHECK, f"the file system of {folder.path} is unknown: {reason}", "`ssh {node} df -T` shows it")
         case Mount(type=kind) if kind in NETWORK_FILE_SYSTEMS:
             yield wrong(CHECK, f"{folder.path} is on {kind}, where locks cannot be relied on", _MAKE_ONE)
         case Mount(root=root) if _PRIVATE.search(root):
@@ -104,8 +104,8 @@ def _rights(folder: Folder, *, is_ours: bool) -> Iterator[Finding]:
 def _space(folder: Folder) -> Iterator[Finding]:
     hint = f"`ssh {{node}} du -xsh {folder.path}/*` shows what takes it"
     match folder.space:
-        case Unknown(why=why):
-            yield note(CHECK, f"free space in {folder.path} is unknown: {why}", f"`ssh {{node}} df {folder.path}`")
+        case Unknown(reason=reason):
+            yield note(CHECK, f"free space in {folder.path} is unknown: {reason}", f"`ssh {{node}} df {folder.path}`")
         case TmpSpace(free_bytes=free) if free < _SCARCE_BYTES:
             judge = wrong if free < _FULL_BYTES else note
             yield judge(CHECK, f"{free >> 20} MiB are free in {folder.path}", hint)

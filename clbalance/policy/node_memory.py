@@ -123,7 +123,9 @@ def listen_s(
 def not_awaited(node: NodeName) -> Silent:
     """What is said of one that was given up so. It counts neither as failed nor as answered."""
     return Silent(
-        node=node, cause=Cause.NOT_AWAITED, why=f"it is suspect, and did not answer within {GRACE_S:g} s of the others"
+        node=node,
+        cause=Cause.NOT_AWAITED,
+        reason=f"it is suspect, and did not answer within {GRACE_S:g} s of the others",
     )
 
 

@@ -33,7 +33,7 @@ class RunListener(Protocol):
         """Nothing fits yet, or the job starts again; called with each new reason."""
         ...
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
         """It is about to be stopped, to go on on `node`."""
         ...
 
@@ -109,6 +109,6 @@ class SweepListener(Protocol):
         """Called once at the end, also when the sweep is cut short."""
         ...
 
-    def store_failed(self, why: str) -> None:
+    def store_failed(self, reason: str) -> None:
         """The store failed: rates are unknown now or next time, and all else goes on."""
         ...

@@ -184,7 +184,7 @@ class Journal(Protocol):
         """
         ...
 
-    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
+    def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
         """The move comes to nothing. With `unless_committed` only one that is merely asked. Whether there was one."""
         ...
 

@@ -20,11 +20,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """The session is over. If an answer was still awaited, `cause` and `why` say why it will not come."""
+    """The session is over. If an answer was still awaited, `cause` and `reason` say why it will not come."""
 
     node: NodeName
     cause: Cause
-    why: str
+    reason: str
 
 
 SessionEvent: TypeAlias = Line | Closed

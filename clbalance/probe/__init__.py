@@ -15,5 +15,5 @@
 
 `gpu_devices` puts those on GPUs together, whoever made them. `frame` carries the sections, `reading` puts the parts
 together and compares two readings. A parser never raises and never trusts: what is missing, out of range or
-nonsense is `Unknown(why)`.
+nonsense is `Unknown(reason)`.
 """

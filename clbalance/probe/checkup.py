@@ -31,7 +31,7 @@ def parse_clock(section: Section | None, *, asked_at: datetime, heard_at: dateti
     """
     seconds = None if section is None else whole(section.text.strip("\n"), most=_MOST_SECONDS)
     if seconds is None:
-        return Unknown(why="`date` did not tell the time")
+        return Unknown(reason="`date` did not tell the time")
     ahead = seconds - heard_at.timestamp()
     behind = seconds + 1 - asked_at.timestamp()
     return ahead if ahead > 0 else min(behind, 0.0)
@@ -83,9 +83,9 @@ def parse_folder(section: Section | None) -> Folder | Unknown | None:
     path = _only(lines, "folder ")
     entry = _entry(_only(lines, "entry "))
     if path is None or entry is None:
-        return Unknown(why="timed out" if section.status is None else _failed(section.status))
+        return Unknown(reason="timed out" if section.status is None else _failed(section.status))
     if not _PLAIN_PATH.fullmatch(path):
-        return Unknown(why="its path has odd characters in it")
+        return Unknown(reason="its path has odd characters in it")
     real = _only(lines, "real ") or path
     homes = (_entry(line.removeprefix("home ")) for line in lines if line.startswith("home "))
     # The part that hung may be any behind the one that was told last.
@@ -130,7 +130,7 @@ def _entry(text: str | None) -> Entry | None:
 
 def _mount(real: str, lines: list[str]) -> Mount | Unknown:
     found = mount_of(real, [line.removeprefix("mount ") for line in lines if line.startswith("mount ")])
-    return found or Unknown(why="no mount of it in /proc/self/mountinfo")
+    return found or Unknown(reason="no mount of it in /proc/self/mountinfo")
 
 
 def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
@@ -150,7 +150,7 @@ def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
 
 def _uid(section: Section | None) -> int | Unknown:
     uid = None if section is None else whole(section.text.strip("\n"), most=_MOST_UID)
-    return Unknown(why="`id` did not tell the uid") if uid is None else uid
+    return Unknown(reason="`id` did not tell the uid") if uid is None else uid
 
 
 # `command -v python3`, and what that python3 says of its version.
@@ -161,7 +161,7 @@ _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
 def parse_python_version(section: Section | None) -> Python | Unknown | None:
     """Path and version; None where there is no python3."""
     if section is None or section.status is None:
-        return Unknown(why="not told" if section is None else "timed out")
+        return Unknown(reason="not told" if section is None else "timed out")
     if section.status == _NONE:
         return None
     first, _, rest = section.text.partition("\n")
@@ -170,7 +170,7 @@ def parse_python_version(section: Section | None) -> Python | Unknown | None:
         return path
     version = _VERSION.fullmatch(rest.strip("\n"))
     if version is None or section.status != "0":
-        return Python(path=path, version=Unknown(why=words_of(rest) or f"it failed with {section.status}"))
+        return Python(path=path, version=Unknown(reason=words_of(rest) or f"it failed with {section.status}"))
     return Python(path=path, version=(int(version[1]), int(version[2]), int(version[3])))
 
 
@@ -184,14 +184,14 @@ _NO = frozenset({"0", "no", "n", "false", "f", "off"})
 def parse_logind(section: Section | None, configured: Section | None) -> Logind | Unknown | None:
     """What happens at logout; None where there is no logind."""
     if section is None:
-        return Unknown(why="not told")
+        return Unknown(reason="not told")
     if section.status == _NONE:
         return None
     lines = section.text.split("\n")
     kills = _reported(lines)
     if kills is None and configured is not None:
         kills = _configured(configured.text)
-    unknown = Unknown(why="logind does not tell, and logind.conf does not say")
+    unknown = Unknown(reason="logind does not tell, and logind.conf does not say")
     return Logind(kills_user_processes=unknown if kills is None else kills, lingers="linger" in lines)
 
 

@@ -39,7 +39,7 @@ class Answered:
 class Garbled:
     """Whatever talks there, it is not our probe."""
 
-    why: str
+    reason: str
 
 
 def probe_request(script: str, nonce: str) -> bytes:
@@ -75,7 +75,7 @@ class Frame:
         self._bytes += len(line) + 1
         self._lines += 1
         if self._bytes > MAX_BYTES or self._lines > MAX_LINES:
-            return Garbled(why=f"more than {MAX_BYTES >> 20} MiB or {MAX_LINES} lines in answer to a probe")
+            return Garbled(reason=f"more than {MAX_BYTES >> 20} MiB or {MAX_LINES} lines in answer to a probe")
         line = line.rstrip(b"\r\n")
         if line.startswith(self._marker):
             return self._mark(line[len(self._marker) :])

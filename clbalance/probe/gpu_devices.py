@@ -44,10 +44,10 @@ _RECOVERY: Final = 154
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Xids:
-    """The last grave one of each device, by the beginning of its bus id; `why` none could be seen, or empty."""
+    """The last grave one of each device, by the beginning of its bus id; `reason` none could be seen, or empty."""
 
     faults: Mapping[str, str] = field(default_factory=dict)
-    why: str = ""
+    reason: str = ""
 
     def of(self, bus_id: str) -> str:
         """What the log holds against the device on this bus, or nothing."""
@@ -57,10 +57,10 @@ class Xids:
 def parse_xids(section: Section) -> Xids:
     """In the order of the log, so that what comes later counts."""
     if section.status is None:
-        return Xids(why="Xids: `dmesg` timed out")
+        return Xids(reason="Xids: `dmesg` timed out")
     lines = section.text.split("\n")
     if "not told" in lines:
-        return Xids(why="Xids: the kernel's log is not for users of this node")
+        return Xids(reason="Xids: the kernel's log is not for users of this node")
     faults: dict[str, str] = {}
     for line in lines:
         if not (found := _XID.fullmatch(line)):
@@ -108,7 +108,7 @@ def _with_log(
     gpu: Gpu, parts: Sequence[GpuPart], log: DriverLog, xids: Xids, files: Mapping[str, str]
 ) -> Iterator[Gpu]:
     own = log.devices.get(gpu.uuid)
-    missing = (log.why or "its driver's log is not told") if own is None else ""
+    missing = (log.reason or "its driver's log is not told") if own is None else ""
     fault = "" if own is None else own.fault or xids.of(own.bus_id)
     if own is not None and own.is_cut and not parts:
         fault = fault or "MIG mode is on, and no parts are told"
@@ -116,8 +116,8 @@ def _with_log(
         gpu,
         cuda_version=log.cuda_version,
         fault=fault,
-        unseen=((f"health: {missing}",) if own is None else own.unseen) + ((xids.why,) if xids.why else ()),
-        numa_node=Unknown(why="not told") if own is None else numa_node(own.bus_id, files),
+        unseen=((f"health: {missing}",) if own is None else own.unseen) + ((xids.reason,) if xids.reason else ()),
+        numa_node=Unknown(reason="not told") if own is None else numa_node(own.bus_id, files),
     )
     if parts:
         yield from cut(whole, parts, own)

@@ -50,16 +50,16 @@ def parse_gpus(
             return gpu
         gpus[gpu.uuid] = gpu
     if len(gpus) > _MOST_GPUS:
-        return Unknown(why=f"more than {_MOST_GPUS} GPUs")
+        return Unknown(reason=f"more than {_MOST_GPUS} GPUs")
     return _with_processes(gpus, processes, parts or {}) if gpus else ()
 
 
 def _with_processes(gpus: dict[str, Gpu], section: Section, parts: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
     lines = _rows(section)
     if isinstance(lines, Unknown):
-        return Unknown(why=f"GPU processes: {lines.why}")
+        return Unknown(reason=f"GPU processes: {lines.reason}")
     if len(lines) > _MOST_PROCESSES:
-        return Unknown(why=f"more than {_MOST_PROCESSES} GPU processes")
+        return Unknown(reason=f"more than {_MOST_PROCESSES} GPU processes")
     of: dict[str, list[GpuProcess]] = {uuid: [] for uuid in gpus}
     for line in lines:
         held = _parse_held(line)
@@ -67,7 +67,7 @@ def _with_processes(gpus: dict[str, Gpu], section: Section, parts: Mapping[str, 
             return held
         uuid = parts.get(held.uuid, held.uuid)
         if uuid not in of:
-            return Unknown(why=f"process {held.process.pid} is on a GPU that is not listed")
+            return Unknown(reason=f"process {held.process.pid} is on a GPU that is not listed")
         of[uuid].append(held.process)
     return tuple(replace(gpu, processes=tuple(of[gpu.uuid])) for gpu in gpus.values())
 
@@ -75,12 +75,12 @@ def _with_processes(gpus: dict[str, Gpu], section: Section, parts: Mapping[str, 
 def _rows(section: Section) -> list[str] | Unknown:
     """The lines with figures."""
     if section.status is None:
-        return Unknown(why="`nvidia-smi` timed out")
+        return Unknown(reason="`nvidia-smi` timed out")
     text = section.text.strip("\n")
     if text.startswith(_NONE):
         return []
     if section.status not in _TOLD:
-        return Unknown(why=words_of(text) or f"`nvidia-smi` failed with {section.status}")
+        return Unknown(reason=words_of(text) or f"`nvidia-smi` failed with {section.status}")
     return [line for line in text.split("\n") if line and not line.startswith("WARNING:")]
 
 
@@ -93,15 +93,15 @@ def parse_gpu(line: str, cut: frozenset[str] = frozenset()) -> Gpu | Unknown:
         case [uuid, number, *name, total, used, use, temperature, driver] if name:
             index = whole(number, most=_MOST_GPUS)
         case _:
-            return Unknown(why="the output of `nvidia-smi` does not parse")
+            return Unknown(reason="the output of `nvidia-smi` does not parse")
     if not _UUID.fullmatch(uuid) or index is None:
-        return Unknown(why="the output of `nvidia-smi` does not parse")
+        return Unknown(reason="the output of `nvidia-smi` does not parse")
     if uuid in cut and total.startswith("["):
         total = used = "0"
     total_mib, used_mib = whole(total, most=_MOST_MIB), whole(used, most=_MOST_MIB)
     if total_mib is None or used_mib is None or used_mib > total_mib:
-        told = words_of(f"{used} of {total}", most=80)
-        return Unknown(why=f"memory of GPU {index} is told as {told}")
+        text = words_of(f"{used} of {total}", most=80)
+        return Unknown(reason=f"memory of GPU {index} is told as {text}")
     return Gpu(
         uuid=uuid,
         index=index,
@@ -119,11 +119,11 @@ def _parse_held(line: str) -> _Held | Unknown:
         case [uuid, number, *name, used] if name:
             pid = whole(number, most=_MOST_PID)
         case _:
-            return Unknown(why="the list of GPU processes does not parse")
+            return Unknown(reason="the list of GPU processes does not parse")
     if pid is None or not _UUID.fullmatch(uuid):
-        return Unknown(why="the list of GPU processes does not parse")
+        return Unknown(reason="the list of GPU processes does not parse")
     mib = whole(used, most=_MOST_MIB)
-    mem_bytes = Unknown(why=words_of(used, most=40)) if mib is None else mib * _MIB
+    mem_bytes = Unknown(reason=words_of(used, most=40)) if mib is None else mib * _MIB
     return _Held(uuid=uuid, process=GpuProcess(pid=pid, name=words_of(", ".join(name)), mem_bytes=mem_bytes))
 
 
@@ -132,7 +132,7 @@ def _decimal(text: str, *, most: float) -> float | Unknown:
     number = decimal(text, most=most)
     if number is not None:
         return number
-    return Unknown(why=words_of(text, most=40) if text.startswith("[") else "out of range")
+    return Unknown(reason=words_of(text, most=40) if text.startswith("[") else "out of range")
 
 
 # MIG instances: a GPU that is cut into parts is not a device for jobs; its parts are.
@@ -144,7 +144,7 @@ _WHOLE = re.compile(r"GPU [0-9]{1,3}: .*\(UUID: (GPU-[0-9A-Za-z/-]{1,80})\)")
 _PART = re.compile(r" +MIG ([0-9a-z.+]{1,40}) +Device +([0-9]{1,3}): \(UUID: (MIG-[0-9A-Za-z/-]{1,80})\)")
 _MOST_NUMBER = 999
 _MOST_PARTS = 64  # the hardware has seven
-_NOT_MEASURED = Unknown(why="not measured on a part of a GPU")
+_NOT_MEASURED = Unknown(reason="not measured on a part of a GPU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,12 +53,12 @@ def _recovery(lines: Sequence[LogLine]) -> Iterator[str]:
 
 
 def _reset(lines: Sequence[LogLine]) -> Iterator[str]:
-    for what, told in (
+    for what, text in (
         ("Reset Required", "a reset is required"),
         ("Drain and Reset", "a drain and reset is recommended"),
     ):
         if "Yes" in _values(lines, "GPU Reset Status", what):
-            yield told
+            yield text
 
 
 def _ecc(lines: Sequence[LogLine]) -> Iterator[str]:
@@ -150,18 +150,18 @@ class DeviceLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverLog:
-    """The whole log; `why` nothing is in it, or empty."""
+    """The whole log; `reason` nothing is in it, or empty."""
 
     cuda_version: str = ""
     devices: Mapping[str, DeviceLog] = field(default_factory=dict)
     """By UUID."""
-    why: str = ""
+    reason: str = ""
 
 
 def parse_nvidia_log(section: Section) -> DriverLog:
     """What can be read of it; of a log that was cut off that is nothing, for the end may be what is wrong."""
     if section.status is None:
-        return DriverLog(why="`nvidia-smi -q` timed out")
+        return DriverLog(reason="`nvidia-smi -q` timed out")
     lines = list(_lines(section.text))
     cuda = next((line.value or "" for line in lines if line.path == () and line.key == "CUDA Version"), "")
     devices: dict[str, DeviceLog] = {}
@@ -169,8 +169,8 @@ def parse_nvidia_log(section: Section) -> DriverLog:
         uuid = next((line.value for line in own if line.key == "GPU UUID"), "")
         if uuid:
             devices[uuid] = _device(bus_id, own)
-    why = "" if devices else words_of(section.text) or f"`nvidia-smi -q` failed with {section.status}"
-    return DriverLog(cuda_version=cuda if _CUDA.fullmatch(cuda) else "", devices=devices, why=why)
+    reason = "" if devices else words_of(section.text) or f"`nvidia-smi -q` failed with {section.status}"
+    return DriverLog(cuda_version=cuda if _CUDA.fullmatch(cuda) else "", devices=devices, reason=reason)
 
 
 def _lines(text: str) -> Iterator[LogLine]:
@@ -262,8 +262,10 @@ def _processes(lines: Sequence[LogLine]) -> Iterator[tuple[tuple[str, str], GpuP
 def _process(pid: int, parsed: Mapping[str, str]) -> GpuProcess:
     used = parsed.get("Used GPU Memory", "not told")
     mem_bytes = _mib(used)
-    why = Unknown(why=words_of(used, most=40) or "not told")
-    return GpuProcess(pid=pid, name=words_of(parsed.get("Name", "")), mem_bytes=why if mem_bytes is None else mem_bytes)
+    reason = Unknown(reason=words_of(used, most=40) or "not told")
+    return GpuProcess(
+        pid=pid, name=words_of(parsed.get("Name", "")), mem_bytes=reason if mem_bytes is None else mem_bytes
+    )
 
 
 def _mib(text: str) -> int | None:

@@ -31,7 +31,7 @@ def parse_rocm(section: Section, files: Mapping[str, str]) -> tuple[Gpu, ...] | 
     if section.status == "absent":
         return ()
     if section.status is None:
-        return Unknown(why="`rocm-smi` timed out")
+        return Unknown(reason="`rocm-smi` timed out")
     parsed = _document(section.text)
     if isinstance(parsed, Unknown):
         return parsed
@@ -44,7 +44,7 @@ def _gpus(
 ) -> tuple[Gpu, ...] | Unknown:
     cards = {int(found[1]): card for name, card in parsed.items() if (found := _CARD.fullmatch(name))}
     if len(cards) > _MOST_GPUS:
-        return Unknown(why=f"more than {_MOST_GPUS} GPUs")
+        return Unknown(reason=f"more than {_MOST_GPUS} GPUs")
     driver, on = words_of(parsed.get("system", {}).get("Driver version", ""), most=40), _devices_of_processes(files)
     gpus: list[Gpu] = []
     for index, card in sorted(cards.items()):
@@ -61,9 +61,9 @@ def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
     try:
         parsed = json.loads(text[text.index("{") :].strip())
     except (ValueError, RecursionError):
-        return Unknown(why=words_of(text) or "`rocm-smi` told nothing")
+        return Unknown(reason=words_of(text) or "`rocm-smi` told nothing")
     if not isinstance(parsed, dict):
-        return Unknown(why="the output of `rocm-smi` does not parse")
+        return Unknown(reason="the output of `rocm-smi` does not parse")
     return {
         name: {key.strip(): str(value) for key, value in part.items() if isinstance(value, str | int | float)}
         for name, part in parsed.items()
@@ -75,8 +75,8 @@ def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu |
     total = whole(card.get("VRAM Total Memory (B)", ""), most=_MOST_BYTES)
     used = whole(card.get("VRAM Total Used Memory (B)", ""), most=_MOST_BYTES)
     if total is None or used is None or used > total:
-        told = words_of(f"{card.get('VRAM Total Used Memory (B)')} of {card.get('VRAM Total Memory (B)')}", most=80)
-        return Unknown(why=f"memory of GPU {index} is told as {told}")
+        text = words_of(f"{card.get('VRAM Total Used Memory (B)')} of {card.get('VRAM Total Memory (B)')}", most=80)
+        return Unknown(reason=f"memory of GPU {index} is told as {text}")
     unique = _UNIQUE_ID.fullmatch(card.get("Unique ID", ""))
     return Gpu(
         uuid=f"GPU-{int(unique[1], 16):016x}" if unique else f"GPU-amd-{index}",
@@ -101,21 +101,23 @@ def _first(card: Mapping[str, str], *keys: str) -> str:
 
 def _decimal(text: str, *, most: float) -> float | Unknown:
     number = decimal(text, most=most)
-    return Unknown(why=words_of(text, most=40) or _NOT_TOLD) if number is None else number
+    return Unknown(reason=words_of(text, most=40) or _NOT_TOLD) if number is None else number
 
 
 def _processes(system: Mapping[str, str]) -> dict[int, GpuProcess] | Unknown:
     """`PID4711`: `python3, 1, 1258291200, 0, 0`: name, number of devices, memory, and what is not looked at."""
     found: dict[int, GpuProcess] = {}
-    for key, told in system.items():
+    for key, text in system.items():
         if not (named := _PID.fullmatch(key)):
             continue
         pid = whole(named[1], most=_MOST_PID)
         if pid is None or len(found) >= _MOST_PROCESSES:
-            return Unknown(why="the list of GPU processes does not parse")
-        name, *rest = told.split(", ")
+            return Unknown(reason="the list of GPU processes does not parse")
+        name, *rest = text.split(", ")
         mem = whole(rest[1], most=_MOST_BYTES) if len(rest) > 1 else None
-        found[pid] = GpuProcess(pid=pid, name=words_of(name), mem_bytes=Unknown(why=_NOT_TOLD) if mem is None else mem)
+        found[pid] = GpuProcess(
+            pid=pid, name=words_of(name), mem_bytes=Unknown(reason=_NOT_TOLD) if mem is None else mem
+        )
     return found
 
 

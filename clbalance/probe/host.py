@@ -15,15 +15,17 @@ _MOST_S = 100 * 365 * 86_400.0
 def parse_boot_id(text: str) -> str | Unknown:
     """The kernel's name of this boot."""
     if not text:
-        return Unknown(why="no boot_id")
-    return text if _UUID.fullmatch(text) else Unknown(why="boot_id does not parse")
+        return Unknown(reason="no boot_id")
+    return text if _UUID.fullmatch(text) else Unknown(reason="boot_id does not parse")
 
 
 def parse_uptime(text: str) -> float | Unknown:
     """Seconds since boot: `2524.95 4961.85`, of which the second is idle time."""
     words = text.split()
     uptime = decimal(words[0], most=_MOST_S) if words else None
-    return uptime if uptime is not None else Unknown(why="/proc/uptime does not parse" if text else "no /proc/uptime")
+    return (
+        uptime if uptime is not None else Unknown(reason="/proc/uptime does not parse" if text else "no /proc/uptime")
+    )
 
 
 # What the cpus are and how they lie: `/proc/stat`, `/proc/cpuinfo`, `/sys/devices/system/node/*/cpulist`.
@@ -78,7 +80,9 @@ def parse_uid(text: str) -> int | Unknown:
     words = text.split()
     uid = whole(words[2], most=_MOST_UID) if len(words) > 2 and words[0] == "Uid:" else None
     return (
-        uid if uid is not None else Unknown(why="/proc/self/status does not parse" if text else "no /proc/self/status")
+        uid
+        if uid is not None
+        else Unknown(reason="/proc/self/status does not parse" if text else "no /proc/self/status")
     )
 
 
@@ -91,11 +95,11 @@ def parse_logins(section: Section) -> int | Unknown:
         case "0":
             return len({line.split()[0] for line in section.text.split("\n") if line.strip()})
         case "absent":
-            return Unknown(why="no record of logins (utmp)")
+            return Unknown(reason="no record of logins (utmp)")
         case None:
-            return Unknown(why="timed out")
+            return Unknown(reason="timed out")
         case status:
-            return Unknown(why=f"`who` failed with {status}")
+            return Unknown(reason=f"`who` failed with {status}")
 
 
 # `df -kP` of the temporary folder, behind a line with the folder's own path.
@@ -107,19 +111,19 @@ _USED_PCT = re.compile(r"[0-9]{1,4}%|-")
 def parse_tmp(section: Section) -> TmpSpace | Unknown:
     """Size and what an ordinary user may still write."""
     if section.status is None:
-        return Unknown(why="timed out")
+        return Unknown(reason="timed out")
     if section.status != "0":
-        return Unknown(why=f"`df` failed with {section.status}")
+        return Unknown(reason=f"`df` failed with {section.status}")
     folder, _, listing = section.text.strip("\n").partition("\n")
     sizes = _sizes(listing.rpartition("\n")[2].split())
     if sizes is None or not folder.startswith("/"):
-        return Unknown(why="the output of `df` does not parse")
+        return Unknown(reason="the output of `df` does not parse")
     total, free = sizes
     # Below zero where the reserve of root is in use.
     total_kib = whole(total, most=_MOST_KIB)
     free_kib = 0 if free.startswith("-") else whole(free, most=_MOST_KIB)
     if total_kib is None or free_kib is None or free_kib > total_kib:
-        return Unknown(why="the output of `df` is out of range")
+        return Unknown(reason="the output of `df` is out of range")
     return TmpSpace(path=words_of(folder, most=4_096), total_bytes=total_kib * 1024, free_bytes=free_kib * 1024)
 
 
@@ -140,9 +144,9 @@ def parse_python(text: str) -> str | Unknown:
     """The absolute path of the node's python3; never used as anything but one argument."""
     path = text.strip("\n")
     if not path:
-        return Unknown(why="no python3 on PATH")
+        return Unknown(reason="no python3 on PATH")
     if not path.startswith("/") or not path.isprintable() or len(path) > _MOST_PATH:
-        return Unknown(why="the path of python3 does not parse")
+        return Unknown(reason="the path of python3 does not parse")
     return path
 
 
@@ -154,9 +158,9 @@ _MOST = 1_024
 def numa_node(bus_id: str, files: Mapping[str, str]) -> int | Unknown:
     """The memory domain of the device on this bus; tools write its domain with four digits or eight."""
     domain, _, rest = bus_id.lower().partition(":")
-    told = files.get(f"pci/{domain[-4:]}:{rest}", "")
-    node = whole(told, most=_MOST)
+    text = files.get(f"pci/{domain[-4:]}:{rest}", "")
+    node = whole(text, most=_MOST)
     if node is not None:
         return node
     # -1: the firmware says nothing, as on machines with one domain.
-    return Unknown(why="the machine tells none" if told == "-1" else "not told")
+    return Unknown(reason="the machine tells none" if text == "-1" else "not told")

@@ -106,11 +106,11 @@ def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
         case "0":
             return _parse(section.text.split("\n"), uid)
         case "3":
-            return Unknown(why="more than 2048 held leases and drain marks")
+            return Unknown(reason="more than 2048 held leases and drain marks")
         case None:
-            return Unknown(why="timed out")
+            return Unknown(reason="timed out")
         case status:
-            return Unknown(why=f"reading the node folder failed with {status}")
+            return Unknown(reason=f"reading the node folder failed with {status}")
 
 
 def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
@@ -126,7 +126,7 @@ def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
         elif line.startswith("mark "):
             found = _listed(line)
             if found is None:
-                return Unknown(why="the list of leases and drain marks does not parse")
+                return Unknown(reason="the list of leases and drain marks does not parse")
             listed.update(found)
         elif line.startswith("owner "):
             _, number, name, *_ = [*line.split(" ", 2), "", ""]
@@ -170,9 +170,9 @@ def _marks(listed: Mapping[str, _Listed], texts: Mapping[str, list[str]]) -> lis
 
 def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:
     if "locks told" not in lines:
-        return Unknown(why="/proc/locks cannot be read")
+        return Unknown(reason="/proc/locks cannot be read")
     locks = parse_locks(lines)
-    return locks if len(locks) < MOST_LOCKS else Unknown(why=f"{MOST_LOCKS} locks or more")
+    return locks if len(locks) < MOST_LOCKS else Unknown(reason=f"{MOST_LOCKS} locks or more")
 
 
 def _is_trusted(file: _Listed | None, uid: int | Unknown) -> bool:

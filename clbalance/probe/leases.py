@@ -110,7 +110,7 @@ def parse_allocation(text: str) -> Allocation | Unknown:
             cpu_ids=_cpu_ids(claim),
         )
     except NotAClaimError as error:
-        return Unknown(why=f"unreadable lease: {error}")
+        return Unknown(reason=f"unreadable lease: {error}")
 
 
 def _gpus(claim: Claim) -> tuple[str, ...]:

@@ -16,15 +16,15 @@ def parse_loadavg(text: str) -> RunQueue | Unknown:
             running = whole(tasks.partition("/")[0], most=_MOST_TASKS)
             loads = [decimal(word, most=_MOST_TASKS) for word in (one, five, fifteen)]
         case []:
-            return Unknown(why="no /proc/loadavg")
+            return Unknown(reason="no /proc/loadavg")
         case _:
-            return Unknown(why="/proc/loadavg is cut short")
+            return Unknown(reason="/proc/loadavg is cut short")
     match loads:
         case [float(r1m), float(r5m), float(r15m)] if running is not None:
             # The fourth field counts the reader, which runs while it reads.
             return RunQueue(r1m=r1m, r5m=r5m, r15m=r15m, rq=max(0, running - 1))
         case _:
-            return Unknown(why="/proc/loadavg does not parse")
+            return Unknown(reason="/proc/loadavg does not parse")
 
 
 # `/proc/stat`: the line `cpu user nice system idle iowait irq softirq steal guest guest_nice`, in ticks.
@@ -44,17 +44,17 @@ def parse_cpu_ticks(text: str) -> CpuTicks | Unknown:
             continue
         ticks = wholes(fields, most=_MOST_TICKS)
         if ticks is None or len(ticks) < 4:
-            return Unknown(why="/proc/stat does not parse")
+            return Unknown(reason="/proc/stat does not parse")
         total = sum(ticks)
         return CpuTicks(busy=total - sum(ticks[3:5]), total=total)
-    return Unknown(why="no /proc/stat")
+    return Unknown(reason="no /proc/stat")
 
 
 def parse_online(text: str) -> int | Unknown:
     """How many cpus have a line of their own."""
     names = {line.split(" ", 1)[0] for line in text.split("\n")}
     online = sum(name.startswith("cpu") and whole(name[3:], most=MOST_CPUS) is not None for name in names)
-    return online if 1 <= online <= MOST_CPUS else Unknown(why="no cpus in /proc/stat")
+    return online if 1 <= online <= MOST_CPUS else Unknown(reason="no cpus in /proc/stat")
 
 
 # `/proc/pressure/*`: `some avg10=0.04 avg60=0.04 avg300=0.00 total=2571783`, per cent of the time.
@@ -66,12 +66,12 @@ def parse_pressure(files: Mapping[str, str]) -> Pressure | Unknown:
     """All three pressures, or unknown: kernels before 4.20, and those started with `psi=0`, tell none."""
     texts = [files.get(f"pressure/{resource}", "") for resource in ("cpu", "memory", "io")]
     if not all(texts):
-        return Unknown(why="no pressure stall information")
+        return Unknown(reason="no pressure stall information")
     match [_avg10_pct(text) for text in texts]:
         case [float(cpu), float(mem), float(io)]:
             return Pressure(cpu_pct=cpu, mem_pct=mem, io_pct=io)
         case _:
-            return Unknown(why="/proc/pressure does not parse")
+            return Unknown(reason="/proc/pressure does not parse")
 
 
 def _avg10_pct(text: str) -> float | None:
@@ -95,10 +95,10 @@ def parse_meminfo(text: str) -> Memory | Unknown:
     needed = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
     missing = [name for name in needed if name not in kib]
     if missing:
-        return Unknown(why=f"no {missing[0]} in /proc/meminfo" if text else "no /proc/meminfo")
+        return Unknown(reason=f"no {missing[0]} in /proc/meminfo" if text else "no /proc/meminfo")
     total, available, swap_total, swap_free = (kib[name] * 1024 for name in needed)
     if total == 0 or available > total or swap_free > swap_total:
-        return Unknown(why="/proc/meminfo contradicts itself")
+        return Unknown(reason="/proc/meminfo contradicts itself")
     return Memory(
         total_bytes=total,
         available_bytes=available,
@@ -141,13 +141,13 @@ def parse_traffic(diskstats: str, net_dev: str, drivers: Mapping[str, str] = _NO
 def parse_diskstats(text: str) -> tuple[int, int] | Unknown:
     """Bytes read and written by whole disks: `254 0 vda reads merged sectors ms writes merged sectors …`."""
     if not text:
-        return Unknown(why="no /proc/diskstats")
+        return Unknown(reason="no /proc/diskstats")
     disks: dict[str, tuple[int, int]] = {}
     for line in text.split("\n"):
         _, _, name, *fields = [*line.split(), "", "", ""]
         counters = wholes(fields[:7], most=_MOST_COUNTED)
         if counters is None or len(counters) < 7:
-            return Unknown(why="/proc/diskstats does not parse")
+            return Unknown(reason="/proc/diskstats does not parse")
         disks[name] = counters[2], counters[6]
     whole_disks = [counts for name, counts in disks.items() if not _is_part(name, disks)]
     return (
@@ -167,7 +167,7 @@ def _is_part(name: str, disks: dict[str, tuple[int, int]]) -> bool:
 def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[int, int] | Unknown:
     """Bytes received and sent by the interfaces that count: `eth0: bytes packets 6 more, bytes …`."""
     if not text:
-        return Unknown(why="no /proc/net/dev")
+        return Unknown(reason="no /proc/net/dev")
     interfaces: dict[str, tuple[int, int]] = {}
     for line in text.split("\n"):
         name, _, rest = line.strip().partition(":")
@@ -175,7 +175,7 @@ def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[
             continue
         counters = wholes(rest.split()[:9], most=_MOST_COUNTED)
         if counters is None or len(counters) < 9:
-            return Unknown(why="/proc/net/dev does not parse")
+            return Unknown(reason="/proc/net/dev does not parse")
         interfaces[name] = counters[0], counters[8]
     counted = [interfaces[name] for name in _counted(interfaces, drivers)]
     return sum(received for received, _ in counted), sum(sent for _, sent in counted)

@@ -46,7 +46,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         pressure=parse_pressure(files),
         traffic=parse_traffic(files.get("diskstats", ""), files.get("net/dev", ""), parse_drivers(files)),
         logins=parse_logins(sections.get("logins", _MISSING)),
-        python=parse_python(python.text) if python.status is not None else Unknown(why="timed out"),
+        python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
         gpus=parse_devices(sections, files),
         uid=uid,
@@ -66,7 +66,7 @@ def rates(before: Reading, before_at: datetime, after: Reading, after_at: dateti
     span_s = (after_at - before_at).total_seconds()
     reason = _incomparable(before.boot_id, after.boot_id, span_s)
     if reason:
-        return Unknown(why=reason)
+        return Unknown(reason=reason)
     ut_pct = _ut_pct(before.cpu_ticks, after.cpu_ticks)
     if isinstance(ut_pct, Unknown):
         return ut_pct
@@ -99,7 +99,7 @@ def _ut_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Un
     busy, total = after.busy - before.busy, after.total - before.total
     # The kernel's iowait may go back a little; use stays within its bounds then, or is not told.
     if busy < 0 or total <= 0 or busy > total:
-        return Unknown(why="cpu counters did not go forward")
+        return Unknown(reason="cpu counters did not go forward")
     return 100.0 * busy / total
 
 
@@ -117,4 +117,4 @@ def _bytes(before: Traffic | Unknown, after: Traffic | Unknown) -> tuple[int | U
 
 def _forward(*differences: int) -> int | Unknown:
     """Their sum; a counter goes back when a disk or an interface is taken out."""
-    return sum(differences) if min(differences) >= 0 else Unknown(why="counters went back")
+    return sum(differences) if min(differences) >= 0 else Unknown(reason="counters went back")

@@ -32,7 +32,7 @@ def gpus_reason(answer: Measured) -> str:
     """What is held idle or faulty, and why, or why nothing is known of them; empty where all is well."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
-        return f"GPUs unknown: {gpus.why}"
+        return f"GPUs unknown: {gpus.reason}"
     found = gpu_conditions(answer, gpus)
     return ", ".join(
         f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _TO_BE_LOOKED_AT
@@ -77,7 +77,7 @@ def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
         "parent": gpu.parent or None,
         "unseen": list(gpu.unseen),
         "processes": [_process(process) for process in gpu.processes],
-        "unknown": {key: value.why for key, value in facts.items() if isinstance(value, Unknown)},
+        "unknown": {key: value.reason for key, value in facts.items() if isinstance(value, Unknown)},
     }
 
 

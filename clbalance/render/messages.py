@@ -37,8 +37,8 @@ def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: i
 
 def sweep_progress(total: int, awaited: int, names: str | None, width: int) -> str:
     """How far a sweep has come, in less than one line: with the folded `names` that it waits for, where they fit."""
-    told = f"{total - awaited}/{total} nodes have answered"
-    named = f"{told}, waiting for {escape_line(names or '')}"
+    message = f"{total - awaited}/{total} nodes have answered"
+    named = f"{message}, waiting for {escape_line(names or '')}"
     if names and len(named) < width:
         return named
-    return told[: max(0, width - 1)]
+    return message[: max(0, width - 1)]

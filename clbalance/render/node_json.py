@@ -49,7 +49,7 @@ def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Js
     unknown: dict[str, Json] = {}
     for key, value in indices.items():
         if isinstance(value, Unknown):
-            shown[key], unknown[key] = None, value.why
+            shown[key], unknown[key] = None, value.reason
         elif isinstance(value, float) and not math.isfinite(value):
             shown[key], unknown[key] = None, f"not a finite number: {value}"
         else:
@@ -114,7 +114,7 @@ def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
     whose: dict[str, Json] = {"key": lease.key, "attempt": lease.attempt, "uid": lease.uid}
     allocation = lease.allocation
     if isinstance(allocation, Unknown):
-        return {**whose, **dict.fromkeys(_TAKEN), "unreadable": allocation.why}
+        return {**whose, **dict.fromkeys(_TAKEN), "unreadable": allocation.reason}
     taken: tuple[Json, ...] = (
         allocation.cpus,
         allocation.mem_bytes,

@@ -256,7 +256,7 @@ class InMemoryJournal:
         one.move = replace(order, stage=MigrationStage.COMMITTED)
         return True
 
-    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
+    def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
         one = self._jobs[job]
         known = one.move
         if (
@@ -268,7 +268,7 @@ class InMemoryJournal:
             return False
         if unless_committed and known.stage is MigrationStage.COMMITTED:
             return False
-        one.move = replace(known, stage=MigrationStage.ABORTED, abort_reason=why)
+        one.move = replace(known, stage=MigrationStage.ABORTED, abort_reason=reason)
         return True
 
     def is_cancelled(self, job: int) -> bool:

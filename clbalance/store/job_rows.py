@@ -190,9 +190,14 @@ _CLASSES: dict[str, type] = {
 """By their names in the file, which are not those of the code: a released program reads what this one writes."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 _FIELDS: dict[str, dict[str, str]] = {
+    "Cancelled": {"reason": "why"},
     "JobSpec": {"payload": "work"},
-    "MoveOrder": {"abort_reason": "told", "requested_at_s": "asked_at_s"},
+    "Lost": {"reason": "why"},
+    "MoveOrder": {"abort_reason": "told", "reason": "why", "requested_at_s": "asked_at_s"},
+    "NodeFailed": {"reason": "why"},
+    "NotStarted": {"reason": "why"},
     "Submitted": {"restart_policy": "tries"},
+    "Term": {"source": "told"},
 }
 """Fields whose name in the file is another than in the code, by the class's name in the file."""
 _ATTRIBUTES = {name: {written: field for field, written in known.items()} for name, known in _FIELDS.items()}

@@ -131,12 +131,12 @@ class SqliteJournal(JournalOwnership):
                 reason = CASE WHEN ? THEN coalesce(cancelled, ?) ELSE ? END
             WHERE id = ? AND attempt = ? AND {ACTIVE}
         """
-        told = storable(reason)
+        message = storable(reason)
         cancelled = state is JobState.CANCELLED
         with as_store_error(self._database), transaction(self._connection):
             if self._control.has_other_controller(job):
                 return False
-            values = (state.value, rc, microseconds(at), cancelled, told, told, job, attempt)
+            values = (state.value, rc, microseconds(at), cancelled, message, message, job, attempt)
             return self._connection.execute(statement, values).rowcount > 0
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:

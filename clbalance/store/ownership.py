@@ -63,7 +63,7 @@ class JournalOwnership(JournalOutputs):
                 job, meant, f"{ACTIVE} AND cancelled IS NULL"
             )
 
-    def abort_migration(self, job: int, *, attempt: int, why: str, unless_committed: bool = False) -> bool:
+    def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
         with as_store_error(self._database), transaction(self._connection):
             known = self._move(job)
             if known is None or known.attempt != attempt or known.stage is MigrationStage.ABORTED:
@@ -71,7 +71,7 @@ class JournalOwnership(JournalOutputs):
             if unless_committed and known.stage is MigrationStage.COMMITTED:
                 return False
             return self._write_move(
-                job, replace(known, stage=MigrationStage.ABORTED, abort_reason=storable(why)), ACTIVE
+                job, replace(known, stage=MigrationStage.ABORTED, abort_reason=storable(reason)), ACTIVE
             )
 
     def _move(self, job: int) -> MigrationRequest | None:

@@ -151,9 +151,9 @@ def _seconds(at: datetime) -> int:
 
 def _look(line: str) -> TrendSample:
     """A row's own; a damaged database may hold anything, and then it is a look at nothing."""
-    at_s, _, told = line.partition(" ")
+    at_s, _, message = line.partition(" ")
     try:
-        read = json.loads(told)
+        read = json.loads(message)
         number = int(at_s)
     except (ValueError, RecursionError):
         return TrendSample(0, {})
@@ -171,8 +171,8 @@ COLUMNS = (
 Cell: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Cell, ...]
 
-_NOT_KEPT = Unknown(why="not remembered")
-_NOT_KNOWN = Unknown(why="not known when the node was last asked")
+_NOT_KEPT = Unknown(reason="not remembered")
+_NOT_KNOWN = Unknown(reason="not known when the node was last asked")
 _LARGEST = 2**63 - 1
 """SQLite's largest integer; the kernel's counters are unsigned and may be told as twice that."""
 

@@ -19,7 +19,7 @@ from clbalance.model import (
     Unknown,
 )
 
-_NOT_TOLD: Final = Unknown(why="a trace does not tell")
+_NOT_TOLD: Final = Unknown(reason="a trace does not tell")
 _MUCH_BYTES: Final = 1 << 60
 _RATES: Final = Rates(span_s=60.0, ut_pct=0.0, disk_bytes_per_s=_NOT_TOLD, net_bytes_per_s=_NOT_TOLD)
 

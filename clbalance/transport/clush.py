@@ -186,7 +186,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         now = time.monotonic()
         for session in list(self._sessions.values()):
             if session.ends_at is not None and now >= session.ends_at:
-                self._finish(session, Failure(cause=Cause.TIMEOUT, why=f"no answer within {session.within_s:g} s"))
+                self._finish(session, Failure(cause=Cause.TIMEOUT, reason=f"no answer within {session.within_s:g} s"))
         self._start_waiting()
 
     def _open_session(self, node: NodeName, within_s: float, opened: int) -> None:
@@ -221,7 +221,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             self._open -= 1
             session.worker = None
             worker.abort()
-            self._drop(session, Failure(cause=Cause.LOCAL, why=f"cannot start a process: {error.strerror}"))
+            self._drop(session, Failure(cause=Cause.LOCAL, reason=f"cannot start a process: {error.strerror}"))
             return
         for text in session.unanswered:
             worker.write(text)
@@ -269,7 +269,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         """A client met a line beyond all bounds."""
         for session in list(self._sessions.values()):
             if session.worker is worker:
-                self._finish(session, Failure(cause=Cause.GARBLED, why="a line of more than 1 MiB"))
+                self._finish(session, Failure(cause=Cause.GARBLED, reason="a line of more than 1 MiB"))
 
     def ev_hup(self, worker: SessionWorker, node: NodeName, rc: int) -> None:
         self._open -= 1
@@ -318,4 +318,4 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         worker, session.worker = session.worker, None
         if worker is not None:
             worker.abort()
-        self._events.put((Closed(node=session.node, cause=failure.cause, why=failure.why), session.opened))
+        self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session.opened))

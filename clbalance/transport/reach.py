@@ -106,7 +106,7 @@ class LocalTransport:
 
 def _local_end(rc: int, stderr: str) -> Failure:
     said = stderr.strip().splitlines()
-    return Failure(cause=Cause.LOST, why=said[-1] if said else f"the local shell ended with {rc}")
+    return Failure(cause=Cause.LOST, reason=said[-1] if said else f"the local shell ended with {rc}")
 
 
 def this_node() -> NodeName:

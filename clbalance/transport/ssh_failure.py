@@ -15,7 +15,7 @@ class Failure:
     """Why a session ended, in one line, and whether asking again can help."""
 
     cause: Cause
-    why: str
+    reason: str
     again: bool = False
 
 
@@ -65,17 +65,17 @@ def classify(rc: int, stderr: str) -> Failure:
     """The failure that an ended ssh (exit code `rc`, tail of its stderr) reports."""
     own_words, usage, _ = stderr.partition(_USAGE)
     if usage and rc == 255 and own_words.strip():
-        return Failure(cause=Cause.LOCAL, why=own_words.strip().splitlines()[-1])
+        return Failure(cause=Cause.LOCAL, reason=own_words.strip().splitlines()[-1])
     for pattern, cause, again in _COMPILED:
         found = pattern.search(stderr)
         if found:
-            return Failure(cause=cause, why=_line_of(stderr, found.start()), again=again)
+            return Failure(cause=cause, reason=_line_of(stderr, found.start()), again=again)
     said = [line.strip() for line in stderr.splitlines() if not _NOT_A_REASON.search(line)]
     if said:
-        return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, why=said[-1])
+        return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, reason=said[-1])
     if rc in (0, 1, 126, 127):
-        return Failure(cause=Cause.NO_SHELL, why=f"it ended with {rc} without a word")
-    return Failure(cause=Cause.LOST, why=f"ssh ended with {rc} without a word")
+        return Failure(cause=Cause.NO_SHELL, reason=f"it ended with {rc} without a word")
+    return Failure(cause=Cause.LOST, reason=f"ssh ended with {rc} without a word")
 
 
 def _line_of(text: str, position: int) -> str:

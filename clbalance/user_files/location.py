@@ -152,10 +152,10 @@ class _Walk:
         if self._links > _MOST_LINKS:
             raise OSError(errno.ELOOP, "")
         if reason := others_write(os.fstat(self._folder)):
-            told = f"{self._shown(name)!r} is a link, and {reason}"
+            message = f"{self._shown(name)!r} is a link, and {reason}"
             # What a stranger's link leads to is the last thing to name.
             hint = self._without(link.text) if link.uid in {0, os.geteuid()} else "name a file in a folder of your own"
-            raise FileRefusedError(self._asked, told, hint=hint)
+            raise FileRefusedError(self._asked, message, hint=hint)
         if _is_number(name) and os.fstat(self._folder).st_dev == Path("/proc").stat().st_dev:
             raise FileRefusedError(
                 self._asked, "it is a descriptor of another process", hint="`/dev/stdout`, or `> FILE` in the shell"
@@ -171,8 +171,8 @@ class _Walk:
         keeps = folder.st_mode & stat.S_ISVTX and folder.st_uid in {0, os.geteuid()}
         if opened is not None and keeps and os.fstat(opened).st_uid in {0, os.geteuid()}:
             return
-        told = f"a link leads to {self._shown(step.name)!r}, and {reason}"
-        raise FileRefusedError(self._asked, told, hint=self._without(step.name))
+        message = f"a link leads to {self._shown(step.name)!r}, and {reason}"
+        raise FileRefusedError(self._asked, message, hint=self._without(step.name))
 
     def _is_in(self, folder: str) -> bool:
         try:

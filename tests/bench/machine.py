@@ -30,5 +30,5 @@ def _cpu_model() -> str:
 
 
 def _openssh() -> str:
-    told = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
-    return told.stderr.partition(",")[0].strip()
+    message = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    return message.stderr.partition(",")[0].strip()

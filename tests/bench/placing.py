@@ -86,9 +86,9 @@ def stale(_: Site) -> Iterator[Aggregate]:
     for age in (0.5, 1.0, 2.0, 10.0, 20.0, 50.0, 100.0):
         cases += [(Case(policy="least", age=age, dispatchers=count), by_chance) for count in (1, 8)]
     for case, limit in cases:
-        told = "" if case.remembers else ", no debt, no leases"
+        message = "" if case.remembers else ", no debt, no leases"
         yield Aggregate(
-            name=f"age {case.age:g}, {case.dispatchers} dispatchers{told}",
+            name=f"age {case.age:g}, {case.dispatchers} dispatchers{message}",
             value=mean_response(case, jobs=_JOBS, seed=1) / live,
             unit="times live JSQ",
             limit=limit,

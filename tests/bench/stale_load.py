@@ -32,7 +32,7 @@ from clbalance.policy.placement.policies import policy_named
 from clbalance.policy.placement.thresholds import Thresholds
 
 NODES, BUSY, SERVICE_S = 32, 0.9, 60.0
-_NOT_TOLD = Unknown(why="simulated")
+_NOT_TOLD = Unknown(reason="simulated")
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

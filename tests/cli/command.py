@@ -69,9 +69,9 @@ class Command:
             cwd=cwd or self.folder,
             timeout=TIMEOUT_S,
         )
-        told = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
-        assert "Traceback" not in told.stderr, told.stderr
-        return told
+        message = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+        assert "Traceback" not in message.stderr, message.stderr
+        return message
 
     def start(self, *arguments: str) -> Child:
         """Leave it running; it is ended with the test."""

@@ -82,13 +82,13 @@ class Forks:
 class Started:
     """A call that goes on; what tests ask of a `subprocess.Popen`."""
 
-    def __init__(self, args: Sequence[str], pid: int, told: socket.socket, outlet: int, errlet: int) -> None:
+    def __init__(self, args: Sequence[str], pid: int, message: socket.socket, outlet: int, errlet: int) -> None:
         self.args = list(args)
         self.pid = pid
         self.returncode: int | None = None
         self.stdout = os.fdopen(outlet, "rb")
         self.stderr = os.fdopen(errlet, "rb")
-        self._told = told
+        self._told = message
 
     def poll(self) -> int | None:
         with suppress(subprocess.TimeoutExpired):

@@ -18,7 +18,7 @@ from clbalance.ports import JobInput
 
 def asked(word: str) -> MigrationOrder:
     job, src, dst = word.split(":")
-    return MigrationOrder(job=int(job), src=NodeName(src), dst=NodeName(dst), why=f"{src} is over")
+    return MigrationOrder(job=int(job), src=NodeName(src), dst=NodeName(dst), reason=f"{src} is over")
 
 
 def input_of(submitted: Submitted) -> JobInput:

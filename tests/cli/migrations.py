@@ -62,9 +62,9 @@ def finished(child: Child, within_s: float = 60.0) -> tuple[int, str]:
 
 
 def move(clbalance: Command, *words: str, **env: str) -> list[list[str]]:
-    code, told = finished(start_mover(clbalance, *words, **env))
+    code, message = finished(start_mover(clbalance, *words, **env))
     assert code == 0
-    found: list[list[str]] = json.loads(told)
+    found: list[list[str]] = json.loads(message)
     return found
 
 

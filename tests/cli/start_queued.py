@@ -26,10 +26,10 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
     if not queued:
         return
     chosen = sweep_and_place(cluster, services, records, queued)
-    for job, why in chosen.never.items():
-        cancel_unstarted(services, job, why)
-    for job, why in chosen.waits.items():
-        services.journal.queue(job, attempt=queued[job].attempt, reason=why)
+    for job, reason in chosen.never.items():
+        cancel_unstarted(services, job, reason)
+    for job, reason in chosen.waits.items():
+        services.journal.queue(job, attempt=queued[job].attempt, reason=reason)
     for job, nodes in chosen.starts:
         submitted = services.journal.submitted(job)
         assert submitted is not None

@@ -80,7 +80,7 @@ def test_no_line_of_a_list_of_verbs_is_cut_at_80_columns(words: tuple[str, ...])
 
 def test_the_version_is_listed_and_told() -> None:
     for call in (("--version",), ("-V",), ("--version", "load")):
-        told = subprocess.run([*ARGV, *call], env=ENV, capture_output=True, text=True, timeout=30, check=True)
-        assert told.stdout.startswith("clbalance ")
+        message = subprocess.run([*ARGV, *call], env=ENV, capture_output=True, text=True, timeout=30, check=True)
+        assert message.stdout.startswith("clbalance ")
     listed = subprocess.run([*ARGV, "--help"], env=ENV, capture_output=True, text=True, timeout=30, check=True)
     assert "--version" in listed.stdout

@@ -204,8 +204,8 @@ def test_reap_leaves_what_a_file_still_needs(clbalance: Command, folder: Path) -
     blocked.mkdir()
     number = detached(clbalance, "-w", "node1", "--output", "closed/out", "-c", PRINT_LARGE)
     blocked.rmdir()
-    told = clbalance("wait", number).stderr
-    assert f"the output files of job {number} are not complete: cannot write" in told
+    message = clbalance("wait", number).stderr
+    assert f"the output files of job {number} are not complete: cannot write" in message
     assert files_of(clbalance, number)["complete"] is False
     clbalance("reap", "node1", "--keep", "0s", "--apply")
     blocked.mkdir()
@@ -236,8 +236,8 @@ def test_a_detached_jobs_output_may_be_thrown_away(clbalance: Command) -> None:
 def test_output_that_was_taken_away_is_told_and_the_file_stays(clbalance: Command, folder: Path) -> None:
     (folder / "out").write_text("old\n")
     number = detached(clbalance, "-w", "node1", "--output", "out", "-c", 'rm "$CLBALANCE_JOB_DIR"/stdout; echo x')
-    told = clbalance("wait", number).stderr
-    assert "its stdout was removed" in told
+    message = clbalance("wait", number).stderr
+    assert "its stdout was removed" in message
     assert (folder / "out").read_text() == "old\n"
 
 

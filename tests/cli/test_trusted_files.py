@@ -75,7 +75,7 @@ def test_no_way_to_groups_that_others_may_write_runs_their_commands(
     if way == "groups_conf =":
         (folder / "clbalance.toml").write_text(f'groups_conf = "{groups_conf}"\n')
     groups_conf.chmod(0o666)
-    told = f"{groups_conf}: others may write to it"
+    message = f"{groups_conf}: others may write to it"
     for verb in (
         ("load", "-g", "gpu"),
         ("load", "-a"),
@@ -86,13 +86,13 @@ def test_no_way_to_groups_that_others_may_write_runs_their_commands(
     ):
         done = alone(*verb, *typed, env=env)
         assert (done.rc, done.stdout) == (2, b"")
-        assert f"clbalance: {told}\nhint: type `chmod " in done.stderr
+        assert f"clbalance: {message}\nhint: type `chmod " in done.stderr
     if not typed:
         checked = alone("config", "check", env=env)
-        assert (checked.rc, told in checked.stderr, f"w {groups_conf}`" in checked.stderr) == (2, True, True)
+        assert (checked.rc, message in checked.stderr, f"w {groups_conf}`" in checked.stderr) == (2, True, True)
     doctor = alone("doctor", "--json", *typed, env=env)
     (found,) = [one for one in json.loads(doctor.stdout)["findings"] if one["check"] in {"groups", "nodes"}]
-    assert (doctor.rc, found["what"], "`chmod " in found["hint"]) == (4, told, True)
+    assert (doctor.rc, found["what"], "`chmod " in found["hint"]) == (4, message, True)
     assert "nothing is known here of n1" in alone("history", "n1", *typed, env=env).stderr, "it needs no groups"
     assert not canary.exists()
     groups_conf.chmod(0o644)
@@ -107,14 +107,18 @@ def test_a_group_that_is_broken_is_left_out_of_all_nodes_with_a_warning(alone: C
     yaml = site / "groups.d" / "s.yaml"
     yaml.write_text("s:\n  cpu: n[1-3]\n  gpu: 12\n")
     env = {"CLUSTERSHELL_CFGDIR": str(site)}
-    told = f"{yaml}:3: group `gpu` of source `s` is a number (12), not a node set"
+    message = f"{yaml}:3: group `gpu` of source `s` is a number (12), not a node set"
     done = alone("history", "-a", env=env)
-    assert (done.rc, f"clbalance: warning: a group is left out of all nodes: {told}\n" in done.stderr) == (0, True)
+    assert (done.rc, f"clbalance: warning: a group is left out of all nodes: {message}\n" in done.stderr) == (0, True)
     for verb in (("history", "-g", "gpu"), ("history", "-a", "-X", "gpu"), ("config", "check")):
         refused = alone(*verb, env=env)
-        assert (refused.rc, told in refused.stderr, "hint: write nodes in quotes" in refused.stderr) == (2, True, True)
+        assert (refused.rc, message in refused.stderr, "hint: write nodes in quotes" in refused.stderr) == (
+            2,
+            True,
+            True,
+        )
     doctor = alone("doctor", "n9", "-t", "1", "--json", env=env)
-    assert told in [one["what"] for one in json.loads(doctor.stdout)["findings"]]
+    assert message in [one["what"] for one in json.loads(doctor.stdout)["findings"]]
 
 
 def test_a_module_that_clustershells_defaults_name_is_not_imported(alone: Command, folder: Path, canary: Path) -> None:

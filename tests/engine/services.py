@@ -65,14 +65,14 @@ class Notes:
     def done(self) -> None:
         self.finished += 1
 
-    def store_failed(self, why: str) -> None:
-        self.forgotten.append(why)
+    def store_failed(self, reason: str) -> None:
+        self.forgotten.append(reason)
 
     def waiting(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self.reasons.append(f"{node}: {why}")
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self.reasons.append(f"{node}: {reason}")
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self.plans.append(plan)

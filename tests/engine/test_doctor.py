@@ -21,8 +21,8 @@ def node(*, clock: str | HangUp | None = "", uid: str = "1000") -> ScriptedNode:
         nonce = text.partition(b'"')[2].split(b" ")[0] if asked_clock else text.split()[1]
         if asked_clock and (clock is None or isinstance(clock, HangUp)):
             return [] if clock is None else [clock]
-        told = clock or f"{EPOCH.timestamp():.0f}"
-        name, said = ("clock", str(told)) if asked_clock else ("uid", uid)
+        message = clock or f"{EPOCH.timestamp():.0f}"
+        name, said = ("clock", str(message)) if asked_clock else ("uid", uid)
         lines = [b"begin", f"+ {name}".encode(), f"\0{said}".encode(), f"- {name} 0".encode(), b"end"]
         return [b"noise", *(line[1:] if line[:1] == b"\0" else nonce + b" " + line for line in lines)]
 
@@ -50,7 +50,7 @@ def test_no_nodes_are_no_work() -> None:
 
 def test_a_node_that_cannot_be_reached_is_silent_and_the_others_are_not() -> None:
     found = asked({"a": node()}, "gone a")
-    assert found["gone"] == Silent(node=NodeName("gone"), cause=Cause.DNS, why="Could not resolve hostname gone")
+    assert found["gone"] == Silent(node=NodeName("gone"), cause=Cause.DNS, reason="Could not resolve hostname gone")
     assert isinstance(found["a"], Examined)
 
 

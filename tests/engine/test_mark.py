@@ -48,14 +48,14 @@ def test_who_we_are_there_is_told_by_the_node() -> None:
 
 def test_a_mark_that_was_not_there_is_told_and_is_no_failure() -> None:
     found = marks({"a": agent({"ev": "resumed", "was": True}), "b": agent({"ev": "resumed", "was": False})}, RESUME)
-    assert [(one.done, one.told) for one in found.values()] == [(True, ""), (True, "no mark of yours was there")]
+    assert [(one.done, one.message) for one in found.values()] == [(True, ""), (True, "no mark of yours was there")]
 
 
 def test_a_node_that_refuses_says_why() -> None:
     refused = {"ev": "refused", "job": "", "kind": "storage", "why": "No space left on device"}
     trouble = {"ev": "error", "why": "drain: too long"}
     found = marks({"a": agent(refused), "b": agent(trouble), "c": agent(DRAINED)})
-    assert [(one.done, one.told) for one in found.values()] == [
+    assert [(one.done, one.message) for one in found.values()] == [
         (False, "No space left on device"),
         (False, "drain: too long"),
         (True, ""),
@@ -65,7 +65,7 @@ def test_a_node_that_refuses_says_why() -> None:
 def test_a_node_that_cannot_be_reached_is_not_marked_and_the_others_are() -> None:
     found = marks({"a": agent(DRAINED)}, asked="gone a")
     assert found["gone"] == Marked(
-        node=NodeName("gone"), done=False, told="name not resolved: Could not resolve hostname gone"
+        node=NodeName("gone"), done=False, message="name not resolved: Could not resolve hostname gone"
     )
     assert found["a"].done
 
@@ -75,7 +75,7 @@ def test_a_node_that_falls_silent_ends_at_its_deadline_and_delays_nobody() -> No
     services = world_of(quiet)
     found = mark(services, [NodeName(name) for name in quiet], DRAIN)
     assert [one.done for one in found] == [False, False, True]
-    assert ["timed out" in one.told for one in found] == [True, True, False]
+    assert ["timed out" in one.message for one in found] == [True, True, False]
     assert services.clock.monotonic() <= services.answer_within_s + 1
 
 
@@ -86,9 +86,9 @@ def test_words_outside_the_frame_count_for_nothing() -> None:
     def noisy(text: bytes) -> list[bytes | HangUp]:
         return [b"Welcome", forged, json.dumps(DRAINED).encode(), *honest(text)]
 
-    assert marks({"a": noisy})["a"].told == "no"
+    assert marks({"a": noisy})["a"].message == "no"
 
 
 def test_an_answer_is_final_whatever_comes_after_it() -> None:
     found = marks({"a": agent(DRAINED, {"ev": "error", "why": "late"}), "b": agent(DRAINED)})
-    assert [(one.done, one.told) for one in found.values()] == [(True, ""), (True, "")]
+    assert [(one.done, one.message) for one in found.values()] == [(True, ""), (True, "")]

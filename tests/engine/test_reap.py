@@ -43,7 +43,7 @@ def test_every_part_is_asked_for_behind_the_last_one_and_what_was_told_twice_add
 
 def test_a_node_without_an_end_is_left_alone_some_day() -> None:
     one = agent({"": part("x", finding("a"), more=True), "x": part("x", more=True)})
-    assert (reaped({"n": one})["n"].why, len(one.heard)) == ("there is more", MOST_ANSWERS)
+    assert (reaped({"n": one})["n"].reason, len(one.heard)) == ("there is more", MOST_ANSWERS)
 
 
 def test_what_was_told_before_a_node_fell_silent_counts_and_the_others_are_done() -> None:
@@ -71,4 +71,4 @@ def test_what_a_node_cannot_mean_is_no_answer() -> None:
             ]
         }
     )
-    assert reaped({"n": odd})["n"] == Reaped(node=NodeName("n"), why="no")
+    assert reaped({"n": odd})["n"] == Reaped(node=NodeName("n"), reason="no")

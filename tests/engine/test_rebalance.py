@@ -72,8 +72,8 @@ class Heard:
     def settled(self, one: ReconciledJob) -> None:
         self._note("settled", one.now.id)
 
-    def gave_up(self, record: JobRecord, why: str) -> None:
-        del why
+    def gave_up(self, record: JobRecord, reason: str) -> None:
+        del reason
         self._note("gave up", record.id)
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
@@ -135,7 +135,7 @@ def running_on_a(services: Services, restart_policy: RestartPolicy = REQUEUE) ->
 def with_move(decision: RebalanceDecision, number: int) -> RebalanceDecision:
     """The same, and that job goes from `a` to `b`."""
     (one,) = decision.plans
-    move = PlannedMigration(job=number, name="train", src=A, dst=B, gain=0.5, why="a is over")
+    move = PlannedMigration(job=number, name="train", src=A, dst=B, gain=0.5, reason="a is over")
     return replace(decision, plans=(replace(one, plan=replace(one.plan, migrations=(move,))),))
 
 
@@ -177,7 +177,7 @@ def test_a_job_whose_move_was_cut_short_is_started_elsewhere_while_that_fits(loa
     moved = ScriptedAgent(end={"kind": "cancelled", "why": "moved to b: level"})
     services = world_of({"a": probed(0.1, after=moved), "b": probed(load_of_b, after=ScriptedAgent())})
     number = running_on_a(services)
-    assert services.journal.commit_migration(number, MigrationRequest(attempt=1, dst=B, why="level"))
+    assert services.journal.commit_migration(number, MigrationRequest(attempt=1, dst=B, reason="level"))
     heard = Heard(services)
     carry_out(services, decide(services, aim(), counts=True), brought(), heard)
     assert heard.actions == [("settled", number, "PENDING"), ("started", number, "RUNNING"), ("done", 0, "")]
@@ -291,6 +291,6 @@ def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor
     services.journal.cancel(waits, "cancelled by u")
     assert services.journal.finish(goes, EPOCH, attempt=1, state=JobState.CANCELLED, reason="cancelled by u", rc=125)
     carry_out(services, decision, brought(), heard)
-    assert heard.ends[-1] == NotMigrated(why="it is CANCELLED on a by now")
+    assert heard.ends[-1] == NotMigrated(reason="it is CANCELLED on a by now")
     assert not any(isinstance(end, JobStarted) for end in heard.ends)
     assert now(services, waits).state is not JobState.RUNNING

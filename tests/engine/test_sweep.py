@@ -39,7 +39,7 @@ def test_every_node_is_answered_for_in_the_order_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "told"),
+    ("node", "message"),
     [
         pytest.param(lambda _: [HangUp(Cause.AUTH, "Permission denied")], Cause.AUTH, id="a refusal keeps its cause"),
         pytest.param(
@@ -49,9 +49,9 @@ def test_every_node_is_answered_for_in_the_order_asked() -> None:
         pytest.param(lambda _: answer(b"0" * 32, 0.1), Cause.LOST, id="another nonce's answer is no answer"),
     ],
 )
-def test_a_node_that_does_not_answer_is_silent_with_its_cause(node: object, told: Cause) -> None:
+def test_a_node_that_does_not_answer_is_silent_with_its_cause(node: object, message: Cause) -> None:
     services = world_of({"a": node, "b": probed()})  # type: ignore[dict-item]
-    assert loads(take_snapshot(services, [A, B])) == {"a": told.value, "b": 0.5}
+    assert loads(take_snapshot(services, [A, B])) == {"a": message.value, "b": 0.5}
 
 
 def test_a_name_that_cannot_be_resolved_is_silent() -> None:

@@ -108,8 +108,8 @@ class Chaos:
 
 def _records(clbalance: Command) -> dict[str, list[dict[str, object]]]:
     """All jobs, settled, by name."""
-    told = clbalance("jobs", "--all", "--json")
-    newest = json.loads(told.stdout)["jobs"]
+    message = clbalance("jobs", "--all", "--json")
+    newest = json.loads(message.stdout)["jobs"]
     if newest:
         clbalance("wait", f"1-{max(one['id'] for one in newest)}")
     found: dict[str, list[dict[str, object]]] = {}

@@ -18,14 +18,14 @@ from .test_node_faults import SOON, started, told
 def test_a_node_that_can_keep_nothing_takes_no_job_and_the_next_one_does(
     lab: Lab, clbalance: Command, how: str
 ) -> None:
-    why = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
+    reason = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
     lab.node("node2").load(r1m=2.0)
     with mounted(lab, lab.node("node1"), "size=256k") as folder:
         _spoil(lab, folder, how)
         refused = clbalance("run", "-w", "node1", "--", "true")
         assert refused.rc == 125
         assert "refused by the node" in refused.stderr
-        assert why in refused.stderr
+        assert reason in refused.stderr
         assert told(clbalance, 1)[0] == "CANCELLED"
         assert clbalance("run", "-q", "-w", "node[1-2]", "-c", "echo $CLBALANCE_NODE").text == "node2\n"
         assert list(folder.glob("clbalance-*/lease-*")) == []

@@ -128,22 +128,22 @@ def test_every_name_taken_refuses_with_that_reason(tmp_path: Path) -> None:
     for name in [own, *(f"{own}-{n}" for n in range(1, 10))]:
         (tmp_path / name).symlink_to("nowhere")
     with AgentClient(tmp_path) as client:
-        kind, why, rc = client.refusal(argv=["true"])
+        kind, reason, rc = client.refusal(argv=["true"])
     assert (kind, rc) == ("node_dir", None)
-    assert why == f"{tmp_path}/{own} … {own}-9 are all taken by other users or links, or writable by others"
+    assert reason == f"{tmp_path}/{own} … {own}-9 are all taken by other users or links, or writable by others"
 
 
 @pytest.mark.parametrize(
-    ("base", "why"),
+    ("base", "reason"),
     [
         ("/no/such", "/no/such: No such file or directory"),
         ("/dev/null", "/dev/null: Not a directory"),
         ("here", "CLBALANCE_NODE_DIR must be an absolute path, not `here`"),
     ],
 )
-def test_a_node_folder_that_cannot_be_is_refused(base: str, why: str) -> None:
+def test_a_node_folder_that_cannot_be_is_refused(base: str, reason: str) -> None:
     with AgentClient(Path(base)) as client:
-        assert client.refusal(argv=["true"]) == ("node_dir", why, None)
+        assert client.refusal(argv=["true"]) == ("node_dir", reason, None)
 
 
 @pytest.fixture
@@ -170,8 +170,8 @@ def test_a_full_disk_refuses_the_claim(tiny_disk: Path) -> None:
         for n in range(100):
             (tiny_disk / str(n)).touch()
     with AgentClient(tiny_disk) as client:
-        kind, why, _ = client.refusal(argv=["true"])
-    assert (kind, why) == ("storage", f"{tiny_disk}: No space left on device")
+        kind, reason, _ = client.refusal(argv=["true"])
+    assert (kind, reason) == ("storage", f"{tiny_disk}: No space left on device")
 
 
 @as_root

@@ -71,7 +71,7 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_line", "why"),
+    ("request_line", "reason"),
     [
         (b"", "not JSON: b''"),
         (b"{", "not JSON: b'{'"),
@@ -92,8 +92,8 @@ def test_usage_and_seconds_are_told(client: AgentClient) -> None:
         (None, "a line is longer than 4194304 bytes"),
     ],
 )
-def test_a_request_that_cannot_be_meant_is_told_with_its_place(request_line: bytes | None, why: str) -> None:
-    with pytest.raises(MisfitError, match=why):
+def test_a_request_that_cannot_be_meant_is_told_with_its_place(request_line: bytes | None, reason: str) -> None:
+    with pytest.raises(MisfitError, match=reason):
         parse_request(request_line)
 
 
@@ -129,11 +129,11 @@ def test_requests_out_of_turn_are_errors_and_harm_nothing(client: AgentClient) -
         ("signal", {"signal": 0}, "there is no signal 0"),
         ("signal", {"signal": 65}, "there is no signal 65"),
     ]
-    for op, fields, why in turns:
+    for op, fields, reason in turns:
         client.ask(op, job, **fields)
         parsed = client.event()
         assert parsed["ev"] == "error"
-        assert why in parsed["why"]
+        assert reason in parsed["why"]
     assert client.run(argv=["true"])["end"]["rc"] == 0
 
 

@@ -35,7 +35,7 @@ from clbalance.policy.placement.policies import LEAST, Policy
 from clbalance.policy.placement.score import score, scorers_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-NOT_TOLD = Unknown(why="not told")
+NOT_TOLD = Unknown(reason="not told")
 UPTIME_S = 1000.0
 ME, SHE, ROOT = 1000, 1001, 0
 
@@ -74,7 +74,7 @@ def node(
             tmp=NOT_TOLD if tmp is None else tmp_space(total=10**6, free=round(tmp * 10**4)),
             traffic=NOT_TOLD,
             logins=0,
-            python="/usr/bin/python3" if python else Unknown(why="`python3` is not on the PATH"),
+            python="/usr/bin/python3" if python else Unknown(reason="`python3` is not on the PATH"),
             gpus=NOT_TOLD if gpus is None else gpus,
             uid=ME,
             leases=NOT_TOLD if leases is None else leases,
@@ -134,7 +134,7 @@ def lease(
 
 
 def unreadable(*, uid: int = SHE) -> Lease:
-    return Lease(key="k", attempt=1, uid=uid, allocation=Unknown(why="unreadable lease: no JSON"))
+    return Lease(key="k", attempt=1, uid=uid, allocation=Unknown(reason="unreadable lease: no JSON"))
 
 
 def drain(
@@ -180,8 +180,8 @@ def tmp_space(*, total: int, free: int) -> TmpSpace:
     return TmpSpace(path="/tmp", total_bytes=total, free_bytes=free)
 
 
-def silent(name: str, cause: Cause = Cause.HUNG, why: str = "no answer in 5 s") -> Silent:
-    return Silent(node=NodeName(name), cause=cause, why=why)
+def silent(name: str, cause: Cause = Cause.HUNG, reason: str = "no answer in 5 s") -> Silent:
+    return Silent(node=NodeName(name), cause=cause, reason=reason)
 
 
 def sweep(*answers: Answer, age_s: float = 0.0) -> Snapshot:

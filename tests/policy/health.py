@@ -8,7 +8,7 @@ from clbalance.model.checkup import Checkup, Entry, Examined, Folder, Logind, Mo
 ME = 1000
 FOLDER, LINK, FILE = 0o040000, 0o120000, 0o100000
 MIB = 1 << 20
-LOST = Unknown(why="timed out")
+LOST = Unknown(reason="timed out")
 
 
 def entry(path: str, mode: int = FOLDER | 0o1777, uid: int = 0) -> Entry:

@@ -57,7 +57,7 @@ def with_jobs(answer: Measured, *names: str) -> Measured:
 def without_gpus_known(name: str) -> Measured:
     """One whose tool hung."""
     answer = node(name)
-    return replace(answer, reading=replace(answer.reading, gpus=Unknown(why="`nvidia-smi` timed out")))
+    return replace(answer, reading=replace(answer.reading, gpus=Unknown(reason="`nvidia-smi` timed out")))
 
 
 def wished(

@@ -65,7 +65,7 @@ def test_debt_decays_as_r1m_learns(age_s: float, share: float) -> None:
 
 
 def test_of_unknown_age_nothing_shows_yet() -> None:
-    assert add_up([Allocation(cpus=2.0)], Unknown(why="not told")).unreflected_cpus == 2.0
+    assert add_up([Allocation(cpus=2.0)], Unknown(reason="not told")).unreflected_cpus == 2.0
 
 
 def test_a_node_without_promises_has_an_empty_ledger() -> None:

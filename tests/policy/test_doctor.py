@@ -87,7 +87,7 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
         case("python 3.5 is too old", "wrong:python", "Python 3.5", python=Python(path="/p", version=(3, 5, 9))),
         case("python 3.6 will do", "", "", python=Python(path="/p", version=(3, 6, 0))),
         case("a python that does not start is wrong", "wrong:python", "does not work: no module",
-             python=Python(path="/p", version=Unknown(why="no module"))),
+             python=Python(path="/p", version=Unknown(reason="no module"))),
         case("a python that hung is unknown", "note:python", "timed out", python=LOST),
         case("without logind there is nothing to find", "", "", logind=None),
         case("a logind that kills is wrong", "wrong:logind", "KillUserProcesses=yes",
@@ -118,7 +118,7 @@ def test_a_node_is_judged(node: Examined, findings: list[str], part: str) -> Non
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_of_silence_is_wrong_and_has_something_to_type(cause: Cause) -> None:
-    (found,) = node_findings(Silent(node=NodeName("n"), cause=cause, why="ssh said so"))
+    (found,) = node_findings(Silent(node=NodeName("n"), cause=cause, reason="ssh said so"))
     assert (found.severity, found.check, found.node) == (Severity.WRONG, "reach", "n")
     assert found.what.startswith(cause.value)
     assert found.hint == HINTS[cause]
@@ -127,7 +127,7 @@ def test_every_cause_of_silence_is_wrong_and_has_something_to_type(cause: Cause)
 
 def test_two_nodes_that_are_silent_for_the_same_cause_are_told_alike() -> None:
     one, two = (
-        node_findings(Silent(node=NodeName(n), cause=Cause.DNS, why=f"Could not resolve hostname {n}"))[0].what
+        node_findings(Silent(node=NodeName(n), cause=Cause.DNS, reason=f"Could not resolve hostname {n}"))[0].what
         for n in ("a", "b")
     )
     assert one == two == "name not resolved"

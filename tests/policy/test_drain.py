@@ -38,7 +38,7 @@ def test_who_does_not_know_who_he_is_keeps_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "told"),
+    ("mark", "message"),
     [
         pytest.param(drain(by="alice"), "disk (by alice)", id="root may say on whose behalf"),
         pytest.param(drain(by=""), "disk (by root)", id="root without a name"),
@@ -46,23 +46,23 @@ def test_who_does_not_know_who_he_is_keeps_off() -> None:
         pytest.param(drain(uid=SHE, by=""), "disk (by uid 1001)", id="also without a name"),
     ],
 )
-def test_a_drain_mark_is_told(mark: DrainMark, told: str) -> None:
-    assert drain_reason(mark, NOW) == told
+def test_a_drain_mark_is_told(mark: DrainMark, message: str) -> None:
+    assert drain_reason(mark, NOW) == message
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "message"),
     [
         pytest.param("2026-11-26 18:00", "18:00", id="today"),
         pytest.param("2026-11-27 06:05", "2026-11-27 06:05", id="another day"),
         pytest.param("2027-11-26 18:00", "2027-11-26 18:00", id="the same day of another year"),
     ],
 )
-def test_the_end_of_a_mark_is_told_by_the_clock_on_our_wall(end: str, told: str) -> None:
+def test_the_end_of_a_mark_is_told_by_the_clock_on_our_wall(end: str, message: str) -> None:
     now = datetime.fromisoformat("2026-11-26 12:00").astimezone()
     mark = replace(drain(), until=datetime.fromisoformat(end).astimezone(UTC))
-    assert drain_reason(mark, now) == f"disk (by alice, until {told})"
-    assert drain_reason(replace(mark, uid=SHE, by=""), now) == f"disk (by uid 1001, until {told})"
+    assert drain_reason(mark, now) == f"disk (by alice, until {message})"
+    assert drain_reason(replace(mark, uid=SHE, by=""), now) == f"disk (by uid 1001, until {message})"
     proposal = replace(mark, proposal=Proposal(at=now, key="a" * 32))
     assert drain_reason(proposal, now) == "proposed: disk (by alice)"
 

@@ -139,10 +139,10 @@ def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) ->
     ],
 )
 def test_a_node_stands(answer: object, out: str, proposals: tuple[Proposal, ...]) -> None:
-    told = NodeAvailability(
+    message = NodeAvailability(
         node=NodeName("n"), unavailable=out, is_drained=out.startswith("drained: "), proposals=proposals
     )
-    assert availability_of(answer, NOW) == told  # type: ignore[arg-type]
+    assert availability_of(answer, NOW) == message  # type: ignore[arg-type]
 
 
 def test_a_suspect_is_not_there() -> None:

@@ -11,8 +11,8 @@ LEASE = Lease(key="k", attempt=1, uid=1, allocation=Allocation(cpus=16.0, uptime
 
 
 def test_an_answer_is_kept_by_its_indices() -> None:
-    told = node_sample(measured("n", r1m=8.0, gpus=[gpu(used_gib=40, use_pct=98.0)], leases=[LEASE]))
-    assert told == NodeSample(
+    message = node_sample(measured("n", r1m=8.0, gpus=[gpu(used_gib=40, use_pct=98.0)], leases=[LEASE]))
+    assert message == NodeSample(
         answered=True,
         values={
             "r1m_per_cpu": 0.25,
@@ -32,31 +32,31 @@ def test_an_answer_is_kept_by_its_indices() -> None:
 
 
 def test_what_is_unknown_is_left_out_and_never_a_zero() -> None:
-    unknown = Unknown(why="it hangs")
-    told = node_sample(
+    unknown = Unknown(reason="it hangs")
+    message = node_sample(
         measured("n", run_queue=unknown, pressure=unknown, leases=unknown, gpus=[gpu(use_pct=unknown)], memory=unknown,
                  rates=unknown)  # type: ignore[arg-type]  # as a Rates would be
     )  # fmt: skip
-    assert told is not None
-    assert set(told.values) == {"tmp_free_pct"}
-    assert told.gpus == ({"mem_pct": 0.0},)
+    assert message is not None
+    assert set(message.values) == {"tmp_free_pct"}
+    assert message.gpus == ({"mem_pct": 0.0},)
 
 
 def test_a_silent_node_is_kept_as_silent_and_our_own_failure_not_at_all() -> None:
-    silent = Silent(node=NodeName("n"), cause=Cause.HUNG, why="")
+    silent = Silent(node=NodeName("n"), cause=Cause.HUNG, reason="")
     assert node_sample(silent) == NodeSample(answered=False)
-    assert node_sample(Silent(node=NodeName("n"), cause=Cause.LOCAL, why="no ssh program")) is None
+    assert node_sample(Silent(node=NodeName("n"), cause=Cause.LOCAL, reason="no ssh program")) is None
 
 
 def test_gpus_that_are_not_known_are_none() -> None:
-    told = node_sample(measured("n", gpus=Unknown(why="nvidia-smi hung"), rates=Rates(
+    message = node_sample(measured("n", gpus=Unknown(reason="nvidia-smi hung"), rates=Rates(
         span_s=1.0, ut_pct=1.0, disk_bytes_per_s=1.0, net_bytes_per_s=1.0)))  # fmt: skip
-    assert told is not None
-    assert told.gpus == ()
+    assert message is not None
+    assert message.gpus == ()
 
 
 def test_a_node_of_which_nothing_is_known_has_answered_all_the_same() -> None:
-    hangs = Unknown(why="it hangs")
+    hangs = Unknown(reason="it hangs")
     answer = measured("n")
     sections = dict.fromkeys(("run_queue", "cpus", "memory", "pressure", "tmp", "leases", "gpus"), hangs)
     reading = replace(answer.reading, **sections)

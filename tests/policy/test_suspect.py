@@ -142,7 +142,7 @@ def test_a_persons_word_is_told_before_our_suspicion() -> None:
     ],
 )
 def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Cause, samples: str, state: str) -> None:
-    answer = marked_suspect(Silent(node=N, cause=cause, why="no answer"), seen(samples))
+    answer = marked_suspect(Silent(node=N, cause=cause, reason="no answer"), seen(samples))
     condition = node_state(answer, Thresholds(), NOW)
     assert condition.state.value == state
     assert str(cause) in str(condition.reason)
@@ -150,7 +150,7 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
 
 
 @pytest.mark.parametrize(
-    ("awaited", "quiet_s", "told"),
+    ("awaited", "quiet_s", "message"),
     [
         pytest.param("s", 0.25, 0.75, id="a suspect has a grace behind the others"),
         pytest.param("s", 5.0, 0.0, id="then it is given up"),
@@ -159,9 +159,9 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
         pytest.param("n", 5.0, None, id="a good node is waited for as long as it may take"),
     ],
 )
-def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, told: float | None) -> None:
+def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, message: float | None) -> None:
     streaks = {NodeName("s"): FailureStreak(silent=3, suspect=True), NodeName("n"): FailureStreak(silent=1)}
-    assert listen_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == told
+    assert listen_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == message
 
 
 def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:

@@ -66,7 +66,7 @@ def test_no_folder_and_none_that_was_asked_for_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "why"),
+    ("text", "status", "reason"),
     [
         ("", None, "timed out"),
         ("folder /var/tmp\n", None, "timed out"),
@@ -78,15 +78,15 @@ def test_no_folder_and_none_that_was_asked_for_are_none() -> None:
         ("folder /var/tmp\nentry 43ff 99999999999 /var/tmp\nspace\n", "0", "failed with 0"),
     ],
 )
-def test_a_folder_that_is_not_told_is_unknown(text: str, status: str | None, why: str) -> None:
+def test_a_folder_that_is_not_told_is_unknown(text: str, status: str | None, reason: str) -> None:
     found = parse_folder(section(text, status))
     assert isinstance(found, Unknown)
-    assert why in found.why
+    assert reason in found.reason
 
 
 def test_a_df_that_hung_costs_the_space_only() -> None:
     found = parsed(FOLDER.partition("Filesystem")[0], None)
-    assert found.space == Unknown(why="timed out")
+    assert found.space == Unknown(reason="timed out")
     assert found.mount == Mount(root="/", point="/", type="ext4")
 
 
@@ -119,13 +119,13 @@ def test_lines_that_are_no_mounts_are_passed_over() -> None:
     [
         ("/usr/bin/python3\n3.11.2", "0", Python(path="/usr/bin/python3", version=(3, 11, 2))),
         ("", "3", None),
-        ("", None, Unknown(why="timed out")),
-        ("/p\n", None, Unknown(why="timed out")),
-        ("/p\nno module named x", "1", Python(path="/p", version=Unknown(why="no module named x"))),
-        ("/p\n", "126", Python(path="/p", version=Unknown(why="it failed with 126"))),
-        ("/p\n3.11.2", "1", Python(path="/p", version=Unknown(why="3.11.2"))),
-        ("/p\n99999.1.1", "0", Python(path="/p", version=Unknown(why="99999.1.1"))),
-        ("alias python3\n3.6.0", "0", Unknown(why="the path of python3 does not parse")),
+        ("", None, Unknown(reason="timed out")),
+        ("/p\n", None, Unknown(reason="timed out")),
+        ("/p\nno module named x", "1", Python(path="/p", version=Unknown(reason="no module named x"))),
+        ("/p\n", "126", Python(path="/p", version=Unknown(reason="it failed with 126"))),
+        ("/p\n3.11.2", "1", Python(path="/p", version=Unknown(reason="3.11.2"))),
+        ("/p\n99999.1.1", "0", Python(path="/p", version=Unknown(reason="99999.1.1"))),
+        ("alias python3\n3.6.0", "0", Unknown(reason="the path of python3 does not parse")),
     ],
 )
 def test_python_is_told_with_its_version(text: str, status: str | None, expected: object) -> None:
@@ -133,7 +133,7 @@ def test_python_is_told_with_its_version(text: str, status: str | None, expected
 
 
 @pytest.mark.parametrize(
-    ("told", "configured", "kills"),
+    ("message", "configured", "kills"),
     [
         pytest.param("b true", "", True, id="logind's own word"),
         pytest.param("b false", "KillUserProcesses=yes", False, id="is worth more than its file"),
@@ -144,20 +144,20 @@ def test_python_is_told_with_its_version(text: str, status: str | None, expected
         pytest.param("b maybe", "#KillUserProcesses=yes", None, id="nonsense is unknown"),
     ],
 )
-def test_what_logind_does_is_told_by_itself_or_by_its_file(told: str, configured: str, kills: bool | None) -> None:
-    found = parse_logind(section(told), section(configured))
+def test_what_logind_does_is_told_by_itself_or_by_its_file(message: str, configured: str, kills: bool | None) -> None:
+    found = parse_logind(section(message), section(configured))
     assert isinstance(found, Logind)
     assert (None if isinstance(found.kills_user_processes, Unknown) else found.kills_user_processes) == kills
-    assert found.lingers == (told == "linger")
+    assert found.lingers == (message == "linger")
 
 
 def test_no_logind_is_none_and_no_word_of_it_unknown() -> None:
     assert parse_logind(section("", "3"), None) is None
-    assert parse_logind(None, None) == Unknown(why="not told")
+    assert parse_logind(None, None) == Unknown(reason="not told")
 
 
 @pytest.mark.parametrize(
-    ("told", "configured", "limits"),
+    ("message", "configured", "limits"),
     [
         ("maxsessions 10\nmaxstartups 10:30:100\nmaxauthtries 6", "", (10, 10)),
         ("maxsessions 10", "MaxSessions 2\nMaxStartups 5", (10, 5)),
@@ -168,8 +168,8 @@ def test_no_logind_is_none_and_no_word_of_it_unknown() -> None:
         ("", "", (None, None)),
     ],
 )
-def test_the_first_value_of_sshd_counts(told: str, configured: str, limits: tuple[int | None, int | None]) -> None:
-    found = parse_sshd_limits(section(told, "1"), section(configured))
+def test_the_first_value_of_sshd_counts(message: str, configured: str, limits: tuple[int | None, int | None]) -> None:
+    found = parse_sshd_limits(section(message, "1"), section(configured))
     assert found == SshdLimits(max_sessions=limits[0], max_startups=limits[1])
 
 

@@ -127,7 +127,7 @@ def test_without_python_there_is_none(node: Node) -> None:
 
 def test_a_python_that_fails_is_told_in_its_own_words(node: Node) -> None:
     node.program("python3", "echo broken; exit 1")
-    assert checkup(node).python == Python(path=str(node.root / "bin/python3"), version=Unknown(why="broken"))
+    assert checkup(node).python == Python(path=str(node.root / "bin/python3"), version=Unknown(reason="broken"))
 
 
 def test_where_logind_does_not_answer_its_files_do_and_the_last_counts(node: Node) -> None:
@@ -156,9 +156,9 @@ def test_all_that_hangs_costs_two_seconds_and_its_own_sections(node: Node) -> No
     found = checkup(node)
     assert 1.8 <= time.monotonic() - began <= 8
     assert found.uid == os.getuid()
-    assert found.python == Unknown(why="timed out")
+    assert found.python == Unknown(reason="timed out")
     assert isinstance(found.folders.named, Folder)
-    assert found.folders.named.space == Unknown(why="timed out")
+    assert found.folders.named.space == Unknown(reason="timed out")
     assert isinstance(found.logind, Logind)
 
 

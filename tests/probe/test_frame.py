@@ -78,7 +78,7 @@ def test_a_text_that_is_not_utf8_is_read_with_replacements() -> None:
 def test_a_node_that_talks_without_end_is_garbled(line: bytes, times: int, begun: bool) -> None:
     verdict = heard([*framed(BODY)[: 2 if begun else 0], *[line] * times])
     assert isinstance(verdict, Garbled)
-    assert "2 MiB" in verdict.why
+    assert "2 MiB" in verdict.reason
 
 
 @UNHURRIED

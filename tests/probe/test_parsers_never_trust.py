@@ -94,9 +94,9 @@ def numbers(value: object) -> Iterator[float]:
 def check(value: object) -> None:
     assert all(isfinite(number) and 0 <= number <= 2**70 for number in numbers(value))
     match value:
-        case Unknown(why=why):
-            assert why
-            assert why.isprintable()
+        case Unknown(reason=reason):
+            assert reason
+            assert reason.isprintable()
         case RunQueue():
             assert max(value.r1m, value.r5m, value.r15m, value.rq) <= 1_000_000
         case Memory():
@@ -238,13 +238,15 @@ def test_more_gpus_than_fit_a_node_are_unknown() -> None:
     rows = [f"GPU-{at}, {at % 200}, H100, 81559, 0, 0, 41, 550.54.15" for at in range(257)]
     nothing = Section(text="", status="0")
     assert isinstance(parse_gpus(Section(text="\n".join(rows[:256]), status="0"), nothing), tuple)
-    assert parse_gpus(Section(text="\n".join(rows), status="0"), nothing) == Unknown(why="more than 256 GPUs")
+    assert parse_gpus(Section(text="\n".join(rows), status="0"), nothing) == Unknown(reason="more than 256 GPUs")
 
 
 def test_more_processes_than_fit_a_gpu_are_unknown() -> None:
     device = Section(text="GPU-1, 0, H100, 81559, 0, 0, 41, 550.54.15", status="0")
     rows = [f"GPU-1, {at + 1}, python3, 1" for at in range(10_001)]
-    assert parse_gpus(device, Section(text="\n".join(rows), status="0")) == Unknown(why="more than 10000 GPU processes")
+    assert parse_gpus(device, Section(text="\n".join(rows), status="0")) == Unknown(
+        reason="more than 10000 GPU processes"
+    )
 
 
 GPU_TEXT = st.text(alphabet='GPU-MIG 0123456789abc.:(),\n/=[]N{}"', max_size=300)

@@ -12,7 +12,7 @@ from clbalance.model import Gpu, RunQueue, TmpSpace, Unknown
 from .answers import NONCE
 from .conftest import Node
 
-HUNG = Unknown(why="`nvidia-smi` timed out")
+HUNG = Unknown(reason="`nvidia-smi` timed out")
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def test_a_hung_list_of_processes_leaves_no_gpu_looking_free(dash_node: Node) ->
         "case $* in *compute-apps*) exec sleep 60 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    assert dash_node.reading().gpus == Unknown(why="GPU processes: `nvidia-smi` timed out")
+    assert dash_node.reading().gpus == Unknown(reason="GPU processes: `nvidia-smi` timed out")
 
 
 def test_two_hangs_wait_side_by_side(dash_node: Node) -> None:
@@ -77,20 +77,20 @@ def test_two_hangs_wait_side_by_side(dash_node: Node) -> None:
     with seconds(1.8, 3.8):
         reading = dash_node.reading()
     assert reading.gpus == HUNG
-    assert reading.tmp == Unknown(why="timed out")
+    assert reading.tmp == Unknown(reason="timed out")
     assert isinstance(reading.run_queue, RunQueue)
 
 
 def test_a_failing_df_costs_tmp_only(dash_node: Node) -> None:
     dash_node.program("df", "exit 3")
     reading = dash_node.reading()
-    assert reading.tmp == Unknown(why="`df` failed with 3")
+    assert reading.tmp == Unknown(reason="`df` failed with 3")
     assert reading.gpus == ()
 
 
 def test_a_broken_driver_is_told_in_its_own_words(dash_node: Node) -> None:
     dash_node.program("nvidia-smi", "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18")
-    assert dash_node.reading().gpus == Unknown(why="Failed to initialize NVML: Driver/library version mismatch")
+    assert dash_node.reading().gpus == Unknown(reason="Failed to initialize NVML: Driver/library version mismatch")
 
 
 def test_a_program_cannot_end_the_answer_early(dash_node: Node) -> None:
@@ -134,7 +134,7 @@ def test_a_hung_rocm_smi_costs_the_gpus_only_and_is_ended(dash_node: Node) -> No
     dash_node.program("rocm-smi", f"echo $$ >{pids}; exec sleep 60")
     with seconds(1.8, 8):
         reading = dash_node.reading()
-    assert reading.gpus == Unknown(why="`rocm-smi` timed out")
+    assert reading.gpus == Unknown(reason="`rocm-smi` timed out")
     assert isinstance(reading.run_queue, RunQueue)
     assert gone(int(pids.read_text()))
 

@@ -94,7 +94,7 @@ def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> Non
     dash_node.program("stat", f'/usr/bin/stat "$@"; rm -f {fifo}; mkfifo {fifo}')
     with seconds(1.8, 8):
         reading = dash_node.reading()
-    assert reading.leases == reading.drains == Unknown(why="timed out")
+    assert reading.leases == reading.drains == Unknown(reason="timed out")
     assert isinstance(reading.tmp, TmpSpace)
     # Whoever is left waiting in it gets his end of file.
     os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
@@ -110,7 +110,7 @@ def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
     with node.lease("clbalance-1000/lease-evil.1", text):
         reading = node.reading()
     assert reading.leases == (
-        Lease(key="evil", attempt=1, uid=os.getuid(), allocation=Unknown(why="unreadable lease: no JSON")),
+        Lease(key="evil", attempt=1, uid=os.getuid(), allocation=Unknown(reason="unreadable lease: no JSON")),
     )
     assert reading.drains == ()
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
         held.enter_context(node.lease("clbalance-1000/lease-long.1", LEASE + " " * 1024))
         reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
-    unreadable = Unknown(why="unreadable lease: empty, too long or not readable")
+    unreadable = Unknown(reason="unreadable lease: empty, too long or not readable")
     assert [(lease.key, lease.allocation) for lease in reading.leases] == [
         ("binary", unreadable),
         ("good", Allocation(cpus=2.0, slots=1, uptime_s=2500.5, name="train")),
@@ -200,7 +200,7 @@ def test_a_search_among_many_files_that_was_ended_is_unknown(dash_node: Node) ->
     many_void(dash_node)
     dash_node.program("find", "kill -9 $$")
     reading = dash_node.reading()
-    assert reading.leases == reading.drains == Unknown(why="reading the node folder failed with 1")
+    assert reading.leases == reading.drains == Unknown(reason="reading the node folder failed with 1")
 
 
 def test_a_lease_locked_in_many_pieces_hides_no_other(dash_node: Node) -> None:
@@ -215,7 +215,7 @@ def test_a_list_of_locks_that_was_cut_off_makes_leases_unknown(dash_node: Node) 
         section = dash_node.sections()["marks"]
     lock = next(line for line in section.text.split("\n") if ": POSIX" in line)
     cut = replace(section, text=section.text + f"\n{lock}" * MOST_LOCKS)
-    assert parse_leases(parse_marks(cut, os.getuid())) == Unknown(why=f"{MOST_LOCKS} locks or more")
+    assert parse_leases(parse_marks(cut, os.getuid())) == Unknown(reason=f"{MOST_LOCKS} locks or more")
 
 
 @pytest.mark.root

@@ -122,7 +122,7 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             model="NVIDIA H100 80GB HBM3",
             mem_total_bytes=81559 << 20,
             mem_used_bytes=1234 << 20,
-            use_pct=Unknown(why="[N/A]"),
+            use_pct=Unknown(reason="[N/A]"),
             temperature_c=41.0,
             driver_version="550.54.15",
             processes=(GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),),
@@ -246,12 +246,12 @@ def test_settings_of_grep_ls_and_df_do_not_reach_the_probe(node: Node) -> None:
             "LC_ALL": "C.UTF-8",
         }
     )
-    told = node.reading()
-    assert told.memory == plain.memory
-    assert told.drains == plain.drains
+    message = node.reading()
+    assert message.memory == plain.memory
+    assert message.drains == plain.drains
     assert not isinstance(plain.drains, Unknown)
     assert [mark.reason for mark in plain.drains] == ["x" * 150]
-    assert not isinstance(told.tmp, Unknown)
+    assert not isinstance(message.tmp, Unknown)
 
 
 def test_the_session_goes_on_as_if_nothing_had_been(node: Node) -> None:
@@ -319,7 +319,7 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
             node.env.update(dict.fromkeys(names, str(bystander.pid)))
             shutil.rmtree(node.root / "proc")
             reading = node.reading()
-            assert reading.run_queue == Unknown(why="no /proc/loadavg")
+            assert reading.run_queue == Unknown(reason="no /proc/loadavg")
             assert reading.leases == ()
             assert bystander.poll() is None
         finally:
@@ -332,7 +332,7 @@ def test_without_stat_leases_are_unknown_not_none(dash_node: Node) -> None:
     request = REQUEST.replace(b"in stat grep ", b"in no-such-stat grep ")
     answer = heard(dash_node.says(request))
     assert isinstance(answer, Answered)
-    assert parse_reading(answer.sections).leases == Unknown(why="reading the node folder failed with 127")
+    assert parse_reading(answer.sections).leases == Unknown(reason="reading the node folder failed with 127")
 
 
 def test_a_session_can_be_probed_again(node: Node) -> None:
@@ -348,14 +348,14 @@ def test_a_session_can_be_probed_again(node: Node) -> None:
 def test_a_kernel_without_psi_costs_pressure_only(node: Node) -> None:
     shutil.rmtree(node.root / "proc/pressure")
     reading = node.reading()
-    assert reading.pressure == Unknown(why="no pressure stall information")
+    assert reading.pressure == Unknown(reason="no pressure stall information")
     assert isinstance(reading.memory, Memory)
 
 
 def test_a_machine_without_proc_still_ends_its_answer(node: Node) -> None:
     shutil.rmtree(node.root / "proc")
     reading = node.reading()
-    assert reading.run_queue == Unknown(why="no /proc/loadavg")
+    assert reading.run_queue == Unknown(reason="no /proc/loadavg")
     assert not isinstance(reading.tmp, Unknown)
 
 

@@ -30,16 +30,16 @@ def after(seconds: float, one: Reading, two: Reading) -> Rates | Unknown:
 
 
 def test_use_is_the_busy_share_of_the_ticks_between() -> None:
-    told = after(10, reading(busy=100, total=1000), reading(busy=350, total=2000))
-    assert isinstance(told, Rates)
-    assert told.ut_pct == 25.0
-    assert told.span_s == 10.0
+    message = after(10, reading(busy=100, total=1000), reading(busy=350, total=2000))
+    assert isinstance(message, Rates)
+    assert message.ut_pct == 25.0
+    assert message.span_s == 10.0
 
 
 def test_traffic_counts_both_ways() -> None:
-    told = after(10, reading(total=1), reading(total=2, disk=1000, net=50))
-    assert isinstance(told, Rates)
-    assert (told.disk_bytes_per_s, told.net_bytes_per_s) == (200.0, 10.0)
+    message = after(10, reading(total=1), reading(total=2, disk=1000, net=50))
+    assert isinstance(message, Rates)
+    assert (message.disk_bytes_per_s, message.net_bytes_per_s) == (200.0, 10.0)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 900.0])
@@ -49,45 +49,45 @@ def test_a_span_at_its_bound_counts(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [-5.0, 0.0, 0.99, 900.1, 86_400.0])
 def test_too_short_or_too_long_a_span_is_unknown(seconds: float) -> None:
-    told = after(seconds, reading(), reading(total=10))
-    assert isinstance(told, Unknown)
-    assert "reading" in told.why
+    message = after(seconds, reading(), reading(total=10))
+    assert isinstance(message, Unknown)
+    assert "reading" in message.reason
 
 
 def test_a_reboot_between_is_unknown() -> None:
-    assert after(5, reading(), reading(total=10, boot="b")) == Unknown(why="rebooted since the last reading")
+    assert after(5, reading(), reading(total=10, boot="b")) == Unknown(reason="rebooted since the last reading")
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize("field", ["boot_id", "cpu_ticks"])
 def test_what_is_not_known_on_both_sides_is_unknown(side: str, field: str) -> None:
-    blind = {field: Unknown(why="not told")}
+    blind = {field: Unknown(reason="not told")}
     one, two = reading(), reading(total=10)
-    told = after(5, replace(one, **blind), two) if side == "before" else after(5, one, replace(two, **blind))
-    assert isinstance(told, Unknown)
+    message = after(5, replace(one, **blind), two) if side == "before" else after(5, one, replace(two, **blind))
+    assert isinstance(message, Unknown)
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_unknown_traffic_leaves_the_use(side: str) -> None:
     one, two = reading(), reading(busy=5, total=10)
-    blind = {"traffic": Unknown(why="no /proc/diskstats")}
-    told = after(5, replace(one, **blind), two) if side == "before" else after(5, one, replace(two, **blind))
-    assert isinstance(told, Rates)
-    assert told.ut_pct == 50.0
-    assert told.disk_bytes_per_s == told.net_bytes_per_s == Unknown(why="no /proc/diskstats")
+    blind = {"traffic": Unknown(reason="no /proc/diskstats")}
+    message = after(5, replace(one, **blind), two) if side == "before" else after(5, one, replace(two, **blind))
+    assert isinstance(message, Rates)
+    assert message.ut_pct == 50.0
+    assert message.disk_bytes_per_s == message.net_bytes_per_s == Unknown(reason="no /proc/diskstats")
 
 
 @pytest.mark.parametrize(("busy", "total"), [(-1, 10), (0, 0), (0, -5), (11, 10)])
 def test_cpu_counters_that_do_not_go_forward_are_unknown(busy: int, total: int) -> None:
-    told = after(5, reading(busy=100, total=100), reading(busy=100 + busy, total=100 + total))
-    assert told == Unknown(why="cpu counters did not go forward")
+    message = after(5, reading(busy=100, total=100), reading(busy=100 + busy, total=100 + total))
+    assert message == Unknown(reason="cpu counters did not go forward")
 
 
 def test_a_disk_that_is_taken_out_costs_the_disk_rate_only() -> None:
-    told = after(5, reading(disk=1000), reading(total=10, net=25))
-    assert isinstance(told, Rates)
-    assert told.disk_bytes_per_s == Unknown(why="counters went back")
-    assert told.net_bytes_per_s == 10.0
+    message = after(5, reading(disk=1000), reading(total=10, net=25))
+    assert isinstance(message, Rates)
+    assert message.disk_bytes_per_s == Unknown(reason="counters went back")
+    assert message.net_bytes_per_s == 10.0
 
 
 @UNHURRIED
@@ -101,7 +101,9 @@ def test_rates_are_never_out_of_range(one: tuple[int, ...], two: tuple[int, ...]
         busy, idle, disk, net = numbers
         return reading(busy=busy, total=busy + idle, disk=disk, net=net)
 
-    told = after(seconds, made(one), made(two))
-    if isinstance(told, Rates):
-        assert 0.0 <= told.ut_pct <= 100.0
-        assert all(isinstance(rate, Unknown) or rate >= 0 for rate in (told.disk_bytes_per_s, told.net_bytes_per_s))
+    message = after(seconds, made(one), made(two))
+    if isinstance(message, Rates):
+        assert 0.0 <= message.ut_pct <= 100.0
+        assert all(
+            isinstance(rate, Unknown) or rate >= 0 for rate in (message.disk_bytes_per_s, message.net_bytes_per_s)
+        )

@@ -41,4 +41,4 @@ def test_a_section_that_is_cut_off_costs_that_section_only() -> None:
     reading = parse_reading(sections(body))
     assert reading.uptime_s == 5.0
     assert reading.python == "/usr/bin/python3"
-    assert reading.tmp == Unknown(why="timed out")
+    assert reading.tmp == Unknown(reason="timed out")

@@ -38,11 +38,11 @@ LEASED = Lease(
     uid=1001,
     allocation=Allocation(cpus=4.0, mem_bytes=8 * GIB, gpus=("GPU-0",), slots=1, uptime_s=86370.0, name="train"),
 )
-UNREADABLE = Lease(key="fedc", attempt=1, uid=1002, allocation=Unknown(why="unreadable lease: no JSON"))
+UNREADABLE = Lease(key="fedc", attempt=1, uid=1002, allocation=Unknown(reason="unreadable lease: no JSON"))
 DRAINED = DrainMark(
     uid=0, by="root", reason="disk", at=datetime(2026, 3, 1, 12, tzinfo=UTC), until=None, binds_all=True
 )
-NOT_ASKED = Unknown(why="not asked")
+NOT_ASKED = Unknown(reason="not asked")
 
 
 def reading(
@@ -108,10 +108,10 @@ def drained(node: str, state: str, **of_reading: object) -> NodeRow:
     )
 
 
-def silent(node: str, why: str = "No route to host", cause: Cause = Cause.UNREACHABLE) -> NodeRow:
-    answer = Silent(node=NodeName(node), cause=cause, why=why)
+def silent(node: str, reason: str = "No route to host", cause: Cause = Cause.UNREACHABLE) -> NodeRow:
+    answer = Silent(node=NodeName(node), cause=cause, reason=reason)
     return NodeRow(
-        node=answer.node, state="down", reason=f"{cause}: {why}", violated=frozenset(), answer=answer, score=None
+        node=answer.node, state="down", reason=f"{cause}: {reason}", violated=frozenset(), answer=answer, score=None
     )
 
 
@@ -129,8 +129,10 @@ def gpu(index: int = 0, *, used_gib: int = 0, use_pct: float | Unknown = 0.0, ho
     )
 
 
-def score(node: str, total: float, told: str = "r1m 0.50 + 1 asked on 32 cpus") -> Score:
-    return Score(node=NodeName(node), total=total, terms=(Term(name="run_queue", points=total, weight=4.0, told=told),))
+def score(node: str, total: float, message: str = "r1m 0.50 + 1 asked on 32 cpus") -> Score:
+    return Score(
+        node=NodeName(node), total=total, terms=(Term(name="run_queue", points=total, weight=4.0, source=message),)
+    )
 
 
 def plan(ranked: Sequence[Score], chosen: Sequence[str], unfit: Sequence[Unfit] = (), wanted: int | None = 1) -> Plan:
@@ -147,10 +149,10 @@ def small_cluster() -> list[NodeRow]:
     """One node of each kind, in no good order."""
     return [
         silent("node7", "connect to host node7 port 22: No route to host"),
-        up("node10", 81.0, r1m=3.52, pressure=Unknown(why="not supported by this kernel")),
+        up("node10", 81.0, r1m=3.52, pressure=Unknown(reason="not supported by this kernel")),
         busy("node2", ["r1m", "psi_io"], "load is 1.406, io pressure is 12%", r1m=45.0),
         up("node1", 95.0, gpus=[gpu(0), gpu(1, used_gib=60, use_pct=98.0, holder="python")]),
-        up("node3", None, run_queue=Unknown(why="no /proc/loadavg")),
+        up("node3", None, run_queue=Unknown(reason="no /proc/loadavg")),
         silent("node12", "no answer within 15 s", Cause.HUNG),
         drained("node4", "draining", leases=[LEASED, UNREADABLE]),
         drained("node5", "drained"),

@@ -46,7 +46,7 @@ def test_what_was_just_placed_counts_as_load() -> None:
 
 
 def test_load_per_cpu_without_cpus_is_unknown() -> None:
-    assert load_per_cpu(measured("n", cpus=0)) == Unknown(why="no cpu online")
+    assert load_per_cpu(measured("n", cpus=0)) == Unknown(reason="no cpu online")
 
 
 def test_a_silent_node_shows_a_dash_in_every_column_and_its_reason() -> None:
@@ -56,7 +56,7 @@ def test_a_silent_node_shows_a_dash_in_every_column_and_its_reason() -> None:
 
 
 def test_an_unknown_index_is_a_dash_and_never_a_zero() -> None:
-    table = load_table([up("n", memory=Unknown(why="x"), pressure=Unknown(why="y"))])
+    table = load_table([up("n", memory=Unknown(reason="x"), pressure=Unknown(reason="y"))])
     cells = {column.heading: cell.text for column, cell in zip(table.columns, table.rows[0], strict=True)}
     assert (cells["MEM"], cells["SWP"], cells["PSI"], cells["CPUS"]) == ("-", "-", "-", "32")
 
@@ -74,7 +74,7 @@ def _cells(row: NodeRow) -> dict[str, str]:
 
 def test_leases_are_counted_also_those_that_cannot_be_read() -> None:
     assert _cells(up("n", leases=[LEASED, UNREADABLE]))["LEASES"] == "2"
-    assert _cells(up("n", leases=Unknown(why="timed out")))["LEASES"] == "-"
+    assert _cells(up("n", leases=Unknown(reason="timed out")))["LEASES"] == "-"
 
 
 STEADY = Trend(count=4, mean=1.0, deviation=0.0, least=1.0, most=1.0, span_s=1800.0)
@@ -92,7 +92,7 @@ def test_a_drained_node_says_why() -> None:
 def test_gpus_are_told_apart_in_the_table_and_what_wants_a_person_is_explained() -> None:
     idle = {"gut_pct GPU-1": STEADY, "gmem_pct GPU-1": replace(STEADY, least=75.0, most=75.0)}
     devices = [gpu(0), gpu(1, used_gib=60, holder="jupyter"), replace(gpu(2), fault="Xid 79"), gpu(3, use_pct=90.0)]
-    row = up("n", gpus=[*devices, gpu(4, use_pct=Unknown(why="[N/A]"))])
+    row = up("n", gpus=[*devices, gpu(4, use_pct=Unknown(reason="[N/A]"))])
     assert isinstance(row.answer, Measured)
     cells = _cells(replace(row, answer=replace(row.answer, trends=idle)))
     assert cells["GPUS"] == "1/5 free 1 held idle 1 faulty 1 unknown"
@@ -102,14 +102,14 @@ def test_gpus_are_told_apart_in_the_table_and_what_wants_a_person_is_explained()
 
 
 def test_gpus_that_were_not_told_say_why() -> None:
-    cells = _cells(up("n", gpus=Unknown(why="`nvidia-smi` timed out")))
+    cells = _cells(up("n", gpus=Unknown(reason="`nvidia-smi` timed out")))
     assert (cells["GPUS"], cells["REASON"]) == ("-", "GPUs unknown: `nvidia-smi` timed out")
 
 
 def test_gpus_get_a_column_only_where_there_are_any() -> None:
     assert "GPUS" not in _shown([up("a"), silent("b")])
     assert "1/2 free" in _shown([up("a"), up("b", gpus=[gpu(), gpu(1, used_gib=40)])])
-    assert "GPUS" in _shown([up("a", gpus=Unknown(why="nvidia-smi hung"))])
+    assert "GPUS" in _shown([up("a", gpus=Unknown(reason="nvidia-smi hung"))])
 
 
 @pytest.mark.parametrize("width", [75, 80, 100, 132, 200])
@@ -171,15 +171,15 @@ def test_a_table_of_one_column_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "told"),
+    ("others", "message"),
     [
         pytest.param([], "", id="nobody else"),
         pytest.param([score("b", 80.0)], "runner-up: b, 10 points behind a", id="by how much"),
         pytest.param([score("b", 90.0)], "runner-up: b, equal to a; the draw decided", id="a tie was drawn"),
     ],
 )
-def test_how_close_it_was(others: list[object], told: str) -> None:
-    assert runner_up(plan([score("a", 90.0), *others], ["a"])) == told  # type: ignore[list-item]
+def test_how_close_it_was(others: list[object], message: str) -> None:
+    assert runner_up(plan([score("a", 90.0), *others], ["a"])) == message  # type: ignore[list-item]
 
 
 def test_nothing_chosen_has_no_runner_up() -> None:

@@ -6,7 +6,7 @@ from clbalance.render import messages
 
 
 @pytest.mark.parametrize(
-    ("awaited", "names", "width", "told"),
+    ("awaited", "names", "width", "message"),
     [
         pytest.param(1, "node4", 80, "7/8 nodes have answered, waiting for node4", id="who is awaited"),
         pytest.param(1, "node4", 43, "7/8 nodes have answered, waiting for node4", id="as long as the line allows"),
@@ -16,5 +16,5 @@ from clbalance.render import messages
         pytest.param(1, "node4", 10, "7/8 nodes", id="never more than the line, or wiping it leaves some"),
     ],
 )
-def test_progress_of_a_sweep_fits_one_line(awaited: int, names: str | None, width: int, told: str) -> None:
-    assert messages.sweep_progress(8, awaited, names, width) == told
+def test_progress_of_a_sweep_fits_one_line(awaited: int, names: str | None, width: int, message: str) -> None:
+    assert messages.sweep_progress(8, awaited, names, width) == message

@@ -15,7 +15,7 @@ from .conftest import Place
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "hint"),
+    ("text", "message", "hint"),
     [
         pytest.param("[ssh]\nfanout = \n", "line 2, column 10", "toml.io", id="a syntax error has its line"),
         pytest.param("[ssh]\nfanout = 1\nfanout = 2\n", "line 3", "toml.io", id="a key given twice has its line"),
@@ -60,7 +60,7 @@ from .conftest import Place
     ],
 )  # fmt: skip
 def test_a_bad_file_is_told_with_its_place_and_what_would_do(
-    place: Place, text: str | bytes, told: str, hint: str
+    place: Place, text: str | bytes, message: str, hint: str
 ) -> None:
     file = place.write(place.project, text)
 
@@ -68,7 +68,7 @@ def test_a_bad_file_is_told_with_its_place_and_what_would_do(
         place.load()
 
     assert caught.value.message.startswith(f"{file}: ")
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.exit_code is ExitCode.USAGE
 

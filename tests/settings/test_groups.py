@@ -61,7 +61,7 @@ def test_what_is_typed_wins_and_brings_its_own_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[[groups]]\npolicy = 'fgd'\n", "`groups[1]` has no `group`"),
         ("groups = 3\n", "`groups` is 3"),
@@ -70,8 +70,8 @@ def test_what_is_typed_wins_and_brings_its_own_weights(tmp_path: Path) -> None:
         ("[policy.weights]\nrun_queue = -1\n", "`policy.weights.run_queue` is -1"),
     ],
 )
-def test_what_cannot_be_meant_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+def test_what_cannot_be_meant_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         settings_of(tmp_path, text)
-    assert told in error.value.message
+    assert message in error.value.message
     assert error.value.hint

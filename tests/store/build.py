@@ -8,7 +8,7 @@ from clbalance.model.job import Command, JobSpec, Submitted
 from clbalance.store.state import SqliteStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-HANGS = Unknown(why="it hangs")
+HANGS = Unknown(reason="it hangs")
 TICKS = CpuTicks(busy=10, total=2**62)
 
 

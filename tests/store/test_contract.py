@@ -54,11 +54,11 @@ def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     last = store.last_readings([A])[A].reading
     kept = {"boot_id", "uptime_s", "cpu_ticks", "traffic"}
     for section in set(Reading.__dataclass_fields__) - kept:
-        assert getattr(last, section) == Unknown(why="not remembered")
+        assert getattr(last, section) == Unknown(reason="not remembered")
 
 
 @pytest.mark.parametrize(
-    ("told", "section"),
+    ("message", "section"),
     [
         pytest.param(reading(boot_id=HANGS), "boot_id", id="an unknown boot"),
         pytest.param(reading(uptime_s=HANGS), "uptime_s", id="an unknown uptime"),
@@ -69,8 +69,8 @@ def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
         pytest.param(reading(traffic=(1, -2, 3, 4)), "traffic", id="a negative counter"),
     ],
 )
-def test_stays_unknown(store: Store, told: Reading, section: str) -> None:
-    store.remember(NOON, {A: told})
+def test_stays_unknown(store: Store, message: Reading, section: str) -> None:
+    store.remember(NOON, {A: message})
     assert isinstance(getattr(store.last_readings([A])[A].reading, section), Unknown)
 
 

@@ -91,13 +91,13 @@ def test_jobs_have_the_states_ends_and_migrations_that_they_had(state: Path) -> 
         ends = {
             record.name: [one.outcome.end for one in journal.copies(record.id) if one.outcome] for record in records
         }
-        assert ends["cancelled"] == [Cancelled(why="cancelled by alice")]
-        assert ends["absent"] == [NotStarted(why="`train.sh`: not found", rc=127)]
-        assert ends["crashed"] == [NodeFailed(why="the node was booted again")]
+        assert ends["cancelled"] == [Cancelled(reason="cancelled by alice")]
+        assert ends["absent"] == [NotStarted(reason="`train.sh`: not found", rc=127)]
+        assert ends["crashed"] == [NodeFailed(reason="the node was booted again")]
         orders = {record.name: journal.migration_request_of(record.id) for record in records}
         asked, meant, off = orders["move-asked"], orders["move-meant"], orders["move-off"]
         assert asked is not None
-        assert (asked.stage, asked.why, asked.dst) == (MigrationStage.REQUESTED, "gpu1 is above the level", "gpu2")
+        assert (asked.stage, asked.reason, asked.dst) == (MigrationStage.REQUESTED, "gpu1 is above the level", "gpu2")
         assert meant is not None
         assert meant.stage is MigrationStage.COMMITTED
         assert off is not None
@@ -134,8 +134,8 @@ def test_the_log_of_tasks_says_what_it_said(state: Path) -> None:
     assert len(events) == 8
     ends = [event.end for event in events if isinstance(event, TaskEnded)]
     assert ends[1:] == [
-        NotStarted(why="no such program", rc=127),
-        Lost(cause=Cause.HUNG, why="no answer within 10 s"),
+        NotStarted(reason="no such program", rc=127),
+        Lost(cause=Cause.HUNG, reason="no answer within 10 s"),
     ]
 
 

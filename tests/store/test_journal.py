@@ -94,8 +94,13 @@ def test_a_job_goes_through_its_states(journal: Journal) -> None:
     assert (record(journal, job).state, record(journal, job).reason) == (JobState.RUNNING, "")
     journal.ended(job, 1, DONE)
     end(journal, job)
-    told = record(journal, job)
-    assert (told.state, told.rc, told.ended_at, told.has_controller) == (JobState.FAILED, 3, after(9.0), False)
+    message = record(journal, job)
+    assert (message.state, message.rc, message.ended_at, message.has_controller) == (
+        JobState.FAILED,
+        3,
+        after(9.0),
+        False,
+    )
     assert journal.submitted(job) == SUBMITTED
 
 
@@ -116,7 +121,7 @@ def test_the_first_end_counts(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     record_launch(journal, job)
     journal.ended(job, 1, DONE)
-    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Cancelled(why=""), seconds=0.0))
+    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Cancelled(reason=""), seconds=0.0))
     assert [copy.outcome for copy in journal.copies(job)] == [DONE]
     end(journal, job)
     end(journal, job, JobState.COMPLETED)
@@ -126,7 +131,7 @@ def test_the_first_end_counts(journal: Journal) -> None:
 def test_silence_is_no_end(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     record_launch(journal, job)
-    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Lost(cause=Cause.HUNG, why=""), seconds=0.0))
+    journal.ended(job, 1, Outcome(node=node("n1"), rank=0, end=Lost(cause=Cause.HUNG, reason=""), seconds=0.0))
     assert [copy.outcome for copy in journal.copies(job)] == [None]
 
 
@@ -157,10 +162,15 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
     journal.cancel(job, "cancelled by u")
     end(journal, job, JobState.CANCELLED)
     assert journal.acquire(job, "requeued by u", attempt=1)
-    told = record(journal, job)
-    assert (told.state, told.reason, told.rc, told.has_controller) == (JobState.PENDING, "requeued by u", None, True)
-    assert told.claim > 1, "those in between may have been made and never written down"
-    assert record_launch(journal, job, attempt=2, claim=told.claim + 1)
+    message = record(journal, job)
+    assert (message.state, message.reason, message.rc, message.has_controller) == (
+        JobState.PENDING,
+        "requeued by u",
+        None,
+        True,
+    )
+    assert message.claim > 1, "those in between may have been made and never written down"
+    assert record_launch(journal, job, attempt=2, claim=message.claim + 1)
     journal.started(job, after(5.0))
     assert record(journal, job).started_at == after(5.0)
     assert not journal.acquire(99, "x", attempt=1)
@@ -204,8 +214,8 @@ def test_a_job_that_was_not_started_is_withdrawn_also_after_an_attempt(journal: 
     journal.ended(old, 1, DONE)
     for job in (fresh, old):
         assert journal.cancel_unstarted(job, after(1.0), reason="stopped", rc=125)
-        told = record(journal, job)
-        assert (told.state, told.reason, told.rc) == (JobState.CANCELLED, "stopped", 125)
+        message = record(journal, job)
+        assert (message.state, message.reason, message.rc) == (JobState.CANCELLED, "stopped", 125)
 
 
 def test_only_the_last_thought_of_an_attempt_is_explained(journal: Journal) -> None:
@@ -273,9 +283,9 @@ def test_slots_are_added_to_an_attempt_as_they_come(journal: Journal) -> None:
     assert (record(journal, job).nodes, record(journal, job).reason) == (("n1",), "being started")
     journal.started(job, after(1.0))
     assert journal.record_slot_launches(job, attempt=1, slots=slots(3, on="n2"), plan=None)
-    told = record(journal, job)
-    assert (told.nodes, told.state, told.started_at) == (("n1", "n2"), JobState.RUNNING, after(1.0))
-    assert told.claim == 5, "the highest: none is made again"
+    message = record(journal, job)
+    assert (message.nodes, message.state, message.started_at) == (("n1", "n2"), JobState.RUNNING, after(1.0))
+    assert message.claim == 5, "the highest: none is made again"
     assert [(copy.claim, copy.intent.node) for copy in journal.copies(job)] == [(2, "n1"), (3, "n2"), (5, "n1")]
     assert [one.plan.chosen for one in journal.placed(job)] == [("n1",)]
 
@@ -323,7 +333,7 @@ def test_a_job_is_remembered_with_its_quality_of_service(journal: Journal) -> No
     assert parts == [Qos.BURSTABLE, Qos.GUARANTEED]
 
 
-ORDER = MigrationRequest(attempt=1, dst=node("n2"), why="level")
+ORDER = MigrationRequest(attempt=1, dst=node("n2"), reason="level")
 
 
 def running(journal: Journal) -> int:
@@ -383,16 +393,16 @@ def test_a_move_is_asked_meant_and_forgotten_with_the_next_attempt(journal: Jour
     assert journal.migration_request_of(job) == ORDER
     assert journal.commit_migration(job, ORDER)
     assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
-    assert not journal.abort_migration(job, attempt=1, why="late", unless_committed=True)
+    assert not journal.abort_migration(job, attempt=1, reason="late", unless_committed=True)
     assert record_launch(journal, job, attempt=2, claim=2)
     assert journal.migration_request_of(job) is None
 
 
 def test_a_move_that_is_called_off_says_why_and_can_be_asked_again(journal: Journal) -> None:
     job = running(journal)
-    assert not journal.abort_migration(job, attempt=1, why="nothing was asked")
+    assert not journal.abort_migration(job, attempt=1, reason="nothing was asked")
     assert journal.request_migration(job, ORDER)
-    assert journal.abort_migration(job, attempt=1, why="n2: no room", unless_committed=True)
+    assert journal.abort_migration(job, attempt=1, reason="n2: no room", unless_committed=True)
     assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.ABORTED, abort_reason="n2: no room")
     assert journal.request_migration(job, ORDER)
 
@@ -401,7 +411,7 @@ def test_what_a_queued_job_was_stopped_for_is_known_until_it_is_started(journal:
     """Else whoever looks next takes the end of the attempt for the end of the job."""
     job = running(journal)
     assert journal.commit_migration(job, ORDER)
-    journal.ended(job, 1, replace(DONE, end=Cancelled(why="moved to n2: level")))
+    journal.ended(job, 1, replace(DONE, end=Cancelled(reason="moved to n2: level")))
     assert journal.queue(job, attempt=1, reason="its move was cut short")
     assert journal.migration_request_of(job) == replace(ORDER, stage=MigrationStage.COMMITTED)
     assert journal.acquire(job, "looking for nodes", attempt=1)
@@ -428,7 +438,7 @@ def test_a_job_whose_copy_may_still_run_is_neither_queued_nor_taken_from_the_que
     journal.release(job)
     assert not journal.acquire(job, "started by somebody else", attempt=1)
     assert not journal.queue(job, attempt=1, reason="again")
-    journal.ended(job, 1, replace(DONE, end=NotStarted(why="void")))
+    journal.ended(job, 1, replace(DONE, end=NotStarted(reason="void")))
     assert journal.queue(job, attempt=1, reason="it never started")
     assert journal.acquire(job, "started", attempt=1)
 
@@ -439,8 +449,8 @@ def test_a_queued_job_that_was_cancelled_is_not_started_but_withdrawn(journal: J
     journal.cancel(job, "cancelled by u")
     assert not journal.acquire(job, "started", attempt=1)
     assert journal.cancel_unstarted(job, after(1.0), reason="", rc=125)
-    told = record(journal, job)
-    assert (told.state, told.reason, told.queued) == (JobState.CANCELLED, "cancelled by u", False)
+    message = record(journal, job)
+    assert (message.state, message.reason, message.queued) == (JobState.CANCELLED, "cancelled by u", False)
 
 
 def test_who_starts_a_queued_job_and_gives_up_puts_it_back(journal: Journal) -> None:
@@ -448,8 +458,8 @@ def test_who_starts_a_queued_job_and_gives_up_puts_it_back(journal: Journal) -> 
     journal.queue(job, attempt=1, reason="0/1 nodes fit")
     journal.acquire(job, "looking for nodes", attempt=1)
     assert journal.queue(job, attempt=1, reason="0/2 nodes fit")
-    told = record(journal, job)
-    assert (told.state, told.queued, told.has_controller, told.reason) == (
+    message = record(journal, job)
+    assert (message.state, message.queued, message.has_controller, message.reason) == (
         JobState.PENDING,
         True,
         False,

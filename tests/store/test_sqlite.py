@@ -191,9 +191,9 @@ def test_a_job_from_before_scripts_lay_apart_can_still_be_looked_at_and_started(
             (to_text(_SUBMITTED),),
         )
     with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
-        told = journal.submitted(1)
-        assert told is not None
-        assert told == replace(_SUBMITTED, job=replace(_SUBMITTED.job, payload=replace(_SCRIPT, content=None)))
+        message = journal.submitted(1)
+        assert message is not None
+        assert message == replace(_SUBMITTED, job=replace(_SUBMITTED.job, payload=replace(_SCRIPT, content=None)))
         assert journal.script(1) == _SCRIPT.content
 
 
@@ -331,9 +331,9 @@ def coded(code: int, text: str) -> sqlite3.Error:
     ],
 )
 def test_an_error_is_told_with_what_to_type(error: sqlite3.Error, message: str, hint: str) -> None:
-    told = store_error(error, Path("/s p/state.db"))
-    assert message in told.message
-    assert any(words in told.hint for words in hint.split("|"))
+    text = store_error(error, Path("/s p/state.db"))
+    assert message in text.message
+    assert any(words in text.hint for words in hint.split("|"))
 
 
 def test_a_damaged_schema_that_cannot_even_be_quoted_is_told(tmp_path: Path) -> None:
@@ -393,14 +393,14 @@ def test_a_log_torn_at_any_place_loses_its_last_commit_and_no_other(tmp_path: Pa
             leftover.unlink()
 
 
-@pytest.mark.parametrize("told", ["", "[1]", "{", '{"ut":"x"}', '{"ut":NaN}', '{"ut":true}', "[" * 20_000, "{\n}"])
-def test_nonsense_among_the_looks_is_passed_over(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("message", ["", "[1]", "{", '{"ut":"x"}', '{"ut":NaN}', '{"ut":true}', "[" * 20_000, "{\n}"])
+def test_nonsense_among_the_looks_is_passed_over(tmp_path: Path, message: str) -> None:
     with SqliteStore.open(tmp_path) as store:
         for minutes in (0, 5):
             at = NOON + timedelta(minutes=minutes)
             store.remember(at, {A: reading()}, {A: {"ut": 1.0}})
         with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
-            database.execute("UPDATE look SET told = ? WHERE at_s = (SELECT min(at_s) FROM look)", (told,))
+            database.execute("UPDATE look SET told = ? WHERE at_s = (SELECT min(at_s) FROM look)", (message,))
             database.commit()
         assert store.trends([A], NOON + timedelta(minutes=6))[A]["ut"].count == 1
 

@@ -20,10 +20,10 @@ ENDS: tuple[End, ...] = (
     Exited(rc=3),
     Killed(signal=9),
     TimedOut(limit_s=1.5),
-    Cancelled(why='a "b"\n\udcff'),
-    NotStarted(why="w", rc=127),
-    NodeFailed(why="é"),
-    Lost(cause=Cause.HUNG, why=""),
+    Cancelled(reason='a "b"\n\udcff'),
+    NotStarted(reason="w", rc=127),
+    NodeFailed(reason="é"),
+    Lost(cause=Cause.HUNG, reason=""),
 )
 GIVEN = TaskGiven(number=1, node=node("n1"), claim=7)
 RETURNED = TaskReturned(number=1, claim=7)

@@ -58,7 +58,7 @@ def test_jobs_are_taken_in_the_order_of_submit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         pytest.param("a,0,60,x,1,0,,", "jobs.csv:2: cpus is 'x'", id="no number"),
         pytest.param("a,0,60,-1,1,0,,", "jobs.csv:2: cpus is '-1'", id="below zero"),
@@ -74,15 +74,15 @@ def test_jobs_are_taken_in_the_order_of_submit() -> None:
         pytest.param('a,0,"60,1,1,0,,', "jobs.csv:2: unexpected end of data", id="a quote that is not closed"),
     ],
 )
-def test_a_bad_line_of_jobs_is_told_with_its_place(line: str, told: str) -> None:
-    with pytest.raises(TraceError, match=f"^{told}") as caught:
+def test_a_bad_line_of_jobs_is_told_with_its_place(line: str, message: str) -> None:
+    with pytest.raises(TraceError, match=f"^{message}") as caught:
         jobs(line)
     assert caught.value.hint
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         pytest.param("n1,4,1,0,,", "nodes.csv:3: there is a node n1 already", id="twice"),
         pytest.param("-oProxyCommand=x,4,1,0,,", "nodes.csv:3: '-oProxyCommand=x' is not a node name", id="no name"),
@@ -91,22 +91,22 @@ def test_a_bad_line_of_jobs_is_told_with_its_place(line: str, told: str) -> None
         pytest.param("n2,4,1,1,A100,many", "nodes.csv:3: gpu_mem_bytes is 'many'", id="no number"),
     ],
 )
-def test_a_bad_line_of_nodes_is_told_with_its_place(line: str, told: str) -> None:
-    with pytest.raises(TraceError, match=f"^{told}") as caught:
+def test_a_bad_line_of_nodes_is_told_with_its_place(line: str, message: str) -> None:
+    with pytest.raises(TraceError, match=f"^{message}") as caught:
         nodes("n1,4,1,0,,", line)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("heading", "told"),
+    ("heading", "message"),
     [
         pytest.param("name,cpus", "nodes.csv:1: the heading has no column mem_bytes, no column gpus", id="missing"),
         pytest.param(NODES + ",rack", "nodes.csv:1: the heading has an unknown one, 'rack'", id="unknown"),
         pytest.param(NODES + ",name", "nodes.csv:1: the heading has a column twice", id="twice"),
     ],
 )
-def test_a_bad_heading_is_told_with_the_right_one(heading: str, told: str) -> None:
-    with pytest.raises(TraceError, match=f"^{told}") as caught:
+def test_a_bad_heading_is_told_with_the_right_one(heading: str, message: str) -> None:
+    with pytest.raises(TraceError, match=f"^{message}") as caught:
         parse_nodes("nodes.csv", [heading])
     assert caught.value.hint == f"begin with {NODES}"
 

@@ -69,7 +69,7 @@ def test_headers_say_how_many_processors_there_are(headers: list[str], processor
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("1 2 3", "f.swf:2: 3 fields, where the Standard Workload Format has 18", id="too few"),
         pytest.param(line() + " 9", "f.swf:2: 19 fields", id="too many"),
@@ -77,8 +77,8 @@ def test_headers_say_how_many_processors_there_are(headers: list[str], processor
         pytest.param(line().replace("60", "nan"), "f.swf:2: field 9 is 'nan'", id="not a number"),
     ],
 )
-def test_a_bad_line_is_told_with_its_place(text: str, told: str) -> None:
-    with pytest.raises(TraceError, match=f"^{told}") as caught:
+def test_a_bad_line_is_told_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(TraceError, match=f"^{message}") as caught:
         parse_swf("f.swf", ["; MaxProcs: 4", text])
     assert caught.value.hint
 
@@ -111,7 +111,7 @@ def test_whatever_stands_in_a_file_is_read_or_told(lines: list[str]) -> None:
     try:
         parse_swf("file", lines)
     except TraceError as error:
-        told = error.message
+        message = error.message
     else:
-        told = "file:"
-    assert told.startswith("file:")
+        message = "file:"
+    assert message.startswith("file:")

@@ -15,7 +15,7 @@ from clbalance.transport.groups import load_groups
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param("[Main]\ndefault: x\nrubbish\n", ":3: not a groups file: rubbish", id="no key, no value"),
         pytest.param("rubbish\n", ":1: not a groups file", id="no section"),
@@ -24,12 +24,12 @@ from clbalance.transport.groups import load_groups
         pytest.param("[x]\nmap: true\n[x]\nmap: false\n", "already exists", id="a section twice"),
     ],
 )
-def test_a_malformed_groups_conf_is_told_with_its_place(tmp_path: Path, content: str, told: str) -> None:
+def test_a_malformed_groups_conf_is_told_with_its_place(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "groups.conf"
     file.write_text(content)
     with pytest.raises(SettingsError) as caught:
         NodeSets(load_groups(file)).group("gpu")
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert str(file) in caught.value.message
     assert caught.value.hint
 
@@ -120,7 +120,7 @@ def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param(b"[x]\nmap: true\nmap: false\n", ":3: `map` of `[x]` already exists above", id="an option twice"),
         pytest.param(b"[x]\n# caf\xe9\nmap: true\n", ":2: not UTF-8", id="bytes that are not UTF-8 have their line"),
@@ -131,13 +131,13 @@ def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() 
     ],
 )  # fmt: skip
 def test_a_groups_conf_that_cannot_be_understood_is_told_with_what_is_wrong(
-    tmp_path: Path, content: bytes, told: str
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "groups.conf"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
         NodeSets(load_groups(file)).group("gpu")
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.hint
 
 

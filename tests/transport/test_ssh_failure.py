@@ -53,13 +53,13 @@ POST_QUANTUM = """** WARNING: connection is not using a post-quantum key exchang
 def test_failures_are_told_apart(rc: int, stderr: str, cause: Cause, again: bool) -> None:
     failure = classify(rc, stderr)
     assert (failure.cause, failure.again) == (cause, again)
-    assert failure.why
-    assert "\n" not in failure.why
+    assert failure.reason
+    assert "\n" not in failure.reason
 
 
 def test_a_changed_host_key_is_told_in_its_own_words_and_never_asked_again() -> None:
     failure = classify(255, CHANGED)
-    assert failure.why == "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"
+    assert failure.reason == "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"
     assert not failure.again
 
 
@@ -67,11 +67,11 @@ def test_a_changed_host_key_is_told_in_its_own_words_and_never_asked_again() -> 
 def test_an_option_that_ssh_does_not_know_is_told_in_its_words_not_by_its_usage(said: str) -> None:
     usage = "usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] [-B bind_interface]\n           [-w local_tun[:remote_tun]] destination\n"
     failure = classify(255, f"{said}\n{usage}")
-    assert (failure.cause, failure.why) == (Cause.LOCAL, said)
+    assert (failure.cause, failure.reason) == (Cause.LOCAL, said)
     assert classify(1, usage).cause is Cause.NO_SHELL
 
 
 @given(st.integers(0, 255), st.text(max_size=300))
 def test_any_words_are_a_failure_of_one_line(rc: int, stderr: str) -> None:
     failure = classify(rc, stderr)
-    assert failure.why
+    assert failure.reason

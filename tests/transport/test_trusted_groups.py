@@ -83,11 +83,11 @@ def test_what_is_right_is_run_or_these_tests_could_not_fail(site: Site) -> None:
     assert file_problems(site.groups()) == ()
 
 
-@pytest.mark.parametrize(("spoil", "told", "hint"), WAYS)
+@pytest.mark.parametrize(("spoil", "message", "hint"), WAYS)
 @pytest.mark.parametrize("where", ["groups.conf", "."])
 @pytest.mark.parametrize("is_named", [False, True], ids=["found", "named"])
 def test_nothing_of_a_refused_groups_conf_is_run(
-    site: Site, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], told: str, hint: str, where: str, is_named: bool
+    site: Site, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], message: str, hint: str, where: str, is_named: bool
 ) -> None:  # fmt: skip
     wrong = site.folder / where
     spoil(wrong)
@@ -98,24 +98,24 @@ def test_nothing_of_a_refused_groups_conf_is_run(
     for group in ("gpu", "main:gpu", "part:gpu", "yaml:gpu"):
         error = site.refused(group, groups)
         assert error.message.startswith(f"{site.conf}: ")
-        assert (told in error.message, hint in error.hint, str(wrong) in error.hint) == (True, True, True)
-    with pytest.raises(SettingsError, match=told):
+        assert (message in error.message, hint in error.hint, str(wrong) in error.hint) == (True, True, True)
+    with pytest.raises(SettingsError, match=message):
         NodeSets(groups).all()
     assert len(look_at_groups(groups).problems) == 1
     assert fold(NodeSets(groups).expand("n[1-2]")) == "n[1-2]", "what needs no groups works on"
     assert not site.canary.exists()
 
 
-@pytest.mark.parametrize(("spoil", "told", "hint"), WAYS)
+@pytest.mark.parametrize(("spoil", "message", "hint"), WAYS)
 @pytest.mark.parametrize("where", ["conf.d", "conf.d/part.conf", "yaml.d", "yaml.d/site.yaml"])
 def test_nothing_of_a_refused_file_of_groups_is_run_and_the_others_work(
-    site: Site, spoil: Callable[[Path], None], told: str, hint: str, where: str
+    site: Site, spoil: Callable[[Path], None], message: str, hint: str, where: str
 ) -> None:
     wrong = site.folder / where
     spoil(wrong)
     source = "part" if "conf.d" in where else "yaml"
     error = site.refused(f"{source}:gpu")
-    assert (told in error.message, hint in error.hint, str(wrong) in error.hint) == (True, True, True)
+    assert (message in error.message, hint in error.hint, str(wrong) in error.hint) == (True, True, True)
     assert look_at_groups(site.groups()).problems[0].message == error.message
     site.canary.unlink()
     with pytest.raises(SettingsError):
@@ -219,7 +219,7 @@ def asked_by_ann(conf: Path) -> str:
 @needs_root
 @pytest.mark.root
 @pytest.mark.parametrize(
-    ("owner", "mode", "told"),
+    ("owner", "mode", "message"),
     [
         pytest.param(0, 0o644, "main1", id="root's"),
         pytest.param(_ANN, 0o644, "main1", id="her own"),
@@ -228,12 +228,12 @@ def asked_by_ann(conf: Path) -> str:
         pytest.param(54321, 0o644, f"belongs to uid 54321, and could run any command as you; use your own copy, or have root type `chown {_ANN} ", id="a stranger's"),
     ],
 )  # fmt: skip
-def test_a_plain_user_runs_roots_groups_and_her_own(owner: int, mode: int, told: str) -> None:
+def test_a_plain_user_runs_roots_groups_and_her_own(owner: int, mode: int, message: str) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as made:
         Path(made).chmod(0o1777)
         site = Site(Path(made) / "site")
         os.chown(site.conf, owner, -1)
         site.conf.chmod(mode)
         answer = asked_by_ann(site.conf)
-        assert told in answer
-        assert site.canary.exists() == (told == "main1")
+        assert message in answer
+        assert site.canary.exists() == (message == "main1")

@@ -50,7 +50,7 @@ def refused(groups: ConfiguredGroups, group: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ("gpu: 12", "3: group `gpu` of source `s` is a number (12), not a node set"),
         ("gpu: 1.5", "3: group `gpu` of source `s` is a number (1.5), not a node set"),
@@ -73,19 +73,19 @@ def refused(groups: ConfiguredGroups, group: str) -> str:
         ("gpu: '@*'", "contains itself: @s:gpu → @s:gpu"),
     ],
 )  # fmt: skip
-def test_a_group_that_is_no_node_set_fails_those_who_ask_for_it_alone(folder: Path, wrong: str, told: str) -> None:
+def test_a_group_that_is_no_node_set_fails_those_who_ask_for_it_alone(folder: Path, wrong: str, message: str) -> None:
     groups = configured(folder, site=f"s:\n  cpu: 'n[1-3]'\n  {wrong}\n")
-    assert told in refused(groups, "gpu")
+    assert message in refused(groups, "gpu")
     assert str(folder / "groups.d" / "site.yaml") in refused(groups, "s:gpu")
     assert fold(NodeSets(groups).group("cpu")) == "n[1-3]"
     everything = NodeSets(groups).everything()
     assert fold(everything.nodes) in {"n[1-3]", "n[1-3],n1"}
-    assert any(told.split(":", 1)[-1] in one for one in everything.left_out)
-    assert any(told in problem.message for problem in file_problems(groups))
+    assert any(message.split(":", 1)[-1] in one for one in everything.left_out)
+    assert any(message in problem.message for problem in file_problems(groups))
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("5", "the name of a group of source `s` is a number (5)"),
         ("2026-11-29", "is a date (2026-11-29)"),
@@ -98,10 +98,10 @@ def test_a_group_that_is_no_node_set_fails_those_who_ask_for_it_alone(folder: Pa
         ("''", "'' cannot be the name of a group"),
     ],
 )
-def test_a_name_that_is_none_is_told_and_costs_the_other_groups_nothing(folder: Path, name: str, told: str) -> None:
+def test_a_name_that_is_none_is_told_and_costs_the_other_groups_nothing(folder: Path, name: str, message: str) -> None:
     groups = configured(folder, site=f"s:\n  cpu: 'n[1-3]'\n  ? {name}\n  : n9\n")
     (problem,) = file_problems(groups)
-    assert told in problem.message
+    assert message in problem.message
     assert problem.message.startswith(f"{folder}/groups.d/site.yaml:3: ")
     assert fold(NodeSets(groups).all()) == fold(NodeSets(groups).group("cpu")) == "n[1-3]"
     if name.isdecimal():
@@ -110,7 +110,7 @@ def test_a_name_that_is_none_is_told_and_costs_the_other_groups_nothing(folder: 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "text"),
     [
         (b"x:\n  a: n1\n b: [\n", ":3: not YAML: "),
         (b"x:\n  a: \xe9\n", ":2: not UTF-8"),
@@ -126,11 +126,11 @@ def test_a_name_that_is_none_is_told_and_costs_the_other_groups_nothing(folder: 
         (b"x: {" + b"a" * (8 << 20) + b"}", "larger than"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_table_of_groups_costs_the_others_nothing(folder: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_table_of_groups_costs_the_others_nothing(folder: Path, content: bytes, text: str) -> None:
     groups = configured(folder, broken=content, site="s:\n  cpu: 'n[1-3]'\n")
     assert fold(NodeSets(groups).group("cpu")) == fold(NodeSets(groups).all()) == "n[1-3]"
     message = refused(groups, "x:a")
-    assert (told in message, message.startswith(f"{folder}/groups.d/broken.yaml:")) == (True, True)
+    assert (text in message, message.startswith(f"{folder}/groups.d/broken.yaml:")) == (True, True)
     assert [problem.message for problem in look_at_groups(groups).problems] == [message]
 
 

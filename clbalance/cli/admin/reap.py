@@ -19,7 +19,7 @@ def reap_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, *, keep: s
         report = ReapReport(nodes=reap(services, cluster.candidates.nodes, keep_s=keep_s, apply=apply), applied=apply)
     console.show(report)
     _say(report, console)
-    is_whole = all(node.answered and not any(one.why for one in node.found) for node in report.nodes)
+    is_whole = all(node.answered and not any(one.reason for one in node.found) for node in report.nodes)
     return ExitCode.DONE if is_whole else ExitCode.SOME_NODES_FAILED
 
 

@@ -185,9 +185,9 @@ def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) 
             hint="what they have proposed ends within three minutes; try again then",
         )
     by_why: dict[str, list[NodeName]] = {}
-    for node, why in end.unavailable.items():
-        by_why.setdefault(why, []).append(node)
-    out = "; ".join(f"{fold(nodes)} ({why})" for why, nodes in by_why.items())
+    for node, reason in end.unavailable.items():
+        by_why.setdefault(reason, []).append(node)
+    out = "; ".join(f"{fold(nodes)} ({reason})" for reason, nodes in by_why.items())
     return TooFewLeftError(
         f"not drained: {end.left} of {pool} nodes would be left, and {min_available} there must be"
         + (f"; not available: {out}" if out else ""),

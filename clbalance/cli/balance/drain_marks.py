@@ -77,17 +77,17 @@ def report_marks(
     `begun_on`: on which it has only begun; asked where there is something to say.
     """
     done = [one for one in marked if one.done]
-    if changed := [one.node for one in done if not one.told]:
+    if changed := [one.node for one in done if not one.message]:
         _report_changed(console, changed, messages, frozenset() if console.quiet else frozenset(begun_on()))
     if any(one.uid for one in done):
         console.say(messages.note(f"you are not root there: {messages.not_root}"))
     by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
-        if one.told:
-            by_words.setdefault((one.done, one.told), []).append(one.node)
-    for (is_done, told), nodes in by_words.items():
+        if one.message:
+            by_words.setdefault((one.done, one.message), []).append(one.node)
+    for (is_done, message), nodes in by_words.items():
         say = messages.note if is_done else messages.warning
-        console.say(say(f"{fold(nodes)}: {told}"))
+        console.say(say(f"{fold(nodes)}: {message}"))
     return ExitCode.DONE if len(done) == len(marked) else ExitCode.SOME_NODES_FAILED
 
 

@@ -102,11 +102,16 @@ class DrainMonitor:
             log = AuditTrail(self._services, self._console)
             here = frozenset(self._nodes)
             for record in known:
-                why = f"drain {fold(here.intersection(record.nodes))}: {self._request.reason}"
+                reason = f"drain {fold(here.intersection(record.nodes))}: {self._request.reason}"
                 result = results.get(record.id, "unsettled: no node has confirmed its end")
                 log.add(
                     Action(
-                        what="cancel", job=record.id, name=record.name, src=fold(record.nodes), why=why, result=result
+                        what="cancel",
+                        job=record.id,
+                        name=record.name,
+                        src=fold(record.nodes),
+                        reason=reason,
+                        result=result,
                     )
                 )
 
@@ -118,9 +123,9 @@ class DrainMonitor:
             return
         left = [one for one in progress if not one.is_drained]
         numbers = self._numbers()
-        told = ", ".join(f"{one.node} ({_progress_text(one, numbers)})" for one in left[:_SHOWN])
+        message = ", ".join(f"{one.node} ({_progress_text(one, numbers)})" for one in left[:_SHOWN])
         more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-        line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {told}{more}"
+        line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {message}{more}"
         width = shutil.get_terminal_size().columns - 1
         self._console.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
 
@@ -144,8 +149,8 @@ class DrainMonitor:
         for one in progress:
             if one.resumed:
                 self._console.say(messages.warning(f"{one.node}: in placement again: its drain mark has gone"))
-            elif one.why:
-                self._console.say(messages.warning(f"{one.node}: what runs there is unknown: {one.why}"))
+            elif one.reason:
+                self._console.say(messages.warning(f"{one.node}: what runs there is unknown: {one.reason}"))
             elif not one.is_drained:
                 self._console.say(messages.warning(f"{one.node}: not drained yet: {_progress_text(one, numbers)}"))
         return ExitCode.DONE if len(drained) == len(progress) else ExitCode.SOME_NODES_FAILED
@@ -153,7 +158,7 @@ class DrainMonitor:
 
 def _progress_text(one: DrainProgress, numbers: Mapping[str, int]) -> str:
     """What is left on a node: numbers of our jobs, and how many of whom else. No word of a node's own."""
-    if one.why:
+    if one.reason:
         return "unknown"
     own = {lease.key for lease in one.own}
     elsewhere = len(own - numbers.keys())
@@ -172,7 +177,8 @@ def drain_migrator(cluster: ClusterContext, console: Console, reason: str) -> Mi
 
     def move(services: Services, some: Sequence[Eviction]) -> None:
         asked = [
-            MigrationOrder(job=one.job, src=one.src, dst=one.dst, why=f"{one.src} is drained: {reason}") for one in some
+            MigrationOrder(job=one.job, src=one.src, dst=one.dst, reason=f"{one.src} is drained: {reason}")
+            for one in some
         ]
         migrate_jobs(services, asked, cluster.query_of_job, input_of, _Telling(services, console, reason).tell)
 
@@ -196,15 +202,15 @@ class _Telling:
                 name=self._name(move.job),
                 src=move.src,
                 dst=move.dst,
-                why=f"drain {move.src}: {self._reason}",
+                reason=f"drain {move.src}: {self._reason}",
                 result=migration_result(end, move.dst),
             )
         )
         match end:
             case Migrated(node=node):
                 self._console.say(messages.note(f"job {move.job}: moved from {move.src} to {node}"))
-            case NotMigrated(why=why) | Undetermined(why=why):
-                self._console.say(messages.warning(f"job {move.job}: not moved from {move.src}: {why}"))
+            case NotMigrated(reason=reason) | Undetermined(reason=reason):
+                self._console.say(messages.warning(f"job {move.job}: not moved from {move.src}: {reason}"))
             case _:
                 assert_never(end)
 

@@ -31,7 +31,7 @@ def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
             job=job,
             name=known[job].record.name,
             dst=fold(nodes),
-            why=start_reason(known[job].record),
+            reason=start_reason(known[job].record),
         )
         for job, nodes in decision.chosen.starts
     ]
@@ -54,7 +54,7 @@ def report_of(
             for one in decision.plans
         ),
         actions=actions,
-        waiting=tuple((job, known[job].record.name, why) for job, why in decision.chosen.waits.items()),
+        waiting=tuple((job, known[job].record.name, reason) for job, reason in decision.chosen.waits.items()),
         applied=options.apply,
         advice=None
         if not options.advise
@@ -71,10 +71,10 @@ def reconciled_action(one: ReconciledJob) -> Action | None:
     """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
     if one.now.queued and one.now.state is JobState.PENDING:
         return Action(
-            what="settled", job=one.now.id, name=one.now.name, result="waits", why=wait_reason(one.now.reason)
+            what="settled", job=one.now.id, name=one.now.name, result="waits", reason=wait_reason(one.now.reason)
         )
     if one.now.state is JobState.NODE_FAIL:
-        return Action(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", why=one.now.reason)
+        return Action(what="settled", job=one.now.id, name=one.now.name, result="NODE_FAIL", reason=one.now.reason)
     return None
 
 
@@ -105,7 +105,7 @@ class ActionReporter:
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
         """One that waited; where somebody else was quicker there is nothing to tell."""
-        begun = Action(what="start", job=record.id, name=record.name, why=start_reason(record))
+        begun = Action(what="start", job=record.id, name=record.name, reason=start_reason(record))
         match came:
             case JobStarted(result=run_result):
                 result = _start_text(run_result)
@@ -118,9 +118,9 @@ class ActionReporter:
             case _:
                 assert_never(came)
 
-    def gave_up(self, record: JobRecord, why: str) -> None:
+    def gave_up(self, record: JobRecord, reason: str) -> None:
         """One that can never be started."""
-        self._note(Action(what="settled", job=record.id, name=record.name, result="CANCELLED", why=why))
+        self._note(Action(what="settled", job=record.id, name=record.name, result="CANCELLED", reason=reason))
 
     def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
         """What came of a move."""

@@ -37,8 +37,8 @@ class ReplayProgress:
         if self._shown and now >= self._next_at:
             self._next_at, self._drawn = now + _REDRAWN_S, True
             left = left_s(elapsed_s=now - self._began, done=self._done, total=self._total)
-            told = "" if left is None else f", {duration(left)} left"
-            sys.stderr.write(f"\r\x1b[K{self._done}/{self._total} arrivals{told}")
+            message = "" if left is None else f", {duration(left)} left"
+            sys.stderr.write(f"\r\x1b[K{self._done}/{self._total} arrivals{message}")
             sys.stderr.flush()
 
     def done(self) -> None:

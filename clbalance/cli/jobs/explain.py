@@ -15,8 +15,8 @@ def explain_job(word: str, console: Console) -> int:
         record = one_job(journal, word)
         placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:
-        told = f"job {record.id} has not come to be placed: {record.state}"
-        raise ClbalanceError(told + (f": {record.reason}" if record.reason else ""))
+        message = f"job {record.id} has not come to be placed: {record.state}"
+        raise ClbalanceError(message + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
         console.say(messages.note(f"job {record.id} waits: {record.reason}"))
     console.show(ExplainReport(placed=placed, limits=job_limits(record.qos, copies)))

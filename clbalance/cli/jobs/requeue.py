@@ -119,8 +119,8 @@ class Restarted(Shown):
     def waiting(self, reason: str) -> None:
         self._console.say(messages.note(f"waiting: {reason}"))
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._console.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self._console.say(messages.note(f"job {job.id} moves to {node}: {reason}"))
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._console.say(messages.note(f"job {job.id}, attempt {job.attempt}, on {fold(plan.chosen)}"))

@@ -81,7 +81,7 @@ def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
         snapshot = sweep(services, sessions, cluster.candidates.nodes)
     for answer in snapshot.answers:
         if isinstance(answer, Silent):
-            console.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.why)}"))
+            console.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.reason)}"))
     return snapshot
 
 

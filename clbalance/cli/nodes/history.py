@@ -47,10 +47,10 @@ def show_history(options: NodeOptions, asked: HistoryQuery, console: Console) ->
         console.say(messages.note(place.note))
     with SqliteStore.open(place.path) as store:
         found = store.history(named.nodes, since, until)
-        told = _remark(store, named, found)
+        message = _remark(store, named, found)
     nodes = tuple((node, series_of(found.get(node, ()), wanted)) for node in named.nodes)
     console.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
-    console.say(told)
+    console.say(message)
     return ExitCode.DONE
 
 

@@ -71,8 +71,8 @@ def _meant(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
             shown.append(row)
         else:
             reasons[reason] += 1
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    return shown, messages.note(f"{len(shown)}/{len(rows)} nodes shown: {told}") if told else ""
+    message = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return shown, messages.note(f"{len(shown)}/{len(rows)} nodes shown: {message}") if message else ""
 
 
 def _why_not(row: NodeRow, condition: "Where") -> str | None:

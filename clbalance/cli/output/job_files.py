@@ -120,8 +120,8 @@ class FiledRun:
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
 
-    def moving(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.migrating(job, node, why)
+    def moving(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self._listener.migrating(job, node, reason)
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
         self._listener.placed(job, plan)

@@ -77,8 +77,8 @@ def _options_of(text: str, where: str, parse: Callable[[list[str]], typer.Contex
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="quote as for a shell") from error
     except MistypedError as error:
-        told = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
-        raise UsageError(f"{where}: {told}", hint="`clbalance run --help` shows what can be typed") from error
+        message = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
+        raise UsageError(f"{where}: {message}", hint="`clbalance run --help` shows what can be typed") from error
     given = {name: value for name, value in parsed.params.items() if _is_typed(parsed, name)}
     allowed = options_allowed(parsed)
     may = f"a script may say {' '.join(sorted(allowed.values()))}"

@@ -30,8 +30,8 @@ class ShownRun:
     def waiting(self, reason: str) -> None:
         self._console.say(messages.note(f"waiting: {reason}"))
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._console.say(messages.note(f"job {job.id} moves to {node}: {why}"))
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self._console.say(messages.note(f"job {job.id} moves to {node}: {reason}"))
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         pass
@@ -39,14 +39,14 @@ class ShownRun:
     def placed(self, job: JobSpec, plan: Plan) -> None:
         if self._options.explain:
             self._console.explain(plan)
-        told = messages.placed(
+        message = messages.placed(
             job.id,
             fold(plan.chosen),
             chosen=len(plan.chosen),
             candidates=len(self._candidates.nodes),
             fitting=len(plan.ranked),
         )
-        self._console.say(told)
+        self._console.say(message)
         self._output.close()
         self._output = self._output_for(NodeSets(None).expand(fold(plan.chosen)))  # shown in the order of their ranks
 

@@ -50,8 +50,8 @@ def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -
     """It is accepted all the same: nodes grow, and names are made."""
     from clbalance.policy.queue.never_held import unsatisfiable  # most jobs are not queued
 
-    if why := unsatisfiable(result.plan.charged.answers, query.request):
-        console.say(messages.warning(f"job {result.job.id} may wait for ever: {why}"))
+    if reason := unsatisfiable(result.plan.charged.answers, query.request):
+        console.say(messages.warning(f"job {result.job.id} may wait for ever: {reason}"))
 
 
 def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> ShownRun:

@@ -188,12 +188,12 @@ def _exit_codes(text: str | None) -> frozenset[int]:
 def _name(asked: str | None, work: Payload) -> str:
     match work:
         case Script(name=name):
-            told = asked or name
+            message = asked or name
         case Command(argv=argv):
-            told = asked or Path(argv[0]).name
-    if not told.isprintable() or len(told) > 128:
-        raise UsageError(f"{told[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
-    return told
+            message = asked or Path(argv[0]).name
+    if not message.isprintable() or len(message) > 128:
+        raise UsageError(f"{message[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
+    return message
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -38,8 +38,8 @@ class ShownTasks:
         if options is not None and options.explain:
             self._console.explain(plan)
         count, where = sum(slots.values()), fold(slots)
-        told = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
-        self._console.say(messages.note(told))
+        message = f"job {job.id}: {self._total} tasks on {count} slots of {where} ({len(self._candidates.nodes)} asked)"
+        self._console.say(messages.note(message))
 
     def warned(self, node: NodeName, text: str) -> None:
         self._clear()
@@ -70,7 +70,7 @@ class ShownTasks:
         if parts := worth_telling(rows):
             self._console.show_aside(TasksReport(parts))
         tell = self._console.complain if outcome.job_outcome.rc else self._console.say
-        tell(messages.note(summary_line(rows, outcome.result.why)))
+        tell(messages.note(summary_line(rows, outcome.result.reason)))
 
     def _as_asked(self) -> JobOutput:
         label = None if self._options is None else self._options.label

@@ -33,7 +33,7 @@ _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
 _END_ONLY_S = 0.6  # of the time to end: how things ended must not wait behind output that nobody can read so fast
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
-_UNANSWERED = Lost(cause=Cause.LOST, why="")
+_UNANSWERED = Lost(cause=Cause.LOST, reason="")
 
 
 class Follow:
@@ -75,7 +75,7 @@ class Follow:
         """Until nothing is left to be followed."""
         self._agents.listen(self.on_event, self.is_over, within_s)
 
-    def stop(self, why: str, within_s: float, *, mute: bool) -> None:
+    def stop(self, reason: str, within_s: float, *, mute: bool) -> None:
         """End all copies, or give them up where they have not started, and await that for so long.
 
         What they print meanwhile is shown; near the end of that time, or once nobody reads it, only ends are heard.
@@ -84,7 +84,7 @@ class Follow:
         self._mute = mute
         before = {copy.node: dict(copy.heard) for copy in self._copies}
         try:
-            self.end_all(why)
+            self.end_all(reason)
             if not mute:
                 self.to_the_end(within_s - _END_ONLY_S)
         except BrokenPipeError:  # who reads us was stopped, too
@@ -93,7 +93,7 @@ class Follow:
         self.to_the_end(until - self._clock.monotonic())
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
-            self._end(copy, Lost(cause=Cause.TIMEOUT, why="told to end; the node has not confirmed it"))
+            self._end(copy, Lost(cause=Cause.TIMEOUT, reason="told to end; the node has not confirmed it"))
 
     @property
     def all_started(self) -> bool:
@@ -139,9 +139,9 @@ class Follow:
 
     def _on_close(self, copy: Copy, event: Closed) -> None:
         if copy.phase < Phase.STARTING:
-            self._fail(copy, NotStarted(why=event.cause.because(event.why)))
+            self._fail(copy, NotStarted(reason=event.cause.because(event.reason)))
         else:
-            self._lose_touch(copy, Lost(cause=event.cause, why=event.why))
+            self._lose_touch(copy, Lost(cause=event.cause, reason=event.reason))
 
     def _react(self, copy: Copy, event: AgentEvent) -> None:
         if isinstance(event, NotOfEnds):
@@ -153,16 +153,16 @@ class Follow:
                 self._on_inquiry_answer(copy, event)
             case Started(warnings=warnings, limits=limits):
                 self._started(copy, warnings, limits)
-            case Refused(why=why, rc=rc):
-                self._fail(copy, NotStarted(why=why, rc=rc))
+            case Refused(reason=reason, rc=rc):
+                self._fail(copy, NotStarted(reason=reason, rc=rc))
             case Output():
                 self._pass_on(copy, event)
             case Ended():
                 self._ended(copy, event)
             case Current():
                 self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
-            case AgentError(why=why, job=job):
-                self._agent_error(copy, why, job)
+            case AgentError(reason=reason, job=job):
+                self._agent_error(copy, reason, job)
             case _:
                 assert_never(event)
 
@@ -193,12 +193,12 @@ class Follow:
         else:
             self._hang_up(copy)
 
-    def _agent_error(self, copy: Copy, why: str, job: str | None) -> None:
+    def _agent_error(self, copy: Copy, reason: str, job: str | None) -> None:
         if job is not None and not self._reconnects.is_in_touch(copy.node):  # it cannot say what became of the copy
             self._hang_up(copy)
-            self._lose_touch(copy, Lost(cause=Cause.STORAGE, why=why))
+            self._lose_touch(copy, Lost(cause=Cause.STORAGE, reason=reason))
         else:
-            self._warn(copy, why)
+            self._warn(copy, reason)
 
     # -- what became of a copy that we have lost sight of ----------------------------------------
 
@@ -206,7 +206,7 @@ class Follow:
         if self._reconnects.disconnected(copy.node, end, self._clock.monotonic()):
             if end is not _UNANSWERED and not self._mute:
                 wait = f"trying to reach it again for {self._reconnects.timeout_s:g} s"
-                self._listener.warned(copy.node, f"{end.cause.because(end.why)}; {wait}")
+                self._listener.warned(copy.node, f"{end.cause.because(end.reason)}; {wait}")
         elif not self._mode.persist:
             self._end(copy, end)
 
@@ -223,7 +223,7 @@ class Follow:
     def _inquire(self, copy: Copy, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
             self._hang_up(copy)
-            self._end(copy, Lost(cause=Cause.GARBLED, why=f"the agent speaks protocol {hello.protocol}"))
+            self._end(copy, Lost(cause=Cause.GARBLED, reason=f"the agent speaks protocol {hello.protocol}"))
             return
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.incarnation, void=self._mode.void)
 
@@ -237,10 +237,10 @@ class Follow:
                 self._order(copy)
                 self.ask_for_output(copy)
             case "void":
-                self._fail(copy, NotStarted(why="it had not started when the connection was lost"))
+                self._fail(copy, NotStarted(reason="it had not started when the connection was lost"))
             case "gone":
                 self._hang_up(copy)
-                self._end(copy, NodeFailed(why=event.why))
+                self._end(copy, NodeFailed(reason=event.reason))
             case "absent" | "claimed":
                 self._current.add(copy.node)  # whose it is to say is still at work on it
             case _:
@@ -286,20 +286,20 @@ class Follow:
         self._end(copy, end)
         self.end_all(f"it could not start on {copy.node}")
 
-    def end_all(self, why: str, grace_s: float = _END_GRACE_S) -> None:
+    def end_all(self, reason: str, grace_s: float = _END_GRACE_S) -> None:
         """End what runs and give up what does not; those that are away are told when they are back."""
-        self._ending = self._ending or why
+        self._ending = self._ending or reason
         self._grace_s = grace_s
         for copy in self._copies.unended():
             if copy.phase >= Phase.STARTING:
                 if self._reconnects.is_in_touch(copy.node):
-                    self._ask(copy, "end", grace_s=grace_s, why=why)
+                    self._ask(copy, "end", grace_s=grace_s, why=reason)
                 if copy.node in self._current:
                     self._current.discard(copy.node)
                     self.ask_for_output(copy)
             else:
                 self._hang_up(copy)
-                self._end(copy, Cancelled(why=why))
+                self._end(copy, Cancelled(reason=reason))
 
     def _end(self, copy: Copy, end: End) -> None:
         copy.phase = Phase.ENDED

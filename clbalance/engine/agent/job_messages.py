@@ -39,8 +39,8 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
             return TimedOut(limit_s=limit_s or 0.0)
         case OutOfMemoryEnd(limit_bytes=limit_bytes, used_bytes=used_bytes):
             return OutOfMemory(limit_bytes=limit_bytes, used_bytes=used_bytes)
-        case CancelledEnd(why=why):
-            return Cancelled(why=why)
+        case CancelledEnd(reason=reason):
+            return Cancelled(reason=reason)
         case _:
             assert_never(told)
 

@@ -84,14 +84,14 @@ class Admission:
                 copy.boot_id, copy.incarnation = boot_id, incarnation
             case Admitted():
                 copy.phase = Phase.ADMITTED
-            case Refused(promised_cpus=float(cpus), why=why):
-                self.crowded[node], self.refusals[node] = cpus, why
+            case Refused(promised_cpus=float(cpus), reason=reason):
+                self.crowded[node], self.refusals[node] = cpus, reason
             case (
-                Refused(why=why) | AgentError(why=why)
+                Refused(reason=reason) | AgentError(reason=reason)
             ):  # what it cannot make sense of is a no: nothing else would follow
-                self.refusals[node] = why
-            case Closed(cause=cause, why=why):
-                self.refusals[node] = cause.because(why)
+                self.refusals[node] = reason
+            case Closed(cause=cause, reason=reason):
+                self.refusals[node] = cause.because(reason)
             case _:
                 pass  # nothing else is asked for yet
 

@@ -20,8 +20,8 @@ class JournalingListener:
         self._listener = listener
         self._to_start = copies
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.migrating(job, node, why)
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self._listener.migrating(job, node, reason)
 
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
@@ -74,7 +74,7 @@ class NullListener:
 
     def waiting(self, reason: str) -> None: ...
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None: ...
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None: ...
 
     def placed(self, job: JobSpec, plan: Plan) -> None: ...
 

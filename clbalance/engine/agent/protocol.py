@@ -43,10 +43,10 @@ class OutOfMemoryEnd(msgspec.Struct, tag_field="kind", tag="out_of_memory", froz
     used_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] | None = None
 
 
-class CancelledEnd(msgspec.Struct, tag_field="kind", tag="cancelled", frozen=True):
+class CancelledEnd(msgspec.Struct, tag_field="kind", tag="cancelled", frozen=True, rename={"reason": "why"}):
     """We ended it."""
 
-    why: str = ""
+    reason: str = ""
 
 
 AgentEnd: TypeAlias = ExitedEnd | KilledEnd | TimeoutEnd | OutOfMemoryEnd | CancelledEnd
@@ -97,12 +97,12 @@ class Started(msgspec.Struct, tag_field="ev", tag="started", frozen=True):
     limits: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=400)], ...], msgspec.Meta(max_length=8)] = ()
 
 
-class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True):
+class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True, rename={"reason": "why"}):
     """The job does not run there; `rc` as a shell would have said it (126, 127)."""
 
     job: str
     kind: str
-    why: str
+    reason: str
     rc: int | None = None
     promised_cpus: float | None = None
     """By now, where others were faster and the client had better look again."""
@@ -144,12 +144,12 @@ class Checkpointed(msgspec.Struct, tag_field="ev", tag="checkpointed", frozen=Tr
     job: str
 
 
-class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True):
+class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True, rename={"reason": "why"}):
     """What became of a job that another agent was given (docs/design/jobs.md)."""
 
     job: str
     state: Literal["running", "ended", "void", "gone", "absent", "claimed"]
-    why: str = ""
+    reason: str = ""
 
 
 class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
@@ -165,10 +165,10 @@ class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
     mem_bytes: int | None = None
 
 
-class AgentError(msgspec.Struct, tag_field="ev", tag="error", frozen=True):
+class AgentError(msgspec.Struct, tag_field="ev", tag="error", frozen=True, rename={"reason": "why"}):
     """The agent could not make sense of a request, or failed at one."""
 
-    why: str
+    reason: str
     job: str | None = None
     """None: it concerns no single job."""
 
@@ -185,14 +185,14 @@ class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
     was: bool
 
 
-class ReapedItem(msgspec.Struct, frozen=True):
-    """Something of ours that nobody needs any more; `why` it is still there."""
+class ReapedItem(msgspec.Struct, frozen=True, rename={"reason": "why"}):
+    """Something of ours that nobody needs any more; `reason` it is still there."""
 
     kind: Literal["processes", "lease", "half", "job", "boot", "claim", "trouble"]
     name: str
     bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
     pids: tuple[int, ...] = ()
-    why: str = ""
+    reason: str = ""
 
 
 class Findings(msgspec.Struct, tag_field="ev", tag="reaped", frozen=True):

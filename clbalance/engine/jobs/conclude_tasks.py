@@ -18,12 +18,12 @@ from clbalance.ports import RunListener, TaskLog
 
 
 def finish_task_job(
-    services: Services, job: int, attempt: int, why: str, *, cancelled: bool = False, release: bool = False
+    services: Services, job: int, attempt: int, detail: str, *, cancelled: bool = False, release: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TaskJobOutcome]:
     """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
     journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
-    outcome = task_job_outcome(records, why, cancelled=cancelled)
+    outcome = task_job_outcome(records, detail, cancelled=cancelled)
     try:
         if release or outcome.state is JobState.RUNNING:
             journal.release(job)
@@ -67,8 +67,8 @@ class ReconciledTasks:
         self._began: set[int] = set()
         self._whole = False
 
-    def migrating(self, job: JobSpec, node: NodeName, why: str) -> None:
-        self._listener.migrating(job, node, why)
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
+        self._listener.migrating(job, node, reason)
 
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)

@@ -14,20 +14,20 @@ from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.task_records import is_open, task_records
 
 
-def mark_node_dead(services: Services, reconciled: Reconciled, why: str) -> JobRecord:
+def mark_node_dead(services: Services, reconciled: Reconciled, reason: str) -> JobRecord:
     """The copies on these nodes, and the tasks that their slots had, count as lost with them.
 
     The other copies are ended before that: a job that starts again is nowhere else. Where one of them does not confirm
     it, `ClbalanceError`, and nobody is given up.
     """
     job, journal = reconciled.record, services.journal
-    end = NodeFailed(why=why)
+    end = NodeFailed(reason=reason)
     dead = {outcome.node for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)}
     slots = spec_of(services, job).slots
     left = [copy for copy in current_copies(job, journal.copies(job.id)) if copy.outcome is None]
     lost = [copy for copy in left if copy.intent.node in dead]
     if not slots and (alive := frozenset(copy.intent.node for copy in left) - dead):
-        _end_the_others(services, job, alive, why)
+        _end_the_others(services, job, alive, reason)
     for copy in lost:
         journal.ended(job.id, copy.claim, Outcome(node=copy.intent.node, rank=copy.intent.rank, end=end, seconds=0.0))
     if slots:
@@ -39,8 +39,8 @@ def mark_node_dead(services: Services, reconciled: Reconciled, why: str) -> JobR
     return journal.record(job.id) or job
 
 
-def _end_the_others(services: Services, job: JobRecord, alive: frozenset[NodeName], why: str) -> None:
-    if unconfirmed := end_copies(services, job, alive, f"another node was {why}"):
+def _end_the_others(services: Services, job: JobRecord, alive: frozenset[NodeName], reason: str) -> None:
+    if unconfirmed := end_copies(services, job, alive, f"another node was {reason}"):
         raise ClbalanceError(
             f"job {job.id} may still run on {fold(unconfirmed)}, which has not confirmed its end",
             hint="nothing was started; `clbalance jobs` shows how it stands, then say it again",

@@ -158,8 +158,8 @@ class _Reconciliation:
         """Ends are written down only where nobody else does it."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
-        if not spec.slots and (why := half_started(wanted.record, self._copies)):
-            mode = replace(mode, end=mode.end or why)
+        if not spec.slots and (reason := half_started(wanted.record, self._copies)):
+            mode = replace(mode, end=mode.end or reason)
         if self._is_ours:
             listener = JournalingListener(self._services, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:

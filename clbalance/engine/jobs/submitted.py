@@ -82,16 +82,16 @@ def read(
     return reconcile(services, [wanted], within_s)[0]
 
 
-def cancel(services: Services, records: Sequence[JobRecord], why: str) -> tuple[Reconciled, ...]:
+def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:
     """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
     for record in records:
-        services.journal.cancel(record.id, why)
-    return _order(services, records, lambda record: FollowMode(streams=(), end=why, void=not record.has_controller))
+        services.journal.cancel(record.id, reason)
+    return _order(services, records, lambda record: FollowMode(streams=(), end=reason, void=not record.has_controller))
 
 
-def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], why: str) -> tuple[NodeName, ...]:
+def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], reason: str) -> tuple[NodeName, ...]:
     """End the copies on these nodes, and no others; on which of them that was not confirmed."""
-    mode = FollowMode(streams=(), end=why)
+    mode = FollowMode(streams=(), end=reason)
     wanted = ReconcileRequest(
         record=record, spec=spec_of(services, record), mode=mode, listener=NullListener(), nodes=nodes
     )

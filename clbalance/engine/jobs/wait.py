@@ -53,8 +53,8 @@ def wait_for_dependencies(
     reason = f"after job {', '.join(map(str, restart_policy.after))}"
     tell(reason)
     services.journal.set_pending_reason(job, reason)
-    if why := dependency_failure(services, job, restart_policy):
-        raise _never(services, job, why)
+    if detail := dependency_failure(services, job, restart_policy):
+        raise _never(services, job, detail)
     return None
 
 
@@ -69,6 +69,6 @@ def _queued_after(services: Services, job: int, after: tuple[int, ...]) -> str |
     return None
 
 
-def _never(services: Services, job: int, why: str) -> NotRunError:
-    cancel_unstarted(services, job, why)
-    return NotRunError(f"job {job} is not started: {why}")
+def _never(services: Services, job: int, reason: str) -> NotRunError:
+    cancel_unstarted(services, job, reason)
+    return NotRunError(f"job {job} is not started: {reason}")

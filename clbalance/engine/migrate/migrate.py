@@ -121,7 +121,7 @@ class _MigrationBatch:
         try:
             begun = self._begin_migration(self._orders[at])
         except ClbalanceError as error:
-            begun = NotMigrated(why=error.message)
+            begun = NotMigrated(reason=error.message)
         if isinstance(begun, NotMigrated):
             self._note(at, begun)
         else:
@@ -131,14 +131,14 @@ class _MigrationBatch:
         journal = self._services.journal
         record, submitted = journal.record(move.job), journal.submitted(move.job)
         if record is None or submitted is None:
-            return NotMigrated(why="it is not remembered")
+            return NotMigrated(reason="it is not remembered")
         if record.state is not JobState.RUNNING or record.nodes != (move.src,):
             where = f" on {record.nodes[0]}" if len(record.nodes) == 1 else ""
-            return NotMigrated(why=f"it is {record.state}{where} by now")
+            return NotMigrated(reason=f"it is {record.state}{where} by now")
         if not is_migratable(submitted.job, submitted.request, submitted.restart_policy):
-            return NotMigrated(why="it is not marked: `run --requeue` or `run --checkpoint`")
+            return NotMigrated(reason="it is not marked: `run --requeue` or `run --checkpoint`")
         asked_at_s = self._services.clock.now().timestamp()
-        order = MigrationRequest(attempt=record.attempt, dst=move.dst, why=move.why, requested_at_s=asked_at_s)
+        order = MigrationRequest(attempt=record.attempt, dst=move.dst, reason=move.reason, requested_at_s=asked_at_s)
         if record.has_controller:
             return begin_delegated(self._services, move, order, submitted.restart_policy)
         return begin_local(self._services, self.multiplexer, record, order, self._context_of(submitted))
@@ -159,7 +159,7 @@ class _MigrationBatch:
             end = migration.poll()
         except ClbalanceError as error:  # what goes wrong with one says nothing of the others
             _detach(migration)
-            end = Undetermined(why=error.message)
+            end = Undetermined(reason=error.message)
         if end is not None:
             del self._under_way[at]
             self._note(at, end)
@@ -174,4 +174,4 @@ def _detach(migration: MigrationTask) -> MigrationResult:
     try:
         return migration.detach()
     except ClbalanceError as error:
-        return Undetermined(why=error.message)
+        return Undetermined(reason=error.message)

@@ -31,11 +31,11 @@ def begin_local(
     """Take the job in hand, and get in touch with its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
-        return NotMigrated(why="another process has it in hand by now")
+        return NotMigrated(reason="another process has it in hand by now")
     copies = copies_without_outcome(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)
-        return NotMigrated(why="it has ended")
+        return NotMigrated(reason="it has ended")
     return LocalMigration(multiplexer, replace(job, claim=copies[0].claim), copies[0], order, context)
 
 
@@ -81,7 +81,7 @@ class LocalMigration:
             self._order.begin(self._request, self._line, self._copies, self._follow)
         elif self._services.clock.monotonic() >= self._reached_by:
             self._order.abort("its node does not answer")
-        return self._release(NotMigrated(why=self._order.off)) if self._order.off else None
+        return self._release(NotMigrated(reason=self._order.off)) if self._order.off else None
 
     def cancel_pending(self) -> None:
         """What has not reached the job is called off."""
@@ -96,7 +96,7 @@ class LocalMigration:
         if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
-        return self._release(end or Undetermined(why=_CUT_SHORT))
+        return self._release(end or Undetermined(reason=_CUT_SHORT))
 
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         self._order.on_event(event)
@@ -112,8 +112,10 @@ class LocalMigration:
         if result.dispatched is not None and result.dispatched.interrupted is not None:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
-        why = "its node does not answer"
-        return self._release(end or (Undetermined(why=why) if self._order.is_meant else NotMigrated(why=why)))
+        reason = "its node does not answer"
+        return self._release(
+            end or (Undetermined(reason=reason) if self._order.is_meant else NotMigrated(reason=reason))
+        )
 
     def _plan(self) -> Plan:
         """By which it came to where it is."""

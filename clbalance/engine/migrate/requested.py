@@ -19,7 +19,7 @@ class MigrationOrder:
     job: int
     src: NodeName
     dst: NodeName
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class Migrated:
 class NotMigrated:
     """It runs on where it was, or is over; or it was never ours to move."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undetermined:
     """How it stands is not known now, or it waits for a place: the next `rebalance` sees to it."""
 
-    why: str
+    reason: str
 
 
 MigrationResult: TypeAlias = Migrated | NotMigrated | Undetermined
@@ -49,11 +49,11 @@ MigrationResult: TypeAlias = Migrated | NotMigrated | Undetermined
 def end_by_record(record: JobRecord | None, attempt: int) -> MigrationResult | None:
     """What its record says of the move of that attempt; None where it says nothing yet."""
     if record is None:
-        return Undetermined(why="it is not remembered any more")
+        return Undetermined(reason="it is not remembered any more")
     if record.state.is_over:
-        return NotMigrated(why=f"it is {record.state}" + (f": {record.reason}" if record.reason else ""))
+        return NotMigrated(reason=f"it is {record.state}" + (f": {record.reason}" if record.reason else ""))
     if is_queued(record):
-        return Undetermined(why=f"it waits: {record.reason}")
+        return Undetermined(reason=f"it waits: {record.reason}")
     is_started = record.attempt > attempt and record.state is JobState.RUNNING
     return Migrated(node=record.nodes[0]) if is_started else None
 
@@ -85,7 +85,7 @@ def begin_delegated(
 ) -> MigrationTask | NotMigrated:
     """Ask who has the job in hand."""
     if not services.journal.request_migration(move.job, order):
-        return NotMigrated(why="another move or a cancel of it is under way")
+        return NotMigrated(reason="another move or a cancel of it is under way")
     return DelegatedMigration(services, move, order, restart_policy)
 
 
@@ -114,23 +114,25 @@ class DelegatedMigration:
             return end_by_record(journal.record(job), attempt) or self.detach("who had it in hand died")
         known = journal.migration_request_of(job)
         if known is not None and known.attempt == attempt and known.stage is MigrationStage.ABORTED:
-            return NotMigrated(why=known.abort_reason)
+            return NotMigrated(reason=known.abort_reason)
         return self._late()
 
     def cancel_pending(self) -> None:
         """Nobody waits for the answer any more."""
         self._withdraw(_NOBODY_WAITS)
 
-    def detach(self, why: str = _NOBODY_WAITS) -> MigrationResult:
+    def detach(self, reason: str = _NOBODY_WAITS) -> MigrationResult:
         """Who has it in hand goes on as he can."""
-        return NotMigrated(why=why) if self._withdraw(why) else Undetermined(why=why)
+        return NotMigrated(reason=reason) if self._withdraw(reason) else Undetermined(reason=reason)
 
     def _late(self) -> MigrationResult | None:
         now = self._services.clock.monotonic()
         if now >= self._heeded_by and self._withdraw("who has the job in hand did not heed it in time"):
-            return NotMigrated(why="who has it in hand did not heed the order in time")
-        return Undetermined(why="it was stopped, and does not run again yet") if now >= self._done_by else None
+            return NotMigrated(reason="who has it in hand did not heed the order in time")
+        return Undetermined(reason="it was stopped, and does not run again yet") if now >= self._done_by else None
 
-    def _withdraw(self, why: str) -> bool:
+    def _withdraw(self, reason: str) -> bool:
         journal = self._services.journal
-        return journal.abort_migration(self._order.job, attempt=self._request.attempt, why=why, unless_committed=True)
+        return journal.abort_migration(
+            self._order.job, attempt=self._request.attempt, reason=reason, unless_committed=True
+        )

@@ -44,7 +44,7 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
                 return tried
             refused, crowded = tried
             snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
-            refusals |= {node: why for node, why in refused.items() if node not in crowded}
+            refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # one that was made is never made again
             if len(plan.chosen) > 1:
                 services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))

@@ -84,11 +84,11 @@ class Migration:
             return
         self.reservation = taken
         services.fail_point("move-reserved")
-        if why := self._commit(order, follow):
-            self.abort(why)
+        if reason := self._commit(order, follow):
+            self.abort(reason)
             return
         services.fail_point("move-meant")
-        self._context.listener.migrating(self._job, order.dst, order.why)
+        self._context.listener.migrating(self._job, order.dst, order.reason)
         self._stop(order, agents, copies, follow)
         services.fail_point("move-stopped")
 
@@ -97,15 +97,17 @@ class Migration:
         """Whether its node should have told of its end by now."""
         return self._ends_by is not None and self._services.clock.monotonic() >= self._ends_by
 
-    def abort(self, why: str) -> None:
+    def abort(self, reason: str) -> None:
         """Nothing has reached the job, or it has not heeded it: it runs on. What others have meant before us stays."""
-        order, self._order, self._checkpoint_by, self.off = self._order, None, None, why
+        order, self._order, self._checkpoint_by, self.off = self._order, None, None, reason
         self.release_target()
         if order is None:
             return
         try:
             journal = self._services.journal
-            journal.abort_migration(self._job.id, attempt=order.attempt, why=why, unless_committed=not self.is_meant)
+            journal.abort_migration(
+                self._job.id, attempt=order.attempt, reason=reason, unless_committed=not self.is_meant
+            )
         except StoreError as error:
             self._services.listener.store_failed(error.message)
 

@@ -57,14 +57,14 @@ class PendingRestart:
             self._in_vain += 1
             self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
             self.is_owed_a_start = not self.is_under_way
-            reason, why = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
+            reason, detail = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
         else:
             self.is_under_way = self._was_migrated(job, outcome)
-            reason, why = f"its move from {outcome.node}", MIGRATED_AWAY
+            reason, detail = f"its move from {outcome.node}", MIGRATED_AWAY
         if not self.is_under_way:
             return None
         self._services.fail_point("move-ended")
-        return Retry(reason=reason, excluded_nodes={outcome.node: why})
+        return Retry(reason=reason, excluded_nodes={outcome.node: detail})
 
     def policy_for(self, mode: FollowMode) -> RestartPolicy:
         """How long it waits for a place; who has only moved it does not wait with it."""

@@ -166,7 +166,7 @@ class Run:
             # Whether it is started again was decided here, unless it came from the queue.
             restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
-                journal.abort_migration(job.id, attempt=job.attempt, why="its user has ended it")
+                journal.abort_migration(job.id, attempt=job.attempt, reason="its user has ended it")
             queued = finish_job(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )

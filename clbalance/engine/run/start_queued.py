@@ -47,7 +47,7 @@ class StillQueued:
 class NotAcquired:
     """There is nothing to start: somebody else has it in hand, it was cancelled, or it is over."""
 
-    why: str
+    reason: str
 
 
 QueuedStart: TypeAlias = JobStarted | StillQueued | NotAcquired
@@ -61,7 +61,7 @@ def start_queued(
     A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
     """
     if not services.journal.acquire(record.id, ACQUIRED, attempt=record.attempt):
-        return NotAcquired(why="it is in the hands of another process, or does not wait any more")
+        return NotAcquired(reason="it is in the hands of another process, or does not wait any more")
     services.fail_point("taken")
     try:
         return _with_controller(services, query, record.id, submitted, stdin)
@@ -85,12 +85,12 @@ def _with_controller(
     # Who heard of the end may have died before he could write down what it means.
     if ended and isinstance(recorded_state_after_attempt(services, job, ended), Finished):
         finish_job(services, job, record.attempt, ended)
-        return NotAcquired(why="it is over")
+        return NotAcquired(reason="it is over")
     context = RunContext(services=services, query=query, stdin=stdin, listener=NullListener(), mode=LEAVE_RUNNING)
     excluded_nodes = nodes_to_exclude(submitted.restart_policy, copies)
     result = Run(context, next_attempt(services, record), RestartPolicy(), excluded_nodes, queued=True).carry_out()
     if result.cancelled:
-        return NotAcquired(why="it was cancelled")
+        return NotAcquired(reason="it was cancelled")
     if result.dispatched is not None and result.dispatched.interrupted is not None:
         raise Interrupted(result.dispatched.interrupted)
     return JobStarted(result=result) if result.queued is None else StillQueued(reason=result.queued)

@@ -90,9 +90,9 @@ class TargetReservation:
         match event:
             case LeaseKept():
                 self._dispatch.agents.set_deadline(node, START_WITHIN_S)
-            case Refused(why=why):
-                self.lost = why
-            case Closed(cause=cause, why=why):
-                self.lost = cause.because(why)
+            case Refused(reason=reason):
+                self.lost = reason
+            case Closed(cause=cause, reason=reason):
+                self.lost = cause.because(reason)
             case _:
                 pass  # nothing else was asked for

@@ -80,7 +80,7 @@ class TaskRunResult:
 
     plan: Plan
     slots: int
-    why: str
+    reason: str
     """Those that were not started were not."""
     cancelled: bool = False
     """By somebody, or by the signal that interrupted us."""

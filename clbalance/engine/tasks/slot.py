@@ -166,7 +166,7 @@ class Slot:
         if self._start is not None:
             self._follow.is_over()
 
-    def end(self, why: str) -> None:
+    def end(self, reason: str) -> None:
         """End what runs there, and take no more."""
         if self._is_ending:
             return
@@ -174,7 +174,7 @@ class Slot:
         if self._start is None:
             self.give_up()
         else:
-            self._follow.end_all(why)
+            self._follow.end_all(reason)
 
 
 class _Ears(NullListener):

@@ -43,7 +43,7 @@ class TaskRun:
         self._step_at = 0.0
         self._backoff = SlotBackoff(context.services.clock)
         self._alone_since: float | None = None
-        self._why = ""
+        self._reason = ""
         self._refused = ""
         self._cancelled = False
         self._spoiled: set[NodeName] = set()
@@ -80,7 +80,7 @@ class TaskRun:
         return TaskRunResult(
             plan=plan.plan,
             slots=self._opened,
-            why=self._why,
+            reason=self._reason,
             cancelled=self._cancelled or interrupted is not None,
             interrupted=interrupted,
             goes_on=bool(self._slots),
@@ -89,11 +89,11 @@ class TaskRun:
     def _stop(self, number: Signals) -> None:
         """Hung up on, the slots do what they have and go; else they are ended."""
         if number is Signals.SIGHUP:
-            self._why = "the terminal was closed"
+            self._reason = "the terminal was closed"
             return
         self._give_no_more(f"stopped by {number.name}")
         for slot in self._slots.values():
-            slot.end(self._why)
+            slot.end(self._reason)
         if number is Signals.SIGPIPE:
             self._assignments.listener = NullTaskListener()
         try:
@@ -159,12 +159,12 @@ class TaskRun:
     def _drop_refused(self) -> None:
         for slot in tuple(self._slots.values()):
             slot.look_after()
-            if slot.claim in self._slots and (why := slot.refusal()):
-                self._refused = f"{slot.node}: {why}"
+            if slot.claim in self._slots and (reason := slot.refusal()):
+                self._refused = f"{slot.node}: {reason}"
                 if slot.phase < slot.phase.STARTING:
                     self._drop(slot)
                 else:
-                    slot.end(why)
+                    slot.end(reason)
 
     def _drop(self, slot: Slot) -> None:
         slot.give_up()
@@ -199,16 +199,16 @@ class TaskRun:
             self._report_at = now + _REPORT_EVERY_S
             self._assignments.listener.progressed(self._assignments.counts.progress(now, self._queue.running))
 
-    def _give_no_more(self, why: str) -> None:
+    def _give_no_more(self, reason: str) -> None:
         if self._queue.forget_pending():
-            self._why = self._why or why
+            self._reason = self._reason or reason
 
-    def _cancel(self, why: str) -> None:
+    def _cancel(self, reason: str) -> None:
         """Somebody has cancelled the job."""
-        self._give_no_more(why)
-        self._why, self._cancelled = why, True
+        self._give_no_more(reason)
+        self._reason, self._cancelled = reason, True
         for slot in tuple(self._slots.values()):
-            slot.end(why)
+            slot.end(reason)
             if slot.phase < slot.phase.STARTING:
                 self._drop(slot)
 
@@ -249,7 +249,7 @@ class TaskRun:
         if outcome.end == COULD_NOT_LOG:
             self._spoiled.add(slot.node)
         if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
-            self._cancel(outcome.end.why)
+            self._cancel(outcome.end.reason)
         self._backoff.soon()
 
     def _heed_failures(self) -> None:

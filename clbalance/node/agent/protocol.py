@@ -79,21 +79,21 @@ STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class RefusedError(Exception):
-    """This job does not run here: `kind` for programs, `why` for people, `rc` where a shell would have had one.
+    """This job does not run here: `kind` for programs, `reason` for people, `rc` where a shell would have had one.
 
     `promised_cpus`: what is promised here by now, where that is the reason.
     """
 
-    def __init__(self, kind: str, why: str, rc: "int | None" = None, promised_cpus: "float | None" = None) -> None:
-        super().__init__(why)
+    def __init__(self, kind: str, reason: str, rc: "int | None" = None, promised_cpus: "float | None" = None) -> None:
+        super().__init__(reason)
         self.kind = kind
-        self.why = why
+        self.reason = reason
         self.rc = rc
         self.promised_cpus = promised_cpus
 
     def to_fields(self) -> "dict[str, object]":
         """What an event says of it."""
-        fields: "dict[str, object]" = {"kind": self.kind, "why": self.why, "rc": self.rc}
+        fields: "dict[str, object]" = {"kind": self.kind, "why": self.reason, "rc": self.rc}
         if self.promised_cpus is not None:
             fields["promised_cpus"] = self.promised_cpus
         return fields
@@ -190,9 +190,9 @@ class Channel:
         facts["ev"] = ev
         self.unsent += self.prefix + json.dumps(facts).encode("ascii") + b"\n"
 
-    def complain(self, why: str, job: str = "") -> None:
+    def complain(self, reason: str, job: str = "") -> None:
         """Queue an `error`, of that job where it concerns one."""
-        self.say("error", why=why, **({"job": job} if job else {}))
+        self.say("error", why=reason, **({"job": job} if job else {}))
 
     def flush(self) -> None:
         """Write what the client takes now."""

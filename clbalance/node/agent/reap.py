@@ -68,9 +68,9 @@ class Reaping:
             listed += [("%s/%s" % (shown(home.path), name), home, name) for name in names]
         return sorted((entry for entry in listed if entry[0] > last), key=lambda entry: entry[0])
 
-    def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), why: str = "") -> None:
-        """`why` it is still there, where it is."""
-        self.found.append({"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": why})
+    def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), reason: str = "") -> None:
+        """`reason` it is still there, where it is."""
+        self.found.append({"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": reason})
 
     def take(self, home: OwnHome, name: str) -> bool:
         """Look at one entry, and take it away if it is left over; whether there was time for all of it."""
@@ -86,7 +86,7 @@ class Reaping:
         except FileNotFoundError:
             return True  # another agent has been quicker
         except (OSError, RefusedError) as error:
-            self.tell("trouble", shown(os.fsencode(name)), why=str(getattr(error, "strerror", None) or error))
+            self.tell("trouble", shown(os.fsencode(name)), reason=str(getattr(error, "strerror", None) or error))
         return True
 
     # Processes
@@ -95,7 +95,7 @@ class Reaping:
         """Before the files by which they are known."""
         for (home, job), pids in sorted(find_orphans(self.homes, read_processes()).items(), key=lambda one: one[0][1]):
             left = kill_orphans(self.homes, home, job) if self.apply else set()
-            self.tell("processes", job, pids=tuple(sorted(pids)[:16]), why="could not be killed" if left else "")
+            self.tell("processes", job, pids=tuple(sorted(pids)[:16]), reason="could not be killed" if left else "")
 
     # Files of the home
 
@@ -146,15 +146,15 @@ class Reaping:
     def clear_job(self, home: OwnHome, job: str, folder: int, kind: str) -> bool:
         is_old = kind == "job" and self.is_of_another_boot(folder)
         clearing = Clearing(self.until, self.apply)
-        why = ""
+        reason = ""
         try:
             clearing.clear(folder, frozenset() if is_old else TOMBSTONE)
             if is_old and clearing.whole and self.apply:
                 os.rmdir(job, dir_fd=home.jobs)
         except OSError as error:
-            why = error.strerror or "it cannot be removed"
-        if clearing.count or is_old or why or kind == "claim":
-            self.tell("boot" if is_old else kind, job, clearing.size, why=why)
+            reason = error.strerror or "it cannot be removed"
+        if clearing.count or is_old or reason or kind == "claim":
+            self.tell("boot" if is_old else kind, job, clearing.size, reason=reason)
         return clearing.whole or not self.apply
 
     def is_of_another_boot(self, folder: int) -> bool:

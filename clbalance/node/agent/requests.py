@@ -202,10 +202,10 @@ class Requests:
 
     def end(self, request: "dict[str, Any]") -> None:
         job = self.met(request)
-        why = request["why"][:WHY_CHARS]
+        reason = request["why"][:WHY_CHARS]
         if not job.launched:
-            raise RefusedError("cancelled", why)
-        self.order(job, "end", grace_s=request["grace_s"], why=why)
+            raise RefusedError("cancelled", reason)
+        self.order(job, "end", grace_s=request["grace_s"], why=reason)
 
     def order(self, job: Job, do: str, **facts: object) -> None:
         """To its supervisor, if it still has one; what became of it is told to who follows."""

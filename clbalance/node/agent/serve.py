@@ -64,7 +64,7 @@ class Agent:
         if op == "claim" or self.session.may_start(name):
             self.session.refuse(name, refusal)
         else:
-            self.channel.complain("%s: %s" % (name, refusal.why) if name else refusal.why, name)
+            self.channel.complain("%s: %s" % (name, refusal.reason) if name else refusal.reason, name)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,8 @@ class Meaning:
     ) -> Operand:
         made = arithmetic(sign, left, right)
         if made is None:
-            told = f"`{sign}` does not go between {left[0].value} and {right[0].value}"
-            self._fail(tree.at, told, "such as `mem / 2`, `mem - 4G`, `r1m / cpus`")
+            message = f"`{sign}` does not go between {left[0].value} and {right[0].value}"
+            self._fail(tree.at, message, "such as `mem / 2`, `mem - 4G`, `r1m / cpus`")
         return Operand(tree=tree, kind=made[0], figure=made[1])
 
     # -- comparisons -----------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Meaning:
             return matched(tree.operator, left.words, search_for(right.literal))
         except PatternError as error:
             in_quotes = self._text[right.tree.at] in "\"'"
-            self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.told}")
+            self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.message}")
 
     def _in_words(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds | None:
         """None where both are counted."""
@@ -195,10 +195,10 @@ class Meaning:
             return lambda _: text
         if side.words is not None and side.literal is None and side.kind is not ValueType.TEXT:
             return side.words
-        told = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` do not compare"
+        message = f"`{text_of(beside.left)}` and `{text_of(beside.right)}` do not compare"
         is_left = start_of(side.tree) == start_of(beside.left)
-        told += f": the {'left' if is_left else 'right'} one is {side.kind.value}"
-        return self._fail(start_of(side.tree), told, '`cpu_model = m`, `node ~ "^gpu"`, `cuda >= 12.2`, `r1m < 1`')
+        message += f": the {'left' if is_left else 'right'} one is {side.kind.value}"
+        return self._fail(start_of(side.tree), message, '`cpu_model = m`, `node ~ "^gpu"`, `cuda >= 12.2`, `r1m < 1`')
 
     def _in_figures(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds:
         assert left.figure is not None
@@ -210,17 +210,17 @@ class Meaning:
         if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal is None:
             self._no_size(tree, numbers[0])
         if kinds == {ValueType.SIZE, ValueType.NUMBER} and numbers[0].literal != "0":
-            told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
-            self._fail(start_of(numbers[0].tree), told, "`20G`, `512M`; or a percentage, `10%`")
+            message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare: a size has a unit"
+            self._fail(start_of(numbers[0].tree), message, "`20G`, `512M`; or a percentage, `10%`")
         return compared_figures(tree.operator, left.figure, right.figure)
 
     def _no_size(self, tree: ComparisonTree, number: Operand) -> NoReturn:
-        told = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
+        message = f"`{text_of(tree.left)}` and `{text_of(tree.right)}` do not compare"
         fact = FACTS.get(number.tree.name) if isinstance(number.tree, Name) else None
         unit = f"in {fact.unit}, " if fact and fact.unit else ""
         self._fail(
             start_of(number.tree),
-            f"{told}: `{text_of(number.tree)}` is a number, and not a size",
+            f"{message}: `{text_of(number.tree)}` is a number, and not a size",
             f"give a number, {unit}such as `1000`",
         )
 
@@ -229,12 +229,12 @@ class Meaning:
         if side.kind is ValueType.PERCENT:
             return side.figure
         if side.whole is None:
-            told = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
-            self._fail(start_of(side.tree), told, f"{_PARTS} are; or give a size, `20G`")
+            message = f"`{text_of(side.tree)}` is no part of a whole, so there are no per cent of it"
+            self._fail(start_of(side.tree), message, f"{_PARTS} are; or give a size, `20G`")
         return share(side.figure, side.whole)
 
-    def _fail(self, at: int, told: str, hint: str = "") -> NoReturn:
-        raise ExpressionError(f"`{self._option}`: {told}", text=self._text, at=at, hint=hint)
+    def _fail(self, at: int, message: str, hint: str = "") -> NoReturn:
+        raise ExpressionError(f"`{self._option}`: {message}", text=self._text, at=at, hint=hint)
 
 
 _NOTED_VERSIONS = frozenset({ValueType.NUMBER, ValueType.VERSION, ValueType.TEXT})

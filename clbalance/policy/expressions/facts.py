@@ -51,7 +51,7 @@ def _of_index(index: Index) -> Fact:
 
 def _cpu_model(subject: Subject) -> Words:
     cpus = subject.answer.reading.cpus
-    return cpus if isinstance(cpus, Unknown) else cpus.model or Unknown(why="not told")
+    return cpus if isinstance(cpus, Unknown) else cpus.model or Unknown(reason="not told")
 
 
 def _slots(subject: Subject) -> Aggregate:
@@ -81,7 +81,7 @@ def _words_of_gpu(kind: ValueType, words: Callable[[Gpu], str]) -> Fact:
     def read(subject: Subject) -> Words:
         match subject.gpu:
             case Gpu() as gpu:
-                return words(gpu) or Unknown(why=f"GPU {gpu.index} does not tell")
+                return words(gpu) or Unknown(reason=f"GPU {gpu.index} does not tell")
             case None:
                 return _NO_GPU
             case unknown:

@@ -163,5 +163,5 @@ class _Parser:
         found = self._text[token.at : self._tokens[self._next + 1].at].strip()
         return self._error(f"expected {expected}, not `{found[:40]}`")
 
-    def _error(self, told: str, hint: str = "") -> ExpressionError:
-        return ExpressionError(f"`{self._option}`: {told}", text=self._text, at=self._token.at, hint=hint)
+    def _error(self, message: str, hint: str = "") -> ExpressionError:
+        return ExpressionError(f"`{self._option}`: {message}", text=self._text, at=self._token.at, hint=hint)

@@ -43,9 +43,9 @@ _MESSAGES = {
 class PatternError(Exception):
     """What is wrong with a pattern, and where in it."""
 
-    def __init__(self, told: str, at: int) -> None:
-        super().__init__(told)
-        self.told = told
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message = message
         self.at = at
 
 

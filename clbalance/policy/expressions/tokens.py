@@ -147,7 +147,7 @@ def negated(read: Read) -> Read:
 def share(part: Read, whole: Read) -> Read:
     """In per cent."""
     return _reckoned(
-        lambda one, other: 100.0 * one / other if other else Unknown(why="there is nothing of it"), part, whole
+        lambda one, other: 100.0 * one / other if other else Unknown(reason="there is nothing of it"), part, whole
     )
 
 
@@ -181,7 +181,7 @@ def _kind(sign: str, one: ValueType, other: ValueType) -> ValueType | None:
 
 
 def _divided(one: float, other: float) -> float | Unknown:
-    return one / other if other else Unknown(why="a division by 0")
+    return one / other if other else Unknown(reason="a division by 0")
 
 
 def _reckoned(reckon: Callable[[float, float], float | Unknown], left: Read, right: Read) -> Read:

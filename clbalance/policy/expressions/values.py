@@ -41,7 +41,7 @@ class Absent:
     device. That is no gap in what we know, so it compares as different from everything.
     """
 
-    why: str
+    reason: str
 
 
 Aggregate: TypeAlias = float | Unknown | Absent
@@ -151,6 +151,6 @@ def _as_version(read: ReadWords) -> Callable[[Subject], tuple[int, ...] | Unknow
         if isinstance(text, Unknown | Absent):
             return text
         found = version_of(text)
-        return Unknown(why=f"{text[:40]!r} is no version") if found is None else found
+        return Unknown(reason=f"{text[:40]!r} is no version") if found is None else found
 
     return version

@@ -29,21 +29,21 @@ class Key:
     kind: ValueType
     read: Read
 
-    def told(self, value: Aggregate) -> str:
+    def message(self, value: Aggregate) -> str:
         """Such as `-mem` -14.2G."""
         match value:
-            case Unknown(why=why) | Absent(why=why):
-                return f"{self.text} unknown, counted as the last: {why}"
+            case Unknown(reason=reason) | Absent(reason=reason):
+                return f"{self.text} unknown, counted as the last: {reason}"
             case known:
                 return f"{self.text} = {format_value(known, _UNITS.get(self.kind, ''))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortPlace:
-    """Where a node stands by the keys: lists of these sort; `told` is what they were read as."""
+    """Where a node stands by the keys: lists of these sort; `message` is what they were read as."""
 
     sort_by: tuple[tuple[int, float], ...]
-    told: str
+    message: str
 
 
 @lru_cache(maxsize=64)
@@ -66,7 +66,7 @@ def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> 
     chosen = [of_key[min(max(1, devices), len(of_key)) - 1] for of_key in values]
     return SortPlace(
         sort_by=tuple(map(_rank, chosen)),
-        told=", ".join(key.told(value) for key, value in zip(keys, chosen, strict=True)),
+        message=", ".join(key.message(value) for key, value in zip(keys, chosen, strict=True)),
     )
 
 
@@ -168,17 +168,19 @@ def _is_unknown(parts: Sequence[ConditionPart], subjects: Sequence[Subject]) -> 
     for name in names:
         for subject in subjects:
             if isinstance(value := _read(name, subject), Unknown):
-                return Unmet(reason=f"{name} unknown", detail=value.why)
+                return Unmet(reason=f"{name} unknown", detail=value.reason)
     whole = " and ".join(part.text for part in parts)
-    why = next(truth.why for subject in subjects for part in parts if isinstance(truth := part.holds(subject), Unknown))
-    return Unmet(reason=f"where {whole} unknown", detail=why)
+    reason = next(
+        truth.reason for subject in subjects for part in parts if isinstance(truth := part.holds(subject), Unknown)
+    )
+    return Unmet(reason=f"where {whole} unknown", detail=reason)
 
 
 def _text(name: str, subjects: Sequence[Subject]) -> str:
     """Such as "gpu_model is V100, A30"; each value once."""
     values = [_read(name, subject) for subject in subjects]
     if isinstance(values[0], Absent):
-        return values[0].why
+        return values[0].reason
     return f"{name} is {', '.join(dict.fromkeys(_in_words(name, value) for value in values))}"
 
 
@@ -191,8 +193,8 @@ def _read(name: str, subject: Subject) -> object:
 
 def _in_words(name: str, value: object) -> str:
     match value:
-        case Unknown(why=why):
-            return f"unknown ({why})"
+        case Unknown(reason=reason):
+            return f"unknown ({reason})"
         case int() | float():
             return format_value(value, _UNITS.get(FACTS[name].kind, ""))
         case _:

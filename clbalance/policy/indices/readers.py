@@ -79,7 +79,7 @@ def _per_cpu(node: Node, queue: float | Unknown) -> float | Unknown:
         return queue
     if isinstance(cpus, Unknown):
         return cpus
-    return queue / cpus.online if cpus.online > 0 else Unknown(why="no cpu online")
+    return queue / cpus.online if cpus.online > 0 else Unknown(reason="no cpu online")
 
 
 def load_per_cpu(node: Node) -> float | Unknown:
@@ -103,7 +103,7 @@ def tmp_free_pct(tmp: TmpSpace) -> float | Unknown:
 
 
 def _share(part: int, whole: int, nothing: str) -> float | Unknown:
-    return 100.0 * part / whole if whole > 0 else Unknown(why=nothing)
+    return 100.0 * part / whole if whole > 0 else Unknown(reason=nothing)
 
 
 def leases(node: Node) -> float | Unknown:

@@ -76,17 +76,17 @@ def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of e
             return ""
         case Killed(signal=number):
             return f"killed by {_signal_name(number)}"
-        case NotStarted(why=why):
-            return f"not started: {why}"
+        case NotStarted(reason=reason):
+            return f"not started: {reason}"
         case TimedOut(limit_s=limit_s):
             return f"time limit of {limit_s:g} s reached"
         case OutOfMemory(limit_bytes=limit, used_bytes=used):
             taken = "more memory than" if used is None else f"{format_size(used)} of memory, past"
             return f"took {taken} its limit of {format_size(limit)}"
-        case Cancelled(why=why) | NodeFailed(why=why):
-            return why
-        case Lost(cause=cause, why=why):
-            return cause.because(why)
+        case Cancelled(reason=reason) | NodeFailed(reason=reason):
+            return reason
+        case Lost(cause=cause, reason=reason):
+            return cause.because(reason)
         case _:
             assert_never(end)
 

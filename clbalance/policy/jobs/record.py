@@ -68,8 +68,10 @@ def dependency(before: Mapping[int, JobRecord | None]) -> Dependency:
         if record is None:
             return Dependency(state=DependencyState.NEVER, reason=f"after job {number}, which is not remembered")
         if record.state.is_over and record.state is not JobState.COMPLETED:
-            told = f": {record.reason}" if record.reason else ""
-            return Dependency(state=DependencyState.NEVER, reason=f"after job {number}, which is {record.state}{told}")
+            message = f": {record.reason}" if record.reason else ""
+            return Dependency(
+                state=DependencyState.NEVER, reason=f"after job {number}, which is {record.state}{message}"
+            )
     open_ones = [number for number, record in before.items() if record is not None and not record.state.is_over]
     if open_ones:
         return Dependency(state=DependencyState.WAITING, reason=f"after job {', '.join(map(str, open_ones))}")

@@ -203,12 +203,12 @@ _WHY_CHARS = 200  # what a node keeps of the reason for an end
 
 def stop_reason(order: MigrationRequest) -> str:
     """What the node is told, and tells again as the reason of the end."""
-    return f"{_MOVED}{order.dst}: {order.why}"[:_WHY_CHARS]
+    return f"{_MOVED}{order.dst}: {order.reason}"[:_WHY_CHARS]
 
 
-def was_migrated(why: str) -> bool:
+def was_migrated(reason: str) -> bool:
     """Whether a copy was ended for that, by the reason that its node tells."""
-    return why.startswith(_MOVED)
+    return reason.startswith(_MOVED)
 
 
 def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPolicy) -> bool:
@@ -227,7 +227,7 @@ def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPol
 
 def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:
     if isinstance(end, Cancelled):
-        return was_migrated(end.why)  # perhaps to another node, by who died since
+        return was_migrated(end.reason)  # perhaps to another node, by who died since
     return asked_to_go_on(end, restart_policy)
 
 
@@ -251,7 +251,7 @@ def exclude_reason(end: End) -> str:
             return "the node failed under it"
         case NotStarted():
             return "it could not start there"
-        case Cancelled(why=why):
-            return MIGRATED_AWAY if was_migrated(why) else "it was ended there"
+        case Cancelled(reason=reason):
+            return MIGRATED_AWAY if was_migrated(reason) else "it was ended there"
         case _:
             return "it failed there"

@@ -75,15 +75,15 @@ class TaskJobOutcome:
     rc: int
 
 
-def task_job_outcome(records: Sequence[TaskRecord], why: str, *, cancelled: bool = False) -> TaskJobOutcome:
-    """`why` those that were not started were not."""
+def task_job_outcome(records: Sequence[TaskRecord], detail: str, *, cancelled: bool = False) -> TaskJobOutcome:
+    """`detail` those that were not started were not."""
     ended = [(record, record.end) for record in records if record.end is not None]
     unknown = any(map(is_open, records))
     left = sum(record.node is None for record in records)
     failed = sum(not (is_done(record) or is_open(record)) for record, _ in ended)
     code = max((code_of(end) for _, end in ended), default=0)
     parts = [f"{failed} of {len(records)} tasks failed"] if failed else []
-    parts += [f"{left} of {len(records)} tasks not started" + (f": {why}" if why else "")] if left else []
+    parts += [f"{left} of {len(records)} tasks not started" + (f": {detail}" if detail else "")] if left else []
     reason = ", ".join(parts)
     if unknown:
         return TaskJobOutcome(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)

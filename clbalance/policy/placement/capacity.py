@@ -40,14 +40,14 @@ def _leases_unknown(load: NodeLoad, _: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     if not isinstance(leases, Unknown):
         return None
-    return InsufficientResource(filter="leases", reason="leases unknown", detail=leases.why)
+    return InsufficientResource(filter="leases", reason="leases unknown", detail=leases.reason)
 
 
 def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
-        if why := _whole_node(lease, load):
-            return InsufficientResource(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{why}")
+        if reason := _whole_node(lease, load):
+            return InsufficientResource(filter="exclusive", reason="leased whole", detail=f"by uid {lease.uid}{reason}")
     if load.allocations.exclusive:
         return InsufficientResource(filter="exclusive", reason="leased whole", detail="placed a moment ago")
     if request.exclusive and load.allocations.count:
@@ -60,8 +60,8 @@ def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
 def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
     """Why a lease takes the whole node, as an addition to a sentence; None: it takes a part."""
     match lease.allocation:
-        case Unknown(why=why):
-            return f": {why}"
+        case Unknown(reason=reason):
+            return f": {reason}"
         case Allocation(exclusive=True):
             return ": exclusive"
         case Allocation(cpus=cpus, mem_bytes=mem_bytes) if cpus > load.cpus or mem_bytes > load.memory.total_bytes:
@@ -99,7 +99,7 @@ def _tmp(load: NodeLoad, request: Request) -> InsufficientResource | None:
         return None
     tmp = load.answer.reading.tmp
     if isinstance(tmp, Unknown):
-        return InsufficientResource(filter="tmp", reason="temporary space unknown", detail=tmp.why)
+        return InsufficientResource(filter="tmp", reason="temporary space unknown", detail=tmp.reason)
     # Whole for as long as it is held: when a job fills its space nobody can tell, and a full disk is everybody's.
     free = tmp.free_bytes - load.allocations.tmp_bytes
     if request.tmp_bytes <= free:
@@ -124,18 +124,18 @@ def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
     answer = matching_devices(load.answer, request)
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
-        return InsufficientResource(filter="gpus", reason="GPUs unknown", detail=gpus.why)
+        return InsufficientResource(filter="gpus", reason="GPUs unknown", detail=gpus.reason)
     free = candidates_among(gpus, answer, request)
     if request.gpus <= len(free):
         return None
-    reason, why = too_few_reason(answer, gpus, request)
-    told = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
+    reason, detail = too_few_reason(answer, gpus, request)
+    message = f"{request.gpus} asked, {len(free)} of {len(gpus)} free"
     if request.gpu_share < 1.0:
-        told = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"
+        message = f"{request.gpu_share:g} of one asked, none of {len(gpus)} has that"
         reason = "no GPU has room" if reason == TOO_FEW_FREE else reason
     if request.gpu_mem_bytes:
-        told += f" with {_gib(request.gpu_mem_bytes)}"
-    return InsufficientResource(filter="gpus", reason=reason, detail=f"{told}: {why}" if why else told)
+        message += f" with {_gib(request.gpu_mem_bytes)}"
+    return InsufficientResource(filter="gpus", reason=reason, detail=f"{message}: {detail}" if detail else message)
 
 
 def _plainly_enough(load: NodeLoad, request: Request) -> bool:

@@ -49,8 +49,8 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: floa
     `cpus`: that a plain job asks for, if not one.
     """
     match answer:
-        case Silent(cause=cause, why=why):
-            return _silent_state(cause, cause.because(why), answer.suspect)
+        case Silent(cause=cause, reason=reason):
+            return _silent_state(cause, cause.because(reason), answer.suspect)
         case Measured():
             return _drained_state(answer, now) or _measured_state(answer, thresholds, Request(cpus=cpus))
         case _:
@@ -59,10 +59,10 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: floa
 
 def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
     """`DOWN` says more than `SUSPECT`, so it stays; the reason has both."""
-    told = f"{suspect}: {reason}" if suspect else reason
+    message = f"{suspect}: {reason}" if suspect else reason
     if cause in _NO_WAY_IN:
-        return Condition(state=NodeState.DOWN, reason=told)
-    return Condition(state=NodeState.SUSPECT if suspect else NodeState.UNKNOWN, reason=told)
+        return Condition(state=NodeState.DOWN, reason=message)
+    return Condition(state=NodeState.SUSPECT if suspect else NodeState.UNKNOWN, reason=message)
 
 
 def _drained_state(answer: Measured, now: datetime) -> Condition | None:
@@ -79,7 +79,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
         return Condition(state=NodeState.SUSPECT, reason=answer.suspect)
     load = effective_load(answer)
     if isinstance(load, Unknown):
-        return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.why}")
+        return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.reason}")
     found = breaches(load, limits_of(thresholds))
     if not found:
         return _unless_promised_away(load, plain)
@@ -113,8 +113,8 @@ def unfit_summary(plan: Plan, total: int) -> str:
         reasons["not asked"] += unasked
     wanted = f", {plan.wanted} wanted" if plan.wanted is not None and plan.wanted > 1 else ""
     head = f"{len(plan.ranked)}/{total} nodes fit{wanted}"
-    told = ", ".join(f"{count} {reason}" for reason, count in _most_frequent(reasons))
-    return f"{head}: {told}" if told else head
+    message = ", ".join(f"{count} {reason}" for reason, count in _most_frequent(reasons))
+    return f"{head}: {message}" if message else head
 
 
 def _most_frequent(reasons: Counter[str]) -> list[tuple[str, int]]:

@@ -42,8 +42,8 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
-        case Silent(cause=cause, why=why):
-            return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=why)
+        case Silent(cause=cause, reason=reason):
+            return Unfit(node=answer.node, filter="silent", reason=cause.value, detail=reason)
         case Measured() if asked.stale is not None:
             return Unfit(node=answer.node, filter="stale", reason="stale", detail=asked.stale)
         case Measured():
@@ -59,7 +59,7 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)
     load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
-        return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.why)
+        return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.reason)
     # What was wished for first: that a node is busy says little where it was not meant.
     if (
         short := unmet_constraint(load, asked.request)
@@ -69,7 +69,7 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
         return Unfit(node=answer.node, filter=short.filter, reason=short.reason, detail=short.detail)
     python = answer.reading.python
     if asked.request.needs_python and isinstance(python, Unknown):
-        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.why)
+        return Unfit(node=answer.node, filter="python", reason="no python3", detail=python.reason)
     return load
 
 
@@ -106,9 +106,9 @@ def _tainted(load: NodeLoad, request: Request) -> InsufficientResource | None:
     taints = load.answer.taints
     if not taints or taints <= request.constraints.tolerated:
         return None
-    told = ", ".join(sorted(taints - request.constraints.tolerated))
+    message = ", ".join(sorted(taints - request.constraints.tolerated))
     return InsufficientResource(
-        filter="taints", reason=f"tainted {told}", detail=f"`--tolerate {told.partition(',')[0]}` allows it"
+        filter="taints", reason=f"tainted {message}", detail=f"`--tolerate {message.partition(',')[0]}` allows it"
     )
 
 
@@ -125,7 +125,7 @@ def _near(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.near:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
-                filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
+                filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
             )
         if all(allocation.name != name for _, allocation in _promises(load)):
             return InsufficientResource(filter="near", reason=f"no job {name} there", detail="")
@@ -136,13 +136,13 @@ def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
     for name in request.constraints.apart:
         if isinstance(load.answer.reading.leases, Unknown):
             return InsufficientResource(
-                filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.why
+                filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
             )
         whose = next((whose for whose, allocation in _promises(load) if allocation.name == name), None)
         if whose is not None:
             return InsufficientResource(filter="apart", reason=f"job {name} is there", detail=whose)
         unread = next(
-            (lease.allocation.why for lease in load.answer.reading.leases if isinstance(lease.allocation, Unknown)),
+            (lease.allocation.reason for lease in load.answer.reading.leases if isinstance(lease.allocation, Unknown)),
             None,
         )
         if unread is not None:

@@ -204,17 +204,17 @@ def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCond
         return _held(gpu, trends)
     # It is not held and yet not free, so its use is known and high, or unknown.
     if isinstance(gpu.use_pct, Unknown):
-        return GpuCondition(state=GpuState.UNKNOWN, reason=f"use unknown: {gpu.use_pct.why}")
+        return GpuCondition(state=GpuState.UNKNOWN, reason=f"use unknown: {gpu.use_pct.reason}")
     return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used")
 
 
 def _leased(gpu: Gpu, held: float) -> GpuCondition:
     if held >= 1.0 - _ROUNDING:
         return GpuCondition(state=GpuState.BUSY, reason="leased")
-    told = f"{100.0 * held:.0f}% leased"
+    message = f"{100.0 * held:.0f}% leased"
     if _is_accounted_for(gpu, held):
-        return GpuCondition(state=GpuState.SHARED, reason=told)
-    return GpuCondition(state=GpuState.BUSY, reason=f"{told}, {_memory_pct(gpu):.0f}% of its memory used")
+        return GpuCondition(state=GpuState.SHARED, reason=message)
+    return GpuCondition(state=GpuState.BUSY, reason=f"{message}, {_memory_pct(gpu):.0f}% of its memory used")
 
 
 def _is_accounted_for(gpu: Gpu, held: float) -> bool:
@@ -223,14 +223,14 @@ def _is_accounted_for(gpu: Gpu, held: float) -> bool:
 
 
 def _held(gpu: Gpu, trends: Mapping[str, Trend]) -> GpuCondition:
-    told = f"{gpu.mem_used_bytes / 2**30:.3g} GiB held{_by(gpu)}"
+    message = f"{gpu.mem_used_bytes / 2**30:.3g} GiB held{_by(gpu)}"
     if not isinstance(gpu.use_pct, Unknown) and gpu.use_pct > IDLE_PCT:
-        return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used, {told}")
+        return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used, {message}")
     use = trends.get(gut_name(gpu))
     if use is None or not _was_idle(use) or not _was_held(gpu, trends):
-        return GpuCondition(state=GpuState.BUSY, reason=told)
+        return GpuCondition(state=GpuState.BUSY, reason=message)
     samples = f"at most {use.most:.0f}% used at {use.count} looks over {use.span_s / 60:.0f} min"
-    return GpuCondition(state=GpuState.HELD_IDLE, reason=f"{told}, {samples}")
+    return GpuCondition(state=GpuState.HELD_IDLE, reason=f"{message}, {samples}")
 
 
 def _was_idle(use: Trend) -> bool:

@@ -39,11 +39,11 @@ def effective_load(answer: Measured) -> NodeLoad | Unknown:
         case RunQueue() as queue, Cpus() as cpus, Memory() as memory:
             pass
         case _:
-            return Unknown(why=_first_unknown(answer))
+            return Unknown(reason=_first_unknown(answer))
     # The parsers bound what a node says; this keeps a nonsense that slipped through from ranking first.
     if not (0.0 <= queue.r1m < math.inf and cpus.online > 0 and memory.total_bytes > 0):
         return Unknown(
-            why=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
+            reason=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
         )
     allocations = allocations_of(answer)
     return NodeLoad(
@@ -60,7 +60,7 @@ def effective_load(answer: Measured) -> NodeLoad | Unknown:
 def _first_unknown(answer: Measured) -> str:
     reading = answer.reading
     sections = (("run queue", reading.run_queue), ("cpus", reading.cpus), ("memory", reading.memory))
-    return next(f"{name}: {section.why}" for name, section in sections if isinstance(section, Unknown))
+    return next(f"{name}: {section.reason}" for name, section in sections if isinstance(section, Unknown))
 
 
 # What a node has left to promise, by the formulas of its own admission (docs/design/leases.md).

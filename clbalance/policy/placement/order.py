@@ -25,12 +25,12 @@ def scores_by(places: dict[NodeName, SortPlace]) -> list[Score]:
     scores: list[Score] = []
     for _, equals in groupby(ordered, key=lambda node: places[node].sort_by):
         points = 100.0 * (1.0 - len(scores) / len(ordered))
-        scores += [_score(node, points, places[node].told) for node in equals]
+        scores += [_score(node, points, places[node].message) for node in equals]
     return scores
 
 
-def _score(node: NodeName, points: float, told: str) -> Score:
-    return Score(node=node, total=points, terms=(Term(name="order", points=points, weight=1.0, told=told),))
+def _score(node: NodeName, points: float, message: str) -> Score:
+    return Score(node=node, total=points, terms=(Term(name="order", points=points, weight=1.0, source=message),))
 
 
 def _subjects(load: NodeLoad, request: Request) -> tuple[Subject, ...]:

@@ -63,22 +63,22 @@ class Rule(Enum):
 class PolicyKind:
     """What a policy's name stands for."""
 
-    told: str
+    message: str
     rule: Rule = Rule.BEST
     weights: Mapping[str, float] = field(default_factory=dict)
     """What differs from `Weights()`."""
 
 
 KINDS: Final[Mapping[str, PolicyKind]] = {
-    "least": PolicyKind(told="the least loaded node"),
-    "spread": PolicyKind(told="the node with the largest share left unpromised", weights=_only(spread=1.0)),
-    "pack": PolicyKind(told="the fullest node that still fits", weights=_only(packing=1.0)),
-    "p2c": PolicyKind(told="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
-    "risk": PolicyKind(told="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
+    "least": PolicyKind(message="the least loaded node"),
+    "spread": PolicyKind(message="the node with the largest share left unpromised", weights=_only(spread=1.0)),
+    "pack": PolicyKind(message="the fullest node that still fits", weights=_only(packing=1.0)),
+    "p2c": PolicyKind(message="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
+    "risk": PolicyKind(message="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
     # The packing term is a tie-breaker: 100 points of it are a thousandth of what 2 GPUs of fragments are worth.
-    "fgd": PolicyKind(told="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
-    "random": PolicyKind(told="any node that fits", rule=Rule.DRAWN),
-    "rr": PolicyKind(told="one node after the other, by name", rule=Rule.ROTATING),
+    "fgd": PolicyKind(message="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
+    "random": PolicyKind(message="any node that fits", rule=Rule.DRAWN),
+    "rr": PolicyKind(message="one node after the other, by name", rule=Rule.ROTATING),
 }
 """By name: `least` when nothing else is said; `random` and `rr` are what others are compared with."""
 

@@ -26,7 +26,7 @@ class Scorer:
     name: str
     read: Callable[[NodeLoad, Request], float | Unknown]
     points: Callable[[float], float]
-    told: Callable[[NodeLoad, Request, float], str]
+    message: Callable[[NodeLoad, Request, float], str]
 
 
 Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
@@ -38,7 +38,7 @@ def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
     terms = [
-        Term(name=scorer.name, points=points, weight=weight, told=_text(scorer, load, request, value))
+        Term(name=scorer.name, points=points, weight=weight, source=_text(scorer, load, request, value))
         for (scorer, weight), value, points in zip(weighed, values, all_points, strict=True)
     ]
     return Score(node=load.answer.node, total=_mean(all_points, weighed), terms=tuple(terms))
@@ -71,8 +71,8 @@ def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
 
 def _text(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
     if isinstance(value, Unknown):
-        return f"unknown, counted as its lowest: {value.why}"
-    return scorer.told(load, request, value)
+        return f"unknown, counted as its lowest: {value.reason}"
+    return scorer.message(load, request, value)
 
 
 # Which share of a node is taken with one more job on it: Kubernetes' `LeastAllocated` and `MostAllocated`.
@@ -96,7 +96,7 @@ def risk_pct(load: NodeLoad, request: Request) -> float | Unknown:
     """Of the run queue per cpu over the looks that are remembered; what was just placed is not in them yet."""
     trend = load.answer.trends.get(R1M_PER_CPU)
     if trend is None:
-        return Unknown(why="no history")
+        return Unknown(reason="no history")
     placed = (load.allocations.unreflected_cpus + request.cpus) / load.cpus
     return 100.0 * (trend.mean + placed + trend.deviation) / 2.0
 
@@ -144,51 +144,51 @@ def _gpu_memory_used(load: NodeLoad, request: Request) -> float | Unknown:
         return gpus
     used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)
     best = used[: request.gpus]
-    return sum(best) / len(best) if best else Unknown(why="no GPUs")
+    return sum(best) / len(best) if best else Unknown(reason="no GPUs")
 
 
-RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, told=_delay_text)
+RUN_QUEUE = Scorer(name="run queue", read=_delay, points=_delay_points, message=_delay_text)
 CPU_USE = Scorer(
     name="cpu use",
     read=lambda load, _: readers.ut_pct(load),
     points=_left,
-    told=lambda _, __, used: f"ut {used:.0f}%",
+    message=lambda _, __, used: f"ut {used:.0f}%",
 )
 MEMORY = Scorer(
     name="memory",
     read=lambda load, _: 100.0 - load.mem_available_pct,
     points=_left,
-    told=lambda _, __, used: f"mem {100.0 - used:.0f}% available",
+    message=lambda _, __, used: f"mem {100.0 - used:.0f}% available",
 )
 PRESSURE = Scorer(
     name="pressure",
     read=_worst_pressure,
     points=_left,
-    told=lambda _, __, worst: f"psi at most {worst:.0f}%",
+    message=lambda _, __, worst: f"psi at most {worst:.0f}%",
 )
 GPU = Scorer(
     name="gpu",
     read=_gpu_memory_used,
     points=_left,
-    told=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
+    message=lambda _, request, used: f"{used:.0f}% of the memory of {request.gpus} used",
 )
 RISK = Scorer(
     name="risk",
     read=risk_pct,
     points=_left,
-    told=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
+    message=lambda _, __, risk: f"{risk:.0f}% of mean and deviation",
 )
 SPREAD = Scorer(
     name="spread",
     read=allocated_pct,
     points=_left,
-    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+    message=lambda _, __, taken: f"{taken:.0f}% taken with it",
 )
 PACKING = Scorer(
     name="packing",
     read=allocated_pct,
     points=lambda taken: min(100.0, max(0.0, taken)),
-    told=lambda _, __, taken: f"{taken:.0f}% taken with it",
+    message=lambda _, __, taken: f"{taken:.0f}% taken with it",
 )
 
 
@@ -198,7 +198,7 @@ def _fragmentation(measure: Fragmentation) -> Scorer:
         read=lambda load, request: growth(measure, load, request),
         # Of a change by x GPUs, so that none ever ends the scale.
         points=lambda grown: 100.0 / (1.0 + math.exp(grown)),
-        told=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
+        message=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
     )
 
 
@@ -237,5 +237,5 @@ def preference_scorer(preference: Preference) -> Scorer:
         name=f"prefer {preference.label}={preference.value}",
         read=read,
         points=lambda matches: 100.0 * matches,
-        told=told,
+        message=told,
     )

@@ -76,7 +76,7 @@ def breaches(load: NodeLoad, limits: Iterable[SetLimit]) -> list[Breach]:
 
 def _unknown(held: SetLimit, unknown: Unknown) -> Breach:
     reason = f"{held.threshold.words} unknown"
-    return Breach(index=held.index.violated, reason=reason, detail=f"{reason}: {unknown.why}", known=False)
+    return Breach(index=held.index.violated, reason=reason, detail=f"{reason}: {unknown.reason}", known=False)
 
 
 def _past(held: SetLimit, value: float) -> Breach:

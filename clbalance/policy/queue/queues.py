@@ -114,7 +114,7 @@ def _most_points(queued: QueuedJob, now_s: float) -> tuple[float, ...]:
 class JobQueue:
     """`order` and `backfill_order` None: as they came."""
 
-    told: str
+    message: str
     order: _Order | None = None
     passing: bool = True
     """Whether others may pass the first that does not fit, as far as they do not delay it."""
@@ -136,12 +136,12 @@ class JobQueue:
 
 
 WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
-    "fcfs": JobQueue(told="first come, first served: nobody passes anybody", passing=False),
-    "sjf": JobQueue(told="the shortest by its estimate first", order=_shortest),
-    "priority": JobQueue(told="by priority, which grows while a job waits", order=_most_points),
-    "easy": JobQueue(told="first come, and who does not delay the first may pass"),
+    "fcfs": JobQueue(message="first come, first served: nobody passes anybody", passing=False),
+    "sjf": JobQueue(message="the shortest by its estimate first", order=_shortest),
+    "priority": JobQueue(message="by priority, which grows while a job waits", order=_most_points),
+    "easy": JobQueue(message="first come, and who does not delay the first may pass"),
     # Tsafrir, Etsion and Feitelson, IEEE TPDS 18(6), 2007.
-    "easy-sjbf": JobQueue(told="the same, and of those the shortest first", backfill_order=_shortest),
+    "easy-sjbf": JobQueue(message="the same, and of those the shortest first", backfill_order=_shortest),
 }
 """All but `fcfs` keep a reservation for their first and let others pass it (EASY backfilling)."""
 

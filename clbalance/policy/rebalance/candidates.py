@@ -56,8 +56,8 @@ def candidates_of(
     hindered: dict[int, str] = {}
     for job in jobs:
         lease = held.get(job.job)
-        if why := _why_not_migratable(job, settings):
-            hindered[job.job] = why
+        if reason := _why_not_migratable(job, settings):
+            hindered[job.job] = reason
         elif lease is None:
             hindered[job.job] = f"no lease of it was seen on {job.node}"
         else:

@@ -63,12 +63,12 @@ def after_departures(snapshot: Snapshot, departures: Iterable[Departure]) -> Sna
 def use_of(answer: Answer, now: datetime) -> Use | Unknown:
     """What counts of a node whose departures are settled, or why nothing can be said of it."""
     if isinstance(answer, Silent):
-        return Unknown(why=answer.cause.because(answer.why))
+        return Unknown(reason=answer.cause.because(answer.reason))
     load = effective_load(answer)
     if isinstance(load, Unknown):
         return load
     if isinstance(answer.reading.leases, Unknown):
-        return Unknown(why=f"leases: {answer.reading.leases.why}")
+        return Unknown(reason=f"leases: {answer.reading.leases.reason}")
     return Use(
         node=answer.node,
         capacity=load.cpus * answer.cpu_factor,

@@ -72,7 +72,7 @@ def _node_levels(pool: Pool, field: Balancing, over: frozenset[NodeName]) -> tup
         )
         for use in (*pool.members, *pool.drained)
     ]
-    unknown = [NodeLevel(node=node, before=why, after=why, cpus=0.0, over=False) for node, why in pool.unknown]
+    unknown = [NodeLevel(node=node, before=reason, after=reason, cpus=0.0, over=False) for node, reason in pool.unknown]
     return tuple(sorted((*known, *unknown), key=lambda one: one.node))
 
 

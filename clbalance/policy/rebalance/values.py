@@ -93,7 +93,7 @@ class PlannedMigration:
     src: NodeName
     dst: NodeName
     gain: float
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def test_settings_in_order_are_said_to_be(alone: Command, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[ssh]\nfanout = \n", "line 2, column 10"),
         ("[ssh]\nfan_out = 3\n", "unknown key `ssh.fan_out`"),
@@ -80,14 +80,16 @@ def test_settings_in_order_are_said_to_be(alone: Command, folder: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_a_file_is_told_with_its_place(alone: Command, tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_in_a_file_is_told_with_its_place(
+    alone: Command, tmp_path: Path, text: str, message: str
+) -> None:
     file = tmp_path / "tried.toml"
     file.write_text(text)
     done = alone("config", "check", str(file))
     assert (done.rc, done.stdout) == (2, b"")
-    assert told in done.stderr
+    assert message in done.stderr
     # What several files may have set together is of none of them.
-    assert str(file) in done.stderr or told.startswith(("every weight", "`low`"))
+    assert str(file) in done.stderr or message.startswith(("every weight", "`low`"))
 
 
 def test_a_file_that_is_not_there_is_told(alone: Command) -> None:
@@ -136,7 +138,7 @@ def test_nothing_is_installed_and_it_is_said_what_to_type(clbalance: Command, tm
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         (("-g", "nosuch"), "no group `nosuch`"),
         (("-g", "cpu", "--every", "7m"), "a crontab cannot say `--every 7m`"),
@@ -144,10 +146,10 @@ def test_nothing_is_installed_and_it_is_said_what_to_type(clbalance: Command, tm
         (("-g", "cpu", "--only", "unit"), "`--only` cannot be 'unit'\nhint: one of service, timer, cron"),
     ],
 )
-def test_a_timer_that_would_not_work_is_refused(clbalance: Command, typed: tuple[str, ...], told: str) -> None:
+def test_a_timer_that_would_not_work_is_refused(clbalance: Command, typed: tuple[str, ...], message: str) -> None:
     done = clbalance("config", "timer", *typed)
     assert (done.rc, done.stdout) == (2, b"")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_without_groups_a_timer_says_how_to_get_them(alone: Command) -> None:

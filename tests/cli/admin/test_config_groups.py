@@ -180,8 +180,8 @@ def test_a_folder_is_reached_through_a_link_only_where_nobody_else_may_have_set_
     configured_link = configured / "groups.d"
     configured_link.symlink_to(tmp_path / "groups.d")
     configured.chmod(0o1777)
-    told = "is a link, and everybody may write to its folder"
-    refused(command, configured, told, f"`{tmp_path / 'groups.d'}`")
+    message = "is a link, and everybody may write to its folder"
+    refused(command, configured, message, f"`{tmp_path / 'groups.d'}`")
     assert list((tmp_path / "groups.d").iterdir()) == []
     configured.chmod(0o755)
     assert command("config", "groups", "--install").rc == 0

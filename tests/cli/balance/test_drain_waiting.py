@@ -120,11 +120,11 @@ def test_where_memory_fails_at_the_deadline_that_is_told_and_so_is_what_still_ru
     eventually(lambda: state_of(clbalance, "node1") == "draining")
     with without_memory(clbalance, how):
         _, said = child.communicate(timeout=60)
-    told = said.decode()
-    assert (child.returncode, "Traceback" in told) == (4, False), told
-    assert "clbalance: warning: your jobs there are not cancelled: " in told
-    assert "clbalance: nothing runs any more on node2\n" in told
-    assert "clbalance: warning: node1: not drained yet: " in told.splitlines()[-1]
+    message = said.decode()
+    assert (child.returncode, "Traceback" in message) == (4, False), message
+    assert "clbalance: warning: your jobs there are not cancelled: " in message
+    assert "clbalance: nothing runs any more on node2\n" in message
+    assert "clbalance: warning: node1: not drained yet: " in message.splitlines()[-1]
     let_go(clbalance)
     assert clbalance("wait", number).rc == 0
 

@@ -54,9 +54,9 @@ def test_who_follows_a_job_follows_it_to_where_it_is_moved(lab: Lab, clbalance: 
         for one in (attached, logs):
             assert await_output(one) == f"on {dst}\n".encode()
         let_go(clbalance)
-        _, told = attached.communicate(timeout=20)
+        _, message = attached.communicate(timeout=20)
         assert attached.returncode == 7
-        assert f"job 1 goes on on {dst}" in told.decode()
+        assert f"job 1 goes on on {dst}" in message.decode()
         logs.communicate(timeout=20)
         assert logs.returncode == 0
 
@@ -173,8 +173,8 @@ def test_a_target_that_says_no_or_nothing_leaves_the_job_alone(
         detached(clbalance, "-w", dst, "--exclusive", "-c", WAITS)
     else:
         lab.node(dst).kill()
-    ((how, why),) = move(clbalance, asked)
-    assert (how, why[: len(dst) + 1]) == ("NotMigrated", f"{dst}:")
+    ((how, reason),) = move(clbalance, asked)
+    assert (how, reason[: len(dst) + 1]) == ("NotMigrated", f"{dst}:")
     found = job(clbalance, "1")
     assert (found["state"], found["attempt"], found["node_set"]) == ("RUNNING", 1, src)
     let_go(clbalance)
@@ -186,9 +186,9 @@ def test_a_source_that_does_not_answer_is_left_alone(lab: Lab, clbalance: Comman
     orphan(clbalance, *CHECKPOINT, "-c", BY_CODE)
     asked, src, dst = word(clbalance)
     lab.node(src).hang()
-    ((how, why),) = move(clbalance, asked)
+    ((how, reason),) = move(clbalance, asked)
     lab.node(src).thaw()
-    assert (how, why) == ("NotMigrated", "its node does not answer")
+    assert (how, reason) == ("NotMigrated", "its node does not answer")
     assert leases(clbalance, dst) == []
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
@@ -198,8 +198,8 @@ def test_a_source_that_does_not_answer_is_left_alone(lab: Lab, clbalance: Comman
 def test_one_that_is_not_marked_is_never_touched(clbalance: Command) -> None:
     clbalance.start("run", *NODES, "--requeue-exit", "85", "-c", BY_CODE)
     asked, _, _ = word(clbalance)
-    ((how, why),) = move(clbalance, asked)
-    assert (how, why) == ("NotMigrated", "it is not marked: `run --requeue` or `run --checkpoint`")
+    ((how, reason),) = move(clbalance, asked)
+    assert (how, reason) == ("NotMigrated", "it is not marked: `run --requeue` or `run --checkpoint`")
     assert not (clbalance.folder / "state").exists()
     let_go(clbalance)
     assert clbalance("wait", "1").rc == 7
@@ -218,9 +218,9 @@ def test_a_job_that_is_cancelled_while_it_checkpoints_is_started_no_more(clbalan
     mover = start_mover(clbalance, asked)
     eventually((clbalance.folder / "asked").exists)
     assert clbalance("cancel", "1").rc == 0
-    code, told = finished(mover)
+    code, message = finished(mover)
     assert code == 0
-    assert json.loads(told)[0][0] == "NotMigrated"
+    assert json.loads(message)[0][0] == "NotMigrated"
     assert finished(child)[0] == 125
     assert job(clbalance, "1")["state"] == "CANCELLED"
     assert leases(clbalance, dst) == []
@@ -280,9 +280,9 @@ def test_who_interrupts_the_run_ends_the_job_for_good(clbalance: Command) -> Non
     eventually((clbalance.folder / "asked").exists)
     child.send_signal(signal.SIGINT)
     assert finished(child)[0] == 130
-    code, told = finished(mover)
+    code, message = finished(mover)
     assert code == 0
-    assert "stopped by SIGINT" in told
+    assert "stopped by SIGINT" in message
     assert job(clbalance, "1")["state"] == "CANCELLED"
     assert leases(clbalance, dst) == []
     assert len(diary(clbalance)) == 1

@@ -20,9 +20,9 @@ def start_queued(clbalance: Command, *, fail_at: str = "") -> Done:
     env = {**clbalance.env, **({"CLBALANCE_FAIL_AT": fail_at} if fail_at else {})}
     argv = [sys.executable, "-m", "tests.cli.start_queued"]
     done = subprocess.run(argv, capture_output=True, env=env, cwd=clbalance.folder, timeout=60.0, check=False)
-    told = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
-    assert "Traceback" not in told.stderr, told.stderr
-    return told
+    message = Done(rc=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+    assert "Traceback" not in message.stderr, message.stderr
+    return message
 
 
 def diary(clbalance: Command) -> list[str]:

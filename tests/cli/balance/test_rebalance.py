@@ -73,9 +73,9 @@ def test_a_node_is_relieved_when_it_is_over_for_the_third_time_in_a_row(lab: Lab
 def test_looking_does_not_count(lab: Lab, clbalance: Command) -> None:
     piled(lab, clbalance, 3, "--requeue")
     for _ in range(4):
-        told = clbalance("rebalance", "-w", "node[1-3]")
-        assert told.rc == 0
-        assert "node1 is over for the 1st time in a row; it is relieved from the 3rd on" in told.stderr
+        message = clbalance("rebalance", "-w", "node[1-3]")
+        assert message.rc == 0
+        assert "node1 is over for the 1st time in a row; it is relieved from the 3rd on" in message.stderr
     let_go(clbalance)
 
 
@@ -112,8 +112,8 @@ def test_a_job_that_waits_is_started_when_there_is_room(lab: Lab, clbalance: Com
     lab.node("node1").load(r1m=0.0)
     (dry,) = plan(clbalance)["started"]
     assert (dry["dst"], dry["why"].startswith("waited: 0/1 nodes fit: 1 load above ")) == ("node1", True)
-    told = clbalance("rebalance", "-w", "node[1-3]", "--apply")
-    assert told.lines[0].startswith(f"job {number} sh: node1: started")
+    message = clbalance("rebalance", "-w", "node[1-3]", "--apply")
+    assert message.lines[0].startswith(f"job {number} sh: node1: started")
     assert await_file(clbalance.folder / "ran") == "here\n"
 
 

@@ -81,7 +81,7 @@ def test_the_same_seeds_give_the_same_and_others_differ(alone: Command, files: t
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("jobs.csv", "--policy", "best"), "there is no policy 'best'"),
         (("jobs.csv", "--queue", "lifo"), "there is no waiting list 'lifo'"),
@@ -98,7 +98,7 @@ def test_the_same_seeds_give_the_same_and_others_differ(alone: Command, files: t
     ],
 )
 def test_what_cannot_be_replayed_is_told(
-    alone: Command, files: tuple[str, str], folder: Path, arguments: tuple[str, ...], told: str
+    alone: Command, files: tuple[str, str], folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     swf = "1 0 0 5 1 -1 -1 1 9 -1 1 1 1 -1 -1 -1 -1 -1\n"
     (folder / "bad.csv").write_text(JOBS.splitlines(keepends=True)[0] + "a,0,,1,1,0,,\nb,soon,,1,1,0,,\n")
@@ -109,7 +109,7 @@ def test_what_cannot_be_replayed_is_told(
     (folder / "cut.swf.gz").write_bytes(gzip.compress(KTH.read_bytes())[:-20])
     done = alone("replay", *arguments)
     assert (done.rc, done.stdout) == (2, b"")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "hint: " in done.stderr
 
 

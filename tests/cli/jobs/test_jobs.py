@@ -88,8 +88,8 @@ def test_logs_of_a_job_that_has_not_started_says_so(lab: Lab, clbalance: Command
 def test_explain_tells_the_terms_and_the_reasons_of_every_candidate(lab: Lab, clbalance: Command) -> None:
     lab.node("node3").load(r1m=9.0)
     clbalance("run", "-q", "-w", "node[1-3]", "-x", "node2", "--", "true")
-    told = clbalance("explain").text
-    assert [line.split()[:2] for line in told.partition("\n\n")[0].splitlines()[1:]] == [
+    message = clbalance("explain").text
+    assert [line.split()[:2] for line in message.partition("\n\n")[0].splitlines()[1:]] == [
         ["node1", "chosen"],
         ["node3", "unfit"],
         ["node2", "unfit"],

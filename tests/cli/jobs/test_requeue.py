@@ -176,8 +176,8 @@ def test_the_end_is_told_by_a_command_of_the_users(clbalance: Command) -> None:
     facts = 'echo "$CLBALANCE_JOB_ID $CLBALANCE_JOB_NAME $CLBALANCE_JOB_STATE $CLBALANCE_JOB_RC $CLBALANCE_NODELIST"'
     options = ("--name", "a b", "--notify", f"{facts} > told.new; mv told.new told", "-w", "node1", "-c", "exit 3")
     assert clbalance("run", *options).rc == 3
-    told = clbalance.folder / "told"
-    assert told.read_text() == "1 a b FAILED 3 node1\n"
-    told.unlink()
+    message = clbalance.folder / "told"
+    assert message.read_text() == "1 a b FAILED 3 node1\n"
+    message.unlink()
     detached(clbalance, *options)
-    assert await_file(told) == "2 a b FAILED 3 node1\n"
+    assert await_file(message) == "2 a b FAILED 3 node1\n"

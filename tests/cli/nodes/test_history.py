@@ -57,7 +57,7 @@ def test_a_node_never_looked_at_is_told_with_what_to_type(clbalance: Command) ->
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         (("nosuch",), "nothing is known here of nosuch\nhint: no sweep asked for it, and no group has it"),
         (("node1", "--index", "cpu"), "there is no index `cpu`\nhint: one of up, r1m, load"),
@@ -67,10 +67,12 @@ def test_a_node_never_looked_at_is_told_with_what_to_type(clbalance: Command) ->
         (("@nosuch",), "no group `nosuch`"),
     ],
 )
-def test_what_cannot_be_meant_is_told_with_what_to_type(clbalance: Command, typed: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_meant_is_told_with_what_to_type(
+    clbalance: Command, typed: tuple[str, ...], message: str
+) -> None:
     done = clbalance("history", *typed)
     assert (done.rc, done.stdout) == (2, b"")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_without_a_cluster_this_machine_has_a_history(alone: Command) -> None:

@@ -117,9 +117,9 @@ def test_traffic_is_shown_chosen_by_and_remembered_once_a_node_was_looked_at_twi
     eventually(lambda: order(shown("--where", f"{name} < 1000")) == ["node3"])
 
     def is_marked() -> bool:
-        told = shown("--where", f"{name} >= 0")
-        cell = rows(told)["node1"][told.lines[0].split().index(name.upper())] if "node1" in rows(told) else ""
-        return cell.startswith("*") and cell.endswith("M") and told.lines[-1].endswith(" KiB/s")
+        message = shown("--where", f"{name} >= 0")
+        cell = rows(message)["node1"][message.lines[0].split().index(name.upper())] if "node1" in rows(message) else ""
+        return cell.startswith("*") and cell.endswith("M") and message.lines[-1].endswith(" KiB/s")
 
     eventually(is_marked)
     eventually(lambda: (of(clbalance("metrics", "-w", "node1").text, f"node_{metric}", node="node1") or 0) > 130e6)

@@ -78,8 +78,8 @@ def test_a_suspect_that_hangs_delays_no_placement_and_still_comes_back_by_itself
     began = time.monotonic()
     chosen = clbalance("run", "-q", "-w", "node[1-3]", "-c", "echo $CLBALANCE_NODE")
     assert (chosen.rc, chosen.text in {"node2\n", "node3\n"}) == (0, True)
-    told = clbalance("pick", "-w", "node[1-2]", "--explain")
-    assert (told.rc, told.text) == (0, "node2\n")
+    message = clbalance("pick", "-w", "node[1-2]", "--explain")
+    assert (message.rc, message.text) == (0, "node2\n")
     assert time.monotonic() - began < 10.0  # which is how long one node may take
 
     lab.node("node1").thaw()

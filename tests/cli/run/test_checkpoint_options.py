@@ -42,10 +42,10 @@ def test_the_file_is_kept_as_typed() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_told(options: JobOptions, message: str, hint: str) -> None:
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as text:
         checkpoint_of(options)
-    assert told.value.message.startswith(message)
-    assert told.value.hint.startswith(hint)
+    assert text.value.message.startswith(message)
+    assert text.value.hint.startswith(hint)
 
 
 def test_without_it_a_job_is_not_marked() -> None:

@@ -54,8 +54,8 @@ def test_order_ranks_by_the_expression(lab: Lab, labelled: Command) -> None:
     for number in range(1, 9):
         lab.node(f"node{number}").load(r1m=number * 0.3)
     assert labelled("pick", "-w", "node[1-3]", "--order", "-r1m").stdout == b"node3\n"
-    told = labelled("pick", "-w", "node[1-3]", "--order", "-r1m", "--explain").stderr
-    assert "order 100.0x1 (-r1m = -0.9)" in told
+    message = labelled("pick", "-w", "node[1-3]", "--order", "-r1m", "--explain").stderr
+    assert "order 100.0x1 (-r1m = -0.9)" in message
 
 
 def test_taints_keep_off_who_does_not_tolerate_them(labelled: Command) -> None:
@@ -177,9 +177,9 @@ def test_the_place_of_a_mistake_is_marked(labelled: Command) -> None:
 
 
 def test_a_value_may_have_colons_and_only_a_number_is_a_weight(labelled: Command) -> None:
-    told = labelled("pick", "-w", "node1", "--prefer", "rack=a:b", "--prefer", "rack=c:d:2.5", "--explain").stderr
-    assert "prefer rack=a:b 0.0x4" in told
-    assert "prefer rack=c:d 0.0x2.5" in told
+    message = labelled("pick", "-w", "node1", "--prefer", "rack=a:b", "--prefer", "rack=c:d:2.5", "--explain").stderr
+    assert "prefer rack=a:b 0.0x4" in message
+    assert "prefer rack=c:d 0.0x2.5" in message
 
 
 def test_without_labels_it_is_told_how_to_give_them(clbalance: Command) -> None:

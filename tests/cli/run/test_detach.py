@@ -113,21 +113,21 @@ BAD_WORDS = [
 
 
 @pytest.mark.parametrize(
-    ("verb", "word", "told"),
+    ("verb", "word", "message"),
     [(verb, "9", "there is no job 9") for verb in ("attach", "wait", "logs", "explain", "cancel", "requeue", "jobs")]
     + [("wait", word, told) for word, told in BAD_WORDS],
 )
-def test_a_job_that_is_not_there_is_told(clbalance: Command, verb: str, word: str, told: str) -> None:
+def test_a_job_that_is_not_there_is_told(clbalance: Command, verb: str, word: str, message: str) -> None:
     done = clbalance(verb, word)
     assert (done.rc, done.stdout) == (2, b"")
-    assert done.stderr.startswith(f"clbalance: {told}")
+    assert done.stderr.startswith(f"clbalance: {message}")
 
 
 def test_a_name_means_the_jobs_that_are_not_over_else_the_newest(clbalance: Command) -> None:
     for gate in ("a", "b"):
         detached(clbalance, "-w", "node1", "--name", "train", "-c", held(gate=gate))
-    told = clbalance("attach", "train").stderr
-    assert told == "clbalance: `train` names 2 jobs\nhint: one of 1, 2\n"
+    message = clbalance("attach", "train").stderr
+    assert message == "clbalance: `train` names 2 jobs\nhint: one of 1, 2\n"
     let_go(clbalance, "b")
     assert clbalance("wait", "2").rc == 0
     let_go(clbalance, "a")

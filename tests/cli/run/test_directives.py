@@ -87,7 +87,7 @@ def test_a_command_has_no_lines(alone: Command, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why", "hint"),
+    ("line", "reason", "hint"),
     [
         ("--nonsense", "job.sh:2: No such option: --nonsense", "clbalance run --help"),
         ("--gpus many", "job.sh:2: Invalid value for '--gpus'", "clbalance run --help"),
@@ -104,11 +104,11 @@ def test_a_command_has_no_lines(alone: Command, folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_said_is_told_with_its_place(
-    alone: Command, folder: Path, line: str, why: str, hint: str
+    alone: Command, folder: Path, line: str, reason: str, hint: str
 ) -> None:
-    told = refused(alone, folder, f"#!/bin/sh\n#CLB {line}\necho ran\n")
-    assert told.startswith(f"clbalance: {why}")
-    assert hint in told.split("hint: ")[1]
+    message = refused(alone, folder, f"#!/bin/sh\n#CLB {line}\necho ran\n")
+    assert message.startswith(f"clbalance: {reason}")
+    assert hint in message.split("hint: ")[1]
 
 
 def test_a_value_that_cannot_be_is_refused_as_if_it_were_typed(alone: Command, folder: Path) -> None:

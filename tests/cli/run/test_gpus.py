@@ -51,9 +51,9 @@ def test_a_stranger_that_computes_and_a_device_that_is_broken_are_avoided_each_f
     assert done.text == "node6\n"
     explained = clbalance("explain", "last", "--format", "plain").text
     assert "GPU 1 faulty (2 uncorrected ECC errors)" in explained
-    told = clbalance("load", "-w", "node5").text
-    assert "0/2 free 1 faulty" in told
-    assert "GPU 1 faulty: 2 uncorrected ECC errors" in told
+    message = clbalance("load", "-w", "node5").text
+    assert "0/2 free 1 faulty" in message
+    assert "GPU 1 faulty: 2 uncorrected ECC errors" in message
     assert (
         clbalance("load", "-w", "node5", "--format", "plain").lines[0].split("\t")[LOAD_FIELDS.index("gpu_states")]
         == "busy,faulty"
@@ -62,7 +62,7 @@ def test_a_stranger_that_computes_and_a_device_that_is_broken_are_avoided_each_f
 
 def test_faults_of_every_kind_keep_a_device_out(lab: Lab, clbalance: Command) -> None:
     node = lab.node("node5")
-    for fault, told in (
+    for fault, message in (
         ("pages", "page retirement pending"),
         ("rows", "row remapping failed"),
         ("hot", "95 C, slowdown at 92 C"),
@@ -71,7 +71,7 @@ def test_faults_of_every_kind_keep_a_device_out(lab: Lab, clbalance: Command) ->
     ):
         node.load(gpu_faults=((0, fault),))
         assert [(gpu["state"], gpu["reason"]) for gpu in gpus_of(clbalance, "node5")] == [
-            ("faulty", told),
+            ("faulty", message),
             ("free", None),
         ]
     node.load(gpu_faults=())

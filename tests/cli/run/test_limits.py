@@ -96,12 +96,12 @@ def test_temporary_space_is_promised_to_one(clbalance: Command) -> None:
     assert picked(clbalance, "-w", "node[1-2]", "--tmp", most) == "node[1-2]"
     with job(clbalance, "-w", "node1", "--tmp", most):
         assert picked(clbalance, "-w", "node[1-2]", "--tmp", most) == "node2"
-        told = clbalance("pick", "-w", "node1", "--tmp", most, "--explain").stderr
-        assert "too little temporary space" in told
+        message = clbalance("pick", "-w", "node1", "--tmp", most, "--explain").stderr
+        assert "too little temporary space" in message
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "reason"),
     [
         (("--limit-cpus", "0"), "`--limit-cpus` cannot be 0"),
         (("--limit-cpus", "nan"), "`--limit-cpus` cannot be nan"),
@@ -112,6 +112,6 @@ def test_temporary_space_is_promised_to_one(clbalance: Command) -> None:
         (("--mem", "2G", "--limit-mem", "1G"), "`--mem 2G` is more than `--limit-mem 1G`"),
     ],
 )
-def test_limits_that_cannot_be_meant(clbalance: Command, options: tuple[str, ...], why: str) -> None:
+def test_limits_that_cannot_be_meant(clbalance: Command, options: tuple[str, ...], reason: str) -> None:
     done = clbalance("run", "-w", "node1", *options, "--", "true")
-    assert (done.rc, why in done.stderr, "hint: " in done.stderr) == (2, True, True)
+    assert (done.rc, reason in done.stderr, "hint: " in done.stderr) == (2, True, True)

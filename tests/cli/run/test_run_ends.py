@@ -186,7 +186,7 @@ def test_loaded_nodes_are_avoided_and_the_choice_is_told(lab: Lab, clbalance: Co
 
 
 @pytest.mark.parametrize(
-    ("typed", "rc", "told"),
+    ("typed", "rc", "message"),
     [
         (("-c", "exit 3"), 3, "node1: FAILED with exit code 3"),
         (("--", "nosuchcmd"), 127, "node1: FAILED: not started: "),
@@ -196,11 +196,13 @@ def test_loaded_nodes_are_avoided_and_the_choice_is_told(lab: Lab, clbalance: Co
     ],
 )
 def test_quiet_tells_what_failed_and_nothing_else(
-    clbalance: Command, typed: tuple[str, ...], rc: int, told: str
+    clbalance: Command, typed: tuple[str, ...], rc: int, message: str
 ) -> None:
     done = clbalance("run", "-q", "-w", "node1", *typed)
     assert (done.rc, done.stdout) == (rc, b"")
-    assert [line.startswith(f"clbalance: {told}") for line in done.stderr.splitlines()] == [True] * bool(told), done
+    assert [line.startswith(f"clbalance: {message}") for line in done.stderr.splitlines()] == [True] * bool(message), (
+        done
+    )
 
 
 def test_quiet_folds_nodes_where_the_same_went_wrong(clbalance: Command) -> None:
@@ -220,6 +222,6 @@ def test_explain_says_why_not_where_nothing_fits(lab: Lab, clbalance: Command, w
     lab.node("node1").load(r1m=9.0)
     done = clbalance("run", "-w", "node1", "--explain", *work)
     assert done.rc == 125
-    table, told = done.stderr.split("clbalance: 0/1 nodes fit")
+    table, message = done.stderr.split("clbalance: 0/1 nodes fit")
     assert [line.split()[:2] for line in table.splitlines()[-2:]] == [["NODE", "VERDICT"], ["node1", "unfit"]]
-    assert "--explain" not in told, "it has just been said"
+    assert "--explain" not in message, "it has just been said"

@@ -114,7 +114,7 @@ def test_without_an_error_file_errors_join_the_output(clbalance: Command, folder
 
 @pytest.mark.parametrize("option", ["--output", "--error"])
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         ("%q", "`%q` in '%q' is not known"),
         ("out-%t", "`%t` in 'out-%t' is not known"),
@@ -125,12 +125,12 @@ def test_without_an_error_file_errors_join_the_output(clbalance: Command, folder
     ],
 )
 def test_a_mistyped_file_is_told_before_the_job_has_a_number(
-    clbalance: Command, folder: Path, option: str, pattern: str, told: str
+    clbalance: Command, folder: Path, option: str, pattern: str, message: str
 ) -> None:
     (folder / "file").touch()
     done = clbalance("run", "-w", "node1", option, pattern, "--", "true")
     assert (done.rc, done.stdout) == (2, b"")
-    assert done.stderr.startswith(f"clbalance: {told}")
+    assert done.stderr.startswith(f"clbalance: {message}")
     assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
     assert [one.name for one in folder.iterdir()] == ["file"]
 
@@ -163,7 +163,7 @@ def test_what_is_never_written_to_is_told_before_the_job_has_a_number(
     (public / "link").symlink_to(target)
     with closing(socket.socket(socket.AF_UNIX)) as bound:
         bound.bind(str(folder / "socket"))
-        for name, told in [
+        for name, message in [
             ("fifo", "it is a FIFO, and nobody reads from it"),
             ("socket", "it is a socket"),
             ("public/link", "is a link, and everybody may write to its folder"),
@@ -172,7 +172,7 @@ def test_what_is_never_written_to_is_told_before_the_job_has_a_number(
             done = clbalance("run", "-w", "node1", option, name, *work, "true")
             assert (done.rc, done.stdout) == (2, b"")
             assert done.stderr.startswith(f"clbalance: cannot write '{name}': "), done.stderr
-            assert told in done.stderr
+            assert message in done.stderr
     assert clbalance("jobs", "--all", "--json").text.startswith('{"schema": 1, "jobs": []')
     assert target.read_text() == "old"
 
@@ -226,9 +226,9 @@ def test_a_reader_that_goes_away_is_told_and_what_is_left_of_the_job_can_be_ende
         child = clbalance.start("run", "-q", "-w", "node1", "--output", "fifo", "-c", text)
         eventually(lambda: _read_some(reader), within_s=20)
         os.close(reader)
-        told = child.communicate(timeout=30)[1].decode()
-        assert (child.returncode, "fifo': its reader has gone" in told) == (125, True)
-        assert "`clbalance cancel 1` ends it" in told
+        message = child.communicate(timeout=30)[1].decode()
+        assert (child.returncode, "fifo': its reader has gone" in message) == (125, True)
+        assert "`clbalance cancel 1` ends it" in message
         assert clbalance("cancel", "1").rc == 0
 
 

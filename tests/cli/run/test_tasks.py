@@ -276,7 +276,7 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--tasks", "empty"), "`--tasks empty`: no task in it"),
         (("--tasks", "missing"), "`--tasks missing`: No such file or directory"),
@@ -300,13 +300,13 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_meant_is_told(alone: Command, arguments: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_meant_is_told(alone: Command, arguments: tuple[str, ...], message: str) -> None:
     for name, text in (("empty", "\n \n"), ("good", "true\n"), ("nul", "a\0b\n"), ("long", "x" * 140_000)):
         (alone.folder / name).write_text(text)
     nodes = () if "--resume" in arguments else ("-w", "node1")
     done = alone("run", *nodes, *arguments)
     assert (done.rc, done.stdout) == (2, b"")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_a_job_that_is_none_of_tasks_is_not_resumed(clbalance: Command) -> None:

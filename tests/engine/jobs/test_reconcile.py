@@ -52,7 +52,7 @@ def told(state: str) -> ScriptedAgent:
 
 
 def test_that_a_node_is_silent_is_no_end_and_it_is_asked_again() -> None:
-    services = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, why="")]})
+    services = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, reason="")]})
     record = left_on(services, "a")
     for _ in range(2):
         seen = visited(services, record)
@@ -66,7 +66,7 @@ def test_the_rest_of_a_job_that_has_not_started_everywhere_is_ended_by_the_next_
     agent = ScriptedAgent()
     services = world_of({"a": probed(), "b": probed(after=agent)})
     record = left_on(services, "a", "b")
-    never = Outcome(node=NodeName("a"), rank=0, end=NotStarted(why="void"), seconds=0.0)
+    never = Outcome(node=NodeName("a"), rank=0, end=NotStarted(reason="void"), seconds=0.0)
     services.journal.ended(record.id, 1, never)
     visited(services, record)
     assert "end" in [request["op"] for request in agent.heard]

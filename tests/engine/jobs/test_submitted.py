@@ -31,7 +31,7 @@ def before(services: Services, state: JobState) -> int:
 
 
 @pytest.mark.parametrize(
-    ("states", "why"),
+    ("states", "reason"),
     [
         ((JobState.COMPLETED, JobState.COMPLETED), ""),
         ((JobState.COMPLETED, JobState.TIMEOUT), "after job 2, which is TIMEOUT"),
@@ -39,12 +39,12 @@ def before(services: Services, state: JobState) -> int:
         ((JobState.COMPLETED, None), "after job 2, which is not remembered"),
     ],
 )
-def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | None, ...], why: str) -> None:
+def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | None, ...], reason: str) -> None:
     services = world_of({})
     for state in states:
         if state is not None:
             before(services, state)
-    assert dependency_failure(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1)))) == why
+    assert dependency_failure(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1)))) == reason
 
 
 def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:

@@ -134,8 +134,8 @@ def test_copies_start_only_when_all_are_ready() -> None:
     assert {step.split()[1] for step in order[3:]} == {"start"}
 
 
-def refusing(why: str, rc: int | None = None) -> Rule:
-    return lambda request: [{"ev": "refused", "job": request["job"], "kind": "storage", "why": why, "rc": rc}]
+def refusing(reason: str, rc: int | None = None) -> Rule:
+    return lambda request: [{"ev": "refused", "job": request["job"], "kind": "storage", "why": reason, "rc": rc}]
 
 
 def test_one_refusal_starts_nothing_anywhere() -> None:
@@ -221,7 +221,7 @@ def test_a_copy_that_fails_to_start_takes_the_started_ones_with_it() -> None:
     running = ScriptedAgent(rules={"follow": lambda _: [], "end": ended})
     failing = ScriptedAgent(rules={"start": refusing("bad", 126), "follow": lambda _: []})
     result = do(cluster({"a": 0.1, "b": 0.2}, a=running, b=failing), pick=2)
-    assert ends(result) == {"a": Cancelled(why="x"), "b": NotStarted(why="bad", rc=126)}
+    assert ends(result) == {"a": Cancelled(reason="x"), "b": NotStarted(reason="bad", rc=126)}
 
 
 def going_away(request: dict[str, object]) -> list[dict[str, object]]:
@@ -230,7 +230,7 @@ def going_away(request: dict[str, object]) -> list[dict[str, object]]:
 
 def test_of_a_node_that_goes_away_after_the_start_nothing_is_known() -> None:
     result = do(cluster({"a": 0.1}, a=ScriptedAgent(rules={"follow": going_away})))
-    assert ends(result) == {"a": Lost(cause=Cause.HUNG, why="frozen")}
+    assert ends(result) == {"a": Lost(cause=Cause.HUNG, reason="frozen")}
 
 
 def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -> None:
@@ -244,7 +244,7 @@ def test_a_node_that_goes_away_before_the_start_makes_room_for_the_next_best() -
         ({"kind": "exited", "rc": 3}, Exited(rc=3)),
         ({"kind": "killed", "signal": 9}, Killed(signal=9)),
         ({"kind": "timeout"}, TimedOut(limit_s=60.0)),
-        ({"kind": "cancelled", "why": "w"}, Cancelled(why="w")),
+        ({"kind": "cancelled", "why": "w"}, Cancelled(reason="w")),
     ],
 )
 def test_every_kind_of_end_is_told(parsed: dict[str, object], end: End) -> None:
@@ -263,7 +263,7 @@ def test_every_kind_of_end_is_told(parsed: dict[str, object], end: End) -> None:
 )
 def test_an_event_that_is_not_exactly_one_counts_for_nothing(line: dict[str, object]) -> None:
     agent = ScriptedAgent(rules={"follow": lambda _: [line, {"hang_up": {"cause": Cause.LOST, "why": "gone"}}]})
-    assert ends(do(cluster({"a": 0.1}, a=agent))) == {"a": Lost(cause=Cause.LOST, why="gone")}
+    assert ends(do(cluster({"a": 0.1}, a=agent))) == {"a": Lost(cause=Cause.LOST, reason="gone")}
 
 
 def test_an_agent_of_another_protocol_starts_nothing() -> None:
@@ -325,7 +325,7 @@ def test_told_to_stop_it_ends_the_job_on_its_nodes_first() -> None:
     result = do(services)
     assert result.dispatched is not None
     assert result.dispatched.interrupted == 15
-    assert ends(result) == {"a": Cancelled(why="told")}
+    assert ends(result) == {"a": Cancelled(reason="told")}
     assert run_exit_code(result.dispatched.outcomes, result.dispatched.interrupted) == 143
 
 
@@ -353,9 +353,9 @@ def test_a_node_that_does_not_confirm_the_end_is_not_waited_for() -> None:
         pytest.param([Exited(rc=0), Exited(rc=3), Exited(rc=1)], 3, id="the highest of several"),
         pytest.param([Killed(signal=9)], 137, id="a signal as a shell tells it"),
         pytest.param([TimedOut(limit_s=1)], 124, id="its time limit"),
-        pytest.param([Lost(cause=Cause.HUNG, why="")], 125, id="a lost node"),
-        pytest.param([NotStarted(why="")], 125, id="not started"),
-        pytest.param([NotStarted(why="", rc=126)], 126, id="not executable"),
+        pytest.param([Lost(cause=Cause.HUNG, reason="")], 125, id="a lost node"),
+        pytest.param([NotStarted(reason="")], 125, id="not started"),
+        pytest.param([NotStarted(reason="", rc=126)], 126, id="not executable"),
         pytest.param([Exited(rc=255)], 255, id="the job's own 255 is the job's"),
         pytest.param([], 125, id="nothing at all"),
     ],

@@ -57,8 +57,13 @@ def test_it_is_started_and_let_go() -> None:
     services = world_of({"a": probed(after=agent)})
     record = waiting(services)
     assert isinstance(start(services, record), JobStarted)
-    told = now(services, record.id)
-    assert (told.state, told.attempt, told.has_controller, told.nodes) == (JobState.RUNNING, 1, False, ("a",))
+    message = now(services, record.id)
+    assert (message.state, message.attempt, message.has_controller, message.nodes) == (
+        JobState.RUNNING,
+        1,
+        False,
+        ("a",),
+    )
     (ordered,) = [request for request in agent.heard if request["op"] == "start"]
     assert ordered["spec"]["env"]["CLBALANCE_RESTART_COUNT"] == "0"  # type: ignore[index]  # JSON
 
@@ -83,11 +88,11 @@ def test_where_nothing_fits_it_waits_on_and_is_told_why() -> None:
     services = world_of({"a": probed(load=9.0, after=ScriptedAgent())})
     record = waiting(services)
     assert start(services, record) == StillQueued(reason="0/1 nodes fit: 1 load above 1.00")
-    told = now(services, record.id)
-    assert (told.state, told.queued, told.has_controller) == (JobState.PENDING, True, False)
-    assert told.reason == "0/1 nodes fit: 1 load above 1.00"
+    message = now(services, record.id)
+    assert (message.state, message.queued, message.has_controller) == (JobState.PENDING, True, False)
+    assert message.reason == "0/1 nodes fit: 1 load above 1.00"
     services.transport.nodes[NodeName("a")] = probed(after=ScriptedAgent())  # type: ignore[attr-defined]
-    assert isinstance(start(services, told), JobStarted)
+    assert isinstance(start(services, message), JobStarted)
 
 
 def test_a_refused_start_waits_on_and_one_that_cannot_be_executed_has_failed() -> None:
@@ -95,8 +100,8 @@ def test_a_refused_start_waits_on_and_one_that_cannot_be_executed_has_failed() -
         services = world_of({"a": probed(after=ScriptedAgent(rules={"start": refusing("no", rc)}))})
         record = waiting(services)
         assert isinstance(start(services, record), StillQueued if rc is None else JobStarted)
-        told = now(services, record.id)
-        assert (told.state, told.has_controller) == (expected, False)
+        message = now(services, record.id)
+        assert (message.state, message.has_controller) == (expected, False)
 
 
 def test_the_next_start_is_the_next_attempt_and_elsewhere() -> None:
@@ -105,8 +110,8 @@ def test_the_next_start_is_the_next_attempt_and_elsewhere() -> None:
     record = waiting(services)
     assert isinstance(start(services, record), StillQueued)
     assert isinstance(start(services, now(services, record.id)), JobStarted)
-    told = now(services, record.id)
-    assert (told.attempt, told.nodes) == (2, ("b",))
+    message = now(services, record.id)
+    assert (message.attempt, message.nodes) == (2, ("b",))
 
 
 def test_an_error_on_the_way_leaves_it_queued() -> None:
@@ -117,8 +122,8 @@ def test_an_error_on_the_way_leaves_it_queued() -> None:
     services = world_of({"a": probed(after=ScriptedAgent())}, fail_point=fail)
     record = waiting(services)
     assert start(services, record) == StillQueued(reason="no more files", failed=True)
-    told = now(services, record.id)
-    assert (told.state, told.queued, told.has_controller, told.reason) == (
+    message = now(services, record.id)
+    assert (message.state, message.queued, message.has_controller, message.reason) == (
         JobState.PENDING,
         True,
         False,
@@ -147,7 +152,7 @@ def test_a_job_that_was_queued_after_its_node_failed_keeps_its_latest_reason() -
     services = world_of({"a": probed(after=ScriptedAgent())})
     record = waiting(services, RestartPolicy(requeue=True))
     start(services, record)
-    gone = Outcome(node=NodeName("a"), rank=0, end=NodeFailed(why="booted"), seconds=1.0)
+    gone = Outcome(node=NodeName("a"), rank=0, end=NodeFailed(reason="booted"), seconds=1.0)
     services.journal.ended(record.id, 101, gone)
     (seen,) = refresh(services, [now(services, record.id)])
     assert seen.record.reason == "node failure of a; waits for `clbalance rebalance`"
@@ -161,7 +166,7 @@ def test_a_move_that_was_cut_short_leaves_the_job_in_the_queue() -> None:
     services = world_of({"a": probed(after=ScriptedAgent(end=ended))})
     record = waiting(services, RestartPolicy(requeue=True))
     start(services, record)
-    order = MigrationRequest(attempt=1, dst=NodeName("b"), why="level")
+    order = MigrationRequest(attempt=1, dst=NodeName("b"), reason="level")
     assert services.journal.commit_migration(record.id, order)
     (seen,) = refresh(services, [now(services, record.id)])
     assert (seen.record.state, seen.record.queued) == (JobState.PENDING, True)
@@ -210,7 +215,7 @@ def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting
     record = waiting(services)
     start(services, record)
     assert services.journal.set_pending_reason(record.id, "as if its start had not been written down")
-    services.transport.nodes[NodeName("a")] = lambda _: [HangUp(cause=Cause.REFUSED, why="")]  # type: ignore[attr-defined]
+    services.transport.nodes[NodeName("a")] = lambda _: [HangUp(cause=Cause.REFUSED, reason="")]  # type: ignore[attr-defined]
     (seen,) = await_ends(services, [record])
     assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]
     assert isinstance(start(services, now(services, record.id)), NotAcquired)

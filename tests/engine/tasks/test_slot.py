@@ -63,12 +63,12 @@ def test_a_line_without_end_is_not_kept() -> None:
     ("end", "closed", "all_told"),
     [
         (Exited(rc=0), True, True),
-        (Cancelled(why=""), True, True),
-        (Cancelled(why=""), False, False),
+        (Cancelled(reason=""), True, True),
+        (Cancelled(reason=""), False, False),
         (Killed(signal=9), False, True),
-        (NotStarted(why=""), False, False),
-        (NodeFailed(why=""), True, False),
-        (Lost(cause=Cause.LOST, why=""), True, False),
+        (NotStarted(reason=""), False, False),
+        (NodeFailed(reason=""), True, False),
+        (Lost(cause=Cause.LOST, reason=""), True, False),
     ],
     ids=repr,
 )

@@ -337,7 +337,7 @@ def test_a_scope_without_the_controller_is_watched(scoped: AgentClient, systemd:
 
 
 @pytest.mark.parametrize(
-    ("how", "why"),
+    ("how", "reason"),
     [
         ("echo 'Failed to connect to bus: No medium found' >&2; exit 1", "systemd-run: Failed to connect to bus"),
         ("exit 0", "systemd-run did not answer"),
@@ -347,16 +347,16 @@ def test_a_scope_without_the_controller_is_watched(scoped: AgentClient, systemd:
     ids=["fails", "does nothing", "hangs", "dies"],
 )
 def test_without_a_scope_the_job_runs_once_and_is_watched(
-    scoped: AgentClient, systemd: Systemd, how: str, why: str
+    scoped: AgentClient, systemd: Systemd, how: str, reason: str
 ) -> None:
     systemd.does(how)
     stdout, stderr, started, ended = untied(scoped, "echo here; echo err >&2", limit_mem_bytes=48 * MIB)
     assert (stdout, stderr, ended["end"]) == ("here\n", "err\n", {"kind": "exited", "rc": 0})
-    assert started["limits"][0].startswith(f"memory 48 MiB watched every 0.5 s (no scope: {why}")
+    assert started["limits"][0].startswith(f"memory 48 MiB watched every 0.5 s (no scope: {reason}")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "why"),
+    ("spoil", "reason"),
     [
         (lambda systemd: systemd.lingers(False), "you do not linger there (`loginctl enable-linger`)"),
         (lambda systemd: (systemd.root / "run/systemd/system").rmdir(), "systemd does not run there"),
@@ -366,13 +366,13 @@ def test_without_a_scope_the_job_runs_once_and_is_watched(
     ids=["no linger", "no systemd", "no user manager", "no systemd-run"],
 )
 def test_where_no_scope_can_be_had_none_is_asked_for(
-    scoped: AgentClient, systemd: Systemd, spoil: Any, why: str
+    scoped: AgentClient, systemd: Systemd, spoil: Any, reason: str
 ) -> None:
-    if why == "there is no systemd-run" and Path("/usr/bin/systemd-run").exists():
+    if reason == "there is no systemd-run" and Path("/usr/bin/systemd-run").exists():
         pytest.skip("there is another one")
     spoil(systemd)
     _, _, started, _ = untied(scoped, "true", limit_mem_bytes=48 * MIB)
-    assert started["limits"] == [f"memory 48 MiB watched every 0.5 s (no scope: {why})"]
+    assert started["limits"] == [f"memory 48 MiB watched every 0.5 s (no scope: {reason})"]
     assert not systemd.log.exists()
 
 
@@ -396,6 +396,6 @@ def test_temporary_space_is_promised_once(node: Node, tmp_path: Path) -> None:
     with node.client(TMPDIR=str(tmp_path)) as agent:
         agent.until("hello")
         agent.admit(tmp_bytes=half)
-        kind, why = agent.admission_refusal(tmp_bytes=half)
-        assert (kind, "of temporary space asked" in why, "leased: " in why) == ("tmp", True, True)
+        kind, reason = agent.admission_refusal(tmp_bytes=half)
+        assert (kind, "of temporary space asked" in reason, "leased: " in reason) == ("tmp", True, True)
         agent.admit(tmp_bytes=half // 2)

@@ -347,7 +347,7 @@ def test_what_was_not_started_can_be_neither_followed_nor_told(jobs: Lives) -> N
 
 
 @pytest.mark.parametrize(
-    ("wanted", "why"),
+    ("wanted", "reason"),
     [
         ({"streams": ["stdin"]}, "`streams` are stdout, stderr and log"),
         ({"streams": ["stdout", "stdout"]}, "`streams` are stdout, stderr and log"),
@@ -356,9 +356,9 @@ def test_what_was_not_started_can_be_neither_followed_nor_told(jobs: Lives) -> N
         ({"stdout": -1}, "must be a whole number, 0 or more"),
     ],
 )
-def test_what_cannot_be_followed_is_an_error(jobs: Lives, wanted: dict[str, object], why: str) -> None:
+def test_what_cannot_be_followed_is_an_error(jobs: Lives, wanted: dict[str, object], reason: str) -> None:
     claim, _ = jobs.start(jobs.agent(), "sleep 600")
     late = jobs.agent()
     late.ask("follow", claim.job, **{"window": 1, **wanted})
-    assert why in late.event()["why"]
+    assert reason in late.event()["why"]
     assert collect(late, claim.job, stop="now")[2]["ev"] == "current"

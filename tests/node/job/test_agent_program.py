@@ -216,8 +216,8 @@ def test_a_login_shell_reads_its_profile_and_then_becomes_the_job(tmp_path: Path
     (tmp_path / ".profile").write_text("MODULES=loaded; export MODULES\n")
     program, warnings = through_login_shell(shell, [b"sh", b"-c", b'printf "%s|" "$MODULES" "$@"', b"sh", *nasty()])
     env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    told = subprocess.run(program.argv, executable=program.path, env=env, capture_output=True, check=True)
-    assert told.stdout == b"loaded|" + b"".join(word + b"|" for word in nasty())
+    message = subprocess.run(program.argv, executable=program.path, env=env, capture_output=True, check=True)
+    assert message.stdout == b"loaded|" + b"".join(word + b"|" for word in nasty())
     assert warnings == []
 
 
@@ -258,7 +258,7 @@ def nasty() -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "why"),
+    ("spec", "reason"),
     [
         ({}, "spec needs either `argv` or `script`"),
         ({"argv": ["a"], "script": {"name": "x"}}, "spec needs either `argv` or `script`"),
@@ -277,10 +277,10 @@ def nasty() -> list[bytes]:
         ({"script": {"args": []}}, "script lacks its field 'name'"),
     ],
 )
-def test_a_spec_that_cannot_be_meant_is_refused_with_its_place(spec: dict[str, object], why: str) -> None:
+def test_a_spec_that_cannot_be_meant_is_refused_with_its_place(spec: dict[str, object], reason: str) -> None:
     with pytest.raises(RefusedError) as refused:
         Spec(spec)
-    assert (refused.value.kind, refused.value.why) == ("spec", why)
+    assert (refused.value.kind, refused.value.reason) == ("spec", reason)
 
 
 def test_an_unknown_field_is_answered_with_those_there_are() -> None:

@@ -149,7 +149,7 @@ def test_a_task_that_stops_its_slot_by_a_full_disk_is_told(tiny_base: None, slot
 
 
 @pytest.mark.parametrize(
-    ("task", "why"),
+    ("task", "reason"),
     [
         ("x", "is no task"),
         ([1], "is no task"),
@@ -160,11 +160,11 @@ def test_a_task_that_stops_its_slot_by_a_full_disk_is_told(tiny_base: None, slot
         ([1, ["\0"]], "holds a NUL"),
     ],
 )
-def test_what_is_no_task_is_an_error_and_the_slot_goes_on(slots: Slots, task: object, why: str) -> None:
+def test_what_is_no_task_is_an_error_and_the_slot_goes_on(slots: Slots, task: object, reason: str) -> None:
     client = slots.agent()
     slot = slots.open(client)
     client.ask("tasks", slot.job, tasks=[task])
-    assert why in client.event()["why"]
+    assert reason in client.event()["why"]
     slots.give(client, slot, (1, "echo on"))
     client.ask("finish", slot.job)
     assert follow_to_the_end(client, slot)[0] == b"on\n"

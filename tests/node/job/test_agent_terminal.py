@@ -102,15 +102,15 @@ def test_what_cannot_be_executed_is_refused_as_without_a_terminal(client: AgentC
 
 
 @pytest.mark.parametrize(
-    ("size", "why"),
+    ("size", "reason"),
     [
         ({"rows": 24}, "pty lacks its field 'columns'"),
         ({"rows": -1, "columns": 1}, "pty: 'rows' must be a whole number, 0 or more, not -1"),
         ({"rows": 1, "columns": 70000}, "pty: a terminal has at most 65535 rows and columns"),
     ],
 )
-def test_a_size_that_no_terminal_has_is_refused(client: AgentClient, size: dict[str, int], why: str) -> None:
-    assert client.refusal(argv=["true"], pty=size)[:2] == ("spec", why)
+def test_a_size_that_no_terminal_has_is_refused(client: AgentClient, size: dict[str, int], reason: str) -> None:
+    assert client.refusal(argv=["true"], pty=size)[:2] == ("spec", reason)
 
 
 def test_nobody_waits_for_ever_for_one_who_comes_for_the_terminal(node: Node) -> None:
@@ -164,8 +164,8 @@ def test_the_program_inherits_no_descriptor_of_ours(node: Node) -> None:
     with node.client() as client:
         job = start(client, "ls -l /proc/self/fd; echo that is all")
         with joined_when_started(client, node, job) as terminal:
-            told = heard(terminal, b"that is all").decode()
-        opened = [line.split(" -> ")[1].strip() for line in told.splitlines() if " -> " in line]
+            message = heard(terminal, b"that is all").decode()
+        opened = [line.split(" -> ")[1].strip() for line in message.splitlines() if " -> " in line]
         assert [one for one in opened if not one.startswith(("/dev/pts/", "/proc/"))] == []
 
 

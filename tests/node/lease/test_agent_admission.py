@@ -160,17 +160,17 @@ def test_a_lease_that_has_come_into_view_is_not_counted_twice(node: Node) -> Non
 def test_what_cannot_be_measured_is_not_taken_for_idle(node: Node, missing: str) -> None:
     (node.proc / missing).unlink()
     with node.client() as client:
-        kind, why = client.admission_refusal(cpus=1)
+        kind, reason = client.admission_refusal(cpus=1)
     assert kind == "resources"
-    assert why.startswith("load, uptime or memory is unknown: ")
-    assert missing in why
+    assert reason.startswith("load, uptime or memory is unknown: ")
+    assert missing in reason
 
 
 def test_exclusive_is_alone_both_ways(node: Node) -> None:
     with node.client() as client, node.client() as other:
         job = client.admit(cpus=1)
-        kind, why = other.admission_refusal(exclusive=True)
-        assert (kind, why) == ("exclusive", f"asked for a node without leases, 1 are held; leased: {ME} 1")
+        kind, reason = other.admission_refusal(exclusive=True)
+        assert (kind, reason) == ("exclusive", f"asked for a node without leases, 1 are held; leased: {ME} 1")
         client.ask("end", job, grace_s=0, why="")
         client.until_refused(job)
         wait_until_gone(node)

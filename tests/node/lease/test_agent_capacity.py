@@ -158,14 +158,14 @@ REFUSED: list[tuple[Wish, list[Lease], Measured, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "leases", "node", "kind", "why"), REFUSED, ids=[case[4][:60] for case in REFUSED])
+@pytest.mark.parametrize(("wish", "leases", "node", "kind", "reason"), REFUSED, ids=[case[4][:60] for case in REFUSED])
 def test_what_does_not_fit_is_refused_with_numbers_and_owners(
-    wish: Wish, leases: list[Lease], node: Measured, kind: str, why: str
+    wish: Wish, leases: list[Lease], node: Measured, kind: str, reason: str
 ) -> None:
     with pytest.raises(LackError) as caught:
         grant(wish, leases, node)
     refusal = caught.value.refusal()
-    assert (refusal.kind, refusal.why) == (kind, why)
+    assert (refusal.kind, refusal.reason) == (kind, reason)
 
 
 def test_gpus_are_granted_in_the_clients_order() -> None:
@@ -278,7 +278,7 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
 
 
 @pytest.mark.parametrize(
-    ("asked", "capacity", "why"),
+    ("asked", "capacity", "reason"),
     [
         ({"cpus": -1}, {}, "lease: 'cpus' must be a number, 0 or more, not -1"),
         ({"cpus": float("nan")}, {}, "lease: 'cpus' must be a number, 0 or more, not nan"),
@@ -304,11 +304,11 @@ def test_placement_and_admission_count_alike(leases: list[Lease], node: Measured
     ],
 )
 def test_a_wish_that_cannot_be_meant_is_told_with_its_place(
-    asked: dict[str, Any], capacity: dict[str, Any], why: str
+    asked: dict[str, Any], capacity: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(RefusedError) as caught:
         Wish(NOTHING | asked, capacity)
-    assert (caught.value.kind, caught.value.why) == ("spec", why)
+    assert (caught.value.kind, caught.value.reason) == ("spec", reason)
 
 
 UNREADABLE: dict[str, bytes] = {

@@ -291,8 +291,8 @@ def test_a_drain_mark_that_nobody_may_open_counts(node: Node) -> None:
 def test_a_drain_mark_counts_until_its_time(node: Node) -> None:
     with node.client() as client:
         client.ask_node("drain", reason="short", by="root", until=time.time() + 3600)
-        kind, why = client.admission_refusal()
-        assert (kind, why[:28]) == ("drained", "short (by root, for another ")
+        kind, reason = client.admission_refusal()
+        assert (kind, reason[:28]) == ("drained", "short (by root, for another ")
         client.ask_node("drain", reason="over", by="root", until=time.time() - 1)
         client.admit(cpus=4)
 
@@ -334,8 +334,8 @@ def test_a_proposal_keeps_work_off_and_leaves_the_mark_alone_that_was_there(node
         assert (marks_in(node), (node.home() / "drain").read_text()) == (["drain"], before)
         client.ask_node("resume")
         propose(client)
-        kind, why = client.admission_refusal()
-        assert (kind, why[:36]) == ("drained", "proposed: disk (by root, for another")
+        kind, reason = client.admission_refusal()
+        assert (kind, reason[:36]) == ("drained", "proposed: disk (by root, for another")
 
 
 def test_a_proposal_ends_by_the_nodes_own_clock(node: Node) -> None:

@@ -18,7 +18,7 @@ from tests.policy.requests import GIB, card, labelled, mixed, with_cards, withou
 from .trees import CONDITIONS
 
 patient = settings(deadline=None)
-NOT_TOLD = Unknown(why="not told")
+NOT_TOLD = Unknown(reason="not told")
 
 
 def truth(text: str, answer: Measured, gpu: Gpu | Unknown | None = None) -> Truth:
@@ -129,12 +129,12 @@ def test_what_is_not_known_is_neither_true_nor_false(text: str) -> None:
 @pytest.mark.parametrize("text", ['gpu_model ~ "a"', "cuda > 1", "driver < 1"])
 def test_a_device_that_does_not_tell_is_unknown(text: str) -> None:
     gpu = card(model="", cuda="", driver="")
-    assert truth(text, with_cards("n", gpu), gpu) == Unknown(why="GPU 0 does not tell")
+    assert truth(text, with_cards("n", gpu), gpu) == Unknown(reason="GPU 0 does not tell")
 
 
 def test_a_version_that_is_none_is_unknown() -> None:
-    assert truth("rack > 2", BIG) == Unknown(why="'r1' is no version")
-    assert truth("cpu_model ~ m", replace(BIG, reading=_with_cpu_model(BIG, ""))) == Unknown(why="not told")
+    assert truth("rack > 2", BIG) == Unknown(reason="'r1' is no version")
+    assert truth("cpu_model ~ m", replace(BIG, reading=_with_cpu_model(BIG, ""))) == Unknown(reason="not told")
 
 
 def _with_cpu_model(answer: Measured, model: str) -> Reading:
@@ -229,9 +229,9 @@ def test_what_is_false_anyway_is_told_before_what_is_not_known() -> None:
     unmet = parse_where("ut < 50 and cpus > 4").unmet(node("n", ut=None))
     assert unmet is not None
     assert unmet.reason == "where cpus > 4 is false"
-    told = parse_where("gut < 5 and gpu_model = A30").unmet(with_cards("n", card(use=None)))
-    assert told is not None
-    assert (told.reason, told.detail) == ("where gpu_model = A30 is false", "gpu_model is A100")
+    message = parse_where("gut < 5 and gpu_model = A30").unmet(with_cards("n", card(use=None)))
+    assert message is not None
+    assert (message.reason, message.detail) == ("where gpu_model = A30 is false", "gpu_model is A100")
     both = parse_where("(gut < 5 and gpu_model = A30 or gut > 5) and gpu_index > 3").unmet(
         with_cards("n", card(use=None))
     )
@@ -244,10 +244,10 @@ def test_what_is_false_anyway_is_told_before_what_is_not_known() -> None:
 
 
 def test_a_false_condition_tells_also_what_it_could_not_read() -> None:
-    told = parse_where("ut < 5 and cpus > 4 or cpus > 10").unmet(node("n", ut=None))
-    assert told is not None
-    assert told.reason == "where ut < 5 and cpus > 4 or cpus > 10 is false"
-    assert told.detail == "ut is unknown (not told), cpus is 4"
+    message = parse_where("ut < 5 and cpus > 4 or cpus > 10").unmet(node("n", ut=None))
+    assert message is not None
+    assert message.reason == "where ut < 5 and cpus > 4 or cpus > 10 is false"
+    assert message.detail == "ut is unknown (not told), cpus is 4"
 
 
 def test_a_long_condition_is_told_shortened() -> None:

@@ -38,7 +38,7 @@ def test_what_is_found_is_what_python_finds(pattern: str, subject: str, ignore_c
     try:
         found_in = search_for(text)
     except PatternError as error:
-        assume("no count from 0 to 1000" not in error.told)  # ten times twice, one in the other, are more
+        assume("no count from 0 to 1000" not in error.message)  # ten times twice, one in the other, are more
         raise
     assert found_in(subject) is (wanted is not None)
 
@@ -104,7 +104,7 @@ def test_any_text_at_all_is_a_pattern_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told", "at"),
+    ("pattern", "message", "at"),
     [
         (r"x\(\)((b", "a `(` without", 5),
         ("(a)x(b[)]", "a `(` without", 4),
@@ -125,8 +125,8 @@ def test_any_text_at_all_is_a_pattern_or_refused(text: str) -> None:
         ("é\udc80", "no UTF-8", 1),
     ],
 )
-def test_what_is_wrong_is_told_at_its_place(pattern: str, told: str, at: int) -> None:
-    with pytest.raises(PatternError, match=re.escape(told)) as caught:
+def test_what_is_wrong_is_told_at_its_place(pattern: str, message: str, at: int) -> None:
+    with pytest.raises(PatternError, match=re.escape(message)) as caught:
         search_for(pattern)
     assert caught.value.at == at
 

@@ -35,14 +35,14 @@ from clbalance.policy.jobs.requeue import (
 )
 from tests.policy.build import NOW
 
-REBOOTED = NodeFailed(why="the node was booted again")
-VOID = NotStarted(why="it had not started when the connection was lost")
-NO_SUCH = NotStarted(why="`x`: No such file or directory", rc=127)
-BY_US = Cancelled(why="moved to n7: level")
+REBOOTED = NodeFailed(reason="the node was booted again")
+VOID = NotStarted(reason="it had not started when the connection was lost")
+NO_SUCH = NotStarted(reason="`x`: No such file or directory", rc=127)
+BY_US = Cancelled(reason="moved to n7: level")
 USR1 = Checkpoint(signal=10)
 ONCE, REQUEUE = RestartPolicy(), RestartPolicy(requeue=True)
 CHECKPOINT, RETRY = RestartPolicy(checkpoint=USR1), RestartPolicy(retry=1)
-MEANT = MigrationRequest(attempt=1, dst=NodeName("n7"), why="level", stage=MigrationStage.COMMITTED)
+MEANT = MigrationRequest(attempt=1, dst=NodeName("n7"), reason="level", stage=MigrationStage.COMMITTED)
 
 
 def record(attempt: int = 1, *, queued: bool = False) -> JobRecord:
@@ -96,8 +96,8 @@ def after(
     )
 
 
-def state(told: AfterAttempt) -> str:
-    return "waits" if isinstance(told, Requeued) else told.state.value
+def state(message: AfterAttempt) -> str:
+    return "waits" if isinstance(message, Requeued) else message.state.value
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_of_a_later_attempt_that_never_started_nothing_is_lost() -> None:
 
 
 def test_a_copy_that_was_ended_as_another_never_started_is_no_start() -> None:
-    ends = (outcome(VOID), outcome(Cancelled(why="it could not start on n1"), "n2", 1))
-    told = state_after_attempt(record(queued=True), ONCE, ends, (), None, cancelled=False)
-    assert state(told) == "waits"
+    ends = (outcome(VOID), outcome(Cancelled(reason="it could not start on n1"), "n2", 1))
+    message = state_after_attempt(record(queued=True), ONCE, ends, (), None, cancelled=False)
+    assert state(message) == "waits"
     ran = (outcome(VOID), outcome(Exited(rc=0), "n2", 1))
     assert state(state_after_attempt(record(queued=True), ONCE, ran, (), None, cancelled=False)) == "FAILED"
 
@@ -203,17 +203,17 @@ ENDS = st.sampled_from([Exited(rc=0), Exited(rc=3), Exited(rc=85), Killed(signal
 def test_a_job_that_fails_for_ever_comes_to_an_end(ends: list[End], requeue: bool, retry: int, queued: bool) -> None:
     """Only starts that came to nothing, and what the job itself asked for, may go on without end."""
     restart_policy = RestartPolicy(requeue=requeue, retry=retry)
-    told = after(*ends, restart_policy=restart_policy, queued=queued)
+    message = after(*ends, restart_policy=restart_policy, queued=queued)
     failed = sum(isinstance(end, Exited | Killed) and end != Exited(rc=0) for end in ends)
     if failed > retry and isinstance(ends[-1], Exited | Killed):
-        assert isinstance(told, Finished)
-    if isinstance(told, Finished):
-        assert told.state.is_over
+        assert isinstance(message, Finished)
+    if isinstance(message, Finished):
+        assert message.state.is_over
 
 
 def test_it_is_not_started_again_where_it_failed_or_was_moved_from_and_each_is_told_apart() -> None:
     restart_policy = RestartPolicy(requeue=True, checkpoint=USR1)
-    by_another = Cancelled(why="it could not start on n9")
+    by_another = Cancelled(reason="it could not start on n9")
     made = copies(REBOOTED, Exited(rc=3), VOID, BY_US, Exited(rc=85), Exited(rc=0), by_another)
     assert nodes_to_exclude(restart_policy, made) == {
         NodeName("n1"): "the node failed under it",

@@ -7,9 +7,9 @@ from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, Outcome, TimedOut
 from clbalance.policy.jobs.requeue import MOST_NODE_FAILURES, Retry, next_retry
 
-GONE = NodeFailed(why="booted")
-LOST = Lost(cause=Cause.HUNG, why="")
-ENDED_WITH_IT = Cancelled(why="it could not start on a")
+GONE = NodeFailed(reason="booted")
+LOST = Lost(cause=Cause.HUNG, reason="")
+ENDED_WITH_IT = Cancelled(reason="it could not start on a")
 ALWAYS = RestartPolicy(retry=99, requeue=True, requeue_exits=frozenset({85}))
 
 
@@ -22,12 +22,12 @@ def asked(restart_policy: RestartPolicy, *ends: End, failures: int = 0, node_fai
     return next_retry(restart_policy, tuple(outcomes), failures=failures, node_failures=node_failures)
 
 
-@pytest.mark.parametrize("end", [Exited(rc=0), Exited(rc=3), Killed(signal=9), GONE, NotStarted(why="")])
+@pytest.mark.parametrize("end", [Exited(rc=0), Exited(rc=3), Killed(signal=9), GONE, NotStarted(reason="")])
 def test_nothing_is_started_again_unasked(end: End) -> None:
     assert asked(RestartPolicy(), end) is None
 
 
-@pytest.mark.parametrize("end", [Exited(rc=0), TimedOut(limit_s=1.0), Cancelled(why="by u"), LOST])
+@pytest.mark.parametrize("end", [Exited(rc=0), TimedOut(limit_s=1.0), Cancelled(reason="by u"), LOST])
 def test_what_nobody_wants_again_or_may_still_run_is_left(end: End) -> None:
     assert asked(ALWAYS, end) is None
 
@@ -42,16 +42,16 @@ def test_a_copy_that_may_still_run_keeps_all_of_the_job() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "why"),
+    ("end", "reason"),
     [
         (Exited(rc=3), "it failed there"),
         (Killed(signal=9), "it failed there"),
-        (NotStarted(why="no"), "it could not start there"),
+        (NotStarted(reason="no"), "it could not start there"),
     ],
 )
-def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End, why: str) -> None:
+def test_a_failure_is_retried_elsewhere_so_often_as_asked(end: End, reason: str) -> None:
     restart_policy = RestartPolicy(retry=2)
-    expected = Retry(reason="a failure on b", excluded_nodes={NodeName("b"): why})
+    expected = Retry(reason="a failure on b", excluded_nodes={NodeName("b"): reason})
     assert asked(restart_policy, ENDED_WITH_IT, end, failures=1) == expected
     assert asked(restart_policy, ENDED_WITH_IT, end, failures=2) is None
 

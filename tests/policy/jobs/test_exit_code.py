@@ -28,11 +28,11 @@ from clbalance.policy.jobs.outcome import code_of, run_exit_code
         (Killed(signal=15), 143),
         (TimedOut(limit_s=1.0), 124),
         (OutOfMemory(limit_bytes=1), 137),
-        (NotStarted(why="no such file", rc=127), 127),
-        (NotStarted(why="refused"), 125),
-        (Cancelled(why="by u"), 125),
-        (NodeFailed(why="booted"), 125),
-        (Lost(cause=Cause.LOST, why=""), 125),
+        (NotStarted(reason="no such file", rc=127), 127),
+        (NotStarted(reason="refused"), 125),
+        (Cancelled(reason="by u"), 125),
+        (NodeFailed(reason="booted"), 125),
+        (Lost(cause=Cause.LOST, reason=""), 125),
     ],
 )
 def test_each_end_has_its_code(end: End, code: int) -> None:

@@ -47,7 +47,7 @@ def test_a_marked_job_may_be_moved(restart_policy: RestartPolicy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "request_", "restart_policy", "why"),
+    ("job", "request_", "restart_policy", "reason"),
     [
         pytest.param(SPEC, Request(), RestartPolicy(), "not marked `--requeue` or `--checkpoint`", id="unmarked"),
         pytest.param(
@@ -71,8 +71,8 @@ def test_a_marked_job_may_be_moved(restart_policy: RestartPolicy) -> None:
         ),
     ],
 )
-def test_what_stays_says_why(job: JobSpec, request_: Request, restart_policy: RestartPolicy, why: str) -> None:
-    assert why_not_migratable(job, request_, restart_policy) == why
+def test_what_stays_says_why(job: JobSpec, request_: Request, restart_policy: RestartPolicy, reason: str) -> None:
+    assert why_not_migratable(job, request_, restart_policy) == reason
     assert not is_migratable(job, request_, restart_policy)
 
 

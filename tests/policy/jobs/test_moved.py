@@ -32,20 +32,20 @@ WHY = st.text(max_size=300)
 
 
 def order(
-    stage: MigrationStage = MigrationStage.COMMITTED, told: str = "", why: str = "a is over", dst: str = "b"
+    stage: MigrationStage = MigrationStage.COMMITTED, message: str = "", reason: str = "a is over", dst: str = "b"
 ) -> MigrationRequest:
-    return MigrationRequest(attempt=1, dst=NodeName(dst), why=why, stage=stage, abort_reason=told)
+    return MigrationRequest(attempt=1, dst=NodeName(dst), reason=reason, stage=stage, abort_reason=message)
 
 
-MOVED = Cancelled(why=stop_reason(order()))
+MOVED = Cancelled(reason=stop_reason(order()))
 
 
 @pytest.mark.parametrize("restart_policy", [REQUEUE, CHECKPOINT])
-@given(why=WHY)
-def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, why: str) -> None:
-    meant = order(why=why)
-    assert goes_on(Cancelled(why=stop_reason(meant)), meant, restart_policy)
-    assert goes_on(Cancelled(why=stop_reason(meant)), order(dst="c"), restart_policy), (
+@given(reason=WHY)
+def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, reason: str) -> None:
+    meant = order(reason=reason)
+    assert goes_on(Cancelled(reason=stop_reason(meant)), meant, restart_policy)
+    assert goes_on(Cancelled(reason=stop_reason(meant)), order(dst="c"), restart_policy), (
         "who meant it first may have died"
     )
     assert len(stop_reason(meant)) <= 200, "or its node would cut it"
@@ -68,11 +68,11 @@ def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End)
         Killed(signal=9),
         TimedOut(limit_s=1.0),
         OutOfMemory(limit_bytes=1),
-        Cancelled(why="cancelled by alice"),
-        Cancelled(why="stopped by SIGINT"),
-        NotStarted(why="no"),
-        NodeFailed(why="booted"),
-        Lost(cause=Cause.HUNG, why=""),
+        Cancelled(reason="cancelled by alice"),
+        Cancelled(reason="stopped by SIGINT"),
+        NotStarted(reason="no"),
+        NodeFailed(reason="booted"),
+        Lost(cause=Cause.HUNG, reason=""),
     ],
 )
 def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) -> None:
@@ -81,11 +81,11 @@ def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) 
 
 @given(
     stage=st.sampled_from([MigrationStage.REQUESTED, MigrationStage.ABORTED]),
-    told=WHY,
+    message=WHY,
     end=st.sampled_from([MOVED, Exited(rc=CHECKPOINTED), Killed(signal=USR1)]),
 )
-def test_what_was_not_meant_means_nothing(stage: MigrationStage, told: str, end: End) -> None:
-    assert not goes_on(end, order(stage, told), CHECKPOINT)
+def test_what_was_not_meant_means_nothing(stage: MigrationStage, message: str, end: End) -> None:
+    assert not goes_on(end, order(stage, message), CHECKPOINT)
     assert not goes_on(end, None, CHECKPOINT)
 
 

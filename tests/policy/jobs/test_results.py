@@ -27,11 +27,11 @@ ENDS: list[tuple[End, float, Result]] = [
     (Killed(signal=9), 1.0, Result.FAILED),
     (TimedOut(limit_s=1.0), 1.0, Result.TIMEOUT),
     (OutOfMemory(limit_bytes=1), 1.0, Result.FAILED),
-    (Cancelled(why="by us"), 1.0, Result.CANCELLED),
-    (Cancelled(why="by us"), 0.0, Result.NOT_STARTED),
-    (NotStarted(why="no", rc=127), 0.0, Result.NOT_STARTED),
-    (NodeFailed(why="booted"), 1.0, Result.UNREACHABLE),
-    (Lost(cause=Cause.TIMEOUT, why=""), 1.0, Result.UNREACHABLE),
+    (Cancelled(reason="by us"), 1.0, Result.CANCELLED),
+    (Cancelled(reason="by us"), 0.0, Result.NOT_STARTED),
+    (NotStarted(reason="no", rc=127), 0.0, Result.NOT_STARTED),
+    (NodeFailed(reason="booted"), 1.0, Result.UNREACHABLE),
+    (Lost(cause=Cause.TIMEOUT, reason=""), 1.0, Result.UNREACHABLE),
 ]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NODES = [NodeName(f"n{number}") for number in range(8)]
@@ -42,8 +42,8 @@ def outcome(node: str, end: End, seconds: float = 1.0) -> Outcome:
 
 
 def plan(wanted: int | None, **unfit: str) -> Plan:
-    why = tuple(Unfit(node=NodeName(node), filter=name, reason=name) for node, name in unfit.items())
-    return Plan(wanted=wanted, chosen=(), ranked=(), unfit=why, charged=Snapshot(taken_at=NOW, answers=()))
+    reason = tuple(Unfit(node=NodeName(node), filter=name, reason=name) for node, name in unfit.items())
+    return Plan(wanted=wanted, chosen=(), ranked=(), unfit=reason, charged=Snapshot(taken_at=NOW, answers=()))
 
 
 @pytest.mark.parametrize(("end", "seconds", "result"), ENDS)
@@ -56,14 +56,14 @@ def full(outcomes: list[Outcome], plan: Plan | None) -> dict[str, list[str]]:
 
 
 def test_of_few_copies_only_the_nodes_that_refused_one_were_not_started() -> None:
-    told = plan(1, n1="admission", n2="silent", n3="drained")
-    assert full([outcome("n0", Exited(rc=0))], told) == {"ok": ["n0"], "notstarted": ["n1"]}
+    message = plan(1, n1="admission", n2="silent", n3="drained")
+    assert full([outcome("n0", Exited(rc=0))], message) == {"ok": ["n0"], "notstarted": ["n1"]}
 
 
 def test_where_every_candidate_was_wanted_those_without_a_copy_are_told() -> None:
-    told = plan(None, n1="admission", n2="silent", n3="drained")
+    message = plan(None, n1="admission", n2="silent", n3="drained")
     sets = {"ok": ["n0"], "notstarted": ["n1", "n3"], "unreachable": ["n2"]}
-    assert full([outcome("n0", Exited(rc=0))], told) == sets
+    assert full([outcome("n0", Exited(rc=0))], message) == sets
 
 
 def test_of_a_job_that_was_placed_nowhere_no_candidate_was_started() -> None:

@@ -14,10 +14,10 @@ from clbalance.policy.jobs.task_queue import LostTask, TaskQueue, with_its_slot
 
 A, B = NodeName("a"), NodeName("b")
 WELL, BAD = Exited(rc=0), Exited(rc=1)
-GONE = NodeFailed(why="booted again")
-SILENT = Lost(cause=Cause.LOST, why="")
-ENDS: tuple[End, ...] = (WELL, BAD, Exited(rc=85), Killed(signal=9), TimedOut(limit_s=1.0), Cancelled(why=""))
-SLOT_ENDS: tuple[End, ...] = (WELL, Killed(signal=9), Cancelled(why=""), GONE, SILENT)
+GONE = NodeFailed(reason="booted again")
+SILENT = Lost(cause=Cause.LOST, reason="")
+ENDS: tuple[End, ...] = (WELL, BAD, Exited(rc=85), Killed(signal=9), TimedOut(limit_s=1.0), Cancelled(reason=""))
+SLOT_ENDS: tuple[End, ...] = (WELL, Killed(signal=9), Cancelled(reason=""), GONE, SILENT)
 
 
 def roster(count: int, **restart_policy: int) -> TaskQueue:

@@ -14,7 +14,7 @@ from clbalance.policy.jobs.task_records import is_done, is_open, state_of_task, 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NODE = NodeName("n")
 WELL, BAD = Exited(rc=0), Exited(rc=3)
-SILENT = Lost(cause=Cause.HUNG, why="")
+SILENT = Lost(cause=Cause.HUNG, reason="")
 TASKS = tuple(Task(number=number) for number in (1, 2, 3))
 
 
@@ -54,10 +54,10 @@ def first(*events: TaskEvent) -> TaskRecord:
     ],
 )
 def test_the_last_word_counts(events: list[TaskEvent], state: JobState, claim: int) -> None:
-    told = first(*events)
-    assert (state_of_task(told), told.claim, told.node) == (state, claim, NODE if claim else None)
-    assert is_open(told) == (state is JobState.RUNNING)
-    assert is_done(told) == (state is JobState.COMPLETED)
+    message = first(*events)
+    assert (state_of_task(message), message.claim, message.node) == (state, claim, NODE if claim else None)
+    assert is_open(message) == (state is JobState.RUNNING)
+    assert is_done(message) == (state is JobState.COMPLETED)
 
 
 NUMBERS, CLAIMS = st.integers(min_value=0, max_value=4), st.integers(min_value=1, max_value=3)
@@ -107,8 +107,8 @@ RUNS = TaskRecord(task=Task(number=7), node=NODE, claim=1)
         pytest.param(job_of(WELL, WELL), "COMPLETED", 0, "", id="all well"),
         pytest.param(job_of(WELL, BAD, Exited(rc=9)), "FAILED", 9, "2 of 3 tasks failed", id="the highest code"),
         pytest.param(job_of(BAD, TimedOut(limit_s=1.0)), "TIMEOUT", 124, "2 of 2 tasks failed", id="the gravest end"),
-        pytest.param(job_of(WELL, NodeFailed(why="")), "NODE_FAIL", 125, "1 of 2 tasks failed", id="a node"),
-        pytest.param(job_of(WELL, Cancelled(why="")), "CANCELLED", 125, "1 of 2 tasks failed", id="ended by us"),
+        pytest.param(job_of(WELL, NodeFailed(reason="")), "NODE_FAIL", 125, "1 of 2 tasks failed", id="a node"),
+        pytest.param(job_of(WELL, Cancelled(reason="")), "CANCELLED", 125, "1 of 2 tasks failed", id="ended by us"),
         pytest.param(job_of(WELL, None), "FAILED", 125, "1 of 2 tasks not started: why", id="not started"),
         pytest.param(
             job_of(Killed(signal=9), None, None),
@@ -123,8 +123,8 @@ RUNS = TaskRecord(task=Task(number=7), node=NODE, claim=1)
     ],
 )
 def test_its_tasks_make_of_a_job(records: list[TaskRecord], state: str, rc: int, reason: str) -> None:
-    told = task_job_outcome(records, "why")
-    assert (told.state, told.rc, told.reason) == (state, rc, reason)
+    message = task_job_outcome(records, "why")
+    assert (message.state, message.rc, message.reason) == (state, rc, reason)
 
 
 def test_what_was_not_started_because_somebody_said_so_is_cancelled() -> None:

@@ -23,14 +23,14 @@ from clbalance.policy.jobs.outcome import became_of, end_reason, has_failed, rea
 from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, was_abandoned
 from tests.store.build import NOON
 
-LOST = Lost(cause=Cause.REFUSED, why="connection refused")
+LOST = Lost(cause=Cause.REFUSED, reason="connection refused")
 GRAVER_AND_GRAVER: list[End] = [
     Exited(rc=0),
-    Cancelled(why="c"),
+    Cancelled(reason="c"),
     Exited(rc=1),
     TimedOut(limit_s=60.0),
     OutOfMemory(limit_bytes=1),
-    NodeFailed(why="booted"),
+    NodeFailed(reason="booted"),
     LOST,
 ]
 
@@ -41,9 +41,9 @@ def outcome(end: End, rank: int = 0) -> Outcome:
 
 @pytest.mark.parametrize("worst", range(len(GRAVER_AND_GRAVER)))
 def test_the_gravest_copy_tells_the_jobs_state(worst: int) -> None:
-    told = worst_outcome([outcome(end) for end in reversed(GRAVER_AND_GRAVER[: worst + 1])])
-    assert told is not None
-    assert told.end == GRAVER_AND_GRAVER[worst]
+    message = worst_outcome([outcome(end) for end in reversed(GRAVER_AND_GRAVER[: worst + 1])])
+    assert message is not None
+    assert message.end == GRAVER_AND_GRAVER[worst]
 
 
 def test_no_copy_tells_nothing() -> None:
@@ -57,7 +57,7 @@ def test_no_copy_tells_nothing() -> None:
         (Exited(rc=3), "FAILED", "", True),
         (Killed(signal=9), "FAILED", "killed by SIGKILL", True),
         (Killed(signal=99), "FAILED", "killed by signal 99", True),
-        (NotStarted(why="no"), "FAILED", "not started: no", True),
+        (NotStarted(reason="no"), "FAILED", "not started: no", True),
         (TimedOut(limit_s=60.0), "TIMEOUT", "time limit of 60 s reached", False),
         (
             OutOfMemory(limit_bytes=2 << 30, used_bytes=5 << 29),
@@ -66,9 +66,9 @@ def test_no_copy_tells_nothing() -> None:
             False,
         ),
         (OutOfMemory(limit_bytes=3 << 20), "OUT_OF_MEMORY", "took more memory than its limit of 3 MiB", False),
-        (Cancelled(why="by u"), "CANCELLED", "by u", False),
-        (NodeFailed(why="booted"), "NODE_FAIL", "booted", True),
-        (LOST, "RUNNING", LOST.cause.because(LOST.why), False),
+        (Cancelled(reason="by u"), "CANCELLED", "by u", False),
+        (NodeFailed(reason="booted"), "NODE_FAIL", "booted", True),
+        (LOST, "RUNNING", LOST.cause.because(LOST.reason), False),
     ],
 )
 def test_an_end_has_a_state_and_a_reason(end: End, state: str, reason: str, failed: bool) -> None:
@@ -84,8 +84,8 @@ def record(state: JobState = JobState.RUNNING, *, attempt: int = 2, controlled: 
 
 def copy(attempt: int, claim: int, rank: int, end: End | None = None) -> CopyRecord:
     intent = Intent(node=NodeName(f"n{rank}"), rank=rank, boot_id="b", incarnation="c")
-    told = None if end is None else outcome(end, rank)
-    return CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=told)
+    message = None if end is None else outcome(end, rank)
+    return CopyRecord(attempt=attempt, claim=claim, intent=intent, outcome=message)
 
 
 def test_only_what_has_no_end_yet_of_the_last_claim_is_asked_about() -> None:
@@ -105,7 +105,7 @@ def test_a_job_is_abandoned_where_nobody_has_it_in_hand_and_nothing_was_intended
 
 
 def test_the_rest_of_a_half_started_job_must_end_where_nobody_has_it_in_hand() -> None:
-    never, runs = copy(2, 5, 0, NotStarted(why="no")), copy(2, 5, 1)
+    never, runs = copy(2, 5, 0, NotStarted(reason="no")), copy(2, 5, 1)
     assert half_started(record(), (never, runs)) == "it could not start on n0"
     assert half_started(record(), (runs,)) == ""
     assert half_started(record(controlled=True), (never, runs)) == ""
@@ -119,7 +119,7 @@ def test_what_its_node_knows_of_a_kill_is_told_too() -> None:
 
 
 def test_a_job_that_was_told_to_end_is_never_said_to_run_where_its_nodes_have_proven_its_end() -> None:
-    cancelled, done, silent = outcome(Cancelled(why="c")), outcome(Exited(rc=0), 1), outcome(LOST, 1)
+    cancelled, done, silent = outcome(Cancelled(reason="c")), outcome(Exited(rc=0), 1), outcome(LOST, 1)
     held = record(controlled=True)
     assert became_of(held, [cancelled], all_ended=True) == "CANCELLED"
     assert became_of(held, [cancelled, done], all_ended=True) == "CANCELLED"

@@ -197,7 +197,7 @@ def test_what_is_placed_on_a_node_of_unknown_uptime_counts_in_full() -> None:
 def test_gpus_are_offered_by_free_memory_then_by_index() -> None:
     answer = node("n", gpus=(gpu(0, used=4), gpu(1), gpu(2, use=90.0), gpu(3), gpu(4, use=None)))
     assert gpu_candidates(answer) == ("GPU-1", "GPU-3", "GPU-0")
-    assert gpu_candidates(node("n", gpus=None)) == Unknown(why="not told")
+    assert gpu_candidates(node("n", gpus=None)) == Unknown(reason="not told")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def score(answer: Measured, *, cpus: float = 1.0, policy: Policy | None = None) 
 
 
 def told(answer: Measured, term: str) -> str:
-    return next(one.told for one in score(answer).terms if one.name == term)
+    return next(one.source for one in score(answer).terms if one.name == term)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_score_is_the_weighted_mean_of_its_terms() -> None:
 def test_an_unknown_term_counts_as_the_lowest_known_one_and_says_so() -> None:
     terms = {term.name: term for term in score(node("n", ut=None, psi=None, mem=30.0)).terms}
     assert terms["cpu use"].points == terms["pressure"].points == terms["memory"].points == 30.0
-    assert terms["cpu use"].told == "unknown, counted as its lowest: not told"
+    assert terms["cpu use"].source == "unknown, counted as its lowest: not told"
 
 
 def test_a_term_without_weight_is_left_out() -> None:

@@ -35,7 +35,7 @@ from tests.policy.build import NOW, node, placed, silent, sweep
             node("n", r1m=None), "unknown", "load unknown: run queue: not told", set(), id="no load, no state"
         ),
         pytest.param(silent("n"), "unknown", "hung: no answer in 5 s", set(), id="a hung node may be anything"),
-        pytest.param(silent("n", why=""), "unknown", "hung", set(), id="without words the cause is the reason"),
+        pytest.param(silent("n", reason=""), "unknown", "hung", set(), id="without words the cause is the reason"),
         *(
             pytest.param(silent("n", cause, ""), "down", cause.value, set(), id=f"{cause.value}: down")
             for cause in (Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED)

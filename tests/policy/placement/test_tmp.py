@@ -16,7 +16,7 @@ G = 2**30
 
 def with_tmp(free_gib: float | None, *promised_gib: float) -> Measured:
     tmp = (
-        Unknown(why="df hung")
+        Unknown(reason="df hung")
         if free_gib is None
         else TmpSpace(path="/scratch", total_bytes=100 * G, free_bytes=int(free_gib * G))
     )

@@ -59,13 +59,13 @@ def test_what_is_only_rounding_is_equal() -> None:
 def test_what_is_not_known_stands_last_and_says_so(order: str) -> None:
     plan = wished(sweep(node("a", ut=None), node("b", ut=90.0), node("c", ut=10.0)), pick=None, order=order)
     assert ranked(plan)[-1] == "a"
-    assert plan.ranked[-1].terms[0].told == f"{order} unknown, counted as the last: not told"
+    assert plan.ranked[-1].terms[0].source == f"{order} unknown, counted as the last: not told"
 
 
 def test_the_order_is_told_as_a_term() -> None:
     plan = wished(sweep(node("a", ut=40.0), node("b", ut=10.0)), pick=None, order="ut:-mem")
     (first, second) = plan.ranked
-    assert (first.terms[0].name, first.terms[0].points, first.terms[0].told) == (
+    assert (first.terms[0].name, first.terms[0].points, first.terms[0].source) == (
         "order",
         100.0,
         "ut = 10%, -mem = -879K",
@@ -87,7 +87,7 @@ def test_by_devices_only_those_that_count_and_are_free_are_looked_at() -> None:
     free = with_cards("b", card(0, "A100", use=2.0))
     plan = wished(sweep(taken, free), pick=2, gpus=1, order="gut", where="gpu_model = A100")
     assert ranked(plan) == ["b", "a"]
-    assert plan.ranked[1].terms[0].told == "gut = 3%"
+    assert plan.ranked[1].terms[0].source == "gut = 3%"
 
 
 def test_nodes_without_devices_stand_last_by_what_devices_have() -> None:
@@ -96,7 +96,7 @@ def test_nodes_without_devices_stand_last_by_what_devices_have() -> None:
     assert {score.node: score.total for score in plan.ranked}["a"] == {
         score.node: score.total for score in plan.ranked
     }["c"]
-    assert any("no GPU there" in score.terms[0].told for score in plan.ranked)
+    assert any("no GPU there" in score.terms[0].source for score in plan.ranked)
 
 
 @pytest.mark.parametrize("name", ["least", "p2c", "random", "rr", "fgd", "pack"])
@@ -143,7 +143,7 @@ def test_a_preference_is_told_as_a_term() -> None:
         constraints=preferring(("rack", "r1", 4.0)),
     )
     terms = {score.node: score.terms[-1] for score in plan.ranked}
-    assert {name: (term.name, term.points, term.told) for name, term in terms.items()} == {
+    assert {name: (term.name, term.points, term.source) for name, term in terms.items()} == {
         "a": ("prefer rack=r1", 0.0, "rack is r2"),
         "b": ("prefer rack=r1", 0.0, "no label rack"),
         "c": ("prefer rack=r1", 100.0, "rack is r1"),

@@ -10,7 +10,7 @@ from tests.policy.build import node
 
 
 def silent(name: str, cause: Cause) -> Silent:
-    return Silent(node=NodeName(name), cause=cause, why="")
+    return Silent(node=NodeName(name), cause=cause, reason="")
 
 
 SMALL = (node("n1"), node("n2"))
@@ -28,11 +28,11 @@ NEVER = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "request_", "told"), NEVER)
+@pytest.mark.parametrize(("answers", "request_", "message"), NEVER)
 def test_what_no_node_could_ever_hold_is_told_with_the_reasons(
-    answers: tuple[Answer, ...], request_: Request, told: str
+    answers: tuple[Answer, ...], request_: Request, message: str
 ) -> None:
-    assert unsatisfiable(answers, request_) == told
+    assert unsatisfiable(answers, request_) == message
 
 
 MAYBE = {

@@ -69,16 +69,22 @@ def known(
 
 def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None:
     job = known([copy(1, N2, 30.0), copy(2, N1)], attempt=2)
-    told = running_job(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
-    assert (told.job, told.key, told.node, told.qos, told.why_not_migratable) == (7, SPEC.key, N1, Qos.BURSTABLE, "")
-    assert told.been_on == {N2}
-    assert told.migrated_s_ago == 100.0
-    assert told.cpus_used == 1.5
+    message = running_job(job, Usage(cpu_s=150.0, mem_bytes=1), frozenset({N1, N2, N3}), NOON)
+    assert (message.job, message.key, message.node, message.qos, message.why_not_migratable) == (
+        7,
+        SPEC.key,
+        N1,
+        Qos.BURSTABLE,
+        "",
+    )
+    assert message.been_on == {N2}
+    assert message.migrated_s_ago == 100.0
+    assert message.cpus_used == 1.5
 
 
 def test_a_job_goes_to_none_but_its_own_candidates() -> None:
-    told = running_job(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
-    assert told.request.excluded == told.not_committed == {N3}
+    message = running_job(known([copy(1, N1)]), None, frozenset({N1, N2, N3}), NOON)
+    assert message.request.excluded == message.not_committed == {N3}
 
 
 def test_a_job_at_its_first_node_was_never_moved() -> None:
@@ -157,8 +163,8 @@ def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
     move: dict[str, object], seconds: float | None
 ) -> None:
     order = MigrationRequest(
-        attempt=1, dst=N2, why="level", stage=MigrationStage.ABORTED, requested_at_s=NOON.timestamp() - 40.0
+        attempt=1, dst=N2, reason="level", stage=MigrationStage.ABORTED, requested_at_s=NOON.timestamp() - 40.0
     )
     job = replace(known([copy(1, N1)]), migration=replace(order, **move))  # type: ignore[arg-type]  # a field's own
-    told = running_job(job, None, frozenset({N1}), NOON)
-    assert (told.migrated_s_ago, told.in_vain) == (seconds, seconds is not None)
+    message = running_job(job, None, frozenset({N1}), NOON)
+    assert (message.migrated_s_ago, message.in_vain) == (seconds, seconds is not None)

@@ -130,7 +130,7 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
     jobs = [a_job(number, "node3") for number in range(7)]
     nodes = [a_node("node3", jobs), a_node("node7", foreign=1.0), silent("node8"), a_node("node9", drains=(drain(),))]
     plan = planned(sweep(*nodes), jobs, AT_ONCE)
-    assert [(move.job, move.dst, round(move.gain, 3), move.why) for move in plan.migrations] == [
+    assert [(move.job, move.dst, round(move.gain, 3), move.reason) for move in plan.migrations] == [
         (6, "node7", 0.25, "node3 1.75, mean 1.00: to node7 0.25"),
         (5, "node7", 0.25, "node3 1.50, mean 1.00: to node7 0.50"),
         (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
@@ -143,13 +143,13 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
         ("node9", False),
     ]
     assert [round(one.after, 3) for one in plan.settings if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
-    assert plan.settings[2].before == Unknown(why="hung: no answer in 5 s")
+    assert plan.settings[2].before == Unknown(reason="hung: no answer in 5 s")
 
 
 def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> None:
     jobs = [a_job(1, "a", 2.0), a_job(2, "b", 1.0)]
     plan = planned(sweep(a_node("a", jobs, foreign=1.5), a_node("b", jobs, foreign=0.5)), jobs)
-    assert [move.why for move in plan.migrations] == [
+    assert [move.reason for move in plan.migrations] == [
         "a 0.88, mean 0.62: to b 0.38, with job 2",
         "b 0.88, mean 0.62: to a 0.38, with job 1",
     ]
@@ -171,30 +171,30 @@ STAYS = {
 }
 
 
-@pytest.mark.parametrize(("why", "jobs"), STAYS.items(), ids=STAYS.keys())
-def test_a_job_that_stays_says_why(why: str, jobs: list[RunningJob]) -> None:
-    settings = replace(AT_ONCE, max_moves=0 if why.startswith("after") else 5)
+@pytest.mark.parametrize(("reason", "jobs"), STAYS.items(), ids=STAYS.keys())
+def test_a_job_that_stays_says_why(reason: str, jobs: list[RunningJob]) -> None:
+    settings = replace(AT_ONCE, max_moves=0 if reason.startswith("after") else 5)
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b")), jobs, settings)
-    assert [(job.job, told) for job, told in plan.stays] == [(0, why)]
+    assert [(job.job, message) for job, message in plan.stays] == [(0, reason)]
 
 
 def test_a_place_that_is_missing_is_told_of_a_node_that_it_was_submitted_for() -> None:
     jobs = crowd(count=1, request=Request(gpus=1), not_committed=frozenset({"b"}))
     plan = planned(sweep(a_node("a", jobs, foreign=4.0), a_node("b"), a_node("c")), jobs, AT_ONCE)
-    assert [told for _, told in plan.stays] == ["no place: c too few GPUs free"]
+    assert [message for _, message in plan.stays] == ["no place: c too few GPUs free"]
 
 
 def test_where_every_node_has_as_much_there_is_nowhere_to_go() -> None:
     jobs = crowd(count=1)
     settings = replace(AT_ONCE, high=0.5, low=0.3)
     plan = planned(sweep(a_node("a", jobs, foreign=3.0), a_node("b", foreign=3.9)), jobs, settings)
-    assert [told for _, told in plan.stays] == ["no node has less than this one"]
+    assert [message for _, message in plan.stays] == ["no node has less than this one"]
 
 
 def test_only_a_job_whose_lease_was_seen_is_moved() -> None:
     jobs = crowd(count=1)
     plan = planned(sweep(a_node("a", foreign=4.0), a_node("b")), jobs, AT_ONCE)
-    assert [told for _, told in plan.stays] == ["no lease of it was seen on a"]
+    assert [message for _, message in plan.stays] == ["no lease of it was seen on a"]
     lost = [replace(jobs[0], node=NodeName("gone"))]
     assert planned(sweep(a_node("a", foreign=4.0), a_node("b")), lost, AT_ONCE).migrations == ()
 
@@ -236,7 +236,7 @@ def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> Non
     nodes = [a_node("a", jobs), node("b", r1m=None), node("c", leases=None), silent("d", Cause.DNS, "")]
     plan = planned(sweep(*nodes), jobs)
     assert plan.migrations == ()
-    assert [one.before.why for one in plan.settings if isinstance(one.before, Unknown)] == [
+    assert [one.before.reason for one in plan.settings if isinstance(one.before, Unknown)] == [
         "run queue: not told",
         "leases: not told",
         "name not resolved",

@@ -10,8 +10,8 @@ from tests.render.examples import Example
 HERE = [note("state", "`/home/u/.local/state` is on nfs4", "set `CLBALANCE_STATE_DIR`")]
 
 
-def mute(name: str, cause: Cause, why: str = "") -> Silent:
-    return Silent(node=NodeName(name), cause=cause, why=why)
+def mute(name: str, cause: Cause, reason: str = "") -> Silent:
+    return Silent(node=NodeName(name), cause=cause, reason=reason)
 
 
 def cluster() -> list[Examination]:
@@ -22,7 +22,7 @@ def cluster() -> list[Examination]:
         examined("node4", folders=usual(mount=Mount(root="/", point="/var/tmp", type="nfs4"))),
         examined(
             "node5",
-            python=Python(path="/usr/bin/python3", version=Unknown(why="it failed with 1")),
+            python=Python(path="/usr/bin/python3", version=Unknown(reason="it failed with 1")),
             logind=Logind(kills_user_processes=True, lingers=False),
         ),
         examined("node6", folders=NodeFolders(made=folder("/var/lib/clbalance", mode=0o755), usual=folder())),
@@ -47,8 +47,8 @@ def hostile(text: str, other: str) -> list[Report]:
         space=TmpSpace(path=text, total_bytes=1, free_bytes=0),
     )
     examinations: list[Examination] = [
-        examined("a", folders=NodeFolders(named=path), python=Python(path=text, version=Unknown(why=text))),
-        examined("b", folders=NodeFolders(usual=Unknown(why=text)), clock_offset_s=float("inf")),
+        examined("a", folders=NodeFolders(named=path), python=Python(path=text, version=Unknown(reason=text))),
+        examined("b", folders=NodeFolders(usual=Unknown(reason=text)), clock_offset_s=float("inf")),
         mute("c", Cause.NO_SHELL, text),
     ]
     return [health_report([wrong("settings", text, other)], examinations)]

@@ -31,9 +31,9 @@ EXAMPLES = (
 def hostile(one: str, other: str) -> list[Report]:
     # Names of nodes have passed their allow-list where they are folded.
     unfit = [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)]
-    named = plan([score(one, 90.0, told=other), score("b" + one, 10.0, told=other)], [one], unfit)
-    told = plan([score("n1", 90.0, told=other), score("n2", 10.0, told=one)], ["n1"], unfit)
+    named = plan([score(one, 90.0, message=other), score("b" + one, 10.0, message=other)], [one], unfit)
+    message = plan([score("n1", 90.0, message=other), score("n2", 10.0, message=one)], ["n1"], unfit)
     intent = Intent(node=NodeName("n1"), rank=0, boot_id="b", incarnation="c")
     limits = job_limits(None, [CopyRecord(attempt=1, claim=1, intent=intent, outcome=None, limits=(one, other))])
-    placed = [Placed(attempt=number, claim=number, plan=told) for number in (1, 2)]
+    placed = [Placed(attempt=number, claim=number, plan=message) for number in (1, 2)]
     return [PlacementReport(named), ExplainReport(placed=placed, limits=limits)]

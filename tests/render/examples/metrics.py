@@ -11,7 +11,7 @@ from tests.render.examples import Example, one_file
 REPORT = MetricsReport(
     rows=[
         *small_cluster(),
-        up("gpu1", gpus=[gpu(0, used_gib=40, use_pct=98.0, holder="python"), gpu(1, use_pct=Unknown(why="MIG"))]),
+        up("gpu1", gpus=[gpu(0, used_gib=40, use_pct=98.0, holder="python"), gpu(1, use_pct=Unknown(reason="MIG"))]),
     ],
     jobs={"RUNNING": 2, "PENDING": 0},
     queued=1,

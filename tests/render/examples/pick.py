@@ -7,7 +7,7 @@ from tests.render.build import plan, score
 from tests.render.examples import Example
 
 PLAN = plan(
-    [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, told="r1m 3.52 + 1 asked on 32 cpus")],
+    [score("node1", 95.25), score("node3", 95.25), score("node10", 81.0, message="r1m 3.52 + 1 asked on 32 cpus")],
     ["node1"],
     [
         Unfit(node=NodeName("node2"), filter="thresholds", reason="load above 1.00", detail="load is 1.406"),
@@ -20,7 +20,7 @@ EXAMPLES = (Example("pick", (PickReport(plan=PLAN, folded="node1"),)),)
 
 def hostile(one: str, other: str) -> list[Report]:
     chosen = plan(
-        [score(one, 90.0, told=other), score("b" + one, float("nan"), told=other)],
+        [score(one, 90.0, message=other), score("b" + one, float("nan"), message=other)],
         [one],
         [Unfit(node=NodeName(other), filter="silent", reason=other, detail=one)],
     )

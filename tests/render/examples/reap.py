@@ -15,13 +15,13 @@ REAPED = ReapReport(
             node=NodeName("node3"),
             found=(
                 Leftover(
-                    kind=LeftoverKind.PROCESSES, name="fedc.2", size_bytes=0, pids=(71, 72), why="in D state\x1b[31m"
+                    kind=LeftoverKind.PROCESSES, name="fedc.2", size_bytes=0, pids=(71, 72), reason="in D state\x1b[31m"
                 ),
-                Leftover(kind=LeftoverKind.LEASE, name="fedc.2", size_bytes=310, why="not yours: uid 12"),
-                Leftover(kind=LeftoverKind.BOOT, name="b007", size_bytes=1234, why="[red]busy"),
+                Leftover(kind=LeftoverKind.LEASE, name="fedc.2", size_bytes=310, reason="not yours: uid 12"),
+                Leftover(kind=LeftoverKind.BOOT, name="b007", size_bytes=1234, reason="[red]busy"),
             ),
         ),
-        Reaped(node=NodeName("node4"), cause=Cause.REFUSED, why="connect to host node4 port 22: Connection refused"),
+        Reaped(node=NodeName("node4"), cause=Cause.REFUSED, reason="connect to host node4 port 22: Connection refused"),
         Reaped(node=NodeName("node5")),
     ),
     applied=True,
@@ -30,10 +30,10 @@ EXAMPLES = (Example("reap", (REAPED,)),)
 
 
 def hostile(one: str, other: str) -> list[Report]:
-    found = tuple(Leftover(kind=kind, name=one, size_bytes=1, pids=(1,), why=other) for kind in LeftoverKind)
+    found = tuple(Leftover(kind=kind, name=one, size_bytes=1, pids=(1,), reason=other) for kind in LeftoverKind)
     nodes = (
         Reaped(node=NodeName("a"), found=found),
-        Reaped(node=NodeName("b"), cause=Cause.HUNG, why=one),
-        Reaped(node=NodeName("c"), found=found, why=other),
+        Reaped(node=NodeName("b"), cause=Cause.HUNG, reason=one),
+        Reaped(node=NodeName("c"), found=found, reason=other),
     )
     return [ReapReport(nodes=nodes, applied=True)]

@@ -16,7 +16,7 @@ from clbalance.render.reports.balance.rebalance import (
 from tests.render.examples import Example
 
 N1, N2, N3, N4 = (NodeName(f"node{number}") for number in range(1, 5))
-MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, why="node1 1.00, mean 0.44: to node2 0.00")
+MOVE = PlannedMigration(job=17, name="train", src=N1, dst=N2, gain=0.375, reason="node1 1.00, mean 0.44: to node2 0.00")
 STAYING = RunningJob(
     job=18,
     name="x",
@@ -37,14 +37,14 @@ PLAN = RebalancePlan(
         NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
         NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),
         NodeLevel(node=N3, before=0.9, after=0.9, cpus=3.6, over=True),
-        NodeLevel(node=N4, before=Unknown(why="hung"), after=Unknown(why="hung"), cpus=0.0, over=False),
+        NodeLevel(node=N4, before=Unknown(reason="hung"), after=Unknown(reason="hung"), cpus=0.0, over=False),
     ),
     stays=((STAYING, "not marked `--requeue` or `--checkpoint`"),),
     advice=(Advice(uid=1001, node=N1, name="[red]y", cpus=2.0, text="job y on node1 (2 cpus): mark it `--requeue`"),),
 )
 POOL = PoolReport(name="gpu", plan=PLAN, confirm=3, times_over=((N1, 3), (N3, 1)))
-START = Action(what="start", job=20, name="late\x1b[31m", dst="node[2-3]", why="0/4 nodes fit: 4 load above 1.00")
-SETTLED = Action(what="settled", job=9, name="old", result="waits", why="node failure of node4")
+START = Action(what="start", job=20, name="late\x1b[31m", dst="node[2-3]", reason="0/4 nodes fit: 4 load above 1.00")
+SETTLED = Action(what="settled", job=9, name="old", result="waits", reason="node failure of node4")
 PLANNED = RebalanceReport(
     pools=(POOL,),
     actions=(START, action_of(MOVE)),
@@ -60,9 +60,9 @@ EXAMPLES = (
 
 
 def hostile(one: str, other: str) -> list[Report]:
-    action = Action(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), why=other, result=one)
+    action = Action(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), reason=other, result=one)
     advice = Advice(uid=1, node=NodeName(one), name=other, cpus=1.0, text=one)
-    level = NodeLevel(node=NodeName(one), before=Unknown(why=other), after=float("nan"), cpus=0.0, over=True)
+    level = NodeLevel(node=NodeName(one), before=Unknown(reason=other), after=float("nan"), cpus=0.0, over=True)
     plan = replace(PLAN, settings=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
     pool = PoolReport(name=other, plan=plan, confirm=1, times_over=((NodeName(one), 1),))
     report = RebalanceReport(

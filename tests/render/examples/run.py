@@ -20,9 +20,9 @@ _REPORT = JobReport(
         _outcome(1, Exited(rc=3), 12.4),
         _outcome(2, Killed(signal=9)),
         _outcome(3, TimedOut(limit_s=90.0), 90.0),
-        _outcome(4, Cancelled(why="stopped by signal 2")),
-        _outcome(5, NotStarted(why="nosuch: command not found", rc=127), 0.0),
-        _outcome(6, Lost(cause=Cause.LOST, why="connection closed by remote host"), 3725.0),
+        _outcome(4, Cancelled(reason="stopped by signal 2")),
+        _outcome(5, NotStarted(reason="nosuch: command not found", rc=127), 0.0),
+        _outcome(6, Lost(cause=Cause.LOST, reason="connection closed by remote host"), 3725.0),
     ),
 )
 EXAMPLES = (Example("run", (_REPORT,)),)
@@ -30,8 +30,8 @@ EXAMPLES = (Example("run", (_REPORT,)),)
 
 def hostile(one: str, other: str) -> list[Report]:
     copies = (
-        Outcome(node=NodeName(one), rank=0, end=NotStarted(why=other), seconds=0.0, warnings=(other,)),
-        Outcome(node=NodeName(other), rank=1, end=Cancelled(why=one), seconds=0.0),
+        Outcome(node=NodeName(one), rank=0, end=NotStarted(reason=other), seconds=0.0, warnings=(other,)),
+        Outcome(node=NodeName(other), rank=1, end=Cancelled(reason=one), seconds=0.0),
         Outcome(node=NodeName(other), rank=2, end=Exited(rc=0), seconds=float("nan")),
     )
     return [JobReport(id=1, name=other, node_set=one, outcomes=copies)]

@@ -25,8 +25,8 @@ RECORDS = (
     record(2, "grep -c [red]x[/red] $'\x1b[31m' \x9b2J \u202e", Exited(rc=1)),
     record(3, "", Killed(signal=9)),
     record(4, "sleep 300", TimedOut(limit_s=2.5)),
-    record(5, "a\ttab and a\rreturn, and a line that is longer than anybody wants to read of it", Cancelled(why="by [b]u")),
-    record(6, "\udcff", Lost(cause=Cause.HUNG, why="")),
+    record(5, "a\ttab and a\rreturn, and a line that is longer than anybody wants to read of it", Cancelled(reason="by [b]u")),
+    record(6, "\udcff", Lost(cause=Cause.HUNG, reason="")),
     record(7, "runs"),
     record(1_000_000, "waits", given=False),
 )  # fmt: skip
@@ -36,6 +36,6 @@ EXAMPLES = (Example("tasks", (TasksReport(ROWS),)),)
 
 def hostile(one: str, other: str) -> list[Report]:
     record = TaskRecord(
-        task=Task(number=1, words=(one, other)), node=NodeName(one), claim=1, end=Cancelled(why=other), seconds=1.0
+        task=Task(number=1, words=(one, other)), node=NodeName(one), claim=1, end=Cancelled(reason=other), seconds=1.0
     )
     return [TasksReport([task_row(record)])]

@@ -54,7 +54,7 @@ def test_people_see_nothing_where_there_is_nothing_to_say() -> None:
 
 
 def test_what_is_not_there_is_null_and_what_is_unknown_has_its_reason() -> None:
-    lost = Unknown(why="timed out")
+    lost = Unknown(reason="timed out")
     nodes = [examined("a", python=None, logind=None), examined("b", python=lost, logind=lost, clock_offset_s=lost)]
     none, unknown = json.loads(DISPLAYS["json"].text(health_report([], nodes)))["nodes"]
     keys = ("python", "python_version", "kill_user_processes", "lingers")

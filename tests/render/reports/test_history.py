@@ -70,9 +70,9 @@ def test_history(form: str, golden: Callable[[str, str], None]) -> None:
 
 
 def test_without_the_characters_for_it_history_is_drawn_in_ascii(golden: Callable[[str, str], None]) -> None:
-    told = FORMS["80"].text(replace(report(), blocks=ASCII))
-    assert told.isascii()
-    golden("history-ascii.txt", told)
+    message = FORMS["80"].text(replace(report(), blocks=ASCII))
+    assert message.isascii()
+    golden("history-ascii.txt", message)
 
 
 def test_nothing_known_is_an_empty_text_for_people_and_a_list_for_programs() -> None:
@@ -139,5 +139,5 @@ def test_traffic_is_told_by_its_size_and_drawn_up_to_its_highest_mean() -> None:
         for at, kib in enumerate((0.0, 20480.0, 512.0))
     ]  # fmt: skip
     lines = series_of(samples, frozenset({"net"}))
-    told = FORMS["140"].text(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
-    assert told.split()[:7] == ["n", "net", "0B", "6.8M", "20M", "512K", "0-20M"]
+    message = FORMS["140"].text(replace(report(), nodes=((NodeName("n"), lines),))).splitlines()[1]
+    assert message.split()[:7] == ["n", "net", "0B", "6.8M", "20M", "512K", "0-20M"]

@@ -32,8 +32,8 @@ def test_how_far_they_have_come(progress: TaskProgress, line: str) -> None:
 
 def test_how_it_ended() -> None:
     assert summary_line(ROWS[:1], "why") == "1 of 1 tasks completed"
-    told = "1 of 8 tasks completed, 1 not started, 2 unknown, 2 failed, 1 cancelled, 1 timeout: stopped by SIGINT"
-    assert summary_line(ROWS, "stopped by SIGINT") == told
+    message = "1 of 8 tasks completed, 1 not started, 2 unknown, 2 failed, 1 cancelled, 1 timeout: stopped by SIGINT"
+    assert summary_line(ROWS, "stopped by SIGINT") == message
 
 
 def test_what_did_well_or_was_not_started_is_not_worth_a_line() -> None:

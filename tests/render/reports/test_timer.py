@@ -57,18 +57,18 @@ def by_cron(line: str, *, collapses: bool) -> str:
     """What cron hands to the shell: crontab(5), and Vixie's do_command.c, of which some make one backslash of two."""
     times, command = re.fullmatch(r"((?:[0-9*/]+ ){5})(.*)\n", line).groups()  # type: ignore[union-attr]
     assert all(re.fullmatch(r"\*|\*/\d+|\d+", one) for one in times.split())
-    told, escaped = "", False
+    message, escaped = "", False
     for character in command:
         if escaped:
             if character == "%" or (collapses and character == "\\"):
-                told = told[:-1]
+                message = message[:-1]
             escaped = False
         elif character == "\\":
             escaped = True
         else:
             assert character != "%", "a newline to cron"
-        told += character
-    return told
+        message += character
+    return message
 
 
 @settings(max_examples=15, deadline=None)
@@ -95,10 +95,10 @@ def test_cron_and_systemd_run_it_as_often(every_s: int) -> None:
     (calendar,) = values(parts["timer"], "OnCalendar")
     if shutil.which("systemd-analyze"):
         command = ["systemd-analyze", "calendar", "--iterations=2", "--base-time=2026-01-05 00:00:01", calendar]
-        told = subprocess.run(
+        message = subprocess.run(
             command, env={"TZ": "UTC", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=20, check=True
         )
-        times = re.findall(r"(\d\d):(\d\d):00 UTC", told.stdout)[-2:]
+        times = re.findall(r"(\d\d):(\d\d):00 UTC", message.stdout)[-2:]
         first, second = (int(hours) * 3600 + int(minutes) * 60 for hours, minutes in times)
         assert (second - first) % 86_400 == every_s % 86_400
 

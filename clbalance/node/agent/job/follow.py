@@ -133,8 +133,8 @@ class Follower:
 
     def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
         """Say once that the rest of a stream cannot be read, and read no more of it."""
-        why = "%s: the rest of %s: %s" % (self.job, stream.name, os.strerror(error.errno or 0))
-        channel.complain(why, self.job)
+        reason = "%s: the rest of %s: %s" % (self.job, stream.name, os.strerror(error.errno or 0))
+        channel.complain(reason, self.job)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(null, stream.fd, inheritable=False)
         os.close(null)

@@ -175,10 +175,10 @@ def enter_folder(spec: Spec) -> "tuple[bytes, list[str]]":
         try:
             os.chdir(spec.chdir)
         except OSError as error:
-            why = "%s: %s" % (shown(spec.chdir), os.strerror(error.errno or 0))
+            reason = "%s: %s" % (shown(spec.chdir), os.strerror(error.errno or 0))
             if spec.chdir_explicit:
-                raise RefusedError("chdir", why) from error
-            warnings.append(why)
+                raise RefusedError("chdir", reason) from error
+            warnings.append(reason)
         else:
             return spec.chdir, []
     home = login_entry()[0]
@@ -187,4 +187,4 @@ def enter_folder(spec: Spec) -> "tuple[bytes, list[str]]":
     except OSError:
         home = b"/"
         os.chdir(home)
-    return home, ["%s; running in %s" % (why, shown(home)) for why in warnings]
+    return home, ["%s; running in %s" % (reason, shown(home)) for reason in warnings]

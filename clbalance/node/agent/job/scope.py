@@ -128,7 +128,7 @@ class Scope:
         try:
             return fork_job(program, env, behind, prctl)
         except RefusedError as error:
-            raise NoScopeError(error.why) from None
+            raise NoScopeError(error.reason) from None
         finally:
             behind.close()
 
@@ -152,8 +152,8 @@ class Scope:
 
     def keeps_memory(self) -> bool:
         """Whether its cgroup has the limit: a systemd that was not given the controller asks for it and goes on."""
-        told = self.read("memory.max")
-        return self.mem_bytes is not None and told.isdigit() and int(told) <= self.mem_bytes
+        message = self.read("memory.max")
+        return self.mem_bytes is not None and message.isdigit() and int(message) <= self.mem_bytes
 
     def keeps_cpus(self) -> bool:
         quota = re.fullmatch(r"([0-9]+) ([1-9][0-9]*)", self.read("cpu.max"))

@@ -151,7 +151,7 @@ class Inquiry:
         self.void = void
 
     def answer(self) -> "dict[str, Any]":
-        """`state` with `why`, and `record` where it has ended."""
+        """`state` with `reason`, and `record` where it has ended."""
         held = supervisor_of(self.jobs.home_fd, self.name) is not None  # before the folder, which is made before it
         try:
             folder = self.jobs.open(self.name)

@@ -104,7 +104,7 @@ class Slot(Supervisor):
             life.begin(self.first_process(program, env), spec.grace_s, spec.time_limit_s)
         except (RefusedError, OSError) as error:
             refusal = error if isinstance(error, RefusedError) else refusal_of(error)
-            self.complain(refusal.why)
+            self.complain(refusal.reason)
             end: "dict[str, Any]" = {"kind": "exited", "rc": 126 if refusal.rc is None else refusal.rc}
         else:
             fail_point("task")
@@ -122,11 +122,11 @@ class Slot(Supervisor):
         first = spawn_job(program, env, self.task) if is_guarded else None
         return fork_job(program, env, self.task, self.prctl) if first is None else first
 
-    def complain(self, why: str) -> None:
+    def complain(self, reason: str) -> None:
         """What a shell would have said of a program that cannot be executed."""
         fd = os.open("stderr", APPEND, dir_fd=self.place.folder)
         try:
-            os.write(fd, b"clbalance: %s\n" % why.encode("utf-8", "replace"))
+            os.write(fd, b"clbalance: %s\n" % reason.encode("utf-8", "replace"))
         finally:
             os.close(fd)
 

@@ -111,8 +111,8 @@ class LackError(Exception):
         owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
         rest = len(self.shares) - len(owners)
         leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
-        why = "%s; leased: %s" % (self.what, leased) if leased else self.what
-        return RefusedError(self.kind, why, promised_cpus=self.cpus)
+        reason = "%s; leased: %s" % (self.what, leased) if leased else self.what
+        return RefusedError(self.kind, reason, promised_cpus=self.cpus)
 
 
 def shares_of(leases: "list[Lease]", on_change: "Callable[[list[Lease]], str]") -> "dict[int, str]":
@@ -178,9 +178,9 @@ def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
 
 def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_total: int) -> None:
     for lease in leases:
-        why = whole_node(lease, capacity, mem_total)
-        if why:
-            raise LackError("exclusive", "the whole node is taken", {lease.uid: why})
+        reason = whole_node(lease, capacity, mem_total)
+        if reason:
+            raise LackError("exclusive", "the whole node is taken", {lease.uid: reason})
     if wish.exclusive and leases:
         shares = shares_of(leases, lambda some: "%d" % len(some))
         raise LackError("exclusive", "asked for a node without leases, %d are held" % len(leases), shares)

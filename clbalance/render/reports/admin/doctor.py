@@ -120,11 +120,11 @@ def _node_document(node: NodeHealth) -> dict[str, Json]:
     """`node` with every key, whatever is known."""
     match node.examination:
         case Silent(node=name, cause=cause):
-            told: str | None = str(cause)
+            message: str | None = str(cause)
             facts: Mapping[str, Json] = dict.fromkeys(FACT_KEYS)
             unknown: Mapping[str, Json] = {}
         case Examined(node=name, checkup=checkup, clock_offset_s=offset_s):
-            told = None
+            message = None
             facts, unknown = _split({"clock_offset_s": offset_s, **_facts(checkup)})
             facts = {**facts, "folders": _folders(checkup.folders)}
         case _:
@@ -133,7 +133,7 @@ def _node_document(node: NodeHealth) -> dict[str, Json]:
         "name": name,
         "state": node.state,
         "reason": node.reason,
-        "cause": told,
+        "cause": message,
         **{key: facts[key] for key in FACT_KEYS},
         "unknown": unknown,
     }
@@ -187,7 +187,7 @@ def _split(facts: Mapping[str, _Fact]) -> tuple[dict[str, Json], dict[str, Json]
     unknown: dict[str, Json] = {}
     for key, value in facts.items():
         if isinstance(value, Unknown):
-            shown[key], unknown[key] = None, value.why
+            shown[key], unknown[key] = None, value.reason
         else:
             shown[key] = finite(value) if isinstance(value, float) else value
     return shown, unknown

@@ -50,7 +50,7 @@ class ReapReport(Report):
     def plain(self) -> str:
         """`REAP_FIELDS`."""
         return plain_lines(
-            (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.why)
+            (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.reason)
             for node in self.nodes
             for one in node.found
         )
@@ -74,14 +74,14 @@ def _found(one: Leftover) -> Json:
         "name": one.name,
         "bytes": one.size_bytes,
         "pids": list(one.pids),
-        "reason": one.why or None,
+        "reason": one.reason or None,
     }
 
 
 def _cells(node: Reaped) -> tuple[Cell, ...]:
     counts = [sum(one.kind is kind for one in node.found) for kind in _COUNTED]
-    whys = [_unanswered(node), *(f"{one.name}: {one.why}" for one in node.found if one.why)]
-    parts = [why for why in whys if why]
+    whys = [_unanswered(node), *(f"{one.name}: {one.reason}" for one in node.found if one.reason)]
+    parts = [reason for reason in whys if reason]
     reason = "; ".join(parts[:2]) + (f"; {len(parts) - 2} more" if len(parts) > 2 else "")
     silent = not node.found and not node.answered
     return (
@@ -92,4 +92,4 @@ def _cells(node: Reaped) -> tuple[Cell, ...]:
 
 
 def _unanswered(node: Reaped) -> str:
-    return node.why if node.cause is None else node.cause.because(node.why)
+    return node.reason if node.cause is None else node.cause.because(node.reason)

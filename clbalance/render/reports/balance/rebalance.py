@@ -44,7 +44,7 @@ class Action(Report):
     src: str = ""
     dst: str = ""
     gain: float | None = None
-    why: str = ""
+    reason: str = ""
     result: str = ""
 
     def human(self, display: Display) -> str:
@@ -112,7 +112,7 @@ def action_of(move: PlannedMigration, result: str = "") -> Action:
         src=move.src,
         dst=move.dst,
         gain=move.gain,
-        why=move.why,
+        reason=move.reason,
         result=result,
     )
 
@@ -150,8 +150,8 @@ def _deed_line(action: Action) -> str:
     """For people and mails: what was done, in one line."""
     where = f"{action.src} -> {action.dst}" if action.src and action.dst else action.dst or action.src
     gain = "" if action.gain is None else f", gain {action.gain:.2f}"
-    why = f" ({action.why})" if action.why else ""
-    return f"job {action.job} {action.name}: {where}{': ' if where else ''}{action.result or action.what}{gain}{why}"
+    reason = f" ({action.reason})" if action.reason else ""
+    return f"job {action.job} {action.name}: {where}{': ' if where else ''}{action.result or action.what}{gain}{reason}"
 
 
 def _waiting_line(job: int, name: str, reason: str) -> str:
@@ -166,7 +166,7 @@ def _advice_line(owner: str, advice: Advice) -> str:
 
 def _deed_fields(action: Action) -> tuple[Json, ...]:
     """`REBALANCE_FIELDS`."""
-    return action.what, action.job, action.name, action.src, action.dst, action.gain, action.result, action.why
+    return action.what, action.job, action.name, action.src, action.dst, action.gain, action.result, action.reason
 
 
 def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
@@ -187,7 +187,7 @@ def _row(action: Action) -> tuple[Cell, ...]:
         Cell(action.src or DASH),
         Cell(action.dst or DASH),
         Cell(gain),
-        Cell(action.why),
+        Cell(action.reason),
     )
 
 
@@ -209,7 +209,7 @@ def _node(one: NodeLevel, times: int) -> Json:
         "name": one.node,
         "level_before": None if isinstance(before, Unknown) else finite(before),
         "level_after": None if isinstance(after, Unknown) else finite(after),
-        "reason": before.why if isinstance(before, Unknown) else None,
+        "reason": before.reason if isinstance(before, Unknown) else None,
         "over": one.over,
         "times_over": times,
     }
@@ -222,7 +222,7 @@ def _action(one: Action) -> Json:
         "src": one.src or None,
         "dst": one.dst or None,
         "gain": finite(one.gain),
-        "why": one.why or None,
+        "why": one.reason or None,
         "result": one.result or None,
     }
 

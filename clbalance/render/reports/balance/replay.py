@@ -81,8 +81,8 @@ def _label(row: PolicyComparison) -> str:
 def _text(row: PolicyComparison, name: str) -> str:
     value = getattr(row.figures, name)
     spread = None if row.spread is None else getattr(row.spread, name)
-    told = _words(name, value)
-    return told if not spread else f"{told}±{_words(name, spread)}"
+    message = _words(name, value)
+    return message if not spread else f"{message}±{_words(name, spread)}"
 
 
 def _words(name: str, value: float | None) -> str:

@@ -125,9 +125,9 @@ def _heading(placed: Placed) -> str:
 
 
 def _ranked(score: Score, *, chosen: bool) -> tuple[Cell, ...]:
-    why = ", ".join(f"{term.name} {term.points:.1f}x{term.weight:g} ({term.told})" for term in score.terms)
+    reason = ", ".join(f"{term.name} {term.points:.1f}x{term.weight:g} ({term.source})" for term in score.terms)
     verdict = Cell("chosen", Tone.GOOD) if chosen else Cell("fits")
-    return Cell(score.node), verdict, Cell(f"{score.total:.1f}"), Cell(why)
+    return Cell(score.node), verdict, Cell(f"{score.total:.1f}"), Cell(reason)
 
 
 def _unfit(unfit: Unfit) -> tuple[Cell, ...]:

@@ -92,14 +92,14 @@ def progress_line(progress: TaskProgress) -> str:
     return ", ".join(parts)
 
 
-def summary_line(rows: Sequence[TaskRow], why: str) -> str:
+def summary_line(rows: Sequence[TaskRow], reason: str) -> str:
     """Such as "1997 tasks completed, 3 failed, 12 not started: stopped by SIGINT"."""
     counts = Counter(row.state for row in rows)
     words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown", JobState.OUT_OF_MEMORY: "out of memory"}
     parts = [f"{counts[JobState.COMPLETED]} of {len(rows)} tasks completed"]
     others = [state for state in JobState if counts[state] and state is not JobState.COMPLETED]
     parts += [f"{counts[state]} {words.get(state, state.value.lower())}" for state in others]
-    return ", ".join(parts) + (f": {why}" if why and counts[JobState.PENDING] else "")
+    return ", ".join(parts) + (f": {reason}" if reason and counts[JobState.PENDING] else "")
 
 
 def _document(row: TaskRow) -> dict[str, Json]:
@@ -118,12 +118,12 @@ def _document(row: TaskRow) -> dict[str, Json]:
 def _cells(row: TaskRow) -> tuple[Cell, ...]:
     good = row.state is JobState.COMPLETED
     tone = Tone.GOOD if good else Tone.QUIET if row.state is JobState.PENDING else Tone.BAD
-    told = f"{row.command}  ({row.reason})" if row.reason and row.command else row.command or row.reason
+    message = f"{row.command}  ({row.reason})" if row.reason and row.command else row.command or row.reason
     return (
         Cell(str(row.task)),
         Cell(row.state.value, tone),
         Cell(row.node or DASH),
         Cell(DASH if row.rc is None else str(row.rc)),
         Cell(DASH if row.seconds is None else duration(row.seconds)),
-        Cell(told),
+        Cell(message),
     )

@@ -126,10 +126,10 @@ def _of_this_host(report: MetricsReport) -> Iterator[Family]:
     yield _single("clbalance_jobs_queued", "Pending jobs of this host that rebalance may start.", report.queued)
     for name, words in _TALLIES.items():
         if name in report.counters:
-            told = name.replace("last_run_seconds", "last_run_timestamp_seconds")
+            message = name.replace("last_run_seconds", "last_run_timestamp_seconds")
             is_counter = name.endswith("_total")
             yield Family(
-                name=f"clbalance_{told}",
+                name=f"clbalance_{message}",
                 kind="counter" if is_counter else "gauge",
                 help=words,
                 samples=[((), report.counters[name])],

@@ -42,7 +42,7 @@ def _score(score: Score) -> Json:
         "name": score.node,
         "score": finite(score.total),
         "terms": [
-            {"name": term.name, "points": finite(term.points), "weight": term.weight, "told": term.told}
+            {"name": term.name, "points": finite(term.points), "weight": term.weight, "told": term.source}
             for term in score.terms
         ],
     }
