@@ -33,7 +33,7 @@ def test_a_section_reads_as_recorded(case: Path) -> None:
 def test_an_answer_without_sections_is_unknown_all_over() -> None:
     reading = parse_reading({})
     assert all(isinstance(getattr(reading, field), Unknown) for field in asdict(reading))
-    assert all(getattr(reading, field).why for field in asdict(reading))
+    assert all(getattr(reading, field).reason for field in asdict(reading))
 
 
 def test_a_section_that_is_cut_off_costs_that_section_only() -> None:

@@ -56,20 +56,20 @@ class MarkMessages:
     """What somebody who is not root on the nodes should know."""
 
 
-def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, messages: MarkMessages) -> int:
+def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, texts: MarkMessages) -> int:
     """Send `request` to the nodes and say what became of it."""
     if not nodes.names_nodes:
-        raise UsageError("no nodes named", hint=f"`{messages.example}`, or with `-g GROUP`")
+        raise UsageError("no nodes named", hint=f"`{texts.example}`, or with `-g GROUP`")
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services() as services:
         marked = mark(services, cluster.candidates.nodes, request)
-    return report_marks(console, marked, messages)
+    return report_marks(console, marked, texts)
 
 
 def report_marks(
     console: Console,
     marked: Sequence[Marked],
-    messages: MarkMessages,
+    texts: MarkMessages,
     begun_on: Callable[[], Collection[NodeName]] = frozenset,
 ) -> int:
     """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure.
@@ -78,9 +78,9 @@ def report_marks(
     """
     done = [one for one in marked if one.done]
     if changed := [one.node for one in done if not one.message]:
-        _report_changed(console, changed, messages, frozenset() if console.quiet else frozenset(begun_on()))
+        _report_changed(console, changed, texts, frozenset() if console.quiet else frozenset(begun_on()))
     if any(one.uid for one in done):
-        console.say(messages.note(f"you are not root there: {messages.not_root}"))
+        console.say(messages.note(f"you are not root there: {texts.not_root}"))
     by_words: dict[tuple[bool, str], list[NodeName]] = {}
     for one in marked:
         if one.message:
@@ -92,11 +92,11 @@ def report_marks(
 
 
 def _report_changed(
-    console: Console, nodes: Sequence[NodeName], messages: MarkMessages, begun: Collection[NodeName]
+    console: Console, nodes: Sequence[NodeName], texts: MarkMessages, begun: Collection[NodeName]
 ) -> None:
     for word, some in (
-        (messages.done, [node for node in nodes if node not in begun]),
-        (messages.begun, [node for node in nodes if node in begun]),
+        (texts.done, [node for node in nodes if node not in begun]),
+        (texts.begun, [node for node in nodes if node in begun]),
     ):
         if some:
             console.say(messages.note(f"{word} {fold(some)}"))

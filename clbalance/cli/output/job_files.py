@@ -120,7 +120,7 @@ class FiledRun:
     def waiting(self, reason: str) -> None:
         self._listener.waiting(reason)
 
-    def moving(self, job: JobSpec, node: NodeName, reason: str) -> None:
+    def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
         self._listener.migrating(job, node, reason)
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
