@@ -50,7 +50,7 @@ def test_what_was_told_before_a_node_fell_silent_counts_and_the_others_are_done(
     silent = ScriptedAgent(
         rules={
             "reap": lambda request: (
-                [{"hang_up": {"cause": Cause.UNREACHABLE, "why": "gone"}}]
+                [{"hang_up": {"cause": Cause.UNREACHABLE, "reason": "gone"}}]
                 if request["after"]
                 else [part("a", finding("a"), more=True)]
             )

@@ -69,7 +69,7 @@ class Heard:
     ends: list[QueuedStart | MigrationResult] = field(default_factory=list)
     hangs_up_at: str = ""
 
-    def settled(self, one: ReconciledJob) -> None:
+    def reconciled(self, one: ReconciledJob) -> None:
         self._note("settled", one.now.id)
 
     def gave_up(self, record: JobRecord, reason: str) -> None:
@@ -80,7 +80,7 @@ class Heard:
         self.ends.append(came)
         self._note("started", record.id)
 
-    def moved(self, move: PlannedMigration, end: MigrationResult) -> None:
+    def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
         self.ends.append(end)
         self._note("moved", move.job)
 

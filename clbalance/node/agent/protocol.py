@@ -8,6 +8,10 @@ import signal
 import stat
 import sys
 
+MYPY = False
+if MYPY:
+    from typing import Any
+
 PROTOCOL = 2
 
 LINE_BYTES = 4 << 20  # the longest request; more is skipped and answered with an error
@@ -90,6 +94,11 @@ class RefusedError(Exception):
         self.reason = reason
         self.rc = rc
         self.promised_cpus = promised_cpus
+
+    @classmethod
+    def of_fields(cls, fields: "dict[str, Any]") -> "RefusedError":
+        """From what `to_fields` has made."""
+        return cls(fields["kind"], fields["why"], fields["rc"], fields.get("promised_cpus"))
 
     def to_fields(self) -> "dict[str, object]":
         """What an event says of it."""

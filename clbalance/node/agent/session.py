@@ -113,7 +113,7 @@ class Session:
             elif ev == "ended":
                 self.conclude(job, news)
             else:
-                self.refuse(job.name, RefusedError(**news))
+                self.refuse(job.name, RefusedError.of_fields(news))
             if job.link is None:
                 return
         if job.link.news.closed:

@@ -19,7 +19,7 @@ from .test_run_ends import STUBBORN, await_output
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 ANY_STOP = [*STOPS, (signal.SIGHUP, 129)]
 ORPHANS = "(setsid sh -c 'sleep 301 & sleep 302' &); nohup sleep 303 >/dev/null 2>&1 & echo up; sleep 304"
-SOON_S = 2.0
+SOON_S = 4.0  # two seconds by its own clock (1.7 for its nodes, then its end); twice that beside other tests
 
 
 @pytest.mark.parametrize("text", [ORPHANS, STUBBORN], ids=["orphans", "deaf-to-TERM"])

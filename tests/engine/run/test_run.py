@@ -225,7 +225,7 @@ def test_a_copy_that_fails_to_start_takes_the_started_ones_with_it() -> None:
 
 
 def going_away(request: dict[str, object]) -> list[dict[str, object]]:
-    return [{"hang_up": {"cause": Cause.HUNG, "why": "frozen"}}]
+    return [{"hang_up": {"cause": Cause.HUNG, "reason": "frozen"}}]
 
 
 def test_of_a_node_that_goes_away_after_the_start_nothing_is_known() -> None:
@@ -262,7 +262,7 @@ def test_every_kind_of_end_is_told(parsed: dict[str, object], end: End) -> None:
     ],
 )
 def test_an_event_that_is_not_exactly_one_counts_for_nothing(line: dict[str, object]) -> None:
-    agent = ScriptedAgent(rules={"follow": lambda _: [line, {"hang_up": {"cause": Cause.LOST, "why": "gone"}}]})
+    agent = ScriptedAgent(rules={"follow": lambda _: [line, {"hang_up": {"cause": Cause.LOST, "reason": "gone"}}]})
     assert ends(do(cluster({"a": 0.1}, a=agent))) == {"a": Lost(cause=Cause.LOST, reason="gone")}
 
 
