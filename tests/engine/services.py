@@ -200,7 +200,7 @@ def job(work: Payload | None = None, **changes: object) -> JobSpec:
         "id": 7,
         "key": "ab" * 16,
         "name": "train",
-        "work": work or Script(name="train.sh", content=b"#!/bin/sh\ntrue\n", args=("--fast",)),
+        "payload": work or Script(name="train.sh", content=b"#!/bin/sh\ntrue\n", args=("--fast",)),
         "chdir": "/home/u",
         "chdir_explicit": False,
         "umask": 0o027,

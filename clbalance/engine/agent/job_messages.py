@@ -91,7 +91,7 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
         case Script(name=name, args=args):
             what = {"script": {"name": name, "args": list(args)}}
         case _:
-            assert_never(job.work)
+            assert_never(job.payload)
     return what | {
         "name": job.name,
         "env": env,
