@@ -21,8 +21,8 @@ from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener
 
-ABANDONED = "the process that had it in hand died before it was started"
-CONTROLLER_DIED = "the process that gave out tasks died"
+ABANDONED = "its controller died before it was started"
+CONTROLLER_DIED = "its controller died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def begin_local(
     """Become the controller of the job, and call the node of its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
-        return NotMigrated(reason="another process has it in hand by now")
+        return NotMigrated(reason="another process controls it by now")
     copies = copies_without_outcome(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)

@@ -78,6 +78,7 @@ _ANSWERED_WITHIN_S = 30.0  # on top of the time for the target's answer: the con
 _STARTED_WITHIN_S = 60.0  # on top of that and of the grace period
 _REQUEUE_GRACE_S = 5.0
 _NOBODY_WAITS = "nobody waits for it any more"
+_NO_REACTION = "its controller did not act on the request in time"
 
 
 def begin_delegated(
@@ -111,7 +112,7 @@ class DelegatedMigration:
         if end is not None:
             return end
         if record is not None and not record.has_controller:  # re-read: it may have written after our first read
-            return end_by_record(journal.record(job), attempt) or self.detach("who had it in hand died")
+            return end_by_record(journal.record(job), attempt) or self.detach("its controller died")
         known = journal.migration_request_of(job)
         if known is not None and known.attempt == attempt and known.stage is MigrationStage.ABORTED:
             return NotMigrated(reason=known.abort_reason)
@@ -127,8 +128,8 @@ class DelegatedMigration:
 
     def _late(self) -> MigrationResult | None:
         now = self._services.clock.monotonic()
-        if now >= self._answered_by and self._withdraw("who has the job in hand did not heed it in time"):
-            return NotMigrated(reason="who has it in hand did not heed the order in time")
+        if now >= self._answered_by and self._withdraw(_NO_REACTION):
+            return NotMigrated(reason=_NO_REACTION)
         return Undetermined(reason="it was stopped, and does not run again yet") if now >= self._done_by else None
 
     def _withdraw(self, reason: str) -> bool:

@@ -61,7 +61,7 @@ def start_queued(
     `Interrupted` by a signal: the job is then queued, or runs if its nodes were told to start it already.
     """
     if not services.journal.acquire(record.id, ACQUIRED, attempt=record.attempt):
-        return NotAcquired(reason="it is in the hands of another process, or does not wait any more")
+        return NotAcquired(reason="another process controls it, or it is not queued any more")
     services.fail_point("taken")
     try:
         return _with_controller(services, query, record.id, submitted, stdin)
