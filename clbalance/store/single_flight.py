@@ -46,7 +46,7 @@ def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[N
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
             raise LockedError(
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
-                hint="it is left to it; from cron this is no failure, and the next one comes",
+                hint="only one runs at a time; under cron this is no failure, the next run follows",
             ) from None
         os.ftruncate(fd, 0)
         jitter = (

@@ -43,7 +43,7 @@ def _end_the_others(services: Services, job: JobRecord, alive: frozenset[NodeNam
     if unconfirmed := end_copies(services, job, alive, f"another node was {reason}"):
         raise ClbalanceError(
             f"job {job.id} may still run on {fold(unconfirmed)}, which has not confirmed its end",
-            hint="nothing was started; `clbalance jobs` shows how it stands, then say it again",
+            hint="nothing was started; `clbalance jobs` shows the state; then repeat the command",
         )
 
 

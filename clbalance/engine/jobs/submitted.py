@@ -255,7 +255,11 @@ def dependency_failure(services: Services, job: int, restart_policy: RestartPoli
         before |= {one.record.id: one.record for one in ends}
     found = dependency(before)
     # A job that is not over now is on nodes that do not answer any more.
-    return f"{found.reason}, not heard of any more" if found.state is DependencyState.WAITING else found.reason
+    return (
+        f"{found.reason}, whose nodes do not answer any more"
+        if found.state is DependencyState.WAITING
+        else found.reason
+    )
 
 
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:

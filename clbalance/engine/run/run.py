@@ -57,11 +57,13 @@ class Run:
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
             hung_up = stop.signum == SIGHUP and self._pending_restart.is_under_way  # SIGHUP ends no job that has run
-            if not (hung_up and requeue(self._services, self._job.id, "its run was hung up on as it was moved")):
+            if not (
+                hung_up and requeue(self._services, self._job.id, "its `run` lost the terminal during its migration")
+            ):
                 self._cancel_unstarted(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
-            self._cancel_unstarted("nobody read what it had to say")
+            self._cancel_unstarted("its output was not read any more")
             raise
 
     def continue_after(self, tried: AttemptResult) -> RunResult:

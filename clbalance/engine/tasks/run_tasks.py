@@ -32,7 +32,7 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
-        cancel_unstarted(services, number, "nobody read what it had to say")
+        cancel_unstarted(services, number, "its output was not read any more")
         raise
     if isinstance(result, Plan):
         cancel_unstarted(services, number, unfit_summary(result, len(context.query.candidates)))
