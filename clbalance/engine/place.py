@@ -28,11 +28,13 @@ def place_on(
         policy = replace(policy, workload=seen_in(snapshot, request))
     plan = place(snapshot, request, policy, services.clock.now(), query.rng)
     unasked = query.request.excluded.difference(query.candidates)
-    beside = (
+    further = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),
         *(
             Unfit(node=node, filter="admission", reason="refused by the node", detail=reason)
             for node, reason in refused.items()
         ),
     )
-    return replace(plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))
+    return replace(
+        plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *further))
+    )

@@ -22,7 +22,7 @@ from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RebalancePlan, RunningJob
 
 _ALL = 1_000_000
-_REMEMBERED = 2000  # the newest ended jobs; those that have just left a node are among them
+_REMEMBERED = 2000  # the newest jobs, searched for those that have just left a node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

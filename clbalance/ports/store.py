@@ -177,7 +177,7 @@ class Journal(Protocol):
         ...
 
     def migration_request_of(self, job: int) -> MigrationRequest | None:
-        """The last migration request of the job, with its stage."""
+        """The migration request since the job's last launch, with its stage; None if there is none."""
         ...
 
     def commit_migration(self, job: int, order: MigrationRequest) -> bool:

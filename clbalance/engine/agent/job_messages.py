@@ -87,12 +87,12 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
     """The agent's `spec` for one copy."""
     match job.payload:
         case Command(argv=argv):
-            what: dict[str, object] = {"argv": list(argv)}
+            program: dict[str, object] = {"argv": list(argv)}
         case Script(name=name, args=args):
-            what = {"script": {"name": name, "args": list(args)}}
+            program = {"script": {"name": name, "args": list(args)}}
         case _:
             assert_never(job.payload)
-    return what | {
+    return program | {
         "name": job.name,
         "env": env,
         "chdir": job.chdir,

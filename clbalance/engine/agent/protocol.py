@@ -133,7 +133,7 @@ class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):
 
 
 class LeaseKept(msgspec.Struct, tag_field="ev", tag="kept", frozen=True):
-    """The lease of a job that is not started yet was extended."""
+    """The lease of a job that is not started yet was extended for as long again."""
 
     job: str
 

@@ -10,7 +10,7 @@ from clbalance.policy.jobs.record import DependencyState
 from clbalance.policy.placement.select import Rng
 
 _ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
-_LATE = 0.2  # a pause is at most this share of the time waited so far, so freed room is found that late at most
+_LATE = 0.2  # a pause is about this share of the time waited so far: freed room is found so much later
 
 
 class PlacementWait:

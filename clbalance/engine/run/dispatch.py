@@ -103,7 +103,7 @@ class Dispatch:
             follow.to_the_end(_END_WITHIN_S)
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if move is not None:
-            move.abort(f"stopped by {number.name}")  # a committed end would continue elsewhere
+            move.abort(f"stopped by {number.name}")  # else the job would continue elsewhere
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
         return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)

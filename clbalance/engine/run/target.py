@@ -50,7 +50,7 @@ def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -
 
 
 class TargetReservation:
-    """Kept while `keep` is called at least every 10 s or so; given back by `close`."""
+    """The lease on the target. It is held while `keep` is called regularly; `close` gives it back."""
 
     def __init__(self, context: RunContext, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:
         self.job = job
