@@ -1,4 +1,4 @@
-"""From what a node sends to its answer, with what was known of it before; and what is kept of answers."""
+"""Turn what a node sends into an answer, and keep answers for the next sweep."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,21 +14,21 @@ from clbalance.ports import Closed, Line, Remembered, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
 from clbalance.probe.reading import parse_reading, rates
 
-# What was known of nodes before they were asked, and what is kept of their answers.
+# What the store knows of nodes before a sweep, and what of their answers is stored.
 
 _COMPARED_AFTER = timedelta(seconds=1)  # what rates need between two readings
 
 
 @dataclass(frozen=True, slots=True)
 class RememberedNodes:
-    """Of each node its last reading, its trends, and how often it failed in a row."""
+    """For each node its last reading, its trends, and its failure streak."""
 
     readings: Mapping[NodeName, Remembered]
     trends: Mapping[NodeName, Mapping[str, Trend]]
     failure_streaks: Mapping[NodeName, FailureStreak]
 
     def trends_since_boot(self, node: NodeName, boot_id: str | Unknown) -> Mapping[str, Trend]:
-        """None where it has booted since."""
+        """The trends of the node; empty if it was booted after its last reading."""
         before = self.readings.get(node)
         return {} if before is None or before.reading.boot_id != boot_id else self.trends.get(node, {})
 
@@ -37,7 +37,7 @@ _NOTHING_KNOWN = RememberedNodes({}, {}, {})
 
 
 def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
-    """What the store has of `nodes`; nothing, and a warning, where it cannot be read."""
+    """Read what the store has of `nodes`. If it cannot be read: a warning, and nothing is known."""
     store = services.store
     try:
         return RememberedNodes(
@@ -49,7 +49,7 @@ def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
 
 
 def remember(services: Services, at: datetime, answers: Iterable[Answer], earlier: RememberedNodes) -> None:
-    """Keep what is worth it; a warning where that cannot be written."""
+    """Store the answers, apart from readings that come too soon after the last. A warning if that fails."""
     worth = _worth_remembering(answers, earlier.readings, at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
     readings = {answer.node: answer.reading for answer in measured}
@@ -63,7 +63,7 @@ def remember(services: Services, at: datetime, answers: Iterable[Answer], earlie
 def with_suspects(
     services: Services, at: datetime, answers: Sequence[Answer], earlier: RememberedNodes
 ) -> tuple[Answer, ...]:
-    """The same answers, those of suspects marked; how often they failed in a row is kept, where that has changed."""
+    """Mark the suspects among the answers, and store the failure streaks that have changed."""
     streaks = earlier.failure_streaks
     changed = with_streaks(answers, streaks, now_s=at.timestamp(), suspect_after=services.suspect_after)
     if changed:
@@ -71,13 +71,13 @@ def with_suspects(
             services.store.save_failure_streaks(at, changed)
         except StoreError as error:
             services.listener.store_failed(error.message)
-    unstrained = FailureStreak()
-    known = (changed.get(answer.node) or streaks.get(answer.node, unstrained) for answer in answers)
+    no_failures = FailureStreak()
+    known = (changed.get(answer.node) or streaks.get(answer.node, no_failures) for answer in answers)
     return tuple(map(marked_suspect, answers, known))
 
 
 def _worth_remembering(answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime) -> list[Answer]:
-    """All but where the last reading is too fresh: asked too often, no node would ever have rates."""
+    """Leave out a reading that comes too soon after the last: with frequent sweeps no node would ever have rates."""
     return [
         answer
         for answer in answers
@@ -92,7 +92,7 @@ def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> b
 
 
 LISTEN_S = 1.0
-"""At most, before it is looked at who is still awaited."""
+"""The longest wait for an event before the pending nodes are looked at again."""
 _NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")
 
 
@@ -103,7 +103,7 @@ def next_answer(
     earlier: RememberedNodes,
     within_s: float,
 ) -> Answer | None:
-    """The answer that the next event completes, taken out of `pending`; None where it completes none, or none comes."""
+    """The answer that the next event completes, removed from `pending`. None if no answer is complete."""
     event = sessions.next(within_s)
     if event is None or event.node not in pending:
         return None
@@ -127,14 +127,14 @@ def next_answer(
 def listens_for_s(
     services: Services, pending: Iterable[NodeName], earlier: RememberedNodes, measured_at: float | None
 ) -> float:
-    """Of a placement: until suspects that are left alone are given up; 0 where it is time (docs/design/suspect.md)."""
+    """How long a placement still waits for an event. 0: give up the silent suspects now (docs/design/suspect.md)."""
     quiet_s = None if measured_at is None else services.clock.monotonic() - measured_at
     left = None if services.suspect_after is None else listen_s(pending, earlier.failure_streaks, quiet_s=quiet_s)
     return LISTEN_S if left is None else min(LISTEN_S, left)
 
 
 def give_up(services: Services, sessions: Sessions, pending: Iterable[NodeName]) -> dict[NodeName, Answer]:
-    """Hang up on them; what is said of each."""
+    """Close the sessions; return a Silent answer for each node."""
     answers: dict[NodeName, Answer] = {}
     for node in pending:
         sessions.close(node)

@@ -1,7 +1,7 @@
-"""`clbalance doctor`, the effectful part: every node tells how it is set up, and then what time it is.
+"""The part of `clbalance doctor` that talks to nodes: ask each for its setup, and then for its time.
 
-The clock is asked for on its own, over a session that is open, so that neither connecting nor a section that hangs
-stands between question and answer.
+The clock is asked for separately, over a session that is already open. So the measured time includes neither
+connecting nor a section of the checkup that hangs.
 """
 
 import secrets
@@ -20,7 +20,7 @@ from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PendingCheckup:
-    """What is awaited of a node; with a `checkup`, its clock is all that is missing."""
+    """The answer that we wait for. If `checkup` is set, only the clock is missing."""
 
     frame: Frame
     at: datetime
@@ -28,7 +28,7 @@ class _PendingCheckup:
 
 
 def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tuple[Examination, ...]:
-    """Send `script` to every node; each answers or its deadline ends it, none delays another."""
+    """Send `script` to all nodes at once. A node that does not answer before its deadline is silent."""
     found: dict[NodeName, Examination] = {}
     try:
         with services.transport.sessions() as sessions:
@@ -60,7 +60,7 @@ def _next_event(
     asked: dict[NodeName, _PendingCheckup],
     found: dict[NodeName, Examination],
 ) -> None:
-    """Take the next event; who has said all there is to say moves from `asked` to `found`."""
+    """Handle the next event. A node that is finished moves from `asked` to `found`."""
     event = sessions.next(1.0)
     if event is None or event.node not in asked:
         return
@@ -87,7 +87,7 @@ def _next_event(
 
 
 def _silent(node: NodeName, one: _PendingCheckup, cause: Cause, reason: str) -> Examination:
-    """What was told before the end is kept."""
+    """A checkup that arrived before the session ended is kept; only the clock is unknown."""
     if one.checkup is None:
         return Silent(node=node, cause=cause, reason=reason)
     return Examined(node=node, checkup=one.checkup, clock_offset_s=Unknown(reason=cause.because(reason)))

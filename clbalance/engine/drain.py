@@ -1,4 +1,4 @@
-"""Put drain marks on nodes or take them away; drain only if enough other nodes are left (docs/design/drain.md)."""
+"""Put drain marks on nodes or remove them; drain only if enough other nodes stay available (docs/design/drain.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
@@ -22,18 +22,18 @@ from clbalance.ports import Closed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """What became of one node; `uid` is who we are there, None where nobody answered."""
+    """The result for one node. `uid` is our user id there, None if the node did not answer."""
 
     node: NodeName
     done: bool
-    """It is as it was asked to be."""
+    """Whether the node now has, or no longer has, the mark, as requested."""
     message: str = ""
-    """Why not; or, where it is, why nothing had to be changed."""
+    """Why it failed; or, if `done`, why nothing had to be changed."""
     uid: int | None = None
 
 
 def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple[Marked, ...]:
-    """Send `request` (a `drain` or `resume`, encoded) to every node; each answers or its deadline ends it."""
+    """Send `request` (an encoded `drain` or `resume`) to all nodes. Silent nodes end at their deadline."""
     uids: dict[NodeName, int] = {}
 
     def react(node: NodeName, event: AgentEvent | Closed) -> Ask | Marked | None:
@@ -56,23 +56,21 @@ def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple
     return ask_each(services, nodes, react)
 
 
-# Drain nodes only if enough others are left, whoever else drains meanwhile (docs/design/drain.md).
+# Drain with a minimum available, even while others drain at the same time (docs/design/drain.md).
 #
-# Propose on all of them, look at the whole pool, decide (`policy/drain_progress.py`), then make all of it firm, or
-# none.
-# Whoever
-# dies on the way leaves proposals, which end by themselves, or marks of a drain that had been agreed on.
+# Propose the drain on all nodes, sweep the whole pool, decide (`policy/drain_progress.py`), then confirm all marks or
+# none. If we die on the way, we leave proposals, which expire by themselves, or marks of a drain that was decided.
 
 PROPOSAL_LASTS_S: Final = 120.0
 DECIDED_WITHIN_S: Final = 60.0
-"""What is left then, and `CLOCKS_APART`, is for the last words to the nodes, and for clocks that differ."""
+"""Shorter than `PROPOSAL_LASTS_S`: the rest, and `CLOCKS_APART`, is for confirming, and for clocks that differ."""
 
 _LOOK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRequest:
-    """What the mark is to say; `until_s` in seconds since 1970, None: until it is taken away."""
+    """The contents of the mark. `until_s` is in seconds since 1970; None: until the mark is removed."""
 
     reason: str
     by: str
@@ -81,7 +79,7 @@ class DrainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainCommitted:
-    """All of them are drained, and so many of the pool are left."""
+    """All nodes are drained; `left` nodes of the pool stay available."""
 
     marked: tuple[Marked, ...]
     left: int
@@ -89,7 +87,7 @@ class DrainCommitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotMarked:
-    """Some could not be marked, so none is, but for those that were told of as in doubt."""
+    """Some nodes could not be marked, so none is, apart from those reported to `InDoubt`."""
 
     marked: tuple[Marked, ...]
 
@@ -97,7 +95,7 @@ class NotMarked:
 DrainResult: TypeAlias = DrainCommitted | NotMarked | BelowMinAvailable | Undecided
 
 InDoubt: TypeAlias = Callable[[Sequence[NodeName]], None]
-"""Hears of nodes that may stay drained though it came to nothing."""
+"""Is told which nodes may stay drained although the drain failed."""
 
 
 def drain_with_min_available(
@@ -109,9 +107,7 @@ def drain_with_min_available(
     key: str,
     in_doubt: InDoubt,
 ) -> DrainResult:
-    """Drain `nodes`, unless fewer than `min_available` of `pool` would be left; `key`: 128 random bits in
-    hexadecimal.
-    """
+    """Drain `nodes`, unless fewer than `min_available` of `pool` would be left. `key`: 128 random bits in hex."""
     mine = Proposal(at=services.clock.now(), key=key)
     try:
         end = _agree(services, nodes, pool, min_available, request, mine)
@@ -121,11 +117,11 @@ def drain_with_min_available(
     if not isinstance(end, AboveMinAvailable):
         _withdraw(services, nodes, mine)
         return end
-    marked = _make_firm(services, nodes, request, mine, in_doubt)
+    marked = _confirm(services, nodes, request, mine, in_doubt)
     if not all(one.done for one in marked):
         return NotMarked(marked=marked)
-    # In the place of the mark that was there. What fails from here on is drained all the same, by the mark of its key.
-    mark(services, nodes, encode("drain", **_words(request), until=request.until_s))
+    # Now replace the mark that was there before. If this fails, the node is still drained by the mark with our key.
+    mark(services, nodes, encode("drain", **_mark_fields(request), until=request.until_s))
     return DrainCommitted(marked=marked, left=end.left)
 
 
@@ -145,7 +141,7 @@ def _agree(
 
 def _propose(services: Services, nodes: Sequence[NodeName], drain: DrainRequest, mine: Proposal) -> NotMarked | None:
     asked_at = mine.at.timestamp()
-    request = encode("propose", key=mine.key, asked_at=asked_at, lasts_s=PROPOSAL_LASTS_S, **_words(drain))
+    request = encode("propose", key=mine.key, asked_at=asked_at, lasts_s=PROPOSAL_LASTS_S, **_mark_fields(drain))
     marked = mark(services, nodes, request)
     services.fail_point("proposed")
     return None if all(one.done for one in marked) else NotMarked(marked=marked)
@@ -159,7 +155,7 @@ def _decide(
     mine: Proposal,
     give_up_at: float,
 ) -> AboveMinAvailable | BelowMinAvailable | Undecided:
-    """From a look at the pool after which it is certain. `Undecided`, and that is all, where none was in time."""
+    """Sweep the pool until the decision is certain; `Undecided` if it is not by `give_up_at`."""
     while True:
         snapshot = take_snapshot(services, pool)
         standings = [availability_of(answer, snapshot.taken_at) for answer in snapshot.answers]
@@ -172,26 +168,26 @@ def _decide(
         services.clock.pause(_LOOK_AGAIN_S)
 
 
-def _make_firm(
+def _confirm(
     services: Services, nodes: Sequence[NodeName], request: DrainRequest, mine: Proposal, in_doubt: InDoubt
 ) -> tuple[Marked, ...]:
-    """All of them, or it is undone: therefore beside the mark that a node may have had before."""
-    is_firm = False
+    """Confirm the marks on all nodes, or undo all. So our mark does not replace one that the node had before."""
+    is_confirmed = False
     try:
-        marked = mark(services, nodes, encode("drain", key=mine.key, **_words(request), until=request.until_s))
+        marked = mark(services, nodes, encode("drain", key=mine.key, **_mark_fields(request), until=request.until_s))
         services.fail_point("made_firm")
-        is_firm = all(one.done for one in marked)
+        is_confirmed = all(one.done for one in marked)
         return marked
     finally:
-        # A firm mark does not end by itself as a proposal does. One that is silent may have it, or yet come to it.
-        if not is_firm and (unheard := _withdraw(services, nodes, mine)):
+        # Unlike a proposal, a confirmed mark does not expire. A silent node may have it, or may still get it.
+        if not is_confirmed and (unheard := _withdraw(services, nodes, mine)):
             in_doubt(unheard)
 
 
-def _words(request: DrainRequest) -> dict[str, str]:
+def _mark_fields(request: DrainRequest) -> dict[str, str]:
     return {"reason": request.reason, "by": request.by}
 
 
 def _withdraw(services: Services, nodes: Sequence[NodeName], mine: Proposal) -> tuple[NodeName, ...]:
-    """Those that did not confirm it: a proposal they forget by themselves."""
+    """Remove our marks; return the nodes that did not confirm. Proposals expire there by themselves."""
     return tuple(one.node for one in mark(services, nodes, encode("resume", key=mine.key)) if not one.done)

@@ -1,4 +1,4 @@
-"""Wait until nothing runs any more on drained nodes, and find what may be moved off them."""
+"""Wait until nothing runs on drained nodes any more, and migrate jobs away from them."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
@@ -33,9 +33,9 @@ def wait_until_drained(
     tell: Callable[[tuple[DrainProgress, ...]], None],
     enough: Callable[[tuple[DrainProgress, ...]], bool] = is_over,
 ) -> tuple[DrainProgress, ...]:
-    """How it stands when that is enough, or after `within_s` seconds (None: however long it takes).
+    """The progress when `enough` says so, or after `within_s` seconds (None: no limit).
 
-    `tell` hears of every look, and may take its time.
+    `tell` gets the progress after every sweep, and may take its time.
     """
     begun_at = services.clock.monotonic()
     pause_s = _FIRST_PAUSE_S
@@ -50,17 +50,17 @@ def wait_until_drained(
         pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
 
 
-# What may be moved off nodes that are drained: our own jobs that we have marked. Who moves them is given.
+# Migrate our own migratable jobs away from drained nodes.
 
 Migrate: TypeAlias = Callable[[Services, Sequence[Eviction]], None]
-"""Returns when they are moved, or will not be."""
+"""Migrates the jobs; returns when each is migrated or has failed to."""
 
 _LOOK_AGAIN_S: Final = 60.0
-"""After a sweep of all candidates that has found room for nobody."""
+"""The pause after a sweep of all candidates that found no room for any job."""
 
 
 class DrainMigrator:
-    """Asks once for each job, when there is room for it elsewhere by the policy that it was submitted with."""
+    """Requests one migration of each job, once the policy that it was submitted with finds room elsewhere."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class DrainMigrator:
         self._requested: set[int] = set()
         self._not_before_s = services.clock.monotonic()
 
-    def go_on(self, before: Callable[[], None] = lambda: None) -> None:
-        """Move what can be moved by now; `before` is called where there is something."""
+    def migrate_what_fits(self, before: Callable[[], None] = lambda: None) -> None:
+        """Migrate the jobs that fit elsewhere now. If there are any, `before` is called first."""
         if self._services.clock.monotonic() < self._not_before_s:
             return
         candidates = [candidate for record in self._records() if (candidate := self._candidate(record)) is not None]
@@ -96,7 +96,7 @@ class DrainMigrator:
         self._move(self._services, found)
 
     def _records(self) -> Sequence[JobRecord]:
-        """None where they cannot be read now: the next look tries again."""
+        """All records; empty if they cannot be read now: the next call tries again."""
         try:
             return self._services.journal.records()
         except StoreError as error:
@@ -116,7 +116,7 @@ class DrainMigrator:
         return EvictionCandidate(job=record.id, node=record.nodes[0], submitted=submitted)
 
     def _submitted(self, job: int) -> Submitted | None:
-        """None also of one that another version has written."""
+        """None also if another version of the program wrote it."""
         try:
             return self._services.journal.submitted(job)
         except StoreError:

@@ -1,4 +1,4 @@
-"""Sweep the candidates and place a request on what they answered."""
+"""Sweep the candidates, and place a request on the snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,14 +13,14 @@ from clbalance.ports import Sessions
 
 
 def sweep_and_place(services: Services, sessions: Sessions, query: PlacementQuery) -> Plan:
-    """The plan for a question on fresh answers."""
+    """Sweep the candidates of `query`, and return the plan."""
     return place_on(services, sweep(services, sessions, query.candidates, placing=True), query)
 
 
 def place_on(
     services: Services, snapshot: Snapshot, query: PlacementQuery, refusals: Mapping[NodeName, str] | None = None
 ) -> Plan:
-    """The plan for a question; nodes that have refused or were excluded by name are listed as unfit with the rest."""
+    """The plan for `query`. Nodes that refused or were excluded by name are listed as unfit too."""
     refused = refusals or {}
     request = replace(query.request, excluded=query.request.excluded.union(refused))
     policy = query.policy
@@ -28,11 +28,13 @@ def place_on(
         policy = replace(policy, workload=seen_in(snapshot, request))
     plan = place(snapshot, request, policy, services.clock.now(), query.rng)
     unasked = query.request.excluded.difference(query.candidates)
-    beside = (
+    further = (
         *(Unfit(node=node, filter="excluded", reason="excluded") for node in sorted(unasked)),
         *(
             Unfit(node=node, filter="admission", reason="refused by the node", detail=reason)
             for node, reason in refused.items()
         ),
     )
-    return replace(plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *beside)))
+    return replace(
+        plan, unfit=LazySequence(lambda: (*(one for one in plan.unfit if one.node not in refused), *further))
+    )

@@ -1,4 +1,4 @@
-"""Find what we have left on nodes, and take it away if told to: an agent per node, asked until it has told all."""
+"""Find our leftovers on nodes, and remove them if requested: one agent a node, asked until there is no more."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,13 +11,13 @@ from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
 from clbalance.ports import Closed
 
 MOST_ANSWERS = 400
-"""Of one node: as many leftovers as it looks at in one folder, and half as many more."""
+"""From one node: enough for as many leftovers as it looks at in one folder, and half as many more."""
 
 
 def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply: bool) -> tuple[Reaped, ...]:
-    """What each node has found; with `apply` it is gone, but for what tells why it is not.
+    """The leftovers of each node. With `apply` they are removed; one that stays has a reason.
 
-    Jobs whose output files are still to be completed from there keep all that they have left.
+    Jobs whose output files still have to be completed from a node keep all their leftovers there.
     """
     keep = _keys_of_pending_output(services)
     found: dict[NodeName, dict[tuple[LeftoverKind, str], Leftover]] = {node: {} for node in nodes}
@@ -56,7 +56,7 @@ def _keys_of_pending_output(services: Services) -> list[str]:
 
 
 def _add(found: dict[tuple[LeftoverKind, str], Leftover], news: Sequence[ReapedItem]) -> None:
-    """A folder that takes more than one answer is told in each, with what has gone since the last."""
+    """A folder that takes several answers is in each of them, with the bytes removed since the last: add them up."""
     for one in news:
         kind = LeftoverKind(one.kind)
         before = found.get((kind, one.name))

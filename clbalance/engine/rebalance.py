@@ -1,9 +1,8 @@
-"""One run of `rebalance`: `decide`, then `carry_out`; what is told of it is for who listens (docs/design/rebalance.md).
+"""One run of `rebalance`: `decide`, then `carry_out`; a listener reports it (docs/design/rebalance.md).
 
-    settle → sweep → choose who is started → plan moves | tell what was settled → start → move → count the run
+    reconcile → sweep → choose jobs to start → plan migrations | report reconciled jobs → start → migrate → done
 
-Every step leaves each job running or waiting in one place, so whoever dies between two of them leaves the next run to
-go on from there.
+After every step each job runs or waits in exactly one place. If we die between two steps, the next run continues.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,12 +33,12 @@ from clbalance.policy.queue.start import Chosen, PendingJob
 from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 
 _START_FOR_S: Final = 120.0
-"""Then the rest of those that wait is left to the next run."""
+"""After this time the remaining pending jobs are left to the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceRequest:
-    """What is to be level, and by what rules; `nodes` are those of all pools, `uid` is ours where no node tells."""
+    """The pools to balance, and the rules. `nodes`: those of all pools. `uid`: our user id if no node tells it."""
 
     nodes: tuple[NodeName, ...]
     pools: Sequence[NodePool]
@@ -51,7 +50,7 @@ class RebalanceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceDecision:
-    """Who is started, who goes on waiting, who is moved."""
+    """Which jobs are started, which stay pending, which are migrated."""
 
     inputs: RebalanceInputs
     chosen: Chosen
@@ -59,44 +58,44 @@ class RebalanceDecision:
 
     @property
     def migrations(self) -> tuple[PlannedMigration, ...]:
-        """Of all pools, in the order in which they are carried out."""
+        """The migrations of all pools, in the order in which they are carried out."""
         return tuple(move for one in self.plans for move in one.plan.migrations)
 
     @property
     def scores(self) -> tuple[float, float]:
-        """Before and after, of the pool that is worst before."""
+        """Before and after, of the pool with the highest score before."""
         worst = max(self.plans, key=lambda one: one.plan.score_before)
         return worst.plan.score_before, worst.plan.score_after
 
 
 class RebalanceListener(Protocol):
-    """Hears of each deed when it is done."""
+    """Is told of each step when it is done."""
 
     def reconciled(self, one: ReconciledJob) -> None:
-        """What was found out of a job that nobody had in hand."""
+        """A job without a controller was reconciled, and has changed."""
         ...
 
     def gave_up(self, record: JobRecord, reason: str) -> None:
-        """A job that waited can never be started."""
+        """A pending job can never be started."""
         ...
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
-        """What came of starting a job that waited."""
+        """A pending job was started, or could not be."""
         ...
 
     def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
-        """What came of a move."""
+        """A migration has ended, well or not."""
         ...
 
     def done(self) -> None:
-        """That was all."""
+        """Nothing more follows."""
         ...
 
 
 def decide(services: Services, request: RebalanceRequest, *, counts: bool) -> RebalanceDecision:
-    """Ask nodes and memory, change nothing but what is known of jobs that have ended.
+    """Ask the nodes and the store, and decide. Nothing is changed, apart from recording jobs that have ended.
 
-    `counts`: as with `plan_pools`. `NoAnswerError` where no node has answered.
+    `counts`: as in `plan_pools`. `NoAnswerError` if no node has answered.
     """
     inputs = read_inputs(services, request.nodes)
     if not any(isinstance(answer, Measured) for answer in inputs.snapshot.answers):
@@ -110,7 +109,7 @@ def decide(services: Services, request: RebalanceRequest, *, counts: bool) -> Re
 def carry_out(
     services: Services, decision: RebalanceDecision, submitted_inputs: SubmittedInputs, listener: RebalanceListener
 ) -> None:
-    """Do it: those that wait before those that move, as they were placed before the moves were planned."""
+    """Start pending jobs, then migrate running ones: that is the order in which they were planned."""
     for one in decision.inputs.reconciled:
         listener.reconciled(one)
     _give_up(services, decision, listener)
@@ -127,7 +126,7 @@ def _give_up(services: Services, decision: RebalanceDecision, listener: Rebalanc
 
 
 def _record_pending_reasons(services: Services, decision: RebalanceDecision) -> None:
-    """Of jobs some of whose candidates were asked; of the others nothing new is known."""
+    """Only for jobs with a candidate that was asked; nothing new is known of the others."""
     asked = frozenset(answer.node for answer in decision.inputs.snapshot.answers)
     queued = decision.inputs.queued
     for job, reason in decision.chosen.waits.items():

@@ -1,4 +1,4 @@
-"""`clbalance rebalance`: what is asked of nodes and memory, and in what order (docs/design/rebalance.md)."""
+"""The facts for `clbalance rebalance`: read from nodes and store, then planned on (docs/design/rebalance.md)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,12 +22,12 @@ from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RebalancePlan, RunningJob
 
 _ALL = 1_000_000
-_REMEMBERED = 2000  # newest jobs that are looked through for what has just left a node
+_REMEMBERED = 2000  # the newest jobs, searched for those that have just left a node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePool:
-    """Nodes that are leveled among themselves, as work is placed on them."""
+    """Nodes that are balanced among themselves, with the policy by which jobs are placed on them."""
 
     name: str
     nodes: tuple[NodeName, ...]
@@ -36,7 +36,7 @@ class NodePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciledJob:
-    """A job of which something was found out, and as what it stands now."""
+    """A job that changed when it was reconciled: its record before and now."""
 
     before: JobRecord
     now: JobRecord
@@ -44,7 +44,7 @@ class ReconciledJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceInputs:
-    """Everything that is decided on; `known`: jobs of this host that run, wait, or have left a node lately."""
+    """All facts for the decision. `jobs`: those of this host that run, wait, or have left a node lately."""
 
     snapshot: Snapshot
     jobs: tuple[JobInfo, ...]
@@ -53,13 +53,13 @@ class RebalanceInputs:
 
     @property
     def queued(self) -> Mapping[int, JobInfo]:
-        """Those that wait for us, by number."""
+        """The queued jobs, by number."""
         return {one.record.id: one for one in self.jobs if is_queued(one.record)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolPlan:
-    """A pool, how often in a row its nodes have been over, and what is to be moved."""
+    """The plan for a pool, and for each node in how many runs in a row it was over its limit."""
 
     pool: NodePool
     times_over: Mapping[NodeName, int]
@@ -67,7 +67,7 @@ class PoolPlan:
 
 
 def read_inputs(services: Services, nodes: Sequence[NodeName]) -> RebalanceInputs:
-    """Look after the caller's jobs, then sweep."""
+    """Reconcile the caller's jobs, then sweep."""
     before = services.journal.records(newest=_ALL)
     reconciled = {one.record.id: one.record for one in refresh(services, before)}
     settled = [ReconciledJob(before=one, now=reconciled[one.id]) for one in before if _differs(one, reconciled[one.id])]
@@ -84,7 +84,7 @@ def read_inputs(services: Services, nodes: Sequence[NodeName]) -> RebalanceInput
 def choose_queued(
     services: Services, inputs: RebalanceInputs, policy_of: Callable[[PendingJob], Policy], rng: Rng
 ) -> tuple[Chosen, RebalanceInputs]:
-    """Who of those that wait is started, and the facts with these on their nodes."""
+    """Choose queued jobs to start. The returned inputs have these jobs on their nodes already."""
     waiting = inputs.queued
     queued = [
         pending_job(
@@ -112,9 +112,9 @@ def plan_pools(
     uid: int,
     counts: bool,
 ) -> tuple[PoolPlan, ...]:
-    """Each pool's plan; all of them together move `settings.max_moves` jobs at most.
+    """Each pool's plan; all plans together migrate `settings.max_moves` jobs at most.
 
-    `counts`: a node that is over has been so once more from now on; else nothing is changed by looking.
+    `counts`: this run is added to the stored count of each node that is over. Without it nothing is stored.
     """
     planned: list[PoolPlan] = []
     for pool in pools:
@@ -132,13 +132,13 @@ def plan_pools(
 
 
 def our_uid(snapshot: Snapshot, otherwise: int) -> int:
-    """Who we are on the nodes, whose jobs are ours to move."""
+    """Our user id on the nodes: only jobs of this user are migrated."""
     uids = (answer.reading.uid for answer in snapshot.answers if hasattr(answer, "reading"))
     return next((uid for uid in uids if not isinstance(uid, Unknown)), otherwise)
 
 
 def _running_jobs(services: Services, inputs: RebalanceInputs, pool: NodePool) -> list[RunningJob]:
-    """The caller's jobs there; what they use is asked of their nodes."""
+    """The caller's jobs in the pool, with the usage that their nodes report."""
     nodes = frozenset(pool.nodes)
     jobs = on(inputs.jobs, nodes)
     used = usage_of(services, [one.record for one in jobs]) if jobs else {}
@@ -157,7 +157,7 @@ def _times_over(
         }
         if counts and changed:
             services.store.save_failure_streaks(services.clock.now(), changed)
-    except StoreError as error:  # then nothing is confirmed that needs more than one run
+    except StoreError as error:  # then no node is confirmed that needs more than one run
         services.listener.store_failed(error.message)
         return {node: int(node in over) for node in pool.nodes}
     return times

@@ -1,4 +1,4 @@
-"""Ask a set of nodes at once; every one of them answers or is silent with a reason, none delays another."""
+"""Probe a set of nodes at once. Each node answers or is silent with a reason; none delays another."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,13 @@ from clbalance.probe.frame import Frame, PendingAnswer, probe_request
 def sweep(
     services: Services, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0, placing: bool = False
 ) -> Snapshot:
-    """The snapshot of `nodes`; of those that answer, the first `keep_open` keep their session.
+    """The snapshot of `nodes`. The first `keep_open` nodes that answer keep their session.
 
-    `placing`: where only suspects are still to answer, they are soon given up (docs/design/suspect.md).
+    `placing`: when only suspects have not answered yet, give them up soon (docs/design/suspect.md).
     """
     pending = _ask_all(services, sessions, nodes, last=keep_open == 0)
-    # Only now, while connections are being made: to import what reads the answers, and to look up what was known of
-    # the nodes, takes about as long as they do (docs/design/startup.md).
+    # Import and recall only now: that takes about as long as the connections, which are being made meanwhile
+    # (docs/design/startup.md).
     from clbalance.engine.answers import LISTEN_S, give_up, listens_for_s, next_answer, recall, remember, with_suspects
 
     answers: dict[NodeName, Answer] = {}
@@ -61,7 +61,7 @@ def _ask_all(
 
 
 def _keep_or_close(sessions: Sessions, node: NodeName, kept: int, most: int) -> None:
-    """A session that is kept has done what its deadline was for."""
+    """A kept session loses its deadline: that was for the answer."""
     if kept > most:
         sessions.close(node)
     else:

@@ -1,4 +1,4 @@
-"""What the engine asks of the world, as Protocols. One contract suite per port runs over every implementation."""
+"""The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
 from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
 from clbalance.ports.store import IndexValues, Journal, Remembered, Store, TaskLog, WrittenTasks

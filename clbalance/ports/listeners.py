@@ -1,4 +1,4 @@
-"""Whoever watches a use case, and what he types."""
+"""Listeners, which are told the progress of a use case, and the standard input of a job."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Outcome
 
-if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
+if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
     from clbalance.model.task import TaskEnded, TaskProgress
 
 
 class JobInput(Protocol):
-    """The file that becomes a job's standard input; read in pieces, once per node, at each node's own pace."""
+    """The file for a job's standard input. It is read in pieces, for each node separately, at the node's own pace."""
 
     @property
     def path(self) -> str | None:
-        """Where it lies, absolute; None of an empty one."""
+        """Its absolute path; None if the input is empty."""
         ...
 
     def read(self, offset: int, size: int) -> bytes:
@@ -27,14 +27,14 @@ class JobInput(Protocol):
 
 
 class RunListener(Protocol):
-    """Who is told what a run does, as it happens: the terminal, files, or nobody."""
+    """Is told the progress of a run as it happens: a terminal, files, or nothing."""
 
     def waiting(self, reason: str) -> None:
         """Nothing fits yet, or the job starts again; called with each new reason."""
         ...
 
     def migrating(self, job: JobSpec, node: NodeName, reason: str) -> None:
-        """It is about to be stopped, to go on on `node`."""
+        """The job is about to be stopped, to continue on `node`."""
         ...
 
     def placed(self, job: JobSpec, plan: Plan) -> None:
@@ -42,11 +42,11 @@ class RunListener(Protocol):
         ...
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
-        """One copy runs; by what its limits are kept there, in its node's words."""
+        """One copy runs. `limits`: the means by which its limits are kept, as its node describes them."""
         ...
 
     def warned(self, node: NodeName, text: str) -> None:
-        """Something about a copy that its user should know."""
+        """A warning for the user about a copy."""
         ...
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
@@ -54,7 +54,7 @@ class RunListener(Protocol):
         ...
 
     def cut_off(self, node: NodeName) -> None:
-        """It is being ended, and what it has printed and we have not read yet will not come: the node has it."""
+        """The copy is being ended, and its output that we have not read yet will not come: it stays on the node."""
         ...
 
     def ended(self, outcome: Outcome) -> None:
@@ -63,7 +63,7 @@ class RunListener(Protocol):
 
 
 class TaskListener(Protocol):
-    """Who is told what becomes of tasks, as it happens."""
+    """Is told the progress of tasks as it happens."""
 
     def waiting(self, reason: str) -> None:
         """Nothing fits yet; called with each new reason."""
@@ -74,7 +74,7 @@ class TaskListener(Protocol):
         ...
 
     def warned(self, node: NodeName, text: str) -> None:
-        """Something that the user should know."""
+        """A warning for the user."""
         ...
 
     def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
@@ -86,15 +86,15 @@ class TaskListener(Protocol):
         ...
 
     def progressed(self, progress: TaskProgress) -> None:
-        """Called now and then."""
+        """Called now and then, with the counts so far."""
         ...
 
 
 class SweepListener(Protocol):
-    """Who is told how far a sweep has come."""
+    """Is told the progress of a sweep."""
 
     def asked(self, total: int) -> None:
-        """Called once, when `total` nodes have been asked and are at work."""
+        """Called once, when `total` nodes have been asked."""
         ...
 
     def answered(self, node: NodeName) -> None:
@@ -102,7 +102,7 @@ class SweepListener(Protocol):
         ...
 
     def awaiting(self, nodes: Collection[NodeName]) -> None:
-        """These have not answered yet; called with all that is heard, and each second in which nothing is."""
+        """These have not answered yet. Called after each event, and each second without one."""
         ...
 
     def done(self) -> None:
@@ -110,5 +110,5 @@ class SweepListener(Protocol):
         ...
 
     def store_failed(self, reason: str) -> None:
-        """The store failed: rates are unknown now or next time, and all else goes on."""
+        """The store failed. Rates are unknown now or next time; all else continues."""
         ...

@@ -1,4 +1,4 @@
-"""What is remembered: of nodes, of jobs and of tasks."""
+"""The interfaces of the stores: nodes (`Store`), jobs (`Journal`), and their tasks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from clbalance.model.job import OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, MigrationRequest, Outcome, Placed
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 
-if TYPE_CHECKING:  # what asks nodes for their load need not import what tasks are (docs/design/startup.md)
+if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
     from clbalance.model.task import Task, TaskEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What differences need of a reading, and the time when it was taken.
+    """The parts of a reading that rates need, and the time when it was taken.
 
-    That is its boot_id, uptime and counters; every other section is `Unknown`.
+    These are its boot id, uptime and counters. Every other section is `Unknown`.
     """
 
     at: datetime
@@ -29,11 +29,11 @@ class Remembered:
 
 
 IndexValues: TypeAlias = Mapping[str, float]
-"""Numbers of one look at a node, by the names of its indices."""
+"""The load indices of a node in one sweep, by name."""
 
 
 class Store(Protocol):
-    """What this submit host remembers; losing it loses history, never a job."""
+    """The memory of this submit host about nodes. If it is lost, history is lost, but no job. Errors: `StoreError`."""
 
     def last_readings(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, Remembered]:
         """The last known reading of each node that has one."""
@@ -46,29 +46,29 @@ class Store(Protocol):
         samples: Mapping[NodeName, IndexValues] | None = None,
         past: Mapping[NodeName, NodeSample] | None = None,
     ) -> None:
-        """Keep these as the last known, and `samples` as one more look at their nodes; `past` is added to history.
+        """Store the last readings, add `samples` for trends, and add `past` to the history.
 
-        Looks at an earlier boot of a node are forgotten then; so are those of the same minute but the last.
-        History is of all boots.
+        Samples for trends are deleted when the node has booted since, and replaced by a later one in the same slot of
+        the ring. History covers all boots.
         """
         ...
 
     def history(
         self, nodes: Sequence[NodeName], since: datetime, until: datetime
     ) -> Mapping[NodeName, Sequence[SeriesPoint]]:
-        """Of each of them that was asked in that time, in its order: the older, the longer the spans."""
+        """The points of each node that was asked in that time, in order of time. Older points cover longer spans."""
         ...
 
     def trends(self, nodes: Sequence[NodeName], at: datetime) -> Mapping[NodeName, Mapping[str, Trend]]:
-        """What the looks of the day before `at` come to, of each node and index of which there are any."""
+        """The trends over the day before `at`, for each node and index with samples."""
         ...
 
     def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
-        """How often in a row each of them was silent, has answered, or was over; all 0 of one never looked at."""
+        """How often in a row each node was silent, has answered, or was over its limit. All 0 for an unknown node."""
         ...
 
     def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
-        """In the place of what was kept of these nodes."""
+        """Replace the streaks of these nodes."""
         ...
 
     def counters(self) -> Mapping[str, float]:
@@ -82,162 +82,165 @@ class Store(Protocol):
         ...
 
 
-# What is remembered of jobs and of tasks.
-
-
 class Journal(Protocol):
-    """What this submit host remembers of its jobs (docs/design/jobs.md). What has returned is on the disk.
+    """The record of this submit host's jobs (docs/design/jobs.md). Writes are on disk when a method returns.
 
-    Many processes use it at once. Losing it loses numbers and history, never a job.
+    Many processes use it at once. If it is lost, numbers and history are lost, but no job. Errors: `StoreError`.
     """
 
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
-        """A number never given before; the job is PENDING, and ours. `submitted.job.id` is not read."""
+        """Record a new job; return its number, which is never used twice. The job is PENDING, and this process is its
+        controller. `submitted.job.id` is ignored.
+        """
         ...
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
-        """These copies are going to be started. False where the job was cancelled meanwhile: start nothing."""
+        """Record that these copies are about to be started. False if the job was cancelled meanwhile: start nothing."""
         ...
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
-        """As `record_launch`, of further slots of a job of tasks, by their claims; `plan` with the first of them."""
+        """As `record_launch`, for further slots of a task job, by claim. `plan`: only with the first slots."""
         ...
 
     def record_unplaced(self, job: int, *, attempt: int, claim: int, plan: Plan) -> None:
-        """Of this attempt nothing has come so far, and that is why; for `explain`. Said again, the last word counts."""
+        """Record for `explain` why this attempt was not placed so far. The last call counts."""
         ...
 
     def started(self, job: int, at: datetime) -> None:
-        """Every copy of the current claim runs: the job is RUNNING. Said again, the first time stays."""
+        """Every copy of the current claim runs: the job is RUNNING. A second call does not change the start time."""
         ...
 
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
-        """By what its node keeps the limits of one copy, in the node's words; for `explain`."""
+        """Record for `explain` how the node keeps the limits of one copy, as the node describes it."""
         ...
 
     def ended(self, job: int, claim: int, outcome: Outcome) -> None:
-        """How one copy ended; the first word counts. `Lost` is no end, and is not kept."""
+        """Record how one copy ended. The first call counts. `Lost` is not an end, and is not stored."""
         ...
 
     def finish(self, job: int, at: datetime, *, attempt: int, state: JobState, reason: str, rc: int) -> bool:
-        """The job is over and in nobody's hands; the first word counts. For CANCELLED, `cancel` knows the reason.
+        """Record that the job is over, and release it. For CANCELLED, the reason given to `cancel` counts.
 
-        False, and nothing is written, where it is over already, where another process has it in hand, or where
-        another attempt has begun: what was found out of this one comes too late.
+        False, and nothing is written, if the job is over already, if another process controls it, or if another
+        attempt has begun.
         """
         ...
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
-        """It is not started, and will not be: CANCELLED. False, and it is only let go, where a copy may have been."""
+        """Record that the job was never started and never will be: CANCELLED. If a copy may have been started, only
+        release the job, and return False.
+        """
         ...
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
-        """By name, the nodes on which a job went this way, folded; for other programs (docs/design/groups.md)."""
+        """Store the folded node sets of a job by result, for other programs (docs/design/groups.md)."""
         ...
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
-        """It waits (again), and why. False where it was cancelled meanwhile."""
+        """Record why the job waits (again). False if it was cancelled or is over."""
         ...
 
     def release(self, job: int) -> None:
-        """It goes on without this process; nothing is written where another one has it in hand."""
+        """Give up control of the job. Nothing is written if another process controls it."""
         ...
 
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
-        """Take a job in hand, to start it (again): it is PENDING, for that reason. Whether it is in ours now.
+        """Take control of a job to start it (again): it gets PENDING, with that reason. Returns whether we control it.
 
-        It is not where it is neither over nor queued in nobody's hands, or was started again since it was seen to be:
-        `attempt` is the one that was seen. Nor is it where it is queued, and the end of a copy is not known. Its next
-        claims begin far enough above the last one that was written down.
+        False if it has a controller, if it is neither over nor queued, if it was started again since it was read
+        (`attempt` is the one that was read), or if it is queued but a copy has no known end. The claim number is raised
+        far enough above the last one recorded.
         """
         ...
 
     def cancel(self, job: int, reason: str) -> None:
-        """Who has it in hand shall start it no more; see `record_launch` and `set_pending_reason`."""
+        """Tell the controller to start the job no more: see `record_launch` and `set_pending_reason`."""
         ...
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
-        """It waits for `rebalance`, in nobody's hands: PENDING, for that reason.
+        """Queue the job for `rebalance`, without a controller: PENDING, with that reason.
 
-        A move that was meant stays so until `record_launch`: whoever looks meanwhile must know what the last end has
-        meant. False, and nothing is written, as with `finish`, where it was cancelled, and where the end of a copy of
-        this attempt is not known.
+        A committed migration stays committed until `record_launch`: other readers must know the meaning of the last
+        end. False, and nothing is written, in the cases of `finish`, if the job was cancelled, or if a copy of this
+        attempt has no known end.
         """
         ...
 
     def adopt(self, job: int, *, attempt: int) -> bool:
-        """Take a job in hand that runs and that nobody has in hand. Whether it is in ours now."""
+        """Take control of a running job that has no controller. Returns whether we control it now."""
         ...
 
     def request_migration(self, job: int, order: MigrationRequest) -> bool:
-        """Ask who has a running job in hand to move it. False where another move or a cancel is under way."""
+        """Request a migration from the controller of a running job. False if another migration or a cancel is under
+        way.
+        """
         ...
 
     def migration_request_of(self, job: int) -> MigrationRequest | None:
-        """The move that was last asked or meant of the current attempt, and how far it has come."""
+        """The migration request since the job's last launch, with its stage; None if there is none."""
         ...
 
     def commit_migration(self, job: int, order: MigrationRequest) -> bool:
-        """The job is ours: from here on the end of this attempt means that it goes on elsewhere; durable.
+        """As the controller: from now on the end of this attempt means that the job continues elsewhere. Durable.
 
-        False where it was cancelled, is over, or is in another attempt.
+        False if the job was cancelled, is over, is in another attempt, or is controlled by another process.
         """
         ...
 
     def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
-        """The move comes to nothing. With `unless_committed` only one that is merely asked. Whether there was one."""
+        """Abort the migration; with `unless_committed` only if it is not committed. Returns whether it was aborted."""
         ...
 
     def is_cancelled(self, job: int) -> bool:
-        """Whether somebody said so."""
+        """Whether `cancel` was called for the job."""
         ...
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
-        """The newest jobs, oldest first; with `over`, also those that are."""
+        """The newest jobs, oldest first. With `over`, also jobs that are over."""
         ...
 
     def record(self, job: int) -> JobRecord | None:
-        """One job; None where there is no such number."""
+        """One job; None if there is no such number."""
         ...
 
     def copies(self, job: int) -> tuple[CopyRecord, ...]:
-        """Of all attempts, in the order of claim and rank."""
+        """The copies of all attempts, ordered by claim and rank."""
         ...
 
     def submitted(self, job: int) -> Submitted | None:
-        """What it was asked to be, a script without its content; None where there is no such number."""
+        """The job as submitted; a script comes without its content. None if there is no such number."""
         ...
 
     def script(self, job: int) -> bytes | None:
-        """The content of its script, to start it by; None of a job that is none."""
+        """The content of the job's script; None if it has none."""
         ...
 
     def tasks(self, job: int) -> tuple[Task, ...]:
-        """The tasks that it was submitted with, in their order; none of a job of another kind."""
+        """The tasks of a task job, in order; empty for other jobs."""
         ...
 
     def task_log(self, job: int) -> TaskLog:
-        """What is remembered of its tasks."""
+        """The log of the job's tasks."""
         ...
 
     def outputs(self, *, pending: bool = False) -> tuple[OutputRecord, ...]:
-        """How far the output files of attempts are written, of jobs that have named any; with `pending` only those."""
+        """The state of the output files of each attempt, for jobs that have any. `pending`: only incomplete ones."""
         ...
 
     def set_output(self, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
-        """Remember how far the output files of that attempt are written."""
+        """Record the state of the output files of an attempt."""
         ...
 
     def output_lock(self) -> AbstractContextManager[bool]:
-        """Whether this process alone may complete output files now; it never waits."""
+        """Try to lock the completion of output files, without waiting. The context yields whether that worked."""
         ...
 
     def written_tasks(self, job: int) -> WrittenTasks:
-        """Which tasks' output is in its files."""
+        """The tasks whose whole output is in the job's files."""
         ...
 
     def placed(self, job: int) -> tuple[Placed, ...]:
-        """How the nodes of each attempt were chosen; of long lists only the first hundred nodes were kept."""
+        """The plan of each attempt. Of long lists only the first hundred nodes are stored."""
         ...
 
 
@@ -245,21 +248,21 @@ class WrittenTasks(Protocol):
     """The tasks of one job whose whole output is in its files. One process adds, many may read."""
 
     def add(self, claim: int, number: int) -> None:
-        """The slot `claim` has run it."""
+        """Add a task that the slot `claim` has run."""
         ...
 
     def all(self) -> frozenset[tuple[int, int]]:
-        """Pairs of claim and number."""
+        """All tasks, as pairs of claim and number."""
         ...
 
 
 class TaskLog(Protocol):
-    """What became of the tasks of one job: events, only ever added. One process writes, many may read."""
+    """The events of the tasks of one job, append-only. One process writes, many may read."""
 
     def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
-        """Write them down; with `durable` they, and all before them, are on the disk when this returns."""
+        """Append events. With `durable` these and all earlier ones are on disk when this returns."""
         ...
 
     def events(self) -> tuple[TaskEvent, ...]:
-        """All that can be read, in order; of one that a crash has torn, nothing."""
+        """All readable events, in order. One that a crash has cut short is skipped."""
         ...

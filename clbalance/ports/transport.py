@@ -1,4 +1,4 @@
-"""The way to nodes, and the time."""
+"""The interfaces to nodes (`Transport`, `Sessions`) and to time (`Clock`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """The session is over. If an answer was still awaited, `cause` and `reason` say why it will not come."""
+    """The session is over. `cause` and `reason` say why a pending answer will not come."""
 
     node: NodeName
     cause: Cause
@@ -31,7 +31,7 @@ SessionEvent: TypeAlias = Line | Closed
 
 
 class Sessions(Protocol):
-    """Shells (`/bin/sh -s`) held open on nodes; the engine talks to them and hears events, one at a time.
+    """Shells (`/bin/sh -s`) held open on nodes. The engine sends text to them and receives events, one at a time.
 
     Every opened node ends in exactly one `Closed`, unless `close` was called first. A node's deadline covers
     connecting, authentication, every answer and the tail after end of file; past it the node is `Closed` with
@@ -63,7 +63,7 @@ class Sessions(Protocol):
         ...
 
     def open_nodes(self) -> frozenset[NodeName]:
-        """Nodes that were opened and of which neither `close` nor `Closed` has told the end."""
+        """Nodes that were opened, and since then neither closed by `close` nor reported `Closed`."""
         ...
 
     def next(self, timeout_s: float) -> SessionEvent | None:
@@ -79,19 +79,16 @@ class Transport(Protocol):
         ...
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
-        """What to execute so that `command` runs on `node`, on the terminal of who executes it."""
+        """The command line to execute here so that `command` runs on `node` in the current terminal."""
         ...
 
     def as_user(self, user: str) -> Transport:
-        """The same way, logging in as `user`; itself where nobody logs in."""
+        """The same transport, but logging in as `user`. A transport without a login returns itself."""
         ...
 
 
-# The time.
-
-
 class Clock(Protocol):
-    """Time, so that the pure layer takes it as an argument and tests need not wait."""
+    """The time. Pure code gets it as an argument, and tests need not wait."""
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
@@ -102,5 +99,5 @@ class Clock(Protocol):
         ...
 
     def pause(self, seconds: float) -> None:
-        """Let time pass; a signal that stops us ends it."""
+        """Sleep; a signal that stops us ends it."""
         ...

@@ -1,1 +1,1 @@
-"""What this submit host remembers: a SQLite file on a local disk, or nothing beyond this process."""
+"""The state of this submit host: in a SQLite file on a local disk, or only in the memory of this process."""

@@ -1,4 +1,4 @@
-"""Two files that are only ever appended to: the log of a job's tasks, and the audit log of what was done."""
+"""Append-only files: the log of a job's tasks, its tasks with complete output, and the audit log."""
 
 import errno
 import json
@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FileTaskLog:
-    """`ports.TaskLog` in a file. `StoreError` where it cannot be read or written."""
+    """`ports.TaskLog` in a file. `StoreError` if it cannot be read or written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,13 +46,13 @@ class FileTaskLog:
         return tuple(_events(content))
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file; `add` opens it again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def _open(self) -> None:
-        """A line that a crash has torn is ended, or what comes next would be torn with it."""
+        """Open the file. If a crash has cut its last line short, end that line, or the next would be damaged, too."""
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(self._path, flags, 0o600)
@@ -108,7 +108,7 @@ def _events(content: bytes) -> Iterator[TaskEvent]:
     for line in content.splitlines():
         try:
             yield _event(json.loads(line))
-        except (ValueError, TypeError, KeyError, OverflowError, StoreError):  # torn
+        except (ValueError, TypeError, KeyError, OverflowError, StoreError):  # a line that was cut short
             continue
 
 
@@ -134,23 +134,23 @@ def _end(text: str) -> End:
     return end
 
 
-# Who moved or started what, when and why: a JSON object a line, in `audit.jsonl` of the state folder.
+# The audit log of starts and migrations: one JSON object a line, in `audit.jsonl` of the state folder.
 #
-# Only ever added to, so that it can be followed and shipped (`tail -F`). When it is full it becomes `audit.jsonl.1`.
+# Append-only, so that it can be followed and shipped (`tail -F`). When it is full it is renamed to `audit.jsonl.1`.
 
 NAME: Final = "audit.jsonl"
 _MOST_BYTES: Final = 4 << 20
 
 
 class AuditLog:
-    """Of one state folder. One `write` a line: lines of several processes do not mix (O_APPEND)."""
+    """The audit log of one state folder. One `write` a line, so lines of several processes do not mix (O_APPEND)."""
 
     def __init__(self, state: Path, most_bytes: int = _MOST_BYTES) -> None:
         self.path = state / NAME
         self._most_bytes = most_bytes
 
     def add(self, **parsed: object) -> None:
-        """One line, on the disk when this returns; `StoreError` where it is not."""
+        """Add one line; it is on disk when this returns. `StoreError` if that fails."""
         line = "\n" * self._is_torn() + json.dumps(parsed, ensure_ascii=True, allow_nan=False) + "\n"
         try:
             self._make_room()
@@ -165,12 +165,12 @@ class AuditLog:
             raise StoreError(f"`{self.path}`: {error.strerror}") from error
 
     def _is_torn(self) -> bool:
-        """Whether the last line was cut short, as by a full disk: it must not spoil the next."""
+        """Whether the last line was cut short, as by a full disk: it must not damage the next."""
         try:
             with self.path.open("rb") as file:
                 file.seek(-1, os.SEEK_END)
                 return file.read(1) != b"\n"
-        except OSError:  # there is none, or nothing in it
+        except OSError:  # no file, or an empty one
             return False
 
     def _make_room(self) -> None:

@@ -1,4 +1,4 @@
-"""SQLite as the state database needs it: transactions, text that it can hold, its errors in our words."""
+"""Helpers for SQLite: transactions, text that it can store, and its errors as `StoreError` with hints."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from sqlite3 import Connection
 from clbalance.errors import StoreError
 
 BUSY_TIMEOUT_S = 2.0
-"""How long one process waits for another one's write, which takes milliseconds."""
+"""How long a process waits for the write of another, which takes milliseconds."""
 
 
 @contextmanager
 def as_store_error(database: Path) -> Iterator[None]:
-    """Raise what SQLite raises in the block as `StoreError`."""
+    """Raise SQLite's errors in the block as `StoreError`."""
     try:
         yield
     except sqlite3.Error as error:
@@ -26,7 +26,7 @@ def as_store_error(database: Path) -> Iterator[None]:
 
 
 def store_error(error: sqlite3.Error, database: Path) -> StoreError:
-    """What `error` means for the user of `database`."""
+    """`error` as a `StoreError` with a hint for the user."""
     folder = quote(str(database.parent))
     # Extended codes keep the plain one in their low byte. Errors of Python's own module have none.
     match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
@@ -60,7 +60,7 @@ def store_error(error: sqlite3.Error, database: Path) -> StoreError:
 
 
 def _damaged(database: Path, what: str) -> StoreError:
-    # The whole folder: a write-ahead log that stays behind would be played into the next database.
+    # Move the whole folder: a write-ahead log left behind would be applied to the next database.
     folder, away = quote(str(database.parent)), quote(f"{database.parent}.damaged")
     return StoreError(
         f"the state database `{database}` is damaged: {what}",
@@ -68,14 +68,11 @@ def _damaged(database: Path, what: str) -> StoreError:
     )
 
 
-# All or nothing, durable when the block is left.
-
-
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Hold the write lock over the block and commit at its end; an exception leaves the database as it was.
+    """Hold the write lock over the block, and commit at its end, durably. An exception leaves the database unchanged.
 
-    IMMEDIATE: a transaction that reads first and writes later cannot wait for another writer, it can only fail.
+    IMMEDIATE, because a transaction that reads first and writes later cannot wait for another writer: it fails.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -87,5 +84,5 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def storable(text: str) -> str:
-    """`text` with lone surrogates spelled out: a file name may be any bytes, and Python carries the odd ones so."""
+    """`text` with lone surrogates as escapes: Python has such in file names that are not UTF-8; SQLite takes none."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,11 +1,11 @@
-"""What nodes were like over the last year: single minutes of a day, ten minutes of two weeks, hours of a year.
+"""The history of nodes over a year, in tiers: minutes of a day, ten minutes of two weeks, hours of a year.
 
-Each sweep adds a row per node to its minute. The first sweep after the end of ten minutes adds those up, and after that
-of an hour the hour, which is when the oldest go, by age and by number: all of it in the transaction of that sweep.
-Rows lie in the order of time, so a sweep writes to a few pages, however many nodes there are (measured:
+Each sweep adds a row per node to its minute. The first sweep after the end of ten minutes summarises those, and the
+first after an hour the hour. Then the oldest rows are deleted, by age and by number. All that is in the transaction
+of the sweep. Rows are in order of time, so a sweep writes to a few pages, for any number of nodes (measured:
 docs/design/history.md).
 
-Numbers are kept as hundredths, in integers: SQLite takes one or two bytes for such, and eight for a fraction.
+Numbers are stored as hundredths, in integers: SQLite needs one or two bytes for these, and eight for a fraction.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ class _Tier:
 
 _TIERS: Final = (_Tier(60, 86_400), _Tier(600, 14 * 86_400), _Tier(3600, 365 * 86_400))
 MOST_ROWS: Final = 500_000
-"""Of each tier and table."""
+"""Most rows of each tier in each table."""
 _AHEAD_S: Final = 86_400
-"""What lies further in the future was written under a wrong clock."""
+"""Rows further in the future were written with a wrong clock, and are deleted."""
 _PER_ONE: Final = 100
 _MOST_HELD: Final = 1e12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,11 +39,11 @@ _NODES_AT_ONCE: Final = 500  # SQLite before 3.32 takes 999 parameters at most
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One of the two; all texts of statements are made of these names, which are our own."""
+    """One of the two tables. SQL statements are built from these names only, which are our own."""
 
     name: str
     keys: tuple[str, ...]
-    """After tier and slot_s."""
+    """The key columns after tier and slot_s."""
     counts: tuple[str, ...]
     indices: tuple[str, ...]
 
@@ -54,14 +54,14 @@ _TABLES: Final = (_OF_NODES, _OF_GPUS)
 
 
 def add_columns(connection: Connection) -> None:
-    """Three for each index of the table of load indices that this database has not kept before.
+    """Add three columns for each load index that this database does not have yet.
 
-    So a new index needs no migration, and a program without it goes on with the same database: it names its columns.
+    So a new index needs no migration. A program without that index can use the same database: it names its columns.
     """
     if not _missing(connection):
         return
     with transaction(connection):
-        for table, name in _missing(connection):  # again: another process may have been quicker
+        for table, name in _missing(connection):  # read again: another process may have been quicker
             connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} INTEGER")
 
 
@@ -74,7 +74,7 @@ def _missing(connection: Connection) -> list[tuple[_Table, str]]:
 
 
 def _columns(table: _Table) -> Iterator[str]:
-    """The number, or the mean; least and most are NULL where they are the number itself."""
+    """The column of the value or mean, then least and most. Those two are NULL if they equal the value."""
     for key in table.indices:
         yield from (key, f"least_{key}", f"most_{key}")
 
@@ -82,7 +82,7 @@ def _columns(table: _Table) -> Iterator[str]:
 def write_past(
     connection: Connection, at: datetime, samples: Mapping[NodeName, NodeSample], *, most_rows: int = MOST_ROWS
 ) -> None:
-    """Within a transaction: one more look at each of these nodes, and what is due with it."""
+    """Add one sample of each node; summarise and delete old rows if due. Call it within a transaction."""
     now_s = _seconds(at)
     slot_s = _slot(now_s, 0)
     if samples and _roll_up(connection, slot_s):
@@ -107,7 +107,7 @@ def write_past(
 def read_past(
     connection: Connection, nodes: Sequence[NodeName], since: datetime, until: datetime
 ) -> dict[NodeName, list[SeriesPoint]]:
-    """Of each node that was asked, in the order of time; each time once, as fine as it is kept."""
+    """The points of each node that was asked, in order of time. Each time span comes once, from the finest tier."""
     found: dict[NodeName, list[SeriesPoint]] = {}
     before_s = _seconds(until) + 1
     for tier, kept in enumerate(_TIERS):
@@ -126,7 +126,7 @@ def read_past(
 def _points(
     connection: Connection, tier: int, nodes: Sequence[NodeName], window: tuple[int, int]
 ) -> Iterator[tuple[NodeName, SeriesPoint]]:
-    """Rows that make sense: a damaged database may hold anything."""
+    """The valid rows: a damaged database may hold anything."""
     gpus: dict[tuple[int, str], dict[int, Mapping[str, Aggregate]]] = {}
     for slot_s, node, gpu, *cells in connection.execute(_select(_OF_GPUS, len(nodes)), (tier, *window, *nodes)):
         if isinstance(gpu, int):
@@ -150,7 +150,7 @@ def _points(
 
 
 def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
-    """Each index has three cells."""
+    """The aggregates in a row, which has three cells for each index."""
     found = {}
     for at, key in enumerate(table.indices):
         match cells[3 * at : 3 * at + 3]:
@@ -162,7 +162,7 @@ def _figures(cells: Sequence[object], table: _Table) -> dict[str, Aggregate]:
 
 
 def _cells(values: Mapping[str, float], table: _Table) -> list[int | None]:
-    """Nothing for what is not known, is no number, or is beyond all bounds: no comparison with NaN holds."""
+    """The cells of a sample. None for a value that is unknown, NaN (no comparison with it is true) or out of bounds."""
     parts = [values.get(key) for key in table.indices]
     return [
         round(value * _PER_ONE) if value is not None and -_MOST_HELD < value < _MOST_HELD else None for value in parts
@@ -170,7 +170,7 @@ def _cells(values: Mapping[str, float], table: _Table) -> list[int | None]:
 
 
 def _roll_up(connection: Connection, slot_s: int) -> bool:
-    """Add up what is over by `slot_s` and was not added up before; whether an hour was among it."""
+    """Summarise spans that ended by `slot_s` and were not summarised yet. Returns whether an hour was one of them."""
     is_over = False
     for tier in range(1, len(_TIERS)):
         before = connection.execute(
@@ -189,7 +189,7 @@ def _roll_up(connection: Connection, slot_s: int) -> bool:
 
 
 def _forget(connection: Connection, now_s: int, most_rows: int) -> None:
-    """Cuts lie where spans of the next tier begin, so that two tiers meet without a gap."""
+    """Delete old rows. The cut is at the start of a span of the next tier, so that two tiers meet without a gap."""
     for tier, kept in enumerate(_TIERS):
         step_s = _TIERS[min(tier + 1, len(_TIERS) - 1)].span_s
         for table in _TABLES:
@@ -201,7 +201,7 @@ def _forget(connection: Connection, now_s: int, most_rows: int) -> None:
 
 
 def _beyond_number(connection: Connection, table: _Table, tier: int, most_rows: int) -> int:
-    """Before this time lies what is too much; 0: nothing is."""
+    """Rows before this time exceed `most_rows`; 0: none do."""
     where = f"FROM {table.name} WHERE tier = ?"
     (count,) = connection.execute(f"SELECT count(*) {where}", (tier,)).fetchone()
     if count <= most_rows:
@@ -213,7 +213,7 @@ def _beyond_number(connection: Connection, table: _Table, tier: int, most_rows: 
 
 
 def _upsert(table: _Table) -> str:
-    """Of one minute the counts add up, and the last value that was known stays."""
+    """Insert or update a row. Within a minute the counts add up, and the last known value stays."""
     names = ("tier", "slot_s", *table.keys, *table.counts, *table.indices)
     changes = [f"{name} = {name} + excluded.{name}" for name in table.counts]
     changes += [f"{name} = coalesce(excluded.{name}, {name})" for name in table.indices]
@@ -224,7 +224,7 @@ def _upsert(table: _Table) -> str:
 
 
 def _summary(table: _Table) -> str:
-    """Parameters: the tier and slot that are written, the tier that is read, and from when to when."""
+    """Summarise a span. Parameters: the tier and slot to write, the tier to read, its first second and its end."""
     keys = ", ".join(table.keys)
     names = (*table.counts, *_columns(table))
     sums = [f"sum({name})" for name in table.counts]
@@ -242,7 +242,7 @@ def _summary(table: _Table) -> str:
 
 
 def _select(table: _Table, nodes: int) -> str:
-    """Parameters: the tier, from when to before when, the nodes."""
+    """Read rows. Parameters: the tier, the first second, the end (exclusive), the nodes."""
     cells = [f"{key}, coalesce(least_{key}, {key}), coalesce(most_{key}, {key})" for key in table.indices]
     names = ", ".join(("slot_s", *table.keys, *table.counts, *cells))
     marks = ", ".join("?" * nodes)

@@ -1,4 +1,4 @@
-"""A store that remembers nothing beyond this process: for `load` and `pick` where the real one cannot be opened."""
+"""A store in the memory of this process: for `load` and `pick` when the state database cannot be opened."""
 
 import sqlite3
 import weakref
@@ -14,14 +14,14 @@ from clbalance.store.schema import migrate
 
 
 class InMemoryStore:
-    """Memory of one process. Its job numbers start at 1 each time: a host that gives them out repeats itself."""
+    """`ports.Store` in the memory of one process."""
 
     def __init__(self) -> None:
         self._readings: dict[NodeName, Remembered] = {}
         self._samples: dict[NodeName, dict[int, TrendSample]] = {}
-        self._strains: dict[NodeName, FailureStreak] = {}
-        self._tallies: dict[str, float] = {}
-        # In memory, as SQLite adds it up there. Any thread may be the one that clears it away.
+        self._streaks: dict[NodeName, FailureStreak] = {}
+        self._counters: dict[str, float] = {}
+        # SQLite in memory, for the same SQL as the real store. Any thread may be the one that closes it.
         self._past = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         migrate(self._past)
         weakref.finalize(self, self._past.close)
@@ -37,7 +37,7 @@ class InMemoryStore:
         past: Mapping[NodeName, NodeSample] | None = None,
     ) -> None:
         for node, reading in readings.items():
-            # Through a row, so that no more is kept here than there.
+            # Through a row, so that this keeps no more than the database would.
             kept = remembered(row_of(at, reading))
             assert kept is not None, "a row of our own has a time"
             if node in self._readings and boot_of(self._readings[node].reading) != boot_of(reading):
@@ -61,18 +61,18 @@ class InMemoryStore:
         return {node: Trends(samples, at) for node, samples in recent.items() if samples}
 
     def failure_streaks(self, nodes: Sequence[NodeName]) -> Mapping[NodeName, FailureStreak]:
-        return {node: self._strains.get(node, FailureStreak()) for node in nodes}
+        return {node: self._streaks.get(node, FailureStreak()) for node in nodes}
 
     def save_failure_streaks(self, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
         del at
-        self._strains |= streaks
+        self._streaks |= streaks
 
     def counters(self) -> Mapping[str, float]:
-        return dict(sorted(self._tallies.items()))
+        return dict(sorted(self._counters.items()))
 
     def update_counters(
         self, *, add: Mapping[str, float] | None = None, put: Mapping[str, float] | None = None
     ) -> None:
         for name, more in (add or {}).items():
-            self._tallies[name] = self._tallies.get(name, 0.0) + more
-        self._tallies |= put or {}
+            self._counters[name] = self._counters.get(name, 0.0) + more
+        self._counters |= put or {}

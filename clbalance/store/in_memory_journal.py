@@ -1,4 +1,4 @@
-"""A journal that remembers nothing beyond this process: where the real one cannot be opened, a job can still be run."""
+"""A journal in the memory of this process, so that a job can run even if the state database cannot be opened."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class MemoryWrittenTasks:
 class _Job:
     record: JobRecord
     submitted: str
-    """As text, so that no more is kept here than there."""
+    """As text, so that this keeps no more than the database would."""
     script: bytes | None
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
@@ -99,7 +99,7 @@ def _has_no_open_copy(one: _Job) -> bool:
 
 
 class InMemoryJournal:
-    """`ports.Journal` of one process. Its numbers start at 1 each time."""
+    """`ports.Journal` of one process. Its job numbers start at 1 each time."""
 
     def __init__(self) -> None:
         self._jobs: dict[int, _Job] = {}
@@ -199,7 +199,7 @@ class InMemoryJournal:
         return self.finish(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
 
     def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
-        """Nowhere."""
+        """Does nothing."""
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
         one = self._jobs[job]

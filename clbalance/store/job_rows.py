@@ -1,4 +1,4 @@
-"""Rows of the job tables as values and back, with values as JSON that names their classes."""
+"""Convert rows of the job tables to values and back. Nested values are JSON that names their classes."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ JOB_COLUMNS = (
     " queued, priority"
 )
 ACTIVE = "state IN ('PENDING', 'RUNNING')"
-"""Of a job that is not over, as SQL."""
+"""SQL condition: the job is not over."""
 NO_OPEN_COPY = """
     NOT EXISTS (SELECT 1 FROM copy WHERE copy.job = job.id AND copy.attempt = job.attempt AND copy.outcome IS NULL)
 """
-"""Of one none of whose copies may still run."""
+"""SQL condition: no copy of the current attempt may still run."""
 CLAIMS_APART = 100
-"""Claims are numbered without writing them down before they are granted, and one that was made is never made again."""
+"""The gap that `acquire` leaves: claims are only recorded at a launch, and a claim number is never used twice."""
 LOOKING = "looking for nodes"
 STARTING = "being started"
 """A pending job always has a reason."""
-_KEPT_NODES = 100  # of the ranked, and of the unfit: who asks why of a thousand nodes does not read further
+_KEPT_NODES = 100  # of the ranked, and of the unfit nodes: enough for `explain`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(at: datetime) -> int:
-    """Since 1970, UTC."""
+    """Microseconds since 1970, UTC."""
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> JobRecord:
-    """A row of `JOB_COLUMNS`; `StoreError` where it makes no sense."""
+    """Convert a row of `JOB_COLUMNS`. `StoreError` if it is invalid."""
     try:
         return JobRecord(
             id=row[0],
@@ -87,7 +87,7 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
 
 
 def copy_record(row: Sequence[Any]) -> CopyRecord:
-    """A row of attempt, claim, node, rank, boot_id, birth, outcome, limits."""
+    """Convert a row of attempt, claim, node, rank, boot_id, birth, outcome, limits. `StoreError` if it is invalid."""
     attempt, claim, node, rank, boot_id, incarnation, outcome, limits = row
     return CopyRecord(
         attempt=attempt,
@@ -99,12 +99,12 @@ def copy_record(row: Sequence[Any]) -> CopyRecord:
 
 
 def plan_text(plan: Plan) -> str:
-    """What is kept of a plan: not the snapshot, and of long lists their beginning."""
+    """The plan as it is stored: without the snapshot, and with the beginning of long lists only."""
     return to_text((plan.wanted, plan.chosen, plan.ranked[:_KEPT_NODES], plan.unfit[:_KEPT_NODES]))
 
 
 def placed_record(row: Sequence[Any]) -> Placed:
-    """A row of attempt, claim, plan."""
+    """Convert a row of attempt, claim, plan. `StoreError` if it is invalid."""
     attempt, claim, text = row
     try:
         wanted, chosen, ranked, unfit = from_text(text, tuple)
@@ -115,17 +115,17 @@ def placed_record(row: Sequence[Any]) -> Placed:
 
 
 def folded(intents: Sequence[Intent]) -> str:
-    """The nodes of an attempt; expanded again they come in the order of their ranks."""
+    """The nodes of an attempt as a folded set. `expanded` returns them in the order of their ranks."""
     return fold(one.node for one in sorted(intents, key=lambda one: one.rank))
 
 
 def expanded(text: str) -> tuple[NodeName, ...]:
-    """What `folded` has made."""
+    """The nodes in a text of `folded`."""
     return NodeSets(None).expand(text) if text else ()
 
 
 def parted(submitted: Submitted) -> tuple[Submitted, bytes | None]:
-    """What is asked for at every look at a job, and the content of its script."""
+    """Split off the content of the script, which is not needed each time that a job is read."""
     work = submitted.job.payload
     if not isinstance(work, Script):
         return submitted, None
@@ -133,13 +133,13 @@ def parted(submitted: Submitted) -> tuple[Submitted, bytes | None]:
 
 
 def tasks_text(tasks: Sequence[Task]) -> str:
-    """A list of `[number, word, ...]`."""
+    """The tasks as a JSON list of `[number, word, ...]`."""
     return json.dumps([[task.number, *task.words] for task in tasks], separators=(",", ":"))
 
 
 def tasks_of(text: object) -> tuple[Task, ...]:
-    """What `tasks_text` has made; `StoreError` where it makes no sense."""
-    from clbalance.model.task import Task  # for jobs of tasks alone (docs/design/startup.md)
+    """The tasks in a text of `tasks_text`. `StoreError` if it is invalid."""
+    from clbalance.model.task import Task  # only for task jobs (docs/design/startup.md)
 
     try:
         return tuple(Task(number=int(number), words=tuple(words)) for number, *words in json.loads(str(text)))
@@ -156,11 +156,11 @@ def _time(at_us: int | None) -> datetime | None:
     return None if at_us is None else _EPOCH + timedelta(microseconds=at_us)
 
 
-# Our frozen values as JSON text and back, without a library that would cost a start 40 ms.
+# Our frozen values as JSON text and back, without a library that would add 40 ms to the start-up.
 #
-# A value is an object that names its class; tuples are lists. The names are those of the file format, and stay when a
-# class or a field of the code is called otherwise. A field that a later version has added is an error, one
-# that an earlier version did not have takes its default.
+# A value is an object that names its class; tuples are lists. The names belong to the file format, and stay when a
+# class or a field is renamed in the code. A field that a later version has added is an error; one that an earlier
+# version did not have takes its default.
 
 _CLASSES: dict[str, type] = {
     "Cancelled": Cancelled,
@@ -187,7 +187,7 @@ _CLASSES: dict[str, type] = {
     "Tries": RestartPolicy,
     "Unfit": Unfit,
 }
-"""By their names in the file, which are not those of the code: a released program reads what this one writes."""
+"""By their names in the file. These stay as they are: a released program reads the files of this one."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 _FIELDS: dict[str, dict[str, str]] = {
     "Cancelled": {"reason": "why"},
@@ -199,7 +199,7 @@ _FIELDS: dict[str, dict[str, str]] = {
     "Submitted": {"restart_policy": "tries"},
     "Term": {"source": "told"},
 }
-"""Fields whose name in the file is another than in the code, by the class's name in the file."""
+"""Fields with another name in the file than in the code, by the class's name in the file."""
 _ATTRIBUTES = {name: {written: field for field, written in known.items()} for name, known in _FIELDS.items()}
 _STAGES = {"ASKED": MigrationStage.REQUESTED, "MEANT": MigrationStage.COMMITTED, "OFF": MigrationStage.ABORTED}
 _STAGE_NAMES = {stage: name for name, stage in _STAGES.items()}
@@ -207,14 +207,14 @@ _Value = TypeVar("_Value")
 
 
 def to_text(value: object) -> str:
-    """`value` as ASCII."""
+    """`value` as ASCII JSON."""
     return json.dumps(_packed(value), separators=(",", ":"))
 
 
 def from_text(text: object, kind: type[_Value]) -> _Value:
-    """The value in `text`; `StoreError` where it is none of that kind."""
+    """The value in `text`. `StoreError` if it is not a valid value of class `kind`."""
     try:
-        value = _unpacked(json.loads(text))  # type: ignore[arg-type]  # what is no text fails as what is no JSON
+        value = _unpacked(json.loads(text))  # type: ignore[arg-type]  # a value that is no text fails like text that is no JSON
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"a remembered {kind.__name__} cannot be read: {error}") from error
     if not isinstance(value, kind):

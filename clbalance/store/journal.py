@@ -1,4 +1,4 @@
-"""The jobs of this submit host, in the same `state.db` as all that it remembers (docs/design/jobs.md)."""
+"""The journal of this host's jobs, in the state database `state.db` (docs/design/jobs.md)."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class SqliteJournal(JournalOwnership):
         found = []
         with as_store_error(self._database):
             for row in self._connection.execute(query, (newest,)).fetchall():
-                with suppress(StoreError):  # of another version: it hides none of the others
+                with suppress(StoreError):  # of another version: skip it, and show the others
                     found.append(job_record(row, self._control.is_alive))
         return tuple(reversed(found))
 
@@ -213,14 +213,14 @@ class SqliteJournal(JournalOwnership):
             content = row[0]
             return content if isinstance(content, bytes) else None
         whole = self._submitted(job)
-        return None if whole is None else parted(whole)[1]  # of a row from before there was that table
+        return None if whole is None else parted(whole)[1]  # a row from before the table `script` existed
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)
         return () if row is None else tasks_of(row[0])
 
     def task_log(self, job: int) -> TaskLog:
-        from clbalance.store.append_logs import FileTaskLog  # for jobs of tasks alone (docs/design/startup.md)
+        from clbalance.store.append_logs import FileTaskLog  # only for task jobs (docs/design/startup.md)
 
         return FileTaskLog(self._database.parent / "tasks" / f"{job}.log")
 
@@ -234,7 +234,7 @@ class SqliteJournal(JournalOwnership):
         return None if row is None else from_text(row[0], Submitted)
 
     def _place(self, job: int, attempt: int, claim: int, plan: Plan) -> None:
-        """In the place of what was thought of that attempt before, for that came to nothing."""
+        """Store the plan of an attempt. It replaces earlier plans of that attempt, which were not carried out."""
         self._connection.execute("DELETE FROM placed WHERE job = ? AND attempt = ?", (job, attempt))
         self._connection.execute(
             "INSERT OR REPLACE INTO placed (job, attempt, claim, plan) VALUES (?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-"""What the journal knows of the files that jobs have named for their output."""
+"""The part of the journal on output files of jobs."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from clbalance.store.single_flight import try_lock
 
 
 class JournalOutputs:
-    """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/job_output.md)."""
+    """The methods of `ports.Journal` for output files, on a database of `SqliteStore` (docs/design/job_output.md)."""
 
     _connection: sqlite3.Connection
     _database: Path
@@ -38,12 +38,12 @@ class JournalOutputs:
             yield is_ours
 
     def written_tasks(self, job: int) -> WrittenTasks:
-        from clbalance.store.append_logs import FileWrittenTasks  # for jobs of tasks alone (docs/design/startup.md)
+        from clbalance.store.append_logs import FileWrittenTasks  # only for task jobs (docs/design/startup.md)
 
         return FileWrittenTasks(self._database.parent / "tasks" / f"{job}.written")
 
 
 def expect_output(connection: sqlite3.Connection, job: int, attempt: int) -> None:
-    """An attempt begins, within the caller's transaction: its output is to come, if files were named for it."""
+    """Record that an attempt's output is pending, if its job has output files. Call it within a transaction."""
     statement = "INSERT OR IGNORE INTO output (job, attempt) SELECT id, ? FROM job WHERE id = ? AND files = 1"
     connection.execute(statement, (attempt, job))

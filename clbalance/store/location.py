@@ -1,4 +1,4 @@
-"""Where this host keeps its state: a private folder on a disk of this machine, and how network disks are told."""
+"""Find the state folder of this host: private, and not on a network file system."""
 
 import os
 import pwd
@@ -17,14 +17,14 @@ _ELSEWHERE = "set `CLBALANCE_STATE_DIR` to a folder of your own on a disk of thi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDirectory:
-    """The folder, made and checked; `note` says why it is not where it was asked for."""
+    """The folder, created and checked. `note`: why it is not at the requested place."""
 
     path: Path
     note: str | None = None
 
 
 def this_machine(files: tuple[Path, ...] = _MACHINE_ID_FILES) -> str:
-    """What names this machine among those that share a home: systemd's or D-Bus's id, else the host name."""
+    """An id of this machine, unique among those that share a home: systemd's or D-Bus's, else the host name."""
     for file in files:
         try:
             found = file.read_text("ascii").strip()
@@ -43,7 +43,10 @@ def state_directory(
     mountinfo: Path = Path("/proc/self/mountinfo"),
     local: Path = Path("/var/tmp"),  # noqa: S108 (the folder in it is refused unless it is ours alone)
 ) -> StateDirectory:
-    """Make and check the folder for `state.db`; a network file system is answered with a folder under `local`."""
+    """Create and check the folder for `state.db`. On a network file system use a folder under `local` instead.
+
+    `StoreError` if it cannot be created or is not private, or if `local` is on a network file system, too.
+    """
     wished = _wished(environment, machine_id)
     network = _network_file_system(wished, mountinfo)
     if network is None:
@@ -65,7 +68,7 @@ def state_directory(
 def _wished(environment: Mapping[str, str], machine_id: str) -> Path:
     if chosen := environment.get("CLBALANCE_STATE_DIR"):
         return Path(chosen).absolute()
-    # The XDG specification has a relative path ignored.
+    # The XDG specification says to ignore a relative path.
     state_home = environment.get("XDG_STATE_HOME", "")
     if not state_home.startswith("/"):
         state_home = f"{_home(environment)}/.local/state"
@@ -90,7 +93,7 @@ def _network_file_system(path: Path, mountinfo: Path) -> str | None:
 
 
 def _make_private(folder: Path) -> None:
-    """Make `folder` with mode 0700, or refuse one that somebody else could write to or swap."""
+    """Create `folder` with mode 0700. `StoreError` if another user could write to it or replace it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
@@ -113,7 +116,7 @@ def _make_private(folder: Path) -> None:
         )
 
 
-# Which file system a path lies on, as far as it matters: one whose locks reach over a network, or another.
+# Is a path on a network file system, where locks cannot be relied on?
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -126,9 +129,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def network_file_system(path: str, mountinfo: str) -> str | None:
-    """The type of the network file system that the absolute, resolved `path` is on, or None where it is local.
+    """The type of the network file system that the absolute, resolved `path` is on; None if it is local.
 
-    `mountinfo` is the text of `/proc/self/mountinfo` (proc(5)); what is mounted last at a point hides the rest.
+    `mountinfo` is the text of `/proc/self/mountinfo` (proc(5)). The last mount at a point hides earlier ones.
     """
     longest, kind = "", None
     for line in mountinfo.splitlines():
@@ -147,5 +150,5 @@ def _is_under(path: str, point: str) -> bool:
 
 
 def _unescaped(field: str) -> str:
-    # Space, tab, newline and backslash are told as three octal digits.
+    # Space, tab, newline and backslash are written as three octal digits.
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)

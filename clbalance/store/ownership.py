@@ -1,4 +1,4 @@
-"""Which process has a job in hand, as long as it lives, and jobs that change hands."""
+"""The controllers of jobs: which process controls a job, how control changes, and migration requests."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,9 @@ from clbalance.store.journal_outputs import JournalOutputs
 
 
 class JournalOwnership(JournalOutputs):
-    """That part of `ports.Journal`, on a database that `SqliteStore` has opened (docs/design/rebalance.md)."""
+    """The methods of `ports.Journal` for control and migration, on a database of `SqliteStore`
+    (docs/design/rebalance.md).
+    """
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
         self._connection = connection
@@ -24,7 +26,7 @@ class JournalOwnership(JournalOutputs):
         self._control = JobControl(connection, database)
 
     def close(self) -> None:
-        """Have no job in hand any more."""
+        """Give up the control of all jobs."""
         self._control.close()
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
@@ -57,10 +59,10 @@ class JournalOwnership(JournalOutputs):
             return self._move(job)
 
     def commit_migration(self, job: int, order: MigrationRequest) -> bool:
-        meant = replace(order, stage=MigrationStage.COMMITTED)
+        committed = replace(order, stage=MigrationStage.COMMITTED)
         with as_store_error(self._database), transaction(self._connection):
             return not self._control.has_other_controller(job) and self._write_move(
-                job, meant, f"{ACTIVE} AND cancelled IS NULL"
+                job, committed, f"{ACTIVE} AND cancelled IS NULL"
             )
 
     def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
@@ -83,11 +85,8 @@ class JournalOwnership(JournalOutputs):
         return self._connection.execute(statement, (to_text(order), job, order.attempt)).rowcount > 0
 
 
-# Who has a job in hand: the process that its row names, as long as that lives.
-
-
 class JobControl:
-    """Questions about rows of `job`, asked within the transaction of whoever asks."""
+    """Which process controls a job: the controller named in its row, while that lives. Use it within a transaction."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
         self._connection = connection
@@ -95,11 +94,11 @@ class JobControl:
         self._controllers = Controllers(database.parent)
 
     def close(self) -> None:
-        """Have no job in hand any more."""
+        """Give up the control of all jobs."""
         self._controllers.close()
 
     def mine(self) -> str:
-        """The name of this process in a row."""
+        """The controller name of this process, for a row. `StoreError` if its lock file cannot be made."""
         try:
             return self._controllers.mine()
         except OSError as error:
@@ -109,16 +108,16 @@ class JobControl:
             ) from error
 
     def is_alive(self, controller: str | None) -> bool:
-        """Whether the process of that name lives."""
+        """Whether the controller of that name lives."""
         return self._controllers.is_alive(controller)
 
     def has_other_controller(self, job: int) -> bool:
-        """Whether a living process other than this one has it in hand."""
+        """Whether a living process other than this one controls the job."""
         controller = self._of(job)
         return not self._controllers.is_mine(controller) and self.is_alive(controller)
 
     def has_controller(self, job: int) -> bool:
-        """Whether a living process has it, this one or another."""
+        """Whether a living process controls the job, this one or another."""
         return self.is_alive(self._of(job))
 
     def _of(self, job: int) -> str | None:
@@ -126,11 +125,11 @@ class JobControl:
         return None if row is None else row[0]
 
 
-# Which processes of this host have jobs in hand: each holds a lock that the kernel takes away with its life.
-
-
 class Controllers:
-    """One file per process in `controllers/` of the state folder, flocked. A forked child needs one of its own."""
+    """The controllers of this host: one locked file each in `controllers/` of the state folder.
+
+    The kernel releases the lock (flock) when the process dies. A forked child needs an object of its own.
+    """
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "controllers"
@@ -138,7 +137,7 @@ class Controllers:
         self._fd = -1
 
     def mine(self) -> str:
-        """This process's name, locked from now on."""
+        """The controller name of this process; its file is locked from now on."""
         if not self._nonce:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._tidy()
@@ -150,7 +149,7 @@ class Controllers:
         return self._nonce
 
     def known(self) -> str:
-        """This process's name, empty where it has had nothing in hand so far."""
+        """The controller name of this process; empty if it has controlled nothing so far."""
         return self._nonce
 
     def is_mine(self, nonce: str | None) -> bool:
@@ -164,7 +163,7 @@ class Controllers:
         return nonce == self._nonce or not self._is_free(self._folder / nonce)
 
     def close(self) -> None:
-        """Have nothing in hand any more."""
+        """Remove the file: this process controls nothing any more."""
         if self._nonce:
             with contextlib.suppress(OSError):
                 (self._folder / self._nonce).unlink()
@@ -172,7 +171,7 @@ class Controllers:
             self._nonce = ""
 
     def _tidy(self) -> None:
-        """Remove what dead processes have left. A file is made and locked in two steps, so the young ones stay."""
+        """Remove the files of dead processes. Young ones stay: a file is locked only after it is made."""
         for file in self._folder.iterdir():
             with contextlib.suppress(OSError):
                 if file.stat().st_mtime < self._folder.stat().st_mtime - 60 and self._is_free(file):

@@ -1,6 +1,6 @@
-"""What is kept of readings: the last one's counters, and a day of looks at each node.
+"""The stored parts of readings: the counters of the last one, and a day of samples of each node for trends.
 
-Differences need no more. What a row cannot hold is not remembered, whoever made it up: a node may say anything.
+Rates need only the counters. Values that a row cannot hold are not stored: a node may send anything.
 """
 
 import json
@@ -15,14 +15,14 @@ from clbalance.model import CpuTicks, NodeName, Reading, Traffic, Trend, Unknown
 from clbalance.ports import IndexValues, Remembered
 from clbalance.store.database import storable
 
-# Looks at nodes over the last day: a ring of them for each node, and what they come to.
+# Samples of the last day: a ring of `SLOTS` slots for each node, and their trends.
 #
-# The ring has a slot for every five minutes and `SLOTS` of them, so it is bounded by count without anybody clearing
-# up: a look overwrites the one that was taken so long, or a multiple of it, before. `SLOTS` is a prime: sweeps every
-# five minutes fill it as well as sweeps every hour do, and the rarer they are, the further back it reaches.
+# Time is divided into spans of five minutes, and each is mapped to a slot of the ring. So the number of samples is
+# bounded without a clean-up: a sample overwrites the one of `SLOTS` spans, or a multiple of that, before. `SLOTS` is
+# a prime: sweeps every hour fill the ring as well as sweeps every five minutes, and rarer sweeps reach further back.
 #
-# A sweep reads all of it and uses little: SQLite joins the looks of a node into one text, which is taken apart when
-# somebody asks for a trend (measured: docs/design/store.md).
+# A sweep reads all samples and uses few: SQLite joins those of a node into one text, which is parsed when a trend is
+# read (measured: docs/design/store.md).
 
 SLOTS: Final = 23
 _SLOT_S: Final = 300
@@ -33,24 +33,24 @@ _NODES_AT_ONCE: Final = 500  # SQLite before 3.32 takes 999 parameters at most
 
 @dataclass(frozen=True, slots=True)
 class TrendSample:
-    """The numbers of one look at a node; `at_s`: seconds since 1970."""
+    """The load indices of a node in one sweep. `at_s`: seconds since 1970."""
 
     at_s: int
     samples: IndexValues
 
 
 def trend_sample(at: datetime, samples: IndexValues) -> TrendSample:
-    """What is no number is left out."""
+    """A sample without values that are not finite."""
     return TrendSample(_seconds(at), {name: value for name, value in samples.items() if math.isfinite(value)})
 
 
 def slot_of(at: datetime) -> int:
-    """Where in the ring it goes."""
+    """The slot in the ring for a sample at that time."""
     return _seconds(at) // _SLOT_S % SLOTS
 
 
 class Trends(Mapping[str, Trend]):
-    """Trends by index, added up when the first of them is asked for."""
+    """Trends by index, computed when the first of them is read."""
 
     __slots__ = ("_at", "_samples", "_trends_read")
 
@@ -61,7 +61,7 @@ class Trends(Mapping[str, Trend]):
 
     def _trends(self) -> Mapping[str, Trend]:
         if self._trends_read is None:
-            samples = map(_look, self._samples.split("\n")) if isinstance(self._samples, str) else self._samples
+            samples = map(_sample_of, self._samples.split("\n")) if isinstance(self._samples, str) else self._samples
             self._trends_read = _trends_of(samples, self._at)
         return self._trends_read
 
@@ -79,7 +79,7 @@ class Trends(Mapping[str, Trend]):
 
 
 def is_recent(sample: TrendSample, at: datetime) -> bool:
-    """Whether it is of the day before `at`."""
+    """Whether the sample is from the day before `at`."""
     return 0 <= _seconds(at) - sample.at_s <= _MOST_AGE_S
 
 
@@ -110,12 +110,12 @@ def _trend(times: Sequence[int], values: Sequence[float]) -> Trend:
 
 
 def read_trends(connection: Connection, nodes: Sequence[NodeName], at: datetime) -> dict[NodeName, Trends]:
-    """Of each node that was looked at."""
+    """The trends of each node that has samples."""
     found: dict[NodeName, Trends] = {}
     now_s = _seconds(at)
     for start in range(0, len(nodes), _NODES_AT_ONCE):
         some = nodes[start : start + _NODES_AT_ONCE]
-        # No JSON of ours has a newline in it.
+        # Our JSON contains no newlines.
         query = (
             "SELECT node, group_concat(at_s || ' ' || told, char(10)) FROM look"  # noqa: S608 (only our own text)
             f" WHERE node IN ({', '.join('?' * len(some))}) AND at_s BETWEEN ? AND ? GROUP BY node"
@@ -126,7 +126,7 @@ def read_trends(connection: Connection, nodes: Sequence[NodeName], at: datetime)
 
 
 def forget_other_boots(connection: Connection, boots: Mapping[NodeName, str | None]) -> None:
-    """Called before the table `reading` has these boots: what was seen of another one is over."""
+    """Delete samples from other boots of these nodes. Call it before these boots are written to the table `reading`."""
     connection.executemany(
         "DELETE FROM look WHERE node = ?1 AND EXISTS (SELECT 1 FROM reading WHERE node = ?1 AND boot_id IS NOT ?2)",
         boots.items(),
@@ -134,14 +134,14 @@ def forget_other_boots(connection: Connection, boots: Mapping[NodeName, str | No
 
 
 def write_trend_samples(connection: Connection, at: datetime, samples: Mapping[NodeName, IndexValues]) -> None:
-    """One look at each of these nodes."""
+    """Store one sample of each node."""
     slot = slot_of(at)
     trend_samples = ((node, slot, trend_sample(at, values)) for node, values in samples.items())
     connection.executemany(
         "INSERT OR REPLACE INTO look (node, slot, at_s, told) VALUES (?, ?, ?, ?)",
         ((storable(node), slot, sample.at_s, json.dumps(sample.samples)) for node, slot, sample in trend_samples),
     )
-    if slot == 0:  # every two hours or so, for nodes that are gone
+    if slot == 0:  # every two hours or so, for nodes that do not exist any more
         connection.execute("DELETE FROM look WHERE at_s < ?", (_seconds(at) - _MOST_AGE_S,))
 
 
@@ -149,8 +149,8 @@ def _seconds(at: datetime) -> int:
     return int((at - _EPOCH).total_seconds())
 
 
-def _look(line: str) -> TrendSample:
-    """A row's own; a damaged database may hold anything, and then it is a look at nothing."""
+def _sample_of(line: str) -> TrendSample:
+    """The sample in a line; an empty one if it is invalid (a damaged database may hold anything)."""
     at_s, _, message = line.partition(" ")
     try:
         read = json.loads(message)
@@ -174,11 +174,11 @@ Row: TypeAlias = tuple[Cell, ...]
 _NOT_KEPT = Unknown(reason="not remembered")
 _NOT_KNOWN = Unknown(reason="not known when the node was last asked")
 _LARGEST = 2**63 - 1
-"""SQLite's largest integer; the kernel's counters are unsigned and may be told as twice that."""
+"""SQLite's largest integer. The kernel's counters are unsigned, and may be twice as large."""
 
 
 def row_of(at: datetime, reading: Reading) -> Row:
-    """The cells of `COLUMNS`."""
+    """The cells of `COLUMNS` for a reading."""
     return (
         (at - _EPOCH) // timedelta(microseconds=1),
         boot_of(reading),
@@ -189,12 +189,12 @@ def row_of(at: datetime, reading: Reading) -> Row:
 
 
 def boot_of(reading: Reading) -> str | None:
-    """The boot_id as it is kept."""
+    """The boot id as it is stored; None if it is unknown."""
     return None if isinstance(reading.boot_id, Unknown) else storable(reading.boot_id)
 
 
 def remembered(row: Sequence[Cell]) -> Remembered | None:
-    """What a row tells, or None where its time is none (a damaged database may hold any type in any column)."""
+    """The reading in a row; None if its time is invalid (a damaged database may hold any type in any column)."""
     at_us, boot_id, uptime_s, *counters = row
     if not isinstance(at_us, int):
         return None
@@ -261,5 +261,5 @@ def _traffic(cells: Sequence[Cell]) -> Traffic | Unknown:
 
 
 def _held(*counters: int) -> Row:
-    """The counters, or nothing of them where one does not fit: half a section is no section."""
+    """The counters; all None if one does not fit: a section is stored whole or not at all."""
     return counters if all(0 <= counter <= _LARGEST for counter in counters) else (None,) * len(counters)

@@ -1,6 +1,7 @@
-"""The results of the last jobs as a group file of ClusterShell's: `clb.yaml` in the state folder.
+"""The nodes of the last jobs by result, as a group file for ClusterShell: `clb.yaml` in the state folder.
 
-JSON is YAML. The file is replaced whole, so no reader meets half of it; written by many processes, one at a time.
+JSON is YAML. The file is replaced as a whole, so a reader never sees half of it. A lock lets one process write at a
+time.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from clbalance.user_files import FileFailedError, FileRefusedError, replace_file
 FILE = "clb.yaml"
 SOURCE = "clb"
 JOBS = 100
-"""So many jobs are kept: clush reads the whole file each time, 30 ms for these."""
+"""The number of jobs kept: clush reads the whole file each time, which takes 30 ms for these."""
 
 _LOCK_WITHIN_S = 1.0
 _LOCK_AGAIN_S = 0.01
@@ -27,7 +28,7 @@ _OF_A_JOB = re.compile(r"([a-z]+)-([0-9]{1,18})")
 
 
 def read_groups(folder: Path) -> dict[str, str]:
-    """What is kept; nothing where there is no such file, or one that we have not written."""
+    """The groups in the file; empty if there is none, or it is not ours."""
     try:
         parsed = json.loads(_content(folder / FILE))
         groups = parsed[SOURCE]
@@ -38,7 +39,7 @@ def read_groups(folder: Path) -> dict[str, str]:
 
 
 def _content(path: Path) -> str:
-    """A FIFO is not waited for, and a device not read to an end that it has not."""
+    """Read a regular file only (`ValueError`): a FIFO would block, and a device may have no end."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="ascii") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(path)
@@ -46,14 +47,14 @@ def _content(path: Path) -> str:
 
 
 def groups_text(groups: Mapping[str, str]) -> str:
-    """The file's content."""
+    """The content of the file."""
     return json.dumps({SOURCE: groups}, indent=1) + "\n"
 
 
 def add_results(groups: Mapping[str, str], job: int, sets: Mapping[str, str]) -> dict[str, str]:
-    """`groups` with those of one more job; unnumbered are the sets of the job with the highest number.
+    """`groups` with the sets of one more job. The unnumbered groups are those of the job with the highest number.
 
-    Of a numbered set only a full one is written: to ClusterShell an absent group is an empty one.
+    Empty numbered sets are left out: for ClusterShell a missing group is an empty one.
     """
     jobs: dict[int, dict[str, str]] = {}
     for name, nodes in groups.items():
@@ -66,7 +67,7 @@ def add_results(groups: Mapping[str, str], job: int, sets: Mapping[str, str]) ->
 
 
 def keep_results(folder: Path, job: int, sets: Mapping[str, str]) -> None:
-    """Write one more job's sets down, or `StoreError`."""
+    """Add the sets of one more job to the file. `StoreError` if that fails."""
     try:
         with _alone(folder):
             write_groups(folder, add_results(read_groups(folder), job, sets))
@@ -76,7 +77,7 @@ def keep_results(folder: Path, job: int, sets: Mapping[str, str]) -> None:
 
 
 def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
-    """On the disk before it is seen: half a file would close every group to its reader."""
+    """Replace the file, once the new one is on disk: with half a file ClusterShell could read no group at all."""
     replace_file(str(folder / FILE), groups_text(groups).encode(), mode=0o644)
 
 

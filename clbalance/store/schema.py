@@ -1,7 +1,7 @@
-"""The tables, as the migrations that make them; `PRAGMA user_version` counts those that a database has had.
+"""The schema, as a list of migrations. `PRAGMA user_version` is the number of those applied to a database.
 
-A released migration is never edited: what changes the tables is the next one. Only the columns of history's tables
-follow the table of load indices by themselves (`past.add_columns`).
+Never edit a released migration: add one. Only the columns of the history tables follow the list of load indices
+without a migration (`history.add_columns`).
 """
 
 from sqlite3 import Connection
@@ -12,7 +12,7 @@ from clbalance.store.history import add_columns
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # AUTOINCREMENT: a number that was given once is never given again, not even after its row is gone.
+        # AUTOINCREMENT: a job number is never used twice, not even after its row is deleted.
         "CREATE TABLE job (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL)",
         # NULL: not known when the node was last asked. `at_us`: microseconds since 1970, UTC.
         """
@@ -31,7 +31,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (
-        # A row without a state has only given its number away: it is of the schema before.
+        # A row without a state is from the schema before, which only gave out numbers.
         "ALTER TABLE job ADD COLUMN state TEXT",
         "ALTER TABLE job ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE job ADD COLUMN rc INTEGER",
@@ -71,8 +71,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE task_list (job INTEGER PRIMARY KEY, tasks TEXT NOT NULL)",),
     ("ALTER TABLE job ADD COLUMN qos TEXT", "ALTER TABLE copy ADD COLUMN limits TEXT"),
     (
-        # A ring: `slot` is made of the time (store/readings.py). `at_s`: seconds since 1970, UTC; `told`: a JSON
-        # object.
+        # A ring of samples: `slot` is computed from the time (store/readings.py). `at_s`: seconds since 1970, UTC;
+        # `told`: a JSON object.
         """
         CREATE TABLE look (
             node TEXT NOT NULL,
@@ -84,7 +84,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (
-        # `queued`: rebalance may start it. `move`: a JSON object, of `migrations.MigrationRequest`.
+        # `queued`: rebalance may start it. `move`: a `MigrationRequest` as a JSON object.
         "ALTER TABLE job ADD COLUMN queued INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE job ADD COLUMN priority REAL NOT NULL DEFAULT 0",
         "ALTER TABLE job ADD COLUMN move TEXT",
@@ -102,9 +102,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE tally (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
     ),
     (
-        # The load over time (store/history.py): minutes, tens of minutes, hours by `tier`; `slot_s`: where a span
-        # begins, in
-        # seconds since 1970. Numbers are hundredths; least and most are NULL where they are the number itself.
+        # The load over time (store/history.py). `tier`: minutes, ten minutes, hours; `slot_s`: the start of a span, in
+        # seconds since 1970. Numbers are hundredths; least and most are NULL if they equal the number.
         """
         CREATE TABLE past (
             tier INTEGER NOT NULL,
@@ -136,8 +135,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
-    # What a job was asked to be is read at every look at it, its script only when it is started. Scripts of rows from
-    # before are in `job.submitted` still.
+    # `job.submitted` is read each time that a job is read, its script only when it is started. Older rows still have
+    # their script in `job.submitted`.
     ("CREATE TABLE script (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
     (
         # `files`: the job has named files for its output. A row of `output` for each attempt of such a job.
@@ -157,7 +156,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the database up to this program's schema; all of it or none, and only one process at a time."""
+    """Bring the database up to this program's schema, in one transaction. `StoreError` if the schema is newer."""
     if _version(connection) != len(MIGRATIONS):
         _migrate(connection)
     add_columns(connection)

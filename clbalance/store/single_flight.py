@@ -1,4 +1,4 @@
-"""One at a time on this host: a lock that the kernel takes away with its holder."""
+"""Locks for one process at a time on this host; the kernel releases them when the process dies."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from clbalance.errors import LockedError, StoreError
 
 @contextlib.contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Whether the lock on `path` is ours until the end of the block; another process may have it."""
+    """Try to lock `path` for the block. Yields False if another process has the lock."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -30,9 +30,9 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[None]:
-    """Hold `<verb>.lock` of the state folder; `LockedError` where somebody has it, with who and since when.
+    """Hold `<verb>.lock` of the state folder. `LockedError` if another process has it, with its pid and since when.
 
-    `waits_s`: for so long the holder may do nothing yet, and whoever comes meanwhile is told so.
+    `waits_s`: the holder may wait so long before it starts (`--jitter`); other processes are told so.
     """
     path = state / f"{verb}.lock"
     try:
@@ -46,7 +46,7 @@ def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[N
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
             raise LockedError(
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
-                hint="it is left to it; from cron this is no failure, and the next one comes",
+                hint="only one runs at a time; under cron this is no failure, the next run follows",
             ) from None
         os.ftruncate(fd, 0)
         jitter = (

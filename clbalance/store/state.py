@@ -1,4 +1,4 @@
-"""The state database of one submit host, and what was counted of nodes and of `rebalance`."""
+"""The state database of one submit host: readings, failure streaks, and the counters of `rebalance`."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ DATABASE = "state.db"
 
 
 class SqliteStore:
-    """A store that many processes of one user on one host share; what it has returned from is on the disk."""
+    """A store shared by many processes of one user on one host. Writes are on disk when a method returns."""
 
     def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
         self._connection = connection
@@ -38,7 +38,7 @@ class SqliteStore:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Open or make the database in `directory`, and bring its tables up to date."""
+        """Open or create the database in `directory`, and bring its schema up to date. `StoreError` if that fails."""
         database = directory / DATABASE
         with as_store_error(database):
             connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
@@ -52,11 +52,11 @@ class SqliteStore:
         return cls(connection, database)
 
     def close(self) -> None:
-        """Let go of the file; the last process to do so tidies the write-ahead log away."""
+        """Close the database. The last process to do so removes the write-ahead log."""
         self._connection.close()
 
     def journal(self) -> SqliteJournal:
-        """The jobs, in the same file."""
+        """The journal of jobs, in the same database."""
         return SqliteJournal(self._connection, self._database)
 
     def __enter__(self) -> Self:
@@ -126,11 +126,11 @@ class SqliteStore:
 
 
 def _configure(connection: sqlite3.Connection) -> None:
-    # FULL: a commit is on the disk when it returns.
+    # FULL: a commit is on disk when it returns.
     connection.execute("PRAGMA synchronous = FULL")
     # WAL: readers and the writer do not wait for each other. The switch fails at once, without the busy timeout, while
-    # another process uses the file (measured: 28 of 150 races of 8 first openings). The rollback journal that then
-    # stays is as safe and slower, and whoever opens next tries again.
+    # another process uses the file (measured: 28 of 150 races of 8 first openings). Then the rollback journal stays,
+    # which is as safe but slower, and the next process to open the database tries again.
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -139,8 +139,8 @@ def _configure(connection: sqlite3.Connection) -> None:
 
 
 def _keep_from_tidying(database: Path) -> None:
-    # systemd-tmpfiles leaves files with the sticky bit alone (tmpfiles.d(5)); without it a month's rest under
-    # /var/tmp would end the job numbers. A file system that knows no such bit loses nothing else.
+    # systemd-tmpfiles leaves files with the sticky bit alone (tmpfiles.d(5)). Without it a database under /var/tmp is
+    # deleted after a month without use, and job numbers start again. Nothing else depends on the bit.
     with suppress(OSError):
         database.chmod(0o1600)
 
@@ -151,14 +151,14 @@ def _batches(nodes: Sequence[NodeName], size: int = 500) -> Iterator[Sequence[No
         yield nodes[start : start + size]
 
 
-# What was seen of nodes several times in a row, and what `rebalance` has counted.
+# The tables of failure streaks, and of the counters of `rebalance`.
 
 _COLUMNS: Final = "silent, answered, suspect, over, silent_at_s"
 _FORGOTTEN_AFTER_S: Final = 30 * 86_400
 
 
 def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> dict[NodeName, FailureStreak]:
-    """Of those that were kept; the whole table is read, for few nodes of a host are not asked for."""
+    """The stored streaks of these nodes. The whole table is read, because most of its nodes are wanted."""
     wanted = set(nodes)
     rows = connection.execute(f"SELECT node, {_COLUMNS} FROM strain")  # noqa: S608 (only our own text)
     return {
@@ -171,7 +171,7 @@ def read_failure_streaks(connection: Connection, nodes: Sequence[NodeName]) -> d
 
 
 def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping[NodeName, FailureStreak]) -> None:
-    """In the place of what was kept of these nodes; what was not seen for a month is forgotten."""
+    """Replace the streaks of these nodes; delete streaks that are older than a month."""
     at_s = int(at.timestamp())
     connection.executemany(
         f"INSERT OR REPLACE INTO strain (node, {_COLUMNS}, at_s) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (only our own text)
@@ -184,12 +184,12 @@ def write_failure_streaks(connection: Connection, at: datetime, streaks: Mapping
 
 
 def read_counters(connection: Connection) -> dict[str, float]:
-    """All of them."""
+    """All counters and last values, by name."""
     return dict(connection.execute("SELECT name, value FROM tally ORDER BY name"))
 
 
 def write_counters(connection: Connection, add: Mapping[str, float], put: Mapping[str, float]) -> None:
-    """Add to some, set others."""
+    """Add to counters, and set last values."""
     connection.executemany(
         "INSERT INTO tally (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
         add.items(),

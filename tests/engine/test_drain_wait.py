@@ -49,7 +49,7 @@ def test_each_marked_job_is_asked_to_be_moved_once_and_no_other() -> None:
 
     moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), move)
     for _ in range(3):
-        moves.go_on()
+        moves.migrate_what_fits()
     assert asked == [Eviction(job=marked, src=OLD, dst=NodeName("new"))]
 
 
@@ -65,7 +65,7 @@ def test_one_for_which_there_is_no_room_yet_is_asked_later_and_nobody_is_swept_f
     asked: list[Eviction] = []
     moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
     while not asked:
-        moves.go_on()
+        moves.migrate_what_fits()
         services.clock.pause(10.0)
     assert [one.dst for one in asked] == ["new"]
     assert samples[1] - samples[0] >= 60.0
@@ -89,7 +89,7 @@ def test_a_journal_that_cannot_be_read_is_told_and_read_at_the_next_look() -> No
     running(services, "a", restart_policy=RestartPolicy(requeue=True))
     asked: list[Eviction] = []
     moves = DrainMigrator(services, [OLD], lambda _: LEAST, Random(1), lambda _, some: asked.extend(some))
-    moves.go_on()
+    moves.migrate_what_fits()
     assert (asked, notes.forgotten) == ([], ["database is locked"])
-    moves.go_on()
+    moves.migrate_what_fits()
     assert [one.dst for one in asked] == ["new"]

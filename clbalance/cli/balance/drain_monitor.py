@@ -63,7 +63,7 @@ class DrainMonitor:
     def _poll(self, progress: tuple[DrainProgress, ...]) -> None:
         self._draw(progress)
         if not is_over(progress):
-            self._moves.go_on(self._clear)
+            self._moves.migrate_what_fits(self._clear)
 
     def _end_own(self, progress: tuple[DrainProgress, ...]) -> tuple[DrainProgress, ...]:
         """Those that this host remembers; what was submitted elsewhere may be waited for there.

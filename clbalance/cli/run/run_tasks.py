@@ -139,7 +139,7 @@ def run_filed_tasks(
     services = context.services
     with filed_tasks(services, files, context.listener, is_watched=is_watched) as filed:
         outcome = run_tasks(replace(context, listener=filed))
-    if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.goes_on:
+    if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
         conclude_task_files(services, context.job, outcome.records)
     notify(command, services.journal.record(context.job.id))
     return outcome

@@ -1,4 +1,4 @@
-"""The copies of one job: how far each has come, for how long a silent node is waited for, what is wanted of them."""
+"""The copies of one claim: their phases, how they are followed, and when to call a disconnected node again."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import field
@@ -10,29 +10,29 @@ from clbalance.model.job_record import CopyRecord, End, Intent, Lost, Outcome
 
 
 class Phase(IntEnum):
-    """How far a copy has come; a session that closes before STARTING has started nothing."""
+    """The progress of a copy. If its session closes before STARTING, nothing was started."""
 
     ARRIVING = 0
-    """The agent was sent and has not said hello."""
+    """The agent was sent, and has not said hello yet."""
     CLAIMING = 1
-    """The job's folder and a lease were asked for."""
+    """The job's folder and a lease were requested."""
     ADMITTED = 2
-    """The node has promised what the job needs; it waits for the other copies."""
+    """The node has granted the lease; the copy waits for the others."""
     STORING = 3
     """Script and standard input are on their way."""
     READY = 4
-    """All is there; it waits for the other copies."""
+    """All files are there; the copy waits for the others."""
     STARTING = 5
-    """Told to start: from here on only its node knows what became of it."""
+    """The node was told to start it. From here on only the node knows its state."""
     RUNNING = 6
     LEFT = 7
-    """It runs on, and we follow it no further."""
+    """It still runs, and we follow it no further."""
     ENDED = 8
 
 
 @dataclass(slots=True)
 class Copy:
-    """One copy. `boot_id` and `incarnation` are its node's, from its claim on."""
+    """One copy. `boot_id` and `incarnation` are those of its node, known once it is claimed."""
 
     node: NodeName
     rank: int
@@ -43,24 +43,24 @@ class Copy:
     seconds: float = 0.0
     started_at: float | None = None
     warnings: list[str] = field(default_factory=list)
-    heard: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
     """How many bytes of each stream have arrived here."""
     acked: dict[str, int] = field(default_factory=dict)
-    """How many of those its agent was told of."""
+    """How many of those were acknowledged to its agent."""
 
     @classmethod
     def of(cls, record: CopyRecord) -> "Copy":
-        """A copy that was started, or was going to be, by somebody else."""
+        """A copy that another process has launched."""
         intent = record.intent
         return cls(intent.node, intent.rank, Phase.STARTING, boot_id=intent.boot_id, incarnation=intent.incarnation)
 
     @property
     def intent(self) -> Intent:
-        """What is written down before it is started."""
+        """The launch to record before it is started."""
         return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation)
 
     def outcome(self, end: End) -> Outcome:
-        """Its outcome, were it to end so."""
+        """The outcome of this copy with that end."""
         return Outcome(node=self.node, rank=self.rank, end=end, seconds=self.seconds, warnings=tuple(self.warnings))
 
 
@@ -84,28 +84,28 @@ class Copies:
         return len(self._by_node)
 
     def unended(self) -> list[Copy]:
-        """Those that are still followed, or have not been started."""
+        """The copies that are followed or not started yet."""
         return [copy for copy in self._by_node.values() if copy.phase < Phase.LEFT]
 
     def all_in(self, phase: Phase) -> bool:
-        """Whether every copy has come just that far."""
+        """Whether every copy is in exactly that phase."""
         return all(copy.phase is phase for copy in self._by_node.values())
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Of the copies that have an end."""
+        """The outcomes of the copies that have an end."""
         return tuple(copy.outcome(copy.end) for copy in self._by_node.values() if copy.end is not None)
 
 
-# Nodes that are not in touch with us: for how long they are waited for, and when they are called again. No effects.
+# Disconnected nodes: how long they are waited for, and when they are called again. Pure.
 
-_CALL_AGAIN_S = 0.5  # doubled with each call in vain
+_CALL_AGAIN_S = 0.5  # doubled with each failed call
 _CALL_AGAIN_AT_MOST_S = 5.0
 _BACK_FOR_GOOD_S = 5.0
 
 
 @dataclass(slots=True)
 class _Reconnect:
-    """One node's."""
+    """The disconnection of one node."""
 
     until: float
     end: Lost
@@ -113,18 +113,18 @@ class _Reconnect:
     calling: bool = False
     calls: int = 0
     back_at: float | None = None
-    """When it was in touch again; not for long, and it is the same absence."""
+    """When it was reconnected. If it is lost again within `_BACK_FOR_GOOD_S`, that is the same disconnection."""
 
 
 class Reconnects:
-    """All times are of one monotonic clock."""
+    """The disconnected nodes of a claim. All times are seconds of one monotonic clock."""
 
     def __init__(self, patience_s: float) -> None:
         self.timeout_s = patience_s
         self._by_node: dict[NodeName, _Reconnect] = {}
 
     def disconnected(self, node: NodeName, end: Lost, now: float) -> bool:
-        """The connection is lost, or a call was in vain; whether a new absence begins with it."""
+        """The connection was lost, or a call failed. Returns whether that begins a new disconnection."""
         known = self._by_node.get(node)
         if known is None or (known.back_at is not None and now - known.back_at > _BACK_FOR_GOOD_S):
             self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=end, again_at=now)
@@ -135,17 +135,17 @@ class Reconnects:
         return False
 
     def reconnected(self, node: NodeName, now: float) -> None:
-        """It is in touch."""
+        """The node has answered again."""
         if node in self._by_node:
             self._by_node[node].back_at = now
 
     def is_in_touch(self, node: NodeName) -> bool:
-        """Whether it can be spoken to."""
+        """Whether requests can be sent to it."""
         known = self._by_node.get(node)
         return known is None or known.back_at is not None
 
     def next_attempt(self, node: NodeName, now: float) -> Lost | bool:
-        """Whether it is to be called now; a `Lost`, where it has been waited for long enough."""
+        """Whether to call it now; its `Lost` end once the timeout is over."""
         known = self._by_node.get(node)
         if known is None or known.calling or known.back_at is not None:
             return False
@@ -155,37 +155,37 @@ class Reconnects:
         return known.calling
 
 
-# What somebody wants of a job that runs. Apart from `follow`, so that nodes can be asked before that is imported.
+# How a running job is followed. Not in `follow`, so that nodes can be asked before that is imported.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowMode:
-    """What we want of the copies."""
+    """How copies are followed, and what is requested of them."""
 
     streams: tuple[str, ...] = ("stdout", "stderr")
     to_the_end: bool = True
-    """Else only what there is by now."""
+    """Follow until the end; False: only read the output so far."""
     leave_when_started: bool = False
     void: bool = True
-    """Of a copy that has not started, make sure that it never will: it is ours to say."""
+    """Declare a copy void that has not started, so that it never will. Only for a process that controls the job."""
     retire: bool = False
-    """Who followed it has seen it all: what it left on its node may go."""
+    """The follower has all output: remove the job's files from its node."""
     persist: bool = True
     """Call again when a connection is lost."""
     end: str | None = None
-    """End them, and why."""
+    """End the copies, for this reason."""
     signal: int | None = None
     ends_with_us: bool = True
-    """Told to stop, we end them; else they are let go once they run."""
+    """When we are stopped, end the copies; False: leave them running once they are started."""
     finish: bool = False
-    """Of slots that another agent has started: nobody will bring them more tasks."""
+    """Tell slots of another agent to finish: no process will give them more tasks."""
 
 
 FOREGROUND = FollowMode(retire=True)
-"""`run`: all of it, here and now."""
+"""`run`: show all output, and wait for the end."""
 DETACHED = FollowMode(streams=(), leave_when_started=True)
-"""`run --detach`: that it runs. What a copy prints while others are still to start is for `logs`."""
+"""`run --detach`: wait for the start only. Output that is printed before all copies run is left for `logs`."""
 SUPERVISED = FollowMode(streams=())
-"""A keeper in the background: how it ends."""
+"""A detached controller: wait for the end, without output."""
 LEAVE_RUNNING = FollowMode(streams=(), leave_when_started=True, ends_with_us=False)
-"""A job from the queue, or one of nobody's that was moved: that it runs."""
+"""A queued job, or a migrated job without a controller: wait for the start, and leave it running."""

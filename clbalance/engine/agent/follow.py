@@ -1,7 +1,7 @@
-"""Follow the copies of a job: what they print, how they end, whatever becomes of the connections to their nodes.
+"""Follow the copies of a claim: their output and their ends, even if connections to their nodes are lost.
 
-A connection that is lost is made again, and the node is asked what became of its copy (docs/design/jobs.md). So
-following a job that somebody else started is the same as having lost the connection to it.
+A lost connection is made again, and the node is asked for the state of its copy (docs/design/jobs.md). So to follow
+a job that another process started is the same as to reconnect.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from clbalance.engine.agent.protocol import (
     Ended,
     Hello,
     InquiryAnswer,
-    NotOfEnds,
+    NotForFollow,
     Output,
     Refused,
     Started,
@@ -30,14 +30,14 @@ from clbalance.ports import Closed, RunListener
 
 _WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
 _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
-_END_GRACE_S = 1.0  # between TERM and KILL when we are told to stop
-_END_ONLY_S = 0.6  # of the time to end: how things ended must not wait behind output that nobody can read so fast
+_END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
+_END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
 _UNANSWERED = Lost(cause=Cause.LOST, reason="")
 
 
 class Follow:
-    """Hears of the copies of one claim until each has an end or is followed no further."""
+    """Follows the copies of one claim until each has an end or is left running."""
 
     def __init__(
         self,
@@ -64,30 +64,31 @@ class Follow:
         self._mute = False
         self._ends_only = False
 
-    # -- the way of a follower -------------------------------------------------------------------
+    # -- start, stop, and when it is over --------------------------------------------------------
 
     def call_all(self) -> None:
-        """Get in touch with every node: somebody else started these copies."""
+        """Call every node, to follow copies that another process started."""
         for copy in self._copies.unended():
             self._lose_touch(copy, _UNANSWERED)
 
     def to_the_end(self, within_s: float | None = None) -> None:
-        """Until nothing is left to be followed."""
+        """Follow until nothing is left to follow, or for `within_s` seconds."""
         self._agents.listen(self.on_event, self.is_over, within_s)
 
     def stop(self, reason: str, within_s: float, *, mute: bool) -> None:
-        """End all copies, or give them up where they have not started, and await that for so long.
+        """End all copies, cancel those not started, and wait `within_s` seconds at most for their ends.
 
-        What they print meanwhile is shown; near the end of that time, or once nobody reads it, only ends are heard.
+        Output is shown meanwhile. For the last part of that time, and when `mute` or once our output is not read any
+        more, only ends are received.
         """
         until = self._clock.monotonic() + within_s
         self._mute = mute
-        before = {copy.node: dict(copy.heard) for copy in self._copies}
+        before = {copy.node: dict(copy.received) for copy in self._copies}
         try:
             self.end_all(reason)
             if not mute:
                 self.to_the_end(within_s - _END_ONLY_S)
-        except BrokenPipeError:  # who reads us was stopped, too
+        except BrokenPipeError:  # the reader of our output was stopped, too
             self._mute = True
         self._hear_ends_only(before)
         self.to_the_end(until - self._clock.monotonic())
@@ -97,22 +98,22 @@ class Follow:
 
     @property
     def all_started(self) -> bool:
-        """Whether no copy is still to be started."""
+        """Whether every copy has been started."""
         return all(copy.phase >= Phase.RUNNING for copy in self._copies)
 
     @property
     def is_in_touch(self) -> bool:
-        """Whether every copy runs, and can be spoken to."""
+        """Whether every copy runs and its node is connected."""
         return all(copy.phase is Phase.RUNNING and self._reconnects.is_in_touch(copy.node) for copy in self._copies)
 
     def linger(self, within_s: float) -> None:
-        """Let agents tidy up behind ended copies."""
+        """Give agents time to clean up after ended copies."""
         self._agents.listen(
             self.on_event, lambda: self._closed.issuperset(copy.node for copy in self._copies), within_s
         )
 
     def is_over(self) -> bool:
-        """Whether nothing is left to be followed; calls nodes again whose time has come."""
+        """Whether nothing is left to follow. Also calls disconnected nodes whose retry is due."""
         self._call_again()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
@@ -123,10 +124,10 @@ class Follow:
             return True
         return False
 
-    # -- hearing ---------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        """News of one node."""
+        """Handle an event of one node."""
         if isinstance(event, Closed):
             self._closed.add(node)
         if node not in self._copies or self._copies[node].phase >= Phase.LEFT:
@@ -144,7 +145,7 @@ class Follow:
             self._lose_touch(copy, Lost(cause=event.cause, reason=event.reason))
 
     def _react(self, copy: Copy, event: AgentEvent) -> None:
-        if isinstance(event, NotOfEnds):
+        if isinstance(event, NotForFollow):
             return
         match event:
             case Hello():
@@ -160,7 +161,7 @@ class Follow:
             case Ended():
                 self._ended(copy, event)
             case Current():
-                self._current.add(copy.node)  # to be left with the others, lest one that did not start must end it
+                self._current.add(copy.node)  # left with the others: if one did not start, this must end
             case AgentError(reason=reason, job=job):
                 self._agent_error(copy, reason, job)
             case _:
@@ -176,31 +177,31 @@ class Follow:
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if self._ends_only:
-            return  # it was on its way; its agent awaits no acknowledgement any more
+            return  # it was under way already; its agent does not wait for an acknowledgement any more
         self._listener.output(copy.node, event.stream, event.data)
-        copy.heard[event.stream] = event.offset + len(event.data)
-        if copy.heard[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
-            copy.acked[event.stream] = copy.heard[event.stream]
+        copy.received[event.stream] = event.offset + len(event.data)
+        if copy.received[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
+            copy.acked[event.stream] = copy.received[event.stream]
             self._ask(copy, "ack", stream=event.stream, offset=copy.acked[event.stream])
 
     def _ended(self, copy: Copy, event: Ended) -> None:
         copy.seconds = event.seconds
         for warning in event.warnings:
             self._warn(copy, warning)
-        self._end(copy, end_of(event.end, self._limit_s))  # it is written down before its node forgets it
-        if self._mode.retire and not self._ends_only:  # what we have not read is for whoever asks next
+        self._end(copy, end_of(event.end, self._limit_s))  # recorded before its node forgets it
+        if self._mode.retire and not self._ends_only:  # output that we have not read stays for the next reader
             self._agents.ask(copy.node, "forget", last=True, job=self._copies.label)
         else:
             self._hang_up(copy)
 
     def _agent_error(self, copy: Copy, reason: str, job: str | None) -> None:
-        if job is not None and not self._reconnects.is_in_touch(copy.node):  # it cannot say what became of the copy
+        if job is not None and not self._reconnects.is_in_touch(copy.node):  # it cannot tell the state of the copy
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.STORAGE, reason=reason))
         else:
             self._warn(copy, reason)
 
-    # -- what became of a copy that we have lost sight of ----------------------------------------
+    # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
         if self._reconnects.disconnected(copy.node, end, self._clock.monotonic()):
@@ -242,7 +243,7 @@ class Follow:
                 self._hang_up(copy)
                 self._end(copy, NodeFailed(reason=event.reason))
             case "absent" | "claimed":
-                self._current.add(copy.node)  # whose it is to say is still at work on it
+                self._current.add(copy.node)  # the process that starts it is still at work on it
             case _:
                 assert_never(event.state)
 
@@ -254,40 +255,40 @@ class Follow:
         elif self._mode.finish:
             self._ask(copy, "finish")
 
-    # -- speaking --------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------
 
     def ask_for_output(self, copy: Copy) -> None:
-        """From where we have it."""
+        """Request the output of a copy, from the first byte that we do not have."""
         to_the_end = self._mode.to_the_end or self._ending is not None
         streams = () if self._ends_only else self._mode.streams
-        copy.acked = dict(copy.heard)
+        copy.acked = dict(copy.received)
         self._ask(
             copy,
             "follow",
             window=_WINDOW_BYTES,
             streams=streams,
             stop="end" if to_the_end else "now",
-            **{stream: copy.heard.get(stream, 0) for stream in streams},
+            **{stream: copy.received.get(stream, 0) for stream in streams},
         )
 
     def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
-        """No more output; `before` is how much of it had come when they were told to end."""
+        """Request no more output. `before`: the bytes received when the copies were told to end."""
         self._ends_only = True
         for copy in self._copies.unended():
             self._listener.cut_off(copy.node)
             if copy.phase >= Phase.STARTING and self._reconnects.is_in_touch(copy.node):
                 self.ask_for_output(copy)
-                if not self._mute and copy.heard != before[copy.node]:
+                if not self._mute and copy.received != before[copy.node]:
                     self._warn(copy, _UNSHOWN)
 
     def _fail(self, copy: Copy, end: NotStarted) -> None:
-        """Everywhere or nowhere: one that does not start takes the others with it."""
+        """All copies or none: if one does not start, end the others."""
         self._hang_up(copy)
         self._end(copy, end)
         self.end_all(f"it could not start on {copy.node}")
 
     def end_all(self, reason: str, grace_s: float = _END_GRACE_S) -> None:
-        """End what runs and give up what does not; those that are away are told when they are back."""
+        """End copies that run, and cancel those not started. Disconnected nodes are told when they reconnect."""
         self._ending = self._ending or reason
         self._grace_s = grace_s
         for copy in self._copies.unended():

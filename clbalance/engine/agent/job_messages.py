@@ -1,4 +1,4 @@
-"""A job in the agent's messages: what nodes are asked for, how an end is told, a slot's log. Pure."""
+"""Translate jobs to and from the agent's messages: lease requests, start specs, ends, the log of a slot. Pure."""
 
 import binascii
 import re
@@ -24,12 +24,12 @@ from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 
 
 def label_of(job: JobSpec) -> str:
-    """What the nodes know a claim by."""
+    """The name of a claim on the nodes: the key of the job and the claim number."""
     return f"{job.key}.{job.claim}"
 
 
 def end_of(told: AgentEnd, limit_s: float | None) -> End:
-    """The agent's account of an end, in our words."""
+    """Convert the agent's message of an end."""
     match told:
         case ExitedEnd(rc=rc):
             return Exited(rc=rc)
@@ -46,7 +46,7 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
 
 
 def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:
-    """What a copy finds in its environment (docs/design/command-line.md), its own `--env` included; never `SLURM_*`."""
+    """The environment variables of a copy (docs/design/command-line.md), `--env` included; never `SLURM_*`."""
     return {
         **job.env,
         "CLBALANCE_JOB_ID": str(job.id),
@@ -63,10 +63,10 @@ def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node
 
 
 def lease_request(request: Request, answer: Measured, name: str) -> dict[str, object]:
-    """What the node is asked to promise (docs/design/leases.md); it may have fewer GPUs left than we have seen."""
+    """The lease that the node is asked for (docs/design/leases.md). It may have fewer free GPUs than we have seen."""
     found = gpu_candidates(matching_devices(answer, request), request) if request.gpus else ()
     candidates = () if isinstance(found, Unknown) else found
-    # Who is bound to cpus is best bound to those near his devices.
+    # A copy that is bound to CPUs should get those near its GPUs.
     near = {"gpu_cpus": cpus_near(answer, candidates)} if candidates and request.limit_cpus else {}
     return near | {
         "cpus": request.cpus,
@@ -87,12 +87,12 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
     """The agent's `spec` for one copy."""
     match job.payload:
         case Command(argv=argv):
-            what: dict[str, object] = {"argv": list(argv)}
+            program: dict[str, object] = {"argv": list(argv)}
         case Script(name=name, args=args):
-            what = {"script": {"name": name, "args": list(args)}}
+            program = {"script": {"name": name, "args": list(args)}}
         case _:
-            assert_never(job.work)
-    return what | {
+            assert_never(job.payload)
+    return program | {
         "name": job.name,
         "env": env,
         "chdir": job.chdir,
@@ -110,14 +110,14 @@ _LABEL = re.compile(r"[0-9a-f]{32}\.[1-9][0-9]{0,8}")
 
 
 def relay_line(source: str, label: str) -> str:
-    """For any login shell: one line, in which nothing is the user's, and the job is named by its key alone."""
+    """A command line for any login shell. It has no text of the user in it, and names the job by its label only."""
     assert _LABEL.fullmatch(label), label
     packed = binascii.b2a_base64(zlib.compress(source.encode()), newline=False).decode()
     text = f'import binascii,zlib;exec(zlib.decompress(binascii.a2b_base64("{packed}")))'
     return f"exec python3 -I -S -c '{text}' {label}"
 
 
-# A slot's log as it arrives, in pieces (docs/design/tasks.md). Pure; a line that makes no sense is passed over.
+# Parse a slot's log, which arrives in pieces (docs/design/tasks.md). Malformed lines are skipped.
 
 _LONGEST_LINE = 4096
 
@@ -126,19 +126,19 @@ Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 
 
 class Began(msgspec.Struct, array_like=True, tag="s", frozen=True):
-    """The task is going to be started."""
+    """The task is about to be started."""
 
     number: int
 
 
 class Returned(msgspec.Struct, array_like=True, tag="b", frozen=True):
-    """It was not, and will not be."""
+    """The task was not started, and will not be."""
 
     number: int
 
 
 class TaskFinished(msgspec.Struct, array_like=True, tag="e", frozen=True):
-    """Nothing of it is left; `stdout` and `stderr` are the sizes of the slot's output then."""
+    """The task has ended with all its processes. `stdout` and `stderr`: the sizes of the slot's output then."""
 
     number: int
     end: AgentEnd
@@ -148,7 +148,7 @@ class TaskFinished(msgspec.Struct, array_like=True, tag="e", frozen=True):
 
 
 class Whole(msgspec.Struct, array_like=True, tag="z", frozen=True):
-    """There is nothing behind it."""
+    """The log is complete: nothing follows."""
 
 
 SlotEntry: TypeAlias = Began | Returned | TaskFinished | Whole
@@ -157,13 +157,13 @@ _decoder: msgspec.json.Decoder[SlotEntry] = msgspec.json.Decoder(SlotEntry)
 
 
 class SlotLog:
-    """Cuts pieces into entries."""
+    """Splits pieces of a log into entries."""
 
     def __init__(self) -> None:
         self._partial = b""
 
     def feed(self, piece: bytes) -> list[SlotEntry]:
-        """What this piece completes."""
+        """The entries that this piece completes."""
         *lines, rest = (self._partial + piece).split(b"\n")
         self._partial = rest if len(rest) <= _LONGEST_LINE else b""
         return [entry for entry in map(_entry, lines) if entry is not None]
@@ -177,14 +177,14 @@ def _entry(line: bytes) -> SlotEntry | None:
 
 
 COULD_NOT_LOG: Final = Exited(rc=1)
-"""How a slot ends that cannot write its log any more: its disk is full."""
+"""The end of a slot that cannot write its log any more, as when its disk is full."""
 
 
 def tells_all(end: End, *, closed: bool) -> bool:
-    """Whether a log that was read to its end tells of every task that the slot has started, if the slot ended so.
+    """Whether a log that was read to its end mentions every task that the slot has started. `end`: that of the slot.
 
-    What ends by itself closes its log. Starts are on the disk before they are made, so one that was killed, or could
-    write no more, told all of them, too.
+    A slot that ends by itself closes its log. Starts are on disk before they are made. So the log of a slot that was
+    killed, or could not write any more, mentions all starts, too.
     """
     if isinstance(end, Lost | NodeFailed):
         return False

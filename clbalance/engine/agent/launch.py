@@ -1,4 +1,4 @@
-"""Reserve a place on every node of a job, bring its files there, and start it: on all of them, or on none."""
+"""Get a lease on every node of a job, send its files there, and start it: on all nodes, or on none."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -28,7 +28,7 @@ START_WITHIN_S = 30.0  # from the agent's bootstrap to the job's first process
 
 
 class Admission:
-    """Claims and leases for the copies of one claim, before anything is started."""
+    """Requests folders and leases for the copies of one claim, before anything is started."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Admission:
         answers: Mapping[NodeName, Measured],
         name: str,
         for_tasks: bool = False,
-        most_promised: Mapping[NodeName, float] | None = None,
+        allocation_limits: Mapping[NodeName, float] | None = None,
     ) -> None:
         self._agents = agents
         self._copies = copies
@@ -47,14 +47,14 @@ class Admission:
         self._answers = answers
         self._name = name
         self._for_tasks = for_tasks
-        self._most_promised = most_promised or {}
+        self._allocation_limits = allocation_limits or {}
         self.refusals: dict[NodeName, str] = {}
-        """The nodes that said no, and why."""
+        """The nodes that refused, and why."""
         self.crowded: dict[NodeName, float] = {}
-        """Of those the ones where others were faster, and the cpus that are promised there by now."""
+        """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
 
     def admit(self) -> dict[NodeName, str]:
-        """The refusals; if there is one, the others are released."""
+        """Ask all nodes, and return the refusals. If there is one, the other nodes are released."""
         self.call()
         self._agents.listen(self.on_event, lambda: bool(self.refusals) or self.is_admitted)
         if self.refusals:
@@ -69,7 +69,7 @@ class Admission:
 
     @property
     def is_admitted(self) -> bool:
-        """Whether all have said yes."""
+        """Whether all nodes have granted their leases."""
         return self._copies.all_in(Phase.ADMITTED)
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
@@ -88,7 +88,7 @@ class Admission:
                 self.crowded[node], self.refusals[node] = cpus, reason
             case (
                 Refused(reason=reason) | AgentError(reason=reason)
-            ):  # what it cannot make sense of is a no: nothing else would follow
+            ):  # an error counts as a refusal: no other answer follows
                 self.refusals[node] = reason
             case Closed(cause=cause, reason=reason):
                 self.refusals[node] = cause.because(reason)
@@ -103,20 +103,20 @@ class Admission:
         answer = self._answers[copy.node]
         lease = lease_request(self._request, answer, self._name)
         self._agents.ask(copy.node, "claim", job=self._copies.label)
-        promised_cpus = self._most_promised.get(copy.node)
+        promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
         asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
         self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)
 
 
-# Bring a job's files to its nodes, and order the start when all of them have everything.
+# Send a job's files to its nodes, and order the start once all nodes have everything.
 
 _PUTS_IN_FLIGHT = 16
 
 
 @dataclass(slots=True)
 class _Upload:
-    """What one copy is still to be sent: the files, the current one first, and how far it has come."""
+    """The files that one copy still needs, the current one first, and the offset in that."""
 
     unsent: list[str] = field(default_factory=list)
     offset: int = 0
@@ -124,7 +124,7 @@ class _Upload:
 
 
 class LaunchSequence:
-    """Everywhere or nowhere: what goes wrong before the last node is ready goes to `follow`, which ends the rest."""
+    """Starts all copies or none: errors before the last node is ready go to `follow`, which ends the others."""
 
     def __init__(
         self,
@@ -145,31 +145,31 @@ class LaunchSequence:
         self._script = job.payload.content if isinstance(job.payload, Script) else None
         assert self._script is not None or not isinstance(job.payload, Script), "who starts a script has read it"
         files = ["stdin"] if self._script is None else ["script", "stdin"]
-        self._loads = {copy.node: _Upload(list(files)) for copy in copies}
+        self._uploads = {copy.node: _Upload(list(files)) for copy in copies}
 
     def order(self) -> None:
-        """Returns when every node was told to start, or none will be."""
+        """Returns when every node was told to start, or the start has failed on all."""
         self.begin()
         self._agents.listen(self.on_event, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
 
     def begin(self) -> None:
-        """Send what the nodes take at once."""
+        """Send the first pieces."""
         for copy in self._copies:
             copy.phase = Phase.STORING
             self._put(copy)
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        """News of one node; what does not concern the files is for the follower."""
-        if isinstance(event, Stored) and node in self._loads:
-            self._loads[node].in_flight -= 1
-            self._agents.set_deadline(node, START_WITHIN_S)  # it is alive; large input takes its time
+        """Handle an event of one node; those that do not concern files go to `follow`."""
+        if isinstance(event, Stored) and node in self._uploads:
+            self._uploads[node].in_flight -= 1
+            self._agents.set_deadline(node, START_WITHIN_S)  # it answers; large input takes long
             self._put(self._copies[node])
         else:
             self._follow.on_event(node, event)
 
     def _put(self, copy: Copy) -> None:
-        """Send the next pieces of its files, a bounded number ahead of the node; start when all are on their way."""
-        load = self._loads[copy.node]
+        """Send the next pieces, a bounded number ahead of the node's answers. Start once all of all copies are sent."""
+        load = self._uploads[copy.node]
         while copy.phase is Phase.STORING and load.in_flight < _PUTS_IN_FLIGHT:
             if not load.unsent:
                 copy.phase = Phase.READY

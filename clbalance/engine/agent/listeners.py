@@ -1,4 +1,4 @@
-"""Listeners to a job: one that writes down what happens before it tells anybody else, one that tells nobody."""
+"""Listeners of a job: one that records events before passing them on, and ones that do nothing."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from clbalance.ports import RunListener
 
 
 class JournalingListener:
-    """Between a dispatch and its listener. A journal that fails from here on loses history, not the job."""
+    """Records starts and ends, then passes all events on. A journal that fails here loses history, not the job."""
 
     def __init__(self, services: Services, job: JobSpec, listener: RunListener, *, copies: int) -> None:
         self._services = services
@@ -66,11 +66,11 @@ class JournalingListener:
         self._listener.ended(outcome)
 
 
-# A listener that tells nobody: for looking at jobs without showing them.
+# Listeners that do nothing, for reading jobs without showing them.
 
 
 class NullListener:
-    """`ports.RunListener` for nobody."""
+    """A `ports.RunListener` that does nothing."""
 
     def waiting(self, reason: str) -> None: ...
 
@@ -90,7 +90,7 @@ class NullListener:
 
 
 class NullTaskListener:
-    """`ports.TaskListener` for nobody."""
+    """A `ports.TaskListener` that does nothing."""
 
     def waiting(self, reason: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""One agent per node for the followers of several jobs: each hears what concerns it, the last one hangs up."""
+"""Share one agent per node among several jobs: each job gets its own events, and the last one closes the session."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from clbalance.ports import Closed
 
 
 class AgentMultiplexer:
-    """Shares the sessions of `agents` among lines, one per job."""
+    """Shares the sessions of `agents` among channels, one per claim."""
 
     def __init__(self, agents: Agents) -> None:
         self._agents = agents
@@ -20,28 +20,28 @@ class AgentMultiplexer:
         self._late: deque[tuple[str, NodeName]] = deque()
 
     def channel(self, label: str) -> "AgentChannel":
-        """A line of its own for the job with that label."""
+        """A new channel for the claim with that label."""
         return AgentChannel(self, label)
 
     def connect(self, channel: "AgentChannel", on_event: OnEvent) -> None:
-        """What concerns that line's job goes to `hear` from now on."""
+        """Pass events of that channel's claim to `on_event` from now on."""
         self._channels[channel.label] = (channel, on_event)
 
     def listen(
         self, enough: Callable[[], bool], within_s: float | None = None, look_every_s: float = LOOK_AGAIN_S
     ) -> None:
-        """Until enough has been heard on all lines."""
+        """Pass events to all channels until `enough()`, or for `within_s` seconds."""
         self._agents.listen(self._on_event, lambda: self._repeat_greetings() or enough(), within_s, look_every_s)
 
     def call(self, channel: "AgentChannel", node: NodeName, *, within_s: float) -> None:
-        """Who calls a node where an agent answers already is greeted by it once more."""
+        """Call a node. If its agent has said hello already, the channel gets that `Hello` once more."""
         if node in self._greetings:
             self._late.append((channel.label, node))
         elif not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
             self._agents.call(node, within_s=within_s)
 
     def hang_up(self, channel: "AgentChannel", node: NodeName) -> None:
-        """The session ends with its last line."""
+        """Close the session if no other channel uses the node."""
         if not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
             self._greetings.pop(node, None)
             self._agents.hang_up(node)
@@ -51,11 +51,11 @@ class AgentMultiplexer:
         self._agents.ask(node, op, **fields)
 
     def forget(self, channel: "AgentChannel") -> None:
-        """Nothing concerns it any more."""
+        """Pass no more events to this channel."""
         self._channels.pop(channel.label, None)
 
     def finish(self, within_s: float) -> None:
-        """Let all agents do what they were asked, and go."""
+        """Let all agents complete their requests and exit, for `within_s` seconds at most."""
         left = set(self._greetings)
         for node in left:
             self._agents.finish(node)
@@ -92,13 +92,13 @@ class AgentMultiplexer:
 
 
 class AgentChannel:
-    """What one job's follower takes for agents of its own."""
+    """The view of one claim on the shared agents, with the methods of `Agents`."""
 
     def __init__(self, multiplexer: AgentMultiplexer, label: str) -> None:
         self._multiplexer = multiplexer
         self.label = label
         self.nodes: set[NodeName] = set()
-        """Where this line is open."""
+        """The nodes that this channel has called."""
 
     def call(self, node: NodeName, *, within_s: float) -> None:
         """As `Agents.call`."""
@@ -106,20 +106,20 @@ class AgentChannel:
         self.nodes.add(node)
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
-        """As `Agents.ask`, but that nothing is the last for others."""
+        """As `Agents.ask`, but `last` is ignored: other channels may have more requests."""
         del last
         self._multiplexer.ask(node, op, fields)
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
-        """The others' deadlines are not this job's to set; the first answer lifts it."""
+        """Does nothing: a deadline would hold for the other channels, too. The first answer of a node lifts its own."""
 
     def hang_up(self, node: NodeName) -> None:
-        """This line only."""
+        """Close this channel to the node only."""
         if node in self.nodes:
             self.nodes.discard(node)
             self._multiplexer.hang_up(self, node)
 
     def listen(self, on_event: OnEvent, enough: Callable[[], bool], within_s: float | None = None) -> None:
-        """Hear what concerns this line's job until there is enough of it."""
+        """Pass this claim's events to `on_event` until `enough()`, or for `within_s` seconds."""
         self._multiplexer.connect(self, on_event)
         self._multiplexer.listen(enough, within_s)

@@ -1,7 +1,7 @@
-"""The agent's words (docs/design/agent.md), typed: lines from a node become events, requests become lines.
+"""The agent protocol (docs/design/agent.md) in types: decode lines from a node to events, encode requests to lines.
 
-Pure. A line that is not in the frame, or whose content is not exactly what the protocol allows, is not an event:
-nothing a node says is trusted further than its type.
+Pure. A line without the frame, or with content that the protocol does not allow, is not an event: nothing that a
+node sends is trusted further than its type.
 """
 
 import binascii
@@ -17,7 +17,7 @@ CHUNK_BYTES = 48 << 10
 
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-"""Three decades at most: what is to become a difference of times must be able to."""
+"""About three decades at most, so that it can be used as a difference of times."""
 
 
 class ExitedEnd(msgspec.Struct, tag_field="kind", tag="exited", frozen=True):
@@ -62,9 +62,9 @@ class Hello(msgspec.Struct, tag_field="ev", tag="hello", frozen=True):
 
 
 class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename={"incarnation": "birth"}):
-    """The job's folder is ours: a second start of the same attempt would be refused.
+    """The job's folder was made for us: a second start of the same claim would be refused.
 
-    `boot_id` and `incarnation` tell later whether the node and its folder are still the same.
+    `boot_id` and `incarnation` show later whether the node was booted or its folder was wiped.
     """
 
     job: str
@@ -73,14 +73,14 @@ class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename
 
 
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):
-    """The node has promised what was asked for; `gpus` are the devices, by UUID."""
+    """The node has granted the lease. `gpus`: the devices, by UUID."""
 
     job: str
     gpus: tuple[str, ...] = ()
 
 
 class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):
-    """`size` bytes of a file that a job needs are on the node."""
+    """The node has `size` bytes of a file of the job."""
 
     job: str
     file: str
@@ -88,7 +88,7 @@ class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):
 
 
 class Started(msgspec.Struct, tag_field="ev", tag="started", frozen=True):
-    """The job's first process runs; `limits` tell by what each of its limits is kept."""
+    """The job's first process runs. `limits`: the means by which each of its limits is kept."""
 
     job: str
     pid: int
@@ -98,18 +98,18 @@ class Started(msgspec.Struct, tag_field="ev", tag="started", frozen=True):
 
 
 class Refused(msgspec.Struct, tag_field="ev", tag="refused", frozen=True, rename={"reason": "why"}):
-    """The job does not run there; `rc` as a shell would have said it (126, 127)."""
+    """The job does not run there. `rc`: the exit code that a shell would give (126, 127)."""
 
     job: str
     kind: str
     reason: str
     rc: int | None = None
     promised_cpus: float | None = None
-    """By now, where others were faster and the client had better look again."""
+    """The CPUs allocated by now, if others filled the node first and the client should plan again."""
 
 
 class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):
-    """A piece of what the job wrote, from `offset` on."""
+    """A piece of the job's output, from byte `offset` on."""
 
     job: str
     stream: str
@@ -127,25 +127,25 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
 
 
 class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):
-    """The job runs on, and all that it has written so far has been sent."""
+    """The job still runs, and all its output so far has been sent."""
 
     job: str
 
 
 class LeaseKept(msgspec.Struct, tag_field="ev", tag="kept", frozen=True):
-    """The lease of a job that has not been started is kept for as long again."""
+    """The lease of a job that is not started yet was extended for as long again."""
 
     job: str
 
 
 class Checkpointed(msgspec.Struct, tag_field="ev", tag="checkpointed", frozen=True):
-    """The file by which a job tells that it has checkpointed was written anew."""
+    """The job has rewritten its checkpoint file."""
 
     job: str
 
 
 class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True, rename={"reason": "why"}):
-    """What became of a job that another agent was given (docs/design/jobs.md)."""
+    """The state of a copy that was launched through another agent (docs/design/jobs.md)."""
 
     job: str
     state: Literal["running", "ended", "void", "gone", "absent", "claimed"]
@@ -153,7 +153,7 @@ class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True, 
 
 
 class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
-    """How a job stands at this moment; what it takes is None where that is not known."""
+    """The current state of a job. Usage is None if it is not known."""
 
     job: str
     state: Literal["running", "ended", "void", "absent", "claimed"]
@@ -166,11 +166,11 @@ class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):
 
 
 class AgentError(msgspec.Struct, tag_field="ev", tag="error", frozen=True, rename={"reason": "why"}):
-    """The agent could not make sense of a request, or failed at one."""
+    """The agent could not understand a request, or failed at it."""
 
     reason: str
     job: str | None = None
-    """None: it concerns no single job."""
+    """None: the error concerns no single job."""
 
 
 class Drained(msgspec.Struct, tag_field="ev", tag="drained", frozen=True):
@@ -180,13 +180,13 @@ class Drained(msgspec.Struct, tag_field="ev", tag="drained", frozen=True):
 
 
 class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
-    """No drain mark of ours is on the node; whether there was one."""
+    """The node has no drain mark of ours. `was`: whether there was one."""
 
     was: bool
 
 
 class ReapedItem(msgspec.Struct, frozen=True, rename={"reason": "why"}):
-    """Something of ours that nobody needs any more; `reason` it is still there."""
+    """A leftover of ours. `reason`: why it is still there."""
 
     kind: Literal["processes", "lease", "half", "job", "boot", "claim", "trouble"]
     name: str
@@ -196,7 +196,7 @@ class ReapedItem(msgspec.Struct, frozen=True, rename={"reason": "why"}):
 
 
 class Findings(msgspec.Struct, tag_field="ev", tag="reaped", frozen=True):
-    """What we have left on the node, or a part of it; the next part is asked for behind `last`."""
+    """Our leftovers on the node, or a part of them. The next part is requested with `last`."""
 
     found: tuple[ReapedItem, ...]
     last: str
@@ -223,8 +223,8 @@ AgentEvent: TypeAlias = (
     | AgentError
 )
 
-NotOfEnds: TypeAlias = Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
-"""What is said to who reserves, brings files, moves or looks; who follows a job has not asked for it."""
+NotForFollow: TypeAlias = Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
+"""Events that `Follow` ignores: answers to requests of admission, upload, migration, status, drain and reap."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 
@@ -237,23 +237,23 @@ for part in zlib.decompress(binascii.a2b_base64("%s")).decode().split("\\0"):
 
 
 def bootstrap(nonce: str, source: str) -> bytes:
-    """Shell text that replaces an open `sh -s` by the agent, its source on descriptor 3 as a here-document."""
+    """Shell text that replaces an open `sh -s` by the agent. The source is a here-document on descriptor 3."""
     return f"exec python3 -I -S /dev/fd/3 {nonce} 3<<'CLB_{nonce}'\n{_packed(source)}CLB_{nonce}\n".encode()
 
 
 @cache
 def _packed(source: str) -> str:
-    """A text that unpacks the source and runs it file by file, the one that says hello early.
+    """Python text that unpacks the source and runs it file by file; an early file says hello.
 
-    Python compiles the files in two thirds of the time that it takes for the whole. Base64, for nodes decode
-    it in C: base85 would be 6 % shorter and take a millisecond more.
+    Python compiles the single files in two thirds of the time of one large text. Base64, because nodes decode it in C:
+    base85 would be 6 % shorter and take a millisecond more.
     """
     sections = source[len("# -- ") :].replace("\n# -- ", "\n\0")
     return _UNPACK % binascii.b2a_base64(zlib.compress(sections.encode()), newline=False).decode()
 
 
 def decode(line: bytes, nonce: str) -> AgentEvent | None:
-    """The event in `line`; None for anything that is not one of ours."""
+    """The event in `line`; None if the line is not a valid event."""
     frame = b"\x1eCLB1 " + nonce.encode() + b" "
     if not line.startswith(frame):
         return None

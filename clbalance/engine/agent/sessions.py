@@ -1,4 +1,4 @@
-"""Agents on nodes, spoken to over sessions that others may have opened; and one short talk with each of many."""
+"""Send requests to agents on nodes and receive their events, over open or new sessions."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from clbalance.ports import Closed, Line, SessionEvent, Sessions
 PROTOCOL = 2
 
 OnEvent: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
-"""Who is told what agents say, and when a session has ended."""
+"""Is called with each event of an agent, and when a session has ended."""
 
 LOOK_AGAIN_S = 1.0
 
 
 class Agents:
-    """One agent per node, each framed by a nonce of its own."""
+    """One agent per node. Each marks its lines with its own nonce."""
 
     def __init__(self, sessions: Sessions, services: Services) -> None:
         self._sessions = sessions
@@ -29,7 +29,7 @@ class Agents:
         self._nonces: dict[NodeName, str] = {}
 
     def call(self, node: NodeName, *, within_s: float) -> None:
-        """Send an agent to a node, over the session that is open there or a new one."""
+        """Send an agent to a node, over the open session or a new one. Hello must come within `within_s` seconds."""
         if node in self._sessions.open_nodes():
             self._sessions.set_deadline(node, within_s)
         else:
@@ -38,19 +38,19 @@ class Agents:
         self._sessions.send(node, bootstrap(self._nonces[node], self._source))
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
-        """One request; `last` ends the session behind it."""
+        """Send one request. `last`: end the session after it."""
         self._sessions.send(node, encode(op, **fields), last=last)
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
-        """By when its next news must come; None: whenever there are any."""
+        """The node must send something within `within_s` seconds. None: no deadline."""
         self._sessions.set_deadline(node, within_s)
 
     def hang_up(self, node: NodeName) -> None:
-        """End the session; what was not started there is given up."""
+        """Close the session. A job that was not started there is given up."""
         self._sessions.close(node)
 
     def finish(self, node: NodeName) -> None:
-        """Ask nothing more: the agent does what it was asked, and goes."""
+        """End the requests: the agent completes those that it has, and exits."""
         if node in self._sessions.open_nodes():
             self._sessions.send(node, b"", last=True)
 
@@ -61,7 +61,7 @@ class Agents:
         within_s: float | None = None,
         look_every_s: float = LOOK_AGAIN_S,
     ) -> None:
-        """Until `enough`, which is asked again after each event and every `look_every_s`, or for `within_s`."""
+        """Pass on events until `enough()`, asked after each event and every `look_every_s`, or for `within_s`."""
         until = None if within_s is None else self._clock.monotonic() + within_s
         while not enough():
             left = look_every_s if until is None else until - self._clock.monotonic()
@@ -70,7 +70,7 @@ class Agents:
             self._pass_on(on_event, self._sessions.next(min(look_every_s, left)))
 
     def drain_events(self, on_event: OnEvent) -> None:
-        """What has come by now."""
+        """Pass on the events that have arrived already, without waiting."""
         while (event := self._sessions.next(0.0)) is not None:
             self._pass_on(on_event, event)
 
@@ -88,20 +88,20 @@ class Agents:
                 assert_never(event)
 
     def _blamed(self, closed: Closed) -> Closed:
-        """Its shell took the agent's text where it was called: then it was python3 that did not do what it should."""
+        """NO_SHELL after an agent was sent means that the shell worked, and python3 did not: blame python3."""
         if closed.cause is Cause.NO_SHELL and closed.node in self._nonces:
             return replace(closed, cause=Cause.PYTHON)
         return closed
 
 
-# A short talk with one agent on each of many nodes, all at once; none waits for another.
+# A short exchange with one agent on each of many nodes, all at once.
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A request, encoded; with `afresh` the node has its whole time to answer again."""
+    """An encoded request. `afresh`: the deadline for the node's answer starts again."""
 
     request: bytes
     afresh: bool = False
@@ -110,7 +110,10 @@ class Ask:
 def ask_each(
     services: Services, nodes: Sequence[NodeName], react: Callable[[NodeName, AgentEvent | Closed], Ask | T | None]
 ) -> tuple[T, ...]:
-    """What `react` makes of each node, in their order. It must make something of `Closed`, which ends every talk."""
+    """Call all nodes; `react` returns a further request, a result, or None. Returns the results in node order.
+
+    `react` must return a result for `Closed`, the last event of every node.
+    """
     found: dict[NodeName, T] = {}
     with services.transport.sessions() as sessions:
         agents = Agents(sessions, services)

@@ -1,1 +1,1 @@
-"""Jobs that were submitted before: reconcile them with their nodes, wait, conclude."""
+"""Jobs that were submitted before: reconcile them with their nodes, wait for them, record their ends."""

@@ -1,4 +1,4 @@
-"""Fetch what attempts that have ended have printed, from the nodes that keep it (docs/design/job_output.md)."""
+"""Fetch the output of ended attempts from the nodes that keep it (docs/design/job_output.md)."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,9 @@ class Fetch:
 
 
 def collect(services: Services, fetches: Sequence[Fetch], within_s: float) -> tuple[tuple[Outcome, ...], ...]:
-    """For each of `fetches` the ends of its copies, each after all of its output; one without an end did not answer.
+    """Fetch the output, then return the outcomes of the copies, in the order of `fetches`.
 
-    All nodes are asked at once. Nothing is written down and no copy is touched.
+    A copy that did not answer has no outcome. All nodes are asked at once. Nothing is recorded and no copy is touched.
     """
     ends: dict[int, tuple[Outcome, ...]] = {}
     for theirs, places in by_login(services, [one.spec.user for one in fetches]):

@@ -1,4 +1,4 @@
-"""Write down what becomes of a job: it goes on, waits again, has ended, or is not started; and its nodes by result."""
+"""Record a job's next state (running, queued again, ended, never started), and its nodes by result."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,10 @@ from clbalance.policy.jobs.requeue import AfterAttempt, Finished, Requeued, stat
 def recorded_state_after_attempt(
     services: Services, job: int, outcomes: tuple[Outcome, ...], restart_policy: RestartPolicy | None = None
 ) -> AfterAttempt:
-    """By all that is written down of it. `restart_policy` None: those that it was submitted with."""
+    """The next state of a job, by its records. `restart_policy` None: the one that it was submitted with.
+
+    `StoreError` if the job is not remembered or cannot be read.
+    """
     journal = services.journal
     record = journal.record(job)
     if record is None:
@@ -35,17 +38,17 @@ def recorded_state_after_attempt(
 
 
 def requeue(services: Services, job: int, reason: str) -> bool:
-    """A job that we took from the queue and that has not begun waits there again. False where it does not."""
+    """Put a job that has not begun back into the queue. False if the journal refuses."""
     try:
         record = services.journal.record(job)
         return record is not None and services.journal.queue(job, attempt=record.attempt, reason=reason)
     except StoreError as error:
         services.listener.store_failed(error.message)
-        return True  # it is written down as queued, and is in nobody's hands when we have gone
+        return True  # the journal still says queued, and it has no controller when we have gone
 
 
 def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:
-    """It will not be started. Where a copy may have been, as when it is stopped twice, it is only let go."""
+    """Record that a job will not be started. If a copy may have been started, the job is only released."""
     code = ExitCode.NOT_RUN_TO_ITS_END
     try:
         withdrawn = services.journal.cancel_unstarted(job, services.clock.now(), reason=reason, rc=code)
@@ -65,9 +68,9 @@ def finish_job(
     *,
     restart_policy: RestartPolicy | None = None,
 ) -> str | None:
-    """Write down what becomes of a job, once every copy of this attempt has ended; why it is queued, if it is.
+    """Record the next state of a job once every copy of this attempt has ended. If it is queued again, return why.
 
-    Of one that may still run somewhere nothing is written down.
+    Nothing is recorded while a copy may still run.
     """
     worst = worst_outcome(outcomes)
     if worst is None or state_of(worst.end) is JobState.RUNNING:
@@ -79,8 +82,8 @@ def finish_job(
                 return after.reason
             after = Finished(state=state_of(worst.end), reason=end_reason(worst), rc=run_exit_code(outcomes))
         at = _ended_at(services, job, outcomes)
-        told = services.journal.finish(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
-        if not told:
+        written = services.journal.finish(job, at, attempt=attempt, state=after.state, reason=after.reason, rc=after.rc)
+        if not written:
             return None
     except StoreError as error:
         services.listener.store_failed(error.message)
@@ -89,7 +92,7 @@ def finish_job(
 
 
 def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended; by the node's count, for it may be long ago. A node that failed has not counted."""
+    """When its last copy ended: the node counted the seconds, and it may be long ago. Now, if a node failed."""
     now = services.clock.now()
     record = services.journal.record(job)
     if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
@@ -97,11 +100,11 @@ def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> da
     return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))
 
 
-# Keep what became of a job as node sets, for ClusterShell and for whoever wants to go on with them.
+# Keep the nodes of a job by result, as node sets for ClusterShell and other programs.
 
 
 def keep_results(services: Services, job: int, outcomes: Sequence[Outcome], plan: Plan | None = None) -> None:
-    """Of the job's last attempt; `plan` where it is at hand, whole. That it could not be kept is no failure."""
+    """Store the node sets of the job's last attempt. `plan`: the full plan, if at hand. A failure only warns."""
     try:
         submitted = services.journal.submitted(job)
         if submitted is None:

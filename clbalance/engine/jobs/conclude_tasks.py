@@ -1,4 +1,4 @@
-"""Write down how a job of tasks has ended: by the log of its tasks, and by the logs of its slots."""
+"""Record how a task job has ended, from the log of its tasks and the logs of its slots."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from clbalance.ports import RunListener, TaskLog
 def finish_task_job(
     services: Services, job: int, attempt: int, detail: str, *, cancelled: bool = False, release: bool = False
 ) -> tuple[tuple[TaskRecord, ...], TaskJobOutcome]:
-    """Write down how the job has ended by the log of its tasks; it is only let go where that is not known yet."""
+    """Record how the job has ended, from the log of its tasks. If that is not known yet, only release the job."""
     journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
     outcome = task_job_outcome(records, detail, cancelled=cancelled)
@@ -37,7 +37,7 @@ def finish_task_job(
 
 
 def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...]) -> None:
-    """A node is what the worst of its tasks was; one that was given none has no part in it."""
+    """A node counts as its worst task. A node without tasks is left out."""
     by_node: dict[NodeName, list[Outcome]] = {}
     for one in records:
         if one.node is not None and one.end is not None:
@@ -49,11 +49,11 @@ def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...])
         keep_results(services, job, worst, replace(placed[-1].plan, wanted=1))
 
 
-# Writes down what a slot's log tells of tasks that were given to it by a process that has died.
+# Record from a slot's log the tasks that a dead controller gave to it.
 
 
 class ReconciledTasks:
-    """Between a slot and its listener (`ports.RunListener`). `job.claim` is the slot, `known` what is of its job."""
+    """Stands between a slot and its `RunListener`. `job.claim` is the slot; `known` are the tasks of its job."""
 
     def __init__(
         self, services: Services, job: JobSpec, listener: RunListener, *, known: Sequence[TaskRecord], log: TaskLog
@@ -104,7 +104,7 @@ class ReconciledTasks:
             self._task_log.add(events, durable=False)
 
     def ended(self, outcome: Outcome) -> None:
-        if isinstance(outcome.end, Lost):  # no end; it is asked again
+        if isinstance(outcome.end, Lost):  # not an end; the node is asked again
             self._listener.ended(outcome)
             return
         events: list[TaskEvent] = []

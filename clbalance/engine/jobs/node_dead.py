@@ -1,4 +1,4 @@
-"""Somebody's word that nodes that do not answer will not come back."""
+"""Mark silent nodes as dead (`requeue --node-is-dead`)."""
 
 from clbalance.engine.jobs.conclude import finish_job
 from clbalance.engine.jobs.conclude_tasks import finish_task_job
@@ -15,10 +15,10 @@ from clbalance.policy.jobs.task_records import is_open, task_records
 
 
 def mark_node_dead(services: Services, reconciled: Reconciled, reason: str) -> JobRecord:
-    """The copies on these nodes, and the tasks that their slots had, count as lost with them.
+    """Record the copies on silent nodes, and the tasks of their slots, as lost.
 
-    The other copies are ended before that: a job that starts again is nowhere else. Where one of them does not confirm
-    it, `ClbalanceError`, and nobody is given up.
+    The other copies are ended first, so that a job that starts again runs nowhere else. If one of them does not
+    confirm its end: `ClbalanceError`, and nothing is recorded as lost.
     """
     job, journal = reconciled.record, services.journal
     end = NodeFailed(reason=reason)
@@ -43,7 +43,7 @@ def _end_the_others(services: Services, job: JobRecord, alive: frozenset[NodeNam
     if unconfirmed := end_copies(services, job, alive, f"another node was {reason}"):
         raise ClbalanceError(
             f"job {job.id} may still run on {fold(unconfirmed)}, which has not confirmed its end",
-            hint="nothing was started; `clbalance jobs` shows how it stands, then say it again",
+            hint="nothing was started; `clbalance jobs` shows the state; then repeat the command",
         )
 
 

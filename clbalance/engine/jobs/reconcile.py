@@ -1,4 +1,4 @@
-"""Look after jobs that were started before: ask their nodes what became of them, follow or end them."""
+"""Reconcile jobs that were started before: ask their nodes how they stand, and follow, signal or end them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -21,32 +21,32 @@ from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener
 
-ABANDONED = "the process that had it in hand died before it was started"
-CONTROLLER_DIED = "the process that gave out tasks died"
+ABANDONED = "its controller died before it was started"
+CONTROLLER_DIED = "its controller died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRequest:
-    """One job, what we want of it, and who is told."""
+    """One job, how it is followed, and its listener."""
 
     record: JobRecord
     spec: JobSpec
     mode: FollowMode
     listener: RunListener
     ended_too: bool = False
-    """Also visit copies that have ended, for what they printed."""
+    """Also visit copies that have ended, for their output."""
     nodes: frozenset[NodeName] | None = None
-    """Only these."""
+    """Visit only these nodes. None: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """The job as it stands now, and all its copies' ends, so far as they are known; `Lost` where a node is silent."""
+    """The current record of the job, and the known outcomes of its copies; `Lost` if a node is silent."""
 
     record: JobRecord
     outcomes: tuple[Outcome, ...]
     all_ended: bool
-    """Whether there is an outcome of each of its copies, and there are copies."""
+    """Whether the job has copies, and each has an outcome."""
 
 
 def reconcile(
@@ -55,10 +55,10 @@ def reconcile(
     within_s: float | None = None,
     unless: Callable[[], bool] = lambda: False,
 ) -> tuple[Reconciled, ...]:
-    """Visit all of them at once, over one session per node; what nobody has in hand is settled and written down.
+    """Visit all jobs at once, over one session per node. Jobs without a controller are settled and recorded.
 
-    Jobs of several logins are visited one login after the other, each within that time.
-    `unless` is asked about every second: it cuts the visit short.
+    Jobs of several login users are visited one user after the other, each for `within_s` seconds at most.
+    `unless` is called about every second; when it is true, the visit ends early.
     """
     seen: dict[int, Reconciled] = {}
     for theirs, places in by_login(services, [wanted.spec.user for wanted in requests]):
@@ -80,7 +80,7 @@ def _as_one_user(
 
 
 def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
-    """What a dead controller wrote last may be newer than the record by which it was found dead: that is read again."""
+    """Re-read the record of a job whose controller is dead: it may have written after our first read."""
     if wanted.record.has_controller:
         return wanted
     record = services.journal.record(wanted.record.id) or wanted.record
@@ -88,7 +88,7 @@ def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
 
 
 class _Reconciliation:
-    """One visit, with a leg for each claim: one of most jobs, one for each slot of a job of tasks."""
+    """One visit of a job, with a leg for each claim: one in most jobs, one for each slot of a task job."""
 
     def __init__(self, services: Services, multiplexer: AgentMultiplexer, wanted: ReconcileRequest) -> None:
         self._services = services
@@ -113,7 +113,7 @@ class _Reconciliation:
         return not [leg for leg in self._legs if not leg.follow.is_over()]
 
     def result(self) -> Reconciled:
-        """What is known now, written down where nobody else has the job in hand."""
+        """The job as it stands now, recorded first if it has no controller."""
         job, journal = self._request.record.id, self._services.journal
         if self._is_ours:
             self._conclude()
@@ -136,18 +136,18 @@ class _Reconciliation:
             finish_task_job(self._services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
         elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
             self._end_queued(tuple(ends))
-        elif is_queued(record) and not self._legs and self._waits_on(tuple(ends)):
-            pass  # why it waits is written down, and may be younger than its last end
+        elif is_queued(record) and not self._legs and self._stays_queued(tuple(ends)):
+            pass  # its pending reason is recorded already, and may be newer than its last end
         elif len(ends) == len(copies):
             finish_job(self._services, record.id, record.attempt, tuple(ends))
 
-    def _waits_on(self, ends: tuple[Outcome, ...]) -> bool:
+    def _stays_queued(self, ends: tuple[Outcome, ...]) -> bool:
         return not ends or isinstance(
             recorded_state_after_attempt(self._services, self._request.record.id, ends), Requeued
         )
 
     def _end_queued(self, ends: tuple[Outcome, ...]) -> None:
-        """It was cancelled while it waited."""
+        """Record a job that was cancelled while it was queued."""
         record = self._request.record
         if ends and self._legs:
             finish_job(self._services, record.id, record.attempt, ends)
@@ -155,7 +155,7 @@ class _Reconciliation:
             cancel_unstarted(self._services, record.id, "cancelled")
 
     def _leg(self, multiplexer: AgentMultiplexer, asked: Sequence[CopyRecord]) -> "Leg":
-        """Ends are written down only where nobody else does it."""
+        """The leg for copies of one claim. It records outcomes only if the job has no controller."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
         if not spec.slots and (reason := half_started(wanted.record, self._copies)):
@@ -169,7 +169,7 @@ class _Reconciliation:
 
 
 class Leg:
-    """The copies of one claim."""
+    """Follows the copies of one claim."""
 
     def __init__(
         self,
@@ -183,16 +183,16 @@ class Leg:
         self.claim = spec.claim
         self.copies = Copies(label_of(spec), map(Copy.of, asked))
         self._multiplexer = multiplexer
-        self._line = multiplexer.channel(label_of(spec))
-        self.follow = Follow(self._line, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
+        self._channel = multiplexer.channel(label_of(spec))
+        self.follow = Follow(self._channel, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
 
     def begin(self) -> None:
         """Call the nodes."""
-        self._multiplexer.connect(self._line, self.follow.on_event)
+        self._multiplexer.connect(self._channel, self.follow.on_event)
         self.follow.call_all()
 
 
 def by_login(services: Services, users: Sequence[str | None]) -> Iterator[tuple[Services, list[int]]]:
-    """For each of `users`, in the order of their first: the world as that one sees it, and his places in `users`."""
+    """For each distinct user, in order of first appearance: services that log in so, and the indices in `users`."""
     for user in dict.fromkeys(users):
         yield services.as_user(user), [place for place, one in enumerate(users) if one == user]

@@ -1,4 +1,4 @@
-"""The use cases of jobs that were submitted before: look, wait for them, read, follow, end."""
+"""Use cases of submitted jobs: refresh, wait, read output, follow, cancel, signal."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,15 +24,15 @@ from clbalance.policy.jobs.record import (
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.ports import RunListener
 
-_LOOK_AGAIN_S = 0.5  # at the record of a job that somebody else has in hand
-_CANCEL_WITHIN_S = 10.0  # beyond the time that a node has to answer: for the grace, and for KILL
+_LOOK_AGAIN_S = 0.5  # at the record of a job that has a controller
+_CANCEL_WITHIN_S = 10.0  # on top of the time for a node's answer: for the grace period, and for KILL
 
 
 def refresh(services: Services, records: Sequence[JobRecord]) -> tuple[Reconciled, ...]:
-    """How these jobs stand; their nodes are asked about those that nobody has in hand."""
-    nobodys = [record for record in records if not record.has_controller and not record.state.is_over]
+    """The current state of these jobs. Nodes are asked about jobs that have no controller."""
+    uncontrolled = [record for record in records if not record.has_controller and not record.state.is_over]
     looking = FollowMode(streams=(), to_the_end=False, persist=False)
-    requests = _reconcile_requests(services, nobodys, lambda _: looking)
+    requests = _reconcile_requests(services, uncontrolled, lambda _: looking)
     seen = (
         {one.record.id: one for one in reconcile(services, requests, within_s=2 * services.answer_within_s)}
         if requests
@@ -44,20 +44,22 @@ def refresh(services: Services, records: Sequence[JobRecord]) -> tuple[Reconcile
 def await_ends(
     services: Services, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
 ) -> tuple[Reconciled, ...]:
-    """Until every one of them is over, or its nodes do not answer any more, or `unless`: then of those that are.
+    """Wait until each job is over or its nodes do not answer any more. If `unless` gets true, return those that are.
 
-    One that is queued is waited for: its time comes when `rebalance` starts it.
+    A queued job is waited for too: `rebalance` starts it.
     """
     done: dict[int, Reconciled] = {}
     waiting = FollowMode(streams=())
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
-        nobodys = [record for record in left if not record.has_controller and not record.state.is_over]
-        requests = _reconcile_requests(services, nobodys, lambda _: waiting)
-        attempts = {record.id: record.attempt for record in nobodys}
-        ended = {record.id: _as_recorded(services, record) for record in nobodys}  # also what cannot be visited
+        uncontrolled = [record for record in left if not record.has_controller and not record.state.is_over]
+        requests = _reconcile_requests(services, uncontrolled, lambda _: waiting)
+        attempts = {record.id: record.attempt for record in uncontrolled}
+        ended = {
+            record.id: _as_recorded(services, record) for record in uncontrolled
+        }  # also jobs that cannot be visited
         ended |= {one.record.id: one for one in reconcile(services, requests, unless=unless)} if requests else {}
-        done |= {job: one for job, one in ended.items() if not _is_to_go_on(services, one, attempts[job])}
+        done |= {job: one for job, one in ended.items() if not _is_still_awaited(services, one, attempts[job])}
         if unless():
             break
         if len(done) < len(records) and not ended.keys() & done.keys():
@@ -74,7 +76,7 @@ def read(
     to_the_end: bool,
     nodes: frozenset[NodeName] | None = None,
 ) -> Reconciled:
-    """What a job has printed so far, or prints to its end."""
+    """Read what a job has printed so far; with `to_the_end`, also all that follows."""
     mode = FollowMode(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
     spec = spec_of(services, record)
     wanted = ReconcileRequest(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
@@ -83,14 +85,14 @@ def read(
 
 
 def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:
-    """End these jobs, wherever they are on their way; who has one in hand starts it no more."""
+    """Cancel these jobs, whatever their state. A controller does not start a cancelled job any more."""
     for record in records:
         services.journal.cancel(record.id, reason)
     return _order(services, records, lambda record: FollowMode(streams=(), end=reason, void=not record.has_controller))
 
 
 def end_copies(services: Services, record: JobRecord, nodes: frozenset[NodeName], reason: str) -> tuple[NodeName, ...]:
-    """End the copies on these nodes, and no others; on which of them that was not confirmed."""
+    """End the copies on these nodes only. Return the nodes that did not confirm the end."""
     mode = FollowMode(streams=(), end=reason)
     wanted = ReconcileRequest(
         record=record, spec=spec_of(services, record), mode=mode, listener=NullListener(), nodes=nodes
@@ -106,7 +108,7 @@ def signal(services: Services, records: Sequence[JobRecord], number: int) -> tup
 
 
 def spec_of(services: Services, record: JobRecord) -> JobSpec:
-    """What was last tried to be started, a script without its content. `StoreError` where that cannot be read."""
+    """The spec of the last attempt; a script comes without its content. `StoreError` if it cannot be read."""
     submitted = services.journal.submitted(record.id)
     if submitted is None:
         raise StoreError(f"job {record.id} is not remembered any more")
@@ -114,16 +116,16 @@ def spec_of(services: Services, record: JobRecord) -> JobSpec:
 
 
 def user_of(services: Services, job: int) -> str | None:
-    """Who logs in for it; None where that is not remembered."""
+    """The login user of a job; None if it is not remembered."""
     try:
         submitted = services.journal.submitted(job)
-    except StoreError:  # of another version: who needs more of it is told
+    except StoreError:  # of another version: a caller that needs more gets this error there
         return None
     return None if submitted is None else submitted.job.user
 
 
 def startable(services: Services, record: JobRecord) -> JobSpec:
-    """The same with all that its nodes are sent."""
+    """As `spec_of`, with the content of the script. `StoreError` if that is not remembered."""
     spec = spec_of(services, record)
     if not isinstance(spec.payload, Script):
         return spec
@@ -134,7 +136,7 @@ def startable(services: Services, record: JobRecord) -> JobSpec:
 
 
 def next_attempt(services: Services, record: JobRecord) -> JobSpec:
-    """The job as it is started again; one that was queued before its first start has had no attempt yet."""
+    """The spec of the next attempt. A job that was queued before its first start has had no attempt yet."""
     job, where = startable(services, record), fold(record.nodes)
     is_first = record.queued and not current_copies(record, services.journal.copies(record.id))
     attempt = record.attempt if is_first else record.attempt + 1
@@ -151,7 +153,7 @@ def _order(
 def _reconcile_requests(
     services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
 ) -> list[ReconcileRequest]:
-    """One that another version has written, or that is damaged, is left out, and hides none of the others."""
+    """A record that is damaged or of another version is left out with a warning, and does not hide the others."""
     requests = []
     for record in records:
         try:
@@ -163,10 +165,10 @@ def _reconcile_requests(
     return requests
 
 
-def _is_to_go_on(services: Services, reconciled: Reconciled, attempt: int) -> bool:
-    """In the queue, elsewhere by now, or in the hands of who is moving it there or writes down its end.
+def _is_still_awaited(services: Services, reconciled: Reconciled, attempt: int) -> bool:
+    """Whether the wait continues: the job is queued, has a newer attempt or a controller, or its end is recorded now.
 
-    Not where a node does not answer: the rest of a start that was cut short may be there.
+    Not if a node does not answer: copies of an interrupted start may be there.
     """
     if reconciled.record.state.is_over or any(isinstance(outcome.end, Lost) for outcome in reconciled.outcomes):
         return False
@@ -184,9 +186,9 @@ def _as_recorded(services: Services, record: JobRecord) -> Reconciled:
     return Reconciled(record=record, outcomes=tuple(outcomes), all_ended=0 < len(copies) == len(outcomes))
 
 
-# Follow a job to its very end: where it is moved, or started again, what it prints next is read as well.
+# Follow a job to its end, over all attempts: when it is migrated or started again, its further output is read too.
 
-_FOLLOW_AGAIN_S = 0.5  # at the record of a job that somebody else moves or starts
+_FOLLOW_AGAIN_S = 0.5  # at the record of a job that another process migrates or starts
 
 
 def follow_on(
@@ -198,13 +200,14 @@ def follow_on(
     streams: tuple[str, ...],
     nodes: frozenset[NodeName] | None = None,
 ) -> Reconciled:
-    """How it has ended, of its last attempt; `told` when it waits meanwhile, and before a further attempt is read.
+    """Follow a job; return the end of its last attempt.
 
-    It ends early where a node does not answer any more. One that is queued is waited for, as `wait` does.
+    `on_change` is called when the job is queued meanwhile, and before a further attempt is read. A queued job is waited
+    for, as by `wait`. Following ends early if a node does not answer any more.
     """
     while True:
         reconciled = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
-        if not _goes_on(services, record, reconciled):
+        if not _continues(services, record, reconciled):
             return reconciled
         found = _started_again_or_over(services, record, on_change)
         if found.record.attempt == record.attempt or not found.record.nodes:
@@ -213,7 +216,7 @@ def follow_on(
         on_change(record)
 
 
-def _goes_on(services: Services, record: JobRecord, reconciled: Reconciled) -> bool:
+def _continues(services: Services, record: JobRecord, reconciled: Reconciled) -> bool:
     if len(reconciled.outcomes) < len(record.nodes) or any(isinstance(one.end, Lost) for one in reconciled.outcomes):
         return False
     now = services.journal.record(record.id) or record
@@ -238,11 +241,11 @@ def _started_again_or_over(services: Services, record: JobRecord, on_change: Cal
         services.clock.pause(_FOLLOW_AGAIN_S)
 
 
-# Wait for the jobs that another one comes after, or see whether they are over.
+# Dependencies: wait for the jobs that a job comes after, or check whether they are over.
 
 
 def dependency_failure(services: Services, job: int, restart_policy: RestartPolicy) -> str:
-    """Why `job` can never be started, once those before it are over; empty where nothing hinders it."""
+    """Wait for the dependencies of `job`; return why it can never be started, or "" if it can."""
     before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
@@ -251,12 +254,16 @@ def dependency_failure(services: Services, job: int, restart_policy: RestartPoli
             return "cancelled"
         before |= {one.record.id: one.record for one in ends}
     found = dependency(before)
-    # What is not over now is on nodes that do not answer any more.
-    return f"{found.reason}, not heard of any more" if found.state is DependencyState.WAITING else found.reason
+    # A job that is not over now is on nodes that do not answer any more.
+    return (
+        f"{found.reason}, whose nodes do not answer any more"
+        if found.state is DependencyState.WAITING
+        else found.reason
+    )
 
 
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:
-    """Of a job that comes after these; their nodes are asked about those that nobody has in hand."""
+    """The dependency on the jobs `after`. Nodes are asked about those that have no controller."""
     known = {number: services.journal.record(number) for number in after}
     seen = refresh(services, [record for record in known.values() if record is not None])
     before: dict[int, JobRecord | None] = {**known, **{one.record.id: one.record for one in seen}}

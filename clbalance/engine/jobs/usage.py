@@ -1,4 +1,4 @@
-"""Ask nodes what running jobs take at this moment."""
+"""Ask nodes for the current usage of running jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from clbalance.ports import Closed
 
 
 def usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usage]:
-    """By job: what those copies take that could be asked. A job of which none could has no entry, never a zero."""
+    """The usage of each running job, summed over the copies that answered. Without an answer: no entry, never zero."""
     running = [one for one in records if one.state is JobState.RUNNING]
     found: dict[int, Usage] = {}
     for theirs, places in by_login(services, [user_of(services, one.id) for one in running]):
@@ -39,7 +39,7 @@ def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usa
 
 
 def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[Status]:
-    """All answers that come in time, one session a node."""
+    """All answers that arrive in time, over one session a node."""
     left = {node: set(labels) for node, labels in asked.items()}
     parts: list[Status] = []
     with services.transport.sessions() as sessions:

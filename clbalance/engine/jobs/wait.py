@@ -1,4 +1,4 @@
-"""A job that waits for its turn or its place, and one that gives up waiting."""
+"""Wait for the dependencies of a job, or for room to place it; and give up."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from clbalance.policy.jobs.record import DependencyState
 from clbalance.policy.placement.select import Rng
 
 _ASK_AGAIN_S = (0.5, 15.0)  # between two sweeps of a waiting job: at first, and at most
-_LATE = 0.2  # of the time it has waited, so much more may pass until a place is found that has come free
+_LATE = 0.2  # a pause is about this share of the time waited so far: freed room is found so much later
 
 
 class PlacementWait:
-    """For a place, as long as the job may wait for one."""
+    """The wait of a job for room, as long as its restart policy allows."""
 
     def __init__(self, services: Services, restart_policy: RestartPolicy, rng: Rng) -> None:
         self._clock = services.clock
@@ -24,11 +24,11 @@ class PlacementWait:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has waited for long enough."""
+        """Whether the job has waited as long as it may."""
         return self._left_s() <= 0
 
     def pause(self) -> None:
-        """Until it is worth asking again."""
+        """Pause until the next sweep is worthwhile."""
         shortest_s, longest_s = _ASK_AGAIN_S
         pause_s = min(max((self._for_s - self._left_s()) * _LATE, shortest_s), longest_s)
         self._clock.pause(max(0.0, min(self._left_s(), pause_s * (0.5 + self._rng.random()))))
@@ -40,9 +40,9 @@ class PlacementWait:
 def wait_for_dependencies(
     services: Services, job: int, restart_policy: RestartPolicy, tell: Callable[[str], None]
 ) -> str | None:
-    """Until the jobs before it are completed; or why it is queued now, if it may be and they are not.
+    """Wait until the dependencies are completed; return None. If the job may be queued, queue it and return why.
 
-    `NotRunError`, and it is written down, where that will never be.
+    `NotRunError`, after recording it, if the dependencies can never be completed.
     """
     if not restart_policy.after:
         return None

@@ -1,1 +1,1 @@
-"""Carry out the migrations of a plan."""
+"""Carry out planned migrations."""

@@ -1,7 +1,7 @@
-"""Carry out the moves of a plan: each by who has the job in hand, or by this process where nobody has.
+"""Carry out planned migrations: each by the controller of the job, or by this process if there is none.
 
-Enters: moves in their order. Leaves: what came of each. Several are under way at once, over one session per node; what
-takes long (a checkpoint, a grace) is waited for beside each other, what is short (a reservation, a start) one by one.
+Input: migrations in order. Result: the end of each. Several are under way at once, over one session per node. Long
+steps (a checkpoint, a grace period) run side by side; short steps (a reservation, a start) run one at a time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ from clbalance.ports import JobInput
 
 _AT_ONCE = 8
 _LOOK_EVERY_S = 0.25
-_FINISH_WITHIN_S = 1.7  # told to stop, we go then
+_FINISH_WITHIN_S = 1.7  # when stopped, we exit after this time
 
 
 def migrate_jobs(
@@ -42,11 +42,11 @@ def migrate_jobs(
     input_of: Callable[[Submitted], JobInput],
     on_result: Callable[[MigrationOrder, MigrationResult], None] = lambda _move, _end: None,
 ) -> tuple[MigrationResult, ...]:
-    """What came of each; `on_result` hears of it at once. A job is at every moment running or waiting in just one
-    place.
+    """Migrate jobs; return the end of each. `on_result` is called at once for each end.
 
-    Told to stop, it begins nothing new, calls off what has not reached its job, and sees the rest as far as it may.
-    Jobs of several logins are moved one login after the other.
+    At every moment a job runs or waits in exactly one place. When stopped, this begins no further migration, aborts
+    those that have not reached their job, and continues the rest as long as it may. Jobs of several login users are
+    migrated one user after the other.
     """
     ends: dict[int, MigrationResult] = {}
     for theirs, places in by_login(services, [user_of(services, move.job) for move in moves]):
@@ -60,7 +60,7 @@ def migrate_jobs(
 
 
 class _MigrationBatch:
-    """All moves of one call, by their places in the list."""
+    """All migrations of one call, by their indices in the list."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ class _MigrationBatch:
         self._no_more = False
 
     def step(self) -> bool:
-        """Go on with each, and begin one more; whether all are done.
+        """Continue each migration, and begin at most one more. Return whether all are done.
 
-        One at a time: to reserve a place may take as long as its node has to answer, and the others are kept.
+        At most one: a reservation may take as long as a node's answer, and the others must be kept alive meanwhile.
         """
         for at in tuple(self._under_way):
             self._follow_up(at)
@@ -96,7 +96,7 @@ class _MigrationBatch:
 
     @contextmanager
     def ended_in_order(self) -> Iterator[None]:
-        """Whatever ends us, no job is left in our hands."""
+        """However we end, release every job that we control."""
         try:
             yield
         except Interrupted:
@@ -111,7 +111,7 @@ class _MigrationBatch:
                 self._note(at, _detach(migration))
 
     def _may_begin(self, at: int) -> bool:
-        """Not too many at once, and none before the place is free that an earlier one leaves."""
+        """At most `_AT_ONCE` at once; none while an earlier one must still leave the target, or is of the same job."""
         before = (other for other in range(at) if other not in self.ends)
         move = self._orders[at]
         blocked = any(self._orders[other].src == move.dst or self._orders[other].job == move.job for other in before)
@@ -157,7 +157,7 @@ class _MigrationBatch:
         migration = self._under_way[at]
         try:
             end = migration.poll()
-        except ClbalanceError as error:  # what goes wrong with one says nothing of the others
+        except ClbalanceError as error:  # an error of one does not stop the others
             _detach(migration)
             end = Undetermined(reason=error.message)
         if end is not None:
@@ -170,7 +170,7 @@ class _MigrationBatch:
 
 
 def _detach(migration: MigrationTask) -> MigrationResult:
-    """Also where that cannot be written down: it is in nobody's hands when we have gone."""
+    """Give up control of the job. If that cannot be recorded: once we have gone, it has no controller anyway."""
     try:
         return migration.detach()
     except ClbalanceError as error:

@@ -1,4 +1,4 @@
-"""A move that this process carries out: nobody has the job in hand, so we take it, until it runs elsewhere."""
+"""A migration that this process carries out: the job has no controller, so we control it until it runs elsewhere."""
 
 from dataclasses import replace
 
@@ -28,10 +28,10 @@ _CUT_SHORT = "its move was cut short"
 def begin_local(
     services: Services, multiplexer: AgentMultiplexer, record: JobRecord, order: MigrationRequest, context: RunContext
 ) -> MigrationTask | NotMigrated:
-    """Take the job in hand, and get in touch with its copy."""
+    """Become the controller of the job, and call the node of its copy."""
     job = startable(services, record)
     if not services.journal.adopt(record.id, attempt=order.attempt):
-        return NotMigrated(reason="another process has it in hand by now")
+        return NotMigrated(reason="another process controls it by now")
     copies = copies_without_outcome(record, services.journal.copies(record.id))
     if len(copies) != 1:
         services.journal.release(record.id)
@@ -40,7 +40,7 @@ def begin_local(
 
 
 class LocalMigration:
-    """Follows the copy that runs, moves it, and starts it anew; then lets it go."""
+    """Follows the running copy, ends it, starts the next attempt on the target, and releases the job."""
 
     def __init__(
         self,
@@ -55,42 +55,42 @@ class LocalMigration:
         self._services = services
         self._job = job
         self._request = order
-        self._line = multiplexer.channel(label_of(job))
+        self._channel = multiplexer.channel(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
-        listener = JournalingListener(services, job, context.listener, copies=0)  # that it was started is on record
+        listener = JournalingListener(services, job, context.listener, copies=0)  # its start is recorded already
         limit_s = job.time_limit_s
-        self._follow = Follow(self._line, self._copies, services, listener, context.mode, limit_s=limit_s)
-        self._order = Migration(context, job)
+        self._follow = Follow(self._channel, self._copies, services, listener, context.mode, limit_s=limit_s)
+        self._migration = Migration(context, job)
         self._multiplexer = multiplexer
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s
         self._has_begun = False
-        self._has_gone_on = False
-        multiplexer.connect(self._line, self._on_event)
+        self._has_continued = False
+        multiplexer.connect(self._channel, self._on_event)
         self._follow.call_all()
 
     def poll(self) -> MigrationResult | None:
-        """One more step, if there is one."""
-        if self._has_gone_on or self._order.is_overdue:  # told to stop meanwhile; or its node does not speak
+        """Do the next step, if one is due."""
+        if self._has_continued or self._migration.is_overdue:  # we were stopped meanwhile, or its node does not answer
             return self.detach()
         if self._follow.is_over():
-            return self._go_on()
+            return self._continue_run()
         if self._has_begun:
-            self._order.poll(self._line, self._copies, self._follow)
-        elif self._follow.is_in_touch and not self._order.off:
+            self._migration.poll(self._channel, self._copies, self._follow)
+        elif self._follow.is_in_touch and not self._migration.abort_reason:
             self._has_begun = True
-            self._order.begin(self._request, self._line, self._copies, self._follow)
+            self._migration.begin(self._request, self._channel, self._copies, self._follow)
         elif self._services.clock.monotonic() >= self._reached_by:
-            self._order.abort("its node does not answer")
-        return self._release(NotMigrated(reason=self._order.off)) if self._order.off else None
+            self._migration.abort("its node does not answer")
+        return self._release(NotMigrated(reason=self._migration.abort_reason)) if self._migration.abort_reason else None
 
     def cancel_pending(self) -> None:
-        """What has not reached the job is called off."""
-        if not self._order.is_meant:
-            self._order.abort("it was interrupted")
+        """Abort the migration unless it is committed."""
+        if not self._migration.is_committed:
+            self._migration.abort("it was interrupted")
 
     def detach(self) -> MigrationResult:
-        """A job that was stopped already waits for the next `rebalance`."""
-        self._order.release_target()
+        """Release the job. If it was stopped already, it is queued for the next `rebalance`."""
+        self._migration.release_target()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.migration_request_of(self._job.id)
         if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
@@ -99,26 +99,28 @@ class LocalMigration:
         return self._release(end or Undetermined(reason=_CUT_SHORT))
 
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        self._order.on_event(event)
+        self._migration.on_event(event)
         self._follow.on_event(node, event)
 
-    def _go_on(self) -> MigrationResult:
-        """The copy has ended, or is out of sight: as its run would go on, but that we leave when it is started."""
-        reservation, self._order.reservation = self._order.reservation, None
-        self._has_gone_on = True
+    def _continue_run(self) -> MigrationResult:
+        """The copy has ended or cannot be reached: continue as its `run` would, but leave once the job is started."""
+        reservation, self._migration.reservation = self._migration.reservation, None
+        self._has_continued = True
         dispatched = DispatchResult(outcomes=self._copies.outcomes())
         ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, reservation=reservation)
-        result = Run(replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.restart_policy).go_on(ended)
+        result = Run(
+            replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.restart_policy
+        ).continue_after(ended)
         if result.dispatched is not None and result.dispatched.interrupted is not None:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)
         reason = "its node does not answer"
         return self._release(
-            end or (Undetermined(reason=reason) if self._order.is_meant else NotMigrated(reason=reason))
+            end or (Undetermined(reason=reason) if self._migration.is_committed else NotMigrated(reason=reason))
         )
 
     def _plan(self) -> Plan:
-        """By which it came to where it is."""
+        """The plan by which the current attempt was placed."""
         for placed in reversed(self._services.journal.placed(self._job.id)):
             if placed.attempt == self._job.attempt:
                 return placed.plan
@@ -128,7 +130,7 @@ class LocalMigration:
 
     def _release(self, end: MigrationResult) -> MigrationResult:
         for copy in self._copies:
-            self._line.hang_up(copy.node)
-        self._multiplexer.forget(self._line)
+            self._channel.hang_up(copy.node)
+        self._multiplexer.forget(self._channel)
         self._services.journal.release(self._job.id)
         return end

@@ -1,4 +1,4 @@
-"""A move of a plan that the job's controller carries out: the order in the journal, and what may come of it."""
+"""A migration that the job's controller carries out: we request it in the journal, and watch the job's record."""
 
 from typing import Protocol, TypeAlias
 
@@ -9,12 +9,12 @@ from clbalance.model.job import RestartPolicy
 from clbalance.model.job_record import JobRecord, JobState, MigrationRequest, MigrationStage
 from clbalance.policy.jobs.record import is_queued
 
-# One move of a plan under way, and what may come of it.
+# A planned migration, and its possible results.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOrder:
-    """A job that is to go from `src` to `dst`, and why."""
+    """Migrate a job from `src` to `dst`, for a reason."""
 
     job: int
     src: NodeName
@@ -24,21 +24,21 @@ class MigrationOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrated:
-    """It runs on `node` now: where it was to go, or where it found a place when that was lost."""
+    """The job runs on `node` now: the target, or another node if the target's reservation was lost."""
 
     node: NodeName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotMigrated:
-    """It runs on where it was, or is over; or it was never ours to move."""
+    """The job still runs at the source, or is over, or could not be migrated at all."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undetermined:
-    """How it stands is not known now, or it waits for a place: the next `rebalance` sees to it."""
+    """The state of the job is not known now, or it is queued: the next `rebalance` takes care of it."""
 
     reason: str
 
@@ -47,7 +47,7 @@ MigrationResult: TypeAlias = Migrated | NotMigrated | Undetermined
 
 
 def end_by_record(record: JobRecord | None, attempt: int) -> MigrationResult | None:
-    """What its record says of the move of that attempt; None where it says nothing yet."""
+    """The result of migrating that attempt, by the job's record. None: still open."""
     if record is None:
         return Undetermined(reason="it is not remembered any more")
     if record.state.is_over:
@@ -59,38 +59,39 @@ def end_by_record(record: JobRecord | None, attempt: int) -> MigrationResult | N
 
 
 class MigrationTask(Protocol):
-    """Looked at again and again until it has an end."""
+    """A migration under way, polled until it has an end."""
 
     def poll(self) -> MigrationResult | None:
-        """Do what has fallen due; the end, once there is one."""
+        """Do the steps that are due. Returns the end, once there is one."""
         ...
 
     def cancel_pending(self) -> None:
-        """We are told to stop: what has not reached the job is called off."""
+        """We were stopped: abort the migration if it has not reached the job."""
         ...
 
     def detach(self) -> MigrationResult:
-        """We stop: the job goes on without us."""
+        """We exit: leave the job without us."""
         ...
 
 
-_HEEDED_WITHIN_S = 30.0  # beyond the time that the target has to answer: who has the job in hand may be busy
-_STARTED_WITHIN_S = 60.0  # beyond that, and the grace
+_ANSWERED_WITHIN_S = 30.0  # on top of the time for the target's answer: the controller may be busy
+_STARTED_WITHIN_S = 60.0  # on top of that and of the grace period
 _REQUEUE_GRACE_S = 5.0
 _NOBODY_WAITS = "nobody waits for it any more"
+_NO_REACTION = "its controller did not act on the request in time"
 
 
 def begin_delegated(
     services: Services, move: MigrationOrder, order: MigrationRequest, restart_policy: RestartPolicy
 ) -> MigrationTask | NotMigrated:
-    """Ask who has the job in hand."""
+    """Request the migration from the job's controller."""
     if not services.journal.request_migration(move.job, order):
         return NotMigrated(reason="another move or a cancel of it is under way")
     return DelegatedMigration(services, move, order, restart_policy)
 
 
 class DelegatedMigration:
-    """Seen through the journal alone."""
+    """Watches a requested migration through the journal only."""
 
     def __init__(
         self, services: Services, move: MigrationOrder, order: MigrationRequest, restart_policy: RestartPolicy
@@ -100,35 +101,35 @@ class DelegatedMigration:
         self._request = order
         grace_s = _REQUEUE_GRACE_S if restart_policy.checkpoint is None else restart_policy.checkpoint.grace_s
         now = services.clock.monotonic()
-        self._heeded_by = now + _HEEDED_WITHIN_S + 2 * services.answer_within_s
-        self._done_by = self._heeded_by + _STARTED_WITHIN_S + grace_s
+        self._answered_by = now + _ANSWERED_WITHIN_S + 2 * services.answer_within_s
+        self._done_by = self._answered_by + _STARTED_WITHIN_S + grace_s
 
     def poll(self) -> MigrationResult | None:
-        """By its record, and by what has become of the order."""
+        """The end by the job's record, or by the state of the request."""
         journal, job, attempt = self._services.journal, self._order.job, self._request.attempt
         record = journal.record(job)
         end = end_by_record(record, attempt)
         if end is not None:
             return end
-        if record is not None and not record.has_controller:  # looked at again: its last word may be younger
-            return end_by_record(journal.record(job), attempt) or self.detach("who had it in hand died")
+        if record is not None and not record.has_controller:  # re-read: it may have written after our first read
+            return end_by_record(journal.record(job), attempt) or self.detach("its controller died")
         known = journal.migration_request_of(job)
         if known is not None and known.attempt == attempt and known.stage is MigrationStage.ABORTED:
             return NotMigrated(reason=known.abort_reason)
         return self._late()
 
     def cancel_pending(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Withdraw the request unless it is committed."""
         self._withdraw(_NOBODY_WAITS)
 
     def detach(self, reason: str = _NOBODY_WAITS) -> MigrationResult:
-        """Who has it in hand goes on as he can."""
+        """Withdraw the request. If it is committed already, the controller continues alone."""
         return NotMigrated(reason=reason) if self._withdraw(reason) else Undetermined(reason=reason)
 
     def _late(self) -> MigrationResult | None:
         now = self._services.clock.monotonic()
-        if now >= self._heeded_by and self._withdraw("who has the job in hand did not heed it in time"):
-            return NotMigrated(reason="who has it in hand did not heed the order in time")
+        if now >= self._answered_by and self._withdraw(_NO_REACTION):
+            return NotMigrated(reason=_NO_REACTION)
         return Undetermined(reason="it was stopped, and does not run again yet") if now >= self._done_by else None
 
     def _withdraw(self, reason: str) -> bool:

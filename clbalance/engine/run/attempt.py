@@ -1,4 +1,4 @@
-"""One attempt of a job: sweep, place, reserve, write the intent down, start, follow."""
+"""One attempt of a job: sweep, place, reserve, record the launch, start, follow."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,24 +14,24 @@ from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.ports import Sessions
 
-if TYPE_CHECKING:  # these follow when nodes have answered: docs/design/startup.md
+if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
     from clbalance.engine.run.dispatch import Dispatch
     from clbalance.engine.run.migration import Migration
 
-_KEEP_OPEN = 64  # sessions kept for the candidates while the best of them are being chosen
-_MOST_LOOKS = 20  # at nodes where others were faster; then the place is good enough
-_PAUSE_S = 0.2  # at most, times the round: so that jobs of several nodes do not keep meeting
+_KEEP_OPEN = 64  # sessions kept open to candidates until the best are chosen
+_MOST_LOOKS = 20  # at nodes that others filled first; after that any node that admits is good enough
+_PAUSE_S = 0.2  # at most, times the number of refusals: so that multi-node jobs do not collide again and again
 _PAUSE_AT_MOST_S = 1.0
 
 
 def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str]) -> AttemptResult:
-    """Try to run `job` once; a node that refuses makes room for the next best.
+    """Try to run `job` once. If a node refuses, the next best is tried.
 
-    `excluded_nodes`: where not while others fit, and why not.
+    `excluded_nodes`: nodes to avoid while others fit, with the reasons.
     """
     services = context.services
     with services.transport.sessions() as sessions:
-        # Half of what can be open, or nodes would wait for ever for the place of one that is kept.
+        # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
         snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
@@ -45,7 +45,7 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
             refused, crowded = tried
             snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
             refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
-            job = replace(job, claim=job.claim + 1)  # one that was made is never made again
+            job = replace(job, claim=job.claim + 1)  # a claim is never used twice
             if len(plan.chosen) > 1:
                 services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
     return AttemptResult(job=job, plan=plan, dispatched=None)
@@ -54,8 +54,8 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
 def _dispatch(
     context: RunContext, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan, limits: dict[NodeName, float]
 ) -> AttemptResult | tuple[dict[NodeName, str], dict[NodeName, float]]:
-    """What came of it; or who refused and why, and what is promised by now where others were faster."""
-    from clbalance.engine.run.dispatch import Dispatch  # by now: see docs/design/startup.md
+    """The result; or the refusals by node, and the CPUs allocated by now on nodes that others filled first."""
+    from clbalance.engine.run.dispatch import Dispatch  # deferred import: docs/design/startup.md
 
     services = context.services
     dispatch = Dispatch(services, sessions, job, plan)
@@ -68,7 +68,7 @@ def _dispatch(
 
 
 def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> AttemptResult:
-    """Write down what is meant, start it where it was promised a place, and follow it as far as we are interested."""
+    """Record the launch, start the job on the nodes that admitted it, and follow it as `context.mode` says."""
     from clbalance.engine.agent.listeners import JournalingListener
 
     services = context.services
@@ -91,10 +91,10 @@ def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dis
 
 
 def _migrate(context: RunContext, job: JobSpec) -> "Migration | None":
-    """What takes it elsewhere when that is asked for; None where nobody may ask, or we do not stay."""
+    """The handler of migration requests. None if the job is not migratable, or we leave once it has started."""
     if context.mode.leave_when_started or not is_migratable(job, context.query.request, context.restart_policy):
         return None
-    from clbalance.engine.run.migration import Migration  # most jobs are never moved
+    from clbalance.engine.run.migration import Migration  # most jobs are never migrated
 
     return Migration(context, job)
 
@@ -114,7 +114,7 @@ def _plan(
 
 
 def _make_room(sessions: Sessions, plan: Plan, limit: int) -> None:
-    """The last copies would wait for ever for a place that a session holds which nobody needs."""
+    """Close unneeded sessions if the plan needs their places: otherwise its last copies would wait for ever."""
     copies = len(plan.chosen)
     if copies > limit:
         raise TransportError(

@@ -1,7 +1,7 @@
-"""One claim of one job on its chosen nodes: reserve, start, follow; all copies or none.
+"""Dispatch one claim of one job to its chosen nodes: reserve, start, follow; all copies or none.
 
-Enters: open sessions, a `JobSpec`, a plan. Leaves: one `Outcome` per node, and every piece of output to the listener
-on the way. The agents on the nodes do the work (docs/design/agent.md); nothing is decided here but what to say next.
+Input: open sessions, a `JobSpec`, a plan. Result: one `Outcome` per node; the output goes to the listener on the way.
+The agents on the nodes do the work (docs/design/agent.md); this only decides the next message.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ from clbalance.model.job_record import Intent
 from clbalance.nodeset import NodeSets, fold
 from clbalance.ports import JobInput, RunListener, Sessions
 
-if TYPE_CHECKING:  # most jobs are never moved
+if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.migration import Migration
 
-_END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
-_LINGER_S = 1.0  # for agents to tidy up behind an ended job
+_END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
+_LINGER_S = 1.0  # for agents to clean up after an ended job
 _LINGER_STOPPED_S = 0.1
 
 
 class Dispatch:
-    """From the first word to the last. `reserve` comes first; what it is granted must be written down, then `run`."""
+    """Talks to the nodes of one claim. Call `reserve`, then record the launch (`intents`), then call `run`."""
 
     def __init__(self, services: Services, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
         self._services = services
@@ -43,11 +43,11 @@ class Dispatch:
         self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
 
     def reserve(
-        self, request: Request, snapshot: Snapshot, most_promised: Mapping[NodeName, float]
+        self, request: Request, snapshot: Snapshot, allocation_limits: Mapping[NodeName, float]
     ) -> tuple[dict[NodeName, str], dict[NodeName, float]]:
-        """The nodes that said no, and why; and of those, where others were faster, the cpus promised by now.
+        """Ask the nodes for admission. Returns refusals, and the CPUs now allocated on nodes that others filled first.
 
-        `snapshot` as measured: the plan's own counts this very job.
+        `snapshot`: as measured, because the plan's own snapshot already counts this job.
         """
         answers = {answer.node: answer for answer in snapshot.answers if isinstance(answer, Measured)}
         asked = Admission(
@@ -56,20 +56,20 @@ class Dispatch:
             request=request,
             answers=answers,
             name=self._job.name,
-            most_promised=most_promised,
+            allocation_limits=allocation_limits,
         )
         return asked.admit(), asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
-        """What is about to be started, and where."""
+        """The launches to record, one for each copy."""
         return tuple(copy.intent for copy in self._copies)
 
     def run(
         self, stdin: JobInput, listener: RunListener, mode: FollowMode, move: "Migration | None" = None
     ) -> DispatchResult:
-        """Start what was reserved and follow it as far as we are interested; `move` takes it elsewhere where asked.
+        """Start the reserved copies, and follow them as `mode` says; `move` carries out requested migrations.
 
-        Told to stop, it ends the job everywhere first; hung up on, it lets it go.
+        When stopped by a signal, it ends the job everywhere first; after SIGHUP it leaves a started job running.
         """
         follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
         start = LaunchSequence(
@@ -81,13 +81,13 @@ class Dispatch:
             if move is None:
                 follow.to_the_end()
             else:
-                move.see_to_the_end(self.agents, self._copies, follow)
+                move.follow_to_the_end(self.agents, self._copies, follow)
         except (Interrupted, BrokenPipeError) as stop:
             return self._interrupted(follow, _number(stop), mode, move)
         return self._lingered(follow)
 
     def _lingered(self, follow: Follow) -> DispatchResult:
-        """Whoever stops us now stops no job: it has ended, and that is written down as its end."""
+        """Give agents time to clean up. A signal now ends no job: the job has ended, and its end is recorded."""
         try:
             follow.linger(_LINGER_S)
         except (Interrupted, BrokenPipeError) as stop:
@@ -103,7 +103,7 @@ class Dispatch:
             follow.to_the_end(_END_WITHIN_S)
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if move is not None:
-            move.abort(f"stopped by {number.name}")  # or the end would mean that it goes on
+            move.abort(f"stopped by {number.name}")  # else the job would continue elsewhere
         follow.stop(f"stopped by {number.name}", _END_WITHIN_S, mute=number is Signals.SIGPIPE)
         follow.linger(_LINGER_STOPPED_S)
         return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)

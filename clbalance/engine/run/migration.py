@@ -1,7 +1,7 @@
-"""Take a running job to another node (docs/design/rebalance.md): by whoever has it in hand, while he follows it.
+"""Migrate a running job to another node, from its controller while that follows it (docs/design/rebalance.md).
 
-Enters: an order, found in the journal or given. Leaves: a foothold on the target, and the end of what runs on its way;
-or nothing has reached the job. What the end means is for who hears of it (`policy/jobs/requeue.py`).
+Input: a request, given or found in the journal. Result: a reservation on the target, and the running copy is told to
+end; or the migration was aborted before it reached the job. `policy/jobs/requeue.py` decides what the end means.
 """
 
 from dataclasses import replace
@@ -21,14 +21,14 @@ from clbalance.nodeset import fold
 from clbalance.policy.jobs.requeue import IN_VAIN, stop_reason
 from clbalance.ports import Closed
 
-_LOOK_EVERY_S = 1.0  # for an order in the journal
-_KILLED_WITHIN_S = 5.0  # what KILL has not ended by then is reported and left
-_CLAIMS_AHEAD = 50  # of those that the job's controller counts by itself when nodes refuse
-_CLAIMS = 50  # among which one is drawn: a claim that was made once is never made again, and nobody remembers them
+_LOOK_EVERY_S = 1.0  # for a request in the journal
+_KILLED_WITHIN_S = 5.0  # processes that KILL has not ended by then are reported and left
+_CLAIMS_AHEAD = 50  # of those that the job's controller uses up when nodes refuse
+_CLAIMS = 50  # one of so many is drawn: a claim is never used twice, and used ones are not remembered
 
 
 class Migration:
-    """At most one at a time, of the current attempt. `poll` is called at every turn of who follows the job."""
+    """Carries out migrations of the current attempt, one at a time. The follower of the job calls `poll` every turn."""
 
     def __init__(self, context: RunContext, job: JobSpec) -> None:
         self._context = context
@@ -36,17 +36,17 @@ class Migration:
         self._job = job
         self._poll_target = 0.0
         self._order: MigrationRequest | None = None
-        self.is_meant = False
-        """From here on the end of the attempt means that it goes on."""
+        self.is_committed = False
+        """Once true, the end of the attempt means that the job continues elsewhere."""
         self._checkpoint_by: float | None = None
         self._checkpointed = False
         self._ends_by: float | None = None
         self.reservation: TargetReservation | None = None
-        self.off = ""
-        """Why the last one came to nothing."""
+        self.abort_reason = ""
+        """Why the last migration was aborted."""
 
-    def see_to_the_end(self, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
-        """As `Follow.to_the_end`, beside which a move may be carried out."""
+    def follow_to_the_end(self, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
+        """As `Follow.to_the_end`, but migrations may be carried out meanwhile."""
 
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
             self.on_event(event)
@@ -59,11 +59,11 @@ class Migration:
         agents.listen(hear, is_over)
 
     def on_event(self, event: AgentEvent | Closed) -> None:
-        """News of the job's node, before its follower hears them."""
+        """Handle an event of the job's node, before `Follow` gets it."""
         self._checkpointed = self._checkpointed or isinstance(event, Checkpointed)
 
     def poll(self, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
-        """Do what has fallen due."""
+        """Do the steps that are due."""
         now = self._services.clock.monotonic()
         if self._order is not None:
             self._follow_up(now, agents, copies, follow)
@@ -74,10 +74,10 @@ class Migration:
                 self.begin(asked, agents, copies, follow)
 
     def begin(self, order: MigrationRequest, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
-        """Reserve, mean it, and stop the job where it runs; or call it off."""
+        """Reserve the target, commit, and stop the job at the source; or abort."""
         services = self._services
         services.fail_point("move-asked")
-        self._order, self.off, self.is_meant, self._checkpointed = order, "", False, False
+        self._order, self.abort_reason, self.is_committed, self._checkpointed = order, "", False, False
         taken = reserve_target(self._context_of(order.dst), self._next_attempt(copies), order.dst)
         if isinstance(taken, str):
             self.abort(taken)
@@ -94,25 +94,25 @@ class Migration:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its node should have told of its end by now."""
+        """Whether its node should have reported the end of the job by now."""
         return self._ends_by is not None and self._services.clock.monotonic() >= self._ends_by
 
     def abort(self, reason: str) -> None:
-        """Nothing has reached the job, or it has not heeded it: it runs on. What others have meant before us stays."""
-        order, self._order, self._checkpoint_by, self.off = self._order, None, None, reason
+        """Abort before the job was told, or if it made no checkpoint: it runs on. An earlier commit by others stays."""
+        order, self._order, self._checkpoint_by, self.abort_reason = self._order, None, None, reason
         self.release_target()
         if order is None:
             return
         try:
             journal = self._services.journal
             journal.abort_migration(
-                self._job.id, attempt=order.attempt, reason=reason, unless_committed=not self.is_meant
+                self._job.id, attempt=order.attempt, reason=reason, unless_committed=not self.is_committed
             )
         except StoreError as error:
             self._services.listener.store_failed(error.message)
 
     def release_target(self) -> None:
-        """The target's promise is not needed."""
+        """Give the reservation on the target back."""
         if self.reservation is not None:
             self.reservation.close()
             self.reservation = None
@@ -123,11 +123,13 @@ class Migration:
         except StoreError as error:
             self._services.listener.store_failed(error.message)
             return None
-        meant_now = order is not None and order.attempt == self._job.attempt and order.stage is MigrationStage.REQUESTED
-        return order if meant_now else None
+        is_requested = (
+            order is not None and order.attempt == self._job.attempt and order.stage is MigrationStage.REQUESTED
+        )
+        return order if is_requested else None
 
     def _commit(self, order: MigrationRequest, follow: Follow) -> str:
-        """Why it cannot be meant any more; empty where that is durable now."""
+        """Commit the migration in the journal. Returns why that failed, or "" if it is durable."""
         if not follow.is_in_touch:
             return "its node does not answer"
         journal = self._services.journal
@@ -136,8 +138,8 @@ class Migration:
             if known is not None and known == replace(
                 order, stage=MigrationStage.ABORTED, abort_reason=known.abort_reason
             ):
-                return known.abort_reason  # who asked has lost his patience
-            self.is_meant = True
+                return known.abort_reason  # withdrawn by the requester
+            self.is_committed = True
             return "" if journal.commit_migration(self._job.id, order) else "it was cancelled meanwhile"
         except StoreError as error:
             return error.message
@@ -152,7 +154,7 @@ class Migration:
             agents.ask(copy.node, "checkpoint", job=copies.label, signal=checkpoint.signal, file=checkpoint.file)
 
     def _end(self, order: MigrationRequest, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
-        """A node that does not tell of the end in time is called again, and then given up as any other."""
+        """End the job at the source. A node that does not report the end in time is called again, then given up."""
         self._checkpoint_by = None
         patience_s = self._job.grace_s + _KILLED_WITHIN_S + 2 * self._services.answer_within_s
         self._ends_by = self._services.clock.monotonic() + patience_s

@@ -1,4 +1,4 @@
-"""What a run must know of a job that is moved: from the end at the source to its start, there or anywhere else."""
+"""The restart of a migrated job: from its end at the source to its start, on the target or another node."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +12,7 @@ from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.policy.jobs.requeue import MIGRATED_AWAY, Retry, exclude_reason, goes_on
 
-if TYPE_CHECKING:  # most jobs are never moved
+if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.target import StartReserved, TargetReservation
     from clbalance.engine.run.values import AttemptResult
 
@@ -21,7 +21,7 @@ _MOST_STARTS_IN_VAIN = 5
 
 
 class PendingRestart:
-    """A job that was stopped for a move is owed another start: it waits for one, whatever its owner said of waiting."""
+    """A job that was stopped for a migration must start again: it waits for room, whatever its restart policy says."""
 
     def __init__(self, services: Services, restart_policy: RestartPolicy) -> None:
         self._services = services
@@ -29,9 +29,9 @@ class PendingRestart:
         self._reservation: TargetReservation | None = None
         self._in_vain = 0
         self.is_under_way = False
-        """It has ended at one place, and has not been started at another."""
-        self.is_owed_a_start = False
-        """And it has been tried often enough."""
+        """The job has ended at the source, and has not been started elsewhere."""
+        self.must_be_queued = False
+        """Its starts have failed `_MOST_STARTS_IN_VAIN` times: back to the queue."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,13 +42,13 @@ class PendingRestart:
         self.hold(None)
 
     def hold(self, reservation: "TargetReservation | None") -> None:
-        """In the place of an earlier one, which is given back."""
+        """Keep this reservation; an earlier one is given back."""
         if self._reservation is not None:
             self._reservation.close()
         self._reservation = reservation
 
     def after(self, job: JobSpec, outcomes: tuple[Outcome, ...]) -> Retry | None:
-        """Whether these ends mean that it is started elsewhere, because of a move."""
+        """The retry after these outcomes, if they mean that the job is started elsewhere for a migration."""
         if len(outcomes) != 1:
             self.is_under_way = False
             return None
@@ -56,7 +56,7 @@ class PendingRestart:
         if self.is_under_way and isinstance(outcome.end, NotStarted):
             self._in_vain += 1
             self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
-            self.is_owed_a_start = not self.is_under_way
+            self.must_be_queued = not self.is_under_way
             reason, detail = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
         else:
             self.is_under_way = self._was_migrated(job, outcome)
@@ -67,7 +67,7 @@ class PendingRestart:
         return Retry(reason=reason, excluded_nodes={outcome.node: detail})
 
     def policy_for(self, mode: FollowMode) -> RestartPolicy:
-        """How long it waits for a place; who has only moved it does not wait with it."""
+        """The restart policy while waiting for room. A process that only migrates the job does not wait."""
         if mode.leave_when_started and self.is_under_way:
             return replace(self._restart_policy, queue_for_s=None)
         return (
@@ -78,12 +78,12 @@ class PendingRestart:
 
     @property
     def claim(self) -> int | None:
-        """The one that the target has granted."""
+        """The claim that the target has admitted."""
         held = self.is_under_way and self._reservation is not None
         return self._reservation.job.claim if held and self._reservation is not None else None
 
     def start(self, job: JobSpec, start: "StartReserved") -> "AttemptResult | None":
-        """Where a place is kept for it; None where there is none."""
+        """Start on the reserved target. None if there is no reservation, or it was lost."""
         reservation, self._reservation = self._reservation, None
         if reservation is None:
             return None

@@ -1,4 +1,4 @@
-"""The whole of `clbalance run` in one sentence: try to place the job until it fits, and again while it asks for it."""
+"""All of `clbalance run`: try to place the job until it fits, and start it again as its restart policy says."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,9 +21,9 @@ from clbalance.policy.placement.explain import unfit_summary
 
 
 class Run:
-    """One job in our hands, from its first attempt to its last.
+    """One job that this process controls, from its first attempt to its last.
 
-    `queued`: it was taken from the queue, and goes back there where it has not begun.
+    `queued`: it was taken from the queue, and returns there if it was not started.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Run:
         self._pending_restart = PendingRestart(context.services, restart_policy)
 
     def carry_out(self) -> RunResult:
-        """As far as we are interested in it."""
+        """Run the job as far as `context.mode` follows it."""
         try:
             later = wait_for_dependencies(
                 self._services, self._job.id, self._restart_policy, self._context.listener.waiting
@@ -56,16 +56,18 @@ class Run:
                 return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
             return self._to_the_end(self._wait_for_place())
         except Interrupted as stop:
-            hung_up = stop.signum == SIGHUP and self._pending_restart.is_under_way  # which ends no job that has run
-            if not (hung_up and requeue(self._services, self._job.id, "its run was hung up on as it was moved")):
+            hung_up = stop.signum == SIGHUP and self._pending_restart.is_under_way  # SIGHUP ends no job that has run
+            if not (
+                hung_up and requeue(self._services, self._job.id, "its `run` lost the terminal during its migration")
+            ):
                 self._cancel_unstarted(f"stopped by signal {stop.signum}")
             raise
         except BrokenPipeError:
-            self._cancel_unstarted("nobody read what it had to say")
+            self._cancel_unstarted("its output was not read any more")
             raise
 
-    def go_on(self, tried: AttemptResult) -> RunResult:
-        """Behind an attempt that others have started, and that we have seen to its end."""
+    def continue_after(self, tried: AttemptResult) -> RunResult:
+        """Continue after an attempt that another process started, and whose end we have seen."""
         return self._to_the_end(tried)
 
     def _to_the_end(self, tried: AttemptResult) -> RunResult:
@@ -84,7 +86,7 @@ class Run:
                 self._job = tried.job
 
     def _wait_for_place(self) -> AttemptResult:
-        """The first attempt that was placed; the last one where nothing fits for as long as it may wait."""
+        """The first attempt that was placed; or the last one, if nothing fits for as long as the job may wait."""
         wait = PlacementWait(self._services, self._pending_restart.policy_for(self._context.mode), self._query.rng)
         while True:
             tried = attempt(self._context, self._job, self._excluded_nodes)
@@ -125,7 +127,7 @@ class Run:
         return self._set_pending_reason(f"attempt {self._job.attempt} after {once_more.reason}")
 
     def _set_pending_reason(self, reason: str) -> bool:
-        """Say why it waits; False where it was cancelled meanwhile."""
+        """Report and record why the job waits. False if it was cancelled meanwhile."""
         self._context.listener.waiting(reason)
         return self._services.journal.set_pending_reason(self._job.id, reason)
 
@@ -144,7 +146,7 @@ class Run:
         )
 
     def _not_started(self, tried: AttemptResult) -> str | None:
-        """Why it waits in the queue now, if it does."""
+        """Record that the job was not started. Returns the pending reason if it is queued now."""
         reason = "cancelled" if tried.cancelled else unfit_summary(tried.plan, len(self._query.candidates))
         may_wait = not tried.cancelled and (
             self._queued or self._restart_policy.queue or self._pending_restart.is_under_way
@@ -155,15 +157,15 @@ class Run:
         return None
 
     def _ended(self, dispatched: DispatchResult, plan: Plan) -> str | None:
-        """Why it waits in the queue now, if it does."""
+        """Record how the attempt ended. Returns the pending reason if the job is queued now."""
         job, journal = self._job, self._services.journal
         queued = None
-        if self._pending_restart.is_owed_a_start and requeue(
+        if self._pending_restart.must_be_queued and requeue(
             self._services, job.id, "it could not start where it was moved to"
         ):
             return "it could not start where it was moved to"
         if len(dispatched.outcomes) == len(plan.chosen):
-            # Whether it is started again was decided here, unless it came from the queue.
+            # `_again` has decided about another start already, unless the job came from the queue.
             restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)
             if dispatched.interrupted not in (None, SIGHUP) and not self._queued:
                 journal.abort_migration(job.id, attempt=job.attempt, reason="its user has ended it")

@@ -1,7 +1,7 @@
-"""Start one job that is queued: take it, place it, start it, let it go. Wherever that ends, it runs or waits on.
+"""Start one queued job: acquire it, place it, start it, release it. Wherever that stops, the job runs or is queued.
 
-Between the steps any process may die: before *intend* the row is queued still, and in nobody's hands; behind it the
-attempt is settled like any other, and one that never began waits again (docs/design/rebalance.md).
+We may die between any two steps. Before the launch is recorded, the row is still queued and has no controller. After
+that, the attempt is reconciled like any other, and one that never began is queued again (docs/design/rebalance.md).
 """
 
 from collections.abc import Callable
@@ -29,23 +29,23 @@ ACQUIRED = "looking for nodes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
-    """It runs, in nobody's hands; or its start has told that it cannot be executed."""
+    """The job runs without a controller; or its start has shown that it cannot be executed."""
 
     result: RunResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillQueued:
-    """It waits on, and why."""
+    """The job is still queued, for this reason."""
 
     reason: str
     failed: bool = False
-    """Not for want of room: something is wrong that somebody should see to."""
+    """The cause is not lack of room but an error that a user should look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAcquired:
-    """There is nothing to start: somebody else has it in hand, it was cancelled, or it is over."""
+    """Nothing to start: the job has another controller, was cancelled, or is over."""
 
     reason: str
 
@@ -56,12 +56,12 @@ QueuedStart: TypeAlias = JobStarted | StillQueued | NotAcquired
 def start_queued(
     services: Services, query: PlacementQuery, record: JobRecord, submitted: Submitted, stdin: JobInput
 ) -> QueuedStart:
-    """Start `record`'s job once, where `query` finds a place; `record` as it was seen in the queue.
+    """Start the job of `record` once, if `query` finds room. `record`: as read from the queue.
 
-    A signal that stops us leaves it queued, or running if its nodes were told already, and is raised.
+    `Interrupted` by a signal: the job is then queued, or runs if its nodes were told to start it already.
     """
     if not services.journal.acquire(record.id, ACQUIRED, attempt=record.attempt):
-        return NotAcquired(reason="it is in the hands of another process, or does not wait any more")
+        return NotAcquired(reason="another process controls it, or it is not queued any more")
     services.fail_point("taken")
     try:
         return _with_controller(services, query, record.id, submitted, stdin)
@@ -82,7 +82,7 @@ def _with_controller(
     assert record is not None, "it was taken"
     copies = services.journal.copies(job)
     ended = tuple(copy.outcome for copy in current_copies(record, copies) if copy.outcome is not None)
-    # Who heard of the end may have died before he could write down what it means.
+    # A controller may have died between recording the outcomes and recording the job's next state.
     if ended and isinstance(recorded_state_after_attempt(services, job, ended), Finished):
         finish_job(services, job, record.attempt, ended)
         return NotAcquired(reason="it is over")
@@ -96,14 +96,14 @@ def _with_controller(
     return JobStarted(result=result) if result.queued is None else StillQueued(reason=result.queued)
 
 
-# Start a job that is queued, as it was submitted: where it has been seen to fit, else wherever it may go.
+# Start a queued job with its submitted inputs: on nodes where it was planned, else on any candidate.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmittedInputs:
-    """What a job has brought along: where it may go and by which policy, and its standard input.
+    """Rebuild the inputs of a submitted job: its placement query, and its standard input.
 
-    `input_of` raises `UsageError` where that has gone since.
+    `input_of` raises `UsageError` if the input file is gone.
     """
 
     query_of: Callable[[Submitted], PlacementQuery]
@@ -117,7 +117,7 @@ def start_waiting(
     submitted_inputs: SubmittedInputs,
     nodes: tuple[NodeName, ...] = (),
 ) -> QueuedStart:
-    """`nodes`: where it has been seen to fit. Only they are asked, and all the others where they do not take it."""
+    """Start a queued job. `nodes`: where it was planned; asked first. If they refuse, all candidates are tried."""
     services = services.as_user(submitted.job.user)
     try:
         stdin = submitted_inputs.input_of(submitted)

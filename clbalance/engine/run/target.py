@@ -1,4 +1,4 @@
-"""A place that a node keeps for a job which still runs elsewhere: reserved before that is stopped, started after it."""
+"""A reservation on the target node of a migration: made before the job stops at the source, used after that."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,13 +18,13 @@ from clbalance.policy.placement.explain import unfit_summary
 from clbalance.ports import Closed
 
 StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
-"""Starts a job where it was promised a place, and follows it."""
+"""Starts a job on nodes that admitted it, and follows it."""
 
-_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps what is not started
+_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps a lease that is not started
 
 
 def reserve_target(context: RunContext, job: JobSpec, node: NodeName) -> "TargetReservation | str":
-    """The node's promise for `job`, as it would be started there; or why there is none."""
+    """Reserve `node` for `job` as it would be started there. Returns the reason if that fails."""
     with ExitStack() as stack:
         try:
             taken = _take(context, job, node, stack)
@@ -50,13 +50,13 @@ def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -
 
 
 class TargetReservation:
-    """Kept while `keep` is called now and then; given back by `close`."""
+    """The lease on the target. It is held while `keep` is called regularly; `close` gives it back."""
 
     def __init__(self, context: RunContext, job: JobSpec, plan: Plan, dispatch: Dispatch) -> None:
         self.job = job
         (self.node,) = plan.chosen
         self.lost = ""
-        """Why there is none any more."""
+        """Why the reservation was lost; empty while it is held."""
         self.held = ExitStack()
         self._plan = plan
         self._dispatch = dispatch
@@ -64,7 +64,7 @@ class TargetReservation:
         self._keep_at = self._clock.monotonic()
 
     def keep(self) -> None:
-        """Hear what has become of it, and ask for more time; a node that does not answer has lost it."""
+        """Handle the node's events, and ask for more time. If the node does not answer, the reservation is lost."""
         if self.lost:
             return
         self._dispatch.agents.drain_events(self._on_event)
@@ -74,7 +74,7 @@ class TargetReservation:
             self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
 
     def start(self, job: JobSpec, start: StartReserved) -> AttemptResult | None:
-        """Start the job here and follow it; None where the place was lost. `job` knows what has happened since."""
+        """Start the job here and follow it; None if the reservation was lost. `job`: the newest spec of the attempt."""
         with self.held:
             self.keep()
             if self.lost:
@@ -83,7 +83,7 @@ class TargetReservation:
             return start(job, self._plan, self._dispatch)
 
     def close(self) -> None:
-        """Give it back, if it is still ours."""
+        """Give the reservation back, if it is still ours."""
         self.held.close()
 
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:

@@ -1,4 +1,4 @@
-"""What a run of one job is given, and what came of its attempts."""
+"""The inputs of a run of one job, and the results of its attempts."""
 
 from dataclasses import field
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import Outcome
 from clbalance.ports import JobInput, RunListener
 
-if TYPE_CHECKING:  # most jobs are never moved
+if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.target import TargetReservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What stays the same over all attempts of a job."""
+    """The inputs that stay the same over all attempts of a job."""
 
     services: Services
     query: PlacementQuery
@@ -29,7 +29,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchResult:
-    """How the copies ended, but for those that were let go; `interrupted` is the signal that cut it short."""
+    """The outcomes of the copies, without those left running. `interrupted`: the signal that ended it early."""
 
     outcomes: tuple[Outcome, ...]
     interrupted: int | None = None
@@ -37,22 +37,22 @@ class DispatchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """The job as it was last tried, where, and what came of it; `dispatched` is None when nothing was started."""
+    """The job as last tried, its plan, and the result. `dispatched` is None if nothing was started."""
 
     job: JobSpec
     plan: Plan
     dispatched: DispatchResult | None
     cancelled: bool = False
-    """Somebody cancelled it before it could be started."""
+    """The job was cancelled before it could be started."""
     reservation: "TargetReservation | None" = None
-    """Where a place was reserved for it to go on."""
+    """The reservation for its next attempt, during a migration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """Where a job went last and how it ended; `dispatched` is None when it was not started at all.
+    """The last plan of a job and its result. `dispatched` is None if the job was never started.
 
-    `queued`: why it waits in the queue now; None: it does not.
+    `queued`: the pending reason if the job is queued now; None: it is not.
     """
 
     job: JobSpec

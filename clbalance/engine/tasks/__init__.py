@@ -1,1 +1,1 @@
-"""Run many tasks as one job, on slots."""
+"""Run the many tasks of one task job on slots."""

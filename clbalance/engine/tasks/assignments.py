@@ -1,4 +1,4 @@
-"""Which task is on which slot, what is written of it, and what has been counted of a run of tasks."""
+"""The tasks of a run: which task is on which slot, their log, and their counts."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,10 @@ from clbalance.policy.jobs.task_queue import TaskQueue
 from clbalance.policy.jobs.task_records import depth, left_s, most_failures
 from clbalance.ports import JobInput, TaskListener
 
-# What has been counted of a run of tasks.
-
 
 @dataclass(slots=True)
 class TaskCounts:
-    """`done` and `failed` of the tasks that are over; `runs` and `busy_s` of all that have ended, retries included."""
+    """`done` and `failed` count tasks that are over; `runs` and `busy_s` count every ended try, retries included."""
 
     total: int
     done: int = 0
@@ -31,21 +29,21 @@ class TaskCounts:
 
     @property
     def mean_s(self) -> float | None:
-        """How long they take."""
+        """The mean duration of a try, in seconds."""
         return self.busy_s / self.runs if self.runs else None
 
     def ran(self, seconds: float) -> None:
-        """One has ended by itself."""
+        """Count a try that ended by itself."""
         self.runs += 1
         self.busy_s += seconds
 
     def is_over(self, *, failed: bool) -> None:
-        """One is done with."""
+        """Count a task that is over."""
         self.done += 1
         self.failed += failed
 
     def progress(self, now: float, running: int) -> TaskProgress:
-        """How far it has come."""
+        """The progress at `now` (monotonic seconds)."""
         elapsed_s = 0.0 if self.started_at is None else now - self.started_at
         return TaskProgress(
             total=self.total,
@@ -61,7 +59,7 @@ class TaskCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRunContext:
-    """What a run of tasks is given."""
+    """The inputs of a run of tasks."""
 
     services: Services
     query: PlacementQuery
@@ -76,74 +74,74 @@ class TaskRunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRunResult:
-    """How it went; which task ended how is in the job's log."""
+    """The result of a run of tasks. The end of each task is in the job's task log."""
 
     plan: Plan
     slots: int
     reason: str
-    """Those that were not started were not."""
+    """Why tasks were not started; empty if all were."""
     cancelled: bool = False
-    """By somebody, or by the signal that interrupted us."""
+    """By `cancel`, or by the signal that interrupted us."""
     interrupted: int | None = None
-    goes_on: bool = False
-    """Of some slots no end is known: they do what they have, or have not confirmed that they were ended."""
+    left_running: bool = False
+    """Some slots have no known end: they finish the tasks that they have, or have not confirmed their end."""
 
 
 class TaskAssignments:
-    """The roster of a run, the log of its job, and what was counted; whom it tells can be changed."""
+    """The task queue of a run, the task log of its job, and the counts. `listener` can be replaced."""
 
     def __init__(self, context: TaskRunContext) -> None:
         self.listener: TaskListener = context.listener
-        self.roster = TaskQueue(context.tasks, context.restart_policy)
+        self.queue = TaskQueue(context.tasks, context.restart_policy)
         self.counts = TaskCounts(len(context.tasks))
         self._context = context
         self._clock = context.services.clock
         self._log = context.services.journal.task_log(context.job.id)
         self._proven: set[int] = set()
-        """Slots that have ended a task: the first of one that has not may be long, and nothing waits behind it."""
+        """Slots that have ended a task. Others get one task only: it may be long, and no task should wait behind it."""
 
     def give(self, slots: Sequence[Slot]) -> list[tuple[Slot, list[Task]]]:
-        """What each slot that has little left is to be fed; all of it is on the disk when this returns."""
-        short = depth(self.counts.mean_s, self.roster.pending, len(slots), self.may_fail)
-        meals: list[tuple[Slot, list[Task]]] = []
+        """Assign tasks to slots that have few left. All assignments are on disk when this returns."""
+        short = depth(self.counts.mean_s, self.queue.pending, len(slots), self.may_fail)
+        batches: list[tuple[Slot, list[Task]]] = []
         for slot in slots:
-            has, much = self.roster.with_slot(slot.claim), short if slot.claim in self._proven else 1
-            if has <= much // 2 and self.roster.pending:
-                meals.append((slot, self.roster.take(slot.claim, slot.node, much - has)))
-        parts = [(slot, task.number) for slot, some in meals for task in some]
+            has, much = self.queue.with_slot(slot.claim), short if slot.claim in self._proven else 1
+            if has <= much // 2 and self.queue.pending:
+                batches.append((slot, self.queue.take(slot.claim, slot.node, much - has)))
+        parts = [(slot, task.number) for slot, some in batches for task in some]
         if parts:
             given = [TaskGiven(number=number, node=slot.node, claim=slot.claim) for slot, number in parts]
             self._log.add(given, durable=True)
-        return meals
+        return batches
 
     @property
     def may_fail(self) -> int | None:
-        """How many more tasks may fail, below 0 when it is enough; None: all of them."""
+        """How many more tasks may fail; below 0: too many have failed. None: no limit."""
         most = most_failures(self._context.rules, len(self._context.tasks))
         return None if most is None else most - self.counts.failed
 
     def returned(self, slot: Slot, number: int) -> None:
-        """A slot has given it back."""
-        self.roster.returned(slot.claim, number)
+        """A slot has returned a task without starting it."""
+        self.queue.returned(slot.claim, number)
         self._log.add([TaskReturned(number=number, claim=slot.claim)], durable=False)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
-        """A piece of its output; a log may name any task, and only the slot's own may write."""
-        if self.roster.has(slot.claim, number):
+        """Pass on a piece of a task's output. A log may name any task: only tasks of this slot may write."""
+        if self.queue.has(slot.claim, number):
             self.listener.output(number, slot.node, stream, piece)
 
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
-        """A slot has told of its end."""
+        """A slot has reported the end of a task."""
         end = end_of(entry.end, self._context.job.time_limit_s)
-        is_over = self.roster.ended(slot.claim, entry.number, end)
+        is_over = self.queue.ended(slot.claim, entry.number, end)
         if is_over is not None:
             self._proven.add(slot.claim)
             self.counts.ran(entry.seconds)
             self._ended(slot, entry.number, end, entry.seconds, is_over=is_over)
 
     def slot_over(self, slot: Slot, outcome: Outcome, *, log_is_whole: bool) -> None:
-        """What its slot has not told of; on the disk before the slot's node forgets it."""
-        for fate in self.roster.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
+        """Record the tasks whose end a slot has not reported, on disk before the slot's node forgets them."""
+        for fate in self.queue.slot_over(slot.claim, outcome.end, log_is_whole=log_is_whole):
             if fate.end is None:
                 self._log.add([TaskReturned(number=fate.number, claim=slot.claim)], durable=False)
             else:

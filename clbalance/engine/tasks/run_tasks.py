@@ -1,4 +1,4 @@
-"""The whole of `run --tasks`: wait for its turn and for a place, run every task, and write down how the job ended."""
+"""All of `run --tasks`: wait for dependencies and for room, run every task, and record how the job ended."""
 
 from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.jobs.conclude_tasks import finish_task_job
@@ -15,7 +15,7 @@ from clbalance.policy.placement.explain import unfit_summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskJobResult:
-    """What is known of every task, and what that makes of the job."""
+    """The record of every task, and the outcome of the job."""
 
     result: TaskRunResult
     records: tuple[TaskRecord, ...]
@@ -23,7 +23,7 @@ class TaskJobResult:
 
 
 def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
-    """The plan, where no slot fitted anywhere for as long as the job may wait."""
+    """Run a task job. Returns the last plan if no slot fitted anywhere for as long as the job may wait."""
     services, number = context.services, context.job.id
     try:
         wait_for_dependencies(services, number, context.restart_policy, context.listener.waiting)
@@ -32,13 +32,13 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
-        cancel_unstarted(services, number, "nobody read what it had to say")
+        cancel_unstarted(services, number, "its output was not read any more")
         raise
     if isinstance(result, Plan):
         cancel_unstarted(services, number, unfit_summary(result, len(context.query.candidates)))
         return result
     records, outcome = finish_task_job(
-        services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=result.goes_on
+        services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=result.left_running
     )
     return TaskJobResult(result=result, records=records, job_outcome=outcome)
 

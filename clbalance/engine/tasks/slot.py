@@ -1,4 +1,4 @@
-"""One slot on its way: asked for, started, fed with tasks, over; its output cut into that of its tasks."""
+"""One slot from its request to its end: it is started, gets tasks, and its output is split into that of each task."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -19,22 +19,22 @@ from clbalance.model.task import Task
 from clbalance.ports import Closed, JobInput
 
 FED = FollowMode(streams=("stdout", "stderr", "log"), retire=True, finish=True)
-"""What we want of a slot that we feed."""
+"""How a slot is followed that gets tasks from us."""
 
 
 _MOST_CHARS = 256 << 10
-"""Of words in one request: at worst sixfold as JSON, and an agent takes 4 MiB."""
+"""Most characters of task words in one request: sixfold at most as JSON, and an agent takes 4 MiB."""
 
 
 class SlotListener(Protocol):
-    """Who is told what happens in slots."""
+    """Is told what happens in slots."""
 
     def runs(self, slot: "Slot", limits: tuple[str, ...]) -> None:
-        """It takes tasks; by what its limits are kept."""
+        """A slot takes tasks now. `limits`: the means by which its limits are kept."""
         ...
 
     def began(self, slot: "Slot", number: int) -> None:
-        """Its log tells that a task is going to be started."""
+        """A task is about to be started, by the slot's log."""
         ...
 
     def returned(self, slot: "Slot", number: int) -> None:
@@ -46,20 +46,20 @@ class SlotListener(Protocol):
         ...
 
     def finished(self, slot: "Slot", entry: TaskFinished) -> None:
-        """A task is over, and all its output was told."""
+        """A task is over, and all its output was passed on."""
         ...
 
     def warned(self, slot: "Slot", text: str) -> None:
-        """Something that the user should know."""
+        """A warning for the user."""
         ...
 
     def over(self, slot: "Slot", outcome: Outcome, *, log_is_whole: bool) -> None:
-        """The slot has ended, and nothing more will come of it. What a whole log does not tell of was not started."""
+        """The slot has ended; nothing more follows. If `log_is_whole`, tasks that it omits were not started."""
         ...
 
 
 class Slot:
-    """`job.claim` is its name. Asked for when it is made."""
+    """A slot, named by `job.claim`. The constructor asks the node for it."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Slot:
         answer: Measured,
         *,
         request: Request,
-        hearer: SlotListener,
+        listener: SlotListener,
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
@@ -77,21 +77,23 @@ class Slot:
         self._job = job
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
         self._multiplexer = multiplexer
-        self._line = multiplexer.channel(label_of(job))
-        self._hearer = hearer
+        self._channel = multiplexer.channel(label_of(job))
+        self._listener = listener
         self._admission = Admission(
-            self._line, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
+            self._channel, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
         )
         self._until = services.clock.monotonic() + START_WITHIN_S
-        self._follow = Follow(self._line, self._copies, services, _Ears(self, hearer), FED, limit_s=job.time_limit_s)
+        self._follow = Follow(
+            self._channel, self._copies, services, _SlotEvents(self, listener), FED, limit_s=job.time_limit_s
+        )
         self._start: LaunchSequence | None = None
         self._finishing = False
         self._is_ending = False
-        multiplexer.connect(self._line, self.on_event)
+        multiplexer.connect(self._channel, self.on_event)
         self._admission.call()
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
-        """News of its node. Without the agent that started it, a slot takes no more."""
+        """Handle an event of its node. A slot takes no more tasks once the session of its first agent has closed."""
         self._finishing |= isinstance(event, Closed)
         if self._start is None:
             self._admission.on_event(node, event)
@@ -100,7 +102,7 @@ class Slot:
 
     @property
     def phase(self) -> Phase:
-        """How far it has come."""
+        """The phase of its only copy."""
         return self._copies[self.node].phase
 
     @property
@@ -110,21 +112,21 @@ class Slot:
 
     @property
     def waits_for_start(self) -> bool:
-        """Whether its node has promised what it needs, and nothing is written down yet."""
+        """Whether its node has admitted it, and the launch is not recorded yet."""
         return self._start is None and self._admission.is_admitted
 
     @property
     def takes_tasks(self) -> bool:
-        """Whether it can be fed."""
+        """Whether it can get tasks."""
         return self.phase is Phase.RUNNING and not self._finishing
 
     @property
     def intent(self) -> Intent:
-        """What is written down before it is started."""
+        """The launch to record before it is started."""
         return self._copies[self.node].intent
 
     def refusal(self) -> str | None:
-        """Why its node has said no, or has said nothing for too long; None: it has not, so far."""
+        """Why its node refused, or that it did not answer in time. None: neither so far."""
         if self._start is None and self._admission.refusals:
             return self._admission.refusals[self.node]
         if self.phase < Phase.RUNNING and self._services.clock.monotonic() > self._until:
@@ -132,42 +134,42 @@ class Slot:
         return None
 
     def give_up(self) -> None:
-        """It was not started; hold nothing of it. Its agent may serve others, and is told."""
+        """Release a slot that was not started. Its agent is told, because it may serve other slots and stay."""
         if Phase.ARRIVING < self.phase < Phase.STARTING:
-            self._line.ask(self.node, "end", job=self._copies.label, grace_s=0, why="not needed")
-        self._line.hang_up(self.node)
+            self._channel.ask(self.node, "end", job=self._copies.label, grace_s=0, why="not needed")
+        self._channel.hang_up(self.node)
 
     def forget(self) -> None:
-        """Hear nothing of it any more."""
-        self._multiplexer.forget(self._line)
+        """Receive no more events of this slot."""
+        self._multiplexer.forget(self._channel)
 
     def start(self, stdin: JobInput, node_list: str) -> None:
-        """It is written down that it will be."""
+        """Start the slot. Its launch must be recorded already."""
         self._until = self._services.clock.monotonic() + START_WITHIN_S
         self._start = LaunchSequence(
-            self._line, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow
+            self._channel, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow
         )
         self._start.begin()
 
     def feed(self, tasks: Sequence[Task]) -> None:
-        """Put these behind what it has."""
+        """Send more tasks to the slot."""
         for some in in_requests(tasks):
             words = [[task.number, list(task.words)] for task in some]
-            self._line.ask(self.node, "tasks", job=self._copies.label, tasks=words)
+            self._channel.ask(self.node, "tasks", job=self._copies.label, tasks=words)
 
     def finish(self) -> None:
-        """No more will come: it ends when it has done what it has."""
+        """Send no more tasks: the slot ends when it has done those that it has."""
         if not self._finishing:
             self._finishing = True
-            self._line.ask(self.node, "finish", job=self._copies.label)
+            self._channel.ask(self.node, "finish", job=self._copies.label)
 
     def look_after(self) -> None:
-        """Call its node again, where the connection is lost and it is time."""
+        """Call its node again if the connection is lost and the retry is due."""
         if self._start is not None:
             self._follow.is_over()
 
     def end(self, reason: str) -> None:
-        """End what runs there, and take no more."""
+        """End the running task and the slot."""
         if self._is_ending:
             return
         self._finishing = self._is_ending = True
@@ -177,21 +179,21 @@ class Slot:
             self._follow.end_all(reason)
 
 
-class _Ears(NullListener):
-    """Hears a slot as a job is heard, and tells of its tasks."""
+class _SlotEvents(NullListener):
+    """Translates the events of a job (`RunListener`) into those of a slot and its tasks."""
 
-    def __init__(self, slot: Slot, hearer: SlotListener) -> None:
+    def __init__(self, slot: Slot, listener: SlotListener) -> None:
         self._slot = slot
-        self._hearer = hearer
+        self._listener = listener
         self._log = SlotLog()
         self._splitter = TaskOutputSplitter(self)
         self._whole = False
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
-        self._hearer.runs(self._slot, limits)
+        self._listener.runs(self._slot, limits)
 
     def warned(self, node: NodeName, text: str) -> None:
-        self._hearer.warned(self._slot, text)
+        self._listener.warned(self._slot, text)
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
         if stream != "log":
@@ -200,11 +202,11 @@ class _Ears(NullListener):
         for entry in self._log.feed(piece):
             match entry:
                 case Began(number=number):
-                    self._hearer.began(self._slot, number)
+                    self._listener.began(self._slot, number)
                     self._splitter.began(number)
                 case Returned(number=number):
                     self._splitter.returned(number)
-                    self._hearer.returned(self._slot, number)
+                    self._listener.returned(self._slot, number)
                 case TaskFinished():
                     self._splitter.finished(entry)
                 case Whole():
@@ -214,17 +216,17 @@ class _Ears(NullListener):
 
     def ended(self, outcome: Outcome) -> None:
         self._splitter.close()
-        self._hearer.over(self._slot, outcome, log_is_whole=tells_all(outcome.end, closed=self._whole))
+        self._listener.over(self._slot, outcome, log_is_whole=tells_all(outcome.end, closed=self._whole))
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
-        self._hearer.wrote(self._slot, number, stream, piece)
+        self._listener.wrote(self._slot, number, stream, piece)
 
     def finished(self, entry: TaskFinished) -> None:
-        self._hearer.finished(self._slot, entry)
+        self._listener.finished(self._slot, entry)
 
 
 def in_requests(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """In their order, as many together as an agent takes at once."""
+    """Split tasks, in order, into requests as large as an agent takes."""
     some: list[Task] = []
     chars = 0
     for task in tasks:
@@ -238,69 +240,70 @@ def in_requests(tasks: Sequence[Task]) -> Iterator[list[Task]]:
         yield some
 
 
-# A slot's output, cut into that of its tasks. Pure but for who is told.
+# Split a slot's output into that of its tasks. Pure, apart from calls of the listener.
 
 
 class TaskOutputListener(Protocol):
-    """Who is told of tasks."""
+    """Is told of the output and ends of tasks."""
 
     def wrote(self, number: int, stream: str, piece: bytes) -> None:
-        """A piece of what a task has written."""
+        """A piece of a task's output."""
         ...
 
     def finished(self, entry: TaskFinished) -> None:
-        """It has ended, and all that it has written was told."""
+        """A task has ended, and all its output was passed on."""
         ...
 
 
 class TaskOutputSplitter:
-    """The tasks of a slot run one after the other, and an agent tells the end of one before what the next has written.
+    """Splits the output of one slot.
 
-    So what lies beyond the last known end is the running task's.
+    The tasks of a slot run one after the other, and an agent reports the end of one before the output of the next.
+    So output beyond the last known end belongs to the running task.
     """
 
-    def __init__(self, hearer: TaskOutputListener) -> None:
-        self._hearer = hearer
+    def __init__(self, listener: TaskOutputListener) -> None:
+        self._listener = listener
         self._running: deque[int] = deque()
         self._ended: deque[TaskFinished] = deque()
         self._at = {"stdout": 0, "stderr": 0}
 
     def began(self, number: int) -> None:
-        """It is running, or the next to run."""
+        """The task runs, or is the next to run."""
         self._running.append(number)
 
     def returned(self, number: int) -> None:
-        """It will not run here."""
+        """The task will not run in this slot."""
         if number in self._running:
             self._running.remove(number)
 
     def finished(self, entry: TaskFinished) -> None:
-        """The log tells of its end; its output may still be on its way."""
+        """The log has the end of a task; its output may still arrive."""
         self.returned(entry.number)
         self._ended.append(entry)
         self._tell()
 
     def write(self, stream: str, piece: bytes) -> None:
-        """The next piece of a stream, in order."""
+        """Take the next piece of a stream."""
         at = self._at[stream]
         for entry in self._ended:
             end = entry.stdout if stream == "stdout" else entry.stderr
             if piece and end > at:
-                self._hearer.wrote(entry.number, stream, piece[: end - at])
+                self._listener.wrote(entry.number, stream, piece[: end - at])
                 at, piece = min(end, at + len(piece)), piece[end - at :]
         if piece and self._running:
-            self._hearer.wrote(self._running[0], stream, piece)
+            self._listener.wrote(self._running[0], stream, piece)
         self._at[stream] = at + len(piece)
         self._tell()
 
     def close(self) -> None:
-        """No more will come: what was said to have been written, and was not, is not waited for."""
+        """No more output follows: report ended tasks even if some of their announced output is missing."""
         while self._ended:
-            self._hearer.finished(self._ended.popleft())
+            self._listener.finished(self._ended.popleft())
 
     def _tell(self) -> None:
         while self._ended and self._all_here(self._ended[0]):
-            self._hearer.finished(self._ended.popleft())
+            self._listener.finished(self._ended.popleft())
 
     def _all_here(self, entry: TaskFinished) -> bool:
         return self._at["stdout"] >= entry.stdout and self._at["stderr"] >= entry.stderr

@@ -1,4 +1,4 @@
-"""Where slots are opened, and when nodes are asked for more of them."""
+"""Decide on which nodes slots are opened, and when to ask nodes for more slots."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from clbalance.ports import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotPlan:
-    """`plan` is that of the first slot on each node; `nodes` has one entry for each slot, the best first."""
+    """`plan` is for the first slot on each node; `nodes` has one entry for each slot, best first."""
 
     plan: Plan
     nodes: tuple[NodeName, ...]
@@ -22,7 +22,7 @@ class SlotPlan:
 
 
 def plan_slots(services: Services, snapshot: Snapshot, query: PlacementQuery, most: int) -> SlotPlan:
-    """One slot on every node that fits, and again while any does; each is charged before the next round."""
+    """Place one slot on every node that fits, in rounds while any fits. Each slot is charged before the next round."""
     everywhere = replace(query, request=replace(query.request, pick=None))
     answers = {one.node: one for one in snapshot.answers if isinstance(one, Measured)}
     plan = first = place_on(services, snapshot, everywhere)
@@ -39,13 +39,13 @@ def plan_slots(services: Services, snapshot: Snapshot, query: PlacementQuery, mo
 
 
 _FOR_NOW = {"cpus", "memory", "gpus", "slots", "exclusive", "leases", "thresholds"}
-"""Filters that a node may pass later in the run, which it will say itself; by the others it is no candidate."""
+"""Filters that a node may pass later in the run: its admission decides. A node unfit by another filter never fits."""
 
 
 def may_take_more(
     plan: SlotPlan, request: Request, counts: Mapping[NodeName, int], *, most_nodes: int
 ) -> frozenset[NodeName]:
-    """Nodes that can be asked for another slot, beside those that they have by `counts`."""
+    """Nodes that can be asked for another slot. `counts`: the slots that each node has already."""
     never = {unfit.node for unfit in plan.plan.unfit if unfit.filter not in _FOR_NOW}
     nodes = [node for node in plan.answers if node not in never]
     if asks_for_nothing(request):
@@ -58,7 +58,7 @@ def may_take_more(
 
 
 def _full(nodes: list[NodeName], answers: dict[NodeName, Measured]) -> frozenset[NodeName]:
-    """What asks for nothing fits without end: as many as the node has slots, or else cpus, will do."""
+    """A request without resources always fits: limit it to the slots of the node, or else to its CPUs."""
     return frozenset(node for node, count in Counter(nodes).items() if count >= _slots_of(answers[node]))
 
 
@@ -69,14 +69,14 @@ def _slots_of(answer: Measured) -> int:
     return 1 if isinstance(cpus, Unknown) else cpus.online
 
 
-# When nodes are asked for further slots: ever more seldom, but soon after one has ended.
+# When to ask nodes for further slots: with growing pauses, but soon after a slot has ended.
 
 _AFTER_S = (5.0, 300.0)  # at first, and at most
 _SOON_S = 1.0
 
 
 class SlotBackoff:
-    """Time for the next round."""
+    """Decides when to ask nodes for more slots."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -85,14 +85,14 @@ class SlotBackoff:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time."""
+        """Whether to ask now."""
         return self._clock.monotonic() >= self._at
 
     def later(self) -> None:
-        """All have been asked."""
+        """All nodes have been asked: double the pause."""
         self._at = self._clock.monotonic() + self._after_s
         self._after_s = min(2 * self._after_s, _AFTER_S[1])
 
     def soon(self) -> None:
-        """A place has come free, or a node has failed."""
+        """A slot has ended, or a node has failed: ask in `_SOON_S` seconds at the latest."""
         self._at = min(self._at, self._clock.monotonic() + _SOON_S)

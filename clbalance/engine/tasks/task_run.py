@@ -1,7 +1,7 @@
-"""Run many tasks on the slots of many nodes: the second long sentence of the program (docs/design/tasks.md).
+"""Run many tasks on the slots of many nodes (docs/design/tasks.md).
 
-Enters: a job whose copies are slots, and its tasks. Leaves: every task ended or not started, each written down before
-and after. A slot is fed when it has almost nothing left, so that whichever is free first gets the next task.
+Input: a job whose copies are slots, and its tasks. Result: every task has ended or was not started. Each is recorded
+before it starts and after it ends. A slot gets tasks when it has few left, so the first free slot gets the next task.
 """
 
 from collections import Counter
@@ -22,35 +22,35 @@ from clbalance.model.job_record import Cancelled, Outcome
 from clbalance.nodeset import fold
 from clbalance.ports import Sessions
 
-_END_WITHIN_S = 1.7  # told to stop, we go then, whether or not every node has confirmed its end
+_END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _REPORT_EVERY_S = 0.25
 _STEP_EVERY_S = 0.02
 _GOODBYE_S = 1.0
 
 
 class TaskRun:
-    """Hears its slots (`SlotListener`) and gives them tasks until there are none."""
+    """Listens to its slots (`SlotListener`) and gives them tasks until there are none."""
 
     def __init__(self, context: TaskRunContext) -> None:
         self._context = context
         self._services = context.services
         self._assignments = TaskAssignments(context)
-        self._queue = self._assignments.roster
+        self._queue = self._assignments.queue
         self._slots: dict[int, Slot] = {}
         self._opened = 0
         self._next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
         self._backoff = SlotBackoff(context.services.clock)
-        self._alone_since: float | None = None
+        self._no_slots_since: float | None = None
         self._reason = ""
         self._refused = ""
         self._cancelled = False
-        self._spoiled: set[NodeName] = set()
+        self._unusable: set[NodeName] = set()
         self._plan: SlotPlan | None = None
 
     def carry_out(self) -> TaskRunResult | Plan:
-        """The plan, where no slot fits anywhere."""
+        """Sweep, open slots, and run the tasks. Returns the plan if no slot fits anywhere."""
         services, query = self._services, self._context.query
         with services.transport.sessions() as sessions:
             keep_open = min(len(query.candidates), services.session_limit // 2)
@@ -83,11 +83,11 @@ class TaskRun:
             reason=self._reason,
             cancelled=self._cancelled or interrupted is not None,
             interrupted=interrupted,
-            goes_on=bool(self._slots),
+            left_running=bool(self._slots),
         )
 
     def _stop(self, number: Signals) -> None:
-        """Hung up on, the slots do what they have and go; else they are ended."""
+        """End the slots. Exception: after SIGHUP they finish the tasks that they have."""
         if number is Signals.SIGHUP:
             self._reason = "the terminal was closed"
             return
@@ -98,14 +98,14 @@ class TaskRun:
             self._assignments.listener = NullTaskListener()
         try:
             self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
-        except BrokenPipeError:  # who reads us was stopped, too
+        except BrokenPipeError:  # the reader of our output was stopped, too
             self._assignments.listener = NullTaskListener()
             self._multiplexer.listen(lambda: not self._slots, _END_WITHIN_S)
 
-    # -- what is done between two events ---------------------------------------------------------
+    # -- steps between two events ----------------------------------------------------------------
 
     def _is_over(self) -> bool:
-        """Not after each event: what a hundred of them ask for is written down and sent at once."""
+        """Do the steps that are due. Not after each event: the work of many events is recorded and sent at once."""
         now = self._services.clock.monotonic()
         if now < self._step_at:
             return False
@@ -115,19 +115,19 @@ class TaskRun:
         self._feed()
         self._grow()
         self._report()
-        return not self._slots and not self._hopes()
+        return not self._slots and not self._may_get_slots()
 
-    def _hopes(self) -> bool:
-        """Without any slot, whether nodes will be asked once more for one."""
+    def _may_get_slots(self) -> bool:
+        """Without any slot: whether to ask nodes once more for one."""
         now = self._services.clock.monotonic()
         if not self._queue.pending:
             return False
-        if self._alone_since is None:
-            self._alone_since = now
-        return now < self._alone_since + 2 * self._services.answer_within_s
+        if self._no_slots_since is None:
+            self._no_slots_since = now
+        return now < self._no_slots_since + 2 * self._services.answer_within_s
 
     def _most_slots(self) -> int:
-        """How many can be of use."""
+        """How many slots can be of use."""
         most = len(self._slots) + self._queue.pending
         return most if self._context.rules.at_once is None else min(most, self._context.rules.at_once)
 
@@ -136,7 +136,7 @@ class TaskRun:
         job = replace(self._context.job, claim=self._next_claim)
         self._next_claim += 1
         request = self._context.query.request
-        slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, hearer=self)
+        slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, listener=self)
         self._slots[slot.claim] = slot
 
     def _start_admitted(self) -> None:
@@ -173,22 +173,22 @@ class TaskRun:
 
     def _feed(self) -> None:
         takers = [slot for slot in self._slots.values() if slot.takes_tasks]
-        meals = self._assignments.give(takers)
-        if meals:
+        batches = self._assignments.give(takers)
+        if batches:
             self._services.fail_point("given")
-        for slot, some in meals:
+        for slot, some in batches:
             slot.feed(some)
         if not self._queue.pending and not self._queue.may_come_back:
             for slot in takers:
                 slot.finish()
 
     def _grow(self) -> None:
-        """Ask nodes for further slots now and then, while tasks wait: they know best what they have to give by now."""
+        """While tasks wait, ask nodes for further slots now and then: their admission knows what is free."""
         if not self._queue.pending or not self._backoff.is_due or self._plan is None:
             return
         counts = Counter(slot.node for slot in self._slots.values())
         may = may_take_more(self._plan, self._context.query.request, counts, most_nodes=self._services.session_limit)
-        nodes = sorted(may - self._spoiled, key=lambda _: self._context.query.rng.random())
+        nodes = sorted(may - self._unusable, key=lambda _: self._context.query.rng.random())
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
         self._backoff.later()
@@ -204,7 +204,7 @@ class TaskRun:
             self._reason = self._reason or reason
 
     def _cancel(self, reason: str) -> None:
-        """Somebody has cancelled the job."""
+        """The job was cancelled: give out no more tasks, and end all slots."""
         self._give_no_more(reason)
         self._reason, self._cancelled = reason, True
         for slot in tuple(self._slots.values()):
@@ -212,13 +212,13 @@ class TaskRun:
             if slot.phase < slot.phase.STARTING:
                 self._drop(slot)
 
-    # -- what slots tell -------------------------------------------------------------------------
+    # -- events of slots -------------------------------------------------------------------------
 
     def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
-        """Takes the first one for the start of the job."""
+        """A slot runs; the first one is the start of the job."""
         if limits:
             self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
-        self._alone_since = None
+        self._no_slots_since = None
         if self._assignments.counts.started_at is None:
             self._assignments.counts.started_at = self._services.clock.monotonic()
             self._services.journal.started(self._context.job.id, self._services.clock.now())
@@ -234,7 +234,7 @@ class TaskRun:
 
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
         self._assignments.finished(slot, entry)
-        self._heed_failures()
+        self._stop_after_failures()
 
     def warned(self, slot: Slot, text: str) -> None:
         self._assignments.listener.warned(slot.node, text)
@@ -243,16 +243,16 @@ class TaskRun:
         del self._slots[slot.claim]
         slot.forget()
         self._assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
-        self._heed_failures()
+        self._stop_after_failures()
         journal, job = self._services.journal, self._context.job.id
         journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
-            self._spoiled.add(slot.node)
+            self._unusable.add(slot.node)
         if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
             self._cancel(outcome.end.reason)
         self._backoff.soon()
 
-    def _heed_failures(self) -> None:
+    def _stop_after_failures(self) -> None:
         left = self._assignments.may_fail
         if left is not None and left < 0:
             self._give_no_more(f"{self._assignments.counts.failed} tasks have failed")

@@ -27,8 +27,8 @@ NOT_STARTED = "not started: "
 SUPERVISOR_DIED = "killed by SIGKILL"
 
 CLIENT = {
-    "submitted": {(0, "CANCELLED", 125, "the process that had it in hand died before it was started")},
-    "reserved": {(0, "CANCELLED", 125, "the process that had it in hand died before it was started")},
+    "submitted": {(0, "CANCELLED", 125, "its controller died before it was started")},
+    "reserved": {(0, "CANCELLED", 125, "its controller died before it was started")},
     "intended": {(0, "FAILED", 125, NOT_STARTED)},
     "ordered": {(0, "FAILED", 125, NOT_STARTED), (1, "FAILED", 3, None)},  # who is quicker: the start, or who settles
     "started": {(1, "FAILED", 3, None)},

@@ -35,7 +35,7 @@ def before(services: Services, state: JobState) -> int:
     [
         ((JobState.COMPLETED, JobState.COMPLETED), ""),
         ((JobState.COMPLETED, JobState.TIMEOUT), "after job 2, which is TIMEOUT"),
-        ((JobState.COMPLETED, JobState.RUNNING), "after job 2, not heard of any more"),
+        ((JobState.COMPLETED, JobState.RUNNING), "after job 2, whose nodes do not answer any more"),
         ((JobState.COMPLETED, None), "after job 2, which is not remembered"),
     ],
 )
