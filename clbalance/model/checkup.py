@@ -99,7 +99,7 @@ class Checkup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A node that answered. Its clock is at least `clock_offset_s` ahead of ours; 0 if it may be right."""
+    """A node that answered. `clock_offset_s`: its clock is at least that much ahead of ours (negative: behind)."""
 
     node: NodeName
     checkup: Checkup
