@@ -1,14 +1,14 @@
-"""The one exception tree: what is wrong, what to type instead, and the exit code it causes.
+"""All exceptions: a message about what is wrong, a hint about what to type instead, and the exit code.
 
-Wording: no final period, backticks around what can be typed. A node's failure is not in here: it is
-a value (`Silent`, `Outcome`), for one sick node never stops the others.
+Wording: no final period, backticks around text to type. A node's failure is not an exception but a value
+(`Silent`, `Outcome`), because one sick node must never stop the others.
 """
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What clbalance itself exits with; `run` passes on the job's own code instead where there is one."""
+    """Exit codes of clbalance itself; `run` exits with the job's own code if there is one."""
 
     DONE = 0
     FAILED = 1
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class ClbalanceError(Exception):
-    """Root of everything clbalance raises on purpose; caught once, in `cli/app.py`."""
+    """Base of all exceptions that clbalance raises on purpose; caught once, in `cli/app.py`."""
 
     exit_code: ExitCode = ExitCode.FAILED
 
@@ -32,13 +32,13 @@ class ClbalanceError(Exception):
 
 
 class UsageError(ClbalanceError):
-    """What was typed cannot be meant."""
+    """The command line makes no sense."""
 
     exit_code = ExitCode.USAGE
 
 
 class ExpressionError(UsageError):
-    """An expression that cannot be read or meant; `at` is where in `text`, counted from 0."""
+    """An expression with an error in its syntax or its meaning; `at` is the position in `text`, from 0."""
 
     def __init__(self, message: str, *, text: str, at: int, hint: str = "") -> None:
         super().__init__(f"{message} (at character {at + 1})" if text else message, hint=hint)
@@ -59,25 +59,25 @@ class TraceError(UsageError):
 
 
 class NothingFitsError(ClbalanceError):
-    """Fewer nodes fit than were asked for."""
+    """Fewer nodes fit than were requested."""
 
     exit_code = ExitCode.NOTHING_FITS
 
 
 class TooFewLeftError(ClbalanceError):
-    """Draining these nodes would leave fewer than there must be."""
+    """Draining these nodes would leave fewer than `--min-available`."""
 
     exit_code = ExitCode.NOTHING_FITS
 
 
 class NotRunError(ClbalanceError):
-    """A job could not be run to its end, for a reason that is not the job's."""
+    """A job could not be run to its end, for a reason outside the job."""
 
     exit_code = ExitCode.NOT_RUN_TO_ITS_END
 
 
 class TransportError(ClbalanceError):
-    """Nodes cannot be reached at all from here, whichever they are (no ssh program, no file descriptors)."""
+    """No node can be reached from this host (no ssh program, no file descriptors)."""
 
 
 class StoreError(ClbalanceError):
@@ -85,19 +85,19 @@ class StoreError(ClbalanceError):
 
 
 class NoAnswerError(ClbalanceError):
-    """Not one of the nodes has answered."""
+    """None of the nodes answered."""
 
     exit_code = ExitCode.SOME_NODES_FAILED
 
 
 class LockedError(ClbalanceError):
-    """Another process of this user on this host does the same at this moment."""
+    """Another process of this user on this host is doing the same right now."""
 
     exit_code = ExitCode.LOCKED
 
 
 class LabError(ClbalanceError):
-    """The cluster in a box cannot be brought up, changed or taken down."""
+    """The lab cluster cannot be brought up, changed or taken down."""
 
 
 class Interrupted(BaseException):

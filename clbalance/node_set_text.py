@@ -1,26 +1,26 @@
-"""The text of a node set, before ClusterShell sees it: which characters it has, and how many names it makes at most."""
+"""Checks of a node set's text before ClusterShell parses it: allowed characters, and an upper bound of its names."""
 
 import re
 
-# What ClusterShell's grammar needs: ranges with steps, operators , ! & ^, groups with their source, wildcards.
+# Characters of ClusterShell's grammar: ranges with steps, operators , ! & ^, groups with their source, wildcards.
 EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
-# What lies between brackets, an operator, or a run of all else.
+# The text between brackets, an operator, or a run of other characters.
 _PIECE = re.compile(r"\[([^\[\]]*)\]|([,!&^])|[^,!&^\[\]]+")
 _RANGE = re.compile(r"(-?\d{1,18})-(-?\d{1,18})(?:/(\d{1,18}))?")
 MAX_NODES = 200_000
 
 
 def foreign_characters(text: str) -> str:
-    """Those of `text` that no node set has, as far as they fit into a message; nothing where there are none."""
+    """Characters of `text` that a node set may not have, at most five, for a message; empty if all are allowed."""
     if EXPRESSION.fullmatch(text):
         return ""
     return " ".join(ascii(c)[1:-1] for c in sorted({c for c in text if not EXPRESSION.fullmatch(c)})[:5])
 
 
 def most_names(text: str) -> int:
-    """How many names the ranges of an expression make at most; groups count as one.
+    """Upper bound of the number of names in an expression; a group counts as one.
 
-    ClusterShell makes sets of all numbers before anyone can count them.
+    ClusterShell itself expands all ranges before they can be counted.
     """
     total, product = 0, 1
     for piece in _PIECE.finditer(text):
@@ -34,5 +34,5 @@ def most_names(text: str) -> int:
 def _size(part: str) -> int:
     found = _RANGE.fullmatch(part.replace(" ", ""))
     if found is None:
-        return MAX_NODES + 1 if len(part) > 18 and "-" in part else 1  # more digits than a number may have here
+        return MAX_NODES + 1 if len(part) > 18 and "-" in part else 1  # a number with too many digits
     return max(1, (int(found[2]) - int(found[1])) // max(1, int(found[3] or 1)) + 1)

@@ -1,9 +1,9 @@
-"""Node names: from what was typed to checked, expanded names, and back to folded text.
+"""Node sets: from typed expressions to checked, expanded node names, and back to folded text.
 
-Enters: node set expressions in ClusterShell's syntax. Leaves: tuples of `NodeName`. ClusterShell's `NodeSet`
-runs local commands for a node named `-oProxyCommand=…` and for a group name with `;` in it
-(docs/design/nodes.md), so nothing reaches it that has not passed the allow-lists of this module. Node sets
-are for this door only: `NodeSet.remove()` and `len()` cost seconds on names that do not fold.
+Input: node set expressions in ClusterShell's syntax. Output: tuples of `NodeName`. A node named `-oProxyCommand=…` or
+a group name with `;` in it would run local commands (docs/design/nodes.md), so every text passes the allow-lists of
+this module before ClusterShell's `NodeSet` gets it. `NodeSet` is used in this module only: its `remove()` and `len()`
+take seconds on names that do not fold.
 """
 
 import re
@@ -33,7 +33,7 @@ _IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
 # `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
 _GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
-# `user@host` as ssh has it; before a group stands an operator, or nothing.
+# `user@host` as in ssh. A group's `@` follows an operator or begins the text.
 _LOGIN = re.compile(r"([A-Za-z0-9_.-]+)@([A-Za-z0-9_.-]+)")
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _NUMBER = re.compile(r"\d+")
@@ -44,15 +44,15 @@ class GroupNames(Protocol):
     """The part of ClusterShell's `GroupResolver` that is used here."""
 
     def grouplist(self, namespace: str | None = None) -> list[str]:
-        """Names of all groups of a source (None: the default one)."""
+        """Names of all groups of a source (None: the default source)."""
         ...
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
-        """Node sets that together are a group."""
+        """The node sets that make up a group."""
         ...
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
-        """Node sets that together are all nodes of a source; `GroupSourceNoUpcall` where it cannot name them."""
+        """The node sets that make up all nodes of a source; `GroupSourceNoUpcall` if the source cannot name them."""
         ...
 
 
@@ -82,9 +82,9 @@ def fold(names: Iterable[NodeName]) -> str:
 
 
 def _alike(names: Iterable[str]) -> list[list[str]]:
-    """Names that differ in numbers alone, together, in node set order; the others alone.
+    """Lists of names that differ only in their numbers, in node set order.
 
-    Only those fold, and a `NodeSet` takes 20 µs for each name that does not.
+    Only such names fold, and a `NodeSet` takes 20 µs for each name that does not.
     """
     shapes: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
@@ -98,12 +98,15 @@ def _node_set(names: Iterable[str]) -> NodeSet:
 
 @dataclass(frozen=True, slots=True)
 class NodeSets:
-    """Reads node set expressions, groups looked up in one resolver (None: no groups are configured)."""
+    """Expands node set expressions; groups are looked up in `resolver` (None: no groups are configured)."""
 
     resolver: GroupNames | None
 
     def expand(self, text: str) -> tuple[NodeName, ...]:
-        """The nodes of `text`, such as `@gpu&@rack1` or `node[1-9]!node4`, each once, in node set order."""
+        """The nodes of `text`, such as `@gpu&@rack1` or `node[1-9]!node4`, without repeats, in node set order.
+
+        `NodeNameError` if it is malformed, names an unknown group or more than 200,000 nodes.
+        """
         if _PLAIN_LIST.fullmatch(text) and len(text) <= _MAX_EXPRESSION:
             alike = _alike(text.split(","))
             return tuple(
@@ -113,7 +116,7 @@ class NodeSets:
             self._check_expression(text)
             found = NodeSet(text, resolver=self.resolver or RESOLVER_NOGROUP)
         except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
-            # ValueError: its range parser meets `n[1---2]` unprepared.
+            # ValueError: its range parser fails on `n[1---2]`.
             raise NodeNameError(f"`{text}` is not a node set: {error}", hint="see `man nodeset`") from error
         return self._expanded(found, text)
 
@@ -131,7 +134,7 @@ class NodeSets:
         return self.everything().nodes
 
     def everything(self) -> "AllNodes":
-        """The same; where the source cannot name all nodes, those of all of its groups that can be used."""
+        """The same; if the source cannot name all nodes, the nodes of all its usable groups."""
         if self.resolver is None:
             raise self._no_groups("`-a`")
         try:
@@ -148,7 +151,7 @@ class NodeSets:
         return AllNodes(nodes=self._expanded(found, "@*"))
 
     def checked(self, sets: Sequence[str], what: str) -> NodeSet:
-        """`sets` that a group has, united, each name allowed; `what` names the group in the `NodeNameError`."""
+        """The union of a group's node `sets`, with all names checked; `what` names the group in the `NodeNameError`."""
         try:
             found = NodeSet.fromlist(sets, resolver=self.resolver or RESOLVER_NOGROUP)
         except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
@@ -157,7 +160,7 @@ class NodeSets:
         return found
 
     def _of_all_groups(self, resolver: GroupNames) -> "AllNodes":
-        """A group that cannot be used is left out and named: one mistake must not close a cluster to everybody."""
+        """Nodes of all groups. Unusable groups are left out and named: one mistake must not block a whole cluster."""
         engine = ParsingEngine(resolver)
         try:
             names = engine.grouplist(None)
@@ -184,7 +187,7 @@ class NodeSets:
                 hint="like `node[1-4,7]`, `@gpu`, `@gpu&@rack1` or `node[1-9]!node4`",
             )
         if most_names(text) > MAX_NODES:
-            # ClusterShell makes a set of all its numbers before anyone can count them.
+            # ClusterShell would expand all ranges before they could be counted.
             raise NodeNameError(f"`{text[:80]}` names more than {MAX_NODES} nodes")
         if "@" not in text:
             return
@@ -201,7 +204,10 @@ class NodeSets:
                 self._check_group(self.resolver, source, f"{source}{colon}", name)
 
     def _check_group(self, resolver: GroupNames, source: str, before: str, name: str) -> None:
-        """A source that can list its groups must have this one: many answer an unknown name with nothing."""
+        """`NodeNameError` if the source can list its groups and this one is not listed.
+
+        Many sources answer an unknown name with an empty group.
+        """
         try:
             known = resolver.grouplist(source or None)
         except (GroupResolverError, GroupSourceError) as error:
@@ -237,13 +243,13 @@ class NodeSets:
 
 
 def _split_names(text: str) -> list[str]:
-    """`a,b[1,2]` at its outer commas."""
+    """Split `a,b[1,2]` at its outer commas."""
     return [part for part in re.split(r",(?![^\[]*\])", text) if part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """`-w`, `-g`, `-a` name the candidates, united; `-x` and `-X` take nodes out again."""
+    """The candidates: the union of `-w`, `-g` and `-a`, without `-x` and `-X`."""
 
     nodes: Sequence[str] = ()
     groups: Sequence[str] = ()
@@ -254,7 +260,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllNodes:
-    """Every node, and why groups that may have named more were left out."""
+    """Every node, and for each unusable group a message; such groups may have more nodes."""
 
     nodes: tuple[NodeName, ...]
     left_out: tuple[str, ...] = ()
@@ -262,7 +268,7 @@ class AllNodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Nodes to choose from, the named ones that were taken out again, and why groups were left out of "all"."""
+    """Nodes to choose from, the excluded ones among the named, and messages about groups left out of `-a`."""
 
     nodes: tuple[NodeName, ...]
     excluded: tuple[NodeName, ...]
@@ -270,7 +276,7 @@ class Candidates:
 
 
 def candidates(selection: Selection, sets: NodeSets) -> Candidates:
-    """What `selection` means; an empty result is a `NodeNameError`."""
+    """The nodes of `selection`; `NodeNameError` if none is left."""
     # As in clush, `-w` arguments are joined: `-w node[1-9] -w '!node4'` is one expression.
     joined = ",".join(selection.nodes).replace(",!", "!").replace(",&", "&").replace(",^", "^")
     named = sets.expand(joined) if joined else ()

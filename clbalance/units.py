@@ -1,4 +1,4 @@
-"""Sizes and durations as people type them; sizes in powers of 1024, as in `free -h`."""
+"""Parse and format sizes (powers of 1024, as in `free -h`) and durations."""
 
 import re
 
@@ -10,7 +10,7 @@ _MAX_BYTES = 2**50  # /proc/meminfo counts kilobytes; a petabyte is beyond any n
 
 
 def parse_size(text: str) -> int:
-    """`text` in bytes, or `UsageError`."""
+    """`text` such as `16G` in bytes; `UsageError` if it is not a size up to a pebibyte."""
     found = _SIZE.fullmatch(text.strip())
     size_bytes = int(float(found[1]) * _FACTOR[found[2].upper()]) if found else -1
     if not 0 <= size_bytes <= _MAX_BYTES:
@@ -19,14 +19,14 @@ def parse_size(text: str) -> int:
 
 
 def format_size(count_bytes: float) -> str:
-    """As people read it in a sentence: `2 GiB`, `512 MiB`."""
+    """A size for a sentence: `2 GiB`, `512 MiB`."""
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count_bytes >= factor:
             return f"{count_bytes / factor:.3g} {unit}"
     return f"{count_bytes:.0f} B"
 
 
-# Durations as people type them.
+# -- durations
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WORDS = re.compile(r"(?:(\d+(?:\.\d+)?)([smhd]))+")

@@ -1,6 +1,6 @@
-"""The frozen values that travel along the arrow: reading → snapshot → score → plan → outcome.
+"""Frozen values that the other packages exchange: reading → snapshot → score → plan → outcome.
 
-Units are in the names. What could not be measured is `Unknown(reason)`, and a node that did not answer is
+Units are in the names. A quantity that could not be measured is `Unknown(reason)`, and a node that did not answer is
 `Silent(cause, reason)`: neither is ever a zero. Nothing here does input or output.
 """
 

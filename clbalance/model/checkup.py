@@ -1,6 +1,6 @@
-"""The frozen values of a check-up, and what jobs have left on nodes, as the nodes tell it.
+"""Frozen values of `doctor` and `reap`: the check-up of a node, findings, and leftovers of jobs on nodes.
 
-As in `model`, what could not be learned is `Unknown(reason)`. Nothing here does input or output.
+As in `model`, a part that could not be read is `Unknown(reason)`. Nothing here does input or output.
 """
 
 from enum import StrEnum
@@ -9,12 +9,12 @@ from typing import TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName, Silent, TmpSpace, Unknown
 
-# -- what a node tells ------------------------------------------------------------------------------
+# -- the answer of a node ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A name in the file system as stat(2) has it; `mode` with the kind of file in it."""
+    """A name in the file system, by stat(2); `mode` includes the file type."""
 
     path: str
     uid: int
@@ -36,13 +36,13 @@ class Folder:
 
     path: str
     real: str
-    """The same without links."""
+    """`path` with its symbolic links resolved."""
     entry: Entry
     is_link: bool
     writable: bool
-    """For whom we are there, as the kernel says."""
+    """Whether our user on the node can write to it, by the kernel."""
     homes: tuple[Entry, ...]
-    """Those of the names that are meant for our own folder in it that exist, in the order in which they are tried."""
+    """The existing names that our own folder in it may have, in the order in which the agent tries them."""
     mount: Mount | Unknown
     space: TmpSpace | Unknown
 
@@ -52,9 +52,9 @@ class NodeFolders:
     """The candidates for the node folder; None: there is no such folder."""
 
     named: Folder | Unknown | None = None
-    """By `CLBALANCE_NODE_DIR`, in the lab only: then it is the only one."""
+    """Named by `CLBALANCE_NODE_DIR`, in the lab only; it is then the only candidate."""
     made: Folder | Unknown | None = None
-    """By an administrator."""
+    """Made by an administrator."""
     usual: Folder | Unknown | None = None
 
 
@@ -68,7 +68,7 @@ class Python:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logind:
-    """What becomes of processes at logout."""
+    """What happens to a user's processes at logout."""
 
     kills_user_processes: bool | Unknown
     lingers: bool
@@ -76,22 +76,22 @@ class Logind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshdLimits:
-    """As far as they can be seen; None: they cannot."""
+    """sshd's limits; None: the limit could not be read."""
 
     max_sessions: int | None = None
-    """On one connection."""
+    """Sessions on one connection."""
     max_startups: int | None = None
-    """Logins at once from which on sshd begins to refuse some."""
+    """Number of concurrent logins at which sshd begins to refuse some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
-    """Everything that one check-up learned of one node; each part stands or falls alone."""
+    """The results of one check-up of one node; each part is known or unknown by itself."""
 
     uid: int | Unknown
     folders: NodeFolders
     python: Python | Unknown | None
-    """None: none on the PATH."""
+    """None: there is no `python3` on the PATH."""
     logind: Logind | Unknown | None
     """None: there is no logind."""
     sshd: SshdLimits
@@ -99,7 +99,7 @@ class Checkup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A node that answered; its clock is at least `clock_offset_s` ahead of ours, 0 where it may be right."""
+    """A node that answered. `clock_offset_s`: its clock is at least that much ahead of ours (negative: behind)."""
 
     node: NodeName
     checkup: Checkup
@@ -109,11 +109,11 @@ class Examined:
 Examination: TypeAlias = Examined | Silent
 
 
-# -- what was found ---------------------------------------------------------------------------------
+# -- findings ---------------------------------------------------------------------------------------
 
 
 class Severity(StrEnum):
-    """Whether work is stopped or lost by it."""
+    """`WRONG` stops or loses work; `NOTE` does not."""
 
     WRONG = "wrong"
     NOTE = "note"
@@ -121,9 +121,9 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that is not as it should be, and what to type; `node` None: on this host.
+    """A problem, and what to type about it; `node` None: on this host.
 
-    `{node}` in the hint stands for the node's name, so that equal findings of several nodes stay equal.
+    `{node}` in the hint stands for the node's name, so that the same problem on several nodes makes equal findings.
     """
 
     check: str
@@ -134,20 +134,20 @@ class Finding:
 
 
 def wrong(check: str, what: str, hint: str) -> Finding:
-    """What stops or loses work."""
+    """A finding that stops or loses work."""
     return Finding(check=check, severity=Severity.WRONG, what=what, hint=hint)
 
 
 def note(check: str, what: str, hint: str) -> Finding:
-    """What is worth knowing."""
+    """A finding that is only worth knowing."""
     return Finding(check=check, severity=Severity.NOTE, what=what, hint=hint)
 
 
-# What jobs have left on nodes, as the nodes tell it. Frozen values; no input or output.
+# -- leftovers of jobs on nodes ---------------------------------------------------------------------
 
 
 class LeftoverKind(StrEnum):
-    """Of what sort it is (docs/design/reap.md)."""
+    """Kinds of leftovers (docs/design/reap.md)."""
 
     PROCESSES = "processes"
     LEASE = "lease"
@@ -160,7 +160,7 @@ class LeftoverKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """One thing that nobody needs any more; `reason` it is still there, although it should not be."""
+    """One thing that no job needs any more; `reason`: why it could not be removed."""
 
     kind: LeftoverKind
     name: str
@@ -171,7 +171,7 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
-    """What one node has found, and taken away if told to; `cause` and `reason` where it did not answer to the end."""
+    """What one node found, and removed if asked to; `cause` and `reason` are set if the answer is incomplete."""
 
     node: NodeName
     found: tuple[Leftover, ...] = ()
@@ -180,5 +180,5 @@ class Reaped:
 
     @property
     def answered(self) -> bool:
-        """Whether this is all that there is."""
+        """Whether the answer is complete."""
         return self.cause is None and not self.reason

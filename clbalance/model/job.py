@@ -1,4 +1,4 @@
-"""A job as it was submitted: what is to run, how often, within what limits. Frozen values."""
+"""A job as it was submitted: its payload, limits, restart policy and output files. Frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -8,16 +8,16 @@ from typing import TypeAlias
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 
-# -- what is to run -------------------------------------------------------------------------------
+# -- payload and job ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A file's content as it was at submit; run by its `#!` line, or by `/bin/sh` without one."""
+    """The content of a file at submit time; run by its `#!` line, or by `/bin/sh` if it has none."""
 
     name: str
     content: bytes | None
-    """None: it lies where the job is remembered, and only who starts the job reads it there."""
+    """None: the content is in the journal, and is read only when the job is started."""
     args: tuple[str, ...] = ()
 
 
@@ -37,7 +37,7 @@ class JobSpec:
 
     id: int
     key: str
-    """128 random bits in hexadecimal: the job's name between machines; `id` is this submit host's alias."""
+    """128 random bits in hexadecimal: the job's name on all machines; `id` is its number on this submit host."""
     name: str
     payload: Payload
     chdir: str
@@ -48,71 +48,71 @@ class JobSpec:
     time_limit_s: float | None = None
     grace_s: float = 5.0
     pty: tuple[int, int] | None = None
-    """Rows and columns of the terminal that it runs on; it ends with the connection of who has started it."""
+    """Rows and columns of the terminal that it runs on. Such a job ends with the connection that started it."""
     submit_host: str = ""
     submit_dir: str = ""
     attempt: int = 1
-    """Which start of the job this is."""
+    """Number of this start of the job."""
     claim: int = 1
-    """Which try to be admitted; its folder on a node is `<key>.<claim>`."""
+    """Number of this try to be admitted; the job's folder on a node is `<key>.<claim>`."""
     previous_nodes: str = ""
-    """Where the attempt before ran, folded."""
+    """Nodes of the previous attempt, folded."""
     user: str | None = None
-    """Who logs in on its nodes, for the job and for whoever looks after it; None: as the settings say."""
+    """Login name on its nodes, to start the job and for everything about it later; None: as in the settings."""
     slots: bool = False
-    """Its copies are slots, several on a node, that run tasks (`model/task.py`); each has a claim of its own."""
+    """The copies are slots that run tasks (`model/task.py`), several on a node; each slot has a claim of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """How a job is told to save what it has done: by this signal, and so long it may take."""
+    """How a job is told to save its progress: the signal, and how long saving may take."""
 
     signal: int
     grace_s: float = 60.0
     file: str | None = None
-    """Written anew, it has; where it works if not absolute. None: it says so by exit code 85 alone."""
+    """Newly written once the job has saved; relative to its working directory. None: only exit code 85 says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """How often a job is started, where it may be moved, and how long it may wait for a place."""
+    """When a job is started again, whether it may be migrated, and how long it may wait for nodes."""
 
     retry: int = 0
-    """So many times more, when it fails."""
+    """Number of further starts if it fails."""
     requeue: bool = False
-    """When its node has failed: it was started and did not end there, whatever it had done until then."""
+    """Start it again if its node failed: it was started there and did not end, however far it had come."""
     requeue_exits: frozenset[int] = frozenset()
-    """When it exits so; 85 means "I have checkpointed, start me again" (HTCondor's convention)."""
+    """Exit codes that start it again; 85 means "I have checkpointed, start me again" (HTCondor's convention)."""
     queue_for_s: float | None = None
-    """None: nothing fits, nothing runs."""
+    """How long to wait for nodes; None: fail at once if nothing fits."""
     after: tuple[int, ...] = ()
-    """Not before these jobs have been completed."""
+    """Numbers of jobs that must be completed first."""
     queue: bool = False
-    """Where nothing fits it is queued, and started by `rebalance`."""
+    """Queue it if nothing fits; `rebalance` starts it."""
     checkpoint: Checkpoint | None = None
-    """It may be moved: it is told to checkpoint, and started elsewhere."""
+    """Set: it may be migrated; it is told to checkpoint, and started elsewhere."""
 
     @property
     def need_controller(self) -> bool:
-        """Whether somebody must have the job in hand after its first start, or before it; else the queue has it."""
+        """Whether the job needs a controller before or after its first start; a queued job needs none."""
         again = self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after
         return bool(again) and not self.queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRules:
-    """What a job of tasks may do."""
+    """Limits of a task job."""
 
     at_once: int | None = None
-    """So many at most."""
+    """How many tasks may run at once; None: as many as there are slots."""
     max_fail: float | None = None
-    """No more are given out when more than so many have failed, or so many per cent of all."""
+    """Stop giving out tasks when more than this many have failed, or this many per cent of all."""
     max_fail_is_pct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """What a job was asked to be, to start it again by."""
+    """All that was submitted of a job, as needed to start it again."""
 
     job: JobSpec
     request: Request
@@ -120,19 +120,19 @@ class Submitted:
     restart_policy: RestartPolicy = RestartPolicy()
     stdin_path: str | None = None
     rules: TaskRules | None = None
-    """Of a job of tasks; None of any other."""
+    """Set for a task job only."""
     notify: str | None = None
-    """A command to run here when it is over."""
+    """Command to run on this host when the job is over."""
     group: str | None = None
-    """The group that was named, where nothing else was: its policy is the job's."""
+    """The group, if the candidates were named by one group alone; its policy applies to the job."""
     policy: str | None = None
     """As typed."""
     priority: float = 0.0
-    """Among those that are queued; more is sooner."""
+    """Priority in the queue; higher starts sooner."""
     output: str | None = None
-    """The absolute pattern of the file for its standard output; None: no file was named."""
+    """Absolute file name pattern for its standard output; None: no file was named."""
     error: str | None = None
-    """The same for its standard error; None with `output` given: errors go to the same file, as with `sbatch`."""
+    """The same for its standard error. None and `output` set: errors go to that file, as with `sbatch`."""
 
     @property
     def has_files(self) -> bool:
@@ -141,18 +141,18 @@ class Submitted:
 
 
 class OutputState(StrEnum):
-    """How far the output files of an attempt are written."""
+    """Whether the output files of an attempt are complete."""
 
     PENDING = "pending"
     """The nodes still have output that the files lack, or the job has not ended."""
     COMPLETE = "complete"
     LOST = "lost"
-    """They will never be complete: the nodes do not have the output any more, or the file cannot be rewritten."""
+    """Never complete: the nodes no longer have the output, or the file cannot be rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRecord:
-    """The output files of one attempt. `reason`: why they are not complete, as far as that was found out."""
+    """The output files of one attempt. `reason`: why they are not complete, if known."""
 
     job: int
     attempt: int

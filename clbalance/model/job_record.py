@@ -1,4 +1,4 @@
-"""How jobs stand, how their copies ended, and orders to move them, as they are remembered. Frozen values."""
+"""What the journal holds of jobs: states, the ends of their copies, and requested migrations. Frozen values."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,7 +31,7 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfMemory:
-    """It took more memory than its limit allows; `used_bytes` None: the kernel ended it there."""
+    """It exceeded its memory limit; `used_bytes` None: the kernel's limit killed it."""
 
     limit_bytes: int
     used_bytes: int | None = None
@@ -39,30 +39,30 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """We ended it: somebody told us to, or another copy failed to start."""
+    """We ended it: on request, or because another copy failed to start."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotStarted:
-    """It never ran there; the node is as it was."""
+    """It never ran, and left nothing on the node."""
 
     reason: str
     rc: int | None = None
-    """126 or 127, where a shell would have said so."""
+    """126 or 127, if a shell would exit so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFailed:
-    """The node was booted again, or its folder wiped, and the job with it."""
+    """The node was rebooted, or its folder wiped, and the job is gone."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """The node stopped answering: what became of it is unknown, and it may still run."""
+    """The node stopped answering: the copy's fate is unknown, and it may still run."""
 
     cause: Cause
     reason: str
@@ -82,11 +82,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-# -- what is remembered of it ---------------------------------------------------------------------
+# -- records of the journal -----------------------------------------------------------------------
 
 
 class JobState(StrEnum):
-    """Slurm's words."""
+    """States of a job, in Slurm's words."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -99,51 +99,51 @@ class JobState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to the job by itself."""
+        """Whether the job has ended and is not started again by itself."""
         return self not in {JobState.PENDING, JobState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """One job of this submit host, as last known; its nodes know better while it runs."""
+    """One job of this submit host, as last written; while it runs its nodes may know more."""
 
     id: int
     key: str
     name: str
     state: JobState
     reason: str
-    """Why it is pending, or why it ended so; empty where there is nothing to say."""
+    """Why it is pending, or why it ended as it did; empty if the state says it all."""
     rc: int | None
-    """What `run` exits with for it; None while it is not over."""
+    """Exit code of `run` for it; None until it is over."""
     attempt: int
     claim: int
     nodes: tuple[NodeName, ...]
-    """Of the current attempt, in the order of their ranks; empty before its first."""
+    """Nodes of the current attempt, by rank; empty before the first."""
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
     has_controller: bool
-    """Whether a living process of this host has it in hand."""
+    """Whether a living process of this host controls it."""
     qos: Qos | None = None
-    """None: it was submitted before that was written down."""
+    """None: the job is older than this column."""
     queued: bool = False
-    """Where it is PENDING and nobody has it in hand, `rebalance` starts it."""
+    """`rebalance` starts it while it is PENDING and has no controller."""
     priority: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a running job takes, all its copies together."""
+    """What a running job uses, summed over its copies."""
 
     cpu_s: float
-    """Since its start, its ended processes included."""
+    """Cpu seconds since its start, including processes that have ended."""
     mem_bytes: int
-    """At this moment."""
+    """Memory in use now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """That one copy is going to be started, and on which boot and birth of its node."""
+    """The launch of one copy, with the boot and the incarnation of its node."""
 
     node: NodeName
     rank: int
@@ -153,42 +153,42 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRecord:
-    """An intent and what became of it; `outcome` None: no end is known."""
+    """A launch and its outcome; `outcome` None: no end is known."""
 
     attempt: int
     claim: int
     intent: Intent
     outcome: Outcome | None
     limits: tuple[str, ...] = ()
-    """How its node keeps its limits, in its node's words; empty where it has none, or nobody heard."""
+    """How its node enforces its limits, in the node's words; empty if it has none, or the answer was not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """How the nodes of an attempt were chosen, or why none were, for `explain`."""
+    """The plan of an attempt: how its nodes were chosen, or why none were. For `explain`."""
 
     attempt: int
     claim: int
     plan: Plan
 
 
-# A job that is to go on elsewhere: what is asked, and how far it has come (docs/design/rebalance.md). Values.
+# -- migrations (docs/design/rebalance.md) --------------------------------------------------------
 
 
 class MigrationStage(StrEnum):
-    """How far a move has come; when the next attempt is intended there is no trace of it left."""
+    """Phase of a migration. The request is deleted when the launch of the next attempt is recorded."""
 
     REQUESTED = "asked"
-    """Of who has the job in hand. Nothing has reached the job."""
+    """The job's controller was asked. The job has noticed nothing."""
     COMMITTED = "meant"
     """From here on the end of the attempt means that the job goes on elsewhere."""
     ABORTED = "off"
-    """It came to nothing, and the job has noticed nothing or runs on."""
+    """Given up. The job noticed nothing, or runs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationRequest:
-    """That the current attempt of a job is to go on at `dst`, and why."""
+    """The wish that a job's current attempt ends and the next one starts at `dst`, with the reason."""
 
     attempt: int
     dst: NodeName

@@ -1,4 +1,4 @@
-"""What is remembered of nodes over time, and of their failures in a row. Values; keys carry units."""
+"""History of nodes: samples, series, and failures in a row. Frozen values; keys carry units."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -8,17 +8,17 @@ from clbalance.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSample:
-    """What one sweep saw of one node, by the keys of `policy.indices.HISTORY`; what was not known is left out."""
+    """One sweep's numbers of one node, by the keys of `policy.indices.table.HISTORY`; unknown numbers are left out."""
 
     answered: bool
     values: Mapping[str, float] = field(default_factory=dict)
     gpus: tuple[Mapping[str, float], ...] = ()
-    """In the order in which the node lists them, by the keys of `policy.indices.GPU_SERIES`."""
+    """One mapping a GPU, in the node's order, by the keys of `policy.indices.table.GPU_SERIES`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """One index over a span: `mean` of the looks, or of the means of shorter spans."""
+    """One index over a span: `mean` of the samples, or of the means of shorter spans."""
 
     least: float
     mean: float
@@ -27,31 +27,31 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesPoint:
-    """What the looks at one node in `span_s` seconds from `at_s` (since 1970) come to."""
+    """The samples of one node in the `span_s` seconds from `at_s` (seconds since 1970), summed up."""
 
     at_s: int
     span_s: int
     asked: int
     """How many times the node was asked, at least 1."""
     silent: int
-    """How many of those it did not answer."""
+    """How many times it did not answer."""
     values: Mapping[str, Aggregate] = field(default_factory=dict)
     gpus: Mapping[int, Mapping[str, Aggregate]] = field(default_factory=dict)
 
 
-# What was seen of a node several times in a row, from this host. Values; no input or output.
+# -- failures in a row ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureStreak:
-    """What was seen of a node several times in a row, from this host."""
+    """What this host saw of a node several times in a row."""
 
     silent: int = 0
-    """Sweeps that it did not answer, up to the last one."""
+    """Number of unanswered sweeps up to the last one."""
     answered: int = 0
-    """Sweeps that it has answered since it became suspect."""
+    """Number of answered sweeps since it became suspect."""
     suspect: bool = False
     over: int = 0
-    """Runs of `rebalance` in which it was over."""
+    """Number of `rebalance` runs in a row in which its load was too high."""
     silent_at_s: float = 0.0
     """When it was last counted as silent; seconds since 1970."""

@@ -1,4 +1,4 @@
-"""What one probe measured of one node, with its leases and drain marks; what could not be measured is `Unknown`."""
+"""One node's reading: load, hardware, leases and drain marks; a part that could not be read is `Unknown`."""
 
 from dataclasses import field
 from datetime import datetime
@@ -9,67 +9,67 @@ from clbalance.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A quantity that was asked for and not learned."""
+    """A quantity that could not be measured, with the reason."""
 
     reason: str
 
 
-# What people have put on nodes: leases, which hold a share of one, and marks that drain it.
+# -- leases and drain marks ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """What a lease takes of its node; `uptime_s` is the node's uptime when it was granted."""
+    """The resources that a lease holds; `uptime_s` is the node's uptime when it was granted."""
 
     cpus: float = 0.0
     mem_bytes: int = 0
     gpus: tuple[str, ...] = ()
-    """UUIDs."""
+    """UUIDs of the devices."""
     gpu_share: float = 1.0
-    """Of each of them."""
+    """Share of each device."""
     slots: int = 0
     exclusive: bool = False
     uptime_s: float = 0.0
     name: str = ""
     tmp_bytes: int = 0
-    """In the temporary folder, for as long as it is held."""
+    """Space in the temporary folder, held as long as the lease."""
     limit_cpus: float | None = None
-    """What it may use at most; None: whatever is free."""
+    """Cpu limit; None: whatever is free."""
     limit_mem_bytes: int | None = None
     cpu_ids: tuple[int, ...] = ()
-    """The cpus that it is bound to; empty: to none."""
+    """Ids of the cpus that the job is bound to; empty: not bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A promise that is held on a node at this moment, for the job `key`, by the user `uid`."""
+    """A valid lease on a node, of the job `key` of user `uid`."""
 
     key: str
     attempt: int
     uid: int
     allocation: Allocation | Unknown
-    """Unknown: it cannot be read, and then counts as a lease of the whole node."""
+    """Unknown: it cannot be read; it then counts as a lease of the whole node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Whose drain came first, where several are asked for at once: an order that everyone sees alike."""
+    """Order among concurrent drains, the same for everyone who reads it."""
 
     at: datetime
-    """When it was asked for, by the clock of who did."""
+    """When the drain was requested, by the clock of the requesting host."""
     key: str
     """128 random bits in hexadecimal."""
 
     def came_before(self, other: "Proposal") -> bool:
-        """The earlier wins; of the same moment the smaller key."""
+        """Whether this one is earlier; at equal times the smaller key is."""
         return (self.at, self.key) < (other.at, other.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainMark:
-    """No new work, says the user `uid`: for everyone where `binds_all`, else for himself.
+    """User `uid` keeps new work off the node: everyone's if `binds_all`, else only the user's own.
 
-    `by` and `reason` are his words. One that cannot be read counts, as "unreadable".
+    `by` and `reason` are that user's words. A mark that cannot be read counts too, with the reason "unreadable".
     """
 
     uid: int
@@ -77,15 +77,15 @@ class DrainMark:
     reason: str
     at: datetime | None
     until: datetime | None
-    """Void from then on; None: until it is taken away."""
+    """The mark ends then; None: it stays until it is removed."""
     binds_all: bool
     proposal: Proposal | None = None
-    """It may still be withdrawn; until then it counts like any other."""
+    """Set while the drain may still be withdrawn; until then the mark counts like any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQueue:
-    """`/proc/loadavg`: run queue averages as LSF names them, and `rq`, what is runnable at this instant."""
+    """`/proc/loadavg`: run queue averages by LSF's names, and `rq`, the tasks that are runnable at this instant."""
 
     r1m: float
     r5m: float
@@ -95,7 +95,7 @@ class RunQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumaNode:
-    """One memory domain and the cpu ids in it."""
+    """A NUMA node: its number and its cpu ids."""
 
     id: int
     cpus: tuple[int, ...]
@@ -103,7 +103,7 @@ class NumaNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cpus:
-    """How many cpus are online, what they are, and how they lie; `numa` is empty where it is not told."""
+    """Number of online cpus, their model, and their NUMA nodes; `numa` is empty if the node does not tell."""
 
     online: int
     model: str
@@ -112,7 +112,7 @@ class Cpus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTicks:
-    """Counters of `/proc/stat` since boot, all cpus together; use is a difference of two of these."""
+    """Counters of `/proc/stat` since boot, all cpus together; cpu use is the difference of two readings."""
 
     busy: int
     total: int
@@ -120,7 +120,7 @@ class CpuTicks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """`/proc/meminfo`; available is the kernel's own estimate of what a new program may have."""
+    """`/proc/meminfo`; available is the kernel's estimate of the memory that a new program may have."""
 
     total_bytes: int
     available_bytes: int
@@ -130,7 +130,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """PSI `some avg10` per cent: share of the last ten seconds in which something waited."""
+    """PSI `some avg10`: per cent of the last ten seconds in which some task waited."""
 
     cpu_pct: float
     mem_pct: float
@@ -179,20 +179,20 @@ class Gpu:
     driver_version: str
     processes: tuple[GpuProcess, ...] = ()
     cuda_version: str = ""
-    """The newest CUDA (or ROCm) that the driver runs, such as "12.4"; empty where it is not told."""
+    """The newest CUDA (or ROCm) version that the driver supports, such as "12.4"; empty if not told."""
     numa_node: int | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
-    """The memory domain that the device hangs on."""
+    """The NUMA node that the device is attached to."""
     parent: str = ""
-    """UUID of the whole device of which this is a part (MIG); empty: it is whole."""
+    """UUID of the device of which this is a MIG part; empty: a whole device."""
     fault: str = ""
-    """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: nothing speaks against it."""
+    """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: no fault is known."""
     unseen: tuple[str, ...] = ()
-    """What of its health could not be looked at, and why."""
+    """Parts of its health that could not be read, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Everything one probe learned of one node; each section stands or falls alone."""
+    """The results of one probe of one node; each section is known or unknown by itself."""
 
     boot_id: str | Unknown
     uptime_s: float | Unknown
@@ -205,15 +205,15 @@ class Reading:
     traffic: Traffic | Unknown
     logins: int | Unknown
     python: str | Unknown
-    """Path of `python3` on the node's PATH: jobs need it, probes do not."""
+    """Path of `python3` on the node's PATH; jobs need it, probes do not."""
     gpus: tuple[Gpu, ...] | Unknown
-    """Empty where the node has no GPU tool; unknown where it has one that hung or failed."""
+    """Empty if the node has no GPU tool; unknown if its tool hung or failed."""
     uid: int | Unknown
-    """Of the user whom the probe ran as."""
+    """Uid of the user that the probe ran as."""
     leases: tuple[Lease, ...] | Unknown
-    """Everybody's. Those that nobody holds any more are void, and not among them."""
+    """Valid leases of all users; leases that no process holds any more are left out."""
     drains: tuple[DrainMark, ...] | Unknown
-    """Everybody's, expired ones included."""
+    """Drain marks of all users, including expired ones."""
 
 
 NodeName = NewType("NodeName", str)

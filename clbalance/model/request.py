@@ -1,4 +1,4 @@
-"""What is asked of a placement, and what was chosen: filter, score and select in values."""
+"""Placement's input and output: request, constraints, scores, unfit nodes and plan. Frozen values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -8,12 +8,12 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model.reading import NodeName
 from clbalance.model.snapshot import Snapshot
 
-# What a user says of the nodes that he would have, beside what his work takes of them. Frozen values.
+# -- constraints and preferences ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Rather nodes whose `label` has this value; `weight` counts against those of the scorers."""
+    """Prefer nodes whose `label` has this value; `weight` is on the scale of the scorers' weights."""
 
     label: str
     value: str
@@ -22,69 +22,69 @@ class Preference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
-    """Expressions are kept as texts (docs/design/expressions.md): so a job that is remembered can be placed again."""
+    """Rules about nodes. Expressions are stored as text, to place a queued job again (docs/design/expressions.md)."""
 
     where: str = ""
-    """What holds of every node that is used; empty: anything does."""
+    """Condition for every node of the job; empty: none."""
     order: str = ""
-    """What nodes are ranked by, the smallest first, instead of the policy's weights; empty: by those."""
+    """Expressions that nodes are ranked by, smallest first, in place of the policy's weights; empty: by the weights."""
     tolerated: frozenset[str] = frozenset()
-    """Taints that do not matter."""
+    """Taints that the job tolerates."""
     preferences: tuple[Preference, ...] = ()
     near: tuple[str, ...] = ()
-    """Names of jobs, each of which holds a lease on every node that is used."""
+    """Names of jobs; each of them must hold a lease on every node of this one."""
     apart: tuple[str, ...] = ()
-    """Names of jobs, none of which does."""
+    """Names of jobs; none of them may hold a lease on a node of this one."""
     same: str = ""
-    """A label that has one value on all nodes that are used."""
+    """A label whose value must be the same on all nodes of the job."""
 
 
 UNCONSTRAINED = Constraints()
 
 
 class Qos(StrEnum):
-    """How firmly a job is promised what it uses: Kubernetes' classes and words."""
+    """Kubernetes' QoS classes: how much of its use is guaranteed to a job."""
 
     GUARANTEED = "Guaranteed"
-    """Cpus and memory are asked for, and limited to just that."""
+    """Cpus and memory are requested, with limits equal to the requests."""
     BURSTABLE = "Burstable"
     BEST_EFFORT = "BestEffort"
-    """No cpus and no memory are asked for, and none limited."""
+    """No requests and no limits for cpus and memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be placed: `pick` copies (None: on every node that fits), each taking what is asked for here."""
+    """`pick` copies to place (None: one on every node that fits), and the resources that each copy needs."""
 
     pick: int | None = 1
     cpus: float = 1.0
     mem_bytes: int = 0
     tmp_bytes: int = 0
-    """Free in the temporary folder."""
+    """Free space needed in the temporary folder."""
     gpus: int = 0
     gpu_share: float = 1.0
-    """Below 1: a part of one device, and `gpus` is 1."""
+    """Below 1: a share of one device; `gpus` is then 1."""
     gpu_mem_bytes: int = 0
-    """Free on each device."""
+    """Free memory needed on each device."""
     gpu_models: frozenset[str] = frozenset()
-    """Exact names, one of which each device has; empty: any."""
+    """Exact model names of which a device must have one; empty: any model."""
     slots: int = 1
     exclusive: bool = False
-    """No lease beside it."""
+    """No other lease may be on its nodes."""
     needs_python: bool = False
     limit_cpus: float | None = None
-    """What each copy may use at most, never less than it asks for; None: whatever is free."""
+    """Cpu limit of each copy, never below its request; None: whatever is free."""
     limit_mem_bytes: int | None = None
     excluded: frozenset[NodeName] = frozenset()
-    """Not to be used whatever they measure: named by `-x`, or they have just refused."""
+    """Nodes not to use: named by `-x`, or they have just refused the job."""
     name: str = ""
-    """Of the job, by which others ask to be near it or apart from it."""
+    """The job's name, for `--near` and `--apart` of other jobs."""
     constraints: Constraints = UNCONSTRAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfit:
-    """A node that may not be used: which filter said so, and why. `reason` also groups the histogram."""
+    """A node that does not fit, with the filter and the reason. Nodes are counted by `reason` in summaries."""
 
     node: NodeName
     filter: str
@@ -94,7 +94,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One scorer's part: `points` 0…100 (higher is better) times `weight`; `source` is what it was read from."""
+    """One scorer's part: `points` 0…100 (higher is better) times `weight`; `source` says what it was read from."""
 
     name: str
     points: float
@@ -113,7 +113,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `place` decided: the chosen nodes, everyone's score or reason, and the snapshot as charged."""
+    """Result of `place`: the chosen nodes, the score or the reason of each node, and the snapshot as charged."""
 
     wanted: int | None
     chosen: tuple[NodeName, ...]
@@ -121,26 +121,26 @@ class Plan:
     unfit: Sequence[Unfit]
     charged: Snapshot
     runner_up: NodeName | None = None
-    """Who would have been next."""
+    """The node that would have been chosen next."""
 
     @property
     def fits(self) -> bool:
-        """Whether as many nodes were chosen as were asked for; every one that fits is at least one."""
+        """Whether enough nodes were chosen; for `wanted` None one is enough."""
         return len(self.chosen) >= (1 if self.wanted is None else self.wanted)
 
     @property
     def nodes(self) -> tuple[NodeName, ...]:
-        """The nodes that are used: of fewer than were asked for none is."""
+        """The chosen nodes; none if they are fewer than wanted."""
         return self.chosen if self.fits else ()
 
 
-# A sequence that is made when somebody first looks at it.
+# -- a sequence that is made on first use ---------------------------------------------------------
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class LazySequence(Sequence[T_co], Generic[T_co]):
-    """What `make` gives, asked at most once; equal to any sequence with the same items in the same order."""
+    """The items of `make`, called at most once; equal to any sequence with the same items in the same order."""
 
     def __init__(self, make: Callable[[], Iterable[T_co]]) -> None:
         self._make = make

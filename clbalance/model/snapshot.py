@@ -1,4 +1,4 @@
-"""What a sweep found: of each node an answer, or why there is none."""
+"""The result of a sweep: for each node an answer, or the reason for its silence. Frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -11,7 +11,7 @@ from clbalance.model.reading import Allocation, NodeName, Reading, Unknown
 
 
 class Cause(StrEnum):
-    """Why a node is silent. Told apart as far as ssh's words allow."""
+    """Why a node is silent, as precisely as ssh's messages allow."""
 
     DNS = "name not resolved"
     UNREACHABLE = "unreachable"
@@ -34,7 +34,7 @@ class Cause(StrEnum):
     LOCAL = "local failure"
 
     def because(self, reason: str) -> str:
-        """The cause with its reason in one phrase, without saying the same twice."""
+        """The cause with `reason` in one phrase; the cause is left out if the reason contains it."""
         return reason if self.value in reason.casefold() else f"{self}: {reason}" if reason else self.value
 
 
@@ -50,16 +50,16 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One index of a node over the looks before this one, in the index's own unit; `count` is at least 1."""
+    """One index of a node over earlier samples, in the index's own unit; `count` is at least 1."""
 
     count: int
     mean: float
     deviation: float
-    """Standard deviation of those looks, not of a population behind them."""
+    """Population standard deviation of the samples (divided by `count`)."""
     least: float
     most: float
     span_s: float
-    """From the oldest look to the newest; all since the node was booted."""
+    """From the oldest sample to the newest; all are since the node's boot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +70,21 @@ class Measured:
     reading: Reading
     rates: Rates | Unknown
     rtt_s: float
-    """From asking to the end of the answer, connection included."""
+    """From the request to the end of the answer, including the connection."""
     placed: tuple[Allocation, ...] = ()
-    """What was placed on it since it answered: neither its load nor its leases show that."""
+    """Placed on it since it answered; its load and its leases do not show it yet."""
     cpu_factor: float = 1.0
-    """How fast one cpu of this node is against the cluster's plain one (LSF's CPU factor)."""
+    """Speed of one cpu relative to the cluster's reference cpu (LSF's CPU factor)."""
     slots: int | None = None
-    """How many slots somebody gave it; None: they are not counted."""
+    """Number of slots by the settings; None: slots are not counted."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What the settings say of it, such as `rack` = "r1"."""
+    """Labels from the settings, such as `rack` = "r1"."""
     taints: frozenset[str] = frozenset()
-    """What the settings say speaks against it, for whoever does not tolerate that."""
+    """Taints from the settings; only jobs that tolerate them are placed here."""
     trends: Mapping[str, Trend] = field(default_factory=dict, hash=False)
-    """By the names of `policy/indices/samples.py`; what was never looked at before is not among them."""
+    """By the names of `policy/indices/samples.py`; without indices that have no earlier sample."""
     suspect: str = ""
-    """Why it is not trusted yet, though it answers; empty: it is."""
+    """Why it is still suspect although it answers; empty: it is not suspect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class Silent:
     cause: Cause
     reason: str
     suspect: str = ""
-    """How often in a row it has not answered, where that makes it suspect."""
+    """How many sweeps in a row it did not answer, in words, if that makes it suspect; else empty."""
 
 
 Answer: TypeAlias = Measured | Silent
@@ -108,4 +108,4 @@ class Snapshot:
     taken_at: datetime
     answers: tuple[Answer, ...]
     last_used: NodeName | None = None
-    """Where the last request went that was placed on it."""
+    """The node that the last placed request went to."""

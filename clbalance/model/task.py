@@ -1,4 +1,4 @@
-"""Many small jobs in one: tasks, what they may do, and what became of them. Frozen values; no input or output."""
+"""Tasks of a task job, their events and their records. Frozen values; no input or output."""
 
 from datetime import datetime
 from typing import TypeAlias
@@ -12,7 +12,7 @@ MOST_TASKS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One of them; `words` come behind the job's own argv. It finds its number in `CLBALANCE_TASK_ID`."""
+    """One task; `words` are appended to the job's argv. The task reads its number from `CLBALANCE_TASK_ID`."""
 
     number: int
     words: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskGiven:
-    """A slot is told to run it: from here on only the slot's node knows whether it was started."""
+    """A slot was told to run it. From now on only the slot's node knows whether it was started."""
 
     number: int
     node: NodeName
@@ -29,7 +29,7 @@ class TaskGiven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEnded:
-    """How it ended, `seconds` after its start; the last word counts, for it may have been given again."""
+    """How it ended, `seconds` after its start. The last event counts, for the task may have been given out again."""
 
     number: int
     node: NodeName
@@ -41,7 +41,7 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskReturned:
-    """A slot has given it back: it was not started there."""
+    """A slot gave it back without starting it."""
 
     number: int
     claim: int
@@ -52,7 +52,7 @@ TaskEvent: TypeAlias = TaskGiven | TaskEnded | TaskReturned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """What is known of one task; `node` None: it was never given to one. `end` None: it has not ended, so far."""
+    """What is known of one task. `node` None: never given to a node. `end` None: not ended yet."""
 
     task: Task
     node: NodeName | None = None
@@ -65,12 +65,12 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskProgress:
-    """How far a job of tasks has come."""
+    """How far a task job has come."""
 
     total: int
     running: int
     done: int
     failed: int
-    """Of those that are done."""
+    """Failed ones among `done`."""
     left_s: float | None
-    """Until all are done, as it looks now; None while that cannot be told."""
+    """Estimated seconds until all are done; None: not known yet."""

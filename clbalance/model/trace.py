@@ -1,4 +1,4 @@
-"""What a trace asks for and when: frozen values between those that read traces and those that replay them."""
+"""A trace: jobs with requests and submit times. Frozen values, read by `trace/` and replayed by `policy/queue`."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ class Arrival:
     duration_s: float | None
     """None: it never ends."""
     estimate_s: float | None
-    """How long its owner said it would take, or where he did not, how long it took; None: for ever."""
+    """The owner's estimate of its duration, or if there is none its real duration; None: it never ends."""
     request: Request
     priority: float = 0.0
 
@@ -26,16 +26,16 @@ class Trace:
 
     arrivals: tuple[Arrival, ...]
     copies_share_nodes: bool = False
-    """Whether several copies of one job may be on one node, as processors of a parallel job may."""
+    """Whether several copies of one job may share a node, as processors of a parallel job do."""
     remarks: tuple[str, ...] = ()
-    """What was left out or changed in reading it, each a phrase."""
+    """What the reader left out or changed, one phrase each."""
 
 
 def in_order_of_submit(arrivals: list[Arrival]) -> tuple[Arrival, ...]:
-    """Sorted by `submit_s`, equals as they came."""
+    """Sorted by `submit_s`; equal times keep their order."""
     return tuple(sorted(arrivals, key=lambda arrival: arrival.submit_s))
 
 
 def remarks_of(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """How many jobs what happened to, a phrase each."""
+    """`counts` of jobs by what happened to them, as one phrase each."""
     return tuple(f"{count} {'job' if count == 1 else 'jobs'} {what}" for what, count in sorted(counts.items()))

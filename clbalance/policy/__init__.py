@@ -1,1 +1,1 @@
-"""Which nodes a request goes to, and why not the others: pure functions from values to values."""
+"""All decisions: placement, queue, rebalancing, drains and states of jobs. Pure functions from values to values."""

@@ -1,10 +1,10 @@
-"""What is promised of a node, how much of that its load shows already, and which drain mark keeps work off it.
+"""A node's allocations, the part of them that its load shows already, and the drain mark that binds us. Pure.
 
     visible = Σ cpus * (1 - exp(-age/τ))      debt = Σ cpus * exp(-age/τ)      (docs/design/leases.md)
 
-r1m is an exponential average with τ = 60 s (kernel/sched/loadavg.c): of a job that began `age` seconds ago it holds
-the first share, and the debt is the rest. Both together are the promise, so nothing counts twice and nothing not at
-all. The age is a difference of the node's own uptime; one that cannot be told is 0, as if nothing showed yet.
+r1m is an exponential average with τ = 60 s (kernel/sched/loadavg.c). Of a job that began `age` seconds ago it shows the
+visible share; the debt is the rest. Their sum is the allocation, so nothing is counted twice or left out. The age is a
+difference of the node's own uptime; an unknown age is 0, as if the load showed nothing yet.
 """
 
 import math
@@ -21,7 +21,7 @@ TAU_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAllocations:
-    """All promises of one node added up; `debt_…` is the part that its measured load does not show yet."""
+    """The sums of a node's allocations; `debt_…` is the part that its measured load does not show yet."""
 
     count: int = 0
     cpus: float = 0.0
@@ -31,17 +31,17 @@ class NodeAllocations:
     tmp_bytes: int = 0
     slots: int = 0
     gpu_shares: Mapping[str, float] = field(default_factory=dict)
-    """How much of each device, by UUID; 1 or more: all of it."""
+    """Allocated share of each device, by UUID; 1 or more: all of it."""
     exclusive: bool = False
 
     @property
     def reflected_cpus(self) -> float:
-        """What of the measured run queue is the promises' own."""
+        """The part of the measured run queue that comes from the allocations."""
         return self.cpus - self.unreflected_cpus
 
     @property
     def reflected_mem_bytes(self) -> float:
-        """What of the measured use of memory is the promises' own."""
+        """The part of the measured memory use that comes from the allocations."""
         return self.mem_bytes - self.unreflected_mem_bytes
 
 
@@ -49,7 +49,7 @@ EMPTY: Final = NodeAllocations()
 
 
 def allocations_of(answer: Measured) -> NodeAllocations:
-    """Everybody's leases that can be read, and what was placed on the node since it was measured."""
+    """The sums over all users' readable leases and what was placed on the node since it was measured."""
     leases = answer.reading.leases
     known = () if isinstance(leases, Unknown) else leases
     if not known and not answer.placed:
@@ -58,7 +58,7 @@ def allocations_of(answer: Measured) -> NodeAllocations:
 
 
 def add_up(allocations: Sequence[Allocation], uptime_s: float | Unknown) -> NodeAllocations:
-    """The sums, at this uptime of the node."""
+    """The sums of `allocations` at this uptime of the node."""
     debt_cpus = debt_mem_bytes = 0.0
     for allocation in allocations:
         share = unreflected_share(age_s(allocation, uptime_s))
@@ -86,12 +86,12 @@ def _gpu_shares(allocations: Sequence[Allocation]) -> dict[str, float]:
 
 
 def unreflected_share(age_seconds: float) -> float:
-    """Which share of a promise of this age the load does not show yet, 1 at first."""
+    """The share of an allocation of this age that the load does not show yet; 1 at first."""
     return math.exp(-age_seconds / TAU_S)
 
 
 def age_s(allocation: Allocation, uptime_s: float | Unknown) -> float:
-    """How long ago it was made: never negative, for it may be younger than the reading of the uptime."""
+    """Seconds since the allocation was made; 0 if it is younger than the reading of the uptime."""
     return 0.0 if isinstance(uptime_s, Unknown) else max(0.0, uptime_s - allocation.uptime_s)
 
 
@@ -99,13 +99,13 @@ def _readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
     return (lease.allocation for lease in leases if isinstance(lease.allocation, Allocation))
 
 
-# Which drain mark keeps us off a node, and how it is told.
+# -- drain marks: which one keeps us off a node, and its text
 
 
 def binding_drain(reading: Reading, now: datetime) -> DrainMark | None:
-    """The mark that binds us now, before all one that binds everybody; None: we may place work there.
+    """The mark that binds us now, preferably one that binds everybody; None: we may place work there.
 
-    Marks that could not be read are no answer here: then leases are unknown too, and the node is unfit for that.
+    Unknown marks also give None: the leases are then unknown too, which makes the node unfit.
     """
     marks = () if isinstance(reading.drains, Unknown) else reading.drains
     binding = [mark for mark in marks if binds_us(mark, reading.uid) and not _is_over(mark, now)]
@@ -115,8 +115,8 @@ def binding_drain(reading: Reading, now: datetime) -> DrainMark | None:
 def drain_reason(mark: DrainMark, now: datetime) -> str:
     """Such as "disk (by alice)", "disk (by alice, until 18:00)" or "proposed: disk (by alice)".
 
-    A proposal's end says nothing of how long the node is to be drained. Only root's file is believed about a name;
-    other owners are told by number.
+    The end of a proposal is left out, because it is not the end of the drain. Only root's marks are trusted about the
+    name; for other owners the uid is added.
     """
     what = f"proposed: {mark.reason}" if mark.proposal else mark.reason
     until = f", until {format_drain_end(mark.until, now)}" if mark.until and not mark.proposal else ""
@@ -126,7 +126,7 @@ def drain_reason(mark: DrainMark, now: datetime) -> str:
 
 
 def format_drain_end(end: datetime, now: datetime) -> str:
-    """`18:00` of today, else with its date: by the clock on our wall, as `drain --until` reads it. Both are aware."""
+    """`18:00` if today, else with the date; in local time, as `drain --until` reads it. Both times have time zones."""
     try:
         here = end.astimezone()
         return f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M}"
@@ -135,8 +135,8 @@ def format_drain_end(end: datetime, now: datetime) -> str:
 
 
 def binds_us(mark: DrainMark, uid: int | Unknown) -> bool:
-    """Whether its owner may keep us off: root, an administrator, and we ourselves."""
-    # Where we do not know who we are, the mark may be ours.
+    """Whether the mark's owner may keep us off: root, an administrator, or we ourselves."""
+    # If our uid is unknown, the mark may be ours.
     return mark.binds_all or isinstance(uid, Unknown) or mark.uid == uid
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a node, or with this host, from what was seen there: values to findings. Pure."""
+"""Findings about a node or this host, from its check-up. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _USUAL_STARTUPS = 10
 
 
 def node_findings(examination: Examination) -> tuple[Finding, ...]:
-    """Everything that is wrong with one node or worth knowing."""
+    """All findings about one node."""
     match examination:
         case Silent(node=node):
             found: Iterable[Finding] = (silent_finding(examination),)
@@ -41,7 +41,7 @@ def node_findings(examination: Examination) -> tuple[Finding, ...]:
 
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Wrong before notes, otherwise as they come."""
+    """`WRONG` findings first, then notes; otherwise in the given order."""
     return tuple(sorted(findings, key=lambda one: one.severity is Severity.NOTE))
 
 
@@ -91,7 +91,7 @@ def _clock(offset_s: float | Unknown) -> Iterator[Finding]:
         yield judge("clock", f"its clock is {abs(offset_s):.0f} s {way} this host's", hint)
 
 
-# A node that did not answer: its cause, and what to type about it. Pure.
+# -- a node that did not answer
 
 _LOOK = "`ssh -v {node} true` shows how far it comes"
 _KEY = "`ssh-keyscan {node} | ssh-keygen -lf -` shows its key: compare it with what its administrator says, then"
@@ -118,9 +118,9 @@ HINTS: Mapping[Cause, str] = {
     Cause.LOST: _LOOK,
     Cause.LOCAL: f"{_LOOK}; `ssh -G {{node}}` shows what your ssh configuration makes of it",
 }
-"""For every cause. `{node}` is the node."""
+"""A hint for every cause; `{node}` stands for the node."""
 
-# Their words say no more than the cause itself, but name node and address, so that no two nodes would be alike.
+# Causes whose reason only adds node and address, which would make equal findings of several nodes differ.
 _SAYS_IT_ALL = frozenset(
     {
         *(Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.THROTTLED, Cause.PENALISED),
@@ -130,19 +130,19 @@ _SAYS_IT_ALL = frozenset(
 
 
 def silent_finding(silent: Silent) -> Finding:
-    """Nothing can be done on it until this is mended."""
+    """The finding about a silent node; nothing works there until it is fixed."""
     what = silent.cause.value if silent.cause in _SAYS_IT_ALL else silent.cause.because(silent.reason)
     return wrong("reach", what, HINTS[silent.cause])
 
 
-# Whether a node ends a user's processes when he logs out: his jobs, too. Pure.
+# -- whether a node kills a user's processes at logout, jobs included
 
 _CHECK = "logind"
 _ALLOW = "`KillUserProcesses=no` in /etc/systemd/logind.conf there, as root"
 
 
 def logind_findings(found: Logind | Unknown | None) -> Iterator[Finding]:
-    """`KillUserProcesses` ends what is in the session; lingering keeps what runs under the user's own systemd."""
+    """`KillUserProcesses` kills the session's processes; lingering keeps those under the user's own systemd."""
     match found:
         case None | Logind(kills_user_processes=False):
             pass
@@ -159,14 +159,14 @@ def logind_findings(found: Logind | Unknown | None) -> Iterator[Finding]:
             assert_never(found)
 
 
-# What is wrong on the host that clbalance is called on, from what was seen there. Pure.
+# -- the host that clbalance runs on
 
 _OPENSSH = re.compile(r"OpenSSH_[0-9]")
 _SHOWN_GROUPS = 10
 
 
 def ssh_findings(version: str | None) -> Iterator[Finding]:
-    """`version` is what `ssh -V` says; None: there is no such program, empty: it does not run."""
+    """`version`: the output of `ssh -V`; None: there is no such program, empty: it does not run."""
     if version is None:
         yield wrong("ssh", "`ssh` is not on the PATH", "install OpenSSH's client (`openssh-client`)")
     elif not version:
@@ -177,14 +177,14 @@ def ssh_findings(version: str | None) -> Iterator[Finding]:
 
 
 def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
-    """`sessions` fit into the hard limit on open files; what does not fit waits for its turn."""
+    """`sessions`: how many fit into the hard limit on open files; more than that wait for their turn."""
     if sessions < fanout:
         what = f"the limit on open files leaves room for {sessions} sessions at once, and the fanout is {fanout}"
         yield note("open_files", what, "`ulimit -Hn` shows it; raise `nofile` in /etc/security/limits.conf, as root")
 
 
 def group_findings(empty: Sequence[str], unusable: Mapping[str, str]) -> Iterator[Finding]:
-    """Groups that name no node, and why others cannot be used."""
+    """`empty`: groups without nodes; `unusable`: by group why it cannot be used."""
     for group, reason in unusable.items():
         yield wrong("groups", f"group `{group}` cannot be used: {reason}", f"`nodeset -f @{group}` shows what it says")
     if empty:

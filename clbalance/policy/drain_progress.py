@@ -1,4 +1,4 @@
-"""How far nodes are from being drained, where their jobs may go, and whether enough nodes are left. Pure."""
+"""Progress of drains, evictions of jobs, and the check of `--min-available`. Pure."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,23 +18,23 @@ from clbalance.policy.placement.select import Rng
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainProgress:
-    """What is left on one node; `reason` says why that is not known, `resumed` that nothing keeps new work off it."""
+    """What is left on one node. `reason`: why that is unknown, or empty. `resumed`: no drain mark binds us any more."""
 
     node: NodeName
     own: tuple[Lease, ...] = ()
-    """Of the user whom the probe ran as, wherever they were submitted."""
+    """Leases of the user that the probe ran as, from any submit host."""
     others: tuple[Lease, ...] = ()
     reason: str = ""
     resumed: bool = False
 
     @property
     def is_drained(self) -> bool:
-        """Whether nothing runs there, as far as anyone has said, and nothing new will."""
+        """Whether no lease is left there and new work is kept off."""
         return not (self.own or self.others or self.reason or self.resumed)
 
 
 def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
-    """What its answer says of it. A silent node may hold anything."""
+    """The progress by a node's answer. What runs on a silent node is unknown."""
     match answer:
         case Silent(node=node, cause=cause, reason=reason):
             return DrainProgress(node=node, reason=cause.because(reason))
@@ -52,19 +52,19 @@ def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
 
 
 def is_over(progress: Iterable[DrainProgress]) -> bool:
-    """Whether waiting changes nothing more: each is drained, or was put back into placement."""
+    """Whether waiting can end: each node is drained, or was resumed."""
     return all(one.is_drained or one.resumed for one in progress)
 
 
-# Where jobs go whose nodes are drained: those that their owner has marked, as far as there is room elsewhere. Pure.
+# -- evictions: targets for migratable jobs on drained nodes, as far as there is room elsewhere
 #
-# Enters: a snapshot of where they may go, with the drain marks in it. Leaves: a target for each that has one, all of
-# which hold at once.
+# Input: a snapshot of the possible targets, including drain marks. Output: a target for each job that has one; together
+# they fit at the same time.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvictionCandidate:
-    """A job that runs on a node that is drained."""
+    """A running job on a node that is drained."""
 
     job: int
     node: NodeName
@@ -73,7 +73,7 @@ class EvictionCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eviction:
-    """A job that is to go on elsewhere."""
+    """A job to migrate, with its target."""
 
     job: int
     src: NodeName
@@ -87,7 +87,7 @@ def evictions(
     now: datetime,
     rng: Rng,
 ) -> tuple[Eviction, ...]:
-    """Each to the best node, by its own policy, that it was submitted for and that takes it; the first asked first."""
+    """For each job, in the given order, the best fitting node among its candidates by its own policy."""
     found = []
     everywhere = frozenset(answer.node for answer in snapshot.answers)
     for candidate in candidates:
@@ -103,48 +103,47 @@ def evictions(
     return tuple(found)
 
 
-# Whether nodes may be drained without leaving too few: `drain --min-available` (docs/design/drain.md). Pure.
+# -- whether enough nodes are left: `drain --min-available` (docs/design/drain.md)
 #
-# Enters: what a sweep of the pool has told after our own proposal lay on all its nodes. Leaves: whether it becomes
-# firm,
-# is withdrawn, or waits for what becomes of others.
+# Input: a sweep of the pool, made after our own proposal was on all its nodes. Output: the proposal becomes firm, is
+# withdrawn, or waits for other proposals.
 #
-# Who has written his proposal last has looked last, and has seen those of all others that became firm. He counts them
-# all, so the last to pass leaves enough; and of those that see each other the first in the order of proposals is never
-# withdrawn for another proposal's sake, so they do not all withdraw.
+# Consider the drain that finished proposing last: its sweep started later, so it saw every other proposal that became
+# firm. It counts them all, so enough nodes are left after the last drain. Of drains that see each other, the first in
+# the order of proposals never withdraws because of another proposal, so not all of them withdraw.
 
 CLOCKS_APART: Final = timedelta(seconds=60)
-"""A proposal counts here for longer than it says: its node's clock may be behind ours."""
+"""A proposal counts this much longer than it says: its node's clock may be behind ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAvailability:
-    """How one node of the pool stands: `out` says why it is not available, whatever becomes of the proposals on it."""
+    """One node of the pool; `unavailable`: why it is not available even if its proposals are withdrawn, or empty."""
 
     node: NodeName
     unavailable: str = ""
     is_drained: bool = False
-    """Firmly: to drain it again takes nothing away."""
+    """Whether it has a firm drain mark; draining it again takes nothing away."""
     proposals: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AboveMinAvailable:
-    """So many nodes are left, even if every other proposal becomes firm; or the drain takes nothing away."""
+    """Enough nodes are left (`left`) even if every other proposal becomes firm, or the drain takes nothing away."""
 
     left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
-    """It depends on proposals that come after ours: they withdraw when they see it, or have looked before it was."""
+    """Depends on proposals after ours: they withdraw when they see ours, unless their sweep was before it."""
 
     nodes: tuple[NodeName, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BelowMinAvailable:
-    """Only so many would be left; `out` says what else is not available, and why."""
+    """Only `left` nodes would be left; `unavailable`: the reasons of the other unavailable nodes."""
 
     left: int
     unavailable: Mapping[NodeName, str]
@@ -154,7 +153,7 @@ Verdict: TypeAlias = AboveMinAvailable | Undecided | BelowMinAvailable
 
 
 def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
-    """Busy nodes are there; drained, suspect and unknown ones are not."""
+    """Busy nodes are available; drained, suspect and unknown nodes are not."""
     match answer:
         case Silent(node=node, cause=cause, reason=reason):
             return NodeAvailability(node=node, unavailable=f"unknown: {cause.because(reason)}")
@@ -179,7 +178,7 @@ def decide_drain(
 ) -> Verdict:
     """Whether `min_available` nodes of the pool are left when `wanted` are drained too.
 
-    Where all of those were drained before, nothing is taken away: that is enough, however few are left.
+    If all of `wanted` are drained already, the drain takes nothing away and passes, however few nodes are left.
     """
     out = {one.node: one.unavailable for one in pool if one.unavailable and one.node not in wanted}
     earlier = {one.node: "proposed before" for one in pool if _others(one, mine, before=True)}
@@ -199,7 +198,7 @@ def decide_drain(
 
 
 def min_available_of(number: float, *, is_pct: bool, pool: int) -> int:
-    """So many nodes of a pool of that size; of a share at least as much, as Kubernetes' `minAvailable`."""
+    """The number of nodes for `--min-available`; a percentage is rounded up, as in Kubernetes' `minAvailable`."""
     return math.ceil(number * pool / 100.0) if is_pct else int(number)
 
 

@@ -1,7 +1,7 @@
-"""History as lines, one per index of a node, and lines as few cells, one per column of a drawing. Pure.
+"""History for drawing: points of a node to lines, one per index, and lines to cells, one per column. Pure.
 
-Enters: the points of one node. Leaves: `SeriesLine`s with their figures over the whole time, and cells on an axis that
-all lines of a drawing share. A cell in which the node was not asked is empty; one in which it only kept silent says so.
+All lines of a drawing share one axis. A cell in which the node was not asked is empty; a cell in which it never
+answered is marked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +16,14 @@ from clbalance.policy.indices.table import ANSWERS, GPU_SERIES, NODE_SERIES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphPoint:
-    """One index at one time; no figure: the node was asked, and this is not known of it."""
+    """One index at one time; no value: the node was asked, but the index is unknown."""
 
     at_s: int
     span_s: int
     figure: Aggregate | None
     answered: int
     is_silent: bool
-    """Whether this is to be marked: no answer, or in the line of answers, one too few."""
+    """Whether to mark this point: the node did not answer, or in the line of answers, an answer is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,12 @@ class SeriesLine:
 
     @property
     def known(self) -> list[tuple[GraphPoint, Aggregate]]:
-        """The points that have a figure; at least one."""
+        """The points that have a value; at least one."""
         return [(point, point.figure) for point in self.points if point.figure is not None]
 
     @property
     def total(self) -> Aggregate:
-        """Over all points, each counted by its looks."""
+        """The aggregate of all points, each weighted by its number of samples."""
         known = self.known
         weights = [max(1, point.answered) for point, _ in known]
         mean = sum(figure.mean * weight for (_, figure), weight in zip(known, weights, strict=True)) / sum(weights)
@@ -49,13 +49,13 @@ class SeriesLine:
 
     @property
     def last(self) -> float:
-        """The last that is known."""
+        """The last known value."""
         return self.known[-1][1].mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Columns of equal time, the last of which ends at the end of what is shown."""
+    """Columns of equal time; the last column ends at the end of the shown time."""
 
     since_s: float
     step_s: float
@@ -71,7 +71,7 @@ class TimeCell:
 
 
 def series_of(points: Sequence[SeriesPoint], wanted: frozenset[str] = frozenset()) -> tuple[SeriesLine, ...]:
-    """The lines of one node of which anything is known; `wanted`: by `Series.name`, empty for all."""
+    """The lines of one node that have a value; `wanted`: names of `Series`, empty for all."""
     lines = [_answers(points)]
     lines += [_line(points, index, {point.at_s: point.values for point in points}) for index in NODE_SERIES]
     for gpu in sorted({number for point in points for number in point.gpus}):
@@ -120,7 +120,7 @@ def _line(
 
 
 def axis_of(lines: Iterable[SeriesLine], since_s: float, until_s: float, width: int) -> Axis:
-    """As many columns as there is room for, but no shorter ones than nodes were asked: or half would be empty."""
+    """At most `width` columns, and none shorter than the usual time between samples, or half would be empty."""
     usual_s = max((_usual_step_s(line.points) for line in lines), default=1.0)
     step_s = max((until_s - since_s) / width, usual_s, 1.0)
     cells = max(1, min(width, int((until_s - since_s) / step_s)))
@@ -128,13 +128,13 @@ def axis_of(lines: Iterable[SeriesLine], since_s: float, until_s: float, width: 
 
 
 def _usual_step_s(points: Sequence[GraphPoint]) -> float:
-    """A fifth more than what usually lies between two looks: who asks every five minutes is late now and then."""
+    """The usual time between two samples plus a fifth: a sweep every five minutes is late now and then."""
     steps = [following.at_s - point.at_s for point, following in pairwise(points)]
     return 1.2 * median_low(steps) if steps else 1.0
 
 
 def cells_of(line: SeriesLine, axis: Axis) -> tuple[TimeCell, ...]:
-    """The means of what lies in each column; what spans several stands in all of them."""
+    """The means of the points in each column; a point that spans several columns is in all of them."""
     sums = [0.0] * axis.cells
     weights = [0] * axis.cells
     silent = [False] * axis.cells
@@ -156,6 +156,6 @@ def cells_of(line: SeriesLine, axis: Axis) -> tuple[TimeCell, ...]:
 def _columns(point: GraphPoint, axis: Axis) -> range:
     first = int((point.at_s - axis.since_s) // axis.step_s)
     last = int((point.at_s + max(1, point.span_s) - 1 - axis.since_s) // axis.step_s)
-    # A minute is a moment here: where it crosses from one column into the next it belongs to the first.
+    # A point no longer than a column belongs to the column in which it begins.
     last = first if point.span_s <= axis.step_s else last
     return range(max(0, first), min(axis.cells - 1, last) + 1)

@@ -1,6 +1,6 @@
-"""Whether a node has a folder in which jobs can be kept, and a name in it that is left for ours. Pure.
+"""Findings about a node's job folder: whether jobs can be kept there, and whether a name in it is free. Pure.
 
-Which one it is, the agent decides (`node/agent/protocol.py`); the same is decided here.
+The agent chooses the folder (`node/agent/protocol.py`); this module makes the same choice.
 """
 
 import re
@@ -18,7 +18,7 @@ _FOR_EVERYONE = 0o1777
 _STICKY = 0o1000
 _OTHERS_WRITE = 0o022
 _ANYONE_WRITES = 0o002
-# Of systemd's PrivateTmp, and of pam_namespace as its manual has them (`tmp.inst`, `tmp-inst`).
+# Private folders of systemd's PrivateTmp and of pam_namespace, by its manual (`tmp.inst`, `tmp-inst`).
 _PRIVATE = re.compile(r"(?:^|/)(?:systemd-private-[^/]*|[^/]*[.-]inst)(?:/|$)")
 _FULL_BYTES = 16 << 20
 _SCARCE_BYTES = 256 << 20
@@ -26,7 +26,7 @@ _MAKE_ONE = f"give the node one on a disk of its own, as root there: `mkdir -m 1
 
 
 def folder_findings(folders: NodeFolders, uid: int | Unknown) -> Iterator[Finding]:
-    """What speaks against the folder that the agent would take, and why a better one is passed over."""
+    """Findings about the folder that the agent would use, and about a better one that it skips."""
     if folders.named is None and isinstance(folders.made, Folder) and not _is_for_everyone(folders.made):
         yield _passed_over(folders.made)
     match _taken(folders):
@@ -88,7 +88,7 @@ def _mount(folder: Folder) -> Iterator[Finding]:
 
 
 def _rights(folder: Folder, *, is_ours: bool) -> Iterator[Finding]:
-    """`is_ours`: the lab's, where a folder of the caller's own will do."""
+    """`is_ours`: the lab's folder, which may belong to the caller."""
     mode, owner, path = S_IMODE(folder.entry.mode), folder.entry.uid, folder.path
     mend = f"as root there: `chown root {path}; chmod 1777 {path}`"
     if not folder.writable:
@@ -115,7 +115,7 @@ def _space(folder: Folder) -> Iterator[Finding]:
             assert_never(folder.space)
 
 
-# Whether a name is left for our own folder in the node folder: anyone can squat on one. Pure.
+# -- names for our own folder in the node folder, which any user can occupy
 #
 # The agent tries `clbalance-<uid>`, then `clbalance-<uid>-1` and so on to 9 (`node/agent/folder.py`).
 
@@ -124,7 +124,7 @@ _RIGHTS = 0o755
 
 
 def home_findings(check: str, folder: Folder, uid: int) -> Iterator[Finding]:
-    """Names that cannot be used; that is only worth a note while there is another."""
+    """Findings about unusable names; only notes while a usable name is left."""
     own = f"{folder.path}/clbalance-{uid}"
     names = [own, *(f"{own}-{number}" for number in range(1, NAMES))]
     there = {home.path: home for home in folder.homes}
@@ -159,9 +159,9 @@ def _hint(home: Entry, uid: int) -> str:
     return f"`ssh {{node}} rm {home.path}`"
 
 
-# File systems on which no job may be kept. Pure.
+# -- file systems on which jobs must not be kept
 
-# As in `store/location.py`, which asks the same of this host; a test holds the two together.
+# The same list as in `store/location.py`, for this host; a test compares the two.
 NETWORK_FILE_SYSTEMS = frozenset(
     {
         *("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "cifs", "smb3", "smbfs", "9p", "afs", "coda"),
@@ -170,4 +170,4 @@ NETWORK_FILE_SYSTEMS = frozenset(
         *("fuse.mfs", "fuse.moosefs", "fuse.s3fs", "fuse.rclone", "fuse.gvfsd-fuse", "fuse.davfs2"),
     }
 )
-"""Types whose locks reach over a network, or do not reach at all."""
+"""File system types whose locks go over a network, or do not work at all."""

@@ -1,6 +1,6 @@
-"""What history keeps of one answer, and which nodes failed several times in a row (docs/design/suspect.md). Pure.
+"""History samples of answers, and failures of nodes in a row (docs/design/suspect.md). Pure.
 
-Silence is part of it: an outage must be seen. But a failure of this host says nothing about a node.
+A silent node makes a sample too, so that outages are visible; a failure of this host does not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from clbalance.policy.indices.table import HISTORY
 
 
 def node_sample(answer: Answer) -> NodeSample | None:
-    """None where the node was not really asked."""
+    """The sample of an answer; None if the node was not really asked."""
     match answer:
         case Silent(cause=Cause.LOCAL | Cause.NOT_AWAITED):
             return None
@@ -29,7 +29,7 @@ def node_sample(answer: Answer) -> NodeSample | None:
 
 
 def values_of(node: Node, indices: Iterable[Index]) -> dict[str, float]:
-    """What history keeps of these indices, by its keys; what is unknown is left out."""
+    """The values of `indices` by their history keys; unknown values are left out."""
     samples = ((index.history.key, index.kept(node)) for index in indices if index.history)
     return {key: float(value) for key, value in samples if not isinstance(value, Unknown)}
 
@@ -43,25 +43,25 @@ def _share(part: float, whole: float) -> float:
     return 100.0 * part / max(1, whole)
 
 
-# Which nodes are not to be trusted: those that did not answer several times in a row (docs/design/suspect.md). Pure.
+# -- suspect nodes: those that did not answer several times in a row (docs/design/suspect.md)
 #
-# Enters: what was seen of a node before, and whether it has answered now. Leaves: what is known of it from now on.
+# Input: a node's streak so far, and whether it answered now. Output: its new streak.
 
 COUNTED_APART_S: Final = 5.0
-"""A burst of calls is one probe: what comes sooner after one that was counted is not counted."""
+"""A failure sooner than this after a counted one is not counted: a burst of calls is one probe."""
 BACK_AFTER: Final = 2
-"""So many answers in a row bring a suspect back."""
+"""Number of answers in a row that end the suspicion."""
 GRACE_S: Final = 1.0
-"""So much longer than for the others a placement waits for suspects, who are seldom chosen."""
+"""How much longer than for the others a placement waits for suspect nodes, which are seldom chosen."""
 
 _OF_THE_NODE: Final = frozenset(
     {Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.STORAGE, Cause.GARBLED, Cause.LOST}
 )
-"""What speaks against a node. All else is about who asks, or his way there: a key that is missing makes none sick."""
+"""Causes that count as failures of the node. All others concern this host or the connection, such as a missing key."""
 
 
 def next_streak(streak: FailureStreak, *, answered: bool, now_s: float, suspect_after: int | None) -> FailureStreak:
-    """What one more probe makes of it; `suspect_after` None: nothing is ever suspect."""
+    """The streak after one more probe; `suspect_after` None: no node is ever suspect."""
     if suspect_after is None:
         return replace(streak, silent=0, answered=0, suspect=False)
     if answered:
@@ -85,9 +85,9 @@ def _after_an_answer(streak: FailureStreak) -> FailureStreak:
 def with_streaks(
     answers: Sequence[Answer], before: Mapping[NodeName, FailureStreak], *, now_s: float, suspect_after: int | None
 ) -> dict[NodeName, FailureStreak]:
-    """What is to be kept of those of which this sweep has changed something.
+    """The streaks that this sweep changed, by node.
 
-    Where several were asked and none has answered, more likely we are cut off: that says nothing of any of them.
+    If several nodes were asked and none answered, this host is probably cut off, and nothing is changed.
     """
     if len(answers) > 1 and not any(isinstance(answer, Measured) for answer in answers):
         return {}
@@ -98,7 +98,7 @@ def with_streaks(
         was = before.get(answer.node, _UNSTRAINED)
         answered = isinstance(answer, Measured)
         if answered and not (was.silent or was.answered or was.suspect):
-            continue  # as nearly all of ten thousand
+            continue  # the usual case
         streak = next_streak(was, answered=answered, now_s=now_s, suspect_after=suspect_after)
         if streak != was:
             changed[answer.node] = streak
@@ -111,9 +111,9 @@ _UNSTRAINED: Final = FailureStreak()
 def listen_s(
     awaited: Iterable[NodeName], streaks: Mapping[NodeName, FailureStreak], *, quiet_s: float | None
 ) -> float | None:
-    """How much longer a placement waits for these nodes; None: as long as each may take.
+    """Seconds that a placement still waits for these nodes; None: up to each node's own timeout.
 
-    `quiet_s`: how long ago another one was measured; None: none was, and then it is suspects or nobody.
+    `quiet_s`: seconds since another node was measured; None: none was yet, so the suspects are waited for in full.
     """
     if quiet_s is None or not all(streaks.get(node, _UNSTRAINED).suspect for node in awaited):
         return None
@@ -121,7 +121,7 @@ def listen_s(
 
 
 def not_awaited(node: NodeName) -> Silent:
-    """What is said of one that was given up so. It counts neither as failed nor as answered."""
+    """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
     return Silent(
         node=node,
         cause=Cause.NOT_AWAITED,
@@ -130,7 +130,7 @@ def not_awaited(node: NodeName) -> Silent:
 
 
 def marked_suspect(answer: Answer, streak: FailureStreak) -> Answer:
-    """The same, with why it is suspect if it is."""
+    """The answer, with the reason why its node is suspect, if it is."""
     if not streak.suspect:
         return answer
     failed = f"{streak.silent} probe{'s' if streak.silent != 1 else ''} in a row failed"

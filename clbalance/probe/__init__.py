@@ -1,4 +1,4 @@
-"""What is measured: each section of `node/probe.sh` and the pure parser of what it printed.
+"""Parsers of the probe's answer: one pure parser for each section that `node/probe.sh` prints.
 
     section        parsers in               reads
     proc           load host                /proc and /sys, one process
@@ -13,7 +13,7 @@
     rocm           gpu_rocm                 rocm-smi --json
     marks          lease_files leases       files in the node folders, /proc/locks
 
-`gpu_devices` puts those on GPUs together, whoever made them. `frame` carries the sections, `reading` puts the parts
-together and compares two readings. A parser never raises and never trusts: what is missing, out of range or
-nonsense is `Unknown(reason)`.
+`gpu_devices` combines the GPU sections of all vendors. `frame` splits the answer into sections, `reading` combines the
+parts and compares two readings. A parser never raises and trusts nothing: a value that is missing, out of range or
+malformed is `Unknown(reason)`.
 """

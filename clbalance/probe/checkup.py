@@ -1,4 +1,4 @@
-"""The sections of a check-up as a `Checkup`; whatever a node sends, this gives one. Pure."""
+"""From the sections of a check-up to a `Checkup`. Pure; never raises, whatever a node sends."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from clbalance.model.checkup import Checkup, Entry, Folder, Logind, Mount, NodeF
 from clbalance.probe.frame import Section, whole, words_of
 from clbalance.probe.host import parse_python, parse_tmp
 
-# A node's clock: a question of one line to an open session, and the answer as an offset.
+# -- the node's clock: one command in an open session, its answer as an offset
 
 CLOCK_QUESTION: Final = """\
 echo "@NONCE@ begin"
@@ -19,15 +19,15 @@ date +%s
 echo "@NONCE@ - clock 0"
 echo "@NONCE@ end"
 """
-"""Sent as a script is: `probe_request` puts the nonce in."""
+"""Sent like a script: `probe_request` fills in the nonce."""
 
 _MOST_SECONDS = 2**40
 
 
 def parse_clock(section: Section | None, *, asked_at: datetime, heard_at: datetime) -> float | Unknown:
-    """By how many seconds the node is ahead of us at least; 0.0 where its answer fits between asking and hearing.
+    """By how many seconds the node's clock is at least ahead of ours; negative if behind, 0.0 if it may be right.
 
-    The node cut its answer to whole seconds, so the truth lies within one second from it.
+    The clock may be right if its time lies between question and answer. The node sends whole seconds, rounded down.
     """
     seconds = None if section is None else whole(section.text.strip("\n"), most=_MOST_SECONDS)
     if seconds is None:
@@ -37,14 +37,14 @@ def parse_clock(section: Section | None, *, asked_at: datetime, heard_at: dateti
     return ahead if ahead > 0 else min(behind, 0.0)
 
 
-# `MaxSessions` and `MaxStartups`: as `sshd -T` tells them, else as far as sshd_config could be read.
+# -- `MaxSessions` and `MaxStartups`, from `sshd -T`, else from the readable parts of sshd_config
 
 _MOST_SESSIONS = 2**31
 _LINE = re.compile(r"[ \t]*([A-Za-z]+)[ \t]*[ \t=][ \t]*\"?([0-9]{1,10})(?::[0-9:]*)?\"?[ \t]*")
 
 
 def parse_sshd_limits(effective: Section | None, configured: Section | None) -> SshdLimits:
-    """Of each keyword sshd takes the first value only."""
+    """sshd's limits; as in sshd, the first value of a keyword counts."""
     found: dict[str, int] = {}
     for section in (effective, configured):
         for line in () if section is None else section.text.split("\n"):
@@ -55,16 +55,16 @@ def parse_sshd_limits(effective: Section | None, configured: Section | None) -> 
     return SshdLimits(max_sessions=found.get("maxsessions"), max_startups=found.get("maxstartups"))
 
 
-# A folder in which jobs may be kept, as `checkup.sh` looks at it.
+# -- a candidate for the node folder, as printed by `checkup.sh`:
 #
-#     folder PATH, link, writable         the last two only where it is so
-#     entry MODE UID PATH                 of what the path leads to; mode in hexadecimal
-#     home MODE UID PATH                  of each name that is meant for our own folder, where it exists
-#     real PATH                           without links
-#     mount …                             lines of mountinfo that may matter
-#     space                               and then what `df -kP` prints
+#     folder PATH, link, writable         the last two only if true
+#     entry MODE UID PATH                 target of the path; mode in hexadecimal
+#     home MODE UID PATH                  each existing name that our own folder may have
+#     real PATH                           path without symbolic links
+#     mount …                             relevant lines of mountinfo
+#     space                               followed by the output of `df -kP`
 #
-# Paths of the node's end up in commands that people may type, so only plain ones are taken.
+# Paths from the node end up in commands that people may type, so only plain paths are accepted.
 
 _MOST_UID = 2**32
 _MOST_PATH = 4_096
@@ -75,7 +75,7 @@ _NONE = "3"
 
 
 def parse_folder(section: Section | None) -> Folder | Unknown | None:
-    """What is known of it; None where it was not asked for or there is none."""
+    """The folder; None if it was not examined or does not exist."""
     if section is None or section.status == _NONE:
         return None
     head, spoke, listing = section.text.partition("\nspace\n")
@@ -88,7 +88,7 @@ def parse_folder(section: Section | None) -> Folder | Unknown | None:
         return Unknown(reason="its path has odd characters in it")
     real = _only(lines, "real ") or path
     homes = (_entry(line.removeprefix("home ")) for line in lines if line.startswith("home "))
-    # The part that hung may be any behind the one that was told last.
+    # After a timeout any part after the last printed one may be the one that hung.
     space = Section(text=f"{path}\n{listing}", status=section.status) if spoke else Section(text="", status=None)
     return Folder(
         path=path,
@@ -113,7 +113,7 @@ def _failed(status: str) -> str:
 
 
 def _only(lines: list[str], prefix: str) -> str | None:
-    """The rest of the first line that begins so, printable and bounded."""
+    """The rest of the first line that begins with `prefix`, if it is printable and not too long."""
     for line in lines:
         if line.startswith(prefix):
             return words_of(line.removeprefix(prefix), most=_MOST_PATH) or None
@@ -134,7 +134,7 @@ def _mount(real: str, lines: list[str]) -> Mount | Unknown:
 
 
 def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
-    """Each part from its own sections, unknown where those are missing, cut or senseless."""
+    """Each part from its own sections; unknown if they are missing, cut off or malformed."""
     return Checkup(
         uid=_uid(sections.get("uid")),
         folders=NodeFolders(
@@ -153,13 +153,13 @@ def _uid(section: Section | None) -> int | Unknown:
     return Unknown(reason="`id` did not tell the uid") if uid is None else uid
 
 
-# `command -v python3`, and what that python3 says of its version.
+# -- `command -v python3`, and the version that it prints
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
 
 
 def parse_python_version(section: Section | None) -> Python | Unknown | None:
-    """Path and version; None where there is no python3."""
+    """Path and version; None if there is no python3."""
     if section is None or section.status is None:
         return Unknown(reason="not told" if section is None else "timed out")
     if section.status == _NONE:
@@ -174,15 +174,15 @@ def parse_python_version(section: Section | None) -> Python | Unknown | None:
     return Python(path=path, version=(int(version[1]), int(version[2]), int(version[3])))
 
 
-# `KillUserProcesses`, over D-Bus (`b false`) or from logind.conf, and whether the user lingers.
+# -- `KillUserProcesses`, over D-Bus (`b false`) or from logind.conf, and whether the user lingers
 
-# systemd's words for a boolean (systemd.syntax(7)).
+# systemd's words for true (systemd.syntax(7)).
 _YES = frozenset({"1", "yes", "y", "true", "t", "on"})
 _NO = frozenset({"0", "no", "n", "false", "f", "off"})
 
 
 def parse_logind(section: Section | None, configured: Section | None) -> Logind | Unknown | None:
-    """What happens at logout; None where there is no logind."""
+    """What logind does at logout; None if there is no logind."""
     if section is None:
         return Unknown(reason="not told")
     if section.status == _NONE:
@@ -218,11 +218,11 @@ def _configured(text: str) -> bool | None:
     return kills
 
 
-# `/proc/self/mountinfo` (proc(5)): which mount a path lies on.
+# -- `/proc/self/mountinfo` (proc(5)): the mount of a path
 #
 #     36 35 98:0 /root/within /mnt/point rw,noatime master:1 - ext4 /dev/vda rw
 #
-# The fourth field is the mount's root within its file system, the fifth where it is mounted.
+# The fourth field is the mount's root within its file system, the fifth is the mount point.
 
 _POINT = 4
 _MOST_FIELD = 4_096
@@ -231,7 +231,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def mount_of(path: str, lines: list[str]) -> Mount | None:
-    """The mount that the absolute, resolved `path` is on; of two at one point, the later hides the earlier."""
+    """The mount of the absolute, resolved `path`; of two mounts at one point the later one hides the earlier."""
     found: Mount | None = None
     for line in lines:
         mount = parse_mount(line)
@@ -243,7 +243,7 @@ def mount_of(path: str, lines: list[str]) -> Mount | None:
 
 
 def parse_mount(line: str) -> Mount | None:
-    """One line, or None where it is none."""
+    """One line of mountinfo; None if it is malformed."""
     before, separator, after = line.partition(" - ")
     fields, type_name = before.split(" "), after.partition(" ")[0]
     if not separator or len(fields) <= _POINT or not _TYPE.fullmatch(type_name):
@@ -257,5 +257,5 @@ def _is_under(path: str, point: str) -> bool:
 
 
 def _unescaped(field: str) -> str:
-    # Space, tab, newline and backslash are told as three octal digits.
+    # Space, tab, newline and backslash are written as three octal digits.
     return _OCTAL.sub(lambda octal: chr(int(octal[1], 8)), field)

@@ -1,7 +1,7 @@
-"""The text to send, the lines of the answer as named sections, and values that are believed only within limits.
+"""The probe's request, its answer as named sections, and parsers of numbers and words with limits.
 
-An answer counts only between its own markers. They carry the nonce of this one request, so neither a banner,
-a talkative profile nor the content of another user's file can pose as one. Everything else is noise.
+Only text between markers with the nonce of this request counts. So a banner, the output of a login profile or the
+content of another user's file cannot imitate an answer. All other text is ignored.
 """
 
 import re
@@ -19,9 +19,9 @@ _MARK = re.compile(rb"begin|end|\+ [a-z_]{1,20}|- [a-z_]{1,20} [a-z0-9]{1,10}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """What one section printed, and how it ended: an exit status or a word of the probe's.
+    """The output of one section, and its status: an exit status or a word from the probe.
 
-    None: its deadline passed, and the text may be cut anywhere.
+    Status None: the section timed out, and the text may be cut off anywhere.
     """
 
     text: str
@@ -37,16 +37,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Garbled:
-    """Whatever talks there, it is not our probe."""
+    """The output is not that of our probe."""
 
     reason: str
 
 
 def probe_request(script: str, nonce: str) -> bytes:
-    """The script as it is sent: with its nonce, without comment lines and indent.
+    """The bytes to send: the script with its nonce, without comment lines and indentation.
 
-    `bash` reads standard input byte by byte, so its length costs time. No text in the script goes over
-    several lines with an indent that matters.
+    `bash` reads standard input byte by byte, so length costs time. No string in the script spans several lines with
+    indentation that matters.
     """
     if not re.fullmatch(r"[0-9a-f]{32}", nonce):
         msg = "a nonce is 128 random bits in hexadecimal"
@@ -57,7 +57,7 @@ def probe_request(script: str, nonce: str) -> bytes:
 
 
 class Frame:
-    """Takes the lines of a node's standard output one after another, and tells when the answer is there."""
+    """Takes the lines of a node's standard output one by one, and says when the answer is complete."""
 
     __slots__ = ("_begun", "_bytes", "_lines", "_marker", "_name", "_sections", "_text")
 
@@ -71,7 +71,7 @@ class Frame:
         self._sections: dict[str, Section] = {}
 
     def feed(self, line: bytes) -> Answered | Garbled | None:
-        """What is now known of the answer; None: not complete yet. Nothing is fed after an `Answered`."""
+        """The result after this line; None: not complete yet. Do not call again after an `Answered`."""
         self._bytes += len(line) + 1
         self._lines += 1
         if self._bytes > MAX_BYTES or self._lines > MAX_LINES:
@@ -84,7 +84,7 @@ class Frame:
         return None
 
     def _mark(self, mark: bytes) -> Answered | None:
-        # A node that lies knows the nonce; what it names ends up in reasons.
+        # A malicious node knows the nonce, and its section names end up in reasons: accept plain ones only.
         match mark.decode().split(" ") if _MARK.fullmatch(mark) else []:
             case ["begin"]:
                 self._begun = True
@@ -112,14 +112,14 @@ class Frame:
         self._text = []
 
 
-# Numbers and words out of a node's text, believed only within limits.
+# -- numbers and words from a node's text, checked against limits
 
 _WHOLE = re.compile(r"[0-9]{1,20}")
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
 def whole(text: str, *, most: int) -> int | None:
-    """The number 0…`most` that is written there, or None."""
+    """`text` as an integer 0…`most`, or None."""
     text = text.strip(" \t")
     if not _WHOLE.fullmatch(text):
         return None
@@ -128,7 +128,7 @@ def whole(text: str, *, most: int) -> int | None:
 
 
 def decimal(text: str, *, most: float) -> float | None:
-    """The number 0…`most` that is written there, or None; no exponent, no sign, no NaN."""
+    """`text` as a number 0…`most`, or None; no exponent, no sign, no NaN."""
     text = text.strip(" \t")
     if not _DECIMAL.fullmatch(text):
         return None
@@ -137,13 +137,13 @@ def decimal(text: str, *, most: float) -> float | None:
 
 
 def wholes(words: list[str], *, most: int) -> list[int] | None:
-    """All of them as numbers 0…`most`, or None if one is not."""
+    """All words as integers 0…`most`, or None if one is not."""
     numbers = [number for word in words if (number := whole(word, most=most)) is not None]
     return numbers if len(numbers) == len(words) else None
 
 
 def words_of(text: str, *, most: int = 120) -> str:
-    """The first line with something in it, printable and not long: a program's own words for a reason."""
+    """The first non-empty line, made printable and cut to `most` characters: a program's own words for a reason."""
     for line in text.splitlines():
         printable = "".join(char for char in line if char.isprintable()).strip()
         if printable:
@@ -151,10 +151,10 @@ def words_of(text: str, *, most: int = 120) -> str:
     return ""
 
 
-# The `proc` section: lines of many small files, each behind the name of its file.
+# -- the `proc` section: lines of many small files, each after its file's name
 
 _CPULIST = re.compile(r".*/node/node([0-9]{1,5})/cpulist")
-# The one kind of path with colons in it.
+# The only paths that contain colons.
 _PCI_NUMA = re.compile(r".*/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/numa_node:(.*)")
 
 
@@ -175,7 +175,7 @@ def parse_procfs(text: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """What it has said so far, and when it was asked, by the monotonic clock."""
+    """A node's answer so far, and when it was asked, by the monotonic clock."""
 
     frame: Frame
     at: float

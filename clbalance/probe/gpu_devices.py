@@ -1,7 +1,7 @@
-"""All GPUs of a node, whoever made them, and the errors that the kernel's log tells of them.
+"""All GPUs of a node, of every vendor, with errors from the kernel's log.
 
-Each maker has a section of `probe.sh` and a parser that gives `Gpu` values with UUIDs of their own, none where its
-tool is absent. What a job is shown of them is in `node/agent/job/task.py`.
+Each vendor has a section of `probe.sh` and a parser that makes `Gpu` values with unique UUIDs; none if the vendor's
+tool is absent. Which of them a job sees is set in `node/agent/job/task.py`.
 """
 
 import re
@@ -17,10 +17,10 @@ from clbalance.probe.gpu_nvidia_log import DriverLog, parse_nvidia_log
 from clbalance.probe.gpu_rocm import parse_rocm
 from clbalance.probe.host import numa_node
 
-# Errors that NVIDIA's driver wrote to the kernel's log (Xids), as far as the node lets its users read that.
+# -- errors that NVIDIA's driver wrote to the kernel's log (Xids), if users of the node may read the log
 #
-# Most are a program's own fault. Those here leave a device unfit until it is reset (NVIDIA, "Xid Errors"). A log does
-# not tell of a reset, so they count until the node is booted or its log is cleared (`dmesg --clear`).
+# Most Xids are faults of a program. The ones listed here leave a device unfit until it is reset (NVIDIA, "Xid Errors").
+# The log does not show resets, so they count until the node is rebooted or its log is cleared (`dmesg --clear`).
 
 _XID: Final = re.compile(r".*NVRM: Xid \(PCI:([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2})(?:\.[0-7])?\): ([0-9]{1,4}), (.*)")
 _WHO: Final = re.compile(r"(pid=[^,]*, )?(name=[^,]*, )?")
@@ -39,23 +39,23 @@ _GRAVE: Final = {
     143: "initialisation failed",
 }
 _RECOVERY: Final = 154
-"""Tells what the driver wants done; `(None)` at its end says that nothing is any more."""
+"""The recovery action that the driver asks for; `(None)` at the end: nothing needs to be done any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Xids:
-    """The last grave one of each device, by the beginning of its bus id; `reason` none could be seen, or empty."""
+    """The last grave Xid of each device, by the short bus id; `reason`: why the log could not be read, or empty."""
 
     faults: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
 
     def of(self, bus_id: str) -> str:
-        """What the log holds against the device on this bus, or nothing."""
+        """The fault of the device with this bus id; empty: none."""
         return self.faults.get(_short(bus_id), "")
 
 
 def parse_xids(section: Section) -> Xids:
-    """In the order of the log, so that what comes later counts."""
+    """The grave Xids of the log; later lines replace earlier ones."""
     if section.status is None:
         return Xids(reason="Xids: `dmesg` timed out")
     lines = section.text.split("\n")
@@ -75,7 +75,7 @@ def parse_xids(section: Section) -> Xids:
 
 
 def _short(bus_id: str) -> str:
-    """Domain of four digits, bus and device: the log knows no function, and the tool writes eight digits."""
+    """Domain (four digits), bus and device. The log omits the function, and the tool writes eight digits of domain."""
     domain, _, rest = bus_id.lower().partition(":")
     return f"{domain[-4:]}:{rest.partition('.')[0]}"
 
@@ -85,7 +85,7 @@ _ABSENT = Section(text="", status="absent")
 
 
 def parse_devices(sections: Mapping[str, Section], files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
-    """Unknown if those of any maker are: who asks for a GPU does not ask for a maker's."""
+    """The GPUs of all vendors; unknown if one vendor's are, because requests for GPUs do not name a vendor."""
     nvidia = _nvidia(sections, files)
     if isinstance(nvidia, Unknown):
         return nvidia

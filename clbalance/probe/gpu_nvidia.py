@@ -1,6 +1,6 @@
-"""NVIDIA's GPUs by `nvidia-smi`: devices, processes on them, and MIG instances.
+"""NVIDIA GPUs from `nvidia-smi`: devices, processes on them, and MIG instances.
 
-A GPU that is not wholly understood might be in use, so a line that does not parse makes all GPUs unknown.
+A malformed line may hide a GPU in use, so it makes all GPUs of the node unknown.
 """
 
 import re
@@ -18,9 +18,9 @@ _MOST_PID = 2**22  # PID_MAX_LIMIT of Linux
 _MOST_GPUS = 256
 _MOST_PROCESSES = 10_000
 _UUID = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}")
-# 0; and 14, a damaged infoROM: the figures are right, with a warning below them.
+# 0; and 14, a damaged infoROM: the numbers are right, with a warning below them.
 _TOLD = frozenset({"0", "14"})
-# Said on standard output where a table was asked for; the first with status 6.
+# Printed on standard output in place of a table; the first with status 6.
 _NONE = ("No devices were found", "No running")
 
 
@@ -33,9 +33,9 @@ class _Held:
 def parse_gpus(
     devices: Section, processes: Section, parts: Mapping[str, str] | None = None
 ) -> tuple[Gpu, ...] | Unknown:
-    """The node's GPUs with their processes; none where the node has no `nvidia-smi`.
+    """The node's GPUs with their processes; none if the node has no `nvidia-smi`.
 
-    `parts` names the GPU of each part by their UUIDs: a process may be listed for either.
+    `parts` maps the UUID of each MIG part to that of its GPU: a process may be listed under either.
     """
     if devices.status == "absent":
         return ()
@@ -73,7 +73,7 @@ def _with_processes(gpus: dict[str, Gpu], section: Section, parts: Mapping[str, 
 
 
 def _rows(section: Section) -> list[str] | Unknown:
-    """The lines with figures."""
+    """The lines of a table; unknown if the tool failed."""
     if section.status is None:
         return Unknown(reason="`nvidia-smi` timed out")
     text = section.text.strip("\n")
@@ -85,9 +85,9 @@ def _rows(section: Section) -> list[str] | Unknown:
 
 
 def parse_gpu(line: str, cut: frozenset[str] = frozenset()) -> Gpu | Unknown:
-    """One device. The model's name may have commas in it, so fields are counted from both ends.
+    """One device. The model's name may contain commas, so fields are counted from both ends.
 
-    Of those that are `cut` into parts some drivers tell no memory; it is none that a job could have.
+    Some drivers report no memory for a GPU in `cut` (split into MIG parts); jobs cannot use that memory anyway.
     """
     match line.split(", "):
         case [uuid, number, *name, total, used, use, temperature, driver] if name:
@@ -128,17 +128,17 @@ def _parse_held(line: str) -> _Held | Unknown:
 
 
 def _decimal(text: str, *, most: float) -> float | Unknown:
-    """A figure, or the driver's own words: `[N/A]`, `[Not Supported]`, `[Insufficient Permissions]`."""
+    """A number, or unknown with the driver's words: `[N/A]`, `[Not Supported]`, `[Insufficient Permissions]`."""
     number = decimal(text, most=most)
     if number is not None:
         return number
     return Unknown(reason=words_of(text, most=40) if text.startswith("[") else "out of range")
 
 
-# MIG instances: a GPU that is cut into parts is not a device for jobs; its parts are.
+# -- MIG instances: jobs get the parts of a split GPU, not the GPU itself
 #
-# `nvidia-smi -L` knows their UUIDs, `nvidia-smi -q` their memory and who is on them. A part of which one of the two
-# is missing might be in use, so it is told and unfit.
+# `nvidia-smi -L` has their UUIDs, `nvidia-smi -q` their memory and processes. A part without an entry in the second
+# may be in use, so it is shown and unfit.
 
 _WHOLE = re.compile(r"GPU [0-9]{1,3}: .*\(UUID: (GPU-[0-9A-Za-z/-]{1,80})\)")
 _PART = re.compile(r" +MIG ([0-9a-z.+]{1,40}) +Device +([0-9]{1,3}): \(UUID: (MIG-[0-9A-Za-z/-]{1,80})\)")
@@ -149,7 +149,7 @@ _NOT_MEASURED = Unknown(reason="not measured on a part of a GPU")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuPart:
-    """One instance as it is listed; `profile` is its size, such as `1g.5gb`."""
+    """One MIG instance of `nvidia-smi -L`; `profile` is its size, such as `1g.5gb`."""
 
     uuid: str
     number: int
@@ -157,7 +157,7 @@ class GpuPart:
 
 
 def parse_parts(section: Section) -> Mapping[str, Sequence[GpuPart]]:
-    """The parts of each GPU that has any, by its UUID."""
+    """The parts of each split GPU, by the GPU's UUID."""
     parts: dict[str, list[GpuPart]] = {}
     parent = ""
     for line in section.text.split("\n"):
@@ -172,16 +172,16 @@ def parse_parts(section: Section) -> Mapping[str, Sequence[GpuPart]]:
 
 
 def cut(gpu: Gpu, parts: Sequence[GpuPart], log: DeviceLog | None) -> Iterator[Gpu]:
-    """The parts of one GPU as devices; `gpu` has the processes that are listed for all of it."""
+    """The parts of one GPU as devices; `gpu` has the processes that are listed for the whole GPU."""
     known = {part.number: part for part in log.parts} if log else {}
     placed = log.processes if log else ()
-    # Who is on it and on no known part may be on any.
-    lost = [process for process in gpu.processes if process.pid not in {one.pid for _, one in placed}]
+    # A process of the GPU that is on no known part may be on any of them.
+    unplaced = [process for process in gpu.processes if process.pid not in {one.pid for _, one in placed}]
     for part in parts:
-        yield _device(gpu, part, known.get(part.number), [*_on(known.get(part.number), placed), *lost])
+        yield _device(gpu, part, known.get(part.number), [*_processes_on(known.get(part.number), placed), *unplaced])
 
 
-def _on(part: PartLog | None, placed: Sequence[tuple[tuple[str, str], GpuProcess]]) -> list[GpuProcess]:
+def _processes_on(part: PartLog | None, placed: Sequence[tuple[tuple[str, str], GpuProcess]]) -> list[GpuProcess]:
     return [process for ids, process in placed if part is not None and ids == part.ids]
 
 

@@ -1,7 +1,7 @@
-"""`nvidia-smi -q`: what is wrong with each GPU, what its driver can do, and what could not be looked at.
+"""`nvidia-smi -q`: the faults of each GPU, the driver's CUDA version, and checks that were not possible.
 
-The log is a tree by indent, and the probe sends only lines that are looked at here. What a driver does not know is
-not in it, or `N/A`; nothing here makes a GPU unknown.
+The log is a tree by indentation, and the probe sends only the lines that are used here. A value that the driver does
+not know is missing or `N/A`; no line here makes a GPU unknown.
 """
 
 import re
@@ -13,7 +13,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import GpuProcess, Unknown
 from clbalance.probe.frame import Section, whole, words_of
 
-# What speaks against a GPU, out of the lines of `nvidia-smi -q` that are about it; and what could not be looked at.
+# -- faults of one GPU, from its lines, and checks that were not possible
 
 _MOST: Final = 10**12
 _CELSIUS: Final = re.compile(r"(-?[0-9]{1,3}) C")
@@ -22,7 +22,7 @@ _NOTHING: Final = ("None", "N/A", "Unknown Error", "", None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One line of the log, under its headings; a heading has no value."""
+    """One line of the log, with the headings above it; a heading has no value."""
 
     path: tuple[str, ...]
     key: str
@@ -30,12 +30,12 @@ class LogLine:
 
 
 def fault_of(lines: Sequence[LogLine]) -> str:
-    """The gravest thing that is wrong, in few words; empty where nothing is."""
+    """The gravest fault, in few words; empty: none."""
     return next((fault for look in _LOOKS for fault in look(lines)), "")
 
 
 def unseen_of(lines: Sequence[LogLine]) -> tuple[str, ...]:
-    """What this driver or this model does not tell."""
+    """Checks that this driver or this model does not support."""
     missing = []
     if not _uncorrected(lines):
         missing.append("ECC errors: not told")
@@ -68,7 +68,7 @@ def _ecc(lines: Sequence[LogLine]) -> Iterator[str]:
 
 
 def _uncorrected(lines: Sequence[LogLine]) -> list[int]:
-    """Since the driver was loaded: by kind of memory, or of older devices the sum of the double bit errors."""
+    """Error counts since the driver was loaded: one for each kind of memory; on older devices the double bit errors."""
     values = (
         whole(line.value or "", most=_MOST)
         for line in lines
@@ -91,7 +91,7 @@ def _heat(lines: Sequence[LogLine]) -> Iterator[str]:
         limit, least = _degrees(lines, f"GPU {what} Temp"), _degrees(lines, f"GPU {what} T.Limit Temp")
         if now is not None and limit is not None and now >= limit:
             yield f"{now} C, {what.lower()} at {limit} C"
-        # Newer drivers tell how far it is to where it slows itself, and at which such distance the rest happens.
+        # Newer drivers give the margin to the slowdown temperature, and the margins of slowdown and shutdown.
         if margin is not None and least is not None and margin <= least:
             yield f"{'too hot' if now is None else f'{now} C'}, at its {what.lower()} limit"
 
@@ -104,7 +104,7 @@ def _degrees(lines: Sequence[LogLine], key: str) -> int | None:
 
 
 def _values(lines: Sequence[LogLine], heading: str, key: str) -> list[str]:
-    """What is told under a heading of whatever begins with `key`, where that is yes or no."""
+    """The yes-or-no values under `heading` of all keys that begin with `key`."""
     return [
         line.value
         for line in lines
@@ -126,7 +126,7 @@ _MIB_VALUE = re.compile(r"([0-9]{1,12}) MiB")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartLog:
-    """A MIG instance as the log has it: its number on its device, and the ids by which processes name it."""
+    """A MIG instance in the log: its number on its device, and the pair of ids by which processes name it."""
 
     number: int
     ids: tuple[str, str]
@@ -136,30 +136,30 @@ class PartLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLog:
-    """What the log says of one GPU."""
+    """The log's part about one GPU."""
 
     bus_id: str
     fault: str
     unseen: tuple[str, ...]
     is_cut: bool
-    """MIG mode is on."""
+    """Whether MIG mode is on."""
     parts: tuple[PartLog, ...]
     processes: tuple[tuple[tuple[str, str], GpuProcess], ...]
-    """With the ids of the instance that each is on."""
+    """Each with the ids of the instance that it is on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverLog:
-    """The whole log; `reason` nothing is in it, or empty."""
+    """The whole log; `reason`: why it has no devices, or empty."""
 
     cuda_version: str = ""
     devices: Mapping[str, DeviceLog] = field(default_factory=dict)
-    """By UUID."""
+    """By the GPU's UUID."""
     reason: str = ""
 
 
 def parse_nvidia_log(section: Section) -> DriverLog:
-    """What can be read of it; of a log that was cut off that is nothing, for the end may be what is wrong."""
+    """The parsed log; empty if it was cut off, because a fault may be in the missing part."""
     if section.status is None:
         return DriverLog(reason="`nvidia-smi -q` timed out")
     lines = list(_lines(section.text))
@@ -174,7 +174,7 @@ def parse_nvidia_log(section: Section) -> DriverLog:
 
 
 def _lines(text: str) -> Iterator[LogLine]:
-    """Each line with the headings that it stands under; a key with a value is a heading too, as `Process ID` is."""
+    """Each line with the headings above it; a key with a value is a heading too, such as `Process ID`."""
     above: list[tuple[int, str]] = []
     for raw in text.split("\n"):
         key, colon, value = raw.strip().partition(" : ")
@@ -225,7 +225,7 @@ def _parts(lines: Sequence[LogLine]) -> Iterator[PartLog]:
             found = {}
         elif "MIG Device" in line.path and line.value is not None:
             found[line.key if line.path[-1] == "MIG Device" else f"{line.path[-1]}/{line.key}"] = line.value
-            # The last of what is wanted.
+            # The last value that is needed.
             if line.key == "Used" and line.path[-1] == "FB Memory Usage" and (part := _part(found)):
                 yield part
 
@@ -240,7 +240,7 @@ def _part(found: Mapping[str, str]) -> PartLog | None:
 
 
 def _processes(lines: Sequence[LogLine]) -> Iterator[tuple[tuple[str, str], GpuProcess]]:
-    """Each as it begins with the next or ends the log: what is told of it follows its id."""
+    """Each process with the ids of its instance. Its values follow its id, up to the next process or the end."""
     ids, pid, parsed = ["", ""], None, dict[str, str]()
     for line in (*lines, LogLine(path=("Processes",), key="Process ID", value="")):
         if "Processes" not in line.path or line.value is None:

@@ -1,8 +1,8 @@
-"""`rocm-smi … --json`: AMD's devices. Tested on recorded output of ROCm 5 and 6; names of keys differ between them.
+"""AMD GPUs from `rocm-smi … --json`. Tested on recorded output of ROCm 5 and 6, whose key names differ.
 
-A device is leased by `GPU-<unique id>`, as ROCm's runtime itself names it (ROCR_VISIBLE_DEVICES); one without such an
-id cannot be told from another, and is unfit. The tool does not say which device a process is on; the kernel does
-(`/sys/class/kfd/kfd/proc/PID/vram_DEVICE`), by a number that only newer tools tell. A process that cannot be placed
+A device is leased as `GPU-<unique id>`, its name in ROCm's runtime (ROCR_VISIBLE_DEVICES); a device without that id
+cannot be identified, and is unfit. The tool does not say which device a process is on; the kernel does
+(`/sys/class/kfd/kfd/proc/PID/vram_DEVICE`), by a number that only newer tools print. A process without a known device
 may be on any.
 """
 
@@ -27,7 +27,7 @@ _NOT_TOLD = "not told"
 
 
 def parse_rocm(section: Section, files: Mapping[str, str]) -> tuple[Gpu, ...] | Unknown:
-    """The node's AMD devices; none where it has no `rocm-smi`. `files` are of the section `proc`."""
+    """The node's AMD devices; none if it has no `rocm-smi`. `files`: the section `proc`."""
     if section.status == "absent":
         return ()
     if section.status is None:
@@ -57,7 +57,7 @@ def _gpus(
 
 
 def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
-    """Warnings may stand before the object; what is in it is text, whatever it means."""
+    """The JSON object, after any warnings. All its values are strings."""
     try:
         parsed = json.loads(text[text.index("{") :].strip())
     except (ValueError, RecursionError):
@@ -105,7 +105,7 @@ def _decimal(text: str, *, most: float) -> float | Unknown:
 
 
 def _processes(system: Mapping[str, str]) -> dict[int, GpuProcess] | Unknown:
-    """`PID4711`: `python3, 1, 1258291200, 0, 0`: name, number of devices, memory, and what is not looked at."""
+    """Processes by pid, from `PID4711`: `python3, 1, 1258291200, 0, 0`: name, devices, memory and unused numbers."""
     found: dict[int, GpuProcess] = {}
     for key, text in system.items():
         if not (named := _PID.fullmatch(key)):
@@ -122,7 +122,7 @@ def _processes(system: Mapping[str, str]) -> dict[int, GpuProcess] | Unknown:
 
 
 def _devices_of_processes(files: Mapping[str, str]) -> dict[int, dict[str, int]]:
-    """Of each process the kernel's numbers of its devices, and how much of each it holds."""
+    """For each process the memory that it holds on each device, by the kernel's device number."""
     held: dict[int, dict[str, int]] = {}
     for path, text in files.items():
         if found := _KFD.fullmatch(path):

@@ -1,4 +1,4 @@
-"""What kind of host a node is: boot, cpus, user, logins, temporary folder, Python, PCI devices."""
+"""Facts about a node: boot, uptime, cpus, user, logins, temporary folder, Python, NUMA nodes of PCI devices."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _MOST_S = 100 * 365 * 86_400.0
 
 
 def parse_boot_id(text: str) -> str | Unknown:
-    """The kernel's name of this boot."""
+    """The kernel's id of this boot."""
     if not text:
         return Unknown(reason="no boot_id")
     return text if _UUID.fullmatch(text) else Unknown(reason="boot_id does not parse")
@@ -28,13 +28,13 @@ def parse_uptime(text: str) -> float | Unknown:
     )
 
 
-# What the cpus are and how they lie: `/proc/stat`, `/proc/cpuinfo`, `/sys/devices/system/node/*/cpulist`.
+# -- cpus and NUMA nodes: `/proc/stat`, `/proc/cpuinfo`, `/sys/devices/system/node/*/cpulist`
 
 _MOST_NODES = 1_024
 
 
 def parse_cpus(files: Mapping[str, str]) -> Cpus | Unknown:
-    """The online cpus; model and NUMA facts are extras, empty where they are not told or nonsense."""
+    """The online cpus. Model and NUMA nodes are optional: empty if missing or malformed."""
     online = parse_online(files.get("stat", ""))
     if isinstance(online, Unknown):
         return online
@@ -43,7 +43,7 @@ def parse_cpus(files: Mapping[str, str]) -> Cpus | Unknown:
 
 
 def parse_numa(files: Mapping[str, str]) -> tuple[NumaNode, ...]:
-    """The memory domains that have cpus, by id; none at all if one of them is nonsense."""
+    """The NUMA nodes that have cpus, by id; none at all if one of them is malformed."""
     nodes: list[NumaNode] = []
     left = MOST_CPUS
     for name, cpulist in files.items():
@@ -59,13 +59,13 @@ def parse_numa(files: Mapping[str, str]) -> tuple[NumaNode, ...]:
 
 
 def parse_cpulist(text: str, *, most: int = MOST_CPUS) -> tuple[int, ...] | None:
-    """The cpu ids of `0-3,8`, in order and at most so many; None if it is not such a list."""
+    """The cpu ids of a list such as `0-3,8`, at most `most`; None if it is malformed or longer."""
     cpus: list[int] = []
     for part in text.split(","):
         low, dash, high = part.partition("-")
         first = whole(low, most=MOST_CPUS - 1)
         last = whole(high, most=MOST_CPUS - 1) if dash else first
-        # Judged before it is made: a few bytes can name many cpus.
+        # Checked before the range is expanded: a few bytes can name many cpus.
         if first is None or last is None or last < first or len(cpus) + last - first >= most:
             return None
         cpus.extend(range(first, last + 1))
@@ -76,7 +76,7 @@ _MOST_UID = 2**32
 
 
 def parse_uid(text: str) -> int | Unknown:
-    """The number by which this node knows us."""
+    """Our uid on this node."""
     words = text.split()
     uid = whole(words[2], most=_MOST_UID) if len(words) > 2 and words[0] == "Uid:" else None
     return (
@@ -86,11 +86,11 @@ def parse_uid(text: str) -> int | Unknown:
     )
 
 
-# `who`: a line for each terminal that somebody is logged in on, with the user's name first.
+# -- `who`: one line for each terminal with a login, user name first
 
 
 def parse_logins(section: Section) -> int | Unknown:
-    """How many different users are logged in on a terminal."""
+    """Number of different users that are logged in on a terminal."""
     match section.status:
         case "0":
             return len({line.split()[0] for line in section.text.split("\n") if line.strip()})
@@ -102,14 +102,14 @@ def parse_logins(section: Section) -> int | Unknown:
             return Unknown(reason=f"`who` failed with {status}")
 
 
-# `df -kP` of the temporary folder, behind a line with the folder's own path.
+# -- `df -kP` of the temporary folder, after a line with the folder's path
 
 _MOST_KIB = 2**60
 _USED_PCT = re.compile(r"[0-9]{1,4}%|-")
 
 
 def parse_tmp(section: Section) -> TmpSpace | Unknown:
-    """Size and what an ordinary user may still write."""
+    """The size, and the free space for ordinary users."""
     if section.status is None:
         return Unknown(reason="timed out")
     if section.status != "0":
@@ -119,7 +119,7 @@ def parse_tmp(section: Section) -> TmpSpace | Unknown:
     if sizes is None or not folder.startswith("/"):
         return Unknown(reason="the output of `df` does not parse")
     total, free = sizes
-    # Below zero where the reserve of root is in use.
+    # `df` prints a negative number if root's reserve is in use.
     total_kib = whole(total, most=_MOST_KIB)
     free_kib = 0 if free.startswith("-") else whole(free, most=_MOST_KIB)
     if total_kib is None or free_kib is None or free_kib > total_kib:
@@ -128,20 +128,20 @@ def parse_tmp(section: Section) -> TmpSpace | Unknown:
 
 
 def _sizes(words: list[str]) -> tuple[str, str] | None:
-    """Total and free out of `/dev/vda 264212084 22863544 83527368 22% /`; either name may have blanks in it."""
+    """Total and free of `/dev/vda 264212084 22863544 83527368 22% /`; device and mount point may contain blanks."""
     for at in range(4, len(words) - 1):
         if _USED_PCT.fullmatch(words[at]) and words[at + 1].startswith("/"):
             return words[at - 3], words[at - 1]
     return None
 
 
-# `command -v python3`: which Python a job's agent would run on.
+# -- `command -v python3`: the Python that runs a job's agent
 
 _MOST_PATH = 4_096
 
 
 def parse_python(text: str) -> str | Unknown:
-    """The absolute path of the node's python3; never used as anything but one argument."""
+    """The absolute path of the node's python3. Use it only as one quoted argument."""
     path = text.strip("\n")
     if not path:
         return Unknown(reason="no python3 on PATH")
@@ -150,17 +150,17 @@ def parse_python(text: str) -> str | Unknown:
     return path
 
 
-# Where a PCI device hangs: `/sys/bus/pci/drivers/*/<bus id>/numa_node`.
+# -- the NUMA node of a PCI device: `/sys/bus/pci/drivers/*/<bus id>/numa_node`
 
 _MOST = 1_024
 
 
 def numa_node(bus_id: str, files: Mapping[str, str]) -> int | Unknown:
-    """The memory domain of the device on this bus; tools write its domain with four digits or eight."""
+    """The NUMA node of the device with this bus id; tools write the PCI domain with four or eight digits."""
     domain, _, rest = bus_id.lower().partition(":")
     text = files.get(f"pci/{domain[-4:]}:{rest}", "")
     node = whole(text, most=_MOST)
     if node is not None:
         return node
-    # -1: the firmware says nothing, as on machines with one domain.
+    # -1: the firmware gives none, as on machines with one NUMA node.
     return Unknown(reason="the machine tells none" if text == "-1" else "not told")

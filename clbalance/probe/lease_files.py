@@ -1,11 +1,11 @@
-"""The files that leases and drain marks are, and what the kernel says of them and their locks.
+"""The files of leases and drain marks, with the kernel's facts about them and their locks.
 
     mark DEVICE INODE UID MODE PATH    a file or a folder; mode in hexadecimal
-    PATH:line                          what a file says
-    owner UID NAME, admins PATH        only where a list of administrators decides something
+    PATH:line                          a line of a file
+    owner UID NAME, admins PATH        only if a list of administrators matters
     1: POSIX  ADVISORY  WRITE …        locks on inodes of these numbers; `locks told` after the last
 
-Anyone may write anything into such a file. Uid, inode and lock are the kernel's word, the rest is the owner's.
+Anyone may write anything into such a file. Uid, inode and lock come from the kernel; the rest is the owner's claim.
 """
 
 import re
@@ -16,26 +16,26 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Unknown
 from clbalance.probe.frame import Section, whole
 
-# `/proc/locks`: `1: POSIX ADVISORY WRITE 3568 fd:00:2531452 0 EOF`, pid, device and inode of one lock.
+# -- `/proc/locks`: `1: POSIX ADVISORY WRITE 3568 fd:00:2531452 0 EOF`: pid, device and inode of one lock
 #
-# The kernel shows a lock only where its holder's pid has a meaning: a lease that is held from another pid namespace
-# looks void here. Admission asks for the lock itself and is not deceived.
+# The kernel shows a lock only if its holder's pid is visible: a lease that is held from another pid namespace looks
+# void here. Admission tries the lock itself, so it is not affected.
 
 MOST_LOCKS: Final = 4_096
-"""The probe sends no more."""
+"""The probe sends no more locks."""
 _LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +-?[0-9]+ ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inode:
-    """A file as the kernel knows it; `device` is major and minor number."""
+    """The kernel's identity of a file; `device` is its major and minor number."""
 
     device: tuple[int, int]
     number: int
 
 
 def parse_locks(lines: Iterable[str]) -> tuple[Inode, ...]:
-    """What is locked for writing by a process; whoever waits for a lock (`1: -> POSIX …`) has none."""
+    """The files that a process has locked for writing; waiting for a lock (`1: -> POSIX …`) does not count."""
     return tuple(
         Inode(device=(int(lock[1], 16), int(lock[2], 16)), number=int(lock[3]))
         for line in lines
@@ -46,8 +46,8 @@ def parse_locks(lines: Iterable[str]) -> tuple[Inode, ...]:
 def is_locked(file: Inode, locked: Iterable[Inode]) -> bool:
     """Whether one of the locks is on this file.
 
-    Major 0 is a device without a disk of its own; btrfs and overlayfs then tell `stat` and `/proc/locks` different
-    minor numbers, and the inode has to do.
+    Major 0 is a device without a disk of its own; btrfs and overlayfs then give `stat` and `/proc/locks` different
+    minor numbers, so only the inode is compared.
     """
     return any(
         lock.number == file.number and (lock.device == file.device or 0 in (lock.device[0], file.device[0]))
@@ -56,7 +56,7 @@ def is_locked(file: Inode, locked: Iterable[Inode]) -> bool:
 
 
 def device_of(st_dev: int) -> tuple[int, int]:
-    """Major and minor number as glibc packs them (gnu_dev_major, gnu_dev_minor), on whatever machine we run."""
+    """Major and minor number, packed as by glibc (gnu_dev_major, gnu_dev_minor), whatever machine we run on."""
     major = (st_dev >> 8) & 0xFFF | (st_dev >> 32) & 0xFFFF_F000
     minor = st_dev & 0xFF | (st_dev >> 12) & 0xFFFF_FF00
     return major, minor
@@ -73,7 +73,7 @@ _OTHERS_WRITE = 0o022
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A regular file called as a lease or a drain mark is, in a folder of its owner. `text` is empty if too long."""
+    """A regular file with the name of a lease or a drain mark, in its owner's folder. `text` is empty if too long."""
 
     name: str
     uid: int
@@ -83,14 +83,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """All that the node folders hold; `locked` is unknown where nothing was said of locks."""
+    """All leases and marks in the node folders; `locked` is unknown if the locks could not be read."""
 
     marks: tuple[Mark, ...] = ()
     locked: tuple[Inode, ...] | Unknown = ()
     admins: tuple[str, ...] = ()
-    """Lines of the node's list of administrators, if it is root's file, or our own."""
+    """Lines of the node's list of administrators, if the file belongs to root or to us."""
     names: Mapping[int, str]
-    """What the node calls the owners, where administrators are listed."""
+    """User names of the owners by uid, if administrators are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class _Listed:
 
 
 def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
-    """All marks, read for the user `uid`, or unknown: a lease that is not seen would make the node look free."""
+    """All marks, read as user `uid`; unknown if any could be missing, because the node would look free."""
     match section.status:
         case "0":
             return _parse(section.text.split("\n"), uid)
@@ -156,7 +156,7 @@ def _listed(line: str) -> dict[str, _Listed] | None:
 
 
 def _marks(listed: Mapping[str, _Listed], texts: Mapping[str, list[str]]) -> list[Mark]:
-    """Those that are their folder's owner's; somebody else's may have been linked or put there."""
+    """The marks that belong to their folder's owner; other files may have been linked or put there."""
     marks: list[Mark] = []
     for path, file in listed.items():
         folder, _, name = path.rpartition("/")
@@ -176,7 +176,7 @@ def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:
 
 
 def _is_trusted(file: _Listed | None, uid: int | Unknown) -> bool:
-    # Our own is the lab's: who wrote that binds nobody but himself.
+    # Our own list is the lab's: it only affects what we read.
     return (
         file is not None and file.uid in {0, uid} and file.mode & _S_IFMT == _S_IFREG and not file.mode & _OTHERS_WRITE
     )

@@ -1,6 +1,6 @@
-"""The JSON of leases and drain marks: its owner's claim, believed only within limits.
+"""The JSON of leases and drain marks: the owner's claims, checked against limits.
 
-Only a lease that is locked for writing counts; what it promises and cannot be read is the whole node.
+Only a lease that is locked for writing counts; a lease that cannot be read counts as the whole node.
 """
 
 import json
@@ -14,7 +14,7 @@ from clbalance.probe.frame import whole, words_of
 from clbalance.probe.host import parse_cpulist
 from clbalance.probe.lease_files import Mark, Marks, is_locked
 
-# The one JSON object that a lease or a drain mark is: its owner's claim, believed only within limits.
+# -- the JSON object of a lease or a drain mark
 
 Claim: TypeAlias = Mapping[str, object]
 
@@ -22,11 +22,11 @@ _VERSION = 1
 
 
 class NotAClaimError(ValueError):
-    """What is wrong with the text of a mark; met by its parser, never let out of it."""
+    """The text of a mark is malformed; caught by the parsers of this module."""
 
 
 def parse_claim(text: str) -> Claim:
-    """The object, of our version; unknown keys are kept, and ignored."""
+    """The JSON object, if it has our version; unknown keys are kept and ignored."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -39,7 +39,7 @@ def parse_claim(text: str) -> Claim:
 
 
 def number(claim: Claim, key: str, *, most: float) -> float:
-    """The number 0…`most` under `key`. JSON's `true` is none, nor is the NaN that Python reads."""
+    """The number 0…`most` under `key`; `NotAClaimError` otherwise, also for JSON's `true` and Python's NaN."""
     value = claim.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise NotAClaimError(f"`{key}` is no number from 0 to {most:g}")
@@ -74,7 +74,7 @@ _MOST_ATTEMPT = 999_999_999
 
 
 def parse_leases(found: Marks | Unknown) -> tuple[Lease, ...] | Unknown:
-    """The leases that are held, whoever's; unknown where that cannot be told."""
+    """The valid leases of all users; unknown if the locks are unknown."""
     if isinstance(found, Unknown):
         return found
     leases = [mark for mark in found.marks if _NAME.fullmatch(mark.name)]
@@ -92,7 +92,7 @@ def _lease(mark: Mark) -> Lease:
 
 
 def parse_allocation(text: str) -> Allocation | Unknown:
-    """What the owner of a lease says that it takes."""
+    """The allocation that the owner of a lease claims."""
     try:
         claim = parse_claim(text)
         return Allocation(
@@ -136,7 +136,7 @@ def _limit(claim: Claim, key: str) -> float | None:
 
 
 def _cpu_ids(claim: Claim) -> tuple[int, ...]:
-    """None where they make no sense: which cpus somebody is bound to takes nothing from what he was promised."""
+    """The cpu ids, or none if they are malformed: the binding does not change the size of the allocation."""
     ids = words(claim, "cpu_ids", most=_MOST_CPU_IDS_CHARS) if "cpu_ids" in claim else ""
     return parse_cpulist(ids) or ()
 
@@ -148,9 +148,9 @@ def _exclusive(claim: Claim) -> bool:
     return exclusive
 
 
-# `drain`: `{"v":1, "reason":"disk", "by":"alice", "at":1764000000, "until":null}`, seconds since the epoch.
+# -- `drain`: `{"v":1, "reason":"disk", "by":"alice", "at":1764000000, "until":null}`, seconds since the epoch
 #
-# `drain-KEY` is the same; with `asked_at` in it, a proposal.
+# `drain-KEY` has the same content; with the key `asked_at` it is a proposal.
 
 _MOST_REASON = 200
 _MOST_BY = 40
@@ -158,14 +158,14 @@ _MOST_S = 253_402_300_799.0  # the last second of the year 9999, where datetime 
 
 
 def parse_drains(found: Marks | Unknown) -> tuple[DrainMark, ...] | Unknown:
-    """Every drain mark, whomever it binds; whether one has expired is for the clock to say."""
+    """Every drain mark of every user, including expired ones."""
     if isinstance(found, Unknown):
         return found
     return tuple(_drain(mark, _binds_all(mark.uid, found)) for mark in found.marks if mark.name.startswith("drain"))
 
 
 def _binds_all(uid: int, found: Marks) -> bool:
-    """Whether its owner is root, or one of the administrators whom root has listed."""
+    """Whether its owner is root, or an administrator on root's list."""
     named = {line.strip() for line in found.admins}
     return uid == 0 or (uid in found.names and found.names[uid] in named)
 
@@ -187,7 +187,7 @@ def _drain(mark: Mark, binds_all: bool) -> DrainMark:
 
 
 def _proposal(claim: Claim, name: str) -> Proposal | None:
-    """The key is the name's, which nobody but the owner can have given it."""
+    """The proposal of a mark, or None. Its key is part of the file name, which only the owner can choose."""
     _, _, key = name.partition("-")
     return Proposal(at=_instant(claim, "asked_at"), key=key) if key and claim.get("asked_at") is not None else None
 

@@ -1,4 +1,4 @@
-"""How loaded a node is, by its `/proc`: run queue, cpu ticks, pressure, memory, disk and network traffic."""
+"""A node's load from `/proc`: run queue, cpu ticks, pressure, memory, disk and network traffic."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -10,7 +10,7 @@ _MOST_TASKS = 1_000_000  # runnable tasks: well beyond any machine's pid_max in 
 
 
 def parse_loadavg(text: str) -> RunQueue | Unknown:
-    """The run queue, without the shell that read it."""
+    """The run queue, without the probing shell itself."""
     match text.split():
         case [one, five, fifteen, tasks, *_]:
             running = whole(tasks.partition("/")[0], most=_MOST_TASKS)
@@ -21,13 +21,13 @@ def parse_loadavg(text: str) -> RunQueue | Unknown:
             return Unknown(reason="/proc/loadavg is cut short")
     match loads:
         case [float(r1m), float(r5m), float(r15m)] if running is not None:
-            # The fourth field counts the reader, which runs while it reads.
+            # The fourth field also counts the reading process.
             return RunQueue(r1m=r1m, r5m=r5m, r15m=r15m, rq=max(0, running - 1))
         case _:
             return Unknown(reason="/proc/loadavg does not parse")
 
 
-# `/proc/stat`: the line `cpu user nice system idle iowait irq softirq steal guest guest_nice`, in ticks.
+# -- `/proc/stat`: the line `cpu user nice system idle iowait irq softirq steal guest guest_nice`, in ticks
 
 _MOST_TICKS = 2**63
 MOST_CPUS = 65_536
@@ -36,7 +36,7 @@ MOST_CPUS = 65_536
 def parse_cpu_ticks(text: str) -> CpuTicks | Unknown:
     """Ticks since boot, all cpus together.
 
-    Waiting for a disk is idle. Stolen time is busy: it is not to be had here. Guests are in user and nice already.
+    Waiting for a disk is idle. Stolen time is busy: this node cannot use it. Guest time is part of user and nice.
     """
     for line in text.split("\n"):
         name, *fields = line.split()[:9] or [""]
@@ -51,19 +51,19 @@ def parse_cpu_ticks(text: str) -> CpuTicks | Unknown:
 
 
 def parse_online(text: str) -> int | Unknown:
-    """How many cpus have a line of their own."""
+    """Number of cpus with a line of their own."""
     names = {line.split(" ", 1)[0] for line in text.split("\n")}
     online = sum(name.startswith("cpu") and whole(name[3:], most=MOST_CPUS) is not None for name in names)
     return online if 1 <= online <= MOST_CPUS else Unknown(reason="no cpus in /proc/stat")
 
 
-# `/proc/pressure/*`: `some avg10=0.04 avg60=0.04 avg300=0.00 total=2571783`, per cent of the time.
+# -- `/proc/pressure/*`: `some avg10=0.04 avg60=0.04 avg300=0.00 total=2571783`, per cent of the time
 
 _SOME = re.compile(r"some avg10=([0-9.]{1,20}) .*", re.MULTILINE)
 
 
 def parse_pressure(files: Mapping[str, str]) -> Pressure | Unknown:
-    """All three pressures, or unknown: kernels before 4.20, and those started with `psi=0`, tell none."""
+    """All three pressures, or unknown: kernels before 4.20 and kernels started with `psi=0` have none."""
     texts = [files.get(f"pressure/{resource}", "") for resource in ("cpu", "memory", "io")]
     if not all(texts):
         return Unknown(reason="no pressure stall information")
@@ -79,13 +79,13 @@ def _avg10_pct(text: str) -> float | None:
     return decimal(some[1], most=100.0) if some else None
 
 
-# `/proc/meminfo`: `MemAvailable: 24355472 kB`, where kB means KiB.
+# -- `/proc/meminfo`: `MemAvailable: 24355472 kB`, where kB means KiB
 
 _MOST_KIB = 2**50
 
 
 def parse_meminfo(text: str) -> Memory | Unknown:
-    """Memory and swap. A kernel older than 3.14 does not tell what is available: then it is unknown."""
+    """Memory and swap; unknown on kernels before 3.14, which do not print `MemAvailable`."""
     kib: dict[str, int] = {}
     for line in text.split("\n"):
         name, _, rest = line.partition(":")
@@ -107,11 +107,11 @@ def parse_meminfo(text: str) -> Memory | Unknown:
     )
 
 
-# `/proc/diskstats` and `/proc/net/dev`: bytes since boot, each byte counted once.
+# -- `/proc/diskstats` and `/proc/net/dev`: bytes since boot, each byte counted once
 
-_SECTOR_BYTES = 512  # of /proc/diskstats, whatever the disk's own are
+_SECTOR_BYTES = 512  # in /proc/diskstats, whatever the disk's own sector size
 _MOST_COUNTED = 2**64
-# They pass on what another disk does, or live in memory; nvme0c0n1 is one path to nvme0n1.
+# Devices that pass on the traffic of other disks, or live in memory; nvme0c0n1 is one path to nvme0n1.
 _STACKED = re.compile(r"(loop|ram|zram|zd|dm-|md|drbd|bcache|sr|fd)[0-9].*|nvme[0-9]+c[0-9]+n[0-9]+")
 _PARTITION = re.compile(r"(.*[0-9])p[0-9]+|(.*[^0-9])[0-9]+")
 
@@ -126,7 +126,7 @@ _NO_DRIVERS: Mapping[str, str] = {}
 
 
 def parse_traffic(diskstats: str, net_dev: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> Traffic | Unknown:
-    """Both counters or neither; `drivers`: of the interfaces that are devices."""
+    """Disk and network bytes, or unknown if one is; `drivers`: by name of each interface that is a device."""
     disk = parse_diskstats(diskstats)
     net = parse_net_dev(net_dev, drivers)
     if isinstance(disk, Unknown):
@@ -139,7 +139,7 @@ def parse_traffic(diskstats: str, net_dev: str, drivers: Mapping[str, str] = _NO
 
 
 def parse_diskstats(text: str) -> tuple[int, int] | Unknown:
-    """Bytes read and written by whole disks: `254 0 vda reads merged sectors ms writes merged sectors …`."""
+    """Bytes read from and written to whole disks: `254 0 vda reads merged sectors ms writes merged sectors …`."""
     if not text:
         return Unknown(reason="no /proc/diskstats")
     disks: dict[str, tuple[int, int]] = {}
@@ -157,7 +157,7 @@ def parse_diskstats(text: str) -> tuple[int, int] | Unknown:
 
 
 def _is_part(name: str, disks: dict[str, tuple[int, int]]) -> bool:
-    """Whether its bytes are counted elsewhere; `sda1` is a disk of its own where there is no `sda`."""
+    """Whether this is a partition, whose bytes its disk counts; `sda1` is a disk of its own if there is no `sda`."""
     if _STACKED.fullmatch(name):
         return True
     partition = _PARTITION.fullmatch(name)
@@ -165,7 +165,7 @@ def _is_part(name: str, disks: dict[str, tuple[int, int]]) -> bool:
 
 
 def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[int, int] | Unknown:
-    """Bytes received and sent by the interfaces that count: `eth0: bytes packets 6 more, bytes …`."""
+    """Bytes received and sent on the counted interfaces: `eth0: bytes packets 6 more, bytes …`."""
     if not text:
         return Unknown(reason="no /proc/net/dev")
     interfaces: dict[str, tuple[int, int]] = {}
@@ -182,19 +182,19 @@ def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[
 
 
 def _counted(interfaces: Collection[str], drivers: Mapping[str, str]) -> list[str]:
-    """Those whose bytes no other one counts: devices, or where none is known (in a container) by their names.
+    """The interfaces to count: devices, or if none is known (in a container) a choice by name.
 
-    What stands on devices (bonds, VLANs, bridges, tunnels, the ends of containers) passes on what they carry. Where it
-    is all that there is, it counts itself.
+    Interfaces on top of devices (bonds, VLANs, bridges, tunnels, the ends of containers) pass on the devices' traffic,
+    so they are counted only if there is nothing else.
     """
     devices = [name for name in interfaces if name in drivers]
-    if any(drivers[name] == _HYPER_V for name in devices):  # it counts the bytes of the device that it hands on
+    if any(drivers[name] == _HYPER_V for name in devices):  # it also counts the bytes of the device behind it
         devices = [name for name in devices if not _BEHIND_HYPER_V.fullmatch(name)]
     plain = [name for name in interfaces if not _PASSED_ON.fullmatch(name) and name.partition(".")[0] == name]
     return devices or plain or list(interfaces)
 
 
 def parse_drivers(files: Mapping[str, str]) -> Mapping[str, str]:
-    """The driver of each network interface that is a device: `…/net/eth0/device/uevent` has `DRIVER=virtio_net`."""
+    """The driver of each network interface that is a device, from `DRIVER=virtio_net` in `…/net/eth0/device/uevent`."""
     found = ((_UEVENT.fullmatch(path), text) for path, text in files.items())
     return {path[1]: text.removeprefix("DRIVER=") for path, text in found if path}

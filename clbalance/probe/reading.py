@@ -1,4 +1,4 @@
-"""The sections of one answer as a `Reading`, and two readings of one boot as what happened between them."""
+"""From the sections of one answer to a `Reading`, and from two readings of one boot to `Rates`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,12 +26,12 @@ from clbalance.probe.load import (
     parse_traffic,
 )
 
-# A section that the answer lacks altogether reads as one that did not end.
+# A missing section is treated like a section that did not end.
 _MISSING = Section(text="", status=None)
 
 
 def parse_reading(sections: Mapping[str, Section]) -> Reading:
-    """All that the answer tells; what it does not tell is unknown, with the reason."""
+    """The reading of one answer; each part that is missing is unknown, with the reason."""
     files = parse_procfs(sections.get("proc", _MISSING).text)
     python = sections.get("python", _MISSING)
     uid = parse_uid(files.get("/proc/self/status", ""))
@@ -55,14 +55,14 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
     )
 
 
-# Two readings of one boot → what happened between them. The probe never sleeps to measure.
+# -- rates from two readings of one boot; the probe itself never sleeps to measure
 
 _LEAST_S = 1.0  # ticks are 10 ms: a shorter span is noise
 _MOST_S = 15 * 60.0  # a longer one is history, not load
 
 
 def rates(before: Reading, before_at: datetime, after: Reading, after_at: datetime) -> Rates | Unknown:
-    """Use and bytes per second from `before` to `after`, or why they cannot be told."""
+    """Cpu use and bytes per second from `before` to `after`, or why they are unknown."""
     span_s = (after_at - before_at).total_seconds()
     reason = _incomparable(before.boot_id, after.boot_id, span_s)
     if reason:
@@ -97,14 +97,14 @@ def _ut_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Un
     if isinstance(after, Unknown):
         return after
     busy, total = after.busy - before.busy, after.total - before.total
-    # The kernel's iowait may go back a little; use stays within its bounds then, or is not told.
+    # The kernel's iowait may go back a little; then the use is unknown.
     if busy < 0 or total <= 0 or busy > total:
         return Unknown(reason="cpu counters did not go forward")
     return 100.0 * busy / total
 
 
 def _bytes(before: Traffic | Unknown, after: Traffic | Unknown) -> tuple[int | Unknown, int | Unknown]:
-    """Bytes over the disks and over the interfaces, both ways together."""
+    """Bytes of the disks and of the interfaces, both directions together."""
     if isinstance(before, Unknown):
         return before, before
     if isinstance(after, Unknown):
@@ -116,5 +116,5 @@ def _bytes(before: Traffic | Unknown, after: Traffic | Unknown) -> tuple[int | U
 
 
 def _forward(*differences: int) -> int | Unknown:
-    """Their sum; a counter goes back when a disk or an interface is taken out."""
+    """The sum; unknown if a counter went back, as it does when a disk or an interface is removed."""
     return sum(differences) if min(differences) >= 0 else Unknown(reason="counters went back")

@@ -1,1 +1,1 @@
-"""What was configured, where, and whether it may be believed: from files and variables to one frozen `Settings`."""
+"""From settings files and environment variables to one frozen `Settings`, with the origin of each value."""

@@ -1,4 +1,4 @@
-"""One settings file's tables, checked against the keys there are: dotted paths and values, or what is wrong."""
+"""One settings file, checked against the known keys: from TOML tables to values by dotted path, or `SettingsError`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from clbalance.settings.values import GroupPolicy, NodeFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What one file sets; `origin` is its path."""
+    """The settings of one file; `origin` is its path."""
 
     origin: str
     values: Mapping[str, Value]
@@ -20,7 +20,7 @@ class Document:
 
 
 def checked(origin: str, tables: Mapping[str, object]) -> Document:
-    """`tables` as a `Document`; `SettingsError` for the first key that is unknown or does not fit."""
+    """`tables` as a `Document`; `SettingsError` for the first key that is unknown or has a bad value."""
     rest = {key: value for key, value in tables.items() if key not in {NODES, GROUPS}}
     return Document(
         origin=origin,
@@ -31,7 +31,7 @@ def checked(origin: str, tables: Mapping[str, object]) -> Document:
 
 
 def fitting(origin: str, path: str, kind: ValueKind, given: object) -> Value:
-    """`given` if it fits; otherwise the error that says what would."""
+    """`given` as a checked value; otherwise a `SettingsError` that says what is expected."""
     value = kind.read(given)
     if isinstance(value, Misfit):
         raise misfit(origin, path, kind, value)
@@ -39,12 +39,12 @@ def fitting(origin: str, path: str, kind: ValueKind, given: object) -> Value:
 
 
 def misfit(origin: str, path: str, kind: ValueKind, found: Misfit) -> SettingsError:
-    """What is wrong, and what would do instead."""
+    """The error for a bad value, with the expected kind of value in its hint."""
     return SettingsError(f"{origin}: `{path}` is {found.given}", hint=f"give {kind.expected}")
 
 
 def _leaves(origin: str, above: str, table: Mapping[str, object], known: Iterable[str]) -> Iterator[tuple[str, object]]:
-    """The known keys that have a value; tables are those which some known key lies in."""
+    """Each known key with its value. A table is known if a known key lies in it; `SettingsError` for an unknown key."""
     for key, value in table.items():
         # A quoted key may hold a dot, and `"ssh.fanout" = 1` is not `fanout` of `[ssh]`.
         path = above + key if "." not in key else f'{above}"{key}"'
@@ -107,7 +107,7 @@ def _group_policies(origin: str, given: object) -> Iterator[GroupPolicy]:
 def _entries(
     origin: str, tables: str, given: object, kinds: Mapping[str, ValueKind]
 ) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Each `[[tables]]` entry: where it is, and its checked values by dotted path."""
+    """For each `[[tables]]` entry its position, for messages, and its checked values by dotted path."""
     if not isinstance(given, list) or not all(isinstance(table, Mapping) for table in given):
         raise SettingsError(
             f"{origin}: `{tables}` is {value_text(given)}", hint=f"begin each entry with `[[{tables}]]`"
@@ -120,6 +120,6 @@ def _entries(
 
 
 def number_of(value: Value) -> float | None:
-    """A value that its `Number` has let through."""
+    """A value that was checked as a `Number`, or None."""
     assert value is None or isinstance(value, int | float)
     return value

@@ -1,4 +1,4 @@
-"""Every key there is, and what it may be: one table for files, variables, error messages and `config show`."""
+"""All settings keys and their kinds of values: one table for files, variables, error messages and `config show`."""
 
 import math
 import re
@@ -9,36 +9,36 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.policy.indices.table import THRESHOLDS
 
 Value: TypeAlias = bool | str | float | tuple[str, ...] | Mapping[str, str] | None
-"""A checked value; None is a limit switched off."""
+"""A checked value; None: a limit that is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """What was given instead, in words."""
+    """A bad value, in words for a message."""
 
     given: str
 
 
 class ValueKind(Protocol):
-    """What a key may be."""
+    """The kind of value that a key takes."""
 
     @property
     def expected(self) -> str:
-        """In words, after "give": `a whole number from 1 to 4096`."""
+        """The expected value in words that fit after "give": `a whole number from 1 to 4096`."""
         ...
 
     def read(self, given: object) -> Value | Misfit:
-        """A value of a TOML file, checked."""
+        """Check a value of a TOML file."""
         ...
 
     def read_text(self, text: str) -> Value | Misfit:
-        """The same, from an environment variable."""
+        """Check the text of an environment variable."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A finite number within bounds, or `"off"` where a limit can be lifted (TOML has no null)."""
+    """A finite number within bounds, or `"off"` for a limit that can be switched off (TOML has no null)."""
 
     at_least: float
     at_most: float
@@ -54,7 +54,7 @@ class Number:
     def read(self, given: object) -> Value | Misfit:
         if self.can_be_off and given == "off":
             return None
-        # A boolean is an int to Python, and a mistake here.
+        # In Python a boolean is an int; here it is a mistake.
         is_number = isinstance(given, int if self.whole else int | float) and not isinstance(given, bool)
         if is_number and self.at_least <= given <= self.at_most:  # type: ignore[operator]  # is_number says so
             return given  # type: ignore[return-value]  # is_number says so
@@ -83,7 +83,7 @@ class YesOrNo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A string without control characters, that fits `pattern`."""
+    """A string without control characters that matches `pattern`."""
 
     expected: str = "a string"
     pattern: str = r".*"
@@ -118,11 +118,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableKind:
-    """Names, each with a string."""
+    """A table of strings by name."""
 
     expected: str
     name: str
-    """A pattern."""
+    """Pattern of the names."""
     value: Text
 
     def read(self, given: object) -> Value | Misfit:
@@ -136,11 +136,11 @@ class TableKind:
         return dict(given)
 
     def read_text(self, text: str) -> Value | Misfit:
-        return Misfit(value_text(text))  # no variable sets one
+        return Misfit(value_text(text))  # no environment variable sets a table
 
 
 def value_text(given: object) -> str:  # noqa: PLR0911 - one return for each type of TOML
-    """A value of TOML in TOML's words, in one short line: `the string "many"`."""
+    """A TOML value in one short line, in TOML's words: `the string "many"`."""
     match given:
         case bool():
             return f"the boolean {str(given).lower()}"
@@ -164,7 +164,7 @@ _LEVEL = Number(at_least=0, at_most=100, can_be_off=True)
 _SET = Text(expected='a node set such as "gpu[1-4]"', pattern=r".+")
 
 POLICIES = ("least", "spread", "pack", "p2c", "risk", "fgd", "random", "rr")
-"""As in `policy.policies`, which lies beside this layer; a test holds the two together."""
+"""The policies of `policy/placement/policies.py`, which this layer must not import; a test compares the two lists."""
 _POLICY = Text(expected=" or ".join(f'"{name}"' for name in POLICIES), pattern="|".join(POLICIES))
 _WEIGHTS = (
     "run_queue",
@@ -203,7 +203,7 @@ KEYS: Mapping[str, ValueKind] = {
     "rebalance.cooldown_s": Number(at_least=0, at_most=7 * 86_400),
     "rebalance.guaranteed": YesOrNo(),
 }
-"""By dotted path, as in TOML."""
+"""The kinds of values by dotted key, as in TOML."""
 
 NODES = "nodes"
 NODE_KEYS: Mapping[str, ValueKind] = {
@@ -220,7 +220,7 @@ NODE_KEYS: Mapping[str, ValueKind] = {
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}",
     ),
 }
-"""Of each `[[nodes]]` table; `set` must be there."""
+"""Keys of each `[[nodes]]` table; `set` is required."""
 
 GROUPS = "groups"
 GROUP_KEYS: Mapping[str, ValueKind] = {
@@ -228,7 +228,7 @@ GROUP_KEYS: Mapping[str, ValueKind] = {
     "policy": _POLICY,
     **{f"weights.{name}": _WEIGHT for name in _WEIGHTS},
 }
-"""Of each `[[groups]]` table; `group` must be there."""
+"""Keys of each `[[groups]]` table; `group` is required."""
 
 VARIABLES: Mapping[str, str] = {
     "CLBALANCE_SSH_OPTIONS": "ssh.options",
@@ -237,4 +237,4 @@ VARIABLES: Mapping[str, str] = {
     "CLBALANCE_FANOUT": "ssh.fanout",
     "CLBALANCE_GROUPS_CONF": "groups_conf",
 }
-"""Environment variables, by the key that each sets."""
+"""Environment variables, each with the key that it sets."""

@@ -10,16 +10,16 @@ from clbalance.settings.document import Document, fitting, misfit, number_of
 from clbalance.settings.keys import KEYS, VARIABLES, Misfit, Value
 from clbalance.settings.values import PolicySettings, Settings, SshSettings
 
-# Which files may hold settings. None is opened here.
+# -- paths of settings files; nothing is opened here
 
 FILE_NAME = "clbalance.toml"
 SYSTEM_FILE = Path("/etc/clbalance") / FILE_NAME
 
 
 def settings_files(environment: Mapping[str, str], folder: Path, system_file: Path = SYSTEM_FILE) -> tuple[Path, ...]:
-    """The files that are read where they exist, the strongest first; `folder` is where the user stands.
+    """The settings files to read if they exist, strongest first; `folder` is the user's working directory.
 
-    Folders above it are not searched: what applies should not depend on where a home or a scratch disk is mounted.
+    Folders above it are not searched: the settings must not depend on where a home or a scratch disk is mounted.
     """
     if named := environment.get("CLBALANCE_CONFIG"):
         return () if named == os.devnull else (folder / named,)
@@ -27,7 +27,7 @@ def settings_files(environment: Mapping[str, str], folder: Path, system_file: Pa
 
 
 def _user_file(environment: Mapping[str, str]) -> tuple[Path, ...]:
-    # The XDG specification has relative paths ignored. cron may have no HOME: then there is no such file.
+    # By the XDG specification relative paths are ignored. Under cron HOME may be missing: then there is no user file.
     if (configured := environment.get("XDG_CONFIG_HOME", "")).startswith("/"):
         return (Path(configured) / "clbalance" / FILE_NAME,)
     if (home := environment.get("HOME", "")).startswith("/"):
@@ -46,9 +46,9 @@ def load_settings(
     *,
     system_file: Path = SYSTEM_FILE,
 ) -> Settings:
-    """What applies to somebody standing in `folder`; `command_line` has what was typed, by the names of `KEYS`.
+    """The settings for a user in `folder`; `command_line` holds the typed values by the names of `KEYS`.
 
-    Raises `SettingsError` for a file that is malformed or not to be trusted, and for a value that does not fit.
+    Raises `SettingsError` for a malformed or untrusted file, and for a bad value.
     """
     layers = [
         *reversed(list(_documents(environment, folder, system_file))),
@@ -72,7 +72,7 @@ class _Setting:
 
 
 def _documents(environment: Mapping[str, str], folder: Path, system_file: Path) -> Iterator[Document]:
-    """The files that exist, the strongest first."""
+    """The settings files that exist, strongest first."""
     required = bool(environment.get("CLBALANCE_CONFIG"))
     for path in settings_files(environment, folder, system_file):
         if not required and not _is_there(path):
@@ -88,11 +88,11 @@ def _is_there(path: Path) -> bool:
     try:
         return path.exists()
     except PermissionError:
-        return False  # a folder that is closed to us holds no settings of ours: `sudo -u` leaves people in such
+        return False  # no settings in a folder that we may not read; after `sudo -u` the working directory may be one
 
 
 def _with_paths(document: Document, folder: Path, environment: Mapping[str, str]) -> Document:
-    """A path in a file starts from the file's folder, or from home where it begins with `~/`."""
+    """Make the document's paths absolute: relative to the file's folder, or to home for `~/`."""
     named = document.values.get("groups_conf")
     if not isinstance(named, str):
         return document
@@ -102,7 +102,7 @@ def _with_paths(document: Document, folder: Path, environment: Mapping[str, str]
 
 
 def _environment(environment: Mapping[str, str]) -> Iterator[Document]:
-    """A variable that is set but empty counts as not set, as XDG and NO_COLOR have it."""
+    """Settings from environment variables. An empty variable counts as not set, as in XDG and NO_COLOR."""
     for name, path in VARIABLES.items():
         if text := environment.get(name):
             value = KEYS[path].read_text(text)
@@ -161,6 +161,6 @@ def _below(prefix: str, values: Mapping[str, Value]) -> Iterator[tuple[str, Valu
 
 
 def _text(value: Value) -> str | None:
-    """A value that its `Text` has let through."""
+    """A value that was checked as a `Text`, or None."""
     assert value is None or isinstance(value, str)
     return value

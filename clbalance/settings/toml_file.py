@@ -1,6 +1,6 @@
-"""Reading one settings file: one that others may write is not read at all.
+"""Read one settings file; a file that other users may write is refused.
 
-`ssh.options` can run a program (`ProxyCommand`), so a settings file is as good as a shell script of its owner's.
+`ssh.options` can run a program (`ProxyCommand`), so a settings file has the power of a shell script.
 """
 
 import tomllib
@@ -13,7 +13,7 @@ _MAX_BYTES = 1 << 20
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """The tables of `path`, or a `SettingsError` that says why there are none."""
+    """The tables of `path`; `SettingsError` if the file is not trusted, not readable or not TOML."""
     try:
         content = read_trusted(path, _MAX_BYTES)
     except OSError as error:
@@ -28,7 +28,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, object]:
         line = content.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{path}: line {line} is not UTF-8", hint="save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        # Its message ends with the place: "Invalid value (at line 3, column 9)".
+        # tomllib's message ends with the position: "Invalid value (at line 3, column 9)".
         raise SettingsError(f"{path}: {error}", hint="the syntax is that of https://toml.io") from error
     except RecursionError as error:
         raise SettingsError(f"{path}: nested too deeply") from error

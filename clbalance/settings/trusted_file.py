@@ -1,10 +1,10 @@
-"""One rule for every file of configuration that can make a command run: nobody else may have written it.
+"""The rule for every configuration file that can make a command run: no other user may be able to write it.
 
-The file, and every folder from `/` down to it, belongs to root or to us (for root: to root alone), and others cannot
-write to it. Members of its group may, except where root reads. A sticky folder such as `/tmp` may be writable, for
-others cannot replace there what is not theirs (docs/design/settings.md).
+The file and every folder from `/` down to it must belong to root or to us (for root: to root alone), and others must
+not be able to write to it. Its group may write, except if the reader is root. A sticky folder such as `/tmp` may be
+writable, because others cannot replace our files in it (docs/design/settings.md).
 
-The path is walked with a descriptor for each step, so the folders that were looked at are those that were gone through.
+The path is opened step by step with descriptors, so the folders that were checked are the ones that were used.
 """
 
 import errno
@@ -18,9 +18,9 @@ from pathlib import Path, PurePath
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 
-_MAX_LINKS = 40  # as the kernel has it
+_MAX_LINKS = 40  # the kernel's limit
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK a FIFO that takes the file's place would hold us up for ever.
+# Without O_NONBLOCK, opening a FIFO put in the file's place would block for ever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OTHERS = stat.S_IWOTH
 _GROUP_AND_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -28,7 +28,7 @@ _GROUP_AND_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminedFile:
-    """What is in a file, and why it must not be used (None: it may be)."""
+    """The content of a file, and why it must not be used; None: it may be used."""
 
     content: bytes
     fault: SettingsError | None
@@ -36,24 +36,24 @@ class ExaminedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Who reads: `uid`, and whom files may belong to."""
+    """The reading user `uid`, and the users that files may belong to."""
 
     uid: int
     owners: frozenset[int]
 
     @classmethod
     def here(cls, *owners: int) -> "Reader":
-        """This process; files of `owners` will do as well."""
+        """This process; files of `owners` are trusted too."""
         return cls(uid=os.geteuid(), owners=frozenset({0, os.geteuid(), *owners}))
 
     @property
     def forbidden(self) -> int:
-        """The bits of a mode that let somebody else write."""
+        """The mode bits that let other users write."""
         return _OTHERS if self.uid else _GROUP_AND_OTHERS
 
 
 def read_trusted(path: Path, max_bytes: int) -> bytes:
-    """The content of `path`, or `SettingsError` where it must not be used; `OSError` where it cannot be read."""
+    """The content of `path`; `SettingsError` if it must not be used, `OSError` if it cannot be read."""
     examined = examine(path, max_bytes, Reader.here())
     if examined.fault is not None:
         raise examined.fault
@@ -61,14 +61,14 @@ def read_trusted(path: Path, max_bytes: int) -> bytes:
 
 
 def check_trusted(path: Path) -> None:
-    """The same for a file that another program will read: `SettingsError` where that could run what others wrote."""
+    """The same check for a file that another program reads: `SettingsError` if others may write it."""
     with _opened(path, Reader.here()) as (_, fault):
         if fault is not None:
             raise fault
 
 
 def examine(path: Path, max_bytes: int, reader: Reader) -> ExaminedFile:
-    """The content of `path`, whosever it is. `SettingsError` for what is no regular file, or has too many bytes."""
+    """The content of `path`, whoever owns it. `SettingsError`: not a regular file, or more than `max_bytes`."""
     with _opened(path, reader) as (fd, fault), open(fd, "rb", closefd=False) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -78,7 +78,7 @@ def examine(path: Path, max_bytes: int, reader: Reader) -> ExaminedFile:
 
 @contextmanager
 def _opened(path: Path, reader: Reader) -> Iterator[tuple[int, SettingsError | None]]:
-    """A descriptor of the file, and what is wrong with it or, where nothing is, with a folder above it."""
+    """A descriptor of the file, and the fault of the file or else of a folder above it; None: no fault."""
     if "\0" in str(path):
         raise SettingsError(f"{path}: no file can have that name", hint="there is a NUL in it")
     with ExitStack() as opened:
@@ -87,7 +87,7 @@ def _opened(path: Path, reader: Reader) -> Iterator[tuple[int, SettingsError | N
 
 
 class _Walk:
-    """From `/` to a file, step by step and through links. `fault` is what is wrong with the last step that is wrong."""
+    """Walks from `/` to a file, step by step and through links. `fault` is the fault of the last faulty step."""
 
     def __init__(self, path: Path, reader: Reader, opened: ExitStack) -> None:
         self._path = path
@@ -99,7 +99,7 @@ class _Walk:
         self._enter_root()
 
     def to_the_end(self) -> int:
-        """A descriptor of the file, to read from. Anything but a regular file is not even opened."""
+        """A descriptor of the file to read from. Only regular files are opened."""
         while self._steps:
             name = self._steps.pop()
             fd = self._open(name, _LOOK)
@@ -144,7 +144,7 @@ class _Walk:
         if self._links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self._path))
         if self._is_shared and facts.st_uid not in self._reader.owners:
-            # In a sticky folder its owner may point it elsewhere; in others nobody can but those who may write there.
+            # In a sticky folder the link's owner can replace it; in other folders only users who may write there can.
             self.fault = _belongs_to(self._path, self._where / name, facts.st_uid, self._reader, is_link=True)
         target = PurePath(os.readlink("", dir_fd=fd))
         if target.is_absolute():
@@ -153,7 +153,7 @@ class _Walk:
 
 
 def _fault(path: Path, folder: PurePath | None, facts: os.stat_result, reader: Reader) -> SettingsError | None:
-    """What is wrong with `folder`, which lies above `path`, or with `path` itself."""
+    """The fault of `folder`, which lies above `path`, or of `path` itself if `folder` is None."""
     if facts.st_uid not in reader.owners:
         return _belongs_to(path, folder, facts.st_uid, reader)
     is_sticky = folder is not None and facts.st_mode & stat.S_ISVTX

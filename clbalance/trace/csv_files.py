@@ -1,4 +1,4 @@
-"""Jobs and nodes from CSV files with a heading; what is wrong is told with its file and line."""
+"""Jobs and nodes from CSV files with a header line. Errors name the file and the line."""
 
 import csv
 import math
@@ -15,28 +15,28 @@ from clbalance.trace.nodes import idle_gpus, idle_node
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: its cells by the names of the heading, and `where` it stands."""
+    """One line: its cells by column name; `where` is its file and line."""
 
     where: str
     cells: dict[str, str]
 
     def number(self, column: str, *, least: float = 0.0) -> float:
-        """A finite number of at least `least`."""
+        """A finite number of at least `least`; `TraceError` otherwise."""
         return _number(self.where, column, self.cells[column], least)
 
     def number_or_none(self, column: str, *, least: float = 0.0) -> float | None:
-        """The same, or None where the cell is empty."""
+        """The same; None for an empty cell."""
         return self.number(column, least=least) if self.cells[column] else None
 
     def whole(self, column: str, *, least: int = 0) -> int:
-        """A whole number of at least `least`."""
+        """A whole number of at least `least`; `TraceError` otherwise."""
         return whole_number(self.where, column, self.cells[column], least)
 
 
 def rows(name: str, lines: Iterable[str], columns: Sequence[str]) -> Iterator[Row]:
-    """The lines under the heading of the file `name`; empty ones are skipped.
+    """The lines under the header line of the file `name`; empty lines are skipped.
 
-    Columns may be in any order; `TraceError` where one is missing or unknown.
+    Columns may be in any order; `TraceError` if one is missing or unknown.
     """
     reader = csv.reader(lines, strict=True, skipinitialspace=True)
     try:
@@ -56,7 +56,7 @@ def rows(name: str, lines: Iterable[str], columns: Sequence[str]) -> Iterator[Ro
 
 
 def whole_number(where: str, column: str, text: str, least: int) -> int:
-    """`text` as a whole number of at least `least`."""
+    """`text` as a whole number of at least `least`; `TraceError` otherwise."""
     value = _number(where, column, text, least)
     if value != int(value):
         raise TraceError(f"{where}: {column} is {text[:40]!a}", hint=f"give a whole number of {least} or more")
@@ -64,7 +64,7 @@ def whole_number(where: str, column: str, text: str, least: int) -> int:
 
 
 def _number(where: str, column: str, text: str, least: float) -> float:
-    # Python reads more than files should have: `1_000`, other scripts' digits.
+    # Python's `float` also takes `1_000` and digits of other scripts; files must not have them.
     plain = text.isascii() and "_" not in text
     try:
         value = float(text) if plain else math.nan
@@ -88,16 +88,16 @@ def _check_heading(name: str, heading: Sequence[str], columns: Sequence[str]) ->
         )
 
 
-# Jobs from a CSV file: `job,submit_s,duration_s,cpus,mem_bytes,gpus,gpu_share,gpu_model`.
+# -- jobs: `job,submit_s,duration_s,cpus,mem_bytes,gpus,gpu_share,gpu_model`
 
 JOB_COLUMNS: Final = ("job", "submit_s", "duration_s", "cpus", "mem_bytes", "gpus", "gpu_share", "gpu_model")
 _WHOLE: Final = 1000
 
 
 def parse_jobs(name: str, lines: Iterable[str]) -> Trace:
-    """The jobs of the file `name`, in the order of `submit_s`; `TraceError` for a line that is not one.
+    """The jobs of the file `name`, by `submit_s`; `TraceError` for a malformed line.
 
-    Each takes its place on one node. Its duration is its estimate too, for the file has no other.
+    Each job runs on one node. Its duration is also its estimate, because the file has no estimates.
     """
     return Trace(arrivals=in_order_of_submit([_arrival(row) for row in rows(name, lines, JOB_COLUMNS)]))
 
@@ -134,13 +134,13 @@ def _share(row: Row, gpus: int) -> float:
     )
 
 
-# Nodes from a CSV file: `name,cpus,mem_bytes,gpus,gpu_model,gpu_mem_bytes`.
+# -- nodes: `name,cpus,mem_bytes,gpus,gpu_model,gpu_mem_bytes`
 
 NODE_COLUMNS: Final = ("name", "cpus", "mem_bytes", "gpus", "gpu_model", "gpu_mem_bytes")
 
 
 def parse_nodes(name: str, lines: Iterable[str]) -> tuple[Measured, ...]:
-    """The nodes of the file `name`, with nothing on them; `TraceError` for a line that is not one."""
+    """The nodes of the file `name`, empty; `TraceError` for a malformed line."""
     found: dict[NodeName, Measured] = {}
     for row in rows(name, lines, NODE_COLUMNS):
         node = _node(row)

@@ -1,4 +1,4 @@
-"""The jobs that a submit host remembers, as a trace."""
+"""The jobs of the journal as a trace."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from clbalance.model.trace import Arrival, Trace, in_order_of_submit, remarks_of
 
 
 def history_trace(jobs: Iterable[tuple[JobRecord, Submitted | None]]) -> Trace:
-    """What was asked for and how long it took, on any node; those that never started are left out.
+    """A trace of the jobs' requests and durations, on any node; jobs that never started are left out.
 
-    A time limit is the estimate of its job. One that still runs never ends.
+    A job's time limit is its estimate. A job that still runs never ends.
     """
     notes: Counter[str] = Counter()
     found: list[tuple[datetime, JobRecord, Submitted]] = []

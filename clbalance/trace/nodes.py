@@ -1,4 +1,4 @@
-"""Nodes with nothing on them, for a trace to be placed on."""
+"""Empty nodes on which a trace is replayed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ _RATES: Final = Rates(span_s=60.0, ut_pct=0.0, disk_bytes_per_s=_NOT_TOLD, net_b
 
 
 def idle_node(name: NodeName, *, cpus: int, mem_bytes: int, gpus: Sequence[Gpu] = ()) -> Measured:
-    """A healthy machine of this size."""
+    """A healthy, empty node of this size."""
     return Measured(
         node=name,
         reading=Reading(
@@ -51,7 +51,7 @@ def idle_node(name: NodeName, *, cpus: int, mem_bytes: int, gpus: Sequence[Gpu] 
 
 
 def idle_gpus(node: NodeName, *, count: int, model: str, mem_bytes: int) -> tuple[Gpu, ...]:
-    """Alike, and each with a UUID of its own."""
+    """`count` equal GPUs, each with its own UUID."""
     return tuple(
         Gpu(
             uuid=f"GPU-{node}-{index}",
@@ -68,7 +68,7 @@ def idle_gpus(node: NodeName, *, count: int, model: str, mem_bytes: int) -> tupl
 
 
 def emptied(snapshot: Snapshot) -> Snapshot:
-    """The nodes that answered, as they would be with nothing on them; those of unknown size are left out."""
+    """The nodes that answered, without load and leases; nodes of unknown size are left out."""
     nodes = (_emptied(answer) for answer in snapshot.answers if isinstance(answer, Measured))
     return replace(snapshot, answers=tuple(node for node in nodes if node is not None))
 

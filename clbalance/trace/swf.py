@@ -1,8 +1,8 @@
-"""The Standard Workload Format: 18 fields a line, `-1` for what is not known, `;` before headers and remarks.
+"""The Standard Workload Format: 18 fields a line, `-1` for an unknown value, `;` before headers and remarks.
 
 Chapin et al., "Benchmarks and standards for the evaluation of parallel job schedulers", JSSPP 1999;
-https://www.cs.huji.ac.il/labs/parallel/workload/swf.html. What is done with fields that cannot be used is what the
-simulators do whose figures are published (docs/design/replay.md).
+https://www.cs.huji.ac.il/labs/parallel/workload/swf.html. Fields that cannot be used are treated as in simulators
+with published results (docs/design/replay.md).
 """
 
 import re
@@ -18,7 +18,7 @@ from clbalance.trace.nodes import idle_node
 
 _FIELDS: Final = 18
 _HEADER: Final = re.compile(r";\s*(MaxProcs|MaxNodes)\s*:\s*(\d+)")
-_MEMORY_BYTES: Final = 1 << 30  # any: the jobs ask for none
+_MEMORY_BYTES: Final = 1 << 30  # any size will do: the jobs request no memory
 _MOST: Final = 1_000_000
 """Processors; more than any machine in the archive has."""
 
@@ -30,17 +30,17 @@ _UNTOLD = "took as long as was estimated, for no time was asked for"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwfLog:
-    """The jobs, and how many processors the machine had; None where no header says."""
+    """The jobs, and the number of processors of the machine; None if no header gives it."""
 
     trace: Trace
     processors: int | None
 
 
 def parse_swf(name: str, lines: Iterable[str]) -> SwfLog:
-    """The jobs of the file `name` in the order in which they came; `TraceError` for a line that is not one.
+    """The jobs of the file `name` by submit time; `TraceError` for a malformed line.
 
-    Each asks for so many processors, a cpu each. One that did not run is left out; one that ran longer than was asked
-    for ends when its time is over.
+    Each job requests one cpu per processor. Jobs that did not run are left out; a job that ran longer than its
+    requested time ends when that time is over.
     """
     headers: dict[str, int] = {}
     notes: Counter[str] = Counter()
@@ -52,7 +52,7 @@ def parse_swf(name: str, lines: Iterable[str]) -> SwfLog:
 
 
 def processors_as_nodes(count: int) -> tuple[Measured, ...]:
-    """Nodes of one cpu: the format knows how many processors a job has, and not on which nodes."""
+    """`count` nodes of one cpu: the format gives the number of processors of a job, not their nodes."""
     width = len(str(count))
     return tuple(
         idle_node(NodeName(f"p{number:0{width}}"), cpus=1, mem_bytes=_MEMORY_BYTES) for number in range(1, count + 1)

@@ -1,1 +1,1 @@
-"""A small language over load indices, facts and labels, for `--where` and `--order` (docs/design/expressions.md)."""
+"""The language of `--where` and `--order`: load indices, facts and labels (docs/design/expressions.md). Pure."""

@@ -1,7 +1,7 @@
-"""What a tree means: every name is known, every operator has operands that fit it; then it is a function of a subject.
+"""Compiler: from a checked tree to a function of a subject. Unknown names and wrong operands are `ExpressionError`s.
 
-Truth has three values (Kleene's strong logic). What is not known is neither true nor false, and `not` leaves it so; an
-`and` with something false is false all the same, an `or` with something true is true.
+Truth has three values (Kleene's strong logic). `not` of unknown is unknown. An `and` with a false part is false, and an
+`or` with a true part is true, even if other parts are unknown.
 """
 
 from collections.abc import Sequence
@@ -41,12 +41,12 @@ from clbalance.policy.expressions.values import (
 
 _WORDS = frozenset({ValueType.TEXT, ValueType.LABEL})
 _PARTS = " and ".join(", ".join(f"`{name}`" for name, fact in FACTS.items() if fact.whole).rsplit(", ", 1))
-"""The names of what there are per cent of."""
+"""Names that can be compared with a percentage, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operand:
-    """One side of a comparison: `figure` where it is counted, else `words`; `literal` is what was typed."""
+    """One side of a comparison: `figure` for a number, else `words`; `literal`: the typed text, if it is a literal."""
 
     tree: Tree
     kind: ValueType
@@ -57,7 +57,7 @@ class Operand:
 
 
 class Meaning:
-    """Of the trees of one text; `labels` are those that exist, None: any name that is none of ours may be one."""
+    """Compiles the trees of one text. `labels`: existing labels; None: any name that is not a fact may be a label."""
 
     def __init__(self, option: str, text: str, labels: frozenset[str] | None) -> None:
         self._option = option
@@ -67,11 +67,11 @@ class Meaning:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is read of a node, each once, as it was come across."""
+        """The names that the trees use, each once, in the order of first use."""
         return tuple(self._names)
 
     def condition(self, tree: Tree) -> Holds:
-        """What is true or false; `ExpressionError` for what is neither."""
+        """The tree as a condition; `ExpressionError` if it is not true or false."""
         match tree:
             case Junction(operator=word, parts=parts):
                 return _junction(word, [self.condition(part) for part in parts])
@@ -85,7 +85,7 @@ class Meaning:
                 return self._fail(start_of(tree), f"`{text_of(tree)}` is {kind.value}, and not true or false", hint)
 
     def key(self, tree: Tree) -> tuple[ValueType, Read]:
-        """What can be sorted by."""
+        """The tree as a sort key; `ExpressionError` if it is not a number."""
         found = self._operand(tree)
         if found.figure is None:
             self._fail(
@@ -150,7 +150,7 @@ class Meaning:
             self._fail(
                 start_of(tree.left), "a text stands on the right", f"`NAME {tree.operator} {text_of(tree.left)}`"
             )
-        # Whatever stands there is compared with a text, so a word that is no fact is one.
+        # The left side is a text, so a word on the right that is not a fact is a text too.
         is_word = isinstance(tree.right, Name) and tree.right.name not in FACTS
         if is_word and left.figure is None and isinstance(tree.right, Name):
             right = self._literal(Literal(kind=ValueType.TEXT, text=tree.right.name, at=tree.right.at))
@@ -175,7 +175,7 @@ class Meaning:
             self._fail(right.tree.at + in_quotes + error.at, f"the pattern: {error.message}")
 
     def _in_words(self, tree: ComparisonTree, left: Operand, right: Operand) -> Holds | None:
-        """None where both are counted."""
+        """The comparison of two texts or versions; None if both sides are numbers."""
         sides = (left, right)
         if all(side.figure is not None for side in sides):
             return None
@@ -189,7 +189,7 @@ class Meaning:
         return compared_texts(tree.operator, left.words, right.words)
 
     def _version(self, side: Operand, *, beside: ComparisonTree) -> ReadWords:
-        """Labels and versions, and whatever was typed that is one."""
+        """The side as a version: a label, a version fact, or a literal that begins with a version."""
         if side.literal is not None and version_of(side.literal) is not None and side.kind in _NOTED_VERSIONS:
             text = side.literal
             return lambda _: text

@@ -1,8 +1,7 @@
-"""Every name that an expression knows beside labels: what it is, and how it is read from a node's answer.
+"""All names of expressions except labels: the type of each, and how it is read from a node's answer.
 
-Load indices are those of the table (`policy/indices/table.py`). What was placed on a node a moment ago counts in `r1m`
-and
-`mem`: else a burst would see every node as it was before.
+Load indices come from the table (`policy/indices/table.py`). Recent placements count in `r1m` and `mem`: else every
+job of a burst would see the nodes as they were before the burst.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +18,9 @@ _NO_GPU = Absent("no GPU there")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One name: `figure` for what is counted, in bytes, per cent or as it is; `words` for texts and versions.
+    """One name: `figure` reads a number, in bytes, per cent or plain; `words` reads a text or a version.
 
-    `whole` is what a percentage of it is taken from.
+    `whole` reads the value that is 100 %.
     """
 
     kind: ValueType
@@ -30,7 +29,7 @@ class Fact:
     words: ReadWords | None = None
     whole: Read | None = None
     unit: str = ""
-    """Of a number that has one, in words."""
+    """The unit of a number in words, if it has one."""
 
 
 _KINDS = {Unit.PERCENT: ValueType.PERCENT, Unit.BYTES: ValueType.SIZE}
@@ -109,14 +108,14 @@ FACTS: Mapping[str, Fact] = {
     "driver": _words_of_gpu(ValueType.VERSION, lambda gpu: gpu.driver_version),
     "cuda": _words_of_gpu(ValueType.VERSION, lambda gpu: gpu.cuda_version),
 }
-"""By name. Free are `mem swp tmp gmem`, all there is are `mem_total gpu_mem`."""
+"""Facts by name. `mem swp tmp gmem` are free amounts, `mem_total gpu_mem` are totals."""
 
 RESERVED = frozenset({*FACTS, "and", "or", "not"})
-"""No label is called so."""
+"""Names that a label must not have."""
 
 
 def label(name: str) -> ReadWords:
-    """How a label is read."""
+    """A reader of a label."""
 
     def read(subject: Subject) -> Words:
         value = subject.answer.labels.get(name)

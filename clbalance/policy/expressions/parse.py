@@ -1,4 +1,4 @@
-"""The grammar, lowest binding first:
+"""The parser. The grammar, lowest binding first:
 
     order      = sum { ":" sum }
     where      = and { "or" and }            "or" is also "||"
@@ -10,7 +10,7 @@
     unary      = "-" unary | value
     value      = NUMBER | SIZE | PERCENTAGE | VERSION | TEXT | NAME | "(" where ")"
 
-What the values are, and whether that makes sense, is not asked here.
+Types of values are checked by the compiler, not here.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _A_VALUE = "a name such as `mem`, a number, a size such as `20G`, a text in quot
 
 
 def parse_condition(option: str, text: str) -> Tree:
-    """The whole text as one expression; `ExpressionError` where it is none."""
+    """The whole text as one expression; `ExpressionError` if it is malformed."""
     parser = _Parser(option, text)
     tree = parser.condition()
     parser.end(
@@ -45,7 +45,7 @@ def parse_condition(option: str, text: str) -> Tree:
 
 
 def parse_keys(option: str, text: str) -> tuple[Tree, ...]:
-    """The whole text as expressions with `:` between them."""
+    """The whole text as expressions separated by `:`; `ExpressionError` if it is malformed."""
     parser = _Parser(option, text)
     keys = [parser.sum()]
     while parser.takes(":"):
@@ -75,14 +75,14 @@ class _Parser:
         return tree
 
     def takes(self, sign: str) -> bool:
-        """Whether this sign comes next; then it is behind us."""
+        """Whether this sign comes next; if so it is consumed."""
         if self._sign != sign:
             return False
         self._next += 1
         return True
 
     def end(self, expected: str) -> None:
-        """`ExpressionError` where there is more."""
+        """`ExpressionError` if the text goes on."""
         if self._token.sort is not Sort.END:
             raise self._unexpected(expected)
 
@@ -148,7 +148,7 @@ class _Parser:
 
     @property
     def _sign(self) -> str:
-        """What comes next, where that is a sign; else nothing."""
+        """The next token if it is a sign; else the empty string."""
         return self._token.text if self._token.sort is Sort.SIGN else ""
 
     def _take(self) -> Token:

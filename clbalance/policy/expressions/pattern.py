@@ -1,6 +1,6 @@
-"""The patterns after `~`: RE2's, found anywhere in a text, in time that grows with the text's length and no faster.
+"""Patterns after `~`: RE2's syntax, found anywhere in a text, in time linear in the text's length.
 
-Imported only where a `~` is typed. `re` goes back and tries again: `(a+)+b` takes it ages on forty a's.
+Imported only if a `~` is used. Python's `re` backtracks: `(a+)+b` takes it ages on forty a's.
 """
 
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from collections.abc import Callable
 import re2
 
 MOST_SUBJECT = 512
-"""Characters of a text that are looked at; a node's texts are cut shorter than that when they are read."""
+"""Number of characters of a text to search; texts from nodes are already cut shorter than that."""
 _MOST_MEMORY = 1 << 20
 
 
 def _options(most_memory: int) -> re2.Options:
     options = re2.Options()
-    options.log_errors = False  # it would write them to stderr
+    options.log_errors = False  # RE2 would write errors to stderr
     options.max_mem = most_memory
-    options.never_capture = True  # only whether it is found is asked
+    options.never_capture = True  # only a match or none is needed
     return options
 
 
 _OPTIONS = _options(_MOST_MEMORY)
 _SYNTAX_ONLY = _options(64)
-"""With these RE2 gives up when it has read the pattern and before it makes anything of it."""
+"""With these options RE2 stops after parsing the pattern, before it compiles it."""
 _TOO_LARGE = "pattern too large - compile failed"
 _OPENED, _CLOSED = "missing )", "unexpected )"
 _MESSAGES = {
@@ -37,11 +37,11 @@ _MESSAGES = {
     "invalid perl operator": "`{}` is not known; there is no look-around, and there are no back references",
     "trailing \\": "nothing follows the last `\\`",
 }
-"""By RE2's words for it."""
+"""Our messages by RE2's messages."""
 
 
 class PatternError(Exception):
-    """What is wrong with a pattern, and where in it."""
+    """A malformed pattern; `at`: the position of the error in it."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class PatternError(Exception):
 
 
 def search_for(pattern: str) -> Callable[[str], bool]:
-    """Whether `pattern` is found somewhere in a text, as a function of the text; `PatternError` for what is none."""
+    """A function that tells whether `pattern` is found in a text; `PatternError` if it is malformed or too large."""
     try:
         ready = re2.compile(pattern.encode(), _OPTIONS)
     except UnicodeEncodeError as error:
@@ -68,7 +68,7 @@ def _explained(pattern: str) -> PatternError:
 
 
 def _place_of(kind: str, fragment: str, pattern: str) -> int:
-    """RE2 tells the fragment that is wrong and not its place; it shows when the end of the pattern is cut off."""
+    """The position of an error. RE2 gives only the wrong fragment, so shorter and shorter beginnings are tried."""
     shorter = range(len(pattern) - 1, -1, -1)
     if kind == _OPENED:
         return next(end for end in shorter if not _complaint(pattern[:end])[0])
@@ -77,12 +77,12 @@ def _place_of(kind: str, fragment: str, pattern: str) -> int:
 
 
 def _complaint(pattern: str) -> tuple[str, str]:
-    """What RE2 has against it, and against which fragment of it; both empty: nothing."""
+    """RE2's complaint about a pattern, and the wrong fragment; both empty: the pattern is well-formed."""
     try:
         re2.compile(pattern.encode(), _SYNTAX_ONLY)
     except re2.error as error:
         kind, _, fragment = error.args[0].decode(errors="replace").partition(": ")
         if kind == _TOO_LARGE:
             return "", ""
-        return kind, "" if kind in {_OPENED, _CLOSED} else fragment  # of a parenthesis it names the whole pattern
+        return kind, "" if kind in {_OPENED, _CLOSED} else fragment  # for a parenthesis RE2 gives the whole pattern
     return "", ""

@@ -1,4 +1,4 @@
-"""An expression's text, cut into tokens, each with its place; numbers, sizes and percentages among them."""
+"""Lexer: an expression's text as tokens with positions; and arithmetic on numbers, sizes and percentages."""
 
 import operator
 import re
@@ -37,7 +37,7 @@ _HINTS = {
 
 
 class Sort(Enum):
-    """What kind of token it is."""
+    """The kind of a token."""
 
     VALUE = "value"
     NAME = "name"
@@ -47,7 +47,7 @@ class Sort(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """`kind` is that of a value. `text` of signs and words is the one of their ways to be written that we use."""
+    """One token; `kind`: type of a value. Signs and words with two spellings have `text` in the usual spelling."""
 
     sort: Sort
     text: str
@@ -56,7 +56,7 @@ class Token:
 
 
 def tokens_of(option: str, text: str) -> list[Token]:
-    """The tokens, the last of them the end; `ExpressionError` for what is none."""
+    """The tokens, with an end token last; `ExpressionError` for malformed text."""
     if len(text) > MOST_CHARACTERS:
         raise ExpressionError(f"`{option}` has more than {MOST_CHARACTERS} characters", text="", at=0)
     tokens, at = [], _after_blanks(text, 0)
@@ -112,12 +112,12 @@ def _kind_of_number(word: str) -> ValueType | None:
 
 
 def _between_quotes(word: str) -> str:
-    r"""What is meant by a text in quotes: only `\"` (in these quotes) is read; patterns need the other backslashes."""
+    r"""The content of a quoted text: only `\"` (for the quote in use) is an escape; patterns need other backslashes."""
     quote = word[0]
     return re.sub(r"\\(.)", lambda pair: quote if pair[1] == quote else pair[0], word[1:-1], flags=re.DOTALL)
 
 
-# Numbers, sizes in bytes and percentages: what was typed, and what is reckoned from two of them.
+# -- numbers, sizes in bytes and percentages, and arithmetic on them
 
 FIGURES: Final = frozenset({ValueType.NUMBER, ValueType.SIZE, ValueType.PERCENT})
 _FACTORS: Final = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -125,7 +125,7 @@ _RECKON: Final = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 def constant(kind: ValueType, text: str) -> Read:
-    """What was typed: `20G` in bytes, `10%` as 10."""
+    """A reader of a literal: `20G` in bytes, `10%` as 10."""
     if kind is ValueType.SIZE:
         digits = text.rstrip("KMGTBkmgtbi")
         value = float(digits) * _FACTORS[text[len(digits)].upper()]
@@ -135,7 +135,7 @@ def constant(kind: ValueType, text: str) -> Read:
 
 
 def negated(read: Read) -> Read:
-    """With the other sign; what is not known stays so."""
+    """The number with the opposite sign; unknown stays unknown."""
 
     def figure(subject: Subject) -> Aggregate:
         value = read(subject)
@@ -145,14 +145,14 @@ def negated(read: Read) -> Read:
 
 
 def share(part: Read, whole: Read) -> Read:
-    """In per cent."""
+    """`part` in per cent of `whole`."""
     return _reckoned(
         lambda one, other: 100.0 * one / other if other else Unknown(reason="there is nothing of it"), part, whole
     )
 
 
 def arithmetic(sign: str, left: tuple[ValueType, Read], right: tuple[ValueType, Read]) -> tuple[ValueType, Read] | None:
-    """The kind of what comes out, and how; None where that has no sense."""
+    """The type and the reader of the result; None if the types do not fit the operator."""
     (one, read_one), (other, read_other) = left, right
     kind = _kind(sign, one, other)
     if kind is None:

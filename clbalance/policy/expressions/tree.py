@@ -1,6 +1,6 @@
-"""An expression as a tree, and a tree as the text that would be read as the same tree.
+"""Expression trees, and the text of a tree, which parses to the same tree.
 
-`at` is where in the text a node begins; trees are equal wherever they stood.
+`at` is the position of a node in the text; it does not count when trees are compared.
 """
 
 from dataclasses import field
@@ -11,7 +11,7 @@ from clbalance.lazy_dataclass import dataclass
 
 
 class ValueType(Enum):
-    """What a value is, in words that fit after "is"."""
+    """The type of a value, in words that fit after "is"."""
 
     NUMBER = "a number"
     SIZE = "a size"
@@ -24,7 +24,7 @@ class ValueType(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
-    """A value as typed; of a text, what is between the quotes."""
+    """A value as typed; a text without its quotes."""
 
     kind: ValueType
     text: str
@@ -33,7 +33,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """A load index, a fact or a label; or a word that needs no quotes."""
+    """A load index, a fact or a label, or a text without quotes."""
 
     name: str
     at: int = field(default=0, compare=False)
@@ -104,7 +104,7 @@ def start_of(tree: Tree) -> int:
 
 
 def _written(tree: Tree) -> tuple[str, int]:  # noqa: PLR0911 - one return for each kind of node
-    """Its text, and how firmly that holds together."""
+    """The text, and its binding strength."""
     match tree:
         case Literal(kind=ValueType.TEXT, text=text):
             return quoted(text), _BINDS["value"]
@@ -133,14 +133,14 @@ def _within(tree: Tree, least: int) -> str:
 
 
 def quoted(text: str) -> str:
-    r"""As the reader of quotes would have it: a backslash stands for itself unless the quote follows it."""
+    r"""The text in quotes: a backslash stands for itself unless a quote follows it."""
     pairs = _pairs(text)
     quote = "'" if '\\"' in pairs else '"'
     return quote + "".join(f"\\{pair}" if pair == quote else pair for pair in pairs) + quote
 
 
 def _pairs(text: str) -> list[str]:
-    """Characters, those after a backslash together with it."""
+    """The characters; a backslash together with the next one."""
     pairs, at = [], 0
     while at < len(text):
         step = 2 if text[at] == "\\" else 1

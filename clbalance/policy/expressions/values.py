@@ -1,4 +1,4 @@
-"""What a name stands for on a node or a GPU, and the comparisons of such values: unknown where one side is."""
+"""Values of expressions on a node or a GPU, and their comparisons: unknown if one side is unknown."""
 
 import operator
 import re
@@ -13,9 +13,9 @@ from clbalance.policy.allocations import NodeAllocations, allocations_of
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Of what an expression is asked: a node, and one of its devices where it speaks of those.
+    """The subject of an expression: a node, and one of its GPUs.
 
-    `gpu` is None where the node has none, and unknown where its tool hung or failed.
+    `gpu` is None if the node has no GPU, and unknown if its tool hung or failed.
     """
 
     answer: Measured
@@ -23,12 +23,12 @@ class Subject:
 
     @property
     def allocations(self) -> NodeAllocations:
-        """What is promised of the node."""
+        """The node's allocations."""
         return allocations_of(self.answer)
 
 
 def devices_of(answer: Measured) -> tuple[Subject, ...]:
-    """The node with each of its devices; without any, for itself."""
+    """One subject for each GPU of the node; a node without GPUs is one subject."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return (Subject(answer, gpus),)
@@ -37,8 +37,8 @@ def devices_of(answer: Measured) -> tuple[Subject, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """It is known that there is no such thing there: a label that the node does not have, a device's memory without a
-    device. That is no gap in what we know, so it compares as different from everything.
+    """A value that is known not to exist: a label that the node does not have, GPU memory without a GPU. It is not
+    unknown, so it compares as different from everything.
     """
 
     reason: str
@@ -57,9 +57,9 @@ _VERSION = re.compile(r"[vV]?(\d{1,9}(?:\.\d{1,9}){0,9})(?![\d.])", re.ASCII)
 
 @lru_cache(maxsize=1024)
 def version_of(text: str) -> Version | None:
-    """`535.104.12` in parts, without the zeros at its end, so that 12 is 12.0; what follows, as `-1`, is passed over.
+    """The parts of `535.104.12`, without zeros at the end, so that 12 equals 12.0; a suffix such as `-1` is ignored.
 
-    None: it does not begin with a version.
+    None: the text does not begin with a version.
     """
     found = _VERSION.match(text.strip())
     if found is None:
@@ -71,7 +71,7 @@ def version_of(text: str) -> Version | None:
 
 
 def format_value(value: float, unit: str) -> str:
-    """A figure for people: `19.5G` of bytes, `40%`, `0.25`, `123456`."""
+    """A number for people: `19.5G` for bytes, `40%`, `0.25`, `123456`."""
     if unit != "bytes":
         return f"{value:.4g}{unit}" if abs(value) < 9999.5 else f"{value:.0f}{unit}"
     for factor, letter in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K")):
@@ -80,7 +80,7 @@ def format_value(value: float, unit: str) -> str:
     return f"{value:.0f}B"
 
 
-# The comparisons, as functions of a subject: unknown as soon as one side is; what is absent differs from all else.
+# -- comparisons, as functions of a subject: unknown if one side is; an absent value differs from all others
 
 _Value = TypeVar("_Value")
 
@@ -95,22 +95,22 @@ COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def compared_figures(sign: str, left: Read, right: Read) -> Holds:
-    """Numbers, sizes in bytes, percentages."""
+    """Comparison of numbers, sizes in bytes, or percentages."""
     return _compared(sign, left, right)
 
 
 def compared_texts(sign: str, left: ReadWords, right: ReadWords) -> Holds:
-    """`=` and `!=`, to the letter."""
+    """`=` and `!=` of texts, which must match exactly."""
     return _compared(sign, left, right)
 
 
 def compared_versions(sign: str, left: ReadWords, right: ReadWords) -> Holds:
-    """Part by part: 12.10 is more than 12.2."""
+    """Comparison of versions part by part: 12.10 is greater than 12.2."""
     return _compared(sign, _as_version(left), _as_version(right))
 
 
 def matched(sign: str, subject_of: ReadWords, found_in: Callable[[str], bool]) -> Holds:
-    """`~`: found somewhere in the text; `!~`: not."""
+    """`~`: found anywhere in the text; `!~`: not found."""
 
     def holds(subject: Subject) -> Truth:
         match subject_of(subject):

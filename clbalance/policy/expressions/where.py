@@ -1,7 +1,7 @@
-"""`--where`: whether a node is meant, and which of its devices; `--order`: what nodes are ranked by.
+"""`--where`: which nodes and GPUs match; `--order`: sort keys of nodes.
 
-A condition that names a fact of devices is about one device: it holds of a node if it holds of the node together with
-one of its devices, and those of which it holds are the devices that count. A node without devices stands for itself.
+A condition that uses a GPU fact is checked with each GPU of a node. The node matches if the condition is true with one
+of them, and only the GPUs with which it is true can be used. A node without GPUs is checked by itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from clbalance.policy.expressions.parse import parse_condition, parse_keys
 from clbalance.policy.expressions.tree import Junction, Tree, ValueType, text_of
 from clbalance.policy.expressions.values import Absent, Aggregate, Holds, Read, Subject, Truth, devices_of, format_value
 
-# `--order`: what nodes are ranked by, the smallest first, as LSF's order strings have it.
+# -- `--order`: sort keys, smallest first, as in LSF's order strings
 
 _ORDER_OPTION = "--order"
 _UNITS = {ValueType.SIZE: "bytes", ValueType.PERCENT: "%"}
@@ -23,14 +23,14 @@ _UNITS = {ValueType.SIZE: "bytes", ValueType.PERCENT: "%"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One of the expressions between colons."""
+    """One of the expressions separated by colons."""
 
     text: str
     kind: ValueType
     read: Read
 
     def message(self, value: Aggregate) -> str:
-        """Such as `-mem` -14.2G."""
+        """The key and its value, such as "`-mem` -14.2G"."""
         match value:
             case Unknown(reason=reason) | Absent(reason=reason):
                 return f"{self.text} unknown, counted as the last: {reason}"
@@ -40,7 +40,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortPlace:
-    """Where a node stands by the keys: lists of these sort; `message` is what they were read as."""
+    """A node's sort position by the keys; `message` shows the values."""
 
     sort_by: tuple[tuple[int, float], ...]
     message: str
@@ -48,7 +48,7 @@ class SortPlace:
 
 @lru_cache(maxsize=64)
 def parse_order(text: str, labels: frozenset[str] | None = None) -> tuple[Key, ...]:
-    """`ExpressionError` for what cannot be sorted by, or names what there is not."""
+    """The sort keys of `text`; `ExpressionError` if it cannot be sorted by, or uses an unknown name."""
     meaning = Meaning(_ORDER_OPTION, text, labels)
     keys = []
     for tree in parse_keys(_ORDER_OPTION, text):
@@ -58,9 +58,9 @@ def parse_order(text: str, labels: frozenset[str] | None = None) -> tuple[Key, .
 
 
 def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> SortPlace:
-    """Of a node with these devices, of which so many are wanted: by the worst of the best that it has to offer.
+    """The sort position of a node by its `subjects`, of which `devices` are needed: by the worst of its best ones.
 
-    What is not known stands behind all that is.
+    Unknown values sort last.
     """
     values = [sorted((key.read(subject) for subject in subjects), key=_rank) for key in keys]
     chosen = [of_key[min(max(1, devices), len(of_key)) - 1] for of_key in values]
@@ -71,7 +71,7 @@ def place_by(keys: Sequence[Key], subjects: Sequence[Subject], devices: int) -> 
 
 
 def _rank(value: Aggregate) -> tuple[int, float]:
-    # Twelve digits: a difference that is only rounding is none.
+    # Twelve digits, so that rounding makes no difference.
     return (1, 0.0) if isinstance(value, Unknown | Absent) else (0, float(f"{value:.12g}"))
 
 
@@ -81,7 +81,7 @@ _MOST_TOLD = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionPart:
-    """One of the conditions that `and` joins at the top."""
+    """One of the conditions that the top-level `and` joins."""
 
     text: str
     names: tuple[str, ...]
@@ -94,7 +94,7 @@ class ConditionPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmet:
-    """Why a node is not meant: `reason` is the same on every node that fails likewise."""
+    """Why a node does not match; `reason` is the same for all nodes that fail at the same condition."""
 
     reason: str
     detail: str
@@ -102,14 +102,14 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """A condition made ready."""
+    """A compiled condition."""
 
     text: str
     of_node: tuple[ConditionPart, ...]
     of_device: tuple[ConditionPart, ...]
 
     def unmet(self, answer: Measured) -> Unmet | None:
-        """Why not this node; None: it is meant."""
+        """Why this node does not match; None: it matches."""
         node = (Subject(answer),)
         unknown: Unmet | None = None
         for part in self.of_node:
@@ -122,19 +122,19 @@ class Where:
             return unknown
         devices = devices_of(answer)
         truths = [_all_of(self.of_device, device) for device in devices]
-        if not any(truths):  # an unknown one is no False
+        if not any(truths):  # unknown is not False
             alone = [part for part in self.of_device if all(part.holds(device) is False for device in devices)]
             return _is_false(alone[:1] or self.of_device, devices)
         return unknown or (None if True in truths else _is_unknown(self.of_device, devices))
 
     def admits(self, answer: Measured, gpu: Gpu) -> bool:
-        """Whether this device of a node that is meant counts."""
+        """Whether this GPU of a matching node can be used."""
         return _all_of(self.of_device, Subject(answer, gpu)) is True
 
 
 @lru_cache(maxsize=64)
 def parse_where(text: str, labels: frozenset[str] | None = None) -> Where:
-    """`ExpressionError` for what is no condition, or names what there is not."""
+    """The condition of `text`; `ExpressionError` if it is not a condition, or uses an unknown name."""
     tree = parse_condition(_WHERE_OPTION, text)
     trees: tuple[Tree, ...] = tree.parts if isinstance(tree, Junction) and tree.operator == "and" else (tree,)
     parts = [_part(one, Meaning(_WHERE_OPTION, text, labels)) for one in trees]

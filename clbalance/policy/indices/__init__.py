@@ -1,1 +1,1 @@
-"""Load indices: one table says all that there is to say of each."""
+"""Load indices: one table defines all properties of each index. Pure."""

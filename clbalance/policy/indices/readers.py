@@ -1,6 +1,6 @@
-"""How load indices are read from a node that answered: a number, or why it is not known. Pure.
+"""Readers of load indices: from a node that answered to a number, or why it is unknown. Pure.
 
-Enters: a `Node`. Most numbers are of a section of its reading, which is known or not as a whole.
+Input: a `Node`. Most numbers come from one section of its reading, which is known or unknown as a whole.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _Section = TypeVar("_Section")
 
 
 def _of(section: Callable[[Measured], _Section | Unknown], figure: Callable[[_Section], float | Unknown]) -> Read:
-    """A number of a section of the answer, which is known or not as a whole."""
+    """A reader of a number in a section of the answer, which is known or unknown as a whole."""
 
     def read(node: Node) -> float | Unknown:
         found = section(node.answer)
@@ -23,48 +23,48 @@ def _of(section: Callable[[Measured], _Section | Unknown], figure: Callable[[_Se
 
 
 def of_queue(figure: Callable[[RunQueue], float]) -> Read:
-    """Of the run queue."""
+    """A reader of the run queue."""
     return _of(lambda answer: answer.reading.run_queue, figure)
 
 
 def of_memory(figure: Callable[[Memory], float | Unknown]) -> Read:
-    """Of the memory."""
+    """A reader of the memory."""
     return _of(lambda answer: answer.reading.memory, figure)
 
 
 def of_tmp(figure: Callable[[TmpSpace], float | Unknown]) -> Read:
-    """Of the file system of the temporary folder."""
+    """A reader of the temporary folder's file system."""
     return _of(lambda answer: answer.reading.tmp, figure)
 
 
 def of_pressure(figure: Callable[[Pressure], float]) -> Read:
-    """Of the pressure stall information."""
+    """A reader of the pressure stall information."""
     return _of(lambda answer: answer.reading.pressure, figure)
 
 
 def of_cpus(figure: Callable[[Cpus], float]) -> Read:
-    """Of the cpus."""
+    """A reader of the cpus."""
     return _of(lambda answer: answer.reading.cpus, figure)
 
 
 def of_rates(figure: Callable[[Rates], float | Unknown]) -> Read:
-    """Of the differences to the previous reading; unknown until there is one."""
+    """A reader of the rates since the previous reading; unknown until there is one."""
     return _of(lambda answer: answer.rates, figure)
 
 
 def kib(bytes_per_s: float | Unknown) -> float | Unknown:
-    """In KiB per second."""
+    """Bytes per second in KiB per second."""
     return bytes_per_s if isinstance(bytes_per_s, Unknown) else bytes_per_s / 1024
 
 
 def effective_r1m(node: Node) -> float | Unknown:
-    """Run queue, with what was promised and does not show in it yet."""
+    """Run queue plus the allocated cpus that it does not show yet."""
     queue = node.answer.reading.run_queue
     return queue if isinstance(queue, Unknown) else queue.r1m + node.allocations.unreflected_cpus
 
 
 def effective_mem(node: Node) -> float | Unknown:
-    """Available memory in bytes, less what was promised and does not show in it yet."""
+    """Available memory in bytes, minus the allocated memory that it does not show yet."""
     memory = node.answer.reading.memory
     return (
         memory
@@ -83,22 +83,22 @@ def _per_cpu(node: Node, queue: float | Unknown) -> float | Unknown:
 
 
 def load_per_cpu(node: Node) -> float | Unknown:
-    """The same per online cpu; 1.0 means that every cpu has one process to run."""
+    """Effective run queue per online cpu; 1.0: one process for every cpu."""
     return _per_cpu(node, effective_r1m(node))
 
 
 def r1m_per_cpu(node: Node) -> float | Unknown:
-    """Run queue as measured, per online cpu."""
+    """Measured run queue per online cpu."""
     return _per_cpu(node, r1m(node))
 
 
 def mem_available_pct(memory: Memory) -> float | Unknown:
-    """Share of the memory that a new program may have."""
+    """Memory available to a new program, in per cent."""
     return _share(memory.available_bytes, memory.total_bytes, "there is no memory")
 
 
 def tmp_free_pct(tmp: TmpSpace) -> float | Unknown:
-    """Free share of the temporary folder's file system."""
+    """Free space in the temporary folder's file system, in per cent."""
     return _share(tmp.free_bytes, tmp.total_bytes, f"`{tmp.path}` has no size")
 
 
@@ -107,7 +107,7 @@ def _share(part: int, whole: int, nothing: str) -> float | Unknown:
 
 
 def leases(node: Node) -> float | Unknown:
-    """How many leases are held, of all users."""
+    """Number of valid leases of all users."""
     found = node.answer.reading.leases
     return found if isinstance(found, Unknown) else len(found)
 

@@ -1,4 +1,4 @@
-"""What a row of the table of load indices may say. The table itself is `policy/indices/table.py`."""
+"""The columns of the table of load indices. The table itself is `policy/indices/table.py`."""
 
 from collections.abc import Callable
 from enum import Enum, unique
@@ -11,7 +11,7 @@ from clbalance.policy.allocations import NodeAllocations, allocations_of
 
 @unique
 class Unit(Enum):
-    """What an index is counted in, and what follows from that."""
+    """The unit of an index, with formats and factors."""
 
     PROCESSES = ("processes", "{:g}", "{:.4g}", 1, 1)
     PER_CPU = ("processes per cpu", "{:.2f}", "{:.4g} per cpu", 1, 1)
@@ -22,19 +22,19 @@ class Unit(Enum):
 
     def __init__(self, words: str, limit: str, value: str, json: int, metric: float) -> None:
         self.words = words
-        """In a sentence; empty: it has none."""
+        """The unit in a sentence; empty: no unit."""
         self.limit_form = limit
-        """How a threshold is written in a reason."""
+        """Format of a threshold in a reason."""
         self.value_form = value
-        """How a value past it is written."""
+        """Format of a value past a threshold."""
         self.json = json
-        """JSON and plain output count in base units: one of these is so many of them."""
+        """Factor to the base unit that JSON and plain output use."""
         self.metric = metric
-        """Likewise Prometheus, where ratios go from 0 to 1."""
+        """Factor to the unit that Prometheus output uses, where ratios go from 0 to 1."""
 
 
 class Node(Protocol):
-    """A node that answered, with what is promised of it: an `AnsweredNode`, a `Load`, an expression's `Subject`."""
+    """A node that answered, with its allocations: an `AnsweredNode`, a `NodeLoad`, or an expression's `Subject`."""
 
     @property
     def answer(self) -> Measured: ...
@@ -45,7 +45,7 @@ class Node(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnsweredNode:
-    """An answer and the sums of its promises, for who reads several indices of one node."""
+    """An answer with its allocations, computed once to read several indices of one node."""
 
     answer: Measured
     allocations: NodeAllocations
@@ -61,47 +61,47 @@ Read: TypeAlias = Callable[[Node], float | Unknown]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Past which value a node takes no more work. Of an index with a `share` it is a threshold of that."""
+    """The value past which a node takes no more jobs; of the `share` if the index has one."""
 
     key: str
-    """Under `[thresholds]` in clbalance.toml, with its unit."""
+    """Its key in `[thresholds]` of clbalance.toml, with the unit."""
     words: str
-    """The index in a sentence: `load above 1.00`."""
+    """The name of the index in a reason, such as "load" in `load above 1.00`."""
     default: float | None = None
     is_floor: bool = False
-    """The node takes no more work below it, not above it."""
+    """Whether the threshold is a minimum instead of a maximum."""
     most: float = 100
-    """The largest that the settings take."""
+    """The largest value that the settings accept."""
     reported_as: str = ""
-    """The index that is named as violated, where that is not this one."""
+    """The index name to report as violated, if another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One of `load`. Indices with the same heading share a column, joined by a slash."""
+    """A column of `load`. Indices with the same heading share a column, joined by a slash."""
 
     heading: str
     sacrifice: int = 0
-    """0: always shown; otherwise the highest gives way first where there is too little room."""
+    """0: always shown; otherwise columns with the highest number are dropped first if the terminal is too narrow."""
     form: str = ""
-    """As of `str.format`; empty: as the unit has it."""
+    """Format for `str.format`; empty: that of the unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """How an index is kept over time. Of one with a `share` that is kept."""
+    """How history keeps an index; the `share` if the index has one."""
 
     key: str
-    """With its unit: in JSON, and as the column of the database."""
+    """Key in JSON and column of the database, with the unit."""
     per_cpu: Read | None = None
-    """Kept in place of the index: nodes with few cpus and with many are then drawn alike."""
+    """Reader of the value to keep instead, so that nodes with few and with many cpus are drawn alike."""
     in_trends: bool = False
-    """Mean and deviation of the last day go with every answer, for policies that weigh them."""
+    """Whether every answer gets the mean and deviation of the last day, for policies that weigh them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """What history keeps of nodes, or of each of their GPUs, under one key; `name` is what people type."""
+    """One series of history, of nodes or of their GPUs; `name` is the name that users type."""
 
     name: str
     key: str
@@ -110,7 +110,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A gauge `clbalance_node_…` of Prometheus; indices of the same name are told apart by a label."""
+    """A Prometheus gauge `clbalance_node_…`; indices with the same name differ in a label."""
 
     name: str
     help: str
@@ -119,22 +119,22 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """One row: a number that a node has at any time. What is None or empty: it does not appear there."""
+    """One row: a load index, with where it appears. None or empty: it does not appear there."""
 
     name: str
-    """LSF's, where there is one."""
+    """LSF's name, if there is one."""
     unit: Unit
     read: Read
     in_expressions: bool = True
-    """Whether `--where` and `--order` know it, by its name."""
+    """Whether `--where` and `--order` know this name."""
     effective: Read | None = None
-    """With what was placed a moment ago, which expressions count; None: that makes no difference."""
+    """Reader with recent placements included, for expressions; None: the same as `read`."""
     whole: Read | None = None
-    """What a percentage of it is taken from in expressions."""
+    """Reader of the value that is 100 % in expressions."""
     share: Read | None = None
-    """The percentage that thresholds and history look at, in place of the index itself."""
+    """Reader of the percentage that thresholds and history use instead of the index."""
     json: str = ""
-    """Its key, with its unit."""
+    """Key in JSON, with the unit."""
     column: Column | None = None
     threshold: Threshold | None = None
     history: History | None = None
@@ -142,27 +142,27 @@ class Index:
 
     @property
     def level(self) -> Read:
-        """What thresholds and history look at."""
+        """The reader that thresholds and history use."""
         return self.share or self.read
 
     @property
     def level_unit(self) -> Unit:
-        """What it is counted in."""
+        """The unit of `level`."""
         return Unit.PERCENT if self.share else self.unit
 
     @property
     def kept(self) -> Read:
-        """What history keeps of a look."""
+        """The reader of the value that history keeps."""
         return (self.history and self.history.per_cpu) or self.level
 
     @property
     def series(self) -> Series:
-        """How history calls it."""
+        """The series of this index."""
         assert self.history is not None
         unit = Unit.PER_CPU if self.history.per_cpu else self.level_unit
         return Series(name=self.name, key=self.history.key, unit=unit)
 
     @property
     def violated(self) -> str:
-        """How it is called where it is past its threshold."""
+        """The name to report if it is past its threshold."""
         return (self.threshold and self.threshold.reported_as) or self.name

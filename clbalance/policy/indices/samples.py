@@ -1,4 +1,4 @@
-"""What of a node is looked at over time, and by which names: the indices of `Measured.trends`. Pure."""
+"""The values behind `Measured.trends`: numbers of one sample, by name. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,14 +9,14 @@ from clbalance.policy.indices.table import TRENDS
 from clbalance.policy.node_memory import values_of
 
 R1M_PER_CPU: Final = "r1m_per_cpu"
-"""As measured, without debt: processes over online cpus."""
+"""Measured run queue per online cpu, without debt."""
 _GUT: Final = "gut_pct"
 _GMEM: Final = "gmem_pct"
 _GPROCS: Final = "gprocs"
 
 
 def index_values(answer: Measured) -> Mapping[str, float]:
-    """The numbers of this look; what is unknown is not among them."""
+    """The numbers of this sample by name; unknown ones are left out."""
     found = values_of(AnsweredNode.of(answer), TRENDS)
     gpus = answer.reading.gpus
     for gpu in () if isinstance(gpus, Unknown) else gpus:
@@ -31,15 +31,15 @@ def _samples_of_gpu(gpu: Gpu) -> Mapping[str, float]:
 
 
 def gut_name(gpu: Gpu) -> str:
-    """How busy a device is, per cent of its time."""
+    """Name of a device's use, in per cent of time."""
     return f"{_GUT} {gpu.uuid}"
 
 
 def gmem_name(gpu: Gpu) -> str:
-    """How much of its memory is in use, per cent."""
+    """Name of a device's used memory, in per cent."""
     return f"{_GMEM} {gpu.uuid}"
 
 
 def gprocs_name(gpu: Gpu) -> str:
-    """How many processes hold memory on it."""
+    """Name of the number of processes that hold memory on a device."""
     return f"{_GPROCS} {gpu.uuid}"

@@ -1,10 +1,8 @@
-"""The table of load indices: all that the program knows of each, in one place (docs/design/indices.md). Pure.
+"""The table of load indices: all properties of each index in one place (docs/design/indices.md). Pure.
 
-A row says how an index is read from a node that answered, and where it appears: in `--where` and `--order`, in
-`load` as a column and as a JSON key, among the thresholds, in history, among the metrics. Who shows or compares
-indices reads this table and has no list of its own. What a row may say is in `policy/indices/row.py`, how indices are
-read in
-`policy/indices/readers.py`.
+A row defines how an index is read from a node that answered, and where it appears: in `--where` and `--order`, as a
+column and a JSON key of `load`, as a threshold, in history, as a metric. All code that shows or compares indices uses
+this table. The columns are in `policy/indices/row.py`, the readers in `policy/indices/readers.py`.
 """
 
 from collections.abc import Callable
@@ -57,7 +55,7 @@ INDICES: Final = (
         in_expressions=False,
         json="r1m_per_cpu",
         column=Column(heading="r1m/cpu"),
-        # Without the cpu factor: it says whether the cpus are taken, not how fast they are.
+        # Without the cpu factor: the threshold is about whether the cpus are taken, not how fast they are.
         threshold=Threshold(key="r1m_per_cpu", words="load", default=1.0, most=1000, reported_as="r1m"),
         history=History(key="load_per_cpu"),
         metric=Metric(name="load_per_cpu", help="Run queue and what does not show in it yet, per cpu."),
@@ -206,7 +204,7 @@ INDICES: Final = (
         metric=Metric(name="leases", help="Leases that are held, of all users."),
     ),
 )
-"""In the order in which JSON and the hints of expressions list them."""
+"""All indices, in the order of JSON and of the hints of expressions."""
 
 
 def _named(names: str) -> tuple[Index, ...]:
@@ -215,12 +213,12 @@ def _named(names: str) -> tuple[Index, ...]:
 
 
 def _ordered(appears: Callable[[Index], object], names: str = "") -> tuple[Index, ...]:
-    """The rows that appear somewhere: those with these names first, the others in the order of the table."""
+    """The rows that `appears` selects: first those in `names`, then the others in the order of the table."""
     first = _named(names)
     return tuple(filter(appears, (*first, *(index for index in INDICES if index not in first))))
 
 
-# Where people look at indices in another order than that of the table. What is not named here comes last.
+# Orders that differ from that of the table; indices that are not named here come last.
 EXPRESSIONS: Final = _ordered(lambda index: index.in_expressions)
 COLUMNS: Final = _ordered(
     lambda index: index.column,
@@ -234,10 +232,10 @@ METRICS: Final = _ordered(
     "load r1m r5m r15m cpus ut mem mem_total swp swp_total tmp tmp_total psi_cpu psi_mem psi_io io net ls leases",
 )
 PLAIN: Final = _named("io net")
-"""What `load --format plain` has behind its first twenty fields. Readers count fields: it only grows at its end."""
+"""Fields of `load --format plain` after the first twenty. Scripts count fields: append new ones at the end only."""
 
 ANSWERS: Final = Series(name="up", key="answered_pct", unit=Unit.PERCENT)
-"""How many of the times that the node was asked it answered."""
+"""The share of sweeps that the node answered."""
 NODE_SERIES: Final = tuple(index.series for index in HISTORY)
 GPU_SERIES: Final = (
     Series(name="gut", key="use_pct", unit=Unit.PERCENT),

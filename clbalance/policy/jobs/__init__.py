@@ -1,1 +1,1 @@
-"""The life of a job: how it ended, whether it is started again, its tasks. Pure."""
+"""Decisions about one job: its state and exit code, whether it is started again, its tasks. Pure."""

@@ -1,4 +1,4 @@
-"""What the ends of its copies make of a job: state, reason, exit code, and its nodes by result. Pure."""
+"""From the outcomes of a job's copies to its state, reason, exit code, and nodes by result. Pure."""
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ _FROM_MILD_TO_GRAVE = (
 
 
 def state_of(end: End) -> JobState:  # noqa: PLR0911 - one return for each kind of end
-    """One copy's. A node that does not answer has not failed: the copy may run, and counts as running."""
+    """State of one copy. A copy on a silent node counts as running, because it may still run."""
     match end:
         case Exited(rc=0):
             return JobState.COMPLETED
@@ -57,20 +57,20 @@ def state_of(end: End) -> JobState:  # noqa: PLR0911 - one return for each kind 
 
 
 def worst_outcome(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The copy that tells the job's state; None of none.
+    """The outcome that decides the job's state; None if there are no outcomes.
 
-    A copy that was cancelled because another one failed says less than that other one.
+    A failed copy comes before the copies that were cancelled because of it.
     """
     return max(outcomes, key=lambda outcome: _FROM_MILD_TO_GRAVE.index(state_of(outcome.end)), default=None)
 
 
 def has_failed(end: End) -> bool:
-    """Whether another node may do better."""
+    """Whether the copy failed in a way that another node may avoid."""
     return state_of(end) in {JobState.FAILED, JobState.NODE_FAIL}
 
 
 def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of end
-    """Why it ended so, in few words; empty where its code says it all."""
+    """Why it ended so, in few words; empty if its exit code says it all."""
     match end:
         case Exited():
             return ""
@@ -92,15 +92,15 @@ def reason_of(end: End) -> str:  # noqa: PLR0911 - one return for each kind of e
 
 
 def end_reason(outcome: Outcome) -> str:
-    """The reason for a job's record: of one that was killed also what its node knows of it, as who killed it."""
+    """The reason for a job's record; for a killed copy with its node's warnings, such as who killed it."""
     reason = reason_of(outcome.end)
     return "; ".join((reason, *outcome.warnings)) if isinstance(outcome.end, Killed) else reason
 
 
 def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool) -> str:
-    """What a job that was told to end has come to, in a word or two; `all_ended`: of no copy an end is missing.
+    """Result of cancelling a job, in a word or two; `all_ended`: the ends of all copies are known.
 
-    Who has it in hand may not have written down yet what its nodes have said: its record is then behind them.
+    The record may be older than the outcomes, because the job's controller may not have written them yet.
     """
     if record.state.is_over:
         return str(record.state)
@@ -109,7 +109,7 @@ def became_of(record: JobRecord, outcomes: Iterable[Outcome], *, all_ended: bool
     worst = worst_outcome(outcomes) if all_ended else None
     if worst is None or isinstance(worst.end, Lost):
         return "is being ended"
-    # Of a job of tasks these are the ends of its slots, which do not tell how its tasks ended.
+    # In a task job these are the ends of its slots, which do not show how its tasks ended.
     return str(JobState.CANCELLED) if isinstance(worst.end, Cancelled) else "has ended"
 
 
@@ -120,18 +120,18 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-# What `run` exits with (docs/design/command-line.md). Pure.
+# -- exit code of `run` (docs/design/command-line.md)
 
 
 def run_exit_code(outcomes: Iterable[Outcome], interrupted: int | None = None) -> int:
-    """The job's own code, the highest over its copies; 128 + signal when we were told to stop."""
+    """The highest exit code of the job's copies; 128 + `interrupted` if that signal stopped us."""
     if interrupted is not None:
         return 128 + interrupted
     return max((code_of(outcome.end) for outcome in outcomes), default=ExitCode.NOT_RUN_TO_ITS_END)
 
 
 def code_of(end: End) -> int:
-    """One copy's code, as a shell would have it."""
+    """Exit code of one copy, by the rules of a shell."""
     match end:
         case Exited(rc=rc):
             return rc
@@ -140,7 +140,7 @@ def code_of(end: End) -> int:
         case TimedOut():
             return ExitCode.TIME_LIMIT
         case OutOfMemory():
-            return 128 + SIGKILL  # as the kernel's own would have it, and as Kubernetes tells it
+            return 128 + SIGKILL  # as after the kernel's OOM kill, and as in Kubernetes
         case NotStarted(rc=rc):
             return ExitCode.NOT_RUN_TO_ITS_END if rc is None else rc
         case Cancelled() | NodeFailed() | Lost():
@@ -149,11 +149,11 @@ def code_of(end: End) -> int:
             assert_never(end)
 
 
-# Which nodes a job went well on, and which way it went on the others: each node in exactly one set. Pure.
+# -- a job's nodes by result; each node is in exactly one set
 
 
 class Result(StrEnum):
-    """What the sets are called, in `@clb:failed` and `@clb:failed-17`."""
+    """Names of the sets, as in `@clb:failed` and `@clb:failed-17`."""
 
     OK = "ok"
     FAILED = "failed"
@@ -170,12 +170,12 @@ _BY_STATE = {
     JobState.TIMEOUT: Result.TIMEOUT,
     JobState.CANCELLED: Result.CANCELLED,
     JobState.NODE_FAIL: Result.UNREACHABLE,
-    JobState.RUNNING: Result.UNREACHABLE,  # as far as we know: its node does not answer
+    JobState.RUNNING: Result.UNREACHABLE,  # its node does not answer
 }
 
 
 def result_of(outcome: Outcome) -> Result:
-    """Of one copy. What never ran is not what failed, whoever decided that."""
+    """Result of one copy. A copy that never ran has not failed, whatever the reason."""
     match outcome.end:
         case NotStarted():
             return Result.NOT_STARTED
@@ -188,10 +188,10 @@ def result_of(outcome: Outcome) -> Result:
 def result_sets(
     outcomes: Sequence[Outcome], candidates: Sequence[NodeName], plan: Plan | None
 ) -> Mapping[Result, tuple[NodeName, ...]]:
-    """All of them, empty ones too.
+    """The nodes of every result, including empty ones.
 
-    A candidate without a copy counts as not started, or unreachable, where it should have had one: where every
-    candidate was wanted (`plan.wanted` is None), where no copy was placed at all, and where it refused one.
+    A candidate without a copy counts as not started, or as unreachable, if it should have had a copy: if every
+    candidate was wanted (`plan.wanted` is None), if no copy was placed at all, or if it refused one.
     """
     sets: dict[Result, list[NodeName]] = {result: [] for result in Result}
     for outcome in outcomes:

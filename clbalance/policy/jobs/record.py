@@ -1,4 +1,4 @@
-"""What a job's record says: what is unsettled, whether it is its turn, whether it may be moved, its class. Pure."""
+"""Questions about a job's record: missing outcomes, dependencies, whether it may be migrated, its QoS. Pure."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -10,19 +10,19 @@ from clbalance.model.job_record import CopyRecord, JobRecord, JobState, NotStart
 
 
 def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
-    """Of the attempt that was written down last: the copies of one claim, or the slots of several."""
+    """The copies of the last recorded attempt: those of one claim, or slots with a claim each."""
     return tuple(copy for copy in copies if copy.attempt == record.attempt)
 
 
 def copies_without_outcome(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
-    """The copies of which no end is known, if the job is not over."""
+    """The copies without a known end; none if the job is over."""
     if record.state.is_over:
         return ()
     return tuple(copy for copy in current_copies(record, copies) if copy.outcome is None)
 
 
 def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
-    """Whether whoever had it in hand died before it could have been started. One that is queued waits on."""
+    """Whether its controller died before it could be started. A queued job goes on waiting."""
     in_nobodys_hands = not record.state.is_over and not record.has_controller and not record.queued
     return in_nobodys_hands and not current_copies(record, copies)
 
@@ -33,9 +33,9 @@ def is_queued(record: JobRecord) -> bool:
 
 
 def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
-    """Why the rest of a job that nobody has in hand must end, where a copy of it never started; else empty.
+    """Why the other copies of a job without a controller must end: one copy never started. Else empty.
 
-    Who found that out may have gone before the others' nodes had answered.
+    The process that found out may have died before the other nodes answered.
     """
     if record.has_controller or record.state.is_over:
         return ""
@@ -43,11 +43,11 @@ def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
     return next((f"it could not start on {one.intent.node}" for one in never), "")
 
 
-# Whether it is a queued job's turn, by the jobs that it comes after. Pure.
+# -- dependencies of a queued job
 
 
 class DependencyState(Enum):
-    """May it be started?"""
+    """Whether a job's dependencies allow its start."""
 
     SATISFIED = "now"
     WAITING = "later"
@@ -56,14 +56,14 @@ class DependencyState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """`reason`: why not now; empty where it may."""
+    """`reason`: why it may not start now; empty if it may."""
 
     state: DependencyState
     reason: str = ""
 
 
 def dependency(before: Mapping[int, JobRecord | None]) -> Dependency:
-    """By what is known of the jobs before it; None: that one is not remembered."""
+    """The dependency on the jobs `before`; None: that job is not in the journal."""
     for number, record in before.items():
         if record is None:
             return Dependency(state=DependencyState.NEVER, reason=f"after job {number}, which is not remembered")
@@ -78,16 +78,16 @@ def dependency(before: Mapping[int, JobRecord | None]) -> Dependency:
     return Dependency(state=DependencyState.SATISFIED)
 
 
-# Which jobs may be taken to another node while they run: those whose owner has said so. Pure.
+# -- migratable jobs: only those that their owner has marked
 
 
 def is_migratable(job: JobSpec, request: Request, restart_policy: RestartPolicy) -> bool:
-    """Whether its owner has marked it, and it can start elsewhere."""
+    """Whether its owner allows migration, and it can start on another node."""
     return not why_not_migratable(job, request, restart_policy)
 
 
 def why_not_migratable(job: JobSpec, request: Request, restart_policy: RestartPolicy) -> str:
-    """Why a job stays where it is, whatever is gained; empty where it may be moved."""
+    """Why a job can never be migrated; empty if it can."""
     if not restart_policy.requeue and restart_policy.checkpoint is None:
         return "not marked `--requeue` or `--checkpoint`"
     if job.pty is not None:
@@ -100,19 +100,19 @@ def why_not_migratable(job: JobSpec, request: Request, restart_policy: RestartPo
 
 
 def why_not_migratable_now(record: JobRecord, submitted: Submitted) -> str:
-    """The same of a job as it stands at this moment."""
+    """The same, for the job in its current state."""
     if record.state is not JobState.RUNNING:
         return f"{record.state}"
     return why_not_migratable(submitted.job, submitted.request, submitted.restart_policy)
 
 
-# A job's quality of service, derived as in Kubernetes from what it asks for and what it is limited to. Pure.
+# -- QoS class, derived from requests and limits as in Kubernetes
 #
 # Cpus and memory count, GPUs do not (kubernetes.io/docs/concepts/workloads/pods/pod-qos).
 
 
 def qos_of(asked: Request | Allocation) -> Qos:
-    """The class of a request, or of the lease that it became."""
+    """The QoS class of a request, or of the lease made from it."""
     if not (asked.cpus or asked.mem_bytes or asked.limit_cpus or asked.limit_mem_bytes):
         return Qos.BEST_EFFORT
     if asked.cpus and asked.mem_bytes and _has_no_room_above(asked):
@@ -121,5 +121,5 @@ def qos_of(asked: Request | Allocation) -> Qos:
 
 
 def _has_no_room_above(asked: Request | Allocation) -> bool:
-    """Whether both limits are set, and leave no room above the request."""
+    """Whether both limits are set and equal to the request."""
     return asked.limit_cpus == asked.cpus and asked.limit_mem_bytes == asked.mem_bytes

@@ -1,7 +1,8 @@
-"""Whether a job whose attempt has ended is over, waits or is started again, and where not. Pure.
+"""The next state of a job whose attempt ended: over or requeued, and the nodes to avoid. Pure.
 
-Enters: its record, what it may do again, how every copy of it ended in every attempt, and a move that was meant. What
-went before is counted from there, so it does not matter which process looks, nor how often (docs/design/rebalance.md).
+Input: the job's record, its restart policy, the outcomes of all copies of all attempts, and a requested migration.
+Earlier failures are counted from these, so the result does not depend on which process decides, nor how often
+(docs/design/rebalance.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ _FOR: Final = "waits for `clbalance rebalance`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """So it has ended, and that is all."""
+    """The job is over."""
 
     state: JobState
     reason: str
@@ -41,7 +42,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeued:
-    """It is queued, and why."""
+    """The job is pending again, for `reason`."""
 
     reason: str
 
@@ -58,9 +59,9 @@ def state_after_attempt(
     *,
     cancelled: bool,
 ) -> AfterAttempt:
-    """`outcomes`: how the copies of the current attempt ended, all of them and at least one. `cancelled`: by its user.
+    """The next state. `outcomes`: of all copies of the current attempt, at least one. `cancelled`: by its user.
 
-    `copies` are those of all attempts; of earlier ones failures are counted.
+    `copies` are those of all attempts; failures of earlier attempts are counted from them.
     """
     over = _over(outcomes)
     never = never_started(outcomes)
@@ -82,12 +83,12 @@ def state_after_attempt(
 
 
 def wait_reason(reason: str) -> str:
-    """Of a job that waits, told by `rebalance` itself: not that it waits for `rebalance`."""
+    """The reason without "waits for `clbalance rebalance`", for `rebalance` itself."""
     return reason.removesuffix(f"; {_FOR}")
 
 
 def never_started(outcomes: Sequence[Outcome]) -> str:
-    """Why the job has not begun anywhere, through no fault of its own; empty where it has, or cannot be executed."""
+    """Why no copy started, through no fault of the job; empty if one started, or the job cannot be executed."""
     void = [one for one in outcomes if isinstance(one.end, NotStarted)]
     others = [one for one in outcomes if not isinstance(one.end, NotStarted | Cancelled)]
     if others or not void or any(isinstance(one.end, NotStarted) and one.end.rc is not None for one in void):
@@ -96,7 +97,7 @@ def never_started(outcomes: Sequence[Outcome]) -> str:
 
 
 def nodes_to_exclude(restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> Mapping[NodeName, str]:
-    """Nodes where it is not started again while others fit, and why: it failed there, say, or was moved away."""
+    """Nodes to avoid while others fit, with the reason: it failed there, or was migrated away, for example."""
     return {
         copy.intent.node: exclude_reason(one.end)
         for copy in copies
@@ -114,14 +115,14 @@ def _over(outcomes: tuple[Outcome, ...]) -> Finished:
 def _goes_on(
     outcomes: Sequence[Outcome], move: MigrationRequest, restart_policy: RestartPolicy, *, never: bool
 ) -> bool:
-    """Whether it ended since it was to go elsewhere; what could not even start was on its way as well."""
+    """Whether the attempt ended because of the migration; an attempt that never started counts too."""
     if never:
         return move.stage is MigrationStage.COMMITTED
     return all(goes_on(one.end, move, restart_policy) for one in outcomes)
 
 
 def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> tuple[int, int]:
-    """How many earlier attempts failed, and how many their nodes took away; a start that came to nothing is neither."""
+    """How many earlier attempts failed, and how many ended with their node; attempts that never started are neither."""
     attempts: dict[int, list[Outcome]] = {}
     for copy in copies:
         if copy.attempt < record.attempt and copy.outcome is not None:
@@ -135,7 +136,7 @@ def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Seq
 
 
 def _asked_for(outcome: Outcome, restart_policy: RestartPolicy) -> bool:
-    """Whether it ended by a word of the job's own that it be started again; that is no failure."""
+    """Whether the job itself asked to be started again, by its exit; that is no failure."""
     end = outcome.end
     return (isinstance(end, Exited) and end.rc in restart_policy.requeue_exits) or asked_to_go_on(end, restart_policy)
 
@@ -150,15 +151,15 @@ def _may_run_again(restart_policy: RestartPolicy) -> bool:
     )
 
 
-# Whether a job that has ended is started once more, and where not. Pure.
+# -- retries: whether an ended job is started once more, and the nodes to avoid
 
 MOST_NODE_FAILURES = 5
-"""A job that takes its nodes down with it is not fed every node of the cluster."""
+"""Limit of restarts after node failures, so that a job that crashes nodes does not crash them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Start it again, after what; if possible on none of `excluded_nodes`, which says why not there."""
+    """Start it again, because of `reason`; preferably not on `excluded_nodes`, which gives a reason for each node."""
 
     reason: str
     excluded_nodes: Mapping[NodeName, str]
@@ -167,9 +168,9 @@ class Retry:
 def next_retry(
     restart_policy: RestartPolicy, outcomes: tuple[Outcome, ...], *, failures: int, node_failures: int
 ) -> Retry | None:
-    """`failures` and `node_failures`: how many attempts have ended so before this one.
+    """The next start, or None. `failures` and `node_failures`: how many earlier attempts ended so.
 
-    Cancelled and timed out jobs are not started again, and nothing is while a copy may still run.
+    Cancelled and timed out jobs are not started again, and no job is while one of its copies may still run.
     """
     states = {state_of(outcome.end) for outcome in outcomes}
     if JobState.RUNNING in states or not outcomes:
@@ -190,31 +191,31 @@ def next_retry(
     return None
 
 
-# What the end of an attempt means while its move is meant. Pure (docs/design/rebalance.md).
+# -- the end of an attempt during its migration (docs/design/rebalance.md)
 
 CHECKPOINTED = 85
 """HTCondor's code for "I have checkpointed, start me again"."""
 IN_VAIN = "it did not checkpoint in time"
-"""Why a move is off whose signal has reached the job: what comes of it late counts all the same."""
+"""The reason of an aborted migration whose signal has reached the job; a late checkpoint still counts."""
 
 _MOVED = "moved to "
-_WHY_CHARS = 200  # what a node keeps of the reason for an end
+_WHY_CHARS = 200  # length to which a node cuts the reason for an end
 
 
 def stop_reason(order: MigrationRequest) -> str:
-    """What the node is told, and tells again as the reason of the end."""
+    """The reason that we send to the node, and that the node gives back as the reason of the end."""
     return f"{_MOVED}{order.dst}: {order.reason}"[:_WHY_CHARS]
 
 
 def was_migrated(reason: str) -> bool:
-    """Whether a copy was ended for that, by the reason that its node tells."""
+    """Whether a copy was ended for a migration, by the reason from its node."""
     return reason.startswith(_MOVED)
 
 
 def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPolicy) -> bool:
-    """Whether a job that has ended so is started elsewhere, because of a move of just that attempt.
+    """Whether a job that ended so is started elsewhere, because of a migration of just that attempt.
 
-    Exit 0 is its own end, and any other that is not of our making its own failure.
+    Exit 0 means that the job is done; any other end that we did not cause is its own failure.
     """
     if order is None:
         return False
@@ -227,25 +228,25 @@ def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPol
 
 def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:
     if isinstance(end, Cancelled):
-        return was_migrated(end.reason)  # perhaps to another node, by who died since
+        return was_migrated(end.reason)  # perhaps to another node, by a process that has died since
     return asked_to_go_on(end, restart_policy)
 
 
 def asked_to_go_on(end: End, restart_policy: RestartPolicy) -> bool:
-    """Whether a job that was told to checkpoint has ended for that: it says so, or the signal has ended it."""
+    """Whether a job that was told to checkpoint ended for that: by exit code 85, or by the signal."""
     if restart_policy.checkpoint is None:
         return False
     number = restart_policy.checkpoint.signal
     return end in (Exited(rc=CHECKPOINTED), Killed(signal=number), Exited(rc=128 + number))
 
 
-# Why a job is not started again on a node while others fit, in the words of `explain`. Pure.
+# -- why a node is avoided, in the words of `explain`
 
 MIGRATED_AWAY = "it was moved away from there"
 
 
 def exclude_reason(end: End) -> str:
-    """What there was on the node where an attempt has ended so."""
+    """Why to avoid a node where an attempt ended so."""
     match end:
         case NodeFailed():
             return "the node failed under it"

@@ -1,7 +1,7 @@
-"""Which task is where: pending, with a slot, or over. A state machine without effects; the engine does what it says.
+"""The queue of a task job: each task is pending, with a slot, or over. A state machine; the engine has the effects.
 
-What a slot was given comes back when it says so, or when it has ended and its log does not tell of its start. A
-task of which only the start is known counts as ended with its slot: it may have run, and is not run again unasked.
+A task comes back if its slot returns it, or if the slot has ended and its log has no start of the task. A task with a
+known start only ends with its slot: it may have run, and is run again only by the restart policy.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.requeue import next_retry
 
 _LOOK_AT = 32
-"""Tasks that have failed, for one that did not fail on this node."""
+"""How many failed tasks to search for one that has not failed on this node."""
 
 
 @dataclass(slots=True)
 class _AssignedTask:
-    """What one slot has; `started` of those its log tells."""
+    """The tasks of one slot; `started`: those with a start in its log."""
 
     node: NodeName
     given: dict[int, Task] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class _AssignedTask:
 
 @dataclass(slots=True)
 class _Past:
-    """How often a task has failed, and where."""
+    """How often a task failed, and on which nodes."""
 
     failures: int = 0
     node_failures: int = 0
@@ -42,7 +42,7 @@ class _Past:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostTask:
-    """What became of a task whose slot has ended; `end` None: it was not started there, and is pending again."""
+    """A task whose slot has ended; `end` None: it was not started there, and is pending again."""
 
     number: int
     end: End | None
@@ -50,7 +50,7 @@ class LostTask:
 
 
 class TaskQueue:
-    """Slots are named by their claims. Tasks go in the order of their numbers, those that have failed behind them."""
+    """Gives tasks to slots, which are named by their claims: by task number, and failed tasks last."""
 
     def __init__(self, tasks: Iterable[Task], restart_policy: RestartPolicy) -> None:
         self._tasks = {task.number: task for task in tasks}
@@ -63,31 +63,31 @@ class TaskQueue:
 
     @property
     def pending(self) -> int:
-        """How many wait for a slot."""
+        """Number of tasks that wait for a slot."""
         return len(self._fresh) + len(self._again)
 
     @property
     def out(self) -> int:
-        """How many are with slots."""
+        """Number of tasks that slots have."""
         return sum(len(held.given) for held in self._held.values())
 
     @property
     def running(self) -> int:
-        """How many slots have something to do."""
+        """Number of slots that have a task."""
         return sum(bool(held.given) for held in self._held.values())
 
     @property
     def may_come_back(self) -> bool:
-        """Whether what is with slots now may be pending again, and need one."""
+        """Whether a task that a slot has now may become pending again."""
         restart_policy = self._restart_policy
         return self.out > 0 and bool(restart_policy.retry or restart_policy.requeue or restart_policy.requeue_exits)
 
     def with_slot(self, claim: int) -> int:
-        """How many a slot has."""
+        """Number of tasks that this slot has."""
         return len(self._held[claim].given) if claim in self._held else 0
 
     def take(self, claim: int, node: NodeName, most: int) -> list[Task]:
-        """Up to `most` tasks for a slot, in their order; those that failed on its node only if there are no others."""
+        """Up to `most` tasks for a slot, in order; tasks that failed on its node only if there are no others."""
         held = self._held.setdefault(claim, _AssignedTask(node))
         taken: list[Task] = []
         while self.pending and len(taken) < most:
@@ -96,19 +96,19 @@ class TaskQueue:
         return taken
 
     def began(self, claim: int, number: int) -> None:
-        """A slot's log says that it is started."""
+        """Note that a slot started the task, by its log."""
         if claim in self._held:
             self._held[claim].started.add(number)
 
     def returned(self, claim: int, number: int) -> None:
-        """A slot gives it back unstarted."""
+        """Note that a slot returned the task without starting it."""
         held = self._held.get(claim)
         if held is not None and (task := held.given.pop(number, None)):
             held.started.discard(number)
             self._put_back(task)
 
     def ended(self, claim: int, number: int, end: End) -> bool | None:
-        """How it ended; whether it is over, or else pending once more. None: the slot has no such task."""
+        """Note the end of a task. True: it is over; False: pending once more; None: the slot has no such task."""
         held = self._held.get(claim)
         task = None if held is None else held.given.pop(number, None)
         if held is None or task is None:
@@ -117,13 +117,13 @@ class TaskQueue:
         return not self._tries_again(task, held.node, end)
 
     def has(self, claim: int, number: int) -> bool:
-        """Whether a slot has that task."""
+        """Whether the slot has this task."""
         return claim in self._held and number in self._held[claim].given
 
     def slot_over(self, claim: int, how: End, *, log_is_whole: bool) -> list[LostTask]:
-        """A slot has ended so: what became of the tasks of which it has told no end.
+        """Note the end of a slot; returns its tasks without a known end.
 
-        What is not in a log that is whole was not started; else nobody knows.
+        A task that is missing in a complete log was not started; with an incomplete log it may have been.
         """
         held = self._held.pop(claim, None)
         if held is None:
@@ -139,7 +139,7 @@ class TaskQueue:
         return fates[::-1]
 
     def forget_pending(self) -> Sequence[Task]:
-        """No more are given out: what was not started will not be."""
+        """Remove and return all pending tasks, so that no more are given out."""
         left = tuple(self._tasks[number] for number in (*sorted(self._fresh), *self._again))
         self._fresh.clear()
         self._again.clear()
@@ -177,5 +177,5 @@ class TaskQueue:
 
 
 def with_its_slot(how: End) -> End:
-    """The end of a task whose slot has ended so; what ends of itself has told all ends, so that it was killed."""
+    """The end of a task whose slot ended so. A slot that exits has reported all ends, so the task was killed."""
     return Killed(signal=9) if isinstance(how, Exited) else how

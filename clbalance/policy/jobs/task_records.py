@@ -1,4 +1,4 @@
-"""From a log of tasks to what is known of each, and how many tasks a slot is given at once. Pure."""
+"""From a log of task events to task records and the job's outcome, and how many tasks a slot gets at once. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from clbalance.policy.jobs.outcome import code_of, state_of, worst_outcome
 
 
 def task_records(tasks: Iterable[Task], events: Iterable[TaskEvent]) -> tuple[TaskRecord, ...]:
-    """Each task as the last word has it, in the order of `tasks`; what the log tells of others is passed over."""
+    """Each task by its last event, in the order of `tasks`; events of other tasks are ignored."""
     records = {task.number: TaskRecord(task=task) for task in tasks}
     for event in events:
         known = records.get(event.number)
@@ -40,17 +40,17 @@ def _after(known: TaskRecord, event: TaskEvent) -> TaskRecord:
 
 
 def _is_elsewhere(known: TaskRecord, event: TaskEnded) -> bool:
-    """Another slot has it since: two processes may settle a slot at once, and the slower one comes too late."""
+    """Whether another slot has the task now: two processes may reconcile a slot at once, and the slower is late."""
     return known.node is not None and known.claim != event.claim
 
 
 def _is_known_better(known: TaskRecord, event: TaskEnded) -> bool:
-    """That a node is silent is no end, and does not replace one."""
+    """Whether an end is known already that `event`, a silent node, must not replace."""
     return isinstance(event.end, Lost) and known.end is not None
 
 
 def is_open(record: TaskRecord) -> bool:
-    """Whether a slot has it, and its end is not known."""
+    """Whether a slot has it, and its end is unknown."""
     return state_of_task(record) is JobState.RUNNING
 
 
@@ -60,7 +60,7 @@ def is_done(record: TaskRecord) -> bool:
 
 
 def state_of_task(record: TaskRecord) -> JobState:
-    """One task's."""
+    """State of one task."""
     if record.end is not None:
         return state_of(record.end)
     return JobState.PENDING if record.node is None else JobState.RUNNING
@@ -68,7 +68,7 @@ def state_of_task(record: TaskRecord) -> JobState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskJobOutcome:
-    """What its tasks make of a job; RUNNING where the end of one is not known."""
+    """State and reason of a task job; RUNNING if the end of a task is unknown."""
 
     state: JobState
     reason: str
@@ -76,7 +76,7 @@ class TaskJobOutcome:
 
 
 def task_job_outcome(records: Sequence[TaskRecord], detail: str, *, cancelled: bool = False) -> TaskJobOutcome:
-    """`detail` those that were not started were not."""
+    """The outcome by all tasks; `detail`: why tasks were not started."""
     ended = [(record, record.end) for record in records if record.end is not None]
     unknown = any(map(is_open, records))
     left = sum(record.node is None for record in records)
@@ -97,25 +97,25 @@ def task_job_outcome(records: Sequence[TaskRecord], detail: str, *, cancelled: b
 
 
 def unwritten(records: Iterable[TaskRecord], written: frozenset[tuple[int, int]]) -> tuple[TaskRecord, ...]:
-    """Those that have run and whose output is not in the job's files; `written` are pairs of slot and task."""
+    """Tasks that ran and whose output is not in the job's files yet; `written`: pairs of slot and task."""
     ran = (one for one in records if one.end is not None and not isinstance(one.end, Lost | NotStarted))
     return tuple(one for one in ran if (one.claim, one.task.number) not in written)
 
 
-# How many tasks a slot is given at once, when there have been too many failures, and how long it will take. Pure.
+# -- how many tasks a slot gets at once, the limit of failures, and the time left
 
-_AHEAD_S = 0.2  # of work that a slot has, so that it never waits for us
+_AHEAD_S = 0.2  # seconds of work that a slot has in advance, so that it never waits for us
 _MOST_AHEAD = 64
 _FAIR = 2
-"""Each slot is given at most its share of what is left, divided by this: so all of them end at about the same time."""
+"""A slot gets at most its share of the pending tasks, divided by this, so that all slots end at about the same time."""
 
 
 def depth(mean_s: float | None, pending: int, slots: int, may_fail: int | None = None) -> int:
-    """How many tasks one slot may have: one that runs, and so many behind it as are short.
+    """How many tasks one slot may have: a running one, and more behind it if tasks are short.
 
-    Bound late: long tasks are not given to a slot before it is free, for another may be free sooner. `mean_s` is how
-    long tasks have taken until now, None before the first has ended; `may_fail`, how many may still fail before it is
-    enough, for what a slot has it runs.
+    Tasks are bound late: a slot gets a long task only when it is free, because another slot may be free sooner.
+    `mean_s`: mean duration of tasks so far, None before the first has ended. `may_fail`: how many may still fail before
+    the limit; a slot runs every task that it has.
     """
     if mean_s is None:
         return 1
@@ -126,12 +126,12 @@ def depth(mean_s: float | None, pending: int, slots: int, may_fail: int | None =
 
 
 def most_failures(rules: TaskRules, total: int) -> int | None:
-    """How many may fail before no more are given out; None: all of them."""
+    """How many tasks may fail before no more are given out; None: all of them."""
     if rules.max_fail is None:
         return None
     return math.floor(total * rules.max_fail / 100) if rules.max_fail_is_pct else int(rules.max_fail)
 
 
 def left_s(*, elapsed_s: float, done: int, total: int) -> float | None:
-    """Until all are done, at the pace so far."""
+    """Estimated seconds until all are done, at the pace so far; None: not known yet."""
     return None if done == 0 else elapsed_s / done * (total - done)

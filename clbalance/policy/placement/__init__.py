@@ -1,1 +1,1 @@
-"""Filter, score, select, charge. Pure."""
+"""Placement of one request: filter, score, select, charge. Pure."""

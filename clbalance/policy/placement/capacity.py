@@ -1,6 +1,6 @@
-"""What a node can still promise, by the formulas of its own admission (docs/design/leases.md), and what it lacks.
+"""Whether a node has free resources for a request, by the formulas of its own admission (docs/design/leases.md). Pure.
 
-The node decides again under its lock; what is unfit here would be refused there, so a refusal is left to races.
+The node decides again under its lock. A node that is unfit here would refuse too, so refusals only come from races.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from clbalance.policy.placement.gpus import TOO_FEW_FREE, candidates_among, matc
 from clbalance.policy.placement.load import NodeLoad, available_cpus, available_mem_bytes
 
 _ROUNDING: Final = 1e-9
-"""Cpus: a sum that should come out even may miss by so much."""
+"""Cpus: tolerance for rounding errors of sums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsufficientResource:
-    """What a node has too little of: the filter's name, the reason that groups nodes, and the numbers."""
+    """A missing resource: the filter's name, the reason by which nodes are counted, and a detail with numbers."""
 
     filter: str
     reason: str
@@ -25,14 +25,14 @@ class InsufficientResource:
 
 
 def insufficient_resource(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    """The first thing for which the node must refuse `request`, or None: it can promise all of it."""
+    """The first resource that is missing for `request`; None: all of it is free."""
     if asks_for_nothing(request):
         return None if isinstance(load.answer.reading.leases, Unknown) else _exclusive(load, request)
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 
 def asks_for_nothing(request: Request) -> bool:
-    """Whether it takes no part of a node, and fits on a full one; a slot alone is nothing."""
+    """Whether the request takes no resources, and so fits on a full node; a slot alone does not count."""
     return not (request.cpus or request.mem_bytes or request.tmp_bytes or request.gpus or request.exclusive)
 
 
@@ -58,7 +58,7 @@ def _exclusive(load: NodeLoad, request: Request) -> InsufficientResource | None:
 
 
 def _whole_node(lease: Lease, load: NodeLoad) -> str | None:
-    """Why a lease takes the whole node, as an addition to a sentence; None: it takes a part."""
+    """Why a lease takes the whole node, as the end of a sentence; None: it takes a part."""
     match lease.allocation:
         case Unknown(reason=reason):
             return f": {reason}"
@@ -100,7 +100,7 @@ def _tmp(load: NodeLoad, request: Request) -> InsufficientResource | None:
     tmp = load.answer.reading.tmp
     if isinstance(tmp, Unknown):
         return InsufficientResource(filter="tmp", reason="temporary space unknown", detail=tmp.reason)
-    # Whole for as long as it is held: when a job fills its space nobody can tell, and a full disk is everybody's.
+    # The whole space counts as long as the lease: a job may fill it at any time, and a full disk hurts all users.
     free = tmp.free_bytes - load.allocations.tmp_bytes
     if request.tmp_bytes <= free:
         return None
@@ -139,7 +139,7 @@ def _gpus(load: NodeLoad, request: Request) -> InsufficientResource | None:
 
 
 def _plainly_enough(load: NodeLoad, request: Request) -> bool:
-    """What can be told at a glance, for most requests are for one device of any kind and size."""
+    """Quick check for the usual request, one device of any model and memory size."""
     if request.gpus != 1 or request.gpu_mem_bytes or request.constraints.where or isinstance(load.devices, Unknown):
         return False
     wanted, models = request.gpu_share - _ROUNDING, request.gpu_models

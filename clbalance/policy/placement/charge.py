@@ -1,4 +1,4 @@
-"""Charge: what was just placed counts at once, and how much more may be promised before another node is better."""
+"""Charge: count a placement at once, and limit allocations to where another node becomes better. Pure."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from clbalance.policy.placement.policies import Policy, Rule
 
 
 def assume(snapshot: Snapshot, nodes: Sequence[NodeName], request: Request, policy: Policy) -> Snapshot:
-    """The snapshot with what `request` takes placed on each of `nodes`; the order of its answers is kept."""
+    """The snapshot with the allocation of `request` placed on each of `nodes`; the order of answers is kept."""
     charged = with_allocation(snapshot, nodes, lambda answer: allocation_for(request, answer, policy))
     return replace(charged, last_used=nodes[-1]) if nodes else charged
 
@@ -19,7 +19,7 @@ def assume(snapshot: Snapshot, nodes: Sequence[NodeName], request: Request, poli
 def with_allocation(
     snapshot: Snapshot, nodes: Collection[NodeName], allocation: Callable[[Measured], Allocation]
 ) -> Snapshot:
-    """The snapshot with one more promise placed on each of `nodes` that answered."""
+    """The snapshot with one more allocation placed on each of `nodes` that answered."""
     chosen = frozenset(nodes)
     return replace(
         snapshot,
@@ -35,13 +35,13 @@ def with_allocation(
 
 
 def uptime_of(answer: Measured) -> float:
-    """Seconds, for the age of a promise; 0 where the node does not tell, as if nothing showed yet."""
+    """The node's uptime in seconds, for the age of an allocation; 0 if unknown, as if the load showed nothing yet."""
     uptime_s = answer.reading.uptime_s
     return 0.0 if isinstance(uptime_s, Unknown) else uptime_s
 
 
 def allocation_for(request: Request, answer: Measured, policy: Policy) -> Allocation:
-    """What the request takes of this node, made now: with the GPUs that it would get."""
+    """The allocation of the request on this node, made now, with the GPUs that it would get."""
     load = effective_load(answer) if request.gpus else None
     devices = () if load is None or isinstance(load, Unknown) else devices_for(load, request, policy)
     return Allocation(
@@ -60,7 +60,7 @@ def allocation_for(request: Request, answer: Measured, policy: Policy) -> Alloca
 
 
 def last_used(snapshot: Snapshot) -> NodeName | None:
-    """Where the last request went: the node of the youngest lease, where nothing was placed since."""
+    """The node of the last placement; if none was made on this snapshot, the node of the youngest lease."""
     if snapshot.last_used is not None:
         return snapshot.last_used
     ages = [
@@ -73,16 +73,16 @@ def last_used(snapshot: Snapshot) -> NodeName | None:
     return min(ages)[1] if ages else None
 
 
-# How much more may be promised of a chosen node before another would have been the better choice.
+# -- limits of allocations: up to where the chosen node is still the better choice
 #
-# Many clients that look at the same moment all choose the same node. Its admission is where they meet: it refuses who
-# comes after others, who then counts those and places again. So a burst levels as if one dispatcher had placed it.
+# Clients that probe at the same moment all choose the same node. Its admission refuses claims above the limit, and a
+# refused client counts the new allocations and places again. So a burst spreads as if one dispatcher had placed it.
 
 
 def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: Policy) -> dict[NodeName, float]:
-    """By chosen node: the cpus, all leases together, up to which its run queue per cpu stays below the runner-up's.
+    """For each chosen node the allocated cpus, of all leases, up to which it stays better than the runner-up.
 
-    `snapshot` is what was placed on. Empty where the order of nodes is no matter of the run queue, or none is left.
+    `snapshot`: the one that `plan` was made on. Empty if the run queue does not decide the order, or without runner-up.
     """
     if request.constraints.order or policy.rule is not Rule.BEST or not policy.weights.run_queue:
         return {}
@@ -104,12 +104,12 @@ def allocation_limits(plan: Plan, snapshot: Snapshot, request: Request, policy: 
 
 
 def with_allocations(snapshot: Snapshot, allocated: Mapping[NodeName, float]) -> Snapshot:
-    """The snapshot with what nodes say that they have promised by now, cpus of all leases together."""
+    """The snapshot with the nodes' own current sums of allocated cpus."""
     return with_allocation(snapshot, allocated, lambda answer: _fresh_allocations(answer, allocated[answer.node]))
 
 
 def _fresh_allocations(answer: Measured, promised_cpus: float) -> Allocation:
-    """What was promised since we looked."""
+    """The cpus that were allocated since the snapshot."""
     load = effective_load(answer)
     known = 0.0 if isinstance(load, Unknown) else load.allocations.cpus
     return Allocation(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))

@@ -1,4 +1,4 @@
-"""Why nodes do not fit: the state of each in one word, and all reasons in one line. Pure."""
+"""Node states in one word, and all reasons why nodes do not fit in one line. Pure."""
 
 from collections import Counter
 from datetime import datetime
@@ -14,26 +14,26 @@ from clbalance.policy.placement.thresholds import Thresholds, breaches, limits_o
 
 
 class NodeState(StrEnum):
-    """What may be expected of a node."""
+    """State of a node for placement."""
 
     UP = "up"
     BUSY = "busy"
-    """Past a threshold, or promised away: it works, and takes no more."""
+    """Past a threshold, or fully allocated: it works, and takes no more jobs."""
     DRAINING = "draining"
-    """Takes nothing new, and what has a lease goes on."""
+    """Takes no new jobs; jobs with a lease go on."""
     DRAINED = "drained"
-    """Takes nothing new, and has no lease left."""
+    """Takes no new jobs, and has no lease left."""
     SUSPECT = "suspect"
-    """It did not answer several times in a row: either it still does not, or it has not answered often enough since."""
+    """It did not answer several times in a row, and is still silent or has not answered often enough since."""
     UNKNOWN = "unknown"
-    """It did not answer, or not what must be known to place on it."""
+    """It did not answer, or its answer lacks what placement needs."""
     DOWN = "down"
-    """It cannot be reached at all, which is more than not answering."""
+    """It cannot be reached at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A node's state, its reason where there is one to tell, and the indices that are past their limit."""
+    """A node's state, the reason or an empty string, and the indices past their thresholds."""
 
     state: NodeState
     reason: str | None = None
@@ -44,9 +44,9 @@ _NO_WAY_IN = frozenset({Cause.DNS, Cause.UNREACHABLE, Cause.REFUSED})
 
 
 def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: float = 1.0) -> Condition:
-    """How a node is to be shown; a plain job (one cpu) is placed on it only if this is `UP`, and it has no taint.
+    """The state to show. A plain job (one cpu) is placed on a node only if it is `UP` and has no taint.
 
-    `cpus`: that a plain job asks for, if not one.
+    `cpus`: request of a plain job, if not one.
     """
     match answer:
         case Silent(cause=cause, reason=reason):
@@ -58,7 +58,7 @@ def node_state(answer: Answer, thresholds: Thresholds, now: datetime, cpus: floa
 
 
 def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
-    """`DOWN` says more than `SUSPECT`, so it stays; the reason has both."""
+    """`DOWN` stays `DOWN` for a suspect node too; the reason has both."""
     message = f"{suspect}: {reason}" if suspect else reason
     if cause in _NO_WAY_IN:
         return Condition(state=NodeState.DOWN, reason=message)
@@ -69,7 +69,7 @@ def _drained_state(answer: Measured, now: datetime) -> Condition | None:
     mark = binding_drain(answer.reading, now)
     if mark is None:
         return None
-    # Leases that are not known may be held.
+    # With unknown leases, jobs may still be running.
     state = NodeState.DRAINED if answer.reading.leases == () else NodeState.DRAINING
     return Condition(state=state, reason=drain_reason(mark, now))
 
@@ -100,13 +100,13 @@ def _unless_promised_away(load: NodeLoad, plain: Request) -> Condition:
     return Condition(state=NodeState.BUSY if is_known else NodeState.UNKNOWN, reason=f"{short.reason}: {short.detail}")
 
 
-# Why nothing, or not enough, fits: one line that counts the reasons.
+# -- one line that counts the reasons why too few nodes fit
 
 
 def unfit_summary(plan: Plan, total: int) -> str:
     """Such as "0/12 nodes fit: 5 load above 0.80, 4 load unknown, 3 excluded".
 
-    `total` is how many nodes were meant; those that the plan does not know of were never asked.
+    `total`: number of named nodes; nodes that are missing in the plan were not probed.
     """
     reasons = Counter(unfit.reason for unfit in plan.unfit)
     if (unasked := total - len(plan.ranked) - len(plan.unfit)) > 0:

@@ -1,7 +1,6 @@
-"""Filter: which nodes may be used at all, and why not the others.
+"""Filter: which nodes fit a request, and why the others do not. Pure.
 
-Enters: an answer. Leaves: its load where the node fits, else `Unfit`, by the first filter that it fails, in the order
-of this file.
+Input: an answer. Output: the node's load if it fits, else `Unfit` by the first failed filter, in this file's order.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from clbalance.policy.placement.thresholds import SetLimit, breaches, limits_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterInput:
-    """What every node is held against."""
+    """Everything that nodes are checked against."""
 
     request: Request
     limits: tuple[SetLimit, ...]
@@ -28,7 +27,7 @@ class FilterInput:
 
 
 def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> FilterInput:
-    """What `unfit_reason` needs to know, once for all nodes of a snapshot."""
+    """The input of `unfit_reason`, computed once for all nodes of a snapshot."""
     return FilterInput(
         request=request,
         limits=limits_of(policy.thresholds),
@@ -38,7 +37,7 @@ def filter_input(snapshot: Snapshot, request: Request, policy: Policy, now: date
 
 
 def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | None = None) -> NodeLoad | Unfit:
-    """The load of a node that fits, or why it does not; `load`: its own, where it is known already."""
+    """The load of a node that fits, or why it does not fit; `load`: its load, if computed already."""
     if answer.node in asked.request.excluded:
         return Unfit(node=answer.node, filter="excluded", reason="excluded")
     match answer:
@@ -60,7 +59,7 @@ def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Un
     load = effective_load(answer) if known is None else known
     if isinstance(load, Unknown):
         return Unfit(node=answer.node, filter="load", reason="load unknown", detail=load.reason)
-    # What was wished for first: that a node is busy says little where it was not meant.
+    # User constraints come first: that a node is busy does not matter if the user did not want it.
     if (
         short := unmet_constraint(load, asked.request)
         or _past_limits(load, asked.limits)
@@ -82,23 +81,23 @@ def _past_limits(load: NodeLoad, limits: tuple[SetLimit, ...]) -> InsufficientRe
 
 
 def _staleness(taken_at: datetime, max_age_s: float, now: datetime) -> str | None:
-    """Why nothing in the snapshot counts any more, or None."""
+    """Why the snapshot is too old to be used; None: it is not."""
     age_s = (now - taken_at).total_seconds()
     if age_s > max_age_s:
         return f"measured {age_s:.0f} s ago, which is more than {max_age_s:g} s"
-    # A wall clock that was set back would otherwise keep an old snapshot fresh until it caught up.
+    # Otherwise an old snapshot would stay fresh after the clock was set back, until the clock caught up.
     if age_s < -max_age_s:
         return f"measured {-age_s:.0f} s in the future: the clock of this machine was set back"
     return None
 
 
-# Whether a node is what the user asked for, however loaded it is: taints, `--where`, `--near`, `--apart`, `--same`.
+# -- user constraints, whatever the load: taints, `--where`, `--near`, `--apart`, `--same`
 #
-# What is not known makes a node unfit with that reason, whichever way round it was asked.
+# An unknown value makes a node unfit with that reason, also in a negated condition.
 
 
 def unmet_constraint(load: NodeLoad, request: Request) -> InsufficientResource | None:
-    """The first thing that speaks against the node; None: it is what was asked for."""
+    """The first constraint that the node does not meet; None: it meets all."""
     return next((found for find in _LACKS if (found := find(load, request))), None)
 
 
@@ -151,7 +150,7 @@ def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
 
 
 def _promises(load: NodeLoad) -> Iterator[tuple[str, Allocation]]:
-    """Whose they are, and what they say."""
+    """Job name and allocation of each lease and placement on the node."""
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:
         if isinstance(lease.allocation, Allocation):

@@ -1,10 +1,10 @@
-"""How many free GPUs of a node its next jobs could not use, by the kinds of requests that a cluster gets.
+"""GPU fragmentation: how many free GPUs of a node the next jobs could not use, by the mix of requests. Pure.
 
     F(n) = Σ popularity(m) · F(n, m)            expected fragment of node n, in GPUs; m: a demand of the workload
     F(n, m) = all that is free                  where m asks for no GPU, or does not fit on n
             = what is free on devices too small for m, where it fits
-    S(n) = max(0, free GPUs - free cpus / μ)    stranded: without cpus for them; μ: cpus that the workload asks for
-                                                beside each of its GPUs, those of jobs without one included
+    S(n) = max(0, free GPUs - free cpus / μ)    stranded: without cpus for them; μ: cpus that the workload requests
+                                                for each of its GPUs, those of jobs without GPUs included
 
 F is the measure of "Beware of Fragmentation" (Weng et al., USENIX ATC 2023, section 3.2); a job goes where it makes F
 grow least (fragmentation gradient descent). F looks one job ahead, so it does not see a node run out of cpus until the
@@ -22,15 +22,15 @@ from typing import Final, NamedTuple
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Measured, Request, Snapshot, Unknown
 
-# What a cluster is asked for: kinds of requests and how often each comes.
+# -- the workload: kinds of requests and how often each comes
 #
-# Fragmentation is measured against it: free GPUs are worth what the next jobs can use of them ("Beware of
-# Fragmentation", Weng et al., USENIX ATC 2023, there the target workload M).
+# Fragmentation is measured against it: only free GPUs that the next jobs can use have value (the target workload M in
+# "Beware of Fragmentation").
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One kind of request; `gpu_share` of each of `gpus` devices, of one of `gpu_models` (empty: any)."""
+    """One kind of request: cpus, and `gpu_share` of each of `gpus` devices of one of `gpu_models` (empty: any)."""
 
     cpus: float
     gpus: int
@@ -40,18 +40,18 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Demands with their popularity, which adds up to 1; empty where nothing is known."""
+    """Demands with their popularities, which add up to 1; empty if nothing is known."""
 
     demands: tuple[tuple[Demand, float], ...] = ()
 
     @classmethod
     def of(cls, requests: Iterable[Request]) -> "Workload":
-        """The mix of these requests, whatever their order."""
+        """The mix of these requests, in any order."""
         return cls.of_demands(demand_of(request) for request in requests)
 
     @classmethod
     def of_demands(cls, demands: Iterable[Demand]) -> "Workload":
-        """Likewise."""
+        """The mix of these demands, in any order."""
         counts = Counter(demands)
         total = counts.total()
         ordered = sorted(counts.items(), key=lambda item: (-item[1], _sortable(item[0])))
@@ -59,7 +59,7 @@ class Workload:
 
 
 def seen_in(snapshot: Snapshot, request: Request) -> Workload:
-    """The mix of what runs now, everybody's, and of what is about to: the best that is known without a history."""
+    """The mix of all users' running jobs and `request`: the best estimate without a history."""
     held = [
         _demand_of_promise(lease.allocation)
         for answer in snapshot.answers
@@ -90,7 +90,7 @@ _ROUNDING: Final = 1e-9
 
 
 class FreeGpus(NamedTuple):
-    """What a node has left: cpus, and of each device its model and the free share, smallest share first."""
+    """A node's free cpus, and for each device the free share and the model, smallest share first."""
 
     cpus: float
     devices: tuple[tuple[float, str], ...]
@@ -102,7 +102,7 @@ class FreeGpus(NamedTuple):
 
 
 class Fragmentation:
-    """The measure for one workload; what was computed once for a state of a node is kept."""
+    """The measure for one workload, with a cache by node state."""
 
     def __init__(self, workload: Workload) -> None:
         self._without_gpu = sum(popularity for demand, popularity in workload.demands if not demand.gpus)
@@ -113,7 +113,7 @@ class Fragmentation:
         self._known: dict[FreeGpus, float] = {}
 
     def of(self, free: FreeGpus) -> float:
-        """F + S / 2 of a node with this left, in GPUs."""
+        """F + S / 2 of a node with these free resources, in GPUs."""
         found = self._known.get(free)
         if found is None:
             found = self._known[free] = self._expected(free) + STRANDED_WEIGHT * self._stranded(free)
@@ -135,7 +135,7 @@ class Fragmentation:
 
 
 class _Group(NamedTuple):
-    """Demands that differ only in cpus: those, ascending, and how popular the first n are together."""
+    """Demands that differ only in cpus: their cpus, ascending, and the summed popularity of the first n."""
 
     gpus: int
     share: float
@@ -148,12 +148,12 @@ class _Group(NamedTuple):
         return self.popularities[-1]
 
     def fitting(self, free: FreeGpus) -> float:
-        """How popular those are together that fit."""
+        """Summed popularity of the demands that fit."""
         enough = sum([1 for share, model in free.devices if share >= self.share and self.takes(model)])
         return self.popularities[bisect_right(self.cpus, free.cpus + _ROUNDING)] if enough >= self.gpus else 0.0
 
     def takes(self, model: str) -> bool:
-        """Whether a device of this model would do."""
+        """Whether the demands accept a device of this model."""
         return not self.models or model in self.models
 
 
@@ -165,7 +165,7 @@ def _groups(demands: Sequence[tuple[Demand, float]]) -> tuple[_Group, ...]:
     alike: dict[tuple[int, float, frozenset[str]], list[tuple[float, float]]] = defaultdict(list)
     for demand, popularity in demands:
         if demand.gpus:
-            # A share is compared with what rounding left of a device.
+            # The tolerance is for the rounding of free shares.
             alike[demand.gpus, demand.gpu_share - _ROUNDING, demand.gpu_models].append((demand.cpus, popularity))
     return tuple(
         _Group(
@@ -181,15 +181,15 @@ def _groups(demands: Sequence[tuple[Demand, float]]) -> tuple[_Group, ...]:
 
 @lru_cache(maxsize=4)
 def fragmentation_of(workload: Workload) -> Fragmentation:
-    """The measure for a workload, made once: the states of nodes that it remembers are what makes it quick."""
+    """The measure for a workload, cached, because its own cache of node states makes it quick."""
     return Fragmentation(workload)
 
 
 def without(devices: tuple[tuple[float, str], ...], place: int, share: float) -> tuple[tuple[float, str], ...]:
-    """The devices with `share` taken of the one at `place`, in order again."""
+    """The devices, sorted again, after `share` was taken from the one at `place`."""
     left, model = devices[place]
     others = (*devices[:place], *devices[place + 1 :])
-    # Thousandths of thousandths are rounding; equal states should look equal.
+    # Round to millionths, so that equal states compare as equal.
     device = (round(max(0.0, left - share), 6), model)
     at = bisect_left(others, device)
     return (*others[:at], device, *others[at:])

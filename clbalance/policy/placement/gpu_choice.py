@@ -1,4 +1,4 @@
-"""Which devices of a node a job is given, what that makes of the rest, and which cpus are near them."""
+"""Choice of a node's GPUs for a job, its effect on fragmentation, and the cpus near a GPU. Pure."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -13,7 +13,7 @@ _ROUNDING = 1e-9
 
 
 def devices_for(load: NodeLoad, request: Request, policy: Policy) -> tuple[str, ...] | Unknown:
-    """UUIDs of the devices that would do, the best first: of these it is charged the first, and its node may differ."""
+    """UUIDs of the usable devices, best first. The first ones are charged; the node itself may choose others."""
     if not request.gpus:
         return ()
     candidates = gpu_candidates(matching_devices(load.answer, request), request)
@@ -27,16 +27,16 @@ def devices_for(load: NodeLoad, request: Request, policy: Policy) -> tuple[str, 
 
 
 def free_gpus(load: NodeLoad) -> FreeGpus | Unknown:
-    """What a node has left, as fragmentation sees it."""
+    """A node's free cpus and GPUs, for the fragmentation measure."""
     if isinstance(load.devices, Unknown):
         return load.devices
     return FreeGpus(round(available_cpus(load), 6), tuple([(device.share, device.model) for device in load.devices]))
 
 
 def growth(measure: Fragmentation, load: NodeLoad, request: Request) -> float | Unknown:
-    """By how many GPUs the node's fragment grows if it takes the job; below 0 where it shrinks.
+    """By how many GPUs the node's fragmentation grows if it takes the job; below 0 if it shrinks.
 
-    0 for a node on which it does not fit, for the filters say so.
+    0 for a node on which the job does not fit; the filters reject that node.
     """
     free = free_gpus(load)
     if isinstance(free, Unknown):
@@ -45,12 +45,12 @@ def growth(measure: Fragmentation, load: NodeLoad, request: Request) -> float | 
         after = measure.of(FreeGpus(round(free.cpus - request.cpus, 6), free.devices))
     else:
         after = _smallest_after(measure, free, _fitting(load, request), request)
-    # Differences of sums of products: what is equal should look equal.
+    # Rounded, so that equal differences compare as equal.
     return round(after - measure.of(free), 9)
 
 
 def _fitting(load: NodeLoad, request: Request) -> list[int]:
-    """The places of the devices that the request may have."""
+    """Positions of the devices that fit the request."""
     devices = () if isinstance(load.devices, Unknown) else load.devices
     wanted = request.gpu_share - _ROUNDING
     if request.constraints.where or request.gpu_mem_bytes:
@@ -76,11 +76,11 @@ def _left_by(measure: Fragmentation, free: FreeGpus, request: Request, place: in
     return measure.of(FreeGpus(round(free.cpus - request.cpus, 6), without(free.devices, place, request.gpu_share)))
 
 
-# Which cpus are near a GPU: those of its NUMA node, as far as the node tells both. Pure.
+# -- the cpus near a GPU: those of its NUMA node
 
 
 def cpus_near(answer: Measured, uuids: Iterable[str]) -> list[str]:
-    """For each device the ids of those cpus as `0-3,8`; empty where they are not known."""
+    """For each device the ids of the near cpus as `0-3,8`; empty if unknown."""
     reading = answer.reading
     if isinstance(reading.cpus, Unknown) or isinstance(reading.gpus, Unknown):
         return ["" for _ in uuids]
@@ -92,6 +92,6 @@ def cpus_near(answer: Measured, uuids: Iterable[str]) -> list[str]:
 
 
 def cpulist(ids: Iterable[int]) -> str:
-    """As the kernel writes them."""
+    """Cpu ids as the kernel writes them, such as `0-3,8`."""
     runs = [[cpu for _, cpu in run] for _, run in groupby(enumerate(sorted(ids)), key=lambda at: at[1] - at[0])]
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

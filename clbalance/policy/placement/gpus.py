@@ -1,4 +1,4 @@
-"""The GPUs of a node: what state each is in, and which of them a request may have, the best first."""
+"""A node's GPUs: the state of each, and which of them fit a request, best first. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,27 +11,27 @@ from clbalance.policy.allocations import allocations_of
 from clbalance.policy.indices.samples import gmem_name, gprocs_name, gut_name
 
 _MOST_TOLD: Final = 4
-"""Devices whose reasons fit into one line."""
+"""Number of devices whose reasons fit into one line."""
 _ONE: Final = Request(gpus=1)
 _ROUNDING_BYTES: Final = 0.5
 
 Shares: TypeAlias = Mapping[str, float]
-"""How much of each device is promised, by UUID."""
+"""Allocated share of each device, by UUID."""
 
 
 def gpu_candidates(answer: Measured, request: Request = _ONE) -> tuple[str, ...] | Unknown:
-    """UUIDs of the devices of which the request may have what it asks of each.
+    """UUIDs of the devices that fit the request, best first; unknown if the node's GPUs are.
 
-    Whole ones: those that are free, most free memory first; of several those of one NUMA node first, from the node
-    with the fewest that are enough. Shares: those, and what only shares are held of, the fullest first, so that
-    whole devices stay whole. In this order they are offered to the node, whose leases decide.
+    Whole devices: the free ones, most free memory first; for several devices those of one NUMA node first, from the
+    smallest NUMA node that has enough. Shares: partly allocated devices too, fullest first, so that whole devices
+    stay whole. The node gets the devices in this order, and its leases decide.
     """
     gpus = answer.reading.gpus
     return gpus if isinstance(gpus, Unknown) else candidates_among(gpus, answer, request)
 
 
 def candidates_among(gpus: Sequence[Gpu], answer: Measured, request: Request) -> tuple[str, ...]:
-    """The same, of a node whose devices are known."""
+    """The same, for a node with known devices."""
     if not gpus:
         return ()
     held = allocations_of(answer).gpu_shares
@@ -45,12 +45,12 @@ def _preference(gpu: Gpu, held: float) -> tuple[float, float, int, str]:
 
 
 def free_mem_bytes(gpu: Gpu, held: float) -> float:
-    """What neither is used nor promised: a share of a device is as much of its memory."""
+    """Memory neither used nor allocated; a share of a device includes the same share of its memory."""
     return gpu.mem_total_bytes - max(min(1.0, held) * gpu.mem_total_bytes, float(gpu.mem_used_bytes))
 
 
 class FreeDevice(NamedTuple):
-    """The share of a device that can still be promised."""
+    """The share of a device that can still be allocated."""
 
     share: float
     model: str
@@ -58,7 +58,7 @@ class FreeDevice(NamedTuple):
 
 
 def free_devices(gpus: tuple[Gpu, ...] | Unknown, held: Shares) -> tuple[FreeDevice, ...] | Unknown:
-    """Every device with what is left of it, the least first: 0 of what strangers use, and of what is faulty."""
+    """Every device with its free share, smallest first; 0 for devices that are faulty or used without a lease."""
     if isinstance(gpus, Unknown):
         return gpus
     return tuple(sorted([FreeDevice(_left(gpu, held.get(gpu.uuid, 0.0)), gpu.model, gpu.uuid) for gpu in gpus]))
@@ -69,13 +69,13 @@ def _left(gpu: Gpu, held: float) -> float:
 
 
 def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
-    """Those first that hang on one NUMA node; where none has enough, from as few of them as possible."""
+    """Sorted so that the first `count` are on one NUMA node, or else on as few NUMA nodes as possible."""
     groups: dict[int, list[Gpu]] = {}
     for gpu in fit:
         groups.setdefault(-1 if isinstance(gpu.numa_node, Unknown) else gpu.numa_node, []).append(gpu)
 
     def rank(one: tuple[int, list[Gpu]]) -> tuple[bool, int, bool, int]:
-        # What is enough comes before what is not: of the first the smallest, of the others the largest.
+        # NUMA nodes with enough devices first, smallest first; then the others, largest first.
         numa, group = one
         return len(group) < count, abs(len(group) - count), numa < 0, numa
 
@@ -83,7 +83,7 @@ def _near_each_other(fit: Sequence[Gpu], count: int) -> list[Gpu]:
 
 
 def too_few_reason(answer: Measured, gpus: Sequence[Gpu], request: Request) -> tuple[str, str]:
-    """The reason that groups nodes, and what stands against the devices of this one."""
+    """The reason by which nodes are counted, and the detail with the reasons for this node's devices."""
     held = allocations_of(answer).gpu_shares
     left = gpus
     for reason, holds in _WISHES:
@@ -107,7 +107,7 @@ def _gpu_text(gpu: Gpu, answer: Measured, held: float) -> str:
 
 
 def gpu_label(gpu: Gpu) -> str:
-    """Such as "GPU 1"; a part is told with its UUID's beginning, for parts have no numbers of their own."""
+    """Such as "GPU 1"; a MIG part has no number of its own, so the beginning of its UUID is added."""
     return f"GPU {gpu.index} part {gpu.uuid[:12]}" if gpu.parent else f"GPU {gpu.index}"
 
 
@@ -116,7 +116,7 @@ def _is_of_a_model(gpu: Gpu, _: float, request: Request) -> bool:
 
 
 def _is_whole_among_several(gpu: Gpu, _: float, request: Request) -> bool:
-    # CUDA shows a process one part at most, whatever it is handed (NVIDIA's MIG user guide, "device enumeration").
+    # CUDA shows a process at most one MIG part, whatever it is given (NVIDIA's MIG user guide, "device enumeration").
     return request.gpus <= 1 or not gpu.parent
 
 
@@ -135,25 +135,25 @@ _WISHES: Final[tuple[tuple[str, Callable[[Gpu, float, Request], bool]], ...]] = 
     (TOO_FEW_FREE, _has_place),
     ("too little GPU memory free", _has_memory),
 )
-"""What a device must be, and how a node is refused that has too few that are."""
+"""Conditions for a device, each with the reason for a node that has too few devices that meet it."""
 
 
-# What a GPU is, strangers included: free, shared, busy, held idle, faulty or unknown, each with its reason. Pure.
+# -- GPU states, with use by processes without a lease: free, shared, busy, held idle, faulty or unknown
 #
-# Enters: a device as measured, how much of it is promised, and what was seen of it before. No driver tells whose a
-# process is, so on a shared device those are taken for its leases' own as long as they fit into what was promised.
+# Input: a measured device, its allocated share, and its trends. No driver tells which job a process belongs to, so on a
+# shared device processes are taken for those of its leases as long as they fit into the allocated share.
 
 IDLE_PCT: Final = 5.0
-"""Use, of time and of memory, up to which a device idles: its driver's own, and a flicker."""
+"""Use of time and of memory, up to which a device counts as idle: the driver's own use, and noise."""
 _LOOKS: Final = 3
 _IDLE_S: Final = 600.0
-"""Held idle is what was found so at so many looks over so long a time: one glance may fall between two steps."""
+"""A device is "held idle" after `_LOOKS` samples over `_IDLE_S` seconds: one sample may fall between two steps."""
 _ROUNDING: Final = 1e-9
-"""Of a device: three thirds are a whole."""
+"""Tolerance for shares of a device: three thirds are a whole."""
 
 
 class GpuState(StrEnum):
-    """One word for each; only the first two may be had."""
+    """State of a GPU; only `FREE` and `SHARED` devices can be allocated."""
 
     FREE = "free"
     SHARED = "shared"
@@ -165,17 +165,17 @@ class GpuState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuCondition:
-    """A device's state, and why; empty where the word says it all."""
+    """A device's state and the reason; empty if the state says it all."""
 
     state: GpuState
     reason: str = ""
 
 
 def looks_free(gpu: Gpu) -> bool:
-    """Whether nobody uses a device of which nothing is promised.
+    """Whether a device without allocations is unused.
 
-    No fault, no process, no memory but the driver's own, and a use known to be idle: unknown is never idle. No
-    driver measures the use of a part; without a process and without memory, nobody uses it.
+    No fault, no process, no memory but the driver's own, and a known idle use: unknown is never idle. No driver
+    measures the use of a MIG part; a part without processes and memory counts as unused.
     """
     use = gpu.use_pct
     idle = bool(gpu.parent) if isinstance(use, Unknown) else use <= IDLE_PCT
@@ -183,17 +183,17 @@ def looks_free(gpu: Gpu) -> bool:
 
 
 def is_usable(gpu: Gpu, held: float) -> bool:
-    """Whether what is not promised of a device may be: nobody else uses it, and nothing is wrong with it."""
+    """Whether the rest of a device can be allocated: no use without a lease, and no fault."""
     return not gpu.fault and _is_accounted_for(gpu, held) if held else looks_free(gpu)
 
 
 def has_place(gpu: Gpu, held: float, share: float) -> bool:
-    """Whether `share` of a device may be promised."""
+    """Whether `share` of a device can still be allocated."""
     return held + share <= 1.0 + _ROUNDING and is_usable(gpu, held)
 
 
 def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCondition:
-    """How a device is to be shown; `held` is how much of it is promised."""
+    """The state to show; `held`: the allocated share of the device."""
     if gpu.fault:
         return GpuCondition(state=GpuState.FAULTY, reason=gpu.fault)
     if held:
@@ -202,7 +202,7 @@ def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCond
         return GpuCondition(state=GpuState.FREE)
     if gpu.processes or _memory_pct(gpu) > IDLE_PCT:
         return _held(gpu, trends)
-    # It is not held and yet not free, so its use is known and high, or unknown.
+    # Not held and yet not free: its use is high, or unknown.
     if isinstance(gpu.use_pct, Unknown):
         return GpuCondition(state=GpuState.UNKNOWN, reason=f"use unknown: {gpu.use_pct.reason}")
     return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used")
@@ -218,7 +218,7 @@ def _leased(gpu: Gpu, held: float) -> GpuCondition:
 
 
 def _is_accounted_for(gpu: Gpu, held: float) -> bool:
-    """Whether what runs there fits into what was promised, and a little for the driver."""
+    """Whether the used memory fits into the allocated share, plus a little for the driver."""
     return _memory_pct(gpu) <= 100.0 * held + IDLE_PCT
 
 
@@ -238,7 +238,7 @@ def _was_idle(use: Trend) -> bool:
 
 
 def _was_held(gpu: Gpu, trends: Mapping[str, Trend]) -> bool:
-    """At every look: else it may be somebody who has just begun, and was preceded by nobody."""
+    """Whether it was held in every sample: else its processes may have just begun on a free device."""
     memory, processes = trends.get(gmem_name(gpu)), trends.get(gprocs_name(gpu))
     return (memory is not None and memory.least > IDLE_PCT) or (processes is not None and processes.least >= 1.0)
 
@@ -248,7 +248,7 @@ def _memory_pct(gpu: Gpu) -> float:
 
 
 def _by(gpu: Gpu) -> str:
-    """Whom to ask: the first of its processes."""
+    """The first of its processes, as a hint whom to ask."""
     if not gpu.processes:
         return ""
     first = gpu.processes[0]
@@ -256,11 +256,11 @@ def _by(gpu: Gpu) -> str:
     return f" by {first.name} (pid {first.pid}){more}"
 
 
-# Which GPUs of a node a request may be given, by its `--where`; the others are as if they were not there.
+# -- `--where` conditions on GPUs
 
 
 def matching_devices(answer: Measured, request: Request) -> Measured:
-    """The node with the devices that count."""
+    """The node with only the GPUs that match `--where`; other GPUs are ignored."""
     gpus = answer.reading.gpus
     if not request.constraints.where or isinstance(gpus, Unknown):
         return answer

@@ -1,7 +1,7 @@
-"""The load that placement counts, and what a node has left to promise.
+"""The load that placement counts, and a node's free cpus and memory. Pure.
 
-Enters: a node that answered. Leaves: its `NodeLoad`, or why it has none. A node whose run queue, cpus or memory
-are not known has no load at all, and nothing downstream can take it for an idle one.
+Input: a node that answered. Output: its `NodeLoad`, or why it is unknown. A node with unknown run queue, cpus or memory
+has no load at all, so it is never mistaken for an idle node.
 """
 
 import math
@@ -24,23 +24,23 @@ class NodeLoad:
     cpus: int
     memory: Memory
     devices: tuple[FreeDevice, ...] | Unknown
-    """What is left of each GPU, the least first."""
+    """The free share of each GPU, smallest first."""
 
     @property
     def mem_available_pct(self) -> float:
-        """Share of the memory that a new program may have, promises aside."""
+        """Memory available to a new program, in per cent; allocations are not subtracted."""
         return 100.0 * self.memory.available_bytes / self.memory.total_bytes
 
 
 def effective_load(answer: Measured) -> NodeLoad | Unknown:
-    """The load of a node that answered, its debt included."""
+    """The load of a node that answered, with its debt."""
     reading = answer.reading
     match reading.run_queue, reading.cpus, reading.memory:
         case RunQueue() as queue, Cpus() as cpus, Memory() as memory:
             pass
         case _:
             return Unknown(reason=_first_unknown(answer))
-    # The parsers bound what a node says; this keeps a nonsense that slipped through from ranking first.
+    # The parsers check all values; this keeps a wrong value that slipped through from ranking first.
     if not (0.0 <= queue.r1m < math.inf and cpus.online > 0 and memory.total_bytes > 0):
         return Unknown(
             reason=f"r1m {queue.r1m:g}, {cpus.online} cpus and {memory.total_bytes} bytes of memory make no load"
@@ -63,31 +63,31 @@ def _first_unknown(answer: Measured) -> str:
     return next(f"{name}: {section.reason}" for name, section in sections if isinstance(section, Unknown))
 
 
-# What a node has left to promise, by the formulas of its own admission (docs/design/leases.md).
+# -- free cpus and memory, by the formulas of the node's own admission (docs/design/leases.md)
 
 NOISE_CPUS: Final = 0.5
-"""Processes: an idle node's own, and the swing of the average. Without this allowance a node of one cpu with
-r1m 0.01 would have 0.99 cpus to give, and nobody would ever get all cpus of any node."""
+"""Processes: an idle node's own load, and noise of the average. Without this allowance a node of one cpu with r1m
+0.01 would have only 0.99 cpus free, and no job could ever get all cpus of a node."""
 
 
 def free_cpus(*, capacity: float, r1m: float, allocated: float, reflected: float) -> float:
-    """Cpus that are neither promised nor used by somebody without a promise; below 0 where more is taken."""
+    """Cpus neither allocated nor used without an allocation; below 0 if more than `capacity` is taken."""
     return capacity - allocated - max(0.0, r1m - reflected - NOISE_CPUS)
 
 
 def free_mem_bytes(*, total: int, available: int, allocated: int, reflected: float) -> float:
-    """Memory likewise, and never more than is available."""
+    """Memory likewise, but never more than is available."""
     return min(available, total - allocated - max(0.0, total - available - reflected))
 
 
 def available_cpus(load: NodeLoad) -> float:
-    """Cpus that this node can still promise."""
+    """Free cpus of this node."""
     allocations = load.allocations
     return free_cpus(capacity=load.cpus, r1m=load.r1m, allocated=allocations.cpus, reflected=allocations.reflected_cpus)
 
 
 def available_mem_bytes(load: NodeLoad) -> float:
-    """Memory that this node can still promise."""
+    """Free memory of this node, in bytes."""
     return free_mem_bytes(
         total=load.memory.total_bytes,
         available=load.memory.available_bytes,

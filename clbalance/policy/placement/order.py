@@ -1,6 +1,6 @@
-"""`--order`: scores that rank nodes by an expression instead of by the policy's weights.
+"""`--order`: scores that rank nodes by expressions instead of the policy's weights. Pure.
 
-The points say only where a node stands among those that were compared: 100 the first, equals the same.
+The points only give the rank among the compared nodes: 100 for the first, equal points for equal nodes.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from clbalance.policy.placement.load import NodeLoad
 
 
 def scores_in_order(loads: Sequence[NodeLoad], request: Request) -> list[Score]:
-    """The score of each, best first; by facts of devices as far as the request could be given those."""
+    """The score of each node, best first; expressions about GPUs use only GPUs that fit the request."""
     keys = parse_order(request.constraints.order)
     return scores_by({load.answer.node: place_by(keys, _subjects(load, request), request.gpus) for load in loads})
 
 
 def scores_by(places: dict[NodeName, SortPlace]) -> list[Score]:
-    """Equal places have equal points."""
+    """Scores by sort place; equal places get equal points."""
     ordered = sorted(places, key=lambda node: (places[node].sort_by, node))
     scores: list[Score] = []
     for _, equals in groupby(ordered, key=lambda node: places[node].sort_by):

@@ -1,4 +1,4 @@
-"""The pure half of the program in one sentence: filter, score, select, charge."""
+"""Placement of one request: filter, score, select, charge. Pure; read this first."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,10 +17,10 @@ from clbalance.policy.placement.select import Rng, in_order, keep_same
 
 
 def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, rng: Rng) -> Plan:
-    """The best nodes for `request`, everyone's score or reason, and the snapshot with the choice charged.
+    """The best nodes for `request`, the score or the reason of each node, and the snapshot with the choice charged.
 
-    Place the next request on `Plan.charged`, and requests count each other. A request that does not get all
-    of its nodes is not going to run on some of them, so it charges nothing.
+    Place the next request on `Plan.charged`, so that it sees this one. A request that does not get all its nodes runs
+    on none of them, so it charges nothing.
     """
     field = _Field(snapshot, request, policy, now)
     order = field.order(rng)
@@ -38,7 +38,7 @@ def place(snapshot: Snapshot, request: Request, policy: Policy, now: datetime, r
 
 
 class _Field:
-    """All nodes for one request; who fits is found out when it is asked, and told when somebody looks."""
+    """All nodes for one request. Filters run only for the nodes that are needed; scores and reasons are lazy."""
 
     def __init__(self, snapshot: Snapshot, request: Request, policy: Policy, now: datetime) -> None:
         self.answers = snapshot.answers
@@ -50,7 +50,7 @@ class _Field:
         self._of_others: tuple[Unfit, ...] = ()
 
     def order(self, rng: Rng) -> Iterator[int]:
-        """The places of the nodes that fit, in the order of the policy."""
+        """Positions of the nodes that fit, in the order of the policy."""
         request, rule = self._asked.request, self._policy.rule
         if request.constraints.order:
             points, rule = self._ordered(), Rule.BEST
@@ -62,12 +62,12 @@ class _Field:
         return self._same(order) if request.constraints.same else order
 
     def ranked(self, chosen: tuple[NodeName, ...], rest: Iterator[int]) -> Iterator[Score]:
-        """Scores in the order of the choice: the chosen, then what would have come next."""
+        """Scores in the order of the choice: the chosen nodes, then those that would come next."""
         place_of = {answer.node: at for at, answer in enumerate(self.answers)}
         return self._scores((*(place_of[node] for node in chosen), *rest))
 
     def unfit(self) -> Iterator[Unfit]:
-        """The others with their reasons, by name."""
+        """The nodes that do not fit, with reasons, by name."""
         verdicts = (self._verdict(at) for at in range(len(self.answers)))
         found = (*(one for one in verdicts if isinstance(one, Unfit)), *self._of_others)
         return iter(sorted(found, key=lambda one: one.node))
@@ -81,7 +81,7 @@ class _Field:
             yield self._by_order.get(load.answer.node) or score(load, request, weighed)
 
     def _ordered(self) -> list[float]:
-        """Points by `--order`, which compares all that fit with each other."""
+        """Points by `--order`, which compares all nodes that fit."""
         from clbalance.policy.placement.order import scores_in_order  # few use it
 
         verdicts = [self._verdict(at) for at in range(len(self.answers))]
@@ -90,7 +90,7 @@ class _Field:
         return [self._by_order[answer.node].total if answer.node in self._by_order else NONE for answer in self.answers]
 
     def _same(self, order: Iterator[int]) -> Iterator[int]:
-        """Only those of one value of the label that all are to share."""
+        """Only the nodes with the best value of the `--same` label."""
         places = list(order)
         loads = [load for at in places if isinstance(load := self._verdict(at), NodeLoad)]
         kept, self._of_others = keep_same(list(self._scores(places)), loads, self._asked.request)

@@ -1,4 +1,4 @@
-"""Named ways to choose: what nodes are compared by, and how one is taken from the order."""
+"""Named policies: the weights of the scorers, and the rule of selection."""
 
 from collections.abc import Mapping
 from dataclasses import field, fields
@@ -13,9 +13,9 @@ from clbalance.policy.placement.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much each scorer counts, against the others.
+    """The weight of each scorer, relative to the others.
 
-    The run queue weighs as much as the other three measured ones: it alone knows what was placed a moment ago.
+    The run queue weighs as much as the other three measured terms, because only it includes recent placements.
     """
 
     run_queue: float = 4.0
@@ -23,7 +23,7 @@ class Weights:
     memory: float = 1.0
     pressure: float = 1.0
     gpu: float = 2.0
-    """Of requests for GPUs only."""
+    """For requests with GPUs only."""
     risk: float = 0.0
     spread: float = 0.0
     packing: float = 0.0
@@ -42,7 +42,7 @@ class Weights:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """What may be weighed."""
+        """Names of the scorers."""
         return tuple(weight.name for weight in fields(cls))
 
 
@@ -51,7 +51,7 @@ def _only(**weights: float) -> Mapping[str, float]:
 
 
 class Rule(Enum):
-    """How nodes are taken from those that fit."""
+    """How nodes are selected from those that fit."""
 
     BEST = "best score first"
     TWO_CHOICES = "the better of two drawn"
@@ -61,12 +61,12 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyKind:
-    """What a policy's name stands for."""
+    """The definition of a named policy."""
 
     message: str
     rule: Rule = Rule.BEST
     weights: Mapping[str, float] = field(default_factory=dict)
-    """What differs from `Weights()`."""
+    """Weights that differ from `Weights()`."""
 
 
 KINDS: Final[Mapping[str, PolicyKind]] = {
@@ -75,26 +75,26 @@ KINDS: Final[Mapping[str, PolicyKind]] = {
     "pack": PolicyKind(message="the fullest node that still fits", weights=_only(packing=1.0)),
     "p2c": PolicyKind(message="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
     "risk": PolicyKind(message="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),
-    # The packing term is a tie-breaker: 100 points of it are a thousandth of what 2 GPUs of fragments are worth.
+    # The packing term only breaks ties: its weight is a thousandth of the fragmentation weight.
     "fgd": PolicyKind(message="the fewest GPU fragments", weights=_only(fragmentation=1.0, packing=0.001)),
     "random": PolicyKind(message="any node that fits", rule=Rule.DRAWN),
     "rr": PolicyKind(message="one node after the other, by name", rule=Rule.ROTATING),
 }
-"""By name: `least` when nothing else is said; `random` and `rr` are what others are compared with."""
+"""Policies by name. `least` is the default; `random` and `rr` are baselines for comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How to choose: by what rule and weights, among the nodes within these thresholds."""
+    """A policy ready for use: rule, weights and thresholds."""
 
     name: str = "least"
     rule: Rule = Rule.BEST
     weights: Weights = field(default_factory=Weights)
     thresholds: Thresholds = field(default_factory=Thresholds)
     max_age_s: float = 60.0
-    """An older snapshot says nothing about now (and nor does one from the future)."""
+    """A snapshot that is older, or from the future, is not used."""
     workload: Workload = field(default_factory=Workload)
-    """What else is likely to ask for a place, which only `fragmentation` asks about."""
+    """The mix of expected requests, for the `fragmentation` scorer only."""
 
 
 LEAST = Policy()
@@ -109,7 +109,7 @@ def policy_named(
     max_age_s: float | None = None,
     workload: Workload | None = None,
 ) -> Policy:
-    """A policy of `KINDS`, with some weights changed; `SettingsError` for another name or weights that do not fit."""
+    """A policy of `KINDS`, with some weights changed; `SettingsError` for an unknown name or bad weights."""
     kind = KINDS.get(name)
     if kind is None:
         raise SettingsError(f"there is no policy {name!a}", hint=f"one of {', '.join(KINDS)}")

@@ -1,6 +1,6 @@
-"""Score: how good a node is for a request, in terms of 0…100 points, and their weighted mean.
+"""Score: how good a node is for a request, as terms of 0…100 points and their weighted mean. Pure.
 
-A term that is not known counts as the node's lowest known one: what is not known never speaks for a node.
+An unknown term counts as the node's lowest known term, so an unknown value never helps a node.
 """
 
 import math
@@ -21,7 +21,7 @@ from clbalance.policy.placement.policies import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """One term: the number it reads, the points that number is worth, and how a person is told of it."""
+    """One term: how to read its number, the points for that number, and its text for people."""
 
     name: str
     read: Callable[[NodeLoad, Request], float | Unknown]
@@ -30,11 +30,11 @@ class Scorer:
 
 
 Weighed: TypeAlias = Sequence[tuple[Scorer, float]]
-"""Of `scorers_of`."""
+"""Scorers with weights, from `scorers_of`."""
 
 
 def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
-    """One node's, with what each term was read from."""
+    """The score of one node, with the source of each term."""
     values = [scorer.read(load, request) for scorer, _ in weighed]
     all_points = _points(values, weighed)
     terms = [
@@ -45,7 +45,7 @@ def score(load: NodeLoad, request: Request, weighed: Weighed) -> Score:
 
 
 def total(load: NodeLoad, request: Request, weighed: Weighed) -> float:
-    """What `score` comes to, without the words."""
+    """The total of `score`, without the texts."""
     return _mean(_points([scorer.read(load, request) for scorer, _ in weighed], weighed), weighed)
 
 
@@ -66,7 +66,7 @@ def _mean(all_points: Sequence[float], weighed: Weighed) -> float:
     for (_, weight), of_term in zip(weighed, all_points, strict=True):
         points += of_term * weight
         weights += weight
-    return min(100.0, points / weights)  # rounding may carry a mean of hundreds past 100
+    return min(100.0, points / weights)  # rounding may lift a mean of 100s above 100
 
 
 def _text(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unknown) -> str:
@@ -75,11 +75,11 @@ def _text(scorer: Scorer, load: NodeLoad, request: Request, value: float | Unkno
     return scorer.message(load, request, value)
 
 
-# Which share of a node is taken with one more job on it: Kubernetes' `LeastAllocated` and `MostAllocated`.
+# -- allocated share of a node with this job on it: Kubernetes' `LeastAllocated` and `MostAllocated`
 
 
 def allocated_pct(load: NodeLoad, request: Request) -> float:
-    """The mean over cpus, memory and, where they are asked for, GPUs, promises and strangers' use together."""
+    """Mean over cpus, memory and, if requested, GPUs, in per cent; includes use without an allocation."""
     total_bytes = load.memory.total_bytes
     shares = [
         1.0 - (available_cpus(load) - request.cpus) / load.cpus,
@@ -93,7 +93,7 @@ def allocated_pct(load: NodeLoad, request: Request) -> float:
 
 
 def risk_pct(load: NodeLoad, request: Request) -> float | Unknown:
-    """Of the run queue per cpu over the looks that are remembered; what was just placed is not in them yet."""
+    """Risk by the run queue per cpu over earlier samples; recent placements are not in it yet."""
     trend = load.answer.trends.get(R1M_PER_CPU)
     if trend is None:
         return Unknown(reason="no history")
@@ -101,17 +101,17 @@ def risk_pct(load: NodeLoad, request: Request) -> float | Unknown:
     return 100.0 * (trend.mean + placed + trend.deviation) / 2.0
 
 
-# What a node is compared by: one number each, turned into 0…100 points, of which more is better.
+# -- scorers: one number each, turned into 0…100 points; more is better
 
 
 def _delay(load: NodeLoad, request: Request) -> float:
-    # Shortest expected delay: (queue + what is asked for) / speed. The queue is as it will be, not as it is:
-    # one more is less on 64 idle cpus than on 2. LSF's normalised run queue divides by the same two.
+    # Shortest expected delay: (queue + request) / speed. The queue includes the request, because one more process is
+    # less on 64 idle cpus than on 2. LSF's normalised run queue divides by the same two numbers.
     return (load.run_queue + request.cpus) / (load.cpus * load.answer.cpu_factor)
 
 
 def _delay_points(delay: float) -> float:
-    # A hyperbola, not a ramp that ends: of two overloaded nodes the less loaded one still has more points.
+    # A hyperbola never reaches 0, so of two overloaded nodes the less loaded one still has more points.
     return 100.0 / (1.0 + delay)
 
 
@@ -124,7 +124,7 @@ def _delay_text(load: NodeLoad, request: Request, _: float) -> str:
 
 
 def _left(used_pct: float) -> float:
-    # Use may be measured a little over 100 %, for ticks and clocks are not read at one instant.
+    # Measured use may be a little over 100 %, because ticks and clocks are not read at the same instant.
     return min(100.0, max(0.0, 100.0 - used_pct))
 
 
@@ -196,14 +196,14 @@ def _fragmentation(measure: Fragmentation) -> Scorer:
     return Scorer(
         name="fragmentation",
         read=lambda load, request: growth(measure, load, request),
-        # Of a change by x GPUs, so that none ever ends the scale.
+        # A logistic curve of the change in GPUs, so that no change is off the scale.
         points=lambda grown: 100.0 / (1.0 + math.exp(grown)),
         message=lambda _, __, grown: f"{grown:+.3g} GPUs of fragments",
     )
 
 
 def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], ...]:
-    """What nodes are compared by, with its weight: what weighs nothing, or does not concern `request`, is left out."""
+    """The scorers with their weights, without those of weight 0 or not relevant for `request`."""
     weights = policy.weights
     weighed = (
         (RUN_QUEUE, weights.run_queue),
@@ -220,11 +220,11 @@ def scorers_of(policy: Policy, request: Request) -> tuple[tuple[Scorer, float], 
     return tuple((scorer, weight) for scorer, weight in (*weighed, *preferred) if weight)
 
 
-# `--prefer`: one more term for each preference, as good as its label's value is there.
+# -- `--prefer`: one more term for each preference
 
 
 def preference_scorer(preference: Preference) -> Scorer:
-    """Its term, which is weighed as the preference says."""
+    """The scorer of a preference."""
 
     def read(load: NodeLoad, _: Request) -> float:
         return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0

@@ -1,4 +1,4 @@
-"""Select: from scores to the nodes that are used, by the rule of the policy; with `--same`, of one label's value."""
+"""Select: from scores to the nodes to use, by the policy's rule, and for `--same` by one label value. Pure."""
 
 import math
 from bisect import bisect_right
@@ -10,11 +10,11 @@ from clbalance.policy.placement.load import NodeLoad
 from clbalance.policy.placement.policies import Rule
 
 EQUAL: Final = 1e-9
-"""Totals that differ by less are equal: the difference is rounding, not load."""
+"""Totals that differ by less count as equal: the difference is rounding, not load."""
 
 
 class Rng(Protocol):
-    """Where the order of equals comes from; `random.Random` is one."""
+    """Source of the order among equals; `random.Random` is one."""
 
     def random(self) -> float:
         """A number in [0, 1)."""
@@ -29,10 +29,10 @@ def in_order(
     rng: Rng,
     last: NodeName | None,
 ) -> Iterator[int]:
-    """The places in `totals` and `names` of the nodes that fit, in the order in which they are to be used.
+    """Positions in `totals` and `names` of the nodes that fit, in the order of use.
 
-    `last`: the node that was used last, for the rule that goes on from there. A node is used at most once per
-    request, and charging it changes nobody else's score: so the first n are what n rounds would choose.
+    `last`: the node used last, for the rotating rule. A node is used at most once per request, and charging it does
+    not change the score of other nodes, so the first n are the choice of n rounds.
     """
     match rule:
         case Rule.BEST:
@@ -50,9 +50,9 @@ def in_order(
 
 
 def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) -> list[int]:
-    """Equals in an order that is drawn.
+    """Best total first; equals in random order.
 
-    The draw matters: many users ask at once, and without it they would all take the first of ten idle nodes.
+    The random order matters: without it, users who place at the same time would all take the first of ten idle nodes.
     """
     places = sorted(range(len(totals)), key=totals.__getitem__, reverse=True)
     begin, min_available = 0, -math.inf
@@ -70,7 +70,7 @@ def _best_first(totals: Sequence[float], names: Sequence[NodeName], rng: Rng) ->
 
 
 def best_place(totals: Sequence[float], unfit: float, rng: Rng) -> list[int]:
-    """The place of the best in a list that is sorted by name; none where all are `unfit`. Quicker than an order."""
+    """The position of the best total, as a list; empty if all are `unfit`. Needs sorted names. Quicker than sorting."""
     best = max(totals, default=unfit)
     if best <= unfit:
         return []
@@ -80,12 +80,12 @@ def best_place(totals: Sequence[float], unfit: float, rng: Rng) -> list[int]:
 
 
 def _by_name(places: Iterable[int], names: Sequence[NodeName]) -> list[int]:
-    """So that a seed means the same in any order of answers."""
+    """Sorted by name, so that a seed gives the same result for any order of answers."""
     return sorted(places, key=names.__getitem__)
 
 
 def _better_of_two(totals: Sequence[float], fitting: list[int], rng: Rng) -> list[int]:
-    """The power of two choices (Mitzenmacher 2001): of two that are drawn, the better; the other stays in the draw."""
+    """The power of two choices (Mitzenmacher 2001): draw two and take the better; the other one can be drawn again."""
     ordered: list[int] = []
     while len(fitting) > 1:
         one = int(rng.random() * len(fitting))
@@ -100,32 +100,32 @@ def _drawn(places: Sequence[int], rng: Rng) -> list[int]:
     return [place for _, place in sorted(draws)]
 
 
-# `--same LABEL`: all nodes that are used share one value of a label, or none is used.
+# -- `--same LABEL`: all nodes of a job have the same value of the label
 
 
 def keep_same(
     ranked: Sequence[Score], loads: Sequence[NodeLoad], request: Request
 ) -> tuple[Sequence[Score], tuple[Unfit, ...]]:
-    """The ranked nodes of one value, in their order, and the others with that for a reason.
+    """The ranked nodes with the best label value, in order, and the others as unfit.
 
-    The value is the one of which as many as are wanted have the best scores together; where none has enough nodes, the
-    one that lacks fewest. For `--pick all` it is the one whose nodes have the best scores together.
+    The best value has enough nodes, and the highest sum of scores of the nodes to use; if none has enough nodes, it is
+    the one that lacks fewest. For `--pick all` it is the value with the highest sum of all its scores.
     """
     label = request.constraints.same
     value_of = {load.answer.node: load.answer.labels[label] for load in loads}
     by_value: dict[str, list[Score]] = {}
     for one in ranked:
         by_value.setdefault(value_of[one.node], []).append(one)
-    # Of equals the first: that is the one whose best node ranks first.
+    # Among equals the first: its best node ranks first.
     best = max(by_value, key=lambda value: _worth(by_value[value], request.pick), default="")
     others = (one.node for one in ranked if value_of[one.node] != best)
     return by_value.get(best, []), tuple(_of_another(node, label, value_of[node], best) for node in others)
 
 
 def _worth(scores: Sequence[Score], pick: int | None) -> tuple[int, float]:
-    """How many of those that are wanted it has, and how good these are."""
+    """Number of wanted nodes that it has (0 for `--pick all`), and the sum of their scores."""
     wanted = scores[:pick]
-    # Rounded, for sums of equals in another order are no difference.
+    # Rounded, because sums of the same numbers in another order may differ a little.
     return (0 if pick is None else len(wanted)), round(sum(one.total for one in wanted), 6)
 
 

@@ -1,7 +1,7 @@
-"""The limits past which a node takes no more work, and which of them a node is past.
+"""Thresholds past which a node takes no more jobs, and which of them a node breaches. Pure.
 
-Enters: a load. Leaves: its breaches, in the order of `indices.THRESHOLDS`. An index that has a limit and is not known
-is a breach too, for unknown is never idle; an index without a limit is not looked at.
+Input: a load. Output: its breaches, in the order of `indices.table.THRESHOLDS`. An unknown index with a threshold is a
+breach too, because unknown is never idle; an index without a threshold is ignored.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from clbalance.policy.placement.load import NodeLoad
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What a node may be loaded with and still take work, by the keys of `[thresholds]`; None: not looked at."""
+    """Thresholds by the keys of `[thresholds]`; None: the index is ignored."""
 
     bounds: tuple[tuple[str, float | None], ...]
 
     def __init__(self, **bounds: float | None) -> None:
-        """Those that are not given have their defaults."""
+        """Missing keys get their defaults."""
         defaults = {threshold.key: threshold.default for _, threshold in _TABLE}
         if unknown := bounds.keys() - defaults.keys():
             raise TypeError(f"no threshold is called {', '.join(sorted(unknown))}")
@@ -29,9 +29,9 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """A limit that a node is past or, where `known` is False, cannot be told to keep.
+    """A breached threshold; `known` False: the index is unknown.
 
-    `index` is the load index's short name (LSF's where it has one), `reason` groups nodes in a histogram.
+    `index`: short name of the load index (LSF's if there is one). Nodes are counted by `reason` in summaries.
     """
 
     index: str
@@ -42,7 +42,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLimit:
-    """A limit that somebody set."""
+    """A threshold that is switched on."""
 
     index: Index
     threshold: Threshold
@@ -53,7 +53,7 @@ _TABLE = tuple((index, index.threshold) for index in THRESHOLDS if index.thresho
 
 
 def limits_of(thresholds: Thresholds) -> tuple[SetLimit, ...]:
-    """The limits that are set, looked up once for many nodes."""
+    """The thresholds that are switched on, looked up once for many nodes."""
     bounds = dict(thresholds.bounds)
     return tuple(
         SetLimit(index=index, threshold=threshold, bound=bound)
@@ -63,7 +63,7 @@ def limits_of(thresholds: Thresholds) -> tuple[SetLimit, ...]:
 
 
 def breaches(load: NodeLoad, limits: Iterable[SetLimit]) -> list[Breach]:
-    """Every limit that the node is past, or that cannot be told to hold."""
+    """Every breached threshold, those of unknown indices included."""
     found: list[Breach] = []
     for held in limits:
         value = held.index.level(load)

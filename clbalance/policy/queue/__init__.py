@@ -1,1 +1,1 @@
-"""Jobs that wait, backfilling, and the replay of traces. Pure."""
+"""The queue, backfill, and the replay of traces. Pure."""

@@ -1,8 +1,8 @@
-"""Nodes that take one request after another, as `place` would decide on each charged snapshot.
+"""The nodes of a cluster under many placements, one after another; each as `place` would decide on a charged snapshot.
 
-What a kind of request comes to on a node changes when something was placed there or has left, and else stays. So each
-kind keeps its totals, and brings up to date those of the nodes that were touched since it was asked last. Most nodes
-go from one state to another and back, so the state before is kept too, with what it came to.
+The total score of a request kind on a node changes only if something is placed there or released. So each kind keeps
+its totals, and updates those of the nodes that changed since its last use. Most nodes go from one state to another
+and back, so the previous state and its totals are kept too.
 """
 
 from copy import copy as shallow_copy
@@ -25,19 +25,19 @@ _UNFIT: Final = -1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAllocations:
-    """What one request holds: a promise on each of its nodes."""
+    """The allocations of one request, one on each of its nodes."""
 
     allocations: tuple[tuple[NodeName, Allocation], ...]
 
     @property
     def nodes(self) -> tuple[NodeName, ...]:
-        """In the order of the choice."""
+        """The nodes, in the order of the choice."""
         return tuple(node for node, _ in self.allocations)
 
 
 @dataclass(slots=True)
 class _RequestKind:
-    """One kind of request: its total on each node as of the touch number `seen`, and on how many it fits."""
+    """One kind of request: its total on each node as of change number `seen`, and how many nodes it fits on."""
 
     asked: FilterInput
     weighed: Weighed
@@ -49,7 +49,7 @@ class _RequestKind:
     seen: int = 0
 
     def copy(self, *, seen: int) -> "_RequestKind":
-        """Another one, as of that touch number."""
+        """A copy, as of change number `seen`."""
         return replace(
             self,
             totals=self.totals.copy(),
@@ -63,7 +63,7 @@ class _RequestKind:
 class ClusterState:
     """The nodes of a snapshot; `place` charges them and `release` takes the charge back.
 
-    `--order` and `--same` compare nodes with each other, so they are not for a board.
+    `--order` and `--same` compare nodes with each other, so they are not supported here.
     """
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
@@ -78,7 +78,7 @@ class ClusterState:
         self._last = snapshot.last_used
 
     def place(self, request: Request, rng: Rng) -> JobAllocations | None:
-        """The nodes that `request` gets, all that it asks for, or None and nothing is charged."""
+        """Place and charge all copies of `request`; None: they do not all fit, and nothing is charged."""
         kind = self._kind(request)
         if kind.fitting < (1 if request.pick is None else request.pick):
             return None
@@ -92,24 +92,24 @@ class ClusterState:
         return JobAllocations(allocations=tuple((self._answers[at].node, self._charge(at, request)) for at in chosen))
 
     def count_fitting(self, request: Request) -> int:
-        """On how many nodes a copy of `request` fits now."""
+        """Number of nodes on which a copy of `request` fits now."""
         return self._kind(request).fitting
 
     def copy(self) -> Self:
-        """Another one that is charged alike."""
+        """An independent copy with the same charges."""
         other = shallow_copy(self)
         other._become_separate()  # noqa: SLF001 - it is one of us
         return other
 
     def hold(self, holding: JobAllocations) -> None:
-        """Charge exactly what `place` has charged before."""
+        """Charge these allocations, which `place` made before."""
         for node, allocation in holding.allocations:
             at = self._place_of[node]
             answer = self._measured(at)
             self._change(at, answer, (*answer.placed, allocation))
 
     def release(self, holding: JobAllocations) -> None:
-        """Take back what `place` has charged."""
+        """Take back allocations that `place` made."""
         for node, allocation in holding.allocations:
             at = self._place_of[node]
             answer = self._measured(at)
@@ -118,23 +118,23 @@ class ClusterState:
             self._change(at, answer, tuple(placed))
 
     def read_anew(self, node: NodeName, reading: Reading) -> None:
-        """Have this read of the node in place of what was; what was placed on it stays."""
+        """Replace the reading of a node; allocations placed on it stay."""
         at = self._place_of[node]
         answer = replace(self._measured(at), reading=reading)
-        # No charge goes back to a state of the old reading.
+        # No release may return to a state of the old reading.
         self._answers[at] = self._before[at] = answer
         self._loads[at] = None
         self._touched.append(at)
 
     @property
     def all_answers(self) -> tuple[Answer, ...]:
-        """The nodes as they are charged now, by name."""
+        """The nodes with all current charges, by name."""
         return tuple(self._answers)
 
     def _become_separate(self) -> None:
-        """From the one of which this is a copy."""
+        """Stop sharing state with the original of this copy."""
         self._answers, self._before, self._loads = self._answers.copy(), self._before.copy(), self._loads.copy()
-        # What was not asked for since every node could have been touched is as quickly made anew.
+        # Kinds not used for so long that every node may have changed are dropped: computing them anew is as quick.
         first = max(0, len(self._touched) - len(self._answers))
         self._touched = self._touched[first:]
         self._kinds = {
@@ -161,7 +161,7 @@ class ClusterState:
         self._touched.append(at)
 
     def _kind(self, request: Request) -> _RequestKind:
-        # No copy is different from the others, and nobody is by its own name.
+        # Kinds ignore the number of copies and the job's name.
         alike = request if request.pick == 1 and not request.name else replace(request, pick=1, name="")
         kind = self._kinds.get(alike)
         if kind is None:
@@ -189,7 +189,7 @@ class ClusterState:
         kind.fitting += (now > _UNFIT) - (was > _UNFIT)
 
     def _load(self, at: int) -> NodeLoad | Unknown | None:
-        """What the node's answer comes to; kept until it is charged, for every kind asks for it."""
+        """The load of the node; kept until its charges change, because every kind needs it."""
         answer = self._answers[at]
         if self._loads[at] is None and isinstance(answer, Measured):
             self._loads[at] = effective_load(answer)
@@ -200,12 +200,12 @@ class ClusterState:
         return total(found, kind.asked.request, kind.weighed) if isinstance(found, NodeLoad) else _UNFIT
 
 
-# A board as the room of those that wait.
+# -- `ClusterState` as the `FreeCapacity` of a queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCapacity:
-    """`copies_share_nodes`: whether several copies of one request may be on one node."""
+    """Free capacity of a replay. `copies_share_nodes`: several copies of one request may share a node."""
 
     state: ClusterState
     rng: Rng
@@ -232,7 +232,7 @@ class ReplayCapacity:
         return replace(self, state=self.state.copy())
 
     def _place_one_by_one(self, request: Request, copies: int) -> JobAllocations | None:
-        """Copy by copy, each where the policy would put one more."""
+        """Place the copies one by one, each where the policy would put one more."""
         one = replace(request, pick=1)
         taken: list[JobAllocations] = []
         while len(taken) < copies:

@@ -1,7 +1,7 @@
-"""The room that queued jobs share: each is placed by a policy of its own, and what one takes is taken for all. Pure.
+"""Free capacity for queued jobs with different policies; what one job takes is taken for all.
 
-The caller's own running jobs are leases here. What ends gives back its promise and the load that it shows; so the room
-can be asked what there will be when some of them have ended.
+The caller's running jobs are leases here. Releasing one gives back its allocation and its share of the load, so the
+free capacity after the end of jobs can be computed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ from clbalance.policy.queue.cluster_state import ClusterState, JobAllocations
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnRequest(Request):
-    """A request that says by which of the room's policies it is placed."""
+    """A request with the name of the policy that places it."""
 
     by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leased:
-    """What a running job holds, wherever a lease of that key is."""
+    """The holding of a running job: all leases with its key."""
 
     key: str
 
@@ -36,7 +36,7 @@ Taken: TypeAlias = JobAllocations | Leased
 
 
 class _SameDraws:
-    """`select.Rng` that draws the same numbers each time it is used again."""
+    """A `select.Rng` that repeats the same numbers after each `again`."""
 
     def __init__(self, rng: Rng) -> None:
         self._rng = rng
@@ -44,7 +44,7 @@ class _SameDraws:
         self._used = 0
 
     def again(self) -> Self:
-        """From the first one on."""
+        """Start again from the first number."""
         self._used = 0
         return self
 
@@ -56,9 +56,9 @@ class _SameDraws:
 
 
 class QueueCapacity:
-    """`waiting.FreeCapacity` of requests of several policies.
+    """`queues.FreeCapacity` for requests of several policies.
 
-    Ties are drawn alike each time, so that of two equal requests the second gets no place that the first was denied.
+    Ties are drawn alike each time, so that of two equal requests the second never fits where the first did not.
     """
 
     def __init__(self, snapshot: Snapshot, policies: Mapping[str, Policy], now: datetime, rng: Rng) -> None:
@@ -102,7 +102,7 @@ class QueueCapacity:
         return other
 
     def charged(self) -> Snapshot:
-        """The nodes with everything on them that is held."""
+        """The nodes with all holdings charged."""
         if self._boards:
             return replace(self._snapshot, answers=next(iter(self._boards.values())).all_answers)
         return self._uncharged()
@@ -130,7 +130,7 @@ class QueueCapacity:
 
 
 def _places_of_leases(snapshot: Snapshot) -> Mapping[str, Sequence[int]]:
-    """By key, where among the answers there are leases of it."""
+    """For each key the positions of the answers that have a lease of it."""
     places: dict[str, list[int]] = {}
     for at, answer in enumerate(snapshot.answers):
         if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown):
@@ -140,7 +140,7 @@ def _places_of_leases(snapshot: Snapshot) -> Mapping[str, Sequence[int]]:
 
 
 def without_lease(answer: Answer, key: str) -> Answer:
-    """The node as it will be when the job of that key has ended, and the load has forgotten it."""
+    """The node as it will be after the end of the job `key`, when the load no longer shows it."""
     if not isinstance(answer, Measured) or isinstance(answer.reading.leases, Unknown):
         return answer
     gone = [lease for lease in answer.reading.leases if lease.key == key]
@@ -168,7 +168,7 @@ def _policy_of(request: Request) -> str:
 
 
 def only_on(request: Request, candidates: Iterable[NodeName], snapshot: Snapshot, by: str) -> OwnRequest:
-    """The request, on no other node than its candidates."""
+    """The request with all nodes excluded but its candidates, to be placed by policy `by`."""
     others = frozenset(answer.node for answer in snapshot.answers).difference(candidates)
     values = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     return OwnRequest(**(values | {"excluded": request.excluded | others, "by": by}))

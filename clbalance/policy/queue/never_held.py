@@ -1,7 +1,7 @@
-"""What could never hold a request, however long it waits: a node too small for it, and a name that is no node's. Pure.
+"""Requests that can never fit, however long they wait: nodes are too small or do not exist. Pure.
 
-Only what does not change by itself counts. A node that is full, drained, silent or past a threshold may take it later,
-and so may one that has not told how much it has.
+Only facts that do not change by themselves count. A node that is full, drained, silent or past a threshold may take the
+request later, and so may a node of unknown size.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from clbalance.model import Answer, Cause, Cpus, Measured, Memory, Request, Sile
 
 
 def unsatisfiable(answers: Sequence[Answer], request: Request) -> str:
-    """Why too few of the nodes that were asked can ever hold the copies, counted; empty where enough may."""
+    """Why too few of the probed nodes can ever hold the copies, with counted reasons; empty if enough may."""
     reasons = [_why_unsatisfiable(answer, request) for answer in answers]
     able = reasons.count("")
     if not answers or able >= (request.pick or 1):

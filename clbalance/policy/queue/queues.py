@@ -1,6 +1,6 @@
-"""Jobs that wait for a place: the waiting lists by name, and EASY backfilling. Pure but for the room it is given.
+"""Queues by name, and EASY backfill. Pure, apart from the `FreeCapacity` that it changes.
 
-Enters: who waits, what runs, and a room that says what fits. Leaves: who is started, which the room then holds.
+Input: pending jobs, running jobs, and the free capacity. Output: the jobs to start, which the capacity then holds.
 """
 
 import math
@@ -13,36 +13,36 @@ from clbalance.model import Request
 from clbalance.model.request import UNCONSTRAINED
 
 Held = TypeVar("Held")
-"""What a room gives for a request, such as `board.JobAllocations`."""
+"""What `FreeCapacity` gives for a request, such as `cluster_state.JobAllocations`."""
 
 
 class FreeCapacity(Protocol[Held]):
-    """What there is to be had at this moment."""
+    """Resources that can be allocated now."""
 
     def place(self, request: Request) -> Held | None:
-        """Take what is asked for, all of it, or None and nothing is taken."""
+        """Allocate the whole request; None: it does not fit, and nothing is allocated."""
         ...
 
     def fits(self, request: Request) -> bool:
-        """Whether `place` would take it."""
+        """Whether `place` would allocate it."""
         ...
 
     def release(self, held: Held) -> None:
-        """Give it back."""
+        """Give back an allocation."""
         ...
 
     def hold(self, held: Held) -> None:
-        """Take exactly this, which is known to be free."""
+        """Allocate exactly this, which is known to be free."""
         ...
 
     def copy(self) -> Self:
-        """Another one that is as full as this one, to try things in."""
+        """An independent copy, for trials."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job that waits since `since_s`; `estimate_s` None: nobody has said how long it will take."""
+    """A job that has waited since `since_s`; `estimate_s` None: its duration is unknown."""
 
     key: int
     request: Request
@@ -51,13 +51,13 @@ class QueuedJob:
     priority: float = 0.0
 
     def expected_end_s(self, now_s: float) -> float:
-        """If it were started now; infinite where nobody knows."""
+        """Its end if it were started now; infinite if unknown."""
         return math.inf if self.estimate_s is None else now_s + self.estimate_s
 
 
 @dataclass(frozen=True, slots=True)
 class Running(Generic[Held]):
-    """What is held until `ends_s`, as far as anybody knows; infinite where nobody does."""
+    """A running job's allocation and its estimated end; infinite if unknown."""
 
     held: Held
     ends_s: float
@@ -65,14 +65,14 @@ class Running(Generic[Held]):
 
 @dataclass(frozen=True, slots=True)
 class PlannedStart(Generic[Held]):
-    """One that is started now, on what it holds."""
+    """A job to start now, with its allocation."""
 
     job: QueuedJob
     held: Held
 
 
 def first_fit(queue: Sequence[QueuedJob], capacity: FreeCapacity[Held]) -> list[PlannedStart[Held]]:
-    """From the front, until one does not fit: nobody passes it."""
+    """Start jobs from the front until one does not fit; no job passes it."""
     started: list[PlannedStart[Held]] = []
     for queued in queue:
         held = capacity.place(queued.request)
@@ -82,21 +82,21 @@ def first_fit(queue: Sequence[QueuedJob], capacity: FreeCapacity[Held]) -> list[
     return started
 
 
-# The waiting lists by name: in which order jobs are started, and whether one may pass another.
+# -- queues by name: the order of jobs, and whether a job may pass another
 
 _HOUR_S: Final = 3600.0
 _SHORTEST_S: Final = 10.0
-"""As in bounded slowdown: what runs for a second is not worth a place before everybody after a minute."""
+"""Least run time in `points`, as in bounded slowdown: a job of one second must not pass all others after a minute."""
 
 _Order: TypeAlias = Callable[[QueuedJob, float], tuple[float, ...]]
-"""Of one that waits, at a time in seconds; the smallest is first."""
+"""Sort key of a pending job at a time in seconds; smallest first."""
 
 
 def points(queued: QueuedJob, now_s: float) -> float:
-    """Its priority, and a point for each time that it has waited as long as it will run, or an hour if none knows.
+    """Its priority plus its waiting time divided by its estimated run time (one hour if unknown).
 
-    So nobody starves, and short ones come up quickly: among equals, the largest expansion factor
-    (wait + run) / run is first, the order of LXF backfilling (Chiang, Arpaci-Dusseau and Vernon, JSSPP 2002).
+    So no job starves, and short jobs rise quickly: at equal priority the largest expansion factor (wait + run) / run is
+    first, the order of LXF backfilling (Chiang, Arpaci-Dusseau and Vernon, JSSPP 2002).
     """
     own_length_s = _HOUR_S if queued.estimate_s is None else max(queued.estimate_s, _SHORTEST_S)
     return queued.priority + (now_s - queued.since_s) / own_length_s
@@ -112,20 +112,18 @@ def _most_points(queued: QueuedJob, now_s: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQueue:
-    """`order` and `backfill_order` None: as they came."""
+    """How pending jobs are ordered and started. `order` and `backfill_order` None: in the order of arrival."""
 
     message: str
     order: _Order | None = None
     passing: bool = True
-    """Whether others may pass the first that does not fit, as far as they do not delay it."""
+    """Whether other jobs may pass the first one that does not fit, if they do not delay it."""
     backfill_order: _Order | None = None
 
     def to_start(
         self, queued: Sequence[QueuedJob], running: Iterable[Running[Held]], capacity: FreeCapacity[Held], now_s: float
     ) -> list[PlannedStart[Held]]:
-        """Which of those that wait, given in the order in which they came, are started now; `capacity` holds them
-        then.
-        """
+        """The jobs of `queued`, given in order of arrival, that start now; `capacity` holds them afterwards."""
         order, behind = self.order, self.backfill_order
         queue = queued if order is None else sorted(queued, key=lambda one: order(one, now_s))
         if not self.passing:
@@ -143,7 +141,7 @@ WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
     # Tsafrir, Etsion and Feitelson, IEEE TPDS 18(6), 2007.
     "easy-sjbf": JobQueue(message="the same, and of those the shortest first", backfill_order=_shortest),
 }
-"""All but `fcfs` keep a reservation for their first and let others pass it (EASY backfilling)."""
+"""Queues by name. All but `fcfs` keep a reservation for the first job and let others pass it (EASY backfilling)."""
 
 
 def job_queue_named(name: str) -> JobQueue:
@@ -154,26 +152,26 @@ def job_queue_named(name: str) -> JobQueue:
     return found
 
 
-# EASY backfilling: others may pass the first that waits, if they do not delay it.
+# -- EASY backfilling: jobs may pass the first pending one, if they do not delay it
 #
 # Lifka, "The ANL/IBM SP scheduling system" (JSSPP 1995); Mu'alem and Feitelson, IEEE TPDS 12(6), 2001. Only the first
-# that does not fit has a reservation: the shadow time, at which by the running jobs' estimates enough will have ended
-# for it. One behind it is started if it will have ended by then, or if the first fits at that time beside it. There is
-# no count of "extra processors": what will be free is asked of the real nodes, with all their resources.
+# job that does not fit has a reservation, at the shadow time: when, by the running jobs' estimates, enough jobs have
+# ended for it. A job behind it starts if it ends before that, or if the first job still fits beside it at that time.
+# There is no count of "extra processors": free resources are computed on the real nodes, with all their resources.
 
 
 @dataclass(frozen=True, slots=True)
 class _Reservation(Generic[Held]):
-    """Of `head` at `shadow_s`, in the room that there will be at that time."""
+    """The reservation of `head` at `shadow_s`, in the free capacity of that time."""
 
     head: QueuedJob
     shadow_s: float
     capacity_then: FreeCapacity[Held]
 
     def bears(self, queued: QueuedJob, held: Held, now_s: float) -> bool:
-        """Whether the head can still start at its time if this one is started now.
+        """Whether the head can still start at its shadow time if this job starts now.
 
-        At an infinite time nothing counts as over by then: else whoever tells how long he takes would pass for ever.
+        If that time is infinite, no job counts as ended by then: else jobs with estimates could pass the head for ever.
         """
         if queued.expected_end_s(now_s) <= self.shadow_s < math.inf:
             return True
@@ -191,10 +189,10 @@ def with_backfill(
     now_s: float,
     by: Callable[[QueuedJob], object] | None = None,
 ) -> list[PlannedStart[Held]]:
-    """Those that fit from the front, then those behind the first that does not and that do not delay it.
+    """Start jobs from the front while they fit, then jobs behind the first that does not fit, if they do not delay it.
 
-    The latter are tried in the order of `by`, or of the queue. One that would not even fit if everything had ended
-    keeps nobody waiting.
+    The latter are tried in the order of `by`, or of the queue. A job that would not fit even on empty nodes gets no
+    reservation and delays no other job.
     """
     runs, started, left = list(running), list[PlannedStart[Held]](), list(queue)
     empty: FreeCapacity[Held] | None = None
@@ -203,7 +201,7 @@ def with_backfill(
         started += first
         runs += [_as_running(start, now_s) for start in first]
         head, behind = left[len(first) : len(first) + 1], left[len(first) + 1 :]
-        # Most times nobody fits, and then there is no need to look ahead.
+        # Usually no job fits, and then the reservation is not needed.
         fitting = [queued for queued in behind if capacity.fits(queued.request)]
         if not head or not fitting:
             break
@@ -220,9 +218,9 @@ def with_backfill(
 
 
 def _may_fit(head: QueuedJob, empty: FreeCapacity[Held]) -> bool:
-    """Whether it may fit at some time, by the room in which all has ended.
+    """Whether it may fit at some time: after the end of all jobs.
 
-    What fits once fits from then on, but for who wishes for something that ends as well, as to be near a job.
+    A request that fits at some time fits from then on, unless it needs something that ends too, such as `--near` a job.
     """
     return head.request.constraints != UNCONSTRAINED or empty.fits(head.request)
 
@@ -245,11 +243,11 @@ def _backfilled(
 def _reserve(
     head: QueuedJob, runs: Sequence[Running[Held]], then: FreeCapacity[Held], now_s: float
 ) -> _Reservation[Held] | None:
-    """`then` becomes the room at the shadow time. None: the head does not fit even in the empty one, as it is then."""
+    """The head's reservation; `then` becomes the capacity at the shadow time. None: it does not fit on empty nodes."""
     ends = sorted(runs, key=lambda run: run.ends_s)
     for at, run in enumerate(ends):
         then.release(run.held)
-        # What ends at one time ends together. What is past its estimate may end at any moment.
+        # Jobs with the same end are released together. A job past its estimate may end at any moment.
         is_last = at + 1 == len(ends) or max(ends[at + 1].ends_s, now_s) > max(run.ends_s, now_s)
         if is_last and then.fits(head.request):
             return _Reservation(head, max(run.ends_s, now_s), then)

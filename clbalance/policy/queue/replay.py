@@ -1,8 +1,8 @@
-"""A trace through the placement: arrivals and ends one after another, on nodes that begin empty. Pure.
+"""Replay of a trace by a policy: arrivals and ends one after another, on nodes that begin empty. Pure.
 
-Time is the trace's. Whatever ends or arrives is decided on by itself, as by a scheduler that hears of one thing at a
-time. What ends at an instant ends before what arrives then; but where jobs wait, who arrives is on the list before what
-ends is given out (docs/design/replay.md).
+Time is the trace's own. Each arrival and each end is handled by itself, as by a scheduler that gets one event at a
+time. At one instant ends come before arrivals; but with a queue, arriving jobs are queued before the resources of
+ending jobs are given out (docs/design/replay.md).
 """
 
 import heapq
@@ -25,7 +25,7 @@ _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRun:
-    """What was started when, by the places of the jobs in the trace, and the figures."""
+    """The start of each job, by its position in the trace, and the figures."""
 
     starts_s: dict[int, float]
     figures: Figures
@@ -40,10 +40,9 @@ def replay(
     queue: JobQueue | None = None,
     heard: Callable[[int], None] = lambda _: None,
 ) -> ReplayRun:
-    """What `policy` makes of the trace; without a waiting list what fits nowhere is refused and forgotten.
+    """Replay the trace by `policy`; without a queue a job that does not fit is refused.
 
-    `heard` is told after each arrival how many there were. Thresholds of measured load are not looked at: a trace has
-    none.
+    `heard` is called after each arrival with their number. Thresholds are ignored: a trace has no measured load.
     """
     run = _Run(cluster, trace, replace(policy, thresholds=_NO_THRESHOLDS), rng, queue)
     for place, arrival in enumerate(trace.arrivals):
@@ -98,7 +97,7 @@ class _Run:
             self._start_waiting(now_s)
 
     def end_until(self, now_s: float, *, that_too: bool = True) -> None:
-        """Whatever ends before that time or, with `that_too`, at it, one after another."""
+        """Handle all ends before `now_s`, and with `that_too` those at `now_s`, one after another."""
         while self._ends and (self._ends[0][0] < now_s or (that_too and self._ends[0][0] == now_s)):
             at_s, _, place = heapq.heappop(self._ends)
             self._meter.passed(at_s)
@@ -108,7 +107,7 @@ class _Run:
             self._start_waiting(at_s)
 
     def result(self) -> ReplayRun:
-        """Of what still waits when nothing ends any more is said that it was refused."""
+        """The result; jobs that still wait after the last end count as refused."""
         for _ in self._waiting:
             self._refuse()
         gpu_pct, cpu_pct, max_over_mean = self._meter.allocated()
@@ -151,7 +150,7 @@ class _Run:
         expected_s = math.inf if arrival.estimate_s is None else now_s + arrival.estimate_s
         self._running[place] = Running(held, expected_s)
         if arrival.duration_s is not None:
-            # What ends at one time ends in the order in which it was started.
+            # Jobs with the same end end in the order of their starts.
             heapq.heappush(self._ends, (now_s + arrival.duration_s, len(self._starts_s), place))
 
     def _refuse(self) -> None:

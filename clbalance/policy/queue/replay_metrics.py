@@ -1,4 +1,4 @@
-"""What is told of a replay: the figures, and how each is taken while the trace runs (docs/design/replay.md)."""
+"""The figures of a replay, and how each is measured while the trace runs (docs/design/replay.md)."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -11,12 +11,12 @@ from clbalance.model import Answer, Cpus, Measured, NodeName, Unknown
 from clbalance.policy.queue.cluster_state import JobAllocations
 
 _BOUND_S: Final = 10.0
-"""Of bounded slowdown: Feitelson and Rudolph, "Metrics and benchmarking for parallel job scheduling", JSSPP 1998."""
+"""Bounded slowdown: Feitelson and Rudolph, "Metrics and benchmarking for parallel job scheduling", JSSPP 1998."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Of one replay, or the means of several; None: there is nothing to take it of."""
+    """The figures of one replay, or the means of several; None: not measurable in this trace."""
 
     placed: float
     refused: float
@@ -31,13 +31,13 @@ class Figures:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """In the order in which they are shown."""
+        """The names, in the order of display."""
         return tuple(figure.name for figure in fields(cls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyComparison:
-    """One policy's row: its figures, over `repeats` seeds, and their standard deviations where there are several."""
+    """One policy's row: mean figures over `repeats` seeds, with standard deviations if there are several seeds."""
 
     policy: str
     queue: str | None
@@ -47,7 +47,7 @@ class PolicyComparison:
 
 
 def compared(policy: str, queue: str | None, replays: Sequence[Figures]) -> PolicyComparison:
-    """The row of replays that differ in their seeds alone."""
+    """The row of replays that differ only in their seeds."""
     if len(replays) == 1:
         return PolicyComparison(policy=policy, queue=queue, figures=replays[0])
     return PolicyComparison(
@@ -60,39 +60,39 @@ def compared(policy: str, queue: str | None, replays: Sequence[Figures]) -> Poli
 
 
 def _each(replays: Sequence[Figures], of: Callable[[list[float]], float]) -> Figures:
-    """Figure by figure; None where one of them has none."""
+    """Apply `of` to each figure of all replays; None if a replay lacks that figure."""
     values = {name: [getattr(one, name) for one in replays] for name in Figures.names()}
     known: dict[str, Any] = {name: None if None in found else of(found) for name, found in values.items()}
     return Figures(**known)
 
 
 def bounded_slowdown(wait_s: float, run_s: float) -> float:
-    """max(1, (wait + run) / max(run, 10 s)): how much longer than on an empty cluster it took."""
+    """max(1, (wait + run) / max(run, 10 s)): how much longer the job took than on an empty cluster."""
     return max(1.0, (wait_s + run_s) / max(run_s, _BOUND_S))
 
 
 def percentile(values: Sequence[float], pct: float) -> float | None:
-    """The smallest of them that is not below `pct` per cent of them (nearest rank); None of none."""
+    """The smallest value that is not below `pct` per cent of the values (nearest rank); None without values."""
     rank = max(1, math.ceil(pct / 100.0 * len(values)))
     return sorted(values)[rank - 1] if values else None
 
 
 @dataclass(slots=True)
 class WaitTimes:
-    """What those that were started have waited, and how slow that made those that ended."""
+    """Waiting times of started jobs, and slowdowns of those that end."""
 
     waits_s: list[float] = field(default_factory=list)
     slowdowns: list[float] = field(default_factory=list)
 
     def started(self, wait_s: float, run_s: float | None) -> None:
-        """One more; `run_s` None: it never ends, and has no slowdown."""
+        """Add a started job; `run_s` None: it never ends, and has no slowdown."""
         self.waits_s.append(wait_s)
         if run_s is not None:
             self.slowdowns.append(bounded_slowdown(wait_s, run_s))
 
 
 class Meter:
-    """How full the nodes are: at this moment or, `over_time`, from `since_s` until now."""
+    """How full the nodes are: now, or with `over_time` on average since `since_s`."""
 
     def __init__(self, nodes: Iterable[Answer], since_s: float, *, over_time: bool) -> None:
         measured = [node for node in nodes if isinstance(node, Measured)]
@@ -107,7 +107,7 @@ class Meter:
         self._cpu_seconds = self._gpu_seconds = self._mean_seconds = self._max_seconds = 0.0
 
     def passed(self, now_s: float) -> None:
-        """Until now it was as full as it is."""
+        """Advance the time to `now_s`; until then nothing changed."""
         span_s = now_s - self._at_s
         if self._over_time and span_s > 0.0:
             self._cpu_seconds += span_s * self._cpus
@@ -117,7 +117,7 @@ class Meter:
             self._at_s = now_s
 
     def took(self, holding: JobAllocations, sign: int = 1) -> None:
-        """Something was placed, or with `sign` -1 has ended."""
+        """Add allocations, or with `sign` -1 remove them."""
         for node, allocation in holding.allocations:
             self._cpus += sign * allocation.cpus
             self._gpus += sign * allocation.gpu_share * len(allocation.gpus)
@@ -126,11 +126,11 @@ class Meter:
             self._mean_load += load / len(self._load_of)
 
     def gpu_pct(self) -> float | None:
-        """Of all GPUs, at this moment."""
+        """Allocated share of all GPUs now, in per cent."""
         return _pct(self._gpus, self._all_gpus)
 
     def allocated(self) -> tuple[float | None, float | None, float | None]:
-        """GPUs and cpus in per cent, and the largest load of a node over the mean."""
+        """Allocated GPUs and cpus in per cent, and the ratio of the highest node load to the mean."""
         span_s = self._at_s - self._since_s
         if span_s == 0.0:
             largest = max(self._load_of.values(), default=0.0)

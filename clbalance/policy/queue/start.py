@@ -1,9 +1,9 @@
-"""Which queued jobs are started now, and where. Pure.
+"""Chooses the queued jobs to start now, and their nodes. Pure.
 
-    queued → by priority, which grows with age → the first that does not fit keeps its place → starts, and why not
+    queued → sorted by priority, which grows with age → a reservation for the first that does not fit → starts, reasons
 
-By `waiting_lists.WAITING_LISTS["priority"]`: others pass the first that does not fit only as far as they do not delay
-it. Each job is placed on its own candidates, as far as they were asked, by the policy of its group.
+By `queues.WAITING_LISTS["priority"]`: jobs pass the first one that does not fit only if they do not delay it. Each job
+is placed on those of its own candidates that were probed, by the policy of its group.
 """
 
 import math
@@ -33,7 +33,7 @@ _OTHERS_FIRST = "waits for a place that was kept for another"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingJob:
-    """A job that waits; `estimate_s` None: nobody has said how long it will take."""
+    """A queued job; `estimate_s` None: its duration is unknown."""
 
     job: int
     request: Request
@@ -45,12 +45,12 @@ class PendingJob:
     policy: str | None = None
     dependency: Dependency = NOW
     excluded_nodes: frozenset[NodeName] = frozenset()
-    """Nodes where it is not started while others fit: it failed there, or was moved away from them."""
+    """Nodes to avoid while others fit: it failed there, or was migrated away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """By job: where it is started, in that order; why it waits on; why it can never be started."""
+    """By job number: the jobs to start, in order, with nodes; reasons of those that wait; of those that never start."""
 
     starts: tuple[tuple[int, tuple[NodeName, ...]], ...] = ()
     waits: Mapping[int, str]
@@ -60,7 +60,7 @@ class Chosen:
 def pending_job(
     record: JobRecord, submitted: Submitted, copies: Sequence[CopyRecord], dependency: Dependency = NOW
 ) -> PendingJob:
-    """A job of the journal as the queue sees it; `copies`: of all its attempts."""
+    """The queue's view of a job of the journal; `copies`: of all its attempts."""
     return PendingJob(
         job=record.id,
         request=submitted.request,
@@ -83,9 +83,9 @@ def to_start(
     now: datetime,
     rng: Rng,
 ) -> Chosen:
-    """Who of `queued` is started now. `running`: the caller's jobs by the keys of their leases, and when each ends.
+    """The jobs of `queued` to start now. `running`: the caller's jobs by lease key, each with its end (None: unknown).
 
-    The nodes told are where the snapshot has room; who starts a job looks again, and may go elsewhere.
+    The nodes are those where the snapshot has room; starting a job probes again, and may choose others.
     """
     ready = [one for one in queued if one.dependency.state is DependencyState.SATISFIED]
     policies = {_by(one): _ready_policy(policy_of(one), snapshot, one.request) for one in ready}
@@ -117,7 +117,7 @@ def _ready_policy(policy: Policy, snapshot: Snapshot, request: Request) -> Polic
 
 
 def _request_of(one: PendingJob, snapshot: Snapshot, policy: Policy, now: datetime, rng: Rng) -> OwnRequest:
-    """On its candidates, and not on those to be avoided, if the nodes as they are have room for it on the others."""
+    """The request on its candidates, without the nodes to avoid if it fits on the others now."""
     if one.excluded_nodes:
         elsewhere = only_on(one.request, frozenset(one.candidates) - one.excluded_nodes, snapshot, _by(one))
         if place(snapshot, elsewhere, policy, now, rng).fits:
@@ -129,7 +129,7 @@ def _waiting(one: PendingJob, request: OwnRequest, now: datetime) -> QueuedJob:
     return QueuedJob(
         key=one.job,
         request=request,
-        since_s=min(one.submitted_at, now).timestamp(),  # clocks jump, and nobody is younger than new
+        since_s=min(one.submitted_at, now).timestamp(),  # clocks jump; a submit time in the future counts as now
         estimate_s=one.estimate_s,
         priority=one.priority,
     )
@@ -147,7 +147,7 @@ def _why_not(
     now: datetime,
     rng: Rng,
 ) -> dict[int, str]:
-    """For each, with what is started now on its place; equal ones are asked for once."""
+    """The reason for each waiting job, with the jobs that start now charged; computed once for equal requests."""
     parsed: dict[tuple[Request, tuple[NodeName, ...]], str] = {}
     reasons = {}
     for one in left:

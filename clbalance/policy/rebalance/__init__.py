@@ -1,1 +1,1 @@
-"""Which running jobs should go on elsewhere: from what a sweep saw to moves (docs/design/rebalance.md). Pure."""
+"""Rebalancing: from a sweep and running jobs to a plan of migrations (docs/design/rebalance.md). Pure."""

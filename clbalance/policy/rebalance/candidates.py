@@ -1,4 +1,4 @@
-"""Which jobs may be moved, in which order, how much load goes with each, and what this host knows of them."""
+"""Candidates for migration: which jobs may migrate, in which order, and how much load goes with each. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,35 +17,35 @@ from clbalance.policy.rebalance.values import BalanceSettings, Departure, Runnin
 
 
 class MigrationPriority(IntEnum):
-    """Who is moved first: whoever was promised least (Kubernetes' order of eviction)."""
+    """Order of migration: jobs with the weakest guarantees first (Kubernetes' order of eviction)."""
 
     BEST_EFFORT = 0
     ABOVE_REQUEST = 1
-    """Burstable, and it uses more than it asked for."""
+    """Burstable, and it uses more than its request."""
     BURSTABLE = 2
     GUARANTEED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationCandidate:
-    """A job that may be moved."""
+    """A job that may be migrated."""
 
     job: RunningJob
     lease: Lease
     excess: float
-    """What it uses above its promise, as far as its node's load shows it: it goes along."""
+    """Cpus that it uses above its request, as far as its node's load shows them; they migrate with it."""
     priority: MigrationPriority
 
     @property
     def weight(self) -> float:
-        """What its node is rid of."""
+        """Cpus by which its node is relieved."""
         return self.job.request.cpus + self.excess
 
 
 def candidates_of(
     pool: Pool, jobs: Sequence[RunningJob], settings: BalanceSettings, uid: int
 ) -> tuple[tuple[MigrationCandidate, ...], Mapping[int, str]]:
-    """Who may be moved, by job number, and by number why the others may not."""
+    """The jobs that may be migrated, and by job number why the others may not."""
     excess_of = {use.node: use.excess for use in pool.members}
     held = _leases(pool, jobs, uid)
     above: dict[NodeName, float] = {}
@@ -61,7 +61,7 @@ def candidates_of(
         elif lease is None:
             hindered[job.job] = f"no lease of it was seen on {job.node}"
         else:
-            # Its mean may tell of a time when it used more than now: all of them together cannot take more along.
+            # Its mean use may be above its use now: all jobs together cannot take more load along than the node shows.
             shown = min(1.0, excess_of[job.node] / above[job.node]) if above[job.node] else 0.0
             candidates.append(
                 MigrationCandidate(job=job, lease=lease, excess=_above(job) * shown, priority=_priority(job))
@@ -97,7 +97,7 @@ def _above(job: RunningJob) -> float:
 
 
 def _leases(pool: Pool, jobs: Sequence[RunningJob], uid: int) -> dict[int, Lease]:
-    """By job the lease that it holds, where its node shows one; no lease is of two jobs."""
+    """The lease of each job, by job number, if its node shows one; no lease is given to two jobs."""
     members = {use.node for use in pool.members}
     ours: dict[NodeName, list[Lease]] = {}
     for answer in pool.snapshot.answers:
@@ -121,38 +121,38 @@ def _is_of(lease: Lease, job: RunningJob) -> bool:
     return lease.key == job.key if job.key else (allocation.name, allocation.cpus) == (job.name, job.request.cpus)
 
 
-# What a host remembers of its jobs, as rebalancing wants to know it. Pure.
+# -- the jobs of this host's journal, as rebalancing needs them
 
 _YOUNG_S: Final = 30.0
-"""Until then the mean use of a job says more about its start than about the job."""
+"""Until this age the mean use of a job tells more about its start than about the job."""
 _SHOWN_FOR_S: Final = 600.0
-"""After ten times its memory a run queue shows nothing of a job any more."""
+"""After ten time constants the run queue average shows nothing of a job any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInfo:
-    """A job, what it was asked to be, and where all its attempts have been."""
+    """A job with its submission and the copies of all its attempts."""
 
     record: JobRecord
     submitted: Submitted
     copies: tuple[CopyRecord, ...]
     migration: MigrationRequest | None = None
-    """The last that was asked or meant."""
+    """The last requested migration, whatever its stage."""
 
     @property
     def is_running(self) -> bool:
-        """Whether it is known to be on a node."""
+        """Whether it is running on known nodes."""
         return self.record.state is JobState.RUNNING and bool(self.record.nodes)
 
     @property
     def ends_at(self) -> datetime | None:
-        """When its time limit is reached; None: nobody knows."""
+        """When its time limit is reached; None: unknown."""
         began, limit_s = self.record.started_at, self.submitted.job.time_limit_s
         return None if began is None or limit_s is None else began + timedelta(seconds=limit_s)
 
 
 def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> RunningJob:
-    """A running job among the nodes of its pool; `usage` None where it was not told."""
+    """A running job in relation to its pool; `usage` None: not measured."""
     record, request = job.record, job.submitted.request
     came_s_ago, told_s_ago = _came_s_ago(job, now), _aborted_s_ago(job, now)
     elsewhere = pool.difference(job.submitted.candidates)
@@ -166,7 +166,7 @@ def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], no
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),
         been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
-        # One that was told in vain is not to be told again every few minutes.
+        # A job that did not checkpoint in time must not be asked again every few minutes.
         migrated_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
         in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
         why_not_migratable=why_not_migratable_now(record, job.submitted),
@@ -174,12 +174,12 @@ def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], no
 
 
 def departures(known: Iterable[JobInfo], now: datetime) -> tuple[Departure, ...]:
-    """Copies that have ended so lately that the run queues of their nodes still show them."""
+    """Copies that ended so recently that the run queues of their nodes still show them."""
     return tuple(departure for job in known for departure in _departed(job, now))
 
 
 def is_recent(record: JobRecord, now: datetime) -> bool:
-    """Whether it is on a node, waits, or has left a node lately."""
+    """Whether it is not over, or ended recently."""
     return record.ended_at is None or (now - record.ended_at).total_seconds() < _SHOWN_FOR_S
 
 
@@ -195,7 +195,7 @@ def _departed(job: JobInfo, now: datetime) -> Iterator[Departure]:
 
 
 def _last_end(record: JobRecord) -> tuple[int, datetime | None]:
-    """The attempt that ended last, and when: of one before another, when that one began."""
+    """The attempt that ended last, and when; an earlier attempt ended when the current one began, at the latest."""
     if record.ended_at is not None:
         return record.attempt, record.ended_at
     return record.attempt - 1, record.started_at if record.attempt > 1 else None
@@ -206,7 +206,7 @@ def _came_s_ago(job: JobInfo, now: datetime) -> float | None:
 
 
 def _aborted_s_ago(job: JobInfo, now: datetime) -> float | None:
-    """Since it was told to checkpoint, where it did not in time."""
+    """Seconds since it was told to checkpoint, if it did not do so in time; else None."""
     move = job.migration
     if move is None or move.attempt != job.record.attempt or move.abort_reason != IN_VAIN:
         return None
@@ -214,7 +214,7 @@ def _aborted_s_ago(job: JobInfo, now: datetime) -> float | None:
 
 
 def _cpus_used(record: JobRecord, usage: Usage | None, now: datetime) -> float | None:
-    """Its mean over its life."""
+    """Mean cpu use since its start; None if not measured or too young."""
     age_s = _seconds_since(record.started_at, now)
     return None if usage is None or age_s is None or age_s < _YOUNG_S else usage.cpu_s / age_s
 
@@ -224,5 +224,5 @@ def _seconds_since(at: datetime | None, now: datetime) -> float | None:
 
 
 def on(jobs: Iterable[JobInfo], nodes: frozenset[NodeName]) -> Sequence[JobInfo]:
-    """Those that run on one of `nodes`."""
+    """The jobs that run on one of `nodes`."""
     return [job for job in jobs if job.is_running and not nodes.isdisjoint(job.record.nodes)]

@@ -1,6 +1,6 @@
-"""The levels while jobs go from one node to another in thought, and what more steps would gain.
+"""The levels of a pool while the plan grows, and the gain of further steps.
 
-A job may go on from where it was put: in truth it then goes there at once, and one that comes home does not go at all.
+The search may chain moves of one job; only its final target is executed, and a job that returns home does not migrate.
 """
 
 from bisect import bisect_left
@@ -17,15 +17,15 @@ from clbalance.policy.rebalance.values import BalanceSettings
 from clbalance.policy.rebalance.what_if import Step, WhatIf, migration_order
 
 _PATIENCE: Final = 4_000
-"""How many looks are had at what is more than one job to one node: of large pools the last hundredth costs too much."""
+"""Budget of search steps for everything beyond single moves: in large pools the last hundredth costs too much."""
 _LOOKS_OF_A_STEP: Final = 10
-"""What it costs to put one job where it goes once more, to find another order."""
+"""Cost in that budget of placing one job again to find another order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Steps that begin at a node which has too much. `gain` is of all of them; `order` is where all jobs go by then,
-    in an order that leaves room for each when its turn comes.
+    """Steps that begin at an overloaded node. `gain` is that of all steps; `order` holds all planned jobs with their
+    targets, in an order in which each finds room.
     """
 
     src: NodeName
@@ -35,7 +35,7 @@ class Chain:
 
 
 class Balancing:
-    """The members of a pool with the jobs that may be moved, under what has been decided so far."""
+    """The members of a pool and the jobs that may migrate, with the steps decided so far."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Balancing:
         self.movers: dict[NodeName, list[MigrationCandidate]] = {use.node: [] for use in pool.members}
         for candidate in sorted(
             candidates, key=lambda one: -one.job.job
-        ):  # of equals the youngest: it has least to lose
+        ):  # among equals the youngest job first: it has least to lose
             self.movers[candidate.job.node].append(candidate)
         self.what_if = WhatIf.of(pool, policy, now)
         self.order: tuple[Step, ...] = ()
@@ -63,55 +63,55 @@ class Balancing:
         self._rise = 0.0
 
     def targets(self, src: NodeName) -> list[tuple[float, NodeName]]:
-        """The nodes that have less than the source, and less than `low` where it is set; the lowest first."""
+        """The nodes below the source's level, and below `low` if that is set; lowest first."""
         most = self.level[src] if self._settings.low is None else min(self.level[src], self._settings.low)
         return self._by_level[: bisect_left(self._by_level, (most - EPSILON,))]
 
     def gain_of_migration(self, src: NodeName, dst: NodeName, cpus: float) -> float | None:
-        """How much better the worse of two nodes is with so much on the lower one instead; None: not enough."""
+        """By how much the higher of the two levels falls if `cpus` go from `src` to `dst`; None: not enough."""
         of_then = self.level[src] - cpus / self.capacity[src]
         return self._enough(src, of_then, max(of_then, self.level[dst] + cpus / self.capacity[dst]), 1)
 
     def gain(self, src: NodeName, put: Mapping[NodeName, float], moves: int) -> float | None:
-        """The same of several nodes of which `src` is the worst, with so many cpus more or less on each.
+        """The same for several nodes, of which `src` has the highest level; `put`: cpus added to each.
 
-        And the score must have fallen by all that is decided. (Single moves by which it does not are not looked at.)
+        The score must also fall by all decided steps together. (Single moves that do not lower it are never tried.)
         """
         of_then = self.level_with(src, put[src])
         gain = self._enough(src, of_then, max(self.level_with(node, cpus) for node, cpus in put.items()), moves)
         return None if gain is None or self._rise + self._rise_by(put) > -EPSILON else gain
 
     def _enough(self, src: NodeName, of_then: float, worst: float, moves: int) -> float | None:
-        """No node is to be worse than the source is then. Where a job is too large for that, the gain must be as large
-        as what makes a node over: else it would be on the way for ever.
+        """The gain; None: too small. If a target ends up above the source, because the job is large, the gain must
+        reach `deviation`: else the job would migrate again and again.
         """
         gain = self.level[src] - worst
         least = self._settings.min_gain * moves
         if worst > of_then + EPSILON and self._settings.deviation is not None:
             least = max(least, self._settings.deviation)
-        # A gain that is just enough should not hang on its last digit.
+        # Rounding must not decide about a gain that is just enough.
         return gain if gain > EPSILON and gain >= least - EPSILON / 10 else None
 
     def level_with(self, node: NodeName, cpus: float) -> float:
-        """With so much more on it."""
+        """The node's level with `cpus` more on it."""
         return (self.used[node] + cpus) / self.capacity[node]
 
     def may(self, candidate: MigrationCandidate, dst: NodeName) -> bool:
-        """Whether it may go there by where it has been; home it may always go."""
+        """Whether it may go there: not to nodes of its earlier attempts, but always to where it runs now."""
         return dst == candidate.job.node or dst not in candidate.job.been_on
 
     def is_home(self, candidate: MigrationCandidate) -> bool:
-        """Whether it is where it is in truth."""
+        """Whether the plan leaves it on the node where it runs."""
         return self._place[candidate.job.job] == candidate.job.node
 
     def order_with_one(self, candidate: MigrationCandidate, dst: NodeName) -> tuple[Step, ...] | None:
-        """The same as `order_with` for one step, if the node has room as it is by now."""
+        """The same as `order_with` for one step; None if the node has no room by the plan so far."""
         if dst != candidate.job.node and self.what_if.unfit(candidate, dst) is not None:
             return None
         return (*self.order, (candidate, dst)) if self.is_home(candidate) else self.order_with([(candidate, dst)])
 
     def order_with(self, steps: Sequence[Step]) -> tuple[Step, ...] | None:
-        """All that would be moved with these, in an order in which it can be done; None: there is none."""
+        """All planned moves with `steps` added, in a feasible order; None: none was found."""
         if all(self.is_home(candidate) for candidate, _ in steps):
             tail = migration_order(steps, self.what_if)
             if tail is not None:
@@ -126,7 +126,7 @@ class Balancing:
         return migration_order(away, self.what_if.as_measured())
 
     def take(self, chain: Chain) -> None:
-        """From now on it counts."""
+        """Add the chain to the plan."""
         for candidate, dst in chain.steps:
             self._put(candidate, dst)
         self._by_level = self._sorted()
@@ -148,7 +148,7 @@ class Balancing:
             self.level[node] = self.used[node] / self.capacity[node]
 
     def _rise_by(self, put: Mapping[NodeName, float]) -> float:
-        """Of the sum of squares, which rises and falls with the score, for the mean stays."""
+        """Change of the sum of squares, which rises and falls with the score because the mean stays the same."""
         return sum([cpus * (2.0 * self.used[node] + cpus) / self.capacity[node] for node, cpus in put.items()])
 
     def _sorted(self) -> list[tuple[float, NodeName]]:

@@ -1,10 +1,11 @@
-"""How loaded the nodes of a pool are against each other, which are over, and how level they can become.
+"""Levels of the nodes of a pool, which of them are overloaded, and how level the pool can become. Pure.
 
-    used = Σ cpus of leases + max(0, r1m - visible - what has just left)     in cpus; level = used / (cpus * cpu factor)
+    used = Σ cpus of leases + max(0, r1m - visible - departed)     in cpus; level = used / (cpus * cpu factor)
 
-The half process that admission leaves to strangers (`room.NOISE_CPUS`) is not taken off here. There it decides
-whether the last cpu of an idle node can be had; here levels are only compared, it would come off every node alike,
-and two nodes of which strangers use 2 cpus would look as if they had room for half a job more than they have.
+`departed` is what the run queue still shows of jobs that have just left. The allowance for an idle node's own load
+(`placement/load.py`, `NOISE_CPUS`) is not subtracted here. It lets admission give out the last cpu of an idle node.
+Here levels are only compared: it would be subtracted from every node alike, and a node with 2 cpus of load without a
+lease would seem to have room for half a cpu more than it has.
 """
 
 import math
@@ -21,47 +22,47 @@ from clbalance.policy.placement.policies import Policy
 from clbalance.policy.rebalance.values import BalanceSettings, Departure
 
 ROUNDING = 9
-"""Digits of a cpu: sums of the same promises in another order are then the same."""
+"""Digits to round cpus to, so that the order of a sum does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """A node whose load is known, in cpus."""
+    """The use of a node with a known load, in cpus."""
 
     node: NodeName
     capacity: float
     """Its cpus times its cpu factor."""
     allocated: float
     excess: float
-    """What is used and was not promised: by strangers, and by jobs above their promise."""
+    """Use without an allocation: by processes without a lease, and by jobs above their request."""
     drained: bool
-    """It takes nothing, and what is to leave it is `drain`'s: it is not of the pool."""
+    """Drained: it takes no jobs, and `drain` evicts its jobs; it is not part of the pool."""
 
     @property
     def used(self) -> float:
-        """All of it."""
+        """Allocated and other use together."""
         return self.allocated + self.excess
 
     @property
     def level(self) -> float:
-        """Per cpu."""
+        """Use divided by capacity."""
         return self.used / self.capacity
 
 
 def after_departures(snapshot: Snapshot, departures: Iterable[Departure]) -> Snapshot:
-    """The nodes by name, without what their run queues still show of jobs that have left."""
+    """The nodes by name, without the load that their run queues still show of departed jobs."""
     progress: dict[NodeName, list[float]] = {}
     for departure in departures:
         progress.setdefault(departure.node, []).append(_rest(departure))
     answers = sorted(snapshot.answers, key=lambda answer: answer.node)
-    # Rounded sums of sorted numbers: the order in which departures are told does not matter.
+    # Rounded sums of sorted numbers, so that the order of departures does not matter.
     return replace(
         snapshot, answers=tuple(_without(answer, math.fsum(progress.get(answer.node, ()))) for answer in answers)
     )
 
 
 def use_of(answer: Answer, now: datetime) -> Use | Unknown:
-    """What counts of a node whose departures are settled, or why nothing can be said of it."""
+    """The use of a node after `after_departures`, or why it is unknown."""
     if isinstance(answer, Silent):
         return Unknown(reason=answer.cause.because(answer.reason))
     load = effective_load(answer)
@@ -79,7 +80,7 @@ def use_of(answer: Answer, now: datetime) -> Use | Unknown:
 
 
 def _allocated(load: NodeLoad) -> float:
-    """No lease counts for more than the node has, and one that cannot be read for all of it."""
+    """Allocated cpus; a lease counts for at most the whole node, and an unreadable one for all of it."""
     leases = load.answer.reading.leases
     assert not isinstance(leases, Unknown)
     held = [lease.allocation.cpus if isinstance(lease.allocation, Allocation) else load.cpus for lease in leases]
@@ -87,7 +88,7 @@ def _allocated(load: NodeLoad) -> float:
 
 
 def _rest(departure: Departure) -> float:
-    """What r1m still shows of it. Clocks jump: neither time is negative."""
+    """The part of its cpus that r1m still shows. Clocks jump, so negative times count as 0."""
     shown = departure.cpus * -math.expm1(-max(0.0, departure.age_s) / TAU_S)
     return shown * math.exp(-max(0.0, departure.seconds_ago) / TAU_S)
 
@@ -97,7 +98,7 @@ def _without(answer: Answer, rest_cpus: float) -> Answer:
 
 
 def with_r1m_less(answer: Measured, cpus: float) -> Measured:
-    """The node as if so much had never been in its run queue."""
+    """The node with `cpus` less in its run queue average."""
     queue = answer.reading.run_queue
     if isinstance(queue, Unknown):
         return answer
@@ -105,10 +106,10 @@ def with_r1m_less(answer: Measured, cpus: float) -> Measured:
     return replace(answer, reading=replace(answer.reading, run_queue=less))
 
 
-# The nodes of one pool against each other: their mean, how uneven they are, and which are over.
+# -- a pool: mean, score, and overloaded nodes
 #
-# Each counts by its capacity. So a move changes no mean, for what leaves one node is on another; and the score falls
-# exactly where the two nodes that a move concerns become more alike, whatever the others are like.
+# Nodes are weighted by capacity. So a migration does not change the mean, and the score falls exactly if the two nodes
+# of a migration become more alike, whatever the other nodes are like.
 
 EPSILON = 1e-6
 """Levels that differ by less are equal."""
@@ -116,7 +117,7 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """`answers` are settled and by name; `members` are those that give and take, `unknown` why others have no level."""
+    """A pool; its answers are by name, without departed jobs. `members` give and take jobs; `unknown` have no level."""
 
     snapshot: Snapshot
     members: tuple[Use, ...]
@@ -124,11 +125,11 @@ class Pool:
     unknown: tuple[tuple[NodeName, Unknown], ...]
     mean: float
     stale: bool
-    """It says nothing about now, so nobody is over."""
+    """The snapshot is too old, so no node counts as overloaded."""
 
     @classmethod
     def of(cls, snapshot: Snapshot, departures: Iterable[Departure], policy: Policy, now: datetime) -> "Pool":
-        """A sweep as a pool."""
+        """The pool of a sweep."""
         still = after_departures(snapshot, departures)
         found = [(answer.node, use_of(answer, now)) for answer in still.answers]
         uses = [use for _, use in found if isinstance(use, Use)]
@@ -146,7 +147,7 @@ class Pool:
 def over_nodes(
     snapshot: Snapshot, departures: Iterable[Departure], settings: BalanceSettings, policy: Policy, now: datetime
 ) -> frozenset[NodeName]:
-    """The nodes that have too much as of this sweep; who counts them from run to run knows which are confirmed."""
+    """The nodes that are overloaded in this sweep. The caller counts runs in a row to confirm them."""
     pool = Pool.of(snapshot, departures, policy, now)
     return frozenset(use.node for use in pool.members if not pool.stale and is_over(use.level, pool.mean, settings))
 
@@ -158,12 +159,12 @@ def is_over(level: float, mean: float, settings: BalanceSettings) -> bool:
 
 
 def mean_of(used: Sequence[float], capacity: Sequence[float]) -> float:
-    """Of all their cpus; 0 of no nodes."""
+    """Mean level, weighted by capacity; 0 without nodes."""
     return math.fsum(used) / math.fsum(capacity) if capacity else 0.0
 
 
 def score_of(used: Sequence[float], capacity: Sequence[float]) -> float:
-    """Standard deviation of the levels, in which each cpu counts alike; 0 of no nodes."""
+    """Standard deviation of the levels, weighted by capacity; 0 without nodes."""
     if not capacity:
         return 0.0
     mean = mean_of(used, capacity)
@@ -171,18 +172,18 @@ def score_of(used: Sequence[float], capacity: Sequence[float]) -> float:
     return math.sqrt(squares / math.fsum(capacity))
 
 
-# How level a pool can become at best: what no plan can beat, for a plan to be told by.
+# -- a lower bound of the largest level, to judge plans by
 #
-# No level is below the mean; below what cannot be moved off its node; below what the largest job makes of the node that
-# it loads least; nor below what it takes for some node to hold one of the k largest jobs more than its share.
+# The largest level is at least: the mean; the level of each node's fixed load; the lowest level of any node that takes
+# the largest job; and, for the k largest jobs, the level at which the nodes together hold k jobs of the smallest size.
 
 _MOST_SIZES = 32
-"""Sizes of jobs of which the last is asked, evenly spread: each costs a look at all nodes."""
+"""Number of values of k to try, evenly spread: each costs a pass over all nodes."""
 _HALVINGS = 40
 
 
 def lower_bound(fixed: Sequence[float], capacity: Sequence[float], weights: Sequence[float]) -> float:
-    """Of the largest level, where `fixed` cpus stay on each node and jobs of these weights go anywhere."""
+    """Lower bound of the largest level, if `fixed` cpus stay on each node and jobs of `weights` may go anywhere."""
     if not capacity:
         return 0.0
     total = math.fsum(fixed) + math.fsum(weights)
@@ -196,7 +197,7 @@ def lower_bound(fixed: Sequence[float], capacity: Sequence[float], weights: Sequ
 
 
 def _for_as_many(count: int, weight: float, bound: float, fixed: Sequence[float], capacity: Sequence[float]) -> float:
-    """The level at which the nodes hold `count` jobs of this weight, if that is above `bound`."""
+    """The level at which the nodes together hold `count` jobs of `weight`, but at least `bound`."""
 
     def hold(level: float) -> bool:
         room = [math.floor((level * have - cpus) / weight + 1e-9) for cpus, have in zip(fixed, capacity, strict=True)]

@@ -1,4 +1,4 @@
-"""From a sweep and the caller's jobs to a plan of moves, with what stays and why, and advice for other users."""
+"""From a sweep and the caller's jobs to a plan: migrations, jobs that stay with reasons, and advice. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ def plan_migrations(
     now: datetime,
     uid: int,
 ) -> RebalancePlan:
-    """What the caller `uid` should move. `times_over` counts this sweep already."""
+    """The plan for user `uid`. `times_over`: runs in a row in which a node was overloaded, this sweep included."""
     pool = Pool.of(snapshot, departures, policy, now)
     by_number = sorted(jobs, key=lambda job: job.job)
     candidates, hindered = candidates_of(pool, by_number, settings, uid)
@@ -76,18 +76,18 @@ def _node_levels(pool: Pool, field: Balancing, over: frozenset[NodeName]) -> tup
     return tuple(sorted((*known, *unknown), key=lambda one: one.node))
 
 
-# Why a job on a node that has too much stays there after all.
+# -- why a job on an overloaded node stays
 
 
 def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
-    """What stands against it at the end of the plan, first what stands against each move of it."""
+    """The reason at the end of the plan: first reasons against any migration of it, then against each target."""
     src, weight = candidate.job.node, candidate.weight
     if weight <= EPSILON:
         return "it takes no cpus that were promised or measured"
     targets = [node for _, node in field.targets(src)]
     if not targets:
         return "no node has less than this one"
-    # Of equal nodes the lowest is the best.
+    # Among nodes of equal capacity the lowest level is best.
     lowest = {field.capacity[node]: node for node in reversed(targets)}
     if all(field.gain_of_migration(src, node, weight) is None for node in lowest.values()):
         return "no move of it makes the nodes more alike by enough"
@@ -102,14 +102,14 @@ def why_not_migrated(field: Balancing, candidate: MigrationCandidate) -> str:
     return "after as many moves as are allowed" if None in reasons else f"no place: {meant[0]} {reasons[0]}"
 
 
-# What other users could do about a node that has too much: told, never done.
+# -- advice for other users about overloaded nodes; never carried out
 
 _MOST_OF_A_NODE: Final = 3
 _MOST: Final = 20
 
 
 def advice_for(answers: Iterable[Answer], over: frozenset[NodeName], uid: int) -> tuple[Advice, ...]:
-    """Of the leases of others that take most of these nodes; by owner, node and job, and not more than can be read."""
+    """Advice about the largest leases of other users on these nodes, by owner, node and job; limited in number."""
     found = [one for answer in answers if answer.node in over for one in _of_node(answer, uid)]
     largest = sorted(found, key=lambda one: (-one.cpus, one.uid, one.node, one.name))[:_MOST]
     return tuple(sorted(largest, key=lambda one: (one.uid, one.node, -one.cpus, one.name)))

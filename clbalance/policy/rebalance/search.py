@@ -1,7 +1,7 @@
-"""The search for moves: one job after the other while it gains enough, or chains of moves that help together.
+"""The search for migrations: single moves that gain enough, and chains of moves that only help together. Pure.
 
-Hill climbing, as hbal does. Each chain makes the worst of the nodes that it concerns better, so it ends, and where it
-ends nothing is left to be done. Single moves first; where none helps any source, a chain; then single moves again.
+Hill climbing, as in hbal. Each chain lowers the highest level of the nodes that it touches, so the search ends. Single
+moves come first; if none helps any source, one chain; then single moves again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from clbalance.policy.rebalance.what_if import Step
 
 
 class Search:
-    """Chain after chain, each counted before the next is looked for."""
+    """Finds chains one after another; each is added to the plan before the search for the next."""
 
     def __init__(self, field: Balancing, confirmed: frozenset[NodeName], pool: Pool, settings: BalanceSettings) -> None:
         self._field, self._confirmed, self._pool, self._settings = field, confirmed, pool, settings
@@ -25,7 +25,7 @@ class Search:
         self._others: dict[int, tuple[int, ...]] = {}
 
     def migrations(self) -> tuple[PlannedMigration, ...]:
-        """All of them, in the order in which they can be carried out."""
+        """All planned migrations, in a feasible order."""
         while self._one_by_one() or self._in_chains():
             pass
         return self._description()
@@ -34,14 +34,14 @@ class Search:
         return self._settings.max_moves - len(self._field.order)
 
     def _sources(self) -> list[NodeName]:
-        """The highest first. What the plan itself has put on a node needs no second look."""
+        """Nodes to relieve, highest first: confirmed ones, and those that the plan itself overloaded."""
         level, mean = self._field.level, self._pool.mean
         loaded = {dst for _, dst in self._field.order}
         mine = (node for node in loaded if is_over(level[node], mean, self._settings))
         return sorted(self._confirmed.union(mine), key=lambda node: (-level[node], node))
 
     def _one_by_one(self) -> bool:
-        """Single moves until none helps; whether there was one."""
+        """Plan single moves until none helps; returns whether there was one."""
         before = len(self._field.order)
         stuck: set[NodeName] = set()
         while self._left() > 0:
@@ -56,7 +56,7 @@ class Search:
         return len(self._field.order) > before
 
     def _in_chains(self) -> bool:
-        """A chain of the highest source that has one."""
+        """Plan one chain, from the highest source that has one; returns whether there was one."""
         for src in self._sources() if self._left() > 0 else ():
             found = best_chain(self._field, src, self._left())
             if found is not None:
@@ -65,7 +65,7 @@ class Search:
         return False
 
     def _take(self, chain: Chain) -> None:
-        """Who is newly moved has the gain; of those that were to be moved anyhow each has a part."""
+        """Add a chain. Its gain is shared by the newly moved jobs, or by all its jobs if all were moved before."""
         jobs = [candidate.job.job for candidate, _ in chain.steps]
         new = [candidate.job.job for candidate, _ in chain.steps if self._field.is_home(candidate)] or jobs
         for job in new:
@@ -95,13 +95,13 @@ class Search:
         return tuple(moves)
 
 
-# The one job whose move helps a source most.
+# -- the best single move
 #
-# Whose turn comes first is asked first: as long as one of them gains enough, no other is looked at.
+# Jobs of a lower priority class come first: as long as one of them gains enough, no higher class is tried.
 
 
 def best_migration(field: Balancing, src: NodeName) -> Chain | None:
-    """Where the score falls most among the jobs whose turn it is; of equals the youngest job to the lowest target."""
+    """The move that lowers the score most, in the first class with one; of equals the youngest job, lowest target."""
     targets = field.targets(src)
     for turn in MigrationPriority if targets else ():
         candidates = [
@@ -120,10 +120,10 @@ def _best_of(
     of, have, capacity = field.level[src], field.capacity[src], field.capacity
     for candidate in candidates:
         weight = candidate.weight
-        if weight / have < field.min_gain - EPSILON:  # its source gains no more than that
+        if weight / have < field.min_gain - EPSILON:  # the source's level cannot fall by more than that
             continue
         for to, dst in targets:
-            # What the sum of squares falls by, at most: targets rise, so none behind this one can do better.
+            # Upper bound of the fall of the sum of squares: targets are sorted, so no later one can do better.
             at_most = weight * (2.0 * (of - to) - weight / have)
             if at_most <= most + EPSILON:
                 break
@@ -136,20 +136,21 @@ def _best_of(
     return best
 
 
-# Steps that only together help a source: a job goes to a node, from which another goes on, and so on.
+# -- chains: a job goes to a node, from which another job goes on, and so on
 #
-# One step alone is also looked at here: one for which others must go first, or by which the score rises, if not by all.
+# Single steps are tried here too: those that need an order in which other jobs go first, and those that raise the
+# score by themselves, but not together with the steps decided before.
 #
-# At each step a job leaves the node that is highest by then: the source again, or the one where something was just put.
-# Exchanges are chains that come back. In small pools this finds nearly all there is; in large ones patience ends it.
+# At each step a job leaves the node that is highest at that point: the source again, or the last target. Exchanges are
+# chains that return to the source. In small pools this finds nearly every gain; in large ones the budget ends it.
 
 _LENGTHS: Final = (1, 2, 3, 4)
 _MOST_TARGETS: Final = 6
-"""So many of the lowest nodes are tried, and the source."""
+"""Number of lowest nodes to try as targets, besides the source."""
 
 
 def best_chain(field: Balancing, src: NodeName, left: int) -> Chain | None:
-    """The best of the shortest, with nobody whose turn comes later if it can be; at most `left` jobs newly moved."""
+    """The best of the shortest chains, with the lowest priority classes possible; at most `left` newly moved jobs."""
     targets = [node for _, node in field.targets(src)[:_MOST_TARGETS]]
     for turn in MigrationPriority:
         if all(candidate.priority > turn for candidate in field.movers[src]):
@@ -171,7 +172,7 @@ def best_chain(field: Balancing, src: NodeName, left: int) -> Chain | None:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """All chains of the jobs whose turn it is."""
+    """Walks over all chains of jobs up to a priority class."""
 
     field: Balancing
     src: NodeName
@@ -179,7 +180,7 @@ class _Walk:
     turn: MigrationPriority
 
     def steps_of(self, length: int) -> Iterator[tuple[tuple[Step, ...], Mapping[NodeName, float]]]:
-        """So many steps, and what they put on each node, in cpus."""
+        """All chains of `length` steps, each with the cpus that it adds to each node."""
         yield from self._from(self.src, length, (), {self.src: 0.0})
 
     def _from(

@@ -1,6 +1,6 @@
-"""What a plan of moves is made from, and what it says. Frozen values.
+"""Input and output of rebalancing: settings, running jobs, departures and the plan. Frozen values.
 
-A *level* is a node's load per cpu, times its cpu factor: 1.0 is as much as it has.
+The *level* of a node is its use divided by cpus times cpu factor: 1.0 is exactly full.
 """
 
 import math
@@ -12,23 +12,23 @@ from clbalance.model import NodeName, Qos, Request, Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSettings:
-    """When a node has too much, and how much may be done about it at a time."""
+    """When a node is overloaded, and limits on the migrations of one run."""
 
     high: float | None = None
-    """A node is over above this level; None: no level is too high by itself."""
+    """A node above this level is overloaded; None: no level is too high by itself."""
     low: float | None = None
-    """Jobs go to nodes below this level; None: to any that is lower than where they are."""
+    """Jobs go only to nodes below this level; None: to any node with a lower level than their own."""
     deviation: float | None = 0.25
-    """A node is over where it is more than so much above the mean of its pool; None: however much that is."""
+    """A node this much above the mean of its pool is overloaded; None: the mean does not matter."""
     min_gain: float = 0.01
-    """By how much each move makes the worst of its nodes better, at least: see `PlannedMigration.gain`."""
+    """Least gain of a migration, see `PlannedMigration.gain`."""
     max_moves: int = 5
     confirm: int = 3
-    """In so many runs in a row a node has been over before anything is taken off it."""
+    """Number of runs in a row in which a node must be overloaded before jobs leave it."""
     cooldown_s: float = 1800.0
-    """So long a job stays where it was moved to. (A quarter of an hour is too short for loads that swing.)"""
+    """How long a migrated job stays on its new node. (15 minutes are too short if loads swing.)"""
     guaranteed: bool = False
-    """Whether Guaranteed jobs may be moved as well."""
+    """Whether Guaranteed jobs may be migrated too."""
 
     def __post_init__(self) -> None:
         for name in ("high", "low", "deviation", "min_gain", "max_moves", "cooldown_s"):
@@ -45,9 +45,9 @@ class BalanceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningJob:
-    """A running job of the caller, of one copy, and what speaks against moving it.
+    """A running job of the caller, with the reasons against its migration.
 
-    `request.excluded` names also the nodes that are not among the job's own candidates: `not_committed`.
+    `request.excluded` includes the nodes that are not among the job's own candidates (`not_committed`).
     """
 
     job: int
@@ -55,24 +55,24 @@ class RunningJob:
     node: NodeName
     request: Request
     cpus_used: float | None
-    """Its measured mean use; None: nobody has measured it."""
+    """Measured mean cpu use; None: not measured."""
     qos: Qos
     been_on: frozenset[NodeName]
     migrated_s_ago: float | None
-    """None: it never was."""
+    """Seconds since its last migration, or since it failed to checkpoint in time; None: neither happened."""
     not_committed: frozenset[NodeName] = frozenset()
-    """Nodes of the pool that it was not submitted for."""
+    """Nodes of the pool that are not among its candidates."""
     in_vain: bool = False
-    """It was not moved then, but told to checkpoint, and did not in time."""
+    """Whether `migrated_s_ago` is about a checkpoint that it did not make in time."""
     why_not_migratable: str = ""
-    """Why it may not be touched, such as "two copies"; empty: it may."""
+    """Why it may not be migrated, such as "has a terminal"; empty: it may."""
     key: str = ""
-    """Of its lease; empty: whichever is the caller's and has its name and its cpus."""
+    """Key of its lease; empty: any lease of the caller with the same name and cpus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
-    """A job of ours that has left a node lately: it took `cpus` for `age_s`, until `seconds_ago`."""
+    """A copy of ours that left a node recently: it had `cpus` for `age_s` seconds, and ended `seconds_ago`."""
 
     node: NodeName
     cpus: float
@@ -82,10 +82,10 @@ class Departure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMigration:
-    """That a job goes on at `dst`.
+    """A job and its target.
 
-    `gain`: by how much the level of the worst of the nodes concerned falls. Of several moves that only
-    together are worth it, each has its equal part.
+    `gain`: by how much the highest level of the touched nodes falls. Migrations that only help together share their
+    gain equally.
     """
 
     job: int
@@ -98,19 +98,19 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLevel:
-    """One node's level, and what it will be; Unknown both: it has no load that is known."""
+    """A node's level before and after the plan; both Unknown if its load is unknown."""
 
     node: NodeName
     before: float | Unknown
     after: float | Unknown
     cpus: float
-    """The load that counts, in cpus, before; 0 where it is not known."""
+    """Use in cpus before the plan; 0 if unknown."""
     over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What the owner of somebody else's lease could do about a node that has too much."""
+    """Advice for the owner of another user's lease on an overloaded node."""
 
     uid: int
     node: NodeName
@@ -121,20 +121,20 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalancePlan:
-    """Moves in the order in which they are to be carried out, and what they come to.
+    """Migrations in the order of execution, and their effect.
 
-    Scores are standard deviations of the levels, each node counted by what it has; 0: level.
+    Scores are standard deviations of the levels, weighted by capacity; 0: perfectly level.
     """
 
     score_before: float
     score_after: float
     mean: float
-    """Level of the pool, each node counted by what it has: no move changes it."""
+    """Mean level, weighted by capacity; migrations do not change it."""
     bound: float
-    """No moves of these jobs can make the largest level less than this."""
+    """Lower bound of the largest level for any migrations of these jobs."""
     migrations: tuple[PlannedMigration, ...]
     settings: tuple[NodeLevel, ...]
-    """Of all nodes, by name."""
+    """Levels of all nodes, by name."""
     stays: tuple[tuple[RunningJob, str], ...]
-    """Jobs on confirmed nodes that stay, each with the reason, by number."""
+    """Jobs on confirmed nodes that stay, by number, each with the reason."""
     advice: tuple[Advice, ...]

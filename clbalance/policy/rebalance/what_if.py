@@ -1,7 +1,7 @@
-"""What nodes would hold as jobs are moved in thought, and the order in which each finds room.
+"""What-if: nodes as they would be after planned migrations, and a feasible order of migrations. Pure.
 
-A node fits by the filters of `place`. It is charged with all that a job uses, so that what uses more than it was
-promised does not leave room behind that is not there; and it is rid of a job with its lease and with its share of r1m.
+A node must pass the filters of `place`. It is charged with all that a job uses, not only with its request. A node that
+a job leaves loses the job's lease and its share of r1m.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from clbalance.policy.rebalance.levels import Pool, with_r1m_less
 
 @dataclass(slots=True)
 class _NodeCapacity:
-    """A node as it was measured; who has left it since, and who has come."""
+    """A measured node, with the jobs that left it and the allocations that arrived in the plan."""
 
     measured: Measured
     left: tuple[MigrationCandidate, ...] = ()
     arrived: tuple[Allocation, ...] = ()
     load: NodeLoad | Unknown | None = None
     verdicts: dict[int, Unfit | None] = field(default_factory=dict)
-    """By the number of the kind of request."""
+    """By the number of the request kind."""
 
 
 class _Kinds:
-    """What is asked of a node by each kind of job, of which there are less than jobs."""
+    """Filter input for each kind of request; many jobs share one kind."""
 
     def __init__(self, snapshot: Snapshot, policy: Policy, now: datetime) -> None:
         self.asked: list[FilterInput] = []
@@ -42,7 +42,7 @@ class _Kinds:
         self._kind_of: dict[int, int] = {}
 
     def kind_of(self, candidate: MigrationCandidate) -> int:
-        """Its number: one copy, and nobody is kept off by its own name."""
+        """The number of the job's kind. A kind is a request for one copy without a job name."""
         kind = self._kind_of.get(candidate.job.job)
         if kind is None:
             request = replace(candidate.job.request, pick=1, name="")
@@ -53,7 +53,7 @@ class _Kinds:
 
 
 class WhatIf:
-    """Some nodes that were measured."""
+    """Measured nodes with planned migrations applied."""
 
     def __init__(self, measured: Sequence[Measured], kinds: _Kinds, policy: Policy) -> None:
         self._measured, self._kinds, self._policy = measured, kinds, policy
@@ -61,17 +61,17 @@ class WhatIf:
 
     @classmethod
     def of(cls, pool: Pool, policy: Policy, now: datetime) -> Self:
-        """The members of a pool."""
+        """The members of a pool, without migrations."""
         members = {use.node for use in pool.members}
         answers = [one for one in pool.snapshot.answers if isinstance(one, Measured) and one.node in members]
         return cls(answers, _Kinds(pool.snapshot, policy, now), policy)
 
     def as_measured(self) -> Self:
-        """The same nodes before anything was carried."""
+        """The same nodes without migrations."""
         return type(self)(self._measured, self._kinds, self._policy)
 
     def unfit(self, candidate: MigrationCandidate, node: NodeName) -> Unfit | None:
-        """Why the node does not take this job now; None: it does."""
+        """Why the job does not fit on the node now; None: it fits."""
         capacity, kind = self._what_if[node], self._kinds.kind_of(candidate)
         if kind not in capacity.verdicts:
             load = self._load(capacity)
@@ -81,7 +81,7 @@ class WhatIf:
         return capacity.verdicts[kind]
 
     def carry(self, candidate: MigrationCandidate, dst: NodeName) -> "Carried":
-        """Take the job off its node, and put it on another."""
+        """Apply a migration: take the job off its node, and put it on `dst`."""
         src = candidate.job.node
         left, to = self._what_if[src], self._what_if[dst]
         load = self._load(to)
@@ -92,7 +92,7 @@ class WhatIf:
         return Carried(what_if=((src, left), (dst, to)))
 
     def undo(self, carried: "Carried") -> None:
-        """Everything as it was before what was carried last."""
+        """Take back the last `carry`."""
         self._what_if.update(carried.what_if)
 
     def _load(self, capacity: _NodeCapacity) -> NodeLoad | Unknown:
@@ -103,7 +103,7 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """The two nodes as they were before."""
+    """The two nodes of a migration before it, for `undo`."""
 
     what_if: tuple[tuple[NodeName, _NodeCapacity], ...]
 
@@ -121,23 +121,23 @@ def _as_it_is(capacity: _NodeCapacity) -> Measured:
 
 
 def _shown(lease: Lease, answer: Measured) -> float:
-    """What of the promise the run queue shows."""
+    """Cpus of the lease that the run queue shows."""
     allocation = lease.allocation
-    assert isinstance(allocation, Allocation)  # one that cannot be read is of no job
+    assert isinstance(allocation, Allocation)  # an unreadable lease belongs to no candidate
     return allocation.cpus * (1.0 - unreflected_share(age_s(allocation, answer.reading.uptime_s)))
 
 
-# In which order jobs go, so that each finds room when its turn comes: nobody waits on the way.
+# -- the order of migrations: each job must find room when its turn comes
 
 Step: TypeAlias = tuple[MigrationCandidate, NodeName]
-"""One job to one node."""
+"""A job and its target."""
 
 _MOST_TO_TRY: Final = 8
-"""Of so many steps every order is tried, if need be; more are taken as they come."""
+"""Up to this many steps every order is tried if needed; more steps are taken in the given order."""
 
 
 def migration_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...] | None:
-    """The first order in which there is room for each; None: there is none, or it was not found."""
+    """The first order in which each step finds room; None: none exists, or none was found."""
     if len(wanted) <= _MOST_TO_TRY:
         return _tried(tuple(wanted), what_if, set())
     waiting = list(wanted)
@@ -153,7 +153,7 @@ def migration_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...]
 
 
 def _tried(waiting: tuple[Step, ...], what_if: WhatIf, in_vain: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
-    """Depth first. What room there is depends on who waits, not on the order in which the others went."""
+    """Depth-first search. Free room depends only on the waiting steps, so failed combinations of them are kept."""
     if not waiting:
         return ()
     if waiting in in_vain:
