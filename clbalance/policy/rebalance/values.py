@@ -133,7 +133,7 @@ class RebalancePlan:
     bound: float
     """Lower bound of the largest level for any migrations of these jobs."""
     migrations: tuple[PlannedMigration, ...]
-    settings: tuple[NodeLevel, ...]
+    levels: tuple[NodeLevel, ...]
     """Levels of all nodes, by name."""
     stays: tuple[tuple[RunningJob, str], ...]
     """Jobs on confirmed nodes that stay, by number, each with the reason."""
