@@ -114,7 +114,7 @@ class Session:
             elif ev == "ended":
                 self.conclude(job, news)
             else:
-                self.refuse(job.name, RefusedError(**news))
+                self.refuse(job.name, RefusedError(news["kind"], news["why"], news["rc"], news.get("promised_cpus")))
             if job.link is None:
                 return
         if job.link.news.closed:
