@@ -1,4 +1,4 @@
-"""Making a lab: settle what is open, then lay out every file its nodes and its users need."""
+"""Makes a lab: decides what the spec leaves open, and writes the files of nodes and users."""
 
 import os
 import pwd
@@ -20,8 +20,8 @@ from clbalance.lab.node import LabNode
 from clbalance.lab.record import Record
 from clbalance.lab.spec import LabSpec, LabUser, current_user, group_text, has_login_shell, passwd_text, shadow_text
 
-_PRIVSEP = Path("/run/sshd")  # compiled into Debian's sshd; of no use to one that is not root
-# What a login writes to, on the host: a node's logins are its own.
+_PRIVSEP = Path("/run/sshd")  # compiled into Debian's sshd; used only by root's
+# The host's login records. Each node gets its own instead.
 _LOGIN_RECORDS = (Path("/run/utmp"), Path("/var/log/wtmp"), Path("/var/log/lastlog"), Path("/var/log/btmp"))
 _NODE_PLACES = ("proc/pressure", "proc/net", "proc/sys/kernel/random", "bin", "etc", "gpu", "home", "log", "run", "ssh")
 _PROBE_S = 10.0
@@ -29,7 +29,7 @@ _ADDRESS_TRIES = 50
 
 
 def settle(spec: LabSpec, programs: Programs) -> Record:
-    """Decide isolation and addresses; `LabError` where this machine or user cannot have such a lab."""
+    """Decide isolation and addresses. `LabError` if this machine or user cannot have such a lab."""
     owner = current_user()
     if owner is None:
         raise LabError(
@@ -64,7 +64,7 @@ def _settle_isolation(spec: LabSpec) -> Isolation:
 
 
 def namespaces_work() -> bool:
-    """Tried rather than guessed from sysctls: AppArmor, seccomp and masked /proc mounts forbid it too."""
+    """Whether namespaces can be made. It is tried: not only sysctls but AppArmor, seccomp and mounts may forbid it."""
     tried = subprocess.run(
         [sys.executable, "-S", "-m", "clbalance.lab.namespaces"],
         env={"PYTHONPATH": str(Path(clbalance.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -77,7 +77,7 @@ def namespaces_work() -> bool:
 
 
 def _free_network(nodes: int) -> str:
-    """Three octets below 127 on which all the nodes' addresses can listen; random, so that labs rarely meet."""
+    """The first three octets (127.x.y) of free addresses for all nodes; random, so that labs rarely collide."""
     for _ in range(_ADDRESS_TRIES):
         network = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}"
         if _all_free(f"{network}.{last}" for last in range(1, nodes + 1)):
@@ -98,7 +98,7 @@ def _all_free(addresses: Iterable[str]) -> bool:
 
 
 def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence[LabNode]) -> None:
-    """All files of a lab, before its first boot."""
+    """Write all files of a lab, before its first boot."""
     for name in ("keys", "clustershell", "bin", "state"):
         (directory / name).mkdir()
     _lay_out_keys(directory / "keys", record, programs)
@@ -114,7 +114,7 @@ def lay_out(directory: Path, record: Record, programs: Programs, nodes: Sequence
 
 
 def _lay_out_keys(keys: Path, record: Record, programs: Programs) -> None:
-    """One key pair a user: `keys/alice` opens alice's account and is hers to use."""
+    """Make one key pair per user: `keys/alice` opens the account of alice and belongs to it."""
     config_files.make_key(programs, keys / record.user)
     for user in record.spec.users:
         config_files.make_key(programs, keys / user.name)
@@ -160,7 +160,7 @@ def _lay_out_node(node: LabNode, record: Record) -> None:
 
 
 def _stand_ins(folder: NodeFolder, owner: pwd.struct_passwd, users: Sequence[LabUser]) -> tuple[tuple[str, str], ...]:
-    """The node's own accounts and login records, for the system's files that exist here."""
+    """Write the node's own accounts and login records. Pairs of such a file and the system's file that it replaces."""
     passwd = passwd_text(owner, users, folder.home)
     texts = {
         Path("/etc/passwd"): passwd,

@@ -1,4 +1,4 @@
-"""A whole lab: brought up, found again, taken down; and the variables that point programs at it."""
+"""A whole lab: bring it up, find it, take it down; and the environment variables for programs that use it."""
 
 import os
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ _DEFAULT_SPEC = LabSpec()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """A lab that is up, or was when it was found. As a context it is taken down at the end."""
+    """A lab that was up when this was made. As a context manager it is taken down at the end."""
 
     directory: Path
     record: Record
     nodes: tuple[LabNode, ...]
     tie: int | None = None
-    """Write end of a tied lab's pipe: the nodes end when the last process that has it does."""
+    """Write end of a tied lab's pipe. The nodes end when the last process that has it open ends."""
 
     @classmethod
     def up(cls, directory: Path, spec: LabSpec = _DEFAULT_SPEC) -> "Lab":
-        """A new lab in `directory`; when this fails, nothing of it is left."""
+        """Bring up a lab in `directory`. If this fails, nothing of it is left."""
         programs = find_programs()
         directory = folders.absolute(directory)
         record = build.settle(spec, programs)
-        # Other users must get to their homes and keys; the folders in between cannot be listed.
+        # Other users must reach their homes and keys, but need not list the folder.
         folders.make(directory, mode=0o711 if spec.users else 0o700)
         record.write(directory)
         read_end, write_end = os.pipe() if spec.tied else (None, None)
@@ -51,7 +51,7 @@ class Lab:
 
     @classmethod
     def find(cls, directory: Path) -> "Lab":
-        """The lab that is up in `directory`."""
+        """The lab in `directory`; `LabError` if there is none."""
         directory = folders.absolute(directory)
         if not folders.is_lab(directory):
             raise LabError(f"no lab is up in {directory}", hint="`clbalance lab up 8`, or name it with `--dir`")
@@ -59,7 +59,7 @@ class Lab:
         return cls(directory=directory, record=record, nodes=record.nodes(directory, None))
 
     def down(self) -> None:
-        """End every process and remove every file; harmless when repeated."""
+        """End all processes and remove all files. May be called again."""
         for node in self.nodes:
             node.kill()
         end_strays(self.directory)
@@ -79,14 +79,14 @@ class Lab:
         self.down()
 
     def node(self, name: str) -> LabNode:
-        """One node by its name."""
+        """The node of that name, or `NodeNameError`."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise NodeNameError(f"the lab has no node `{name}`", hint=f"`{self.nodes[0].name}` to `{self.nodes[-1].name}`")
 
     def processes(self, name: str) -> list[int]:
-        """The host's pids of everything that lives on a node."""
+        """The host's pids of all processes of a node."""
         return self.node(name).processes()
 
     @property
@@ -96,7 +96,7 @@ class Lab:
 
     @property
     def ssh_options(self) -> str:
-        """As clush's `-o` takes them."""
+        """Options for clush's `-o`."""
         return f"-F {self.ssh_config}"
 
     @property
@@ -105,7 +105,7 @@ class Lab:
         return self.directory / "clustershell" / "groups.conf"
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """The variables that point clbalance, clush, ssh and scp at this lab; PATH extends `base`'s."""
+        """Environment variables that make clbalance, clush, ssh and scp use this lab. PATH extends that of `base`."""
         own_bin = str(self.directory / "bin")
         path = [part for part in base.get("PATH", os.defpath).split(":") if part != own_bin]
         return {

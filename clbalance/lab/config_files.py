@@ -1,4 +1,4 @@
-"""The configuration files of a lab: OpenSSH's, with its programs and fresh keys, and ClusterShell's, as text."""
+"""The texts of a lab's configuration files, for OpenSSH and ClusterShell; OpenSSH's programs and new keys."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from clbalance.errors import LabError
 from clbalance.lab.layout import NodeFolder
 from clbalance.lazy_dataclass import dataclass
 
-PORT = 2222  # below the ephemeral ports, so that no client's connection ever takes it
+PORT = 2222  # below the ephemeral ports, so that no client connection uses it
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PENALTIES_SINCE = (9, 8)
 _PROGRAM_NAMES = ("sshd", "ssh", "scp", "sftp", "ssh-keygen")
@@ -18,7 +18,7 @@ _PROGRAM_NAMES = ("sshd", "ssh", "scp", "sftp", "ssh-keygen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
-    """Absolute paths; sshd insists on one, as it executes itself again for each connection."""
+    """Absolute paths of OpenSSH's programs. sshd needs one, as it executes itself for each connection."""
 
     sshd: str
     ssh: str
@@ -28,9 +28,9 @@ class Programs:
 
 
 def find_programs(path: str = SYSTEM_PATH) -> Programs:
-    """OpenSSH as installed, or `LabError` saying what to install.
+    """The installed OpenSSH, or `LabError`, which says what to install.
 
-    Not by the caller's PATH: an unprivileged one lacks sshd, and one inside a lab begins with our own wrappers.
+    The caller's PATH is not used: a normal user's lacks sshd, and a lab's begins with our own wrappers.
     """
     found = {name: shutil.which(name, path=path) for name in _PROGRAM_NAMES}
     missing = [name for name, where in found.items() if where is None]
@@ -43,7 +43,7 @@ def find_programs(path: str = SYSTEM_PATH) -> Programs:
 
 
 def make_key(programs: Programs, path: Path) -> str:
-    """A fresh ed25519 key pair at `path`; returns the public one as `type base64`."""
+    """Make an ed25519 key pair at `path`. The public key as `type base64`; `LabError` if it fails."""
     argv = [programs.ssh_keygen, "-q", "-t", "ed25519", "-N", "", "-C", f"clbalance-lab:{path.name}", "-f", str(path)]
     made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if made.returncode != 0:
@@ -53,14 +53,14 @@ def make_key(programs: Programs, path: Path) -> str:
 
 
 def sshd_version(programs: Programs) -> tuple[int, int]:
-    """Such as (9, 2); (0, 0) if it does not say."""
+    """The version as (9, 2); (0, 0) if sshd does not say."""
     asked = subprocess.run([programs.sshd, "-V"], capture_output=True, text=True, check=False)
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", asked.stderr + asked.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def session_environment(folder: NodeFolder) -> dict[str, str]:
-    """What every session on the node finds set; each value is free of blanks and quotes."""
+    """The environment of every session on the node. Values have no blanks or quotes."""
     return {
         "CLBALANCE_LAB_NODE": str(folder.path),
         "CLBALANCE_NODE_DIR": str(folder.var),
@@ -72,7 +72,7 @@ def session_environment(folder: NodeFolder) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where and how one node's sshd listens; `overrides` are sshd_config lines that win."""
+    """Settings of one node's sshd. `overrides`: sshd_config lines that override ours."""
 
     folder: NodeFolder
     address: str
@@ -85,9 +85,9 @@ class Listener:
 
 
 def sshd_config(listener: Listener) -> str:
-    """A server that accepts the lab's keys only and reads nothing of the user's."""
+    """The configuration of a server that accepts only the lab's keys and reads no files of the user."""
     lines = [
-        # Of most keywords sshd takes the first line only.
+        # First: for most keywords sshd uses the first line.
         *(f"{keyword} {value}" for keyword, value in listener.overrides.items()),
         f"ListenAddress {listener.address}:{PORT}",
         f"HostKey {listener.host_key}",
@@ -99,7 +99,7 @@ def sshd_config(listener: Listener) -> str:
         "PermitRootLogin prohibit-password",
         "PermitUserRC no",
         "UsePAM no",
-        "StrictModes no",  # a lab below /tmp, which is world-writable, is fine
+        "StrictModes no",  # a lab may lie below /tmp, which is world-writable
         "UseDNS no",
         "X11Forwarding no",
         "PrintMotd no",
@@ -115,7 +115,7 @@ def sshd_config(listener: Listener) -> str:
 
 
 def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
-    """A client configuration that knows the lab's nodes, its keys and its known_hosts, and nothing else."""
+    """A client configuration with only the lab's nodes, keys and known_hosts."""
     hosts = "".join(
         f"Host {name}\n    HostName {address}\n    HostKeyAlias {name}\n" for name, address in addresses.items()
     )
@@ -133,27 +133,27 @@ def ssh_config(directory: Path, user: str, addresses: Mapping[str, str]) -> str:
         "    GlobalKnownHostsFile none\n"
         "    StrictHostKeyChecking yes\n"
         "    UpdateHostKeys no\n"
-        # Who is to die between two steps may be a client or a node: docs/design/jobs.md.
+        # For tests of crashes on a node, between two steps: docs/design/jobs.md.
         "    SendEnv CLBALANCE_FAIL_AT\n"
         "    CheckHostIP no\n"
-        # Both ends of every key exchange run on this one machine; the default post-quantum one costs each
-        # connection 70 ms of it. Newer clients would warn about its absence.
+        # The default post-quantum key exchange costs this machine, which runs both ends, 70 ms per connection.
+        # Newer clients would warn if it is not used.
         "    KexAlgorithms curve25519-sha256\n"
         "    WarnWeakCrypto no\n"
     )
 
 
 def known_hosts(host_keys: Mapping[str, str]) -> str:
-    """Each node's own key under its name."""
+    """known_hosts: the host key of each node."""
     return "".join(f"{name} {key}\n" for name, key in host_keys.items())
 
 
 def wrapper(program: str, config: Path) -> str:
-    """A script that runs `program` with the lab's configuration; a later `-F` of the caller's wins."""
+    """A script that runs `program` with the lab's configuration, which a later `-F` overrides."""
     return f"#!/bin/sh\nexec {program} -F '{config}' \"$@\"\n"
 
 
-# ClusterShell's configuration files for a lab, as text; ClusterShell itself is not used here.
+# ClusterShell's configuration files. ClusterShell itself is not used here.
 
 GROUPS_CONF = """\
 [Main]
@@ -168,10 +168,10 @@ list: sed -n 's/^\\([^:]*\\): .*/\\1/p' $CFGDIR/groups
 
 
 def groups_table(groups: Mapping[str, Sequence[str]]) -> str:
-    """What the upcalls of `GROUPS_CONF` read."""
+    """The file that the upcalls of `GROUPS_CONF` read."""
     return "".join(f"{name}: {' '.join(members)}\n" for name, members in groups.items())
 
 
 def clush_conf(ssh_config: Path) -> str:
-    """clush on the lab's nodes."""
+    """The configuration of clush for the lab's nodes."""
     return f"[Main]\nfanout: 64\nconnect_timeout: 10\ncommand_timeout: 0\nssh_options: -F {ssh_config}\n"

@@ -1,4 +1,4 @@
-"""The GPUs that a lab node pretends to have, and how an order for them reads on the command line."""
+"""The simulated GPUs of a lab node, and the parsing of GPU loads, parts and faults on the command line."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MODEL = "NVIDIA A100-SXM4-40GB"
 MEM_TOTAL_BYTES = 40_960 * MIB
 DRIVER = "550.54.15"
 FAULTS = ("none", "ecc", "pages", "rows", "hot", "reset", "xid")
-_FIRST_PID = 400_000  # of the processes that are only told about
+_FIRST_PID = 400_000  # of simulated processes
 _MOST_PARTS = 7  # of an A100
 _PROFILES = {1: ("7g.40gb", 40_192), 2: ("3g.20gb", 20_096), 3: ("2g.10gb", 9_984)}
 _SMALLEST = ("1g.5gb", 4_864)
@@ -25,7 +25,7 @@ _FAULT = re.compile(r"(\d{1,3}):([a-z]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What is on a device or a part."""
+    """The load of a device or a part."""
 
     use_pct: int
     mem_used_bytes: int
@@ -40,7 +40,7 @@ class LabGpuPart:
     uuid: str
     number: int
     instance: int
-    """The driver's id of it."""
+    """The id that the driver gives it."""
     profile: str
     mem_total_bytes: int
     held: Held
@@ -59,17 +59,17 @@ class Device:
 
     @property
     def mem_used_bytes(self) -> int:
-        """Of the whole device."""
+        """Bytes in use on the whole device."""
         return sum(part.held.mem_used_bytes for part in self.parts) if self.parts else self.held.mem_used_bytes
 
     @property
     def temperature_c(self) -> int:
-        """Warmer the busier it is."""
+        """The temperature, which grows with the load."""
         return 95 if self.fault == "hot" else 30 + self.held.use_pct // 2
 
 
 def devices_of(node: int, gpus: int, load: Load) -> list[Device]:
-    """Those of node number `node`."""
+    """The GPUs of node number `node`."""
     parts, faults = dict(load.gpu_parts), dict(load.gpu_faults)
     return [
         Device(
@@ -102,7 +102,7 @@ def _held(load: GpuLoad, pid: int) -> Held:
 
 
 def parse_gpu_load(text: str) -> GpuLoad:
-    """`INDEX[.PART]:USE%:MEM[:PROGRAM]`, such as `0:95%:30G:train.py`, or `UsageError`."""
+    """Parse `INDEX[.PART]:USE%:MEM[:PROGRAM]`, such as `0:95%:30G:train.py`, or raise `UsageError`."""
     found = _GPU_LOAD.fullmatch(text)
     if found is None:
         raise UsageError(
@@ -121,7 +121,7 @@ def parse_gpu_load(text: str) -> GpuLoad:
 
 
 def parse_gpu_parts(text: str) -> tuple[int, int]:
-    """`INDEX:N`, such as `0:3`; 0 makes it whole again."""
+    """Parse `INDEX:N`, such as `0:3` (0: not divided), or raise `UsageError`."""
     found = _PARTS.fullmatch(text)
     if found is None or int(found[2]) > _MOST_PARTS:
         raise UsageError(f"{text!r} is no number of parts", hint=f"INDEX:N, like `0:3`; from 0 to {_MOST_PARTS} parts")
@@ -129,7 +129,7 @@ def parse_gpu_parts(text: str) -> tuple[int, int]:
 
 
 def parse_gpu_fault(text: str) -> tuple[int, str]:
-    """`INDEX:FAULT`, such as `0:ecc`."""
+    """Parse `INDEX:FAULT`, such as `0:ecc`, or raise `UsageError`."""
     found = _FAULT.fullmatch(text)
     if found is None or found[2] not in FAULTS:
         raise UsageError(f"{text!r} is no fault of a GPU", hint=f"INDEX:FAULT, FAULT one of {', '.join(FAULTS)}")

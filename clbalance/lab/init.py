@@ -1,8 +1,8 @@
-"""A node's first process: runs sshd, reaps orphans, keeps the node's `/proc` files up to date.
+"""A node's first process (init): runs sshd, reaps orphans and keeps the node's `/proc` files up to date.
 
-`python -m clbalance.lab.init NODE_FOLDER [TIE]`: returns 0 once sshd listens, leaving the init behind as a
-daemon; otherwise says why not on standard error. TIE is the read end of a pipe: at its end of file, the
-controller is gone and so is the node. Standard library only: a lab starts dozens of these at once.
+`python -m clbalance.lab.init NODE_FOLDER [TIE]` starts the init as a daemon and returns 0 once sshd listens; else it
+prints the reason to standard error. TIE is the read end of a pipe. When its other end is closed, the controller is
+gone, and the node ends. Standard library only: a lab starts dozens of these at once.
 """
 
 import json
@@ -23,14 +23,14 @@ from clbalance.lab.namespaces import Isolation
 _TICK_S = 1.0
 _SSHD_START_S = 15.0
 _WAKERS = frozenset({signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM})
-# sshd's own work (key exchange of whoever asks) must not look like load: names before and since OpenSSH 9.8.
+# The work of sshd itself (key exchanges) must not count as load. Names before and since OpenSSH 9.8.
 _SSHD_NAMES = frozenset({"sshd", "sshd-session", "sshd-auth"})
 _REAL_FILES = ("locks", "self", "mounts", "version", "filesystems")
 _READY = b"ready"
 
 
 class Init:
-    """The running node. Lives until SIGTERM, the end of the tie or the end of its sshd."""
+    """The init of a running node. It runs until SIGTERM, the end of the tie or the end of its sshd."""
 
     def __init__(self, folder: NodeFolder, config: NodeConfig, tie: int | None) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class Init:
         self._sshd = 0
 
     def start(self) -> None:
-        """Return once `proc` is complete and sshd listens; OSError with its log's end if it does not."""
+        """Return once `proc` is complete and sshd listens; `OSError` with the end of sshd's log if it does not."""
         self._link_real_files()
         self._obey()
         log = self._folder.sshd_log
@@ -66,7 +66,7 @@ class Init:
             time.sleep(0.005)
 
     def run(self) -> None:
-        """Serve until the node's end."""
+        """Run until the node ends."""
         next_tick = time.monotonic() + _TICK_S
         while True:
             woken = signal.sigtimedwait(_WAKERS, max(0.0, next_tick - time.monotonic()))
@@ -87,7 +87,7 @@ class Init:
             link.symlink_to(Path("/proc") / name)
 
     def _obey(self) -> None:
-        """Take over the ordered load; averages of the node's own processes start anew."""
+        """Apply the ordered load, and reset the load averages of the node's own processes."""
         order = Order.from_json(self._folder.order.read_text())
         self._order = order
         self._counters = replace(self._counters, own_r1m=0.0, own_r5m=0.0, own_r15m=0.0)
@@ -103,7 +103,7 @@ class Init:
             self._spinners.append(self._spawn(["/bin/sh", "-c", "while :; do :; done"]))
 
     def _spawn(self, argv: list[str]) -> int:
-        # The init blocks signals and Python ignores SIGPIPE; neither may reach the node's programs.
+        # The init blocks signals and Python ignores SIGPIPE; the node's programs must inherit neither.
         caught = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
         env = {"PATH": os.defpath, "CLBALANCE_LAB_NODE": str(self._folder.path)}
         return os.posix_spawn(argv[0], argv, env, setsigmask=(), setsigdef=caught)
@@ -120,7 +120,7 @@ class Init:
                 self._shown[name] = text
 
     def _look_at_own(self) -> Own:
-        """Runnable is what was so at two looks in a row: a probe passing by is not load."""
+        """Count the node's processes. One is runnable if it was so at two looks in a row: a short probe is no load."""
         pids = self._own_pids()
         runnable = frozenset(
             pid
@@ -152,7 +152,7 @@ class Init:
 
 
 def _be_init(folder: NodeFolder, config: NodeConfig, ready: int, tie: int | None) -> None:
-    """The child's life; what it writes to `ready` goes to the launcher."""
+    """Run the init, in the child process. It reports readiness, or its error, to the launcher by `ready`."""
     try:
         _settle_in(folder, config)
         init = Init(folder, config, tie)
@@ -161,11 +161,11 @@ def _be_init(folder: NodeFolder, config: NodeConfig, ready: int, tie: int | None
         os.close(ready)
         init.run()
     except OSError as error:
-        with suppress(OSError):  # closed, where the node was ready already
+        with suppress(OSError):  # closed if the node was ready before
             os.write(ready, str(error).encode())
         raise
     finally:
-        # In namespaces the kernel does this when the init ends.
+        # With namespaces, the kernel does this when the init ends.
         if config.isolation is Isolation.SUBREAPER:
             processes.end_all(lambda: processes.descendants(os.getpid()), within_s=10.0)
 
@@ -196,7 +196,7 @@ def _redirect(log: Path) -> None:
 
 
 def launch(folder: NodeFolder, tie: int | None) -> int:
-    """Start the init, note who it is, and wait for its readiness: 0, or 1 with the reason on stderr."""
+    """Start the init, record its pid, and wait until it is ready. 0, or 1 with the reason on stderr."""
     config = NodeConfig.from_json(folder.config.read_text())
     if tie is not None:
         os.set_blocking(tie, False)
@@ -222,7 +222,7 @@ def launch(folder: NodeFolder, tie: int | None) -> int:
 
 
 def main() -> NoReturn:
-    """The launcher."""
+    """Run the launcher."""
     folder = NodeFolder(Path(sys.argv[1]))
     tie = int(sys.argv[2]) if len(sys.argv) > 2 else None
     try:

@@ -1,4 +1,4 @@
-"""Where things lie in a lab, and what a node's init is told. Standard library only, light to import."""
+"""The paths in a lab, and the configuration of a node's init. Standard library only, quick to import."""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NodeFolder:
-    """One node's folder; the controller writes `node.json` and `load.json`, the node's init `proc` and `run`."""
+    """One node's folder. The controller writes `node.json` and `load.json`, the init writes `proc` and `run`."""
 
     path: Path
 
@@ -31,32 +31,32 @@ class NodeFolder:
 
     @property
     def proc(self) -> Path:
-        """What CLBALANCE_PROCFS points to on the node."""
+        """CLBALANCE_PROCFS on the node."""
         return self.path / "proc"
 
     @property
     def tmp(self) -> Path:
-        """TMPDIR on the node; emptied by a boot."""
+        """TMPDIR on the node; a boot empties it."""
         return self.path / "tmp"
 
     @property
     def var(self) -> Path:
-        """CLBALANCE_NODE_DIR on the node; outlives a boot."""
+        """CLBALANCE_NODE_DIR on the node; a boot keeps it."""
         return self.path / "var"
 
     @property
     def bin(self) -> Path:
-        """First on the node's PATH."""
+        """The first folder on the node's PATH."""
         return self.path / "bin"
 
     @property
     def gpu(self) -> Path:
-        """The tables that the node's `nvidia-smi` prints, and its fault switches."""
+        """The tables printed by the node's `nvidia-smi`, and the switches for its faults."""
         return self.path / "gpu"
 
     @property
     def capabilities(self) -> Path:
-        """Where the driver shows MIG instances."""
+        """The folder in which the driver lists MIG instances."""
         return self.proc / "driver/nvidia/capabilities"
 
     @property
@@ -66,42 +66,42 @@ class NodeFolder:
 
     @property
     def other_host_key(self) -> Path:
-        """A key that no known_hosts has."""
+        """A host key that is in no known_hosts."""
         return self.ssh / "other_host_key"
 
     @property
     def sshd_log(self) -> Path:
-        """What sshd says."""
+        """sshd's log."""
         return self.path / "log" / "sshd.log"
 
     @property
     def init_log(self) -> Path:
-        """Standard output and error of the init; empty unless something is wrong."""
+        """Standard output and error of the init; empty if all is well."""
         return self.path / "log" / "init.log"
 
     @property
     def init(self) -> Path:
-        """The init's `ProcessId`, as the host counts pids."""
+        """The init's `ProcessId`, with the host's pid."""
         return self.path / "run" / "init.json"
 
     @property
     def applied(self) -> Path:
-        """The number of the last `Order` that `proc` shows."""
+        """The number of the `Order` that `proc` shows now."""
         return self.path / "run" / "applied"
 
     @property
     def sshd_pid(self) -> Path:
-        """Written by sshd once it listens."""
+        """sshd's pid file, written once it listens."""
         return self.path / "run" / "sshd.pid"
 
     def home(self, user: str) -> Path:
-        """A user's home folder on this node."""
+        """A user's home on this node."""
         return self.path / "home" / user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """What a node is made of."""
+    """The configuration of one node."""
 
     cpus: int
     mem_bytes: int
@@ -109,7 +109,7 @@ class NodeConfig:
     isolation: Isolation
     sshd: str
     binds: tuple[tuple[str, str], ...] = ()
-    """Files of the lab and the system's files that they stand in for."""
+    """Pairs: a file of the lab, and the system's file that it replaces."""
 
     def to_json(self) -> str:
         """The text of `node.json`."""
@@ -125,7 +125,7 @@ class NodeConfig:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write `path` whole or not at all: who reads it meanwhile sees the old text."""
+    """Write `path` atomically: a reader sees the old or the new text."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text)
     beside.replace(path)

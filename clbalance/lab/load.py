@@ -1,6 +1,6 @@
-"""The load that a lab node pretends to have: as JSON from the controller, as the text of `/proc` on the node.
+"""The simulated load of a lab node: as JSON from the controller, and as the texts of `/proc` on the node.
 
-Standard library only, light to import: every node's init does.
+Standard library only, quick to import, because every node's init imports it.
 """
 
 import json
@@ -15,11 +15,11 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuLoad:
-    """What one GPU pretends; `process` names a program that is listed as holding the memory, whoever started it."""
+    """The simulated load of one GPU. `process`: the program that `nvidia-smi` lists as using it."""
 
     index: int
     part: int | None = None
-    """Of a GPU that is cut into MIG instances, which of them; None: the whole."""
+    """The number of the MIG instance, if the GPU is divided; None: the whole GPU."""
     use_pct: int = 0
     mem_used_bytes: int = 0
     process: str = ""
@@ -27,9 +27,9 @@ class GpuLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Base values of a node, to which its real runnable processes are added.
+    """The simulated base load of a node. Its real runnable processes are added to it.
 
-    `r5m`, `r15m` follow `r1m`, and `rq` is `r1m` rounded, unless they are given.
+    Unless given, `r5m` and `r15m` equal `r1m`, and `rq` is `r1m` rounded.
     """
 
     r1m: float = 0.0
@@ -38,38 +38,38 @@ class Load:
     rq: int | None = None
     ut_pct: float = 0.0
     mem_used_bytes: int | None = None
-    """None: a sixteenth of the memory, as an idle system uses."""
+    """None: a sixteenth of the memory, as on an idle machine."""
     swap_used_bytes: int = 0
     psi_cpu_pct: float = 0.0
     psi_mem_pct: float = 0.0
     psi_io_pct: float = 0.0
     io_kib_per_s: float | None = None
-    """Read and written together; None: what an idle machine's disk does."""
+    """Read plus written; None: as on an idle machine."""
     net_kib_per_s: float | None = None
-    """Received and sent together; None: what an idle machine hears on its network."""
+    """Received plus sent; None: as on an idle machine."""
     spin: int = 0
-    """Busy processes that the node really runs."""
+    """Number of real busy loops that run on the node."""
     gpus: tuple[GpuLoad, ...] = ()
     gpu_parts: tuple[tuple[int, int], ...] = ()
-    """Into how many MIG instances which GPUs are cut; like all of this, until the node is booted."""
+    """Pairs of a GPU and its number of MIG instances. Like the whole load, it is reset by a boot."""
     gpu_faults: tuple[tuple[int, str], ...] = ()
-    """What is wrong with which GPUs (`gpu_log.FAULTS`)."""
+    """Pairs of a GPU and its fault (`gpu_devices.FAULTS`)."""
     gpu_tool: str = "well"
-    """How `nvidia-smi` answers: `well`, `slow` by 0.7 s, `fail`, `hang`, or `nolog`: without its log."""
+    """How `nvidia-smi` answers: `well`, `slow` (after 0.7 s), `fail`, `hang`, or `nolog` (only its log hangs)."""
 
     def gpu(self, index: int, part: int | None = None) -> GpuLoad:
-        """The load of one GPU; idle where none was set."""
+        """The load of one GPU; idle if none was set."""
         return next(
             (gpu for gpu in self.gpus if (gpu.index, gpu.part) == (index, part)), GpuLoad(index=index, part=part)
         )
 
     def with_gpus(self, gpus: Iterable[GpuLoad]) -> "Load":
-        """The same, these GPUs' loads replaced."""
+        """This load with other loads of these GPUs."""
         by_place = {(gpu.index, -1 if gpu.part is None else gpu.part): gpu for gpu in (*self.gpus, *gpus)}
         return replace(self, gpus=tuple(by_place[place] for place in sorted(by_place)))
 
     def with_gpu_facts(self, parts: Iterable[tuple[int, int]], faults: Iterable[tuple[int, str]]) -> "Load":
-        """The same, these GPUs cut or broken otherwise; what was held of a GPU that is cut anew is let go."""
+        """This load with other MIG instances and faults of GPUs. A GPU that is divided anew becomes idle."""
         cut, broken = dict(parts), dict(self.gpu_faults) | dict(faults)
         return replace(
             self,
@@ -84,7 +84,7 @@ IDLE = Load()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One load, numbered, so that the controller can see when the node shows it."""
+    """A load with a number, by which the controller sees when the node shows it."""
 
     number: int
     load: Load
@@ -95,7 +95,7 @@ class Order:
 
     @classmethod
     def from_json(cls, text: str) -> "Order":
-        """The inverse of `to_json`; the file is ours, so nonsense in it may raise anything."""
+        """The inverse of `to_json`. The file is our own, so bad content may raise any exception."""
         raw = json.loads(text)
         parsed = raw["load"]
         parsed["gpus"] = tuple(GpuLoad(**gpu) for gpu in parsed["gpus"])
@@ -104,19 +104,19 @@ class Order:
         return cls(number=raw["number"], load=Load(**parsed))
 
 
-# A node's `/proc` as text: machine, load and counters in, file contents out. Pure, standard library only.
+# The texts of a node's `/proc`, from machine, load and counters. Pure, standard library only.
 #
-# Formats follow proc(5) and the kernel's Documentation/accounting/psi.rst; only what load tools read is there.
+# Formats follow proc(5) and the kernel's Documentation/accounting/psi.rst. Only files and fields for load tools exist.
 
 USER_HZ = 100  # ticks per second in /proc/stat, on every architecture Python runs on
 _SECTOR_BYTES = 512
-_IDLE_NET_KIB_PER_S = 4.0  # what an idle machine hears on its network, and says
+_IDLE_NET_KIB_PER_S = 4.0  # received plus sent
 _IDLE_DISK_KIB_PER_S = 80.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What does not change between two boots."""
+    """Properties of the node that are constant during one boot."""
 
     cpus: int
     mem_bytes: int
@@ -128,7 +128,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """What grows from boot on, and the averages of the node's own runnable processes."""
+    """Counters since boot, and load averages of the node's own runnable processes."""
 
     uptime_s: float = 0.0
     busy_s: float = 0.0
@@ -137,7 +137,7 @@ class Counters:
     psi_mem_s: float = 0.0
     psi_io_s: float = 0.0
     disk_bytes: float = 0.0
-    """Half of them read, half written; likewise of the network."""
+    """Half read, half written; `net_bytes`: half received, half sent."""
     net_bytes: float = 0.0
     own_r1m: float = 0.0
     own_r5m: float = 0.0
@@ -146,7 +146,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """The node's real processes at this instant."""
+    """Counts of the node's real processes now."""
 
     runnable: int = 0
     total: int = 1
@@ -154,7 +154,7 @@ class Own:
 
 
 def advance(before: Counters, machine: Machine, load: Load, own: Own, span_s: float) -> Counters:
-    """The counters `span_s` seconds later, if load and processes were as given all that time."""
+    """The counters `span_s` seconds later, with constant load and processes."""
     busy_share = min(1.0, load.ut_pct / 100 + own.runnable / machine.cpus)
     return Counters(
         uptime_s=before.uptime_s + span_s,
@@ -206,7 +206,7 @@ def _loadavg(load: Load, counters: Counters, own: Own) -> str:
 
 
 def _running(load: Load, own: Own) -> int:
-    """As the kernel tells it: whoever reads the file is running too."""
+    """The number of running processes. As in the kernel, the reader of the file counts, too."""
     return (round(load.r1m) if load.rq is None else load.rq) + own.runnable + 1
 
 

@@ -1,8 +1,8 @@
-"""What holds a node's processes together, by Linux's own means. Standard library only; needs no other module.
+"""Isolates a node's processes by namespaces, or by a subreaper. Standard library only; imports no other module of ours.
 
-Run as `python -m clbalance.lab.namespaces` it exits 0 where the caller may have namespaces of its own. There,
-killing the first process ends every process of the node, whatever it did to get away; elsewhere the node's
-init becomes a subreaper, so that every orphan stays its descendant.
+Run as `python -m clbalance.lab.namespaces` it exits with 0 if the caller may make namespaces. With namespaces, the
+kernel ends all processes of a node when its first process is killed. Without, the node's init becomes a subreaper, so
+that every orphan stays its descendant.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Isolation(StrEnum):
-    """How a node's processes are told from everyone else's."""
+    """How a node's processes are separated from all others."""
 
     NAMESPACES = "namespaces"
     SUBREAPER = "subreaper"
@@ -37,13 +37,13 @@ def _check(result: int, what: str) -> None:
 
 
 def enter_namespaces() -> None:
-    """The caller's next child is pid 1 of a new pid namespace; the caller itself sees what it saw."""
+    """Make the caller's next child pid 1 of a new pid namespace. The caller stays in its own. May raise `OSError`."""
     uid, gid = os.getuid(), os.getgid()
     if uid == 0:
         _check(_libc.unshare(_CLONE_NEWPID), "unshare")
         return
     _check(_libc.unshare(_CLONE_NEWPID | _CLONE_NEWUSER), "unshare")
-    # Mapped to itself, not to root: sshd would otherwise try to change users, which one mapped uid cannot.
+    # The uid is mapped to itself, not to root: as root, sshd would try to change users, but no other uid is mapped.
     me = Path("/proc/self")
     (me / "setgroups").write_text("deny")
     (me / "uid_map").write_text(f"{uid} {uid} 1")
@@ -51,9 +51,9 @@ def enter_namespaces() -> None:
 
 
 def furnish(host_name: str, binds: Iterable[tuple[str, str]]) -> None:
-    """As pid 1: an own `/proc`, an own host name, and each `(source, target)` file over the system's."""
+    """In pid 1: mount a new `/proc`, set the host name, mount each file `source` over `target`; or `OSError`."""
     _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWUTS), "unshare")
-    # Slave, not private: what the host unmounts later must not stay busy because of a node.
+    # Slave, not private: otherwise a file system that the host unmounts later would stay busy in the node.
     _mount("none", "/", None, _MS_REC | _MS_SLAVE)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     name = host_name.encode()
@@ -71,12 +71,12 @@ def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Orphans among the caller's descendants become its children from now on."""
+    """Make the caller the parent of all orphans among its descendants."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
 
 
 def _try() -> int:
-    """0 if everything that a node needs can be done; the attempt leaves nothing behind."""
+    """Try everything that a node needs: 0 if it works, else 1. Nothing is left of it."""
     try:
         enter_namespaces()
     except OSError:

@@ -1,6 +1,6 @@
-"""One node of a lab, as its controller sees it: what it is told, and what is done to it.
+"""The control of one lab node: load, kill, boot, hang, thaw.
 
-Everything needed is in the node's folder, so any process of the same user can take control.
+All its state is in the node's folder, so any process of the same user can control it.
 """
 
 import json
@@ -20,13 +20,13 @@ from clbalance.lab.namespaces import Isolation
 from clbalance.lab.processes import ProcessId, descendants, end_all, end_strays, living, read_stat, send, stat_of
 from clbalance.lazy_dataclass import dataclass
 
-_SIGNAL_EFFECT_S = 10.0  # a process in D state takes its signal only when its I/O is done
+_SIGNAL_EFFECT_S = 10.0  # a process in D state handles a signal only after its I/O
 _POLL_S = 0.002
-_MOST_KIB_PER_S = 1_000_000_000  # what the thresholds take
+_MOST_KIB_PER_S = 1_000_000_000  # the greatest threshold that can be set
 
 
 class LabNodeState(StrEnum):
-    """What a node looks like from outside."""
+    """The state of a node, seen from outside."""
 
     UP = "up"
     HUNG = "hung"
@@ -57,14 +57,14 @@ class LoadChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What is wrong with a node when it comes up; by default nothing."""
+    """Faults of a node from its next boot on; by default none."""
 
     without: tuple[str, ...] = ()
-    """Programs that are not on its PATH."""
+    """Programs that are missing on its PATH."""
     sshd_options: Mapping[str, str] = field(default_factory=dict)
-    """Lines of sshd_config that win over the lab's, such as `MaxStartups` or `Banner`."""
+    """Lines of sshd_config that override the lab's, such as `MaxStartups` or `Banner`."""
     other_host_key: bool = False
-    """Another host key than the lab's known_hosts has."""
+    """Its host key is not the one in the lab's known_hosts."""
 
 
 NO_FAULT = Fault()
@@ -81,12 +81,12 @@ class LabNode:
 
     @property
     def name(self) -> str:
-        """As in ssh_config."""
+        """The name in ssh_config."""
         return self.folder.name
 
     @property
     def folder(self) -> NodeFolder:
-        """Where its files are."""
+        """The folder of its files."""
         return self.listener.folder
 
     # -- looking ------------------------------------------------------------------------------------
@@ -100,28 +100,28 @@ class LabNode:
         return LabNodeState.HUNG if stat.is_stopped else LabNodeState.UP
 
     def init(self) -> ProcessId | None:
-        """The node's first process while it lives."""
+        """The node's first process; None if it is gone."""
         noted = self._noted_init()
         return None if noted is None or stat_of(noted) is None else noted
 
     def _noted_init(self) -> ProcessId | None:
-        """Of the present or last boot; None before the first."""
+        """The init of the current or last boot; None before the first."""
         try:
             return ProcessId(**json.loads(self.folder.init.read_text()))
         except FileNotFoundError:
             return None
 
     def processes(self) -> list[int]:
-        """The host's pids of everything that lives on the node, its init first."""
+        """The host's pids of all processes of the node, its init first."""
         init = self.init()
         return [] if init is None else [init.pid, *living(descendants(init.pid))]
 
     def boot_id(self) -> str:
-        """Of the present boot or, on a node that is down, of the last."""
+        """The id of the current boot; if the node is down, of the last."""
         return (self.folder.proc / "sys/kernel/random/boot_id").read_text().strip()
 
     def current_load(self) -> Load:
-        """The base values in force; the node's own processes come on top."""
+        """The current base load, without the node's own processes."""
         try:
             text = self.folder.order.read_text()
         except FileNotFoundError:
@@ -133,40 +133,40 @@ class LabNode:
     # -- doing --------------------------------------------------------------------------------------
 
     def load(self, **changes: Unpack[LoadChanges]) -> None:
-        """Change base values, keeping the others; a running node shows them on return."""
+        """Change some values of the base load. A running node shows them on return."""
         set_loads([(self, replace(self.current_load(), **changes))])
 
     def kill(self) -> None:
-        """Power off: SIGKILL to everything on the node; no process of it is left on return."""
+        """Power off: SIGKILL all processes of the node. None is left on return; else `LabError`."""
         init = self._noted_init()
         if init is None:
             return
         if stat_of(init) is None:
-            if self.isolation is Isolation.SUBREAPER:  # an init that died by itself left orphans
+            if self.isolation is Isolation.SUBREAPER:  # an init that died by itself leaves orphans
                 end_strays(self.folder.path)
             return
         done = True
         if self.isolation is Isolation.SUBREAPER:
-            # The stopped init reaps nothing and ends nothing, so its descendants stay known as such.
+            # A stopped init does not reap or end anything, so its descendants can still be found.
             send(init.pid, signal.SIGSTOP)
             done = end_all(lambda: descendants(init.pid), within_s=_SIGNAL_EFFECT_S)
         if not (done and end_all(lambda: _if_living(init), within_s=_SIGNAL_EFFECT_S)):
             raise LabError(f"{self.name} has processes that cannot be killed", hint="`clbalance lab status`")
 
     def boot(self, fault: Fault = NO_FAULT) -> None:
-        """Start it again, idle, with a new boot_id and an empty temporary folder."""
+        """Boot or reboot it: idle, with a new boot_id and an empty temporary folder."""
         boot_nodes([self], fault)
 
     def hang(self) -> None:
-        """Stop everything on the node, its listener included: connections open and stay silent."""
+        """Stop all processes of the node, sshd included: connections open, but get no answer."""
         give_up_at = time.monotonic() + _SIGNAL_EFFECT_S
         told: set[int] = set()
 
-        # A shell whose vfork child was stopped before its exec sleeps in state D until that one is thawed.
+        # A shell whose vfork child was stopped before its exec sleeps in state D until the child goes on.
         def still_running() -> list[int]:
             return [pid for pid in self.processes() if _is_running(pid) and not (pid in told and _waits(pid))]
 
-        while running := still_running() or still_running():  # twice, as in proctree.end_all
+        while running := still_running() or still_running():  # twice, as in processes.end_all
             for pid in running:
                 send(pid, signal.SIGSTOP)
                 told.add(pid)
@@ -175,7 +175,7 @@ class LabNode:
             time.sleep(_POLL_S)
 
     def thaw(self) -> None:
-        """Let everything on the node go on."""
+        """Let all processes of the node go on."""
         for pid in reversed(self.processes()):
             send(pid, signal.SIGCONT)
 
@@ -189,7 +189,7 @@ def boot_nodes(nodes: Sequence[LabNode], fault: Fault = NO_FAULT) -> None:
 
 
 def set_loads(loads: Sequence[tuple[LabNode, Load]]) -> None:
-    """Give each node its load; those that run show them on return."""
+    """Set the load of each node. Running nodes show it on return; `LabError` if one does not."""
     orders = []
     for node, load in loads:
         _check_load(node, load)
@@ -235,6 +235,6 @@ def _is_running(pid: int) -> bool:
 
 
 def _waits(pid: int) -> bool:
-    """Whether it is in a sleep that no signal ends; those that came meanwhile are heeded right after it."""
+    """Whether it is in a sleep that no signal ends (D). Pending signals are handled right after it."""
     stat = read_stat(pid)
     return stat is not None and stat.state == "D"

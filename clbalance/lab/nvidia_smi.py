@@ -1,8 +1,8 @@
-"""A GPU tool for lab nodes: an `nvidia-smi` that prints what the controller writes, in the real one's form.
+"""The `nvidia-smi` of lab nodes: it prints tables that the controller writes, in the format of the real program.
 
-Files beside the tables are its faults: `hang` makes it hang, deaf to SIGTERM as a real one in D state; `fail` makes it
-print that file's text and exit with 9, as the real one does without its driver; `slow` makes it wait so many seconds;
-`nolog` makes only its log hang. A `dmesg` of the node's own prints what the driver told the kernel.
+Files beside the tables switch faults on. `hang`: it hangs and ignores SIGTERM, like the real one in D state. `fail`: it
+prints that file's text and exits with 9, like the real one without its driver. `slow`: it waits for that many seconds.
+`nolog`: only its log hangs. The node's `dmesg` prints the driver's messages in the kernel's log.
 """
 
 import shutil
@@ -51,14 +51,14 @@ for option; do
             ;;
     esac
 done
-# No `cat`: half of a lab's nodes do this three times in every sweep, on one machine.
+# No `cat`, to save processes: half of a lab's nodes do this three times in every sweep, on one machine.
 while IFS= read -r row; do
     printf '%s\\n' "$row"
 done <"$tables/${{table:?no query}}"
 """
 _KERNEL_LOG_TOOL = """\
 #!/bin/sh
-# clbalance lab: what the node's driver told its kernel.
+# clbalance lab: messages of the GPU driver in the kernel's log.
 while IFS= read -r row; do
     printf '%s\\n' "$row"
 done <'{tables}/kernel.log'
@@ -66,24 +66,24 @@ done <'{tables}/kernel.log'
 
 
 def tool_text(folder: NodeFolder) -> str:
-    """The node's `nvidia-smi`."""
+    """The text of the node's `nvidia-smi`."""
     return _TOOL.format(tables=folder.gpu, gpu_query=GPU_QUERY, apps_query=APPS_QUERY)
 
 
 def kernel_log_tool_text(folder: NodeFolder) -> str:
-    """The node's `dmesg`."""
+    """The text of the node's `dmesg`."""
     return _KERNEL_LOG_TOOL.format(tables=folder.gpu)
 
 
 def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
-    """What `nvidia-smi` answers from now on."""
+    """Write the answers of `nvidia-smi` and `dmesg`."""
     devices = devices_of(int(folder.name.removeprefix("node")), gpus, load)
     replace_file(folder.gpu / "gpus.csv", "".join(map(_gpu_row, devices)))
     replace_file(folder.gpu / "apps.csv", "".join(row for device in devices for row in _app_rows(device)))
     replace_file(folder.gpu / "log.txt", log_text(devices))
     replace_file(folder.gpu / "list.txt", list_text(devices))
     replace_file(folder.gpu / "kernel.log", kernel_log_text(devices))
-    # The real driver has one for each instance, to say who may use it.
+    # The real driver has one folder for each instance, with its access rights.
     shutil.rmtree(folder.capabilities, ignore_errors=True)
     for device in devices:
         for part in device.parts:
@@ -116,7 +116,7 @@ def _app_rows(device: Device) -> Iterator[str]:
 
 
 def check_devices(node: str, gpus: int, load: Load) -> None:
-    """Each that the load names is there, or `UsageError`."""
+    """Raise `UsageError` if the load names a GPU or part that the node does not have."""
     parts = dict(load.gpu_parts)
     named = [*(one.index for one in load.gpus), *parts, *dict(load.gpu_faults)]
     for index in named:
@@ -132,14 +132,14 @@ def check_devices(node: str, gpus: int, load: Load) -> None:
         raise UsageError(f"`nvidia-smi` cannot be {load.gpu_tool!r}", hint=f"one of {', '.join(('well', *SWITCHES))}")
 
 
-# What `nvidia-smi -q`, `nvidia-smi -L` and the kernel tell of a lab node's GPUs, in the real ones' form.
+# The output of `nvidia-smi -q`, `nvidia-smi -L` and `dmesg`, in the format of the real programs.
 
 CUDA = "12.4"
 _SLOWDOWN_C = 92
 
 
 def log_text(devices: Sequence[Device]) -> str:
-    """All that the driver knows."""
+    """The output of `nvidia-smi -q`."""
     head = [
         "",
         "==============NVSMI LOG==============",
@@ -153,7 +153,7 @@ def log_text(devices: Sequence[Device]) -> str:
 
 
 def list_text(devices: Sequence[Device]) -> str:
-    """Devices and their parts by UUID."""
+    """The output of `nvidia-smi -L`: devices and their parts with UUIDs."""
     return "".join(line for device in devices for line in _listed(device))
 
 
@@ -164,7 +164,7 @@ def _listed(device: Device) -> Iterator[str]:
 
 
 def kernel_log_text(devices: Sequence[Device]) -> str:
-    """Each driver says something harmless at least once."""
+    """The kernel's log: a harmless message of the driver, and faults."""
     lines = ["[    1.000000] NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.54.15\n"]
     for device in devices:
         if device.fault == "xid":

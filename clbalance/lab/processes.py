@@ -1,7 +1,7 @@
-"""Processes seen through the real `/proc`: state, identity, descendants; and those of a lab that no init accounts for.
+"""Processes in the real `/proc`: state, identity, descendants; and the search for stray processes of a lab.
 
-Used on both sides: by a node's init on itself, and by the controller on inits. A process that ends while it
-is looked at is no error; it is simply not there.
+Used by a node's init for its own processes, and by the controller for inits. A process that ends meanwhile is no error;
+it counts as gone.
 """
 
 import os
@@ -16,13 +16,13 @@ from clbalance.errors import LabError
 from clbalance.lazy_dataclass import dataclass
 
 _PROC = Path("/proc")
-_GONE = frozenset("ZX")  # a zombie runs nothing and holds nothing; its parent may be slow to notice
+_GONE = frozenset("ZX")  # zombies count as gone: their parents may be slow to reap them
 _STOPPED = frozenset("Tt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessId:
-    """A pid with its start in clock ticks since boot, for pids are used again."""
+    """A pid with its start time in clock ticks since boot, because pids are reused."""
 
     pid: int
     start_ticks: int
@@ -49,7 +49,7 @@ class Stat:
 
 
 def read_stat(pid: int) -> Stat | None:
-    """What `/proc/PID/stat` says; None where there is no such process."""
+    """The content of `/proc/PID/stat`; None if there is no such process."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -68,25 +68,25 @@ def identify(pid: int) -> ProcessId | None:
 
 
 def stat_of(process: ProcessId) -> Stat | None:
-    """Its state, or None once it is gone or a zombie, whoever has its pid now."""
+    """Its state; None if it is gone or a zombie, even if its pid was reused."""
     stat = read_stat(process.pid)
     return stat if stat is not None and stat.start_ticks == process.start_ticks and stat.lives else None
 
 
 def all_pids() -> list[int]:
-    """Every process there is, in this pid namespace."""
+    """The pids of all processes in this pid namespace."""
     return [int(name) for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208 - names, not paths
 
 
 def living(pids: Iterable[int]) -> list[int]:
-    """Those that can still run."""
+    """The pids of those that are neither gone nor zombies."""
     return [pid for pid in pids if (stat := read_stat(pid)) is not None and stat.lives]
 
 
 def descendants(root: int) -> list[int]:
     """Every process below `root`, zombies included; exact only while none of them forks."""
     own = os.getpid()
-    # The children files need CONFIG_PROC_CHILDREN; a scan of everything costs ten times as much.
+    # The `children` files need CONFIG_PROC_CHILDREN. A scan of all processes takes ten times as long.
     listed = (_PROC / f"{own}/task/{own}/children").exists()
     children_of = _listed_children if listed else _scan().__getitem__
     return _below(root, children_of)
@@ -120,19 +120,19 @@ def _scan() -> defaultdict[int, list[int]]:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Signal a process that may be gone already, or be another user's: then it stays, which the caller sees."""
+    """Signal a process. One that is gone or belongs to another user is no error; the caller sees what is left."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 def end_all(targets: Callable[[], Iterable[int]], *, within_s: float) -> bool:
-    """SIGKILL what `targets` names, asked again until all are dead; False if one outlived `within_s`."""
+    """SIGKILL the pids that `targets` returns, until it returns no living ones; False if some outlive `within_s`."""
     give_up_at = time.monotonic() + within_s
-    # Asked twice: who is handed to another parent while the list is made may be missing in it (proc(5), children).
+    # Asked twice: a process that gets another parent meanwhile may be missing in the list (proc(5), children).
     while alive := living(targets()) or living(targets()):
         if time.monotonic() > give_up_at:
             return False
-        # Stopped first, so that nothing forks away from the list while it is worked off.
+        # Stop all first, so that none forks while the others are killed.
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in alive:
                 send(pid, number)
@@ -140,13 +140,13 @@ def end_all(targets: Callable[[], Iterable[int]], *, within_s: float) -> bool:
     return True
 
 
-# Processes of a lab that no init accounts for: launchers whose `up` was killed, orphans of a dead subreaper.
+# Stray processes of a lab, which belong to no init: launchers whose `up` was killed, orphans of a dead subreaper.
 
 _WITHIN_S = 10.0
 
 
 def end_strays(folder: Path) -> None:
-    """SIGKILL to everything that belongs to the lab or node in `folder`, wherever it is in the process tree."""
+    """SIGKILL all processes of the lab or node in `folder`, wherever they are in the process tree; or `LabError`."""
     if not end_all(lambda: _strays(folder), within_s=_WITHIN_S):
         raise LabError(f"processes of {folder} cannot be killed", hint="`ps -e -o pid,user,stat,args`")
 
@@ -157,7 +157,7 @@ def _strays(folder: Path) -> set[int]:
 
 
 def _is_marked(pid: int, folder: str) -> bool:
-    """By an environment that only nodes have; sshd writes its title over its own, but keeps its `-f` there."""
+    """Whether a process belongs to the lab: by its environment, or for sshd, whose title overwrites it, by its `-f`."""
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes()
         command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,4 +1,4 @@
-"""What a lab notes about itself in `lab.json`, first of all files: enough to take it down from any state."""
+"""The record of a lab, `lab.json`. It is written before all other files, so a lab can be taken down in any state."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A lab's plan, with everything settled that the specification leaves open."""
+    """A lab's spec, with the decisions that the spec leaves open."""
 
     spec: LabSpec
     isolation: Isolation
@@ -35,7 +35,7 @@ class Record:
 
     @classmethod
     def read(cls, directory: Path) -> "Record":
-        """What `write` saved, or `LabError`."""
+        """Read what `write` saved, or raise `LabError`."""
         try:
             raw = json.loads((directory / RECORD).read_text())
             schema = raw.pop("schema")
@@ -76,7 +76,7 @@ class Record:
     def _listener(self, directory: Path, folder: NodeFolder, address: str) -> Listener:
         environment = session_environment(folder)
         if self.isolation is Isolation.SUBREAPER:
-            # Elsewhere the node's own passwd names the home, a different one for each user.
+            # With namespaces, the node's own passwd gives each user a home.
             environment["HOME"] = str(folder.home(self.user))
         return Listener(
             folder=folder,

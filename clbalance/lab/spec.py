@@ -1,4 +1,4 @@
-"""What a lab is to be, checked; and the passwd, group and shadow files that its nodes see."""
+"""The checked spec of a lab, and the passwd, group and shadow files of its nodes."""
 
 import grp
 import os
@@ -41,11 +41,11 @@ class LabSpec:
     gpus: int = 2
     users: tuple[LabUser, ...] = ()
     max_startups: str = "100:30:200"
-    """As in sshd_config(5). The default lets a fan-out of 100 through; sshd's own is 10:30:100."""
+    """As in sshd_config(5). The default allows a fan-out of 100; sshd's own default is 10:30:100."""
     isolation: Isolation | None = None
-    """None: the best that is allowed here."""
+    """None: the best one that is allowed here."""
     tied: bool = False
-    """Whether the nodes end with the process that brought them up, however it ends."""
+    """Whether the nodes end when the process that brought them up ends, in any way."""
 
     def __post_init__(self) -> None:
         _within("the number of nodes", self.nodes, 1, MAX_NODES)
@@ -87,7 +87,7 @@ def _check_users(users: tuple[LabUser, ...]) -> None:
 
 
 def parse_users(text: str) -> tuple[LabUser, ...]:
-    """`alice,bob:/bin/csh` as users with uids of their own."""
+    """Parse users such as `alice,bob:/bin/csh`; each gets a uid."""
     users = []
     for number, part in enumerate(part for part in text.split(",") if part):
         name, _, shell = part.partition(":")
@@ -96,22 +96,22 @@ def parse_users(text: str) -> tuple[LabUser, ...]:
 
 
 def parse_isolation(text: str) -> Isolation | None:
-    """`namespaces` or `subreaper`; the empty string leaves the choice open."""
+    """Parse `namespaces` or `subreaper`, or raise `UsageError`. None for the empty string: choose the best."""
     if text and text not in set(Isolation):
         raise UsageError(f"{text!r} is not a kind of isolation", hint=" or ".join(f"`{kind}`" for kind in Isolation))
     return Isolation(text) if text else None
 
 
-# The passwd, group and shadow files that a lab's nodes see: the system's, plus the lab's users.
+# The passwd, group and shadow files of the nodes: the system's, plus the lab's users.
 #
-# Homes lie in the lab, so that nobody's real start-up files are read; no password hash is copied.
+# Homes lie in the lab, so that no real start-up files are read. No password hash is copied.
 
 _NO_SHELLS = ("nologin", "false")
 _LAB_SHELL = "/bin/sh"
 
 
 def current_user() -> pwd.struct_passwd | None:
-    """Whose nodes these are; None where the uid has no name, as in some containers."""
+    """The account of the lab's owner; None if the uid has no name, as in some containers."""
     try:
         return pwd.getpwuid(os.getuid())
     except KeyError:
@@ -124,7 +124,7 @@ def has_login_shell(entry: pwd.struct_passwd) -> bool:
 
 
 def passwd_text(owner: pwd.struct_passwd, users: Sequence[LabUser], home_of: Callable[[str], Path]) -> str:
-    """passwd(5) with `owner` and `users` at home in the lab."""
+    """passwd(5), with homes of `owner` and `users` in the lab."""
     replaced = {owner.pw_name, *(user.name for user in users)}
     shell = owner.pw_shell if has_login_shell(owner) else _LAB_SHELL
     lines = [
@@ -154,5 +154,5 @@ def group_text(users: Sequence[LabUser]) -> str:
 
 
 def shadow_text(passwd: str) -> str:
-    """shadow(5) for these accounts: `*` is no password, and unlike `!` not a locked account, which sshd refuses."""
+    """shadow(5) for these accounts, with `*`: no password. `!` would lock the account, and sshd refuses locked ones."""
     return "".join(f"{line.partition(':')[0]}:*:19000:0:99999:7:::\n" for line in passwd.splitlines())

@@ -1,4 +1,4 @@
-"""The lab's own folder, and starting its nodes' inits, many at once."""
+"""Starts the inits of many nodes at once; and the lab's own folder."""
 
 import os
 import re
@@ -25,7 +25,7 @@ _POLL_S = 0.002
 
 
 def lay_out_boot(node: NodeFolder, sshd_config: str, gpus: int) -> None:
-    """What a machine finds after switching it on: an idle load, an empty temporary folder."""
+    """Prepare a node's folder for a boot: sshd_config, an idle load, an empty temporary folder."""
     (node.ssh / "sshd_config").write_text(sshd_config)
     empty(node.tmp)
     empty(node.init.parent)
@@ -33,7 +33,7 @@ def lay_out_boot(node: NodeFolder, sshd_config: str, gpus: int) -> None:
 
 
 def write_order(node: NodeFolder, gpus: int, load: Load) -> int:
-    """Put down what the node is to show; returns the order's number."""
+    """Write the load that the node is to show. The number of the order."""
     number = time.monotonic_ns()
     replace_file(node.order, Order(number=number, load=load).to_json())
     if gpus:
@@ -42,7 +42,7 @@ def write_order(node: NodeFolder, gpus: int, load: Load) -> int:
 
 
 def launch(nodes: Sequence[NodeFolder], tie: int | None) -> None:
-    """Start every node's init; `LabError` names those that did not come up, the others stay."""
+    """Start the init of every node. `LabError` names those that did not come up; the others go on."""
     launchers = [(node, _launcher(node, tie)) for node in nodes]
     give_up_at = time.monotonic() + _BOOT_S
     failed = []
@@ -63,7 +63,7 @@ def _launcher(node: NodeFolder, tie: int | None) -> subprocess.Popen[str]:
     argv = [sys.executable, "-S", "-m", "clbalance.lab.init", str(node.path)]
     return subprocess.Popen(
         argv if tie is None else [*argv, str(tie)],
-        # Without `site` (-S) a start takes half the time; our package is then found by PYTHONPATH.
+        # Without `site` (-S) a start takes half the time. PYTHONPATH is then needed for our package.
         env={
             "PYTHONPATH": str(Path(clbalance.__file__).parent.parent),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -79,7 +79,7 @@ def _launcher(node: NodeFolder, tie: int | None) -> subprocess.Popen[str]:
 
 
 def await_orders(orders: Iterable[tuple[NodeFolder, ProcessId, int]]) -> None:
-    """Wake the inits and return when each shows its order of this number, or has ended."""
+    """Wake the inits; return when each shows the order of that number or has ended. `LabError` if one does not."""
     waiting = list(orders)
     for _, init, _ in waiting:
         processes.send(init.pid, signal.SIGHUP)
@@ -92,17 +92,17 @@ def await_orders(orders: Iterable[tuple[NodeFolder, ProcessId, int]]) -> None:
 
 
 def _runs(init: ProcessId) -> bool:
-    """A stopped init takes its order when it is thawed."""
+    """Whether the init runs. A stopped one applies its order when it is thawed."""
     stat = processes.stat_of(init)
     return stat is not None and not stat.is_stopped
 
 
 def path_without(node: NodeFolder, programs: Sequence[str]) -> Path:
-    """A folder of links to every program of the system's PATH but these."""
+    """Make a folder of links to all programs on the system's PATH except these."""
     links = node.path / "programs"
     links.mkdir(exist_ok=True)
     empty(links)
-    # Reversed, so that the folder that comes first on the PATH has the last word.
+    # Reversed, so that the first folder on the PATH wins.
     found = {
         program.name: program
         for place in reversed(SYSTEM_PATH.split(":"))
@@ -115,9 +115,9 @@ def path_without(node: NodeFolder, programs: Sequence[str]) -> Path:
     return links
 
 
-# The lab's own folder: where it is by default, whose it is, and that nothing else is ever removed.
+# The lab's own folder: its default place, its owner, its removal (never of other folders).
 
-# The path is written into ssh's, sshd's and shell files, each with its own quoting and `%` rules.
+# The path goes into files of ssh, sshd and shells, each with its own rules for quoting and `%`.
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+@=,-]*")
 RECORD = "lab.json"
 
@@ -132,7 +132,7 @@ def default_directory(environ: Mapping[str, str]) -> Path:
 
 
 def absolute(directory: Path) -> Path:
-    """`directory` as every lab file can spell it."""
+    """The absolute path; `UsageError` if it has characters that not every file of a lab can hold."""
     path = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow the link that is refused
     if not _SAFE_PATH.fullmatch(str(path)):
         raise UsageError(
@@ -142,7 +142,7 @@ def absolute(directory: Path) -> Path:
 
 
 def make(directory: Path, mode: int) -> None:
-    """An empty folder of ours; one that exists and is empty will do."""
+    """Make the lab's folder; an empty one of ours may exist. Else `LabError`."""
     try:
         directory.mkdir(mode=0o700)
     except FileExistsError:
@@ -161,7 +161,7 @@ def make(directory: Path, mode: int) -> None:
 
 
 def check_ours(directory: Path) -> None:
-    """`LabError` unless it is a real folder which only this user can change."""
+    """Raise `LabError` unless it is a folder, no link, of this user, and nobody else may write to it."""
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise LabError(f"{directory} is not a folder", hint="name another: `--dir`")
@@ -172,7 +172,7 @@ def check_ours(directory: Path) -> None:
 
 
 def is_lab(directory: Path) -> bool:
-    """Whether a lab, whole or in ruins, is there; `LabError` if something else is."""
+    """Whether a lab, complete or not, is there; `LabError` if it is something else."""
     if not os.path.lexists(directory):
         return False
     check_ours(directory)
@@ -184,7 +184,7 @@ def is_lab(directory: Path) -> bool:
 
 
 def remove(directory: Path) -> None:
-    """Everything below, the record last, so that what is left of an interrupted removal is still a lab."""
+    """Remove a lab's folder. The record goes last, so that after an interruption the rest still counts as a lab."""
     for entry in directory.iterdir():
         if entry.name != RECORD:
             _remove(entry)

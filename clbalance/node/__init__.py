@@ -1,4 +1,4 @@
-"""The texts that run on nodes, as data. They import nothing of ours, and nothing here imports them."""
+"""The programs that run on nodes, as text. They are sent, never imported, and import nothing of this package."""
 
 import re
 from functools import cache
@@ -32,13 +32,13 @@ _AGENT = [
     "requests",
     "serve",
 ]
-"""The agent's files, each after those that it imports; what says hello comes before what takes long to compile."""
+"""The agent's files, each after its imports. `protocol` says hello, so it comes first."""
 
 _IMPORTS_OF_OURS = re.compile(r"^from clbalance\.node\.agent\.[\w.]+ import (?:\([^)]*\)|[^(\n]*)$", re.MULTILINE)
 
 _DOCSTRINGS = re.compile(r'\n( *)"""\S[^"]*(?:"[^"]+)*"""(?=\n)')
 _COMMENTS = re.compile(r"\n *# [^\n]*")
-"""Of whole lines. They are a quarter of what would travel."""
+"""Only comments on lines of their own. They would be a quarter of the text that is sent."""
 
 
 def probe_script() -> str:
@@ -47,7 +47,7 @@ def probe_script() -> str:
 
 
 def checkup_script() -> str:
-    """The POSIX shell text of a check-up, sent as a probe is; what can hang in it has the probe's own guard."""
+    """The POSIX shell text of a check-up, sent like a probe. It contains the probe's guard for hanging commands."""
     _, heading, rest = _text("probe.sh").partition("  # -- a deadline for what can hang")
     guard = rest.partition("  # -- what can hang\n")[0]
     assert heading
@@ -56,20 +56,20 @@ def checkup_script() -> str:
 
 
 def relay_source() -> str:
-    """The Python text that joins a login's terminal to a job's."""
+    """The Python text that connects the terminal of a login with the terminal of a job."""
     return _text("relay.py")
 
 
 @cache
 def agent_source() -> str:
-    """The Python text of the agent: its files one after the other, each behind a line `# -- NAME.py`."""
-    return "".join(f"# -- {name}.py\n{_alone(_text(f'agent/{name}.py'))}" for name in _AGENT)
+    """The Python text of the agent: its files one after the other, each after a line `# -- NAME.py`."""
+    return "".join(f"# -- {name}.py\n{_stripped(_text(f'agent/{name}.py'))}" for name in _AGENT)
 
 
-def _alone(text: str) -> str:
-    """Without what is imported from the other files, for it is in the same text, and without what is for readers.
+def _stripped(text: str) -> str:
+    """A file's text without docstrings, comments and imports of the agent's other files, which are in the same text.
 
-    Each line keeps its number.
+    Line numbers do not change.
     """
     text = _IMPORTS_OF_OURS.sub(lambda found: "\n" * found[0].count("\n"), f"\n{text}")
     text = _DOCSTRINGS.sub(lambda found: f'\n{found[1]}""' + "\n" * (found[0].count("\n") - 1), text)
@@ -77,5 +77,5 @@ def _alone(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    # importlib.resources would take 3 ms of every start.
+    # importlib.resources would add 3 ms to every start.
     return (Path(__file__).parent / name).read_text(encoding="utf-8")

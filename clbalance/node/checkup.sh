@@ -1,6 +1,6 @@
-# What a node tells of how it is set up: raw text in named sections, framed and guarded as in probe.sh, whose
-# deadline for what can hang stands in for the line below that names it. Nothing is written on the node.
-# CLBALANCE_ROOTFS moves /etc, /run and /var/lib/systemd. docs/design/doctor.md says what is done with the answer.
+# The check-up: prints raw facts about a node's set-up in named sections, framed and guarded as in probe.sh. The line
+# with GUARD below is replaced by the probe's guard. Nothing is written on the node. CLBALANCE_ROOTFS moves /etc, /run
+# and /var/lib/systemd. docs/design/doctor.md describes how the answer is used.
 (
   # The user's environment may have variables of these names.
   child= uid=
@@ -20,7 +20,7 @@
 
   # -- what can hang
 
-  # The names are those that the agent tries, each asked for by itself: strangers may make others, with any text in them.
+  # Looks only at the names that the agent tries: others may have been made by strangers, with any text in them.
   look_at() {
     case $1 in *"$nl"* | [!/]*) return 4 ;; esac
     [ -d "$1" ] || return 3
@@ -36,11 +36,11 @@
     run stat -c 'home %f %u %n' -- "$@"
     real=$(cd -P -- "$folder" && pwd -P)
     printf 'real %s\n' "$real"
-    # Points with a blank in them are written in octal and fit nothing here: only the lab could have such a folder.
+    # Mount points with a blank are written in octal and never match: only the lab could have such a folder.
     while IFS= read -r line; do
       point=${line#* * * * }
       point=${point%% *}
-      # On a line of its own: inside the pattern, bash makes another thing of it.
+      # On a line of its own: bash reads it differently inside the pattern.
       point=${point%/}
       case $real/ in "$point"/*) printf 'mount %s\n' "$line" ;; esac
     done <"${CLBALANCE_PROCFS:-/proc}/self/mountinfo"
@@ -60,7 +60,7 @@
     look_at /var/tmp
   }
 
-  # The agent is started by the session's own.
+  # The agent is started by the python3 on the session's own PATH.
   python() {
     PATH=$session_path
     command -v python3 || return 3
@@ -68,7 +68,7 @@
   }
 
   logind() {
-    # As sd_booted(3) tells whether systemd, and with it logind, runs here.
+    # sd_booted(3) uses the same test for systemd, and so for logind.
     [ -d "$root/run/systemd/system" ] || return 3
     name=${LOGNAME:-$USER}
     [ -n "$name" ] && [ -e "$root/var/lib/systemd/linger/$name" ] && echo linger
@@ -76,19 +76,19 @@
       KillUserProcesses
   }
 
-  # Only root can.
+  # Works only as root.
   sshd_told() {
     run sshd -T
   }
 
-  # -- what cannot
+  # -- what cannot hang
 
   told() {
     echo "$m + uid"
     echo "$uid"
     echo "$m - uid 0"
 
-    # Where logind does not tell: the file, then what overrides it; the last word counts.
+    # In case logind does not answer: its files, then the drop-ins that override them; the last line counts.
     echo "$m + logind_conf"
     for folder in "$root/usr/lib/systemd" "$root/etc/systemd"; do
       grep -s -h -E '^ *KillUserProcesses *=' "$folder/logind.conf"
@@ -98,7 +98,7 @@
     done
     echo "$m - logind_conf 0"
 
-    # Where sshd does not tell: the first word counts, and the folder is included at the top.
+    # In case sshd does not answer: the first line counts, and the drop-in folder is included at the top.
     echo "$m + sshd_conf"
     grep -s -h -i -E '^[[:blank:]]*(MaxSessions|MaxStartups)[[:blank:]=]' \
       "$root"/etc/ssh/sshd_config.d/*.conf "$root/etc/ssh/sshd_config"

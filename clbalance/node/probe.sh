@@ -1,17 +1,17 @@
-# What a node tells of itself: raw text in named sections, between lines that start with the nonce.
-# Fed to the standard input of an open `/bin/sh -s` (dash, bash, busybox, ksh), which goes on afterwards: all
-# happens in one subshell, nothing reads the session's input, and nothing that may hang holds its output.
-# No parsing here. docs/design/probe.md says why it is built this way. Lines lose comment and indent when sent.
+# The probe: prints raw facts about a node in named sections, between lines that start with the nonce.
+# It is written to the standard input of an open `/bin/sh -s` (dash, bash, busybox, ksh), which is used further:
+# so all happens in one subshell, nothing reads the session's input, and nothing that may hang holds its output.
+# Nothing is parsed here. The design is in docs/design/probe.md. Comments and indents are not sent.
 (
   # The user's environment may have variables of these names.
   load= child=
-  # Before anything else runs: what is runnable now should not count the probe's own processes.
+  # Read first, so that the number of runnable processes does not include the probe's own.
   IFS= read -r load <"${CLBALANCE_PROCFS:-/proc}/loadavg"
   exec </dev/null
   # These change what grep and ls print.
   unset GREP_OPTIONS TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE
   LC_ALL=C
-  # cron and ssh give short ones; what the user put first stays first.
+  # cron and ssh set a short PATH. The user's own entries stay first.
   session_path=$PATH
   PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH
@@ -28,8 +28,8 @@
     wait "$child"
   }
 
-  # A process in D state cannot be killed: nobody waits for `job`, and it writes to a pipe of its own only.
-  # The alarm is killed only by who could still write to that pipe, so never after its time, under a reused pid.
+  # A process in D state cannot be killed. So nothing waits for `job`, and it writes only to a pipe of its own.
+  # The alarm is killed only after a write to that pipe succeeded: so not after its time, when its pid may be reused.
   guarded() {
     sleep 2 >/dev/null &
     alarm=$!
@@ -62,8 +62,8 @@
     done
   }
 
-  # Of the 220 lines on each GPU those that say which it is, what is wrong with it, and who is on its parts. Not by
-  # `read`, which takes a system call for each byte.
+  # Of the 220 lines on each GPU, pass on those about its identity, its faults and the processes on its parts. By sed:
+  # `read` takes a system call for each byte.
   relay_wanted() {
     set -- -e "s/^$m status \(.*\)/$m - $1 \1/p" -e "/^$m over/q"
     for wanted in '^GPU ' ^CUDA UUID 'MIG ' 'nstance ID' Index 'Memory Usage' ' Total ' ' Used ' \
@@ -74,13 +74,13 @@
     sed -n "$@" -e d -e :p -e p
   }
 
-  # Starts all that it is given, side by side, tells meanwhile what cannot hang, then collects.
+  # Starts the given functions in parallel, meanwhile prints what cannot hang (`told`), then prints their output.
   ask() {
     if [ $# -eq 0 ]; then
       told </dev/null
       return
     fi
-    # No variables: ksh runs the end of a pipe in this very shell.
+    # No variables are set here: ksh runs the last part of a pipe in the same shell.
     guarded "$1" </dev/null | {
       ask_rest "$@"
       relay "$1"
@@ -111,7 +111,7 @@
     run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits
   }
 
-  # All that the driver knows: an old one leaves lines out, where a list of fields would make it refuse altogether.
+  # Everything that the driver knows. An old driver leaves lines out here, but would reject a list of fields as a whole.
   gpu_log() {
     run nvidia-smi -q
   }
@@ -120,7 +120,7 @@
     run nvidia-smi -L
   }
 
-  # The kernel's log is read without waiting for more of it.
+  # dmesg prints the kernel's log and does not wait for more.
   gpu_faults() {
     { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | tail -n 128
   }
@@ -130,11 +130,11 @@
       --showtemp --showpids --json
   }
 
-  # `mark DEVICE INODE UID MODE PATH` of each and of the folders, then `PATH:line` of what they say: a text cannot
-  # pose as another's. One that is longer than 1 KiB is not read. The locks come last: whoever is on the list
-  # had his before.
+  # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
+  # no content can pose as another file's. Files above 1 KiB are not read. Locks come last: every listed lease was
+  # locked before it was listed.
   marks() {
-    # Without these nothing would be listed, as if there were no lease.
+    # Without these programs it would look as if there were no lease.
     for program in stat grep ${many:+find ls awk}; do
       command -v "$program" >/dev/null || return 127
     done
@@ -146,7 +146,7 @@
     # shellcheck disable=SC2086 # split at newlines, on purpose
     {
       stat -c 'mark %d %i %u %f %s %n' -- $marks
-      # It lies in root's folder: a link there is root's.
+      # Follows links: the file lies in root's folder, so a link there was made by root.
       [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
     } | {
       small=
@@ -169,17 +169,17 @@
       # shellcheck disable=SC2086
       grep -s -m 32 '' /dev/null $small
       [ -n "$inodes" ] || return 0
-      # Of the real /proc, always: no other one knows the locks. Only those on the first byte, so one of each lease,
-      # into however many pieces its owner has cut his lock.
+      # Always from the real /proc: only that knows the locks. Only locks that begin at byte 0: so one line per lease,
+      # even if its owner has split the lock into many.
       grep -s -m 4096 -E ": POSIX +ADVISORY +WRITE .*:(${inodes#|}) 0 " /proc/locks
       [ $? -gt 1 ] || echo 'locks told'
     }
   }
 
-  # `UID HOME` of each, then of each `HOME:` and `INODE NAME`, in the end `all`. No name has a slash, so none poses as
-  # a home. No file is looked at.
+  # Prints `UID HOME` for each home, then for each `HOME:` and lines `INODE NAME`, at the end `all`. Names have no
+  # slash, so no file name can pose as a home. No file is opened.
   list_homes() {
-    # What still searches when nobody listens any more is ended by the kernel.
+    # The kernel ends a search that goes on after its reader is gone.
     ulimit -t 4
     set -- -H "$@" -mindepth 1 -maxdepth 1 -type d -name 'clbalance-*' ! -name '*[!A-Za-z0-9._-]*'
     find "$@" -exec stat -c '%u %n' {} +
@@ -188,8 +188,8 @@
     [ $? -le 128 ] && echo all
   }
 
-  # The paths of ten homes of each owner, and in them of his drain marks and 256 held leases: so nobody's files hide
-  # another's. Where no lock is told, any lease shows at least that there are some.
+  # Prints the paths of at most ten homes of each owner, 17 drain marks in each and 256 held leases of each owner, so
+  # that nobody's files crowd out another's. Without /proc/locks all leases count as held.
   sift() {
     awk '
       BEGIN {
@@ -229,10 +229,10 @@
 
   # -- what cannot hang
 
-  # One process for all files. Of /proc/stat no interrupts (kilobytes) and of single cpus only the name.
+  # One grep for all files. It skips the interrupts of /proc/stat (kilobytes) and takes only the names of single cpus.
   told() {
     sys=${CLBALANCE_SYSFS:-/sys}
-    # Where GPUs hang, and who is on those of AMD.
+    # NUMA nodes of GPUs, and the processes on AMD's.
     if [ -n "$has_gpus" ]; then
       set -- "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
         "$sys"/class/kfd/kfd/proc/*/vram_*
@@ -242,7 +242,7 @@
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
-      # The own status tells whom the probe runs as, a driver that an interface is a device and no bridge or the like.
+      # /proc/self/status gives the uid of the probe. DRIVER is set for network devices, not for bridges.
       grep -s -o -E \
         -e '^Uid:.*' \
         -e '^cpu( .*|[0-9]+)' \
@@ -256,7 +256,7 @@
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
         sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist \
         "$sys"/class/net/*/device/uevent "$@"
-      # The first cpu only: the kernel makes up this file while it is read, cpu by cpu.
+      # Only the first cpu: the kernel generates this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in
           'model name'* | 'cpu model'* | cpu[!\ a-z0-9]*) printf 'cpuinfo:%s\n' "$line" && break ;;
@@ -267,7 +267,7 @@
     echo "$m - proc 0"
 
     echo "$m + logins"
-    # Who is logged in has a terminal: where there is none, nobody needs to be counted.
+    # Every login counted by `who` has a terminal: without terminals there is nothing to count.
     set -- /dev/pts/[0-9]*
     if [ ! -e "$1" ]; then
       echo "$m - logins 0"
@@ -279,24 +279,24 @@
     fi
 
     echo "$m + python"
-    # The agent is started by the session's own.
+    # The agent is started by the python3 on the session's own PATH.
     PATH=$session_path command -v python3
     echo "$m - python 0"
   }
 
-  # Calls what it is given with the folders that hold everybody's.
+  # Calls the given function with the folders for the jobs of all users.
   in_node_folders() {
     case $CLBALANCE_NODE_DIR in
       '') "$1" /var/lib/clbalance /var/tmp ;;
-      # Only the lab sets another folder, and not such a one.
+      # Only the lab sets another folder, and never one like these.
       *:* | *"$nl"* | [!/]*) ;;
       *) "$1" "$CLBALANCE_NODE_DIR" ;;
     esac
   }
 
-  # Sets `marks`: one path a line, and the folders that hold them; and `drained`, if one is a drain mark. False where
-  # they are too many to be looked at one by one. Links are never followed, a FIFO is never opened, odd names are not
-  # ours.
+  # Sets `marks`, the paths of marks and of their folders, one a line; and `drained`, if one is a drain mark. Fails if
+  # they are too many for this loop. Links are not followed, FIFOs are not opened, and odd names are skipped: they are
+  # not ours.
   find_marks() {
     for folder; do
       for home in "$folder"/clbalance-*; do
@@ -307,7 +307,7 @@
         for file in "$home"/lease-* "$home"/drain-*[0-9a-f] "$home"/drain; do
           [ $((names += 1)) -le 1024 ] || return 1
           case ${file#"$folder"} in *[!A-Za-z0-9./_-]*) continue ;; esac
-          # A proposal that goes leaves a mark that comes: what is not there yet may be when it is read.
+          # A proposal may become a mark meanwhile, so `drain` is listed beside it even if it does not exist yet.
           if [ -L "$file" ] || { [ ! -f "$file" ] && [ "$file" != "$home$proposed" ]; }; then continue; fi
           [ $((count += 1)) -le 256 ] || return 1
           marks=$marks$file$nl
@@ -321,7 +321,7 @@
     done
   }
 
-  # Sets `admins`, where the list of administrators decides anything.
+  # Sets `admins` to the list of administrators, if it is needed.
   find_admins() {
     case $1 in *:* | *"$nl"* | [!/]*) return ;; esac
     if [ -n "$drained$many" ] && [ -f "$1" ]; then admins=$1; fi
@@ -340,7 +340,7 @@
   else
     echo "$m - gpus absent"
   fi
-  # Where its package puts it, which is on nobody's PATH.
+  # ROCm's package installs it there, which is on no PATH.
   PATH=$PATH:/opt/rocm/bin
   if command -v rocm-smi >/dev/null; then
     set -- "$@" rocm
@@ -352,7 +352,7 @@
   in_node_folders find_marks || many=yes
   find_admins "${CLBALANCE_ADMINS:-/etc/clbalance/admins}"
   if [ -n "$marks$many" ]; then
-    # Last, so read first: it may fill its pipe, and must not wait there for one that hangs.
+    # Last, so its output is read first: it may fill its pipe, and must not wait behind a function that hangs.
     set -- "$@" marks
   else
     echo "$m - marks 0"

@@ -1,9 +1,8 @@
-"""The far end of `run --pty`: from the terminal that sshd gave this process to the one that the job runs on.
+"""The node's side of `run --pty`: connects the terminal that sshd gave this process with the job's terminal.
 
-Started as `python3 -I -S -c ... KEY.CLAIM` (engine/agent/job_messages.py). It finds the job's folder, is given the
-job's
-terminal by the process that keeps it (node/agent/job/fork.py), and passes keys, output and window sizes on, until
-either side has gone. Standard library of Python 3.6.
+Started as `python3 -I -S -c ... KEY.CLAIM` (engine/agent/job_messages.py). It finds the job's folder and receives the
+job's terminal from the process that keeps it (node/agent/job/fork.py). It passes keys, output and window sizes on until
+either side is gone. Standard library of Python 3.6.
 """
 
 import contextlib
@@ -20,12 +19,12 @@ import time
 import tty
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-AHEAD_BYTES = 65536  # typed, and not yet taken by the program
-LAST_WORDS_S = 2.0  # for what is left in the terminal when the program has ended
+AHEAD_BYTES = 65536  # of keys that the program has not read yet
+REST_WITHIN_S = 2.0  # for the output that is left in the terminal when the program has ended
 
 
 def open_job(job: str) -> int:
-    """The job's folder: below one of this user's own homes on this node, reached without links."""
+    """Open the job's folder in one of this user's node folders, following no link; exit if there is none."""
     base = os.environb.get(b"CLBALANCE_NODE_DIR")
     own = "clbalance-%d" % os.geteuid()
     for top in [base] if base else [b"/var/lib/clbalance", b"/var/tmp"]:
@@ -36,7 +35,7 @@ def open_job(job: str) -> int:
 
 
 def descend(folder: int, names: "list[str]") -> int:
-    """The innermost folder; an `OSError` where one on the way is a link, missing, or open to others."""
+    """Open the innermost folder. `OSError` if a folder is missing, a link, not ours or writable by others."""
     for name in names:
         inner = os.open(name, FOLDER, dir_fd=folder)
         os.close(folder)
@@ -48,7 +47,7 @@ def descend(folder: int, names: "list[str]") -> int:
 
 
 def fetch_terminal(folder: int) -> "tuple[int, socket.socket]":
-    """The job's terminal, and the connection on which its keeper sees whether we are still here."""
+    """The job's terminal, and the connection that shows its keeper that we are still here. Exit if it fails."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         link.connect("/proc/self/fd/%d/terminal" % folder)
@@ -59,13 +58,13 @@ def fetch_terminal(folder: int) -> "tuple[int, socket.socket]":
 
 
 class Relay:
-    """Between descriptor 0 and 1 on this side, and the job's terminal."""
+    """Copies between descriptors 0 and 1 of this process and the job's terminal."""
 
     def __init__(self, terminal: int, link: "socket.socket") -> None:
         self.terminal = terminal
         self.link = link
         self.typed = b""
-        self.silent = False  # nobody has the job's side open any more
+        self.silent = False  # the job's side of the terminal is closed
 
     def resize(self, *_: object) -> None:
         with contextlib.suppress(OSError):
@@ -78,7 +77,7 @@ class Relay:
         while True:
             for fd in self.ready():
                 if fd == self.link.fileno():
-                    self.last_words()
+                    self.show_rest()
                     return
                 if fd == 0 and not self.take_keys():
                     return
@@ -99,13 +98,13 @@ class Relay:
     def take_keys(self) -> bool:
         try:
             keys = os.read(0, 4096)
-        except OSError:  # EIO: our terminal has gone
+        except OSError:  # EIO: our terminal is gone
             return False
         self.typed += keys
         return bool(keys)
 
     def give_keys(self) -> None:
-        with contextlib.suppress(OSError):  # full for now, or nobody reads there any more
+        with contextlib.suppress(OSError):  # full, or closed on the other side
             if self.typed:
                 self.typed = self.typed[os.write(self.terminal, self.typed) :]
 
@@ -121,15 +120,15 @@ class Relay:
             piece = piece[os.write(1, piece) :]
         return True
 
-    def last_words(self) -> None:
-        """The job is over: what is left of its output."""
-        until = time.monotonic() + LAST_WORDS_S
+    def show_rest(self) -> None:
+        """The job has ended: pass the rest of its output on."""
+        until = time.monotonic() + REST_WITHIN_S
         while self.show() and time.monotonic() < until:
             pass
 
 
 def main(job: str) -> None:
-    """Until the job or the terminal has gone."""
+    """Relay until the job or the terminal is gone."""
     terminal, link = fetch_terminal(open_job(job))
     try:
         before = termios.tcgetattr(0)

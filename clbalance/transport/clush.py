@@ -1,11 +1,12 @@
-"""Sessions over ClusterShell's `Task`, which runs in one thread of its own and is spoken to through a port.
+"""Sessions over ClusterShell's `Task`, which runs in a thread of its own and is woken through a port.
 
-Enters: `open`, `send`, `set_deadline`, `close` from the engine's thread. Leaves: `Line` and `Closed` events through a
-queue. A node's own deadline is kept here, by the monotonic clock, whatever the node or ssh do. How many
-connections are being made at once is `fanout`; how many sessions are open, the limit on open files.
+Input: calls of `open`, `send`, `set_deadline` and `close` from the engine's thread. Output: `Line` and `Closed` events
+in a queue. Deadlines of nodes are kept here, by the monotonic clock, independently of node and ssh. `fanout` limits
+the connections that are made at once, the limit on open files the open sessions.
 
-A signal may raise in the engine's thread between any two bytecodes. So the threads share `SimpleQueue`s, which C
-keeps whole, and none of what `threading` and `queue` build from locks: an exception inside leaves those held.
+A signal handler may raise in the engine's thread between any two bytecodes. So the threads share only `SimpleQueue`s,
+which are implemented in C and stay consistent. Classes of `threading` and `queue` that are built from Python locks are
+not used: an exception inside leaves the lock held.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ from clbalance.transport.session_client import SessionWorker, WakeUp
 from clbalance.transport.session_state import Retries, SessionState
 from clbalance.transport.ssh_failure import Failure, classify
 
-_TICK_S = 0.1  # resolution of deadlines and of waits before another try
+_TICK_S = 0.1  # resolution of deadlines and of waits before a retry
 _STARTED_WITHIN_S = 5.0
 _GONE_WITHIN_S = 3.0
 _LEAST_WINDOW = 4
@@ -61,7 +62,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._classify = classify_end
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
-        """How often each node was opened: tells the events of one session from those of the one before."""
+        """How often each node was opened: distinguishes the events of a session from those of the previous one."""
         self._events: queue.SimpleQueue[tuple[SessionEvent, int] | BaseException] = queue.SimpleQueue()
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -69,13 +70,13 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._has_stopped = False
         self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
         self._alarm: WakeUp | None = None
-        # Below: the engine thread's own.
+        # Used only in the engine thread (`_run`):
         self._sessions: dict[NodeName, SessionState] = {}
         self._waiting: deque[SessionState] = deque()
         self._connecting: set[NodeName] = set()
         self._open = 0
 
-    # -- the engine's side: any of these may be called at any time ------------------------------
+    # -- called by the engine, at any time ------------------------------------------------------
 
     def __enter__(self) -> Self:
         try:
@@ -93,7 +94,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     ) -> None:
         try:
             self._shut_down()
-        except BaseException:  # a signal that came just now: what we started must go all the same
+        except BaseException:  # a signal came just now: end our processes all the same
             self._shut_down()
             raise
 
@@ -126,7 +127,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
                 raise TransportError(f"the transport stopped: {heard}") from heard
             event, opened = heard
             if event.node not in self._known_open or opened != self._opened[event.node]:
-                continue  # of a session that was closed meanwhile, and perhaps opened anew
+                continue  # from a session that was closed, and perhaps opened again, meanwhile
             if isinstance(event, Closed):
                 self._known_open.discard(event.node)
             return event
@@ -148,22 +149,22 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         with contextlib.suppress(queue.Empty):
             self._gone.get(timeout=_GONE_WITHIN_S)
 
-    # -- the engine thread ----------------------------------------------------------------------
+    # -- in the thread of ClusterShell's engine ---------------------------------------------------
 
     def _run(self) -> None:
         try:
             self._task: Task = task_self(Defaults([]))  # its `defaults.conf` can name a Python module to import
             for stream in ("stdout_msgtree", "stderr_msgtree"):
-                self._task.set_default(stream, False)  # it would keep every line ever read
+                self._task.set_default(stream, False)  # it would keep every line in memory
             for key, setting in self._info.items():
                 self._task.set_info(key, setting)
-            self._task.set_info("fanout", self._capacity)  # the window below paces connecting
+            self._task.set_info("fanout", self._capacity)  # connecting is limited by `_window`
             self._alarm = WakeUp(handler=self)
             self._task._add_port(self._alarm)  # noqa: SLF001 - `port` itself makes ports of one class only
             self._task.timer(_TICK_S, handler=self, interval=_TICK_S, autoclose=True)
             self._ready.put(None)
             self._task.resume()
-        except BaseException as error:  # noqa: BLE001 - whatever ends the loop must reach the engine's thread
+        except BaseException as error:  # noqa: BLE001 - the engine's thread must learn of any error
             self._events.put(error)
         finally:
             self._has_stopped = True
@@ -176,13 +177,13 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._task.abort()
 
     def ev_wake(self) -> None:
-        """Carry out what was asked for, in order."""
+        """Carry out the queued calls, in order."""
         while not self._steps.empty():
             step, arguments = self._steps.get_nowait()
             step(*arguments)
 
     def ev_timer(self, timer: object) -> None:
-        self.ev_wake()  # a step whose wake-up a signal prevented
+        self.ev_wake()  # a call whose wake-up was lost to a signal
         now = time.monotonic()
         for session in list(self._sessions.values()):
             if session.ends_at is not None and now >= session.ends_at:
@@ -266,7 +267,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._events.put((Line(node=node, text=msg), session.opened))
 
     def line_overflowed(self, worker: SessionWorker) -> None:
-        """A client met a line beyond all bounds."""
+        """End the session of a client that got a line of more than `MAX_LINE_BYTES`."""
         for session in list(self._sessions.values()):
             if session.worker is worker:
                 self._finish(session, Failure(cause=Cause.GARBLED, reason="a line of more than 1 MiB"))
@@ -286,7 +287,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             self._finish(session, failure)
 
     def _session_of(self, worker: SessionWorker, node: NodeName) -> SessionState | None:
-        """The session that `worker` serves, unless it was given up meanwhile."""
+        """The session of `worker`; None if it was ended meanwhile."""
         session = self._sessions.get(node)
         return session if session is not None and session.worker is worker else None
 
@@ -299,7 +300,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         return in_time and session.tries < self._retries.tries
 
     def _wait_for_another_try(self, session: SessionState, failure: Failure) -> None:
-        """Jittered, so that those who were refused together do not come back together."""
+        """Queue another try after a random wait, so that nodes that were refused together do not retry together."""
         if failure.cause is Cause.THROTTLED:
             self._window = max(_LEAST_WINDOW, self._window // 2)
         session.no_sharing = session.no_sharing or failure.cause is Cause.MUX

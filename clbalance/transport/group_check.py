@@ -1,4 +1,4 @@
-"""Files, sources and groups, looked at before somebody needs one."""
+"""Checks group files, sources and groups before they are needed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -11,15 +11,15 @@ from clbalance.nodeset import NodeSets
 from clbalance.transport.group_sources import Problem
 from clbalance.transport.groups import ConfiguredGroups
 
-_MOST = 200  # each may be a program that is run
+_MOST = 200  # each group may run a command
 _HINT = "`nodeset -ll` shows what ClusterShell reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupsSeen:
-    """What is wrong in files of groups, groups that name no node, and why others cannot be used.
+    """Problems of group files, groups without nodes, and why other groups cannot be used.
 
-    Of the groups of the default source only the first 200 are looked at.
+    Only the first 200 groups of the default source are checked.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -28,7 +28,7 @@ class GroupsSeen:
 
 
 def look_at_groups(resolver: ConfiguredGroups) -> GroupsSeen:
-    """Nothing is raised; a source that cannot list its groups has none to look at."""
+    """Check all groups; raises nothing. Groups of a source that cannot list them are not checked."""
     problems = file_problems(resolver)
     empty: list[str] = []
     unusable: dict[str, str] = {}
@@ -51,13 +51,13 @@ def look_at_groups(resolver: ConfiguredGroups) -> GroupsSeen:
 
 
 def file_problems(resolver: ConfiguredGroups) -> tuple[Problem, ...]:
-    """What is wrong in files, as far as it shows without an upcall of the default source: each once, with a hint."""
+    """The problems that show without an upcall of the default source, each once, with a hint."""
     found = [*resolver.problems, *_wrong_groups(resolver)]
     return tuple(dict.fromkeys(Problem(message=problem.message, hint=problem.hint or _HINT) for problem in found))
 
 
 def _wrong_groups(resolver: ConfiguredGroups) -> Iterator[Problem]:
-    """Groups of YAML files that say what no node set is, or name each other in a ring."""
+    """Problems of groups in YAML files that are no node set or contain themselves."""
     sets = NodeSets(resolver)
     for source, group in resolver.static_groups():
         try:

@@ -1,7 +1,7 @@
-"""Reading what defines groups: `groups.conf`, the folders that it names, and their files, as ClusterShell does it.
+"""Reads the files that define groups, as ClusterShell does: `groups.conf`, the folders it names, and their files.
 
-Nothing is run here. A file that others may write, or that cannot be understood, becomes a problem in its place, and
-the other files go on working; but no name may mean something else because a file is missing.
+Nothing is run here. A file that others may write to, or that cannot be parsed, becomes a `Problem`, and the other files
+go on working. But no name changes its meaning because a file cannot be used.
 """
 
 import configparser
@@ -30,7 +30,7 @@ _AS_EXAMPLE = "`[source]` sections with `map: COMMAND` lines, as in groups.conf.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A source and where it is written; or a file that cannot be used (no name), which may define any sources."""
+    """A source and the file that defines it. Without `name`: a file that cannot be used, and may define any source."""
 
     name: str | None
     source: GroupSource
@@ -39,25 +39,25 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What files that are merged define, in ClusterShell's order, and which source is theirs by default."""
+    """The sources of files that are merged, in ClusterShell's order, and the name of their default source."""
 
     found: tuple[Found, ...] = ()
     file: str = ""
     """The last of its `groups.conf` files."""
     default: str = ""
     is_closed: bool = False
-    """Its `groups.conf` cannot be used, so it is not known which source it would make the default one."""
+    """Its `groups.conf` cannot be used, so its default source is unknown."""
 
     @property
     def unread(self) -> Problem | None:
-        """The first file that cannot be used."""
+        """The problem of the first file that cannot be used."""
         return next((one.source.problem for one in self.found if one.name is None), None)
 
 
 def read_scope(files: Sequence[Path], cfgdir: Path | None = None) -> Scope:
-    """The `groups.conf` files merged, the last word last, and what they name. What is not there is passed over.
+    """Read and merge `groups.conf` files, and the files that they name. Later ones override; missing ones are skipped.
 
-    `$CFGDIR` is the folder of the last, where there is no other `cfgdir`.
+    `$CFGDIR` is `cfgdir`, by default the folder of the last file.
     """
     config = configparser.ConfigParser()
     origins: dict[str, Path] = {}
@@ -81,19 +81,19 @@ def read_scope(files: Sequence[Path], cfgdir: Path | None = None) -> Scope:
     if default in {one.name for one in found} - {one.name for one in left}:
         default = ""
     if fault is not None:
-        # The packaged example alone does no harm, and lies in every installation, whoever owns that.
+        # If only the packaged example is there, ignore the problem: every installation has that file.
         return Scope(found=(_unread(fault),), is_closed=True) if left else Scope()
     return Scope(found=left, file=str(last), default=default)
 
 
 def is_result_link(path: Path) -> bool:
-    """Whether `config groups --install` has made it."""
+    """Whether it is a link made by `config groups --install`."""
     return path.name == RESULT_FILE and path.is_symlink() and path.readlink().name == RESULT_FILE
 
 
 def _read(path: Path) -> ExaminedFile | None:
-    """None for what is not there or closed to us, as ClusterShell has it; `SettingsError` for what is no text file."""
-    # Who owns the installation owns this very program.
+    """Read a file. None if it is missing or closed to us, as in ClusterShell; `SettingsError` if it is no text file."""
+    # The owner of the installation is trusted: this program belongs to that user.
     owners = [Path(sys.prefix).stat().st_uid] if Path(sys.prefix) in path.parents else []
     try:
         return examine(path, _MAX_BYTES, Reader.here(*owners))
@@ -111,7 +111,7 @@ def _text(path: Path, file: ExaminedFile) -> str:
 
 
 def _add_to(config: configparser.ConfigParser, path: Path, text: str) -> list[str]:
-    """Read the text of one file into `config`; the names of its sections."""
+    """Add one file to `config`. The names of its sections; `SettingsError` if it cannot be parsed."""
     try:
         own = configparser.ConfigParser()
         own.read_string(text, str(path))
@@ -127,7 +127,7 @@ def _add_to(config: configparser.ConfigParser, path: Path, text: str) -> list[st
 
 
 def _no_groups_file(path: Path, line: int, text: str) -> SettingsError:
-    """configparser reports some lines as their repr."""
+    """The error for a line that is no groups file. configparser gives some lines as their repr."""
     shown = text.strip("'").removesuffix("\\n").strip()[:80]
     return SettingsError(f"{path}:{line}: not a groups file: {shown}", hint=_AS_EXAMPLE)
 
@@ -149,12 +149,12 @@ def _unread(problem: Problem) -> Found:
 
 
 def _parts(config: configparser.ConfigParser, cfgdir: str) -> Iterator[Found]:
-    """The files of the folders that `[Main]` names."""
+    """The sources in the folders that `[Main]` names."""
     confdir = "groupsdir" if config.has_option(MAIN, "groupsdir") else "confdir"
     for folder, path in _files_in(config.get(MAIN, confdir, fallback=""), cfgdir, "*.conf"):
         yield from _part(path, partial(_sections_of, path, folder))
     for _, path in _files_in(config.get(MAIN, "autodir", fallback=""), cfgdir, "*.yaml"):
-        # Our own file, where `config groups --install` has put it, would take 30 ms to read.
+        # Skip our own file, linked by `config groups --install`: reading it takes 30 ms.
         if not is_result_link(path):
             yield from _part(path, partial(_yaml_of, path))
 
@@ -170,7 +170,7 @@ def _files_in(folders: str, cfgdir: str, pattern: str) -> Iterator[tuple[str, Pa
 
 
 def _part(path: Path, sources_in: Callable[[str], Iterator[Found]]) -> Iterator[Found]:
-    """One file; where it cannot be used, that stands in its place."""
+    """The sources of one file; a problem in their place if it cannot be used."""
     try:
         if (file := _read(path)) is None:
             return
@@ -198,7 +198,7 @@ def _yaml_of(path: Path, text: str) -> Iterator[Found]:
 
 
 def _sections(config: configparser.ConfigParser, cfgdir: str, origin: Callable[[str], Path]) -> Iterator[Found]:
-    """`[a,b]` defines two sources alike."""
+    """The sources of all sections. A section `[a,b]` defines two equal sources."""
     for section in config.sections():
         for name in section.split(","):
             if name and name != MAIN:
@@ -221,7 +221,7 @@ def _upcalls(config: configparser.ConfigParser, section: str, name: str, cfgdir:
 
 
 def _each_once(found: Sequence[Found]) -> list[Found]:
-    """Of sources with one name none can be used: nobody knows which is meant."""
+    """Make sources with the same name unusable: it is not known which is meant."""
     places: dict[str, list[str]] = {}
     for one in found:
         if one.name is not None:
@@ -239,7 +239,7 @@ def _ambiguous(one: Found, places: Sequence[str]) -> Found:
 
 
 def _is_packaged_example(source: GroupSource) -> bool:
-    """Whether this is the `local` of the packaged groups.conf, still on example nodes or on no file at all."""
+    """Whether it is the source `local` of the packaged groups.conf, with only example nodes or without its file."""
     if not isinstance(source, Upcalls) or "groups.d/local.cfg" not in source.upcalls.get("map", ""):
         return False
     folder = Path(source.cfgdir)

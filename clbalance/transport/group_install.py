@@ -1,6 +1,6 @@
-"""Make ClusterShell find one more YAML group file, where that can be done without touching what it reads already.
+"""Makes ClusterShell read one more YAML group file, if that changes none of the groups that it reads already.
 
-A link, for the file itself is replaced by rename after every job, and belongs to one submit host.
+The file is linked, because it is replaced by rename after every job, and belongs to one submit host.
 """
 
 import os
@@ -20,7 +20,7 @@ from clbalance.user_files import replace_link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """The link, and what it is one of now: `before` it pointed elsewhere, or was not there (None)."""
+    """The link that was made. `before`: its former target; None if it is new."""
 
     link: Path
     before: Path | None
@@ -28,7 +28,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Configured:
-    """What ClusterShell reads: its files, the folders of its YAML files, its sources, and the one without a name."""
+    """ClusterShell's configuration: its files, the folders of YAML files, its sources, and its default source."""
 
     files: tuple[Path, ...]
     autodirs: tuple[Path, ...]
@@ -38,9 +38,9 @@ class _Configured:
 
 
 def install_groups(file: Path, source: str) -> Installed:
-    """Link `file`, which defines `source`, into the last folder for such files that is ours. Raises `SettingsError`.
+    """Link `file`, which defines `source`, into the last folder of YAML files that belongs to us.
 
-    Nothing is done where that could change what any other group means, or where such a source is there already.
+    `SettingsError`, and nothing is done, if that could change other groups or such a source exists already.
     """
     name = file.name
     before = _configured()
@@ -55,7 +55,7 @@ def install_groups(file: Path, source: str) -> Installed:
             hint="`nodeset -LL` shows what is in it; nothing was done",
         )
     if before.sources and not before.names_default:
-        # It would be the first that is found, and every `@name` without source is looked for there.
+        # Ours would be the first source and so the default one, in which every `@name` without a source is looked up.
         raise SettingsError(
             f"{before.files[-1]} does not say which source is the default one",
             hint=f"write `default: {before.default}` under its `[Main]`, then do this again",
@@ -88,7 +88,7 @@ def _undo(link: Path, was: Path | None) -> None:
 
 
 def _check(before: _Configured, source: str) -> None:
-    """ClusterShell finds it, and all else as before."""
+    """Raise `SettingsError` unless ClusterShell finds the source, and all others as before."""
     now = _configured()
     default = before.default if before.sources else source
     if source not in now.sources or {*before.sources} - {*now.sources} or now.default != default:

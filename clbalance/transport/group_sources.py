@@ -1,4 +1,4 @@
-"""The kinds of group sources: commands, groups of a YAML file, what became of jobs, and what cannot be used."""
+"""The classes of group sources: commands, YAML files, results of jobs, and sources that cannot be used."""
 
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -16,19 +16,19 @@ _MOST_SAID = 200  # characters of an upcall, and of its complaints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why a file, a source or a group cannot be used, with its place; and what to type."""
+    """Why a file, source or group cannot be used, with file and line; and a hint."""
 
     message: str
     hint: str
 
     @property
     def error(self) -> SettingsError:
-        """The same, to raise for whoever asks for it."""
+        """The problem as an exception."""
         return SettingsError(self.message, hint=self.hint)
 
 
 class UnusableGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """A source that is known by name alone; every question is answered with the problem."""
+    """A source that cannot be used. Every look-up raises its problem."""
 
     def __init__(self, name: str, problem: Problem) -> None:
         super().__init__(name)
@@ -46,7 +46,7 @@ class UnusableGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlGroup:
-    """One group: node sets, as one text or as a list of texts, or why there are none; and where it is written."""
+    """One group: its node sets, as one text or several, or its problem; `place`: file and line."""
 
     nodes: str | tuple[str, ...] = ""
     problem: Problem | None = None
@@ -54,10 +54,10 @@ class YamlGroup:
 
 
 class YamlGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """A source of a YAML file. A group that cannot be used is known, and fails those who ask for it."""
+    """A source in a YAML file. Looking up a group that cannot be used raises its problem."""
 
     def __init__(self, name: str, groups: Mapping[str, YamlGroup], nameless: tuple[Problem, ...] = ()) -> None:
-        """`nameless`: what is wrong with groups that nobody can ask for."""
+        """`nameless`: problems of groups whose names cannot be looked up."""
         super().__init__(name)
         self._groups = groups
         self._nameless = nameless
@@ -65,7 +65,7 @@ class YamlGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no ty
     def resolv_map(self, group: str) -> str | list[str]:
         found = self._groups.get(group)
         if found is None:
-            return ""  # as ClusterShell has it
+            return ""  # as in ClusterShell
         if found.problem is not None:
             raise found.problem.error
         return found.nodes if isinstance(found.nodes, str) else list(found.nodes)
@@ -79,11 +79,11 @@ class YamlGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no ty
         return self.resolv_map("all")
 
     def place(self, group: str) -> str:
-        """File and line of a group, or nothing."""
+        """File and line of a group; empty if it is unknown."""
         return self._groups[group].place if group in self._groups else ""
 
     def problems(self) -> Iterator[Problem]:
-        """Of its groups."""
+        """The problems of its groups."""
         yield from self._nameless
         for group in self._groups.values():
             if group.problem is not None:
@@ -91,7 +91,7 @@ class YamlGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no ty
 
 
 class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """What became of jobs, as clbalance has written it down; read when it is first asked for."""
+    """Results of jobs, as clbalance has recorded them. They are read at the first look-up."""
 
     def __init__(self, name: str, read: Callable[[], Mapping[str, str]]) -> None:
         super().__init__(name)
@@ -101,7 +101,7 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
         return self._read().get(group, "")
 
     def resolv_list(self) -> list[str]:
-        """Of each job that is known, every set: those that are not written down are empty."""
+        """For each recorded job, a group of each kind; groups that are not recorded are empty."""
         kinds = {name for name in self._read() if "-" not in name}
         jobs = {name.rpartition("-")[2] for name in self._read() if "-" in name}
         return sorted(kinds | {f"{kind}-{job}" for kind in kinds for job in jobs})
@@ -111,7 +111,7 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
 
 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """Commands, whose complaints belong to the error, and not on the terminal."""
+    """A source of commands. Their stderr goes into the error message, not to the terminal."""
 
     def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
         command = Template(self.upcalls[cmdtpl]).safe_substitute(args)

@@ -1,7 +1,7 @@
-"""One YAML file of groups, as ClusterShell reads it: `source: {group: nodes}`.
+"""Reads a YAML file of groups, as ClusterShell does: `source: {group: nodes}`.
 
-Where ClusterShell gives up on the whole file, only what is wrong is lost here: a group, or a source. No value is
-made of a node of the document (a date, a big number, a merge without end); its tag says what it is.
+ClusterShell rejects a whole file for one error. Here only the wrong group or source is unusable. YAML nodes are not
+converted to values (dates, big numbers, endless merges); their tags say what they are.
 """
 
 import re
@@ -23,14 +23,14 @@ _KINDS = {
     "seq": "a list",
     "map": "a table",
 }
-# What ClusterShell's listing of groups and its operators leave of names.
+# Names that do not clash with ClusterShell's operators and its listing of groups.
 _NAME = re.compile(r"[^\s@,!&^*\[\]]+")
 _SHOWN = 60
 _Pairs = dict[tuple[str, str | int], tuple[Node, Node]]
 
 
 def yaml_groups(path: str, text: str) -> list[YamlGroups | UnusableGroups] | Problem:
-    """The sources that the `text` of `path` defines."""
+    """The sources in the `text` of `path`, or the problem of the whole file."""
     try:
         loader = SafeLoader(text)
         try:
@@ -67,14 +67,14 @@ class _Document:
         self._open: set[int] = set()
 
     def sources(self, root: Node | None) -> list[YamlGroups | UnusableGroups]:
-        """Raises `_WrongError` where there are none."""
+        """The sources of the document; `_WrongError` if it is no table."""
         if root is None or not _is(root, "map"):
             what = "empty" if root is None else f"{_kind(root)}, not a table of group sources"
             raise _WrongError(Problem(message=f"{self._path}: is {what}", hint="begin with `source:`, groups below it"))
         return [self._source(key, value) for key, value in self._pairs(root).values()]
 
     def _source(self, key: Node, value: Node) -> YamlGroups | UnusableGroups:
-        name = _text(key) or "<no name>"  # an empty one would stand for the default source
+        name = _text(key) or "<no name>"  # an empty name would mean the default source
         if not _is(key, "str") or not key.value:
             return UnusableGroups(name, self._not_a_name(key, "the name of a group source"))
         if not _is(value, "map"):
@@ -109,9 +109,9 @@ class _Document:
         return Problem(message=f"{self._place(key)}: {what} is {_shown(key)}", hint=hint)
 
     def _pairs(self, node: MappingNode) -> _Pairs:
-        """Keys and values, the last of equal keys and what `<<` merges included, as PyYAML has it.
+        """Keys and values of a table, with merges (`<<`). The last of equal keys counts, as in PyYAML.
 
-        PyYAML's own way copies what is merged once more at each level: twenty lines may mean a million pairs.
+        PyYAML's own code copies merged pairs again at each level: twenty lines can become a million pairs.
         """
         if id(node) in self._open:
             raise self._wrong_merge(node)
@@ -130,7 +130,7 @@ class _Document:
         return self._pairs_of[id(node)]
 
     def _merged(self, value: Node) -> Iterator[MappingNode]:
-        """The weakest first."""
+        """The tables that a `<<` merges; later ones override."""
         for one in reversed(value.value) if isinstance(value, SequenceNode) else [value]:
             if not isinstance(one, MappingNode):
                 raise self._wrong_merge(one)
@@ -154,7 +154,7 @@ def _is(node: Node, tag: str) -> bool:
 
 
 def _node_sets(value: Node) -> str | tuple[str, ...] | None:
-    """A text, a list of texts, or null for no node; None for all else."""
+    """The node sets of a group: one text or several, empty for null; None for anything else."""
     if _is(value, "str"):
         return str(value.value)
     if _is(value, "null"):

@@ -1,11 +1,11 @@
-"""ClusterShell's group resolver over the files where ClusterShell looks, and over one more that was named.
+"""ClusterShell's group resolver over ClusterShell's own files, and over one more file that the user names.
 
-ClusterShell's own files are merged as it merges them, and share one `$CFGDIR`. A file that was named has its own:
-it adds sources, or puts its own in the place of others, and changes nothing about what those read.
+ClusterShell's files are merged as ClusterShell merges them, and share one `$CFGDIR`. The named file has a `$CFGDIR` of
+its own. It can add or replace sources, but does not change how other sources are read.
 
-The packaged example source is never used: a fresh install of ClusterShell makes `@all` 131 hosts named
-`example4`…, and a tool that then probes them looks broken. Whoever asks for what cannot be used gets a
-`SettingsError` with its place; everybody else does not notice.
+The packaged example source is never used: after a fresh install of ClusterShell `@all` is 131 hosts named `example4`…,
+and a tool that probes them looks broken. Only a look-up of a group or source that cannot be used raises a
+`SettingsError`, with the place; all others work.
 """
 
 import os
@@ -24,7 +24,7 @@ from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 from clbalance.transport.group_files import Found, Scope, read_scope
 from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, YamlGroups
 
-# An upcall finds it in the place of `$GROUP`, unquoted in a shell's command line: one word, no option, no `..`.
+# An upcall puts it in place of `$GROUP`, unquoted, into a shell command: one word, no option, no `..`.
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_.,-]*")
 _MAX_DEPTH = 50  # groups in groups
@@ -32,7 +32,7 @@ _MAX_DEPTH = 50  # groups in groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sources:
-    """All scopes together: sources by name, the default one, and the first file that cannot be used."""
+    """All scopes merged: sources by name, the default source, and of each scope the first file that cannot be used."""
 
     by_name: dict[str, GroupSource]
     default: GroupSource | None
@@ -40,13 +40,13 @@ class _Sources:
 
 
 class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell ships no types
-    """Groups as configured, less the packaged example. What it answers has no groups in it any more."""
+    """The configured groups, without the packaged example. Its answers contain nodes only, no groups."""
 
     _sources: dict[str, GroupSource]
     _default_source: GroupSource | None
 
     def __init__(self, scopes: Sequence[Scope], results: ResultGroups | None = None) -> None:
-        """A later scope has the last word."""
+        """A later scope overrides earlier ones."""
         merged = _merged(scopes)
         super().__init__(merged.default, illegal_chars=ILLEGAL_GROUP_CHARS)
         self._initialized = True
@@ -58,7 +58,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
-        """The nodes of one group, as node sets; every upcall with a group's name in it passes here."""
+        """The nodes of a group, as node sets. Every upcall with a group name goes through here: the name is checked."""
         source = self._source(namespace)
         if not isinstance(source, YamlGroups) and not _GROUP.fullmatch(group):
             raise GroupResolverError(f"{group!r} cannot be a group's name")
@@ -69,24 +69,24 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         return self._known[source.name, group]
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
-        """The nodes of a source that can name them all."""
+        """All nodes of a source, if it can list them."""
         source = self._source(namespace)
         with self._inside(source, "*"):
             return self._without_groups(super().all_nodes(namespace), source, "*")
 
     def named(self, source: str, group: str) -> str:
-        """A group in the words of messages, with its place where that is known."""
+        """A group's name for messages, with file and line if they are known."""
         return _named(self._source(source), group)
 
     def static_groups(self) -> Iterator[tuple[str, str]]:
-        """Source and name of each group that is looked up without running anything."""
+        """Source and name of each group that is looked up without running a command."""
         for name, source in self._sources.items():
             if isinstance(source, YamlGroups):
                 yield from ((name, group) for group in source.resolv_list())
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with files, sources and groups, each once."""
+        """The problems of files, sources and groups, each once."""
         sources = [*self._sources.values(), self._default_source]
         found = [
             *self._unread,
@@ -97,7 +97,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no group source, and no file that might define one."""
+        """Whether there is no group source and no file that might define one."""
         return not self._sources and self._default_source is None
 
     def _source(self, namespace: str | None) -> GroupSource:
@@ -107,7 +107,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
 
     @contextmanager
     def _inside(self, source: GroupSource, group: str) -> Iterator[None]:
-        """A group that is being looked up, below those that name it."""
+        """Notes that a group is being looked up. `SettingsError` if it contains itself or is nested too deep."""
         if (source.name, group) in self._within:
             ring = [*self._within[self._within.index((source.name, group)) :], (source.name, group)]
             shown = " → ".join(f"@{name}:{within}" for name, within in ring)
@@ -123,7 +123,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
             self._within.pop()
 
     def _without_groups(self, nodes: list[str], source: GroupSource, group: str) -> list[str]:
-        """`nodes` looked up and folded, where that changes them; `SettingsError` where they mean nothing."""
+        """`nodes` with groups replaced by their nodes, folded. `SettingsError` for a bad or too large node set."""
         text = ",".join(nodes)
         if _PLAIN_LIST.fullmatch(text):
             return nodes
@@ -135,7 +135,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         if most_names(text) > MAX_NODES:
             raise _too_many(source, group)
         if "@" not in text and ("*" in text or "?" in text):
-            return nodes  # of all nodes, which whoever has asked for the group looks up
+            return nodes  # a pattern over all nodes, which the caller resolves
         try:
             found = ParsingEngine(self).parse_string(text, None, source.name)
         except (NodeSetException, GroupResolverError, GroupSourceError, ValueError, RecursionError) as error:
@@ -160,7 +160,7 @@ def _too_many(source: GroupSource, group: str) -> SettingsError:
 
 
 def _merged(scopes: Sequence[Scope]) -> _Sources:
-    """No name means something else because a file cannot be used: what that might have replaced is not known."""
+    """Merge scopes. Sources that an unusable file might replace are unusable, too: no name changes its meaning."""
     by_name: dict[str, GroupSource] = {}
     first: Found | None = None
     default: str | GroupSource = ""
@@ -193,10 +193,10 @@ def _missing(default: str, file: str, unread: Sequence[Problem]) -> UnusableGrou
 
 
 def group_files() -> tuple[Path, ...]:
-    """Where ClusterShell looks for its groups.conf, the last word last.
+    """The paths of ClusterShell's groups.conf; a later one overrides earlier ones.
 
-    A variable that is empty counts as not set, and a relative `XDG_CONFIG_HOME` is ignored, as XDG has it;
-    `CLUSTERSHELL_CFGDIR` may be relative, from where one stands.
+    An empty variable counts as not set. A relative `XDG_CONFIG_HOME` is ignored, as XDG demands. `CLUSTERSHELL_CFGDIR`
+    may be relative to the current folder.
     """
     *fixed, users = config_paths("groups.conf")[:4]
     if not os.environ.get("XDG_CONFIG_HOME", "/").startswith("/"):
@@ -207,10 +207,10 @@ def group_files() -> tuple[Path, ...]:
 
 
 def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -> ConfiguredGroups | None:
-    """The configured groups, `groups_conf` last and so with the last word, and `results`; None where there are none.
+    """The configured groups, overridden by `groups_conf`, and `results`; None if there are none.
 
-    Raises `SettingsError` for a `groups_conf` that is not there or cannot be opened. What else is wrong is told to
-    whoever asks for it, and in `problems`.
+    `SettingsError` if `groups_conf` does not exist or cannot be opened. Other errors are raised when a group is looked
+    up, and are listed in `problems`.
     """
     if groups_conf is not None:
         _check_readable(groups_conf)
@@ -219,9 +219,9 @@ def load_groups(groups_conf: Path | None, results: ResultGroups | None = None) -
 
 
 def _scopes(named: Path | None) -> Iterator[Scope]:
-    """ClusterShell's files without repeats, the last of equals kept, for it lets the later file win; then `named`.
+    """The scope of ClusterShell's files, then that of `named`. Of a repeated file the last counts.
 
-    One of them that is named comes last among them. `$CFGDIR` of another one is where it lies, links followed.
+    If `named` is one of ClusterShell's files, it goes last among them. Else its `$CFGDIR` is its own folder (resolved).
     """
     own = list(group_files())
     same = [path for path in own if named is not None and path.resolve() == named.resolve()]

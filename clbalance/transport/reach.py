@@ -1,4 +1,4 @@
-"""The two ways to nodes, ssh and this machine itself, and how many sessions may be open at once."""
+"""The two transports, ssh and this machine itself, and the number of sessions that may be open at once."""
 
 import resource
 import shlex
@@ -18,27 +18,27 @@ from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWo
 from clbalance.transport.session_state import Retries
 from clbalance.transport.ssh_failure import Failure
 
-# `exec`, so that csh, tcsh and fish parse nothing else; they all know these three words.
+# With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshTransport:
-    """Nodes by OpenSSH. `options` are the user's, in the shell's quoting; they override ours."""
+    """Reaches nodes by OpenSSH. `options`: the user's ssh options, quoted as in a shell; they override ours."""
 
     options: str = ""
     user: str = ""
     connect_timeout_s: float = 10.0
     fanout: int = 64
     here: frozenset[NodeName] = frozenset()
-    """Nodes that are this machine, and need no ssh."""
+    """Nodes that are this machine and are reached without ssh."""
 
     def as_user(self, user: str) -> "SshTransport":
-        """The same ways and options for another login."""
+        """This transport with another login name."""
         return replace(self, user=user)
 
     def sessions(self) -> ClushSessions:
-        """Raises `UsageError` where there is no ssh program."""
+        """New sessions. `UsageError` if there is no ssh program or `user` is no user name."""
         if shutil.which("ssh") is None:
             raise UsageError("`ssh` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
         if self.user:
@@ -57,7 +57,7 @@ class SshTransport:
         )
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
-        """A second login beside the session, by the same options."""
+        """The argv of a second login with a terminal, with the same options."""
         if node in self.here:
             return ["/bin/sh", "-c", command]
         return ssh_argv(
@@ -99,7 +99,7 @@ class LocalTransport:
         )
 
     def terminal(self, node: NodeName, command: str) -> list[str]:
-        """On this terminal itself."""
+        """The argv that runs `command` on this terminal."""
         del node
         return ["/bin/sh", "-c", command]
 
@@ -110,28 +110,28 @@ def _local_end(rc: int, stderr: str) -> Failure:
 
 
 def this_node() -> NodeName:
-    """What this machine is called where no cluster is configured."""
+    """The name of this machine if no cluster is configured."""
     return NodeName(socket.gethostname().partition(".")[0] or "localhost")
 
 
-# How many sessions this process may hold open at once.
+# The number of sessions that this process may hold open.
 #
-# One `EMFILE` inside ClusterShell's loop ends the whole fan-out, so the soft limit is raised to the hard one and
-# the number of sessions is kept within what it allows.
+# One `EMFILE` in ClusterShell's loop would end the whole fan-out. So the soft limit on open files is raised to the hard
+# limit, and the number of sessions is limited by it.
 
 _FDS_PER_SESSION = 4  # stdin, stdout, stderr, pidfd
-_FDS_WHILE_STARTING = 8  # both ends of the pipes of the one being started
+_FDS_WHILE_STARTING = 8  # both ends of the pipes of a session that is being started
 _RESERVE = 48  # the interpreter, the database, ClusterShell's own pipes, output files
 
 
 def raise_file_limit() -> int:
-    """Raise the soft limit on open files to the hard one; the number of sessions that then fit, at least one."""
+    """Raise the soft limit on open files to the hard limit. The number of sessions that fit then, at least 1."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        except (OSError, ValueError):  # some containers forbid it; the old limit then stands
+        except (OSError, ValueError):  # forbidden in some containers: keep the soft limit
             pass
     if soft == resource.RLIM_INFINITY:
         return 65536

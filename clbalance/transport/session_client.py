@@ -1,9 +1,9 @@
-"""One shell as a client of ClusterShell's engine, and a way to wake its loop from another thread.
+"""One shell as a client of ClusterShell's engine, and a way to wake the engine's loop from another thread.
 
-Differs from ClusterShell's own ssh client where that one bites (docs/design/transport.md): `--` before the host,
-processes are started by the standard library (safe beside threads) and in a session of their own (a terminal's
-Ctrl-C must not reach ssh before the agent has been asked to end the job), the engine never blocks on a process
-that closed its output and lives on, and no line can grow without bound.
+It differs from ClusterShell's own ssh client (docs/design/transport.md): `--` goes before the host. Processes are
+started by the standard library (safe with threads) in a session of their own (a terminal's Ctrl-C must not reach ssh
+before the agent was asked to end the job). The engine never blocks on a process that closed its output but lives on.
+The length of a line is limited.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from ClusterShell.Worker.Exec import ExecClient, ExecWorker
 _EXIT = "exit"  # name of the stream that becomes readable when the process has exited
 MAX_LINE_BYTES = 1 << 20
 MAX_STDERR_BYTES = 16 << 10
-_EXIT_GRACE_S = 0.5  # for a process that closed its output, where the kernel has no pidfd (before Linux 5.3)
+_EXIT_GRACE_S = 0.5  # for a process that closed its output, if the kernel has no pidfd (before Linux 5.3)
 
 
 class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no types
-    """Runs `worker.argv(node)`; hands its worker's handler whole lines, and the exit code at the end."""
+    """Runs `worker.argv(node)`. Gives whole lines, and at the end the exit code, to the worker's handler."""
 
     popen: "subprocess.Popen[bytes]"
 
@@ -52,7 +52,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         for fd in (stdin, stdout, stderr):
             os.set_blocking(fd, False)
         exited = self._exit_fd()
-        # Only the process's exit ends the session: a ControlMaster it left behind may hold stderr for ever.
+        # Only the exit of the process ends the session: a ControlMaster that it left may keep stderr open for ever.
         self.streams.set_stream(worker.SNAME_STDERR, stderr, E_READ, retain=False)
         self.streams.set_stream(worker.SNAME_STDOUT, stdout, E_READ, retain=exited is None)
         self.streams.set_stream(worker.SNAME_STDIN, stdin, E_WRITE, retain=False)
@@ -84,12 +84,12 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
             self.worker.eh.line_overflowed(self.worker)
 
     def _flush_read(self, sname: str) -> None:
-        """A last line without its newline is no line of ours; stderr is kept by the worker for classification."""
+        """Keep stderr in the worker, for `classify`. A last line of stdout without newline is dropped."""
         if sname == self.worker.SNAME_STDERR and sname in self.streams:
             self.worker.stderr_tail = self.streams[sname].rbuf
 
     def _close(self, abort: bool, timeout: bool) -> None:
-        del timeout  # deadlines are the sessions' own
+        del timeout  # `ClushSessions` keeps deadlines
         if not abort:
             self._drain()
         rc = self._reap(patience_s=0.0 if abort else _EXIT_GRACE_S)
@@ -100,14 +100,14 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self.worker._check_fini()  # noqa: SLF001 - part of the protocol between client and worker
 
     def _drain(self) -> None:
-        """What the process wrote before it exited and the engine has not yet read."""
+        """Read the output that the process wrote before its exit and the engine has not read."""
         for sname in (self.worker.SNAME_STDOUT, self.worker.SNAME_STDERR):
             with contextlib.suppress(EngineClientEOF, BlockingIOError, KeyError):
                 while True:
                     self._handle_read(sname)
 
     def _set_reading(self, sname: str) -> None:
-        """During `_drain` the client is already out of the engine: there is nothing left to arm."""
+        """Do nothing during `_drain`: the client is not registered with the engine any more."""
         if self.registered:
             super()._set_reading(sname)
 
@@ -119,11 +119,11 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
             os.killpg(self.popen.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.popen.wait(1.0)
-        return -signal.SIGKILL  # in uninterruptible sleep on a dead file system: it goes when the kernel lets it
+        return -signal.SIGKILL  # in uninterruptible sleep, for example on a dead file system
 
 
 class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no types
-    """A worker for one node. `stderr_tail` is filled when its client has closed."""
+    """A worker for one node. `stderr_tail` is set when its client is closed."""
 
     SHELL_CLASS = SessionClient
     stderr_tail = b""
@@ -170,11 +170,11 @@ def ssh_argv(
     connect_timeout_s: float,
     terminal: bool = False,
 ) -> list[str]:
-    """The argv that runs `command` on `node`; nothing of a user's is ever in `command`."""
+    """The argv that runs `command` on `node`. `command` never contains user input."""
     return [
         path,
         *(os.path.expanduser(option) for option in options),  # noqa: PTH111 - as ClusterShell does: `~` in options
-        # At the usual level, ssh says behind a terminal's session that the connection was closed.
+        # At the default level, ssh prints "Connection closed" after a session with a terminal.
         *(["-tt", "-oLogLevel=ERROR"] if terminal else ["-T"]),
         "-oBatchMode=yes",
         "-oForwardAgent=no",
@@ -192,14 +192,14 @@ def ssh_argv(
     ]
 
 
-# A way to wake ClusterShell's loop from another thread, with nothing that a signal could leave locked.
+# Waking ClusterShell's loop from another thread, without locks that a signal could leave held.
 
 
 class WakeUp(EnginePort):  # type: ignore[misc]  # ClusterShell ships no types
-    """Makes the loop call its handler's `ev_wake`; unlike a port of ClusterShell's own it carries nothing."""
+    """Makes the loop call its handler's `ev_wake`. Unlike ClusterShell's own ports it carries no message."""
 
     def wake(self) -> None:
-        """From any thread, also when the engine is gone."""
+        """Wake the loop. May be called in any thread, even if the engine is gone."""
         with contextlib.suppress(OSError, KeyError):  # a full pipe wakes as well
             os.write(self.streams["out"].fd, b"W")
 

@@ -1,4 +1,4 @@
-"""One node's session as the engine's thread keeps it, and when asking again is allowed."""
+"""The state of one node's session, and the limits of retries."""
 
 from dataclasses import field
 
@@ -9,7 +9,7 @@ from clbalance.transport.session_client import SessionWorker
 
 @dataclass(slots=True)
 class SessionState:
-    """One node's state in the engine thread."""
+    """The state of one node's session, used only in the engine thread."""
 
     node: NodeName
     within_s: float | None
@@ -17,9 +17,9 @@ class SessionState:
     ends_at: float | None = None
     worker: SessionWorker | None = None
     heard: bool = False
-    """A line has come: the connection stands and nothing is ever sent twice."""
+    """A line was received: the connection works, and nothing is sent a second time."""
     unanswered: list[bytes] = field(default_factory=list)
-    """What was sent before the first line; a second try sends it again."""
+    """The text sent before the first line was received. A retry sends it again."""
     at_end: bool = False
     tries: int = 0
     first_try_at: float = 0.0
@@ -29,7 +29,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """When asking again is allowed: `tries` within half of `connect_timeout_s`; a throttling sshd, more often."""
+    """Limits of retries: `tries` within half of `connect_timeout_s`; `throttled_tries` if sshd throttles."""
 
     tries: int = 2
     throttled_tries: int = 8

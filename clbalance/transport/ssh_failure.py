@@ -1,7 +1,7 @@
-"""What an ssh process that ended without our answer was trying to say (OpenSSH's words, matched on stderr).
+"""Finds the cause of a failed ssh, by matching OpenSSH's messages on stderr.
 
-Pure. Exit code 255 alone proves nothing: ssh uses it for "cannot connect", a remote command may exit with it,
-and a shell killed by a signal gives it too.
+Pure. Exit code 255 alone proves nothing: ssh exits with it if it cannot connect, but so may a remote command, and so
+does a shell killed by a signal.
 """
 
 import re
@@ -12,14 +12,14 @@ from clbalance.model import Cause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a session ended, in one line, and whether asking again can help."""
+    """Why a session ended, in one line, and whether a retry can help (`again`)."""
 
     cause: Cause
     reason: str
     again: bool = False
 
 
-# In this order: the first pattern found decides. `again` as docs/design/transport.md reasons.
+# The first pattern found decides. The reasons for `again` are in docs/design/transport.md.
 _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", Cause.HOSTKEY_CHANGED, False),
     (r"Host key verification failed", Cause.HOSTKEY_UNKNOWN, False),
@@ -55,14 +55,14 @@ _PATTERNS: tuple[tuple[str, Cause, bool], ...] = (
     (r"Connection to .* closed by remote host|Broken pipe|client_loop: send disconnect", Cause.LOST, False),
 )
 _COMPILED = tuple((re.compile(pattern), cause, again) for pattern, cause, again in _PATTERNS)
-# OpenSSH 10.1 and later warn when a server has no post-quantum key exchange; a warning is no reason.
+# Lines that are no reason. OpenSSH 10.1 and later warn if a server has no post-quantum key exchange.
 _NOT_A_REASON = re.compile(r"\*\* (WARNING|This session|The server may)|^Warning: Permanently added|^\s*$|^@+$|^debug1")
 
-_USAGE = "usage: ssh "  # what ssh says behind an option that it does not know
+_USAGE = "usage: ssh "  # ssh prints it after an unknown option
 
 
 def classify(rc: int, stderr: str) -> Failure:
-    """The failure that an ended ssh (exit code `rc`, tail of its stderr) reports."""
+    """The failure of an ended ssh, from its exit code and the tail of its stderr."""
     own_words, usage, _ = stderr.partition(_USAGE)
     if usage and rc == 255 and own_words.strip():
         return Failure(cause=Cause.LOCAL, reason=own_words.strip().splitlines()[-1])

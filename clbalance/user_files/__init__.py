@@ -1,7 +1,7 @@
-"""Files that are written for a user, under names that a user typed (docs/design/files.md).
+"""Writes files at paths that a user typed (docs/design/files.md).
 
-A regular file is replaced whole or appended to. A device, a FIFO that somebody reads and an open descriptor are written
-to in place. All else is refused with the reason. What is decided is decided on what was opened, not on a name.
+A regular file is replaced as a whole or appended to. A device, a FIFO with a reader and an open descriptor are written
+to in place. Everything else is refused, with the reason. All checks are made on opened files, not on names.
 """
 
 from clbalance.user_files.appending import AppendedFile, open_for_appending

@@ -1,4 +1,4 @@
-"""A file that grows while a job runs: opening it, emptying it and adding to it are three steps."""
+"""A file that grows while a job runs. Opening, emptying and appending are separate steps."""
 
 import os
 from types import TracebackType
@@ -10,22 +10,22 @@ from clbalance.user_files.writing import write_all
 
 
 class AppendedFile:
-    """Open for writing at its end, unbuffered: what was written can be read at once; others may append as well."""
+    """A file open for appending, unbuffered: data can be read at once, and other processes may append, too."""
 
     def __init__(self, path: str, fd: int, *, is_in_place: bool, within_s: float | None) -> None:
         self.path = path
         self.fd = fd
         self.is_in_place = is_in_place
-        """A device, a FIFO or an open descriptor: nothing can be taken back."""
+        """A device, a FIFO or an open descriptor: written data cannot be removed again."""
         self._within_s = within_s
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks at it, who wants no bytes that act on the terminal."""
+        """Whether it is a terminal, to which no control characters should be written."""
         return self.is_in_place and os.isatty(self.fd)
 
     def empty(self) -> None:
-        """Only a regular file has anything to lose."""
+        """Truncate a regular file; do nothing to others. `FileFailedError`."""
         if not self.is_in_place:
             try:
                 os.ftruncate(self.fd, 0)
@@ -33,14 +33,14 @@ class AppendedFile:
                 raise failed(self.path, error) from error
 
     def append(self, data: bytes) -> None:
-        """All of it, or `FileFailedError`."""
+        """Write all of `data`, or raise `FileFailedError`."""
         try:
             write_all(self.fd, data, within_s=self._within_s)
         except OSError as error:
             raise failed(self.path, error) from error
 
     def close(self) -> None:
-        """Harmless the second time."""
+        """Close the file; may be called twice."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
@@ -55,10 +55,10 @@ class AppendedFile:
 
 
 def open_for_appending(path: str, *, emptied: bool = False, within_s: float | None = None) -> AppendedFile:
-    """Made if it is absent (0666 less the umask), never replaced, emptied only if so asked; or `FileRefusedError`.
+    """Open a file for appending; `FileRefusedError` if it is refused. It is made if missing (0666 less the umask).
 
-    `within_s`: how long a FIFO's reader may take nothing. None is what standard output has that leads into a pipe: a
-    pager that is not scrolled holds the writer up, who can be stopped with Ctrl-C, and goes on when it is scrolled.
+    `emptied`: truncate it. `within_s`: how long a FIFO's reader may read nothing. None: for ever, as for a
+    pipe on standard output: a pager that is not scrolled blocks its writer, until it is scrolled or Ctrl-C is typed.
     """
 
     def opened(target: Target) -> AppendedFile:

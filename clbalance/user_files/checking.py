@@ -1,4 +1,4 @@
-"""Whether a file could be written, before there is anything to write. Nothing is made, emptied or written."""
+"""Checks in advance whether a file can be written. Nothing is made, emptied or written."""
 
 import errno
 import os
@@ -11,17 +11,17 @@ from clbalance.user_files.target import Kind, Target, at_target, check_appendabl
 
 
 class CheckedFile:
-    """Keeps a FIFO open until it is closed: the reader would take the end of a mere check for the end of the data."""
+    """The result of a check. It keeps a FIFO open until `close`: its reader would take a close for the end."""
 
     def __init__(self, fd: int = -1, *, is_in_place: bool = False, is_of_this_process: bool = False) -> None:
         self._fd = fd
         self.is_of_this_process = is_of_this_process
-        """An open descriptor, or its terminal: in another process the name means something else."""
+        """An open descriptor or /dev/tty: the name means something else in another process."""
         self.is_in_place = is_in_place
-        """A device, a FIFO or an open descriptor, which is not replaced or emptied."""
+        """A device, a FIFO or an open descriptor: never replaced or emptied."""
 
     def close(self) -> None:
-        """Once the file is open for writing, or is not wanted any more."""
+        """Call it once the file is open for writing, or is not needed any more."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -36,7 +36,7 @@ class CheckedFile:
 
 
 def check_writable(path: str, *, replaced: bool = False) -> CheckedFile:
-    """`FileRefusedError` for what `open_for_appending`, or with `replaced` `replace_file`, would refuse now."""
+    """Raise `FileRefusedError` if `open_for_appending` would now; with `replaced`, if `replace_file` would."""
 
     def check(target: Target) -> CheckedFile:
         match target.kind:
@@ -59,7 +59,7 @@ def check_writable(path: str, *, replaced: bool = False) -> CheckedFile:
 
 
 def check_replaceable(target: Target) -> None:
-    """Only the owner of a file, or of its folder, may rename over it where the folder has the sticky bit."""
+    """Raise `FileRefusedError` if a sticky bit lets only the owner of the file or the folder replace it."""
     folder = os.fstat(target.location.folder)
     if (
         folder.st_mode & stat.S_ISVTX
@@ -74,13 +74,13 @@ def check_replaceable(target: Target) -> None:
 
 
 def check_folder_of(target: Target) -> None:
-    """`PermissionError` where no file can be made in it."""
+    """Raise `PermissionError` if no file can be made in the target's folder."""
     if not os.access(".", os.W_OK | os.X_OK, dir_fd=target.location.folder, effective_ids=True):
         raise PermissionError(errno.EACCES, "")
 
 
 def _check_file(target: Target) -> None:
     location = target.location
-    # Without `follow_symlinks=False`, for which an older C library looks at the mode alone, and not at ACLs.
+    # No `follow_symlinks=False`: with it, older C libraries check only the mode and ignore ACLs.
     if not os.access(location.name, os.W_OK, dir_fd=location.folder, effective_ids=True):
         raise PermissionError(errno.EACCES, "")

@@ -1,4 +1,4 @@
-"""A link that is made for a user, in a folder whose names nobody else can change."""
+"""Makes a symbolic link in a folder to which nobody else can write."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from clbalance.user_files.refusal import FileRefusedError, failed
 
 
 def replace_link(path: str, text: str) -> None:
-    """Make the absolute `path` a link that says `text`, in one step. Of what is there, only a link is replaced."""
+    """Atomically make the absolute `path` a link to `text`; only a link is replaced. Raises `FileRefusedError`."""
     folder_path, _, name = path.rpartition("/")
     with folder_at(folder_path, path) as folder:
         if reason := others_write(os.fstat(folder)):

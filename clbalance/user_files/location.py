@@ -1,7 +1,7 @@
-"""From a path to the open folder that its file lies in, one folder at a time.
+"""Walks a path, folder by folder, and opens the folder of its file.
 
-A link on the way is followed only where nobody else could have put it there, or put something else where it leads.
-Each folder is opened before it is judged, and the next name is looked up in what was opened: nobody can exchange it.
+A link is followed only if nobody else could have made it or can exchange its target. Each folder is opened before it
+is checked, and the next name is looked up in the opened folder: so nobody can exchange it in between.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from clbalance.user_files.ownership import others_write
 from clbalance.user_files.refusal import FileRefusedError, refused_by_kernel
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""O_DIRECTORY also has an automounter mount it, which O_PATH alone would not."""
-_MOST_LINKS = 40  # as many as the kernel follows
+"""O_DIRECTORY also triggers an automounter; O_PATH alone does not."""
+_MOST_LINKS = 40  # the kernel's own limit
 _OWN_DESCRIPTORS = "/proc/self/fd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """An open folder and a name in it that is no link; or an open descriptor of ours (`/dev/stdout`)."""
+    """An open folder and a name in it that is no link; or a descriptor of this process (`/dev/stdout`)."""
 
     path: str
     """As typed, for messages."""
@@ -46,7 +46,7 @@ class _Link:
 
 @contextlib.contextmanager
 def located(path: str, asked: str | None = None) -> Iterator[Location]:
-    """Where `path` leads; its folder is open in the block, in which an `OSError` becomes a `FileRefusedError`."""
+    """The location of `path`. Its folder is open in the block, where `OSError` becomes `FileRefusedError`."""
     asked = path if asked is None else asked
     with contextlib.closing(_Walk(path, asked)) as walk:
         try:
@@ -57,7 +57,7 @@ def located(path: str, asked: str | None = None) -> Iterator[Location]:
 
 @contextlib.contextmanager
 def folder_at(path: str, asked: str | None = None) -> Iterator[int]:
-    """The folder itself, open in the block; `asked`: what messages speak of."""
+    """A descriptor of the folder `path`, open in the block. `asked`: the path for messages."""
     with located(f"{path}/.", asked or path) as location:
         folder = os.open(location.name, _FOLDER, dir_fd=location.folder)
         try:
@@ -67,20 +67,20 @@ def folder_at(path: str, asked: str | None = None) -> Iterator[int]:
 
 
 def check_folder(path: str) -> None:
-    """`FileRefusedError` where there is no such folder, or no way to it that we would go."""
+    """Raise `FileRefusedError` if there is no such folder, or its path is not safe to follow."""
     with folder_at(path):
         pass
 
 
 class _Walk:
-    """Holds one open folder."""
+    """The walk along one path. It keeps one folder open."""
 
     def __init__(self, path: str, asked: str) -> None:
         self._path = path
         self._asked = asked
         self._folder = -1
         self._left: list[_Step] = []
-        """The steps that are still to go, the next one last."""
+        """The remaining steps, the next one last."""
         self._links = 0
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class _Walk:
         self._move_to(opened)
 
     def _link(self, name: str) -> _Link | None:
-        """None: it is none."""
+        """The link of that name; None if it is no link or is missing."""
         try:
             fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class _Walk:
             raise OSError(errno.ELOOP, "")
         if reason := others_write(os.fstat(self._folder)):
             message = f"{self._shown(name)!r} is a link, and {reason}"
-            # What a stranger's link leads to is the last thing to name.
+            # Never suggest the target of a stranger's link.
             hint = self._without(link.text) if link.uid in {0, os.geteuid()} else "name a file in a folder of your own"
             raise FileRefusedError(self._asked, message, hint=hint)
         if _is_number(name) and os.fstat(self._folder).st_dev == Path("/proc").stat().st_dev:
@@ -163,7 +163,10 @@ class _Walk:
         self._begin(link.text, is_link=True)
 
     def _check_target(self, step: _Step, *, opened: int | None) -> None:
-        """`opened`: it is a folder. One of ours in a folder like /tmp cannot be exchanged by others (sticky bit)."""
+        """Refuse the target of a link if others could exchange it. `opened`: its descriptor, if it is a folder.
+
+        A folder of ours or root's in a folder like /tmp cannot be exchanged by others (sticky bit).
+        """
         folder = os.fstat(self._folder)
         reason = others_write(folder) if step.is_link_target else None
         if reason is None:
@@ -185,7 +188,7 @@ class _Walk:
         return f"name it without the link: `{Path(self._shown(text), rest)}`"
 
     def _shown(self, name: str) -> str:
-        """The path of `name` in the folder where we are, for a message only."""
+        """The path of `name` in the current folder, only for messages."""
         try:
             return str(Path(f"{_OWN_DESCRIPTORS}/{self._folder}").readlink() / name)
         except OSError:
@@ -197,7 +200,7 @@ def _is_number(name: str) -> bool:
 
 
 def _steps(text: str, *, is_link: bool) -> list[_Step]:
-    """Names, the last of which is `.` where a folder is meant (`x/`); a mark on where a link leads."""
+    """The names in a path, with `.` as the last one if it means a folder (`x/`). The target of a link is marked."""
     names = [name for name in text.split("/") if name not in {"", "."}]
     if not names or text.rpartition("/")[2] in {"", "."}:
         names.append(".")

@@ -1,13 +1,13 @@
-"""Who else could put another file in the place of ours, or lay a trap there for us."""
+"""Whether other users could exchange a file of ours, or have prepared one as a trap."""
 
 import os
 import stat
 
 
 def others_write(folder: os.stat_result) -> str | None:
-    """Why names in a folder may mean what somebody else wants them to; None: only root and we can change them.
+    """Why others can change names in a folder; None if only root and we can.
 
-    The sticky bit does not help: it keeps what is there, and lets everybody add what is not.
+    The sticky bit does not help: it protects existing names, but lets everybody add new ones.
     """
     if folder.st_uid not in {0, os.geteuid()}:
         return f"its folder belongs to {user_name(folder.st_uid)}"
@@ -19,7 +19,7 @@ def others_write(folder: os.stat_result) -> str | None:
 
 
 def is_trap(folder: os.stat_result, file: os.stat_result) -> str | None:
-    """Why a file or FIFO in a folder that everybody may write to is not appended to, as with `fs.protected_regular`."""
+    """Why we do not append to this file or FIFO in a world-writable folder (as `fs.protected_regular`); else None."""
     if not folder.st_mode & stat.S_IWOTH:
         return None
     if file.st_uid not in {0, os.geteuid()}:
@@ -30,7 +30,7 @@ def is_trap(folder: os.stat_result, file: os.stat_result) -> str | None:
 
 
 def user_name(uid: int) -> str:
-    """A name where there is one."""
+    """The user's name, or `uid N` if there is none."""
     import pwd
 
     try:
@@ -49,7 +49,7 @@ def _group_name(gid: int) -> str:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Whether it is the group of one user that many systems make, whose umask is then 002. Root's never is one."""
+    """Whether it is our private group, as many systems make one per user (with umask 002). Root has none."""
     if os.geteuid() == 0:
         return False
     import grp

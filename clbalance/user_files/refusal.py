@@ -1,4 +1,4 @@
-"""Why a file is not written: refused before anything was written, or failed on the way."""
+"""Errors of writing files: refused before anything was written, or failed while writing."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from clbalance.errors import ClbalanceError, UsageError
 
 
 class FileRefusedError(UsageError):
-    """Nothing has been written, and nothing under this name will be. `number`: the kernel's reason, 0 for ours."""
+    """The file is refused; nothing was written. `number`: the kernel's errno, 0 for a reason of ours."""
 
     def __init__(self, path: str, reason: str, *, hint: str, number: int = 0) -> None:
         super().__init__(f"cannot write {path!r}: {reason}", hint=hint)
@@ -17,7 +17,7 @@ class FileRefusedError(UsageError):
 
 
 class FileFailedError(ClbalanceError):
-    """The disk is full, the reader has gone: what was written before may be there."""
+    """Writing failed: the disk is full, the reader is gone. Part of the data may have been written."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"cannot write {path!r}: {reason}")
@@ -25,17 +25,17 @@ class FileFailedError(ClbalanceError):
 
 
 class ChangedMeanwhileError(Exception):
-    """Another file lies under the name than the one that was looked at; who opens it looks again."""
+    """The file was exchanged after the check. Look and open again."""
 
 
 def refused_by_kernel(path: str, error: OSError) -> FileRefusedError:
-    """The same in our words, with what to type."""
+    """The kernel's error as a `FileRefusedError`, with a hint."""
     number = error.errno or 0
     return FileRefusedError(path, os.strerror(number), hint=_hint(path, number), number=number)
 
 
 def failed(path: str, error: OSError) -> FileFailedError:
-    """Of a write that was begun."""
+    """The error of a failed write as a `FileFailedError`."""
     if error.errno == errno.EPIPE:
         return FileFailedError(path, "its reader has gone")
     return FileFailedError(path, error.strerror or str(error))

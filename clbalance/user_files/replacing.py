@@ -1,4 +1,4 @@
-"""A file whose content is known as a whole: who reads it sees the old or the new, never half of one."""
+"""Replaces a file as a whole: a reader sees the old or the new content, never half of it."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ from clbalance.user_files.target import Target, at_target, open_target
 from clbalance.user_files.writing import write_all
 
 _STALLED_AFTER_S = 10.0
-"""Nobody watches what cron writes: a FIFO whose reader sleeps is an error, and does not hold us for ever."""
+"""A FIFO whose reader reads nothing for so long is an error. Under cron, nobody would notice that we hang."""
 
 
 class Draft:
-    """A new content, written beside the file whose place it takes with `keep`; without that nothing has changed.
+    """New content, written to a temporary file beside the target. `keep` puts it in place; before, nothing is changed.
 
-    It keeps the owner and group of the old one as far as we may give them, and its mode, unless `mode` says which
-    (also of a new one, else 0666 less the umask).
+    It gets owner and group of the old file, as far as we may set them, and its mode, unless `mode` is given. A new file
+    gets `mode`, or 0666 less the umask.
     """
 
     def __init__(self, target: Target, mode: int | None = None) -> None:
@@ -31,22 +31,22 @@ class Draft:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._fd = os.open(self._fresh, flags, 0o600 if old else 0o666, dir_fd=self._folder)
-            _dress(self._fd, old, mode)
-        except BaseException as error:  # a signal that stops us is one too
+            _set_owner_and_mode(self._fd, old, mode)
+        except BaseException as error:  # also a signal that stops us
             self.close()
             if isinstance(error, OSError):
                 raise failed(self._path, error) from error
             raise
 
     def append(self, data: bytes) -> None:
-        """All of it, or `FileFailedError`."""
+        """Write all of `data`, or raise `FileFailedError`."""
         try:
             write_all(self._fd, data, within_s=None)
         except OSError as error:
             raise failed(self._path, error) from error
 
     def keep(self) -> None:
-        """Take the file's place; on the disk before it is seen. `FileFailedError` where nothing has changed."""
+        """Sync it to disk, then replace the file. On `FileFailedError` nothing was changed."""
         try:
             os.fsync(self._fd)
             os.rename(self._fresh, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -55,7 +55,7 @@ class Draft:
         self._fresh = ""
 
     def close(self) -> None:
-        """Harmless the second time."""
+        """Remove the temporary file, unless it was kept. May be called twice."""
         folder, fd, self._folder, self._fd = self._folder, self._fd, -1, -1
         if fd >= 0:
             os.close(fd)
@@ -67,7 +67,7 @@ class Draft:
 
 
 def open_draft(path: str) -> Draft:
-    """For content that comes in pieces. `FileRefusedError`, also of what is only written to in place."""
+    """A draft, for content that comes in pieces. `FileRefusedError`, also for devices, FIFOs and descriptors."""
 
     def draft(target: Target) -> Draft:
         if target.is_in_place:
@@ -80,9 +80,9 @@ def open_draft(path: str) -> Draft:
 
 
 def replace_file(path: str, data: bytes, *, mode: int | None = None, within_s: float = _STALLED_AFTER_S) -> None:
-    """The whole content at once. A device, FIFO or descriptor is written to in place.
+    """Replace the whole content. A device, FIFO or descriptor is written to in place. `mode`: as in `Draft`.
 
-    `FileRefusedError`, or `FileFailedError` where nothing has changed. `mode` is as of a `Draft`.
+    `FileRefusedError`, `FileFailedError`: a regular file was not changed.
     """
 
     def write(target: Target) -> None:
@@ -100,25 +100,25 @@ def replace_file(path: str, data: bytes, *, mode: int | None = None, within_s: f
 
 
 def _predecessor(target: Target) -> os.stat_result | None:
-    """Whose owner and mode count: not of what a stranger laid where everybody may."""
+    """The old file whose owner and mode are kept; None for a stranger's file in a world-writable folder."""
     old = target.stat
     open_to_all = os.fstat(target.location.folder).st_mode & stat.S_IWOTH
     return None if old is None or (open_to_all and old.st_uid != os.geteuid()) else old
 
 
-def _dress(fd: int, old: os.stat_result | None, mode: int | None) -> None:
-    """Owner, group and mode."""
+def _set_owner_and_mode(fd: int, old: os.stat_result | None, mode: int | None) -> None:
+    """Set owner and group of the old file, and the mode."""
     if old is not None:
         kept = old.st_mode & 0o777
-        if not _give(fd, old):
-            kept = kept & 0o707 | (kept & 0o007) << 3  # another group gets no more than everybody
+        if not _set_owner(fd, old):
+            kept = kept & 0o707 | (kept & 0o007) << 3  # another group gets the rights of others only
         mode = kept if mode is None else mode
     if mode is not None:
         os.fchmod(fd, mode)
 
 
-def _give(fd: int, old: os.stat_result) -> bool:
-    """To its old owner, as far as we may; whether it has the old group."""
+def _set_owner(fd: int, old: os.stat_result) -> bool:
+    """Set the old owner and group, as far as we may. Whether the group could be set."""
     for uid in (old.st_uid, -1):
         with contextlib.suppress(PermissionError):
             os.fchown(fd, uid, old.st_gid)

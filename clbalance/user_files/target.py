@@ -1,4 +1,4 @@
-"""What lies under a name, what may be done with it, and opening that very thing."""
+"""Looks at the file at a path, checks it, and opens exactly that file."""
 
 import contextlib
 import errno
@@ -17,13 +17,13 @@ from clbalance.user_files.refusal import ChangedMeanwhileError, FileRefusedError
 _SEEN: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN: Final = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """O_NONBLOCK: a FIFO without a reader is an error at once."""
-_TRIES: Final = 8  # somebody who exchanges files under our hands does not keep us for ever
+_TRIES: Final = 8  # then give up on a file that others keep exchanging
 
 T = TypeVar("T")
 
 
 class Kind(Enum):
-    """What we write to."""
+    """The kinds of files that we write to."""
 
     ABSENT = "absent"
     REGULAR = "regular"
@@ -34,7 +34,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What was found; `stat` is None where there is nothing, and of a descriptor."""
+    """The file that was found. `stat` is None if there is none, and for a descriptor."""
 
     location: Location
     kind: Kind
@@ -42,12 +42,12 @@ class Target:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether it is written to as it is, and never replaced or emptied."""
+        """Whether it is written to in place, never replaced or emptied."""
         return self.kind in {Kind.DEVICE, Kind.FIFO, Kind.DESCRIPTOR}
 
 
 def at_target(path: str, act: Callable[[Target], T]) -> T:
-    """`act` on what lies there; again where that was exchanged in between. `OSError` in it is a `FileRefusedError`."""
+    """Call `act` with the target at `path`, again if that was exchanged. `OSError` becomes `FileRefusedError`."""
     for _ in range(_TRIES):
         with contextlib.suppress(ChangedMeanwhileError), located(path) as location:
             return act(_look(location))
@@ -55,7 +55,7 @@ def at_target(path: str, act: Callable[[Target], T]) -> T:
 
 
 def _look(location: Location) -> Target:
-    """`FileRefusedError` where nothing of the kind is ever written to, `OSError` where it cannot be looked at."""
+    """`FileRefusedError` if we never write to such a file, `OSError` if it cannot be examined."""
     if location.descriptor is not None:
         _check_descriptor(location.path, location.descriptor)
         return Target(location=location, kind=Kind.DESCRIPTOR)
@@ -71,7 +71,7 @@ def _look(location: Location) -> Target:
 
 
 def open_target(target: Target) -> int:
-    """A descriptor for writing; an absent file is made. `ChangedMeanwhileError`: look again (`at_target` does)."""
+    """Open the target for writing; a missing file is made. `ChangedMeanwhileError`: look again, as `at_target` does."""
     location = target.location
     if location.descriptor is not None:
         return fcntl.fcntl(location.descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -92,7 +92,7 @@ def open_target(target: Target) -> int:
             raise _nobody_reads(location.path) from error
         raise
     try:
-        opened = os.fstat(fd)  # it may be another by now
+        opened = os.fstat(fd)  # it may be another file by now
         if _kind(location.path, opened) is not target.kind:
             raise ChangedMeanwhileError
         check_appendable(location, opened)
@@ -103,7 +103,7 @@ def open_target(target: Target) -> int:
 
 
 def check_appendable(location: Location, found: os.stat_result | None) -> None:
-    """`FileRefusedError` where somebody else may have made it so that we write into it."""
+    """Raise `FileRefusedError` if somebody else may have prepared the file as a trap."""
     if found is None or stat.S_ISCHR(found.st_mode):  # only root makes devices
         return
     if reason := is_trap(os.fstat(location.folder), found):
@@ -121,7 +121,7 @@ def _kind(path: str, found: os.stat_result) -> Kind:
         case stat.S_IFDIR:
             raise IsADirectoryError(errno.EISDIR, "")
         case stat.S_IFLNK:
-            raise ChangedMeanwhileError  # it was none a moment ago
+            raise ChangedMeanwhileError  # it was no link a moment ago
         case stat.S_IFSOCK:
             raise FileRefusedError(path, "it is a socket", hint="name a file or a FIFO")
         case stat.S_IFBLK:
@@ -136,7 +136,7 @@ def _check_descriptor(path: str, descriptor: int) -> None:
         access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
         flags, access = fcntl.FD_CLOEXEC, os.O_WRONLY
-    if flags & fcntl.FD_CLOEXEC:  # as of all that we opened ourselves, which is not meant: our database, say
+    if flags & fcntl.FD_CLOEXEC:  # a file that we opened ourselves, such as our database, is not meant
         raise FileRefusedError(
             path, f"descriptor {descriptor} is not open", hint=f"open it in the shell: `{descriptor}> FILE`"
         )

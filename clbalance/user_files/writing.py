@@ -1,4 +1,4 @@
-"""Bytes to an open file, all of them; to what may be full, no longer than is wanted."""
+"""Writes all bytes to an open file, with a time limit for full pipes, FIFOs and terminals."""
 
 import os
 import select
@@ -6,13 +6,16 @@ import stat
 
 
 class StalledError(OSError):
-    """It was full, and took nothing for too long."""
+    """A pipe, FIFO or terminal was full for too long."""
 
 
 def write_all(fd: int, data: bytes, *, within_s: float | None) -> None:
-    """Or `OSError`. `within_s`: how long a full FIFO, pipe or terminal may take nothing; None: for ever."""
+    """Write all of `data`, or raise `OSError`.
+
+    `within_s`: how long a full FIFO, pipe or terminal may block; None: for ever.
+    """
     is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
-    # A descriptor that others share may not be made non-blocking. A pipe that is not full takes so much at once.
+    # A descriptor shared with others must not be made non-blocking. A pipe that is not full takes PIPE_BUF bytes.
     most = len(data) if is_regular or not os.get_blocking(fd) else select.PIPE_BUF
     left = memoryview(data)
     while left:

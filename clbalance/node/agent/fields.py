@@ -1,4 +1,4 @@
-"""What JSON objects may hold."""
+"""The fields of requests and of JSON files on the node, with their kinds and defaults, and their check."""
 
 import json
 import re
@@ -16,7 +16,7 @@ KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class Count:
-    """The kind of a whole number that is not negative."""
+    """The kind of whole numbers from 0."""
 
 
 KINDS = {
@@ -29,7 +29,7 @@ KINDS = {
     dict: "an object",
 }
 
-# By name: the kind, and what stands for a missing one. Where that is None, null may be given too.
+# By name: the kind and the default. A field whose default is None may also be null.
 REQUESTS: "dict[str, dict[str, Any]]" = {
     "claim": {},
     "admit": {"lease": (dict, REQUIRED), "capacity": (dict, REQUIRED), "tasks": (bool, False)},
@@ -73,7 +73,7 @@ WISH: "dict[str, Any]" = {
     "gpu_count": (Count, REQUIRED),
     "gpu_candidates": (list, REQUIRED),
     "gpu_share": (float, 1.0),
-    "gpu_cpus": (list, []),  # of each candidate the cpus near it, as `0-3,8`
+    "gpu_cpus": (list, []),  # for each candidate the cpus near it, as `0-3,8`
     "slots": (Count, REQUIRED),
     "exclusive": (bool, REQUIRED),
     "name": (str, ""),
@@ -145,7 +145,7 @@ SCRIPT: "dict[str, Any]" = {"name": (str, REQUIRED), "args": (list, [])}
 
 
 def is_a(kind: type, value: object) -> bool:
-    """Whether a JSON value is of `kind`: a flag is no number, and a `float` is finite and not negative."""
+    """Whether a JSON value is of `kind`. A flag is no number; a `float` is from 0 to below 10^12."""
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
@@ -156,7 +156,7 @@ def is_a(kind: type, value: object) -> bool:
 
 
 def checked(raw: "dict[str, Any]", fields: "dict[str, Any]", where: str) -> "dict[str, Any]":
-    """Every field of `fields`, given or defaulted; unknown, missing and wrong ones are a `MisfitError`."""
+    """All of `fields`, with defaults for those not given. Unknown, missing and wrong fields raise `MisfitError`."""
     for name in raw:
         if name not in fields:
             raise MisfitError("%s has no field %r; it has %s" % (where, name[:40], ", ".join(sorted(fields))))
@@ -172,7 +172,7 @@ def checked(raw: "dict[str, Any]", fields: "dict[str, Any]", where: str) -> "dic
 
 
 def parse_request(line: "bytes | None") -> "dict[str, Any]":
-    """One request with all its fields, `op` and, but for those of the node, `job` among them."""
+    """A request with all its fields, `op` included, and `job` unless it concerns the node. May raise `MisfitError`."""
     if line is None:
         raise MisfitError("a line is longer than %d bytes" % LINE_BYTES)
     try:
@@ -192,7 +192,7 @@ def parse_request(line: "bytes | None") -> "dict[str, Any]":
 
 
 def with_key(request: "dict[str, Any]") -> "dict[str, Any]":
-    """The same; its `key`, where it has one, becomes part of a name."""
+    """The request, after a check of its `key`, which becomes part of a file name. May raise `MisfitError`."""
     key = request.get("key")
     if key and not KEY.fullmatch(key):
         raise MisfitError("%s: 'key' must be 32 hexadecimal digits, not %.60r" % (request["op"], key))
@@ -200,7 +200,7 @@ def with_key(request: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def encoded(text: object, where: str) -> bytes:
-    """Text for the system. Bytes that are not UTF-8 come as lone surrogates, Python's `surrogateescape`."""
+    """Text as bytes, by `surrogateescape`. `MisfitError` if it is no text, holds a NUL or other surrogates."""
     if not isinstance(text, str):
         raise MisfitError("%s must be text, not %.60r" % (where, text))
     try:

@@ -1,4 +1,4 @@
-"""Where jobs are kept."""
+"""The folder of this user's jobs on the node, and the files in it."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from clbalance.node.agent.protocol import (
 
 
 def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
-    """A folder of ours in `parent`, made if missing; None where a stranger, a link or loose rights make it unfit."""
+    """Open our folder in `parent`, made if missing. None if it is a link, another user's or has a wider mode."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=parent)
     try:
@@ -34,7 +34,7 @@ def open_own_folder(parent: int, name: str, mode: int) -> "int | None":
 
 
 def empty_folder(folder: int, keep: "frozenset[str]" = frozenset()) -> None:
-    """Remove all that is in a folder but `keep`, following no link."""
+    """Remove everything in a folder except `keep`, following no link."""
     for name in set(os.listdir(folder)) - keep:
         try:
             os.unlink(name, dir_fd=folder)
@@ -56,7 +56,7 @@ def write_all(fd: int, content: bytes) -> None:
 
 
 def write_file(folder: int, name: str, flags: int, content: bytes) -> None:
-    """Open, write and close, telling what the disk answers."""
+    """Open, write and close a file. May raise `OSError`."""
     fd = os.open(name, flags, 0o600, dir_fd=folder)
     try:
         write_all(fd, content)
@@ -65,9 +65,9 @@ def write_file(folder: int, name: str, flags: int, content: bytes) -> None:
 
 
 class JobsFolder:
-    """This user's `jobs` on this node, reached by descriptors so that no part of the way can be swapped.
+    """This user's `jobs` folder on the node. It is opened by descriptors, so that no part of its path can be swapped.
 
-    `home`, the folder around it, is where his leases and his drain mark lie, for everyone to see.
+    `home` is its parent. It holds this user's leases and drain marks, which everyone may read.
     """
 
     def __init__(self, base: bytes) -> None:
@@ -85,7 +85,10 @@ class JobsFolder:
 
     @staticmethod
     def descend(top: int, base: bytes) -> "tuple[bytes, int, int]":
-        """The first fit one of several names: anyone may squat on a name in a folder for everyone."""
+        """Open the first usable one of several names, because anyone may squat on a name in a shared folder.
+
+        The path of `home`, its descriptor and that of `jobs`; `RefusedError` if no name is usable.
+        """
         own = "clbalance-%d" % os.geteuid()
         names = [own, *("%s-%d" % (own, n) for n in range(1, SQUATTED_NAMES))]
         for name in names:
@@ -100,7 +103,7 @@ class JobsFolder:
         raise RefusedError("node_dir", "%s are all taken by other users or links, or writable by others" % where)
 
     def claim(self, name: str) -> None:
-        """Make the job's folder; whoever makes it first has the only right to start the job here."""
+        """Make the job's folder: only its maker may start the job here. `RefusedError` if it exists."""
         try:
             os.mkdir(name, 0o700, dir_fd=self.fd)
         except FileExistsError:
@@ -114,7 +117,7 @@ class JobsFolder:
         return os.open(name, FOLDER, dir_fd=self.fd)
 
     def path(self, name: str) -> bytes:
-        """Of a job's folder."""
+        """The path of a job's folder."""
         return b"%s/jobs/%s" % (self.home, os.fsencode(name))
 
     def write(self, name: str, files: "dict[str, bytes]", flags: int = WRITE_NEW) -> None:
@@ -127,7 +130,7 @@ class JobsFolder:
             os.close(folder)
 
     def clear(self, name: str, keep: "frozenset[str]" = frozenset()) -> None:
-        """Keep little of a job but its folder and its fate, the tombstone that makes a second start impossible."""
+        """Empty a job's folder except `keep` and the fate file, the tombstone that makes a second start impossible."""
         folder = self.open(name)
         try:
             empty_folder(folder, keep | {"fate"})
@@ -135,7 +138,7 @@ class JobsFolder:
             os.close(folder)
 
     def retire(self, name: str) -> None:
-        """Keep the end of a job, and what it printed if that is little: its user has seen it, and may look again."""
+        """Empty the folder of a job whose end its user has seen. `exit` stays, and so does small output."""
         folder = self.open(name)
         try:
             sizes = [size_of(folder, stream) for stream in ("stdout", "stderr")]

@@ -1,4 +1,4 @@
-"""What is left of jobs on this node: folders, processes, files; and how they are taken away."""
+"""Leftovers of jobs on the node: this user's node folders, orphaned processes, and the removal of files."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ if MYPY:
 
 
 class OwnHome:
-    """A folder of ours, and the `jobs` in it, -1 where there are none. Nobody else can have put anything there."""
+    """A node folder of this user, and its `jobs` (-1 if there is none). Nobody else can write to them."""
 
     def __init__(self, path: bytes, fd: int, jobs: int) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class OwnHome:
         return b"%s/jobs/%s" % (self.path, os.fsencode(job))
 
     def open_job(self, job: str) -> "int | None":
-        """The folder of a job; None where there is none."""
+        """A descriptor of the job's folder; None if there is none."""
         try:
             return os.open(job, FOLDER, dir_fd=self.jobs) if self.jobs >= 0 else None
         except FileNotFoundError:
@@ -44,7 +44,7 @@ class OwnHome:
 
 @contextlib.contextmanager
 def own_homes(base: bytes) -> "Iterator[list[OwnHome]]":
-    """All of them: under each name that others may have made us take, in each folder that may have been the one."""
+    """All node folders of this user: in each base that may have been used, under each possible name."""
     found: "list[OwnHome]" = []
     try:
         for folder in bases_of(base):
@@ -61,7 +61,7 @@ def own_homes(base: bytes) -> "Iterator[list[OwnHome]]":
 
 
 def open_if_ours(path: bytes, folder: "int | None" = None) -> "int | None":
-    """A folder that belongs to us and that nobody else may write to; never through a link."""
+    """Open a folder, following no link. None unless it is ours and nobody else may write to it."""
     try:
         fd = os.open(path, FOLDER, dir_fd=folder)
     except OSError as error:
@@ -75,13 +75,13 @@ def open_if_ours(path: bytes, folder: "int | None" = None) -> "int | None":
     return None
 
 
-# What still runs of jobs that have ended: processes that a dead supervisor left, or that KILL has not ended.
+# Orphans: processes of ended jobs, left by a dead supervisor or not ended by KILL.
 
 
 def find_orphans(homes: "list[OwnHome]", table: "dict[int, Process]") -> "dict[tuple[OwnHome, str], set[int]]":
-    """By home and job. A process is a job's if it was started with its key *and* its folder, and is none of ours.
+    """Orphans by home and job. A job's processes have its key *and* its folder in their environment.
 
-    Both, because several nodes of a cluster in a box see the same processes.
+    Both are needed: several nodes of a cluster in a box see the same processes. Our own ancestors are left out.
     """
     ours = ancestors(table)
     found: "dict[tuple[OwnHome, str], set[int]]" = {}
@@ -100,7 +100,7 @@ def find_orphans(homes: "list[OwnHome]", table: "dict[int, Process]") -> "dict[t
 
 
 def kill_orphans(homes: "list[OwnHome]", home: OwnHome, job: str) -> "set[int]":
-    """End them; those that are left."""
+    """Kill a job's orphans. The pids of those that are left."""
 
     def search(table: "dict[int, Process]") -> "set[int]":
         return find_orphans(homes, table).get((home, job), set())
@@ -111,18 +111,18 @@ def kill_orphans(homes: "list[OwnHome]", home: OwnHome, job: str) -> "set[int]":
 
 
 def has_ended(home: OwnHome, job: str) -> bool:
-    """Whether it has started here and its supervisor is gone. Where nothing of it is left, nobody can say so."""
+    """Whether a job was started here and its supervisor is gone. False if nothing is left that would prove it."""
     folder = home.open_job(job)
     if folder is None:
-        return has_void_lease(home, job)  # the job has removed its folder
-    try:  # the fate before the locks, under which it is made
+        return has_void_lease(home, job)  # the job removed its folder
+    try:  # read the fate before the locks: it is made under them
         return read_fate(folder) == "started" and supervisor_of(home.fd, job) is None and not is_flocked(folder)
     finally:
         os.close(folder)
 
 
 def is_flocked(folder: int) -> bool:
-    """Whether a supervisor lives whose lease somebody has removed."""
+    """Whether a supervisor lives, even if its lease was removed."""
     import fcntl
 
     try:
@@ -142,7 +142,7 @@ def has_void_lease(home: OwnHome, job: str) -> bool:
 
 
 def started_as(pid: int) -> "tuple[str, bytes]":
-    """The job's name and folder in a process's environment, as far as we may read it."""
+    """The job's name and folder in a process's environment; empty if we may not read it."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as file:
             pairs = [pair.partition(b"=") for pair in file.read().split(b"\0")]
@@ -154,7 +154,7 @@ def started_as(pid: int) -> "tuple[str, bytes]":
 
 
 def ancestors(table: "dict[int, Process]") -> "set[int]":
-    """This process and those that it was started by, whatever they have inherited."""
+    """The pids of this process and its ancestors. They may have inherited a job's environment."""
     found = set()
     pid = os.getpid()
     while pid in table and pid not in found:
@@ -163,13 +163,13 @@ def ancestors(table: "dict[int, Process]") -> "set[int]":
     return found
 
 
-# Take away what is in a folder, within a time, and no further than its own file system.
+# Emptying a folder: within a time limit, and only on its own file system.
 
 
 class Clearing:
-    """One folder's. Without `apply` nothing is taken away, and all else is the same.
+    """Empties one folder; without `apply` it only counts.
 
-    `size` are the bytes of the files so far; `whole` tells that there was time for all of them.
+    `count`: entries so far. `size`: bytes of the files so far. `whole`: there was time for all entries.
     """
 
     def __init__(self, until: float, apply: bool) -> None:
@@ -180,11 +180,14 @@ class Clearing:
         self.whole = True
 
     def clear(self, folder: int, keep: "frozenset[str]" = frozenset(), depth: int = REAP_DEPTH) -> None:
-        """All but `keep`. At least one file goes, so that who comes again and again is done some day."""
+        """Remove all entries but `keep`, and at least one, so that repeated calls come to an end.
+
+        `OSError` if folders are nested too deep or another file system is mounted inside.
+        """
         if depth == 0:
             raise OSError(errno.ENAMETOOLONG, "folders within folders")
         device = os.fstat(folder).st_dev
-        # A folder without a fate would look like a claim that may still be started: that goes last.
+        # The fate goes last: a folder without it would look like a claim that may still be started.
         for name in sorted(set(os.listdir(folder)) - keep, key=lambda name: (name == "fate", name)):
             if self.count and time.monotonic() > self.until:
                 self.whole = False

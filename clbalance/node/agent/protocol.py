@@ -1,4 +1,4 @@
-"""The conversation's form: limits, error texts, lines in, framed lines out, and the hello that comes first."""
+"""The protocol between client and agent: limits, errors, request lines, framed event lines, and the hello."""
 
 import contextlib
 import errno
@@ -14,61 +14,61 @@ if MYPY:
 
 PROTOCOL = 2
 
-LINE_BYTES = 4 << 20  # the longest request; more is skipped and answered with an error
+LINE_BYTES = 4 << 20  # the longest request; a longer one is skipped and answered with an error
 READ_BYTES = 64 << 10
 CHUNK_BYTES = 48 << 10  # of output in one event: 64 KiB as base64
 CONGESTED_BYTES = 256 << 10  # unsent events above which no output is read and no request accepted
 
-POLL_SHORTEST_S = 0.02  # how soon a file that grew is looked at again
+POLL_SHORTEST_S = 0.02  # until a file that grew is read again
 POLL_LONGEST_S = 0.25
-LOG_TOLD_EVERY_S = 0.05  # of short tasks that follow each other
+LOG_TOLD_EVERY_S = 0.05  # between news of the log, while short tasks run
 
-LEFTOVER_GRACE_S = 1.0  # between TERM and KILL for what outlives a job's first process
-UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent went away, and at a supervisor's SIGTERM
-HANG_UP_PATIENCE_S = 5.0  # for a program whose terminal has gone (SIGHUP)
+LEFTOVER_GRACE_S = 1.0  # from TERM to KILL for processes that outlive the job's first one
+UNTIED_GRACE_S = 1.0  # the same for a tied job whose agent is gone, and at a supervisor's SIGTERM
+HANG_UP_PATIENCE_S = 5.0  # for a program whose terminal is gone (SIGHUP)
 LISTEN_LONGEST_S = 3600.0  # poll(2) takes no more than 24 days
 KILL_AGAIN_S = 0.05
-KILL_PATIENCE_S = 5.0  # what KILL has not ended by then (D state, another uid) is reported and left
-KILL_AT_ADMISSION_S = 1.0  # the same for what a dead supervisor has left, which keeps the next job waiting
-CHECKPOINT_LOOK_S = 0.25  # between two looks at the file that a job writes when it is told to checkpoint
-CHECKPOINT_STILL_S = 1.0  # so long it has not changed when it counts as written
-PSS_WITHIN_S = 0.5  # for the exact memory of all processes of one job; the others of the agent's jobs wait for it
-STOP_WITHIN_S = 1.0  # for one hunt after processes that fork while they are being stopped
+KILL_PATIENCE_S = 5.0  # processes that survive KILL so long (D state, another uid) are reported and left
+KILL_AT_ADMISSION_S = 1.0  # the same for processes of a dead supervisor: the next job waits for it
+CHECKPOINT_LOOK_S = 0.25  # between two looks at a job's checkpoint file
+CHECKPOINT_STILL_S = 1.0  # unchanged for so long, it counts as written
+PSS_WITHIN_S = 0.5  # for the exact memory of all processes of one job; the agent's other jobs wait
+STOP_WITHIN_S = 1.0  # to stop processes that fork meanwhile
 
-WATCH_S = 0.5  # between two looks at the memory of a job that is limited
-WATCH_AGAIN_S = 0.05  # after one that was too much: it must be so twice
-WATCH_SHARE = 50  # of the time: looking takes at most a fiftieth of one cpu
-FAR_BEYOND = 1.25  # of its limit: a job that has taken so much is given no time to end itself
-SCOPE_WITHIN_S = 2.0  # for systemd-run, then the job is started without a scope
+WATCH_S = 0.5  # between two looks at the memory of a limited job
+WATCH_AGAIN_S = 0.05  # after a look above the limit: it must be above twice
+WATCH_SHARE = 50  # looking takes at most a fiftieth of one cpu
+FAR_BEYOND = 1.25  # of its limit: a job above that gets no time to end itself
+SCOPE_WITHIN_S = 2.0  # for systemd-run; after that the job starts without a scope
 MOST_CPU_IDS = 8192  # in one node (NR_CPUS of any distribution)
 
-TAU_S = 60.0  # the memory of r1m (kernel/sched/loadavg.c): so a lease comes into view
-NOISE_CPUS = 0.5  # of load without a lease that every node has, so that all cpus of an idle one can be had
-LOCK_WITHIN_S = 2.0  # for the node's lock; who holds it longer is named in the refusal
+TAU_S = 60.0  # time constant of r1m (kernel/sched/loadavg.c), by which a lease shows in it
+NOISE_CPUS = 0.5  # background load of any node; ignored, so that all cpus of an idle node can be had
+LOCK_WITHIN_S = 2.0  # for the node's lock; the refusal names its holder
 LOCK_AGAIN_MS = 10
-LOOKS = 5  # at a node whose leases come and go
-ADMIT_WITHIN_S = 5.0  # then the kernel ends a supervisor that hangs in somebody's file system, its locks with it
-RESERVE_S = 30.0  # how long a lease is kept for a job that is not started
+LOOKS = 5  # at leases that come and go
+ADMIT_WITHIN_S = 5.0  # then the kernel kills a supervisor that hangs in a file system, and frees its locks
+RESERVE_S = 30.0  # how long a lease waits for its job's start
 
 MARK_BYTES = 1024  # of a lease or a drain mark
-MARKS_OF_ONE = 256  # leases of one owner that are looked at
-DRAINS_OF_ONE = 17  # drain marks of one owner that are looked at: his own, and proposals
-KEPT_OPEN = 512  # leases that are tested again under the lock; a further one counts if it held at the first look
-LISTED = 4096  # entries of one folder, or homes in one base, that are looked at
-HOMES_OF_ONE = 10  # as many names as there are for one user
+MARKS_OF_ONE = 256  # per home, leases and drain marks, that are looked at
+DRAINS_OF_ONE = 17  # drain marks per home that are looked at: the user's own, and proposals
+KEPT_OPEN = 512  # leases tested again under the lock; others count as they did at the first look
+LISTED = 4096  # entries of one folder that are looked at
+HOMES_OF_ONE = 10  # all the names that one user's folder can have
 
-REAP_S = 1.0  # for one answer; what is left then is asked for again
+REAP_S = 1.0  # for one answer; the client asks again for the rest
 REAPED_AT_ONCE = 256  # findings in one answer
 REAP_LISTED = 65536  # entries of one folder of our own
 REAP_DEPTH = 64  # of folders in a job's folder
-HALF_S = 60.0  # longer than anybody takes to complete a file
-OPEN_CLAIM_S = 3600.0  # longer than any job is between its claim and its start, a waiting one included
+HALF_S = 60.0  # longer than writing a file takes
+OPEN_CLAIM_S = 3600.0  # longer than any job takes from claim to start, waiting included
 
-KEPT_OUTPUT_BYTES = 1 << 20  # of an ended job that its user has seen; more is removed
-ORDER_BYTES = 4096  # PIPE_BUF: what is written to a FIFO at once is never torn
-WHY_CHARS = 200  # of the reason for an end: 12 bytes each at worst, so that both an order and `exit` hold it
+KEPT_OUTPUT_BYTES = 1 << 20  # of an ended job whose end its user has seen; larger output is removed
+ORDER_BYTES = 4096  # PIPE_BUF: one write to a FIFO is never torn
+WHY_CHARS = 200  # of the reason of an end: at most 12 bytes each, so that an order and `exit` can hold it
 
-EXIT_BYTES = 4096  # reserved at the start, so that a job that fills the disk can still leave its end behind
+EXIT_BYTES = 4096  # reserved at the start, so that the end can be recorded on a full disk
 SQUATTED_NAMES = 10
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # NONBLOCK: a FIFO put there must not hang us
@@ -79,13 +79,13 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 STORAGE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-# How things that go wrong are told.
+# Errors.
 
 
 class RefusedError(Exception):
-    """This job does not run here: `kind` for programs, `reason` for people, `rc` where a shell would have had one.
+    """This job does not run here: `kind` for programs, `reason` for people, `rc` if a shell would exit with one.
 
-    `promised_cpus`: what is promised here by now, where that is the reason.
+    `promised_cpus`: cpus promised on this node, if they are the reason.
     """
 
     def __init__(self, kind: str, reason: str, rc: "int | None" = None, promised_cpus: "float | None" = None) -> None:
@@ -101,7 +101,7 @@ class RefusedError(Exception):
         return cls(fields["kind"], fields["why"], fields["rc"], fields.get("promised_cpus"))
 
     def to_fields(self) -> "dict[str, object]":
-        """What an event says of it."""
+        """The fields of the event that reports it."""
         fields: "dict[str, object]" = {"kind": self.kind, "why": self.reason, "rc": self.rc}
         if self.promised_cpus is not None:
             fields["promised_cpus"] = self.promised_cpus
@@ -109,31 +109,31 @@ class RefusedError(Exception):
 
 
 class MisfitError(Exception):
-    """A request, or a field of one, that cannot be meant."""
+    """A request is malformed, or does not fit the state of its job."""
 
 
 def fail_point(name: str) -> None:
-    """Die here if the lab says so: the windows between two steps, for tests (docs/design/jobs.md)."""
+    """Die here if the lab says so. Tests use it to crash between two steps (docs/design/jobs.md)."""
     if os.environ.get("CLBALANCE_FAIL_AT") == name:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def shown(text: bytes) -> str:
-    """Foreign bytes as text that any JSON reader takes."""
+    """Bytes of unknown encoding as text that any JSON reader accepts."""
     return text.decode("utf-8", "backslashreplace")
 
 
 def refusal_of(error: OSError) -> RefusedError:
-    """Why a job that has not started cannot, from what the system said."""
+    """The refusal of a job whose start failed with this error."""
     kind = "storage" if error.errno in STORAGE_ERRNOS else "resources"
     return RefusedError(kind, os.strerror(error.errno or 0))
 
 
-# Lines in, framed lines out.
+# Request lines and framed event lines.
 
 
 class Lines:
-    """Cuts what a descriptor delivers into lines; None stands for one that was longer than `limit`."""
+    """Reads lines from a descriptor. None stands for a line longer than `limit` bytes."""
 
     def __init__(self, fd: int, limit: int = LINE_BYTES) -> None:
         self.fd = fd
@@ -143,7 +143,7 @@ class Lines:
         self.closed = False
 
     def receive(self) -> "list[bytes | None]":
-        """The lines that one read completes; `closed` is set at the end."""
+        """The lines completed by one read(2). Sets `closed` at the end of the file."""
         try:
             chunk = os.read(self.fd, READ_BYTES)
         except BlockingIOError:
@@ -175,7 +175,7 @@ class Lines:
 
 
 class Channel:
-    """The way to the client. Neither direction ever blocks, so a slow reader delays no job's end."""
+    """The connection to the client. It never blocks in either direction, so a slow reader delays no job's end."""
 
     def __init__(self, nonce: str, in_fd: int, out_fd: int) -> None:
         os.set_blocking(in_fd, False)
@@ -200,11 +200,11 @@ class Channel:
         self.unsent += self.prefix + json.dumps(facts).encode("ascii") + b"\n"
 
     def complain(self, reason: str, job: str = "") -> None:
-        """Queue an `error`, of that job where it concerns one."""
+        """Queue an `error` event, with the job's name if it concerns one."""
         self.say("error", why=reason, **({"job": job} if job else {}))
 
     def flush(self) -> None:
-        """Write what the client takes now."""
+        """Write as much as the client takes now."""
         if not self.unsent:
             return
         try:
@@ -218,13 +218,13 @@ class Channel:
         del self.unsent[:written]
 
 
-# The first word.
+# The hello.
 
 
 def find_base() -> bytes:
-    """The folder for everyone's jobs: the lab's own, else an administrator's, else the one for lasting temporary files.
+    """The folder for the jobs of all users: the lab's, else the administrator's, else /var/tmp.
 
-    The environment is the node's: this process was started by its sshd, and a request cannot change it.
+    The environment comes from the node: its sshd started this process, and a request cannot change it.
     """
     named = os.environb.get(b"CLBALANCE_NODE_DIR")
     if named:
@@ -233,17 +233,15 @@ def find_base() -> bytes:
     try:
         facts = os.lstat(made)
     except OSError:
-        return b"/var/tmp"  # what is in it is opened without links and checked for its owner
+        return b"/var/tmp"  # files in it are opened without links, and their owner is checked
     shared = stat.S_ISDIR(facts.st_mode) and stat.S_IMODE(facts.st_mode) == 0o1777
     return made if shared and facts.st_uid == 0 else b"/var/tmp"
 
 
 def greet(base: bytes) -> Channel:
-    """Say hello before the sections below are even compiled (engine/agent/protocol.py): the client answers
-    meanwhile.
-    """
+    """Say hello before the next files are compiled: the client answers meanwhile (engine/agent/protocol.py)."""
     with contextlib.suppress(OSError):
-        os.close(3)  # this text, where the shell had it
+        os.close(3)  # the shell had this text there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the client, which then asks us
     os.umask(0o022)
     channel = Channel(sys.argv[1], 0, 1)

@@ -1,4 +1,4 @@
-"""What this user has left on the node and nobody needs any more (docs/design/reap.md)."""
+"""Finds and removes leftovers of this user on the node (docs/design/reap.md)."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ TOMBSTONE = frozenset(["fate", "exit"])
 
 
 class Reaping:
-    """One answer's share of the work, in the order of the names; the next share begins behind the last one's `last`."""
+    """The work for one answer. Entries are taken in the order of their names; the next answer goes on after `last`."""
 
     def __init__(self, homes: "list[OwnHome]", keep_s: float, apply: bool, keep: "frozenset[str]") -> None:
         self.homes = homes
@@ -47,7 +47,7 @@ class Reaping:
         self.found: "list[dict[str, Any]]" = []
 
     def after(self, last: str) -> "dict[str, Any]":
-        """What was found, and taken away with `apply`, behind that name; `more` tells that it was not all."""
+        """Leftovers after the entry `last`, removed with `apply`. `more`: there are further entries."""
         if not last:
             self.end_orphans()
         done = last
@@ -60,7 +60,7 @@ class Reaping:
         return {"found": self.found, "last": done, "more": False}
 
     def entries(self, last: str) -> "list[tuple[str, OwnHome, str]]":
-        """All that may be looked at, by a name that says which came first."""
+        """The entries after `last`, sorted: label, home, name in that home."""
         listed = []
         for home in self.homes:
             names = names_in(home.fd)
@@ -69,11 +69,11 @@ class Reaping:
         return sorted((entry for entry in listed if entry[0] > last), key=lambda entry: entry[0])
 
     def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), reason: str = "") -> None:
-        """`reason` it is still there, where it is."""
+        """Add a finding. `reason`: why it could not be removed."""
         self.found.append({"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": reason})
 
     def take(self, home: OwnHome, name: str) -> bool:
-        """Look at one entry, and take it away if it is left over; whether there was time for all of it."""
+        """Look at one entry and remove it if it is a leftover. False if there was no time for all of it."""
         try:
             if name.startswith("jobs/"):
                 return self.take_job(home, name[len("jobs/") :])
@@ -84,7 +84,7 @@ class Reaping:
             elif DRAIN_NAME.fullmatch(name) and has_lapsed(home.fd, name, self.now):
                 self.take_file("half", home, name)
         except FileNotFoundError:
-            return True  # another agent has been quicker
+            return True  # another agent was quicker
         except (OSError, RefusedError) as error:
             self.tell("trouble", shown(os.fsencode(name)), reason=str(getattr(error, "strerror", None) or error))
         return True
@@ -92,15 +92,15 @@ class Reaping:
     # Processes
 
     def end_orphans(self) -> None:
-        """Before the files by which they are known."""
+        """Kill orphans before the removal of the files by which they are recognised."""
         for (home, job), pids in sorted(find_orphans(self.homes, read_processes()).items(), key=lambda one: one[0][1]):
             left = kill_orphans(self.homes, home, job) if self.apply else set()
             self.tell("processes", job, pids=tuple(sorted(pids)[:16]), reason="could not be killed" if left else "")
 
-    # Files of the home
+    # Files in a home
 
     def take_half(self, home: OwnHome, name: str) -> None:
-        """A file that was never completed, of a process that is gone, or whose lock is."""
+        """Remove a file that was never completed, if it is old and its writer is gone."""
         facts = os.stat(name, dir_fd=home.fd, follow_symlinks=False)
         maker = HALF_NAME.fullmatch(name)
         pid = maker and maker.group(1)
@@ -108,7 +108,7 @@ class Reaping:
             self.take_file("half", home, name)
 
     def take_file(self, kind: str, home: OwnHome, name: str) -> None:
-        """A regular file of ours that nobody holds locked."""
+        """Remove a regular file of ours that nobody has locked."""
         facts = os.stat(name, dir_fd=home.fd, follow_symlinks=False)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             return
@@ -125,20 +125,20 @@ class Reaping:
     # Jobs
 
     def take_job(self, home: OwnHome, job: str) -> bool:
-        """What an ended job has left, long enough ago; of this boot the tombstone stays."""
+        """Clear the folder of a job that ended long enough ago. A tombstone of this boot stays."""
         is_wanted = job.split(".", maxsplit=1)[0] in self.keep  # by the key: all claims of the job
         folder = home.open_job(job) if JOB_NAME.fullmatch(job) and not is_wanted else None
         if folder is None:
             return True
         try:
-            fate = read_fate(folder)  # before the locks, under which it is made
+            fate = read_fate(folder)  # before the locks: it is made under them
             if supervisor_of(home.fd, job) is not None or is_flocked(folder):
                 return True
             age_s = self.now - last_touched(folder)
             if age_s < max(self.keep_s, 0 if fate else OPEN_CLAIM_S):
                 return True
             if not fate and self.apply:
-                seal(folder, "void")  # as who settles it would: a start that was only delayed loses
+                seal(folder, "void")  # as `settle` does: a delayed start is refused
             return self.clear_job(home, job, folder, "job" if fate else "claim")
         finally:
             os.close(folder)
@@ -158,7 +158,7 @@ class Reaping:
         return clearing.whole or not self.apply
 
     def is_of_another_boot(self, folder: int) -> bool:
-        """By its fate, the one thing that says so."""
+        """Whether its fate was decided in another boot; only the fate file says so."""
         try:
             words = os.readlink("fate", dir_fd=folder).split(" ")
         except OSError:
@@ -172,7 +172,7 @@ def names_in(folder: int) -> "list[str]":
 
 
 def last_touched(folder: int) -> float:
-    """When something was last written in a job's folder, by the node's clock."""
+    """The time of the last change in a job's folder, by the node's clock."""
     times = [os.fstat(folder).st_mtime]
     times += [os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime for name in names_in(folder)]
     return max(times)

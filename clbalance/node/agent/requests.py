@@ -1,4 +1,4 @@
-"""What a client can ask for."""
+"""The requests of a client, one method for each."""
 
 import base64
 import binascii
@@ -8,8 +8,8 @@ import signal
 import time
 
 from clbalance.node.agent.fields import encoded
-from clbalance.node.agent.job.follow import CheckpointFile, Wanted, path_where_it_works
-from clbalance.node.agent.job.life import knock, order_text
+from clbalance.node.agent.job.follow import CheckpointFile, Wanted, path_in_workdir
+from clbalance.node.agent.job.life import order_text, send_order
 from clbalance.node.agent.job.outcome import read_birth, read_boot_id
 from clbalance.node.agent.job.program import Spec
 from clbalance.node.agent.job.settle import Inquiry, status_of, supervisor_of
@@ -41,7 +41,7 @@ if MYPY:
 
 
 class Requests:
-    """One method for each `op`; what is wrong with a request is raised, and told by who called."""
+    """One method for each `op`. Errors (`MisfitError`, `RefusedError`, `OSError`) are reported by the caller."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -142,24 +142,24 @@ class Requests:
         kept = json.dumps(request["spec"], indent=1).encode("ascii")
         files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
         if job.is_slot:
-            files.update(queue=b"", log=b"")  # made here, for who follows opens it at once
+            files.update(queue=b"", log=b"")  # made here: a follower opens it at once
         self.session.folder.write(job.name, files)
-        job.link.order("start")  # its supervisor reads the spec from where it was put just now
+        job.link.order("start")  # the supervisor reads the spec from the file
         job.launched = True
         self.session.attach(job)
 
     def tasks(self, request: "dict[str, Any]") -> None:
-        """Put tasks, each `[number, [word, ...]]`, behind those that a slot has already."""
-        job = self.fed(request)
+        """Append tasks, each `[number, [word, ...]]`, to the queue of a slot."""
+        job = self.known_slot(request)
         lines = [task_line(task) for task in request["tasks"]]
         self.session.folder.write(job.name, {"queue": b"".join(lines)}, APPEND)
         self.order(job, "more")
 
     def finish(self, request: "dict[str, Any]") -> None:
-        """There are no more tasks: the slot ends when it has done what it has, whichever agent started it."""
+        """No more tasks come: the slot ends after its queue, whichever agent started it."""
         self.order(self.met(request), "finish")
 
-    def fed(self, request: "dict[str, Any]") -> Job:
+    def known_slot(self, request: "dict[str, Any]") -> Job:
         job = self.known(request)
         if not job.is_slot or not job.launched:
             raise MisfitError("%s: %s is no slot that was started here" % (request["op"], job.name))
@@ -184,7 +184,7 @@ class Requests:
         self.order(job, "signal", signal=request["signal"])
 
     def keep(self, request: "dict[str, Any]") -> None:
-        """A lease that waits for its job's start is kept for as long again."""
+        """Restart the time for which the lease waits for the start of its job."""
         job = self.unlaunched(request)
         if job.link is None or not job.admitted:
             raise MisfitError("keep: %s was not admitted" % job.name)
@@ -192,11 +192,11 @@ class Requests:
         self.session.channel.say("kept", job=job.name)
 
     def checkpoint(self, request: "dict[str, Any]") -> None:
-        """A signal to the whole tree; where a file is named, tell when it has been written anew since."""
+        """Send a signal to all processes of the job. If a file is named, say when it has been written since."""
         if request["file"] is not None:
             job = self.met(request)
             named = encoded(request["file"], "checkpoint")
-            path = path_where_it_works(self.session.folder, job.name, named)
+            path = path_in_workdir(self.session.folder, job.name, named)
             job.checkpoint = CheckpointFile(path, time.monotonic())
         self.signal(request)
 
@@ -208,34 +208,34 @@ class Requests:
         self.order(job, "end", grace_s=request["grace_s"], why=reason)
 
     def order(self, job: Job, do: str, **facts: object) -> None:
-        """To its supervisor, if it still has one; what became of it is told to who follows."""
+        """Send an order to the job's supervisor, if it lives. If not, the client learns of the end by following."""
         if job.link is not None:
             job.link.order(do, **facts)
-        elif job.ended is None and not self.knock(job.name, order_text(do, **facts)):
+        elif job.ended is None and not self.send_order(job.name, order_text(do, **facts)):
             supervisor = supervisor_of(self.session.folder.home_fd, job.name)
             if supervisor is None:
                 return
-            if do != "end" or supervisor <= 1:  # not known here, in another namespace
+            if do != "end" or supervisor <= 1:  # pid unknown: in another namespace
                 raise MisfitError("%s: %s cannot be told: its `control` is not what it was" % (do, job.name))
             send(os.kill, supervisor, signal.SIGTERM)
 
-    def knock(self, name: str, order: bytes) -> bool:
+    def send_order(self, name: str, order: bytes) -> bool:
         try:
             folder = self.session.folder.open(name)
         except FileNotFoundError:
             return False
         try:
-            return knock(folder, order)
+            return send_order(folder, order)
         finally:
             os.close(folder)
 
     def status(self, request: "dict[str, Any]") -> None:
-        """Tell how any job stands, and what it takes."""
+        """Send the state and the resource usage of any job."""
         name = request["job"]
         self.session.channel.say("status", job=name, **status_of(self.session.folder, name))
 
     def settle(self, request: "dict[str, Any]") -> None:
-        """Tell what became of a job that this session does not keep."""
+        """Say what became of a job that is not in this session."""
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("settle: %s is in the hands of this session" % name)
@@ -252,22 +252,22 @@ class Requests:
         self.session.folder.retire(job.name)
 
     def drain(self, request: "dict[str, Any]") -> None:
-        """Put this user's mark on the node, or another one in its place; of a proposal, make it count for good."""
+        """Write or replace this user's drain mark; with `key`, make that proposal permanent."""
         home = self.session.folder.home_fd
         name = make_firm(home, request) if request["key"] else put_drain(home, request)
         self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
 
     def propose(self, request: "dict[str, Any]") -> None:
-        """Put a mark beside this user's own, that ends soon if nothing comes of it."""
+        """Write a proposal beside this user's drain mark. It ends soon unless it is made permanent."""
         name = put_proposal(self.session.folder.home_fd, request)
         self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
 
     def resume(self, request: "dict[str, Any]") -> None:
-        """Take this user's marks away, or the one of a proposal."""
+        """Remove this user's drain marks; with `key`, only that proposal."""
         self.session.channel.say("resumed", was=take_away(self.session.folder.home_fd, request["key"]))
 
     def reap(self, request: "dict[str, Any]") -> None:
-        """Find what this user has left on the node, and take it away if that is asked for."""
+        """Find leftovers of this user on the node, and remove them with `apply`."""
         with own_homes(self.session.base) as homes:
             reaping = Reaping(homes, request["keep_s"], request["apply"], frozenset(request["keep"]))
             self.session.channel.say("reaped", **reaping.after(request["after"]))

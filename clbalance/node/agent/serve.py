@@ -1,4 +1,4 @@
-"""The conversation: lines in, events out, until the client goes away."""
+"""The agent's main loop: reads requests and writes events until the client is gone."""
 
 import select
 
@@ -17,7 +17,7 @@ class Agent:
         self.requests = Requests(self.session)
 
     def serve(self) -> None:
-        """What was started goes on when this process ends, unless it is tied; what was not is given up."""
+        """Run until the client is gone. Started jobs go on unless they are tied; other claims are dropped."""
         while not self.channel.over:
             self.listen()
             self.session.pump()
@@ -26,7 +26,7 @@ class Agent:
         self.session.give_up()
 
     def listen(self) -> None:
-        """Wait for the client, the supervisors or the next look at a followed file, and take what has come."""
+        """Wait for the client, a supervisor or the next look at a followed file, and handle it."""
         channel = self.channel
         poll = select.poll()
         if not channel.congested:
@@ -45,7 +45,7 @@ class Agent:
                 self.session.hear(linked[fd])
 
     def answer(self, line: "bytes | None") -> None:
-        """Carry out one request; whatever is wrong with it becomes an event."""
+        """Carry out one request. Its errors are sent as events."""
         op = name = ""
         try:
             request = parse_request(line)
@@ -60,7 +60,7 @@ class Agent:
             self.fail(op, name or "node folder", refusal_of(error))
 
     def fail(self, op: str, name: str, refusal: RefusedError) -> None:
-        """Only what was to be started here is refused: that another job could not be looked at says nothing of it."""
+        """Report an error: as a refusal if the job was to be started here, else as an `error`."""
         if op == "claim" or self.session.may_start(name):
             self.session.refuse(name, refusal)
         else:

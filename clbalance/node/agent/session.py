@@ -1,4 +1,4 @@
-"""The jobs of one conversation, each as its agent sees it, and what becomes of them."""
+"""The jobs of one connection: their supervisors, their output and their ends."""
 
 import json
 import os
@@ -17,37 +17,38 @@ if MYPY:
     from typing import Any
 
 
-# A claimed job as its agent sees it.
+# The agent's record of a job.
 
 
 class Job:
     """A job of this session: claimed here, or one that another agent started.
 
-    `link` while it has a supervisor that was forked here; `ended` once it has an end, `follower` while it is followed.
+    `link` is set while a supervisor that was forked here lives, `follower` while the job is followed, and `ended` once
+    it has ended.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.files: "dict[str, int]" = {}
         self.wanted: "Wanted | None" = None
-        self.asked = False  # for admission
+        self.asked = False  # admission was asked for
         self.is_slot = False
         self.admitted = False
         self.launched = False
         self.started_at: "float | None" = None
         self.link: "Link | None" = None
         self.follower: "Follower | None" = None
-        self.checkpoint: "CheckpointFile | None" = None  # while it is awaited
+        self.checkpoint: "CheckpointFile | None" = None  # while its writing is awaited
         self.ended: "dict[str, Any] | None" = None
 
-    def stillborn(self) -> RefusedError:
-        """Why its supervisor is gone before the start. One that hangs at admission is ended by the kernel's clock."""
+    def died_before_start(self) -> RefusedError:
+        """The refusal of a job whose supervisor died before the start. A timer kills one that hangs at admission."""
         if self.asked and not self.admitted:
             return RefusedError("lock", "its supervisor died at admission, for which it has %g s" % ADMIT_WITHIN_S)
         return RefusedError("resources", "its supervisor died before it could start")
 
     def hang_up(self) -> None:
-        """Let go of the supervisor and the files; one that has not started ends by it."""
+        """Close the connection to the supervisor and the followed files. A job that has not started ends thereby."""
         if self.link is not None:
             self.link.close()
             self.link = None
@@ -57,7 +58,7 @@ class Job:
 
 
 class Session:
-    """Jobs that were claimed here, and those of other agents that the client asked after."""
+    """Jobs that were claimed over this connection, and jobs of other agents that the client asked about."""
 
     def __init__(self, channel: Channel, base: bytes) -> None:
         self.channel = channel
@@ -68,7 +69,7 @@ class Session:
         self.jobs_folder: "JobsFolder | None" = None
 
     def load_prctl(self) -> Prctl:
-        """What supervisors need; ctypes takes 2 ms, which are best spent while the client reads an answer."""
+        """prctl(2), for supervisors. Loading ctypes takes 2 ms, so we do it while the client reads an answer."""
         if self.loaded is None:
             self.loaded = Prctl()
         return self.loaded
@@ -83,19 +84,19 @@ class Session:
         return name in self.jobs and not self.jobs[name].launched
 
     def give_up(self) -> None:
-        """Leave nothing of what was not started."""
+        """Empty the folders of all jobs that were not started."""
         for job in self.jobs.values():
             if not job.launched:
                 self.clear(job.name)
 
-    # What supervisors tell
+    # News from supervisors
 
     def linked(self) -> "dict[int, Job]":
-        """The jobs with a supervisor that was forked here, by the descriptor on which it tells its news."""
+        """The jobs whose supervisor was forked here, by the descriptor of its news."""
         return {job.link.news.fd: job for job in self.jobs.values() if job.link is not None}
 
     def hear(self, job: Job) -> None:
-        """Take a supervisor's news."""
+        """Read and handle a supervisor's news."""
         if job.link is None:
             return
         for line in job.link.news.receive():
@@ -120,7 +121,7 @@ class Session:
             self.lose(job)
 
     def refuse(self, name: str, refusal: RefusedError) -> None:
-        """Tell why a job does not run, and leave no half of it: of a claim that was ours, only the tombstone stays."""
+        """Say why a job does not run. If it was claimed here, its folder is emptied; only the tombstone stays."""
         job = self.jobs.pop(name, None)
         if job is not None:
             job.hang_up()
@@ -129,26 +130,26 @@ class Session:
         self.channel.say("refused", job=name, **refusal.to_fields())
 
     def clear(self, name: str) -> None:
-        """Leave the tombstone of a claim alone."""
+        """Remove all of a claim but its tombstone."""
         try:
             self.folder.clear(name)
         except FileNotFoundError:
-            return  # somebody has wiped the node folder
+            return  # the node folder was wiped
         except OSError as error:
             self.channel.complain("%s: not cleared: %s" % (name, os.strerror(error.errno or 0)), name)
 
     def lose(self, job: Job) -> None:
-        """The supervisor died without a word, its job's first process with it."""
+        """Handle the death of a supervisor that reported no end. The job's first process died with it."""
         if job.started_at is None and not self.has_started(job.name):
-            self.refuse(job.name, job.stillborn())
+            self.refuse(job.name, job.died_before_start())
             return
         record = bury(self.folder, job.name)
         if record["usage"] is None and job.started_at is not None:
-            record["seconds"] = round(time.monotonic() - job.started_at, 6)  # which nobody else knows
+            record["seconds"] = round(time.monotonic() - job.started_at, 6)  # only we know it
         self.conclude(job, record)
 
     def has_started(self, name: str) -> bool:
-        """By its fate; where the job has removed its folder, by a supervisor that lives."""
+        """Whether a job has started: by its fate file, or by a living supervisor if the job removed its folder."""
         try:
             folder = self.folder.open(name)
         except FileNotFoundError:
@@ -159,7 +160,7 @@ class Session:
             os.close(folder)
 
     def conclude(self, job: Job, ended: "dict[str, Any]") -> None:
-        """The job is over; who follows it is told, once all that it wrote has been passed on."""
+        """Record the end of a job. A client that follows it is told after all of its output was passed on."""
         job.ended = ended
         if job.link is not None:
             job.link.close()
@@ -167,7 +168,7 @@ class Session:
         if job.follower is not None:
             job.follower.due = 0.0
 
-    # What clients that follow are told
+    # Output and ends, for a client that follows
 
     def patience_ms(self) -> "float | None":
         """How long there is nothing to do but listen."""
@@ -178,7 +179,7 @@ class Session:
         return max(0.0, min(due) - time.monotonic()) * 1000
 
     def attach(self, job: Job) -> None:
-        """Follow what was both started and asked for."""
+        """Begin to follow a job, if it was started and the client asked for it."""
         if job.wanted is None or not job.launched:
             return
         if job.follower is not None:
@@ -187,7 +188,7 @@ class Session:
         job.follower = Follower(self.folder, job.name, job.wanted)
 
     def pump(self) -> None:
-        """Pass on the output that has fallen due, and the end of each job whose output has all been passed on."""
+        """Pass output on that is due, and the end of each job whose output was passed on completely."""
         now = time.monotonic()
         for job in self.jobs.values():
             self.look_for_checkpoint(job, now)
@@ -199,7 +200,7 @@ class Session:
                 self.pass_on_end(job, follower)
 
     def look_for_checkpoint(self, job: Job, now: float) -> None:
-        """Tell once that the job's file is there; of a job that is over there is nothing more to tell."""
+        """Say once that the checkpoint file was written. Stop looking when the job has ended."""
         awaited = job.checkpoint
         if awaited is None or awaited.due > now:
             return
@@ -210,10 +211,10 @@ class Session:
             self.channel.say("checkpointed", job=job.name)
 
     def pass_on_end(self, job: Job, follower: Follower) -> None:
-        """All that there is has been passed on: say so where that was all that was wanted, or where it is the end."""
+        """After all output: send `ended` if the job has ended, or `current` if only the present output was wanted."""
         if job.ended is None and job.link is None and supervisor_of(self.folder.home_fd, job.name) is None:
             self.conclude(job, bury(self.folder, job.name))
-            return  # it is due once more, for what was written meanwhile
+            return  # read once more what was written meanwhile
         if job.ended is not None:
             self.channel.say("ended", job=job.name, **job.ended)
         elif not follower.to_the_end:

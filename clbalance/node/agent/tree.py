@@ -1,4 +1,4 @@
-"""Everything that a job has started."""
+"""The processes of a job: how they are found, signalled and killed."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ if MYPY:
 
 
 class Prctl:
-    """prctl(2); each call tells whether it worked, for ctypes is missing from some nodes' Python."""
+    """prctl(2), by ctypes, which the Python of some nodes lacks: then no call has an effect."""
 
     def __init__(self) -> None:
         try:
@@ -47,7 +47,7 @@ class Process:
 
 
 def read_processes() -> "dict[int, Process]":
-    """All living processes by pid. A zombie does not live, unless it is a first thread that others outlive."""
+    """All living processes by pid. Zombies are left out, unless other threads of theirs still live."""
     table = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -80,7 +80,7 @@ def below(root: int, table: "dict[int, Process]") -> "set[int]":
 
 
 def carrying(launch_key: bytes, table: "dict[int, Process]") -> "set[int]":
-    """The processes that were started with this job's key in their environment, as far as we may read it."""
+    """The processes with this job's key in their environment, as far as we may read it."""
     mark = b"CLBALANCE_JOB_KEY=" + launch_key
     found = set()
     for pid in table:
@@ -95,9 +95,9 @@ def carrying(launch_key: bytes, table: "dict[int, Process]") -> "set[int]":
 
 
 class Tree:
-    """The processes of one job, found anew each time: `search` says which of all processes they are.
+    """The processes of one job. `search` picks them from the process table, each time anew.
 
-    `nearest` finds some of them much sooner than a walk through all of /proc can.
+    `nearest` finds some of them, much quicker than a walk through all of /proc.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Tree:
         return {pid: table[pid] for pid in self.search(table) if pid in table}
 
     def signal(self, number: int, group: int) -> None:
-        """To the process group at once, which none of its processes can fork away from, and to each one outside it."""
+        """Signal the process group at once, so that no process of it escapes by a fork, and each process outside it."""
         members = self.members()
         if any(process.group == group for process in members.values()):
             send(os.killpg, group, number)
@@ -120,7 +120,7 @@ class Tree:
                 send(os.kill, pid, number)
 
     def kill(self) -> "set[int]":
-        """KILL them all, each stopped before, so that none forks away between the search and its end."""
+        """Stop all processes, so that none escapes by a fork, then KILL them. The pids of those that were signalled."""
         stopped: "set[int]" = set()
         until = time.monotonic() + STOP_WITHIN_S
         while time.monotonic() < until:
@@ -136,13 +136,13 @@ class Tree:
 
 
 def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
-    """A signal to what may have gone since, or may have become another user's."""
+    """Send a signal. A target that is gone, or belongs to another user by now, is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         kill(target, number)
 
 
 def kill_carriers(name: str, within_s: float = KILL_PATIENCE_S) -> None:
-    """End what was started with this job's key, wherever it went."""
+    """Kill all processes that carry this job's key."""
     kill_all(Tree(lambda table: carrying(os.fsencode(name), table)), within_s)
 
 

@@ -1,4 +1,4 @@
-"""Keeps a job within its limits, as far as that can be done without root, and watches the memory that it takes."""
+"""Enforces a job's cpu and memory limits, as far as that is possible without root."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ if MYPY:
 
 
 class Confinement:
-    """`told`: by what each limit is kept. `unkept`: which is not, and why."""
+    """The limits of one job. `kept_by`: how each limit is enforced. `unkept`: which is not, and why. Both are texts."""
 
     def __init__(self, limits: JobLimits) -> None:
         self.limits = limits
@@ -29,7 +29,7 @@ class Confinement:
         self.no_scope = "slots are bound and watched"
 
     def bind(self) -> None:
-        """This process and what it starts from now on to the cpus of its lease."""
+        """Bind this process, and the processes that it starts from now on, to the cpus of its lease."""
         limits = self.limits
         if limits.cpus is None:
             return
@@ -46,7 +46,7 @@ class Confinement:
 
     @contextlib.contextmanager
     def bound(self) -> "Iterator[None]":
-        """Only what is started meanwhile: who keeps it must not wait for it."""
+        """Bind only processes that are started meanwhile: the supervisor itself must not wait for those cpus."""
         before = os.sched_getaffinity(0)
         self.bind()
         try:
@@ -56,7 +56,7 @@ class Confinement:
                 os.sched_setaffinity(0, before)
 
     def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
-        """The pid of its first process, in a scope if that is of use and can be had."""
+        """Start the job, in a scope if its limits need one and systemd gives one. The pid of its first process."""
         try:
             if self.wants_scope():
                 self.scope = self.enter_scope(program, env, task, prctl)
@@ -78,7 +78,7 @@ class Confinement:
         return scope
 
     def settle(self) -> None:
-        """What is told of limits, once it is started."""
+        """Complete `kept_by` and `unkept` after the start."""
         limits = self.limits
         if limits.cpus is not None:
             if self.scope is not None and self.scope.keeps_cpus():
@@ -94,7 +94,7 @@ class Confinement:
             self.kept_by.append("%s (no scope: %s)" % (watched, self.no_scope))
 
     def memory(self, find: "Callable[[], Iterable[int]]") -> "MemoryWatch | ScopeMemory | None":
-        """What sees to the memory of the processes that `find` finds; None where there is no limit."""
+        """The watch of the memory limit, over the processes that `find` returns; None if there is no limit."""
         if self.limits.mem_bytes is None:
             return None
         if self.scope is not None and self.scope.keeps_memory():
@@ -109,14 +109,14 @@ def size_text(size: float) -> str:
     return "%d B" % size
 
 
-# How much memory a tree of processes has taken, looked at again and again.
+# The memory of a tree of processes, measured repeatedly.
 
 
 class MemoryWatch:
-    """Holds a tree to its limit: of what cannot be taken back from it, `find` says from whom.
+    """Compares the memory of the processes that `find` returns with a limit.
 
-    That is anonymous and shared memory and what of it was swapped out, each page divided among those who share it. A
-    mapped file is none: the kernel gives up its pages first.
+    Anonymous, shared and swapped memory counts, each page divided among the processes that share it. Mapped files do
+    not count: the kernel can take their pages back.
     """
 
     def __init__(self, limit_bytes: int, find: "Callable[[], Iterable[int]]") -> None:
@@ -126,7 +126,7 @@ class MemoryWatch:
         self.was_over = False
 
     def look(self, now: float) -> "int | None":
-        """The bytes that it has where they are too many, twice in a row: who is seen while he forks seems double."""
+        """The bytes in use, if they are above the limit twice in a row: a process seen during its fork counts twice."""
         if now < self.due:
             return None
         began = time.process_time()
@@ -141,18 +141,18 @@ class MemoryWatch:
         return {"kind": "out_of_memory", "limit_bytes": self.limit_bytes, "used_bytes": used_bytes}
 
     def end_of(self, natural: "dict[str, Any]") -> "dict[str, Any]":
-        """How it ended by itself."""
+        """The end of the job if nothing of ours ended it: as it is."""
         return natural
 
 
 def memory_taken(pids: "list[int]", enough: int) -> int:
-    """Exact where it is more than `enough`; else what it is at most, which is read without walking page tables."""
+    """Bytes in use: an upper bound if that is at most `enough`, since it is cheap to read; else the exact number."""
     most = sum(most_memory(pid) for pid in pids)
     return most if most <= enough else sum(exact_memory(pid) for pid in pids)
 
 
 def most_memory(pid: int) -> int:
-    """As if nobody shared anything with it; 0 of what has ended."""
+    """An upper bound in bytes, as if no page were shared; 0 for a process that has ended."""
     fields = sizes_in(pid, "status")
     if "RssAnon" not in fields:  # before Linux 4.5
         return fields.get("VmRSS", 0) + fields.get("VmSwap", 0)
@@ -160,7 +160,7 @@ def most_memory(pid: int) -> int:
 
 
 def exact_memory(pid: int) -> int:
-    """Each page divided among those who share it; without smaps_rollup (Linux 4.14), or another user's, the most."""
+    """Bytes, each page divided among its sharers; the upper bound before Linux 4.14 and for another user's process."""
     fields = sizes_in(pid, "smaps_rollup")
     if "Pss_Anon" in fields:  # Linux 5.4
         return fields["Pss_Anon"] + fields.get("Pss_Shmem", 0) + fields.get("SwapPss", 0)

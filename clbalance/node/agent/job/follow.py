@@ -1,4 +1,4 @@
-"""A job's output as fast as the client takes it, and whether its checkpoint has been written."""
+"""Follows a job: sends its output as fast as the client takes it, and watches its checkpoint file."""
 
 import base64
 import errno
@@ -24,13 +24,11 @@ if MYPY:
     from typing import Any
 
 
-# A job's output, as fast as the client takes it.
-
 STREAMS = ("stdout", "stderr", "log")
 
 
 class Stream:
-    """One output file; `sent` and `acked` are offsets in it."""
+    """One output file; `sent` and `acked` are byte offsets in it."""
 
     def __init__(self, name: str, fd: int, at: int) -> None:
         self.name = name
@@ -40,7 +38,7 @@ class Stream:
 
 
 def open_output(jobs: JobsFolder, job: str, name: str) -> "int | None":
-    """A job's output; None where it was removed, by the job or when it was reaped, or a link is in its place."""
+    """Open an output file of a job. None if it was removed, by the job or by `reap`, or if it is a link."""
     try:
         folder = jobs.open(job)
         try:
@@ -54,7 +52,7 @@ def open_output(jobs: JobsFolder, job: str, name: str) -> "int | None":
 
 
 class Wanted:
-    """What of a job's output the client asks for: which streams, from where, how far ahead of it, and until when."""
+    """The client's request to follow: streams, offsets, window (bytes) and when to stop. May raise `MisfitError`."""
 
     def __init__(self, request: "dict[str, Any]") -> None:
         self.window = request["window"]
@@ -67,7 +65,7 @@ class Wanted:
 
 
 class Follower:
-    """Passes a job's output on, never more than `window` bytes of a stream ahead of the client."""
+    """Sends a job's output, of each stream at most `window` bytes that the client has not acknowledged."""
 
     def __init__(self, jobs: JobsFolder, job: str, wanted: Wanted) -> None:
         self.job = job
@@ -99,9 +97,9 @@ class Follower:
         raise MisfitError("ack: %.20r at %d is neither a stream nor was it sent" % (name, offset))
 
     def pump(self, channel: Channel, now: float) -> None:
-        """One chunk of each stream that has one; `drained` tells that none has more. Sets when to look again.
+        """Send the next chunk of each stream. Sets `drained` if no stream has more, and the time of the next look.
 
-        A slot's log is read last and said first: so it tells of every task that is in the output behind it.
+        A slot's log is read last and sent first, so that it names every task in the output after it.
         """
         for name in self.missing:
             channel.complain("%s: its %s was removed" % (self.job, name), self.job)
@@ -121,7 +119,7 @@ class Follower:
             self.pause_s = min(self.pause_s * 1.5, POLL_LONGEST_S)
 
     def read(self, stream: Stream, channel: Channel) -> "bytes | None":
-        """The next chunk; None where the client must acknowledge first."""
+        """The next chunk, empty at the end of the file; None if the client must acknowledge first."""
         room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
         if room <= 0:
             return None
@@ -132,7 +130,7 @@ class Follower:
             return b""
 
     def give_up(self, stream: Stream, channel: Channel, error: OSError) -> None:
-        """Say once that the rest of a stream cannot be read, and read no more of it."""
+        """Report once that the rest of a stream cannot be read, and read no more of it."""
         reason = "%s: the rest of %s: %s" % (self.job, stream.name, os.strerror(error.errno or 0))
         channel.complain(reason, self.job)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -141,10 +139,10 @@ class Follower:
 
 
 class CheckpointFile:
-    """A file as it was before the signal, and what has become of it. Only looked at, never opened.
+    """Tells whether a checkpoint file was written since the signal, by stat(2) only.
 
-    It is written when it is another one than before and has not changed for a second. A link is followed: what
-    `latest` points to may be the news. This user could look at whatever it leads to himself.
+    It was written if it differs from before and has not changed for a second. Links are followed, because a program
+    may write a new file and point `latest` at it. That is safe: we have the rights of the job's own user.
     """
 
     def __init__(self, path: bytes, now: float) -> None:
@@ -155,7 +153,7 @@ class CheckpointFile:
         self.due = now + CHECKPOINT_LOOK_S
 
     def look(self) -> "tuple[int, ...] | None":
-        """What tells one content from another; None where there is no regular file."""
+        """Device, inode, size and mtime (ns) of the file; None if it is no regular file."""
         try:
             facts = os.stat(self.path)
         except OSError:
@@ -165,7 +163,7 @@ class CheckpointFile:
         return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
     def is_written(self, now: float) -> bool:
-        """Looks again, and sets when to do so next."""
+        """Look at the file, and set the time of the next look."""
         self.due = now + CHECKPOINT_LOOK_S
         seen = self.look()
         if seen != self.seen:
@@ -173,8 +171,8 @@ class CheckpointFile:
         return seen is not None and seen != self.before and now - self.since >= CHECKPOINT_STILL_S
 
 
-def path_where_it_works(jobs: JobsFolder, name: str, file: bytes) -> bytes:
-    """Of a file that a job names: as its supervisor has found the folder (`enter_folder`)."""
+def path_in_workdir(jobs: JobsFolder, name: str, file: bytes) -> bytes:
+    """The absolute path of a file that a job names, from the folder that its supervisor chose (`enter_folder`)."""
     if file.startswith(b"/"):
         return file
     folder = jobs.open(name)

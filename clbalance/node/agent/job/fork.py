@@ -1,4 +1,4 @@
-"""From a supervisor to its job's first process, with or without a terminal."""
+"""Starts a job's first process from its supervisor, with or without a terminal."""
 
 import contextlib
 import errno
@@ -20,13 +20,13 @@ if MYPY:
 
 
 IGNORED: "list[int]" = []
-POSIX_SPAWN_DUP2 = 2  # which Python has a name for since 3.8
+POSIX_SPAWN_DUP2 = 2  # os has the name since Python 3.8
 
 
 def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> int:
-    """The pid of the job's first process, once it has become `program`; a `RefusedError` where it could not."""
+    """Start the job's first process and wait until it executes `program`. Its pid; `RefusedError` if that fails."""
     streams = task.streams()
-    ignored_signals()  # known before the fork
+    ignored_signals()  # fills the cache before the fork
     reader, writer = os.pipe()
     supervisor = os.getpid()
     pid = os.fork()
@@ -53,9 +53,9 @@ def fork_job(program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prc
 
 
 def spawn_job(program: Program, env: "dict[bytes, bytes]", task: Task) -> "int | None":
-    """As `fork_job`, without a copy of the supervisor's memory; it does not end with the supervisor by itself.
+    """Like `fork_job`, but without copying the supervisor's memory. The process does not die with the supervisor.
 
-    None where that cannot be done: before Python 3.8, before glibc 2.26, with a terminal.
+    None if that is impossible: before Python 3.8, before glibc 2.26, with a terminal.
     """
     spawn = getattr(os, "posix_spawn", None)
     if spawn is None or task.spec.pty is not None:
@@ -77,7 +77,7 @@ def spawn_job(program: Program, env: "dict[bytes, bytes]", task: Task) -> "int |
 
 
 def ignored_signals() -> "list[int]":
-    """Python's own (PIPE, XFSZ), the supervisor's, and what the node's login has left ignored; asked for once."""
+    """The signals ignored by Python (PIPE, XFSZ), by the supervisor and by the node's login; cached."""
     if not IGNORED:
         for number in range(1, signal.NSIG):
             with contextlib.suppress(OSError, ValueError):
@@ -87,7 +87,7 @@ def ignored_signals() -> "list[int]":
 
 
 def become_job(supervisor: int, prctl: Prctl, streams: "list[int]", umask: int) -> None:
-    """Turn this fork into a process as a login would have made it; every other descriptor closes on exec."""
+    """Turn this fork into a process such as a login would start. All other descriptors close on exec."""
     os.setsid()
     prctl.die_with_parent(supervisor)
     signal.set_wakeup_fd(-1)
@@ -99,10 +99,10 @@ def become_job(supervisor: int, prctl: Prctl, streams: "list[int]", umask: int) 
         os.dup2(fd, target)
 
 
-# A job on a terminal: its first process keeps a pseudo-terminal, on which the program runs, for a relay to fetch.
+# A job on a terminal: its first process makes a pseudo-terminal, runs the program on it, and keeps it for a relay.
 #
-# The relay (node/relay.py) comes by a session of its own, connects to the socket `terminal` in the job's folder, and is
-# given the terminal's other side. While it holds the connection, the program has somebody to talk to.
+# The relay (node/relay.py) runs in an ssh session of its own. It connects to the socket `terminal` in the job's folder
+# and receives the other side of the terminal. The terminal is kept as long as the relay keeps the connection.
 
 UNTOUCHED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)
 NOBODY_CAME = 125
@@ -111,7 +111,7 @@ NOBODY_CAME = 125
 def run_on_terminal(
     program: Program, env: "dict[bytes, bytes]", folder: int, size: "dict[str, int]"
 ) -> "TerminalKeeper":
-    """The program, started on a terminal of that size; an `OSError` where it could not be executed."""
+    """Start the program on a terminal of that size. `OSError` if it cannot be executed."""
     import fcntl
     import termios
 
@@ -141,7 +141,7 @@ def run_on_terminal(
 
 
 def listen_in(folder: int) -> "socket.socket":
-    """By the folder's descriptor: a path may be longer than a socket's may be."""
+    """Listen on the socket `terminal`, by the folder's descriptor: its path may be too long for a socket."""
     import socket
 
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -155,7 +155,7 @@ def listen_in(folder: int) -> "socket.socket":
 
 
 class TerminalKeeper:
-    """Waits for the program's end, and hands its terminal to the one who comes for it."""
+    """Waits for the program's end, and hands its terminal to the relay that connects."""
 
     def __init__(self, pid: int, master: int, listener: "socket.socket") -> None:
         self.pid = pid
@@ -166,7 +166,7 @@ class TerminalKeeper:
         self.give_up_at = time.monotonic() + reserve_s()
 
     def keep_and_exit(self) -> None:
-        """Never returns: what comes after belongs to the supervisor, of which this process is a fork."""
+        """Keep, and exit. Never returns: this process is a fork, and the code after the call is the supervisor's."""
         code = NOBODY_CAME
         try:
             code = self.keep()
@@ -174,7 +174,7 @@ class TerminalKeeper:
             os._exit(code)
 
     def keep(self) -> int:
-        """The program's exit code, as a shell tells it. Signals to the job are for the program, not for us."""
+        """Wait for the program; its exit code, as in a shell. Signals to the job are for the program, ignored here."""
         leave_all_but({self.master, self.listener.fileno() if self.listener is not None else -1})
         self.wakes = wake_on_children()
         for number in range(1, signal.NSIG):
@@ -190,7 +190,7 @@ class TerminalKeeper:
             self.listen()
 
     def reap(self) -> None:
-        """What the program printed last is still in its terminal: somebody has to come for that."""
+        """Collect the program's exit code. Its last output is still in the terminal, for the relay to fetch."""
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -221,7 +221,7 @@ class TerminalKeeper:
         self.give_up_at = 0.0
 
     def hang_up(self) -> None:
-        """Who had the terminal has gone, and the terminal with him: the program may heed its SIGHUP, or not."""
+        """The relay is gone: close the terminal. The program gets SIGHUP, and may ignore it."""
         if self.link is not None:
             self.link.close()
             self.link = None
@@ -236,15 +236,15 @@ class TerminalKeeper:
 
 
 def leave_all_but(keep: "set[int]") -> None:
-    """A descriptor of the supervisor's that lived on here would tell its agent that it does."""
+    """Close other descriptors: an open copy of the supervisor's would tell its agent that the supervisor lives."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in keep:
-            with contextlib.suppress(OSError):  # the listing's own
+            with contextlib.suppress(OSError):  # the descriptor of the listing itself
                 os.close(int(name))
 
 
 def wake_on_children() -> int:
-    """A descriptor on which every SIGCHLD is one byte."""
+    """A descriptor that delivers one byte for each SIGCHLD."""
     reader, writer = os.pipe()
     for fd in (reader, writer):
         os.set_blocking(fd, False)

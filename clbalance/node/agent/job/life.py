@@ -1,4 +1,4 @@
-"""One program with everything that it starts, from its fork to its last process; and what its supervisor is told."""
+"""The life of one program, from its start to the end of its last process; and the orders to its supervisor."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ if MYPY:
     from typing import Any
 
 
-# What a supervisor is told: by pipe while its agent lives, by a FIFO in the job's folder from any later one.
+# Orders to a supervisor: by pipe while its agent lives, by a FIFO in the job's folder from any later agent.
 
 ORDERS: "dict[str, dict[str, Any]]" = {
     "signal": {"do": (str, ""), "signal": (int, 0)},
@@ -46,7 +46,7 @@ def order_text(do: str, **facts: object) -> bytes:
 
 
 def parse_order(line: "bytes | None") -> "dict[str, Any]":
-    """An order; nothing where it is none, for the job itself can write to the FIFO."""
+    """An order; empty if the line is none, because the job itself can write to the FIFO."""
     try:
         raw = json.loads((line or b"").decode("ascii"))
         order = checked(raw, ORDERS[raw["do"]], "order")
@@ -57,16 +57,16 @@ def parse_order(line: "bytes | None") -> "dict[str, Any]":
     return dict(order, why=order.get("why", "")[:WHY_CHARS])
 
 
-def open_door(folder: int) -> Lines:
-    """The FIFO's reading end. Open for writing too, so that it never ends."""
+def open_control(folder: int) -> Lines:
+    """Make the FIFO for orders and open it; also for writing, so that reads never see its end."""
     os.mkfifo("control", 0o600, dir_fd=folder)
     return Lines(os.open("control", READ | os.O_RDWR, dir_fd=folder), ORDER_BYTES)
 
 
-def knock(folder: int, order: bytes) -> bool:
-    """Hand an order to a supervisor that another agent forked; whether that was possible.
+def send_order(folder: int, order: bytes) -> bool:
+    """Send an order to a supervisor that another agent forked, by the FIFO. Whether that was possible.
 
-    It begins with a newline, behind whatever the job itself may have left half written there.
+    A newline goes first, because the job itself may have written half a line there.
     """
     try:
         fd = os.open("control", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
@@ -78,7 +78,7 @@ def knock(folder: int, order: bytes) -> bool:
         if not stat.S_ISFIFO(os.fstat(fd).st_mode):
             return False
         os.write(fd, b"\n" + order)
-    except (BlockingIOError, BrokenPipeError):  # full, as only the job can make it; or over
+    except (BlockingIOError, BrokenPipeError):  # full, which only the job can cause, or closed
         return False
     finally:
         os.close(fd)
@@ -86,10 +86,10 @@ def knock(folder: int, order: bytes) -> bool:
 
 
 class Life:
-    """Holds the time limit, ends what is left, and knows how it ended.
+    """Keeps the time limit, ends processes that are left, and records how the program ended.
 
-    With `adopting`, every orphan becomes a child of this process: the life is over when there is no child left, which
-    cannot be missed. Without, session and launch key must do, and are asked again and again.
+    With `adopting`, every orphan becomes a child of this process, and the life is over when no child is left: that is
+    certain. Without it, processes are found by session and job key, which is repeated until none is left.
     """
 
     def __init__(self, name: str, adopting: bool, usage: Usage) -> None:
@@ -127,7 +127,7 @@ class Life:
         return found
 
     def children(self) -> "set[int]":
-        """What a chain of processes that fork and die leads to, at once: every orphan is a child of this process."""
+        """The children of this process, quickly read: also the newest of a chain of processes that fork and die."""
         self.reap()
         try:
             with open("/proc/self/task/%d/children" % os.getpid(), "rb") as file:
@@ -136,11 +136,11 @@ class Life:
             return set()
 
     def signal(self, number: int) -> None:
-        """To every process of it."""
+        """Send a signal to every process of the program."""
         self.tree.signal(number, self.first)
 
     def reap(self) -> None:
-        """Collect what has died: the first process gives the verdict, if none was spoken before."""
+        """Collect dead children. The end of the first process is the verdict, unless there is one already."""
         while True:
             try:
                 pid, status, spent = os.wait4(-1, os.WNOHANG)
@@ -158,7 +158,7 @@ class Life:
                     self.verdict = natural if self.memory is None else self.memory.end_of(natural)
 
     def keep_time(self, now: float) -> None:
-        """Do what has fallen due."""
+        """Enforce the limits and end processes that are left, as far as that is due."""
         self.keep_memory(now)
         if self.kill_at is None:
             if self.first_ended_at is not None and not self.is_over(now):
@@ -170,19 +170,19 @@ class Life:
             self.kill_at = now + KILL_AGAIN_S
 
     def keep_memory(self, now: float) -> None:
-        """End what has taken too much; what goes on taking is not waited for."""
+        """End a program that uses too much memory; far above the limit, without grace."""
         used = None if self.memory is None else self.memory.look(now)
         if self.memory is not None and used is not None:
             is_far_beyond = used > FAR_BEYOND * self.memory.limit_bytes
             self.begin_end(self.memory.verdict(used), 0.0 if is_far_beyond else self.grace_s)
 
     def begin_end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
-        """TERM to the whole tree, KILL after the grace. Said again, it can only become sooner."""
+        """Send TERM to all processes, and KILL after the grace. Another call can only make it sooner."""
         kill_at = time.monotonic() + grace_s
         if self.kill_at is None:
             self.verdict = self.verdict or verdict
             self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)  # who is stopped could not heed it
+            self.signal(signal.SIGCONT)  # a stopped process would not handle TERM
             self.kill_at = kill_at
             self.give_up_at = kill_at + KILL_PATIENCE_S
         elif self.give_up_at is not None and kill_at + KILL_PATIENCE_S < self.give_up_at:
@@ -197,7 +197,7 @@ class Life:
         return self.adopting or not self.tree.members()
 
     def patience_ms(self, now: float) -> "float | None":
-        """How long there is nothing to do but listen."""
+        """Milliseconds until the next check is due; None if none is."""
         due = self.deadline if self.kill_at is None else self.kill_at
         if self.memory is not None and self.memory.due is not None:
             due = self.memory.due if due is None else min(due, self.memory.due)
@@ -206,6 +206,6 @@ class Life:
         return None if due is None else min(max(0.0, due - now), LISTEN_LONGEST_S) * 1000 + 1
 
     def survivors(self) -> "list[str]":
-        """A warning, where something could not be killed."""
+        """A warning, if processes could not be killed."""
         left = [] if self.childless else sorted(self.tree.members())
         return ["could not be killed: pid %s" % ", ".join(map(str, left[:16]))] if left else []

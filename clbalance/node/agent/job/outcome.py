@@ -1,4 +1,4 @@
-"""How a claim went: whether it was started or is void, how the job ended, as it is kept and told."""
+"""The fate of a claim (started or void) and the record of a job's end, on disk and in events."""
 
 import binascii
 import contextlib
@@ -18,7 +18,7 @@ if MYPY:
 
 
 def read_boot_id() -> str:
-    """Which boot of this node it is."""
+    """The kernel's random id of the current boot. `RefusedError` if it cannot be read."""
     folder = os.environ.get("CLBALANCE_PROCFS") or "/proc"
     try:
         with open(folder + "/sys/kernel/random/boot_id", "rb") as file:
@@ -28,7 +28,7 @@ def read_boot_id() -> str:
 
 
 def read_birth(home: int) -> str:
-    """The nonce of this node folder, made with it: who finds another one knows that the folder was wiped."""
+    """The node folder's incarnation, made if missing. Another incarnation means that the folder was wiped."""
     with contextlib.suppress(FileNotFoundError):
         return born(home)
     fresh = "birth.%d.tmp" % os.getpid()
@@ -37,7 +37,7 @@ def read_birth(home: int) -> str:
     fd = os.open(fresh, WRITE_NEW, 0o600, dir_fd=home)
     try:
         write_all(fd, binascii.hexlify(os.urandom(16)))
-        os.fsync(fd)  # half of it after a crash would close the node to its owner
+        os.fsync(fd)  # a torn file after a crash would make the node unusable for this user
         os.fchmod(fd, 0o1644)  # the sticky bit keeps systemd-tmpfiles from ageing it
         with contextlib.suppress(FileExistsError):
             os.link(fresh, "birth", src_dir_fd=home, dst_dir_fd=home)
@@ -59,7 +59,7 @@ def born(home: int) -> str:
 
 
 def seal(folder: int, word: str) -> bool:
-    """Decide a claim's fate, if nobody has. A symbolic link appears with its content or not at all."""
+    """Decide a claim's fate; False if it was decided before. A symbolic link never appears without its content."""
     try:
         os.symlink("%s %s" % (word, read_boot_id()), "fate", dir_fd=folder)
     except FileExistsError:
@@ -68,7 +68,7 @@ def seal(folder: int, word: str) -> bool:
 
 
 def of_another_boot(folder: int) -> bool:
-    """Whether a fate was decided before this node was booted: what was started then is gone, and that is its end."""
+    """Whether the fate was decided in another boot of this node, so that the job's processes are gone."""
     try:
         parts = os.readlink("fate", dir_fd=folder).split(" ")
     except OSError:
@@ -77,23 +77,23 @@ def of_another_boot(folder: int) -> bool:
 
 
 def read_fate(folder: int) -> str:
-    """`started`, `void`, or nothing where it is open. What is damaged may have been either: it counts as started."""
+    """`started`, `void`, or empty if it is open. A damaged one may have been either; it counts as started."""
     try:
         word = os.readlink("fate", dir_fd=folder).split(" ")[0]
     except FileNotFoundError:
         return ""
     except OSError as error:
-        if error.errno != errno.EINVAL:  # no link
+        if error.errno != errno.EINVAL:  # EINVAL: no link
             raise
         return "started"
     return "void" if word == "void" else "started"
 
 
-# How a job ended, as it is told and kept.
+# The record of a job's end.
 
 
 class Usage:
-    """What the reaped processes of a job took, their own reaped children included."""
+    """Resource usage of the reaped processes of a job, including their own reaped children."""
 
     def __init__(self) -> None:
         self.user_s = 0.0
@@ -120,14 +120,14 @@ def natural_end(status: int) -> "dict[str, Any]":
 
 
 def unwitnessed_end() -> "dict[str, Any]":
-    """Of a job whose supervisor died without a word; the same by whomever it is written."""
+    """The record for a job whose supervisor died without writing one. Every agent writes the same."""
     end = {"kind": "killed", "signal": int(signal.SIGKILL)}
     warnings = ["the job's supervisor died, which killed the job"]
     return {"end": end, "seconds": 0.0, "usage": None, "warnings": warnings}
 
 
 def keep_exit(folder: int, record: "dict[str, Any]") -> None:
-    """Put a job's end on disk, whole or not at all, into the room that was reserved at its start, if that is left."""
+    """Write the record of a job's end, atomically, in space reserved at its start. May raise `OSError`."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open("exit.tmp", flags, 0o600, dir_fd=folder)
     try:
@@ -139,7 +139,7 @@ def keep_exit(folder: int, record: "dict[str, Any]") -> None:
 
 
 def read_exit(folder: int) -> "dict[str, Any] | None":
-    """The end that is on disk; None where there is none, or none that anybody could have meant."""
+    """The record of a job's end on disk; None if it is missing or malformed."""
     try:
         fd = os.open("exit", READ, dir_fd=folder)
     except OSError:

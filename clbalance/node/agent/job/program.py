@@ -1,4 +1,4 @@
-"""From a job's spec, checked, to what execve(2) is given."""
+"""Checks a job's spec, and finds the program and arguments for execve(2)."""
 
 import errno
 import os
@@ -12,11 +12,8 @@ if MYPY:
     from typing import Any
 
 
-# What a job is, checked.
-
-
 class Spec:
-    """What is to run and how; all text as the bytes that the system will see."""
+    """A job's checked spec: what to run, and how. Texts are bytes for the system. A bad one raises `RefusedError`."""
 
     def __init__(self, raw: "dict[str, Any]") -> None:
         try:
@@ -53,7 +50,7 @@ class Spec:
 
 
 class Program:
-    """A file and its argument vector; `name` is what messages call it, `interprets` the script it was named in."""
+    """A file and its argument vector. `interprets`: the script whose `#!` line names the file, for messages."""
 
     def __init__(self, path: bytes, argv: "list[bytes]", interprets: str = "") -> None:
         self.path = path
@@ -61,7 +58,7 @@ class Program:
         self.interprets = interprets
 
     def refusal(self, error: OSError) -> RefusedError:
-        """What a shell would say of an execve that failed, and the code it would exit with."""
+        """The refusal of a failed execve, with a shell's message and exit code."""
         what = self.interprets + ": bad interpreter " + shown(self.path) if self.interprets else shown(self.path)
         if error.errno != errno.ENOENT:
             return RefusedError("exec", "%s: %s" % (what, why_not_executed(self.path, error)), 126)
@@ -83,7 +80,7 @@ def read_head(path: "bytes | str", dir_fd: "int | None" = None) -> bytes:
 
 
 def missing_interpreter(path: bytes) -> str:
-    """The kernel says ENOENT of a file that is there when what is to run it is not."""
+    """Why execve gives ENOENT for a file that exists: its interpreter or loader does not."""
     try:
         words = shebang(read_head(path))
     except OSError:
@@ -104,7 +101,10 @@ def shebang(head: bytes) -> "list[bytes]":
 
 
 def script_program(path: bytes, head: bytes, name: str, args: "list[bytes]") -> Program:
-    """How to run a script: its interpreter is executed by us, so that a file system mounted noexec will do."""
+    """The program that runs a script. We execute its interpreter, so it also works on a file system mounted noexec.
+
+    `RefusedError` if it is a binary, or its `#!` line ends with a carriage return.
+    """
     if b"\0" in head.split(b"\n", 1)[0]:
         raise RefusedError("exec", "%s: a binary, not a script; run it as a command: `-- ./%s`" % (name, name), 126)
     words = shebang(head)
@@ -118,7 +118,7 @@ def script_program(path: bytes, head: bytes, name: str, args: "list[bytes]") -> 
 
 
 def find_program(words: "list[bytes]", search_path: bytes) -> Program:
-    """The file that a shell would execute for `words[0]`."""
+    """The file that a shell would execute for `words[0]`; `RefusedError` if there is none."""
     name = words[0]
     if b"/" in name:
         return Program(name, words)
@@ -133,7 +133,7 @@ def find_program(words: "list[bytes]", search_path: bytes) -> Program:
 
 
 def login_entry() -> "tuple[bytes, bytes]":
-    """Home and login shell of this user, empty where the user database does not have them."""
+    """Home and login shell of this user; empty if the user database does not have them."""
     import pwd
 
     try:
@@ -144,15 +144,15 @@ def login_entry() -> "tuple[bytes, bytes]":
 
 
 def names_no_shell(words: "list[bytes]") -> bool:
-    """Whether this is how `run -c TEXT` comes here: whoever typed it has not said which shell is to read it."""
+    """Whether the words are those of `run -c TEXT`, for which the user chose no shell."""
     return words[:2] == [b"/bin/sh", b"-c"] and words[3:4] == [b"sh"]
 
 
 def through_login_shell(shell: bytes, words: "list[bytes]", any_shell: bool = False) -> "tuple[Program, list[str]]":
-    """`words` executed by a login shell, which finds them on the PATH that its start-up files set; and warnings.
+    """Execute `words` by a login shell, which uses the PATH that its start-up files set. The program, and warnings.
 
-    `any_shell`: in the place of the first word may be another shell. Then it is bash: functions that bash exports, as
-    `module` is one, are lost on their way through a shell that does not know such (dash).
+    `any_shell`: the first word is a shell that may be replaced by bash. Functions that bash exports, such as `module`,
+    are lost in a shell that does not know exported functions (dash).
     """
     shell = shell or b"/bin/sh"
     warnings = []
@@ -163,12 +163,15 @@ def through_login_shell(shell: bytes, words: "list[bytes]", any_shell: bool = Fa
     base = os.path.basename(shell)
     if any_shell and (base == b"bash" or os.path.exists(b"/bin/bash")):
         words = [shell if base == b"bash" else b"/bin/bash", *words[1:]]
-    flags = [] if base == b"dash" else [b"-l"]  # old dash has no -l; bash with -c heeds -l but not the dash in its name
+    flags = [] if base == b"dash" else [b"-l"]  # old dash has no -l; bash -c heeds -l, not the dash in argv[0]
     return Program(shell, [b"-" + base, *flags, b"-c", b'exec "$0" "$@"', *words]), warnings
 
 
 def enter_folder(spec: Spec) -> "tuple[bytes, list[str]]":
-    """Go where the job is to run; that path, and a warning where it is not the one that was asked for."""
+    """Change to the job's folder. Its path, and a warning if it is not the one that was asked for.
+
+    `RefusedError` if the user named the folder explicitly and it cannot be entered.
+    """
     home = b""
     warnings = []
     if spec.chdir is not None:

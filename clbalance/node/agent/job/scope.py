@@ -1,4 +1,4 @@
-"""A cgroup of its own for a job, by the user's own systemd, where there is one: `systemd-run --user --scope`."""
+"""A cgroup for a job, made by the user's own systemd, if it runs: `systemd-run --user --scope`."""
 
 import contextlib
 import os
@@ -18,15 +18,15 @@ MYPY = False
 if MYPY:
     from typing import Any
 
-# What runs in the scope first: it tells where it is, and becomes the job when it is told to. So a scope that did not
-# come about has run nothing of the job, and what cannot be executed is refused as without a scope. The environment is
-# read from the kernel: Python's copy may have LC_CTYPE added (PEP 538).
-SCOPE_DOOR = """
+# The first program in the scope. It reports its cgroup, waits, and then becomes the job. So if the scope fails, nothing
+# of the job has run, and a program that cannot be executed is refused as without a scope. The environment is read from
+# the kernel: Python's copy may have LC_CTYPE added (PEP 538).
+SCOPE_ENTRY = """
 import os, signal, sys
 report, go, stderr = map(int, sys.argv[1:4])
 with open("/proc/self/cgroup", "rb") as file:
-    places = [line[3:] for line in file.read().split(b"\\n") if line.startswith(b"0::")]
-os.write(report, (places[0] if places else b"") + b"\\n")
+    cgroups = [line[3:] for line in file.read().split(b"\\n") if line.startswith(b"0::")]
+os.write(report, (cgroups[0] if cgroups else b"") + b"\\n")
 if os.read(go, 1):
     os.dup2(stderr, 2)
     for fd in (report, go, stderr):
@@ -45,18 +45,18 @@ os._exit(127)
 
 
 class NoScopeError(Exception):
-    """Why there is none; nothing of the job has run."""
+    """There is no scope, and nothing of the job has run. The text says why."""
 
 
 def system_root() -> str:
-    """Empty but in tests."""
+    """The prefix of system paths; empty except in tests."""
     return os.environ.get("CLBALANCE_ROOTFS") or ""
 
 
 def find_systemd_run(tied: bool) -> bytes:
-    """Its path, or a `NoScopeError`.
+    """The path of systemd-run, or a `NoScopeError`.
 
-    What runs under a user's systemd ends with his last login, unless he lingers; what is tied ends before.
+    A user's systemd ends with the user's last login unless the user lingers. A tied job ends before that.
     """
     root = system_root()
     if not os.path.isdir(root + "/run/systemd/system"):
@@ -86,13 +86,13 @@ def runtime_folder(root: str) -> str:
 
 
 class Scope:
-    """A scope with these limits, None where there is none; `first` is the pid that becomes the job's first process."""
+    """A scope with these limits (None: no limit). `first` is the pid of the job's first process."""
 
     def __init__(self, systemd_run: bytes, name: str, mem_bytes: "int | None", cpus: "float | None") -> None:
         self.command = [systemd_run, b"--user", b"--scope", b"--quiet", b"--collect"]
         self.command.append(b"--unit=clbalance-" + os.fsencode(name).replace(b".", b"-"))
         if mem_bytes is not None:
-            # Without the second, what is too much would be swapped out.
+            # Without the swap limit, memory above the limit would be swapped out.
             self.command += [b"-p", b"MemoryMax=%d" % mem_bytes, b"-p", b"MemorySwapMax=0"]
         if cpus is not None:
             self.command += [b"-p", b"CPUQuota=%d%%" % max(1, round(cpus * 100))]
@@ -102,18 +102,18 @@ class Scope:
         self.first = 0
 
     def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> None:
-        """A `NoScopeError` where it does not come about in time, a `RefusedError` where the program cannot run."""
+        """Start the job. `NoScopeError` if there is no scope in time, `RefusedError` if the program fails to start."""
         report, report_writer = os.pipe()
         go, go_writer = os.pipe()
         words, words_writer = os.pipe()
-        behind = BehindDoor(task, words_writer, [report_writer, go])
-        door = [os.fsencode(sys.executable), b"-I", b"-S", b"-c", SCOPE_DOOR.encode("ascii")]
-        door += [b"%d" % fd for fd in (report_writer, go, behind.stderr)] + [program.path, *program.argv]
+        entering = EnteringTask(task, words_writer, [report_writer, go])
+        entry = [os.fsencode(sys.executable), b"-I", b"-S", b"-c", SCOPE_ENTRY.encode("ascii")]
+        entry += [b"%d" % fd for fd in (report_writer, go, entering.stderr)] + [program.path, *program.argv]
         env = dict(env)
         env.setdefault(b"XDG_RUNTIME_DIR", os.fsencode(runtime_folder(system_root())))
         try:
-            self.first = self.knock(Program(self.command[0], [*self.command, b"--", *door]), env, behind, prctl)
-            self.folder = self.arrive(report, words)
+            self.first = self.fork(Program(self.command[0], [*self.command, b"--", *entry]), env, entering, prctl)
+            self.folder = self.await_entry(report, words)
             os.write(go_writer, b"g")
             answer = os.read(report, 16)  # execve closes it
         finally:
@@ -124,16 +124,16 @@ class Scope:
             raise program.refusal(OSError(int(answer), ""))
 
     @staticmethod
-    def knock(program: Program, env: "dict[bytes, bytes]", behind: "BehindDoor", prctl: Prctl) -> int:
+    def fork(program: Program, env: "dict[bytes, bytes]", entering: "EnteringTask", prctl: Prctl) -> int:
         try:
-            return fork_job(program, env, behind, prctl)
+            return fork_job(program, env, entering, prctl)
         except RefusedError as error:
             raise NoScopeError(error.reason) from None
         finally:
-            behind.close()
+            entering.close()
 
-    def arrive(self, report: int, words: int) -> str:
-        """The folder of its cgroup."""
+    def await_entry(self, report: int, words: int) -> str:
+        """Wait for the report from inside the scope. The folder of its cgroup, or a `NoScopeError`."""
         told = b""
         poll = select.poll()
         poll.register(report, select.POLLIN)
@@ -151,7 +151,7 @@ class Scope:
         return "%s/sys/fs/cgroup%s" % (system_root(), place) if place else ""
 
     def keeps_memory(self) -> bool:
-        """Whether its cgroup has the limit: a systemd that was not given the controller asks for it and goes on."""
+        """Whether its cgroup has the limit. A systemd without the memory controller starts scopes without it."""
         message = self.read("memory.max")
         return self.mem_bytes is not None and message.isdigit() and int(message) <= self.mem_bytes
 
@@ -169,8 +169,8 @@ class Scope:
             return ""
 
 
-class BehindDoor(Task):
-    """A task whose stderr is kept aside until it has come through the door: systemd-run's words are not its own."""
+class EnteringTask(Task):
+    """A task whose stderr is kept aside until it is in the scope, so that it does not get systemd-run's messages."""
 
     def __init__(self, task: Task, words: int, passed: "list[int]") -> None:
         self.spec = task.spec
@@ -190,7 +190,7 @@ class BehindDoor(Task):
 
 
 def complaint(words: int) -> str:
-    """What systemd-run has said, in one line."""
+    """The message of systemd-run, in one line; empty if there is none."""
     with contextlib.suppress(OSError):
         said = shown(os.read(words, 400)).split()
         return "systemd-run: " + " ".join(said)[:160] if said else ""
@@ -198,9 +198,9 @@ def complaint(words: int) -> str:
 
 
 class ScopeMemory:
-    """A limit that the kernel keeps. It kills one process and then another: that it did so is read from the cgroup.
+    """A memory limit that the kernel enforces by killing processes. Its kills are counted in the cgroup.
 
-    The file is open before: the cgroup goes soon after its last process.
+    Their file is opened at the start, because the cgroup vanishes soon after its last process.
     """
 
     due = None
@@ -221,7 +221,7 @@ class ScopeMemory:
         return int(found.group(1)) if found else 0
 
     def look(self, now: float) -> "int | None":
-        """Nothing to be done about it."""
+        """None: the kernel enforces the limit."""
         del now
         return None
 
@@ -230,6 +230,6 @@ class ScopeMemory:
         return {"kind": "out_of_memory", "limit_bytes": self.limit_bytes, "used_bytes": None}
 
     def end_of(self, natural: "dict[str, Any]") -> "dict[str, Any]":
-        """A job that does well without a process that was killed has done well."""
+        """`out_of_memory` if the kernel killed a process and the job failed. A job that exits with 0 succeeded."""
         failed = natural != {"kind": "exited", "rc": 0}
         return self.verdict(0) if failed and self.kills() else natural

@@ -1,4 +1,4 @@
-"""What became of a job, or how it stands at this moment (docs/design/jobs.md)."""
+"""Says what became of a job, or its state and resource usage now (docs/design/jobs.md)."""
 
 import contextlib
 import os
@@ -26,13 +26,13 @@ if MYPY:
     from typing import Any
 
 
-# How a job stands at this moment, and what its processes take; from /proc, without touching it.
+# The state of a job and its resource usage, read from /proc.
 
-CLOCK_BOOTTIME = 7  # which Python has a name for since 3.7; processes' ages are told by it
+CLOCK_BOOTTIME = 7  # the clock of process start times; time has the name since Python 3.7
 
 
 class Times:
-    """Of one process: the cpu time that it and its reaped children took, and when it began, in ticks."""
+    """Cpu times of one process and of its reaped children, and its start time, in ticks."""
 
     def __init__(self, pid: int) -> None:
         with open("/proc/%d/stat" % pid, "rb") as file:
@@ -44,7 +44,7 @@ class Times:
 
 
 def status_of(jobs: JobsFolder, name: str) -> "dict[str, Any]":
-    """The `state`, by the words of `settle`; what it takes is null but for what runs, or has left a record."""
+    """The `state`, in the words of `settle`, and the usage: null unless the job runs or has left a record."""
     supervisor = supervisor_of(jobs.home_fd, name)  # before `exit`, which is written before the lock goes
     try:
         folder = jobs.open(name)
@@ -71,9 +71,9 @@ def usage_fields(
 
 
 def usage_now(supervisor: int, name: str) -> "dict[str, Any]":
-    """The job's tree: who has died in it counts as a reaped child of its parent, at last of the supervisor.
+    """The usage of a running job. Dead processes are in the times of their parents, or of the supervisor.
 
-    The supervisor is read first, so that nobody who ends meanwhile is counted twice.
+    The supervisor is read first, so that a process that ends meanwhile is not counted twice.
     """
     tick = os.sysconf("SC_CLK_TCK")
     table = read_processes()
@@ -107,16 +107,16 @@ def times_of(pid: int) -> "Times | None":
 
 
 def memory_of(pids: "Any") -> int:
-    """Each page once, divided among those that share it (PSS); where that cannot be read soon, what each has mapped.
+    """Bytes, with shared pages divided among their processes (PSS); after `PSS_WITHIN_S`, RSS of the rest.
 
-    To walk the page tables of a large process takes the kernel a while, in which it can map nothing.
+    The kernel walks the page tables for PSS. That is slow for a large process, which cannot map memory meanwhile.
     """
     until = time.monotonic() + PSS_WITHIN_S
     return sum((pss(pid) if time.monotonic() < until else None) or rss(pid) for pid in pids)
 
 
 def pss(pid: int) -> "int | None":
-    """Since Linux 4.14."""
+    """Bytes; None before Linux 4.14 or if it cannot be read."""
     try:
         with open("/proc/%d/smaps_rollup" % pid, "rb") as file:
             found = re.search(rb"^Pss: *([0-9]+) kB", file.read(), re.MULTILINE)
@@ -138,9 +138,9 @@ WIPED = {"state": "gone", "why": "the node folder was wiped"}
 
 
 class Inquiry:
-    """A question after a job that was admitted in a boot and a folder of these names.
+    """A question about a job that was admitted in that boot and that incarnation of the node folder.
 
-    With `void`, what has not started never shall.
+    With `void`, a job that has not started is made void.
     """
 
     def __init__(self, jobs: JobsFolder, name: str, boot_id: str, incarnation: str, void: bool) -> None:
@@ -151,12 +151,13 @@ class Inquiry:
         self.void = void
 
     def answer(self) -> "dict[str, Any]":
-        """`state` with `reason`, and `record` where it has ended."""
-        held = supervisor_of(self.jobs.home_fd, self.name) is not None  # before the folder, which is made before it
+        """`state`, with `why` if it is gone, and `record` if it has ended. May raise `MisfitError`."""
+        # Read the lock before the folder: the folder is made before the lock.
+        held = supervisor_of(self.jobs.home_fd, self.name) is not None
         try:
             folder = self.jobs.open(self.name)
         except FileNotFoundError:
-            if held:  # the job has removed its folder
+            if held:  # the job removed its folder
                 return {"state": "running"}
             absent = self.answer_without_folder()
             if absent["state"] == "gone" or not self.void:
@@ -180,7 +181,7 @@ class Inquiry:
         return {"state": "absent"}
 
     def answer_in(self, folder: int) -> "dict[str, Any]":
-        """What is on disk is true after a reboot, too. The lock is asked for after the fate, which is made under it."""
+        """A record on disk counts after a reboot, too. The fate is read before the lock: it is made under the lock."""
         record = read_exit(folder)
         if record is not None:
             return {"state": "ended", "record": record}
@@ -200,9 +201,9 @@ class Inquiry:
 
 
 def where_born(base: bytes, incarnation: str) -> "bytes | None":
-    """The home with that birth, which so was not wiped: another user's, or one that is not taken for ours any more."""
+    """The home with that incarnation, which was therefore not wiped: another user's, or an old one of ours; or None."""
     for home in all_homes(base):
-        with contextlib.suppress(OSError, RefusedError):  # what cannot be read as one is none
+        with contextlib.suppress(OSError, RefusedError):  # an unreadable home is skipped
             fd = os.open(home, FOLDER)
             try:
                 if born(fd) == incarnation:
@@ -213,7 +214,7 @@ def where_born(base: bytes, incarnation: str) -> "bytes | None":
 
 
 def supervisor_of(home: int, name: str) -> "int | None":
-    """The pid of a job's supervisor, if it lives: it holds its lease's lock from before its start to after its end."""
+    """The pid of a job's supervisor, if it lives. It holds its lease's lock from before the start to after the end."""
     try:
         fd = os.open("lease-" + name, READ, dir_fd=home)
     except FileNotFoundError:
@@ -225,7 +226,7 @@ def supervisor_of(home: int, name: str) -> "int | None":
 
 
 def bury(jobs: JobsFolder, name: str) -> "dict[str, Any]":
-    """The end of a started job that has no supervisor any more. If that left none, speak for it: kill what is left."""
+    """The record of a started job without a supervisor. If none was written, kill the job's processes and write one."""
     try:
         folder = jobs.open(name)
     except FileNotFoundError:
@@ -240,10 +241,10 @@ def bury(jobs: JobsFolder, name: str) -> "dict[str, Any]":
 def bury_in(folder: int, name: str) -> "dict[str, Any]":
     kill_carriers(name)
     record = unwitnessed_end()
-    if of_another_boot(folder):  # who settles it is told that it is gone, and an answer that is final stays
+    if of_another_boot(folder):  # write nothing: `settle` answers "gone", and that answer is final
         return record
     try:
         keep_exit(folder, record)
     except OSError as error:
         record["warnings"].append("the record of the end was not kept: %s" % os.strerror(error.errno or 0))
-    return read_exit(folder) or record  # another may have been quicker
+    return read_exit(folder) or record  # another agent may have been quicker

@@ -1,4 +1,4 @@
-"""A supervisor that runs many small tasks, one after the other, under one lease (docs/design/tasks.md)."""
+"""The supervisor of a slot: it runs many small tasks, one after the other, under one lease (docs/design/tasks.md)."""
 
 import json
 import os
@@ -28,15 +28,15 @@ if MYPY:
 
 
 class Slot(Supervisor):
-    """Takes tasks from `queue`, in that order, until it is told that there are no more or its agent goes.
+    """Runs the tasks in `queue`, in order, until it is told that no more come or its agent is gone.
 
-    `log` tells of each, a JSON list a line: `["s", n]` before it is started, synced in groups; `["e", n, end, seconds,
-    stdout, stderr]` after its last process has ended, with the sizes of both files then, so that it is known whose
-    output is whose; `["b", n]` of one that was taken and is given back unstarted; `["z"]` at the end of it all.
+    `log` has one JSON list a line: `["s", n]` before task n is started, synced in groups; `["e", n, end, seconds,
+    stdout, stderr]` after its last process has ended, with the sizes of both files, which say which output belongs to
+    the task; `["b", n]` for a task that is given back unstarted; `["z"]` at the end.
     """
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
-        self.confinement.bind()  # what it starts inherits that
+        self.confinement.bind()  # inherited by the tasks
         self.program = program
         self.env = env
         self.task = task
@@ -51,7 +51,7 @@ class Slot(Supervisor):
         self.life.begin(os.getpid(), 0.0, None)
 
     def work(self) -> None:
-        """Run what there is and wait for more, in turn."""
+        """Run tasks, and wait for more, until the end."""
         began = time.monotonic()
         rc = 0
         try:
@@ -73,7 +73,7 @@ class Slot(Supervisor):
         self.record({"end": end, "seconds": seconds, "usage": self.usage.to_fields()}, self.warnings)
 
     def take(self) -> bool:
-        """What has been queued, if there is anything: none of it runs before the log says so, on disk."""
+        """Take the queued tasks; False if there are none. The log names them on disk before any of them runs."""
         self.taken.extend(self.queued())
         if not self.taken:
             return False
@@ -83,15 +83,15 @@ class Slot(Supervisor):
         return True
 
     def queued(self) -> "list[tuple[int, list[bytes]]]":
-        """What has been brought since the last look."""
+        """The tasks that were appended to the queue since the last call."""
         lines = self.queue.receive()
-        while not self.queue.closed:  # at the end of the file, for now
+        while not self.queue.closed:  # until the present end of the file
             lines += self.queue.receive()
         tasks = [parse_task(line) for line in lines]
         return [task for task in tasks if task is not None]
 
     def run_task(self, number: int, words: "list[bytes]") -> None:
-        """From its start to the end of the last of its processes."""
+        """Run one task, from its start to the end of its last process."""
         spec = self.task.spec
         env = dict(self.env)
         env[b"CLBALANCE_TASK_ID"] = b"%d" % number
@@ -117,13 +117,13 @@ class Slot(Supervisor):
         self.tell_of_log(at_once=not self.taken)
 
     def first_process(self, program: Program, env: "dict[bytes, bytes]") -> int:
-        """Its pid. Should this process die, its guard ends it; without one, the kernel does."""
+        """Start the task; the pid. If this process dies, its guard ends the task; without a guard, the kernel does."""
         is_guarded = self.guard and os.getppid() == self.guard
         first = spawn_job(program, env, self.task) if is_guarded else None
         return fork_job(program, env, self.task, self.prctl) if first is None else first
 
     def complain(self, reason: str) -> None:
-        """What a shell would have said of a program that cannot be executed."""
+        """Write to stderr why the program cannot be executed, as a shell would."""
         fd = os.open("stderr", APPEND, dir_fd=self.place.folder)
         try:
             os.write(fd, b"clbalance: %s\n" % reason.encode("utf-8", "replace"))
@@ -136,7 +136,7 @@ class Slot(Supervisor):
             rest = rest[os.write(self.log, rest) :]
 
     def tell_of_log(self, at_once: bool) -> None:
-        """Have the agent look at it: seldom while one short task follows another."""
+        """Tell the agent to read the log; not for every one of many short tasks."""
         now = time.monotonic()
         if at_once or now - self.told_at >= LOG_TOLD_EVERY_S:
             self.told_at = now
@@ -150,17 +150,17 @@ class Slot(Supervisor):
 
     def obey(self, lines: "list[bytes | None]") -> None:
         super().obey(lines)
-        if self.orders.closed:  # nobody is left who could bring more
+        if self.orders.closed:  # the agent is gone, so no more tasks come
             self.no_more = True
 
     def end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
-        """The task that runs, and all that come behind it."""
+        """End the running task, and start no further one."""
         self.stopped = self.stopped or verdict
         super().end(verdict, grace_s)
 
 
 def task_line(task: object) -> bytes:
-    """As it lies in the queue; what cannot be meant is a `MisfitError`."""
+    """A task as a line of the queue. `MisfitError` if it is malformed."""
     if not (isinstance(task, list) and len(task) == 2 and is_a(Count, task[0]) and isinstance(task[1], list)):
         raise MisfitError("tasks: %.60r is no task; one is [number, [word, ...]]" % (task,))
     for word in task[1]:
@@ -169,7 +169,7 @@ def task_line(task: object) -> bytes:
 
 
 def parse_task(line: "bytes | None") -> "tuple[int, list[bytes]] | None":
-    """As the agent has written it. None: a full disk tears lines, and a task may write there, too."""
+    """A task's number and words. None for a bad line: a full disk tears lines, and tasks can write to the queue."""
     try:
         number, words = json.loads((line or b"").decode("ascii"))
         task_line([number, words])

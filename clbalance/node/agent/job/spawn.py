@@ -1,4 +1,4 @@
-"""From the agent to a supervisor, and the guard of a slot's supervisor (docs/design/agent.md)."""
+"""Starts a supervisor from the agent, and the guard of a slot's supervisor (docs/design/agent.md)."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from clbalance.node.agent.tree import Prctl
 
 
 def leave_channel(keep: "set[int]") -> None:
-    """Hold nothing of the agent's: an open copy of the channel, or of another job's tie, would keep it alive."""
+    """Close the agent's descriptors: an open copy would keep the channel, or the pipe to another job, alive."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -25,13 +25,13 @@ def leave_channel(keep: "set[int]") -> None:
             try:
                 os.close(fd)
             except OSError:
-                continue  # the listing's own
+                continue  # the descriptor of the listing itself
 
 
 class Link:
-    """The agent's ends of the pipes to one supervisor: orders go down, news come up.
+    """The agent's ends of the pipes to one supervisor: for orders to it and news from it.
 
-    Closing it ends a job that has not started, or is tied.
+    Closing it ends a job that has not started or is tied.
     """
 
     def __init__(self, control: int, status: int) -> None:
@@ -41,7 +41,7 @@ class Link:
         self.news = Lines(status)
 
     def order(self, do: str, **facts: object) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the job has just ended; the news of it are on their way
+        with contextlib.suppress(BrokenPipeError):  # the job has just ended; its news will say so
             os.write(self.control, order_text(do, **facts))
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class Link:
 
 
 def fork_under_guard(name: str, prctl: Prctl) -> int:
-    """Return in a child, of which this process becomes the guard; the guard's pid, or 0 where there can be none."""
+    """Fork and return in the child; the parent becomes its guard. The guard's pid, or 0 if there can be none."""
     if not prctl.adopt_orphans():
         return 0
     guard = os.getpid()
@@ -65,7 +65,7 @@ def fork_under_guard(name: str, prctl: Prctl) -> int:
 def spawn_supervisor(
     kind: "type[Supervisor]", place: Place, admission: Admission, prctl: Prctl, *, guarded: bool
 ) -> Link:
-    """A supervisor of that kind in a session of its own that no process of ours has to wait for."""
+    """Start a supervisor of that class, in its own session and as no child of the agent. May raise `OSError`."""
     control, control_writer = os.pipe()
     status_reader, status = os.pipe()
     try:
@@ -89,19 +89,19 @@ def spawn_supervisor(
     return Link(control_writer, status_reader)
 
 
-# The parent of a slot's supervisor: should that die, it ends all that the slot has started (docs/design/agent.md).
+# The guard: parent of a slot's supervisor. If that dies, the guard ends the slot's processes (docs/design/agent.md).
 
 
 def stand_guard(supervisor: int, name: str) -> None:
-    """Wait for the end of that child, in a process that adopts orphans: so what it leaves are our children then."""
+    """Wait for the supervisor's end, then end the processes that it left. They are our children: we adopt orphans."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.waitpid(supervisor, 0)
-    end_what_is_left(Life(name, True, Usage()))
+    end_leftovers(Life(name, True, Usage()))
 
 
-def end_what_is_left(life: Life) -> None:
-    """Until no child is left, or nothing more can be done about it. A supervisor that ended in order has left none."""
+def end_leftovers(life: Life) -> None:
+    """Kill children until none is left or `KILL_PATIENCE_S` is over. A supervisor that ended normally leaves none."""
     until = time.monotonic() + KILL_PATIENCE_S
     life.reap()
     while not life.childless and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""One per job, between the agent and the job's first process."""
+"""The supervisor: one process per job, between the agent and the job's first process."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import signal
 import time
 
 from clbalance.node.agent.job.confine import Confinement
-from clbalance.node.agent.job.life import Life, open_door, parse_order
+from clbalance.node.agent.job.life import Life, open_control, parse_order
 from clbalance.node.agent.job.outcome import Usage, keep_exit, seal
 from clbalance.node.agent.job.program import Program, Spec, enter_folder
 from clbalance.node.agent.job.task import Place, Task
@@ -31,7 +31,7 @@ if MYPY:
 
 
 class Supervisor:
-    """Keeps one job: admits and starts it, obeys the agent, sees it to its end and records that."""
+    """Owns one job: gets its lease, starts it, obeys the agent's orders and records its end."""
 
     def __init__(self, place: Place, prctl: Prctl, control: int, status: int, guard: int) -> None:
         self.place = place
@@ -47,7 +47,7 @@ class Supervisor:
         self.tied = False
 
     def run(self, admission: Admission) -> None:
-        """A lease first; under it, what is to be started is awaited."""
+        """Get a lease, wait for the order to start, start the job and work until its end."""
         self.wakes = wake_on_signals()
         try:
             self.lease = admission.admit(self.orders.fd)
@@ -60,13 +60,16 @@ class Supervisor:
             self.tell("refused", **refusal.to_fields())
             return
         self.poll = select.poll()
-        for fd in (self.orders.fd, self.door.fd, self.wakes):
+        for fd in (self.orders.fd, self.control.fd, self.wakes):
             self.poll.register(fd, select.POLLIN)
         self.obey(self.early)
         self.work()
 
     def await_start(self) -> Spec:
-        """What is to be started, once that is ordered; what comes behind waits in `early`. `keep`: input arrives."""
+        """Wait for the order `start`; the job's spec. Later orders stay in `early`. `keep` restarts the waiting time.
+
+        `RefusedError` if that time is over, the connection ended or the supervisor was told to stop.
+        """
         until = time.monotonic() + reserve_s()
         poll = select.poll()
         poll.register(self.orders.fd, select.POLLIN)
@@ -89,15 +92,15 @@ class Supervisor:
             return Spec(json.loads(file.read().decode("ascii")))
 
     def start(self, task: Task) -> None:
-        """The fate is sealed between the last thing that may fail by itself and the fork, which opens it again."""
+        """Start the job. Its fate becomes `started` right before the fork; `void` if the fork fails."""
         import fcntl
 
         self.confinement = Confinement(task.limits)
         cwd, warnings = enter_folder(task.spec)
         env = task.environment(cwd)
         program, more = task.program(env)
-        fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles ages nothing in a locked folder
-        self.door = open_door(self.place.folder)
+        fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles leaves a locked folder alone
+        self.control = open_control(self.place.folder)
         if not seal(self.place.folder, "started"):
             raise RefusedError("void", "it was settled before that it had not started")
         fail_point("sealed")
@@ -128,17 +131,17 @@ class Supervisor:
 
     def tell(self, ev: str, **news: object) -> None:
         news["ev"] = ev
-        with contextlib.suppress(BrokenPipeError):  # the agent has gone; what matters is on disk
+        with contextlib.suppress(BrokenPipeError):  # the agent is gone; the record is on disk
             os.write(self.status, json.dumps(news).encode("ascii") + b"\n")
 
     def work(self) -> None:
-        """What there is to do from the start on."""
+        """Follow the job from its start to its end, and record that."""
         self.see_to_its_end(self.life)
         end = {"end": self.life.verdict, "seconds": round(self.life.seconds(), 6), "usage": self.usage.to_fields()}
         self.record(end, self.life.survivors())
 
     def see_to_its_end(self, life: Life) -> None:
-        """Until nothing of it is left, or nothing more can be done about it."""
+        """Wait until no process of it is left, or the rest cannot be killed."""
         while True:
             life.reap()
             life.keep_time(time.monotonic())
@@ -147,20 +150,20 @@ class Supervisor:
             self.listen(life.patience_ms(time.monotonic()))
 
     def listen(self, patience_ms: "float | None") -> None:
-        """Wait for orders and signals, and heed them."""
+        """Wait at most `patience_ms` for orders and signals, and carry them out."""
         for fd, _ in self.poll.poll(patience_ms):
             if fd == self.wakes:
                 if signal.SIGTERM in os.read(self.wakes, 4096):
                     self.end({"kind": "cancelled", "why": "the job's supervisor was told to stop"}, UNTIED_GRACE_S)
-            elif fd == self.door.fd:
-                self.obey(self.door.receive())
+            elif fd == self.control.fd:
+                self.obey(self.control.receive())
             else:
                 self.obey(self.orders.receive())
                 if self.orders.closed:
                     self.poll.unregister(fd)
 
     def obey(self, lines: "list[bytes | None]") -> None:
-        """Carry out orders, of the agent that started the job or of a later one. A tied job ends with its agent."""
+        """Carry out orders, from the agent that started the job or a later one. A tied job ends with its agent."""
         for line in lines:
             self.carry_out(parse_order(line))
         if self.orders.closed and self.tied:
@@ -176,7 +179,7 @@ class Supervisor:
         self.life.begin_end(verdict, grace_s)
 
     def record(self, end: "dict[str, Any]", warnings: "list[str]") -> None:
-        """Keep the end on disk, give back what was promised, then tell it."""
+        """Write the end to disk, release the lease, then tell the agent."""
         fail_point("over")
         try:
             self.keep(dict(end, warnings=warnings))
@@ -189,13 +192,13 @@ class Supervisor:
     def keep(self, record: "dict[str, Any]") -> None:
         try:
             keep_exit(self.place.folder, record)
-        except FileNotFoundError:  # nothing can be made in a folder that was removed
+        except FileNotFoundError:  # the job removed its folder
             self.place.restore()
             keep_exit(self.place.folder, record)
 
 
 def wake_on_signals() -> int:
-    """A descriptor on which every CHLD and TERM is one byte, its number."""
+    """A descriptor that delivers the number of each CHLD and TERM as one byte."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)

@@ -1,4 +1,4 @@
-"""What a supervisor starts, where, and what that is shown of its GPUs."""
+"""The work of a supervisor: the job's folder, environment, program and streams, and the GPUs that it sees."""
 
 import os
 import re
@@ -18,25 +18,25 @@ from clbalance.node.agent.job.program import (
 from clbalance.node.agent.lease.admission import OwnLease
 from clbalance.node.agent.protocol import APPEND, FOLDER, READ
 
-# What a job is shown of its GPUs: the one place where a further maker's variables come in.
+# The GPUs that a job sees. Variables for another maker's GPUs belong here.
 
 # As ROCm's runtime names its devices: sixteen digits in one piece. NVIDIA's have dashes in them.
 AMD = re.compile(r"GPU-[0-9a-f]{16}")
 
 
 def show_devices(env: "dict[bytes, bytes]", gpus: "list[str]") -> None:
-    """Let a job see these and no others.
+    """Set the variables that let a job see these GPUs and no others.
 
     Intel's Level Zero takes numbers, in ZE_AFFINITY_MASK; its devices are not measured yet.
     """
     amd = [gpu for gpu in gpus if AMD.fullmatch(gpu)]
     nvidia = [gpu for gpu in gpus if gpu not in amd]
     env[b"CUDA_DEVICE_ORDER"] = b"PCI_BUS_ID"
-    # HIP reads CUDA's variable too, where its own is not set. Empty: none of this maker's.
+    # HIP reads CUDA's variable too, if its own is not set. Empty: no NVIDIA GPU.
     env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join(nvidia))
     if amd:
         env[b"ROCR_VISIBLE_DEVICES"] = os.fsencode(",".join(amd))
-        # HIP counts what ROCr has left over.
+        # HIP numbers the devices that ROCr shows, from 0.
         env[b"HIP_VISIBLE_DEVICES"] = ",".join(str(number) for number in range(len(amd))).encode()
         env.pop(b"GPU_DEVICE_ORDINAL", None)
 
@@ -51,14 +51,14 @@ class Place:
         self.path = path
 
     def restore(self) -> None:
-        """Make the folder again that the job has removed: without it, it would seem never to have started."""
+        """Make the folder again after the job removed it: without it the job would seem never to have started."""
         os.mkdir(self.name, 0o700, dir_fd=self.jobs)
         self.folder = os.open(self.name, FOLDER, dir_fd=self.jobs)
         seal(self.folder, "started")
 
 
 class Task:
-    """What a supervisor starts, where, and on which GPUs; a lease without any leaves them to the job."""
+    """What a supervisor starts, where, and on which GPUs. If the lease has none, the GPU variables are not touched."""
 
     def __init__(self, place: Place, spec: Spec, lease: OwnLease) -> None:
         self.name = place.name
@@ -70,7 +70,7 @@ class Task:
         self.limits = lease.limits
 
     def environment(self, cwd: bytes) -> "dict[bytes, bytes]":
-        """The node's, then the job's own, then ours.
+        """The environment of the node, overridden by the job's, overridden by ours.
 
         The node's is read from the kernel: Python's copy may have LC_CTYPE added (PEP 538).
         """
@@ -87,7 +87,7 @@ class Task:
         return env
 
     def program(self, env: "dict[bytes, bytes]") -> "tuple[Program, list[str]]":
-        """What is to be executed, and warnings."""
+        """The program to execute, and warnings. May raise `RefusedError`."""
         spec = self.spec
         if spec.script is not None:
             head = read_head("script", self.folder)

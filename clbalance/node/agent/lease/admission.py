@@ -1,4 +1,4 @@
-"""The node's yes or no, under its lock."""
+"""Admission: the node's decision on a request for a lease, under the node's lock."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ if MYPY:
 
 
 def reserve_s() -> float:
-    """How long a lease waits for its job to be started; the lab may shorten it."""
+    """Seconds that a lease waits for its job's start; the lab may shorten it."""
     try:
         return float(os.environ.get("CLBALANCE_RESERVE_S") or RESERVE_S)
     except ValueError:
@@ -47,8 +47,8 @@ def reserve_s() -> float:
 class OwnLease:
     """The lease of this process, held by an fcntl lock on `fd`.
 
-    Such a lock is gone as soon as its process closes any descriptor of that file: from here on nobody in this
-    process may open it again, so there is no listing of leases after this.
+    The kernel drops such a lock when its process closes any descriptor of that file. So this process must not open
+    the file again, and lists no leases after this.
     """
 
     def __init__(self, home: int, name: str, allocation: "dict[str, Any]") -> None:
@@ -75,14 +75,14 @@ class OwnLease:
             raise
 
     def release(self) -> None:
-        """The file goes first: what is seen is held."""
+        """Remove the file, then drop the lock, so that every lease that is visible is held."""
         with contextlib.suppress(OSError):
             os.unlink(self.name, dir_fd=self.home)
         os.close(self.fd)
 
 
 class Admission:
-    """One job's way to its lease (docs/design/leases.md); `known` is what was read without the lock."""
+    """Gets one job's lease (docs/design/leases.md). `known`: leases and drain marks that were read without the lock."""
 
     def __init__(self, name: str, wish: Wish, base: bytes, home_fd: int) -> None:
         self.name = name
@@ -94,7 +94,7 @@ class Admission:
         self.tmp_free = 0
 
     def admit(self, tie: int) -> OwnLease:
-        """The lease, or a `RefusedError`; given up when nobody is left at the other end of `tie`."""
+        """The lease, or a `RefusedError`, for example when the other end of the pipe `tie` was closed."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, ADMIT_WITHIN_S)
         try:
@@ -123,7 +123,7 @@ class Admission:
         raise RefusedError("lock", "leases came and went all the time; looked %d times" % LOOKS)
 
     def read(self, marks: "list[Mark]") -> None:
-        """What is new since the last look; the files are other people's, so no lock is held meanwhile."""
+        """Read the new marks. They are files of other users and may hang, so this is done without the lock."""
         fresh = [mark for mark in marks if mark.identity not in self.known]
         admins = read_admins() if any(mark.is_drain for mark in fresh) else set()
         for mark in fresh:
@@ -136,7 +136,7 @@ class Admission:
                 self.known[mark.identity] = self.keep(read_lease(mark))
 
     def keep(self, lease: "Lease | None") -> "Lease | None":
-        """Leave its file open for the test under the lock, within the number that a process may have open."""
+        """Keep the lease's file open for the test under the lock, up to `KEPT_OPEN` files."""
         if lease is None or lease.fd is None:
             return lease
         if len(self.kept) < KEPT_OPEN:
@@ -146,14 +146,14 @@ class Admission:
         return Lease(lease.uid, lease.fields)
 
     def decide(self, marks: "list[Mark]") -> OwnLease:
-        """Under the lock: no other user's file is read, nothing here waits for anybody."""
+        """Decide, under the lock. It reads no file of another user and waits for nothing."""
         listed = (self.known[mark.identity] for mark in marks)
         leases = [lease for lease in listed if lease is not None and lease.holds]
         node = measure()
         node.tmp_free = self.tmp_free
         gpus = grant(self.wish, leases, node)
         for name in os.listdir(self.home_fd):
-            if name.startswith("new-"):  # of a supervisor that died in here
+            if name.startswith("new-"):  # left by a supervisor that died in `OwnLease`
                 os.unlink(name, dir_fd=self.home_fd)
         wish = self.wish
         allocation = {"v": 1, "cpus": wish.cpus, "mem_bytes": wish.mem_bytes, "gpus": gpus, "slots": wish.slots}
@@ -169,7 +169,7 @@ class Admission:
         return OwnLease(self.home_fd, self.name, allocation)
 
     def cpus_for(self, leases: "list[Lease]", gpus: "list[str]") -> "dict[str, str]":
-        """The cpus that the job is to be bound to, as far as it is limited to some."""
+        """The field `cpu_ids`: the cpus to bind the job to; nothing if its cpus are not limited."""
         count = cpus_to_bind(self.wish.limit_cpus)
         if not count:
             return {}
@@ -179,7 +179,10 @@ class Admission:
 
 
 def lock_node(base: bytes, until: float, tie: int) -> int:
-    """A descriptor that holds the node's lock until it is closed. The folder is root's: nobody can replace it."""
+    """A descriptor that holds the node's lock until it is closed. The folder is root's: nobody can replace it.
+
+    `RefusedError` if another process holds the lock until `until`, or the other end of `tie` was closed.
+    """
     import fcntl
 
     fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""What a node can still promise."""
+"""The free capacity of a node: what a job asks for, what leases promise, what is measured, and the decision."""
 
 import os
 import re
@@ -13,7 +13,7 @@ if MYPY:
 
 
 class Wish:
-    """What a job asks a node to promise, and what its client knows better than the node of how much there is."""
+    """The resources that a job asks for, and the capacity configured by its client. May raise `RefusedError`."""
 
     def __init__(self, lease: "dict[str, Any]", capacity: "dict[str, Any]") -> None:
         try:
@@ -48,12 +48,12 @@ class Wish:
 
     @property
     def is_empty(self) -> bool:
-        """Asks for no part of a node, and fits on a full one; a slot alone is nothing."""
+        """Asks for no resources, so it fits on a full node. Slots alone do not count."""
         return not (self.cpus or self.mem_bytes or self.tmp_bytes or self.gpu_count or self.exclusive)
 
 
 class Measured:
-    """What the node's kernel says of itself at this moment."""
+    """Load, uptime (s) and memory (bytes) of the node, measured now."""
 
     def __init__(self, cpus: int, r1m: float, uptime_s: float, mem_total: int, mem_available: int) -> None:
         self.cpus = cpus
@@ -65,7 +65,7 @@ class Measured:
 
 
 def measure() -> Measured:
-    """Unknown is never idle: what cannot be measured refuses the job."""
+    """Measure the node. `RefusedError` if that fails: unknown load never counts as idle."""
     folder = os.environb.get(b"CLBALANCE_PROCFS") or b"/proc"
     texts = {}
     try:
@@ -86,7 +86,7 @@ def measure() -> Measured:
 
 
 def measure_tmp() -> int:
-    """Bytes that are free where programs put temporary files, by the same path as the probe; may hang."""
+    """Free bytes for temporary files, in the same folder as the probe measures. May hang; may raise `RefusedError`."""
     usual = "/tmp"  # noqa: S108 - nothing is put there
     folder = os.environ.get("TMPDIR") or usual
     try:
@@ -97,7 +97,7 @@ def measure_tmp() -> int:
 
 
 class LackError(Exception):
-    """The node has too little of something; `shares` tells by uid how much of it each owner was promised."""
+    """The node has too little of a resource. `shares`: by uid, how much of it each owner holds."""
 
     def __init__(self, kind: str, what: str, shares: "dict[int, str]", cpus: "float | None" = None) -> None:
         super().__init__(what)
@@ -107,7 +107,7 @@ class LackError(Exception):
         self.shares = shares
 
     def refusal(self) -> RefusedError:
-        """With the owners' names, which may come from afar: not to be asked for under the node's lock."""
+        """The refusal with the owners' names. Their look-up may use the network: not to be called under the lock."""
         owners = ["%s %s" % (user_name(uid), share) for uid, share in sorted(self.shares.items())[:5]]
         rest = len(self.shares) - len(owners)
         leased = ", ".join(owners) + (" and %d more" % rest if rest else "")
@@ -127,7 +127,7 @@ def promised(leases: "list[Lease]", field: str) -> float:
 
 
 def visible(leases: "list[Lease]", field: str, uptime_s: float) -> float:
-    """What of a measured load is the leases' own: the share of each that an average with τ shows at its age."""
+    """The part of a measured load that leases cause: an average with τ shows more of each as it gets older."""
     import math
 
     fields = [lease.fields for lease in leases if lease.fields is not None]
@@ -136,7 +136,7 @@ def visible(leases: "list[Lease]", field: str, uptime_s: float) -> float:
 
 
 def others_cpus(leases: "list[Lease]", node: Measured) -> float:
-    """Cpus in use by whoever has no lease."""
+    """Cpus in use by processes without a lease."""
     return max(0.0, node.r1m - visible(leases, "cpus", node.uptime_s) - NOISE_CPUS)
 
 
@@ -151,7 +151,7 @@ def free_mem(leases: "list[Lease]", node: Measured) -> float:
 
 
 def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
-    """The GPUs that the job is given, with all else that it asked for; a `LackError` where it cannot be."""
+    """The GPUs for the job, if all of the request fits; else a `LackError`."""
     capacity = node.cpus if wish.capacity_cpus is None else wish.capacity_cpus
     check_exclusive(wish, leases, capacity, node.mem_total)
     if wish.is_empty:
@@ -166,7 +166,7 @@ def grant(wish: Wish, leases: "list[Lease]", node: Measured) -> "list[str]":
 
 
 def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
-    """Why nothing beside this lease can be promised, or nothing."""
+    """Why this lease takes the whole node; empty if it does not."""
     fields = lease.fields
     if fields is None:
         return "a lease that cannot be read"
@@ -187,7 +187,7 @@ def check_exclusive(wish: Wish, leases: "list[Lease]", capacity: float, mem_tota
 
 
 def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
-    """Past the number with which this node was the best choice, the client had better look again."""
+    """Refuse if more cpus are promised by now than the client accepts: another node may be the better choice."""
     now, most = promised(leases, "cpus"), wish.promised_at_most
     if most is not None and now > most + 1e-9:
         raise LackError("crowded", "others were faster: %g cpus are promised, at most %g wanted" % (now, most), {}, now)
@@ -195,7 +195,7 @@ def check_crowd(wish: Wish, leases: "list[Lease]") -> None:
 
 def check_cpus(wish: Wish, leases: "list[Lease]", capacity: float, node: Measured) -> None:
     free = free_cpus(capacity, leases, node)
-    if not wish.cpus or wish.cpus <= free + 1e-9:  # a sum that should come out even may miss by so much
+    if not wish.cpus or wish.cpus <= free + 1e-9:  # rounding errors of the sum
         return
     others = others_cpus(leases, node)
     what = "%g cpus asked, %.3g of %g free, %.3g in use besides leases" % (wish.cpus, max(0, free), capacity, others)
@@ -234,7 +234,7 @@ def held_gpus(leases: "list[Lease]") -> "dict[str, float]":
 
 
 def free_gpus(wish: Wish, leases: "list[Lease]") -> "list[str]":
-    """The first that have room, in the client's order, for it has measured them; of shares, on the fullest device."""
+    """The first candidates with room, in the order that the client measured. Shares go to the fullest device."""
     held = held_gpus(leases)
     room = 1 + 1e-9 - wish.gpu_share  # three thirds are a whole
     free = [gpu for gpu in wish.gpu_candidates if held.get(gpu, 0.0) <= room]

@@ -1,4 +1,4 @@
-"""Which cpus a job is bound to, and what it may use at most."""
+"""The limits of a job, and the choice of cpus that it is bound to."""
 
 import math
 import os
@@ -12,11 +12,8 @@ if MYPY:
     from typing import Any, Iterable
 
 
-# What a job may use at most.
-
-
 class JobLimits:
-    """As its lease says; None where there is no limit. `cpu_ids` are the cpus that it is to be bound to."""
+    """The limits in a job's lease; None: no limit. `cpu_ids`: the cpus to bind it to; empty: none."""
 
     def __init__(self, allocation: "dict[str, Any]") -> None:
         self.cpus: "float | None" = allocation.get("limit_cpus")
@@ -29,7 +26,7 @@ class JobLimits:
 
 
 def cpus_to_bind(limit_cpus: "float | None") -> int:
-    """To how many a job with that limit is to be bound; 0: to none, for there are no more, or it has no limit."""
+    """How many cpus a job with that limit is bound to. 0: not bound, since it has no limit or may use all cpus."""
     if limit_cpus is None:
         return 0
     count = max(1, math.ceil(limit_cpus))
@@ -37,21 +34,21 @@ def cpus_to_bind(limit_cpus: "float | None") -> int:
 
 
 def parse_cpulist(text: str) -> "list[int]":
-    """The ids of `0-3,8`, as the kernel writes them; none where it is no such list, or a longer one than can be."""
+    """The ids in `0-3,8`, as the kernel writes them. Empty if it is no such list, or has more ids than a node can."""
     found: "list[int]" = []
     for part in text.strip().split(","):
         range_of = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", part)
         if range_of is None:
             return []
         first, last = int(range_of.group(1)), int(range_of.group(2) or range_of.group(1))
-        if last - first + len(found) >= MOST_CPU_IDS:  # judged before it is made
+        if last - first + len(found) >= MOST_CPU_IDS:  # checked before the range is made
             return []
         found += range(first, last + 1)
     return sorted(set(found))
 
 
 def cpulist_text(ids: "Iterable[int]") -> str:
-    """The other way."""
+    """The ids as text; the inverse of `parse_cpulist`."""
     runs: "list[list[int]]" = []
     for cpu in sorted(ids):
         if runs and cpu == runs[-1][1] + 1:
@@ -62,7 +59,7 @@ def cpulist_text(ids: "Iterable[int]") -> str:
 
 
 def memory_domains() -> "list[list[int]]":
-    """The cpus of each NUMA node; none where the kernel does not tell."""
+    """The cpus of each NUMA node; empty if the kernel does not say."""
     folder = (os.environ.get("CLBALANCE_ROOTFS") or "") + "/sys/devices/system/node"
     try:
         names = sorted(name for name in os.listdir(folder) if re.fullmatch(r"node[0-9]{1,4}", name))
@@ -76,7 +73,7 @@ def memory_domains() -> "list[list[int]]":
 
 
 def taken_cpus(leases: "list[Lease]") -> "dict[int, float]":
-    """How much of each cpu is promised to those who are bound to it; a lease that asks for none still crowds it."""
+    """How much of each cpu is promised to jobs bound to it. A lease without cpus crowds them too, by 0.001."""
     taken: "dict[int, float]" = {}
     for fields in [lease.fields for lease in leases if lease.fields is not None]:
         ids = parse_cpulist(fields.get("cpu_ids", ""))
@@ -92,10 +89,10 @@ def choose_cpus(
     taken: "dict[int, float]",
     near: "frozenset[int] | set[int]" = frozenset(),
 ) -> "list[int]":
-    """`count` of the cpus that are allowed, so that as little as possible is promised twice.
+    """Choose `count` of the `allowed` cpus, so that as little as possible is promised twice.
 
-    Of the memory domains that serve equally well, one with cpus `near` the job's GPUs; of these the one that has the
-    fewest left, so that larger ones stay whole.
+    Among equally good memory domains prefer one with cpus `near` the job's GPUs, then the one with the fewest free
+    cpus, so that larger ones stay whole.
     """
     inside = [[cpu for cpu in domain if cpu in allowed] for domain in domains]
     free = [sum(not taken.get(cpu) for cpu in domain) for domain in inside]

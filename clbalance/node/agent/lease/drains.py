@@ -1,4 +1,4 @@
-"""Drain marks: who takes no new work; and proposals, which become marks when all nodes have been looked at."""
+"""Drain marks, which keep new jobs away, and proposals, which become permanent after a sweep of all nodes."""
 
 import contextlib
 import os
@@ -15,15 +15,14 @@ if MYPY:
     from typing import Any
 
 
-# Drain marks that are for good only when all has been looked at (docs/design/drain.md): `drain-<key>` beside `drain`.
-#
-# Whoever dies half-way leaves one that ends by itself, and what was there before has never been touched.
+# A proposal is the file `drain-<key>` beside `drain` (docs/design/drain.md). If the client dies, the proposal lapses by
+# itself, and the marks before it were never touched.
 
 DRAIN_NAME = re.compile(r"drain-[0-9a-f]{32}")
 
 
 def put_drain(home: int, request: "dict[str, Any]") -> str:
-    """The user's mark; it takes the place of all of his that count for good."""
+    """Write the user's drain mark, in place of all permanent ones of this user. Its file name."""
     put_mark(home, "drain", drain_text(request, request["until"]))
     for name in names_of_marks(home):
         if not is_proposed(home, name):
@@ -32,7 +31,7 @@ def put_drain(home: int, request: "dict[str, Any]") -> str:
 
 
 def put_proposal(home: int, request: "dict[str, Any]") -> str:
-    """A mark that is a proposal until it is made firm; its end is told by this node's clock."""
+    """Write a proposal. It lapses by this node's clock unless it is made permanent. Its file name."""
     for name in names_of_marks(home):
         if has_lapsed(home, name, time.time()):
             remove(home, name)
@@ -42,7 +41,7 @@ def put_proposal(home: int, request: "dict[str, Any]") -> str:
 
 
 def make_firm(home: int, request: "dict[str, Any]") -> str:
-    """The proposal, as a mark that counts for good. One that has ended may have been passed over by others by now."""
+    """Make the proposal permanent. `RefusedError` if it lapsed: others may have ignored it. Its file name."""
     name = "drain-%s" % request["key"]
     if not is_proposed(home, name):
         raise RefusedError("void", "the proposal has ended")
@@ -51,7 +50,7 @@ def make_firm(home: int, request: "dict[str, Any]") -> str:
 
 
 def take_away(home: int, key: str) -> bool:
-    """With a key that mark; without, all that count for good, or have ended. Whether there was one."""
+    """Remove the mark with that key; without a key, all permanent and lapsed ones. Whether there was one."""
     if key:
         return remove(home, "drain-" + key)
     names = ["drain"] + [name for name in names_of_marks(home) if not is_proposed(home, name)]
@@ -73,7 +72,7 @@ def names_of_marks(home: int) -> "list[str]":
 
 
 def is_proposed(home: int, name: str) -> bool:
-    """Whether it is there, and a proposal that has not ended."""
+    """Whether that mark exists and is a proposal that has not lapsed."""
     fields = read_proposal(home, name)
     return fields is not None and fields["asked_at"] is not None and time.time() < (fields["until"] or 0)
 
@@ -102,7 +101,7 @@ def remove(home: int, name: str) -> bool:
 
 
 class Drain:
-    """A drain mark that binds us; without `fields` it cannot be read, and binds all the same."""
+    """A drain mark that applies to this user. Without `fields` it could not be read, and applies all the same."""
 
     def __init__(self, uid: int, fields: "dict[str, Any] | None") -> None:
         self.uid = uid
@@ -121,7 +120,7 @@ class Drain:
 
 
 def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":
-    """The mark, if its owner may bind us: root, who is listed as administrator, and we ourselves."""
+    """The mark, if its owner may keep our jobs away: root, a listed administrator, or this user; else None."""
     if mark.uid not in (0, os.geteuid()) and not (admins and user_name(mark.uid) in admins):
         return None
     try:
@@ -137,7 +136,7 @@ def read_drain(mark: Mark, admins: "set[str]") -> "Drain | None":
 
 
 def read_admins() -> "set[str]":
-    """The users whose drain marks bind everyone: a name a line, in root's file, or in our own in the lab."""
+    """The users whose drain marks apply to everyone: one name a line, in a file of root (in the lab, our own)."""
     try:
         fd = os.open(os.environb.get(b"CLBALANCE_ADMINS") or b"/etc/clbalance/admins", READ & ~os.O_NOFOLLOW)
     except OSError:

@@ -1,4 +1,4 @@
-"""The files of leases and drain marks, everybody's, and who holds their locks."""
+"""Files of leases and drain marks of all users, and the holders of their locks."""
 
 import contextlib
 import errno
@@ -34,8 +34,9 @@ FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, p
 
 
 def promiser_of(fd: int) -> "int | None":
-    """The process that holds a write lock on it, as far as its pid is known here. A read lock, which anyone may
-    take, is none.
+    """The pid of the holder of a write lock on a file (at most 0 if it is not visible here); None if there is none.
+
+    Read locks do not count: anyone may take one.
     """
     import fcntl
 
@@ -58,7 +59,7 @@ class Lock:
 
 
 def write_locks() -> "list[Lock]":
-    """Who holds which, as far as this kernel lets us see; who merely waits (`->`) is left out."""
+    """The write locks that are visible to us. Waiting processes (`->`) are left out."""
     locks = []
     try:
         with open("/proc/locks", "rb") as file:
@@ -81,7 +82,7 @@ def user_name(uid: int) -> str:
 
 
 def holder_of(fd: int) -> str:
-    """Who has flocked this inode. Where several file systems count alike, the one with its device comes first."""
+    """The holder of a flock on a file, for messages. Among equal inode numbers the same device comes first."""
     facts = os.fstat(fd)
     device = b"%02x:%02x" % (os.major(facts.st_dev), os.minor(facts.st_dev))
     locks = [lock for lock in write_locks() if lock.kind == b"FLOCK" and int(lock.inode) == facts.st_ino]
@@ -94,13 +95,13 @@ def holder_of(fd: int) -> str:
         return "pid %d, user unknown" % pid
 
 
-# Leases and drain marks, everybody's.
+# Leases and drain marks of all users.
 
 MARK_NAME = re.compile(r"drain(?:-[0-9a-f]{32})?|lease-[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
 
 
 class Mark:
-    """A file that may be a lease or a drain mark: a name and an inode in a home. It says nothing by itself."""
+    """A file that may be a lease or a drain mark, by its name and inode in a home. Its content was not read."""
 
     __slots__ = ("home", "inode", "name", "uid")
 
@@ -124,7 +125,7 @@ def mark_text(facts: "dict[str, Any]") -> bytes:
 
 
 def put_mark(home: int, name: str, content: bytes) -> None:
-    """A file for everyone to read, whole or not at all. The sticky bit keeps systemd-tmpfiles from ageing it."""
+    """Write a file that everyone may read, completely or not at all. Its sticky bit makes systemd-tmpfiles keep it."""
     fresh = "%s.%d.tmp" % (name, os.getpid())
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=home)
@@ -141,19 +142,19 @@ def put_mark(home: int, name: str, content: bytes) -> None:
 
 
 def bases_of(base: bytes) -> "list[bytes]":
-    """The folder for everyone's jobs, and the one in which they were before an administrator made that one."""
+    """The folder for the jobs of all users, and the one that was used before an administrator made it."""
     return [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]
 
 
 def list_marks(base: bytes) -> "list[Mark]":
-    """All marks of all users, none of them opened. What one user may put there is bounded, for himself alone."""
+    """The marks of all users, not opened. Each user's number is bounded, so that nobody can crowd others out."""
     counts: "dict[int, int]" = {}
     marks: "list[Mark]" = []
     for home in all_homes(base):
         try:
             fd = os.open(home, FOLDER)
         except OSError as error:
-            not_for_want_of_ours(error)  # but a link, a file, gone, or closed to us
+            raise_if_out_of_resources(error)  # a link, a file, gone or closed to us is no error
             continue
         try:
             uid = os.fstat(fd).st_uid
@@ -165,14 +166,14 @@ def list_marks(base: bytes) -> "list[Mark]":
     return marks
 
 
-def not_for_want_of_ours(error: OSError) -> None:
-    """A lease that we fail to see would be promised again: what we are short of is no word on it."""
+def raise_if_out_of_resources(error: OSError) -> None:
+    """Raise the error if we ran out of descriptors or memory: an unread lease would be promised a second time."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
 
 
 def all_homes(base: bytes) -> "Iterable[bytes]":
-    """Of all users, those included that were made before an administrator made another folder for them."""
+    """The homes of all users, in all bases."""
     return itertools.chain(*map(homes_in, bases_of(base)))
 
 
@@ -183,7 +184,7 @@ def homes_in(folder: bytes) -> "list[bytes]":
 
 
 def marks_in(home: bytes, fd: int, uid: int) -> "list[Mark]":
-    """Regular files only. Of too many leases those come first that seem to be held."""
+    """The marks in one home that are regular files. If there are too many, leases that seem held come first."""
     found: "list[Mark]" = []
     with os.scandir("/proc/self/fd/%d" % fd) as entries:  # 3.6 cannot list a descriptor
         found += [
@@ -200,14 +201,14 @@ def marks_in(home: bytes, fd: int, uid: int) -> "list[Mark]":
 
 
 def open_mark(mark: Mark) -> "int | None":
-    """The file, if it is what was listed and its folder's owner's; None where it is not, or has gone.
+    """Open a mark, if it is the listed file and belongs to the home's owner; None if it is not, or is gone.
 
-    A `PermissionError` where it is his, but not for us to read.
+    `PermissionError` if it belongs to the owner but we may not read it.
     """
     try:
         home = os.open(mark.home, FOLDER)
     except OSError as error:
-        not_for_want_of_ours(error)
+        raise_if_out_of_resources(error)
         return None
     try:
         facts = os.stat(mark.name, dir_fd=home, follow_symlinks=False)
@@ -217,7 +218,7 @@ def open_mark(mark: Mark) -> "int | None":
     except PermissionError:
         raise
     except OSError as error:
-        not_for_want_of_ours(error)
+        raise_if_out_of_resources(error)
         return None
     finally:
         os.close(home)
@@ -228,7 +229,7 @@ def open_mark(mark: Mark) -> "int | None":
 
 
 def read_mark(fd: int) -> bytes:
-    """What it says, and one byte more than it may; nothing where that cannot be read."""
+    """The content of a mark, up to one byte more than is allowed; empty if it cannot be read."""
     try:
         return os.read(fd, MARK_BYTES + 1)
     except OSError:
@@ -236,7 +237,7 @@ def read_mark(fd: int) -> bytes:
 
 
 def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | None":
-    """The JSON object of a mark; None where it cannot be read. Unknown keys are for later versions."""
+    """The JSON object of a mark; None if it cannot be parsed. Unknown keys are left to later versions."""
     try:
         raw = json.loads(content.decode("utf-8")) if len(content) <= MARK_BYTES else None
         if not isinstance(raw, dict):
@@ -248,9 +249,9 @@ def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | No
 
 
 class Lease:
-    """A promise that holds. Without `told` nobody can say how much it promises, so it is the whole node.
+    """A lease. Without `fields` its content is unknown, and it counts as the whole node.
 
-    `fd` answers whether it still holds; without it nobody can say that it does not.
+    `fd` is used to test whether it is still held; without it, it counts as held.
     """
 
     def __init__(self, uid: int, fields: "dict[str, Any] | None", fd: "int | None" = None) -> None:
@@ -264,7 +265,7 @@ class Lease:
 
 
 def read_lease(mark: Mark) -> "Lease | None":
-    """The lease, if it holds. A void one of our own is removed, with what its dead supervisor has left running."""
+    """The lease, if it is held; else None. If it is ours and not held, remove it and kill its job's processes."""
     try:
         fd = open_mark(mark)
     except PermissionError:
