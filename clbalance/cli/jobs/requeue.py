@@ -9,7 +9,7 @@ from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_serv
 from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.output.job_files import FilePatterns, filed_run
+from clbalance.cli.output.job_files import FilePatterns, write_run_files
 from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.report import run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
@@ -97,13 +97,16 @@ class _Requeue:
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: exclude_reason(one.end) for one in ended if has_failed(one.end)}
             files = FilePatterns(output=submitted.output, error=submitted.error)
-            with filed_run(services, files, listener, mode, copies=submitted.request.pick) as (filed, follows):
+            with write_run_files(services, files, listener, mode, copies=submitted.request.pick) as (
+                writer,
+                writer_mode,
+            ):
                 context = RunContext(
                     services=services,
                     query=self.cluster.query_of(submitted.request),
                     stdin=input_of(submitted),
-                    listener=filed,
-                    mode=follows,
+                    listener=writer,
+                    mode=writer_mode,
                 )
                 run = Run(
                     context, next_attempt(services, record), submitted.restart_policy, failed, queued=record.queued

@@ -37,7 +37,7 @@ class FilePatterns:
 
 
 @contextlib.contextmanager
-def filed_run(
+def write_run_files(
     services: Services, files: FilePatterns, listener: RunListener, mode: FollowMode, *, copies: int | None
 ) -> Iterator[tuple[RunListener, FollowMode]]:
     """The listener and mode for a job with output files; unchanged without files, or if the job is left once started.
@@ -48,23 +48,23 @@ def filed_run(
     if not files.any or mode.leave_when_started:
         yield listener, mode
         return
-    filed = FiledRun(services, files, listener, is_watched=bool(mode.streams))
+    writer = RunFileWriter(services, files, listener, is_watched=bool(mode.streams))
     # With several copies, a node must keep its output until the output of all copies is in the file.
     mode = replace(mode, streams=STREAMS, retire=mode.retire and copies == 1)
-    with contextlib.closing(filed):
-        yield filed, mode
+    with contextlib.closing(writer):
+        yield writer, mode
 
 
 @contextlib.contextmanager
-def filed_tasks(
+def write_task_files(
     services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool
 ) -> Iterator[TaskListener]:
     """The same for a job of tasks."""
     if not files.any:
         yield listener
         return
-    with contextlib.closing(FiledTasks(services, files, listener, is_watched=is_watched)) as filed:
-        yield filed
+    with contextlib.closing(TaskFileWriter(services, files, listener, is_watched=is_watched)) as writer:
+        yield writer
 
 
 def mark_output(services: Services, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
@@ -85,7 +85,7 @@ def _it_goes_on(job: int) -> str:
     return f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
 
 
-class _Unfiled:
+class _ToListener:
     """`JobOutput` for the streams that go to no file: passes them to the listener."""
 
     def __init__(self, listener: RunListener) -> None:
@@ -95,13 +95,13 @@ class _Unfiled:
         self._listener.output(node, stream, piece)
 
     def end(self, node: NodeName) -> None:
-        """Nothing: `FiledRun` tells the listener about ends."""
+        """Nothing: `RunFileWriter` tells the listener about ends."""
 
     def close(self) -> None:
         """Nothing: the listener's creator closes it."""
 
 
-class FiledRun:
+class RunFileWriter:
     """`RunListener` that writes the files of a job and passes all the rest to `listener`.
 
     `is_watched`: a file that cannot be written ends the run with that error. Else the error is recorded, the job goes
@@ -131,7 +131,7 @@ class FiledRun:
         nodes = NodeSets(None).expand(fold(plan.chosen))
         self._running = set(nodes)
         names = self._patterns.names(job.id, job.attempt)
-        self._try(lambda: self._open(OutputFiles(names, nodes, otherwise=_Unfiled(self._listener))))
+        self._try(lambda: self._open(OutputFiles(names, nodes, otherwise=_ToListener(self._listener))))
 
     def started(self, node: NodeName, limits: tuple[str, ...]) -> None:
         self._listener.started(node, limits)
@@ -178,7 +178,7 @@ class FiledRun:
                 raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
 
 
-class FiledTasks:
+class TaskFileWriter:
     """`TaskListener` that does the same for a job of tasks, and records each task whose output is in its files."""
 
     def __init__(self, services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool) -> None:

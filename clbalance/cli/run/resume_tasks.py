@@ -11,7 +11,7 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.background import run_detached
-from clbalance.cli.run.run_tasks import report_tasks, run_filed_tasks
+from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.agent.listeners import NullTaskListener
@@ -120,4 +120,4 @@ class _Resumed:
                 listener=listener,
             )
             files = FilePatterns(output=submitted.output, error=submitted.error)
-            return run_filed_tasks(context, files, submitted.notify, is_watched=is_watched)
+            return run_tasks_with_files(context, files, submitted.notify, is_watched=is_watched)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.output.job_files import filed_run
+from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.report import ShownRun, run_ended
 from clbalance.cli.run.submission import Submission
@@ -82,8 +82,10 @@ def _carry_out(
         job, restart_policy = submit_job(services, submitted, query, cluster)
         announce(job.id)
         services.fail_point("submitted")
-        with filed_run(services, submitted.files, listener, mode, copies=submitted.pick) as (filed, follows):
-            context = RunContext(services=services, query=query, stdin=submitted.stdin, listener=filed, mode=follows)
+        with write_run_files(services, submitted.files, listener, mode, copies=submitted.pick) as (writer, writer_mode):
+            context = RunContext(
+                services=services, query=query, stdin=submitted.stdin, listener=writer, mode=writer_mode
+            )
             result = Run(context, job, restart_policy).carry_out()
         if console is not None:
             complete_outputs(services, console, again=False)

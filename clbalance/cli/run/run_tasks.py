@@ -10,7 +10,7 @@ from pathlib import Path
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
-from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, filed_tasks
+from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, write_task_files
 from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.options import JobOptions, TaskOptions
 from clbalance.cli.run.run_job import query_of, submit_job
@@ -125,18 +125,18 @@ def _carry_out(
             stdin=submission.stdin,
             listener=listener,
         )
-        return run_filed_tasks(
+        return run_tasks_with_files(
             context, submission.files, submission.options.notify, is_watched=not submission.options.detach
         )
 
 
-def run_filed_tasks(
+def run_tasks_with_files(
     context: TaskRunContext, files: FilePatterns, command: str | None, *, is_watched: bool
 ) -> TaskJobResult | Plan:
     """Run the tasks, write their output files, and run `command` (of `--notify`) at the end."""
     services = context.services
-    with filed_tasks(services, files, context.listener, is_watched=is_watched) as filed:
-        outcome = run_tasks(replace(context, listener=filed))
+    with write_task_files(services, files, context.listener, is_watched=is_watched) as writer:
+        outcome = run_tasks(replace(context, listener=writer))
     if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
         conclude_task_files(services, context.job, outcome.records)
     notify(command, services.journal.record(context.job.id))
