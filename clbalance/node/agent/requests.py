@@ -216,7 +216,9 @@ class Requests:
             if supervisor is None:
                 return
             if do != "end" or supervisor <= 1:  # pid unknown: in another namespace
-                raise MisfitError("%s: %s cannot be told: its `control` is not what it was" % (do, job.name))
+                raise MisfitError(
+                    "%s: %s cannot get the order: its `control` is missing, full or no FIFO" % (do, job.name)
+                )
             send(os.kill, supervisor, signal.SIGTERM)
 
     def send_order(self, name: str, order: bytes) -> bool:
@@ -238,7 +240,7 @@ class Requests:
         """Say what became of a job that is not in this session."""
         name = request["job"]
         if name in self.session.jobs:
-            raise MisfitError("settle: %s is in the hands of this session" % name)
+            raise MisfitError("settle: %s belongs to this session" % name)
         self.session.refused.discard(name)
         inquiry = Inquiry(self.session.folder, name, request["boot_id"], request["birth"], request["void"])
         self.session.channel.say("settled", job=name, **inquiry.answer())

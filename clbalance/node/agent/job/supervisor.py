@@ -102,7 +102,7 @@ class Supervisor:
         fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles leaves a locked folder alone
         self.control = open_control(self.place.folder)
         if not decide_fate(self.place.folder, "started"):
-            raise RefusedError("void", "it was settled before that it had not started")
+            raise RefusedError("void", "it was declared void before it started")
         fail_point("sealed")
         try:
             self.launch(program, env, task)
