@@ -62,7 +62,7 @@ class Init:
         while not self._folder.sshd_pid.exists():
             if os.waitpid(self._sshd, os.WNOHANG)[0] or time.monotonic() > give_up_at:
                 parts = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
-                raise OSError("sshd does not start: " + ("; ".join(parts) or f"no word in {log}"))
+                raise OSError("sshd does not start: " + ("; ".join(parts) or f"{log} is empty or missing"))
             time.sleep(0.005)
 
     def run(self) -> None:

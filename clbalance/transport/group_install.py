@@ -92,7 +92,7 @@ def _check(before: _Configured, source: str) -> None:
     now = _configured()
     default = before.default if before.sources else source
     if source not in now.sources or {*before.sources} - {*now.sources} or now.default != default:
-        raise SettingsError("ClusterShell does not read it there as it should; it was taken back")
+        raise SettingsError("ClusterShell does not read the linked file correctly; the link was undone")
 
 
 def _is_ours(link: Path, name: str) -> bool:

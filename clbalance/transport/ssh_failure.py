@@ -74,8 +74,8 @@ def classify(rc: int, stderr: str) -> Failure:
     if said:
         return Failure(cause=Cause.NO_SHELL if rc not in (0, 255) else Cause.LOST, reason=said[-1])
     if rc in (0, 1, 126, 127):
-        return Failure(cause=Cause.NO_SHELL, reason=f"it ended with {rc} without a word")
-    return Failure(cause=Cause.LOST, reason=f"ssh ended with {rc} without a word")
+        return Failure(cause=Cause.NO_SHELL, reason=f"it ended with {rc} without a message")
+    return Failure(cause=Cause.LOST, reason=f"ssh ended with {rc} without a message")
 
 
 def _line_of(text: str, position: int) -> str:

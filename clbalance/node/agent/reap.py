@@ -7,10 +7,10 @@ import stat
 import time
 
 from clbalance.node.agent.fields import JOB_NAME
-from clbalance.node.agent.job.outcome import read_boot_id, read_fate, seal
+from clbalance.node.agent.job.outcome import decide_fate, read_boot_id, read_fate
 from clbalance.node.agent.job.settle import supervisor_of
 from clbalance.node.agent.lease.drains import DRAIN_NAME, has_lapsed
-from clbalance.node.agent.lease.files import is_promise
+from clbalance.node.agent.lease.files import is_locked
 from clbalance.node.agent.leftovers import Clearing, OwnHome, find_orphans, is_flocked, kill_orphans
 from clbalance.node.agent.protocol import (
     HALF_S,
@@ -114,7 +114,7 @@ class Reaping:
             return
         fd = os.open(name, READ, dir_fd=home.fd)
         try:
-            if is_promise(fd):
+            if is_locked(fd):
                 return
         finally:
             os.close(fd)
@@ -138,7 +138,7 @@ class Reaping:
             if age_s < max(self.keep_s, 0 if fate else OPEN_CLAIM_S):
                 return True
             if not fate and self.apply:
-                seal(folder, "void")  # as `settle` does: a delayed start is refused
+                decide_fate(folder, "void")  # as `settle` does: a delayed start is refused
             return self.clear_job(home, job, folder, "job" if fate else "claim")
         finally:
             os.close(folder)

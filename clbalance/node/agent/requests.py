@@ -10,7 +10,7 @@ import time
 from clbalance.node.agent.fields import encoded
 from clbalance.node.agent.job.follow import CheckpointFile, Wanted, path_in_workdir
 from clbalance.node.agent.job.life import order_text, send_order
-from clbalance.node.agent.job.outcome import read_birth, read_boot_id
+from clbalance.node.agent.job.outcome import ensure_incarnation, read_boot_id
 from clbalance.node.agent.job.program import Spec
 from clbalance.node.agent.job.settle import Inquiry, status_of, supervisor_of
 from clbalance.node.agent.job.slot import Slot, task_line
@@ -19,7 +19,7 @@ from clbalance.node.agent.job.supervisor import Supervisor
 from clbalance.node.agent.job.task import Place
 from clbalance.node.agent.lease.admission import Admission
 from clbalance.node.agent.lease.capacity import Wish
-from clbalance.node.agent.lease.drains import make_firm, put_drain, put_proposal, take_away
+from clbalance.node.agent.lease.drains import make_permanent, put_drain, put_proposal, remove_marks
 from clbalance.node.agent.leftovers import own_homes
 from clbalance.node.agent.protocol import (
     APPEND,
@@ -73,7 +73,7 @@ class Requests:
             raise MisfitError("%s: %s was not claimed here" % (request["op"], request["job"]))
         return job
 
-    def met(self, request: "dict[str, Any]") -> Job:
+    def find_job(self, request: "dict[str, Any]") -> Job:
         """A job of this session, or one that another agent started here."""
         name = request["job"]
         if name not in self.session.jobs:
@@ -93,7 +93,7 @@ class Requests:
         name = request["job"]
         if name in self.session.jobs:
             raise MisfitError("claim: %s was claimed here before" % name)
-        incarnation = read_birth(self.session.folder.home_fd)
+        incarnation = ensure_incarnation(self.session.folder.home_fd)
         self.session.folder.claim(name)
         fail_point("claimed")
         self.session.refused.discard(name)
@@ -157,7 +157,7 @@ class Requests:
 
     def finish(self, request: "dict[str, Any]") -> None:
         """No more tasks come: the slot ends after its queue, whichever agent started it."""
-        self.order(self.met(request), "finish")
+        self.order(self.find_job(request), "finish")
 
     def known_slot(self, request: "dict[str, Any]") -> Job:
         job = self.known(request)
@@ -166,7 +166,7 @@ class Requests:
         return job
 
     def follow(self, request: "dict[str, Any]") -> None:
-        job = self.met(request)
+        job = self.find_job(request)
         job.wanted = Wanted(request)
         self.session.attach(job)
 
@@ -176,7 +176,7 @@ class Requests:
             job.follower.acknowledge(request["stream"], request["offset"])
 
     def signal(self, request: "dict[str, Any]") -> None:
-        job = self.met(request)
+        job = self.find_job(request)
         if not 0 < request["signal"] < signal.NSIG:
             raise MisfitError("signal: there is no signal %d" % request["signal"])
         if not job.launched:
@@ -194,14 +194,14 @@ class Requests:
     def checkpoint(self, request: "dict[str, Any]") -> None:
         """Send a signal to all processes of the job. If a file is named, say when it has been written since."""
         if request["file"] is not None:
-            job = self.met(request)
+            job = self.find_job(request)
             named = encoded(request["file"], "checkpoint")
             path = path_in_workdir(self.session.folder, job.name, named)
             job.checkpoint = CheckpointFile(path, time.monotonic())
         self.signal(request)
 
     def end(self, request: "dict[str, Any]") -> None:
-        job = self.met(request)
+        job = self.find_job(request)
         reason = request["why"][:WHY_CHARS]
         if not job.launched:
             raise RefusedError("cancelled", reason)
@@ -216,7 +216,9 @@ class Requests:
             if supervisor is None:
                 return
             if do != "end" or supervisor <= 1:  # pid unknown: in another namespace
-                raise MisfitError("%s: %s cannot be told: its `control` is not what it was" % (do, job.name))
+                raise MisfitError(
+                    "%s: %s cannot get the order: its `control` is missing, full or no FIFO" % (do, job.name)
+                )
             send(os.kill, supervisor, signal.SIGTERM)
 
     def send_order(self, name: str, order: bytes) -> bool:
@@ -238,7 +240,7 @@ class Requests:
         """Say what became of a job that is not in this session."""
         name = request["job"]
         if name in self.session.jobs:
-            raise MisfitError("settle: %s is in the hands of this session" % name)
+            raise MisfitError("settle: %s belongs to this session" % name)
         self.session.refused.discard(name)
         inquiry = Inquiry(self.session.folder, name, request["boot_id"], request["birth"], request["void"])
         self.session.channel.say("settled", job=name, **inquiry.answer())
@@ -254,7 +256,7 @@ class Requests:
     def drain(self, request: "dict[str, Any]") -> None:
         """Write or replace this user's drain mark; with `key`, make that proposal permanent."""
         home = self.session.folder.home_fd
-        name = make_firm(home, request) if request["key"] else put_drain(home, request)
+        name = make_permanent(home, request) if request["key"] else put_drain(home, request)
         self.session.channel.say("drained", path=shown(b"%s/%s" % (self.session.folder.home, os.fsencode(name))))
 
     def propose(self, request: "dict[str, Any]") -> None:
@@ -264,7 +266,7 @@ class Requests:
 
     def resume(self, request: "dict[str, Any]") -> None:
         """Remove this user's drain marks; with `key`, only that proposal."""
-        self.session.channel.say("resumed", was=take_away(self.session.folder.home_fd, request["key"]))
+        self.session.channel.say("resumed", was=remove_marks(self.session.folder.home_fd, request["key"]))
 
     def reap(self, request: "dict[str, Any]") -> None:
         """Find leftovers of this user on the node, and remove them with `apply`."""

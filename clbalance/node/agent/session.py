@@ -7,7 +7,7 @@ import time
 from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.job.follow import CheckpointFile, Follower, Wanted
 from clbalance.node.agent.job.outcome import read_fate
-from clbalance.node.agent.job.settle import bury, supervisor_of
+from clbalance.node.agent.job.settle import end_unsupervised, supervisor_of
 from clbalance.node.agent.job.spawn import Link
 from clbalance.node.agent.protocol import ADMIT_WITHIN_S, Channel, RefusedError
 from clbalance.node.agent.tree import Prctl
@@ -143,7 +143,7 @@ class Session:
         if job.started_at is None and not self.has_started(job.name):
             self.refuse(job.name, job.died_before_start())
             return
-        record = bury(self.folder, job.name)
+        record = end_unsupervised(self.folder, job.name)
         if record["usage"] is None and job.started_at is not None:
             record["seconds"] = round(time.monotonic() - job.started_at, 6)  # only we know it
         self.conclude(job, record)
@@ -213,7 +213,7 @@ class Session:
     def pass_on_end(self, job: Job, follower: Follower) -> None:
         """After all output: send `ended` if the job has ended, or `current` if only the present output was wanted."""
         if job.ended is None and job.link is None and supervisor_of(self.folder.home_fd, job.name) is None:
-            self.conclude(job, bury(self.folder, job.name))
+            self.conclude(job, end_unsupervised(self.folder, job.name))
             return  # read once more what was written meanwhile
         if job.ended is not None:
             self.channel.say("ended", job=job.name, **job.ended)

@@ -92,7 +92,7 @@ def test_a_node_without_python_is_passed_over(lab: Lab, clbalance: Command) -> N
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a word")],
+    [("echo 'no encodings' >&2; exit 1", "no encodings"), ("exit 1", "it ended with 1 without a message")],
 )
 def test_a_python_that_fails_is_told_in_its_words(lab: Lab, clbalance: Command, text: str, words: str) -> None:
     broken = lab.node("node1").folder.bin / "python3"

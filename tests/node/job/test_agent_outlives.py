@@ -270,7 +270,7 @@ def test_a_job_that_removes_what_orders_come_by_is_ended_by_its_supervisor(jobs:
     late = jobs.agent()
     assert jobs.settle(claim) == {"state": "running"}
     late.ask("signal", claim.job, signal=int(signal.SIGUSR1))
-    assert late.event()["why"] == f"signal: {claim.job} cannot be told: its `control` is not what it was"
+    assert late.event()["why"] == f"signal: {claim.job} cannot get the order: its `control` is missing, full or no FIFO"
     late.ask("end", claim.job, grace_s=0.1, why="told to")
     ended = collect(late, claim.job)[2]
     assert ended["end"] == {"kind": "cancelled", "why": "the job's supervisor was told to stop"}

@@ -176,7 +176,7 @@ def test_a_start_that_comes_after_the_void_is_refused(jobs: Lives, admitted: boo
         first.until("admitted", claim.job)
     ask_start(first, claim.job, ONCE, chdir=str(jobs.node.base))
     refused = first.until_refused(claim.job)
-    assert (refused["kind"], refused["why"]) == ("void", "it was settled before that it had not started")
+    assert (refused["kind"], refused["why"]) == ("void", "it was declared void before it started")
     assert jobs.settle(claim) == {"state": "void"}
     assert marks_in(jobs.node.base / "ran") == 0
     assert jobs.node.leases() == []
@@ -264,7 +264,7 @@ def test_a_job_of_this_session_cannot_be_settled(jobs: Lives) -> None:
         client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
         assert client.event() == {
             "ev": "error",
-            "why": f"settle: {claim.job} is in the hands of this session",
+            "why": f"settle: {claim.job} belongs to this session",
             "job": claim.job,
         }
     assert jobs.settle(own, void=False) == {"state": "claimed"}

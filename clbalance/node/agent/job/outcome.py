@@ -27,10 +27,10 @@ def read_boot_id() -> str:
         raise RefusedError("resources", "boot_id: %s" % os.strerror(error.errno or 0)) from None
 
 
-def read_birth(home: int) -> str:
+def ensure_incarnation(home: int) -> str:
     """The node folder's incarnation, made if missing. Another incarnation means that the folder was wiped."""
     with contextlib.suppress(FileNotFoundError):
-        return born(home)
+        return read_incarnation(home)
     fresh = "birth.%d.tmp" % os.getpid()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=home)
@@ -44,10 +44,10 @@ def read_birth(home: int) -> str:
     finally:
         os.close(fd)
         os.unlink(fresh, dir_fd=home)
-    return born(home)
+    return read_incarnation(home)
 
 
-def born(home: int) -> str:
+def read_incarnation(home: int) -> str:
     fd = os.open("birth", READ, dir_fd=home)
     try:
         incarnation = os.read(fd, 64).decode("ascii", "replace")
@@ -58,7 +58,7 @@ def born(home: int) -> str:
     return incarnation
 
 
-def seal(folder: int, word: str) -> bool:
+def decide_fate(folder: int, word: str) -> bool:
     """Decide a claim's fate; False if it was decided before. A symbolic link never appears without its content."""
     try:
         os.symlink("%s %s" % (word, read_boot_id()), "fate", dir_fd=folder)
@@ -119,7 +119,7 @@ def natural_end(status: int) -> "dict[str, Any]":
     return {"kind": "exited", "rc": os.WEXITSTATUS(status)}
 
 
-def unwitnessed_end() -> "dict[str, Any]":
+def unrecorded_end() -> "dict[str, Any]":
     """The record for a job whose supervisor died without writing one. Every agent writes the same."""
     end = {"kind": "killed", "signal": int(signal.SIGKILL)}
     warnings = ["the job's supervisor died, which killed the job"]

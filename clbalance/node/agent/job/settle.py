@@ -7,17 +7,17 @@ import time
 
 from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.job.outcome import (
-    born,
+    decide_fate,
+    ensure_incarnation,
     keep_exit,
     of_another_boot,
-    read_birth,
     read_boot_id,
     read_exit,
     read_fate,
-    seal,
-    unwitnessed_end,
+    read_incarnation,
+    unrecorded_end,
 )
-from clbalance.node.agent.lease.files import all_homes, promiser_of
+from clbalance.node.agent.lease.files import all_homes, lock_holder
 from clbalance.node.agent.protocol import FOLDER, PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
 from clbalance.node.agent.tree import below, carrying, kill_carriers, read_processes
 
@@ -172,8 +172,8 @@ class Inquiry:
     def answer_without_folder(self) -> "dict[str, Any]":
         if self.boot_id != read_boot_id():
             return REBOOTED
-        if self.incarnation != read_birth(self.jobs.home_fd):
-            home = where_born(os.path.dirname(self.jobs.home), self.incarnation)
+        if self.incarnation != ensure_incarnation(self.jobs.home_fd):
+            home = home_of_incarnation(os.path.dirname(self.jobs.home), self.incarnation)
             if home is not None:
                 raise MisfitError("settle: %s is kept in `%s`, not among this user's jobs" % (self.name, shown(home)))
             kill_carriers(self.name)
@@ -187,7 +187,7 @@ class Inquiry:
             return {"state": "ended", "record": record}
         same_boot = self.boot_id == read_boot_id()
         if self.void and same_boot:
-            seal(folder, "void")
+            decide_fate(folder, "void")
         fate = read_fate(folder)
         if fate == "void":
             return {"state": "void"}
@@ -197,16 +197,16 @@ class Inquiry:
             return {"state": "claimed"}
         if supervisor_of(self.jobs.home_fd, self.name) is not None:
             return {"state": "running"}
-        return {"state": "ended", "record": bury(self.jobs, self.name)}
+        return {"state": "ended", "record": end_unsupervised(self.jobs, self.name)}
 
 
-def where_born(base: bytes, incarnation: str) -> "bytes | None":
+def home_of_incarnation(base: bytes, incarnation: str) -> "bytes | None":
     """The home with that incarnation, which was therefore not wiped: another user's, or an old one of ours; or None."""
     for home in all_homes(base):
         with contextlib.suppress(OSError, RefusedError):  # an unreadable home is skipped
             fd = os.open(home, FOLDER)
             try:
-                if born(fd) == incarnation:
+                if read_incarnation(fd) == incarnation:
                     return home
             finally:
                 os.close(fd)
@@ -220,27 +220,27 @@ def supervisor_of(home: int, name: str) -> "int | None":
     except FileNotFoundError:
         return None
     try:
-        return promiser_of(fd)
+        return lock_holder(fd)
     finally:
         os.close(fd)
 
 
-def bury(jobs: JobsFolder, name: str) -> "dict[str, Any]":
+def end_unsupervised(jobs: JobsFolder, name: str) -> "dict[str, Any]":
     """The record of a started job without a supervisor. If none was written, kill the job's processes and write one."""
     try:
         folder = jobs.open(name)
     except FileNotFoundError:
         kill_carriers(name)
-        return unwitnessed_end()
+        return unrecorded_end()
     try:
-        return read_exit(folder) or bury_in(folder, name)
+        return read_exit(folder) or end_unsupervised_in(folder, name)
     finally:
         os.close(folder)
 
 
-def bury_in(folder: int, name: str) -> "dict[str, Any]":
+def end_unsupervised_in(folder: int, name: str) -> "dict[str, Any]":
     kill_carriers(name)
-    record = unwitnessed_end()
+    record = unrecorded_end()
     if of_another_boot(folder):  # write nothing: `settle` answers "gone", and that answer is final
         return record
     try:

@@ -108,7 +108,7 @@ class Slot(Supervisor):
             end: "dict[str, Any]" = {"kind": "exited", "rc": 126 if refusal.rc is None else refusal.rc}
         else:
             fail_point("task")
-            self.see_to_its_end(life)
+            self.wait_for_end(life)
             end = life.verdict or {}
             self.warnings += life.survivors()
         ended_at = life.first_ended_at or time.monotonic()

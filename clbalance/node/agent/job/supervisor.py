@@ -9,7 +9,7 @@ import time
 
 from clbalance.node.agent.job.confine import Confinement
 from clbalance.node.agent.job.life import Life, open_control, parse_order
-from clbalance.node.agent.job.outcome import Usage, keep_exit, seal
+from clbalance.node.agent.job.outcome import Usage, decide_fate, keep_exit
 from clbalance.node.agent.job.program import Program, Spec, enter_folder
 from clbalance.node.agent.job.task import Place, Task
 from clbalance.node.agent.lease.admission import Admission, OwnLease, reserve_s
@@ -101,14 +101,14 @@ class Supervisor:
         program, more = task.program(env)
         fcntl.flock(self.place.folder, fcntl.LOCK_SH)  # systemd-tmpfiles leaves a locked folder alone
         self.control = open_control(self.place.folder)
-        if not seal(self.place.folder, "started"):
-            raise RefusedError("void", "it was settled before that it had not started")
+        if not decide_fate(self.place.folder, "started"):
+            raise RefusedError("void", "it was declared void before it started")
         fail_point("sealed")
         try:
             self.launch(program, env, task)
         except (RefusedError, OSError):
             os.unlink("fate", dir_fd=self.place.folder)
-            seal(self.place.folder, "void")
+            decide_fate(self.place.folder, "void")
             raise
         fail_point("forked")
         self.tied = task.spec.tied
@@ -136,11 +136,11 @@ class Supervisor:
 
     def work(self) -> None:
         """Follow the job from its start to its end, and record that."""
-        self.see_to_its_end(self.life)
+        self.wait_for_end(self.life)
         end = {"end": self.life.verdict, "seconds": round(self.life.seconds(), 6), "usage": self.usage.to_fields()}
         self.record(end, self.life.survivors())
 
-    def see_to_its_end(self, life: Life) -> None:
+    def wait_for_end(self, life: Life) -> None:
         """Wait until no process of it is left, or the rest cannot be killed."""
         while True:
             life.reap()

@@ -3,7 +3,7 @@
 import os
 import re
 
-from clbalance.node.agent.job.outcome import seal
+from clbalance.node.agent.job.outcome import decide_fate
 from clbalance.node.agent.job.program import (
     Program,
     Spec,
@@ -54,7 +54,7 @@ class Place:
         """Make the folder again after the job removed it: without it the job would seem never to have started."""
         os.mkdir(self.name, 0o700, dir_fd=self.jobs)
         self.folder = os.open(self.name, FOLDER, dir_fd=self.jobs)
-        seal(self.folder, "started")
+        decide_fate(self.folder, "started")
 
 
 class Task:

@@ -40,7 +40,7 @@ def put_proposal(home: int, request: "dict[str, Any]") -> str:
     return name
 
 
-def make_firm(home: int, request: "dict[str, Any]") -> str:
+def make_permanent(home: int, request: "dict[str, Any]") -> str:
     """Make the proposal permanent. `RefusedError` if it lapsed: others may have ignored it. Its file name."""
     name = "drain-%s" % request["key"]
     if not is_proposed(home, name):
@@ -49,7 +49,7 @@ def make_firm(home: int, request: "dict[str, Any]") -> str:
     return name
 
 
-def take_away(home: int, key: str) -> bool:
+def remove_marks(home: int, key: str) -> bool:
     """Remove the mark with that key; without a key, all permanent and lapsed ones. Whether there was one."""
     if key:
         return remove(home, "drain-" + key)

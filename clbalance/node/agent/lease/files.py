@@ -33,7 +33,7 @@ if MYPY:
 FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, pid
 
 
-def promiser_of(fd: int) -> "int | None":
+def lock_holder(fd: int) -> "int | None":
     """The pid of the holder of a write lock on a file (at most 0 if it is not visible here); None if there is none.
 
     Read locks do not count: anyone may take one.
@@ -45,8 +45,8 @@ def promiser_of(fd: int) -> "int | None":
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 
-def is_promise(fd: int) -> bool:
-    return promiser_of(fd) is not None
+def is_locked(fd: int) -> bool:
+    return lock_holder(fd) is not None
 
 
 class Lock:
@@ -261,7 +261,7 @@ class Lease:
 
     @property
     def holds(self) -> bool:
-        return self.fd is None or is_promise(self.fd)
+        return self.fd is None or is_locked(self.fd)
 
 
 def read_lease(mark: Mark) -> "Lease | None":
@@ -273,7 +273,7 @@ def read_lease(mark: Mark) -> "Lease | None":
         return Lease(mark.uid, None) if locked else None
     if fd is None:
         return None
-    if is_promise(fd):
+    if is_locked(fd):
         return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
     os.close(fd)
     if mark.uid == os.geteuid():
