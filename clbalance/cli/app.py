@@ -1,4 +1,4 @@
-"""One call of the program: which verb it is, and the one place where errors become words and exit codes."""
+"""One call of the program: find its verb, and turn errors into messages and exit codes."""
 
 import os
 import re
@@ -16,11 +16,11 @@ from clbalance.cli.verbs import VERBS
 from clbalance.errors import ClbalanceError, ExitCode, Interrupted, UsageError
 
 _COMPLETION = "_CLBALANCE_COMPLETE"
-"""Where the shell says that it asks what may be typed next."""
+"""The environment variable that a shell sets when it asks for completions."""
 
 
 def carry_out(arguments: Sequence[str]) -> int:
-    """Carry out what was typed; the exit code. Never a traceback for what a person or a node did."""
+    """Carry out what was typed; the exit code. Errors of a user or a node never give a traceback."""
     try:
         code = app_for(arguments)(list(arguments), prog_name="clbalance", standalone_mode=False)
     except MistypedError as error:
@@ -40,7 +40,7 @@ def carry_out(arguments: Sequence[str]) -> int:
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The program as far as `arguments` need it: the verb that they begin with, else every verb by its name alone."""
+    """The program with only the parts that `arguments` need: their verb, or the names of all verbs."""
     app = typer.Typer(
         name="clbalance",
         help="Put work on the least loaded nodes of a cluster, over plain ssh.",
@@ -73,16 +73,16 @@ def _whole(
         typer.Option("--version", "-V", help="Show the version and exit.", callback=_tell_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Alone, it is answered in `__main__`; it stands here to be listed."""
+    """Lists `--version` in the help. A call with nothing else is answered in `__main__`."""
 
 
 def _by_name_alone() -> None:
-    """Stands for a verb that is listed, or missed by a letter, and never carried out."""
+    """A placeholder for verbs that were not typed: they are only listed, or suggested for a typing error."""
     raise AssertionError("only the verb that was typed is carried out")
 
 
 def _mistyped(arguments: Sequence[str], error: Exception) -> int:
-    """What typer says of it; its help where a verb was to follow and nothing did."""
+    """Report a usage error from typer; the help text if the verb is missing."""
     message = str(error.format_message())  # type: ignore[attr-defined]  # as every ClickException has it
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{message}\n")
@@ -91,7 +91,7 @@ def _mistyped(arguments: Sequence[str], error: Exception) -> int:
 
 
 def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
-    """Say what is wrong: on stderr for people, and as JSON on stdout where JSON was asked for."""
+    """Report an error on stderr, and as JSON on stdout if JSON was asked for; the exit code."""
     from clbalance.render import messages
 
     if _wants_json(arguments):
@@ -106,7 +106,7 @@ def _tell(arguments: Sequence[str], error: ClbalanceError) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Known before options are parsed, for parsing may be what failed. What follows `run` is the job's own."""
+    """Whether JSON was asked for; found without the parser, because parsing may have failed. Never for `run`."""
     if not arguments or arguments[0] == "run":
         return False
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
@@ -117,20 +117,20 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _silence_stdout() -> None:
-    """The reader went away, or its disk is full: point stdout at nothing, or the interpreter complains at exit."""
+    """Send stdout to /dev/null if its reader is gone or the disk is full; else Python complains at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-# What typer raises for what was mistyped, and what to type instead.
+# Usage errors from typer, and hints what to type instead.
 
-# Everything of that kind; its own name is private since typer vendored click.
+# The base class of these errors; its own name is private since typer vendored click.
 MistypedError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", re.DOTALL)
 
 
 def hint_for(arguments: Sequence[str], error: Exception, message: str) -> str:
-    """What to type instead, where it can be guessed; else where to look. `message`: what typer says of it."""
+    """What to type instead, if it can be guessed; else how to get help. `message`: typer's text of `error`."""
     context: Any = getattr(error, "ctx", None)
     if context is None:
         return ""

@@ -1,4 +1,4 @@
-"""The lines of the audit log: what was done with a job, by whom, when and why."""
+"""Write the audit log: actions on jobs, with user, time and reason."""
 
 import os
 import socket
@@ -21,14 +21,14 @@ from clbalance.store.location import state_directory, this_machine
 
 
 class AuditTrail:
-    """Of this host; a deed that cannot be written down is done all the same, and that is told."""
+    """The audit log of this host. If an action cannot be logged, there is a warning, and the action goes on."""
 
     def __init__(self, services: Services, console: Console) -> None:
         self._services = services
         self._console = console
 
     def add(self, action: Action, scores: tuple[float | None, float | None] = (None, None)) -> None:
-        """One line. `scores`: before a plan and after it, where there is one."""
+        """Append a line. `scores`: of the nodes before a plan and after it, if there is one."""
         try:
             self._log.add(
                 at=self._services.clock.now().isoformat(timespec="seconds"),
@@ -54,7 +54,7 @@ class AuditTrail:
 
 
 def migration_result(end: MigrationResult, dst: NodeName) -> str:
-    """What came of a move to `dst`, in a few words."""
+    """The result of a migration to `dst`, in a few words."""
     match end:
         case Migrated(node=node):
             return "moved" if node == dst else f"moved, to {node}"
@@ -67,7 +67,7 @@ def migration_result(end: MigrationResult, dst: NodeName) -> str:
 
 
 def cancel_result(one: Reconciled) -> str:
-    """What came of telling a job to end."""
+    """The result of cancelling a job, in a few words."""
     silent = [f"{outcome.node}: {reason_of(outcome.end)}" for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     if silent:
         return f"unsettled: {'; '.join(silent)}"

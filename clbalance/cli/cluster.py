@@ -1,4 +1,4 @@
-"""Everything one call stands on, wired from options, environment and settings. The only reader of all three."""
+"""Wires the context of one call from options, environment and settings: candidates, transport, store, policy."""
 
 import contextlib
 import itertools
@@ -59,21 +59,21 @@ class ClusterContext:
     rng: Rng
     console: Console
     is_here: bool
-    """No cluster: this machine is the only node."""
+    """There is no cluster: this machine is the only node."""
     cpu_factors: Mapping[NodeName, float]
     slots: Mapping[NodeName, int]
     labels: Mapping[NodeName, Mapping[str, str]]
     taints: Mapping[NodeName, frozenset[str]]
     group: str | None
-    """The group that was named, where nothing else was."""
+    """The named group, if it alone selects the nodes."""
     thresholds: Thresholds
 
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
-        """Of work that was submitted before, with that group named and that policy typed."""
+        """The policy of a job that was submitted with this group and this `--policy`."""
         return policy_in(self.settings, self.thresholds, group, typed)
 
     def query_of_job(self, submitted: Submitted) -> PlacementQuery:
-        """Where to place a job that was submitted before: among its own candidates, by the policy that it brought."""
+        """The query of a job that was submitted before: its own candidates and its own policy."""
         return PlacementQuery(
             candidates=submitted.candidates,
             request=submitted.request,
@@ -90,7 +90,7 @@ class ClusterContext:
         name: str = "",
         needs_python: bool = False,
     ) -> PlacementQuery:
-        """Where to place `pick` copies. `UsageError` where a constraint names what there is not."""
+        """The query for `pick` copies (None: on all nodes that fit). `UsageError` for unknown names in constraints."""
         check_names(constraints, self.settings)
         request = Request(
             pick=pick,
@@ -112,18 +112,21 @@ class ClusterContext:
         return self.query_of(request)
 
     def cpus_asked(self, cpus: float) -> float:
-        """Of a job that would have so many: here it takes what there is, for there is no other node to wait for."""
+        """The cpus to ask for: 0 if this machine is the only node, because waiting for another would not help."""
         return 0.0 if self.is_here else cpus
 
     def query_of(self, request: Request) -> PlacementQuery:
-        """Where to place what is asked for."""
+        """The query of a request among all candidates."""
         return PlacementQuery(candidates=self.candidates.nodes, request=request, policy=self.policy, rng=self.rng)
 
     @contextlib.contextmanager
     def services(
         self, *, meanwhile: str = "clbalance.policy.placement.place", must_remember: bool = False
     ) -> Iterator[Services]:
-        """What the engine needs, the store closed at the end; for `meanwhile` see `SweepProgress`."""
+        """The services of the engine. The store is closed at the end. For `meanwhile` see `SweepProgress`.
+
+        `must_remember`: `StoreError` if there is no state database; else the journal is kept in memory.
+        """
         ssh = self.settings.ssh
         with open_memory(self.console, needed=must_remember) as (store, journal):
             yield Services(
@@ -148,9 +151,9 @@ class ClusterContext:
 def cluster_context(
     nodes: NodeOptions, ssh: SshOptions, console: Console, *, work_here: bool = False, policy: str | None = None
 ) -> ClusterContext:
-    """What the options mean. Without nodes: every node there is, or this machine where no groups are configured.
+    """The context of these options. Without nodes: all nodes, or this machine if no groups are configured.
 
-    `work_here` says so on stderr, for work is about to be done here that might have been meant for a cluster.
+    `work_here`: a job will run, so say on stderr if it runs on this machine; the user may have meant a cluster.
     `policy`: as typed.
     """
     settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
@@ -186,7 +189,7 @@ def cluster_context(
 
 
 def typed(ssh: ReachOptions, groups_conf: Path | None = None) -> dict[str, str | float | None]:
-    """What was given on the command line, by the names of the settings."""
+    """The options that were given on the command line, by the keys of the settings."""
     if ssh.connections is not None and ssh.connections < 1:
         raise UsageError(f"`-f` cannot be {ssh.connections}", hint="a number of connections, 1 or more")
     given: dict[str, str | float | None] = {
@@ -204,7 +207,10 @@ def _seconds(text: str | None, option: str) -> float | None:
 
 
 def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[NodeName] = frozenset()) -> Transport:
-    """`-o` adds to what is configured, and ssh takes the first value that it sees."""
+    """A transport by ssh; nodes in `here` are reached without it. `UsageError` for bad ssh options.
+
+    `-o` comes before the configured options: ssh takes the first value that it sees.
+    """
     ssh = settings.ssh
     for typed_options in options:
         check_ssh_options(typed_options, "`-o`")
@@ -220,9 +226,9 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
 
 @contextlib.contextmanager
 def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
-    """The local memory, or one that forgets: a full disk must not keep anyone from looking at the load.
+    """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
-    Where it is `needed`, `StoreError` instead: a job's number is worth nothing when it is not remembered.
+    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded.
     """
     with contextlib.ExitStack() as stack:
         store: Store
@@ -245,9 +251,9 @@ def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Sto
 
 
 def fail_point(environ: Mapping[str, str]) -> Callable[[str], None]:
-    """In tests, death at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md), or with `:stop` a halt.
+    """For tests: kill this process at the point that `CLBALANCE_FAIL_AT` names (docs/design/jobs.md).
 
-    `:2`: not before we come there for the second time.
+    With `:stop` after the name, stop it by SIGSTOP instead. With `:2`, only when the point is reached the second time.
     """
     named, _, how = environ.get("CLBALANCE_FAIL_AT", "").partition(":")
     number = signal.SIGSTOP if how == "stop" else signal.SIGKILL

@@ -1,4 +1,4 @@
-"""What this process shows: data to stdout, talk to stderr, progress on a terminal only."""
+"""The output of this process: data to stdout, remarks to stderr, progress on a terminal only."""
 
 import os
 import shutil
@@ -23,14 +23,14 @@ from clbalance.render.report import Display, Report
 if TYPE_CHECKING:
     from clbalance.render.reports.jobs.run import JobReport
 
-_QUIET_FOR_S = 0.5  # a sweep that is over by then needs no progress
+_QUIET_FOR_S = 0.5  # a sweep that ends within this time shows no progress
 _EVERY_S = 0.1
-_USUAL_WIDTH = 80  # of a terminal that does not know its own
+_USUAL_WIDTH = 80  # columns, for a terminal that does not tell its width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """Standard output and error of one call, and who draws on them."""
+    """Standard output and standard error of one call."""
 
     display: Display
     """How reports are shown on stdout."""
@@ -41,7 +41,7 @@ class Console:
 
     @classmethod
     def of(cls, options: OutputOptions | VerbosityOptions) -> "Console":
-        """The screen that the options and the kinds of our outputs ask for."""
+        """The console for these options; terminals, pipes and files are told apart here."""
         as_json = isinstance(options, OutputOptions) and options.json
         form = options.format if isinstance(options, OutputOptions) else Format.HUMAN
         line = StatusLine()
@@ -56,28 +56,28 @@ class Console:
         )
 
     def show(self, report: Report) -> None:
-        """Data, in the form that `--format` asks for."""
+        """Print data, in the form that `--format` asks for."""
         self.print(self.display.text(report))
 
     def show_aside(self, report: Report) -> None:
-        """The same on stderr, beside the data; `-q` leaves it out."""
+        """Show a report on stderr; `-q` leaves it out."""
         self.say(self.display_aside.text(report))
 
     def print(self, text: str) -> None:
-        """Data that is no report, such as a number or what a job has written."""
+        """Print data that is no report, such as a number or the output of a job."""
         self.outlets.stdout.send(text.encode("utf-8", "backslashreplace"))
 
     def say(self, text: str) -> None:
-        """A remark; `-q` leaves it out."""
+        """Print a remark on stderr; `-q` leaves it out."""
         if not self.quiet:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """An error; also with `-q`."""
+        """Print an error on stderr, also with `-q`."""
         self.outlets.stderr.remark(text.encode("utf-8", "backslashreplace"))
 
     def tell_end(self, report: "JobReport") -> None:
-        """How each copy of a job ended; with `-q`, of those alone that did not do well."""
+        """Say how each copy of a job ended; with `-q`, only the copies that failed."""
         if not self.quiet:
             self.show_aside(report)
             return
@@ -87,19 +87,19 @@ class Console:
             self.complain(messages.note(line))
 
     def explain(self, plan: Plan) -> None:
-        """Why these nodes and not the others; asked for, so also with `-q`."""
+        """Say why these nodes and not the others; also with `-q`, because the user asked for it."""
         from clbalance.render.reports.jobs.explain import PlacementReport
 
         self.complain(self.display_aside.text(PlacementReport(plan)))
 
     def stopped(self, signum: int | None) -> None:
-        """A signal has ended what was shown; of Ctrl-C a terminal has left its `^C`."""
+        """A signal has ended the output. After Ctrl-C the cursor stands behind the terminal's `^C`, in an open line."""
         if signum == signal.SIGINT and self.outlets.stderr.terminal:
             self.outlets.stderr.line.is_open = True
 
 
 def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> NothingFitsError:
-    """Why too few nodes fit, counted by reason."""
+    """The error that says why too few nodes fit, with a count for each reason."""
     return NothingFitsError(
         unfit_summary(plan, len(candidates.nodes) + len(candidates.excluded)),
         hint="`clbalance load` shows the nodes"
@@ -120,7 +120,7 @@ def _outlet(fd: int, color: Color, line: StatusLine) -> Outlet:
 
 
 def _same_place(one: int, other: int) -> bool:
-    """Whether what is written to both is read together: on a terminal, or after `2>&1`."""
+    """Whether both descriptors write to one file: the same terminal, or after `2>&1`."""
     try:
         return os.path.sameopenfile(one, other)
     except OSError:
@@ -128,9 +128,9 @@ def _same_place(one: int, other: int) -> bool:
 
 
 class SweepProgress:
-    """How far a sweep has come, on one line of stderr; on a terminal only, and only when it takes long.
+    """The progress of a sweep, on one line of stderr; only on a terminal, and only if it takes long.
 
-    `meanwhile` is a module that is needed afterwards: it is imported while the nodes are at work.
+    `meanwhile` is a module that is needed after the sweep: it is imported while the nodes work.
     """
 
     def __init__(self, *, quiet: bool, meanwhile: str) -> None:
@@ -147,7 +147,7 @@ class SweepProgress:
         import_module(self._meanwhile)
 
     def answered(self, node: NodeName) -> None:
-        pass  # `awaiting` tells it
+        pass  # `awaiting` follows, and shows it
 
     def awaiting(self, nodes: Collection[NodeName]) -> None:
         now = time.monotonic()
@@ -155,7 +155,9 @@ class SweepProgress:
             self._next_at = now + _EVERY_S
             self._drawn = True
             width = os.get_terminal_size(2).columns or _USUAL_WIDTH
-            names = fold(nodes) if len(nodes) <= width else None  # more than fit, and folding ten thousand takes time
+            names = (
+                fold(nodes) if len(nodes) <= width else None
+            )  # more would not fit, and folding ten thousand takes time
             sys.stderr.write(f"\r\x1b[K{messages.sweep_progress(self._total, len(nodes), names, width)}")
             sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""Jobs that were submitted before, as verbs name them: how they are found, and whether one can be started again."""
+"""Find the jobs that a verb names, and check whether a job can be started again."""
 
 import contextlib
 import getpass
@@ -40,7 +40,7 @@ _MOST_JOBS = 10_000
 
 @contextlib.contextmanager
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
-    """The engine's world; this machine is reached without ssh, for jobs that were run here."""
+    """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
     with open_memory(console, needed=True) as (store, journal):
         yield Services(
@@ -60,7 +60,10 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
 
 
 def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
-    """The jobs that are meant by numbers, ranges (`3-7`), names, or `last`; each once, in the order of the words."""
+    """The jobs for numbers, ranges (`3-7`), names, or `last`; each once, in the order of the words.
+
+    `UsageError` for no words, and for a word without a job.
+    """
     if not words:
         raise UsageError("no job named", hint="a number, a range such as `3-7`, a name, or `last`")
     found = {record.id: record for word in words for record in _meant(journal, word)}
@@ -68,7 +71,7 @@ def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
 
 
 def one_job(journal: Journal, word: str) -> JobRecord:
-    """The one job that is meant."""
+    """The one job for a word; `UsageError` for none or several."""
     found = named_jobs(journal, [word])
     if len(found) > 1:
         raise UsageError(f"`{word}` names {len(found)} jobs", hint=f"one of {_numbers(found)}")
@@ -76,7 +79,7 @@ def one_job(journal: Journal, word: str) -> JobRecord:
 
 
 def me() -> str:
-    """Who asks, for the reasons that others read."""
+    """The name of our user, for reasons and logs."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -113,11 +116,11 @@ def _numbers(records: Sequence[JobRecord]) -> str:
     return ", ".join(str(record.id) for record in records[:5]) + (", ..." if len(records) > 5 else "")
 
 
-# What must be true before a job is started again: it is over, and its candidates are known.
+# Start a job again: it must not run any more, and it keeps its candidates and policy.
 
 
 def restartable_job(services: Services, record: JobRecord, console: Console, *, node_is_dead: bool) -> JobRecord:
-    """The job, over or queued; `UsageError` where it may still run and nobody says otherwise."""
+    """The job, over or queued. `UsageError` if it may still run, unless `node_is_dead` says that it does not."""
     (reconciled,) = refresh(services, [record])
     silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
     if reconciled.record.state.is_over or (is_queued(reconciled.record) and not silent):
@@ -137,9 +140,9 @@ def restartable_job(services: Services, record: JobRecord, console: Console, *, 
 
 
 def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
-    """How a job is reached that is to start again: as the user that it remembers.
+    """The ssh options to start a job again: with the login user that it was submitted with.
 
-    `UsageError` where another one was told: what would look after it later would not find it.
+    `UsageError` if another user was typed: later commands would look for the job as the first user.
     """
     user = submitted.job.user
     if user is not None and ssh.user not in (None, user):
@@ -151,7 +154,7 @@ def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
 
 
 def place_again(submitted: Submitted, ssh: SshOptions, console: Console) -> ClusterContext:
-    """The candidates and the policy that it was submitted with.
+    """The context with the candidates and the policy of a submitted job.
 
     This machine is reached without ssh, for jobs that were run here.
     """

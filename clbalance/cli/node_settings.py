@@ -1,4 +1,4 @@
-"""From settings and options to what applies to nodes: facts, labels, policy, levels, groups of results."""
+"""Find the values for nodes in settings and options: facts, labels, taints, policy, balance settings, result groups."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -34,14 +34,14 @@ class NodeFactsEntry:
 
 
 def node_facts_entries(settings: Settings, sets: NodeSets) -> tuple[NodeFactsEntry, ...]:
-    """Every table, also one that tells nothing. `SettingsError` for a set that is none, and for an unknown group."""
+    """Every `[[nodes]]` table with its nodes, even if empty. `SettingsError` for a bad node set or unknown group."""
     return tuple(NodeFactsEntry(facts=facts, nodes=_nodes_of(facts, sets)) for facts in settings.nodes)
 
 
 def facts_by_node(
     entries: Iterable[NodeFactsEntry], fact: Callable[[NodeFacts], _Fact | None]
 ) -> dict[NodeName, _Fact]:
-    """One fact, as far as it was told; what comes later wins."""
+    """One fact for each node that has it; a later table wins."""
     return {node: value for one in entries if (value := fact(one.facts)) is not None for node in one.nodes}
 
 
@@ -53,11 +53,11 @@ def _nodes_of(facts: NodeFacts, sets: NodeSets) -> tuple[NodeName, ...]:
         raise SettingsError(said, hint=error.hint) from error
 
 
-# Labels and taints by node, from the node sets that the settings give them to.
+# Labels and taints by node.
 
 
 def labels_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, dict[str, str]]:
-    """Of one label that is given twice the later value counts. `SettingsError` for a name that means something else."""
+    """Labels by node; a later table wins. `SettingsError` for a label that is a word of `--where`."""
     labels: dict[NodeName, dict[str, str]] = {}
     for one in entries:
         if one.facts.labels:
@@ -68,7 +68,7 @@ def labels_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, dict[st
 
 
 def taints_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, frozenset[str]]:
-    """All that are given."""
+    """Taints by node, from all tables."""
     taints: dict[NodeName, frozenset[str]] = {}
     for one in entries:
         for node in one.nodes if one.facts.taints else ():
@@ -77,7 +77,7 @@ def taints_of_nodes(entries: Iterable[NodeFactsEntry]) -> dict[NodeName, frozens
 
 
 def _refuse_reserved(facts: NodeFacts) -> None:
-    from clbalance.policy.expressions.facts import RESERVED  # most have no labels
+    from clbalance.policy.expressions.facts import RESERVED  # most settings have no labels
 
     if taken := sorted(RESERVED.intersection(facts.labels)):
         raise SettingsError(
@@ -86,25 +86,25 @@ def _refuse_reserved(facts: NodeFacts) -> None:
         )
 
 
-# By which policy work is placed: as typed, else as its group has it, else as everywhere.
+# The placement policy: the one that was typed, else the one of the group, else the one for all nodes.
 
 
 def policy_of(settings: Settings, thresholds: Thresholds, nodes: NodeOptions, typed: str | None) -> Policy:
-    """`SettingsError` for a name that is none, and for weights that leave nothing to compare.
+    """The policy for these nodes. `SettingsError` for an unknown name, and for weights that are all 0.
 
-    A name that is typed brings its own weights: those of the settings were meant for the policy that they name.
+    A typed name has its own weights: the weights in the settings are for the policy that the settings name.
     """
     return policy_in(settings, thresholds, named_group(nodes), typed)
 
 
 def named_group(nodes: NodeOptions) -> str | None:
-    """The group that was named, where nothing else was."""
+    """The named group, if it alone selects the nodes."""
     named = nodes.groups or []
     return named[0] if len(named) == 1 and not nodes.nodes and not nodes.everything else None
 
 
 def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typed: str | None) -> Policy:
-    """The same of a group that was named when the work was submitted."""
+    """The same, for the group that was named when the job was submitted."""
     everywhere = settings.policy
     group = None if named is None else _entry_of(settings, named)
     name = typed or (group and group.name) or everywhere.name
@@ -115,34 +115,34 @@ def policy_in(settings: Settings, thresholds: Thresholds, named: str | None, typ
 
 
 def _entry_of(settings: Settings, named: str) -> GroupPolicy | None:
-    """The last one of that name."""
+    """The last entry for that group."""
     return next((one for one in reversed(settings.groups) if one.group == named), None)
 
 
 def levels_of(settings: Settings, *, max_moves: int | None = None, min_gain: float | None = None) -> BalanceSettings:
-    """`SettingsError` for values that do not go together; `config check` asks for the same."""
+    """The settings of `rebalance`; options win. `SettingsError` for values that do not go together."""
     typed = {"max_moves": max_moves, "min_gain": min_gain}
     given = {**settings.rebalance, **{key: value for key, value in typed.items() if value is not None}}
     return BalanceSettings(**given)  # type: ignore[arg-type]  # settings/keys.py has checked each by its name
 
 
-# What became of jobs as a group source: where it lies, and for node sets that speak of it.
+# The group source with nodes by job result.
 
 
 def result_groups(nodes: NodeOptions) -> ResultGroups | None:
-    """The source, if any of these options names it."""
+    """The source, if one of these options names it."""
     named = (nodes.nodes, nodes.groups, nodes.exclude, nodes.exclude_groups)
     if not any(f"{SOURCE}:" in text for texts in named for text in texts or ()):
         return None
     try:
         folder = state_directory(os.environ, this_machine()).path
     except StoreError:
-        return None  # without memory; said by who opens it
+        return None  # no state folder; opening the store warns about it
     return ResultGroups(SOURCE, lambda: _or_empty(read_groups(folder)))
 
 
 def result_file() -> Path:
-    """Where the sets lie; raises `StoreError` where no state can be kept."""
+    """The file of the source. `StoreError` if there is no state folder."""
     return state_directory(os.environ, this_machine()).path / FILE
 
 
@@ -152,19 +152,19 @@ def _or_empty(groups: dict[str, str]) -> dict[str, str]:
     return {result.value: "" for result in Result} | groups
 
 
-# Which nodes are meant, for verbs that reach none of them.
+# The named nodes, for verbs that do not connect to nodes.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedNodes:
-    """The nodes, and those of them that nothing but their own name speaks of: no group has them."""
+    """The nodes; `only_named` are those in no group, selected by their own names."""
 
     nodes: tuple[NodeName, ...]
     only_named: frozenset[NodeName]
 
 
 def named_nodes(options: NodeOptions, console: Console) -> NamedNodes:
-    """Without nodes: all of the default group source, or this machine where no groups are configured."""
+    """The selected nodes; if none are named, all of the default group source, or this machine without any groups."""
     typed = {} if options.groups_conf is None else {"groups_conf": str(options.groups_conf)}
     settings = load_settings(os.environ, working_directory(), typed)
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(options))
@@ -188,7 +188,7 @@ def _only_named(options: NodeOptions, sets: NodeSets) -> frozenset[NodeName]:
 
 
 def working_directory() -> Path:
-    """The current folder; of one that was deleted under us, the name that the shell has for it."""
+    """The current folder; if it was deleted, `$PWD`."""
     try:
         return Path.cwd()
     except FileNotFoundError:

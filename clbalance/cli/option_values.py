@@ -1,4 +1,4 @@
-"""Values as people type and read them: points in time, signals, names of users, options for ssh."""
+"""Parse values that users type: times to come, times past, signals, ssh options; and look up user names."""
 
 import pwd
 import re
@@ -11,14 +11,14 @@ from pathlib import Path
 from clbalance.errors import UsageError
 from clbalance.units import parse_duration
 
-_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _INSTANT_HINT = "like `18:00`, `2026-11-27`, `2026-11-27 06:00` or `2026-11-27T06:00+01:00`, and still to come"
 
 
 def parse_future_time(text: str, what: str, now: datetime) -> datetime:
-    """`18:00` (today or, where that has passed, tomorrow), `2026-11-27 06:00`, or ISO 8601; in local time, if not told.
+    """A time after `now`: `18:00` (today, or tomorrow if that has passed), `2026-11-27 06:00`, or ISO 8601.
 
-    `now` is aware. `what` names the option in the `UsageError`.
+    Without a time zone it is local time. `now` has a time zone. `what` names the option in the `UsageError`.
     """
     found = _read(text.strip(), now)
     if found is None or found <= now:
@@ -29,10 +29,10 @@ def parse_future_time(text: str, what: str, now: datetime) -> datetime:
 
 def _read(text: str, now: datetime) -> datetime | None:
     try:
-        if _OF_DAY.fullmatch(text):
+        if _TIME_OF_DAY.fullmatch(text):
             today = now.astimezone().date()
-            moment = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()  # noqa: DTZ007 - of any day
-            # The clock on the wall, not 24 hours: a day may have 23 or 25.
+            moment = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+            # The same wall-clock time on the next day, not 24 hours later: a day may have 23 or 25 hours.
             days = (datetime.combine(today + timedelta(days=later), moment).astimezone() for later in (0, 1))
             return next((day for day in days if day > now), None)
         return datetime.fromisoformat(text).astimezone()
@@ -40,13 +40,16 @@ def _read(text: str, now: datetime) -> datetime | None:
         return None
 
 
-# Points in time as people type them.
+# Times in the past.
 
 _MOMENT_HINT = "like `2h` (ago), `3d`, `2026-11-26`, `2026-11-26T14:30`, `today` or `yesterday`"
 
 
 def parse_past_time(text: str, what: str, now: datetime) -> datetime:
-    """How long ago, a date, a date with a time (of this host's zone where it names none), or a word for a midnight."""
+    """A duration before `now`, a date, a date with a time, `now`, or `today` or `yesterday` (their midnight).
+
+    Without a time zone it is local time. `what` names the option in the `UsageError`.
+    """
     word = text.strip().lower()
     days = {"today": 0, "yesterday": 1}.get(word)
     if days is not None:
@@ -62,11 +65,11 @@ def parse_past_time(text: str, what: str, now: datetime) -> datetime:
         raise UsageError(f"{what} cannot be {text!r}", hint=_MOMENT_HINT) from None
 
 
-# Signals as people type them.
+# Signals and user names.
 
 
 def parse_signal(text: str) -> int:
-    """`USR1`, `SIGUSR1`, `usr1` or `10`."""
+    """The number of a signal: `USR1`, `SIGUSR1`, `usr1` or `10`. `UsageError` for an unknown one."""
     name = text.upper().removeprefix("SIG")
     if re.fullmatch(r"[0-9]{1,2}", text) and 0 < int(text) < signal.NSIG:
         return int(text)
@@ -77,20 +80,20 @@ def parse_signal(text: str) -> int:
 
 
 def user_name(uid: int) -> str:
-    """As this machine knows them."""
+    """The user's name on this machine, or `uid N` if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
 
 
-# Options for ssh as typed after `-o`, or configured, before ssh sees them.
+# Options for ssh, from `-o` or the settings, checked before ssh gets them.
 
-_OF_SSH = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
+_SSH_GETOPT = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
 
 
 def check_ssh_options(options: str, where: str) -> None:
-    """Raises `UsageError` for an open quotation mark, and for a configuration that others may write."""
+    """Raises `UsageError` for an open quotation mark, and for an ssh configuration that other users can write."""
     try:
         words = shlex.split(options)
     except ValueError as error:
@@ -103,23 +106,23 @@ def check_ssh_options(options: str, where: str) -> None:
 
 
 def _check_files(words: list[str]) -> None:
-    """ssh checks its user's own configuration, and not the one that `-F` names."""
+    """Check the file that `-F` names: ssh itself checks only `~/.ssh/config`."""
     from clbalance.settings.trusted_file import check_trusted
 
     for name in _files(words):
         try:
             check_trusted(Path(name))
         except OSError:
-            continue  # ssh says that better
+            continue  # ssh has the better error message
 
 
 def _files(words: list[str]) -> Iterator[str]:
     import getopt
 
     try:
-        found, _ = getopt.getopt(words, _OF_SSH)
+        found, _ = getopt.getopt(words, _SSH_GETOPT)
     except getopt.GetoptError:
-        return  # ssh says that better
+        return  # ssh has the better error message
     for option, value in found:
         if option == "-F" and value not in {"none", "/dev/null"}:
             yield value

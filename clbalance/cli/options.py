@@ -1,6 +1,6 @@
-"""The options that verbs share, in groups; a verb takes a group as one value (`takes`).
+"""The options that verbs share, in groups; a verb takes a group as one parameter (`takes`).
 
-Letters mean what they mean in clush (docs/design/command-line.md).
+Short options have the meaning that they have in clush (docs/design/command-line.md).
 """
 
 import functools
@@ -26,7 +26,7 @@ JobArgument = Annotated[str, Argument(metavar="[JOB]", help="A number, a name, o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeOptions:
-    """Which nodes are meant."""
+    """The selection of nodes."""
 
     nodes: Annotated[
         list[str] | None, Option("-w", "--nodes", metavar="NODES", help="Nodes, such as gpu[1-4] or @gpu&@rack1.")
@@ -46,11 +46,11 @@ class NodeOptions:
 
     @property
     def names_nodes(self) -> bool:
-        """Whether candidates were named at all."""
+        """Whether any nodes are named."""
         return bool(self.nodes or self.groups or self.everything)
 
     def with_words(self, words: list[str] | None) -> "NodeOptions":
-        """The same, with positional arguments as if after `-w`."""
+        """The same options, with positional arguments added to `-w`."""
         return replace(self, nodes=[*(self.nodes or []), *(words or [])])
 
 
@@ -72,7 +72,7 @@ class ReachOptions:
 
     @property
     def connections(self) -> int | None:
-        """How many are made at once; None: as the settings say."""
+        """How many connections are made at once; None: as the settings say."""
         return None
 
 
@@ -84,13 +84,13 @@ class SshOptions(ReachOptions):
 
     @property
     def connections(self) -> int | None:
-        """As typed."""
+        """`--fanout` as typed."""
         return self.fanout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """What is printed, and how."""
+    """The form of the output."""
 
     format: Annotated[Format, Option("--format", envvar="CLBALANCE_FORMAT", help="Form of the output.")] = Format.HUMAN
     json: Annotated[bool, Option("--json", help="Short for --format json.")] = False
@@ -100,7 +100,7 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceOptions:
-    """What each copy takes of its node."""
+    """The resources of each copy."""
 
     cpus: Annotated[float | None, Option("--cpus", metavar="N", help="Cpus; 0: whatever is free. [1]")] = None
     mem: Annotated[str | None, Option("--mem", metavar="SIZE", help="Memory, such as 20G.")] = None
@@ -126,7 +126,7 @@ class ResourceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbosityOptions:
-    """How much is said on stderr, for a verb whose stdout belongs to somebody else."""
+    """Remarks on stderr, for verbs whose stdout is the output of jobs."""
 
     quiet: Annotated[bool, Option("-q", "--quiet", help="No remarks on stderr, only errors.")] = False
     color: Annotated[Color, Option("--color", help="When to use colours.")] = Color.AUTO
@@ -134,7 +134,7 @@ class VerbosityOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainOptions:
-    """On what terms nodes are drained."""
+    """The conditions of a drain."""
 
     lasting: Annotated[str | None, Option("--for", metavar="TIME", help="Ends by itself after this. [never]")] = None
     until: Annotated[
@@ -151,13 +151,13 @@ class DrainOptions:
 
     @property
     def waits(self) -> bool:
-        """Whether it returns only when something has come of it."""
+        """Whether the verb waits until the nodes are drained, or the deadline has passed."""
         return self.monitor or self.deadline is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceOptions:
-    """What may be done, and how much of it."""
+    """The options of `rebalance`."""
 
     apply: Annotated[bool, Option("--apply", help="Do it; silent where nothing is done.", show_default=False)] = False
     dry_run: Annotated[bool, Option("--dry-run", help="Only show the plan. [this, without --apply]")] = False
@@ -174,7 +174,7 @@ class RebalanceOptions:
 
 
 def takes(body: Callable[..., Any]) -> Callable[..., Any]:
-    """`body`, with each parameter that is a group of options spread into those options, for typer to see."""
+    """`body` with the signature that typer needs: each parameter that is a group is replaced by the group's options."""
     hints = get_type_hints(body, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
     spread: list[inspect.Parameter] = []
@@ -207,12 +207,12 @@ def _options_of(group: type) -> list[inspect.Parameter]:
     ]
 
 
-# Which nodes are meant, beyond their names and what is free on them (docs/design/expressions.md).
+# Constraints on nodes, in addition to names and free resources (docs/design/expressions.md).
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `RequestOptions` has a second base
 class ExpressionOptions:
-    """By what was measured of them, and what the settings say."""
+    """Constraints on measured values and on facts of the settings."""
 
     where: Annotated[
         str | None, Option("--where", metavar="EXPR", help="Only nodes and GPUs of which this holds: 'mem > 20G'.")
@@ -224,7 +224,7 @@ class ExpressionOptions:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `RequestOptions` has a second base
 class ConstraintOptions(ExpressionOptions):
-    """And by what else is there."""
+    """Constraints on taints, labels and other jobs, in addition."""
 
     tolerate: Annotated[
         list[str] | None, Option("--tolerate", metavar="TAINT", help="Also nodes that are tainted so.")
@@ -246,7 +246,7 @@ class ConstraintOptions(ExpressionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions(ConstraintOptions, ResourceOptions):
-    """What each copy takes of its node, what that node must be like, and how one is chosen."""
+    """The request of each copy: resources, constraints, and the placement policy."""
 
     policy: Annotated[
         str | None, Option("--policy", metavar="POLICY", help="least, spread, pack, p2c, risk, fgd, random or rr.")

@@ -1,4 +1,4 @@
-"""From options to a request: resources, constraints, and the node sets that were named."""
+"""Turn options into the parts of a request: resources, constraints, and the selection of nodes."""
 
 from difflib import get_close_matches
 
@@ -12,12 +12,12 @@ from clbalance.render import messages
 from clbalance.settings.values import Settings
 from clbalance.units import parse_size
 
-_MOST = 100_000  # of anything in one node
+_MOST = 100_000  # GPUs, slots or cpus of one node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Checked, in units."""
+    """The resources of one copy, checked, in base units."""
 
     cpus: float
     mem_bytes: int
@@ -32,7 +32,7 @@ class Resources:
 
 
 def resources_of(options: ResourceOptions) -> Resources:
-    """The resources meant; `UsageError` for what cannot be."""
+    """The resources that were asked for; `UsageError` for a value that is not possible."""
     if not 0 <= options.gpus <= _MOST:
         raise UsageError(f"`--gpus` cannot be {options.gpus}", hint="0, or a number of GPUs")
     if not 0 <= options.slots <= _MOST:
@@ -66,7 +66,7 @@ def _gpu_mem_bytes(options: ResourceOptions) -> int:
 
 
 def _cpus(asked: float | None, limit: float | None) -> float:
-    """What is limited and not asked for is asked for, as in Kubernetes."""
+    """A limit without a request is also the request, as in Kubernetes."""
     if limit is not None and not 0 < limit <= _MOST:
         raise UsageError(f"`--limit-cpus` cannot be {limit:g}", hint="a number of cpus above 0, such as 2 or 0.5")
     if asked is None:
@@ -97,15 +97,15 @@ def _size(option: str, text: str) -> int:
         raise UsageError(f"`{option}` cannot be {text!r}", hint=error.hint) from error
 
 
-# From what was typed to constraints, and whether the settings have what they name.
+# Constraints, and whether the settings have the labels that they name.
 
 PREFERENCE_WEIGHT = 4.0
-"""As much as the run queue."""
+"""As much as the weight of the run queue."""
 _MOST_WEIGHT = 1e6
 
 
 def expressions_of(options: ExpressionOptions) -> Constraints:
-    """`--where` and `--order`; `ExpressionError` for what is none. What they name is for `check_names`."""
+    """`--where` and `--order`; `ExpressionError` for wrong syntax. `check_names` checks the names in them."""
     if options.where is not None or options.order is not None:
         from clbalance.policy.expressions.parse import parse_condition, parse_keys
 
@@ -117,7 +117,7 @@ def expressions_of(options: ExpressionOptions) -> Constraints:
 
 
 def constraints_of(options: ConstraintOptions) -> Constraints:
-    """All of them; `UsageError` for what cannot be meant."""
+    """All constraints; `UsageError` for options that exclude each other or have a wrong value."""
     expressions = expressions_of(options)
     if options.order is not None and options.prefer:
         raise UsageError("`--prefer` adds to a ranking that `--order` replaces", hint="one of them")
@@ -133,8 +133,8 @@ def constraints_of(options: ConstraintOptions) -> Constraints:
 
 
 def check_names(constraints: Constraints, settings: Settings) -> None:
-    """`UsageError` for a label that no `[[nodes]]` has, so that a slip does not look like a full cluster; and for
-    expressions that have no sense.
+    """Raises `UsageError` for a label that no `[[nodes]]` has, so that a typing error does not look like a full
+    cluster, and `ExpressionError` for expressions with unknown names or wrong types.
     """
     if constraints == UNCONSTRAINED:
         return
@@ -186,13 +186,13 @@ def _names(option: str, names: list[str] | None) -> tuple[str, ...]:
     return tuple(names or ())
 
 
-# What node options select, for whoever looks names up.
+# The selection of nodes by options.
 
-_SAID = 3
+_SHOWN_GROUPS = 3
 
 
 def selection_of(options: NodeOptions) -> Selection:
-    """Without any nodes: every one there is."""
+    """What the options select; all nodes if none are named."""
     return Selection(
         nodes=tuple(options.nodes or ()),
         groups=tuple(options.groups or ()),
@@ -203,8 +203,8 @@ def selection_of(options: NodeOptions) -> Selection:
 
 
 def say_left_out(meant: Candidates, console: Console) -> None:
-    """Warn of groups whose nodes are not among "all" nodes, for they cannot be used."""
-    for reason in meant.left_out[:_SAID]:
+    """Warn about groups that are unusable, so that their nodes are missing in "all" nodes."""
+    for reason in meant.left_out[:_SHOWN_GROUPS]:
         console.say(messages.warning(f"a group is left out of all nodes: {reason}"))
-    if len(meant.left_out) > _SAID:
-        console.say(messages.warning(f"so are {len(meant.left_out) - _SAID} more; `clbalance doctor` names them"))
+    if (more := len(meant.left_out) - _SHOWN_GROUPS) > 0:
+        console.say(messages.warning(f"so are {more} more; `clbalance doctor` names them"))

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP become one exception in the main thread, once; what cleans up is not disturbed again."""
+"""Turns the first SIGINT, SIGTERM or SIGHUP into an exception in the main thread; later ones do not disturb cleanup."""
 
 import os
 import select
@@ -8,15 +8,15 @@ from types import FrameType
 
 from clbalance.errors import Interrupted
 
-_GIVE_UP_AFTER_S = 2.5  # longer than ending a job on its nodes may take
+_GIVE_UP_AFTER_S = 2.5  # more than the time allowed for ending a job on its nodes
 _RAISE_AGAIN_S = 0.01
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def raise_once() -> None:
-    """Turn the next of these signals into `Interrupted`, and ignore them from then on: cleaning up has its own end.
+    """Turn the next of these signals into `Interrupted`, and ignore them from then on: cleanup has its own time limit.
 
-    One that was ignored when we were started (nohup) stays ignored.
+    A signal that was ignored at start (nohup) stays ignored.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -28,7 +28,7 @@ def raise_once() -> None:
         raise Interrupted(signum)
 
     def give_up(signum: int) -> None:
-        """An output that has filled up since then holds us in a write: let go of it, and of what we were doing."""
+        """A write to an output that filled up meanwhile blocks us: discard that output, and interrupt the cleanup."""
         _let_go_of_full_outputs()
         raise Interrupted(signum)
 
@@ -39,7 +39,7 @@ def raise_once() -> None:
 
 
 def _raise_again(swallowed: "sys.UnraisableHookArgs") -> None:
-    """Raised where Python can only ignore it, as in a weak reference's callback while it imports: once more, soon."""
+    """Repeat an `Interrupted` that Python had to ignore, such as in a weak reference's callback during an import."""
     if isinstance(swallowed.exc_value, Interrupted):
         signal.setitimer(signal.ITIMER_REAL, _RAISE_AGAIN_S)
     else:
@@ -47,7 +47,7 @@ def _raise_again(swallowed: "sys.UnraisableHookArgs") -> None:
 
 
 def ignore() -> None:
-    """Be stopped by none of these any more."""
+    """Ignore all of these signals from now on."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for one in STOPPING:
         signal.signal(one, signal.SIG_IGN)
@@ -59,7 +59,7 @@ def _let_go_of_full_outputs() -> None:
 
 
 def _let_go_of(fd: int) -> None:
-    """Where nobody reads now, write to nobody from now on: a full pipe would keep us from ending."""
+    """Send later writes to /dev/null if a write would block now: a full pipe would keep us from ending."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     if not poll.poll(0):

@@ -31,7 +31,7 @@ from clbalance.transport.groups import group_files, load_groups
 
 
 def show_settings(console: Console) -> int:
-    """Every key, and below them the entries of `[[nodes]]` and `[[groups]]`."""
+    """Show every key, then the entries of `[[nodes]]` and `[[groups]]`. The exit code: 0."""
     settings = load_settings(os.environ, working_directory())
     console.show(SettingsReport((*_keys(settings), *_entries(settings))))
     return ExitCode.DONE
@@ -67,23 +67,23 @@ def _set(values: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in values.items() if value not in (None, [], {})}
 
 
-# Carry out `config path`.
+# `config path`
 
 
 def show_places(console: Console) -> int:
-    """Also where a file is broken: it is looked for all the same."""
+    """Show where files are looked for, even if one of them cannot be parsed. The exit code: 0."""
     console.show(PlacesReport((*_settings(), *_groups(), _state())))
     return ExitCode.DONE
 
 
 def _settings() -> Iterator[ConfigPlace]:
-    """The strongest first."""
+    """The file that overrides all others comes first."""
     for path in settings_files(os.environ, working_directory()):
         yield ConfigPlace(what="settings", path=str(path), is_there=_is_there(path))
 
 
 def _groups() -> Iterator[ConfigPlace]:
-    """The last word first, as of the settings."""
+    """The file that overrides all others comes first, as for the settings."""
     try:
         configured = load_settings(os.environ, working_directory()).groups_conf
     except SettingsError as error:
@@ -107,14 +107,14 @@ def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
-        return False  # what we may not see is not read
+        return False  # a file that we may not see is not read either
 
 
-# Carry out `config check`: read all that a verb would read, and stop at the first thing that is wrong.
+# `config check`: read every file that a verb would read, and stop at the first error.
 
 
 def check_settings(console: Console, file: Path | None) -> int:
-    """Of one file, or of all that apply here; what is wrong is raised."""
+    """Check `file`, or all files that apply here. The exit code: 0. Raises the first error that it finds."""
     if file is not None and not file.exists():
         raise UsageError(f"there is no file {file}", hint="`clbalance config path` shows those that are looked for")
     environment = {**os.environ, "CLBALANCE_CONFIG": str(file)} if file is not None else dict(os.environ)
@@ -132,7 +132,7 @@ def check_settings(console: Console, file: Path | None) -> int:
 
 
 def _check_what_goes_together(settings: Settings) -> None:
-    """Values that are right one by one, and may not be so together; by what makes the verbs' own values of them."""
+    """Find values that are valid alone but not together, by building the values that verbs use from them."""
     levels_of(settings)
     thresholds = Thresholds(**settings.thresholds)
     policy_of(settings, thresholds, NodeOptions(), None)
@@ -142,7 +142,7 @@ def _check_what_goes_together(settings: Settings) -> None:
 
 
 def _check_names(settings: Settings, sets: NodeSets) -> None:
-    """Node sets and groups that the settings speak of."""
+    """Check the node sets and groups that the settings name."""
     labels_of_nodes(node_facts_entries(settings, sets))
     for group in settings.groups:
         with _group_text(group):
@@ -151,7 +151,7 @@ def _check_names(settings: Settings, sets: NodeSets) -> None:
 
 @contextmanager
 def _group_text(group: GroupPolicy) -> Iterator[None]:
-    """What is wrong with it names its file and key."""
+    """Add the file and key of `group` to an error."""
     try:
         yield
     except (NodeNameError, SettingsError) as error:

@@ -1,4 +1,4 @@
-"""Carry out `doctor`: findings of this host and of nodes, as one report."""
+"""Carry out `doctor`: findings about this host and about nodes, as one report."""
 
 import contextlib
 import os
@@ -38,14 +38,14 @@ _VERSION_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCheck:
-    """What was found; without `reaches_nodes` it is not known which nodes there are, or how to ask them."""
+    """Findings about this host. Not `reaches_nodes`: the nodes are unknown, or there is no ssh to ask them."""
 
     findings: tuple[Finding, ...]
     reaches_nodes: bool
 
 
 def check_this_host(nodes: NodeOptions, ssh: SshOptions) -> HostCheck:
-    """Every check that needs no node. Raises `SettingsError` for a groups file that was typed, and only for that."""
+    """Every check that needs no node. Raises `SettingsError` only for a groups file named by `--groups-conf`."""
     found = [*_ssh(), *_state()]
     can_reach = shutil.which("ssh") is not None
     try:
@@ -106,28 +106,28 @@ def _state() -> Iterator[Finding]:
         yield note("state", place.note, "set `CLBALANCE_STATE_DIR` to a folder of your own on a disk of this machine")
 
 
-# What `doctor` hears from nodes.
+# Checks on nodes.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeChecks:
-    """The answers of the nodes that are meant; `findings` say why it cannot be told which those are."""
+    """The answers of the nodes; or `findings` that say why the node names could not be resolved."""
 
     findings: tuple[Finding, ...] = ()
     examinations: tuple[Examination, ...] = ()
 
 
 def check_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, here: HostCheck) -> NodeChecks:
-    """Ask the nodes, if there is a way. Raises `UsageError` for what was typed wrong."""
+    """Ask the nodes, if they can be reached. Raises `UsageError` for options that were typed wrong."""
     if not here.reaches_nodes:
         return NodeChecks()
-    # What is wrong with the state stands in the report already.
+    # An error of the state folder is in the report already.
     quiet = console.quiet or any(one.check == "state" for one in here.findings)
     try:
         cluster = cluster_context(nodes, ssh, replace(console, quiet=quiet))
     except NodeNameError as error:
         if nodes.names_nodes or nodes.exclude or nodes.exclude_groups:
-            raise  # it was typed
+            raise  # the user typed the name
         return NodeChecks(findings=(wrong("nodes", error.message, error.hint),))
     except SettingsError as error:
         is_told = any(one.what == error.message for one in here.findings)
@@ -140,13 +140,13 @@ def _ask(cluster: ClusterContext) -> tuple[Examination, ...]:
         return check_up(services, cluster.candidates.nodes, checkup_script())
 
 
-# Findings of this host and of nodes as one report: folded for people, one by one for programs. Pure.
+# One report of all findings: folded for people, one by one for programs. Pure.
 
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
 def health_report(here: Iterable[Finding], examinations: Sequence[Examination]) -> HealthReport:
-    """Wrong things first, this host before nodes, nodes in the order in which they were named."""
+    """Errors first, this host before nodes, nodes in the order in which they were named."""
     there = (finding for examination in examinations for finding in node_findings(examination))
     findings = worst_first([*here, *there])
     return HealthReport(
@@ -157,7 +157,7 @@ def health_report(here: Iterable[Finding], examinations: Sequence[Examination]) 
 
 
 def health_exit_code(report: HealthReport) -> ExitCode:
-    """4 if anything is wrong; notes are fine."""
+    """4 if anything is wrong; notes do not count."""
     is_wrong = any(finding.severity is Severity.WRONG for finding in report.findings)
     return ExitCode.SOME_NODES_FAILED if is_wrong else ExitCode.DONE
 
@@ -171,7 +171,7 @@ def _hint(finding: Finding, nodes: Sequence[NodeName]) -> str:
 
 
 def _folded(findings: Iterable[Finding]) -> tuple[FoldedFinding, ...]:
-    """Equal ones of several nodes as one, where the first of them stood."""
+    """Merge equal findings of several nodes into one, at the position of the first."""
     together: dict[Finding, list[NodeName]] = {}
     for finding in findings:
         nodes = together.setdefault(replace(finding, node=None), [])
@@ -190,7 +190,7 @@ def _node_health(examination: Examination) -> NodeHealth:
         case Examined():
             return NodeHealth(examination=examination, state=NodeState.UP)
         case Silent():
-            # Thresholds and time matter to nodes that answer.
+            # Thresholds and time do not matter for a silent node.
             condition = node_state(examination, Thresholds(), _ANY_TIME)
             return NodeHealth(examination=examination, state=condition.state, reason=condition.reason)
         case _:

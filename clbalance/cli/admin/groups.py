@@ -1,4 +1,4 @@
-"""Carry out `config groups`."""
+"""Carry out `config groups`: node sets by job result, as a group source of ClusterShell."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from clbalance.transport.group_install import install_groups
 
 
 def show_result_groups(console: Console) -> int:
-    """The file as it would be installed."""
+    """Show the file that would be installed. The exit code: 0."""
     path = result_file()
     groups = _groups(path)
     console.show(GroupsReport(path=str(path), groups=groups, text=groups_text(groups)))
@@ -21,7 +21,7 @@ def show_result_groups(console: Console) -> int:
 
 
 def install_result_groups(console: Console) -> int:
-    """Have ClusterShell read it, and say where from."""
+    """Link the file into ClusterShell's configuration, and say where. The exit code: 0."""
     path = result_file()
     if not path.exists():
         write_groups(path.parent, _groups(path))

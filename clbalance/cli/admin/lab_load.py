@@ -1,4 +1,4 @@
-"""The options of `clbalance lab load`, and what they change."""
+"""The options of `clbalance lab load`, and the changes that they make to a node's load."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """What is given replaces what the node pretended before; the rest stays."""
+    """Options that are given replace the simulated values of the node; the others stay."""
 
     idle: Annotated[bool, Option("--idle", help="Begin from an idle node, not from the present load.")] = False
     r1m: Annotated[float | None, Option("--r1m", metavar="X", help="Run queue, 1 minute; sets rq too.")] = None
@@ -48,7 +48,7 @@ class LoadOptions:
     spin: Annotated[int | None, Option("--spin", metavar="K", help="Busy processes that really run.")] = None
 
     def changed(self, present: "Load") -> "Load":
-        """`present` as these options change it."""
+        """`present` with these options applied."""
         from dataclasses import replace
 
         from clbalance.lab.gpu_devices import parse_gpu_fault, parse_gpu_load, parse_gpu_parts

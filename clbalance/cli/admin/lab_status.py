@@ -1,4 +1,4 @@
-"""What `clbalance lab status` shows of a lab."""
+"""The report of `clbalance lab status`."""
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.config_files import PORT
@@ -7,7 +7,7 @@ from clbalance.render.reports.admin.lab import LabNodeRow, LabReport
 
 
 def lab_report(lab: Lab) -> LabReport:
-    """As it is now."""
+    """The lab's present state."""
     return LabReport(
         directory=str(lab.directory),
         isolation=lab.record.isolation,

@@ -1,4 +1,4 @@
-"""Carry out `reap`: ask the nodes, show what they tell, say what became of it."""
+"""Carry out `reap`: ask the nodes for leftovers, show them, and say whether they were removed."""
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console

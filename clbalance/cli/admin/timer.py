@@ -1,6 +1,6 @@
-"""Carry out `config timer`.
+"""Carry out `config timer`: print systemd units and a crontab line that run `rebalance`.
 
-What is set here and not there, and decides which nodes, settings and state are meant, is written into the texts.
+Environment variables that select nodes, settings or state are copied into them: systemd and cron do not pass them on.
 """
 
 import os
@@ -24,7 +24,7 @@ _CARRIED = (*_PATHS, "XDG_CONFIG_HOME", "XDG_STATE_HOME", *VARIABLES)
 
 
 def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bool, only: str | None) -> int:
-    """The exit code: 0. What the texts would not find is told now, and not by cron's first mail."""
+    """The exit code: 0. Raises errors that would otherwise show only when the timer runs, such as unknown groups."""
     if only is not None and only not in _PARTS:
         raise UsageError(f"`--only` cannot be {only!r}", hint=f"one of {', '.join(_PARTS)}")
     _check_groups(groups)
@@ -49,7 +49,7 @@ def show_timer(console: Console, *, groups: Sequence[str], every: str, apply: bo
 
 
 def this_program() -> tuple[str, ...]:
-    """How this very program is called, from anywhere: a link that stays when its target is upgraded is not followed."""
+    """The words that start this program from any folder. Links are not resolved: their target may move on upgrade."""
     called = Path(sys.argv[0]).absolute()
     return (str(called),) if called.name == "clbalance" else (sys.executable, "-m", "clbalance")
 

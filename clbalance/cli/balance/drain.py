@@ -1,4 +1,4 @@
-"""Carry out `drain`: mark nodes, alone or by agreement with others, and wait if that is asked for."""
+"""Carry out `drain`: mark nodes, with `--min-available` in agreement with other drains, and wait if asked to."""
 
 import re
 import secrets
@@ -23,20 +23,20 @@ from clbalance.policy.drain_progress import BelowMinAvailable, Undecided, drain_
 from clbalance.render import messages
 from clbalance.units import parse_duration
 
-# What `--min-available` counts: which nodes, and how many of them there must be.
+# `--min-available`: which nodes are counted, and how many must be left.
 
 _NUMBER = re.compile(r"(\d{1,6})|(\d{1,3}(?:\.\d{1,3})?)%")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinAvailable:
-    """As typed: so many nodes, or such a share of the pool in per cent."""
+    """As typed: a number of nodes, or a share of the pool in per cent."""
 
     number: float
     is_pct: bool
 
     def of(self, pool: tuple[NodeName, ...]) -> int:
-        """So many nodes. `UsageError` for more than there are."""
+        """The number of nodes. `UsageError` for more than the pool has."""
         min_available = min_available_of(self.number, is_pct=self.is_pct, pool=len(pool))
         if min_available > len(pool):
             raise UsageError(
@@ -47,7 +47,7 @@ class MinAvailable:
 
 
 def parse_min_available(text: str) -> MinAvailable:
-    """What was typed after `--min-available`."""
+    """`--min-available`: a number of nodes, or a share such as `80%`; else `UsageError`."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None or (found[2] and float(found[2]) > 100):
         raise UsageError(
@@ -57,9 +57,9 @@ def parse_min_available(text: str) -> MinAvailable:
 
 
 def drained_and_pool(nodes: NodeOptions) -> tuple[NodeOptions, NodeOptions]:
-    """Which are drained, and among which the others are counted.
+    """The nodes to drain, and the pool in which available nodes are counted.
 
-    Where nodes are named, groups say only where to count: nobody who names one node means to drain its whole group.
+    If nodes are named, groups only define the pool: a user who names one node does not want to drain its whole group.
     """
     counted = replace(nodes, nodes=None, exclude=None, exclude_groups=None)
     if nodes.nodes:
@@ -78,7 +78,7 @@ _WORDING = MarkMessages(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
-    """One `drain`, all that was typed checked."""
+    """One `drain`, with its options checked."""
 
     nodes: NodeOptions
     ssh: SshOptions
@@ -91,7 +91,7 @@ class Draining:
 
     @classmethod
     def of(cls, nodes: NodeOptions, ssh: SshOptions, console: Console, reason: str, terms: DrainOptions) -> "Draining":
-        """`UsageError` for what cannot be meant."""
+        """From options. `UsageError` for options that are wrong or do not go together."""
         check_reason(reason)
         if not nodes.names_nodes:
             raise UsageError("no nodes named", hint=f"`{_WORDING.example}`, or with `-g GROUP`")
@@ -155,7 +155,7 @@ class Draining:
                 assert_never(end)
 
     def _still_working(self, services: Services, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
-        """Where something runs, or may run: what is silent now may hold anything."""
+        """Nodes where jobs run or may run: a silent node counts."""
         snapshot = take_snapshot(services, nodes)
         progress = (drain_progress(answer, snapshot.taken_at) for answer in snapshot.answers)
         return frozenset(one.node for one in progress if not one.is_drained)

@@ -1,4 +1,4 @@
-"""What `drain` and `resume` share: the nodes must be named, each tells how it went."""
+"""Code that `drain` and `resume` share: send a request to the named nodes, and report each node's answer."""
 
 import getpass
 from collections.abc import Callable, Collection, Sequence
@@ -21,13 +21,13 @@ _MAX_REASON = 200  # characters; the whole mark must fit into 1 KiB
 
 
 def check_reason(reason: str) -> None:
-    """`UsageError` for one that cannot be shown to everyone."""
+    """`UsageError` for an empty reason, one that is too long, or one with unprintable characters."""
     if not reason.strip() or len(reason) > _MAX_REASON or not reason.isprintable():
         raise UsageError(f"`--reason` cannot be {reason[:40]!r}", hint=f"1 to {_MAX_REASON} printable characters")
 
 
 def drain_request_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainRequest:
-    """What a mark is to say; `lasting` (a duration) and `until` (a point in time) as typed."""
+    """The content of a drain mark; `lasting` (a duration) and `until` (a time) as typed. `UsageError` for both."""
     if lasting is not None and until is not None:
         raise UsageError("`--for` and `--until` exclude each other", hint="`--for 2h` or `--until 18:00`")
     until_s = None
@@ -39,25 +39,25 @@ def drain_request_of(reason: str, lasting: str | None, until: str | None, now: d
 
 
 def drain_message(request: DrainRequest) -> bytes:
-    """The agent's `drain`."""
+    """The `drain` message for the agent."""
     return encode("drain", reason=request.reason, by=request.by, until=request.until_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkMessages:
-    """How a verb speaks of what it does."""
+    """The words of a verb for its results."""
 
     example: str
-    """What to type where no nodes were named."""
+    """A command to type, for the hint if no nodes are named."""
     done: str
     begun: str = ""
-    """Of a node where that is not all yet."""
+    """For a node where jobs still run."""
     not_root: str
-    """What somebody who is not root on the nodes should know."""
+    """A note for users who are not root on the nodes."""
 
 
 def mark_nodes(nodes: NodeOptions, ssh: SshOptions, console: Console, request: bytes, texts: MarkMessages) -> int:
-    """Send `request` to the nodes and say what became of it."""
+    """Send `request` to the nodes and report their answers; the exit code. `UsageError` if no nodes are named."""
     if not nodes.names_nodes:
         raise UsageError("no nodes named", hint=f"`{texts.example}`, or with `-g GROUP`")
     cluster = cluster_context(nodes, ssh, console)
@@ -72,9 +72,9 @@ def report_marks(
     texts: MarkMessages,
     begun_on: Callable[[], Collection[NodeName]] = frozenset,
 ) -> int:
-    """Say what became of the nodes, those of one fate in one line; the exit code. Nothing to do is no failure.
+    """Report the nodes' answers, nodes with equal answers in one line; the exit code. Nothing to do is no failure.
 
-    `begun_on`: on which it has only begun; asked where there is something to say.
+    `begun_on`: returns the nodes where jobs still run; called only if the answer is shown.
     """
     done = [one for one in marked if one.done]
     if changed := [one.node for one in done if not one.message]:

@@ -1,4 +1,4 @@
-"""Wait for nodes that are drained: progress, jobs that are moved off, the deadline, the end."""
+"""Wait until nodes are drained: show progress, migrate jobs, cancel own jobs at the deadline, report the result."""
 
 import os
 import shutil
@@ -27,12 +27,12 @@ from clbalance.render import messages
 from clbalance.render.reports.balance.rebalance import Action
 
 _GONE_WITHIN_S: Final = 30.0
-"""For jobs that were cancelled to be gone."""
+"""How long to wait for cancelled jobs to end."""
 _SHOWN = 5
 
 
 class DrainMonitor:
-    """One wait. `moves`: who moves what may be moved."""
+    """Waits for the end of one drain. `moves` migrates the jobs that can be migrated."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class DrainMonitor:
         self._draws = console.outlets.stderr.terminal and not console.quiet and os.environ.get("TERM") != "dumb"
 
     def wait(self, within_s: float | None, *, force: bool) -> int:
-        """The exit code: 0 when nothing runs on any of them any more."""
+        """Wait, for at most `within_s` seconds (None: no limit). The exit code: 0 if nothing runs on the nodes now.
+
+        `force`: cancel own jobs at the deadline.
+        """
         try:
             progress = wait_until_drained(self._services, self._nodes, within_s, self._poll)
             if force and not is_over(progress):
@@ -66,9 +69,9 @@ class DrainMonitor:
             self._moves.go_on(self._clear)
 
     def _end_own(self, progress: tuple[DrainProgress, ...]) -> tuple[DrainProgress, ...]:
-        """Those that this host remembers; what was submitted elsewhere may be waited for there.
+        """Cancel own jobs that this host submitted; jobs from other hosts may have a controller there.
 
-        Where memory fails, that is told, and how it stands then is looked at as ever.
+        If the journal fails, warn and return the present progress.
         """
         keys = {lease.key for one in progress for lease in one.own}
         try:
@@ -93,7 +96,7 @@ class DrainMonitor:
         return wait_until_drained(self._services, self._nodes, _GONE_WITHIN_S, self._draw, are_gone)
 
     def _cancel(self, known: Sequence[JobRecord]) -> None:
-        """Written down however that goes: they may have been told to end before we are stopped, or memory fails."""
+        """Cancel jobs, and log it in any case: an interrupt or a store error may come after the nodes were told."""
         results: dict[int, str] = {}
         try:
             reconciled = cancel(self._services, known, f"drained by {me()}: {self._request.reason}")
@@ -115,10 +118,8 @@ class DrainMonitor:
                     )
                 )
 
-    # What is said
-
     def _draw(self, progress: Sequence[DrainProgress]) -> None:
-        """On a terminal, one line that replaces itself."""
+        """Show progress in one line of a terminal, in place of the last."""
         if not self._draws:
             return
         left = [one for one in progress if not one.is_drained]
@@ -130,7 +131,7 @@ class DrainMonitor:
         self._console.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
 
     def _numbers(self) -> Mapping[str, int]:
-        """Of the jobs that this host remembers, by key; where it cannot be read now, as it was before."""
+        """Numbers of the jobs in the journal, by key; if it cannot be read now, those read last."""
         try:
             self._known = {record.key: record.id for record in self._services.journal.records(over=True)}
         except StoreError as error:
@@ -157,7 +158,10 @@ class DrainMonitor:
 
 
 def _progress_text(one: DrainProgress, numbers: Mapping[str, int]) -> str:
-    """What is left on a node: numbers of our jobs, and how many of whom else. No word of a node's own."""
+    """What is left on a node: the numbers of our jobs, and how many jobs each other user has.
+
+    It contains no text from the node.
+    """
     if one.reason:
         return "unknown"
     own = {lease.key for lease in one.own}
@@ -169,24 +173,26 @@ def _progress_text(one: DrainProgress, numbers: Mapping[str, int]) -> str:
     return ", ".join(parts) or "in placement again"
 
 
-# Move jobs off nodes that are drained, and say what came of each.
+# Migrate jobs off drained nodes, and report each migration.
 
 
 def drain_migrator(cluster: ClusterContext, console: Console, reason: str) -> Migrate:
-    """Who carries them out: whoever has each job in hand, or this process."""
+    """A function that migrates jobs, by the controller of each job or by this process."""
 
     def move(services: Services, some: Sequence[Eviction]) -> None:
         asked = [
             MigrationOrder(job=one.job, src=one.src, dst=one.dst, reason=f"{one.src} is drained: {reason}")
             for one in some
         ]
-        migrate_jobs(services, asked, cluster.query_of_job, input_of, _Telling(services, console, reason).tell)
+        migrate_jobs(
+            services, asked, cluster.query_of_job, input_of, _MigrationReporter(services, console, reason).tell
+        )
 
     return move
 
 
-class _Telling:
-    """Each move is written down and told of as it ends."""
+class _MigrationReporter:
+    """Logs and reports each migration when it ends."""
 
     def __init__(self, services: Services, console: Console, reason: str) -> None:
         self._services = services
@@ -215,7 +221,7 @@ class _Telling:
                 assert_never(end)
 
     def _name(self, job: int) -> str:
-        """Empty where memory fails now."""
+        """The job's name; empty if it cannot be read now."""
         try:
             record = self._services.journal.record(job)
         except StoreError:

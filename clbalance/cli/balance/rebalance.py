@@ -1,4 +1,4 @@
-"""Carry out `rebalance`: its pools of nodes, the decision, and what is done."""
+"""Carry out `rebalance`: find the pools of nodes, decide, and show or carry out the plan."""
 
 import os
 import random
@@ -49,7 +49,7 @@ def rebalance_pools(nodes: NodeOptions, ssh: SshOptions, console: Console, optio
 
 
 def _checked(options: RebalanceOptions) -> float:
-    """The jitter, in seconds."""
+    """The jitter in seconds. `UsageError` for options that are wrong or do not go together."""
     if options.apply and options.dry_run:
         raise UsageError("`--apply` and `--dry-run` together", hint="`--dry-run` shows what `--apply` would do")
     if options.max_moves is not None and options.max_moves < 0:
@@ -60,7 +60,7 @@ def _checked(options: RebalanceOptions) -> float:
 
 
 def _clusters(nodes: NodeOptions, ssh: SshOptions, console: Console) -> list[ClusterContext]:
-    """One for each group, where nothing but groups was named."""
+    """One for each group, if only groups were named; else one for all nodes."""
     groups = nodes.groups or []
     if len(groups) < 2 or nodes.nodes or nodes.everything:
         return [cluster_context(nodes, ssh, console)]
@@ -68,7 +68,7 @@ def _clusters(nodes: NodeOptions, ssh: SshOptions, console: Console) -> list[Clu
 
 
 def _pools(clusters: Sequence[ClusterContext]) -> list[NodePool]:
-    """A node that is in several groups is leveled in the first of them."""
+    """One pool for each cluster. A node in several groups belongs to the pool of the first."""
     pools: list[NodePool] = []
     for cluster in clusters:
         taken = {node for pool in pools for node in pool.nodes}
@@ -79,19 +79,19 @@ def _pools(clusters: Sequence[ClusterContext]) -> list[NodePool]:
 
 
 def _whole(clusters: Sequence[ClusterContext], ssh: SshOptions) -> ClusterContext:
-    """All of their nodes; this machine is reached without ssh, for jobs that were run here."""
+    """One cluster with the nodes of all; this machine is reached without ssh, for jobs that were run here."""
     first = clusters[0]
     nodes = tuple(dict.fromkeys(node for cluster in clusters for node in cluster.candidates.nodes))
     transport = ssh_transport(first.settings, ssh.ssh_options or (), here=frozenset({this_node()}))
     return replace(first, candidates=Candidates(nodes=nodes, excluded=()), transport=transport)
 
 
-# One run of `rebalance`, shown or done: where its nodes, its memory and its outlets come from.
+# One run of `rebalance`, as a plan only or carried out.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceRun:
-    """`cluster` has the nodes of all pools; `state` is the folder of what this host remembers."""
+    """`cluster` has the nodes of all pools; `state` is this host's state folder."""
 
     cluster: ClusterContext
     pools: list[NodePool]
@@ -101,7 +101,7 @@ class RebalanceRun:
     state: Path
 
     def read_inputs(self) -> int:
-        """Show what would be done; nothing is changed but what is known of jobs that have ended."""
+        """Show the plan. It changes nothing, apart from recording jobs that have ended. The exit code: 0."""
         with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts") as services:
             decision = decide(services, self._request(), counts=False)
         report = self._report(decision, planned_actions(decision))
@@ -113,7 +113,7 @@ class RebalanceRun:
         return 0
 
     def carry_out(self) -> int:
-        """Do it, and say nothing where there was nothing to do."""
+        """Carry out the plan and show what was done; silent if nothing was. The exit code: 0."""
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as services:
             decision = decide(services, self._request(), counts=True)
             actions = ActionReporter(services, self.console, decision.scores)

@@ -1,4 +1,4 @@
-"""The report of `rebalance`: what was decided, and each thing as it is done."""
+"""The report of `rebalance`: the decision, and each action when it is done."""
 
 import pwd
 from dataclasses import replace
@@ -23,7 +23,7 @@ from clbalance.render.reports.balance.rebalance import Action, PoolReport, Rebal
 
 
 def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
-    """As it is before anything is done."""
+    """The planned starts and migrations, before anything is done."""
     known = decision.inputs.queued
     starts = [
         Action(
@@ -41,7 +41,7 @@ def planned_actions(decision: RebalanceDecision) -> tuple[Action, ...]:
 def report_of(
     decision: RebalanceDecision, *, actions: tuple[Action, ...], confirm: int, options: RebalanceOptions
 ) -> RebalanceReport:
-    """What is shown; `confirm`: after how many runs in a row a node that is over is relieved."""
+    """The report; `confirm`: a node must be overloaded in that many runs in a row before jobs are moved off."""
     known = decision.inputs.queued
     return RebalanceReport(
         pools=tuple(
@@ -63,12 +63,12 @@ def report_of(
 
 
 def start_reason(record: JobRecord) -> str:
-    """It fits now, for all that was said of it before."""
+    """Why a queued job is started: the reason for which it waited until now."""
     return f"waited: {wait_reason(record.reason)}"
 
 
 def reconciled_action(one: ReconciledJob) -> Action | None:
-    """What was found out of a job that nobody had in hand, where it is more than that it has ended well."""
+    """The action to report for a job without a controller that was reconciled; None if it needs no mention."""
     if one.now.queued and one.now.state is JobState.PENDING:
         return Action(
             what="settled", job=one.now.id, name=one.now.name, result="waits", reason=wait_reason(one.now.reason)
@@ -85,11 +85,14 @@ def _user(uid: int) -> str:
         return f"uid {uid}"
 
 
-# What one run of `rebalance` does: each deed is told, counted and written down as it is done.
+# The actions of one run of `rebalance`.
 
 
 class ActionReporter:
-    """In the order in which they are done (`RebalanceListener`). `scores`: before the run and after it, by its plan."""
+    """Shows, counts and logs each action when it is done (a `RebalanceListener`).
+
+    `scores`: of the nodes before the run, and after it as planned.
+    """
 
     def __init__(self, services: Services, console: Console, scores: tuple[float, float]) -> None:
         self._services = services
@@ -99,12 +102,12 @@ class ActionReporter:
         self.all: list[Action] = []
 
     def reconciled(self, one: ReconciledJob) -> None:
-        """Of a job that nobody had in hand, where it is worth a word."""
+        """A job without a controller was reconciled."""
         if (action := reconciled_action(one)) is not None:
             self._note(action)
 
     def started(self, record: JobRecord, came: QueuedStart) -> None:
-        """One that waited; where somebody else was quicker there is nothing to tell."""
+        """A queued job was started, or not; nothing is reported if another process has acquired it."""
         begun = Action(what="start", job=record.id, name=record.name, reason=start_reason(record))
         match came:
             case JobStarted(result=run_result):
@@ -114,21 +117,21 @@ class ActionReporter:
             case StillQueued(reason=reason, failed=True):
                 self._note(replace(begun, result=f"not started: {reason}"))
             case StillQueued() | NotAcquired():
-                pass  # it waits on with its reason, as it did before
+                pass  # still queued for the same reason, or acquired by another process
             case _:
                 assert_never(came)
 
     def gave_up(self, record: JobRecord, reason: str) -> None:
-        """One that can never be started."""
+        """A queued job that can never be started was cancelled."""
         self._note(Action(what="settled", job=record.id, name=record.name, result="CANCELLED", reason=reason))
 
     def migrated(self, move: PlannedMigration, end: MigrationResult) -> None:
-        """What came of a move."""
+        """A migration has ended, with success or not."""
         counted = "rebalance_moves_total" if isinstance(end, Migrated) else "rebalance_moves_failed_total"
         self._note(action_of(move, migration_result(end, move.dst)), counted_as=counted)
 
     def _note(self, action: Action, *, counted_as: str = "") -> None:
-        """It is done: to the audit log, the counters, and whoever reads us."""
+        """Add an action to the report, the audit log and the counters, and show it."""
         self.all.append(action)
         self._log.add(action, self._scores)
         if counted_as:
@@ -136,7 +139,7 @@ class ActionReporter:
         self._console.show(action)
 
     def done(self) -> None:
-        """For `metrics`: one more run."""
+        """Count the run, for `metrics`."""
         before, after = self._scores
         now = self._services.clock.now().timestamp()
         put = {
@@ -154,7 +157,7 @@ class ActionReporter:
 
 
 def _start_text(result: RunResult) -> str:
-    """A copy of which an end is known already could not be executed, or is out of sight."""
+    """`started`, or the worst end of its copies: a copy that ended already was not executed, or is lost."""
     worst = None if result.dispatched is None else worst_outcome(result.dispatched.outcomes)
     if worst is None:
         return "started"

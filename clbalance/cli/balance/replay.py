@@ -1,4 +1,4 @@
-"""Carry out `replay`: its jobs and nodes, from files, memory or a sweep, and every policy with every seed."""
+"""Carry out `replay`: jobs and nodes from files, the journal or a sweep; every policy is replayed with every seed."""
 
 import gzip
 import os
@@ -68,21 +68,21 @@ def replay_trace(
 
 
 def _policies(names: Sequence[str], nodes: NodeOptions, ssh: SshOptions) -> list[Policy]:
-    """Those that were named, else the one of the settings; each once."""
+    """The named policies, each once; if none are named, the one of the settings."""
     settings = load_settings(os.environ, working_directory(), typed(ssh, nodes.groups_conf))
     wanted: Sequence[str | None] = list(dict.fromkeys(names)) or [None]
     return [policy_of(settings, Thresholds(), nodes, name) for name in wanted]
 
 
-# What to replay, and on which nodes: files, what this host remembers, or a sweep.
+# The jobs to replay and the nodes: from files, the journal, or a sweep.
 
-_MOST_JOBS = 1_000_000  # of the history
+_MOST_JOBS = 1_000_000  # jobs read from the journal
 
 
 def read_sources(
     files: Sequence[Path], nodes: NodeOptions, ssh: SshOptions, console: Console
 ) -> tuple[Snapshot, Trace]:
-    """The nodes, empty, and the jobs."""
+    """The nodes, without any load, and the jobs. `UsageError` or `TraceError` for files that are not usable."""
     jobs: list[Trace | SwfLog] = []
     machines: list[tuple[Measured, ...]] = []
     for file in files:
@@ -121,7 +121,7 @@ def _read(file: Path) -> Trace | SwfLog | tuple[Measured, ...]:
 
 
 def _lines(file: Path) -> list[str]:
-    # Names and remarks in old logs are in many encodings, and none of them matters.
+    # Old logs have names and comments in many encodings; nothing reads them, so undecodable bytes do not matter.
     opening = gzip.open if file.name.endswith(".gz") else open
     try:
         with opening(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as opened:
@@ -131,7 +131,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _sharing(trace: Trace, *, swf: bool) -> Trace:
-    """Processors of one parallel job may be on one node, where nodes have several; copies of ours may not."""
+    """In an SWF log, processors of one parallel job may share a node; copies of our jobs may not."""
     return Trace(arrivals=trace.arrivals, copies_share_nodes=swf, remarks=trace.remarks)
 
 

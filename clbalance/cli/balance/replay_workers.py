@@ -1,4 +1,4 @@
-"""Cases that have nothing to do with each other, each in a process of its own, as many at once as there are cpus."""
+"""Work on independent cases in parallel: one forked process for each case, at most one per cpu at a time."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from clbalance.render.text import duration
 Case = TypeVar("Case")
 Found = TypeVar("Found")
 
-_EVERY = 64  # arrivals between two words of a worker: also how soon it notices that nobody listens any more
+_EVERY = 64  # arrivals between two messages of a worker; by a message it also notices that its parent has ended
 _QUIET_FOR_S = 0.5
 _REDRAWN_S = 0.2
 
 
 class ReplayProgress:
-    """How far all of them have come and how long it will take, on one line of stderr; on a terminal only."""
+    """The progress of all cases and the time left, on one line of stderr; only on a terminal."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
         self._total, self._done = total, 0
@@ -31,7 +31,7 @@ class ReplayProgress:
         self._drawn = False
 
     def advanced(self, count: int) -> None:
-        """So many more."""
+        """`count` more arrivals are done."""
         self._done += count
         now = time.monotonic()
         if self._shown and now >= self._next_at:
@@ -42,7 +42,7 @@ class ReplayProgress:
             sys.stderr.flush()
 
     def done(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
@@ -51,7 +51,11 @@ class ReplayProgress:
 def each_in_a_process(
     cases: Sequence[Case], work: Callable[[Case, Callable[[int], None]], Found], progress: ReplayProgress
 ) -> list[Found]:
-    """What `work` finds of each case, in their order; `work` is given whom to tell how far it has come."""
+    """The results of `work` for each case, in their order.
+
+    `work` gets the case and a function to which it reports how many arrivals are done. `ClbalanceError` if a process
+    ends without a result.
+    """
     at_once = min(len(cases), len(os.sched_getaffinity(0)))
     try:
         if at_once == 1:
@@ -62,7 +66,7 @@ def each_in_a_process(
 
 
 class _Steps:
-    """Turns "so many by now" into "so many more", now and then."""
+    """Turns totals into increments, and reports one after every `_EVERY` arrivals."""
 
     def __init__(self, advanced: Callable[[int], None]) -> None:
         self._advanced, self._reported_at = advanced, 0
@@ -74,7 +78,7 @@ class _Steps:
 
 
 class _Workers:
-    """Forked processes, each with the case that it has in hand."""
+    """Forked processes, each of which works on one case."""
 
     def __init__(
         self, cases: Sequence[Case], work: Callable[[Case, Callable[[int], None]], Any], progress: ReplayProgress
@@ -112,7 +116,7 @@ class _Workers:
         self._at_work[reader] = at, pid
 
     def _run_worker(self, at: int, writer: Connection) -> None:
-        """In the new process. Who stops us stops it too; it has nothing to clean up."""
+        """Runs in the forked process. Signals kill it at once: it has nothing to clean up."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         found = self._work(self._cases[at], _Steps(writer.send).heard)

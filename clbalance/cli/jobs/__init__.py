@@ -1,1 +1,1 @@
-"""Carry out what is asked of jobs that were submitted before."""
+"""Carry out the verbs for jobs that were submitted before."""

@@ -1,4 +1,4 @@
-"""Carry out `cancel`: which jobs are meant, what is sent to them, and what is said of it."""
+"""Carry out `cancel`: select jobs, end them or send a signal, and say what happened."""
 
 import signal
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def end_jobs(
 
 
 def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool) -> tuple[JobRecord, ...]:
-    """`UsageError` where nothing says which: nobody means all jobs by saying nothing."""
+    """The selected jobs. `UsageError` without any selection: that must not cancel all jobs."""
     if not (words or node_set or everything):
         raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")
     meant = named_jobs(journal, words) if words else journal.records()
@@ -60,7 +60,7 @@ def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, ever
 
 
 def _tell(console: Console, one: Reconciled, number: int | None) -> bool:
-    """What became of one job; whether every node has confirmed it."""
+    """Say what happened to one job. Returns whether every node has confirmed it."""
     job = one.record.id
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:

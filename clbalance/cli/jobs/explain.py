@@ -1,4 +1,4 @@
-"""Tell the plans of a job as they were made, refusals at admission included."""
+"""Carry out `explain`: show the recorded plans of a job, with the refusals at admission."""
 
 from clbalance.cli.cluster import open_memory
 from clbalance.cli.console import Console

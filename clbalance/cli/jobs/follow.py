@@ -1,4 +1,4 @@
-"""Carry out `attach`, `wait` and `logs`: follow jobs that were submitted before, and exit with their code."""
+"""Carry out `attach`, `wait` and `logs`: follow jobs that were submitted before. The first two exit with their code."""
 
 import contextlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from clbalance.render.reports.jobs.run import JobReport
 
 
 class Shown(NullListener):
-    """Prints what a job prints; with `err`, its standard error as if it were its output."""
+    """Prints the output of a job; with `err`, its standard error on our standard output."""
 
     def __init__(self, console: Console, record: JobRecord, *, err: bool = False) -> None:
         self._console = console
@@ -32,12 +32,12 @@ class Shown(NullListener):
         self.show_for(record.nodes)
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
-        """Of several nodes, each line says whose it is."""
+        """Print for these nodes from now on. With several, each line is labelled with its node."""
         outlets = self._console.outlets
         self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
 
     def goes_on(self, record: JobRecord) -> None:
-        """It was moved, or is started again."""
+        """The job was migrated or requeued: say so, and show its new nodes."""
         if is_queued(record):
             self._console.say(messages.note(f"job {record.id} waits: {record.reason}"))
             return
@@ -55,7 +55,7 @@ class Shown(NullListener):
         self._output.end(outcome.node)
 
     def close(self) -> None:
-        """Show what was held back."""
+        """Print output that was held back."""
         self._output.close()
 
 
@@ -64,7 +64,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
     with open_job_services(ssh, console) as services:
         record = one_job(services.journal, word)
         if is_queued(record):
-            record = submitted.refresh(services, [record])[0].record  # who was starting it may have died meanwhile
+            record = submitted.refresh(services, [record])[0].record  # its controller may have died meanwhile
         if is_queued(record):
             raise UsageError(
                 f"job {record.id} waits: {record.reason}",
@@ -86,7 +86,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
-    """The exit code of `clbalance wait`: the highest of all."""
+    """The exit code of `clbalance wait`: the highest of the jobs'."""
     with open_job_services(ssh, console) as services:
         records = named_jobs(services.journal, words)
         for record in filter(is_queued, records):

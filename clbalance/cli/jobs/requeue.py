@@ -1,4 +1,4 @@
-"""Carry out `requeue`: make sure that the job runs nowhere, and run it as it was submitted."""
+"""Carry out `requeue`: make sure that the job runs nowhere, and run it again as submitted."""
 
 import contextlib
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def _run_detached(
     announce: Callable[[int], None],
     node_is_dead: bool,
 ) -> None:
-    """What a keeper does: all that asks nodes is done in its process."""
+    """The work of the detached controller: only this process asks nodes."""
     _requeue(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(NullListener(), SUPERVISED, announce)
 
 
@@ -77,7 +77,7 @@ def _requeue(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Requeue:
-    """One more attempt of a job, and all those that it was submitted with."""
+    """The next attempts of a job, with its submitted options."""
 
     record: JobRecord
     submitted: Submitted
@@ -86,7 +86,7 @@ class _Requeue:
     def carry_out(
         self, listener: RunListener, mode: FollowMode, announce: Callable[[int], None] = lambda _: None
     ) -> RunResult:
-        """`ClbalanceError` where somebody else was quicker."""
+        """Raises `ClbalanceError` if another process controls the job by now."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
             if not services.journal.acquire(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
@@ -114,7 +114,7 @@ class _Requeue:
 
 
 class Restarted(Shown):
-    """Shows a job that starts again, wherever it goes now."""
+    """Shows a job that is started again, on whichever nodes it is placed."""
 
     def waiting(self, reason: str) -> None:
         self._console.say(messages.note(f"waiting: {reason}"))

@@ -1,4 +1,4 @@
-"""Gather the rows of `jobs`: what this host remembers, asked after on the nodes, and what leases tell of the rest."""
+"""Carry out `jobs`: the jobs in the journal, refreshed from their nodes, and other jobs seen by their leases."""
 
 import contextlib
 from collections.abc import Sequence
@@ -60,13 +60,13 @@ def show_jobs(
 
 
 def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, OutputFacts]:
-    """Of the jobs that have named any; one that was not started yet has none of them written."""
-    known = {one.job: one for one in journal.outputs()}  # the last attempt of each comes last
+    """The output files of jobs that have any, by job. Without a `state` where nothing was written yet."""
+    known = {one.job: one for one in journal.outputs()}  # the last attempt of a job comes last, and wins
     facts = {}
     for record in records:
         if record.id not in known and record.state is not JobState.PENDING:
             continue
-        with contextlib.suppress(StoreError):  # it was submitted by another version
+        with contextlib.suppress(StoreError):  # submitted by another version of the program
             submitted = journal.submitted(record.id)
             if submitted is not None and submitted.has_files:
                 facts[record.id] = OutputFacts(output=submitted.output, error=submitted.error)
@@ -86,7 +86,7 @@ def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
 
 
 def _rows_of_leases(snapshot: Snapshot, known: set[str], *, all_users: bool) -> list[JobRow]:
-    """One row for each job that runs there and that this host has not submitted, longest running first."""
+    """One row for each running job that this host has not submitted, longest running first."""
     found: dict[str, tuple[Lease, float, list[NodeName]]] = {}
     for answer in snapshot.answers:
         for lease, age_s in _leases_of(answer, all_users=all_users):

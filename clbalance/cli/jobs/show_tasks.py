@@ -1,4 +1,4 @@
-"""The joblog: what became of each task of a job."""
+"""Carry out `jobs --tasks`: the state of each task of a job."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Carry out `history`."""
+"""Carry out `history`: the recorded load of nodes over time."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryQuery:
-    """What of history is asked for, as typed."""
+    """The options of `history`, as typed."""
 
     since: str
     until: str
@@ -63,7 +63,10 @@ def _indices(typed: Sequence[str]) -> frozenset[str]:
 
 
 def _remark(store: Store, named: NamedNodes, found: Mapping[NodeName, Sequence[SeriesPoint]]) -> str:
-    """Of which nodes there is nothing in that time; `UsageError` where a name means nothing here at all."""
+    """A note that names the nodes without samples in that time; empty: all have some.
+
+    `UsageError` for a node that was never swept and is in no group.
+    """
     missing = [node for node in named.nodes if node not in found]
     if not missing:
         return ""

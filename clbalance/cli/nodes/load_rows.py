@@ -1,4 +1,4 @@
-"""From a snapshot to the rows of `load`: which nodes, in which order, with which state and score. Pure."""
+"""The rows of `load` from a snapshot: nodes, their order, their states and scores. Pure."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[NodeRow]:
-    """One row per node, in the order of the snapshot; `cpus`: that a plain job asks for."""
+    """One row per node, in the order of the snapshot; `cpus`: the request of a plain job, for the score."""
     plan = place(snapshot, Request(pick=None, cpus=cpus), policy, snapshot.taken_at, random.Random(0))
     scores = {score.node: score.total for score in plan.ranked}
     rows = []
@@ -48,11 +48,11 @@ def load_exit_code(snapshot: Snapshot, *, strict: bool) -> ExitCode:
     return ExitCode.SOME_NODES_FAILED
 
 
-# The rows of `load` that `--where` leaves, in the order that `--order` gives them. Pure.
+# `--where` and `--order` of `load`. Pure.
 
 
 def load_report(rows: Sequence[NodeRow], asked: Constraints) -> tuple[LoadReport, str]:
-    """What is shown, and a remark about what is left out."""
+    """The report, and a note about rows that `--where` removed; empty: none."""
     if asked == UNCONSTRAINED:
         return LoadReport(rows), ""
     shown, left_out = _meant(rows, asked.where) if asked.where else (list(rows), "")
@@ -77,13 +77,13 @@ def _meant(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
 
 def _why_not(row: NodeRow, condition: "Where") -> str | None:
     if not isinstance(row.answer, Measured):
-        return row.state  # silent: what it is like is not known
+        return row.state  # silent: its load is unknown
     unmet = condition.unmet(row.answer)
     return None if unmet is None else unmet.reason
 
 
 def _ordered(rows: Sequence[NodeRow], order: str) -> list[NodeRow]:
-    """By scores that say only that, as whoever shows rows sorts by scores."""
+    """Replace the scores by the order of `--order`, because the report sorts rows by score."""
     from clbalance.policy.expressions.values import devices_of
     from clbalance.policy.expressions.where import parse_order, place_by
     from clbalance.policy.placement.order import scores_by

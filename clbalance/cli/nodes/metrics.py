@@ -1,4 +1,4 @@
-"""Carry out `metrics`."""
+"""Carry out `metrics`: node load and job counts for Prometheus."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def show_metrics(nodes: NodeOptions, ssh: SshOptions, console: Console, output: Path | None) -> int:
-    """The exit code."""
+    """The exit code of `clbalance metrics`. With `output`, the file is replaced as a whole."""
     if output is None:
         console.show(_asked(nodes, ssh, console))
         return ExitCode.DONE
@@ -60,7 +60,7 @@ def _remembered(services: Services, console: Console) -> tuple[tuple[JobRecord, 
 
 
 def _checked(output: Path, console: Console) -> CheckedFile:
-    """Before nodes are asked: cron shall not ask them in vain."""
+    """Check the file before the nodes are asked. `UsageError` for a folder, or a file in a folder that is missing."""
     if output.is_dir():
         raise UsageError(f"`--output` {output} is a folder", hint=f"a file in it: {output / 'clbalance.prom'}")
     if not output.parent.is_dir():
@@ -73,7 +73,7 @@ def _checked(output: Path, console: Console) -> CheckedFile:
 
 def _replace(output: Path, text: str) -> None:
     try:
-        # Whoever calls it, with whatever umask: the node exporter must be able to read it.
+        # Readable for the node exporter, whatever the umask.
         replace_file(str(output), text.encode(), mode=0o644)
     except FileFailedError as error:
         folder = quote(str(output.parent))

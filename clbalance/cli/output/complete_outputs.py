@@ -1,6 +1,6 @@
-"""Complete the output files of jobs that nobody wrote to their end, from what the nodes keep of it.
+"""Complete output files that were not written to their end, from the output that the nodes keep.
 
-Called by every verb that looks after jobs. It costs one query where no file is pending (docs/design/job_output.md).
+Every verb that follows or changes jobs calls it. If no file is pending, it costs one query (docs/design/job_output.md).
 """
 
 from typing import TYPE_CHECKING
@@ -13,18 +13,18 @@ from clbalance.render import messages
 if TYPE_CHECKING:
     from clbalance.cli.output.completion import Completion
 
-_AGAIN_S = 2.0  # for nodes that did not answer when they were last asked for output
+_AGAIN_S = 2.0  # time limit for nodes that did not answer the last time
 
 
 def complete_outputs(services: Services, console: Console, *, again: bool = True) -> None:
-    """Write what is missing; what cannot be written now stays pending, and is told once for each reason.
+    """Write missing output. Files that cannot be completed now stay pending, with one warning for each reason.
 
-    `again`: also ask for what could not be had when a command last asked for it.
+    `again`: also try files again whose last completion failed.
     """
     pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
     if not pending:
         return
-    from clbalance.cli.output.job_files import mark_output  # nothing is pending for most calls (docs/design/startup.md)
+    from clbalance.cli.output.job_files import mark_output  # most calls have nothing pending (docs/design/startup.md)
     from clbalance.engine.jobs.collect import collect
 
     with services.journal.output_lock() as is_ours:
@@ -44,7 +44,7 @@ def complete_outputs(services: Services, console: Console, *, again: bool = True
 
 
 def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
-    """None where somebody else writes them, or the attempt has not ended."""
+    """The files to complete; None if a controller writes them, or the attempt has not ended."""
     from clbalance.cli.output.completion import TaskCompletion, completion_of_copies
     from clbalance.cli.output.job_files import FilePatterns
     from clbalance.engine.jobs.submitted import spec_of

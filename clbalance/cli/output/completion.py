@@ -1,4 +1,4 @@
-"""The output files of one attempt, completed from what its nodes keep: of an ordinary job, and of a job of tasks."""
+"""Complete the output files of one attempt, of an ordinary job or a job of tasks, from the output its nodes keep."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from clbalance.ports import WrittenTasks
 from clbalance.render.output.files import OutputFiles, TaskFiles
 from clbalance.render.output.streams import STREAMS
 
-_ON_ITS_OWN = "only a regular file can be completed later; `clbalance logs` has the output"
+_NOT_A_FILE = "only a regular file can be completed later; `clbalance logs` has the output"
 
 
 class Completion(Protocol):
-    """The files of one attempt that are completed now."""
+    """The completion of the files of one attempt."""
 
     @property
     def job(self) -> int: ...
@@ -37,17 +37,20 @@ class Completion(Protocol):
 
     @property
     def fetches(self) -> tuple[Fetch, ...]:
-        """What is needed from nodes."""
+        """The output that must be fetched from nodes."""
         ...
 
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
-        """For each of `fetches` the ends of its copies. How far the files are now, and why they are not complete."""
+        """Called after the fetches, with the outcomes of the copies for each of `fetches`.
+
+        Returns the state of the files, and why they are not complete.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing:
-    """Nothing can be fetched for these files, or need be."""
+    """Files for which nothing can be fetched, or nothing has to be."""
 
     job: int
     attempt: int
@@ -69,7 +72,7 @@ def _is_replaced(files: FilePatterns, record: JobRecord, attempt: int) -> bool:
 def completion_of_copies(
     record: JobRecord, spec: JobSpec, files: FilePatterns, attempt: int, copies: Sequence[CopyRecord]
 ) -> Completion:
-    """Of an ordinary job whose attempt has ended."""
+    """The completion for an attempt of an ordinary job. The attempt must have ended."""
     ran = [copy for copy in copies if copy.outcome is not None and not isinstance(copy.outcome.end, NotStarted)]
     if not ran:
         return _Nothing(job=record.id, attempt=attempt, state=OutputState.COMPLETE)
@@ -82,7 +85,7 @@ def completion_of_copies(
     if paths <= {None, os.devnull}:
         return _Nothing(job=record.id, attempt=attempt, state=OutputState.COMPLETE)
     if any(Path(path).exists() and not Path(path).is_file() for path in paths if path is not None):
-        return _Nothing(job=record.id, attempt=attempt, state=OutputState.LOST, reason=_ON_ITS_OWN)
+        return _Nothing(job=record.id, attempt=attempt, state=OutputState.LOST, reason=_NOT_A_FILE)
     try:
         output = OutputFiles(names, nodes, otherwise=_Discarded(), whole=True)
     except ClbalanceError as error:
@@ -91,20 +94,20 @@ def completion_of_copies(
 
 
 class _CopyCompletion:
-    """All output of all copies is fetched once more, and put in the place of what the files hold."""
+    """Fetches all output of all copies again, and replaces the content of the files with it."""
 
     def __init__(self, spec: JobSpec, copies: tuple[CopyRecord, ...], output: OutputFiles) -> None:
         self.job = spec.id
         self.attempt = spec.attempt
-        self._heard = _Copies(output)
-        self.fetches = (Fetch(spec=spec, copies=copies, streams=STREAMS, listener=self._heard),)
+        self._listener = _CopiesListener(output)
+        self.fetches = (Fetch(spec=spec, copies=copies, streams=STREAMS, listener=self._listener),)
 
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
-        return self._heard.finish(ends[0], copies=len(self.fetches[0].copies))
+        return self._listener.finish(ends[0], copies=len(self.fetches[0].copies))
 
 
 class _Discarded:
-    """`JobOutput` for what goes to no file."""
+    """`JobOutput` for streams that go to no file."""
 
     def write(self, node: NodeName, stream: str, piece: bytes) -> None: ...
 
@@ -113,8 +116,8 @@ class _Discarded:
     def close(self) -> None: ...
 
 
-class _Copies(NullListener):
-    """Hears the copies of an attempt again from their beginning, and writes their files."""
+class _CopiesListener(NullListener):
+    """Gets the output of an attempt's copies again from the beginning, and writes their files."""
 
     def __init__(self, output: OutputFiles) -> None:
         self._files = output
@@ -132,7 +135,7 @@ class _Copies(NullListener):
             self._try(lambda: self._files.end(outcome.node))
 
     def finish(self, outcomes: Sequence[Outcome], *, copies: int) -> tuple[OutputState, str]:
-        """Put the files in their places, if they are whole."""
+        """Put the files in their places if they are whole. The state of the files, and why they are not complete."""
         gone = next((one for one in outcomes if isinstance(one.end, NodeFailed)), None)
         lost = next((one for one in outcomes if isinstance(one.end, Lost)), None)
         if gone is not None:
@@ -156,7 +159,7 @@ class _Copies(NullListener):
 
 
 class TaskCompletion:
-    """Of a job of tasks: what slots have printed of the tasks whose output is not in its files."""
+    """The completion for a job of tasks: fetches output of tasks that is not in the files, from their slots."""
 
     def __init__(self, services: Services, spec: JobSpec, files: FilePatterns, attempt: int) -> None:
         self.job = spec.id
@@ -165,26 +168,26 @@ class TaskCompletion:
         written = journal.written_tasks(spec.id)
         missing = unwritten(task_records(journal.tasks(spec.id), journal.task_log(spec.id).events()), written.all())
         self._files = TaskFiles(files.names(spec.id, attempt), goes_on=bool(written.all()))
-        self._heard: list[_Slot] = []
+        self._listeners: list[_SlotListener] = []
         fetches = []
         for copy in (copy for copy in journal.copies(spec.id) if copy.attempt == attempt):
             some = {one.task.number: one.node for one in missing if one.claim == copy.claim and one.node is not None}
             if some:
-                slot = _Slot(self._files, written, copy.claim, some)
+                slot = _SlotListener(self._files, written, copy.claim, some)
                 of_slot = replace(spec, attempt=attempt, claim=copy.claim)
-                self._heard.append(slot)
+                self._listeners.append(slot)
                 fetches.append(Fetch(spec=of_slot, copies=(copy,), streams=(*STREAMS, "log"), listener=slot))
         self.fetches = tuple(fetches)
 
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
-        troubles = [slot.finish(outcomes) for slot, outcomes in zip(self._heard, ends, strict=True)]
+        troubles = [slot.finish(outcomes) for slot, outcomes in zip(self._listeners, ends, strict=True)]
         self._files.close()
         reason = next((one for one in troubles if one), "")
         return (OutputState.PENDING if reason else OutputState.COMPLETE), reason
 
 
-class _Slot(NullListener):
-    """Hears a slot again from its beginning, and writes the files of those of its tasks that are `missing`."""
+class _SlotListener(NullListener):
+    """Gets the output of a slot again from the beginning, and writes the files of its `missing` tasks."""
 
     def __init__(self, files: TaskFiles, written: WrittenTasks, claim: int, missing: dict[int, NodeName]) -> None:
         self._files = files
@@ -221,12 +224,12 @@ class _Slot(NullListener):
         self._end(entry.number)
 
     def finish(self, outcomes: Sequence[Outcome]) -> str:
-        """Why not all of it is written; empty: it is."""
+        """Why the files are not complete; empty: they are."""
         lost = next((one for one in outcomes if isinstance(one.end, Lost)), None)
         if lost is not None or not outcomes:
             return self._trouble or (reason_of(lost.end) if lost else "not every node has answered")
         self._splitter.close()
-        for number in tuple(self._missing):  # killed with their slot, whose log tells of no end
+        for number in tuple(self._missing):  # killed with their slot, so that its log has no end for them
             self._end(number)
         return self._trouble
 

@@ -21,14 +21,14 @@ from clbalance.render.output.streams import STREAMS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePatterns:
-    """What files a job's output goes to; both None: to none."""
+    """The patterns of a job's output files; both None: no files."""
 
     output: str | None
     error: str | None
 
     @property
     def any(self) -> bool:
-        """Whether there are files at all."""
+        """Whether there is any file."""
         return self.output is not None or self.error is not None
 
     def names(self, job: int, attempt: int) -> FileNames:
@@ -40,15 +40,16 @@ class FilePatterns:
 def filed_run(
     services: Services, files: FilePatterns, listener: RunListener, mode: FollowMode, *, copies: int | None
 ) -> Iterator[tuple[RunListener, FollowMode]]:
-    """How a job with output files is listened to; one that is left when it runs is completed by a later command.
+    """The listener and mode for a job with output files; unchanged without files, or if the job is left once started.
 
-    A file that cannot be written ends a run that somebody watches. Else that is remembered, and the job goes on.
+    The files of a job that is left are completed by a later command. `mode` with streams: the run is watched, and
+    a file that cannot be written ends it. Else the error is recorded, and the job goes on.
     """
     if not files.any or mode.leave_when_started:
         yield listener, mode
         return
     filed = FiledRun(services, files, listener, is_watched=bool(mode.streams))
-    # Of several copies a node must not forget one's output while the file lacks another's.
+    # With several copies, a node must keep its output until the output of all copies is in the file.
     mode = replace(mode, streams=STREAMS, retire=mode.retire and copies == 1)
     with contextlib.closing(filed):
         yield filed, mode
@@ -67,7 +68,7 @@ def filed_tasks(
 
 
 def mark_output(services: Services, job: int, attempt: int, state: OutputState, reason: str = "") -> None:
-    """Remember how far the files are written. That it could not be remembered is no failure: they are written anew."""
+    """Record how far the files are written. If that fails, it is no error: they are only written again."""
     try:
         services.journal.set_output(job, attempt, state, reason)
     except StoreError as error:
@@ -75,7 +76,7 @@ def mark_output(services: Services, job: int, attempt: int, state: OutputState, 
 
 
 def conclude_task_files(services: Services, job: JobSpec, records: Sequence[TaskRecord]) -> None:
-    """Remember whether the output of all tasks is in their files, when they have been run."""
+    """After a run of tasks: record the files as complete if the output of all tasks is in them."""
     if not unwritten(records, services.journal.written_tasks(job.id).all()):
         mark_output(services, job.id, job.attempt, OutputState.COMPLETE)
 
@@ -85,7 +86,7 @@ def _it_goes_on(job: int) -> str:
 
 
 class _Unfiled:
-    """`JobOutput` for the streams that go to no file: to whoever listens."""
+    """`JobOutput` for the streams that go to no file: passes them to the listener."""
 
     def __init__(self, listener: RunListener) -> None:
         self._listener = listener
@@ -94,17 +95,17 @@ class _Unfiled:
         self._listener.output(node, stream, piece)
 
     def end(self, node: NodeName) -> None:
-        """The listener hears of ends itself."""
+        """Nothing: `FiledRun` tells the listener about ends."""
 
     def close(self) -> None:
-        """The listener is closed by whoever made it."""
+        """Nothing: the listener's creator closes it."""
 
 
 class FiledRun:
-    """`RunListener` that writes the files of a job and tells `listener` all the rest.
+    """`RunListener` that writes the files of a job and passes all the rest to `listener`.
 
-    `is_watched`: a file that cannot be written ends the run with that error. Else it is remembered, the job goes on,
-    and a later command completes the file.
+    `is_watched`: a file that cannot be written ends the run with that error. Else the error is recorded, the job goes
+    on, and a later command completes the file.
     """
 
     def __init__(self, services: Services, files: FilePatterns, listener: RunListener, *, is_watched: bool) -> None:
@@ -154,12 +155,12 @@ class FiledRun:
             self._is_whole = False
         elif files is not None and not isinstance(outcome.end, NotStarted):
             self._try(lambda: files.end(outcome.node))
-        if not self._running and self._is_whole:  # before its node hears that it may forget what was printed
+        if not self._running and self._is_whole:  # before its node is told to forget the output
             mark_output(self._services, self._job, self._attempt, OutputState.COMPLETE)
         self._listener.ended(outcome)
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the files."""
         files, self._files = self._files, None
         if files is not None:
             self._try(files.close)
@@ -178,7 +179,7 @@ class FiledRun:
 
 
 class FiledTasks:
-    """The same for a job of tasks (`TaskListener`); it remembers each task whose output is in its files."""
+    """`TaskListener` that does the same for a job of tasks, and records each task whose output is in its files."""
 
     def __init__(self, services: Services, files: FilePatterns, listener: TaskListener, *, is_watched: bool) -> None:
         self._services = services
@@ -219,7 +220,7 @@ class FiledTasks:
         self._listener.progressed(progress)
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the files."""
         if self._files is not None:
             self._files.close()
             self._files = None

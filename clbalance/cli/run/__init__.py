@@ -1,1 +1,1 @@
-"""Carry out run, for one job and for many tasks."""
+"""Carry out `run`, for one job and for many tasks."""

@@ -1,4 +1,4 @@
-"""A background process that keeps a detached job in hand, and the command that is told of the job's end."""
+"""Fork a detached controller, and run the command of `--notify` at a job's end."""
 
 import contextlib
 import json
@@ -17,10 +17,10 @@ from clbalance.render.text import escape_line
 
 
 def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
-    """Fork a process that does `work`; the number that it announces, or `ClbalanceError` as it was raised there.
+    """Fork a process that does `work`. Returns the job number that it announces; None: there was nothing to do.
 
-    It is forked before anything is opened or any node is asked, and leaves our terminal and our session; our standard
-    error when it has announced the number, or ends. None: there was nothing to do.
+    A `ClbalanceError` before the number is raised here. Fork before any file is opened or any node is asked. The new
+    process leaves our terminal and session at once, and our standard error when it has announced the number.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -45,7 +45,7 @@ def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
 
 def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int:
     def announce(parsed: dict[str, object]) -> None:
-        """Once: who reads it waits for the end of the pipe, and has gone afterwards."""
+        """Send the first message only: the parent reads up to the end of the pipe, then stops."""
         if not pipe.closed:
             _let_go_of(2)
             with pipe:
@@ -76,21 +76,21 @@ def _let_go_of(*fds: int) -> None:
     os.close(null)
 
 
-# Tell of a job's end by a command of its user's, run here.
+# `--notify`
 
-_WITHIN_S = 60.0  # a mail program that hangs keeps nobody
+_WITHIN_S = 60.0  # seconds for the command; a mail program that hangs is killed
 _REASON_CHARS = 1000
 
 
 def notify(command: str | None, record: JobRecord | None) -> None:
-    """Run `command` by /bin/sh with the job's facts in its environment; what becomes of it is its own affair."""
+    """Run `command` by /bin/sh on this host, with the job's facts in its environment. Its exit code is ignored."""
     if command is None or record is None:
         return
     facts = {
         "CLBALANCE_JOB_ID": str(record.id),
         "CLBALANCE_JOB_NAME": record.name,
         "CLBALANCE_JOB_STATE": record.state.value,
-        "CLBALANCE_JOB_REASON": escape_line(record.reason)[:_REASON_CHARS],  # a node may have said it
+        "CLBALANCE_JOB_REASON": escape_line(record.reason)[:_REASON_CHARS],  # it may contain text from a node
         "CLBALANCE_JOB_RC": "" if record.rc is None else str(record.rc),
         "CLBALANCE_NODELIST": fold(record.nodes),
     }

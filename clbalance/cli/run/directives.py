@@ -1,7 +1,7 @@
 """`#CLB --gpus 1 --mem 20G` in the leading comments of a script: defaults for the options of `run`.
 
-They are read by the parser of `run` itself, so an option means there what it means on the command line. What was typed
-wins; what may be given several times adds up, the script's first.
+They are parsed by the parser of `run`, so options have the same meaning as on the command line. Typed options win;
+options that can be repeated add up, the script's first.
 """
 
 import re
@@ -21,14 +21,17 @@ from clbalance.errors import UsageError
 
 _GROUPS = (RequestOptions, JobOptions)
 _OF_THE_CALL = frozenset({"text", "pty", "detach", "notify", "explain", "gather", "label"})
-"""Say how this once it is run and shown, or, as `--notify`, do something here."""
+"""Not allowed in a script: they say how one call is run and shown, or, as `--notify`, run a command here."""
 _ONE_OF = ({"gpus", "gpu_share"},)
-"""Whoever types one of them means it in the place of the others."""
+"""Options that replace each other: if one is typed, the script's others are ignored."""
 _LINE = re.compile(rb"#CLB(?:[ \t]+(.*))?")
 
 
 def take_directives(ctx: typer.Context, parse: Callable[[list[str]], typer.Context]) -> bytes | None:
-    """The script's content, its options put where none were typed; None where what is to run is no script."""
+    """Put the script's options into `ctx`, where none were typed. The script's content; None if no script is run.
+
+    `UsageError` for a `#CLB` line that cannot be parsed, or an option that a script may not have.
+    """
     path = _script_path(ctx)
     if path is None:
         return None
@@ -45,7 +48,7 @@ def take_directives(ctx: typer.Context, parse: Callable[[list[str]], typer.Conte
 
 
 def options_allowed(ctx: typer.Context) -> dict[str, str]:
-    """By name, how what may stand in a script is written."""
+    """The options that are allowed in a script: parameter name to spelling, such as `--gpus`."""
     names = {one.name for group in _GROUPS for one in fields(group)} - _OF_THE_CALL
     return {one.name: max(one.opts, key=len) for one in ctx.command.params if one.name in names}
 
@@ -71,7 +74,7 @@ def _directives_in(content: bytes, path: str, parse: Callable[[list[str]], typer
 
 
 def _options_of(text: str, where: str, parse: Callable[[list[str]], typer.Context]) -> dict[str, Any]:
-    """What one line says."""
+    """The options in one line; `where` is the script and line number, for errors."""
     try:
         parsed = parse(shlex.split(text, comments=True))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What `run` can be told about a job, and about many tasks in one job."""
+"""The options of `run` for one job, and for many tasks in one job."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from clbalance.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """The job itself, and what becomes of its output."""
+    """The job and its output."""
 
     pick: Annotated[str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.")] = "1"
     text: Annotated[str | None, Option("-c", metavar="TEXT", help="Run this text by /bin/sh.")] = None
@@ -69,12 +69,9 @@ class JobOptions:
     explain: Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")] = False
 
 
-# What `run` can be told about many tasks in one job.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOptions:
-    """Which tasks there are, and when enough of them have failed."""
+    """The tasks, and how many of them may fail."""
 
     tasks: Annotated[
         str | None, Option("--tasks", metavar="FILE", help="Many tasks: a shell command on each line; -: from stdin.")
@@ -91,5 +88,5 @@ class TaskOptions:
 
     @property
     def are_meant(self) -> bool:
-        """Whether it is a job of tasks."""
+        """Whether the call is for a job of tasks."""
         return not (self.tasks is None and self.array is None and self.resume is None)

@@ -1,4 +1,4 @@
-"""Show a run to the person or program that started it, and say how it ended, of `run` and of `requeue` alike."""
+"""Show a run to the user, and report how it ended; for `run` and `requeue`."""
 
 import signal
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from clbalance.render.reports.jobs.run import JobReport
 
 
 class ShownRun:
-    """Listens to a run for the person or program that started it."""
+    """`RunListener` that shows a run to the user."""
 
     def __init__(self, console: Console, submitted: Submission, candidates: Candidates) -> None:
         self._console = console
@@ -63,7 +63,7 @@ class ShownRun:
         self._output.end(outcome.node)
 
     def close(self) -> None:
-        """Show what was held back."""
+        """Print output that was held back."""
         self._output.close()
 
     def _output_for(self, nodes: Sequence[NodeName]) -> JobOutput:
@@ -79,9 +79,10 @@ class ShownRun:
 def run_ended(
     result: RunResult, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False
 ) -> int:
-    """The exit code. A job that was to be left running is named; more is said of it only where it did not start.
+    """Report how a run ended; the exit code. Raises `NothingFitsError` or `NotRunError` for a job that was not placed.
 
-    `explain`: where nothing fits, say why of each node.
+    `detached`: print the job's number, and report more only if it failed to start.
+    `explain`: if nothing fits, give the reason for each node.
     """
     dispatched = result.dispatched
     if result.queued is not None:
@@ -104,7 +105,7 @@ def run_ended(
 
 
 def it_waits(job: int, reason: str, console: Console, *, detached: bool) -> int:
-    """Say of a job that it is queued. Who wanted it to run here and now has not got that."""
+    """Say that a job is queued; the exit code. Without `detached`, 125: the user wanted it to run now."""
     if detached:
         console.print(f"{job}\n")
     console.say(messages.note(f"job {job} waits: {reason}; `clbalance rebalance --apply` starts it"))
@@ -122,7 +123,7 @@ def _report(result: RunResult) -> JobReport:
 
 
 def _not_run(result: RunResult, candidates: Candidates, *, explained: bool) -> ClbalanceError:
-    """Nothing fits: 125, for any other code could be the job's own; 3 where no node can ever run a job."""
+    """The error for a job that was not placed. Exit code 125, which is no job's own; 3 if no node has Python."""
     plan = result.plan
     if result.cancelled:
         return NotRunError(f"job {result.job.id} was cancelled before it could be started")

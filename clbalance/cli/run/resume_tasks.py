@@ -1,4 +1,4 @@
-"""Carry out `run --resume`: the tasks of a job that failed or were not started, once more."""
+"""Carry out `run --resume`: run the tasks of a job again that failed or were not started."""
 
 import contextlib
 from collections.abc import Callable
@@ -49,14 +49,14 @@ def resume_tasks(
 
 
 def unfinished_tasks(services: Services, record: JobRecord) -> tuple[Task, ...]:
-    """Those that are not completed."""
+    """The tasks of a job that are not completed."""
     records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
     return tuple(one.task for one in records if not is_done(one))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Resumed:
-    """What is left of a job of tasks."""
+    """A job of tasks whose unfinished tasks are run again."""
 
     named: JobRecord
     submitted: Submitted
@@ -65,8 +65,8 @@ class _Resumed:
     node_is_dead: bool
 
     def here(self) -> int:
-        """Run it and show it."""
-        record, left = self._settled()
+        """Run the tasks and show them; the exit code."""
+        record, left = self._unfinished()
         if not left:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
@@ -75,16 +75,17 @@ class _Resumed:
         return report_tasks(outcome, cluster, shown)
 
     def in_background(self, announce: Callable[[int], None]) -> None:
-        """What a keeper does: all that asks nodes is done in its process."""
-        record, left = self._settled()
+        """The work of the detached controller: only this process asks nodes."""
+        record, left = self._unfinished()
         if left:
             cluster = place_again(self.submitted, self.ssh, self.console)
             self._carry_out(record, cluster, NullTaskListener(), announce, is_watched=False)
 
-    def _settled(self) -> tuple[JobRecord, tuple[Task, ...]]:
+    def _unfinished(self) -> tuple[JobRecord, tuple[Task, ...]]:
+        """The job, which runs nowhere, and its unfinished tasks; `UsageError` if it may still run."""
         with open_job_services(self.ssh, self.console) as services:
             record = restartable_job(services, self.named, self.console, node_is_dead=self.node_is_dead)
-            complete_outputs(services, self.console)  # before tasks run again that are in files already
+            complete_outputs(services, self.console)  # before a task runs again whose output is in a file
             left = unfinished_tasks(services, record)
         if not left:
             self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
@@ -99,7 +100,7 @@ class _Resumed:
         *,
         is_watched: bool,
     ) -> TaskJobResult | Plan:
-        """`ClbalanceError` where somebody else was quicker."""
+        """Raises `ClbalanceError` if another process controls the job by now."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as services:
             if not services.journal.acquire(record.id, f"resumed by {me()}", attempt=record.attempt):

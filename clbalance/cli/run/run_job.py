@@ -1,4 +1,4 @@
-"""Carry out one `run`: number the job, run it, show what happens, and say how it ended."""
+"""Carry out `run` of one job: submit it, run it, show it, and report how it ended."""
 
 import contextlib
 import secrets
@@ -47,7 +47,7 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:
-    """It is accepted all the same: nodes grow, and names are made."""
+    """Warn if no node can ever satisfy the request. The job stays queued: nodes and labels may be added later."""
     from clbalance.policy.queue.never_held import unsatisfiable  # most jobs are not queued
 
     if reason := unsatisfiable(result.plan.charged.answers, query.request):
@@ -63,7 +63,7 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
 
 
 def _run_detached(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
-    """What a keeper does."""
+    """The work of the detached controller."""
     _carry_out(cluster, submitted, NullListener(), SUPERVISED, announce)
 
 
@@ -91,7 +91,7 @@ def _carry_out(
     return result
 
 
-# Give a job its number: from here on it is on the disk, whatever becomes of us.
+# Submit a job: give it a number and record it in the journal.
 
 
 def submit_job(
@@ -103,9 +103,10 @@ def submit_job(
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
 ) -> tuple[JobSpec, RestartPolicy]:
-    """The job with its number, and how often it may be started; `rules` of a job of tasks.
+    """Record a job in the journal. Returns it with its number, and its restart policy with dependencies.
 
-    `cluster`: which group was named, and who logs in on its nodes.
+    `rules` and `tasks`: of a job of tasks. `cluster`: has the named group and the login user.
+    `UsageError` if a job in `--after` does not exist.
     """
     restart_policy = replace(asked.restart_policy, after=_jobs_before(services.journal, asked.options.after or ()))
     job = replace(_job_of(asked), user=_login_of(cluster), slots=rules is not None)
@@ -127,7 +128,7 @@ def submit_job(
 
 
 def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:
-    """Where to place `pick` copies of it; None: wherever one fits."""
+    """The placement query for `pick` copies; None: on all nodes that fit."""
     return cluster.query(
         pick=pick,
         resources=asked.resources,
@@ -138,12 +139,12 @@ def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) ->
 
 
 def _login_of(cluster: ClusterContext) -> str | None:
-    """Who logs in on its nodes, as typed or by the settings of now; a job that runs here needs no login."""
+    """The login user, as typed or from the present settings; None also for a job that runs here without ssh."""
     return None if cluster.is_here else cluster.settings.ssh.user
 
 
 def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
-    """The jobs that are meant. `UsageError` where there are none, before this one is submitted."""
+    """The numbers of the jobs in `--after`. `UsageError` if one does not exist."""
     if not words:
         return ()
     from clbalance.cli.job_selection import named_jobs
@@ -152,7 +153,7 @@ def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
 
 
 def _job_of(submitted: Submission) -> JobSpec:
-    """What is to run, as yet without a number."""
+    """The job, with number 0: it is not submitted yet."""
     options = submitted.options
     return JobSpec(
         id=0,

@@ -1,4 +1,4 @@
-"""Carry out `run --tasks` and `run --array`: from what was typed to tasks, and to a job of them."""
+"""Carry out `run --tasks` and `run --array`: read the tasks, submit a job of them, and run it."""
 
 import contextlib
 import re
@@ -27,12 +27,10 @@ from clbalance.model.job import TaskRules
 from clbalance.model.task import MOST_TASKS, Task
 from clbalance.ports import TaskListener
 
-# From what was typed to a job of tasks.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskJob:
-    """A job of tasks before it has a number."""
+    """A job of tasks that has no number yet."""
 
     submission: Submission
     tasks: tuple[Task, ...]
@@ -40,7 +38,7 @@ class TaskJob:
 
 
 def task_job_of(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: CommandLine) -> TaskJob:
-    """The job that is meant; `UsageError` where none can be."""
+    """The job for these options; `UsageError` for options that are wrong or do not go together."""
     _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
@@ -72,7 +70,7 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
 
 
 def run_task_job(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
-    """The exit code of a run of tasks: the highest of theirs."""
+    """The exit code of `clbalance run` with tasks: the highest of the tasks'."""
     with task_job.submission.check_files(has_tasks=True):
         return _run(cluster, task_job, console)
 
@@ -94,7 +92,7 @@ def _run(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
 def report_tasks(
     outcome: TaskJobResult | Plan, cluster: ClusterContext, shown: ShownTasks, *, explained: bool = False
 ) -> int:
-    """Say how it ended, and exit so."""
+    """Report how a run of tasks ended; the exit code. Raises `NothingFitsError` for a plan without any slot."""
     if isinstance(outcome, Plan):
         error = nothing_fits(outcome, cluster.candidates, explained=explained)
         error.exit_code = ExitCode.NOT_RUN_TO_ITS_END
@@ -135,7 +133,7 @@ def _carry_out(
 def run_filed_tasks(
     context: TaskRunContext, files: FilePatterns, command: str | None, *, is_watched: bool
 ) -> TaskJobResult | Plan:
-    """Run the tasks, write their output files, and tell `command` of the end."""
+    """Run the tasks, write their output files, and run `command` (of `--notify`) at the end."""
     services = context.services
     with filed_tasks(services, files, context.listener, is_watched=is_watched) as filed:
         outcome = run_tasks(replace(context, listener=filed))
@@ -146,19 +144,19 @@ def run_filed_tasks(
 
 
 def _discard(outcome: TaskJobResult | Plan) -> None:
-    """A keeper has nobody to tell."""
+    """A detached controller reports to nobody."""
     del outcome
 
 
-# From what was typed to tasks: a command a line, or a range of numbers.
+# The tasks: one command on each line of a file, or a range of numbers.
 
 _RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([0-9]{1,7}))?)?")
-_LONGEST = 131_072  # MAX_ARG_STRLEN of Linux, its NUL included
+_LONGEST = 131_072  # bytes: MAX_ARG_STRLEN of Linux, with the NUL at the end
 _ARRAY_HINT = "numbers and ranges such as `0-99`, `1,3,10-20:2`, with `%20` behind them for 20 at a time"
 
 
 def tasks_in(path: str) -> tuple[Task, ...]:
-    """One task for each line of a file that is not blank, numbered from 1."""
+    """One task for each line that is not blank, numbered from 1. `UsageError` for a file that cannot be used."""
     try:
         content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
@@ -174,7 +172,7 @@ def tasks_in(path: str) -> tuple[Task, ...]:
 
 
 def array_of(text: str) -> tuple[tuple[Task, ...], int | None]:
-    """The tasks of `--array`, and how many of them may run at once."""
+    """The tasks of `--array`, and how many of them may run at once (None: no limit). `UsageError` for wrong syntax."""
     ranges, percent, most = text.partition("%")
     if percent and not (re.fullmatch(r"[0-9]{1,6}", most) and int(most) > 0):
         raise UsageError(f"`--array` cannot be {text!r}", hint=_ARRAY_HINT)
@@ -183,7 +181,7 @@ def array_of(text: str) -> tuple[tuple[Task, ...], int | None]:
 
 
 def rules_of(options: TaskOptions, at_once: int | None) -> TaskRules:
-    """What the tasks may do; `UsageError` where that cannot be meant."""
+    """How many tasks may run at once, and how many may fail; `UsageError` for a wrong `--max-fail`."""
     text = options.max_fail
     if text is None:
         return TaskRules(at_once=at_once)

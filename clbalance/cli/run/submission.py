@@ -1,4 +1,4 @@
-"""From what was typed after `run` to a job: what it is, where it works, what it sees. All of it is taken now."""
+"""Turn the options of `run` into a job. All but `--stdin` is read now: later changes do not change the job."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A job before it has a number and nodes."""
+    """A job that has no number and no nodes yet."""
 
     options: JobOptions
     name: str
@@ -43,27 +43,27 @@ class Submission:
     umask: int
     time_limit_s: float | None
     restart_policy: RestartPolicy
-    """Without the jobs that it comes after: `options.after` has the words for them."""
+    """Without its dependencies: they are in `options.after`, as typed."""
     policy: str | None
     """As typed."""
     priority: float
     pty: tuple[int, int] | None
     stdin: JobInput
     files: FilePatterns
-    """Of its output, absolute."""
+    """Absolute patterns of its output files."""
     inputs: tuple[str, ...]
-    """Files that are read for it: its script, its tasks, its standard input. None of them may be an output file."""
+    """Files that the job is read from: script, tasks, standard input. None of them may be an output file."""
 
     @property
     def needs_controller(self) -> bool:
-        """Whether a detached one must be kept in hand: somebody has to start it again, or to tell of its end."""
+        """Whether the job needs a controller when detached: to start it later or again, or to run `--notify`."""
         comes_after = bool(self.options.after) and not self.restart_policy.queue
         return self.restart_policy.need_controller or comes_after or self.options.notify is not None
 
     def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
-        """`UsageError` where output cannot be written to files as typed, before the job has a number.
+        """Raises `UsageError` before the job has a number, if its output files cannot be written.
 
-        To be closed when the job's own files are: until then the reader of a FIFO sees no end.
+        Close the result after the job's own files: it keeps a FIFO open, so that its reader sees no early end.
         """
         with contextlib.ExitStack() as checked:
             for option, typed, pattern in (
@@ -77,7 +77,7 @@ class Submission:
             return checked.pop_all()
 
     def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
-        """What is written later, by another process, must be a file by then, too."""
+        """Refuse files that a detached process cannot write: our own descriptors; others if written later."""
         is_written_at_once = self.needs_controller or has_tasks
         if not self.options.detach or not file.is_in_place or self._discards(typed):
             return
@@ -98,7 +98,7 @@ class Submission:
 def submission(
     options: JobOptions, resources: RequestOptions, typed: CommandLine, *, task_list: str | None = None
 ) -> Submission:
-    """The job that is meant; `UsageError` where none can be."""
+    """The submission for these options; `UsageError` for options that are wrong or do not go together."""
     work = payload_of(options.text, typed)
     folder = working_directory()
     read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
@@ -125,7 +125,7 @@ def submission(
 
 
 def _absolute(folder: Path, pattern: str | None) -> str | None:
-    """A pattern that means the same wherever it is expanded later."""
+    """The pattern as an absolute path, independent of the folder in which it is expanded."""
     if pattern is None or pattern.startswith("/"):
         return pattern
     return f"{str(folder).replace('%', '%%')}/{pattern}"
@@ -154,7 +154,7 @@ def _restart_policy(options: JobOptions) -> RestartPolicy:
 
 
 def _queue(options: JobOptions) -> bool:
-    """`UsageError` where somebody would have to wait for a job that nobody has in hand."""
+    """`--queue`. `UsageError` with options that need a controller: a queued job has none."""
     if not options.queue:
         return False
     if not options.detach:
@@ -221,7 +221,7 @@ class NoInput:
 
 
 class FileInput:
-    """A file as standard input, read where it lies, so that its size does not matter."""
+    """A file as standard input. It is read in pieces from its place, so it may be large."""
 
     def __init__(self, path: str) -> None:
         self.path = str(working_directory() / path)
@@ -238,17 +238,17 @@ class FileInput:
 
 
 def input_of(submitted: Submitted) -> JobInput:
-    """Of a job that was submitted before; `UsageError` where the file has gone since."""
+    """The standard input of a job that was submitted before; `UsageError` if the file is gone."""
     return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
 
 
-# `--checkpoint` and `--checkpoint-file`: how a job is told to save what it has done, so that it may be moved.
+# `--checkpoint` and `--checkpoint-file`: how a job is told to save its progress, so that it can be migrated.
 
-_UNHEARD = (signal.SIGKILL, signal.SIGSTOP)
+_NOT_CATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 
 
 def checkpoint_of(options: JobOptions) -> Checkpoint | None:
-    """What is meant; `UsageError` where the job could not be told so, or not be moved."""
+    """The checkpoint options; `UsageError` for a signal that no job can catch, or a job that cannot be migrated."""
     if options.checkpoint is None:
         if options.checkpoint_file is not None:
             raise UsageError("`--checkpoint-file` without `--checkpoint`", hint="such as `--checkpoint USR1`")
@@ -262,7 +262,7 @@ def checkpoint_of(options: JobOptions) -> Checkpoint | None:
         )
     name, colon, grace = options.checkpoint.partition(":")
     number = parse_signal(name)
-    if number in _UNHEARD:
+    if number in _NOT_CATCHABLE:
         raise UsageError(f"`--checkpoint {name}`: no job can heed that signal", hint="such as USR1 or TERM")
     meant = Checkpoint(signal=number, file=options.checkpoint_file)
     if not colon:
@@ -270,13 +270,13 @@ def checkpoint_of(options: JobOptions) -> Checkpoint | None:
     return Checkpoint(signal=number, file=meant.file, grace_s=parse_duration(grace, "the time in `--checkpoint`"))
 
 
-# What `--pty` asks for, and whether it can be had.
+# `--pty`
 
 _MOST = 0xFFFF  # rows and columns
 
 
 def terminal_size(options: JobOptions) -> tuple[int, int] | None:
-    """Rows and columns of our terminal where `--pty` asks for one there; `UsageError` where that cannot be."""
+    """Rows and columns of our terminal; None without `--pty`. `UsageError` if it cannot be used."""
     if not options.pty:
         return None
     others = {
@@ -298,5 +298,5 @@ def terminal_size(options: JobOptions) -> tuple[int, int] | None:
 
 
 def terminal_kind(options: JobOptions) -> Mapping[str, str]:
-    """What programs must know of our terminal, as a variable."""
+    """The environment variable TERM for the job; empty without `--pty`."""
     return {"TERM": os.environ.get("TERM") or "dumb"} if options.pty else {}

@@ -1,4 +1,4 @@
-"""Shows a run of tasks: what they print, how far they have come, and what failed."""
+"""Show a run of tasks: output, progress and failed tasks."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from clbalance.render.reports.jobs.tasks import TasksReport, progress_line, summ
 
 
 class ShownTasks:
-    """`ports.TaskListener` for the person or program that started them. Progress is for terminals."""
+    """`TaskListener` that shows a run of tasks to the user. Progress is shown only on a terminal."""
 
     def __init__(self, console: Console, options: JobOptions | None, candidates: Candidates, total: int) -> None:
         self._console = console
@@ -59,12 +59,12 @@ class ShownTasks:
             sys.stderr.flush()
 
     def close(self) -> None:
-        """Show what was held back."""
+        """Print output that was held back."""
         self._clear()
         self._output.close()
 
     def summary(self, outcome: TaskJobResult) -> None:
-        """In one line, also with `-q` where not all did well; and those that did not."""
+        """Show failed tasks and a summary line. With `-q`, the line is shown only if not all tasks are completed."""
         self._console.stopped(outcome.result.interrupted)
         rows = [task_row(record) for record in outcome.records]
         if parts := worth_telling(rows):
@@ -85,5 +85,5 @@ class ShownTasks:
 
 
 def _label(task: int) -> NodeName:
-    """What stands before a task's lines, where a node's name would."""
+    """The label of a task's lines, in place of a node name."""
     return NodeName(str(task))

@@ -1,4 +1,4 @@
-"""Which of the ways to run tasks is meant."""
+"""Choose between `run --resume` and a new job of tasks."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def run_as_typed(
     console: Console,
     typed: CommandLine,
 ) -> int:
-    """The exit code of `run` with tasks."""
+    """The exit code of `clbalance run` with `--tasks`, `--array` or `--resume`."""
     if tasks.resume is not None:
         alone = (NodeOptions(groups_conf=nodes.groups_conf), TaskOptions(resume=tasks.resume), RequestOptions())
         if typed.words or (nodes, tasks, resources) != alone or replace(job, detach=False) != JobOptions():

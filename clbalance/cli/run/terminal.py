@@ -1,4 +1,4 @@
-"""`run --pty`: a job whose program has our terminal."""
+"""Carry out `run --pty`: connect our terminal to the job's."""
 
 import contextlib
 import subprocess
@@ -13,12 +13,12 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Outcome
 from clbalance.node import relay_source
 
-_LAST_WORDS_S = 10.0  # for what the program printed last to come over a slow line
-_GONE_WITHIN_S = 2.0  # for ssh, told to go
+_LAST_OUTPUT_S = 10.0  # for the last output of the program to arrive over a slow line
+_GONE_WITHIN_S = 2.0  # for ssh to end after SIGTERM
 
 
 class RunOnTerminal(ShownRun):
-    """Joins our terminal to the job's when it runs, by a login of its own, and leaves it when the job has ended."""
+    """Connects our terminal to the job's by an ssh of its own when the job has started, until the job has ended."""
 
     def __init__(self, console: Console, submitted: Submission, cluster: ClusterContext) -> None:
         super().__init__(console, submitted, cluster.candidates)
@@ -35,7 +35,7 @@ class RunOnTerminal(ShownRun):
             self._login = subprocess.Popen(self._transport.terminal(node, relay_line(relay_source(), self._label)))
 
     def ended(self, outcome: Outcome) -> None:
-        self._leave(_LAST_WORDS_S)
+        self._leave(_LAST_OUTPUT_S)
         super().ended(outcome)
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class RunOnTerminal(ShownRun):
         super().close()
 
     def _leave(self, patience_s: float) -> None:
-        """It goes by itself when its job has; told to go, ssh leaves the terminal as it was."""
+        """End the ssh. It ends by itself after the job; after SIGTERM, too, it restores the terminal."""
         login = self._login
         if login is None:
             return

@@ -1,4 +1,4 @@
-"""What is to run: a script, taken as it is now, a command, or a shell text."""
+"""The payload of a job: a script with its content at submission, a command, or a shell text."""
 
 import sys
 from pathlib import Path
@@ -12,17 +12,17 @@ _MAX_SCRIPT_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """What stands behind the options of `run`."""
+    """The words after the options of `run`."""
 
     words: tuple[str, ...] = ()
     exact: bool = False
-    """Behind `--`: an argv, and no script."""
+    """The words came after `--`: a command, not a script."""
     content: bytes | None = None
-    """Of the script, where it was read already, for its `#CLB` lines."""
+    """The script's content, if it was read already for its `#CLB` lines."""
 
 
 def payload_of(text: str | None, typed: CommandLine) -> Payload:
-    """The work that is meant; `UsageError` where none can be."""
+    """The payload for `-c TEXT` or a command line; `UsageError` if there is nothing to run, or no readable script."""
     words = typed.words
     if text is not None:
         return Command(argv=("/bin/sh", "-c", text, "sh", *words))
@@ -38,12 +38,12 @@ def payload_of(text: str | None, typed: CommandLine) -> Payload:
 
 
 def script_name(path: str) -> str:
-    """What messages call it."""
+    """The script's name in messages, and the default name of the job."""
     return "stdin" if path == "-" else Path(path).name
 
 
 def script_content(path: str) -> bytes:
-    """The script as it is now: what is edited after submit does not change the job."""
+    """The script's present content: later edits do not change the job. `UsageError` if unreadable, empty or too big."""
     try:
         if path == "-":
             content = sys.stdin.buffer.read(_MAX_SCRIPT_BYTES + 1)

@@ -1,4 +1,4 @@
-"""What can be typed first, and what `clbalance --help` says of it without importing any of it."""
+"""The table of verbs: their modules, and their lines in `clbalance --help`, which imports none of them."""
 
 from collections.abc import Mapping
 
@@ -24,4 +24,4 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "config": ("admin", "Show and check what is set up, and print what sets up more."),
     "lab": ("admin", "Try it all on a cluster in a box."),
 }
-"""In the order of `--help`: the folder here in which the verb's file is, and a line that fits 80 columns whole."""
+"""In the order of `--help`: the folder here with the verb's file, and a help line that fits into 80 columns."""

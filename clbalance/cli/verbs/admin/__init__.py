@@ -1,1 +1,1 @@
-"""What is typed to set up, to check and to tidy up."""
+"""The verbs for set-up, checks and cleaning up."""

@@ -1,4 +1,4 @@
-"""`clbalance config`: what is set up here, by whom, and texts that set up more."""
+"""`clbalance config`: show and check the settings, and print result groups and timers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +63,7 @@ def path(output: OutputOptions) -> int:
 def check(
     verbosity: VerbosityOptions, file: Annotated[Path | None, Argument(metavar="[FILE]", show_default=False)] = None
 ) -> int:
-    """Exits 0 where nothing is wrong, 2 where something is."""
+    """Exits 0 if nothing is wrong, else 2."""
     from clbalance.cli.admin.config import check_settings
     from clbalance.cli.console import Console
 
@@ -75,7 +75,7 @@ def groups(
     output: OutputOptions,
     install: Annotated[bool, Option("--install", help="Make ClusterShell find them.", show_default=False)] = False,
 ) -> int:
-    """Exits 0, or says what to type."""
+    """Exits 0; an error says what to type."""
     from clbalance.cli.admin.groups import install_result_groups, show_result_groups
     from clbalance.cli.console import Console
 

@@ -1,4 +1,4 @@
-"""`clbalance doctor`: what is wrong with this set-up, here and on nodes, and what to type."""
+"""`clbalance doctor`: check this host and nodes, and say how to fix what is wrong."""
 
 import typer
 

@@ -82,7 +82,7 @@ def up(
     short_help="End every process of the lab and remove every file.",
 )
 def down(directory: DirOption = None) -> None:
-    """Exits 0 also when there was nothing to take down."""
+    """Exits 0 even if no lab is up."""
     from clbalance.lab.cluster import take_down
 
     where = _directory(directory)
@@ -92,7 +92,7 @@ def down(directory: DirOption = None) -> None:
 @app.command("status", help="Show the lab's nodes and the load they pretend to have.")
 @takes
 def status(output: OutputOptions, directory: DirOption = None) -> None:
-    """Of a node that is down, the load is a dash."""
+    """Exits 0. The load of a node that is down is shown as a dash."""
     from clbalance.cli.admin.lab_status import lab_report
     from clbalance.cli.console import Console
 
@@ -102,7 +102,7 @@ def status(output: OutputOptions, directory: DirOption = None) -> None:
 @app.command("load", help="Set what nodes pretend; their own running processes come on top.")
 @takes
 def load(nodes: NodesArgument, options: LoadOptions, directory: DirOption = None) -> None:
-    """Returns when running nodes show it."""
+    """Returns when all running nodes show the new load."""
     from clbalance.lab.node import set_loads
 
     chosen = _nodes(_lab(directory), nodes)
@@ -111,7 +111,7 @@ def load(nodes: NodesArgument, options: LoadOptions, directory: DirOption = None
 
 @app.command("kill", help="Switch nodes off: SIGKILL to everything that runs on them.")
 def kill(nodes: NodesArgument, directory: DirOption = None) -> None:
-    """No process of theirs is left on return."""
+    """Returns when no process of the nodes is left."""
     for node in _nodes(_lab(directory), nodes):
         node.kill()
 
@@ -130,7 +130,7 @@ def boot(nodes: NodesArgument, directory: DirOption = None) -> None:
 
 @app.command("hang", help="Freeze nodes: connections to them open, and stay silent.")
 def hang(nodes: NodesArgument, directory: DirOption = None) -> None:
-    """What has been switched off stays off."""
+    """Nodes that are switched off stay off."""
     for node in _nodes(_lab(directory), nodes):
         node.hang()
 
@@ -174,7 +174,7 @@ def _lab(given: Path | None) -> "Lab":
 
 
 def _nodes(lab: "Lab", texts: "Sequence[str]") -> "list[LabNode]":
-    """The lab's nodes of these node sets, each once; groups are the lab's own."""
+    """The lab's nodes in these node sets, each once; group names are those of the lab."""
     from clbalance.nodeset import NodeSets
     from clbalance.transport.groups import load_groups
 

@@ -1,4 +1,4 @@
-"""`clbalance reap`: what your jobs have left on nodes, and away with it."""
+"""`clbalance reap`: find and remove leftovers of your jobs on nodes."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""What is typed to balance nodes and to take them out of placement."""
+"""The verbs to balance nodes and to take them out of placement."""

@@ -1,4 +1,4 @@
-"""`clbalance drain`: take nodes out of placement, for everyone where you may, with a reason; and wait for them."""
+"""`clbalance drain`: take nodes out of placement with a reason, for all users if you may, and wait for their jobs."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ def drain(
     reason: Annotated[str, Option("--reason", metavar="TEXT", help="Why; shown to everyone.")],
     words: NodesArgument = None,
 ) -> int:
-    """Exits 3 where too few would be left, 4 if a node could not be marked or something still runs there."""
+    """Exits 3 if too few nodes would be left, 4 if a node could not be marked or a job still runs there."""
     from clbalance.cli.balance.drain import Draining
     from clbalance.cli.console import Console
 

@@ -1,4 +1,4 @@
-"""`clbalance rebalance`: start what waits and level the load, as a plan or in earnest; made for cron (`hbal`)."""
+"""`clbalance rebalance`: start queued jobs and level the load, as a plan or with `--apply`; for cron (`hbal`)."""
 
 import typer
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def rebalance(nodes: NodeOptions, ssh: SshOptions, output: OutputOptions, options: RebalanceOptions) -> int:
-    """Exits 0; 4 if no node answered, 75 if another one is at work."""
+    """Exits 0; 4 if no node answered, 75 if another `rebalance` runs on this host."""
     from clbalance.cli.balance.rebalance import rebalance_pools
     from clbalance.cli.console import Console
 

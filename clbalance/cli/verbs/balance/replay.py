@@ -1,4 +1,4 @@
-"""`clbalance replay`: which policy would have won; no node is asked to do anything."""
+"""`clbalance replay`: compare policies on a trace of jobs; nothing is run on nodes."""
 
 from pathlib import Path
 from typing import Annotated

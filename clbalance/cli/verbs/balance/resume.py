@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def resume(nodes: NodeOptions, ssh: SshOptions, verbosity: VerbosityOptions, words: NodesArgument = None) -> int:
-    """Exits 4 if a node could not be reached; where no mark of yours was, there is nothing to do, and it exits 0."""
+    """Exits 4 if a node could not be reached; 0 otherwise, even if there was no mark of yours."""
     from clbalance.cli.balance.drain_marks import MarkMessages, mark_nodes
     from clbalance.cli.console import Console
     from clbalance.engine.agent.protocol import encode

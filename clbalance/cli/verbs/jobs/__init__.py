@@ -1,1 +1,1 @@
-"""What is typed about jobs."""
+"""The verbs for jobs."""

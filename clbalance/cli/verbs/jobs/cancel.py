@@ -29,7 +29,7 @@ def cancel(
         str | None, Option("--signal", metavar="SIGNAL", help="Only send this, such as USR1, and let them run.")
     ] = None,
 ) -> int:
-    """Exits 4 if a node has not confirmed it."""
+    """Exits 4 if a node has not confirmed the end of a job."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.cancel import end_jobs
 

@@ -1,4 +1,4 @@
-"""`clbalance explain`: why a job went where it went."""
+"""`clbalance explain`: why a job was placed on its nodes."""
 
 import typer
 
@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 @takes
 def explain(output: OutputOptions, word: JobArgument = "last") -> int:
-    """Exits 0, or 2 where there is no such job."""
+    """Exits 0; 2 if there is no such job."""
     from clbalance.cli.console import Console
     from clbalance.cli.jobs.explain import explain_job
 

@@ -1,4 +1,4 @@
-"""`clbalance jobs`: what became of jobs (`squeue`, `bjobs`)."""
+"""`clbalance jobs`: the states of jobs (`squeue`, `bjobs`)."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu tim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobNodeOptions(NodeOptions):
-    """The same, but that `--all` is said of jobs here, and of nodes only its letter."""
+    """`NodeOptions`, but `-a` is called `--all-nodes`: for `jobs`, `--all` means all jobs."""
 
     everything: Annotated[bool, Option("-a", "--all-nodes", help="All nodes of the default group source.")] = False
 

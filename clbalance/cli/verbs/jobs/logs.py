@@ -1,4 +1,4 @@
-"""`clbalance logs`: what a job has printed."""
+"""`clbalance logs`: the output of a job."""
 
 from typing import Annotated
 

@@ -19,10 +19,10 @@ clbalance run -w node7 -c 'echo $HOSTNAME; nproc'
 
 
 class RunCommand(TyperCommand):
-    """Tells a script from a command: what stands behind `--` is an argv, to be executed exactly."""
+    """Tells a script from a command: the words after `--` are a command, executed as they are."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """As typer does, noting in `ctx.meta` whether the first positional argument stood behind `--`."""
+        """As typer does; and put into `ctx.meta` whether the first positional argument came after `--`."""
         options_only = type(self.make_parser(ctx))(ctx)
         for parameter in self.get_params(ctx):
             if parameter.param_type_name == "option":
@@ -32,7 +32,7 @@ class RunCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """As typer does, with what the script says of itself (`#CLB`) for what was not typed."""
+        """As typer does; and take options that were not typed from the script's `#CLB` lines."""
         ctx: Any = super().make_context(info_name, args, parent, **extra)
         if not ctx.resilient_parsing and ctx.params.get("words"):
             from clbalance.cli.run.directives import take_directives

@@ -1,4 +1,4 @@
-"""`clbalance wait`: until jobs are over; exits as `run` would have."""
+"""`clbalance wait`: wait until jobs are over; exit as `run` would have."""
 
 import typer
 

@@ -1,1 +1,1 @@
-"""What is typed about nodes."""
+"""The verbs for the load of nodes."""

@@ -1,4 +1,4 @@
-"""`clbalance history`: what the load of nodes was (`sar`). It asks no node."""
+"""`clbalance history`: the recorded load of nodes over time (`sar`). It asks no node."""
 
 from typing import Annotated
 
@@ -30,7 +30,7 @@ def history(
         Option("--index", metavar="INDEX", help="Only this: up, r1m, load, ut, mem, psi_io, gut; more than once."),
     ] = None,
 ) -> int:
-    """Exits 0, also where nothing is remembered."""
+    """Exits 0, even if nothing is recorded."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.history import HistoryQuery, show_history
 

@@ -21,7 +21,7 @@ def load(
     expressions: ExpressionOptions,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
 ) -> int:
-    """Exits 0 if any node answered, 4 if none did or, with `-S`, if one did not."""
+    """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console
     from clbalance.cli.requests import check_names, expressions_of

@@ -29,7 +29,7 @@ def metrics(
         Path | None, Option("--output", metavar="FILE", help="Replace this file, whose name ends in .prom.")
     ] = None,
 ) -> int:
-    """Exits 0: that nodes are silent is told in the metrics."""
+    """Exits 0, even if nodes are silent: the metrics show it."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.metrics import show_metrics
 

@@ -29,7 +29,7 @@ def pick(
     count: PickOption = "1",
     explain: ExplainOption = False,
 ) -> int:
-    """The folded set alone on stdout. Exits 3, with the reasons on stderr, when too few nodes fit."""
+    """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console, nothing_fits
     from clbalance.cli.requests import constraints_of, resources_of
