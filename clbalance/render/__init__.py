@@ -1,1 +1,1 @@
-"""Values in, text out: for people, as JSON or as plain lines. Reads no options, environment, clock or node."""
+"""Turns values into text: for people, as JSON or as plain lines. Reads no options, environment, clock or node."""

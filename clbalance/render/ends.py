@@ -1,4 +1,4 @@
-"""How jobs' ends are told: Slurm's state names, codes as a shell has them, reasons, and failures line by line."""
+"""Texts for the ends of jobs: Slurm's state names, exit codes as in a shell, reasons, and lines for failures."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from clbalance.policy.jobs.outcome import code_of, reason_of, state_of, worst_ou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeText:
-    """One end in words. `rc` is None where there is no code that the job itself caused."""
+    """One end in words. `rc` is None if there is no exit code of the job itself."""
 
     state: str
     rc: int | None
@@ -20,7 +20,7 @@ class OutcomeText:
 
 
 def describe_outcome(end: End) -> OutcomeText:
-    """`end` in the field's words; a copy of which nothing is known is not called running, for nobody sees it run."""
+    """`end` in Slurm's words; a lost copy is `UNKNOWN`, not running, because nobody sees it run."""
     state = "UNKNOWN" if isinstance(end, Lost) else state_of(end).value
     number = end.signal if isinstance(end, Killed) else None
     return OutcomeText(state=state, rc=_code(end), reason=reason_of(end) or None, signal=number)
@@ -37,7 +37,7 @@ def _code(end: End) -> int | None:
 
 
 def describe_outcomes(outcomes: Iterable[Outcome]) -> OutcomeText:
-    """The gravest state with its reason, and the highest code that a copy ended with."""
+    """The worst state of the copies with its reason, and their highest exit code."""
     outcomes = tuple(outcomes)
     worst = worst_outcome(outcomes)
     if worst is None:
@@ -47,11 +47,8 @@ def describe_outcomes(outcomes: Iterable[Outcome]) -> OutcomeText:
     return OutcomeText(state=end.state, rc=max(codes, default=None), reason=end.reason, signal=end.signal)
 
 
-# Of copies that did not do well, a line for each way in which they failed, for who wants no remarks.
-
-
 def failure_lines(outcomes: Iterable[Outcome]) -> list[str]:
-    """Such as `node[2,5]: FAILED with exit code 3`; none where all went well."""
+    """A line for each kind of failure, such as `node[2,5]: FAILED with exit code 3`; none if all copies completed."""
     nodes: dict[str, list[NodeName]] = {}
     for outcome in outcomes:
         end = describe_outcome(outcome.end)

@@ -1,4 +1,4 @@
-"""The forms of output and whether to colour it. Every `--help` names them, so nothing here loads what draws."""
+"""The forms of output, and whether to use colour. Every `--help` names them, so this imports no drawing code."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,18 +6,15 @@ from typing import assert_never
 
 
 class Format(StrEnum):
-    """What `--format` was given."""
+    """The values of `--format`."""
 
     HUMAN = "human"
     JSON = "json"
     PLAIN = "plain"
 
 
-# Whether to colour: decided once, from what was asked, the environment and the kind of output.
-
-
 class Color(StrEnum):
-    """What `--color` was given."""
+    """The values of `--color`."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -25,7 +22,9 @@ class Color(StrEnum):
 
 
 def wants_color(choice: Color, environment: Mapping[str, str], *, terminal: bool) -> bool:
-    """The option wins, then NO_COLOR (not empty; no-color.org), then CLICOLOR_FORCE (bixense.com/clicolors)."""
+    """Whether to use colour: by the option, else NO_COLOR (not empty; no-color.org), else CLICOLOR_FORCE and CLICOLOR
+    (bixense.com/clicolors), else on a terminal.
+    """
     match choice:
         case Color.ALWAYS:
             return True

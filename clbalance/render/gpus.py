@@ -1,4 +1,4 @@
-"""The GPUs of one node: in few words for a table and for plain lines, and each of them as JSON."""
+"""The GPUs of one node: a summary for tables and plain lines, and each of them as JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,39 +8,39 @@ from clbalance.policy.allocations import allocations_of
 from clbalance.policy.placement.gpus import GpuCondition, GpuState, free_mem_bytes, gpu_condition, gpu_label
 from clbalance.render.text import Json
 
-_TOLD_APART = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
-"""What a table tells beside the free ones; the rest is busy."""
-_TO_BE_LOOKED_AT = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY})
-"""What somebody ought to do something about."""
+_SUMMARY_STATES = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
+"""States that a summary counts in addition to free ones; the others are busy."""
+_PROBLEM_STATES = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY})
+"""States that somebody should look into."""
 
 
 def gpu_conditions(answer: Measured, gpus: Sequence[Gpu]) -> list[tuple[Gpu, float, GpuCondition]]:
-    """Each with how much of it is promised, and what it is."""
+    """Each GPU with the share that leases hold, from 0 to 1, and its condition."""
     held = allocations_of(answer).gpu_shares
     shares = [held.get(gpu.uuid, 0.0) for gpu in gpus]
     return [(gpu, share, gpu_condition(gpu, share, answer.trends)) for gpu, share in zip(gpus, shares, strict=True)]
 
 
 def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
-    """Such as `1/4 free 1 faulty`."""
+    """Counts by state, such as `1/4 free 1 faulty`."""
     states = Counter(found.state for _, _, found in gpu_conditions(answer, gpus))
-    parts = [f"{states[state]} {state}" for state in _TOLD_APART if states[state]]
+    parts = [f"{states[state]} {state}" for state in _SUMMARY_STATES if states[state]]
     return " ".join([f"{states[GpuState.FREE]}/{len(gpus)} free", *parts])
 
 
 def gpus_reason(answer: Measured) -> str:
-    """What is held idle or faulty, and why, or why nothing is known of them; empty where all is well."""
+    """The GPUs that are held idle or faulty, with reasons, or why the GPUs are unknown; empty without any problem."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return f"GPUs unknown: {gpus.reason}"
     found = gpu_conditions(answer, gpus)
     return ", ".join(
-        f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _TO_BE_LOOKED_AT
+        f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _PROBLEM_STATES
     )
 
 
 def gpu_states(answer: Measured) -> str | None:
-    """One word each, such as `free,held_idle`, in the order of the devices; None where that is not known."""
+    """The state of each GPU, such as `free,held_idle`, in the order of the devices; None if the GPUs are unknown."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return None

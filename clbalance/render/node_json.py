@@ -1,8 +1,8 @@
 """One node as JSON: load indices, leases, drain marks; LSF's names, units in the keys.
 
-An unknown index is null and has its reason under `unknown`; a silent node's indices are all null, for the
-reason that the node has. A number that JSON cannot carry (infinite, not a number) is unknown too. `slots` is null
-without a reason where they are not counted.
+An unknown index is null and has its reason under `unknown`; a silent node's indices are all null, and the reason is
+the node's. A number that JSON cannot express (infinite, not a number) is unknown too. `slots` is null without a reason
+if slots are not counted.
 """
 
 import math
@@ -22,7 +22,7 @@ _Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] 
 
 
 def node_document(row: NodeRow) -> dict[str, Json]:
-    """`row` with every key, whatever is known."""
+    """`row` as JSON. All keys are always present."""
     cause: str | None = None
     unknown: Mapping[str, Json] = {}
     match row.answer:
@@ -44,7 +44,7 @@ def node_document(row: NodeRow) -> dict[str, Json]:
 
 
 def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """The values to show, null where unknown, and the reasons of those."""
+    """The values, null where unknown, and the reasons of the unknown ones."""
     shown: dict[str, Json] = {}
     unknown: dict[str, Json] = {}
     for key, value in indices.items():
@@ -86,7 +86,7 @@ def _in_base_units(index: Index, value: float | Unknown) -> float | Unknown:
 
 _IN_JSON = tuple(index for index in INDICES if index.json)
 _PATH = {"tmp_free_bytes": ("tmp_path",)}
-"""Words that stand before a number."""
+"""Keys of texts that come before the key of a number."""
 INDEX_KEYS = (
     *(key for index in _IN_JSON for key in (*_PATH.get(index.json, ()), index.json)),
     "cpu_model", "cpu_factor", "slots", "labels", "taints", "debt_cpus",
@@ -95,17 +95,17 @@ INDEX_KEYS = (
 """Every index and fact of a node, in the order shown."""
 
 
-# Leases and drain marks of one node as JSON; times in ISO 8601, ages in seconds by the node's own clock.
+# Leases and drain marks as JSON; times in ISO 8601, ages in seconds by the node's own clock.
 
 
 def leases_document(reading: Reading) -> list[Json] | Unknown:
-    """Every lease that is held; what one that cannot be read takes is null, with the reason in `unreadable`."""
+    """All leases. If a lease cannot be read, its resources are null, and `unreadable` has the reason."""
     leases = reading.leases
     return leases if isinstance(leases, Unknown) else [_lease(lease, reading.uptime_s) for lease in leases]
 
 
 def drains_document(reading: Reading) -> list[Json] | Unknown:
-    """Every drain mark, whomever it binds, expired ones too."""
+    """All drain marks: also expired ones, and those that do not bind us."""
     drains = reading.drains
     return drains if isinstance(drains, Unknown) else [_drain(mark) for mark in drains]
 

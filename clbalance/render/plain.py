@@ -1,7 +1,7 @@
 r"""Plain lines for shell loops: no heading, fields separated by tabs, `-` for unknown, plain numbers.
 
-`while IFS=$'\t' read -r node state …` needs no skipping of headings, and `wc -l` counts nodes (`sinfo -h` and
-`squeue -h` are asked for the same reason). The fields never change their place; new ones come last.
+`while IFS=$'\t' read -r node state …` needs no heading to skip, and `wc -l` counts nodes (as with `sinfo -h` and
+`squeue -h`). The fields never change their place; new ones come last.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from clbalance.render.text import DASH, Json, escape_line, finite
 
 
 def plain_lines(rows: Iterable[Iterable[Json]]) -> str:
-    """A line for each row; of a list, how many it holds."""
+    """One line for each row; a list is shown as the number of its items."""
     return "".join("\t".join(map(_field, fields)) + "\n" for fields in rows)
 
 

@@ -1,4 +1,4 @@
-"""A report: the values that a verb shows, which draw themselves in each form of `--format`.
+"""Reports: the values that a verb shows, with methods that write them in each form of `--format`.
 
 Each is a frozen dataclass in a file of its own below `render/reports/`. It reads no option, environment, clock or
 store.
@@ -14,10 +14,10 @@ from clbalance.render.table import Table, aligned
 from clbalance.render.text import Json
 
 SCHEMA = 1
-"""Of the JSON. Keys are only ever added while it stays the same."""
+"""The version of the JSON documents. While it stays the same, keys are only added."""
 
 _PIPE_WIDTH = 80
-"""Of what is drawn to a width, where no terminal has one."""
+"""Columns for drawings without a terminal."""
 
 
 class Report(Protocol):
@@ -26,7 +26,7 @@ class Report(Protocol):
     __slots__ = ()
 
     def human(self, display: "Display") -> str:
-        """For people: tables by `display.table`; text of strangers only through `escape_line`."""
+        """For people: tables by `display.table`; text from nodes and users only through `escape_line`."""
         ...
 
     def plain(self) -> str:
@@ -40,15 +40,15 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Display:
-    """Where reports are shown, and in which form."""
+    """The form of a report, and the terminal that it is shown on."""
 
     form: Format
     width: int | None = None
-    """Of the terminal; None: there is none, and nothing is cut."""
+    """Columns of the terminal; None: there is no terminal, and nothing is cut."""
     color: bool = False
 
     def text(self, report: Report) -> str:
-        """What is printed of `report`."""
+        """The text of `report` in this form."""
         match self.form:
             case Format.HUMAN:
                 return report.human(self)
@@ -62,11 +62,11 @@ class Display:
 
     @property
     def drawing_width(self) -> int:
-        """Of what fills the width it is given, such as a row of bars."""
+        """Columns for a drawing that fills the width, such as a row of bars."""
         return self.width or _PIPE_WIDTH
 
     def table(self, table: Table, *, last: Literal["cut", "fold"]) -> str:
-        """`table`, its last column cut or folded to fit. rich draws on terminals only: importing it costs 64 ms."""
+        """`table`, its last column cut or folded to fit. rich is used only on terminals: its import takes 64 ms."""
         if self.width is None and not self.color:
             return aligned(table)
         from clbalance.render.rich_table import draw
@@ -75,5 +75,5 @@ class Display:
 
 
 def json_text(document: Mapping[str, Json]) -> str:
-    """One value with its `schema` number. In ASCII: nothing in it acts on a terminal, and no locale can break it."""
+    """A document with its `schema` number. It is ASCII: it cannot control a terminal, and any locale can show it."""
     return json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True, allow_nan=False) + "\n"

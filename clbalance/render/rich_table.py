@@ -1,4 +1,4 @@
-"""A table on a terminal, drawn by rich. Cells enter as `Text`, never as markup: `rack[a-c]` must stay that."""
+"""Draws a table on a terminal by rich. Cells are `Text`, never markup: `rack[a-c]` must stay as it is."""
 
 import io
 from typing import Literal
@@ -19,9 +19,9 @@ _STYLES = {
 
 
 def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "fold"]) -> str:
-    """`table` for a terminal of `width` columns (None: as wide as it likes), its last column cut or folded to fit.
+    """`table` for a terminal of `width` columns (None: any width), its last column cut or folded to fit.
 
-    Columns are left out before names are cut; a terminal too narrow even so wraps the lines itself.
+    Columns are left out before names are cut. If a terminal is still too narrow, it wraps the lines itself.
     """
     if width is not None:
         table = fit(table, width)
@@ -52,7 +52,7 @@ def _printed(drawn: RichTable, width: int, *, color: bool) -> str:
     console = Console(
         file=screen,
         width=width,
-        height=25,  # told, so that rich asks neither the terminal nor the environment
+        height=25,  # set, so that rich asks neither the terminal nor the environment
         force_terminal=color,
         color_system="standard" if color else None,
         markup=False,

@@ -1,4 +1,4 @@
-"""A row of bars, one character each: how high something was over time."""
+"""A row of bars, one character each, that shows values over time."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,23 @@ from clbalance.policy.history import TimeCell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """What bars are made of."""
+    """The characters that bars are drawn with."""
 
-    settings: str
+    bars: str
     """From the lowest to the highest."""
     silence: str
-    """Where there was no answer."""
+    """For a time without an answer."""
 
 
-UNICODE: Final = Blocks(settings="▁▂▃▄▅▆▇█", silence="×")  # noqa: RUF001 - the sign, which is no letter
-ASCII: Final = Blocks(settings="_.:-=+*#", silence="x")
+UNICODE: Final = Blocks(bars="▁▂▃▄▅▆▇█", silence="×")  # noqa: RUF001 - the multiplication sign, not the letter
+ASCII: Final = Blocks(bars="_.:-=+*#", silence="x")
 
 _COERCED: Final = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
-"""Where the locale is C, Python puts one of these there at its start (PEP 538), whatever the terminal can show."""
+"""In the C locale, Python sets LC_CTYPE to one of these at its start (PEP 538), whatever the terminal can show."""
 
 
 def blocks_for(environment: Mapping[str, str]) -> Blocks:
-    """Those that the locale can show: the first of its variables that is set counts, as for setlocale(3)."""
+    """The characters that the locale can show: the first of its variables that is set counts, as for setlocale(3)."""
     set_to = {name: environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")}
     if set_to["LC_CTYPE"] in _COERCED:
         del set_to["LC_CTYPE"]
@@ -35,7 +35,7 @@ def blocks_for(environment: Mapping[str, str]) -> Blocks:
 
 
 def sparkline(cells: Sequence[TimeCell], top: float, blocks: Blocks) -> str:
-    """From 0 to `top`; a blank where nothing is known."""
+    """One bar for each cell, on a scale from 0 to `top`; a blank for an unknown value."""
     return "".join(_bar(cell, top, blocks) for cell in cells)
 
 
@@ -45,4 +45,4 @@ def _bar(cell: TimeCell, top: float, blocks: Blocks) -> str:
     if cell.value is None:
         return " "
     share = min(max(cell.value / top, 0.0), 1.0)
-    return blocks.settings[min(int(share * len(blocks.settings)), len(blocks.settings) - 1)]
+    return blocks.bars[min(int(share * len(blocks.bars)), len(blocks.bars) - 1)]

@@ -1,7 +1,7 @@
-"""A table as a value, how it is fitted to a width, and its plain drawing for pipes.
+"""A table as a value: fit it to a width, and draw it without rich, for pipes.
 
-Importing rich costs more than all of this table's work, so rich draws on terminals only (`rich_table`).
-Text of strangers stands in the last column alone, where its width disturbs nobody.
+The import of rich takes longer than all work here, so rich is used only on terminals (`rich_table`). Text of unknown
+width, such as reasons, is in the last column only, so that it does not move others.
 """
 
 from dataclasses import replace
@@ -14,15 +14,15 @@ from clbalance.render.text import escape_line
 GAP = 2
 """Blanks between columns."""
 _LAST_WANTS = 24
-"""Width for which lesser columns give way; a reason of that length says which kind of trouble it is."""
+"""Width of the last column for which less important columns are left out; it shows the kind of a problem."""
 LAST_NEEDS = 12
-"""Width for which the others give way too; a terminal too narrow even so wraps the lines itself."""
-_LESSER = 3
-"""From this `sacrifice` on."""
+"""Width of the last column for which the others are left out too; beyond that, the terminal wraps the lines itself."""
+_LESS_IMPORTANT = 3
+"""Columns with this `sacrifice` or more."""
 
 
 class Tone(StrEnum):
-    """How a cell feels, on top of what its text says."""
+    """The meaning of a cell's colour."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -33,7 +33,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One line of text. It passes the gate of `untrusted` here, so no drawing can forget it."""
+    """One line of text. It is escaped here by `escape_line`, so that no drawing can forget it."""
 
     text: str
     tone: Tone = Tone.PLAIN
@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`sacrifice` 0: always shown; otherwise the highest goes first where there is too little room."""
+    """A heading and its alignment. `sacrifice` 0: always shown; else the highest is left out first to save space."""
 
     heading: str
     align: Literal["left", "right"] = "left"
@@ -53,20 +53,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows as long as `columns`; the last column is as wide as it likes, and is cut or folded to fit."""
+    """Rows as long as `columns`. The last column may have any width, and is cut or folded to fit."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
     def widths(self) -> list[int]:
-        """Characters that each column needs."""
+        """The width of each column in characters."""
         return [
             max(len(column.heading), *(len(row[at].text) for row in self.rows), 0)
             for at, column in enumerate(self.columns)
         ]
 
     def without(self, at: int) -> "Table":
-        """The same table less one column."""
+        """The same table without one column."""
         return replace(
             self,
             columns=self.columns[:at] + self.columns[at + 1 :],
@@ -75,24 +75,24 @@ class Table:
 
 
 def fit(table: Table, width: int) -> Table:
-    """`table` less the columns that `width` has no room for, least important first."""
+    """`table` without the columns that do not fit into `width`; the least important are left out first."""
     while True:
         at = max(range(len(table.columns)), key=lambda i: table.columns[i].sacrifice)
         sacrifice = table.columns[at].sacrifice
-        wanted = _LAST_WANTS if sacrifice >= _LESSER else LAST_NEEDS
+        wanted = _LAST_WANTS if sacrifice >= _LESS_IMPORTANT else LAST_NEEDS
         if sacrifice == 0 or _width(table, wanted) <= width:
             return table
         table = table.without(at)
 
 
 def _width(table: Table, last: int) -> int:
-    """Characters of a line when the last column is cut to `last`."""
+    """The width of a line in characters, with the last column cut to `last`."""
     widths = table.widths()
     return sum(widths[:-1]) + GAP * len(widths[:-1]) + min(widths[-1], last)
 
 
 def aligned(table: Table, *, headings: bool = True) -> str:
-    """The table with blanks between columns: nothing cut, no control character but the newlines."""
+    """The table with blanks between columns: nothing is cut, and the only control characters are newlines."""
     widths = table.widths()
     lines = [[column.heading for column in table.columns]] if headings else []
     lines += [[cell.text for cell in row] for row in table.rows]

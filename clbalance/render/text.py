@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the one gate for text that came from a node or was named by a user."""
+"""Numbers in readable form, and escapes for text from nodes and users: all such text passes through here."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 DASH = "-"
-"""Shown for what is unknown: never a zero, never empty."""
+"""Shown for an unknown value: never a zero, never empty."""
 
 _IEC = "BKMGTPE"
 
@@ -23,12 +23,12 @@ def iec(count_bytes: float) -> str:
 
 
 def queue(length: float) -> str:
-    """A run queue length as `uptime` has it; from 100 on the decimals tell nothing."""
+    """A run queue length, as in `uptime`; without decimals from 100 on."""
     return f"{length:.2f}" if length < 99.995 else f"{length:.0f}"
 
 
 def span(seconds: float) -> str:
-    """In one unit, which no clock time can be mistaken for: `30 s`, `43.6 min`, `2.5 h`, `3 d`."""
+    """A duration in one unit, which cannot be mistaken for a time of day: `30 s`, `43.6 min`, `2.5 h`, `3 d`."""
     for unit_s, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.1f}".removesuffix(".0") + f" {unit}"
@@ -36,7 +36,7 @@ def span(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.31s`, `12.4s`, `2:05`, `1:02:05`."""
+    """A duration: `0.31s`, `12.4s`, `2:05`, `1:02:05`; `-` for infinity or not a number."""
     if not math.isfinite(seconds):
         return DASH
     if seconds < 59.95:
@@ -46,12 +46,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-# The one gate for text that came from a node or was named by a user, on its way to a terminal or a mail.
+# Escapes for text from nodes and users, before it is written to a terminal or a mail.
 #
-# What enters may be anything; what leaves holds no C0 control (`escape_text` lets newline and tab through), no DEL,
-# no C1, no lone surrogate, and none of the invisible characters that reorder or hide what is read
-# (CVE-2021-42574). They are shown as escapes, `\x1b`, never dropped: an administrator must see that they were there.
-# JSON needs none of this: it is written in ASCII.
+# The input may be anything. The output has no C0 control (`escape_text` keeps newline and tab), no DEL, no C1, no lone
+# surrogate, and none of the invisible characters that reorder or hide text (CVE-2021-42574). They become escapes, such
+# as `\x1b`, and are never dropped: an administrator must see that they were there. JSON is ASCII, and needs none of it.
 
 _HIDING = (
     "\u00ad\u061c\u180e\u200b-\u200f"  # soft hyphen, Arabic and Mongolian marks, zero width, left-to-right marks
@@ -64,17 +63,17 @@ _UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f\x7f-\x9f{_HIDING}]")
 
 
 def escape_text(text: str) -> str:
-    """`text` of any number of lines, with what could act on a terminal shown as escapes."""
+    """`text` of any number of lines, with everything that could control a terminal shown as escapes."""
     return _UNSAFE.sub(_escape, text)
 
 
 def escape_line(text: str) -> str:
-    """`text` as part of one line: newlines and tabs are escapes too, so no row can be faked or split."""
+    """`text` for use in one line: newlines and tabs become escapes too, so that no row can be faked or split."""
     return _UNSAFE_IN_LINE.sub(_escape, text)
 
 
 def escape_character(character: str) -> str:
-    """One character as Python would write it; a surrogate from an undecodable byte as that byte."""
+    """The escape of one character as in Python; a surrogate that stands for an undecodable byte gives that byte."""
     point = ord(character)
     if 0xDC80 <= point <= 0xDCFF:
         point -= 0xDC00
@@ -91,5 +90,5 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 
 def finite(value: float | None) -> float | None:
-    """`value`, or None where JSON has no way to write it."""
+    """`value`, or None for infinity and not a number, which JSON cannot express."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""One node as reports are given it: values that others have decided, put side by side; and in which order."""
+"""One node as reports get it, with its state and score; and the order of nodes."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRow:
-    """One node of `load`. `violated` names the indices past their thresholds; `score` is None for the unranked."""
+    """One node of `load`. `violated`: indices past their thresholds; `score` None: the node is unfit or silent."""
 
     node: NodeName
     state: str
@@ -24,7 +24,7 @@ class NodeRow:
 
 
 def least_loaded_first(rows: Iterable[NodeRow]) -> list[NodeRow]:
-    """Ranked nodes by score, then the unranked by load per cpu, then load unknown, silent nodes last."""
+    """Nodes with a score, best first; then others by load per cpu; then those with unknown load; silent nodes last."""
     return sorted(rows, key=_place_in_table)
 
 
@@ -44,5 +44,5 @@ def natural_order(name: str) -> list[str | int]:
 
 
 def load_per_cpu(measured: Measured) -> float | Unknown:
-    """r1m, with what was promised and does not show in it yet, per online cpu: what thresholds are held against."""
+    """r1m with unreflected load, per online cpu: the value that is compared with its threshold."""
     return readers.load_per_cpu(AnsweredNode.of(measured))

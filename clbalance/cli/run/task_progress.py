@@ -14,7 +14,7 @@ from clbalance.nodeset import Candidates, fold
 from clbalance.render import messages
 from clbalance.render.output.grouped import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.tasks import TasksReport, progress_line, summary_line, task_row, worth_telling
+from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line, summary_line, task_row
 
 
 class ShownTasks:
@@ -67,7 +67,7 @@ class ShownTasks:
         """Show failed tasks and a summary line. With `-q`, the line is shown only if not all tasks are completed."""
         self._console.stopped(outcome.result.interrupted)
         rows = [task_row(record) for record in outcome.records]
-        if parts := worth_telling(rows):
+        if parts := failed_rows(rows):
             self._console.show_aside(TasksReport(parts))
         tell = self._console.complain if outcome.job_outcome.rc else self._console.say
         tell(messages.note(summary_line(rows, outcome.result.reason)))

@@ -1,1 +1,1 @@
-"""What jobs print, on its way to the screen or to files."""
+"""The output of jobs on its way to the screen or to files."""

@@ -1,4 +1,4 @@
-"""`--output` and `--error`: what copies and tasks print, written to files on this machine, byte for byte."""
+"""`--output` and `--error`: write the output of copies and tasks to files on this machine, byte for byte."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ _ALLOWED = "`%j` job number, `%n` node, `%a` attempt, `%t` task, where there are
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileNames:
-    """The names that a job's output goes by; None leaves a stream where it is."""
+    """The file names of a job's output; None: the stream goes to no file."""
 
     job_id: int
     attempt: int
@@ -61,9 +61,9 @@ def expand(pattern: str, *, job_id: int, node: NodeName, attempt: int, task: int
 
 
 def check_pattern(pattern: str, *, has_tasks: bool) -> CheckedFile:
-    """`UsageError` where it is known already that no file can be written under such a name. Nothing is made.
+    """`UsageError` if files of this name certainly cannot be written. Nothing is created.
 
-    What it returns is to be closed when the files are open, or not wanted.
+    Close the result when the files are open, or not needed.
     """
     expand(pattern, job_id=1, node=NodeName("node"), attempt=1, task=0 if has_tasks else None)
     fixed = _fixed_part(pattern)
@@ -87,7 +87,7 @@ def might_name(pattern: str, path: str) -> bool:
 
 
 def _fixed_part(pattern: str) -> str:
-    """What is the same for every copy: all of it, or the folders before the first that is not."""
+    """The part of the path that is the same for every copy: all of it, or the folders before the first placeholder."""
     begin = next((found.start() for found in _PLACEHOLDER.finditer(pattern) if found[1] != "%"), None)
     known = pattern if begin is None else pattern[: pattern.rfind("/", 0, begin) + 1]
     return known.replace("%%", "%")
@@ -95,7 +95,7 @@ def _fixed_part(pattern: str) -> str:
 
 @contextlib.contextmanager
 def _refusals(pattern: str) -> Iterator[None]:
-    """Told of what was typed, with what may be typed."""
+    """Turns a refused file into a `UsageError` with the pattern and a hint what to type."""
     try:
         yield
     except FileRefusedError as error:
@@ -112,42 +112,42 @@ def _refusals(pattern: str) -> Iterator[None]:
 
 
 class OutputFile:
-    """One file, opened when there is something to write, and what it held is gone then, unless it is `kept`.
+    """One file, opened at the first write. Its old content is deleted then, unless it is `kept`.
 
-    To a terminal goes nothing that acts on it.
+    Output to a terminal is filtered.
     """
 
     def __init__(self, path: str, *, kept: bool = False) -> None:
         self.path = path
         self.nodes: set[NodeName] = set()
-        """Several that share it are kept to whole lines; a lone one is copied byte for byte."""
+        """The nodes that write to it. Several write whole lines only; a single one is copied byte for byte."""
         self._kept = kept
         self._file: AppendedFile | None = None
         self._filter: TerminalFilter | None = None
 
     def append(self, data: bytes) -> None:
-        """All of it, now: what the job has printed can be read while it runs."""
+        """Write at once, so that the output can be read while the job runs."""
         if data:
             file = self._opened()
             file.append(data if self._filter is None else self._filter.feed(data))
 
     def open(self) -> None:
-        """Also where nothing will be written to it."""
+        """Create the file, even if nothing is written to it."""
         self._opened()
 
     def _opened(self) -> AppendedFile:
         if self._file is None:
             with _refusals(self.path):
-                # Emptied first, then only appended to, so that whoever else writes there loses nothing.
+                # Emptied once, then only appended to, so that output of other writers is not overwritten.
                 self._file = open_for_appending(self.path, emptied=not self._kept)
             self._filter = TerminalFilter() if self._file.is_terminal else None
         return self._file
 
     def keep(self) -> None:
-        """It is whole."""
+        """Nothing: the file is in its place already."""
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         file, self._file = self._file, None
         if file is not None:
             with contextlib.closing(file):
@@ -156,7 +156,7 @@ class OutputFile:
 
 
 class WholeFile:
-    """Written beside the file that it replaces, and put in its place when it is whole."""
+    """A file that is written next to the one that it replaces, and takes its place when it is whole."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -164,21 +164,21 @@ class WholeFile:
         self._draft: Draft | None = None
 
     def append(self, data: bytes) -> None:
-        """All of it."""
+        """Write all of `data`."""
         if data:
             self._opened().append(data)
 
     def open(self) -> None:
-        """Also where nothing will be written to it."""
+        """Create the file, even if nothing is written to it."""
         self._opened()
 
     def keep(self) -> None:
-        """It is whole: it takes its place now."""
+        """The file is whole: put it in its place."""
         if self._draft is not None:
             self._draft.keep()
 
     def close(self) -> None:
-        """Without `keep` nothing has changed."""
+        """Close the file. Without `keep`, the old one stays."""
         if self._draft is not None:
             self._draft.close()
 
@@ -190,10 +190,10 @@ class WholeFile:
 
 
 class OutputFiles:
-    """The output files of one attempt, one for each name that the patterns make; the rest goes `otherwise`.
+    """The output files of one attempt, one for each name that the patterns make; other streams go to `otherwise`.
 
-    `UsageError` where one cannot be written. What a file held is gone when a copy that writes to it prints something,
-    or ends; with `whole` the file stays as it is until `keep`.
+    `UsageError` if a file cannot be written. The old content is deleted when a copy first prints to the file, or ends;
+    with `whole`, the old file stays until `keep`.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class OutputFiles:
             target.append(b"".join(cutter.feed(piece)))
 
     def end(self, node: NodeName) -> None:
-        """A copy that has printed nothing leaves an empty file: it tells that the copy ran."""
+        """The copy has ended. If it printed nothing, it leaves an empty file, which shows that it ran."""
         for stream in STREAMS:
             if target := self._targets.get((node, stream)):
                 cutter = self._cutters.pop((node, stream), None)
@@ -233,7 +233,7 @@ class OutputFiles:
         self._otherwise.end(node)
 
     def keep(self) -> None:
-        """Every file has all that its copies have printed."""
+        """The files have all output of their copies: put them in their places."""
         for file in self._files.values():
             file.keep()
 
@@ -246,15 +246,15 @@ class OutputFiles:
         self._otherwise.close()
 
 
-# `--output` and `--error` of tasks: a file for each name that the pattern makes, written as the tasks go along.
+# `--output` and `--error` of tasks.
 
-_KEPT_OPEN = 64
+_KEPT_OPEN = 64  # files
 
 
 class TaskFiles:
-    """Files are opened when there is something to write, or a task ends; the first time in a run they are emptied.
+    """The output files of tasks, each opened and emptied at the first write, or when its task ends.
 
-    `goes_on`: tasks of this job have been run before, and what files of several tasks hold of them stays.
+    `goes_on`: tasks of this job were run before, so files that several tasks share are not emptied.
     """
 
     def __init__(self, names: FileNames, *, goes_on: bool = False) -> None:
@@ -262,28 +262,28 @@ class TaskFiles:
         self._goes_on = goes_on
         self._seen: set[str] = set()
         self._open: dict[str, OutputFile] = {}
-        for stream in STREAMS:  # a pattern that cannot be meant is told before anything is started
+        for stream in STREAMS:  # raises for a bad pattern before anything is started
             names.of(NodeName("node"), stream, task=0)
 
     def takes(self, stream: str) -> bool:
-        """Whether that stream goes to files."""
+        """Whether the stream goes to files."""
         return self._names.of(NodeName("node"), stream, task=0) is not None
 
     def write(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
-        """The next piece of a stream that it takes."""
+        """The next piece of a task's stream."""
         path = self._names.of(node, stream, task=task)
         if path is not None:
             self._file(path, is_shared=self._is_shared(node, stream)).append(piece)
 
     def end(self, task: int, node: NodeName) -> None:
-        """A task that has printed nothing leaves empty files: they tell that it ran."""
+        """The task has ended. If it printed nothing, it leaves empty files, which show that it ran."""
         for stream in STREAMS:
             path = self._names.of(node, stream, task=task)
             if path is not None and path not in self._seen:
                 self._file(path, is_shared=self._is_shared(node, stream))
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the files."""
         for file in self._open.values():
             file.close()
         self._open.clear()
@@ -293,7 +293,7 @@ class TaskFiles:
         return self._names.of(node, stream, task=0) == self._names.of(node, stream, task=1)
 
     def _file(self, path: str, *, is_shared: bool) -> OutputFile:
-        """Open; what it held is gone, unless tasks of this job have written it."""
+        """The open file. It is emptied at first, unless tasks of this job have written it."""
         if path in self._open:
             return self._open[path]
         if len(self._open) >= _KEPT_OPEN:
@@ -301,7 +301,7 @@ class TaskFiles:
         file = OutputFile(path, kept=path in self._seen or (is_shared and self._goes_on))
         try:
             file.open()
-        except UsageError as error:  # by now it is no mistake of typing
+        except UsageError as error:  # at this time it is not a usage error any more
             raise ClbalanceError(error.message, hint=error.hint) from error
         self._open[path] = file
         self._seen.add(path)

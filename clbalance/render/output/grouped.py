@@ -1,4 +1,4 @@
-"""Output of several nodes: each line behind its node's name, or folded under headings, as `clush` prints it."""
+"""Output of several nodes, as `clush` prints it: each line after its node's name, or folded under headings."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ _LABEL_COLOR = {"stdout": b"\x1b[94m", "stderr": b"\x1b[91m"}  # clush's blue an
 
 
 class Labelled:
-    """Whole lines only, so those of two nodes never mix; an unfinished last line gets its newline."""
+    """Prints whole lines only, so that lines of two nodes never mix; an unfinished last line gets a newline."""
 
     def __init__(self, outlets: Outlets) -> None:
         self._outlets = outlets
@@ -37,8 +37,8 @@ class Labelled:
     def _send(self, node: NodeName, stream: str, lines: Iterable[bytes]) -> None:
         outlet = self._outlets.of(stream)
         label = _label(node, stream, outlet)
-        shown = _on_terminal if outlet.terminal else _as_it_is
-        outlet.send(b"".join(shown(label, line.removesuffix(b"\n")) for line in lines))
+        labelled = _terminal_line if outlet.terminal else _file_line
+        outlet.send(b"".join(labelled(label, line.removesuffix(b"\n")) for line in lines))
 
 
 def _label(node: NodeName, stream: str, outlet: Outlet) -> bytes:
@@ -46,28 +46,28 @@ def _label(node: NodeName, stream: str, outlet: Outlet) -> bytes:
     return _LABEL_COLOR[stream] + name + RESET if outlet.color else name
 
 
-def _as_it_is(label: bytes, line: bytes) -> bytes:
+def _file_line(label: bytes, line: bytes) -> bytes:
     return label + line + b"\n"
 
 
-def _on_terminal(label: bytes, line: bytes) -> bytes:
-    # A progress bar goes back to the start of the line: the label is put there again, not painted over.
+def _terminal_line(label: bytes, line: bytes) -> bytes:
+    # A progress bar goes back to the start of the line: the label is written again there, not overwritten.
     text = terminal_safe(line.removesuffix(b"\r")).replace(b"\r", b"\r" + label)
     return label + text + b"\n"
 
 
-# `-b`: output kept until all is there, then identical outputs folded under one heading, as `clush -b` does.
+# `-b`: keep output until all copies have ended, then show identical outputs under one heading, as `clush -b` does.
 #
-# All of it lies in one anonymous temporary file; memory holds where the pieces are, and a digest of each stream.
+# The output is in one anonymous temporary file; memory holds the places of its pieces, and a digest of each stream.
 
 _SEPARATOR = b"-" * 15
-_MAX_PENDING_BYTES = 8 * 1024  # per stream: what a chatty job adds line by line is written in blocks
+_MAX_PENDING_BYTES = 8 * 1024  # per stream: short lines are collected and written in blocks
 _COPY_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
 class _Stream:
-    """One stream so far. Its extents are (offset, length) in the spool, in order."""
+    """The output of one stream until now. Its extents are (offset, length) in the spool file, in order."""
 
     pending: bytearray = field(default_factory=bytearray)
     extents: list[tuple[int, int]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class _Stream:
     last_byte: bytes = b""
 
     def identity(self) -> bytes:
-        """Equal for streams that are shown alike: a missing last newline makes no difference."""
+        """A digest that is equal for equal streams; a missing last newline makes no difference."""
         digest = self.digest.copy()
         if self.last_byte != b"\n":
             digest.update(b"\n")
@@ -83,7 +83,7 @@ class _Stream:
 
 
 class Gathered:
-    """Shown at `close`, larger groups first and equal ones in the order of `nodes`; silent copies not at all."""
+    """Shows output at `close`: larger groups first, equal sizes in the order of `nodes`; not copies without output."""
 
     def __init__(self, outlets: Outlets, nodes: Sequence[NodeName], fold: Callable[[Iterable[NodeName]], str]) -> None:
         self._outlets = outlets
@@ -107,7 +107,7 @@ class Gathered:
             self._store(held)
 
     def end(self, node: NodeName) -> None:
-        """Nothing is shown yet: another node may print the same."""
+        """Nothing: another node may still print the same output."""
 
     def close(self) -> None:
         with self._spool:
@@ -127,7 +127,7 @@ class Gathered:
         held.pending.clear()
 
     def _note_extent(self, held: _Stream, length: int) -> None:
-        """Extents that touch become one, so a lone loud job needs one however much it prints."""
+        """Merge adjacent extents, so that a single job needs only one, however much it prints."""
         if held.extents and sum(held.extents[-1]) == self._end:
             start, before = held.extents.pop()
             held.extents.append((start, before + length))
@@ -167,20 +167,20 @@ def _no_room(error: OSError) -> ClbalanceError:
     )
 
 
-# A byte stream cut into lines, in bounded memory.
+# Cut a byte stream into lines, in bounded memory.
 
 LONGEST_BYTES = 64 * 1024
-"""A longer line is handed on in pieces: nobody reads it as one, and 1,000 nodes may each hold one."""
+"""A longer line is cut into pieces: 1,000 nodes may each have one in memory."""
 
 
 class LineCutter:
-    """One stream; holds back at most one unfinished line."""
+    """Cuts one stream; it keeps at most one unfinished line."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Every line that `piece` completes, with its newline; pieces of overlong lines come without one."""
+        """The lines that `piece` completes, each with its newline, and pieces of overlong lines, without one."""
         head, newline, tail = piece.rpartition(b"\n")
         if not newline:
             self._rest += piece
@@ -204,7 +204,7 @@ class LineCutter:
 
 
 def _cut(line: bytes) -> list[bytes]:
-    """`line` in pieces of `LONGEST_BYTES` at most, never in the middle of a UTF-8 character."""
+    """`line` in pieces of at most `LONGEST_BYTES`, never cut in the middle of a UTF-8 character."""
     if len(line) <= LONGEST_BYTES:
         return [line]
     pieces = []
@@ -217,7 +217,7 @@ def _cut(line: bytes) -> list[bytes]:
 
 
 def _character_end(line: bytes, at: int) -> int:
-    # A character has three continuation bytes at most; more of them is no UTF-8, and is cut where it stands.
+    # A character has at most three continuation bytes; with more of them it is no UTF-8, and is cut anywhere.
     for back in range(4):
         if line[at - back] & 0xC0 != 0x80:
             return at - back

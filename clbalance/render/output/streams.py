@@ -1,7 +1,7 @@
-"""What jobs print, on its way to our own standard output and error, or to a terminal: bytes in, bytes out.
+"""The output of jobs on its way to our own standard output and error, or to a terminal: bytes in, bytes out.
 
-One Protocol for every way to show it: passed through (here), labelled, gathered, or written to files. Each
-keeps a bounded amount per node, whatever jobs print.
+There is one Protocol for every way to show it: passed through (here), labelled, gathered, or written to files. Each
+keeps a bounded amount per node in memory, however much jobs print.
 """
 
 import codecs
@@ -14,29 +14,29 @@ from clbalance.model import NodeName
 from clbalance.render.text import escape_character
 
 STREAMS = ("stdout", "stderr")
-"""As the agent names them."""
+"""The names that the agent uses."""
 _WIPE = b"\r\x1b[K"
 _STYLE = re.compile(rb"\x1b\[[0-9;:]*m")
 
 
 class JobOutput(Protocol):
-    """A way to show what copies print; `stream` is one of `STREAMS`."""
+    """A way to show the output of copies; `stream` is one of `STREAMS`."""
 
     def write(self, node: NodeName, stream: str, piece: bytes) -> None:
-        """The next piece of one copy's stream, cut anywhere."""
+        """The next piece of one copy's stream; it may end anywhere in a line or character."""
         ...
 
     def end(self, node: NodeName) -> None:
-        """Both streams of this copy are complete; what was held back of them comes out."""
+        """Both streams of this copy are complete: show the rest of them."""
         ...
 
     def close(self) -> None:
-        """No more will come, of any copy; also called when the run was cut short."""
+        """There is no more output of any copy; also called when the run was interrupted."""
         ...
 
 
 class StatusLine:
-    """The last line of a place that is written to, which two outlets may share: whether something stands on it."""
+    """Whether the last line of a terminal or file is unfinished. Two outlets may share one."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -52,7 +52,7 @@ class StatusLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """Where bytes go at last: a buffered binary file, and whether a terminal reads it (and in colour)."""
+    """Standard output or error: a buffered binary file, whether it is a terminal, and whether to use colour."""
 
     file: BinaryIO
     terminal: bool = False
@@ -60,7 +60,7 @@ class Outlet:
     line: StatusLine = field(default_factory=StatusLine)
 
     def send(self, data: bytes) -> None:
-        """Write it now: output of a running job is watched."""
+        """Write and flush: users watch the output of a running job."""
         if not data:
             return
         try:
@@ -72,13 +72,13 @@ class Outlet:
         self.line.went(data)
 
     def remark(self, data: bytes) -> None:
-        """The same on a line of its own, wherever a job has left off."""
+        """The same on a new line, if a job has left the last one unfinished."""
         self.send(b"\n" + data if data and self.line.is_open else data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlets:
-    """Ours: what jobs write to their standard output goes to ours, and their errors to ours."""
+    """Our standard output and error, for the same streams of jobs."""
 
     stdout: Outlet
     stderr: Outlet
@@ -89,7 +89,7 @@ class Outlets:
 
 
 class PassedThrough:
-    """Byte for byte, as if the job ran here; only a terminal is spared what could act on it."""
+    """Copies output byte for byte, as if the job ran here; for a terminal, through a `TerminalFilter`."""
 
     def __init__(self, outlets: Outlets) -> None:
         self._outlets = outlets
@@ -111,24 +111,24 @@ class PassedThrough:
             self.end(node)
 
 
-# Job output on its way to a terminal: bytes in, bytes out, whatever the chunks.
+# Job output on its way to a terminal: bytes in, bytes out, with the same result for any chunks.
 #
-# Looser than `untrusted`, for the output is the user's own: colours (SGR), erase-line, carriage return and
-# backspace pass, so progress bars and compilers look as they do at home. Everything else that a terminal acts
-# on is made visible: cursor moves, OSC (titles, clipboard, links), C1, and bytes that are not UTF-8.
+# Less strict than `escape_text`, because the output is the user's own: colours (SGR), erase-line, carriage return and
+# backspace pass, so that progress bars and compilers look as usual. Everything else that controls a terminal is made
+# visible: cursor moves, OSC (titles, clipboard, links), C1, and bytes that are not UTF-8.
 
 RESET = b"\x1b[0m"
 
-# 24 characters hold `38:2::255:255:255` and some more; what is longer is no colour.
+# 24 characters are enough for `38:2::255:255:255` and some more; a longer sequence is no colour.
 _ALLOWED = r"\x1b\[[0-9;:]{0,24}m|\x1b\[[012]?K"
 _UNSAFE = re.compile(_ALLOWED + "|[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_LONGEST = 32  # more than an allowed escape has
-_PLAIN = re.compile(rb"[\t\x20-\x7e]*")  # most lines; ten times faster
+_LONGEST = 32  # more characters than an allowed escape has
+_PLAIN = re.compile(rb"[\t\x20-\x7e]*")  # most lines; this check is ten times faster than the filter
 _UNFINISHED = re.compile(r"\x1b(\[[0-9;:]{0,24})?\Z")
 
 
 class TerminalFilter:
-    """One stream's filter; keeps at most one unfinished character and one unfinished escape between chunks."""
+    """The filter of one stream. Between chunks it keeps at most one unfinished character and one unfinished escape."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
@@ -136,14 +136,14 @@ class TerminalFilter:
         self._styled = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """The part of the stream that is complete with `chunk`, made safe."""
+        """The part of the stream that `chunk` completes, made safe."""
         text = self._held + self._decoder.decode(chunk)
         unfinished = _UNFINISHED.search(text, max(0, len(text) - _LONGEST))
         self._held = unfinished[0] if unfinished else ""
         return self._passed(text[: len(text) - len(self._held)])
 
     def finish(self) -> bytes:
-        """What was held back, at the end of the stream; a colour still set is taken back."""
+        """The rest, at the end of the stream; it resets colours."""
         text = self._held + self._decoder.decode(b"", final=True)
         self._held = ""
         return self._passed(text) + (RESET if self._styled else b"")
@@ -160,7 +160,7 @@ def _keep_or_escape(match: re.Match[str]) -> str:
 
 
 def terminal_safe(whole: bytes) -> bytes:
-    """All of `whole` made safe; a colour that is set in it ends with it."""
+    """`whole` made safe; a colour that is set in it is reset at its end."""
     if _PLAIN.fullmatch(whole):
         return whole
     held = TerminalFilter()

@@ -1,1 +1,1 @@
-"""One file a report: its values, and how it draws itself for people, in plain lines and as JSON."""
+"""The reports, one in each file: values, with their forms for people, as plain lines and as JSON."""

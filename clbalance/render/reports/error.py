@@ -1,4 +1,4 @@
-"""What went wrong with a call: the exit code and, of any verb, what to type instead."""
+"""The error of a call: message, hint what to type instead, and exit code."""
 
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
@@ -9,7 +9,7 @@ from clbalance.render.text import Json
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport(Report):
-    """Of any verb; on standard output as JSON alone."""
+    """The error of any verb. On standard output it is only printed as JSON."""
 
     error: ClbalanceError
 

@@ -111,7 +111,7 @@ def test_no_line_is_wider_than_its_terminal(width: int) -> None:
 def test_bars_go_from_nothing_to_the_top_and_never_beyond() -> None:
     cells = [TimeCell(value=value) for value in (-1.0, 0.0, 0.49, 0.5, 0.99, 1.0, 7.0)]
     assert sparkline([*cells, TimeCell(), TimeCell(is_silent=True)], 1.0, UNICODE) == f"▁▁▄▅███ {UNICODE.silence}"
-    assert len({*UNICODE.settings, UNICODE.silence, " "}) == len({*ASCII.settings, ASCII.silence, " "}) == 10
+    assert len({*UNICODE.bars, UNICODE.silence, " "}) == len({*ASCII.bars, ASCII.silence, " "}) == 10
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.model.task import TaskProgress
-from clbalance.render.reports.jobs.tasks import TasksReport, progress_line, summary_line, worth_telling
+from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line, summary_line
 from tests.render.examples import DISPLAYS
 from tests.render.examples.tasks import ROWS
 
@@ -37,5 +37,5 @@ def test_how_it_ended() -> None:
 
 
 def test_what_did_well_or_was_not_started_is_not_worth_a_line() -> None:
-    assert [row.task for row in worth_telling(ROWS)] == [2, 3, 4, 5, 6, 7]
-    assert len(worth_telling([ROWS[1]] * 1000)) == 20
+    assert [row.task for row in failed_rows(ROWS)] == [2, 3, 4, 5, 6, 7]
+    assert len(failed_rows([ROWS[1]] * 1000)) == 20

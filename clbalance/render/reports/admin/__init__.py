@@ -1,1 +1,1 @@
-"""Reports on the set-up and on what is left behind."""
+"""Reports on the settings, the health of nodes, leftovers and the lab."""

@@ -1,4 +1,4 @@
-"""`config show` and `config path`: every setting, and where things are looked for."""
+"""`config show` and `config path`: the settings, and the places where files are looked for."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ _PLACES = (Column(heading="WHAT"), Column(heading="FOUND"), Column(heading="PATH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownKey:
-    """One key of the settings; value None: not set, and without a default."""
+    """One key of the settings. `value` None: it is not set, and has no default."""
 
     key: str
     value: Json
@@ -24,7 +24,7 @@ class ShownKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigPlace:
-    """Where something is looked for: `settings`, `groups` or `state`."""
+    """A place where something is looked for; `what` is `settings`, `groups` or `state`."""
 
     what: str
     path: str
@@ -39,7 +39,7 @@ class SettingsReport(Report):
     keys: tuple[ShownKey, ...]
 
     def human(self, display: Display) -> str:
-        """What was set stands out by where it comes from."""
+        """A table of all keys; the origin of keys that were set is highlighted."""
         rows = tuple(
             (Cell(one.key), Cell(one.origin, _tone(one.origin != "default")), Cell(_in_words(one.value)))
             for one in self.keys
@@ -55,7 +55,7 @@ class SettingsReport(Report):
 
 @dataclass(frozen=True, slots=True)
 class PlacesReport(Report):
-    """Where things are looked for, in the order in which they are looked at."""
+    """The places where files are looked for, in that order."""
 
     places: tuple[ConfigPlace, ...]
 
@@ -83,7 +83,7 @@ class PlacesReport(Report):
 
 
 def _in_words(value: Json) -> str:
-    """In few of them: what is one string has no quotes."""
+    """A value in short form; strings have no quotes."""
     match value:
         case Mapping():
             return " ".join(f"{name}={_inner(one)}" for name, one in value.items())

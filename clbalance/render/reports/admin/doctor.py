@@ -1,6 +1,6 @@
-"""`doctor`: what is wrong, and what to type; in JSON also what each node told of itself.
+"""`doctor`: findings with hints what to type; in JSON also the facts of each node.
 
-A fact that is unknown is null there, with its reason under `unknown`.
+An unknown fact is null there, with its reason under `unknown`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import Json, finite
 
 DOCTOR_FIELDS = ("severity", "node_set", "check", "what", "hint")
-"""In plain text, a line for each finding; `-` for this host."""
+"""The fields in plain text, a line for each finding; `node_set` is `-` for this host."""
 
 _Fact: TypeAlias = bool | float | str | Unknown | None
 
@@ -42,7 +42,7 @@ _TONES: Mapping[Severity, Tone] = {Severity.WRONG: Tone.BAD, Severity.NOTE: Tone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedFinding:
-    """One finding of all the nodes that have it; `node_set` is empty where it is about this host."""
+    """One finding with all nodes that have it; `node_set` is empty for this host."""
 
     severity: Severity
     check: str
@@ -53,7 +53,7 @@ class FoldedFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
-    """One node that was asked; `reason` where it did not answer."""
+    """One node that was asked; `reason`: why it did not answer."""
 
     examination: Examination
     state: str
@@ -62,7 +62,7 @@ class NodeHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport(Report):
-    """All findings, wrong things first; `folded` are the same."""
+    """All findings, errors first; `folded` has the same, with equal findings of several nodes as one."""
 
     findings: tuple[Finding, ...]
     folded: tuple[FoldedFinding, ...]
@@ -70,7 +70,7 @@ class HealthReport(Report):
 
     @property
     def summary(self) -> str:
-        """In one phrase: what was looked at, and what came of it."""
+        """One line: the hosts that were checked, and the number of errors and notes."""
         silent = sum(isinstance(node.examination, Silent) for node in self.nodes)
         asked = f" and {_counted(len(self.nodes), 'node')}" if self.nodes else ""
         mute = f" ({silent} silent)" if silent else ""
@@ -80,7 +80,7 @@ class HealthReport(Report):
         return f"this host{asked}{mute}: {verdict}" + (f", {_counted(notes, 'note')}" if notes else "")
 
     def human(self, display: Display) -> str:
-        """Two lines a finding, the second what to type; empty where there is none."""
+        """Two lines for each finding, the second with the hint; empty without findings."""
         if not self.folded:
             return ""
         rows: list[tuple[Cell, ...]] = []
@@ -91,7 +91,7 @@ class HealthReport(Report):
         return display.table(Table(columns=_COLUMNS, rows=tuple(rows)), last="fold")
 
     def plain(self) -> str:
-        """`DOCTOR_FIELDS`."""
+        """The `DOCTOR_FIELDS` of each finding."""
         return plain_lines((one.severity, one.node_set, one.check, one.what, one.hint) for one in self.folded)
 
     def json(self) -> dict[str, Json]:
@@ -117,7 +117,7 @@ def _finding_document(finding: Finding) -> dict[str, Json]:
 
 
 def _node_document(node: NodeHealth) -> dict[str, Json]:
-    """`node` with every key, whatever is known."""
+    """`node` as JSON. All keys are always present."""
     match node.examination:
         case Silent(node=name, cause=cause):
             message: str | None = str(cause)
@@ -182,7 +182,7 @@ def _folder(folder: Folder) -> dict[str, Json]:
 
 
 def _split(facts: Mapping[str, _Fact]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """The values to show, null where unknown, and the reasons of those."""
+    """The values, null where unknown, and the reasons of the unknown ones."""
     shown: dict[str, Json] = {}
     unknown: dict[str, Json] = {}
     for key, value in facts.items():

@@ -1,4 +1,4 @@
-"""`config groups`: what became of jobs, as groups of nodes."""
+"""`config groups`: groups of nodes by the results of jobs."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ from clbalance.render.text import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupsReport(Report):
-    """The group file: where it lies, what is in it, and the same as ClusterShell reads it."""
+    """The group file: its path, its groups, and its text for ClusterShell."""
 
     path: str
     groups: Mapping[str, str]
     text: str
 
     def human(self, display: Display) -> str:
-        """The file itself."""
+        """The text of the file."""
         return self.text
 
     def plain(self) -> str:

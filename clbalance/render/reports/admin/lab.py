@@ -1,4 +1,4 @@
-"""`lab status`: the nodes of a lab and the load that they pretend to have."""
+"""`lab status`: the nodes of a lab and their simulated load."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.report import Display, Report
@@ -19,7 +19,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabNodeRow:
-    """One node of a lab; its load is what it is told to show."""
+    """One node of a lab, with its simulated load."""
 
     name: str
     state: str
@@ -36,7 +36,7 @@ class LabNodeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabReport(Report):
-    """A lab, and where it lies."""
+    """A lab and its folder."""
 
     directory: str
     isolation: str
@@ -47,7 +47,7 @@ class LabReport(Report):
         return self.plain()
 
     def plain(self) -> str:
-        """The same table: scripts read `--format json`."""
+        """The table; scripts use `--format json`."""
         rows = tuple(tuple(map(Cell, _texts(node))) for node in self.nodes)
         return aligned(Table(columns=_COLUMNS, rows=rows))
 

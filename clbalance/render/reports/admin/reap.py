@@ -1,4 +1,4 @@
-"""`reap`: what was left on each node, nodes that tell the same as one line."""
+"""`reap`: the leftovers on each node; nodes with equal leftovers share a line."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.checkup import Leftover, LeftoverKind, Reaped
@@ -9,7 +9,7 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, iec
 
 REAP_FIELDS = ("node", "kind", "name", "bytes", "pids", "why")
-"""Of `reap` in plain text, a line for each leftover."""
+"""The fields in plain text, a line for each leftover."""
 
 _COUNTED = {
     LeftoverKind.PROCESSES: "PROCESSES OF",
@@ -29,13 +29,13 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReapReport(Report):
-    """Of all nodes; `applied`: what was found is gone, but for what has a reason."""
+    """The leftovers on all nodes. `applied`: they were removed, except those with a reason."""
 
     nodes: tuple[Reaped, ...]
     applied: bool
 
     def human(self, display: Display) -> str:
-        """Nodes on which something was left, or that did not answer; empty for none."""
+        """Nodes with leftovers, and nodes that did not answer; empty for none."""
         together: dict[tuple[Cell, ...], list[Reaped]] = {}
         for node in self.nodes:
             if node.found or not node.answered:
@@ -48,7 +48,7 @@ class ReapReport(Report):
         return display.table(table if has_reasons else table.without(len(_COLUMNS) - 1), last="fold")
 
     def plain(self) -> str:
-        """`REAP_FIELDS`."""
+        """The `REAP_FIELDS` of each leftover."""
         return plain_lines(
             (node.node, one.kind, one.name, one.size_bytes, ",".join(map(str, one.pids)), one.reason)
             for node in self.nodes

@@ -1,7 +1,7 @@
-"""`config timer`: a systemd service and timer and a crontab line that run the same command; nothing is installed.
+"""`config timer`: a systemd service and timer, and a crontab line, that run the same command; nothing is installed.
 
-Each has its own quoting: systemd.syntax(7) and systemd.service(5) have it for units, where `%` and `$` mean something,
-crontab(5) for cron, where a `%` is a newline even within quotes.
+Each has its own quoting. For units it is in systemd.syntax(7) and systemd.service(5): `%` and `$` are special. For
+cron it is in crontab(5): a `%` is a newline, even within quotes.
 """
 
 import re
@@ -22,17 +22,17 @@ _LONGEST_JITTER_S: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerReport(Report):
-    """What is to be run, how often, and where units lie."""
+    """The command to run, how often, and the folder of the units."""
 
     program: tuple[str, ...]
-    """Its path, and what must stand before the verb."""
+    """The path of the program, and its words before the verb."""
     arguments: tuple[str, ...]
     every_s: int
     """One of `allowed_every`."""
     environment: Mapping[str, str]
-    """What must be set, for it to work as here."""
+    """Variables that must be set, so that it works as in this shell."""
     folder: str | None
-    """Where it must stand, or None: anywhere."""
+    """The working directory; None: any."""
     units: str
     """The folder of the user's units."""
     parts: tuple[str, ...] = ("service", "timer", "cron")
@@ -41,7 +41,7 @@ class TimerReport(Report):
         return self.plain()
 
     def plain(self) -> str:
-        """The parts, each under a comment that says where it goes; one alone has nothing else in its text."""
+        """The parts, each under a comment with its place; a single part is printed without comments."""
         texts = timer_parts(self)
         return texts[self.parts[0]] if len(self.parts) == 1 else _all_parts(self.units, texts)
 
@@ -56,7 +56,7 @@ class TimerReport(Report):
 
 
 def allowed_every() -> tuple[int, ...]:
-    """Seconds that a crontab can say and keep: what divides an hour or a day."""
+    """The intervals, in seconds, that a crontab can express exactly: they divide an hour or a day."""
     return (*(60 * number for number in _MINUTES), *(3600 * number for number in _HOURS), 86_400)
 
 
@@ -76,7 +76,7 @@ def _all_parts(units: str, texts: Mapping[str, str]) -> str:
 
 
 def timer_parts(report: TimerReport) -> dict[str, str]:
-    """By `service`, `timer` and `cron`."""
+    """The texts of `service`, `timer` and `cron`."""
     return {"service": _service(report), "timer": _timer(report), "cron": _cron(report)}
 
 
@@ -126,7 +126,7 @@ def _timer(report: TimerReport) -> str:
 
 
 def _cron(report: TimerReport) -> str:
-    """One line."""
+    """The crontab line."""
     setting = [f"{name}={shlex.quote(text)}" for name, text in report.environment.items()]
     words = [*report.program, *report.arguments, "--jitter", f"{_jitter_s(report)}s"]
     command = " ".join([*setting, "nice", "-n", "10", *map(shlex.quote, words)])
@@ -136,10 +136,10 @@ def _cron(report: TimerReport) -> str:
 
 
 def _cron_escaped(command: str) -> str:
-    """Cron takes a backslash before `%` away again, within quotes too, and some crons one before a backslash.
+    """Escape `%` by a backslash. Cron removes a backslash before `%`, even in quotes; some also one before a backslash.
 
-    So none of the command's own may stand before either: all of them are in single quotes, which end after each
-    and begin again.
+    So a backslash of the command itself must not come before either. All of them are in single quotes: end the quotes
+    after each, and begin them again.
     """
     return command.replace("\\", "\\''").replace("%", "\\%")
 
@@ -149,7 +149,7 @@ def _jitter_s(report: TimerReport) -> int:
 
 
 def _unit_argument(text: str) -> str:
-    """In arguments, and in nothing else, `$` begins a variable."""
+    """A word of ExecStart: only there, `$` begins a variable."""
     return _unit_word(text.replace("$", "$$"))
 
 
@@ -176,5 +176,5 @@ def _in_words(every_s: int) -> str:
 
 
 def unusable(words: Sequence[str]) -> str | None:
-    """The first of `words` that no line can hold: it has a newline or another control character in it."""
+    """The first of `words` that cannot be in a unit or a crontab: it has a newline or another control character."""
     return next((word for word in words if not word.isprintable()), None)

@@ -1,1 +1,1 @@
-"""Reports on how work is balanced."""
+"""Reports on balancing."""

@@ -1,4 +1,4 @@
-"""`rebalance`: the plan of each pool before anything is done, and a line for all that was done."""
+"""`rebalance`: the plan of each pool before anything is done, and a line for each action."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,8 +11,8 @@ from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, escape_line, finite
 
 REBALANCE_FIELDS = ("what", "job", "name", "src", "dst", "gain", "result", "why")
-"""Of `rebalance` in plain text, a line for each job; `what` is `start`, `move` or `settled`; of one that goes on
-waiting `waiting`, and of what another user could do `advice`: without a number, with the node as `src`."""
+"""The fields in plain text, a line for each job. `what` is `start`, `move`, `settled`, `waiting` for a job that still
+waits, or `advice` for other users: without a job number, with the node as `src`."""
 
 _COLUMNS = (
     Column(heading="JOB", align="right"),
@@ -26,7 +26,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolReport:
-    """One pool's plan; after how many runs in a row a node that is over is relieved."""
+    """One pool's plan. `confirm`: a node must be overloaded in that many runs in a row before jobs are moved off.
+
+    `times_over`: for each overloaded node, in how many runs in a row until now.
+    """
 
     name: str
     plan: RebalancePlan
@@ -36,7 +39,7 @@ class PoolReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action(Report):
-    """Something that is, or was, done with a job: shown as it is done. `result` is empty while it is only a plan."""
+    """An action on a job, shown when it is done. `result` is empty while it is only planned."""
 
     what: str
     job: int
@@ -48,30 +51,30 @@ class Action(Report):
     result: str = ""
 
     def human(self, display: Display) -> str:
-        return f"{escape_line(_deed_line(self))}\n"
+        return f"{escape_line(_action_line(self))}\n"
 
     def plain(self) -> str:
-        """`REBALANCE_FIELDS`."""
-        return plain_lines([_deed_fields(self)])
+        """The `REBALANCE_FIELDS` of the action."""
+        return plain_lines([_action_fields(self)])
 
     def json(self) -> None:
-        """At the end, with all others."""
+        """Nothing: `RebalanceReport` has all actions, at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceReport(Report):
-    """All of one run. `advice`: None where it was not asked for."""
+    """One run of `rebalance`. `advice`: None if it was not asked for."""
 
     pools: tuple[PoolReport, ...]
     actions: tuple[Action, ...]
     waiting: tuple[tuple[int, str, str], ...]
-    """Of jobs that go on waiting: number, name, reason."""
+    """Jobs that still wait: number, name, reason."""
     applied: bool
     advice: tuple[tuple[str, Advice], ...] | None = None
-    """With the owner's name."""
+    """Each advice with the name of the jobs' owner."""
 
     def human(self, display: Display) -> str:
-        """The plan; of what was done each deed has had its line already."""
+        """The plan and advice. After `--apply` only advice: each action was shown when it was done."""
         lines = [_advice_line(*one) for one in self.advice or ()]
         table = ""
         if not self.applied:
@@ -81,14 +84,14 @@ class RebalanceReport(Report):
         return table + "".join(f"{escape_line(line)}\n" for line in lines)
 
     def plain(self) -> str:
-        """`REBALANCE_FIELDS`; of what was done each deed has had its line already."""
+        """The same as `REBALANCE_FIELDS`."""
         rows = [_advice_fields(*one) for one in self.advice or ()]
         if not self.applied:
-            rows = [*map(_deed_fields, self.actions), *(_waiting_fields(*one) for one in self.waiting), *rows]
+            rows = [*map(_action_fields, self.actions), *(_waiting_fields(*one) for one in self.waiting), *rows]
         return plain_lines(rows)
 
     def json(self) -> dict[str, Json]:
-        """All of it; the scores of several pools are those of the worst."""
+        """The whole run. With several pools, the scores are those of the worst."""
         plans = [pool.plan for pool in self.pools]
         return {
             "applied": self.applied,
@@ -104,7 +107,7 @@ class RebalanceReport(Report):
 
 
 def action_of(move: PlannedMigration, result: str = "") -> Action:
-    """A move as it is shown."""
+    """The action of a migration."""
     return Action(
         what="move",
         job=move.job,
@@ -118,7 +121,7 @@ def action_of(move: PlannedMigration, result: str = "") -> Action:
 
 
 def pool_heading(pool: PoolReport) -> str:
-    """How level it is, and would be."""
+    """The balance of the pool, before and after the planned migrations."""
     plan = pool.plan
     known = [one for one in plan.settings if not isinstance(one.before, Unknown)]
     if not known:
@@ -135,7 +138,7 @@ def pool_heading(pool: PoolReport) -> str:
 
 
 def remarks(pool: PoolReport) -> Iterator[str]:
-    """Why nothing more is moved."""
+    """The reasons why no more jobs are moved."""
     for node, times in pool.times_over:
         if times < pool.confirm:
             yield f"{node} is over for the {_nth(times)} time in a row; it is relieved from the {_nth(pool.confirm)} on"
@@ -146,8 +149,8 @@ def remarks(pool: PoolReport) -> Iterator[str]:
         yield f"{'job' if len(jobs) == 1 else 'jobs'} {_numbers(jobs)} stay{'s' * (len(jobs) == 1)}: {reason}"
 
 
-def _deed_line(action: Action) -> str:
-    """For people and mails: what was done, in one line."""
+def _action_line(action: Action) -> str:
+    """One line for people and mails."""
     where = f"{action.src} -> {action.dst}" if action.src and action.dst else action.dst or action.src
     gain = "" if action.gain is None else f", gain {action.gain:.2f}"
     reason = f" ({action.reason})" if action.reason else ""
@@ -155,27 +158,27 @@ def _deed_line(action: Action) -> str:
 
 
 def _waiting_line(job: int, name: str, reason: str) -> str:
-    """One that goes on waiting."""
+    """One line for a job that still waits."""
     return f"job {job} {name}: waits: {reason}"
 
 
 def _advice_line(owner: str, advice: Advice) -> str:
-    """What an owner may be told."""
+    """One line of advice for an owner."""
     return f"{owner}: {advice.text}"
 
 
-def _deed_fields(action: Action) -> tuple[Json, ...]:
-    """`REBALANCE_FIELDS`."""
+def _action_fields(action: Action) -> tuple[Json, ...]:
+    """The `REBALANCE_FIELDS` of an action."""
     return action.what, action.job, action.name, action.src, action.dst, action.gain, action.result, action.reason
 
 
 def _waiting_fields(job: int, name: str, reason: str) -> tuple[Json, ...]:
-    """The same of one that goes on waiting."""
+    """The same for a job that still waits."""
     return "waiting", job, name, None, None, None, None, reason
 
 
 def _advice_fields(owner: str, advice: Advice) -> tuple[Json, ...]:
-    """The same of what an owner may be told."""
+    """The same for advice."""
     return "advice", None, advice.name, advice.node, None, None, None, _advice_line(owner, advice)
 
 

@@ -1,4 +1,4 @@
-"""`replay`: a line for each policy, so that they can be compared column by column."""
+"""`replay`: a line for each policy, to compare them column by column."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from clbalance.render.table import Cell, Column, Table
 from clbalance.render.text import DASH, Json, duration, finite
 
 REPLAY_FIELDS = ("policy", *Figures.names(), "queue", "repeats")
-"""Of `replay` in plain text; the names are those of the JSON keys."""
+"""The fields in plain text, a line for each policy; the names are the JSON keys."""
 
 _COUNTS = ("placed", "refused")
 _HEADINGS = {
@@ -25,17 +25,17 @@ _HEADINGS = {
     "bounded_slowdown_max": ("MOST", 2),
     "max_over_mean": ("MAX/MEAN", 2),
 }
-"""Of each figure, and how readily it gives way in a narrow terminal."""
+"""The heading of each figure, and its `sacrifice` in a narrow terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport(Report):
-    """What each policy made of a trace."""
+    """The figures of each policy for a trace."""
 
     rows: Sequence[PolicyComparison]
 
     def human(self, display: Display) -> str:
-        """What no policy has a figure for is left out, and so are waits where nobody waited."""
+        """Without figures that no policy has, and without waits if no job waited."""
         shown = [name for name in _HEADINGS if any(getattr(row.figures, name) is not None for row in self.rows)]
         if all(not row.figures.wait_mean_s and row.queue is None for row in self.rows):
             shown = [name for name in shown if not name.startswith(("wait", "bounded"))]
@@ -47,7 +47,7 @@ class ReplayReport(Report):
         return display.table(table, last="cut")
 
     def plain(self) -> str:
-        """`REPLAY_FIELDS`."""
+        """The `REPLAY_FIELDS` of each policy."""
         return plain_lines((document[field] for field in REPLAY_FIELDS) for document in map(_document, self.rows))
 
     def json(self) -> dict[str, Json]:
@@ -55,7 +55,7 @@ class ReplayReport(Report):
 
 
 def _document(row: PolicyComparison) -> dict[str, Json]:
-    """One policy; with several seeds the figures are means, and `spread` their standard deviations."""
+    """One policy as JSON. With several seeds, the figures are means, and `spread` has their standard deviations."""
     return {
         "policy": row.policy,
         **_values(row.figures),

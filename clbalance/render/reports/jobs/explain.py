@@ -1,6 +1,6 @@
-"""Why these nodes and not the others: of a choice that is being made, and of each attempt of a job (`explain`).
+"""Why these nodes and not the others: for a plan just made (`--explain`), and for each attempt of a job (`explain`).
 
-The candidates in order, their terms or reasons, and how close it was.
+It shows the candidates in order, their terms or reasons, and the distance to the best node that was not chosen.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, escape_line
 
 EXPLAIN_FIELDS = ("name", "verdict", "score", "why")
-"""In plain text; the verdict is `chosen`, `fits` or `unfit`. Of a job the attempt comes last."""
+"""The fields in plain text; the verdict is `chosen`, `fits` or `unfit`. For a job, the attempt is added as the last."""
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -25,17 +25,17 @@ _COLUMNS = (
     Column(heading="WHY"),
 )
 _TIE = 1e-9
-"""Points: what placement itself takes for equal."""
+"""Points; placement itself takes scores with a smaller difference for equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacementReport(Report):
-    """Of one choice, beside the choice itself."""
+    """The explanation of one plan, shown in addition to its chosen nodes."""
 
     plan: Plan
 
     def human(self, display: Display) -> str:
-        """A row for every node of the plan: the ranked as they rank, then the unfit."""
+        """A row for every node of the plan: nodes that fit, best first, then unfit ones."""
         chosen = frozenset(self.plan.nodes)
         rows = (
             *(_ranked(score, chosen=score.node in chosen) for score in self.plan.ranked),
@@ -46,16 +46,16 @@ class PlacementReport(Report):
         return table + (escape_line(close) + "\n" if close else "")
 
     def plain(self) -> str:
-        """`EXPLAIN_FIELDS`."""
+        """The `EXPLAIN_FIELDS` of each node."""
         return plain_lines(_fields(self.plan))
 
     def json(self) -> None:
-        """The choice has it all."""
+        """Nothing: the JSON of the plan has it all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptLimits:
-    """The same on all these nodes, in their words."""
+    """The limits that nodes keep, in the nodes' words; equal on all of `node_set`."""
 
     attempt: int
     node_set: str
@@ -64,14 +64,14 @@ class KeptLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLimits:
-    """Of one job; `qos` None: not known."""
+    """The limits of one job; `qos` None: not known."""
 
     qos: Qos | None = None
     nodes: tuple[KeptLimits, ...] = ()
 
 
 def job_limits(qos: Qos | None, copies: Iterable[CopyRecord]) -> JobLimits:
-    """What its nodes have told of the limits of its copies, folded where they say the same."""
+    """The limits of a job's copies as its nodes reported them; nodes with equal limits are folded."""
     found: dict[tuple[int, tuple[str, ...]], set[NodeName]] = {}
     for copy in copies:
         if copy.limits:
@@ -82,7 +82,7 @@ def job_limits(qos: Qos | None, copies: Iterable[CopyRecord]) -> JobLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainReport(Report):
-    """Of every attempt of a job, the first one first, refusals at admission included; and what keeps its limits."""
+    """The plans of all attempts of a job in order, with the refusals at admission, and the limits of the job."""
 
     placed: Sequence[Placed]
     limits: JobLimits
@@ -105,7 +105,7 @@ class ExplainReport(Report):
 
 
 def runner_up(plan: Plan) -> str:
-    """The first node that was not chosen, and by how much; empty where there is none."""
+    """The best node that was not chosen, and its distance in points; empty if there is none."""
     chosen = frozenset(plan.nodes)
     behind = next((score for score in plan.ranked if score.node not in chosen), None)
     last = min((score for score in plan.ranked if score.node in chosen), key=lambda score: score.total, default=None)
@@ -119,7 +119,7 @@ def runner_up(plan: Plan) -> str:
 
 
 def _heading(placed: Placed) -> str:
-    """Which attempt it was, and where it went."""
+    """The attempt and its nodes."""
     chosen = fold(placed.plan.nodes)
     return f"attempt {placed.attempt} on {chosen}" if chosen else f"attempt {placed.attempt}: not placed"
 
@@ -135,7 +135,7 @@ def _unfit(unfit: Unfit) -> tuple[Cell, ...]:
 
 
 def _why_unfit(unfit: Unfit) -> str:
-    """The reason as histograms group it, and what was found on this node."""
+    """The reason, by which nodes are counted, and the detail of this node."""
     return f"{unfit.reason}: {unfit.detail}" if unfit.detail else unfit.reason
 
 
@@ -157,7 +157,7 @@ def _limits_lines(limits: JobLimits) -> list[str]:
 
 
 def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, int | None]]:
-    """In the columns of `explain` in plain text: node, verdict, score, why, attempt."""
+    """The limits in the fields of `explain` in plain text: node, verdict, score, why, attempt."""
     rows: list[tuple[str | None, str, None, str, int | None]] = []
     if limits.qos is not None:
         rows.append((None, "qos", None, limits.qos.value, None))

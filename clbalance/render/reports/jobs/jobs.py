@@ -16,10 +16,10 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, duration, finite, iec
 
 USAGE_FIELDS = ("cpu_s", "mem_bytes")
-"""What a running job takes."""
+"""The usage of a running job: CPU seconds, bytes of memory."""
 
 JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
-"""Of `jobs` in plain text."""
+"""The fields in plain text, a line for each job."""
 
 _COLUMNS = (
     Column(heading="JOB", align="right"),
@@ -36,7 +36,7 @@ _USAGE_COLUMNS = (Column(heading="CPU", align="right"), Column(heading="MEM", al
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFacts:
-    """The files that a job has named for its output, and how far those of its last attempt are written."""
+    """The output files of a job, as patterns, and the state of those of its last attempt."""
 
     output: str | None
     error: str | None
@@ -46,7 +46,7 @@ class OutputFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """One job. `id` is None where another host, or another user, has given it its number."""
+    """One job. `id` is None if it was submitted on another host or by another user."""
 
     id: int | None
     name: str
@@ -56,23 +56,23 @@ class JobRow:
     rc: int | None
     node_set: str
     seconds: float | None
-    """From its start to its end, or until now."""
+    """From its start to its end, or until now; None: not started."""
     attempt: int
     qos: Qos | None = None
     """None: not known."""
     priority: float | None = None
     """None: not known."""
     usage: Usage | None = None
-    """None: nobody asked, or its nodes did not tell."""
+    """None: not asked for, or the nodes did not answer."""
     output: OutputFacts | None = None
-    """None: it has named no file, or another host knows."""
+    """None: it has no output files, or was submitted on another host."""
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
-    """A job of this host. Where a node does not answer, that is what is to be said of it."""
+    """The row of a job of this host. If a node did not answer, that is its reason, unless the job has another."""
     silent = [outcome for outcome in outcomes if isinstance(outcome.end, Lost)]
     unknown = f"unknown: {silent[0].node}: {reason_of(silent[0].end)}" if silent else ""
-    # Of one that waits in the queue the last attempt is over: it is nowhere.
+    # The last attempt of a queued job is over: the job runs on no node.
     is_nowhere = is_queued(record)
     begun, until = None if is_nowhere else record.started_at, record.ended_at or now
     return JobRow(
@@ -102,7 +102,7 @@ class JobsReport(Report):
         return display.table(_with_usage(table, usages, behind="TIME"), last="fold")
 
     def plain(self) -> str:
-        """`JOBS_FIELDS`."""
+        """The `JOBS_FIELDS` of each job."""
         return plain_lines((document[field] for field in JOBS_FIELDS) for document in map(_document, self.rows))
 
     def json(self) -> dict[str, Json]:
@@ -110,7 +110,7 @@ class JobsReport(Report):
 
 
 def _document(row: JobRow) -> dict[str, Json]:
-    """As programs read it (docs/design/output.md)."""
+    """One job as JSON (docs/design/output.md)."""
     return {
         "id": row.id,
         "name": row.name,
@@ -164,7 +164,7 @@ def _tone(state: str) -> Tone:
 
 
 def _with_usage(table: Table, usages: Sequence[Usage | None], *, behind: str) -> Table:
-    """The table with two columns more behind that one, if any of its rows has something to show there."""
+    """The table with two more columns after `behind`, if any row has a usage."""
     if not any(usages):
         return table
     at = [column.heading for column in table.columns].index(behind) + 1
@@ -175,7 +175,7 @@ def _with_usage(table: Table, usages: Sequence[Usage | None], *, behind: str) ->
 
 
 def _usage_document(usage: Usage | None) -> dict[str, Json]:
-    """Both keys, whatever is known."""
+    """Both keys; null if unknown."""
     if usage is None:
         return dict.fromkeys(USAGE_FIELDS)
     return {"cpu_s": usage.cpu_s, "mem_bytes": usage.mem_bytes}

@@ -1,4 +1,4 @@
-"""How each copy of a job ended; of `run`, and of what follows a job later."""
+"""How each copy of a job ended; for `run`, `attach`, `wait` and `requeue`."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import Outcome
@@ -9,7 +9,7 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, duration, finite
 
 RUN_FIELDS = ("node", "state", "rc", "seconds", "reason")
-"""In plain text, a line for each copy."""
+"""The fields in plain text, a line for each copy."""
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -38,7 +38,7 @@ class JobReport(Report):
         return display.table(table, last="fold")
 
     def plain(self) -> str:
-        """`RUN_FIELDS`."""
+        """The `RUN_FIELDS` of each copy."""
         ends = [(outcome, describe_outcome(outcome.end)) for outcome in self.outcomes]
         return plain_lines((outcome.node, end.state, end.rc, outcome.seconds, end.reason) for outcome, end in ends)
 

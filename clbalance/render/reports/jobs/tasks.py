@@ -1,4 +1,4 @@
-"""`jobs --tasks`: the joblog; and of a run of tasks how far it has come, and how it ended."""
+"""`jobs --tasks`: the tasks of a job; and the progress and summary of a run of tasks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from clbalance.render.table import Cell, Column, Table, Tone
 from clbalance.render.text import DASH, Json, duration
 
 TASK_FIELDS = ("task", "state", "node", "rc", "seconds", "started_at", "reason", "command")
-"""Of tasks in plain text."""
+"""The fields in plain text, a line for each task."""
 
-_TOLD = 20
-"""Of those that failed, in the summary; `clbalance jobs JOB --tasks` shows all."""
+_MOST_FAILED = 20
+"""Failed tasks in the summary; `clbalance jobs JOB --tasks` shows all."""
 
 _COLUMNS = (
     Column(heading="TASK", align="right"),
@@ -42,11 +42,11 @@ class TaskRow:
     started_at: datetime | None
     reason: str
     command: str
-    """Its line; empty in an array, where all are the same."""
+    """Its command line; empty in an array, where all are the same."""
 
 
 def task_row(record: TaskRecord) -> TaskRow:
-    """As it is shown."""
+    """The row of one task."""
     end = record.end
     started_at = None if record.at is None else record.at - timedelta(seconds=record.seconds)
     return TaskRow(
@@ -71,17 +71,17 @@ class TasksReport(Report):
         return display.table(Table(columns=_COLUMNS, rows=tuple(map(_cells, self.rows))), last="cut")
 
     def plain(self) -> str:
-        """`TASK_FIELDS`."""
+        """The `TASK_FIELDS` of each task."""
         return plain_lines((document[field] for field in TASK_FIELDS) for document in map(_document, self.rows))
 
     def json(self) -> dict[str, Json]:
         return {"tasks": [_document(row) for row in self.rows]}
 
 
-def worth_telling(rows: Sequence[TaskRow]) -> list[TaskRow]:
-    """Those that ran and did not do well, the first of them."""
-    well = {JobState.COMPLETED, JobState.PENDING}
-    return [row for row in rows if row.state not in well][:_TOLD]
+def failed_rows(rows: Sequence[TaskRow]) -> list[TaskRow]:
+    """The first `_MOST_FAILED` tasks that were started and are not completed."""
+    others = {JobState.COMPLETED, JobState.PENDING}
+    return [row for row in rows if row.state not in others][:_MOST_FAILED]
 
 
 def progress_line(progress: TaskProgress) -> str:
@@ -93,7 +93,7 @@ def progress_line(progress: TaskProgress) -> str:
 
 
 def summary_line(rows: Sequence[TaskRow], reason: str) -> str:
-    """Such as "1997 tasks completed, 3 failed, 12 not started: stopped by SIGINT"."""
+    """Such as "1997 of 2012 tasks completed, 12 not started, 3 failed: stopped by SIGINT"."""
     counts = Counter(row.state for row in rows)
     words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown", JobState.OUT_OF_MEMORY: "out of memory"}
     parts = [f"{counts[JobState.COMPLETED]} of {len(rows)} tasks completed"]

@@ -1,4 +1,4 @@
-"""`history`: a line per index of each node."""
+"""`history`: a line for each index of each node."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, f
 from clbalance.render.text import Json, iec, queue, span
 
 HISTORY_FIELDS = ("name", "index", "gpu", "at_s", "span_s", "least", "mean", "most", "is_silent")
-"""Of `--format plain`, a line for each point: `index` as the JSON key, `at_s` in seconds since 1970."""
+"""The fields in plain text, a line for each point: `index` is the JSON key, `at_s` is in seconds since 1970."""
 
 _COLUMNS = (
     Column(heading="NODE"),
@@ -31,7 +31,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryReport(Report):
-    """The nodes that were named, in their order, with what is known of each; times are in the reader's zone."""
+    """The named nodes in their order, each with its series; times are in the local time zone."""
 
     since: datetime
     until: datetime
@@ -39,12 +39,12 @@ class HistoryReport(Report):
     blocks: Blocks
 
     def human(self, display: Display) -> str:
-        """Empty where nothing is known."""
+        """The table and its legend; empty without any series."""
         table, axis = history_table(self, display.drawing_width)
         return display.table(table, last="cut") + history_legend(self, axis) if table.rows else ""
 
     def plain(self) -> str:
-        """`HISTORY_FIELDS`."""
+        """The `HISTORY_FIELDS` of each point."""
         return plain_lines(history_rows(self))
 
     def json(self) -> dict[str, Json]:
@@ -52,7 +52,7 @@ class HistoryReport(Report):
 
 
 def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
-    """As wide as `width`, the rest of it for the drawing; and what its columns are."""
+    """The table, `width` columns wide, with the drawing in the rest of it; and the drawing's time axis."""
     tops = _tops(report)
     rows = [
         (
@@ -74,7 +74,7 @@ def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
 
 
 def history_legend(report: HistoryReport, axis: Axis) -> str:
-    """What one column of the drawing is, and what the signs mean."""
+    """The time span of the drawing and of one of its columns, and the meaning of its signs."""
     form = "%Y-%m-%d %H:%M"
     return (
         f"{report.since:{form}} to {report.until:{form}} {report.until:%Z}\n"
@@ -84,12 +84,12 @@ def history_legend(report: HistoryReport, axis: Axis) -> str:
 
 
 def index_label(line: SeriesLine) -> str:
-    """As people read it, such as `gut 0` of the first GPU."""
+    """The label of an index, such as `gut 0` for the first GPU."""
     return line.index.name if line.gpu is None else f"{line.index.name} {line.gpu}"
 
 
 def history_document(report: HistoryReport) -> dict[str, Json]:
-    """As programs read it."""
+    """The report as JSON."""
     return {
         "since": report.since.isoformat(),
         "until": report.until.isoformat(),
@@ -98,7 +98,7 @@ def history_document(report: HistoryReport) -> dict[str, Json]:
 
 
 def history_rows(report: HistoryReport) -> Iterator[tuple[Json, ...]]:
-    """The fields of `HISTORY_FIELDS`."""
+    """The `HISTORY_FIELDS` of each point."""
     for node, line in _lines(report):
         for point in line.points:
             figure = point.figure
@@ -116,7 +116,7 @@ def _axis(report: HistoryReport, width: int) -> Axis:
 
 
 def _tops(report: HistoryReport) -> dict[str, float]:
-    """What a full bar stands for: the same for one index of all nodes, and one process per cpu at least."""
+    """The value of a full bar for each index: the same on all nodes; 100 for percentages, else at least 1."""
     tops: dict[str, float] = {}
     for _, line in _lines(report):
         highest = 100.0 if line.index.unit is Unit.PERCENT else max(1.0, *(figure.mean for _, figure in line.known))

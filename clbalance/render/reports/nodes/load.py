@@ -1,4 +1,4 @@
-"""`load`: LSF's indices, `*` before those past their threshold (as `lsload` does), `-` for unknown."""
+"""`load`: LSF's indices. As in `lsload`, `*` marks those past their threshold, and `-` is unknown."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -23,8 +23,8 @@ LOAD_FIELDS = (
     "swp_free_bytes", "tmp_free_bytes", "psi_cpu_pct", "psi_mem_pct", "psi_io_pct", "ls", "score", "reason",
     "leases", "gpu_states", *(index.json for index in PLAIN),
 )  # fmt: skip
-"""In plain text; the names are those of the JSON keys, but `leases` is how many there are, and `gpu_states` one word
-for each of the node's GPUs, joined by commas."""
+"""The fields in plain text. The names are the JSON keys, but `leases` is the number of leases, and `gpu_states` has one
+word for each of the node's GPUs, joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class LoadReport(Report):
         return display.table(load_table(self.rows), last="cut")
 
     def plain(self) -> str:
-        """`LOAD_FIELDS`."""
+        """The `LOAD_FIELDS` of each node."""
         return plain_lines(_fields(row) for row in least_loaded_first(self.rows))
 
     def json(self) -> dict[str, Json]:
@@ -51,7 +51,7 @@ def _fields(row: NodeRow) -> list[Json]:
 
 
 def load_table(rows: Sequence[NodeRow]) -> Table:
-    """`rows` least loaded first; GPUs and reasons get a column only where there are any."""
+    """`rows`, least loaded first. There is a column for GPUs and for reasons only if there are any."""
     ordered = least_loaded_first(rows)
     has_gpus = any(map(_may_have_gpus, ordered))
     reasons = [_reason(row) for row in ordered]
@@ -78,14 +78,14 @@ def load_table(rows: Sequence[NodeRow]) -> Table:
 
 
 def _reason(row: NodeRow) -> str:
-    """The node's own, and what is to be said of its GPUs."""
+    """The reason of the node, and the problems of its GPUs."""
     of_gpus = gpus_reason(row.answer) if isinstance(row.answer, Measured) else ""
     return "; ".join(reason for reason in (row.reason, of_gpus) if reason)
 
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """One column; several indices in it are joined by a slash."""
+    """One column of the table; several indices in it are joined by a slash."""
 
     column: Column
     indices: tuple[Index, ...]
@@ -115,7 +115,7 @@ def _cells(row: NodeRow) -> list[Cell]:
 
 
 def _cell(figure: _Figure, node: AnsweredNode, violated: frozenset[str]) -> Cell:
-    """Marked is what its threshold is held against: the load per cpu, and not the raw `r1m`."""
+    """The cell of a column. `*` marks the index that is compared with the threshold: the load per cpu, not `r1m`."""
     parts = []
     is_marked = False
     for index in figure.indices:
@@ -144,7 +144,7 @@ def _text(index: Index, value: float) -> str:
             return queue(value)
 
 
-# What does not decide a placement gives way first (`Column.sacrifice` in the table of indices).
+# In a narrow terminal, columns that do not decide a placement are left out first (`sacrifice` in the table of indices).
 _GPUS = Column(heading="GPUS", align="right", sacrifice=1)
 
 

@@ -1,4 +1,4 @@
-"""`metrics`: nodes, GPUs, jobs and what `rebalance` did, in Prometheus' base units and text format."""
+"""`metrics`: nodes, GPUs, jobs and the counters of `rebalance`, in Prometheus' base units and text format."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One metric: what it is, and its samples, each by its labels."""
+    """One metric, and its samples with their labels."""
 
     name: str
     kind: Literal["gauge", "counter"]
@@ -33,7 +33,7 @@ class Family:
 
 
 def exposition(families: Iterable[Family]) -> str:
-    """Families without samples are left out, for so is all that is unknown."""
+    """The text of all families. Unknown values have no samples, and families without samples are left out."""
     return "".join(line for family in families for line in _lines(family))
 
 
@@ -41,7 +41,7 @@ def _lines(family: Family) -> Iterator[str]:
     parsed: dict[Labels, float] = {}
     for labels, value in family.samples:
         if math.isfinite(value):
-            parsed.setdefault(labels, value)  # the same twice, and Prometheus would refuse the whole file
+            parsed.setdefault(labels, value)  # Prometheus refuses a file with the same sample twice
     if parsed:
         yield f"# HELP {family.name} {_escaped(family.help)}\n"
         yield f"# TYPE {family.name} {family.kind}\n"
@@ -55,7 +55,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """What a node says of itself is in here: nothing in it may act on who looks at the file."""
+    """A label value. It may come from a node, so everything that could control a terminal is escaped."""
     return escape_line(text).replace("\\", r"\\").replace('"', r"\"")
 
 
@@ -65,11 +65,11 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsReport(Report):
-    """One sweep and what this host remembers."""
+    """The answers of one sweep, and the jobs and counters of this host."""
 
     rows: Sequence[NodeRow]
     jobs: Mapping[str, int]
-    """By state, of the newest that are remembered."""
+    """Number of jobs by state, among the newest in the journal."""
     queued: int
     counters: Mapping[str, float]
     sweep_s: float
@@ -85,7 +85,7 @@ class MetricsReport(Report):
         return metrics_text(self)
 
     def json(self) -> None:
-        """Prometheus has its own format, and `load --json` the same nodes."""
+        """Nothing: the metrics are in Prometheus' format, and `load --json` has the same nodes as JSON."""
 
 
 def metrics_text(report: MetricsReport) -> str:
@@ -124,7 +124,7 @@ def _of_this_host(report: MetricsReport) -> Iterator[Family]:
         samples=[((("state", state),), float(count)) for state, count in report.jobs.items()],
     )
     yield _single("clbalance_jobs_queued", "Pending jobs of this host that rebalance may start.", report.queued)
-    for name, words in _TALLIES.items():
+    for name, words in _COUNTERS.items():
         if name in report.counters:
             message = name.replace("last_run_seconds", "last_run_timestamp_seconds")
             is_counter = name.endswith("_total")
@@ -148,7 +148,7 @@ def _single(name: str, words: str, value: float) -> Family:
     return Family(name=name, kind="gauge", help=words, samples=[((), value)])
 
 
-_TALLIES: Final = {
+_COUNTERS: Final = {
     "rebalance_runs_total": "Runs of rebalance on this host.",
     "rebalance_moves_total": "Jobs that rebalance has moved.",
     "rebalance_moves_failed_total": "Moves that came to nothing.",
@@ -157,11 +157,11 @@ _TALLIES: Final = {
     "rebalance_score_after": "How uneven it was to be after the last run.",
     "rebalance_last_run_seconds": "When rebalance last ran.",
 }
-"""By the names under which they are kept."""
+"""Help texts by the names of the counters in the store."""
 
 
 def _families(nodes: Sequence[AnsweredNode]) -> Iterator[Family]:
-    """The load indices, then what else is known of a node. What is unknown has no sample."""
+    """The load indices, then other facts of nodes. Unknown values have no sample."""
     metrics = ((index.metric, index) for index in METRICS if index.metric)
     for name, group in groupby(metrics, lambda one: one[0].name):
         parts = list(group)
@@ -210,9 +210,9 @@ _FACTS: Final[tuple[tuple[str, str, _ReadFact], ...]] = (
 )  # fmt: skip
 
 
-# What `metrics` tells of GPUs.
+# The metrics of GPUs.
 
-_WORDS = {
+_GPU_HELP = {
     "use_ratio": "Share of time in which something was computed.",
     "memory_used_bytes": "Memory in use, whoever uses it.",
     "memory_total_bytes": "Memory there is.",
@@ -223,8 +223,8 @@ _WORDS = {
 
 
 def gpu_families(answered: Sequence[Measured]) -> list[Family]:
-    """One family for each thing that is told, over all devices of all nodes."""
-    parsed: dict[str, list[tuple[Labels, float]]] = {name: [] for name in _WORDS}
+    """One family for each metric of `_GPU_HELP`, with the devices of all nodes."""
+    parsed: dict[str, list[tuple[Labels, float]]] = {name: [] for name in _GPU_HELP}
     for one in answered:
         gpus = one.reading.gpus
         for gpu, share, found in () if isinstance(gpus, Unknown) else gpu_conditions(one, gpus):
@@ -232,7 +232,7 @@ def gpu_families(answered: Sequence[Measured]) -> list[Family]:
             for name, more, value in _samples(gpu, share, found):
                 parsed[name].append(((*labels, *more), value))
     return [
-        Family(name=f"clbalance_gpu_{name}", kind="gauge", help=_WORDS[name], samples=samples)
+        Family(name=f"clbalance_gpu_{name}", kind="gauge", help=_GPU_HELP[name], samples=samples)
         for name, samples in parsed.items()
     ]
 

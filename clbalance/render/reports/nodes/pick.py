@@ -1,4 +1,4 @@
-"""`pick`: the chosen nodes; in JSON the whole plan."""
+"""`pick`: the chosen nodes; in JSON, the whole plan."""
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan, Score, Unfit
@@ -9,13 +9,13 @@ from clbalance.render.text import Json, finite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickReport(Report):
-    """A choice; `folded` has the chosen nodes as one node set."""
+    """A plan; `folded` has the chosen nodes as one node set."""
 
     plan: Plan
     folded: str
 
     def human(self, display: Display) -> str:
-        """One line alone, for `$(clbalance pick …)`."""
+        """A single line, for `$(clbalance pick …)`."""
         return self.plain()
 
     def plain(self) -> str:
@@ -26,7 +26,7 @@ class PickReport(Report):
 
 
 def plan_document(plan: Plan, folded: str) -> dict[str, Json]:
-    """Every node of the plan, with the terms of its score or the filter that it does not pass."""
+    """The plan as JSON: every node with the terms of its score, or with the filter that it failed."""
     scores = {score.node: score.total for score in plan.ranked}
     return {
         "node_set": folded,
