@@ -85,8 +85,8 @@ def rebalance(site: Site) -> Iterator[Aggregate]:
             began = time.process_time()
             plan = plan_of(snapshot, jobs)
             times.append(time.process_time() - began)
-        before = [level.before for level in plan.settings if isinstance(level.before, float)]
-        after = [level.after for level in plan.settings if isinstance(level.after, float)]
+        before = [level.before for level in plan.levels if isinstance(level.before, float)]
+        after = [level.after for level in plan.levels if isinstance(level.after, float)]
         yield Aggregate(
             name=f"plan of {JOBS:,} jobs on {NODES} nodes, {seed}",
             value=min(times),

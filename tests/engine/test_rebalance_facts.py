@@ -59,9 +59,9 @@ def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() ->
     assert chosen.waits == {behind: f"after job {first}"}
     assert list(chosen.never) == [never]
     plans = plan_pools(services, charged, [POOL], BalanceSettings(), uid=0, counts=False)
-    before = {level.node: level.before for level in plans[0].plan.settings}
+    before = {level.node: level.before for level in plans[0].plan.levels}
     now = plan_pools(services, facts, [POOL], BalanceSettings(), uid=0, counts=False)
-    assert before[A] != {level.node: level.before for level in now[0].plan.settings}[A]
+    assert before[A] != {level.node: level.before for level in now[0].plan.levels}[A]
 
 
 def test_a_node_is_over_once_more_only_where_that_counts() -> None:

@@ -44,7 +44,7 @@ def plan_migrations(
         mean=pool.mean,
         bound=_bound(pool, candidates),
         migrations=moves,
-        settings=_node_levels(pool, field, over),
+        levels=_node_levels(pool, field, over),
         stays=tuple(
             (job, hindered.get(job.job) or parsed[job.job])
             for job in by_number

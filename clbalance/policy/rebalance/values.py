@@ -133,7 +133,7 @@ class RebalancePlan:
     bound: float
     """No moves of these jobs can make the largest level less than this."""
     migrations: tuple[PlannedMigration, ...]
-    settings: tuple[NodeLevel, ...]
+    levels: tuple[NodeLevel, ...]
     """Of all nodes, by name."""
     stays: tuple[tuple[RunningJob, str], ...]
     """Jobs on confirmed nodes that stay, each with the reason, by number."""

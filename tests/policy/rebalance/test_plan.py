@@ -136,14 +136,14 @@ def test_a_plan_says_why_and_what_it_brings() -> None:
         (4, "node7", 0.25, "node3 1.25, mean 1.00: to node7 0.75"),
     ]
     assert [round(value, 4) for value in (plan.score_before, plan.score_after, plan.bound)] == [0.75, 0.0, 1.0]
-    assert [(one.node, one.over) for one in plan.settings] == [
+    assert [(one.node, one.over) for one in plan.levels] == [
         ("node3", True),
         ("node7", False),
         ("node8", False),
         ("node9", False),
     ]
-    assert [round(one.after, 3) for one in plan.settings if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
-    assert plan.settings[2].before == Unknown(reason="hung: no answer in 5 s")
+    assert [round(one.after, 3) for one in plan.levels if isinstance(one.after, float)] == [1.0, 1.0, 0.0]
+    assert plan.levels[2].before == Unknown(reason="hung: no answer in 5 s")
 
 
 def test_the_largest_level_of_a_chain_falls_and_each_job_names_the_others() -> None:
@@ -213,7 +213,7 @@ def test_a_node_is_left_alone_until_it_was_over_often_enough() -> None:
     for times, count in ((0, 0), (1, 0), (2, 0), (3, 2), (4, 2)):
         plan = planned(nodes, jobs, USUAL, times_over={"a": times})
         assert len(plan.migrations) == count
-        assert plan.settings[0].over
+        assert plan.levels[0].over
 
 
 def test_what_is_put_on_a_node_by_the_plan_itself_may_go_on_without_being_confirmed() -> None:
@@ -236,7 +236,7 @@ def test_nodes_without_a_load_are_told_with_the_reason_and_take_nothing() -> Non
     nodes = [a_node("a", jobs), node("b", r1m=None), node("c", leases=None), silent("d", Cause.DNS, "")]
     plan = planned(sweep(*nodes), jobs)
     assert plan.migrations == ()
-    assert [one.before.reason for one in plan.settings if isinstance(one.before, Unknown)] == [
+    assert [one.before.reason for one in plan.levels if isinstance(one.before, Unknown)] == [
         "run queue: not told",
         "leases: not told",
         "name not resolved",
@@ -258,7 +258,7 @@ def test_what_has_just_left_does_not_count() -> None:
     assert over(nodes, USUAL) == {"a"}
     assert over(nodes, USUAL, [left, elsewhere]) == frozenset()
     plan = planned(nodes, jobs, departures=[left])
-    assert plan.settings[0].cpus == pytest.approx(0.0, abs=0.01)
+    assert plan.levels[0].cpus == pytest.approx(0.0, abs=0.01)
     assert planned(sweep(silent("a"), node("c")), jobs, departures=[left]).migrations == ()
     assert planned(sweep(node("a", r1m=None), node("c")), jobs, departures=[left]).migrations == ()
 
@@ -274,18 +274,18 @@ def test_a_node_that_is_past_its_threshold_only_by_what_has_left_takes_jobs() ->
 def test_what_a_job_uses_above_its_promise_goes_along_as_far_as_its_node_shows_it() -> None:
     jobs = [a_job(1, "a", 1.0, used=3.0), a_job(2, "a", 1.0)]
     plan = planned(sweep(a_node("a", jobs), a_node("b")), jobs)
-    assert [one.after for one in plan.settings] == [pytest.approx(0.25, abs=1e-3), pytest.approx(0.75, abs=1e-3)]
+    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3), pytest.approx(0.75, abs=1e-3)]
     quiet = replace(
         a_node("a", jobs), reading=replace(a_node("a", jobs).reading, run_queue=node("a", r1m=2.0).reading.run_queue)
     )
     plan = planned(sweep(quiet, a_node("b")), jobs)
-    assert [one.after for one in plan.settings] == [pytest.approx(0.25, abs=1e-3)] * 2
+    assert [one.after for one in plan.levels] == [pytest.approx(0.25, abs=1e-3)] * 2
 
 
 def test_no_lease_counts_for_more_than_its_node_has() -> None:
     huge = lease(cpus=1e9)
     plan = planned(sweep(a_node("a", leases=[huge]), a_node("b")), [])
-    assert plan.settings[0].before == pytest.approx(1.0)
+    assert plan.levels[0].before == pytest.approx(1.0)
 
 
 def test_a_target_counts_what_the_plan_has_put_there() -> None:
@@ -399,7 +399,7 @@ def test_those_that_find_no_room_behind_others_go_before_them() -> None:
     nodes = sweep(a_node("a", jobs), a_node("b", factor=2.0, foreign=2.0))
     plan = planned(nodes, jobs, policy=policy_named("least", thresholds=Thresholds(r1m_per_cpu=None)))
     assert {move.job for move in plan.migrations} == {0, 1, 2}
-    assert max(one.after for one in plan.settings if isinstance(one.after, float)) == pytest.approx(0.75)
+    assert max(one.after for one in plan.levels if isinstance(one.after, float)) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(("wait", "goes_on"), [(0, False), (100, True)])

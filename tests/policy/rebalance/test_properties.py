@@ -83,8 +83,8 @@ def carried(snapshot: Snapshot, job: RunningJob, move: PlannedMigration) -> Snap
 
 
 def largest(plan: RebalancePlan) -> tuple[float, float]:
-    before = [one.before for one in plan.settings if isinstance(one.before, float)]
-    after = [one.after for one in plan.settings if isinstance(one.after, float)]
+    before = [one.before for one in plan.levels if isinstance(one.before, float)]
+    after = [one.after for one in plan.levels if isinstance(one.after, float)]
     return max(before), max(after)
 
 
@@ -181,8 +181,8 @@ def test_nodes_are_as_the_plan_said_once_it_is_carried_out(cluster: Cluster, set
     again = planned(then.swept(), then.jobs, settings)
     if shows_more_than_before(cluster, plan):
         return
-    assert [round(one.before, 3) for one in again.settings if isinstance(one.before, float)] == [
-        round(one.after, 3) for one in plan.settings if isinstance(one.after, float)
+    assert [round(one.before, 3) for one in again.levels if isinstance(one.before, float)] == [
+        round(one.after, 3) for one in plan.levels if isinstance(one.after, float)
     ]
 
 

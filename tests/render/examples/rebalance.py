@@ -33,7 +33,7 @@ PLAN = RebalancePlan(
     mean=0.44,
     bound=0.5,
     migrations=(MOVE,),
-    settings=(
+    levels=(
         NodeLevel(node=N1, before=1.0, after=0.75, cpus=4.0, over=True),
         NodeLevel(node=N2, before=0.0, after=0.25, cpus=0.0, over=False),
         NodeLevel(node=N3, before=0.9, after=0.9, cpus=3.6, over=True),
@@ -63,7 +63,7 @@ def hostile(one: str, other: str) -> list[Report]:
     action = Action(what="start", job=1, name=one, src=other, dst=one, gain=float("inf"), reason=other, result=one)
     advice = Advice(uid=1, node=NodeName(one), name=other, cpus=1.0, text=one)
     level = NodeLevel(node=NodeName(one), before=Unknown(reason=other), after=float("nan"), cpus=0.0, over=True)
-    plan = replace(PLAN, settings=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
+    plan = replace(PLAN, levels=(level,), stays=((replace(STAYING, name=one), other),), score_before=float("nan"))
     pool = PoolReport(name=other, plan=plan, confirm=1, times_over=((NodeName(one), 1),))
     report = RebalanceReport(
         pools=(pool,), actions=(action,), waiting=((1, one, other),), applied=False, advice=((other, advice),)

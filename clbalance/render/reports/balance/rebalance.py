@@ -123,7 +123,7 @@ def action_of(move: PlannedMigration, result: str = "") -> Action:
 def pool_heading(pool: PoolReport) -> str:
     """The balance of the pool, before and after the planned migrations."""
     plan = pool.plan
-    known = [one for one in plan.settings if not isinstance(one.before, Unknown)]
+    known = [one for one in plan.levels if not isinstance(one.before, Unknown)]
     if not known:
         return f"{pool.name}: no node has a load"
     before = max(_level(one.before) for one in known)
@@ -201,7 +201,7 @@ def _pool(pool: PoolReport) -> Json:
         "score_before": finite(plan.score_before),
         "score_after": finite(plan.score_after),
         "bound": finite(plan.bound),
-        "nodes": [_node(one, dict(pool.times_over).get(one.node, 0)) for one in plan.settings],
+        "nodes": [_node(one, dict(pool.times_over).get(one.node, 0)) for one in plan.levels],
         "stays": [{"job": job.job, "name": job.name, "reason": reason} for job, reason in plan.stays],
     }
 
