@@ -90,7 +90,7 @@ class _Requeue:
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
             if not services.journal.acquire(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
-                raise ClbalanceError(f"job {self.record.id} is in the hands of another process")
+                raise ClbalanceError(f"job {self.record.id} is controlled by another process now")
             record = services.journal.record(self.record.id) or self.record  # another requeue may have come and gone
             announce(record.id)
             copies = current_copies(record, services.journal.copies(record.id))

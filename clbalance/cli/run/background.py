@@ -35,7 +35,7 @@ def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
             os._exit(code)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        parsed = json.loads(pipe.read() or '{"message": "the process that was to keep the job ended without a word"}')
+        parsed = json.loads(pipe.read() or '{"message": "the detached controller ended without an answer"}')
     if "number" in parsed:
         return None if parsed["number"] is None else int(parsed["number"])
     error = ClbalanceError(parsed["message"], hint=parsed.get("hint", ""))
