@@ -24,7 +24,7 @@ def show_tasks(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
         number = seen.record.id
         records = task_records(services.journal.tasks(number), services.journal.task_log(number).events())
     if not records:
-        raise UsageError(f"job {number} is none of tasks")
+        raise UsageError(f"job {number} is not a job of tasks")
     console.show(TasksReport([task_row(record) for record in records]))
     silent = {outcome.node: outcome.end for outcome in seen.outcomes if isinstance(outcome.end, Lost)}
     for node, end in silent.items():

@@ -38,7 +38,9 @@ def resume_tasks(
         named = one_job(services.journal, word)
         submitted = services.journal.submitted(named.id)
     if submitted is None or submitted.rules is None:
-        raise UsageError(f"job {named.id} is none of tasks", hint=f"`clbalance requeue {named.id}` starts it again")
+        raise UsageError(
+            f"job {named.id} is not a job of tasks", hint=f"`clbalance requeue {named.id}` starts it again"
+        )
     ssh = as_submitted(ssh, submitted)
     resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, console=console, node_is_dead=node_is_dead)
     if detach:

@@ -57,7 +57,7 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
     if options.tasks is not None and options.array is not None:
         raise UsageError("`--tasks` and `--array` are two ways to say what the tasks are", hint="one of them")
     if job.queue:
-        raise UsageError("a job of tasks starts where there is a slot: `--queue` cannot be meant of it")
+        raise UsageError("a job of tasks cannot be queued by `--queue`: its tasks run wherever a slot is free")
     given = {
         "--pick": job.pick != "1",
         "--pty": job.pty,
@@ -66,7 +66,7 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         "--same": resources.same is not None,
     }
     if bad := next((name for name, is_given in given.items() if is_given), None):
-        raise UsageError(f"tasks go wherever there is a slot: `{bad}` cannot be meant of them")
+        raise UsageError(f"`{bad}` does not go with tasks: they run wherever a slot is free")
 
 
 def run_task_job(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:

@@ -198,7 +198,7 @@ def test_a_label_cannot_be_called_as_a_fact_is(clbalance: Command, folder: Path)
 def test_tasks_cannot_be_kept_together(labelled: Command) -> None:
     done = labelled("run", "--same", "rack", "--array", "0-3", "--", "true")
     assert done.rc == 2
-    assert "`--same` cannot be meant of them" in done.stderr
+    assert "`--same` does not go with tasks" in done.stderr
 
 
 def test_tasks_go_only_where_it_holds(labelled: Command) -> None:

@@ -269,7 +269,7 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
     plain = clbalance("jobs", "1", "--tasks", "--format", "plain").lines
     assert [line.split("\t")[1] for line in plain if line[0] != "#"][-2:] == ["COMPLETED", "FAILED"]
     clbalance("run", "-q", "-w", "node1", "--", "true")
-    assert clbalance("jobs", "2", "--tasks").stderr == "clbalance: job 2 is none of tasks\n"
+    assert clbalance("jobs", "2", "--tasks").stderr == "clbalance: job 2 is not a job of tasks\n"
 
 
 # -- what cannot be meant ---------------------------------------------------------------------------
@@ -290,8 +290,8 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
         (("--array", "0-9:0", "--", "true"), "`--array` cannot be '0-9:0'"),
         (("--array", "0-9999999", "--", "true"), "`--array` cannot be"),
         (("--tasks", "good", "--array", "1"), "`--tasks` and `--array` are two ways"),
-        (("--array", "1", "--pick", "2", "--", "true"), "`--pick` cannot be meant of them"),
-        (("--array", "1", "--pty", "--", "true"), "`--pty` cannot be meant of them"),
+        (("--array", "1", "--pick", "2", "--", "true"), "`--pick` does not go with tasks"),
+        (("--array", "1", "--pty", "--", "true"), "`--pty` does not go with tasks"),
         (("--array", "1", "--max-fail", "x", "--", "true"), "`--max-fail` cannot be 'x'"),
         (("--array", "1", "--max-fail", "101%", "--", "true"), "`--max-fail` cannot be '101%'"),
         (("--array", "1"), ""),
@@ -312,7 +312,7 @@ def test_what_cannot_be_meant_is_told(alone: Command, arguments: tuple[str, ...]
 def test_a_job_that_is_none_of_tasks_is_not_resumed(clbalance: Command) -> None:
     clbalance("run", "-q", "-w", "node1", "--", "false")
     done = clbalance("run", "--resume", "1")
-    assert (done.rc, done.stderr.splitlines()[0]) == (2, "clbalance: job 1 is none of tasks")
+    assert (done.rc, done.stderr.splitlines()[0]) == (2, "clbalance: job 1 is not a job of tasks")
 
 
 def test_requeue_of_a_job_of_tasks_runs_those_again_that_failed(clbalance: Command) -> None:
