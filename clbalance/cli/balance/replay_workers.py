@@ -132,7 +132,7 @@ class _Workers:
             os.waitpid(pid, 0)
             if at not in self._found:
                 raise ClbalanceError(
-                    "a process that replayed ended before it had done so", hint="is there enough memory?"
+                    "a replay process ended without a result", hint="is there enough memory?"
                 ) from None
             return
         if isinstance(parsed, int):

@@ -84,12 +84,12 @@ def _options_of(text: str, where: str, parse: Callable[[list[str]], typer.Contex
         raise UsageError(f"{where}: {message}", hint="`clbalance run --help` shows what can be typed") from error
     given = {name: value for name, value in parsed.params.items() if _is_typed(parsed, name)}
     allowed = options_allowed(parsed)
-    may = f"a script may say {' '.join(sorted(allowed.values()))}"
+    may = f"a script may have {' '.join(sorted(allowed.values()))}"
     if words := given.pop("words", None):
         raise UsageError(f"{where}: {words[0]!r} is no option", hint=may)
     if bad := next((name for name in given if name not in allowed), None):
         written = next(max(one.opts, key=len) for one in parsed.command.params if one.name == bad)
-        raise UsageError(f"{where}: `{written}` is not the script's to say", hint=may)
+        raise UsageError(f"{where}: `{written}` is not allowed in a script", hint=may)
     return given
 
 

@@ -263,7 +263,7 @@ def checkpoint_of(options: JobOptions) -> Checkpoint | None:
     name, colon, grace = options.checkpoint.partition(":")
     number = parse_signal(name)
     if number in _NOT_CATCHABLE:
-        raise UsageError(f"`--checkpoint {name}`: no job can heed that signal", hint="such as USR1 or TERM")
+        raise UsageError(f"`--checkpoint {name}`: no job can catch that signal", hint="such as USR1 or TERM")
     meant = Checkpoint(signal=number, file=options.checkpoint_file)
     if not colon:
         return meant
