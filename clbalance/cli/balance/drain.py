@@ -141,13 +141,13 @@ class Draining:
         )
         match end:
             case DrainCommitted(marked=marked, left=left):
-                before = "" if left >= min_available else "; those that are drained now were drained before"
+                before = "" if left >= min_available else "; these nodes were drained before"
                 self.console.say(
-                    messages.note(f"{left} of {len(pool)} nodes are left, and {min_available} there must be{before}")
+                    messages.note(f"{left} of {len(pool)} nodes are left, at least {min_available} are needed{before}")
                 )
                 return marked
             case NotMarked(marked=marked):
-                self.console.say(messages.warning("not drained, for not all of them could be marked"))
+                self.console.say(messages.warning("not drained: not all nodes could be marked"))
                 return tuple(one for one in marked if not one.done)
             case BelowMinAvailable() | Undecided():
                 raise _too_few(end, min_available, len(pool))
@@ -176,20 +176,19 @@ class Draining:
 
 def _too_few(end: BelowMinAvailable | Undecided, min_available: int, pool: int) -> TooFewLeftError:
     if isinstance(end, Undecided):
-        on = f" on {fold(end.nodes)}" if end.nodes else ""
         return TooFewLeftError(
-            f"not drained: whether {min_available} of {pool} nodes are left could not be told in time,"
-            f" for others drain{on}"
+            f"not drained: other drains on {fold(end.nodes)} were not decided in time,"
+            f" so it is unknown whether {min_available} of {pool} nodes are left"
             if end.nodes
             else "not drained: the nodes took too long to answer",
-            hint="what they have proposed ends within three minutes; try again then",
+            hint="the proposals expire within three minutes; try again then",
         )
     by_why: dict[str, list[NodeName]] = {}
     for node, reason in end.unavailable.items():
         by_why.setdefault(reason, []).append(node)
     out = "; ".join(f"{fold(nodes)} ({reason})" for reason, nodes in by_why.items())
     return TooFewLeftError(
-        f"not drained: {end.left} of {pool} nodes would be left, and {min_available} there must be"
+        f"not drained: {end.left} of {pool} nodes would be left, at least {min_available} are needed"
         + (f"; not available: {out}" if out else ""),
-        hint="`clbalance load` shows the nodes; `--min-available` says how many there must be",
+        hint="`clbalance load` shows the nodes; `--min-available` sets the number",
     )

@@ -28,7 +28,7 @@ def test_nodes_are_drained_where_enough_are_left(clbalance: Command) -> None:
     done = clbalance("drain", "node[1-2]", *WHY, "--min-available", "6")
     assert (done.rc, done.stderr.splitlines()) == (
         0,
-        ["clbalance: 6 of 8 nodes are left, and 6 there must be", "clbalance: drained node[1-2]"],
+        ["clbalance: 6 of 8 nodes are left, at least 6 are needed", "clbalance: drained node[1-2]"],
     )
     assert drained(clbalance) == names(1, 2)
     (mark,) = json.loads(clbalance("load", "-w", "node1", "--json").text)["nodes"][0]["drains"]
@@ -44,7 +44,7 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
     assert refused.rc == 3
     message, hint = refused.stderr.splitlines()
     assert message.startswith(
-        "clbalance: not drained: 4 of 8 nodes would be left, and 6 there must be; not available: node8 (unknown: "
+        "clbalance: not drained: 4 of 8 nodes would be left, at least 6 are needed; not available: node8 (unknown: "
     )
     assert hint.startswith("hint: ")
     assert drained(clbalance) == {"node1": "before (by root)"}
@@ -54,7 +54,7 @@ def test_where_too_few_would_be_left_nothing_changes_and_it_says_what_is_not_the
 def test_a_node_that_was_drained_before_takes_nothing_away(clbalance: Command) -> None:
     assert clbalance("drain", "node[4-5]", "--reason", "before").rc == 0
     again = clbalance("drain", "node4", *WHY, "--min-available", "7")
-    left = "6 of 8 nodes are left, and 7 there must be; those that are drained now were drained before"
+    left = "6 of 8 nodes are left, at least 7 are needed; these nodes were drained before"
     assert (again.rc, again.stderr.splitlines()) == (0, [f"clbalance: {left}", "clbalance: drained node4"])
     assert drained(clbalance) == names(4) | {"node5": "before (by root)"}
     assert clbalance("drain", "node[4,6]", *WHY, "--min-available", "7").rc == 3
@@ -75,7 +75,7 @@ def test_if_one_cannot_be_marked_none_is(lab: Lab, clbalance: Command) -> None:
     lab.node("node2").kill()
     done = clbalance("drain", "node[1-3]", *WHY, "--min-available", "2", *SOON)
     assert done.rc == 4
-    assert "not drained, for not all of them could be marked" in done.stderr
+    assert "not drained: not all nodes could be marked" in done.stderr
     assert "may be drained" not in done.stderr
     assert "node2: " in done.stderr
     assert drained(clbalance) == {}
