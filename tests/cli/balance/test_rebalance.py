@@ -75,7 +75,7 @@ def test_looking_does_not_count(lab: Lab, clbalance: Command) -> None:
     for _ in range(4):
         message = clbalance("rebalance", "-w", "node[1-3]")
         assert message.rc == 0
-        assert "node1 is over for the 1st time in a row; it is relieved from the 3rd on" in message.stderr
+        assert "node1 is overloaded for the 1st time in a row; jobs are moved off from the 3rd on" in message.stderr
     let_go(clbalance)
 
 

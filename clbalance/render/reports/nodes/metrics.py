@@ -151,7 +151,7 @@ def _single(name: str, words: str, value: float) -> Family:
 _COUNTERS: Final = {
     "rebalance_runs_total": "Runs of rebalance on this host.",
     "rebalance_moves_total": "Jobs that rebalance has moved.",
-    "rebalance_moves_failed_total": "Moves that came to nothing.",
+    "rebalance_moves_failed_total": "Moves that failed.",
     "rebalance_started_total": "Waiting jobs that rebalance has started.",
     "rebalance_score_before": "How uneven the load was before the last run (standard deviation of levels).",
     "rebalance_score_after": "How uneven it was to be after the last run.",
