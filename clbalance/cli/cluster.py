@@ -242,7 +242,7 @@ def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Sto
         except StoreError as error:
             if needed:
                 raise
-            console.say(messages.warning(f"going on without memory: {error.message}"))
+            console.say(messages.warning(f"going on without the state database: {error.message}"))
             from clbalance.store.in_memory import InMemoryStore
             from clbalance.store.in_memory_journal import InMemoryJournal
 

@@ -163,7 +163,7 @@ class SweepProgress:
 
     def store_failed(self, reason: str) -> None:
         if self._talks:
-            sys.stderr.write(messages.warning(f"going on without memory: {reason}"))
+            sys.stderr.write(messages.warning(f"going on without the state database: {reason}"))
 
     def done(self) -> None:
         if self._drawn:

@@ -55,7 +55,7 @@ def _remembered(services: Services, console: Console) -> tuple[tuple[JobRecord, 
     try:
         return services.journal.records(over=True), dict(services.store.counters())
     except StoreError as error:
-        console.say(messages.warning(f"going on without memory: {error.message}"))
+        console.say(messages.warning(f"going on without the state database: {error.message}"))
         return (), {}
 
 

@@ -166,7 +166,7 @@ def test_a_state_that_cannot_be_kept_is_a_finding_and_nodes_are_asked(clbalance:
     done = clbalance("doctor", "node1", "--json", env={"CLBALANCE_STATE_DIR": str(folder / "state")})
     assert (done.rc, brief(done)) == (4, {(None, "wrong", "state")})
     assert len(json.loads(done.stdout)["nodes"]) == 1
-    assert "going on without memory" not in done.stderr
+    assert "going on without the state database" not in done.stderr
 
 
 def test_a_missing_ssh_is_a_finding(clbalance: Command, folder: Path) -> None:
