@@ -121,14 +121,14 @@ class ClusterContext:
 
     @contextlib.contextmanager
     def services(
-        self, *, meanwhile: str = "clbalance.policy.placement.place", must_remember: bool = False
+        self, *, meanwhile: str = "clbalance.policy.placement.place", needs_store: bool = False
     ) -> Iterator[Services]:
         """The services of the engine. The store is closed at the end. For `meanwhile` see `SweepProgress`.
 
-        `must_remember`: `StoreError` if there is no state database; else the journal is kept in memory.
+        `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory.
         """
         ssh = self.settings.ssh
-        with open_memory(self.console, needed=must_remember) as (store, journal):
+        with open_store(self.console, needed=needs_store) as (store, journal):
             yield Services(
                 transport=self.transport,
                 store=store,
@@ -225,7 +225,7 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
 
 
 @contextlib.contextmanager
-def open_memory(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
+def open_store(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
     """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
     If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded.

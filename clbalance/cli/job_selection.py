@@ -12,7 +12,7 @@ from clbalance.cli.cluster import (
     SystemClock,
     cluster_context,
     fail_point,
-    open_memory,
+    open_store,
     ssh_transport,
     typed,
 )
@@ -42,7 +42,7 @@ _MOST_JOBS = 10_000
 def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]:
     """The services for verbs on submitted jobs. This machine is reached without ssh, for jobs that were run here."""
     settings = load_settings(os.environ, working_directory(), typed(ssh))
-    with open_memory(console, needed=True) as (store, journal):
+    with open_store(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
             keeps_user=ssh.user is not None,
@@ -66,7 +66,7 @@ def named_jobs(journal: Journal, words: Sequence[str]) -> tuple[JobRecord, ...]:
     """
     if not words:
         raise UsageError("no job named", hint="a number, a range such as `3-7`, a name, or `last`")
-    found = {record.id: record for word in words for record in _meant(journal, word)}
+    found = {record.id: record for word in words for record in _jobs_for(journal, word)}
     return tuple(found.values())
 
 
@@ -86,7 +86,7 @@ def me() -> str:
         return f"uid {os.geteuid()}"
 
 
-def _meant(journal: Journal, word: str) -> list[JobRecord]:
+def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
     if word == "last":
         newest = journal.records(over=True, newest=1)
         if not newest:

@@ -22,14 +22,14 @@ def raise_once() -> None:
     def stop(signum: int, frame: FrameType | None) -> None:
         del frame
         ignore()
-        _let_go_of_full_outputs()
+        _discard_full_outputs()
         signal.signal(signal.SIGALRM, lambda *_: give_up(signum))
         signal.setitimer(signal.ITIMER_REAL, _GIVE_UP_AFTER_S)
         raise Interrupted(signum)
 
     def give_up(signum: int) -> None:
         """A write to an output that filled up meanwhile blocks us: discard that output, and interrupt the cleanup."""
-        _let_go_of_full_outputs()
+        _discard_full_outputs()
         raise Interrupted(signum)
 
     sys.unraisablehook = _raise_again
@@ -53,12 +53,12 @@ def ignore() -> None:
         signal.signal(one, signal.SIG_IGN)
 
 
-def _let_go_of_full_outputs() -> None:
+def _discard_full_outputs() -> None:
     for fd in (1, 2):
-        _let_go_of(fd)
+        _discard_if_full(fd)
 
 
-def _let_go_of(fd: int) -> None:
+def _discard_if_full(fd: int) -> None:
     """Send later writes to /dev/null if a write would block now: a full pipe would keep us from ending."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)

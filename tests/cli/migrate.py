@@ -33,7 +33,7 @@ def main() -> int:
     )
     raise_once()
     try:
-        with cluster.services(must_remember=True) as services:
+        with cluster.services(needs_store=True) as services:
             ends = migrate_jobs(
                 services, [asked(word) for word in sys.argv[1:]], lambda one: cluster.query_of(one.request), input_of
             )

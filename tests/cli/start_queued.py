@@ -71,7 +71,7 @@ def main() -> int:
     raise_once()
     try:
         cluster = cluster_context(NodeOptions(nodes=["node1"]), SshOptions(), Console.of(OutputOptions()))
-        with cluster.services(must_remember=True) as services:
+        with cluster.services(needs_store=True) as services:
             start_all(cluster, services)
     except Interrupted as stop:
         return 128 + stop.signum

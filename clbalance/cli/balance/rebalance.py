@@ -114,7 +114,7 @@ class RebalanceRun:
 
     def carry_out(self) -> int:
         """Carry out the plan and show what was done; silent if nothing was. The exit code: 0."""
-        with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", must_remember=True) as services:
+        with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", needs_store=True) as services:
             decision = decide(services, self._request(), counts=True)
             actions = ActionReporter(services, self.console, decision.scores)
             submitted_inputs = SubmittedInputs(query_of=self.cluster.query_of_job, input_of=input_of)

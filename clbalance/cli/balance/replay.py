@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from clbalance.cli.balance.replay_workers import ReplayProgress, each_in_a_process
-from clbalance.cli.cluster import cluster_context, open_memory, typed
+from clbalance.cli.cluster import cluster_context, open_store, typed
 from clbalance.cli.console import Console
 from clbalance.cli.node_settings import policy_of, working_directory
 from clbalance.cli.options import NodeOptions, SshOptions
@@ -145,7 +145,7 @@ def _of_header(log: SwfLog) -> tuple[Measured, ...]:
 
 
 def _history(console: Console) -> Trace:
-    with open_memory(console) as (_, journal):
+    with open_store(console) as (_, journal):
         records = journal.records(over=True, newest=_MOST_JOBS)
         return history_trace([(record, journal.submitted(record.id)) for record in records])
 

@@ -30,7 +30,7 @@ def end_jobs(
     """The exit code of `clbalance cancel`."""
     number = None if signal_name is None else parse_signal(signal_name)
     with open_job_services(ssh, console) as services:
-        meant = _meant(services.journal, words, node_set, everything=everything)
+        meant = _selected_jobs(services.journal, words, node_set, everything=everything)
         over = [record for record in meant if record.state.is_over]
         meant = tuple(record for record in meant if not record.state.is_over)
         for record in over if words else ():
@@ -48,7 +48,9 @@ def end_jobs(
     return ExitCode.DONE if all(confirmed) else ExitCode.SOME_NODES_FAILED
 
 
-def _meant(journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool) -> tuple[JobRecord, ...]:
+def _selected_jobs(
+    journal: Journal, words: Sequence[str], node_set: str | None, *, everything: bool
+) -> tuple[JobRecord, ...]:
     """The selected jobs. `UsageError` without any selection: that must not cancel all jobs."""
     if not (words or node_set or everything):
         raise UsageError("no job named", hint="`clbalance cancel 17`, `clbalance cancel -w node3` or `--all`")

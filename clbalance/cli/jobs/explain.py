@@ -1,6 +1,6 @@
 """Carry out `explain`: show the recorded plans of a job, with the refusals at admission."""
 
-from clbalance.cli.cluster import open_memory
+from clbalance.cli.cluster import open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import one_job
 from clbalance.errors import ClbalanceError, ExitCode
@@ -11,7 +11,7 @@ from clbalance.render.reports.jobs.explain import ExplainReport, job_limits
 
 def explain_job(word: str, console: Console) -> int:
     """The exit code of `clbalance explain`."""
-    with open_memory(console, needed=True) as (_, journal):
+    with open_store(console, needed=True) as (_, journal):
         record = one_job(journal, word)
         placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:

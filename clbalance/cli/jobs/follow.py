@@ -36,7 +36,7 @@ class Shown(NullListener):
         outlets = self._console.outlets
         self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
 
-    def goes_on(self, record: JobRecord) -> None:
+    def continued(self, record: JobRecord) -> None:
         """The job was migrated or requeued: say so, and show its new nodes."""
         if is_queued(record):
             self._console.say(messages.note(f"job {record.id} waits: {record.reason}"))
@@ -75,7 +75,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
         console.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
             with contextlib.closing(Shown(console, record)) as shown:
-                reconciled = follow_on(services, record, shown, shown.goes_on, streams=("stdout", "stderr"))
+                reconciled = follow_on(services, record, shown, shown.continued, streams=("stdout", "stderr"))
         except Interrupted as stop:
             console.stopped(stop.signum)
             console.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
@@ -110,7 +110,7 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
         streams = ("stderr",) if err else ("stdout",)
         with contextlib.closing(Shown(console, record, err=err)) as shown:
             if follow:
-                reconciled = follow_on(services, record, shown, shown.goes_on, streams=streams, nodes=nodes)
+                reconciled = follow_on(services, record, shown, shown.continued, streams=streams, nodes=nodes)
             else:
                 reconciled = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
         complete_outputs(services, console)

@@ -88,7 +88,7 @@ class _Requeue:
     ) -> RunResult:
         """Raises `ClbalanceError` if another process controls the job by now."""
         submitted = self.submitted
-        with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=True) as services:
+        with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
             if not services.journal.acquire(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
                 raise ClbalanceError(f"job {self.record.id} is controlled by another process now")
             record = services.journal.record(self.record.id) or self.record  # another requeue may have come and gone

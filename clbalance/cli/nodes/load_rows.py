@@ -55,11 +55,11 @@ def load_report(rows: Sequence[NodeRow], asked: Constraints) -> tuple[LoadReport
     """The report, and a note about rows that `--where` removed; empty: none."""
     if asked == UNCONSTRAINED:
         return LoadReport(rows), ""
-    shown, left_out = _meant(rows, asked.where) if asked.where else (list(rows), "")
+    shown, left_out = _filtered(rows, asked.where) if asked.where else (list(rows), "")
     return LoadReport(_ordered(shown, asked.order) if asked.order else shown), left_out
 
 
-def _meant(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
+def _filtered(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:
     from clbalance.policy.expressions.where import parse_where
 
     condition = parse_where(where)

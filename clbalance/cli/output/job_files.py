@@ -81,7 +81,7 @@ def conclude_task_files(services: Services, job: JobSpec, records: Sequence[Task
         mark_output(services, job.id, job.attempt, OutputState.COMPLETE)
 
 
-def _it_goes_on(job: int) -> str:
+def _running_job_hint(job: int) -> str:
     return f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
 
 
@@ -175,7 +175,7 @@ class RunFileWriter:
             self._is_whole, self._files = False, None
             mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
+                raise ClbalanceError(error.message, hint=error.hint or _running_job_hint(self._job)) from error
 
 
 class TaskFileWriter:
@@ -241,4 +241,4 @@ class TaskFileWriter:
             self._files = None
             mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise ClbalanceError(error.message, hint=error.hint or _it_goes_on(self._job)) from error
+                raise ClbalanceError(error.message, hint=error.hint or _running_job_hint(self._job)) from error

@@ -29,7 +29,7 @@ def run_detached(work: Callable[[Callable[[int], None]], None]) -> int | None:
         code = 1
         try:
             os.close(reader)
-            _leave()
+            _leave_terminal()
             code = _at_work(work, os.fdopen(writer, "w"))
         finally:
             os._exit(code)
@@ -47,7 +47,7 @@ def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int
     def announce(parsed: dict[str, object]) -> None:
         """Send the first message only: the parent reads up to the end of the pipe, then stops."""
         if not pipe.closed:
-            _let_go_of(2)
+            _redirect_to_null(2)
             with pipe:
                 json.dump(parsed, pipe)
 
@@ -63,13 +63,13 @@ def _at_work(work: Callable[[Callable[[int], None]], None], pipe: TextIO) -> int
     return 0
 
 
-def _leave() -> None:
+def _leave_terminal() -> None:
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _let_go_of(0, 1)
+    _redirect_to_null(0, 1)
 
 
-def _let_go_of(*fds: int) -> None:
+def _redirect_to_null(*fds: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in fds:
         os.dup2(null, fd)

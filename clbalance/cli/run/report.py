@@ -86,7 +86,7 @@ def run_ended(
     """
     dispatched = result.dispatched
     if result.queued is not None:
-        return it_waits(result.job.id, result.queued, console, detached=detached)
+        return report_queued(result.job.id, result.queued, console, detached=detached)
     if dispatched is None:
         if explain:
             console.explain(result.plan)
@@ -104,7 +104,7 @@ def run_ended(
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
-def it_waits(job: int, reason: str, console: Console, *, detached: bool) -> int:
+def report_queued(job: int, reason: str, console: Console, *, detached: bool) -> int:
     """Say that a job is queued; the exit code. Without `detached`, 125: the user wanted it to run now."""
     if detached:
         console.print(f"{job}\n")
@@ -128,8 +128,8 @@ def _not_run(result: RunResult, candidates: Candidates, *, explained: bool) -> C
     if result.cancelled:
         return NotRunError(f"job {result.job.id} was cancelled before it could be started")
     error = nothing_fits(plan, candidates, explained=explained)
-    said_no = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
-    error.message += f" ({'; '.join(said_no[:3])}{'; ...' if len(said_no) > 3 else ''})" if said_no else ""
+    refusals = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
+    error.message += f" ({'; '.join(refusals[:3])}{'; ...' if len(refusals) > 3 else ''})" if refusals else ""
     if not plan.ranked and all(unfit.filter == "python" for unfit in plan.unfit):
         error.hint = "a job needs python3 (3.6 or newer) on the PATH of its node; `load` and `pick` do not"
     else:

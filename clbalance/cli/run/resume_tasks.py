@@ -104,7 +104,7 @@ class _Resumed:
     ) -> TaskJobResult | Plan:
         """Raises `ClbalanceError` if another process controls the job by now."""
         submitted = self.submitted
-        with cluster.services(meanwhile="clbalance.engine.tasks.task_run", must_remember=True) as services:
+        with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
             if not services.journal.acquire(record.id, f"resumed by {me()}", attempt=record.attempt):
                 raise ClbalanceError(f"job {record.id} is controlled by another process now")
             fresh = services.journal.record(record.id) or record

@@ -78,7 +78,7 @@ def _carry_out(
 ) -> RunResult:
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
-    with cluster.services(meanwhile="clbalance.engine.run.dispatch", must_remember=detached) as services:
+    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=detached) as services:
         job, restart_policy = submit_job(services, submitted, query, cluster)
         announce(job.id)
         services.fail_point("submitted")

@@ -108,7 +108,7 @@ def _carry_out(
     submission = task_job.submission
     query = query_of(cluster, submission, pick=None)
     with cluster.services(
-        meanwhile="clbalance.engine.tasks.task_run", must_remember=submission.options.detach
+        meanwhile="clbalance.engine.tasks.task_run", needs_store=submission.options.detach
     ) as services:
         job, restart_policy = submit_job(
             services, submission, query, cluster, rules=task_job.rules, tasks=task_job.tasks

@@ -77,7 +77,7 @@ class Submission:
             return checked.pop_all()
 
     def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
-        """A detached job's output is written later by another process, which can only open regular files."""
+        """Refuse files that a detached process cannot write: our own descriptors; others if written later."""
         is_written_at_once = self.needs_controller or has_tasks
         if not self.options.detach or not file.is_in_place or self._discards(typed):
             return

@@ -141,8 +141,10 @@ def remarks(pool: PoolReport) -> Iterator[str]:
     """The reasons why no more jobs are moved."""
     for node, times in pool.times_over:
         if times < pool.confirm:
-            since = f"{node} is overloaded for the {_nth(times)} time in a row"
-            yield f"{since}; jobs are moved off from the {_nth(pool.confirm)} on"
+            yield (
+                f"{node} is overloaded for the {_nth(times)} time in a row;"
+                f" jobs are moved off from the {_nth(pool.confirm)} on"
+            )
     reasons: dict[str, list[int]] = {}
     for job, reason in pool.plan.stays:
         reasons.setdefault(reason, []).append(job.job)
