@@ -134,7 +134,7 @@ class RebalancePlan:
     """Lower bound of the largest level for any migrations of these jobs."""
     migrations: tuple[PlannedMigration, ...]
     settings: tuple[NodeLevel, ...]
-    """Levels of all nodes, by name."""
+    """Of all nodes, by name."""
     stays: tuple[tuple[RunningJob, str], ...]
     """Jobs on confirmed nodes that stay, by number, each with the reason."""
     advice: tuple[Advice, ...]
