@@ -16,7 +16,7 @@ from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.queue.start import Chosen, PendingJob, pending_job, to_start
-from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, on, running_job
+from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, jobs_on, running_job
 from clbalance.policy.rebalance.levels import over_nodes
 from clbalance.policy.rebalance.plan import plan_migrations
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RebalancePlan, RunningJob
@@ -140,7 +140,7 @@ def our_uid(snapshot: Snapshot, otherwise: int) -> int:
 def _running_jobs(services: Services, inputs: RebalanceInputs, pool: NodePool) -> list[RunningJob]:
     """The caller's jobs in the pool, with the usage that their nodes report."""
     nodes = frozenset(pool.nodes)
-    jobs = on(inputs.jobs, nodes)
+    jobs = jobs_on(inputs.jobs, nodes)
     used = usage_of(services, [one.record for one in jobs]) if jobs else {}
     now = services.clock.now()
     return [running_job(one, used.get(one.record.id), nodes, now) for one in jobs]

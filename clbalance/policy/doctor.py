@@ -105,7 +105,7 @@ HINTS: Mapping[Cause, str] = {
     Cause.THROTTLED: "fewer at once, `-f 8`, or `MaxStartups 100:30:200` in sshd_config on it or its jump host",
     Cause.PENALISED: "wait a minute; lasting: `PerSourcePenaltyExemptList` with this host's address in its sshd_config",
     Cause.HOSTKEY_CHANGED: "if it was installed anew, `ssh-keygen -R {node}`, then as for an unknown key; "
-    "otherwise somebody may stand in between: ask its administrator",
+    "otherwise someone may intercept the connection: ask its administrator",
     Cause.HOSTKEY_UNKNOWN: f"{_KEY} `ssh-keyscan {{node}} >>~/.ssh/known_hosts`",
     Cause.AUTH: "`ssh-copy-id {node}`, and `ssh-add -l` to see whether your key is loaded; cron has no agent",
     Cause.LIMITS: "log some sessions out, or raise `maxlogins` in /etc/security/limits.conf there",
@@ -153,7 +153,7 @@ def logind_findings(found: Logind | Unknown | None) -> Iterator[Finding]:
             what = "logind ends what a login leaves (KillUserProcesses=yes), but not what runs under your own systemd"
             yield note(_CHECK, what, _ALLOW)
         case Logind():
-            what = "logind ends the jobs of who logs out (KillUserProcesses=yes, and you do not linger)"
+            what = "logind kills jobs at logout (KillUserProcesses=yes, and you do not linger)"
             yield wrong(_CHECK, what, f"`ssh {{node}} loginctl enable-linger`, or {_ALLOW}")
         case _:
             assert_never(found)

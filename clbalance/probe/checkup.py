@@ -191,7 +191,7 @@ def parse_logind(section: Section | None, configured: Section | None) -> Logind 
     kills = _reported(lines)
     if kills is None and configured is not None:
         kills = _configured(configured.text)
-    unknown = Unknown(reason="logind does not tell, and logind.conf does not say")
+    unknown = Unknown(reason="neither logind nor logind.conf gives the setting")
     return Logind(kills_user_processes=unknown if kills is None else kills, lingers="linger" in lines)
 
 

@@ -108,7 +108,7 @@ def _with_log(
     gpu: Gpu, parts: Sequence[GpuPart], log: DriverLog, xids: Xids, files: Mapping[str, str]
 ) -> Iterator[Gpu]:
     own = log.devices.get(gpu.uuid)
-    missing = (log.reason or "its driver's log is not told") if own is None else ""
+    missing = (log.reason or "it is missing in the driver's log") if own is None else ""
     fault = "" if own is None else own.fault or xids.of(own.bus_id)
     if own is not None and own.is_cut and not parts:
         fault = fault or "MIG mode is on, and no parts are told"

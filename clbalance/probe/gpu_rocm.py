@@ -61,7 +61,7 @@ def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
     try:
         parsed = json.loads(text[text.index("{") :].strip())
     except (ValueError, RecursionError):
-        return Unknown(reason=words_of(text) or "`rocm-smi` told nothing")
+        return Unknown(reason=words_of(text) or "no output from `rocm-smi`")
     if not isinstance(parsed, dict):
         return Unknown(reason="the output of `rocm-smi` does not parse")
     return {

@@ -49,7 +49,7 @@ def _job(number: int, name: NodeName, rng: random.Random) -> RunningJob:
         request=Request(cpus=asked, mem_bytes=int(asked * 100), name=f"j{number}", needs_python=True),
         cpus_used=used,
         qos=Qos.BURSTABLE if asked else Qos.BEST_EFFORT,
-        been_on=frozenset(),
+        earlier_nodes=frozenset(),
         migrated_s_ago=None,
         key=f"k{number}",
     )

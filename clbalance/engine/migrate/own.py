@@ -19,7 +19,7 @@ from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import CopyRecord, JobRecord, MigrationRequest
 from clbalance.policy.jobs.record import copies_without_outcome
-from clbalance.policy.jobs.requeue import goes_on
+from clbalance.policy.jobs.requeue import continues_elsewhere
 from clbalance.ports import Closed
 
 _CUT_SHORT = "its move was cut short"
@@ -93,7 +93,7 @@ class LocalMigration:
         self._migration.release_target()
         journal, ends = self._services.journal, [outcome.end for outcome in self._copies.outcomes()]
         order = journal.migration_request_of(self._job.id)
-        if ends and order is not None and goes_on(ends[0], order, self._context.restart_policy):
+        if ends and order is not None and continues_elsewhere(ends[0], order, self._context.restart_policy):
             journal.queue(self._job.id, attempt=self._job.attempt, reason=_CUT_SHORT)
         end = end_by_record(journal.record(self._job.id), self._job.attempt)
         return self._release(end or Undetermined(reason=_CUT_SHORT))

@@ -18,7 +18,7 @@ from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.requeue import IN_VAIN, stop_reason
+from clbalance.policy.jobs.requeue import MISSED_CHECKPOINT, stop_reason
 from clbalance.ports import Closed
 
 _LOOK_EVERY_S = 1.0  # for a request in the journal
@@ -171,7 +171,7 @@ class Migration:
         if self._checkpointed:
             self._end(self._order, agents, copies, follow)
         elif now >= self._checkpoint_by and copies.unended():
-            self.abort(IN_VAIN)
+            self.abort(MISSED_CHECKPOINT)
 
     def _context_of(self, node: NodeName) -> RunContext:
         return replace(self._context, query=replace(self._context.query, candidates=(node,)))

@@ -10,7 +10,7 @@ from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import NotStarted, Outcome
-from clbalance.policy.jobs.requeue import MIGRATED_AWAY, Retry, exclude_reason, goes_on
+from clbalance.policy.jobs.requeue import MIGRATED_AWAY, Retry, continues_elsewhere, exclude_reason
 
 if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.target import StartReserved, TargetReservation
@@ -97,4 +97,8 @@ class PendingRestart:
         except StoreError as error:
             self._services.listener.store_failed(error.message)
             return False
-        return order is not None and order.attempt == job.attempt and goes_on(outcome.end, order, self._restart_policy)
+        return (
+            order is not None
+            and order.attempt == job.attempt
+            and continues_elsewhere(outcome.end, order, self._restart_policy)
+        )

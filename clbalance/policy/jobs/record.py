@@ -23,8 +23,8 @@ def copies_without_outcome(record: JobRecord, copies: tuple[CopyRecord, ...]) ->
 
 def was_abandoned(record: JobRecord, copies: tuple[CopyRecord, ...]) -> bool:
     """Whether its controller died before it could be started. A queued job goes on waiting."""
-    in_nobodys_hands = not record.state.is_over and not record.has_controller and not record.queued
-    return in_nobodys_hands and not current_copies(record, copies)
+    has_no_controller = not record.state.is_over and not record.has_controller and not record.queued
+    return has_no_controller and not current_copies(record, copies)
 
 
 def is_queued(record: JobRecord) -> bool:

@@ -70,7 +70,7 @@ def state_after_attempt(
     if (
         move is not None
         and move.attempt == record.attempt
-        and _goes_on(outcomes, move, restart_policy, never=bool(never))
+        and _was_ended_by_migration(outcomes, move, restart_policy, never=bool(never))
     ):
         return Requeued(reason=f"was being moved to {move.dst}; {_FOR}")
     failures, node_failures = _failed_before(record, restart_policy, copies)
@@ -102,7 +102,7 @@ def nodes_to_exclude(restart_policy: RestartPolicy, copies: Sequence[CopyRecord]
         copy.intent.node: exclude_reason(one.end)
         for copy in copies
         if (one := copy.outcome) is not None
-        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_for(one, restart_policy)))
+        and (isinstance(one.end, Cancelled) or (has_failed(one.end) and not _asked_to_restart(one, restart_policy)))
     }
 
 
@@ -112,13 +112,13 @@ def _over(outcomes: tuple[Outcome, ...]) -> Finished:
     return Finished(state=state_of(worst.end), reason=end_reason(worst), rc=run_exit_code(outcomes))
 
 
-def _goes_on(
+def _was_ended_by_migration(
     outcomes: Sequence[Outcome], move: MigrationRequest, restart_policy: RestartPolicy, *, never: bool
 ) -> bool:
     """Whether the attempt ended because of the migration; an attempt that never started counts too."""
     if never:
         return move.stage is MigrationStage.COMMITTED
-    return all(goes_on(one.end, move, restart_policy) for one in outcomes)
+    return all(continues_elsewhere(one.end, move, restart_policy) for one in outcomes)
 
 
 def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> tuple[int, int]:
@@ -129,16 +129,18 @@ def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Seq
             attempts.setdefault(copy.attempt, []).append(copy.outcome)
     failures = node_failures = 0
     for outcomes in attempts.values():
-        states = {state_of(one.end) for one in outcomes if not _asked_for(one, restart_policy)}
+        states = {state_of(one.end) for one in outcomes if not _asked_to_restart(one, restart_policy)}
         node_failures += any(isinstance(one.end, NodeFailed) for one in outcomes)
         failures += JobState.FAILED in states and not never_started(outcomes)
     return failures, node_failures
 
 
-def _asked_for(outcome: Outcome, restart_policy: RestartPolicy) -> bool:
+def _asked_to_restart(outcome: Outcome, restart_policy: RestartPolicy) -> bool:
     """Whether the job itself asked to be started again, by its exit; that is no failure."""
     end = outcome.end
-    return (isinstance(end, Exited) and end.rc in restart_policy.requeue_exits) or asked_to_go_on(end, restart_policy)
+    return (isinstance(end, Exited) and end.rc in restart_policy.requeue_exits) or _has_checkpointed(
+        end, restart_policy
+    )
 
 
 def _may_run_again(restart_policy: RestartPolicy) -> bool:
@@ -195,7 +197,7 @@ def next_retry(
 
 CHECKPOINTED = 85
 """HTCondor's code for "I have checkpointed, start me again"."""
-IN_VAIN = "it did not checkpoint in time"
+MISSED_CHECKPOINT = "it did not checkpoint in time"
 """The reason of an aborted migration whose signal has reached the job; a late checkpoint still counts."""
 
 _MOVED = "moved to "
@@ -212,7 +214,7 @@ def was_migrated(reason: str) -> bool:
     return reason.startswith(_MOVED)
 
 
-def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPolicy) -> bool:
+def continues_elsewhere(end: End, order: MigrationRequest | None, restart_policy: RestartPolicy) -> bool:
     """Whether a job that ended so is started elsewhere, because of a migration of just that attempt.
 
     Exit 0 means that the job is done; any other end that we did not cause is its own failure.
@@ -221,18 +223,20 @@ def goes_on(end: End, order: MigrationRequest | None, restart_policy: RestartPol
         return False
     if order.stage is MigrationStage.ABORTED:
         return (
-            restart_policy.checkpoint is not None and order.abort_reason == IN_VAIN and end == Exited(rc=CHECKPOINTED)
+            restart_policy.checkpoint is not None
+            and order.abort_reason == MISSED_CHECKPOINT
+            and end == Exited(rc=CHECKPOINTED)
         )
-    return order.stage is MigrationStage.COMMITTED and _is_of_our_making(end, restart_policy)
+    return order.stage is MigrationStage.COMMITTED and _was_ended_by_us(end, restart_policy)
 
 
-def _is_of_our_making(end: End, restart_policy: RestartPolicy) -> bool:
+def _was_ended_by_us(end: End, restart_policy: RestartPolicy) -> bool:
     if isinstance(end, Cancelled):
         return was_migrated(end.reason)  # perhaps to another node, by a process that has died since
-    return asked_to_go_on(end, restart_policy)
+    return _has_checkpointed(end, restart_policy)
 
 
-def asked_to_go_on(end: End, restart_policy: RestartPolicy) -> bool:
+def _has_checkpointed(end: End, restart_policy: RestartPolicy) -> bool:
     """Whether a job that was told to checkpoint ended for that: by exit code 85, or by the signal."""
     if restart_policy.checkpoint is None:
         return False

@@ -108,11 +108,11 @@ def with_allocations(snapshot: Snapshot, allocated: Mapping[NodeName, float]) ->
     return with_allocation(snapshot, allocated, lambda answer: _fresh_allocations(answer, allocated[answer.node]))
 
 
-def _fresh_allocations(answer: Measured, promised_cpus: float) -> Allocation:
+def _fresh_allocations(answer: Measured, allocated_cpus: float) -> Allocation:
     """The cpus that were allocated since the snapshot."""
     load = effective_load(answer)
     known = 0.0 if isinstance(load, Unknown) else load.allocations.cpus
-    return Allocation(cpus=max(0.0, promised_cpus - known), uptime_s=uptime_of(answer))
+    return Allocation(cpus=max(0.0, allocated_cpus - known), uptime_s=uptime_of(answer))
 
 
 def _speed(load: NodeLoad) -> float:

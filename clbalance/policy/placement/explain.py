@@ -82,7 +82,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
         return Condition(state=NodeState.UNKNOWN, reason=f"load unknown: {load.reason}")
     found = breaches(load, limits_of(thresholds))
     if not found:
-        return _unless_promised_away(load, plain)
+        return _unless_full(load, plain)
     past = [breach for breach in found if breach.known]
     return Condition(
         state=NodeState.BUSY if past else NodeState.UNKNOWN,
@@ -91,7 +91,7 @@ def _measured_state(answer: Measured, thresholds: Thresholds, plain: Request) ->
     )
 
 
-def _unless_promised_away(load: NodeLoad, plain: Request) -> Condition:
+def _unless_full(load: NodeLoad, plain: Request) -> Condition:
     short = insufficient_resource(load, plain)
     if short is None:
         taints = ", ".join(sorted(load.answer.taints))

@@ -126,7 +126,7 @@ def _near(load: NodeLoad, request: Request) -> InsufficientResource | None:
             return InsufficientResource(
                 filter="near", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
             )
-        if all(allocation.name != name for _, allocation in _promises(load)):
+        if all(allocation.name != name for _, allocation in _named_allocations(load)):
             return InsufficientResource(filter="near", reason=f"no job {name} there", detail="")
     return None
 
@@ -137,7 +137,7 @@ def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
             return InsufficientResource(
                 filter="apart", reason=f"job {name} there or not is unknown", detail=load.answer.reading.leases.reason
             )
-        whose = next((whose for whose, allocation in _promises(load) if allocation.name == name), None)
+        whose = next((whose for whose, allocation in _named_allocations(load) if allocation.name == name), None)
         if whose is not None:
             return InsufficientResource(filter="apart", reason=f"job {name} is there", detail=whose)
         unread = next(
@@ -149,7 +149,7 @@ def _apart(load: NodeLoad, request: Request) -> InsufficientResource | None:
     return None
 
 
-def _promises(load: NodeLoad) -> Iterator[tuple[str, Allocation]]:
+def _named_allocations(load: NodeLoad) -> Iterator[tuple[str, Allocation]]:
     """Job name and allocation of each lease and placement on the node."""
     leases = load.answer.reading.leases
     for lease in () if isinstance(leases, Unknown) else leases:

@@ -61,7 +61,7 @@ class Workload:
 def seen_in(snapshot: Snapshot, request: Request) -> Workload:
     """The mix of all users' running jobs and `request`: the best estimate without a history."""
     held = [
-        _demand_of_promise(lease.allocation)
+        _demand_of_allocation(lease.allocation)
         for answer in snapshot.answers
         if isinstance(answer, Measured) and not isinstance(answer.reading.leases, Unknown)
         for lease in answer.reading.leases
@@ -70,7 +70,7 @@ def seen_in(snapshot: Snapshot, request: Request) -> Workload:
     return Workload.of_demands([*held, demand_of(request)])
 
 
-def _demand_of_promise(allocation: Allocation) -> Demand:
+def _demand_of_allocation(allocation: Allocation) -> Demand:
     share = allocation.gpu_share if allocation.gpus else 0.0
     return Demand(allocation.cpus, len(allocation.gpus), share, frozenset())
 

@@ -71,7 +71,7 @@ class PolicyKind:
 
 KINDS: Final[Mapping[str, PolicyKind]] = {
     "least": PolicyKind(message="the least loaded node"),
-    "spread": PolicyKind(message="the node with the largest share left unpromised", weights=_only(spread=1.0)),
+    "spread": PolicyKind(message="the node with the largest unallocated share", weights=_only(spread=1.0)),
     "pack": PolicyKind(message="the fullest node that still fits", weights=_only(packing=1.0)),
     "p2c": PolicyKind(message="the less loaded of two drawn nodes", rule=Rule.TWO_CHOICES),
     "risk": PolicyKind(message="low load that varies little", weights=_only(run_queue=1.0, risk=1.0)),

@@ -229,7 +229,7 @@ def preference_scorer(preference: Preference) -> Scorer:
     def read(load: NodeLoad, _: Request) -> float:
         return 1.0 if load.answer.labels.get(preference.label) == preference.value else 0.0
 
-    def told(load: NodeLoad, _: Request, __: float) -> str:
+    def text(load: NodeLoad, _: Request, __: float) -> str:
         value = load.answer.labels.get(preference.label)
         return f"no label {preference.label}" if value is None else f"{preference.label} is {value}"
 
@@ -237,5 +237,5 @@ def preference_scorer(preference: Preference) -> Scorer:
         name=f"prefer {preference.label}={preference.value}",
         read=read,
         points=lambda matches: 100.0 * matches,
-        message=told,
+        message=text,
     )

@@ -147,7 +147,7 @@ def without_lease(answer: Answer, key: str) -> Answer:
     if not gone:
         return answer
     reading = answer.reading
-    allocations = add_up(list(_promises(gone)), reading.uptime_s)
+    allocations = add_up(list(_allocations(gone)), reading.uptime_s)
     queue, memory = reading.run_queue, reading.memory
     if isinstance(queue, RunQueue):
         queue = replace(queue, r1m=max(0.0, queue.r1m - allocations.reflected_cpus))
@@ -158,7 +158,7 @@ def without_lease(answer: Answer, key: str) -> Answer:
     return replace(answer, reading=replace(reading, leases=left, run_queue=queue, memory=memory))
 
 
-def _promises(leases: Iterable[Lease]) -> Iterable[Allocation]:
+def _allocations(leases: Iterable[Lease]) -> Iterable[Allocation]:
     return (lease.allocation for lease in leases if isinstance(lease.allocation, Allocation))
 
 

@@ -134,12 +134,12 @@ class JobQueue:
 
 
 WAITING_LISTS: Final[Mapping[str, JobQueue]] = {
-    "fcfs": JobQueue(message="first come, first served: nobody passes anybody", passing=False),
-    "sjf": JobQueue(message="the shortest by its estimate first", order=_shortest),
+    "fcfs": JobQueue(message="first come, first served: no job passes another", passing=False),
+    "sjf": JobQueue(message="the shortest estimate first", order=_shortest),
     "priority": JobQueue(message="by priority, which grows while a job waits", order=_most_points),
-    "easy": JobQueue(message="first come, and who does not delay the first may pass"),
+    "easy": JobQueue(message="in order of arrival; jobs that do not delay the first one may pass it"),
     # Tsafrir, Etsion and Feitelson, IEEE TPDS 18(6), 2007.
-    "easy-sjbf": JobQueue(message="the same, and of those the shortest first", backfill_order=_shortest),
+    "easy-sjbf": JobQueue(message="the same; of the passing jobs the shortest first", backfill_order=_shortest),
 }
 """Queues by name. All but `fcfs` keep a reservation for the first job and let others pass it (EASY backfilling)."""
 

@@ -11,7 +11,7 @@ from clbalance.model import Allocation, Lease, Measured, NodeName, Qos, Unknown
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Usage
 from clbalance.policy.jobs.record import qos_of, why_not_migratable_now
-from clbalance.policy.jobs.requeue import IN_VAIN
+from clbalance.policy.jobs.requeue import MISSED_CHECKPOINT
 from clbalance.policy.rebalance.levels import Pool
 from clbalance.policy.rebalance.values import BalanceSettings, Departure, RunningJob
 
@@ -73,7 +73,7 @@ def _why_not_migratable(job: RunningJob, settings: BalanceSettings) -> str:
     if job.why_not_migratable:
         return job.why_not_migratable
     if job.migrated_s_ago is not None and job.migrated_s_ago < settings.cooldown_s:
-        what = IN_VAIN if job.in_vain else "moved"
+        what = MISSED_CHECKPOINT if job.missed_checkpoint else "moved"
         return f"{what} {max(0.0, job.migrated_s_ago):.0f} s ago, and stays for {settings.cooldown_s:g} s"
     if job.qos is Qos.GUARANTEED and not settings.guaranteed:
         return "Guaranteed, and those are not to be moved"
@@ -154,7 +154,7 @@ class JobInfo:
 def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], now: datetime) -> RunningJob:
     """A running job in relation to its pool; `usage` None: not measured."""
     record, request = job.record, job.submitted.request
-    came_s_ago, told_s_ago = _came_s_ago(job, now), _aborted_s_ago(job, now)
+    came_s_ago, missed_s_ago = _came_s_ago(job, now), _aborted_s_ago(job, now)
     elsewhere = pool.difference(job.submitted.candidates)
     return RunningJob(
         job=record.id,
@@ -165,10 +165,10 @@ def running_job(job: JobInfo, usage: Usage | None, pool: frozenset[NodeName], no
         not_committed=elsewhere,
         cpus_used=_cpus_used(record, usage, now),
         qos=qos_of(request),
-        been_on=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
+        earlier_nodes=frozenset(copy.intent.node for copy in job.copies if copy.attempt < record.attempt),
         # A job that did not checkpoint in time must not be asked again every few minutes.
-        migrated_s_ago=min((one for one in (came_s_ago, told_s_ago) if one is not None), default=None),
-        in_vain=told_s_ago is not None and (came_s_ago is None or told_s_ago <= came_s_ago),
+        migrated_s_ago=min((one for one in (came_s_ago, missed_s_ago) if one is not None), default=None),
+        missed_checkpoint=missed_s_ago is not None and (came_s_ago is None or missed_s_ago <= came_s_ago),
         why_not_migratable=why_not_migratable_now(record, job.submitted),
     )
 
@@ -208,7 +208,7 @@ def _came_s_ago(job: JobInfo, now: datetime) -> float | None:
 def _aborted_s_ago(job: JobInfo, now: datetime) -> float | None:
     """Seconds since it was told to checkpoint, if it did not do so in time; else None."""
     move = job.migration
-    if move is None or move.attempt != job.record.attempt or move.abort_reason != IN_VAIN:
+    if move is None or move.attempt != job.record.attempt or move.abort_reason != MISSED_CHECKPOINT:
         return None
     return max(0.0, now.timestamp() - move.requested_at_s)
 
@@ -223,6 +223,6 @@ def _seconds_since(at: datetime | None, now: datetime) -> float | None:
     return None if at is None else max(0.0, (now - at).total_seconds())
 
 
-def on(jobs: Iterable[JobInfo], nodes: frozenset[NodeName]) -> Sequence[JobInfo]:
+def jobs_on(jobs: Iterable[JobInfo], nodes: frozenset[NodeName]) -> Sequence[JobInfo]:
     """The jobs that run on one of `nodes`."""
     return [job for job in jobs if job.is_running and not nodes.isdisjoint(job.record.nodes)]

@@ -98,7 +98,7 @@ class Balancing:
 
     def may(self, candidate: MigrationCandidate, dst: NodeName) -> bool:
         """Whether it may go there: not to nodes of its earlier attempts, but always to where it runs now."""
-        return dst == candidate.job.node or dst not in candidate.job.been_on
+        return dst == candidate.job.node or dst not in candidate.job.earlier_nodes
 
     def is_home(self, candidate: MigrationCandidate) -> bool:
         """Whether the plan leaves it on the node where it runs."""

@@ -57,12 +57,12 @@ class RunningJob:
     cpus_used: float | None
     """Measured mean cpu use; None: not measured."""
     qos: Qos
-    been_on: frozenset[NodeName]
+    earlier_nodes: frozenset[NodeName]
     migrated_s_ago: float | None
     """Seconds since its last migration, or since it failed to checkpoint in time; None: neither happened."""
     not_committed: frozenset[NodeName] = frozenset()
     """Nodes of the pool that are not among its candidates."""
-    in_vain: bool = False
+    missed_checkpoint: bool = False
     """Whether `migrated_s_ago` is about a checkpoint that it did not make in time."""
     why_not_migratable: str = ""
     """Why it may not be migrated, such as "has a terminal"; empty: it may."""

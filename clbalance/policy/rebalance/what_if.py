@@ -152,18 +152,18 @@ def migration_order(wanted: Sequence[Step], what_if: WhatIf) -> tuple[Step, ...]
     return tuple(ordered)
 
 
-def _tried(waiting: tuple[Step, ...], what_if: WhatIf, in_vain: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
+def _tried(waiting: tuple[Step, ...], what_if: WhatIf, failed: set[tuple[Step, ...]]) -> tuple[Step, ...] | None:
     """Depth-first search. Free room depends only on the waiting steps, so failed combinations of them are kept."""
     if not waiting:
         return ()
-    if waiting in in_vain:
+    if waiting in failed:
         return None
     for at, step in enumerate(waiting):
         if what_if.unfit(*step) is None:
             carried = what_if.carry(*step)
-            rest = _tried((*waiting[:at], *waiting[at + 1 :]), what_if, in_vain)
+            rest = _tried((*waiting[:at], *waiting[at + 1 :]), what_if, failed)
             what_if.undo(carried)
             if rest is not None:
                 return (step, *rest)
-    in_vain.add(waiting)
+    failed.add(waiting)
     return None

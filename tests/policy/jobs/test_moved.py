@@ -22,7 +22,7 @@ from clbalance.model.job_record import (
     TimedOut,
 )
 from clbalance.policy.jobs.record import is_migratable
-from clbalance.policy.jobs.requeue import CHECKPOINTED, IN_VAIN, goes_on, stop_reason
+from clbalance.policy.jobs.requeue import CHECKPOINTED, MISSED_CHECKPOINT, continues_elsewhere, stop_reason
 
 USR1 = 10
 REQUEUE = RestartPolicy(requeue=True)
@@ -44,8 +44,8 @@ MOVED = Cancelled(reason=stop_reason(order()))
 @given(reason=WHY)
 def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, reason: str) -> None:
     meant = order(reason=reason)
-    assert goes_on(Cancelled(reason=stop_reason(meant)), meant, restart_policy)
-    assert goes_on(Cancelled(reason=stop_reason(meant)), order(dst="c"), restart_policy), (
+    assert continues_elsewhere(Cancelled(reason=stop_reason(meant)), meant, restart_policy)
+    assert continues_elsewhere(Cancelled(reason=stop_reason(meant)), order(dst="c"), restart_policy), (
         "who meant it first may have died"
     )
     assert len(stop_reason(meant)) <= 200, "or its node would cut it"
@@ -53,8 +53,8 @@ def test_what_was_stopped_for_the_move_goes_on(restart_policy: RestartPolicy, re
 
 @pytest.mark.parametrize("end", [Exited(rc=CHECKPOINTED), Exited(rc=128 + USR1), Killed(signal=USR1)])
 def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End) -> None:
-    assert goes_on(end, order(), CHECKPOINT)
-    assert not goes_on(end, order(), REQUEUE)
+    assert continues_elsewhere(end, order(), CHECKPOINT)
+    assert not continues_elsewhere(end, order(), REQUEUE)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_so_does_what_has_checkpointed_but_only_a_job_that_was_told_to(end: End)
     ],
 )
 def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) -> None:
-    assert not goes_on(end, order(), restart_policy)
+    assert not continues_elsewhere(end, order(), restart_policy)
 
 
 @given(
@@ -85,14 +85,14 @@ def test_any_other_end_is_the_jobs_own(end: End, restart_policy: RestartPolicy) 
     end=st.sampled_from([MOVED, Exited(rc=CHECKPOINTED), Killed(signal=USR1)]),
 )
 def test_what_was_not_meant_means_nothing(stage: MigrationStage, message: str, end: End) -> None:
-    assert not goes_on(end, order(stage, message), CHECKPOINT)
-    assert not goes_on(end, None, CHECKPOINT)
+    assert not continues_elsewhere(end, order(stage, message), CHECKPOINT)
+    assert not continues_elsewhere(end, None, CHECKPOINT)
 
 
 def test_a_checkpoint_that_comes_late_counts_all_the_same() -> None:
-    assert goes_on(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, IN_VAIN), CHECKPOINT)
-    assert not goes_on(Exited(rc=0), order(MigrationStage.ABORTED, IN_VAIN), CHECKPOINT)
-    assert not goes_on(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, IN_VAIN), REQUEUE)
+    assert continues_elsewhere(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, MISSED_CHECKPOINT), CHECKPOINT)
+    assert not continues_elsewhere(Exited(rc=0), order(MigrationStage.ABORTED, MISSED_CHECKPOINT), CHECKPOINT)
+    assert not continues_elsewhere(Exited(rc=CHECKPOINTED), order(MigrationStage.ABORTED, MISSED_CHECKPOINT), REQUEUE)
 
 
 def test_only_marked_jobs_of_one_copy_may_be_moved() -> None:

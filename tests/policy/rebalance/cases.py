@@ -22,10 +22,10 @@ def a_job(
     *,
     used: float | None = None,
     qos: Qos | None = None,
-    been_on: frozenset[str] = frozenset(),
+    earlier_nodes: frozenset[str] = frozenset(),
     migrated_s_ago: float | None = None,
     not_committed: frozenset[str] = frozenset(),
-    in_vain: bool = False,
+    missed_checkpoint: bool = False,
     why_not_migratable: str = "",
     request: Request | None = None,
 ) -> RunningJob:
@@ -37,10 +37,10 @@ def a_job(
         request=replace(asked, name=f"j{number}", excluded=asked.excluded | others),
         cpus_used=used,
         qos=qos or (Qos.BURSTABLE if cpus else Qos.BEST_EFFORT),
-        been_on=frozenset(NodeName(name) for name in been_on),
+        earlier_nodes=frozenset(NodeName(name) for name in earlier_nodes),
         migrated_s_ago=migrated_s_ago,
         not_committed=others,
-        in_vain=in_vain,
+        missed_checkpoint=missed_checkpoint,
         why_not_migratable=why_not_migratable,
         key=f"key{number}",
     )
@@ -123,7 +123,7 @@ def moved(jobs: Sequence[RunningJob], moves: Sequence[PlannedMigration]) -> list
     """The jobs where the plan wants them, as the next run finds them."""
     dst = {move.job: move.dst for move in moves}
     return [
-        replace(job, node=dst[job.job], been_on=job.been_on | {job.node}, migrated_s_ago=60.0)
+        replace(job, node=dst[job.job], earlier_nodes=job.earlier_nodes | {job.node}, migrated_s_ago=60.0)
         if job.job in dst
         else job
         for job in jobs
@@ -183,7 +183,11 @@ class Cluster:
                 if place == start[at]:
                     for to, name in enumerate(names):
                         then = (*places[:at], to, *places[at + 1 :])
-                        if then not in seen and name not in jobs[at].been_on and self._holds(name, all_jobs, jobs[at]):
+                        if (
+                            then not in seen
+                            and name not in jobs[at].earlier_nodes
+                            and self._holds(name, all_jobs, jobs[at])
+                        ):
                             seen.add(then)
                             waiting.append(then)
         return best

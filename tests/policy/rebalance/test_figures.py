@@ -135,7 +135,7 @@ class Swing:
         self.times = Counter({name: self.times[name] + 1 for name in over})
         for move in plan_migrations(snapshot, jobs, gone, self.times, settings, LEAST, NOW, ME).migrations:
             job = next(one for one in self.jobs if one.job == move.job)
-            self.jobs[self.jobs.index(job)] = replace(job, node=move.dst, been_on=job.been_on | {move.src})
+            self.jobs[self.jobs.index(job)] = replace(job, node=move.dst, earlier_nodes=job.earlier_nodes | {move.src})
             self.left.append((move.src, takes(job), now_s))
             self.since[move.job] = now_s
             self.moved[move.job] += 1

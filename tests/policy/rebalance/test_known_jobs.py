@@ -19,8 +19,8 @@ from clbalance.model.job_record import (
     Outcome,
     Usage,
 )
-from clbalance.policy.jobs.requeue import IN_VAIN
-from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, on, running_job
+from clbalance.policy.jobs.requeue import MISSED_CHECKPOINT
+from clbalance.policy.rebalance.candidates import JobInfo, departures, is_recent, jobs_on, running_job
 from clbalance.policy.rebalance.values import Departure
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_a_running_job_is_told_with_where_it_has_been_and_what_it_uses() -> None
         Qos.BURSTABLE,
         "",
     )
-    assert message.been_on == {N2}
+    assert message.earlier_nodes == {N2}
     assert message.migrated_s_ago == 100.0
     assert message.cpus_used == 1.5
 
@@ -147,16 +147,16 @@ def test_an_end_is_known_where_there_is_a_time_limit() -> None:
 def test_jobs_on_nodes_are_those_that_run_there() -> None:
     here, elsewhere = known([copy(1, N1)]), known([copy(1, N2)])
     over = known([copy(1, N1, 1.0)], state=JobState.COMPLETED)
-    assert on([here, elsewhere, over], frozenset({N1})) == [here]
+    assert jobs_on([here, elsewhere, over], frozenset({N1})) == [here]
     assert not known([]).is_running
 
 
 @pytest.mark.parametrize(
     ("move", "seconds"),
     [
-        pytest.param({"abort_reason": IN_VAIN}, 40.0, id="it was told to checkpoint, in vain"),
+        pytest.param({"abort_reason": MISSED_CHECKPOINT}, 40.0, id="it was told to checkpoint, in vain"),
         pytest.param({"abort_reason": "n2: no room"}, None, id="nothing has reached it"),
-        pytest.param({"abort_reason": IN_VAIN, "attempt": 2}, None, id="another attempt was"),
+        pytest.param({"abort_reason": MISSED_CHECKPOINT, "attempt": 2}, None, id="another attempt was"),
     ],
 )
 def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
@@ -167,4 +167,4 @@ def test_a_job_that_would_not_checkpoint_is_left_alone_for_a_while(
     )
     job = replace(known([copy(1, N1)]), migration=replace(order, **move))  # type: ignore[arg-type]  # a field's own
     message = running_job(job, None, frozenset({N1}), NOON)
-    assert (message.migrated_s_ago, message.in_vain) == (seconds, seconds is not None)
+    assert (message.migrated_s_ago, message.missed_checkpoint) == (seconds, seconds is not None)

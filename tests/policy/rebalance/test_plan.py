@@ -58,7 +58,7 @@ CASES = {
     "a faster node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"factor": 3.0}),
     "a larger node takes more": Case([(3, "a", "b"), (2, "a", "b"), (1, "a", "b")], crowd(), b={"cpus": 12}),
     "a job that is not marked is never touched": Case([], crowd(why_not_migratable="not marked")),
-    "a job never goes back": Case([], crowd(been_on=frozenset({"b"}))),
+    "a job never goes back": Case([], crowd(earlier_nodes=frozenset({"b"}))),
     "a job stays where it has come to lately": Case([], crowd(migrated_s_ago=1799.0), settings=AT_ONCE),
     "and may go on after that": Case(two(3, 2), crowd(migrated_s_ago=1800.0), settings=AT_ONCE),
     "not more than `max_moves`": Case(two(3, 2)[:1], crowd(), settings=replace(AT_ONCE, max_moves=1)),
@@ -160,10 +160,12 @@ STAYS = {
     "not marked `--requeue`": crowd(count=1, why_not_migratable="not marked `--requeue`"),
     "moved 60 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=60.0),
     "moved 0 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=-5.0),
-    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(count=1, migrated_s_ago=60.0, in_vain=True),
+    "it did not checkpoint in time 60 s ago, and stays for 1800 s": crowd(
+        count=1, migrated_s_ago=60.0, missed_checkpoint=True
+    ),
     "Guaranteed, and those are not to be moved": crowd(count=1, qos=Qos.GUARANTEED),
     "it takes no cpus that were promised or measured": crowd(count=1, cpus=0.0),
-    "it has been on every node where it would help": crowd(count=1, been_on=frozenset({"b"})),
+    "it has been on every node where it would help": crowd(count=1, earlier_nodes=frozenset({"b"})),
     "it was not submitted for the nodes where it would help": crowd(count=1, not_committed=frozenset({"b"})),
     "no place: b too few GPUs free": crowd(count=1, request=Request(gpus=1)),
     "no move of it makes the nodes more alike by enough": crowd(count=1, cpus=0.01),

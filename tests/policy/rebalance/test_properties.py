@@ -46,7 +46,7 @@ def jobs_on(draw: st.DrawFn, number: int, names: list[str]) -> RunningJob:
         0.0 if qos is Qos.BEST_EFFORT else cpus,
         used=draw(st.sampled_from([None, 0.5, cpus, cpus + 1.0])),
         qos=qos,
-        been_on=frozenset(draw(st.sets(st.sampled_from(names), max_size=1)) - {on}),
+        earlier_nodes=frozenset(draw(st.sets(st.sampled_from(names), max_size=1)) - {on}),
         migrated_s_ago=draw(st.sampled_from([None, None, 10.0, 1000.0])),
         why_not_migratable=draw(st.sampled_from(["", "", "", "not marked"])),
     )
@@ -123,7 +123,7 @@ def test_only_jobs_that_may_be_moved_are_and_each_once_and_never_back(
         assert not job.why_not_migratable
         assert job.migrated_s_ago is None or job.migrated_s_ago >= settings.cooldown_s
         assert move.src == job.node != move.dst
-        assert move.dst not in job.been_on
+        assert move.dst not in job.earlier_nodes
         assert job.qos is not Qos.GUARANTEED or settings.guaranteed
 
 
@@ -218,7 +218,7 @@ def test_a_single_move_takes_nobody_while_one_whose_turn_is_first_could_go(
 def test_on_small_pools_the_largest_level_is_within_a_tenth_of_the_best(cluster: Cluster) -> None:
     """Of all that can be reached by moving each job once at most, in any order that leaves room on the way."""
     free = replace(
-        cluster, jobs=tuple(replace(job, been_on=frozenset(), migrated_s_ago=None) for job in _that_fit(cluster))
+        cluster, jobs=tuple(replace(job, earlier_nodes=frozenset(), migrated_s_ago=None) for job in _that_fit(cluster))
     )
     plan = planned(free.swept(), free.jobs, EVERYTHING, policy=NO_THRESHOLD)
     assert free.after(plan.migrations).largest() <= 1.1 * free.best() + 1e-6

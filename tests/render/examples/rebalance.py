@@ -24,7 +24,7 @@ STAYING = RunningJob(
     request=Request(),
     cpus_used=None,
     qos=Qos.BURSTABLE,
-    been_on=frozenset(),
+    earlier_nodes=frozenset(),
     migrated_s_ago=None,
 )
 PLAN = RebalancePlan(
