@@ -16,7 +16,7 @@ def main() -> int:
         return 0
     gc.set_threshold(200_000)  # a start makes half as many objects and no garbage; to look for some took 6 to 40 ms
     try:
-        from clbalance.cli.signals import ignore, raise_once
+        from clbalance.cli.signals import ignore_at_the_end, raise_once
         from clbalance.errors import Interrupted
     except KeyboardInterrupt:  # before we heed signals
         return 130
@@ -28,7 +28,7 @@ def main() -> int:
     except Interrupted as stop:
         return 128 + stop.signum
     finally:
-        ignore()  # the interpreter's own end is not to be disturbed
+        ignore_at_the_end()  # the interpreter's own end is not to be disturbed
         gc.freeze()  # nor to walk over every object once more, which took 10 ms
 
 

@@ -1,5 +1,6 @@
 """Turns the first SIGINT, SIGTERM or SIGHUP into an exception in the main thread; later ones do not disturb cleanup."""
 
+import contextlib
 import os
 import select
 import signal
@@ -51,6 +52,14 @@ def ignore() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     for one in STOPPING:
         signal.signal(one, signal.SIG_IGN)
+
+
+def ignore_at_the_end() -> None:
+    """The program has done its work: a signal that comes now changes neither its exit code nor what it shows."""
+    with contextlib.suppress(Interrupted):
+        ignore()  # the first signal may still come before all of them are ignored; it ignores the others itself
+    ignore()
+    sys.unraisablehook = sys.__unraisablehook__  # or an alarm could be set when nobody handles it any more
 
 
 def _discard_full_outputs() -> None:

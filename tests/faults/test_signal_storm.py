@@ -161,12 +161,21 @@ def test_a_job_in_full_flight_ends_with_its_run_or_when_it_is_cancelled(
 ) -> None:
     call = _start_stubborn_job(calls, lab_env)
     assert comes_true(lambda: len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES, within_s=20)
+    # Its processes run before `run` has heard of that; until then a hangup ends it as one that was not started.
+    assert comes_true(lambda: _runs(lab_env), within_s=20)
     call.hit(number, after_s=0)
     if number in {signal.SIGHUP, signal.SIGKILL}:
         assert len(marked(JOB, call.mark)) >= _STUBBORN_PROCESSES
         _cancel_all(lab_env)
     call.leaves_no_job(within_s=_CLEAN_WITHIN_S)
     call.leaves_no_ssh(within_s=_CLEAN_WITHIN_S)
+
+
+def _runs(env: dict[str, str]) -> bool:
+    done = subprocess.run(
+        [sys.executable, "-m", "clbalance", "jobs", "--json"], env=env, check=True, capture_output=True
+    )
+    return b'"RUNNING"' in done.stdout
 
 
 def _cancel_all(env: dict[str, str]) -> None:

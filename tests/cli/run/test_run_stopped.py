@@ -34,7 +34,7 @@ def test_a_stopped_run_leaves_nothing(lab: Lab, clbalance: Command, number: sign
 
 def test_ctrl_c_on_a_terminal_stops_it_and_tells_how_it_ended(lab: Lab, clbalance: Command) -> None:
     with nothing_left(lab):
-        terminal = clbalance.on_terminal("run", "-w", "node1", "-c", ORPHANS)
+        terminal = clbalance.on_terminal("run", "-w", "node1", "-c", f"exec 2>/dev/null; {ORPHANS}")
         terminal.read_until(b"up")
         terminal.type(b"\x03")
         assert terminal.end() == 130
