@@ -1,5 +1,6 @@
 """Turn options into the parts of a request: resources, constraints, and the selection of nodes."""
 
+import re
 from difflib import get_close_matches
 
 from clbalance.cli.console import Console
@@ -13,6 +14,15 @@ from clbalance.settings.values import Settings
 from clbalance.units import parse_size
 
 _MOST = 100_000  # GPUs, slots or cpus of one node
+
+
+def parse_pick(text: str) -> int | None:
+    """`--pick`: a number above 0, or None for `all`."""
+    if text == "all":
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
+        raise UsageError(f"`--pick` cannot be {text!r}", hint="a number of nodes, 1 or more, or `all`")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

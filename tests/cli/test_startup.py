@@ -73,3 +73,10 @@ def test_a_verb_imports_its_own_report_and_no_other(
 
 def test_load_does_not_import_what_tells_of_jobs(clbalance: Command) -> None:
     assert modules(clbalance, "load", "-w", "node1").isdisjoint({"clbalance.model.task", "clbalance.model.checkup"})
+
+
+def test_pick_does_not_import_what_submits_jobs(clbalance: Command) -> None:
+    found = modules(clbalance, "pick", "-w", "node1")
+    assert not {
+        name for name in found if name.startswith(("clbalance.cli.run", "clbalance.cli.output", "clbalance.user_files"))
+    }

@@ -11,7 +11,7 @@ from clbalance.cli.node_settings import working_directory
 from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
-from clbalance.cli.requests import Resources, constraints_of, resources_of
+from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.work import CommandLine, payload_of
 from clbalance.errors import UsageError
@@ -129,15 +129,6 @@ def _absolute(folder: Path, pattern: str | None) -> str | None:
     if pattern is None or pattern.startswith("/"):
         return pattern
     return f"{str(folder).replace('%', '%%')}/{pattern}"
-
-
-def parse_pick(text: str) -> int | None:
-    """`--pick`: a number above 0, or None for `all`."""
-    if text == "all":
-        return None
-    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
-        raise UsageError(f"`--pick` cannot be {text!r}", hint="a number of nodes, 1 or more, or `all`")
-    return int(text)
 
 
 def _restart_policy(options: JobOptions) -> RestartPolicy:

@@ -32,8 +32,7 @@ def pick(
     """Prints only the folded set on stdout. Exits 3, with the reasons on stderr, if too few nodes fit."""
     from clbalance.cli.cluster import cluster_context
     from clbalance.cli.console import Console, nothing_fits
-    from clbalance.cli.requests import constraints_of, resources_of
-    from clbalance.cli.run.submission import parse_pick
+    from clbalance.cli.requests import constraints_of, parse_pick, resources_of
     from clbalance.engine.place import sweep_and_place
     from clbalance.nodeset import fold
     from clbalance.render.reports.nodes.pick import PickReport
