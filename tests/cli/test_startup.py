@@ -77,6 +77,4 @@ def test_load_does_not_import_what_tells_of_jobs(clbalance: Command) -> None:
 
 def test_pick_does_not_import_what_submits_jobs(clbalance: Command) -> None:
     found = modules(clbalance, "pick", "-w", "node1")
-    assert not {
-        name for name in found if name.startswith(("clbalance.cli.run", "clbalance.cli.output", "clbalance.user_files"))
-    }
+    assert not {name for name in found if name.startswith(("clbalance.cli.run", "clbalance.cli.output"))}
