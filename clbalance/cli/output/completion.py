@@ -131,7 +131,7 @@ class _CopiesListener(NullListener):
             self._try(lambda: self._files.write(node, stream, piece))
 
     def ended(self, outcome: Outcome) -> None:
-        if not self._trouble and not isinstance(outcome.end, Lost):
+        if not self._trouble and not isinstance(outcome.end, Lost | NotStarted):
             self._try(lambda: self._files.end(outcome.node))
 
     def finish(self, outcomes: Sequence[Outcome], *, copies: int) -> tuple[OutputState, str]:
