@@ -11,8 +11,8 @@ from clbalance.errors import LockedError, StoreError
 
 
 @contextlib.contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Try to lock `path` for the block. Yields False if another process has the lock."""
+def _lock(path: Path) -> Iterator[tuple[int, bool]]:
+    """The open file, and whether this process has its lock for the block. It never waits."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -20,12 +20,19 @@ def try_lock(path: Path) -> Iterator[bool]:
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            is_ours = False
+        yield fd, is_ours
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Try to lock `path` for the block. Yields False if another process has the lock."""
+    with _lock(path) as (_, is_ours):
+        yield is_ours
 
 
 @contextlib.contextmanager
@@ -34,25 +41,16 @@ def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[N
 
     `waits_s`: the holder may wait so long before it starts (`--jitter`); other processes are told so.
     """
-    path = state / f"{verb}.lock"
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"`{path}`: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _lock(state / f"{verb}.lock") as (fd, is_ours):
+        if not is_ours:
             holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
             raise LockedError(
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
                 hint="only one runs at a time; under cron this is no failure, the next run follows",
-            ) from None
+            )
         os.ftruncate(fd, 0)
         jitter = (
             f"; for up to {waits_s:g} s from then it may be waiting for its start, by `--jitter`" if waits_s else ""
         )
         os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}{jitter}\n".encode(), 0)
         yield
-    finally:
-        os.close(fd)
