@@ -262,35 +262,34 @@ class TaskFiles:
         self._goes_on = goes_on
         self._seen: set[str] = set()
         self._open: dict[str, OutputFile] = {}
-        for stream in STREAMS:  # raises for a bad pattern before anything is started
-            names.of(NodeName("node"), stream, task=0)
+        # Raises for a bad pattern before anything is started.
+        of_two = {stream: [names.of(NodeName("node"), stream, task=task) for task in (0, 1)] for stream in STREAMS}
+        self._streams = frozenset(stream for stream, (first, _) in of_two.items() if first is not None)
+        self._shared = frozenset(stream for stream, (first, second) in of_two.items() if first == second)
+        """The streams of which several tasks write to one file."""
 
     def takes(self, stream: str) -> bool:
         """Whether the stream goes to files."""
-        return self._names.of(NodeName("node"), stream, task=0) is not None
+        return stream in self._streams
 
     def write(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
         """The next piece of a task's stream."""
         path = self._names.of(node, stream, task=task)
         if path is not None:
-            self._file(path, is_shared=self._is_shared(node, stream)).append(piece)
+            self._file(path, is_shared=stream in self._shared).append(piece)
 
     def end(self, task: int, node: NodeName) -> None:
         """The task has ended. If it printed nothing, it leaves empty files, which show that it ran."""
         for stream in STREAMS:
             path = self._names.of(node, stream, task=task)
             if path is not None and path not in self._seen:
-                self._file(path, is_shared=self._is_shared(node, stream))
+                self._file(path, is_shared=stream in self._shared)
 
     def close(self) -> None:
         """Close the files."""
         for file in self._open.values():
             file.close()
         self._open.clear()
-
-    def _is_shared(self, node: NodeName, stream: str) -> bool:
-        """Whether several tasks write to one file."""
-        return self._names.of(node, stream, task=0) == self._names.of(node, stream, task=1)
 
     def _file(self, path: str, *, is_shared: bool) -> OutputFile:
         """The open file. It is emptied at first, unless tasks of this job have written it."""
