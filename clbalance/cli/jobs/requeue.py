@@ -96,7 +96,7 @@ class _Requeue:
             copies = current_copies(record, services.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: exclude_reason(one.end) for one in ended if has_failed(one.end)}
-            files = FilePatterns(output=submitted.output, error=submitted.error)
+            files = FilePatterns.of(submitted)
             with write_run_files(services, files, listener, mode, copies=submitted.request.pick) as (
                 writer,
                 writer_mode,

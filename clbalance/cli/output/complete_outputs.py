@@ -3,6 +3,7 @@
 Every verb that follows or changes jobs calls it. If no file is pending, it costs one query (docs/design/job_output.md).
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from clbalance.cli.console import Console
@@ -27,11 +28,13 @@ def complete_outputs(services: Services, console: Console, *, again: bool = True
     from clbalance.cli.output.job_files import mark_output  # most calls have nothing pending (docs/design/startup.md)
     from clbalance.engine.jobs.collect import collect
 
-    with services.journal.output_lock() as is_ours:
+    with services.journal.output_lock() as is_ours, contextlib.ExitStack() as files:
         if not is_ours:
             return
         found = {(one.job, one.attempt): one.reason for one in pending}
         wanted = [one for one in (_wanted(services, *key) for key in found) if one is not None]
+        for one in wanted:  # a signal leaves no draft behind
+            files.callback(one.close)
         fresh = [one for one in wanted if not found[one.job, one.attempt]]
         within_s = 2 * services.answer_within_s if fresh else _AGAIN_S
         fetches = [fetch for one in wanted for fetch in one.fetches]
@@ -61,7 +64,7 @@ def _wanted(services: Services, job: int, attempt: int) -> "Completion | None":
     copies = [copy for copy in services.journal.copies(job) if copy.attempt == attempt]
     if any(copy.outcome is None for copy in copies):
         return None
-    files = FilePatterns(output=submitted.output, error=submitted.error)
+    files = FilePatterns.of(submitted)
     if submitted.rules is not None:
         return TaskCompletion(services, spec, files, attempt)
     return completion_of_copies(record, spec, files, attempt, copies)

@@ -47,6 +47,10 @@ class Completion(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close the files; drafts that were not finished are deleted. Harmless the second time."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing:
@@ -60,6 +64,8 @@ class _Nothing:
 
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
         return self.state, self.reason
+
+    def close(self) -> None: ...
 
 
 def _is_replaced(files: FilePatterns, record: JobRecord, attempt: int) -> bool:
@@ -105,6 +111,9 @@ class _CopyCompletion:
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
         return self._listener.finish(ends[0], copies=len(self.fetches[0].copies))
 
+    def close(self) -> None:
+        self._listener.close()
+
 
 class _Discarded:
     """`JobOutput` for streams that go to no file."""
@@ -146,10 +155,14 @@ class _CopiesListener(NullListener):
             self._trouble = self._trouble or "not every node has answered"
         if not self._trouble:
             self._try(self._files.keep)
-        self._try(self._files.close)
+        self.close()
         if not self._trouble:
             return OutputState.COMPLETE, ""
         return (OutputState.PENDING if gone is None else OutputState.LOST), self._trouble
+
+    def close(self) -> None:
+        """Close the files, or delete their drafts."""
+        self._try(self._files.close)
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
@@ -166,8 +179,9 @@ class TaskCompletion:
         self.attempt = attempt
         journal = services.journal
         written = journal.written_tasks(spec.id)
-        missing = unwritten(task_records(journal.tasks(spec.id), journal.task_log(spec.id).events()), written.all())
-        self._files = TaskFiles(files.names(spec.id, attempt), goes_on=bool(written.all()))
+        before = written.all()
+        missing = unwritten(task_records(journal.tasks(spec.id), journal.task_log(spec.id).events()), before)
+        self._files = TaskFiles(files.names(spec.id, attempt), goes_on=bool(before))
         self._listeners: list[_SlotListener] = []
         fetches = []
         for copy in (copy for copy in journal.copies(spec.id) if copy.attempt == attempt):
@@ -181,9 +195,12 @@ class TaskCompletion:
 
     def finish(self, ends: Sequence[Sequence[Outcome]]) -> tuple[OutputState, str]:
         troubles = [slot.finish(outcomes) for slot, outcomes in zip(self._listeners, ends, strict=True)]
-        self._files.close()
+        self.close()
         reason = next((one for one in troubles if one), "")
         return (OutputState.PENDING if reason else OutputState.COMPLETE), reason
+
+    def close(self) -> None:
+        self._files.close()
 
 
 class _SlotListener(NullListener):

@@ -9,7 +9,7 @@ from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
-from clbalance.model.job import JobSpec, OutputState
+from clbalance.model.job import JobSpec, OutputState, Submitted
 from clbalance.model.job_record import Lost, NotStarted, Outcome
 from clbalance.model.task import TaskEnded, TaskProgress, TaskRecord
 from clbalance.nodeset import NodeSets, fold
@@ -25,6 +25,11 @@ class FilePatterns:
 
     output: str | None
     error: str | None
+
+    @classmethod
+    def of(cls, submitted: Submitted) -> "FilePatterns":
+        """Those that a job was submitted with."""
+        return cls(output=submitted.output, error=submitted.error)
 
     @property
     def any(self) -> bool:
@@ -81,8 +86,10 @@ def conclude_task_files(services: Services, job: JobSpec, records: Sequence[Task
         mark_output(services, job.id, job.attempt, OutputState.COMPLETE)
 
 
-def _running_job_hint(job: int) -> str:
-    return f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+def _with_hint(error: ClbalanceError, job: int) -> ClbalanceError:
+    """The error of a watched run, which does not end its job."""
+    hint = f"the job goes on: `clbalance jobs {job}` shows it, `clbalance cancel {job}` ends it"
+    return ClbalanceError(error.message, hint=error.hint or hint)
 
 
 class _ToListener:
@@ -175,7 +182,7 @@ class RunFileWriter:
             self._is_whole, self._files = False, None
             mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise ClbalanceError(error.message, hint=error.hint or _running_job_hint(self._job)) from error
+                raise _with_hint(error, self._job) from error
 
 
 class TaskFileWriter:
@@ -241,4 +248,4 @@ class TaskFileWriter:
             self._files = None
             mark_output(self._services, self._job, self._attempt, OutputState.PENDING, error.message)
             if self._is_watched:
-                raise ClbalanceError(error.message, hint=error.hint or _running_job_hint(self._job)) from error
+                raise _with_hint(error, self._job) from error

@@ -119,5 +119,5 @@ class _Resumed:
                 stdin=input_of(submitted),
                 listener=listener,
             )
-            files = FilePatterns(output=submitted.output, error=submitted.error)
+            files = FilePatterns.of(submitted)
             return run_tasks_with_files(context, files, submitted.notify, is_watched=is_watched)
