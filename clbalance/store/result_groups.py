@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import re
 import stat
 import time
@@ -22,8 +23,10 @@ SOURCE = "clb"
 JOBS = 100
 """The number of jobs kept: clush reads the whole file each time, which takes 30 ms for these."""
 
-_LOCK_WITHIN_S = 1.0
+_LOCK_WITHIN_S = 10.0
 _LOCK_AGAIN_S = 0.01
+"""At most, and by chance: of several waiting processes, none that looks at fixed times is always too late."""
+
 _OF_A_JOB = re.compile(r"([a-z]+)-([0-9]{1,18})")
 
 
@@ -93,7 +96,7 @@ def _alone(folder: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= until:
                     raise
-                time.sleep(_LOCK_AGAIN_S)
+                time.sleep(random.uniform(0, _LOCK_AGAIN_S))
         yield
     finally:
         os.close(fd)
