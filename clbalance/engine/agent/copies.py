@@ -5,7 +5,7 @@ from dataclasses import field
 from enum import IntEnum
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName
+from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import CopyRecord, End, Intent, Lost, Outcome
 
 
@@ -110,6 +110,8 @@ class _Reconnect:
     until: float
     end: Lost
     again_at: float
+    was_reached: bool
+    """Whether we had a connection to it before."""
     calling: bool = False
     calls: int = 0
     back_at: float | None = None
@@ -123,11 +125,16 @@ class Reconnects:
         self.timeout_s = patience_s
         self._by_node: dict[NodeName, _Reconnect] = {}
 
+    def call_first(self, node: NodeName, now: float) -> None:
+        """Another process started the copy on that node: it is to be called for the first time."""
+        never = Lost(cause=Cause.LOST, reason="")
+        self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=never, again_at=now, was_reached=False)
+
     def disconnected(self, node: NodeName, end: Lost, now: float) -> bool:
         """The connection was lost, or a call failed. Returns whether that begins a new disconnection."""
         known = self._by_node.get(node)
         if known is None or (known.back_at is not None and now - known.back_at > _BACK_FOR_GOOD_S):
-            self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=end, again_at=now)
+            self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=end, again_at=now, was_reached=True)
             return True
         known.calling, known.back_at, known.end = False, None, end
         known.again_at = now + min(_CALL_AGAIN_S * 2**known.calls, _CALL_AGAIN_AT_MOST_S)
@@ -138,6 +145,12 @@ class Reconnects:
         """The node has answered again."""
         if node in self._by_node:
             self._by_node[node].back_at = now
+            self._by_node[node].was_reached = True
+
+    def was_reached(self, node: NodeName) -> bool:
+        """Whether we had a connection to it at any time."""
+        known = self._by_node.get(node)
+        return known is None or known.was_reached
 
     def is_in_touch(self, node: NodeName) -> bool:
         """Whether requests can be sent to it."""
@@ -171,7 +184,9 @@ class FollowMode:
     retire: bool = False
     """The follower has all output: remove the job's files from its node."""
     persist: bool = True
-    """Call again when a connection is lost."""
+    """Call again when a connection is lost: sshd may be restarting."""
+    call_until_reached: bool = False
+    """Call again also a node that was never reached. Otherwise its first refusal or silence is the answer."""
     end: str | None = None
     """End the copies, for this reason."""
     signal: int | None = None

@@ -33,7 +33,6 @@ _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
-_UNANSWERED = Lost(cause=Cause.LOST, reason="")
 
 
 class Follow:
@@ -69,7 +68,7 @@ class Follow:
     def call_all(self) -> None:
         """Call every node, to follow copies that another process started."""
         for copy in self._copies.unended():
-            self._lose_touch(copy, _UNANSWERED)
+            self._reconnects.call_first(copy.node, self._clock.monotonic())
 
     def to_the_end(self, within_s: float | None = None) -> None:
         """Follow until nothing is left to follow, or for `within_s` seconds."""
@@ -204,12 +203,16 @@ class Follow:
     # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        if self._reconnects.disconnected(copy.node, end, self._clock.monotonic()):
-            if end is not _UNANSWERED and not self._mute:
-                wait = f"trying to reach it again for {self._reconnects.timeout_s:g} s"
-                self._listener.warned(copy.node, f"{end.cause.because(end.reason)}; {wait}")
-        elif not self._mode.persist:
+        is_new = self._reconnects.disconnected(copy.node, end, self._clock.monotonic())
+        if not self._is_called_again(copy.node):
             self._end(copy, end)
+        elif is_new and not self._mute:
+            wait = f"trying to reach it again for {self._reconnects.timeout_s:g} s"
+            self._listener.warned(copy.node, f"{end.cause.because(end.reason)}; {wait}")
+
+    def _is_called_again(self, node: NodeName) -> bool:
+        mode = self._mode
+        return mode.persist and (mode.call_until_reached or self._reconnects.was_reached(node))
 
     def _call_again(self) -> None:
         now = self._clock.monotonic()

@@ -42,14 +42,18 @@ def refresh(services: Services, records: Sequence[JobRecord]) -> tuple[Reconcile
 
 
 def await_ends(
-    services: Services, records: Sequence[JobRecord], unless: Callable[[], bool] = lambda: False
+    services: Services,
+    records: Sequence[JobRecord],
+    unless: Callable[[], bool] = lambda: False,
+    *,
+    call_until_reached: bool = False,
 ) -> tuple[Reconciled, ...]:
     """Wait until each job is over or its nodes do not answer any more. If `unless` gets true, return those that are.
 
-    A queued job is waited for too: `rebalance` starts it.
+    A queued job is waited for too: `rebalance` starts it. For `call_until_reached` see `FollowMode`.
     """
     done: dict[int, Reconciled] = {}
-    waiting = FollowMode(streams=())
+    waiting = FollowMode(streams=(), call_until_reached=call_until_reached)
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
         uncontrolled = [record for record in left if not record.has_controller and not record.state.is_over]
@@ -249,7 +253,7 @@ def dependency_failure(services: Services, job: int, restart_policy: RestartPoli
     before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
-        ends = await_ends(services, known, unless=lambda: services.journal.is_cancelled(job))
+        ends = await_ends(services, known, lambda: services.journal.is_cancelled(job), call_until_reached=True)
         if services.journal.is_cancelled(job):
             return "cancelled"
         before |= {one.record.id: one.record for one in ends}

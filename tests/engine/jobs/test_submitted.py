@@ -1,13 +1,18 @@
 """Why a job is not started after others: in the words in which one is told that waits in the queue."""
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
-from clbalance.engine.jobs.submitted import dependency_failure
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.jobs.reconcile import Reconciled
+from clbalance.engine.jobs.submitted import await_ends, cancel, dependency_failure, read, refresh, signal
 from clbalance.engine.services import Services
-from clbalance.model import NodeName, Plan, Request, Snapshot
+from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
-from clbalance.model.job_record import Intent, JobState
-from tests.engine.services import EPOCH, world_of
+from clbalance.model.job_record import Intent, JobRecord, JobState, Lost
+from tests.engine.services import EPOCH, ScriptedAgent, world_of
+from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 GONE = NodeName("gone")
@@ -52,3 +57,68 @@ def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:
     first, second = before(services, JobState.RUNNING), before(services, JobState.RUNNING)
     services.journal.cancel(second, "cancelled by alice")
     assert dependency_failure(services, second, RestartPolicy(after=(first,))) == "cancelled"
+
+
+# A refusal is an answer: to who only visits a job, not to who goes on following it.
+
+
+@pytest.mark.parametrize(
+    "visit",
+    [
+        lambda services, record: await_ends(services, [record])[0],
+        lambda services, record: cancel(services, [record], "cancelled by alice")[0],
+        lambda services, record: signal(services, [record], 10)[0],
+        lambda services, record: refresh(services, [record])[0],
+        lambda services, record: read(services, record, NullListener(), streams=("stdout",), to_the_end=False),
+        lambda services, record: read(services, record, NullListener(), streams=("stdout",), to_the_end=True),
+    ],
+    ids=["wait", "cancel", "signal", "jobs", "logs", "attach"],
+)
+def test_a_node_that_refuses_is_called_once_and_its_reason_is_told(
+    visit: Callable[[Services, JobRecord], Reconciled],
+) -> None:
+    services = world_of({"gone": lambda _: [HangUp(cause=Cause.REFUSED, reason="port 22: Connection refused")]})
+    record = services.journal.record(before(services, JobState.RUNNING))
+    assert record is not None
+    seen = visit(services, record)
+    assert [outcome.end for outcome in seen.outcomes] == [
+        Lost(cause=Cause.REFUSED, reason="port 22: Connection refused")
+    ]
+    assert opened(services) == [GONE]
+    assert services.clock.monotonic() < 2.0
+
+
+def test_a_node_that_was_reached_and_is_lost_is_called_again() -> None:
+    calls = iter([told("running"), lambda _: [HangUp(cause=Cause.REFUSED, reason="no sshd")], told("ended")])
+    agent: list[ScriptedNode] = []
+
+    def node(text: bytes) -> Sequence[bytes | HangUp]:
+        if text.startswith(b"exec python3"):
+            agent[:] = [next(calls)]
+        return agent[0](text)
+
+    services = world_of({"gone": node})
+    record = services.journal.record(before(services, JobState.RUNNING))
+    assert record is not None
+    (seen,) = await_ends(services, [record])
+    assert seen.record.state is JobState.COMPLETED
+    assert len(opened(services)) == 3
+
+
+def test_who_waits_for_a_dependency_calls_again_for_its_job_would_be_lost_for_ever() -> None:
+    services = world_of({})
+    first = before(services, JobState.RUNNING)
+    dependency_failure(services, 9, RestartPolicy(after=(first,)))
+    assert len(opened(services)) > 1
+
+
+def told(state: str) -> ScriptedNode:
+    """An agent whose job is in that state. One that runs loses its connection."""
+    lost = {"hang_up": {"cause": Cause.LOST, "reason": "connection lost"}}
+    rules = {"settle": lambda request: [{"ev": "settled", "job": request["job"], "state": state}]}
+    return ScriptedAgent(rules=rules | ({"follow": lambda _: [lost]} if state == "running" else {}))  # type: ignore[arg-type]
+
+
+def opened(services: Services) -> list[NodeName]:
+    assert isinstance(services.transport, ScriptedTransport)
+    return services.transport.opened
