@@ -29,13 +29,14 @@ from clbalance.errors import TransportError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
 from clbalance.transport.session_client import SessionWorker, WakeUp
-from clbalance.transport.session_state import Retries, SessionState
+from clbalance.transport.session_state import Retries, SessionState, cost_of
 from clbalance.transport.ssh_failure import Failure, classify
 
 _TICK_S = 0.1  # resolution of deadlines and of waits before a retry
 _STARTED_WITHIN_S = 5.0
 _GONE_WITHIN_S = 3.0
 _LEAST_WINDOW = 4
+_LOOKED_AT_WITHIN_S = 0.3  # for the engine to handle a line that it has taken
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
 logging.getLogger("ClusterShell").addHandler(logging.NullHandler())
@@ -63,7 +64,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
-        self._events: queue.SimpleQueue[tuple[SessionEvent, int] | BaseException] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[SessionEvent, SessionState] | BaseException] = queue.SimpleQueue()
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._gone: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -125,12 +126,19 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
                 return None
             if isinstance(heard, BaseException):
                 raise TransportError(f"the transport stopped: {heard}") from heard
-            event, opened = heard
-            if event.node not in self._known_open or opened != self._opened[event.node]:
+            event, session = heard
+            if isinstance(event, Line):
+                self._take(session, event)
+            if event.node not in self._known_open or session.opened != self._opened[event.node]:
                 continue  # from a session that was closed, and perhaps opened again, meanwhile
             if isinstance(event, Closed):
                 self._known_open.discard(event.node)
             return event
+
+    def _take(self, session: SessionState, line: Line) -> None:
+        session.taken_bytes += cost_of(line.text)
+        if session.may_go_on and not self._has_stopped:
+            self._hand_over(self._go_on_reading, (session,))
 
     def _post(self, step: Callable[..., None], *arguments: object) -> None:
         if self._has_stopped:
@@ -186,9 +194,20 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self.ev_wake()  # a call whose wake-up was lost to a signal
         now = time.monotonic()
         for session in list(self._sessions.values()):
-            if session.ends_at is not None and now >= session.ends_at:
+            if session.may_go_on:
+                self._go_on_reading(session)
+            if session.ends_at is None:
+                continue
+            if session.untaken_bytes:  # the answer may be among it: wait until the engine has looked
+                session.ends_at = max(session.ends_at, now + _LOOKED_AT_WITHIN_S)
+            elif now >= session.ends_at:
                 self._finish(session, Failure(cause=Cause.TIMEOUT, reason=f"no answer within {session.within_s:g} s"))
         self._start_waiting()
+
+    def _go_on_reading(self, session: SessionState) -> None:
+        if session.is_paused and session.worker is not None:
+            session.is_paused = False
+            session.worker.go_on_reading()
 
     def _open_session(self, node: NodeName, within_s: float, opened: int) -> None:
         session = SessionState(node, within_s, opened)
@@ -214,6 +233,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         one_node = NodeSet._fromlist1([session.node], resolver=RESOLVER_NOGROUP)  # noqa: SLF001 - its fast constructor
         worker = self._make_worker(one_node, self, session.no_sharing)
         session.worker = worker
+        worker.must_pause = session.must_pause
         self._connecting.add(session.node)
         self._open += 1
         try:
@@ -264,13 +284,14 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             session.unanswered.clear()
             self._connecting.discard(node)
             self._start_waiting()
-        self._events.put((Line(node=node, text=msg), session.opened))
+        session.read_bytes += cost_of(msg)
+        self._events.put((Line(node=node, text=msg), session))
 
-    def line_overflowed(self, worker: SessionWorker) -> None:
-        """End the session of a client that got a line of more than `MAX_LINE_BYTES`."""
+    def sent_too_much(self, worker: SessionWorker, what: str) -> None:
+        """End the session of a client that got more than its limits allow."""
         for session in list(self._sessions.values()):
             if session.worker is worker:
-                self._finish(session, Failure(cause=Cause.GARBLED, reason="a line of more than 1 MiB"))
+                self._finish(session, Failure(cause=Cause.GARBLED, reason=what))
 
     def ev_hup(self, worker: SessionWorker, node: NodeName, rc: int) -> None:
         self._open -= 1
@@ -281,7 +302,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         session.worker = None
         self._connecting.discard(node)
         failure = self._classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
-        if self._may_try_again(session, failure):
+        if session.may_try_again(failure, self._retries):
             self._wait_for_another_try(session, failure)
         else:
             self._finish(session, failure)
@@ -290,14 +311,6 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         """The session of `worker`; None if it was ended meanwhile."""
         session = self._sessions.get(node)
         return session if session is not None and session.worker is worker else None
-
-    def _may_try_again(self, session: SessionState, failure: Failure) -> bool:
-        if session.heard or not failure.again:
-            return False
-        if failure.cause is Cause.THROTTLED:
-            return session.tries < self._retries.throttled_tries
-        in_time = time.monotonic() - session.first_try_at < 0.5 * self._retries.connect_timeout_s
-        return in_time and session.tries < self._retries.tries
 
     def _wait_for_another_try(self, session: SessionState, failure: Failure) -> None:
         """Queue another try after a random wait, so that nodes that were refused together do not retry together."""
@@ -319,4 +332,4 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         worker, session.worker = session.worker, None
         if worker is not None:
             worker.abort()
-        self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session.opened))
+        self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))

@@ -3,7 +3,7 @@
 It differs from ClusterShell's own ssh client (docs/design/transport.md): `--` goes before the host. Processes are
 started by the standard library (safe with threads) in a session of their own (a terminal's Ctrl-C must not reach ssh
 before the agent was asked to end the job). The engine never blocks on a process that closed its output but lives on.
-The length of a line is limited.
+The length of a line, and all of stderr, are limited. Output is read only as fast as it is taken.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ClusterShell.Engine.Engine import E_READ, E_WRITE
@@ -20,7 +20,9 @@ from ClusterShell.Worker.Exec import ExecClient, ExecWorker
 
 _EXIT = "exit"  # name of the stream that becomes readable when the process has exited
 MAX_LINE_BYTES = 1 << 20
-MAX_STDERR_BYTES = 16 << 10
+KEPT_STDERR_BYTES = 16 << 10
+MAX_STDERR_BYTES = 1 << 20  # of one session: banners and ssh's own messages are far shorter
+_MOST_READS_AT_END = 64  # of 64 KiB: a pipe holds less, unless a process that outlived ours goes on writing
 _EXIT_GRACE_S = 0.5  # for a process that closed its output, if the kernel has no pidfd (before Linux 5.3)
 
 
@@ -28,6 +30,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
     """Runs `worker.argv(node)`. Gives whole lines, and at the end the exit code, to the worker's handler."""
 
     popen: "subprocess.Popen[bytes]"
+    _stderr_bytes = 0
 
     def _start(self) -> "SessionClient":
         worker = self.worker
@@ -73,7 +76,10 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         chunk = self._read(sname)
         stream = self.streams[sname]
         if sname == self.worker.SNAME_STDERR:
-            stream.rbuf = (stream.rbuf + chunk)[-MAX_STDERR_BYTES:]
+            stream.rbuf = (stream.rbuf + chunk)[-KEPT_STDERR_BYTES:]
+            self._stderr_bytes += len(chunk)
+            if self._stderr_bytes > MAX_STDERR_BYTES:
+                self.worker.eh.sent_too_much(self.worker, "more than 1 MiB on standard error")
             return
         *lines, rest = (stream.rbuf + chunk).split(b"\n")
         stream.rbuf = rest
@@ -81,7 +87,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
             self.worker.eh.ev_read(self.worker, self.key, sname, line)
         if len(rest) > MAX_LINE_BYTES:
             stream.rbuf = b""
-            self.worker.eh.line_overflowed(self.worker)
+            self.worker.eh.sent_too_much(self.worker, "a line of more than 1 MiB")
 
     def _flush_read(self, sname: str) -> None:
         """Keep stderr in the worker, for `classify`. A last line of stdout without newline is dropped."""
@@ -103,13 +109,21 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         """Read the output that the process wrote before its exit and the engine has not read."""
         for sname in (self.worker.SNAME_STDOUT, self.worker.SNAME_STDERR):
             with contextlib.suppress(EngineClientEOF, BlockingIOError, KeyError):
-                while True:
+                for _ in range(_MOST_READS_AT_END):
                     self._handle_read(sname)
 
     def _set_reading(self, sname: str) -> None:
-        """Do nothing during `_drain`: the client is not registered with the engine any more."""
-        if self.registered:
+        """Wait for more output, unless what was read has not been taken yet.
+
+        Do nothing during `_drain`: the client is not registered with the engine any more.
+        """
+        if self.registered and not (sname == self.worker.SNAME_STDOUT and self.worker.must_pause()):
             super()._set_reading(sname)
+
+    def go_on_reading(self) -> None:
+        """Wait for more output after a pause."""
+        if self.registered and self.worker.SNAME_STDOUT in self.streams:
+            super()._set_reading(self.worker.SNAME_STDOUT)
 
     def _reap(self, patience_s: float) -> int:
         """The exit code; a process that has not exited within `patience_s` is killed with its whole group."""
@@ -123,10 +137,19 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
 
 
 class SessionWorker(ExecWorker):  # type: ignore[misc]  # ClusterShell ships no types
-    """A worker for one node. `stderr_tail` is set when its client is closed."""
+    """A worker for one node. `stderr_tail` is set when its client is closed.
+
+    `must_pause` says whether output has to wait; `go_on_reading` ends that.
+    """
 
     SHELL_CLASS = SessionClient
     stderr_tail = b""
+    must_pause: Callable[[], bool] = staticmethod(lambda: False)
+
+    def go_on_reading(self) -> None:
+        """Read output again."""
+        for client in self._clients:
+            client.go_on_reading()
 
     def argv(self, node: str) -> list[str]:
         """The process to start for `node`."""

@@ -1,10 +1,16 @@
 """The state of one node's session, and the limits of retries."""
 
+import time
 from dataclasses import field
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName
+from clbalance.model import Cause, NodeName
 from clbalance.transport.session_client import SessionWorker
+from clbalance.transport.ssh_failure import Failure
+
+MOST_UNTAKEN_BYTES = 1 << 20
+"""Of one node: more is not read before the engine has taken some."""
+_LINE_COST_BYTES = 256  # of Python's objects for one line
 
 
 @dataclass(slots=True)
@@ -25,6 +31,41 @@ class SessionState:
     first_try_at: float = 0.0
     not_before: float = 0.0
     no_sharing: bool = False
+    # Written by one thread each, so that they need no lock:
+    read_bytes: int = 0
+    """Read from the node and queued for the engine, in the engine thread."""
+    taken_bytes: int = 0
+    """Taken from the queue, by the thread that calls `next`."""
+    is_paused: bool = False
+
+    @property
+    def untaken_bytes(self) -> int:
+        """Waiting in the queue."""
+        return self.read_bytes - self.taken_bytes
+
+    def must_pause(self) -> bool:
+        """Whether nothing more is read now; notes that it is so."""
+        self.is_paused = self.untaken_bytes >= MOST_UNTAKEN_BYTES
+        return self.is_paused
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a pause is over."""
+        return self.is_paused and self.untaken_bytes < MOST_UNTAKEN_BYTES // 2
+
+    def may_try_again(self, failure: Failure, retries: "Retries") -> bool:
+        """Whether another try can help, and is still in time."""
+        if self.heard or not failure.again:
+            return False
+        if failure.cause is Cause.THROTTLED:
+            return self.tries < retries.throttled_tries
+        in_time = time.monotonic() - self.first_try_at < 0.5 * retries.connect_timeout_s
+        return in_time and self.tries < retries.tries
+
+
+def cost_of(line: bytes) -> int:
+    """What a queued line takes, about."""
+    return len(line) + _LINE_COST_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -71,6 +72,47 @@ def test_a_line_without_end_is_garbled_and_memory_stays_bounded() -> None:
         assert psutil.Process().memory_info().rss - before < 64 << 20
     assert isinstance(event, Closed)
     assert event.cause is Cause.GARBLED
+
+
+def test_what_nobody_takes_is_not_read_and_all_of_it_arrives_once_it_is() -> None:
+    with LocalTransport().sessions() as sessions:
+        sessions.open(NODE, within_s=60)
+        sessions.send(NODE, b"exec seq 1000000\n")
+        assert isinstance(sessions.next(5), Line)
+        (counting,) = [child for child in children() if child.name() == "seq"]
+        assert settled(lambda: counting.io_counters().write_chars) < 2 << 20
+        heard = [1]
+        while isinstance(event := sessions.next(20), Line):
+            heard.append(int(event.text))
+    assert heard == list(range(1, 1_000_001))
+
+
+def settled(count: Callable[[], int]) -> int:
+    """The count once it does not grow any more."""
+    before = -1
+    while (now := count()) != before:
+        before = now
+        time.sleep(0.3)
+    return now
+
+
+@pytest.mark.parametrize("flood", [b"exec yes garbage >&2\n", b"exec cat /dev/zero >&2\n"], ids=["lines", "one line"])
+def test_a_node_that_complains_without_end_is_garbled(flood: bytes) -> None:
+    with LocalTransport().sessions() as sessions:
+        sessions.open(NODE, within_s=60)
+        sessions.send(NODE, flood)
+        event = sessions.next(20)
+    assert event == Closed(node=NODE, cause=Cause.GARBLED, reason="more than 1 MiB on standard error")
+
+
+def test_an_answer_that_waits_to_be_taken_is_in_time() -> None:
+    with LocalTransport().sessions() as sessions:
+        sessions.open(NODE, within_s=1.0)
+        sessions.send(NODE, b"echo here\n")
+        time.sleep(1.5)  # the engine is busy
+        assert sessions.next(5) == Line(node=NODE, text=b"here")
+        sessions.set_deadline(NODE, None)
+        assert sessions.next(0.5) is None
 
 
 @pytest.mark.parametrize("newline", [b"\\n", b"\\r\\n", b"\\r"], ids=["LF", "CRLF", "CR within"])
