@@ -32,14 +32,16 @@ def look_at_groups(resolver: ConfiguredGroups) -> GroupsSeen:
     problems = file_problems(resolver)
     empty: list[str] = []
     unusable: dict[str, str] = {}
+    told = {problem.message for problem in problems}
     try:
         names = sorted(resolver.grouplist(None))[:_MOST]
-    except (GroupSourceNoUpcall, SettingsError):
+    except GroupSourceNoUpcall:
         names = []
+    except SettingsError as error:
+        names, unusable = [], {} if error.message in told else {"*": error.message}
     except (GroupResolverError, GroupSourceError) as error:
         names, unusable = [], {"*": str(error)}
     sets = NodeSets(resolver)
-    told = {problem.message for problem in problems}
     for name in names:
         try:
             if not sets.group(name):

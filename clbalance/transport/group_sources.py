@@ -1,6 +1,5 @@
 """The classes of group sources: commands, YAML files, results of jobs, and sources that cannot be used."""
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from string import Template
@@ -10,6 +9,7 @@ from ClusterShell.NodeUtils import GroupSource, GroupSourceNoUpcall, GroupSource
 
 from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.transport.upcall import UpcallLimitError, run_upcall
 
 _MOST_SAID = 200  # characters of an upcall, and of its complaints
 
@@ -111,29 +111,38 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
 
 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
-    """A source of commands. Their stderr goes into the error message, not to the terminal."""
+    """A source of commands. Their stderr goes into the error message, not to the terminal.
+
+    After a command that did not keep its limits, no other one of the source is run.
+    """
+
+    _broken: SettingsError | None = None
 
     def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
+        if self._broken is not None:
+            raise self._broken
         command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
         try:
-            done = subprocess.run(  # noqa: S602 - an upcall is a shell command, and `$GROUP` has been checked
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                shell=True,
-                cwd=self.cfgdir,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
+            done = run_upcall(command, self.cfgdir)  # `$GROUP` has been checked
+        except UpcallLimitError as error:
+            self._broken = SettingsError(
+                f"group source `{self.name}` cannot be used: {_told(cmdtpl, command, str(error))}",
+                hint="run the command by hand; one that takes long can write a file that the upcall prints, or name "
+                "nodes instead of groups (`-w node[1-4]`)",
             )
+            raise self._broken from error
         except (OSError, ValueError) as error:  # no such folder; a command with a NUL in it
             raise self._failed(cmdtpl, command, f"cannot be run: {error}") from error
-        if done.returncode:
+        if done.rc:
             said = " ".join(done.stderr.split())[:_MOST_SAID]
-            how = f"ended with {done.returncode}" + (f": {said}" if said else "")
+            how = f"ended with {done.rc}" + (f": {said}" if said else "")
             raise self._failed(cmdtpl, command, how)
         return done.stdout.strip()
 
     def _failed(self, what: str, command: str, how: str) -> GroupSourceQueryFailed:
-        shown = command if len(command) <= _MOST_SAID else f"{command[:_MOST_SAID]}..."
-        return GroupSourceQueryFailed(f"its `{what}`, `{shown}`, {how}", self)
+        return GroupSourceQueryFailed(_told(what, command, how), self)
+
+
+def _told(what: str, command: str, how: str) -> str:
+    shown = command if len(command) <= _MOST_SAID else f"{command[:_MOST_SAID]}..."
+    return f"its `{what}`, `{shown}`, {how}"
