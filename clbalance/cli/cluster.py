@@ -138,6 +138,7 @@ class ClusterContext:
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
+                step_within_s=ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
                 suspect_after=self.settings.policy.suspect_after,

@@ -22,6 +22,8 @@ class Services:
     probe_script: str
     agent_source: str
     answer_within_s: float
+    step_within_s: float = 5.0
+    """For an answer to one request over an open session."""
     session_limit: int = 4096
     """How many sessions this process can hold open at once."""
     fail_point: Callable[[str], None] = lambda _: None

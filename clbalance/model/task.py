@@ -74,3 +74,5 @@ class TaskProgress:
     """Failed ones among `done`."""
     left_s: float | None
     """Estimated seconds until all are done; None: not known yet."""
+    awaited: tuple[NodeName, ...] = ()
+    """The nodes that are waited for."""

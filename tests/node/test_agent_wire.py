@@ -63,6 +63,13 @@ def test_events_come_in_the_order_of_the_jobs_life(client: AgentClient) -> None:
     assert [seen[2]["file"], seen[2]["size"]] == ["script", 6]
 
 
+def test_a_ping_is_answered_also_while_a_job_runs(client: AgentClient) -> None:
+    client.begin(argv=["sleep", "60"])
+    client.until("started")
+    client.send(b'{"op":"ping"}\n')
+    assert client.until("alive") == {"ev": "alive"}
+
+
 def test_usage_and_seconds_are_told(client: AgentClient) -> None:
     ran = client.run(argv=[sys.executable, "-c", "x = bytearray(80 << 20)\nfor i in range(10**6): pass"])
     assert 0 < ran["seconds"] < 20

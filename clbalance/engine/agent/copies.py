@@ -42,6 +42,8 @@ class Copy:
     end: End | None = None
     seconds: float = 0.0
     started_at: float | None = None
+    went_silent: bool = False
+    """Its node stopped answering before the start; nothing was started."""
     warnings: list[str] = field(default_factory=list)
     received: dict[str, int] = field(default_factory=dict)
     """How many bytes of each stream have arrived here."""

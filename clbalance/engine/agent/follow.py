@@ -32,6 +32,7 @@ _WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our
 _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
+_MOST_WARNINGS = 50  # of one copy
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
 
 
@@ -51,7 +52,6 @@ class Follow:
         self._agents = agents
         self._copies = copies
         self._clock = services.clock
-        self._answer_within_s = services.answer_within_s
         self._listener = listener
         self._mode = mode
         self._limit_s = limit_s
@@ -139,6 +139,7 @@ class Follow:
 
     def _on_close(self, copy: Copy, event: Closed) -> None:
         if copy.phase < Phase.STARTING:
+            copy.went_silent = True
             self._fail(copy, NotStarted(reason=event.cause.because(event.reason)))
         else:
             self._lose_touch(copy, Lost(cause=event.cause, reason=event.reason))
@@ -160,6 +161,7 @@ class Follow:
             case Ended():
                 self._ended(copy, event)
             case Current():
+                self._agents.answered(copy.node)
                 self._current.add(copy.node)  # left with the others: if one did not start, this must end
             case AgentError(reason=reason, job=job):
                 self._agent_error(copy, reason, job)
@@ -167,9 +169,11 @@ class Follow:
                 assert_never(event)
 
     def _started(self, copy: Copy, warnings: tuple[str, ...], limits: tuple[str, ...]) -> None:
+        if copy.phase is not Phase.STARTING:
+            return
         copy.phase = Phase.RUNNING
         copy.started_at = self._clock.monotonic()
-        self._agents.set_deadline(copy.node, None)
+        self._agents.answered(copy.node)
         for warning in warnings:
             self._warn(copy, warning)
         self._listener.started(copy.node, limits)
@@ -177,8 +181,16 @@ class Follow:
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if self._ends_only:
             return  # it was under way already; its agent does not wait for an acknowledgement any more
+        received = copy.received.get(event.stream, 0)
+        allowed = copy.acked.get(event.stream, 0) + _WINDOW_BYTES
+        if event.offset != received or received + len(event.data) > allowed:
+            self._hang_up(copy)
+            self._lose_touch(copy, Lost(cause=Cause.GARBLED, reason=f"it sends {event.stream} that was not asked for"))
+            return
+        if not self._follows_to_the_end:
+            self._agents.expect(copy.node, "follow")
         self._listener.output(copy.node, event.stream, event.data)
-        copy.received[event.stream] = event.offset + len(event.data)
+        copy.received[event.stream] = received + len(event.data)
         if copy.received[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
             copy.acked[event.stream] = copy.received[event.stream]
             self._ask(copy, "ack", stream=event.stream, offset=copy.acked[event.stream])
@@ -222,7 +234,7 @@ class Follow:
                 self._end(copy, due)
             elif due:
                 self._closed.discard(copy.node)
-                self._agents.call(copy.node, within_s=self._answer_within_s)
+                self._agents.call(copy.node)
 
     def _inquire(self, copy: Copy, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
@@ -230,17 +242,20 @@ class Follow:
             self._end(copy, Lost(cause=Cause.GARBLED, reason=f"the agent speaks protocol {hello.protocol}"))
             return
         self._ask(copy, "settle", boot_id=copy.boot_id, birth=copy.incarnation, void=self._mode.void)
+        self._agents.expect(copy.node, "settle")
 
     def _on_inquiry_answer(self, copy: Copy, event: InquiryAnswer) -> None:
+        if self._reconnects.is_in_touch(copy.node):
+            return  # not asked
+        self._agents.answered(copy.node)
         self._reconnects.reconnected(copy.node, self._clock.monotonic())
         match event.state:
             case "running" | "ended":
-                if copy.phase is not Phase.RUNNING:
-                    self._started(copy, (), ())
-                self._agents.set_deadline(copy.node, None)
+                self._started(copy, (), ())
                 self._order(copy)
                 self.ask_for_output(copy)
             case "void":
+                copy.went_silent = True
                 self._fail(copy, NotStarted(reason="it had not started when the connection was lost"))
             case "gone":
                 self._hang_up(copy)
@@ -260,9 +275,12 @@ class Follow:
 
     # -- requests --------------------------------------------------------------------------------
 
+    @property
+    def _follows_to_the_end(self) -> bool:
+        return self._mode.to_the_end or self._ending is not None
+
     def ask_for_output(self, copy: Copy) -> None:
         """Request the output of a copy, from the first byte that we do not have."""
-        to_the_end = self._mode.to_the_end or self._ending is not None
         streams = () if self._ends_only else self._mode.streams
         copy.acked = dict(copy.received)
         self._ask(
@@ -270,9 +288,11 @@ class Follow:
             "follow",
             window=_WINDOW_BYTES,
             streams=streams,
-            stop="end" if to_the_end else "now",
+            stop="end" if self._follows_to_the_end else "now",
             **{stream: copy.received.get(stream, 0) for stream in streams},
         )
+        if not self._follows_to_the_end:
+            self._agents.expect(copy.node, "follow")
 
     def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
         """Request no more output. `before`: the bytes received when the copies were told to end."""
@@ -321,6 +341,8 @@ class Follow:
         self._closed.add(copy.node)
 
     def _warn(self, copy: Copy, text: str) -> None:
+        if len(copy.warnings) >= _MOST_WARNINGS:
+            return
         copy.warnings.append(text)
         self._listener.warned(copy.node, text)
 

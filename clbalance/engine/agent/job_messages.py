@@ -172,7 +172,7 @@ class SlotLog:
 def _entry(line: bytes) -> SlotEntry | None:
     try:
         return _decoder.decode(line)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
         return None
 
 

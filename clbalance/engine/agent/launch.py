@@ -22,9 +22,7 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
-from clbalance.ports import Closed, JobInput
-
-START_WITHIN_S = 30.0  # from the agent's bootstrap to the job's first process
+from clbalance.ports import Closed, JobInput, SweepListener
 
 
 class Admission:
@@ -53,10 +51,19 @@ class Admission:
         self.crowded: dict[NodeName, float] = {}
         """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
 
-    def admit(self) -> dict[NodeName, str]:
+    def admit(self, listener: SweepListener) -> dict[NodeName, str]:
         """Ask all nodes, and return the refusals. If there is one, the other nodes are released."""
+
+        def is_decided() -> bool:
+            listener.awaiting([copy.node for copy in self._copies if copy.phase < Phase.ADMITTED])
+            return bool(self.refusals) or self.is_admitted
+
         self.call()
-        self._agents.listen(self.on_event, lambda: bool(self.refusals) or self.is_admitted)
+        listener.asked(len(self._copies))
+        try:
+            self._agents.listen(self.on_event, is_decided)
+        finally:
+            listener.done()
         if self.refusals:
             for copy in self._copies:
                 self._agents.hang_up(copy.node)
@@ -65,7 +72,7 @@ class Admission:
     def call(self) -> None:
         """Ask all nodes."""
         for copy in self._copies:
-            self._agents.call(copy.node, within_s=START_WITHIN_S)
+            self._agents.call(copy.node)
 
     @property
     def is_admitted(self) -> bool:
@@ -80,10 +87,12 @@ class Admission:
         match event:
             case Hello(protocol=protocol):
                 self._claim(copy, protocol)
-            case Claimed(boot_id=boot_id, incarnation=incarnation):
+            case Claimed(boot_id=boot_id, incarnation=incarnation) if not copy.boot_id:
                 copy.boot_id, copy.incarnation = boot_id, incarnation
+                self._agents.expect(node, "admit")
             case Admitted():
                 copy.phase = Phase.ADMITTED
+                self._agents.answered(node)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
             case (
@@ -107,6 +116,7 @@ class Admission:
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
         asked: dict[str, Any] = {"lease": lease, "capacity": capacity, "tasks": self._for_tasks}
         self._agents.ask(copy.node, "admit", job=self._copies.label, **asked)
+        self._agents.expect(copy.node, "claim")
 
 
 # Send a job's files to its nodes, and order the start once all nodes have everything.
@@ -135,13 +145,16 @@ class LaunchSequence:
         node_list: str,
         stdin: JobInput,
         follow: Follow,
+        start_within_s: float,
     ) -> None:
+        """`start_within_s`: from the order to start to the program's first process, in which it may enter folders."""
         self._agents = agents
         self._copies = copies
         self._job = job
         self._node_list = node_list
         self._stdin = stdin
         self._follow = follow
+        self._start_within_s = start_within_s
         self._script = job.payload.content if isinstance(job.payload, Script) else None
         assert self._script is not None or not isinstance(job.payload, Script), "who starts a script has read it"
         files = ["stdin"] if self._script is None else ["script", "stdin"]
@@ -161,11 +174,19 @@ class LaunchSequence:
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """Handle an event of one node; those that do not concern files go to `follow`."""
         if isinstance(event, Stored) and node in self._uploads:
-            self._uploads[node].in_flight -= 1
-            self._agents.set_deadline(node, START_WITHIN_S)  # it answers; large input takes long
-            self._put(self._copies[node])
+            self._stored(self._copies[node])
         else:
             self._follow.on_event(node, event)
+
+    def _stored(self, copy: Copy) -> None:
+        load = self._uploads[copy.node]
+        if load.in_flight:
+            load.in_flight -= 1
+            if load.in_flight:
+                self._agents.expect(copy.node, "put")
+            else:
+                self._agents.answered(copy.node)
+            self._put(copy)
 
     def _put(self, copy: Copy) -> None:
         """Send the next pieces, a bounded number ahead of the node's answers. Start once all of all copies are sent."""
@@ -178,6 +199,7 @@ class LaunchSequence:
             piece = self._piece(load.unsent[0], load.offset)
             if piece:
                 self._agents.ask(copy.node, "put", job=self._copies.label, file=load.unsent[0], data=piece)
+                self._agents.expect(copy.node, "put")
                 load.offset += len(piece)
                 load.in_flight += 1
             else:
@@ -197,3 +219,4 @@ class LaunchSequence:
             env = environment(self._job, copy.node, copy.rank, node_list=self._node_list, node_count=len(self._copies))
             self._agents.ask(copy.node, "start", job=self._copies.label, spec=start_spec(self._job, env))
             self._follow.ask_for_output(copy)
+            self._agents.expect(copy.node, "start", within_s=self._start_within_s)

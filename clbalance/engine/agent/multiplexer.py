@@ -33,22 +33,32 @@ class AgentMultiplexer:
         """Pass events to all channels until `enough()`, or for `within_s` seconds."""
         self._agents.listen(self._on_event, lambda: self._repeat_greetings() or enough(), within_s, look_every_s)
 
-    def call(self, channel: "AgentChannel", node: NodeName, *, within_s: float) -> None:
+    def call(self, channel: "AgentChannel", node: NodeName) -> None:
         """Call a node. If its agent has said hello already, the channel gets that `Hello` once more."""
         if node in self._greetings:
             self._late.append((channel.label, node))
         elif not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
-            self._agents.call(node, within_s=within_s)
+            self._agents.call(node)
 
     def hang_up(self, channel: "AgentChannel", node: NodeName) -> None:
         """Close the session if no other channel uses the node."""
         if not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
             self._greetings.pop(node, None)
             self._agents.hang_up(node)
+        else:
+            self._agents.answered(node, label=channel.label)
 
     def ask(self, node: NodeName, op: str, fields: dict[str, Any]) -> None:
         """Pass a request on."""
         self._agents.ask(node, op, **fields)
+
+    def expect(self, channel: "AgentChannel", node: NodeName, step: str, within_s: float | None) -> None:
+        """An answer to that channel is due. One that does not come closes the session of all: the agent hangs."""
+        self._agents.expect(node, step, within_s=within_s, label=channel.label)
+
+    def answered(self, channel: "AgentChannel", node: NodeName) -> None:
+        """That channel has its answer."""
+        self._agents.answered(node, label=channel.label)
 
     def forget(self, channel: "AgentChannel") -> None:
         """Pass no more events to this channel."""
@@ -76,7 +86,6 @@ class AgentMultiplexer:
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         if isinstance(event, Hello):
             self._greetings[node] = event
-            self._agents.set_deadline(node, None)
         elif isinstance(event, Closed):
             self._greetings.pop(node, None)
         label = getattr(event, "job", None)
@@ -100,9 +109,9 @@ class AgentChannel:
         self.nodes: set[NodeName] = set()
         """The nodes that this channel has called."""
 
-    def call(self, node: NodeName, *, within_s: float) -> None:
+    def call(self, node: NodeName) -> None:
         """As `Agents.call`."""
-        self._multiplexer.call(self, node, within_s=within_s)
+        self._multiplexer.call(self, node)
         self.nodes.add(node)
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
@@ -110,8 +119,13 @@ class AgentChannel:
         del last
         self._multiplexer.ask(node, op, fields)
 
-    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
-        """Does nothing: a deadline would hold for the other channels, too. The first answer of a node lifts its own."""
+    def expect(self, node: NodeName, step: str, *, within_s: float | None = None) -> None:
+        """As `Agents.expect`, beside what other channels expect."""
+        self._multiplexer.expect(self, node, step, within_s)
+
+    def answered(self, node: NodeName) -> None:
+        """As `Agents.answered`."""
+        self._multiplexer.answered(self, node)
 
     def hang_up(self, node: NodeName) -> None:
         """Close this channel to the node only."""

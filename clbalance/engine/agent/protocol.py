@@ -185,6 +185,10 @@ class Resumed(msgspec.Struct, tag_field="ev", tag="resumed", frozen=True):
     was: bool
 
 
+class Alive(msgspec.Struct, tag_field="ev", tag="alive", frozen=True):
+    """The answer to `ping`."""
+
+
 class ReapedItem(msgspec.Struct, frozen=True, rename={"reason": "why"}):
     """A leftover of ours. `reason`: why it is still there."""
 
@@ -220,11 +224,14 @@ AgentEvent: TypeAlias = (
     | Drained
     | Resumed
     | Findings
+    | Alive
     | AgentError
 )
 
-NotForFollow: TypeAlias = Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
-"""Events that `Follow` ignores: answers to requests of admission, upload, migration, status, drain and reap."""
+NotForFollow: TypeAlias = (
+    Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings | Alive
+)
+"""Events that `Follow` ignores: answers to requests of admission, upload, migration, status, drain, reap and ping."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 
@@ -259,7 +266,7 @@ def decode(line: bytes, nonce: str) -> AgentEvent | None:
         return None
     try:
         return _decoder.decode(line[len(frame) :])
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
         return None
 
 

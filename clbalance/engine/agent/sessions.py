@@ -1,11 +1,12 @@
 """Send requests to agents on nodes and receive their events, over open or new sessions."""
 
+import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar, assert_never
+from dataclasses import field, replace
+from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
-from clbalance.engine.agent.protocol import AgentEvent, bootstrap, decode, encode
+from clbalance.engine.agent.protocol import AgentEvent, Alive, Hello, bootstrap, decode, encode
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
@@ -17,41 +18,95 @@ OnEvent: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
 """Is called with each event of an agent, and when a session has ended."""
 
 LOOK_AGAIN_S = 1.0
+_PING: Final = "ping"
+_MOST_NOISE_BYTES: Final = 1 << 20
+"""From one agent's session, of lines that are not the agent's. The output of a login profile is far shorter."""
+_MOST_UNASKED_BYTES: Final = 256 << 20
+"""From one agent since it was last asked anything. Its jobs' output is limited by our acknowledgements, to far less."""
+_LINE_COST_BYTES: Final = 64
+"""That each line counts on top of its length, so that short lines are limited, too."""
+
+
+@dataclass(slots=True)
+class _Expected:
+    """An answer that a node owes us."""
+
+    step: str
+    within_s: float
+    until: float
+
+
+@dataclass(slots=True)
+class _Link:
+    """What we know of the agent on one node. It marks its lines with `nonce`."""
+
+    nonce: str
+    heard_at: float
+    is_up: bool = False
+    """It has said hello, and was not told to exit."""
+    expected: dict[str, _Expected] = field(default_factory=dict)
+    """The answers that it owes, by the label of the claim that they are for; "" if there is only one claim."""
+    noise_bytes: int = 0
+    unasked_bytes: int = 0
 
 
 class Agents:
-    """One agent per node. Each marks its lines with its own nonce."""
+    """One agent per node, each with the answers that it owes. Who is late is hung up on, and named with the step.
+
+    An agent that has nothing to tell is asked for a sign of life now and then: a job may be silent for days, but an
+    agent that hangs would never tell its end.
+    """
 
     def __init__(self, sessions: Sessions, services: Services) -> None:
         self._sessions = sessions
         self._source = services.agent_source
         self._clock = services.clock
-        self._nonces: dict[NodeName, str] = {}
+        self._answer_within_s = services.answer_within_s
+        self._step_within_s = services.step_within_s
+        self._links: dict[NodeName, _Link] = {}
+        self._look_at = 0.0
 
-    def call(self, node: NodeName, *, within_s: float) -> None:
-        """Send an agent to a node, over the open session or a new one. Hello must come within `within_s` seconds."""
+    def call(self, node: NodeName) -> None:
+        """Send an agent to a node, over the open session or a new one. It must say hello in the time for an answer."""
+        link = self._links[node] = _Link(secrets.token_hex(16), self._clock.monotonic())
         if node in self._sessions.open_nodes():
-            self._sessions.set_deadline(node, within_s)
+            self.expect(node, "the start of python3", within_s=self._answer_within_s)
         else:
-            self._sessions.open(node, within_s=within_s)
-        self._nonces[node] = secrets.token_hex(16)
-        self._sessions.send(node, bootstrap(self._nonces[node], self._source))
+            self._sessions.open(node, within_s=self._answer_within_s)
+        self._sessions.send(node, bootstrap(link.nonce, self._source))
 
     def ask(self, node: NodeName, op: str, *, last: bool = False, **fields: Any) -> None:
         """Send one request. `last`: end the session after it."""
+        if node in self._links:
+            self._links[node].unasked_bytes = 0
+            self._links[node].is_up &= not last
         self._sessions.send(node, encode(op, **fields), last=last)
 
-    def set_deadline(self, node: NodeName, within_s: float | None) -> None:
-        """The node must send something within `within_s` seconds. None: no deadline."""
-        self._sessions.set_deadline(node, within_s)
+    def expect(self, node: NodeName, step: str, *, within_s: float | None = None, label: str = "") -> None:
+        """The node must answer to `step` within `within_s` (None: the time for a step), or its session is closed.
+
+        This replaces what was expected for that label.
+        """
+        if node in self._links:
+            limit_s = self._step_within_s if within_s is None else within_s
+            until = self._clock.monotonic() + limit_s
+            self._links[node].expected[label] = _Expected(step, limit_s, until)
+            self._put_deadline(node)
+
+    def answered(self, node: NodeName, *, label: str = "") -> None:
+        """The node has answered to the expected step."""
+        if node in self._links and self._links[node].expected.pop(label, None) is not None:
+            self._put_deadline(node)
 
     def hang_up(self, node: NodeName) -> None:
         """Close the session. A job that was not started there is given up."""
+        self._links.pop(node, None)
         self._sessions.close(node)
 
     def finish(self, node: NodeName) -> None:
         """End the requests: the agent completes those that it has, and exits."""
         if node in self._sessions.open_nodes():
+            self._links[node].is_up = False
             self._sessions.send(node, b"", last=True)
 
     def listen(
@@ -64,6 +119,7 @@ class Agents:
         """Pass on events until `enough()`, asked after each event and every `look_every_s`, or for `within_s`."""
         until = None if within_s is None else self._clock.monotonic() + within_s
         while not enough():
+            self._ping_the_quiet()
             left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
@@ -77,21 +133,67 @@ class Agents:
     def _pass_on(self, on_event: OnEvent, event: SessionEvent | None) -> None:
         match event:
             case Line(node=node, text=text):
-                told = decode(text, self._nonces.get(node, ""))
-                if told is not None:
-                    on_event(node, told)
+                if node in self._links:
+                    self._hear(on_event, node, self._links[node], text)
             case Closed(node=node):
-                on_event(node, self._blamed(event))
+                on_event(node, _blamed(event, self._links.pop(node, None)))
             case None:
                 pass
             case _:
                 assert_never(event)
 
-    def _blamed(self, closed: Closed) -> Closed:
-        """NO_SHELL after an agent was sent means that the shell worked, and python3 did not: blame python3."""
-        if closed.cause is Cause.NO_SHELL and closed.node in self._nonces:
-            return replace(closed, cause=Cause.PYTHON)
+    def _hear(self, on_event: OnEvent, node: NodeName, link: _Link, text: bytes) -> None:
+        event = decode(text, link.nonce)
+        if isinstance(event, Hello) and link.is_up:
+            event = None
+        if event is None:
+            link.noise_bytes += len(text) + _LINE_COST_BYTES
+        else:
+            link.unasked_bytes += len(text) + _LINE_COST_BYTES
+        if link.noise_bytes > _MOST_NOISE_BYTES or link.unasked_bytes > _MOST_UNASKED_BYTES:
+            self.hang_up(node)
+            on_event(
+                node, Closed(node=node, cause=Cause.GARBLED, reason="it sends what was not asked for, without end")
+            )
+        elif event is not None:
+            link.heard_at = self._clock.monotonic()
+            self.answered(node, label=_PING)
+            if isinstance(event, Hello):
+                link.is_up = True
+                link.expected.pop("", None)
+                self._put_deadline(node)
+            if not isinstance(event, Alive):
+                on_event(node, event)
+
+    def _put_deadline(self, node: NodeName) -> None:
+        untils = [one.until for one in self._links[node].expected.values()]
+        now = self._clock.monotonic()
+        self._sessions.set_deadline(node, max(0.0, min(untils) - now) if untils else None)
+
+    def _ping_the_quiet(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_AGAIN_S
+        for node, link in self._links.items():
+            if link.is_up and not link.expected and now - link.heard_at >= self._answer_within_s:
+                self._sessions.send(node, encode(_PING))
+                self.expect(node, _PING, label=_PING)
+
+
+def _blamed(closed: Closed, link: _Link | None) -> Closed:
+    """`closed` with the program or the step that is to blame. `link`: of the agent that was sent, if one was.
+
+    NO_SHELL after an agent was sent means that the shell worked, and python3 did not.
+    """
+    if link is None:
         return closed
+    if closed.cause is Cause.NO_SHELL:
+        return replace(closed, cause=Cause.PYTHON)
+    if closed.cause is Cause.TIMEOUT and link.expected:
+        late = min(link.expected.values(), key=lambda one: one.until)
+        return replace(closed, reason=f"no answer to {late.step} within {late.within_s:g} s")
+    return closed
 
 
 # A short exchange with one agent on each of many nodes, all at once.
@@ -101,10 +203,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """An encoded request. `afresh`: the deadline for the node's answer starts again."""
+    """An encoded request."""
 
     request: bytes
-    afresh: bool = False
+
+    @property
+    def step(self) -> str:
+        """Its `op`."""
+        return str(json.loads(self.request)["op"])
 
 
 def ask_each(
@@ -121,15 +227,14 @@ def ask_each(
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
             told = None if node in found else react(node, event)
             if isinstance(told, Ask):
-                if told.afresh:
-                    sessions.set_deadline(node, services.answer_within_s)
+                agents.expect(node, told.step, within_s=services.answer_within_s)
                 sessions.send(node, told.request)
             elif told is not None:
                 found[node] = told
                 if not isinstance(event, Closed):
-                    sessions.close(node)
+                    agents.hang_up(node)
 
         for node in nodes:
-            agents.call(node, within_s=services.answer_within_s)
+            agents.call(node)
         agents.listen(hear, lambda: len(found) == len(nodes))
     return tuple(found[node] for node in nodes)

@@ -50,6 +50,7 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
                 case Hello(protocol=protocol) if protocol == PROTOCOL:
                     for label in asked[node]:
                         agents.ask(node, "status", job=label)
+                    agents.expect(node, "status", within_s=services.answer_within_s)
                 case Status(job=label) if label in left.get(node, ()):
                     parts.append(event)
                     left[node].discard(label)
@@ -62,6 +63,6 @@ def _ask(services: Services, asked: Mapping[NodeName, Iterable[str]]) -> list[St
                 agents.hang_up(node)
 
         for node in asked:
-            agents.call(node, within_s=services.answer_within_s)
+            agents.call(node)
         agents.listen(hear, lambda: not left)
     return parts

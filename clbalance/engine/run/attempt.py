@@ -10,6 +10,7 @@ from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
+from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
 from clbalance.ports import Sessions
@@ -25,7 +26,7 @@ _PAUSE_AT_MOST_S = 1.0
 
 
 def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str]) -> AttemptResult:
-    """Try to run `job` once. If a node refuses, the next best is tried.
+    """Try to run `job` once. If a node refuses, or goes silent before it has started it, the next best is tried.
 
     `excluded_nodes`: nodes to avoid while others fit, with the reasons.
     """
@@ -35,14 +36,18 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
         snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
         refusals: dict[NodeName, str] = {}
+        crowded: dict[NodeName, float]
         samples = _MOST_LOOKS
         while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
             _make_room(sessions, plan, services.session_limit)
             limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
             tried = _dispatch(context, sessions, snapshot, job, plan, limits)
             if isinstance(tried, AttemptResult):
-                return tried
-            refused, crowded = tried
+                refused, crowded = _not_started(tried), {}
+                if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
+                    return tried
+            else:
+                refused, crowded = tried
             snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
             refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
             job = replace(job, claim=job.claim + 1)  # a claim is never used twice
@@ -65,6 +70,16 @@ def _dispatch(
     _close_all_but(sessions, plan)
     services.fail_point("reserved")
     return start_reserved(context, job, plan, dispatch)
+
+
+def _not_started(tried: AttemptResult) -> dict[NodeName, str]:
+    """The nodes that stopped answering before the start, and why, if that alone is why no copy was started."""
+    if tried.dispatched is None:
+        return {}
+    outcomes, silent = tried.dispatched.outcomes, tried.dispatched.went_silent
+    failed = {one.node: one.end.reason for one in outcomes if isinstance(one.end, NotStarted)}
+    none_ran = all(isinstance(one.end, NotStarted | Cancelled) and not one.seconds for one in outcomes)
+    return failed if none_ran and silent.issuperset(failed) else {}
 
 
 def start_reserved(context: RunContext, job: JobSpec, plan: Plan, dispatch: "Dispatch") -> AttemptResult:

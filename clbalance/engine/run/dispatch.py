@@ -58,7 +58,7 @@ class Dispatch:
             name=self._job.name,
             allocation_limits=allocation_limits,
         )
-        return asked.admit(), asked.crowded
+        return asked.admit(self._services.listener), asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """The launches to record, one for each copy."""
@@ -73,7 +73,13 @@ class Dispatch:
         """
         follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
         start = LaunchSequence(
-            self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow
+            self.agents,
+            self._copies,
+            self._job,
+            node_list=self._node_list,
+            stdin=stdin,
+            follow=follow,
+            start_within_s=self._services.answer_within_s,
         )
         try:
             start.order()
@@ -92,7 +98,8 @@ class Dispatch:
             follow.linger(_LINGER_S)
         except (Interrupted, BrokenPipeError) as stop:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=_number(stop))
-        return DispatchResult(outcomes=self._copies.outcomes())
+        silent = frozenset(copy.node for copy in self._copies if copy.went_silent)
+        return DispatchResult(outcomes=self._copies.outcomes(), went_silent=silent)
 
     def _interrupted(
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"

@@ -160,7 +160,7 @@ class Migration:
         self._ends_by = self._services.clock.monotonic() + patience_s
         follow.end_all(stop_reason(order), self._job.grace_s)
         for copy in copies:
-            agents.set_deadline(copy.node, self._job.grace_s + self._services.answer_within_s)
+            agents.expect(copy.node, "end", within_s=patience_s - self._services.answer_within_s)
 
     def _follow_up(self, now: float, agents: Agents | AgentChannel, copies: Copies, follow: Follow) -> None:
         assert self._order is not None

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from typing import TypeAlias
 
 from clbalance.engine.agent.job_messages import label_of
-from clbalance.engine.agent.launch import START_WITHIN_S
 from clbalance.engine.agent.protocol import AgentEvent, LeaseKept, Refused
 from clbalance.engine.place import place_on
 from clbalance.engine.run.dispatch import Dispatch
@@ -72,6 +71,7 @@ class TargetReservation:
         if now >= self._keep_at:
             self._keep_at = now + _KEEP_EVERY_S
             self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
+            self._dispatch.agents.expect(self.node, "keep")
 
     def start(self, job: JobSpec, start: StartReserved) -> AttemptResult | None:
         """Start the job here and follow it; None if the reservation was lost. `job`: the newest spec of the attempt."""
@@ -79,7 +79,7 @@ class TargetReservation:
             self.keep()
             if self.lost:
                 return None
-            self._dispatch.agents.set_deadline(self.node, START_WITHIN_S)
+            self._dispatch.agents.answered(self.node)
             return start(job, self._plan, self._dispatch)
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class TargetReservation:
     def _on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         match event:
             case LeaseKept():
-                self._dispatch.agents.set_deadline(node, START_WITHIN_S)
+                self._dispatch.agents.answered(node)
             case Refused(reason=reason):
                 self.lost = reason
             case Closed(cause=cause, reason=reason):

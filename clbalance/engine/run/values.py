@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Plan
+from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec, RestartPolicy
 from clbalance.model.job_record import Outcome
 from clbalance.ports import JobInput, RunListener
@@ -33,6 +33,8 @@ class DispatchResult:
 
     outcomes: tuple[Outcome, ...]
     interrupted: int | None = None
+    went_silent: frozenset[NodeName] = frozenset()
+    """The nodes that stopped answering before the start, and have not started it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

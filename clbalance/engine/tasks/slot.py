@@ -7,7 +7,7 @@ from typing import Protocol, assert_never
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, label_of, tells_all
-from clbalance.engine.agent.launch import START_WITHIN_S, Admission, LaunchSequence
+from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
@@ -82,7 +82,6 @@ class Slot:
         self._admission = Admission(
             self._channel, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
         )
-        self._until = services.clock.monotonic() + START_WITHIN_S
         self._follow = Follow(
             self._channel, self._copies, services, _SlotEvents(self, listener), FED, limit_s=job.time_limit_s
         )
@@ -125,13 +124,14 @@ class Slot:
         """The launch to record before it is started."""
         return self._copies[self.node].intent
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it runs, or has run, and its node answers."""
+        return self.phase >= Phase.RUNNING and (self.is_over or self._follow.is_in_touch)
+
     def refusal(self) -> str | None:
-        """Why its node refused, or that it did not answer in time. None: neither so far."""
-        if self._start is None and self._admission.refusals:
-            return self._admission.refusals[self.node]
-        if self.phase < Phase.RUNNING and self._services.clock.monotonic() > self._until:
-            return "no answer in time"
-        return None
+        """Why its node has refused it, or has not answered in time. None: neither so far."""
+        return self._admission.refusals.get(self.node) if self._start is None else None
 
     def give_up(self) -> None:
         """Release a slot that was not started. Its agent is told, because it may serve other slots and stay."""
@@ -145,9 +145,14 @@ class Slot:
 
     def start(self, stdin: JobInput, node_list: str) -> None:
         """Start the slot. Its launch must be recorded already."""
-        self._until = self._services.clock.monotonic() + START_WITHIN_S
         self._start = LaunchSequence(
-            self._channel, self._copies, self._job, node_list=node_list, stdin=stdin, follow=self._follow
+            self._channel,
+            self._copies,
+            self._job,
+            node_list=node_list,
+            stdin=stdin,
+            follow=self._follow,
+            start_within_s=self._services.answer_within_s,
         )
         self._start.begin()
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from signal import Signals
 
+from clbalance.engine.agent.copies import Phase
 from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
@@ -110,6 +111,7 @@ class TaskRun:
         if now < self._step_at:
             return False
         self._step_at = now + _STEP_EVERY_S
+        self._drop_unneeded()
         self._start_admitted()
         self._drop_refused()
         self._feed()
@@ -139,11 +141,17 @@ class TaskRun:
         slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, listener=self)
         self._slots[slot.claim] = slot
 
+    def _drop_unneeded(self) -> None:
+        """Without a task to give, wait for no node that has not started its slot yet."""
+        if self._queue.pending:
+            return
+        for slot in tuple(self._slots.values()):
+            if slot.waits_for_start or (slot.phase < Phase.STARTING and not self._queue.may_come_back):
+                self._drop(slot)
+
     def _start_admitted(self) -> None:
         ready = [slot for slot in self._slots.values() if slot.waits_for_start]
-        if not ready or not self._queue.pending:
-            for slot in ready:
-                self._drop(slot)
+        if not ready:
             return
         context, journal = self._context, self._services.journal
         plan = None if self._opened or self._plan is None else self._plan.plan
@@ -161,10 +169,7 @@ class TaskRun:
             slot.look_after()
             if slot.claim in self._slots and (reason := slot.refusal()):
                 self._refused = f"{slot.node}: {reason}"
-                if slot.phase < slot.phase.STARTING:
-                    self._drop(slot)
-                else:
-                    slot.end(reason)
+                self._drop(slot)
 
     def _drop(self, slot: Slot) -> None:
         slot.give_up()
@@ -197,7 +202,13 @@ class TaskRun:
         now = self._services.clock.monotonic()
         if now >= self._report_at:
             self._report_at = now + _REPORT_EVERY_S
-            self._assignments.listener.progressed(self._assignments.counts.progress(now, self._queue.running))
+            progress = self._assignments.counts.progress(now, self._queue.running)
+            self._assignments.listener.progressed(replace(progress, awaited=self._awaited()))
+
+    def _awaited(self) -> tuple[NodeName, ...]:
+        """The nodes that are waited for: those that do not answer, and once all tasks are over, those with slots."""
+        over = not self._queue.pending and not self._queue.running
+        return tuple(dict.fromkeys(slot.node for slot in self._slots.values() if over or not slot.is_settled))
 
     def _give_no_more(self, reason: str) -> None:
         if self._queue.forget_pending():

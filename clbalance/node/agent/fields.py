@@ -52,6 +52,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "end": {"grace_s": (float, REQUIRED), "why": (str, REQUIRED)},
     "forget": {},
     "status": {},
+    "ping": {},
     "settle": {"boot_id": (str, REQUIRED), "birth": (str, REQUIRED), "void": (bool, REQUIRED)},
     "propose": {
         "key": (str, REQUIRED),
@@ -65,7 +66,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
     "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, ""), "keep": (list, [])},
 }
 
-OF_THE_NODE = ("propose", "drain", "resume", "reap")  # these name no job
+OF_THE_NODE = ("ping", "propose", "drain", "resume", "reap")  # these name no job
 
 WISH: "dict[str, Any]" = {
     "cpus": (float, REQUIRED),

@@ -61,6 +61,7 @@ class Requests:
             "forget": self.forget,
             "settle": self.settle,
             "status": self.status,
+            "ping": self.ping,
             "propose": self.propose,
             "drain": self.drain,
             "resume": self.resume,
@@ -235,6 +236,10 @@ class Requests:
         """Send the state and the resource usage of any job."""
         name = request["job"]
         self.session.channel.say("status", job=name, **status_of(self.session.folder, name))
+
+    def ping(self, request: "dict[str, Any]") -> None:
+        """Say that we are alive: a client that hears nothing for long cannot tell a quiet job from a hung agent."""
+        self.session.channel.say("alive")
 
     def settle(self, request: "dict[str, Any]") -> None:
         """Say what became of a job that is not in this session."""

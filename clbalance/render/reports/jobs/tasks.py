@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import JobState
 from clbalance.model.task import TaskProgress, TaskRecord
+from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import code_of, reason_of
 from clbalance.policy.jobs.task_records import state_of_task
 from clbalance.render.plain import plain_lines
@@ -89,6 +90,7 @@ def progress_line(progress: TaskProgress) -> str:
     parts = [f"{progress.done}/{progress.total} tasks", f"{progress.running} running"]
     parts += [f"{progress.failed} failed"] if progress.failed else []
     parts += [] if progress.left_s is None else [f"{duration(progress.left_s)} left"]
+    parts += [f"waiting for {fold(progress.awaited)}"] if progress.awaited else []
     return ", ".join(parts)
 
 
