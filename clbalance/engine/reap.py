@@ -24,7 +24,8 @@ def reap(services: Services, nodes: Sequence[NodeName], *, keep_s: float, apply:
     answers = dict.fromkeys(nodes, 0)
 
     def ask(after: str) -> Ask:
-        return Ask(request=encode("reap", keep_s=keep_s, apply=apply, after=after, keep=keep))
+        request = encode("reap", keep_s=keep_s, apply=apply, after=after, keep=keep)
+        return Ask(request=request, within_s=services.answer_within_s)
 
     def done(node: NodeName) -> Reaped:
         return Reaped(node=node, found=tuple(found[node].values()))

@@ -105,6 +105,11 @@ class Follow:
         """Whether every copy runs and its node is connected."""
         return all(copy.phase is Phase.RUNNING and self._reconnects.is_in_touch(copy.node) for copy in self._copies)
 
+    @property
+    def awaited(self) -> frozenset[NodeName]:
+        """The nodes that are not connected, and are or will be called."""
+        return frozenset(copy.node for copy in self._copies.unended() if not self._reconnects.is_in_touch(copy.node))
+
     def linger(self, within_s: float) -> None:
         """Give agents time to clean up after ended copies."""
         self._agents.listen(

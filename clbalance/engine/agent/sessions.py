@@ -203,9 +203,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """An encoded request."""
+    """An encoded request, and the time for its answer (None: that of a step)."""
 
     request: bytes
+    within_s: float | None = None
 
     @property
     def step(self) -> str:
@@ -227,14 +228,22 @@ def ask_each(
         def hear(node: NodeName, event: AgentEvent | Closed) -> None:
             told = None if node in found else react(node, event)
             if isinstance(told, Ask):
-                agents.expect(node, told.step, within_s=services.answer_within_s)
+                agents.expect(node, told.step, within_s=told.within_s)
                 sessions.send(node, told.request)
             elif told is not None:
                 found[node] = told
                 if not isinstance(event, Closed):
                     agents.hang_up(node)
 
+        def is_over() -> bool:
+            services.listener.awaiting([node for node in nodes if node not in found])
+            return len(found) == len(nodes)
+
         for node in nodes:
             agents.call(node)
-        agents.listen(hear, lambda: len(found) == len(nodes))
+        services.listener.asked(len(nodes))
+        try:
+            agents.listen(hear, is_over)
+        finally:
+            services.listener.done()
     return tuple(found[node] for node in nodes)

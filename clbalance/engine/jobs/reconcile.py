@@ -19,7 +19,7 @@ from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
 from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, is_queued, was_abandoned
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
-from clbalance.ports import RunListener
+from clbalance.ports import RunListener, SweepListener
 
 ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
@@ -73,10 +73,25 @@ def _as_one_user(
     with services.transport.sessions() as sessions:
         multiplexer = AgentMultiplexer(Agents(sessions, services))
         running = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
-        for reconciliations in running:
-            reconciliations.begin()
-        multiplexer.listen(lambda: not [running for running in running if not running.is_over()] or unless(), within_s)
-    return tuple(running.result() for running in running)
+        for one in running:
+            one.begin()
+        services.listener.asked(len({node for one in running for node in one.nodes}))
+        try:
+            multiplexer.listen(lambda: _are_over(services.listener, running) or unless(), within_s)
+        finally:
+            services.listener.done()
+    return tuple(one.result() for one in running)
+
+
+def _are_over(listener: SweepListener, running: Sequence["_Reconciliation"]) -> bool:
+    """Whether all visits are over. Tells which nodes are waited for, unless output is shown meanwhile."""
+    left = [one for one in running if not one.is_over()]
+    awaited = {node for one in left if one.is_silent for node in one.awaited()}
+    if awaited:
+        listener.awaiting(awaited)
+    else:
+        listener.done()
+    return not left
 
 
 def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
@@ -94,9 +109,11 @@ class _Reconciliation:
         self._services = services
         self._request = wanted
         self._copies = current_copies(wanted.record, services.journal.copies(wanted.record.id))
+        self.is_silent = not wanted.mode.streams
         asked = self._copies if wanted.ended_too else copies_without_outcome(wanted.record, self._copies)
         if wanted.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in wanted.nodes)
+        self.nodes = frozenset(copy.intent.node for copy in asked)
         self._is_ours = not wanted.record.has_controller and not wanted.record.state.is_over
         claims = dict.fromkeys(copy.claim for copy in asked)
         job, journal = wanted.record.id, services.journal
@@ -108,6 +125,10 @@ class _Reconciliation:
         """Call the nodes."""
         for leg in self._legs:
             leg.begin()
+
+    def awaited(self) -> frozenset[NodeName]:
+        """The nodes that have not answered yet."""
+        return frozenset().union(*(leg.follow.awaited for leg in self._legs))
 
     def is_over(self) -> bool:
         return not [leg for leg in self._legs if not leg.follow.is_over()]

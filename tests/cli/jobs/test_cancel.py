@@ -119,3 +119,11 @@ def test_what_a_silent_node_may_still_run_is_told(lab: Lab, clbalance: Command) 
     lab.node("node1").thaw()
     assert job(clbalance, number)["state"] == "RUNNING"
     assert clbalance("cancel", number).rc == 0
+
+
+def test_a_terminal_shows_for_which_node_it_waits(lab: Lab, clbalance: Command) -> None:
+    detached(clbalance, "-w", "node1", "--", "sleep", "300")
+    lab.node("node1").hang()
+    terminal = clbalance.on_terminal("cancel", "1", *SOON)
+    terminal.read_until(b"0/1 nodes have answered, waiting for node1")
+    assert terminal.end() == 4
