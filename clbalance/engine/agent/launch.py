@@ -22,7 +22,29 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
-from clbalance.ports import Closed, JobInput, SweepListener
+from clbalance.ports import Clock, Closed, JobInput, SweepListener
+
+_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps a lease that is not started
+
+
+class LeaseKeeper:
+    """Keeps the leases of copies that wait for other copies of their job, however long those take."""
+
+    def __init__(self, agents: Agents | AgentChannel, copies: Copies, clock: Clock) -> None:
+        self._agents = agents
+        self._copies = copies
+        self._clock = clock
+        self._at = clock.monotonic() + _KEEP_EVERY_S
+
+    def keep(self) -> None:
+        """Ask the nodes of all copies that wait, now and then."""
+        now = self._clock.monotonic()
+        if now < self._at:
+            return
+        self._at = now + _KEEP_EVERY_S
+        for copy in self._copies:
+            if copy.phase in (Phase.ADMITTED, Phase.READY):
+                self._agents.ask(copy.node, "keep", job=self._copies.label)
 
 
 class Admission:
@@ -51,10 +73,12 @@ class Admission:
         self.crowded: dict[NodeName, float] = {}
         """Of those, the nodes that others filled first, with the CPUs allocated there by now."""
 
-    def admit(self, listener: SweepListener) -> dict[NodeName, str]:
+    def admit(self, listener: SweepListener, clock: Clock) -> dict[NodeName, str]:
         """Ask all nodes, and return the refusals. If there is one, the other nodes are released."""
+        leases = LeaseKeeper(self._agents, self._copies, clock)
 
         def is_decided() -> bool:
+            leases.keep()
             listener.awaiting([copy.node for copy in self._copies if copy.phase < Phase.ADMITTED])
             return bool(self.refusals) or self.is_admitted
 
@@ -160,10 +184,16 @@ class LaunchSequence:
         files = ["stdin"] if self._script is None else ["script", "stdin"]
         self._uploads = {copy.node: _Upload(list(files)) for copy in copies}
 
-    def order(self) -> None:
+    def order(self, clock: Clock) -> None:
         """Returns when every node was told to start, or the start has failed on all."""
+        leases = LeaseKeeper(self._agents, self._copies, clock)
+
+        def is_ordered() -> bool:
+            leases.keep()
+            return all(copy.phase >= Phase.STARTING for copy in self._copies)
+
         self.begin()
-        self._agents.listen(self.on_event, lambda: all(copy.phase >= Phase.STARTING for copy in self._copies))
+        self._agents.listen(self.on_event, is_ordered)
 
     def begin(self) -> None:
         """Send the first pieces."""

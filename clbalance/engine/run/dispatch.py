@@ -58,7 +58,7 @@ class Dispatch:
             name=self._job.name,
             allocation_limits=allocation_limits,
         )
-        return asked.admit(self._services.listener), asked.crowded
+        return asked.admit(self._services.listener, self._services.clock), asked.crowded
 
     def intents(self) -> tuple[Intent, ...]:
         """The launches to record, one for each copy."""
@@ -82,7 +82,7 @@ class Dispatch:
             start_within_s=self._services.answer_within_s,
         )
         try:
-            start.order()
+            start.order(self._services.clock)
             self._services.fail_point("ordered")
             if move is None:
                 follow.to_the_end()

@@ -64,6 +64,15 @@ def test_the_node_that_stalls_is_to_blame_and_the_healthy_one_is_released(step: 
     ]
 
 
+def test_the_lease_of_a_copy_that_waits_for_another_one_is_kept() -> None:
+    waiting = ScriptedAgent(rules={"keep": lambda request: [{"ev": "kept", "job": request["job"]}]})
+    stalled = ScriptedAgent(rules={"admit": silent})
+    nodes = {"a": probed(0.1, after=waiting), "b": probed(0.2, after=stalled)}
+    result = do(world_of(nodes, answer_within_s=55.0, step_within_s=45.0), pick=2)
+    assert [(one.node, one.detail) for one in result.plan.unfit] == [("b", "timed out: no answer to admit within 45 s")]
+    assert [request["op"] for request in waiting.heard].count("keep") == 4
+
+
 def test_who_is_awaited_is_told_meanwhile() -> None:
     services = cluster(a=STALLS["admit"])
     do(services, pick=2)
