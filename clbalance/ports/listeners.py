@@ -106,7 +106,7 @@ class SweepListener(Protocol):
         ...
 
     def done(self) -> None:
-        """Called once at the end, also when the sweep is cut short."""
+        """No node is awaited now: at the end, also when the sweep is cut short, and before a draft is shown."""
         ...
 
     def store_failed(self, reason: str) -> None:

@@ -12,7 +12,7 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.sweep import sweep
+from clbalance.engine.place import sweep_candidates
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import Slot
 from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, plan_slots
@@ -54,7 +54,8 @@ class TaskRun:
         services, query = self._services, self._context.query
         with services.transport.sessions() as sessions:
             keep_open = min(len(query.candidates), services.session_limit // 2)
-            snapshot = sweep(services, sessions, query.candidates, keep_open=keep_open, placing=True)
+            one = replace(query, request=replace(query.request, pick=1))
+            snapshot = sweep_candidates(services, sessions, one, keep_open=keep_open)
             self._plan = plan_slots(services, snapshot, query, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan

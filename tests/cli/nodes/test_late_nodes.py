@@ -1,0 +1,59 @@
+"""A node that hangs on a cluster delays no work that can run elsewhere."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command, eventually, local_ssh
+
+FULL_TIME_S = 10.0  # how long a node may take to connect
+
+
+@pytest.fixture
+def quickly(lab: Lab) -> Iterator[None]:
+    """node4 hangs; the test must end before that node has had its full time, and leaves no ssh."""
+    lab.node("node4").hang()
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < FULL_TIME_S
+    eventually(lambda: not local_ssh(lab))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        pytest.param(("run", "-q", "-w", "node[1-6]", "-c", "echo done"), "done\n", id="a job"),
+        pytest.param(("run", "-q", "-w", "node[1-6]", "--pick", "5", "-c", "echo done"), "done\n" * 5, id="copies"),
+        pytest.param(("run", "-q", "-w", "node[1-6]", "--array", "0-3", "-c", "echo done"), "done\n" * 4, id="tasks"),
+        pytest.param(("pick", "-w", "node[2-4]", "--pick", "2"), "node[2-3]\n", id="pick"),
+    ],
+)
+def test_work_starts_without_a_node_that_hangs(
+    quickly: None, clbalance: Command, arguments: tuple[str, ...], printed: str
+) -> None:
+    done = clbalance(*arguments)
+    assert (done.rc, "".join(line.partition(": ")[2] or line for line in done.text.splitlines(keepends=True))) == (
+        0,
+        printed,
+    )
+
+
+def test_the_node_is_named_as_not_awaited(quickly: None, clbalance: Command) -> None:
+    document = json.loads(clbalance("pick", "-w", "node[1-6]", "--json").stdout)
+    assert [(one["name"], one["reason"]) for one in document["unfit"]] == [("node4", "not awaited")]
+    assert clbalance("run", "-w", "node[1-6]", "-c", "true").rc == 0
+    told = clbalance("explain", "last")
+    assert "not awaited" in next(line for line in told.lines if line.startswith("node4"))
+
+
+def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    soon = ("-t", "2", "-u", "1")
+    too_few = clbalance("pick", "-w", "node[3-4]", "--pick", "2", *soon)
+    assert (too_few.rc, "1/2 nodes fit, 2 wanted: 1 hung" in too_few.stderr) == (3, True)
+    assert clbalance("pick", "-w", "node4", *soon).rc == 3
+    everywhere = clbalance("pick", "-w", "node[3-4]", "--pick", "all", "--explain", *soon)
+    assert (everywhere.rc, everywhere.text, "hung" in everywhere.stderr) == (0, "node3\n", True)
