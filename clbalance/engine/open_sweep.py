@@ -47,6 +47,7 @@ class OpenSweep:
         """Take answers until no node is pending; or, if `enough` have answered, until the others are late."""
         quorum = None if enough is None else Quorum(sum(map(self._is_trusted, self._nodes)), enough)
         try:
+            self._services.listener.awaiting(self._pending.keys())
             while self._pending and (within_s := self._listens_for_s(quorum)) > 0:
                 event = self._sessions.next(within_s)
                 answer = None if event is None else self.take(event)

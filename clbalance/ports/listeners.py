@@ -102,7 +102,7 @@ class SweepListener(Protocol):
         ...
 
     def awaiting(self, nodes: Collection[NodeName]) -> None:
-        """These have not answered yet. Called after each event, and each second without one."""
+        """These have not answered yet. Called at first, after each event, and each second without one."""
         ...
 
     def done(self) -> None:
