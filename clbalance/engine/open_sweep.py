@@ -53,8 +53,7 @@ class OpenSweep:
                 answer = None if event is None else self.take(event)
                 self._services.listener.awaiting(self._pending.keys())
                 if quorum is not None and answer is not None:
-                    marked = self._marked(answer, self._changed_streaks([answer]))
-                    quorum.add(marked, self._elapsed_s(), trusted=self._is_trusted(answer.node))
+                    quorum.add(answer, self._elapsed_s(), trusted=self._is_trusted(answer.node))
         finally:
             self._services.listener.done()
 
@@ -67,7 +66,7 @@ class OpenSweep:
         self._services.listener.answered(answer.node)
         if isinstance(answer, Measured) and self._keep_open:
             self._keep_or_close(answer.node)
-        return answer
+        return self._marked(answer, self._changed_streaks([answer]))
 
     def give_up(self) -> None:
         """Close the sessions of the pending nodes."""

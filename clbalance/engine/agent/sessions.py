@@ -20,10 +20,16 @@ LOOK_AGAIN_S = 1.0
 
 
 class Agents:
-    """One agent per node. Each marks its lines with its own nonce."""
+    """One agent per node. Each marks its lines with its own nonce.
 
-    def __init__(self, sessions: Sessions, services: Services) -> None:
+    `overhear` gets every event first, also those of nodes without an agent.
+    """
+
+    def __init__(
+        self, sessions: Sessions, services: Services, overhear: Callable[[SessionEvent], None] = lambda _: None
+    ) -> None:
         self._sessions = sessions
+        self._overhear = overhear
         self._source = services.agent_source
         self._clock = services.clock
         self._nonces: dict[NodeName, str] = {}
@@ -75,6 +81,8 @@ class Agents:
             self._pass_on(on_event, event)
 
     def _pass_on(self, on_event: OnEvent, event: SessionEvent | None) -> None:
+        if event is not None:
+            self._overhear(event)
         match event:
             case Line(node=node, text=text):
                 told = decode(text, self._nonces.get(node, ""))

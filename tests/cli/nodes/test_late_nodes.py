@@ -59,3 +59,14 @@ def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Comm
         done = clbalance("pick", *arguments, "-t", "2", "-u", "1", "--explain")
         told = next(line for line in done.stderr.splitlines() if line.startswith("node4"))
         assert (done.rc, "not awaited" in told, "hung" in told or "timed out" in told) == (rc, False, True)
+
+
+def test_a_node_that_answers_late_gets_tasks_too(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    where = ("-w", "node[3-4]", "--array", "0-79", "-c", "sleep 0.2; echo $CLBALANCE_NODE")
+    run = clbalance.start("run", "-t", "30", "-q", *where)
+    eventually(lambda: "RUNNING" in clbalance("jobs").text)
+    lab.node("node4").thaw()
+    printed, _ = run.communicate(timeout=60.0)
+    assert run.returncode == 0
+    assert {line.split()[-1] for line in printed.decode().splitlines()} == {"node3", "node4"}
