@@ -22,7 +22,15 @@ class HangUp:
     reason: str
 
 
-ScriptedNode = Callable[[bytes], Sequence[bytes | HangUp]]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A line that comes some seconds after the `send`."""
+
+    after_s: float
+    text: bytes
+
+
+ScriptedNode = Callable[[bytes], Sequence[bytes | HangUp | Later]]
 """From one `send` to lines, and perhaps a `HangUp`, in order. An empty answer is silence."""
 
 
@@ -58,6 +66,7 @@ class ScriptedSessions:
         self._events: deque[SessionEvent] = deque()
         self._ends_at: dict[NodeName, float | None] = {}
         self._within: dict[NodeName, float | None] = {}
+        self._later: deque[tuple[float, Line]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +93,11 @@ class ScriptedSessions:
                 case HangUp():
                     self._hang_up(node, answer)
                     return
+                case Later(after_s=after_s, text=line):
+                    self._later.append((self._transport.clock_s + after_s, Line(node=node, text=line)))
                 case _:
                     self._events.append(Line(node=node, text=answer))
-        if last and answers:  # one that says nothing hangs
+        if last and answers and not isinstance(answers[-1], Later):  # one that says nothing hangs
             self._hang_up(node, HangUp(Cause.LOST, "ended"))
 
     def set_deadline(self, node: NodeName, within_s: float | None) -> None:
@@ -97,6 +108,7 @@ class ScriptedSessions:
     def close(self, node: NodeName) -> None:
         self._ends_at.pop(node, None)
         self._events = deque(event for event in self._events if event.node != node)
+        self._later = deque(one for one in self._later if one[1].node != node)
 
     def open_nodes(self) -> frozenset[NodeName]:
         return frozenset(self._ends_at) | {event.node for event in self._events if isinstance(event, Closed)}
@@ -104,7 +116,13 @@ class ScriptedSessions:
     def next(self, timeout_s: float) -> SessionEvent | None:
         if self._events:
             return self._events.popleft()
-        self._transport.clock_s += timeout_s
+        moments = [at_s for at_s, _ in self._later] + [at_s for at_s in self._ends_at.values() if at_s is not None]
+        until = min([self._transport.clock_s + timeout_s, *moments])
+        self._transport.clock_s = max(self._transport.clock_s, until)
+        for one in self._later:
+            if self._transport.clock_s >= one[0]:
+                self._later.remove(one)
+                return one[1]
         for node, ends_at in self._ends_at.items():
             if ends_at is not None and self._transport.clock_s >= ends_at:
                 self._hang_up(node, HangUp(Cause.TIMEOUT, f"no answer within {self._within[node]:g} s"))

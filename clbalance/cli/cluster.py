@@ -134,7 +134,7 @@ class ClusterContext:
                 store=store,
                 journal=journal,
                 clock=SystemClock(),
-                listener=SweepProgress(quiet=self.console.quiet, meanwhile=meanwhile),
+                listener=SweepProgress(self.console, meanwhile=meanwhile),
                 probe_script=probe_script(),
                 agent_source=agent_source(),
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,

@@ -133,10 +133,10 @@ class SweepProgress:
     `meanwhile` is a module that is needed after the sweep: it is imported while the nodes work.
     """
 
-    def __init__(self, *, quiet: bool, meanwhile: str) -> None:
+    def __init__(self, console: Console, *, meanwhile: str) -> None:
+        self._console = console
         self._meanwhile = meanwhile
-        self._talks = not quiet
-        self._shown = self._talks and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = not console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._total = 0
         self._next_at = 0.0
         self._drawn = False
@@ -162,8 +162,7 @@ class SweepProgress:
             sys.stderr.flush()
 
     def store_failed(self, reason: str) -> None:
-        if self._talks:
-            sys.stderr.write(messages.warning(f"going on without the state database: {reason}"))
+        self._console.say(messages.warning(f"going on without the state database: {reason}"))
 
     def done(self) -> None:
         if self._drawn:

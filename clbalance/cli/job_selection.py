@@ -49,7 +49,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             store=store,
             journal=journal,
             clock=SystemClock(),
-            listener=SweepProgress(quiet=console.quiet, meanwhile="clbalance.engine.jobs.submitted"),
+            listener=SweepProgress(console, meanwhile="clbalance.engine.jobs.submitted"),
             probe_script=probe_script(),
             agent_source=agent_source(),
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,

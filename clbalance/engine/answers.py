@@ -1,4 +1,4 @@
-"""Turn what a node sends into an answer, and keep answers for the next sweep."""
+"""Make answers of what nodes sent, and keep them for the next sweep."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Cause, Measured, NodeName, Reading, Silent, Trend, Unknown
+from clbalance.model import Answer, Measured, NodeName, Reading, Silent, Trend, Unknown
 from clbalance.model.node_history import FailureStreak
 from clbalance.policy.indices.samples import index_values
-from clbalance.policy.node_memory import listen_s, marked_suspect, node_sample, not_awaited, with_streaks
-from clbalance.ports import Closed, Line, Remembered, Sessions
-from clbalance.probe.frame import Answered, Garbled, PendingAnswer, Section
+from clbalance.policy.node_memory import node_sample
+from clbalance.ports import Remembered
+from clbalance.probe.frame import Section
 from clbalance.probe.reading import parse_reading, rates
 
 # What the store knows of nodes before a sweep, and what of their answers is stored.
@@ -48,8 +48,14 @@ def recall(services: Services, nodes: Sequence[NodeName]) -> RememberedNodes:
         return _NOTHING_KNOWN
 
 
-def remember(services: Services, at: datetime, answers: Iterable[Answer], earlier: RememberedNodes) -> None:
-    """Store the answers, apart from readings that come too soon after the last. A warning if that fails."""
+def remember(
+    services: Services,
+    at: datetime,
+    answers: Sequence[Answer],
+    streaks: Mapping[NodeName, FailureStreak],
+    earlier: RememberedNodes,
+) -> None:
+    """Store the answers, without readings that come too soon after the last, and changed streaks; warn on failure."""
     worth = _worth_remembering(answers, earlier.readings, at)
     measured = [answer for answer in worth if isinstance(answer, Measured)]
     readings = {answer.node: answer.reading for answer in measured}
@@ -58,22 +64,11 @@ def remember(services: Services, at: datetime, answers: Iterable[Answer], earlie
         services.store.remember(at, readings, {answer.node: index_values(answer) for answer in measured}, past)
     except StoreError as error:
         services.listener.store_failed(error.message)
-
-
-def with_suspects(
-    services: Services, at: datetime, answers: Sequence[Answer], earlier: RememberedNodes
-) -> tuple[Answer, ...]:
-    """Mark the suspects among the answers, and store the failure streaks that have changed."""
-    streaks = earlier.failure_streaks
-    changed = with_streaks(answers, streaks, now_s=at.timestamp(), suspect_after=services.suspect_after)
-    if changed:
+    if streaks:
         try:
-            services.store.save_failure_streaks(at, changed)
+            services.store.save_failure_streaks(at, streaks)
         except StoreError as error:
             services.listener.store_failed(error.message)
-    no_failures = FailureStreak()
-    known = (changed.get(answer.node) or streaks.get(answer.node, no_failures) for answer in answers)
-    return tuple(map(marked_suspect, answers, known))
 
 
 def _worth_remembering(answers: Iterable[Answer], earlier: Mapping[NodeName, Remembered], at: datetime) -> list[Answer]:
@@ -91,61 +86,13 @@ def _is_too_soon(before: Remembered | None, reading: Reading, at: datetime) -> b
     return timedelta(0) <= at - before.at < _COMPARED_AFTER
 
 
-LISTEN_S = 1.0
-"""The longest wait for an event before the pending nodes are looked at again."""
 _NEVER_ASKED = Unknown(reason="no earlier measurement to compare with")
 
 
-def next_answer(
-    services: Services,
-    sessions: Sessions,
-    pending: dict[NodeName, PendingAnswer],
-    earlier: RememberedNodes,
-    within_s: float,
-) -> Answer | None:
-    """The answer that the next event completes, removed from `pending`. None if no answer is complete."""
-    event = sessions.next(within_s)
-    if event is None or event.node not in pending:
-        return None
-    match event:
-        case Closed(node=node, cause=cause, reason=reason):
-            del pending[node]
-            return Silent(node=node, cause=cause, reason=reason)
-        case Line(node=node, text=text):
-            match pending[node].frame.feed(text):
-                case None:
-                    return None
-                case Garbled(reason=reason):
-                    del pending[node]
-                    sessions.close(node)
-                    return Silent(node=node, cause=Cause.GARBLED, reason=reason)
-                case Answered(sections=sections):
-                    rtt_s = services.clock.monotonic() - pending.pop(node).at
-                    return _measured(services, node, sections, rtt_s, earlier)
-
-
-def listens_for_s(
-    services: Services, pending: Iterable[NodeName], earlier: RememberedNodes, measured_at: float | None
-) -> float:
-    """How long a placement still waits for an event. 0: give up the silent suspects now (docs/design/suspect.md)."""
-    quiet_s = None if measured_at is None else services.clock.monotonic() - measured_at
-    left = None if services.suspect_after is None else listen_s(pending, earlier.failure_streaks, quiet_s=quiet_s)
-    return LISTEN_S if left is None else min(LISTEN_S, left)
-
-
-def give_up(services: Services, sessions: Sessions, pending: Iterable[NodeName]) -> dict[NodeName, Answer]:
-    """Close the sessions; return a Silent answer for each node."""
-    answers: dict[NodeName, Answer] = {}
-    for node in pending:
-        sessions.close(node)
-        answers[node] = not_awaited(node)
-        services.listener.answered(node)
-    return answers
-
-
-def _measured(
+def measured_answer(
     services: Services, node: NodeName, sections: Mapping[str, Section], rtt_s: float, earlier: RememberedNodes
 ) -> Measured:
+    """The answer of a node that sent these sections."""
     reading = parse_reading(sections)
     before = earlier.readings.get(node)
     return Measured(

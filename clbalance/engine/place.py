@@ -4,17 +4,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.sweep import sweep
+from clbalance.engine.sweep import ask
 from clbalance.model import NodeName, Plan, Snapshot, Unfit
 from clbalance.model.request import LazySequence
 from clbalance.policy.placement.fragmentation import seen_in
 from clbalance.policy.placement.place import place
+from clbalance.policy.placement.quorum import enough_for
 from clbalance.ports import Sessions
 
 
 def sweep_and_place(services: Services, sessions: Sessions, query: PlacementQuery) -> Plan:
     """Sweep the candidates of `query`, and return the plan."""
-    return place_on(services, sweep(services, sessions, query.candidates, placing=True), query)
+    return place_on(services, sweep_candidates(services, sessions, query), query)
+
+
+def sweep_candidates(services: Services, sessions: Sessions, query: PlacementQuery, *, keep_open: int = 0) -> Snapshot:
+    """The snapshot of the candidates, once enough have answered. Late nodes are not awaited (docs/design/placement.md).
+
+    The first `keep_open` nodes that answer keep their session.
+    """
+    asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+    asked.listen(enough_for(query.request, query.policy, services.clock.now()))
+    asked.give_up()
+    return asked.snapshot()
 
 
 def place_on(

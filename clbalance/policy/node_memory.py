@@ -51,8 +51,6 @@ COUNTED_APART_S: Final = 5.0
 """A failure sooner than this after a counted one is not counted: a burst of calls is one probe."""
 BACK_AFTER: Final = 2
 """Number of answers in a row that end the suspicion."""
-GRACE_S: Final = 1.0
-"""How much longer than for the others a placement waits for suspect nodes, which are seldom chosen."""
 
 _OF_THE_NODE: Final = frozenset(
     {Cause.UNREACHABLE, Cause.REFUSED, Cause.HUNG, Cause.TIMEOUT, Cause.STORAGE, Cause.GARBLED, Cause.LOST}
@@ -108,25 +106,9 @@ def with_streaks(
 _UNSTRAINED: Final = FailureStreak()
 
 
-def listen_s(
-    awaited: Iterable[NodeName], streaks: Mapping[NodeName, FailureStreak], *, quiet_s: float | None
-) -> float | None:
-    """Seconds that a placement still waits for these nodes; None: up to each node's own timeout.
-
-    `quiet_s`: seconds since another node was measured; None: none was yet, so the suspects are waited for in full.
-    """
-    if quiet_s is None or not all(streaks.get(node, _UNSTRAINED).suspect for node in awaited):
-        return None
-    return max(0.0, GRACE_S - quiet_s)
-
-
-def not_awaited(node: NodeName) -> Silent:
+def not_awaited(node: NodeName, after_s: float) -> Silent:
     """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
-    return Silent(
-        node=node,
-        cause=Cause.NOT_AWAITED,
-        reason=f"it is suspect, and did not answer within {GRACE_S:g} s of the others",
-    )
+    return Silent(node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, unlike the others")
 
 
 def marked_suspect(answer: Answer, streak: FailureStreak) -> Answer:

@@ -102,11 +102,11 @@ class SweepListener(Protocol):
         ...
 
     def awaiting(self, nodes: Collection[NodeName]) -> None:
-        """These have not answered yet. Called after each event, and each second without one."""
+        """These have not answered yet. Called at first, after each event, and each second without one."""
         ...
 
     def done(self) -> None:
-        """Called once at the end, also when the sweep is cut short."""
+        """No node is awaited now: at the end, also when the sweep is cut short, and before a draft is shown."""
         ...
 
     def store_failed(self, reason: str) -> None:

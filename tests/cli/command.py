@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -145,8 +146,8 @@ class Terminal:
 
     @property
     def printed(self) -> bytes:
-        """All that came, less how a line of progress wipes itself: whether one shows is a matter of time."""
-        return self.raw.replace(b"\r\x1b[K", b"")
+        """All that came, less how progress and drafts wipe themselves: whether they show is a matter of time."""
+        return re.sub(rb"\x1b\[\d+A\r\x1b\[J|\r\x1b\[K", b"", self.raw)
 
     @property
     def lines(self) -> list[str]:

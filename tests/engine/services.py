@@ -12,7 +12,7 @@ from clbalance.model.job import JobSpec, Payload, Script
 from clbalance.model.job_record import Outcome
 from clbalance.store.in_memory import InMemoryStore
 from clbalance.store.in_memory_journal import InMemoryJournal
-from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
+from tests.scripted import HangUp, Later, ScriptedNode, ScriptedTransport
 
 PROBE = "probe @NONCE@"
 AGENT = "the agent's source"
@@ -120,6 +120,11 @@ def probed(load: float = 0.5, python: bool = True, after: ScriptedNode = lambda 
         return [b"noise from a profile", *answer(asked[1], load, python), b"noise after it"]
 
     return node
+
+
+def slowly(node: ScriptedNode, after_s: float) -> ScriptedNode:
+    """The same node, but each of its lines comes so much later."""
+    return lambda text: [Later(after_s, line) if isinstance(line, bytes) else line for line in node(text)]
 
 
 def answer(nonce: bytes, load: float, python: bool = True) -> list[bytes]:

@@ -11,7 +11,6 @@ from clbalance.model.node_history import FailureStreak
 from clbalance.policy.node_memory import (
     BACK_AFTER,
     COUNTED_APART_S,
-    listen_s,
     marked_suspect,
     next_streak,
     not_awaited,
@@ -149,21 +148,6 @@ def test_a_silent_node_is_shown_with_its_cause_and_how_often_it_failed(cause: Ca
     assert ("3 probes in a row failed" in str(condition.reason)) is (samples == "---")
 
 
-@pytest.mark.parametrize(
-    ("awaited", "quiet_s", "message"),
-    [
-        pytest.param("s", 0.25, 0.75, id="a suspect has a grace behind the others"),
-        pytest.param("s", 5.0, 0.0, id="then it is given up"),
-        pytest.param("s", None, None, id="but not where nobody else has answered"),
-        pytest.param("sn", 5.0, None, id="while a good node is awaited, so are suspects"),
-        pytest.param("n", 5.0, None, id="a good node is waited for as long as it may take"),
-    ],
-)
-def test_how_long_a_placement_waits(awaited: str, quiet_s: float | None, message: float | None) -> None:
-    streaks = {NodeName("s"): FailureStreak(silent=3, suspect=True), NodeName("n"): FailureStreak(silent=1)}
-    assert listen_s([NodeName(name) for name in awaited], streaks, quiet_s=quiet_s) == message
-
-
 def test_one_that_was_not_awaited_counts_neither_as_failed_nor_as_answered() -> None:
     was = {NodeName("s"): FailureStreak(silent=3, suspect=True, answered=1)}
-    assert with_streaks([node("a"), not_awaited(NodeName("s"))], was, now_s=1e9, suspect_after=3) == {}
+    assert with_streaks([node("a"), not_awaited(NodeName("s"), 1.3)], was, now_s=1e9, suspect_after=3) == {}

@@ -54,11 +54,14 @@ class Agents:
     """One agent per node, each with the answers that it owes. Who is late is hung up on, and named with the step.
 
     An agent that has nothing to tell is asked for a sign of life now and then: a job may be silent for days, but an
-    agent that hangs would never tell its end.
+    agent that hangs would never tell its end. `overhear` gets every event first, also those of nodes without an agent.
     """
 
-    def __init__(self, sessions: Sessions, services: Services) -> None:
+    def __init__(
+        self, sessions: Sessions, services: Services, overhear: Callable[[SessionEvent], None] = lambda _: None
+    ) -> None:
         self._sessions = sessions
+        self._overhear = overhear
         self._source = services.agent_source
         self._clock = services.clock
         self._answer_within_s = services.answer_within_s
@@ -131,6 +134,8 @@ class Agents:
             self._pass_on(on_event, event)
 
     def _pass_on(self, on_event: OnEvent, event: SessionEvent | None) -> None:
+        if event is not None:
+            self._overhear(event)
         match event:
             case Line(node=node, text=text):
                 if node in self._links:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clbalance.engine.place import place_on
+from clbalance.engine.place import place_on, sweep_candidates
 from clbalance.engine.run.values import AttemptResult, RunContext
+from clbalance.engine.services import PlacementQuery, Services
 from clbalance.engine.sweep import sweep
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
@@ -13,6 +14,7 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
+from clbalance.policy.placement.quorum import late_nodes, with_late
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
@@ -32,13 +34,15 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
     """
     services = context.services
     with services.transport.sessions() as sessions:
-        # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
-        keep_open = min(_KEEP_OPEN, services.session_limit // 2)
-        snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
+        preferred = _elsewhere(context.query, excluded_nodes)
+        snapshot = sweep_candidates(services, sessions, preferred, keep_open=_keep_open(services))
         refusals: dict[NodeName, str] = {}
         crowded: dict[NodeName, float]
         samples = _MOST_LOOKS
-        while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
+        while True:
+            plan, snapshot = _place(context, sessions, snapshot, refusals, excluded_nodes)
+            if not plan.fits:
+                return AttemptResult(job=job, plan=plan, dispatched=None)
             _make_room(sessions, plan, services.session_limit)
             limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
             tried = _dispatch(context, sessions, snapshot, job, plan, limits)
@@ -53,7 +57,6 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
             job = replace(job, claim=job.claim + 1)  # a claim is never used twice
             if len(plan.chosen) > 1:
                 services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
-    return AttemptResult(job=job, plan=plan, dispatched=None)
 
 
 def _dispatch(
@@ -114,18 +117,42 @@ def _migrate(context: RunContext, job: JobSpec) -> "Migration | None":
     return Migration(context, job)
 
 
+def _keep_open(services: Services) -> int:
+    """At most half of the sessions that can be open, or other nodes would wait for ever for a free one."""
+    return min(_KEEP_OPEN, services.session_limit // 2)
+
+
+def _place(
+    context: RunContext,
+    sessions: Sessions,
+    snapshot: Snapshot,
+    refusals: dict[NodeName, str],
+    excluded_nodes: Mapping[NodeName, str],
+) -> tuple[Plan, Snapshot]:
+    """The plan, and the snapshot that it was made on. If nothing fits, the late nodes are asked again, and awaited."""
+    plan = _plan(context, snapshot, refusals, excluded_nodes)
+    late = () if plan.fits else late_nodes(snapshot)
+    if not late:
+        return plan, snapshot
+    snapshot = with_late(snapshot, sweep(context.services, sessions, late, keep_open=_keep_open(context.services)))
+    return _plan(context, snapshot, refusals, excluded_nodes), snapshot
+
+
 def _plan(
     context: RunContext, snapshot: Snapshot, refusals: dict[NodeName, str], excluded_nodes: Mapping[NodeName, str]
 ) -> Plan:
     services, query = context.services, context.query
+    plan = place_on(services, snapshot, _elsewhere(query, excluded_nodes), refusals)
     if not excluded_nodes:
-        return place_on(services, snapshot, query, refusals)
-    elsewhere = replace(query, request=replace(query.request, excluded=query.request.excluded.union(excluded_nodes)))
-    plan = place_on(services, snapshot, elsewhere, refusals)
+        return plan
     if not plan.fits:
         return place_on(services, snapshot, query, refusals)
     unfit = (replace(one, detail=excluded_nodes[one.node]) if one.node in excluded_nodes else one for one in plan.unfit)
     return replace(plan, unfit=tuple(unfit))
+
+
+def _elsewhere(query: PlacementQuery, excluded_nodes: Mapping[NodeName, str]) -> PlacementQuery:
+    return replace(query, request=replace(query.request, excluded=query.request.excluded.union(excluded_nodes)))
 
 
 def _make_room(sessions: Sessions, plan: Plan, limit: int) -> None:

@@ -20,6 +20,12 @@ class SlotPlan:
     nodes: tuple[NodeName, ...]
     answers: dict[NodeName, Measured]
 
+    def joined_by(self, late: "SlotPlan") -> "SlotPlan":
+        """The plan with the nodes of another one, which answered after this one was made."""
+        known = [one for one in self.plan.unfit if one.node not in late.answers]
+        plan = replace(self.plan, ranked=(*self.plan.ranked, *late.plan.ranked), unfit=(*known, *late.plan.unfit))
+        return SlotPlan(plan=plan, nodes=(*self.nodes, *late.nodes), answers={**self.answers, **late.answers})
+
 
 def plan_slots(services: Services, snapshot: Snapshot, query: PlacementQuery, most: int) -> SlotPlan:
     """Place one slot on every node that fits, in rounds while any fits. Each slot is charged before the next round."""

@@ -7,21 +7,26 @@ before it starts and after it ends. A slot gets tasks when it has few left, so t
 from collections import Counter
 from dataclasses import replace
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Phase
 from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.sweep import sweep
+from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import Slot
 from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, plan_slots
 from clbalance.errors import Interrupted
-from clbalance.model import NodeName, Plan
+from clbalance.model import Measured, NodeName, Plan, Snapshot
 from clbalance.model.job_record import Cancelled, Outcome
 from clbalance.nodeset import fold
-from clbalance.ports import Sessions
+from clbalance.policy.placement.quorum import enough_for
+from clbalance.ports import SessionEvent, Sessions
+
+if TYPE_CHECKING:  # imported once nodes have been asked
+    from clbalance.engine.open_sweep import OpenSweep
 
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _REPORT_EVERY_S = 0.25
@@ -49,21 +54,28 @@ class TaskRun:
         self._cancelled = False
         self._unusable: set[NodeName] = set()
         self._plan: SlotPlan | None = None
+        self._late: list[Measured] = []
+        """Nodes that have answered since the plan was made."""
 
     def carry_out(self) -> TaskRunResult | Plan:
         """Sweep, open slots, and run the tasks. Returns the plan if no slot fits anywhere."""
         services, query = self._services, self._context.query
         with services.transport.sessions() as sessions:
             keep_open = min(len(query.candidates), services.session_limit // 2)
-            snapshot = sweep(services, sessions, query.candidates, keep_open=keep_open, placing=True)
-            self._plan = plan_slots(services, snapshot, query, self._most_slots())
+            asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+            asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
+            self._plan = plan_slots(services, asked.snapshot(), query, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan
-            return self._work(sessions, self._plan)
+            return self._work(sessions, self._plan, asked)
 
-    def _work(self, sessions: Sessions, plan: SlotPlan) -> TaskRunResult:
+    def _work(self, sessions: Sessions, plan: SlotPlan, asked: "OpenSweep") -> TaskRunResult:
+        def overhear(event: SessionEvent) -> None:
+            if isinstance(answer := asked.take(event), Measured):
+                self._late.append(answer)
+
         self._assignments.listener.placed(self._context.job, plan.plan, Counter(plan.nodes))
-        self._multiplexer = AgentMultiplexer(Agents(sessions, self._services))
+        self._multiplexer = AgentMultiplexer(Agents(sessions, self._services, overhear))
         interrupted: int | None = None
         try:
             within = frozenset(list(dict.fromkeys(plan.nodes))[: self._services.session_limit])
@@ -115,6 +127,7 @@ class TaskRun:
         self._start_admitted()
         self._drop_refused()
         self._feed()
+        self._join_late()
         self._grow()
         self._report()
         return not self._slots and not self._may_get_slots()
@@ -197,6 +210,18 @@ class TaskRun:
         for node in nodes[: self._most_slots() - len(self._slots)]:
             self._open(node)
         self._backoff.later()
+
+    def _join_late(self) -> None:
+        """Open slots on nodes that answered late."""
+        if not self._late or self._plan is None:
+            return
+        snapshot = Snapshot(taken_at=self._services.clock.now(), answers=tuple(self._late))
+        self._late.clear()
+        late = plan_slots(self._services, snapshot, self._context.query, self._most_slots() - len(self._slots))
+        self._plan = self._plan.joined_by(late)
+        if len({slot.node for slot in self._slots.values()}.union(late.nodes)) <= self._services.session_limit:
+            for node in late.nodes:
+                self._open(node)
 
     def _report(self) -> None:
         now = self._services.clock.monotonic()

@@ -40,9 +40,12 @@ class StatusLine:
 
     def __init__(self) -> None:
         self.is_open = False
+        self.count = 0
+        """How many lines were finished."""
 
     def went(self, data: bytes) -> None:
         """`data` was written there."""
+        self.count += data.count(b"\n")
         begins_at = data.rfind(b"\n") + 1
         wiped = data.rfind(_WIPE, begins_at)
         rest = data[begins_at if wiped < 0 else wiped + len(_WIPE) :]

@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.lab.cluster import Lab
-from tests.cli.command import Command
+from tests.cli.command import Command, Terminal, eventually, local_ssh
 
 RESET_ONLY = {"default"}
 
@@ -41,7 +41,7 @@ def test_colours_can_be_declined(
     terminal = clbalance.on_terminal("load", "-q", "-w", "node[1-3]", *arguments, env=env)
     assert terminal.end() == 0
     assert terminal.colors() <= RESET_ONLY
-    assert b"\x1b" not in terminal.raw
+    assert b"\x1b" not in terminal.printed
 
 
 def test_colours_can_be_asked_for_in_a_pipe(clbalance: Command) -> None:
@@ -60,3 +60,70 @@ def test_progress_is_shown_while_nodes_are_slow_and_leaves_no_trace(lab: Lab, cl
     quiet = clbalance.on_terminal("load", "-w", "node[1-2]", "-t", "1", "-u", "1", "-q")
     assert quiet.end() == 0
     assert b"have answered" not in quiet.raw
+
+
+SOON = ("-t", "3", "-u", "1")
+
+
+def is_awaited(terminal: Terminal, node: str = "node4") -> None:
+    """Wait for the draft, and for the line below it that names the node."""
+    terminal.read_until(b"no answer yet")
+    terminal.read_until(b"waiting for " + node.encode())
+
+
+def rows_of(terminal: Terminal) -> list[list[str]]:
+    return [line.split() for line in terminal.lines]
+
+
+def test_the_table_is_drawn_while_a_node_hangs_and_completed_in_its_place(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON)
+    is_awaited(terminal)
+    assert [row[:2] for row in rows_of(terminal)[1:5]] == [
+        *([f"node{number}", "up"] for number in (1, 2, 3)),
+        ["node4", "unknown"],
+    ]
+    assert terminal.end() == 0
+    assert [row[0] for row in rows_of(terminal)] == ["NODE", "node1", "node2", "node3", "node4"]
+    assert "no answer yet" not in terminal.lines[-1]
+
+
+def test_a_node_that_answers_late_gets_its_place_among_the_others(lab: Lab, clbalance: Command) -> None:
+    for number in (1, 2, 3):
+        lab.node(f"node{number}").load(r1m=1.0)
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", "-t", "30", "-u", "30")
+    is_awaited(terminal)
+    lab.node("node4").thaw()
+    assert terminal.end() == 0
+    assert [row[0] for row in rows_of(terminal)] == ["NODE", "node4", "node1", "node2", "node3"]
+
+
+def test_ctrl_c_leaves_the_draft_and_no_process(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]")
+    is_awaited(terminal)
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
+    assert [row[0] for row in rows_of(terminal)][:5] == ["NODE", "node1", "node2", "node3", "node4"]
+    eventually(lambda: not local_ssh(lab))
+
+
+def test_a_draft_that_is_higher_than_the_screen_is_not_drawn_over(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-w", "node[1-4]", *SOON)
+    terminal.resize(4, 80)
+    is_awaited(terminal)
+    assert terminal.end() == 0
+    assert [row[0] for row in rows_of(terminal)] == ["NODE", "node1", "node2", "node3", "node4", "NODE", "node4"]
+
+
+@pytest.mark.parametrize("arguments", [("-S",), ("--json",), ("--format", "plain")])
+def test_there_is_no_draft_for_those_who_want_all_nodes(
+    lab: Lab, clbalance: Command, arguments: tuple[str, ...]
+) -> None:
+    lab.node("node4").hang()
+    terminal = clbalance.on_terminal("load", "-q", "-w", "node[1-4]", "-t", "2", "-u", "1", *arguments)
+    terminal.end()
+    assert b"no answer yet" not in terminal.raw
+    assert b"hung" in terminal.raw or b"timed out" in terminal.raw

@@ -1,7 +1,7 @@
 """A job goes to the least loaded nodes, everywhere or nowhere, and comes back with its output and its end."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,6 +18,7 @@ from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, Not
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.placement.policies import LEAST
 from tests.engine.services import Notes, ScriptedAgent, job, probed, world_of
+from tests.scripted import HangUp, Later
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
 
@@ -154,6 +155,18 @@ def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
     assert ends(do(services)) == {"b": Exited(rc=0)}
     assert isinstance(services.listener, Notes)
     assert [plan.chosen for plan in services.listener.plans] == [("b",)]
+
+
+def test_after_a_refusal_the_nodes_that_were_not_awaited_are_asked_again() -> None:
+    heard: list[bytes] = []
+    answering = probed(0.5, after=ScriptedAgent())
+
+    def late_once(text: bytes) -> Sequence[bytes | HangUp | Later]:
+        heard.append(text)
+        return answering(text) if len(heard) > 1 else []
+
+    full = ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")})
+    assert ends(do(world_of({"a": probed(0.1, after=full), "b": late_once}))) == {"b": Exited(rc=0)}
 
 
 def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:

@@ -1,0 +1,106 @@
+"""Carry out `load`: a table of nodes. On a terminal a draft is drawn while nodes that take long are still awaited."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.console import Console
+from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
+from clbalance.cli.requests import check_names, expressions_of
+from clbalance.engine.sweep import take_snapshot
+from clbalance.model import Cause, NodeName, Silent, Snapshot
+from clbalance.model.request import Constraints
+from clbalance.render.format import Format
+from clbalance.render.output.streams import Outlet
+from clbalance.render.report import Report
+
+if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
+    from clbalance.render.views import NodeRow
+
+
+def show_load(
+    nodes: NodeOptions, ssh: SshOptions, console: Console, expressions: ExpressionOptions, *, strict: bool
+) -> int:
+    """The exit code of `clbalance load`."""
+    asked = expressions_of(expressions)
+    cluster = cluster_context(nodes, ssh, console)
+    check_names(asked, cluster.settings)
+    table = _LoadTable(cluster, asked)
+    draft = table.draw_draft if _shows_drafts(console) and not strict else None
+    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+        snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft)
+    from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
+
+    table.draw(snapshot)
+    return load_exit_code(snapshot, strict=strict)
+
+
+def _shows_drafts(console: Console) -> bool:
+    """Only a person at a terminal can do something with half of the answer."""
+    is_terminal = console.outlets.stdout.terminal and os.environ.get("TERM") != "dumb"
+    return is_terminal and console.display.form is Format.HUMAN
+
+
+class _LoadTable:
+    """The table on stdout, drawn at most twice."""
+
+    def __init__(self, cluster: ClusterContext, asked: Constraints) -> None:
+        self._cluster = cluster
+        self._console = cluster.console
+        self._asked = asked
+        self._draft: _Draft | None = None
+        self._late: frozenset[NodeName] = frozenset()
+
+    def draw_draft(self, snapshot: Snapshot) -> None:
+        """Draw the answers so far. Nodes that are still awaited come last, without figures."""
+        self._late = frozenset(
+            one.node for one in snapshot.answers if isinstance(one, Silent) and one.cause is Cause.NOT_AWAITED
+        )
+        rows = [replace(row, reason="no answer yet") if row.node in self._late else row for row in self._rows(snapshot)]
+        report, _ = self._report(rows)
+        self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draw the whole table in the place of the draft. Where that cannot be: the rows that the draft lacked."""
+        rows = self._rows(snapshot)
+        report, left_out = self._report(rows)
+        if self._draft is None:
+            self._console.show(report)
+        elif not self._draft.replace(self._console.display.text(report)):
+            self._console.show(self._report([row for row in rows if row.node in self._late])[0])
+        self._console.say(left_out)
+
+    def _rows(self, snapshot: Snapshot) -> "list[NodeRow]":
+        from clbalance.cli.nodes.load_rows import node_rows
+
+        return node_rows(snapshot, self._cluster.policy, self._cluster.cpus_asked(1.0))
+
+    def _report(self, rows: "Sequence[NodeRow]") -> tuple[Report, str]:
+        from clbalance.cli.nodes.load_rows import load_report
+
+        return load_report(rows, self._asked)
+
+
+class _Draft:
+    """A text on a terminal that another one can replace."""
+
+    def __init__(self, outlet: Outlet, text: str) -> None:
+        self._outlet = outlet
+        self._began_at = outlet.line.count
+        self._height = text.count("\n")
+        self._size = _size()
+        outlet.send(text.encode())
+
+    def replace(self, text: str) -> bool:
+        """Draw `text` in its place. False: it is not whole on the screen any more, or other text stands below it."""
+        is_last = self._outlet.line.count == self._began_at + self._height
+        if not is_last or _size() != self._size or self._height >= self._size.lines:
+            return False
+        self._outlet.send(f"\x1b[{self._height}A\r\x1b[J{text}".encode())  # in one piece, so that nothing flickers
+        return True
+
+
+def _size() -> os.terminal_size:
+    return os.get_terminal_size(1)

@@ -1,0 +1,138 @@
+"""The nodes of one sweep, and their answers as they come."""
+
+from collections.abc import Mapping, Sequence
+
+from clbalance.engine.answers import measured_answer, recall, remember
+from clbalance.engine.services import Services
+from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
+from clbalance.model.node_history import FailureStreak
+from clbalance.policy.node_memory import marked_suspect, not_awaited, with_streaks
+from clbalance.policy.placement.quorum import Enough, Quorum
+from clbalance.ports import Closed, Line, SessionEvent, Sessions
+from clbalance.probe.frame import Answered, Garbled, PendingAnswer
+
+_LISTEN_S = 1.0
+"""The longest wait for an event before the pending nodes are looked at again."""
+_NO_FAILURES = FailureStreak()
+
+
+class OpenSweep:
+    """Nodes that were asked at once. Each is pending until it has answered or failed, at its own deadline at last."""
+
+    def __init__(
+        self,
+        services: Services,
+        sessions: Sessions,
+        nodes: Sequence[NodeName],
+        pending: dict[NodeName, PendingAnswer],
+        *,
+        keep_open: int,
+    ) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._nodes = nodes
+        self._keep_open = keep_open
+        self._asked_at = min((one.at for one in pending.values()), default=0.0)
+        self._answers: dict[NodeName, Answer] = {}
+        self._pending = pending
+        services.listener.asked(len(nodes))
+        self._earlier = recall(services, nodes)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no node is pending."""
+        return not self._pending
+
+    def listen(self, enough: Enough | None = None) -> None:
+        """Take answers until no node is pending; or, if `enough` have answered, until the others are late."""
+        quorum = None if enough is None else Quorum(sum(map(self._is_trusted, self._nodes)), enough)
+        try:
+            self._services.listener.awaiting(self._pending.keys())
+            while self._pending and (within_s := self._listens_for_s(quorum)) > 0:
+                event = self._sessions.next(within_s)
+                answer = None if event is None else self.take(event)
+                self._services.listener.awaiting(self._pending.keys())
+                if quorum is not None and answer is not None:
+                    quorum.add(answer, self._elapsed_s(), trusted=self._is_trusted(answer.node))
+        finally:
+            self._services.listener.done()
+
+    def take(self, event: SessionEvent) -> Answer | None:
+        """The answer that this event completes; its node is not pending any more. None: it completes none."""
+        if event.node not in self._pending or (answer := self._completed(event)) is None:
+            return None
+        del self._pending[answer.node]
+        self._answers[answer.node] = answer
+        self._services.listener.answered(answer.node)
+        if isinstance(answer, Measured) and self._keep_open:
+            self._keep_or_close(answer.node)
+        return self._marked(answer, self._changed_streaks([answer]))
+
+    def give_up(self) -> None:
+        """Close the sessions of the pending nodes."""
+        for node in self._pending:
+            self._sessions.close(node)
+            self._services.listener.answered(node)
+        self._answers |= self._of_pending()
+        self._pending.clear()
+
+    def snapshot(self, *, final: bool = True) -> Snapshot:
+        """The answers so far; pending nodes are silent, as not awaited. `final`: later sweeps know of these answers."""
+        found = {**self._answers, **self._of_pending()}
+        answers = [found[node] for node in self._nodes]
+        at, streaks = self._services.clock.now(), self._changed_streaks(answers)
+        if final:
+            remember(self._services, at, answers, streaks, self._earlier)
+        return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
+
+    def _completed(self, event: SessionEvent) -> Answer | None:
+        node, asked = event.node, self._pending[event.node]
+        match event:
+            case Closed(cause=cause, reason=reason):
+                return Silent(node=node, cause=cause, reason=reason)
+            case Line(text=text):
+                match asked.frame.feed(text):
+                    case None:
+                        return None
+                    case Garbled(reason=reason):
+                        self._sessions.close(node)
+                        return Silent(node=node, cause=Cause.GARBLED, reason=reason)
+                    case Answered(sections=sections):
+                        rtt_s = self._services.clock.monotonic() - asked.at
+                        return measured_answer(self._services, node, sections, rtt_s, self._earlier)
+
+    def _keep_or_close(self, node: NodeName) -> None:
+        """A kept session loses its deadline: that was for the answer."""
+        kept = len(self._sessions.open_nodes()) - len(self._pending)
+        if kept > self._keep_open:
+            self._sessions.close(node)
+        else:
+            self._sessions.set_deadline(node, None)
+
+    def _listens_for_s(self, quorum: Quorum | None) -> float:
+        go_on_at = None if quorum is None else quorum.go_on_at
+        return _LISTEN_S if go_on_at is None else min(_LISTEN_S, go_on_at - self._elapsed_s())
+
+    def _elapsed_s(self) -> float:
+        return self._services.clock.monotonic() - self._asked_at
+
+    def _of_pending(self) -> dict[NodeName, Silent]:
+        return {node: not_awaited(node, self._elapsed_s()) for node in self._pending}
+
+    def _is_trusted(self, node: NodeName) -> bool:
+        """Whether it was not suspect before this sweep."""
+        streak = self._earlier.failure_streaks.get(node, _NO_FAILURES)
+        return self._services.suspect_after is None or not streak.suspect
+
+    def _marked(self, answer: Answer, changed: Mapping[NodeName, FailureStreak]) -> Answer:
+        """The answer, marked if its node is suspect. `changed`: the streaks that this sweep has changed."""
+        known = self._earlier.failure_streaks.get(answer.node, _NO_FAILURES)
+        return marked_suspect(answer, changed.get(answer.node, known))
+
+    def _changed_streaks(self, answers: Sequence[Answer]) -> dict[NodeName, FailureStreak]:
+        return with_streaks(
+            answers,
+            self._earlier.failure_streaks,
+            now_s=self._services.clock.now().timestamp(),
+            suspect_after=self._services.suspect_after,
+        )

@@ -1,0 +1,72 @@
+"""A node that hangs on a cluster delays no work that can run elsewhere."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clbalance.lab.cluster import Lab
+from tests.cli.command import Command, eventually, local_ssh
+
+FULL_TIME_S = 10.0  # how long a node may take to connect
+
+
+@pytest.fixture
+def quickly(lab: Lab) -> Iterator[None]:
+    """node4 hangs; the test must end before that node has had its full time, and leaves no ssh."""
+    lab.node("node4").hang()
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < FULL_TIME_S
+    eventually(lambda: not local_ssh(lab))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        pytest.param(("run", "-q", "-w", "node[1-6]", "-c", "echo done"), "done\n", id="a job"),
+        pytest.param(("run", "-q", "-w", "node[1-6]", "--pick", "5", "-c", "echo done"), "done\n" * 5, id="copies"),
+        pytest.param(("run", "-q", "-w", "node[1-6]", "--array", "0-3", "-c", "echo done"), "done\n" * 4, id="tasks"),
+        pytest.param(("pick", "-w", "node[2-4]", "--pick", "2"), "node[2-3]\n", id="pick"),
+    ],
+)
+def test_work_starts_without_a_node_that_hangs(
+    quickly: None, clbalance: Command, arguments: tuple[str, ...], printed: str
+) -> None:
+    done = clbalance(*arguments)
+    assert (done.rc, "".join(line.partition(": ")[2] or line for line in done.text.splitlines(keepends=True))) == (
+        0,
+        printed,
+    )
+
+
+def test_the_node_is_named_as_not_awaited(quickly: None, clbalance: Command) -> None:
+    document = json.loads(clbalance("pick", "-w", "node[1-6]", "--json").stdout)
+    assert [(one["name"], one["reason"]) for one in document["unfit"]] == [("node4", "not awaited")]
+    assert clbalance("run", "-w", "node[1-6]", "-c", "true").rc == 0
+    told = clbalance("explain", "last")
+    assert "not awaited" in next(line for line in told.lines if line.startswith("node4"))
+
+
+def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    for arguments, rc in (
+        (("-w", "node[3-4]", "--pick", "2"), 3),
+        (("-w", "node[3-4]", "--pick", "all"), 0),
+        (("-w", "node4"), 3),
+    ):
+        done = clbalance("pick", *arguments, "-t", "2", "-u", "1", "--explain")
+        told = next(line for line in done.stderr.splitlines() if line.startswith("node4"))
+        assert (done.rc, "not awaited" in told, "hung" in told or "timed out" in told) == (rc, False, True)
+
+
+def test_a_node_that_answers_late_gets_tasks_too(lab: Lab, clbalance: Command) -> None:
+    lab.node("node4").hang()
+    where = ("-w", "node[3-4]", "--array", "0-79", "-c", "sleep 0.2; echo $CLBALANCE_NODE")
+    run = clbalance.start("run", "-t", "30", "-q", *where)
+    eventually(lambda: "RUNNING" in clbalance("jobs").text)
+    lab.node("node4").thaw()
+    printed, _ = run.communicate(timeout=60.0)
+    assert run.returncode == 0
+    assert {line.split()[-1] for line in printed.decode().splitlines()} == {"node3", "node4"}
