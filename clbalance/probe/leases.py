@@ -175,7 +175,7 @@ def _has_ended(mark: DrainMark, clock_s: int | None) -> bool:
 
 def _binds_all(uid: int, found: Marks) -> bool:
     """Whether its owner is root, or an administrator on root's list."""
-    named = {line.strip() for line in found.admins}
+    named = {line.lstrip("\ufeff").strip() for line in found.admins}
     return uid == 0 or (uid in found.names and found.names[uid] in named)
 
 
