@@ -25,6 +25,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import TaskRules
 from clbalance.model.task import MOST_TASKS, Task
+from clbalance.policy.jobs.names import default_name
 from clbalance.ports import TaskListener
 from clbalance.written_text import NotUtf8Error, without_bom
 
@@ -49,7 +50,7 @@ def task_job_of(options: TaskOptions, job: JobOptions, resources: RequestOptions
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
-    named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
+    named = replace(job, name=job.name or ("tasks" if path == "-" else default_name(Path(path).name)))
     given = submission(named, resources, CommandLine(words=("/bin/sh", "-c"), exact=True), task_list=path)
     return TaskJob(submission=given, tasks=tasks, rules=rules)
 
