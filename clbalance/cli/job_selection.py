@@ -3,7 +3,6 @@
 import contextlib
 import getpass
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -27,6 +26,7 @@ from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, Lost
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import fold
+from clbalance.policy.jobs.names import LAST, numbers_meant
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
@@ -34,7 +34,6 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.transport.reach import raise_file_limit, this_node
 
-_RANGE = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 _MOST_JOBS = 10_000
 
 
@@ -88,18 +87,13 @@ def me() -> str:
 
 
 def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
-    if word == "last":
+    if word == LAST:
         newest = journal.records(over=True, newest=1)
         if not newest:
             raise UsageError("no job has been submitted from here yet")
         return list(newest)
-    if word.isdecimal() and len(word) <= 12:
-        record = journal.record(int(word))
-        if record is None:
-            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
-        return [record]
-    if span := _RANGE.fullmatch(word):
-        return _in_range(journal, int(span[1]), int(span[2]), word)
+    if numbers := numbers_meant(word):
+        return _in_range(journal, *numbers, word)
     named = [record for record in journal.records(over=True) if record.name == word]
     if not named:
         raise UsageError(f"no job is named `{word}`", hint="`clbalance jobs --all` shows those that are remembered")
@@ -107,6 +101,11 @@ def _jobs_for(journal: Journal, word: str) -> list[JobRecord]:
 
 
 def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRecord]:
+    if first == last:
+        record = journal.record(first)
+        if record is None:
+            raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
+        return [record]
     found = [one for one in journal.records(over=True, newest=_MOST_JOBS) if first <= one.id <= last]
     if not found:
         raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")

@@ -5,39 +5,80 @@ import re
 import shlex
 import signal
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from clbalance.errors import UsageError
+from clbalance.lazy_dataclass import dataclass
 from clbalance.units import parse_duration
 
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _INSTANT_HINT = "like `18:00`, `2026-11-27`, `2026-11-27 06:00` or `2026-11-27T06:00+01:00`, and still to come"
 
 
-def parse_future_time(text: str, what: str, now: datetime) -> datetime:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FutureTime:
+    """An instant, with the local time zone that is valid then, and a remark if the clock is changed around it."""
+
+    at: datetime
+    remark: str = ""
+
+    def __str__(self) -> str:
+        """`2026-10-25 02:30 (UTC+02:00)`, and the remark."""
+        seconds = f":{self.at:%S}" if self.at.second else ""
+        shown = f"{self.at:%Y-%m-%d %H:%M}{seconds} ({self.at:%Z})"
+        return f"{shown}: {self.remark}" if self.remark else shown
+
+
+def parse_future_time(text: str, what: str, now: datetime) -> FutureTime:
     """A time after `now`: `18:00` (today, or tomorrow if that has passed), `2026-11-27 06:00`, or ISO 8601.
 
-    Without a time zone it is local time. `now` has a time zone. `what` names the option in the `UsageError`.
+    Without a time zone it is local time. A local time that the clock skips is read by the offset before the change,
+    so it is as long after the change as it says: 02:30 is 03:30. Of a local time that comes twice, the first that is
+    still to come is meant. `now` has a time zone. `what` names the option in the `UsageError`.
     """
-    found = _read(text.strip(), now)
-    if found is None or found <= now:
-        reason = " (that has passed)" if found is not None else ""
-        raise UsageError(f"{what} cannot be {text[:40]!r}{reason}", hint=_INSTANT_HINT)
-    return found
-
-
-def _read(text: str, now: datetime) -> datetime | None:
     try:
-        if _TIME_OF_DAY.fullmatch(text):
-            today = now.astimezone().date()
-            moment = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
-            # The same wall-clock time on the next day, not 24 hours later: a day may have 23 or 25 hours.
-            days = (datetime.combine(today + timedelta(days=later), moment).astimezone() for later in (0, 1))
-            return next((day for day in days if day > now), None)
-        return datetime.fromisoformat(text).astimezone()
+        found = _read(text.strip(), now)
     except (ValueError, OverflowError):
-        return None
+        raise UsageError(f"{what} cannot be {text[:40]!r}", hint=_INSTANT_HINT) from None
+    coming = next((one for one in found if one.at > now), None)
+    if coming is None:
+        raise UsageError(f"{what} cannot be {text[:40]!r} (that has passed)", hint=_INSTANT_HINT)
+    return coming
+
+
+def _read(text: str, now: datetime) -> list[FutureTime]:
+    """The instants that `text` may mean, earliest first; `ValueError` or `OverflowError` if it is no time."""
+    if _TIME_OF_DAY.fullmatch(text):
+        today = now.astimezone().date()
+        moment = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+        # The same wall-clock time on the next day, not 24 hours later: a day may have 23 or 25 hours.
+        days = (datetime.combine(today + timedelta(days=later), moment) for later in (0, 1))
+        return [one for day in days for one in _local_times(day)]
+    typed = datetime.fromisoformat(text)
+    return _local_times(typed) if typed.tzinfo is None else [FutureTime(at=_with_offset(typed))]
+
+
+def _local_times(wall: datetime) -> list[FutureTime]:
+    """The instants at which a local clock shows `wall`: one, two, or for a time that is skipped the one after it."""
+    first, second = (_with_offset(wall.replace(fold=fold)) for fold in (0, 1))
+    if first == second:
+        return [FutureTime(at=first)]
+    if first > second:  # PEP 495: `fold=0` is the offset before the change
+        return [FutureTime(at=first, remark=f"the clock skips {wall:%H:%M} on that day")]
+    return [
+        FutureTime(at=at, remark=f"{wall:%H:%M} comes twice on that day, and this is the {which}")
+        for at, which in ((first, "first"), (second, "second"))
+    ]
+
+
+def _with_offset(at: datetime) -> datetime:
+    """The same instant, in local time with a fixed offset such as `UTC+02:00`.
+
+    By its timestamp: `astimezone` reads a skipped local time by the offset after the change.
+    """
+    instant = datetime.fromtimestamp(at.timestamp(), UTC)
+    return instant.astimezone(timezone(instant.astimezone().utcoffset() or timedelta()))
 
 
 # Times in the past.
@@ -54,12 +95,12 @@ def parse_past_time(text: str, what: str, now: datetime) -> datetime:
     days = {"today": 0, "yesterday": 1}.get(word)
     if days is not None:
         midnight = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        return midnight.astimezone()
+        return _with_offset(midnight)
     if word == "now":
         return now
     try:
         if re.match(r"\d{4}-", word):
-            return datetime.fromisoformat(text.strip()).astimezone()
+            return _with_offset(datetime.fromisoformat(text.strip()))
         return now - timedelta(seconds=parse_duration(text, what))
     except (ValueError, OverflowError, UsageError):
         raise UsageError(f"{what} cannot be {text!r}", hint=_MOMENT_HINT) from None

@@ -136,7 +136,9 @@ class VerbosityOptions:
 class DrainOptions:
     """The conditions of a drain."""
 
-    lasting: Annotated[str | None, Option("--for", metavar="TIME", help="Ends by itself after this. [never]")] = None
+    lasting: Annotated[
+        str | None, Option("--for", metavar="TIME", help="Ends by itself after this, by the node's clock. [never]")
+    ] = None
     until: Annotated[
         str | None, Option("--until", metavar="WHEN", help="Ends by itself then, such as 18:00 or '2026-11-27 06:00'.")
     ] = None

@@ -1,6 +1,7 @@
 """Put drain marks on nodes or remove them; drain only if enough other nodes stay available (docs/design/drain.md)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from clbalance.engine.agent.protocol import AgentError, AgentEvent, Drained, Hello, Refused, Resumed, encode
@@ -16,6 +17,7 @@ from clbalance.policy.drain_progress import (
     Undecided,
     availability_of,
     decide_drain,
+    drain_progress,
 )
 from clbalance.ports import Closed
 
@@ -56,6 +58,22 @@ def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple
     return ask_each(services, nodes, react)
 
 
+def read_back(services: Services, marked: Sequence[Marked]) -> tuple[tuple[Marked, ...], frozenset[NodeName]]:
+    """The results of a drain, corrected by a look at the nodes, and the nodes where jobs run or may run.
+
+    A mark that was removed again, or has ended by its node's clock, keeps nothing away. A silent node is no proof of
+    that: its agent has confirmed the mark, and jobs may run there.
+    """
+    snapshot = take_snapshot(services, [one.node for one in marked if one.done])
+    progress = [drain_progress(answer) for answer in snapshot.answers]
+    gone = {one.node for one in progress if one.resumed}
+    kept = tuple(replace(one, done=False, message=_GONE) if one.node in gone else one for one in marked)
+    return kept, frozenset(one.node for one in progress if not one.is_drained)
+
+
+_GONE = "not drained: its mark was removed again, or has ended"
+
+
 # Drain with a minimum available, even while others drain at the same time (docs/design/drain.md).
 #
 # Propose the drain on all nodes, sweep the whole pool, decide (`policy/drain_progress.py`), then confirm all marks or
@@ -63,18 +81,21 @@ def mark(services: Services, nodes: Sequence[NodeName], request: bytes) -> tuple
 
 PROPOSAL_LASTS_S: Final = 120.0
 DECIDED_WITHIN_S: Final = 60.0
-"""Shorter than `PROPOSAL_LASTS_S`: the rest, and `CLOCKS_APART`, is for confirming, and for clocks that differ."""
+"""Shorter than `PROPOSAL_LASTS_S`: the rest is for confirming."""
 
 _LOOK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRequest:
-    """The contents of the mark. `until_s` is in seconds since 1970; None: until the mark is removed."""
+    """The contents of the mark. It ends after `lasts_s` or at `until_s`; None for both: when it is removed."""
 
     reason: str
     by: str
-    until_s: float | None
+    lasts_s: float | None = None
+    """Counted by each node's own clock, from when it writes the mark."""
+    until_s: float | None = None
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +142,7 @@ def drain_with_min_available(
     if not all(one.done for one in marked):
         return NotMarked(marked=marked)
     # Now replace the mark that was there before. If this fails, the node is still drained by the mark with our key.
-    mark(services, nodes, encode("drain", **_mark_fields(request), until=request.until_s))
+    mark(services, nodes, drain_message(request))
     return DrainCommitted(marked=marked, left=end.left)
 
 
@@ -174,7 +195,7 @@ def _confirm(
     """Confirm the marks on all nodes, or undo all. So our mark does not replace one that the node had before."""
     is_confirmed = False
     try:
-        marked = mark(services, nodes, encode("drain", key=mine.key, **_mark_fields(request), until=request.until_s))
+        marked = mark(services, nodes, drain_message(request, key=mine.key))
         services.fail_point("made_firm")
         is_confirmed = all(one.done for one in marked)
         return marked
@@ -182,6 +203,11 @@ def _confirm(
         # Unlike a proposal, a confirmed mark does not expire. A silent node may have it, or may still get it.
         if not is_confirmed and (unheard := _withdraw(services, nodes, mine)):
             in_doubt(unheard)
+
+
+def drain_message(request: DrainRequest, key: str = "") -> bytes:
+    """The `drain` message for the agent; with `key`, it makes that proposal permanent."""
+    return encode("drain", key=key, lasts_s=request.lasts_s, until=request.until_s, **_mark_fields(request))
 
 
 def _mark_fields(request: DrainRequest) -> dict[str, str]:

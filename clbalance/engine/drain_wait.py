@@ -41,7 +41,7 @@ def wait_until_drained(
     pause_s = _FIRST_PAUSE_S
     while True:
         snapshot = take_snapshot(services, nodes)
-        progress = tuple(drain_progress(answer, snapshot.taken_at) for answer in snapshot.answers)
+        progress = tuple(drain_progress(answer) for answer in snapshot.answers)
         tell(progress)
         left_s = _LONGEST_PAUSE_S if within_s is None else begun_at + within_s - services.clock.monotonic()
         if enough(progress) or left_s <= 0:

@@ -77,7 +77,7 @@ class DrainMark:
     reason: str
     at: datetime | None
     until: datetime | None
-    """The mark ends then; None: it stays until it is removed."""
+    """The mark ends then, by the node's clock; None: it stays until it is removed."""
     binds_all: bool
     proposal: Proposal | None = None
     """Set while the drain may still be withdrawn; until then the mark counts like any other."""
@@ -213,7 +213,7 @@ class Reading:
     leases: tuple[Lease, ...] | Unknown
     """Valid leases of all users; leases that no process holds any more are left out."""
     drains: tuple[DrainMark, ...] | Unknown
-    """Drain marks of all users, including expired ones."""
+    """Drain marks of all users that had not ended, by the node's own clock."""
 
 
 NodeName = NewType("NodeName", str)

@@ -132,7 +132,7 @@
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
   # no content can pose as another file's. Files above 1 KiB are not read. Locks come last: every listed lease was
-  # locked before it was listed.
+  # locked before it was listed. The clock comes first: a proposal that is over by then cannot become firm later.
   marks() {
     # Without these programs it would look as if there were no lease.
     for program in stat grep ${many:+find ls awk}; do
@@ -143,6 +143,7 @@
     if [ -n "$many" ]; then
       marks=$(in_node_folders list_homes | sift) || return
     fi
+    [ -z "$drained$many" ] || date '+clock %s'
     # shellcheck disable=SC2086 # split at newlines, on purpose
     {
       stat -c 'mark %d %i %u %f %s %n' -- $marks

@@ -102,13 +102,13 @@ def _readable(leases: Iterable[Lease]) -> Iterable[Allocation]:
 # -- drain marks: which one keeps us off a node, and its text
 
 
-def binding_drain(reading: Reading, now: datetime) -> DrainMark | None:
-    """The mark that binds us now, preferably one that binds everybody; None: we may place work there.
+def binding_drain(reading: Reading) -> DrainMark | None:
+    """The mark that binds us, preferably one that binds everybody; None: we may place work there.
 
     Unknown marks also give None: the leases are then unknown too, which makes the node unfit.
     """
     marks = () if isinstance(reading.drains, Unknown) else reading.drains
-    binding = [mark for mark in marks if binds_us(mark, reading.uid) and not _is_over(mark, now)]
+    binding = [mark for mark in marks if binds_us(mark, reading.uid)]
     return min(binding, key=lambda mark: (not mark.binds_all, mark.proposal is not None, mark.uid), default=None)
 
 
@@ -138,7 +138,3 @@ def binds_us(mark: DrainMark, uid: int | Unknown) -> bool:
     """Whether the mark's owner may keep us off: root, an administrator, or we ourselves."""
     # If our uid is unknown, the mark may be ours.
     return mark.binds_all or isinstance(uid, Unknown) or mark.uid == uid
-
-
-def _is_over(mark: DrainMark, now: datetime) -> bool:
-    return mark.until is not None and mark.until <= now

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final, TypeAlias, assert_never
+from datetime import datetime
+from typing import TypeAlias, assert_never
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, DrainMark, Lease, Measured, NodeName, Proposal, Silent, Snapshot, Unknown
+from clbalance.model import Answer, Lease, Measured, NodeName, Proposal, Silent, Snapshot, Unknown
 from clbalance.model.job import Submitted
 from clbalance.policy.allocations import binding_drain, binds_us, drain_reason
 from clbalance.policy.jobs.record import is_migratable
@@ -33,7 +33,7 @@ class DrainProgress:
         return not (self.own or self.others or self.reason or self.resumed)
 
 
-def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
+def drain_progress(answer: Answer) -> DrainProgress:
     """The progress by a node's answer. What runs on a silent node is unknown."""
     match answer:
         case Silent(node=node, cause=cause, reason=reason):
@@ -45,7 +45,7 @@ def drain_progress(answer: Answer, now: datetime) -> DrainProgress:
                 node=node,
                 own=tuple(lease for lease in reading.leases if lease.uid == reading.uid),
                 others=tuple(lease for lease in reading.leases if lease.uid != reading.uid),
-                resumed=binding_drain(reading, now) is None,
+                resumed=binding_drain(reading) is None,
             )
         case _:
             assert_never(answer)
@@ -112,9 +112,6 @@ def evictions(
 # firm. It counts them all, so enough nodes are left after the last drain. Of drains that see each other, the first in
 # the order of proposals never withdraws because of another proposal, so not all of them withdraw.
 
-CLOCKS_APART: Final = timedelta(seconds=60)
-"""A proposal counts this much longer than it says: its node's clock may be behind ours."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAvailability:
@@ -161,13 +158,13 @@ def availability_of(answer: Answer, now: datetime) -> NodeAvailability:
             if isinstance(reading.drains, Unknown):
                 return NodeAvailability(node=node, unavailable=f"drain marks unknown: {reading.drains.reason}")
             proposed = [mark for mark in reading.drains if mark.proposal and binds_us(mark, reading.uid)]
-            mark = binding_drain(reading, now)
+            mark = binding_drain(reading)
             firmly = f"drained: {drain_reason(mark, now)}" if mark is not None and mark.proposal is None else ""
             return NodeAvailability(
                 node=node,
                 unavailable=firmly or (suspect and f"suspect: {suspect}"),
                 is_drained=bool(firmly),
-                proposals=tuple(mark.proposal for mark in proposed if mark.proposal and not _is_long_over(mark, now)),
+                proposals=tuple(mark.proposal for mark in proposed if mark.proposal),
             )
         case _:
             assert_never(answer)
@@ -204,7 +201,3 @@ def min_available_of(number: float, *, is_pct: bool, pool: int) -> int:
 
 def _others(standing: NodeAvailability, mine: Proposal, *, before: bool) -> bool:
     return any(one.key != mine.key and one.came_before(mine) is before for one in standing.proposals)
-
-
-def _is_long_over(mark: DrainMark, now: datetime) -> bool:
-    return mark.until is not None and mark.until + CLOCKS_APART <= now

@@ -110,6 +110,10 @@ class Journal(Protocol):
         """Every copy of the current claim runs: the job is RUNNING. A second call does not change the start time."""
         ...
 
+    def correct_start(self, job: int, at: datetime) -> None:
+        """Replace the start time of a job that is not over."""
+        ...
+
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
         """Record for `explain` how the node keeps the limits of one copy, as the node describes it."""
         ...

@@ -1,5 +1,6 @@
 """The files of leases and drain marks, with the kernel's facts about them and their locks.
 
+    clock SECONDS                      the node's clock, read before the files; only if there is a drain mark
     mark DEVICE INODE UID MODE PATH    a file or a folder; mode in hexadecimal
     PATH:line                          a line of a file
     owner UID NAME, admins PATH        only if a list of administrators matters
@@ -91,6 +92,8 @@ class Marks:
     """Lines of the node's list of administrators, if the file belongs to root or to us."""
     names: Mapping[int, str]
     """User names of the owners by uid, if administrators are listed."""
+    clock_s: int | None = None
+    """The node's clock before the files were read, in seconds since 1970; None: not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,7 @@ def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
     texts: dict[str, list[str]] = {}
     names: dict[int, str] = {}
     admins = ""
+    clock_s: int | None = None
     for line in lines:
         # The probe sends no path with a colon in it, and every path starts with a slash.
         path, colon, rest = line.partition(":")
@@ -134,11 +138,14 @@ def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
                 names[owner] = name
         elif line.startswith("admins "):
             admins = line.removeprefix("admins ")
+        elif line.startswith("clock "):
+            clock_s = whole(line.removeprefix("clock "), most=_MOST)
     return Marks(
         marks=tuple(_marks(listed, texts)),
         locked=_locked(lines),
         admins=tuple(texts.get(admins, [])) if _is_trusted(listed.get(admins), uid) else (),
         names=names,
+        clock_s=clock_s,
     )
 
 

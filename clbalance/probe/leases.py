@@ -158,15 +158,24 @@ _MOST_S = 253_402_300_799.0  # the last second of the year 9999, where datetime 
 
 
 def parse_drains(found: Marks | Unknown) -> tuple[DrainMark, ...] | Unknown:
-    """Every drain mark of every user, including expired ones."""
+    """The drain marks of all users that are in force by the node's own clock.
+
+    Our clock is never asked: a mark that the node enforces must not look ended here. Without the node's clock, none
+    has ended.
+    """
     if isinstance(found, Unknown):
         return found
-    return tuple(_drain(mark, _binds_all(mark.uid, found)) for mark in found.marks if mark.name.startswith("drain"))
+    marks = (_drain(mark, _binds_all(mark.uid, found)) for mark in found.marks if mark.name.startswith("drain"))
+    return tuple(mark for mark in marks if not _has_ended(mark, found.clock_s))
+
+
+def _has_ended(mark: DrainMark, clock_s: int | None) -> bool:
+    return mark.until is not None and clock_s is not None and mark.until.timestamp() <= clock_s
 
 
 def _binds_all(uid: int, found: Marks) -> bool:
     """Whether its owner is root, or an administrator on root's list."""
-    named = {line.strip() for line in found.admins}
+    named = {line.lstrip("\ufeff").strip() for line in found.admins}
     return uid == 0 or (uid in found.names and found.names[uid] in named)
 
 

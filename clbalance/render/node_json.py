@@ -105,7 +105,7 @@ def leases_document(reading: Reading) -> list[Json] | Unknown:
 
 
 def drains_document(reading: Reading) -> list[Json] | Unknown:
-    """All drain marks: also expired ones, and those that do not bind us."""
+    """All drain marks in force, also those that do not bind us."""
     drains = reading.drains
     return drains if isinstance(drains, Unknown) else [_drain(mark) for mark in drains]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clbalance.errors import SettingsError
 from clbalance.settings.trusted_file import read_trusted
+from clbalance.written_text import NotUtf8Error, utf8_text
 
 _MAX_BYTES = 1 << 20
 
@@ -23,10 +24,9 @@ def read_toml(path: Path) -> dict[str, object]:
 
 def _parsed(path: Path, content: bytes) -> dict[str, object]:
     try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{path}: line {line} is not UTF-8", hint="save it as UTF-8") from error
+        return tomllib.loads(utf8_text(content))
+    except NotUtf8Error as error:
+        raise SettingsError(f"{path}: {error}", hint=error.hint) from error
     except tomllib.TOMLDecodeError as error:
         # tomllib's message ends with the position: "Invalid value (at line 3, column 9)".
         raise SettingsError(f"{path}: {error}", hint="the syntax is that of https://toml.io") from error

@@ -167,6 +167,11 @@ class InMemoryJournal:
             begun = record.started_at or at
             self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
 
+    def correct_start(self, job: int, at: datetime) -> None:
+        record = self._jobs[job].record
+        if not record.state.is_over:
+            self._jobs[job].record = replace(record, started_at=at)
+
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
         copies = self._jobs[job].copies
         for at, copy in enumerate(copies):

@@ -115,6 +115,9 @@ class SqliteJournal(JournalOwnership):
         statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
         self._write(f"{statement} AND {ACTIVE}", (microseconds(at), job))
 
+    def correct_start(self, job: int, at: datetime) -> None:
+        self._write(f"UPDATE job SET started_us = ? WHERE id = ? AND {ACTIVE}", (microseconds(at), job))
+
     def limited(self, job: int, claim: int, node: NodeName, limits: Sequence[str]) -> None:
         statement = "UPDATE copy SET limits = ? WHERE job = ? AND claim = ? AND node = ?"
         self._write(statement, (to_text(tuple(limits)), job, claim, node))

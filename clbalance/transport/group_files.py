@@ -20,6 +20,7 @@ from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.settings.trusted_file import ExaminedFile, Reader, examine
 from clbalance.transport.group_sources import Problem, UnusableGroups, Upcalls
+from clbalance.written_text import NotUtf8Error, utf8_text
 
 RESULT_FILE = "clb.yaml"
 MAIN = "Main"
@@ -103,10 +104,9 @@ def _read(path: Path) -> ExaminedFile | None:
 
 def _text(path: Path, file: ExaminedFile) -> str:
     try:
-        text = file.content.decode()
-    except UnicodeDecodeError as error:
-        line = file.content.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{path}:{line}: not UTF-8", hint="save it as UTF-8") from error
+        text = utf8_text(file.content)
+    except NotUtf8Error as error:
+        raise SettingsError(f"{path}: {error}", hint=error.hint) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -38,12 +38,54 @@ NOON = datetime(2026, 11, 26, 11, 0, tzinfo=UTC)  # on the wall
     ],
 )
 def test_an_instant(text: str, meant: str) -> None:
-    assert parse_future_time(text, "`--until`", NOON) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
+    found = parse_future_time(text, "`--until`", NOON)
+    assert (found.at, found.remark) == (datetime.fromisoformat(meant).replace(tzinfo=UTC), "")
 
 
 def test_tomorrow_is_a_day_on_the_wall_though_that_has_25_hours() -> None:
     before_the_change = datetime(2026, 10, 24, 10, 0, tzinfo=UTC)
-    assert parse_future_time("11:00", "`--until`", before_the_change) == datetime(2026, 10, 25, 10, 0, tzinfo=UTC)
+    assert parse_future_time("11:00", "`--until`", before_the_change).at == datetime(2026, 10, 25, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "shown"),
+    [
+        pytest.param("18:00", "2026-11-26T11:00", "2026-11-26 18:00 (UTC+01:00)", id="any time"),
+        pytest.param("18:00:30", "2026-11-26T11:00", "2026-11-26 18:00:30 (UTC+01:00)", id="with seconds"),
+        pytest.param("2026-11-26T20:00Z", "2026-11-26T11:00", "2026-11-26 21:00 (UTC+01:00)", id="of another zone"),
+        pytest.param(
+            "2026-03-29 02:30",
+            "2026-03-28T11:00",
+            "2026-03-29 03:30 (UTC+02:00): the clock skips 02:30 on that day",
+            id="a time that is skipped is as long after the change",
+        ),
+        pytest.param(
+            "02:00",
+            "2026-03-29T00:30",
+            "2026-03-29 03:00 (UTC+02:00): the clock skips 02:00 on that day",
+            id="also its first minute, today",
+        ),
+        pytest.param("03:00", "2026-03-29T00:30", "2026-03-29 03:00 (UTC+02:00)", id="but not the one after its last"),
+        pytest.param(
+            "2026-10-25 02:30",
+            "2026-10-24T11:00",
+            "2026-10-25 02:30 (UTC+02:00): 02:30 comes twice on that day, and this is the first",
+            id="of a time that comes twice, the first",
+        ),
+        pytest.param(
+            "02:50",
+            "2026-10-25T01:40",
+            "2026-10-25 02:50 (UTC+01:00): 02:50 comes twice on that day, and this is the second",
+            id="unless that has passed",
+        ),
+        pytest.param("2026-10-25T02:30+01:00", "2026-10-24T11:00", "2026-10-25 02:30 (UTC+01:00)", id="named exactly"),
+        pytest.param("03:00", "2026-10-25T01:40", "2026-10-25 03:00 (UTC+01:00)", id="the first time after both"),
+    ],
+)
+def test_which_instant_was_taken_is_told(text: str, now: str, shown: str) -> None:
+    found = parse_future_time(text, "`--until`", datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert str(found) == shown
+    assert found.at > datetime.fromisoformat(now).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

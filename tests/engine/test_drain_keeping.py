@@ -9,8 +9,10 @@ from clbalance.engine.drain import (
     DrainCommitted,
     DrainRequest,
     DrainResult,
+    Marked,
     NotMarked,
     drain_with_min_available,
+    read_back,
 )
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
@@ -21,7 +23,7 @@ from tests.scripted import HangUp, ScriptedNode
 from .services import ScriptedAgent, probed, world_of
 
 KEY = "ab" * 16
-WISH = DrainRequest(reason="disk", by="alice", until_s=None)
+WISH = DrainRequest(reason="disk", by="alice")
 LATER = '{"v":1,"reason":"x","by":"root","at":1,"until":null,"asked_at":99999999999}'
 
 
@@ -46,6 +48,7 @@ class Node:
         nonce = line.split(b" ")[0]
         home = "/var/tmp/clbalance-0"
         parts = [
+            "clock 1000",
             f"mark 1 2 0 41ed {home}",
             f"mark 1 3 0 81a4 {home}/drain-{'f' * 32}",
             f"{home}/drain-{'f' * 32}:{self.others}",
@@ -85,6 +88,27 @@ def test_all_agree_and_the_mark_that_is_for_good_comes_last() -> None:
     assert isinstance(end, DrainCommitted)
     assert end.left == 1
     assert [node.asked for node in nodes.values()] == [["propose+", "drain+", "drain"]] * 2 + [[]]
+
+
+MINE = '{"v":1,"reason":"disk","by":"alice","at":1,"until":%s}'
+
+
+@pytest.mark.parametrize(
+    ("node", "done", "may_run"),
+    [
+        pytest.param(Node(others=MINE % "null"), True, False, id="the mark is there"),
+        pytest.param(Node(others=MINE % "1001"), True, False, id="or ends later by the node's clock"),
+        pytest.param(Node(), False, True, id="it was removed again"),
+        pytest.param(Node(others=MINE % "1000"), False, True, id="it is over by the node's clock"),
+        pytest.param(lambda _: [], True, True, id="a silent node has confirmed it"),
+    ],
+)
+def test_a_mark_is_read_back_before_a_node_is_called_drained(node: ScriptedNode, done: bool, may_run: bool) -> None:
+    marked = [Marked(node=NodeName("a"), done=True, uid=0), Marked(node=NodeName("b"), done=False, message="no")]
+    found, begun = read_back(world_of({"a": node}), marked)
+    assert ([one.done for one in found], found[1].message) == ([done, False], "no")
+    assert bool(found[0].message) is not done
+    assert begun == ({"a"} if may_run else set())
 
 
 def test_too_few_and_all_proposals_go() -> None:

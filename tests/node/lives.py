@@ -99,6 +99,19 @@ def ask_start(client: AgentClient, job: str, script: str, **spec: Any) -> None:
 
 
 def ask_settle(client: AgentClient, claim: Claim, *, void: bool) -> dict[str, Any]:
+    """The answer, without how long it has been running (`ask_running_s`)."""
+    parsed = _ask_settle(client, claim, void=void)
+    parsed.pop("seconds", None)
+    return parsed
+
+
+def ask_running_s(client: AgentClient, claim: Claim) -> float:
+    parsed = _ask_settle(client, claim, void=False)
+    assert parsed["state"] == "running"
+    return float(parsed["seconds"])
+
+
+def _ask_settle(client: AgentClient, claim: Claim, *, void: bool) -> dict[str, Any]:
     client.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=void)
     parsed = client.event()
     assert parsed.pop("ev") == "settled", parsed

@@ -22,8 +22,8 @@ from .build import ME, NOT_TOLD, NOW, ROOT, SHE, drain, lease, node, placed, swe
         pytest.param(drain(uid=SHE, binds_all=True), True, id="so does an administrator's"),
         pytest.param(drain(uid=ME, binds_all=False), True, id="our own binds us"),
         pytest.param(drain(uid=SHE, binds_all=False), False, id="anybody else's binds only themselves"),
-        pytest.param(drain(for_s=1.0), True, id="until its time is over"),
-        pytest.param(drain(for_s=0.0), False, id="and not from then on"),
+        pytest.param(drain(for_s=1.0), True, id="one that the node has found in force"),
+        pytest.param(drain(for_s=-600.0), True, id="whatever our own clock says of its end"),
     ],
 )
 def test_a_drain_mark_binds_us(mark: DrainMark, binds: bool) -> None:
@@ -34,7 +34,7 @@ def test_a_drain_mark_binds_us(mark: DrainMark, binds: bool) -> None:
 
 def test_who_does_not_know_who_he_is_keeps_off() -> None:
     answer = node("n", drains=(drain(uid=SHE, binds_all=False),))
-    assert binding_drain(replace(answer.reading, uid=NOT_TOLD), NOW) is not None
+    assert binding_drain(replace(answer.reading, uid=NOT_TOLD)) is not None
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,6 @@ def test_of_several_marks_one_that_binds_everybody_is_told() -> None:
             "disk (by alice)",
             id="drained though the load is unknown",
         ),
-        pytest.param(node("n", drains=(drain(for_s=-1.0),)), "up", None, id="back after its time"),
         pytest.param(
             node("n", leases=None, drains=None),
             "unknown",

@@ -5,7 +5,7 @@ import pytest
 from clbalance.model import NodeName
 from clbalance.policy.drain_progress import DrainProgress, drain_progress, is_over
 
-from .build import ME, NOW, drain, lease, node, silent
+from .build import ME, drain, lease, node, silent
 
 N = NodeName("n")
 MARK = (drain(),)
@@ -19,16 +19,15 @@ MARK = (drain(),)
         pytest.param(node("n", drains=MARK, leases=None), False, False, id="unknown leases may be held"),
         pytest.param(silent("n"), False, False, id="a silent node may hold anything"),
         pytest.param(node("n"), False, True, id="without a mark nothing is waited for"),
-        pytest.param(node("n", drains=(drain(for_s=-1.0),)), False, True, id="nor with one that is over"),
     ],
 )
 def test_a_node_is(answer: object, drained: bool, over: bool) -> None:
-    one = drain_progress(answer, NOW)  # type: ignore[arg-type]
+    one = drain_progress(answer)  # type: ignore[arg-type]
     assert (one.is_drained, is_over([one])) == (drained, over)
 
 
 def test_our_own_jobs_are_told_from_others() -> None:
     hers, mine = lease(), lease(uid=ME)
-    assert drain_progress(node("n", drains=MARK, leases=(hers, mine)), NOW) == DrainProgress(
+    assert drain_progress(node("n", drains=MARK, leases=(hers, mine))) == DrainProgress(
         node=N, own=(mine,), others=(hers,)
     )

@@ -118,8 +118,8 @@ def test_a_verdict(standings: list[NodeAvailability], wanted: str, min_available
     assert verdict_of(standings, wanted, min_available) == verdict
 
 
-def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) -> Measured:
-    return node("n", drains=(replace(drain(uid=uid, binds_all=binds_all, for_s=for_s), proposal=A),))
+def proposed(*, uid: int = SHE, binds_all: bool = True) -> Measured:
+    return node("n", drains=(replace(drain(uid=uid, binds_all=binds_all), proposal=A),))
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,9 @@ def proposed(*, uid: int = SHE, binds_all: bool = True, for_s: float = 100.0) ->
         pytest.param(node("n", r1m=99.0), "", (), id="a busy node is there"),
         pytest.param(node("n", drains=(drain(),)), "drained: disk (by alice)", (), id="a drained one is not"),
         pytest.param(node("n", drains=(drain(uid=SHE, binds_all=False),)), "", (), id="unless that binds others only"),
-        pytest.param(node("n", drains=(drain(for_s=-1.0),)), "", (), id="or is over"),
         pytest.param(node("n", drains=None), "drain marks unknown: not told", (), id="unknown marks may be there"),
         pytest.param(silent("n"), "unknown: hung: no answer in 5 s", (), id="a silent one is unknown"),
         pytest.param(proposed(), "", (A,), id="a proposal"),
-        pytest.param(proposed(for_s=-59.0), "", (A,), id="that may not be over yet by its node's clock"),
-        pytest.param(proposed(for_s=-61.0), "", (), id="that is over by any clock"),
         pytest.param(proposed(uid=ME, binds_all=False), "", (A,), id="our own from elsewhere"),
         pytest.param(proposed(binds_all=False), "", (), id="that binds others only"),
     ],

@@ -42,9 +42,9 @@ PROC = {
 LEASE = '{"v":1,"cpus":2,"mem_bytes":0,"gpus":[],"slots":1,"exclusive":false,"uptime_s":2500.5,"name":"train"}\n'
 
 
-def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None) -> str:
+def drain_text(reason: str, *, by: str = "alice", asked_at: float | None = None, until: float | None = None) -> str:
     """What a drain mark says; with `asked_at` a proposal."""
-    parsed = {"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": None}
+    parsed = {"v": 1, "reason": reason, "by": by, "at": 1_764_000_000, "until": until}
     return json.dumps(parsed if asked_at is None else {**parsed, "asked_at": asked_at}) + "\n"
 
 

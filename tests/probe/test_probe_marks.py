@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -284,6 +285,32 @@ def test_root_and_listed_users_drain_for_everybody_others_for_themselves(dash_no
 
 
 KEY = "ab" * 16
+
+
+@pytest.mark.parametrize("among_many", [False, True])
+@pytest.mark.parametrize("offset_s", [-86_400, -600, 0, 600, 86_400])
+def test_whether_a_mark_is_over_is_told_by_the_nodes_own_clock(node: Node, offset_s: int, among_many: bool) -> None:
+    if among_many:
+        many_void(node)
+    there = int(time.time()) + offset_s
+    node.program("date", f"echo clock {there}")
+    node.mark("clbalance-1000/drain", drain_text("ends now", until=there))
+    node.mark(f"clbalance-1000/drain-{KEY}", drain_text("proposed, and over", asked_at=5.0, until=there - 0.5))
+    node.mark("clbalance-1001/drain", drain_text("in force", until=there + 1))
+    assert reasons(node.reading()) == ["in force"]
+
+
+def test_a_node_that_does_not_tell_the_time_keeps_its_marks(dash_node: Node) -> None:
+    dash_node.program("date", "exit 1")
+    dash_node.mark("clbalance-1000/drain", drain_text("long ago", until=1.0))
+    assert reasons(dash_node.reading()) == ["long ago"]
+
+
+def test_a_node_without_drain_marks_is_not_asked_for_its_time(dash_node: Node) -> None:
+    dash_node.program("date", 'echo asked >"$TMPDIR/asked"')
+    with dash_node.lease("clbalance-1000/lease-a.1"):
+        assert names(dash_node.reading()) == ["a"]
+    assert not (dash_node.root / "tmp/asked").exists()
 
 
 @pytest.mark.parametrize("among_many", [False, True])

@@ -55,6 +55,8 @@ from .conftest import Place
         pytest.param('[[nodes]]\nset = "n1"\ntaints = ["a b"]\n', "an array with the string 'a b'", '["maintenance"]', id="a taint with a blank"),
         pytest.param('[[nodes]]\nset = "n1"\ntaints = [3]\n', "an array with 3", '["maintenance"]', id="a taint that is a number"),
         pytest.param(b"[ssh]\nuser = \"\xff\"\n", "line 2 is not UTF-8", "UTF-8", id="bytes that are not UTF-8 have their line"),
+        pytest.param("[ssh]\n".encode("utf-16"), "UTF-16, not UTF-8", "iconv", id="another encoding is named"),
+        pytest.param("[ssh]\n".encode("utf-16-le"), "UTF-16LE, not UTF-8", "iconv", id="also without its mark"),
         pytest.param("a = " + "[" * 5000, "nested too deeply", "", id="nesting without end"),
         pytest.param("#" * 1_100_000, "larger than", "", id="a file without end"),
     ],

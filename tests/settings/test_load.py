@@ -49,6 +49,13 @@ def test_sources_are_merged_key_by_key_and_every_origin_is_kept(place: Place) ->
     assert settings.origins["ssh.fanout"] == "default"
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_may_be_written_on_any_system(place: Place, mark: str, end: str) -> None:
+    place.write(place.user, f'{mark}[ssh]{end}user = "bob"{end}'.encode())
+    assert place.load().ssh.user == "bob"
+
+
 def test_a_limit_can_be_switched_off(place: Place) -> None:
     place.write(place.project, '[thresholds]\nr1m_per_cpu = "off"\n')
 

@@ -91,6 +91,8 @@ def test_a_job_goes_through_its_states(journal: Journal) -> None:
     journal.started(job, after(1.0))
     journal.started(job, after(2.0))
     assert record(journal, job).started_at == after(1.0)
+    journal.correct_start(job, after(0.5))
+    assert record(journal, job).started_at == after(0.5)
     assert (record(journal, job).state, record(journal, job).reason) == (JobState.RUNNING, "")
     journal.ended(job, 1, DONE)
     end(journal, job)
@@ -102,6 +104,8 @@ def test_a_job_goes_through_its_states(journal: Journal) -> None:
         False,
     )
     assert journal.submitted(job) == SUBMITTED
+    journal.correct_start(job, after(0.0))
+    assert record(journal, job).started_at == after(0.5)
 
 
 def test_no_job_number_is_given_twice(journal: Journal) -> None:

@@ -123,7 +123,8 @@ def test_the_groups_that_may_be_meant_are_told_with_the_source_that_was_typed() 
     ("content", "message"),
     [
         pytest.param(b"[x]\nmap: true\nmap: false\n", ":3: `map` of `[x]` already exists above", id="an option twice"),
-        pytest.param(b"[x]\n# caf\xe9\nmap: true\n", ":2: not UTF-8", id="bytes that are not UTF-8 have their line"),
+        pytest.param(b"[x]\n# caf\xe9\nmap: true\n", ": line 2 is not UTF-8", id="bytes that are not UTF-8 have their line"),
+        pytest.param("[x]\nmap: true\n".encode("utf-16"), ": UTF-16, not UTF-8", id="another encoding is named"),
         pytest.param(b"[Main]\ndefault: %(x)s\n[x]\nmap: true\n", "x", id="an interpolation of nothing"),
         pytest.param(b"[Main]\nautodir: 'x\n[x]\nmap: true\n", "No closing quotation", id="an open quotation mark"),
         pytest.param(b"[Main]\nautodir: /dev/null\n[x]\nmap: true\n", "/dev/null: not a folder", id="a file for a folder"),
@@ -139,6 +140,16 @@ def test_a_groups_conf_that_cannot_be_understood_is_told_with_what_is_wrong(
         NodeSets(load_groups(file)).group("gpu")
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_groups_may_be_written_on_any_system(tmp_path: Path, encoding: str, end: str) -> None:
+    lines = ["[Main]", "default: lab", "autodir: $CFGDIR", "[cmd]", "map: echo n1", ""]
+    (tmp_path / "groups.conf").write_bytes(end.join(lines).encode(encoding))
+    (tmp_path / "lab.yaml").write_bytes(end.join(["lab:", "  gpu: 'n[1-2]'", ""]).encode(encoding))
+    sets = NodeSets(load_groups(tmp_path / "groups.conf"))
+    assert (fold(sets.group("gpu")), fold(sets.group("cmd:x"))) == ("n[1-2]", "n1")
 
 
 def test_a_source_without_map_costs_the_others_nothing(tmp_path: Path) -> None:

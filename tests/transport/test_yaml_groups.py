@@ -113,7 +113,7 @@ def test_a_name_that_is_none_is_told_and_costs_the_other_groups_nothing(folder: 
     ("content", "text"),
     [
         (b"x:\n  a: n1\n b: [\n", ":3: not YAML: "),
-        (b"x:\n  a: \xe9\n", ":2: not UTF-8"),
+        (b"x:\n  a: \xe9\n", ": line 2 is not UTF-8"),
         (b"x:\n  a: n1\n  b: \"\x1b\"\n", ":3: special characters are not allowed"),
         (b"x: &a {}\ny: &a {}\n", "not YAML"),
         (b"--- 1\n--- 2\n", "not YAML"),

@@ -8,18 +8,27 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
 
-from clbalance.cli.balance.drain_marks import MarkMessages, check_reason, drain_message, drain_request_of, report_marks
+from clbalance.cli.balance.drain_marks import MarkMessages, check_reason, drain_request_of, end_typed, report_marks
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
+from clbalance.cli.option_values import FutureTime
 from clbalance.cli.options import DrainOptions, NodeOptions, SshOptions
-from clbalance.engine.drain import DrainCommitted, DrainRequest, Marked, NotMarked, drain_with_min_available, mark
+from clbalance.engine.drain import (
+    DrainCommitted,
+    DrainRequest,
+    Marked,
+    NotMarked,
+    drain_message,
+    drain_with_min_available,
+    mark,
+    read_back,
+)
 from clbalance.engine.services import Services
-from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import Interrupted, TooFewLeftError, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.nodeset import fold
-from clbalance.policy.drain_progress import BelowMinAvailable, Undecided, drain_progress, min_available_of
+from clbalance.policy.drain_progress import BelowMinAvailable, Undecided, min_available_of
 from clbalance.render import messages
 from clbalance.units import parse_duration
 
@@ -84,6 +93,7 @@ class Draining:
     ssh: SshOptions
     console: Console
     request: DrainRequest
+    until: FutureTime | None
     min_available: MinAvailable | None
     waits: bool
     within_s: float | None
@@ -97,11 +107,13 @@ class Draining:
             raise UsageError("no nodes named", hint=f"`{_WORDING.example}`, or with `-g GROUP`")
         if terms.force and terms.deadline is None:
             raise UsageError("`--force` needs `--deadline`", hint="`--deadline 2h --force` gives jobs two hours to end")
+        end = end_typed(terms.lasting, terms.until, now=datetime.now(UTC))
         return cls(
             nodes=nodes,
             ssh=ssh,
             console=console,
-            request=drain_request_of(reason, terms.lasting, terms.until, now=datetime.now(UTC)),
+            request=drain_request_of(reason, end),
+            until=end if isinstance(end, FutureTime) else None,
             min_available=None if terms.min_available is None else parse_min_available(terms.min_available),
             waits=terms.waits,
             within_s=None if terms.deadline is None else parse_duration(terms.deadline, "`--deadline`"),
@@ -114,19 +126,24 @@ class Draining:
         meant, counted = (self.nodes, None) if self.min_available is None else drained_and_pool(self.nodes)
         cluster = cluster_context(meant, self.ssh, self.console)
         pool = () if counted is None else cluster_context(counted, self.ssh, self.console).candidates.nodes
+        if self.until is not None:
+            self.console.say(messages.note(f"until {self.until}"))
         with cluster.services() as services:
             marked = self._mark(services, cluster.candidates.nodes, pool)
             try:
                 return self._report_and_wait(cluster, services, marked, began)
             except Interrupted:
-                self.console.say(messages.note("no longer waiting; the nodes stay drained until `clbalance resume`"))
+                self.console.say(
+                    messages.note("no longer waiting; the drain marks stay until they end, or until `clbalance resume`")
+                )
                 raise
 
     def _report_and_wait(
         self, cluster: ClusterContext, services: Services, marked: Sequence[Marked], began: float
     ) -> int:
+        marked, begun = read_back(services, marked)
         done = [one.node for one in marked if one.done]
-        code = report_marks(self.console, marked, _WORDING, lambda: self._still_working(services, done))
+        code = report_marks(self.console, marked, _WORDING, begun)
         if self.waits and done:
             left_s = None if self.within_s is None else max(0.0, self.within_s - (time.monotonic() - began))
             code = max(code, self._wait(cluster, services, done, left_s))
@@ -153,12 +170,6 @@ class Draining:
                 raise _too_few(end, min_available, len(pool))
             case _:
                 assert_never(end)
-
-    def _still_working(self, services: Services, nodes: Sequence[NodeName]) -> frozenset[NodeName]:
-        """Nodes where jobs run or may run: a silent node counts."""
-        snapshot = take_snapshot(services, nodes)
-        progress = (drain_progress(answer, snapshot.taken_at) for answer in snapshot.answers)
-        return frozenset(one.node for one in progress if not one.is_drained)
 
     def _tell_doubt(self, nodes: Sequence[NodeName]) -> None:
         for node in nodes:

@@ -1,14 +1,13 @@
 """Code that `drain` and `resume` share: send a request to the named nodes, and report each node's answer."""
 
 import getpass
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.option_values import parse_future_time
+from clbalance.cli.option_values import FutureTime, parse_future_time
 from clbalance.cli.options import NodeOptions, SshOptions
-from clbalance.engine.agent.protocol import encode
 from clbalance.engine.drain import DrainRequest, Marked, mark
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
@@ -26,21 +25,20 @@ def check_reason(reason: str) -> None:
         raise UsageError(f"`--reason` cannot be {reason[:40]!r}", hint=f"1 to {_MAX_REASON} printable characters")
 
 
-def drain_request_of(reason: str, lasting: str | None, until: str | None, now: datetime) -> DrainRequest:
-    """The content of a drain mark; `lasting` (a duration) and `until` (a time) as typed. `UsageError` for both."""
+def end_typed(lasting: str | None, until: str | None, now: datetime) -> float | FutureTime | None:
+    """The seconds of `--for`, or the time of `--until`, as typed. `UsageError` for both."""
     if lasting is not None and until is not None:
         raise UsageError("`--for` and `--until` exclude each other", hint="`--for 2h` or `--until 18:00`")
-    until_s = None
     if lasting is not None:
-        until_s = now.timestamp() + parse_duration(lasting, "`--for`")
-    elif until is not None:
-        until_s = parse_future_time(until, "`--until`", now).timestamp()
-    return DrainRequest(reason=reason, by=_user(), until_s=until_s)
+        return parse_duration(lasting, "`--for`")
+    return None if until is None else parse_future_time(until, "`--until`", now)
 
 
-def drain_message(request: DrainRequest) -> bytes:
-    """The `drain` message for the agent."""
-    return encode("drain", reason=request.reason, by=request.by, until=request.until_s)
+def drain_request_of(reason: str, end: float | FutureTime | None) -> DrainRequest:
+    """The content of a drain mark. Only a time that was typed as such is sent as a time of our clock."""
+    if isinstance(end, FutureTime):
+        return DrainRequest(reason=reason, by=_user(), until_s=end.at.timestamp())
+    return DrainRequest(reason=reason, by=_user(), lasts_s=end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +68,15 @@ def report_marks(
     console: Console,
     marked: Sequence[Marked],
     texts: MarkMessages,
-    begun_on: Callable[[], Collection[NodeName]] = frozenset,
+    begun: Collection[NodeName] = (),
 ) -> int:
     """Report the nodes' answers, nodes with equal answers in one line; the exit code. Nothing to do is no failure.
 
-    `begun_on`: returns the nodes where jobs still run; called only if the answer is shown.
+    `begun`: the nodes where jobs still run.
     """
     done = [one for one in marked if one.done]
     if changed := [one.node for one in done if not one.message]:
-        _report_changed(console, changed, texts, frozenset() if console.quiet else frozenset(begun_on()))
+        _report_changed(console, changed, texts, begun)
     if any(one.uid for one in done):
         console.say(messages.note(f"you are not root there: {texts.not_root}"))
     by_words: dict[tuple[bool, str], list[NodeName]] = {}

@@ -31,6 +31,7 @@ from clbalance.trace.csv_files import JOB_COLUMNS, NODE_COLUMNS, parse_jobs, par
 from clbalance.trace.history import history_trace
 from clbalance.trace.nodes import emptied
 from clbalance.trace.swf import SwfLog, parse_swf, processors_as_nodes
+from clbalance.written_text import LOOKED_AT, NotUtf8Error, without_bom
 
 
 def replay_trace(
@@ -124,8 +125,12 @@ def _lines(file: Path) -> list[str]:
     # Old logs have names and comments in many encodings; nothing reads them, so undecodable bytes do not matter.
     opening = gzip.open if file.name.endswith(".gz") else open
     try:
+        with opening(file, "rb") as opened:
+            without_bom(opened.read(LOOKED_AT))
         with opening(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as opened:
             return list(opened)
+    except NotUtf8Error as error:
+        raise TraceError(f"{file}: {error}", hint=error.hint) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TraceError(f"{file}: {error}", hint="a file that ends in .gz is packed by gzip") from error
 

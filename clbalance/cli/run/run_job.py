@@ -146,12 +146,17 @@ def _login_of(cluster: ClusterContext) -> str | None:
 
 
 def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
-    """The numbers of the jobs in `--after`. `UsageError` if one does not exist."""
+    """The numbers of the jobs in `--after`. `UsageError` if one does not exist.
+
+    A comma separates jobs, unless there is a job of that whole name.
+    """
     if not words:
         return ()
     from clbalance.cli.job_selection import named_jobs
 
-    return tuple(record.id for record in named_jobs(journal, [one for word in words for one in word.split(",")]))
+    named = {record.name for record in journal.records(over=True)} if any("," in word for word in words) else set()
+    each = [one for word in words for one in ([word] if word in named else word.split(","))]
+    return tuple(record.id for record in named_jobs(journal, each))
 
 
 def _job_of(submitted: Submission) -> JobSpec:

@@ -25,7 +25,9 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import TaskRules
 from clbalance.model.task import MOST_TASKS, Task
+from clbalance.policy.jobs.names import default_name
 from clbalance.ports import TaskListener
+from clbalance.written_text import NotUtf8Error, without_bom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def task_job_of(options: TaskOptions, job: JobOptions, resources: RequestOptions
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
-    named = replace(job, name=job.name or ("tasks" if path == "-" else Path(path).name))
+    named = replace(job, name=job.name or ("tasks" if path == "-" else default_name(Path(path).name)))
     given = submission(named, resources, CommandLine(words=("/bin/sh", "-c"), exact=True), task_list=path)
     return TaskJob(submission=given, tasks=tasks, rules=rules)
 
@@ -156,14 +158,21 @@ _ARRAY_HINT = "numbers and ranges such as `0-99`, `1,3,10-20:2`, with `%20` behi
 
 
 def tasks_in(path: str) -> tuple[Task, ...]:
-    """One task for each line that is not blank, numbered from 1. `UsageError` for a file that cannot be used."""
+    """One task for each line that is not blank, numbered from 1. `UsageError` for a file that cannot be used.
+
+    A line may end with CRLF. Names of files need not be UTF-8.
+    """
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        content = without_bom(sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes())
     except OSError as error:
         raise UsageError(f"`--tasks {path}`: {error.strerror}", hint="a file with a command on each line") from error
-    lines = [line for line in content.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
-    if bad := next((line for line in lines if "\0" in line), None):
-        raise UsageError(f"`--tasks {path}`: a line holds a NUL: {bad[:40]!r}", hint="a command on each line")
+    except NotUtf8Error as error:
+        raise UsageError(f"`--tasks {path}`: {error}", hint=error.hint) from error
+    text = content.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    lines = [line for line in text.split("\n") if line.strip()]
+    for mark, name in (("\0", "NUL"), ("\r", "carriage return")):
+        if bad := next((line for line in lines if mark in line), None):
+            raise UsageError(f"`--tasks {path}`: a line holds a {name}: {bad[:40]!r}", hint="a command on each line")
     if bad := next((line for line in lines if len(line) >= _LONGEST), None):
         raise UsageError(f"`--tasks {path}`: a line has {len(bad)} characters", hint="the kernel allows 131071 of them")
     if not lines:

@@ -18,6 +18,7 @@ from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script, Submitted
 from clbalance.model.request import Constraints
+from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
 from clbalance.units import parse_duration
@@ -179,12 +180,15 @@ def _exit_codes(text: str | None) -> frozenset[int]:
 def _name(asked: str | None, work: Payload) -> str:
     match work:
         case Script(name=name):
-            message = asked or name
+            name = asked or default_name(name)
         case Command(argv=argv):
-            message = asked or Path(argv[0]).name
-    if not message.isprintable() or len(message) > 128:
-        raise UsageError(f"{message[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
-    return message
+            name = asked or default_name(Path(argv[0]).name)
+    if not name.isprintable() or len(name) > 128:
+        raise UsageError(f"{name[:40]!r} cannot be a job's name", hint="at most 128 printable characters")
+    if reason := why_no_name(name):
+        hint = f"such as `--name {default_name(name)}`"
+        raise UsageError(f"`{name}` cannot be a job's name: where a job is named, {reason}", hint=hint)
+    return name
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -257,6 +257,7 @@ class Follow:
         match event.state:
             case "running" | "ended":
                 self._started(copy, (), ())
+                copy.runs_for_s = event.seconds
                 self._order(copy)
                 self.ask_for_output(copy)
             case "void":

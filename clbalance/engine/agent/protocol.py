@@ -150,6 +150,8 @@ class InquiryAnswer(msgspec.Struct, tag_field="ev", tag="settled", frozen=True, 
     job: str
     state: Literal["running", "ended", "void", "gone", "absent", "claimed"]
     reason: str = ""
+    seconds: Seconds | None = None
+    """How long it has been running; None if it does not run, or its node cannot tell."""
 
 
 class Status(msgspec.Struct, tag_field="ev", tag="status", frozen=True):

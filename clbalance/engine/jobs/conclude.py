@@ -92,12 +92,18 @@ def finish_job(
 
 
 def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
-    """When its last copy ended: the node counted the seconds, and it may be long ago. Now, if a node failed."""
+    """When its last copy ended: the node counted the seconds, and it may be long ago. Now, if a node failed.
+
+    If that is yet to come, our clock was set back, or the start was recorded late: the start is corrected.
+    """
     now = services.clock.now()
     record = services.journal.record(job)
     if record is None or record.started_at is None or any(isinstance(one.end, NodeFailed) for one in outcomes):
         return now
-    return min(now, record.started_at + timedelta(seconds=max(outcome.seconds for outcome in outcomes)))
+    lasted = timedelta(seconds=max(outcome.seconds for outcome in outcomes))
+    if record.started_at + lasted > now:
+        services.journal.correct_start(job, now - lasted)
+    return min(now, record.started_at + lasted)
 
 
 # Keep the nodes of a job by result, as node sets for ClusterShell and other programs.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
 from clbalance.engine.agent.follow import Follow
@@ -12,6 +13,7 @@ from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, recorded_state_after_attempt
 from clbalance.engine.jobs.conclude_tasks import ReconciledTasks, finish_task_job
 from clbalance.engine.services import Services
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
@@ -23,6 +25,8 @@ from clbalance.ports import RunListener, SweepListener
 
 ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
+_START_MAY_DIFFER = timedelta(seconds=2)
+"""A start is recorded when we hear of it: a moment after the first process began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,7 @@ class _Reconciliation:
         """The job as it stands now, recorded first if it has no controller."""
         job, journal = self._request.record.id, self._services.journal
         if self._is_ours:
+            self._correct_start()
             self._conclude()
         ended = {(one.claim, one.intent.rank): one.outcome for one in self._copies if one.outcome is not None}
         for leg in self._legs:
@@ -144,6 +149,23 @@ class _Reconciliation:
         outcomes = tuple(ended[place] for place in sorted(ended))
         all_ended = 0 < len(self._copies) == len(outcomes)
         return Reconciled(record=journal.record(job) or self._request.record, outcomes=outcomes, all_ended=all_ended)
+
+    def _correct_start(self) -> None:
+        """A start is kept as a time of our clock, which may have been set since: the nodes say how long the job runs.
+
+        Slots run many processes one after the other, which do not show when the job began.
+        """
+        ages = [copy.runs_for_s for leg in self._legs for copy in leg.copies]
+        known = [age for age in ages if age is not None]
+        if self._request.spec.slots or not known or len(known) < len(self._copies):
+            return
+        began = self._services.clock.now() - timedelta(seconds=min(known))
+        try:
+            record = self._services.journal.record(self._request.record.id)
+            if record is not None and record.started_at and abs(record.started_at - began) > _START_MAY_DIFFER:
+                self._services.journal.correct_start(record.id, began)
+        except StoreError as error:
+            self._services.listener.store_failed(error.message)
 
     def _conclude(self) -> None:
         record = self._request.record

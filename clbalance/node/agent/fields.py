@@ -61,7 +61,13 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
         "reason": (str, REQUIRED),
         "by": (str, REQUIRED),
     },
-    "drain": {"reason": (str, REQUIRED), "by": (str, REQUIRED), "until": (float, None), "key": (str, "")},
+    "drain": {
+        "reason": (str, REQUIRED),
+        "by": (str, REQUIRED),
+        "lasts_s": (float, None),
+        "until": (float, None),
+        "key": (str, ""),
+    },
     "resume": {"key": (str, "")},
     "reap": {"keep_s": (float, REQUIRED), "apply": (bool, REQUIRED), "after": (str, ""), "keep": (list, [])},
 }

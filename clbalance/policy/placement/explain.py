@@ -66,7 +66,7 @@ def _silent_state(cause: Cause, reason: str, suspect: str) -> Condition:
 
 
 def _drained_state(answer: Measured, now: datetime) -> Condition | None:
-    mark = binding_drain(answer.reading, now)
+    mark = binding_drain(answer.reading)
     if mark is None:
         return None
     # With unknown leases, jobs may still be running.

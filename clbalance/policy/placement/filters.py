@@ -52,7 +52,7 @@ def unfit_reason(answer: Answer, asked: FilterInput, load: NodeLoad | Unknown | 
 
 
 def _measured_verdict(answer: Measured, asked: FilterInput, known: NodeLoad | Unknown | None) -> NodeLoad | Unfit:
-    if mark := binding_drain(answer.reading, asked.now):
+    if mark := binding_drain(answer.reading):
         return Unfit(node=answer.node, filter="drained", reason="drained", detail=drain_reason(mark, asked.now))
     if answer.suspect:
         return Unfit(node=answer.node, filter="suspect", reason="suspect", detail=answer.suspect)

@@ -61,7 +61,7 @@ def after_departures(snapshot: Snapshot, departures: Iterable[Departure]) -> Sna
     )
 
 
-def use_of(answer: Answer, now: datetime) -> Use | Unknown:
+def use_of(answer: Answer) -> Use | Unknown:
     """The use of a node after `after_departures`, or why it is unknown."""
     if isinstance(answer, Silent):
         return Unknown(reason=answer.cause.because(answer.reason))
@@ -75,7 +75,7 @@ def use_of(answer: Answer, now: datetime) -> Use | Unknown:
         capacity=load.cpus * answer.cpu_factor,
         allocated=round(_allocated(load), ROUNDING),
         excess=round(max(0.0, load.r1m - load.allocations.reflected_cpus), ROUNDING),
-        drained=binding_drain(answer.reading, now) is not None,
+        drained=binding_drain(answer.reading) is not None,
     )
 
 
@@ -131,7 +131,7 @@ class Pool:
     def of(cls, snapshot: Snapshot, departures: Iterable[Departure], policy: Policy, now: datetime) -> "Pool":
         """The pool of a sweep."""
         still = after_departures(snapshot, departures)
-        found = [(answer.node, use_of(answer, now)) for answer in still.answers]
+        found = [(answer.node, use_of(answer)) for answer in still.answers]
         uses = [use for _, use in found if isinstance(use, Use)]
         members = tuple(use for use in uses if not use.drained)
         return cls(

@@ -2,10 +2,13 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from clbalance.cli.balance.drain_marks import drain_request_of, end_typed
+from clbalance.engine.drain import drain_message
 from clbalance.lab.cluster import Lab
 from clbalance.lab.node import Fault
 from tests.cli.command import Command, ended, eventually
@@ -52,6 +55,19 @@ def test_a_mark_tells_programs_who_made_it_when_and_until_when(clbalance: Comman
     (mark,) = node_of(clbalance, "node1")["drains"]
     assert (mark["uid"], mark["reason"], mark["binds_all"]) == (0, "fan", True)
     assert mark["at"] < mark["until"]
+
+
+def test_a_duration_is_sent_as_such_so_the_clock_here_changes_nothing() -> None:
+    for typed, fields in (("5m", {"lasts_s": 300.0, "until": None}), (None, {"lasts_s": None, "until": None})):
+        for now in (datetime.now(UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)):
+            sent = json.loads(drain_message(drain_request_of("disk", end_typed(typed, None, now))))
+            assert {key: sent[key] for key in ("lasts_s", "until")} == fields
+
+
+def test_the_instant_of_an_end_is_told_with_its_offset(clbalance: Command) -> None:
+    done = clbalance("drain", "node1", "--reason", "fan", "--until", "2099-11-27T06:00Z", env={"TZ": "Europe/Berlin"})
+    said = ["clbalance: until 2099-11-27 07:00 (UTC+01:00)", "clbalance: drained node1"]
+    assert (done.rc, done.stderr.splitlines()) == (0, said)
 
 
 def test_the_end_of_a_mark_is_in_the_table(clbalance: Command) -> None:

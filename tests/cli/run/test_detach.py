@@ -123,6 +123,31 @@ def test_a_job_that_is_not_there_is_told(clbalance: Command, verb: str, word: st
     assert done.stderr.startswith(f"clbalance: {message}")
 
 
+@pytest.mark.parametrize("name", ["1", "0-9", "last", "99999999999999999999", "-x"])
+def test_no_job_is_named_so_that_its_name_means_other_jobs(clbalance: Command, name: str) -> None:
+    (clbalance.folder / "job.sh").write_text(f"#CLB --name={name}\n")
+    for words in ((f"--name={name}", "--", "true"), (f"--name={name}", "--array", "1", "--", "true"), ("job.sh",)):
+        done = clbalance("run", "-w", "node1", *words)
+        assert (done.rc, done.stdout) == (2, b"")
+        assert f"`{name}` cannot be a job's name: where a job is named, it " in done.stderr
+        assert "hint: such as `--name job-" in done.stderr
+    assert clbalance("jobs", "--all", "--format", "plain").stdout == b""
+
+
+def test_a_script_whose_file_is_called_so_gets_another_name(clbalance: Command) -> None:
+    for file in ("1", "last"):
+        (clbalance.folder / file).write_text('echo "$CLBALANCE_JOB_NAME"\n')
+        assert clbalance("run", "-q", "-w", "node1", file).text == f"job-{file}\n"
+        assert clbalance("run", "-q", "-w", "node1", "--no-label", "--tasks", file).text == f"job-{file}\n"
+    assert clbalance("jobs", "1", "--format", "plain").text.split("\t")[:2] == ["1", "job-1"]
+
+
+def test_a_name_with_a_comma_is_one_job_for_those_after_it(clbalance: Command) -> None:
+    assert clbalance("run", "-q", "-w", "node1", "--name", "lr=1,2", "--", "true").rc == 0
+    done = clbalance("run", "-q", "-w", "node1", "--after", "lr=1,2", "--after", "1,last", "--", "echo", "after")
+    assert (done.rc, done.text) == (0, "after\n")
+
+
 def test_a_name_means_the_jobs_that_are_not_over_else_the_newest(clbalance: Command) -> None:
     for gate in ("a", "b"):
         detached(clbalance, "-w", "node1", "--name", "train", "-c", held(gate=gate))

@@ -51,6 +51,60 @@ def test_line_ends_of_another_system_do_not_matter(alone: Command, folder: Path)
     assert run(alone, folder, f"#CLB --name a\r\n#\r\n#CLB --env A=1\r\n{SHOW}") == "a|1|1||"
 
 
+def test_a_byte_order_mark_hides_no_line(alone: Command, folder: Path) -> None:
+    for first in ("#!/bin/sh\n", ""):
+        assert run(alone, folder, f"\ufeff{first}#CLB --name a\n{SHOW}") == "a|1|||"
+    done = alone("run", "-q", "-", stdin=f"#CLB --name a\n{SHOW}".encode("utf-8-sig"))
+    assert (done.rc, done.text) == (0, "a|1|||\n")
+
+
+CRLF = "ends with a carriage return (CRLF)"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "hint"),
+    [
+        pytest.param(b"#!/bin/sh\r\ntrue\r\n", f"line 1 {CRLF}", "`sed -i 's/\\r$//' job.sh`", id="in the first line"),
+        pytest.param(b"#!/bin/sh\ntrue\ntouch a\r\n", f"line 3 {CRLF}", "sed -i", id="behind a first line without"),
+        pytest.param(b"#!/bin/sh\n\r\n", f"line 2 {CRLF}", "sed -i", id="an empty line is a command"),
+        pytest.param(b"touch a\r", "carriage returns alone", "tr '\\r' '\\n'", id="the last line, alone"),
+        pytest.param(b"#!/bin/sh\ntouch a\r", f"line 2 {CRLF}", "sed -i", id="the last line, unfinished"),
+        pytest.param(b"#CLB --name a\rtrue\r", "carriage returns alone", "tr", id="of an old Mac"),
+        pytest.param("#CLB --name a\ntrue\n".encode("utf-16"), "UTF-16, not UTF-8", "iconv", id="UTF-16"),
+        pytest.param("#CLB --name a\ntrue\n".encode("utf-16-be"), "UTF-16BE, not UTF-8", "iconv", id="without a mark"),
+        pytest.param(b"\xef\xbb\xbf", "is empty", "", id="nothing but a mark"),
+    ],
+)
+def test_a_script_of_another_system_is_told_and_never_run(
+    alone: Command, folder: Path, content: bytes, reason: str, hint: str
+) -> None:
+    (folder / "job.sh").write_bytes(content)
+    done = alone("run", "job.sh")
+    assert (done.rc, done.stdout) == (2, b"")
+    assert reason in done.stderr
+    assert hint in done.stderr
+    assert alone("run", "-", stdin=content).rc == 2
+    assert [path.name for path in folder.iterdir() if path.name.startswith("a")] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"#!/bin/sh\nexit 7\n\0\r\n\r\n", id="behind a NUL: an archive"),
+        pytest.param(b"#!/bin/sh\nx=\r; exit 7", id="within a line, and no final newline"),
+        pytest.param(b"# caf\xe9\nexit 7\n", id="Latin-1"),
+    ],
+)
+def test_other_bytes_are_the_scripts_own(alone: Command, folder: Path, content: bytes) -> None:
+    (folder / "job.sh").write_bytes(content)
+    assert alone("run", "-q", "job.sh").rc == 7
+
+
+def test_a_text_with_line_ends_of_another_system_is_told(alone: Command) -> None:
+    done = alone("run", "-c", "touch a\r\ntrue\r\n")
+    assert (done.rc, CRLF in done.stderr) == (2, True)
+
+
 def test_a_script_from_standard_input_is_heeded_too(alone: Command) -> None:
     done = alone("run", "-q", "-", "x", stdin=f"#CLB --name a\n{SHOW}".encode())
     assert (done.rc, done.text) == (0, "a|1|||x\n")

@@ -109,14 +109,12 @@ def _cmdline(pid: int) -> bytes:
         (("--", "/etc/passwd"), 126, "/etc/passwd: Permission denied"),
         (("--", "/tmp"), 126, "/tmp: Is a directory"),
         (("script",), 127, "bad interpreter /no/such/interpreter"),
-        (("crlf",), 127, "carriage return"),
     ],
 )
 def test_what_cannot_be_executed_is_126_or_127_as_in_a_shell(
     clbalance: Command, folder: Path, words: tuple[str, ...], rc: int, said: str
 ) -> None:
     script(folder, "#!/no/such/interpreter\n", "script")
-    script(folder, "#!/bin/sh\r\necho hi\r\n", "crlf")
     done = clbalance("run", "-w", "node1", *words)
     assert (done.rc, done.stdout) == (rc, b"")
     assert said in done.stderr

@@ -63,6 +63,16 @@ def test_tasks_come_from_standard_input_too(clbalance: Command) -> None:
     assert (done.rc, done.stdout) == (0, b"\xff\xc3\xa9\n")
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("final", [True, False])
+def test_a_list_may_be_written_on_any_system(clbalance: Command, mark: bytes, end: bytes, final: bool) -> None:
+    content = mark + end.join([b"printf '[%s]' a", b"", b"printf '[%s]' b"]) + (end if final else b"")
+    done = clbalance("run", "-q", "--no-label", "-w", "node1", "--tasks", "-", stdin=content)
+    assert done.rc == 0
+    assert sorted(done.text.replace("]", "]\n").split()) == ["[a]", "[b]"]
+
+
 def test_an_array_runs_one_command_with_each_number(clbalance: Command) -> None:
     done = clbalance("run", "-q", "-w", "node[1-4]", "--array", "1,4-8:2", "--", "sh", "-c", "echo $CLBALANCE_TASK_ID")
     assert done.rc == 0
@@ -282,6 +292,8 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
         (("--tasks", "missing"), "`--tasks missing`: No such file or directory"),
         (("--tasks", "."), "`--tasks .`: Is a directory"),
         (("--tasks", "nul"), "`--tasks nul`: a line holds a NUL"),
+        (("--tasks", "mac"), "`--tasks mac`: a line holds a carriage return"),
+        (("--tasks", "wide"), "`--tasks wide`: UTF-16LE, not UTF-8"),
         (("--tasks", "long"), "`--tasks long`: a line has 140000 characters"),
         (("--tasks", "good", "--", "true"), "`--tasks` has the commands already"),
         (("--array", "5-1", "--", "true"), "`--array` cannot be '5-1'"),
@@ -303,6 +315,8 @@ def test_the_joblog_is_for_people_and_programs(clbalance: Command) -> None:
 def test_what_cannot_be_meant_is_told(alone: Command, arguments: tuple[str, ...], message: str) -> None:
     for name, text in (("empty", "\n \n"), ("good", "true\n"), ("nul", "a\0b\n"), ("long", "x" * 140_000)):
         (alone.folder / name).write_text(text)
+    (alone.folder / "mac").write_bytes(b"true\rtrue\r")
+    (alone.folder / "wide").write_bytes("true\ntrue\n".encode("utf-16-le"))
     nodes = () if "--resume" in arguments else ("-w", "node1")
     done = alone("run", *nodes, *arguments)
     assert (done.rc, done.stdout) == (2, b"")

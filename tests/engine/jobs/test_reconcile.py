@@ -1,6 +1,7 @@
 """Jobs that were left behind: whoever looks next asks their nodes, and writes down what is certain."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -78,6 +79,39 @@ def test_a_job_that_runs_is_only_looked_at() -> None:
     seen = visited(services, left_on(services, "a"))
     assert [request["op"] for request in agent.heard] == ["settle", "follow"]
     assert (seen.record.state, seen.outcomes) == (JobState.RUNNING, ())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0, 7200.0])
+@pytest.mark.parametrize("step_s", [-86_400, -600, 0, 600, 86_400])
+def test_how_long_a_job_runs_is_told_by_its_node_though_our_clock_was_set_meanwhile(
+    seconds: float, step_s: float
+) -> None:
+    agent = ScriptedAgent(
+        rules={
+            "settle": lambda request: [
+                {"ev": "settled", "job": request["job"], "state": "running", "seconds": seconds}
+            ],
+            "follow": lambda request: [{"ev": "current", "job": request["job"]}],
+        }
+    )
+    services = world_of({"a": probed(after=agent)})
+    record = left_on(services, "a")
+    services.journal.started(record.id, services.clock.now() - timedelta(seconds=seconds + step_s))
+    seen = visited(services, record)
+    assert seen.record.started_at is not None
+    assert abs((services.clock.now() - seen.record.started_at).total_seconds() - seconds) < 2.0
+
+
+@pytest.mark.parametrize("step_s", [-86_400, -600, 0, 600, 86_400])
+def test_how_long_a_job_ran_is_told_by_its_node_though_our_clock_was_set_meanwhile(step_s: float) -> None:
+    services = world_of({"a": probed(after=ScriptedAgent())})
+    record = left_on(services, "a")
+    services.journal.started(record.id, services.clock.now() - timedelta(seconds=step_s))
+    seen = visited(services, record)
+    assert seen.record.started_at is not None
+    assert seen.record.ended_at is not None
+    assert seen.record.ended_at - seen.record.started_at == timedelta(seconds=seen.outcomes[0].seconds)
+    assert seen.record.ended_at <= services.clock.now()
 
 
 @pytest.mark.parametrize("state", ["running", "ended"])

@@ -15,6 +15,7 @@ from tests.node.lives import (
     Claim,
     Lives,
     ask_admission,
+    ask_running_s,
     ask_settle,
     ask_start,
     carriers,
@@ -192,6 +193,15 @@ def test_a_job_that_runs_is_running(jobs: Lives, agent: str, void: bool) -> None
         first.process.kill()
     for _ in range(2):
         assert jobs.settle(claim, void=void) == {"state": "running"}
+
+
+def test_how_long_a_job_runs_is_counted_from_the_start_of_its_program(jobs: Lives) -> None:
+    claim, _ = jobs.start(jobs.agent(), ONCE)
+    began = time.monotonic()
+    with jobs.node.client() as other:
+        other.until("hello")
+        found = eventually(lambda: (seconds := ask_running_s(other, claim)) > 0.3 and seconds)
+    assert found - 0.3 < time.monotonic() - began + 0.5
 
 
 @pytest.mark.parametrize("void", [True, False])

@@ -293,8 +293,28 @@ def test_a_drain_mark_counts_until_its_time(node: Node) -> None:
         client.ask_node("drain", reason="short", by="root", until=time.time() + 3600)
         kind, reason = client.admission_refusal()
         assert (kind, reason[:28]) == ("drained", "short (by root, for another ")
-        client.ask_node("drain", reason="over", by="root", until=time.time() - 1)
+        client.ask_node("drain", reason="over", by="root", lasts_s=0.001)
         client.admit(cpus=4)
+
+
+def test_how_long_a_drain_mark_lasts_is_counted_by_the_nodes_own_clock(node: Node) -> None:
+    with node.client() as client:
+        client.ask_node("drain", reason="short", by="root", lasts_s=300.0)
+        mark = json.loads((node.home() / "drain").read_text())
+        assert abs(mark["until"] - mark["at"] - 300.0) < 1.0
+
+
+def test_a_drain_mark_that_would_be_over_at_once_is_refused_with_the_nodes_time_and_replaces_none(node: Node) -> None:
+    with node.client() as client:
+        client.ask_node("drain", reason="before", by="root", until=None)
+        propose(client)
+        for key in ("", KEY):
+            parsed = client.ask_node("drain", key=key, reason="x", by="root", until=time.time() - 1)
+            year = time.strftime("%Y-", time.gmtime())
+            assert parsed["ev"] == "error"
+            assert parsed["why"].startswith(f"drain: it would be over at once: this node's clock says {year}")
+        assert json.loads((node.home() / "drain").read_text())["reason"] == "before"
+        assert "asked_at" in json.loads((node.home() / f"drain-{KEY}").read_text())
 
 
 def test_a_drain_leaves_what_runs_alone(node: Node) -> None:

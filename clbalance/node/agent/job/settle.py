@@ -87,16 +87,33 @@ def usage_now(supervisor: int, name: str) -> "dict[str, Any]":
     first = min(
         (pid for pid in found if found[pid].parent == supervisor), key=lambda pid: found[pid].began, default=None
     )
-    seconds = None if first is None else time.clock_gettime(CLOCK_BOOTTIME) - found[first].began / tick
+    seconds = None if first is None else age_of(found[first])
     return usage_fields(
         "running",
         user / tick,
         system / tick,
         pid=first,
-        seconds=seconds and round(max(0.0, seconds), 2),
+        seconds=seconds,
         processes=len(found),
         mem_bytes=memory_of(found),
     )
+
+
+def age_of(times: Times) -> float:
+    """Seconds since the process was started, by the clock that nobody can set."""
+    seconds = time.clock_gettime(CLOCK_BOOTTIME) - times.began / os.sysconf("SC_CLK_TCK")
+    return round(max(0.0, seconds), 2)
+
+
+def running(supervisor: int) -> "dict[str, Any]":
+    """The answer for a running job: `seconds` since its first process was started, null if that cannot be seen."""
+    try:
+        with open("/proc/%d/task/%d/children" % (supervisor, supervisor), "rb") as file:
+            children = [times_of(int(pid)) for pid in file.read().split()]
+    except OSError:  # it lives in another pid namespace, has just ended, or the kernel has no such file
+        children = []
+    ages = [age_of(times) for times in children if times is not None]
+    return {"state": "running", "seconds": max(ages) if ages else None}
 
 
 def times_of(pid: int) -> "Times | None":
@@ -151,14 +168,14 @@ class Inquiry:
         self.void = void
 
     def answer(self) -> "dict[str, Any]":
-        """`state`, with `why` if it is gone, and `record` if it has ended. May raise `MisfitError`."""
+        """`state`, with `why` if gone, `record` if ended, `seconds` if running. May raise `MisfitError`."""
         # Read the lock before the folder: the folder is made before the lock.
-        held = supervisor_of(self.jobs.home_fd, self.name) is not None
+        held = supervisor_of(self.jobs.home_fd, self.name)
         try:
             folder = self.jobs.open(self.name)
         except FileNotFoundError:
-            if held:  # the job removed its folder
-                return {"state": "running"}
+            if held is not None:  # the job removed its folder
+                return running(held)
             absent = self.answer_without_folder()
             if absent["state"] == "gone" or not self.void:
                 return absent
@@ -195,8 +212,9 @@ class Inquiry:
             return REBOOTED
         if not fate:
             return {"state": "claimed"}
-        if supervisor_of(self.jobs.home_fd, self.name) is not None:
-            return {"state": "running"}
+        supervisor = supervisor_of(self.jobs.home_fd, self.name)
+        if supervisor is not None:
+            return running(supervisor)
         return {"state": "ended", "record": end_unsupervised(self.jobs, self.name)}
 
 

@@ -23,7 +23,7 @@ DRAIN_NAME = re.compile(r"drain-[0-9a-f]{32}")
 
 def put_drain(home: int, request: "dict[str, Any]") -> str:
     """Write the user's drain mark, in place of all permanent ones of this user. Its file name."""
-    put_mark(home, "drain", drain_text(request, request["until"]))
+    put_mark(home, "drain", drain_text(request, end_of(request)))
     for name in names_of_marks(home):
         if not is_proposed(home, name):
             remove(home, name)
@@ -45,8 +45,18 @@ def make_permanent(home: int, request: "dict[str, Any]") -> str:
     name = "drain-%s" % request["key"]
     if not is_proposed(home, name):
         raise RefusedError("void", "the proposal has ended")
-    put_mark(home, name, drain_text(request, request["until"]))
+    put_mark(home, name, drain_text(request, end_of(request)))
     return name
+
+
+def end_of(request: "dict[str, Any]") -> "float | None":
+    """When the mark will end, by this node's clock; None: never. `MisfitError` if that has passed already here."""
+    now = time.time()
+    until = request["until"] if request["lasts_s"] is None else now + request["lasts_s"]  # type: float | None
+    if until is not None and until <= now:
+        here = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+        raise MisfitError("%s: it would be over at once: this node's clock says %s" % (request["op"], here))
+    return until
 
 
 def remove_marks(home: int, key: str) -> bool:
@@ -145,7 +155,7 @@ def read_admins() -> "set[str]":
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid not in (0, os.geteuid()) or facts.st_mode & 0o022:
             return set()
-        lines = os.read(fd, READ_BYTES).decode("utf-8", "replace").split("\n")
+        lines = os.read(fd, READ_BYTES).decode("utf-8-sig", "replace").split("\n")
     finally:
         os.close(fd)
     return {line.strip() for line in lines if line.strip()}
