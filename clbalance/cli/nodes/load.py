@@ -10,7 +10,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
-from clbalance.model import Cause, NodeName, Silent, Snapshot
+from clbalance.model import NodeName, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
@@ -55,9 +55,9 @@ class _LoadTable:
 
     def draw_draft(self, snapshot: Snapshot) -> None:
         """Draw the answers so far. Nodes that are still awaited come last, without figures."""
-        self._late = frozenset(
-            one.node for one in snapshot.answers if isinstance(one, Silent) and one.cause is Cause.NOT_AWAITED
-        )
+        from clbalance.policy.placement.quorum import was_not_awaited
+
+        self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
         rows = [replace(row, reason="no answer yet") if row.node in self._late else row for row in self._rows(snapshot)]
         report, _ = self._report(rows)
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Cause, Measured, NodeName, Request, Silent, Snapshot, Unfit
+from clbalance.model import Answer, Cause, Measured, Request, Silent, Snapshot, Unfit
 from clbalance.policy.placement.filters import filter_input, unfit_reason
 from clbalance.policy.placement.policies import Policy
 
@@ -112,19 +112,12 @@ class Quorum:
             self._enough_s = at_s
 
 
-# -- nodes that were not awaited
-
-
-def late_nodes(snapshot: Snapshot) -> tuple[NodeName, ...]:
-    """The nodes that were not awaited and may be of use: a suspect gets no work anyway."""
-    return tuple(
-        answer.node
-        for answer in snapshot.answers
-        if isinstance(answer, Silent) and answer.cause is Cause.NOT_AWAITED and not answer.suspect
-    )
-
-
 def with_late(snapshot: Snapshot, later: Snapshot) -> Snapshot:
-    """The snapshot with the answers of its late nodes, which were asked again."""
-    came = {answer.node: answer for answer in later.answers}
-    return replace(snapshot, answers=tuple(came.get(answer.node, answer) for answer in snapshot.answers))
+    """The snapshot with the answers of nodes that were not awaited at first. `later`: the same sweep, later."""
+    late = {answer.node: answer for answer in later.answers}
+    return replace(snapshot, answers=tuple(late[one.node] if was_not_awaited(one) else one for one in snapshot.answers))
+
+
+def was_not_awaited(answer: Answer) -> bool:
+    """Whether the node might still have answered."""
+    return isinstance(answer, Silent) and answer.cause is Cause.NOT_AWAITED
