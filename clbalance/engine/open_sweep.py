@@ -6,8 +6,8 @@ from clbalance.engine.answers import measured_answer, recall, remember
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak
-from clbalance.policy.node_memory import marked_suspect, not_awaited, with_streaks
-from clbalance.policy.placement.quorum import Enough, Quorum
+from clbalance.policy.node_memory import marked_suspect, with_streaks
+from clbalance.policy.placement.quorum import Enough, Quorum, not_awaited
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Answer, Cause, Measured, Request, Silent, Snapshot, Unfit
+from clbalance.model import Answer, Cause, Measured, NodeName, Request, Silent, Snapshot, Unfit
 from clbalance.policy.placement.filters import filter_input, unfit_reason
 from clbalance.policy.placement.policies import Policy
 
@@ -110,6 +110,11 @@ class Quorum:
         self._pools[pool] += 1
         if self._pools[pool] >= wanted:
             self._enough_s = at_s
+
+
+def not_awaited(node: NodeName, after_s: float) -> Silent:
+    """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
+    return Silent(node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, unlike the others")
 
 
 def with_late(snapshot: Snapshot, later: Snapshot) -> Snapshot:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from clbalance.model import Answer, Measured, NodeName, Request, Snapshot
 from clbalance.model.request import Constraints
-from clbalance.policy.node_memory import not_awaited
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.placement.quorum import (
     ANY_NODE,
@@ -17,6 +16,7 @@ from clbalance.policy.placement.quorum import (
     Quorum,
     enough_for,
     go_on_at,
+    not_awaited,
     with_late,
 )
 from tests.policy.build import NOW, node, silent
