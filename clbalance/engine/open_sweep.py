@@ -6,8 +6,8 @@ from clbalance.engine.answers import measured_answer, recall, remember
 from clbalance.engine.services import Services
 from clbalance.model import Answer, Cause, Measured, NodeName, Silent, Snapshot
 from clbalance.model.node_history import FailureStreak
-from clbalance.policy.node_memory import marked_suspect, not_awaited, with_streaks
-from clbalance.policy.placement.quorum import Enough, Quorum
+from clbalance.policy.node_memory import marked_suspect, with_streaks
+from clbalance.policy.placement.quorum import Enough, Quorum, not_awaited
 from clbalance.ports import Closed, Line, SessionEvent, Sessions
 from clbalance.probe.frame import Answered, Garbled, PendingAnswer
 
@@ -29,11 +29,13 @@ class OpenSweep:
         keep_open: int,
     ) -> None:
         self._services = services
-        self._sessions = sessions
+        self.sessions = sessions
         self._nodes = nodes
         self._keep_open = keep_open
         self._asked_at = min((one.at for one in pending.values()), default=0.0)
-        self._answers: dict[NodeName, Answer] = {}
+        self._came: dict[NodeName, tuple[Answer, float]] = {}
+        """The answers, in the order in which they came, and how many seconds after the question."""
+        self._remembered: set[NodeName] = set()
         self._pending = pending
         services.listener.asked(len(nodes))
         self._earlier = recall(services, nodes)
@@ -45,15 +47,17 @@ class OpenSweep:
 
     def listen(self, enough: Enough | None = None) -> None:
         """Take answers until no node is pending; or, if `enough` have answered, until the others are late."""
-        quorum = None if enough is None else Quorum(sum(map(self._is_trusted, self._nodes)), enough)
+        for node in self._pending.keys() - self.sessions.open_nodes():
+            del self._pending[node]  # its session was closed meanwhile, and sends no more events
+        quorum = None if enough is None else self._quorum(enough)
         try:
             self._services.listener.awaiting(self._pending.keys())
             while self._pending and (within_s := self._listens_for_s(quorum)) > 0:
-                event = self._sessions.next(within_s)
+                event = self.sessions.next(within_s)
                 answer = None if event is None else self.take(event)
                 self._services.listener.awaiting(self._pending.keys())
                 if quorum is not None and answer is not None:
-                    quorum.add(answer, self._elapsed_s(), trusted=self._is_trusted(answer.node))
+                    self._add(quorum, answer)
         finally:
             self._services.listener.done()
 
@@ -62,28 +66,32 @@ class OpenSweep:
         if event.node not in self._pending or (answer := self._completed(event)) is None:
             return None
         del self._pending[answer.node]
-        self._answers[answer.node] = answer
+        self._came[answer.node] = answer, self._elapsed_s()
         self._services.listener.answered(answer.node)
         if isinstance(answer, Measured) and self._keep_open:
             self._keep_or_close(answer.node)
         return self._marked(answer, self._changed_streaks([answer]))
 
-    def give_up(self) -> None:
-        """Close the sessions of the pending nodes."""
-        for node in self._pending:
-            self._sessions.close(node)
-            self._services.listener.answered(node)
-        self._answers |= self._of_pending()
-        self._pending.clear()
-
     def snapshot(self, *, final: bool = True) -> Snapshot:
         """The answers so far; pending nodes are silent, as not awaited. `final`: later sweeps know of these answers."""
-        found = {**self._answers, **self._of_pending()}
-        answers = [found[node] for node in self._nodes]
+        answers = [
+            self._came[node][0] if node in self._came else not_awaited(node, self._elapsed_s()) for node in self._nodes
+        ]
         at, streaks = self._services.clock.now(), self._changed_streaks(answers)
         if final:
-            remember(self._services, at, answers, streaks, self._earlier)
+            new = self._came.keys() - self._remembered
+            remember(self._services, at, [answer for answer in answers if answer.node in new], streaks, self._earlier)
+            self._remembered.update(self._came)
         return Snapshot(taken_at=at, answers=tuple(self._marked(answer, streaks) for answer in answers))
+
+    def _quorum(self, enough: Enough) -> Quorum:
+        quorum = Quorum(sum(map(self._is_trusted, self._nodes)), enough)
+        for answer, _ in self._came.values():
+            self._add(quorum, self._marked(answer, self._changed_streaks([answer])))
+        return quorum
+
+    def _add(self, quorum: Quorum, answer: Answer) -> None:
+        quorum.add(answer, self._came[answer.node][1], trusted=self._is_trusted(answer.node))
 
     def _completed(self, event: SessionEvent) -> Answer | None:
         node, asked = event.node, self._pending[event.node]
@@ -95,7 +103,7 @@ class OpenSweep:
                     case None:
                         return None
                     case Garbled(reason=reason):
-                        self._sessions.close(node)
+                        self.sessions.close(node)
                         return Silent(node=node, cause=Cause.GARBLED, reason=reason)
                     case Answered(sections=sections):
                         rtt_s = self._services.clock.monotonic() - asked.at
@@ -103,11 +111,11 @@ class OpenSweep:
 
     def _keep_or_close(self, node: NodeName) -> None:
         """A kept session loses its deadline: that was for the answer."""
-        kept = len(self._sessions.open_nodes()) - len(self._pending)
+        kept = len(self.sessions.open_nodes()) - len(self._pending)
         if kept > self._keep_open:
-            self._sessions.close(node)
+            self.sessions.close(node)
         else:
-            self._sessions.set_deadline(node, None)
+            self.sessions.set_deadline(node, None)
 
     def _listens_for_s(self, quorum: Quorum | None) -> float:
         go_on_at = None if quorum is None else quorum.go_on_at
@@ -115,9 +123,6 @@ class OpenSweep:
 
     def _elapsed_s(self) -> float:
         return self._services.clock.monotonic() - self._asked_at
-
-    def _of_pending(self) -> dict[NodeName, Silent]:
-        return {node: not_awaited(node, self._elapsed_s()) for node in self._pending}
 
     def _is_trusted(self, node: NodeName) -> bool:
         """Whether it was not suspect before this sweep."""

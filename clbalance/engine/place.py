@@ -15,18 +15,9 @@ from clbalance.ports import Sessions
 
 def sweep_and_place(services: Services, sessions: Sessions, query: PlacementQuery) -> Plan:
     """Sweep the candidates of `query`, and return the plan."""
-    return place_on(services, sweep_candidates(services, sessions, query), query)
-
-
-def sweep_candidates(services: Services, sessions: Sessions, query: PlacementQuery, *, keep_open: int = 0) -> Snapshot:
-    """The snapshot of the candidates, once enough have answered. Late nodes are not awaited (docs/design/placement.md).
-
-    The first `keep_open` nodes that answer keep their session.
-    """
-    asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+    asked = ask(services, sessions, query.candidates)
     asked.listen(enough_for(query.request, query.policy, services.clock.now()))
-    asked.give_up()
-    return asked.snapshot()
+    return place_on(services, asked.snapshot(), query)
 
 
 def place_on(

@@ -106,11 +106,6 @@ def with_streaks(
 _UNSTRAINED: Final = FailureStreak()
 
 
-def not_awaited(node: NodeName, after_s: float) -> Silent:
-    """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
-    return Silent(node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, unlike the others")
-
-
 def marked_suspect(answer: Answer, streak: FailureStreak) -> Answer:
     """The answer, with the reason why its node is suspect, if it is."""
     if not streak.suspect:

@@ -98,7 +98,7 @@ class SweepListener(Protocol):
         ...
 
     def answered(self, node: NodeName) -> None:
-        """Called once per node, answer or silence."""
+        """Called once for each node that answers or fails."""
         ...
 
     def awaiting(self, nodes: Collection[NodeName]) -> None:

@@ -30,8 +30,6 @@ def placed(services: Services, request: Request) -> tuple[Plan, float]:
     with services.transport.sessions() as sessions:
         began = services.clock.monotonic()
         plan = sweep_and_place(services, sessions, query)
-        late = {node for node, reason in unfit(plan).items() if reason == "not awaited"}
-        assert not sessions.open_nodes() & late, "their sessions are closed"
         return plan, services.clock.monotonic() - began
 
 

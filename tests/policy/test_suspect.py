@@ -13,10 +13,10 @@ from clbalance.policy.node_memory import (
     COUNTED_APART_S,
     marked_suspect,
     next_streak,
-    not_awaited,
     with_streaks,
 )
 from clbalance.policy.placement.explain import node_state
+from clbalance.policy.placement.quorum import not_awaited
 from clbalance.policy.placement.thresholds import Thresholds
 
 from .build import NOW, drain, node, placed, silent, sweep

@@ -10,13 +10,13 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
-from clbalance.model import Cause, NodeName, Silent, Snapshot
+from clbalance.model import NodeName, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
-from clbalance.render.report import Report
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
+    from clbalance.render.reports.nodes.load import LoadReport
     from clbalance.render.views import NodeRow
 
 
@@ -55,9 +55,9 @@ class _LoadTable:
 
     def draw_draft(self, snapshot: Snapshot) -> None:
         """Draw the answers so far. Nodes that are still awaited come last, without figures."""
-        self._late = frozenset(
-            one.node for one in snapshot.answers if isinstance(one, Silent) and one.cause is Cause.NOT_AWAITED
-        )
+        from clbalance.policy.placement.quorum import was_not_awaited
+
+        self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
         rows = [replace(row, reason="no answer yet") if row.node in self._late else row for row in self._rows(snapshot)]
         report, _ = self._report(rows)
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
@@ -69,7 +69,9 @@ class _LoadTable:
         if self._draft is None:
             self._console.show(report)
         elif not self._draft.replace(self._console.display.text(report)):
-            self._console.show(self._report([row for row in rows if row.node in self._late])[0])
+            missing, _ = self._report([row for row in rows if row.node in self._late])
+            if missing.rows:
+                self._console.show(missing)
         self._console.say(left_out)
 
     def _rows(self, snapshot: Snapshot) -> "list[NodeRow]":
@@ -77,7 +79,7 @@ class _LoadTable:
 
         return node_rows(snapshot, self._cluster.policy, self._cluster.cpus_asked(1.0))
 
-    def _report(self, rows: "Sequence[NodeRow]") -> tuple[Report, str]:
+    def _report(self, rows: "Sequence[NodeRow]") -> "tuple[LoadReport, str]":
         from clbalance.cli.nodes.load_rows import load_report
 
         return load_report(rows, self._asked)
@@ -91,14 +93,15 @@ class _Draft:
         self._began_at = outlet.line.count
         self._height = text.count("\n")
         self._size = _size()
-        outlet.send(text.encode())
+        outlet.send(text.encode("utf-8", "backslashreplace"))
 
     def replace(self, text: str) -> bool:
         """Draw `text` in its place. False: it is not whole on the screen any more, or other text stands below it."""
         is_last = self._outlet.line.count == self._began_at + self._height
         if not is_last or _size() != self._size or self._height >= self._size.lines:
             return False
-        self._outlet.send(f"\x1b[{self._height}A\r\x1b[J{text}".encode())  # in one piece, so that nothing flickers
+        # In one piece, so that nothing flickers: up to its first line, clear the screen from there, draw.
+        self._outlet.send(f"\x1b[{self._height}A\r\x1b[J{text}".encode("utf-8", "backslashreplace"))
         return True
 
 

@@ -58,7 +58,7 @@ class Agents:
     """
 
     def __init__(
-        self, sessions: Sessions, services: Services, overhear: Callable[[SessionEvent], None] = lambda _: None
+        self, sessions: Sessions, services: Services, overhear: Callable[[SessionEvent], object] = lambda _: None
     ) -> None:
         self._sessions = sessions
         self._overhear = overhear

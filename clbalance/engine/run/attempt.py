@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clbalance.engine.place import place_on, sweep_candidates
+from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
-from clbalance.engine.services import PlacementQuery, Services
-from clbalance.engine.sweep import sweep
+from clbalance.engine.services import PlacementQuery
+from clbalance.engine.sweep import ask
 from clbalance.errors import TransportError
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
-from clbalance.policy.placement.quorum import late_nodes, with_late
+from clbalance.policy.placement.quorum import enough_for, with_late
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
+    from clbalance.engine.open_sweep import OpenSweep
     from clbalance.engine.run.dispatch import Dispatch
     from clbalance.engine.run.migration import Migration
 
@@ -34,18 +35,23 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
     """
     services = context.services
     with services.transport.sessions() as sessions:
-        preferred = _elsewhere(context.query, excluded_nodes)
-        snapshot = sweep_candidates(services, sessions, preferred, keep_open=_keep_open(services))
+        # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
+        keep_open = min(_KEEP_OPEN, services.session_limit // 2)
+        asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
+        snapshot = _listen(context, asked, excluded_nodes)
         refusals: dict[NodeName, str] = {}
         crowded: dict[NodeName, float]
         samples = _MOST_LOOKS
         while True:
-            plan, snapshot = _place(context, sessions, snapshot, refusals, excluded_nodes)
+            plan = _plan(context, snapshot, refusals, excluded_nodes)
+            if not plan.fits and not asked.is_over:
+                snapshot = with_late(snapshot, _listen(context, asked, {**excluded_nodes, **refusals}))
+                plan = _plan(context, snapshot, refusals, excluded_nodes)
             if not plan.fits:
                 return AttemptResult(job=job, plan=plan, dispatched=None)
             _make_room(sessions, plan, services.session_limit)
             limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
-            tried = _dispatch(context, sessions, snapshot, job, plan, limits)
+            tried = _dispatch(context, asked, snapshot, job, plan, limits)
             if isinstance(tried, AttemptResult):
                 refused, crowded = _not_started(tried), {}
                 if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
@@ -60,17 +66,22 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
 
 
 def _dispatch(
-    context: RunContext, sessions: Sessions, snapshot: Snapshot, job: JobSpec, plan: Plan, limits: dict[NodeName, float]
+    context: RunContext,
+    asked: "OpenSweep",
+    snapshot: Snapshot,
+    job: JobSpec,
+    plan: Plan,
+    limits: dict[NodeName, float],
 ) -> AttemptResult | tuple[dict[NodeName, str], dict[NodeName, float]]:
     """The result; or the refusals by node, and the CPUs allocated by now on nodes that others filled first."""
     from clbalance.engine.run.dispatch import Dispatch  # deferred import: docs/design/startup.md
 
     services = context.services
-    dispatch = Dispatch(services, sessions, job, plan)
+    dispatch = Dispatch(services, asked.sessions, job, plan, asked.take)
     refused, crowded = dispatch.reserve(context.query.request, snapshot, limits)
     if refused:
         return refused, crowded
-    _close_all_but(sessions, plan)
+    _close_all_but(asked.sessions, plan)
     services.fail_point("reserved")
     return start_reserved(context, job, plan, dispatch)
 
@@ -117,25 +128,11 @@ def _migrate(context: RunContext, job: JobSpec) -> "Migration | None":
     return Migration(context, job)
 
 
-def _keep_open(services: Services) -> int:
-    """At most half of the sessions that can be open, or other nodes would wait for ever for a free one."""
-    return min(_KEEP_OPEN, services.session_limit // 2)
-
-
-def _place(
-    context: RunContext,
-    sessions: Sessions,
-    snapshot: Snapshot,
-    refusals: dict[NodeName, str],
-    excluded_nodes: Mapping[NodeName, str],
-) -> tuple[Plan, Snapshot]:
-    """The plan, and the snapshot that it was made on. If nothing fits, the late nodes are asked again, and awaited."""
-    plan = _plan(context, snapshot, refusals, excluded_nodes)
-    late = () if plan.fits else late_nodes(snapshot)
-    if not late:
-        return plan, snapshot
-    snapshot = with_late(snapshot, sweep(context.services, sessions, late, keep_open=_keep_open(context.services)))
-    return _plan(context, snapshot, refusals, excluded_nodes), snapshot
+def _listen(context: RunContext, asked: "OpenSweep", unusable: Mapping[NodeName, str]) -> Snapshot:
+    """The snapshot, once enough nodes fit that are not `unusable`, or no other is awaited."""
+    services, query = context.services, _elsewhere(context.query, unusable)
+    asked.listen(enough_for(query.request, query.policy, services.clock.now()))
+    return asked.snapshot()
 
 
 def _plan(

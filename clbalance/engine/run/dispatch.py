@@ -4,7 +4,7 @@ Input: open sessions, a `JobSpec`, a plan. Result: one `Outcome` per node; the o
 The agents on the nodes do the work (docs/design/agent.md); this only decides the next message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from signal import Signals
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent
 from clbalance.nodeset import NodeSets, fold
-from clbalance.ports import JobInput, RunListener, Sessions
+from clbalance.ports import JobInput, RunListener, SessionEvent, Sessions
 
 if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.migration import Migration
@@ -33,9 +33,16 @@ _LINGER_STOPPED_S = 0.1
 class Dispatch:
     """Talks to the nodes of one claim. Call `reserve`, then record the launch (`intents`), then call `run`."""
 
-    def __init__(self, services: Services, sessions: Sessions, job: JobSpec, plan: Plan) -> None:
+    def __init__(
+        self,
+        services: Services,
+        sessions: Sessions,
+        job: JobSpec,
+        plan: Plan,
+        overhear: Callable[[SessionEvent], object] = lambda _: None,
+    ) -> None:
         self._services = services
-        self.agents = Agents(sessions, services)
+        self.agents = Agents(sessions, services, overhear)
         self._job = job
         self._plan = plan
         self._node_list = fold(plan.chosen)

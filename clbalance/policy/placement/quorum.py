@@ -112,19 +112,17 @@ class Quorum:
             self._enough_s = at_s
 
 
-# -- nodes that were not awaited
-
-
-def late_nodes(snapshot: Snapshot) -> tuple[NodeName, ...]:
-    """The nodes that were not awaited and may be of use: a suspect gets no work anyway."""
-    return tuple(
-        answer.node
-        for answer in snapshot.answers
-        if isinstance(answer, Silent) and answer.cause is Cause.NOT_AWAITED and not answer.suspect
-    )
+def not_awaited(node: NodeName, after_s: float) -> Silent:
+    """The answer of a node that was not waited for. It counts neither as a failure nor as an answer."""
+    return Silent(node=node, cause=Cause.NOT_AWAITED, reason=f"no answer within {after_s:.1f} s, unlike the others")
 
 
 def with_late(snapshot: Snapshot, later: Snapshot) -> Snapshot:
-    """The snapshot with the answers of its late nodes, which were asked again."""
-    came = {answer.node: answer for answer in later.answers}
-    return replace(snapshot, answers=tuple(came.get(answer.node, answer) for answer in snapshot.answers))
+    """The snapshot with the answers of nodes that were not awaited at first. `later`: the same sweep, later."""
+    late = {answer.node: answer for answer in later.answers}
+    return replace(snapshot, answers=tuple(late[one.node] if was_not_awaited(one) else one for one in snapshot.answers))
+
+
+def was_not_awaited(answer: Answer) -> bool:
+    """Whether the node might still have answered."""
+    return isinstance(answer, Silent) and answer.cause is Cause.NOT_AWAITED

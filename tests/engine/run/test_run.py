@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -17,7 +18,7 @@ from clbalance.model.job import Command, JobSpec, RestartPolicy, Script, Submitt
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NotStarted, Outcome, TimedOut
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.placement.policies import LEAST
-from tests.engine.services import Notes, ScriptedAgent, job, probed, world_of
+from tests.engine.services import Notes, ScriptedAgent, job, probed, slowly, world_of
 from tests.scripted import HangUp, Later
 
 Rule = Callable[[dict[str, object]], list[dict[str, object]]]
@@ -157,16 +158,34 @@ def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
     assert [plan.chosen for plan in services.listener.plans] == [("b",)]
 
 
-def test_after_a_refusal_the_nodes_that_were_not_awaited_are_asked_again() -> None:
-    heard: list[bytes] = []
-    answering = probed(0.5, after=ScriptedAgent())
+def test_after_a_refusal_a_node_that_was_not_awaited_is_awaited_after_all() -> None:
+    full, late = ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")}), probed(0.5, after=ScriptedAgent())
 
-    def late_once(text: bytes) -> Sequence[bytes | HangUp | Later]:
-        heard.append(text)
-        return answering(text) if len(heard) > 1 else []
+    def slow(text: bytes) -> Sequence[bytes | HangUp | Later]:
+        return slowly(late, 5.0)(text) if text.startswith(b"probe") else late(text)
 
+    services = world_of({"a": probed(0.1, after=full), "b": slow})
+    assert ends(do(services)) == {"b": Exited(rc=0)}
+    assert services.transport.opened == ["a", "b"]  # type: ignore[attr-defined]
+    now = services.clock.now()
+    samples = services.store.history([NodeName("a"), NodeName("b")], now - timedelta(days=1), now)
+    assert {node: sum(point.asked for point in points) for node, points in samples.items()} == {"a": 1, "b": 1}
+
+
+def test_after_a_refusal_a_node_that_hangs_is_not_awaited_where_another_fits() -> None:
     full = ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")})
-    assert ends(do(world_of({"a": probed(0.1, after=full), "b": late_once}))) == {"b": Exited(rc=0)}
+    nodes = {"a": probed(0.1, after=full), "b": lambda _: [], "c": probed(0.5, after=ScriptedAgent())}
+    services = world_of(nodes)  # type: ignore[arg-type]
+    assert ends(do(services)) == {"c": Exited(rc=0)}
+    assert services.clock.monotonic() < 5.0
+
+
+def test_a_node_whose_session_was_closed_to_make_room_is_not_awaited_again() -> None:
+    full = ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")})
+    nodes = {"a": probed(0.1, after=full), "b": lambda _: []}
+    result = do(world_of(nodes, session_limit=1))  # type: ignore[arg-type]
+    assert result.dispatched is None
+    assert {one.node: one.reason for one in result.plan.unfit} == {"a": "refused by the node", "b": "not awaited"}
 
 
 def test_a_request_that_a_node_does_not_understand_is_a_refusal() -> None:

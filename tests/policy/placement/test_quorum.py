@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clbalance.model import Answer, Cause, Measured, NodeName, Request, Silent, Snapshot
+from clbalance.model import Answer, Measured, NodeName, Request, Snapshot
 from clbalance.model.request import Constraints
-from clbalance.policy.node_memory import not_awaited
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.placement.quorum import (
     ANY_NODE,
@@ -17,7 +16,7 @@ from clbalance.policy.placement.quorum import (
     Quorum,
     enough_for,
     go_on_at,
-    late_nodes,
+    not_awaited,
     with_late,
 )
 from tests.policy.build import NOW, node, silent
@@ -131,10 +130,8 @@ def test_with_same_each_value_of_the_label_is_a_pool_of_its_own() -> None:
     assert enough.pool_of(node("b")) is None
 
 
-def test_late_nodes_are_asked_again_but_suspects_are_not() -> None:
-    late, suspect = not_awaited(NodeName("b"), 1.3), replace(not_awaited(NodeName("c"), 1.3), suspect="3 probes")
-    failed = Silent(node=NodeName("d"), cause=Cause.HUNG, reason="")
-    snapshot = Snapshot(taken_at=NOW, answers=(node("a"), late, suspect, failed))
-    assert late_nodes(snapshot) == ("b",)
-    came = with_late(snapshot, Snapshot(taken_at=NOW, answers=(node("b"),)))
-    assert came.answers == (node("a"), node("b"), suspect, failed)
+def test_only_nodes_that_were_not_awaited_get_a_late_answer() -> None:
+    charged, failed = node("a", debt=1.0), silent("c")
+    snapshot = Snapshot(taken_at=NOW, answers=(charged, not_awaited(NodeName("b"), 1.3), failed))
+    later = Snapshot(taken_at=NOW, answers=(node("a"), node("b"), node("c")))
+    assert with_late(snapshot, later).answers == (charged, node("b"), failed)
