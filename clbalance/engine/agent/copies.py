@@ -119,7 +119,7 @@ class _Reconnect:
     calling: bool = False
     calls: int = 0
     back_at: float | None = None
-    """When it was reconnected. If it is lost again within `_BACK_FOR_GOOD_S`, that is the same disconnection."""
+    """When it was reconnected. If it says nothing `_BACK_FOR_GOOD_S` later, its loss is the same disconnection."""
 
 
 class Reconnects:
@@ -134,10 +134,13 @@ class Reconnects:
         never = Lost(cause=Cause.LOST, reason="")
         self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=never, again_at=now, was_reached=False)
 
-    def disconnected(self, node: NodeName, end: Lost, now: float) -> bool:
-        """The connection was lost, or a call failed. Returns whether that begins a new disconnection."""
+    def disconnected(self, node: NodeName, end: Lost, now: float, *, heard_at: float) -> bool:
+        """The connection was lost, or a call failed. Returns whether that begins a new disconnection.
+
+        `heard_at`: when the node sent something last. One that answers and then hangs, each time, is not back.
+        """
         known = self._by_node.get(node)
-        if known is None or (known.back_at is not None and now - known.back_at > _BACK_FOR_GOOD_S):
+        if known is None or (known.back_at is not None and heard_at - known.back_at > _BACK_FOR_GOOD_S):
             self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=end, again_at=now, was_reached=True)
             return True
         known.calling, known.back_at, known.end = False, None, end

@@ -60,6 +60,7 @@ class Follow:
         self._ending: str | None = mode.end
         self._grace_s = _END_GRACE_S
         self._closed: set[NodeName] = set()
+        self._heard_at: dict[NodeName, float] = {}
         self._mute = False
         self._ends_only = False
 
@@ -140,6 +141,7 @@ class Follow:
         if isinstance(event, Closed):
             self._on_close(copy, event)
         else:
+            self._heard_at[node] = self._clock.monotonic()
             self._react(copy, event)
 
     def _on_close(self, copy: Copy, event: Closed) -> None:
@@ -220,7 +222,9 @@ class Follow:
     # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        is_new = self._reconnects.disconnected(copy.node, end, self._clock.monotonic())
+        now = self._clock.monotonic()
+        heard_at = self._heard_at.get(copy.node, now)
+        is_new = self._reconnects.disconnected(copy.node, end, now, heard_at=heard_at)
         if not self._is_called_again(copy.node):
             self._end(copy, end)
         elif is_new and not self._mute:

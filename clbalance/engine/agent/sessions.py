@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
-from clbalance.engine.agent.protocol import AgentEvent, Alive, Hello, bootstrap, decode, encode
+from clbalance.engine.agent.protocol import AgentEvent, Hello, bootstrap, decode, encode
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
@@ -167,8 +167,7 @@ class Agents:
                 link.is_up = True
                 link.expected.pop("", None)
                 self._put_deadline(node)
-            if not isinstance(event, Alive):
-                on_event(node, event)
+            on_event(node, event)
 
     def _put_deadline(self, node: NodeName) -> None:
         untils = [one.until for one in self._links[node].expected.values()]

@@ -131,6 +131,16 @@ def test_an_agent_that_hangs_while_its_job_runs_is_replaced_by_another_one() -> 
     ]
 
 
+def test_a_node_whose_agents_all_hang_once_they_have_found_the_job_is_given_up() -> None:
+    hanging = {"follow": silent, "ping": silent, "settle": state("running")}
+    services = cluster(a=ScriptedAgent(rules=hanging))
+    (end,) = ends(do(services)).values()
+    assert end == Lost(cause=Cause.TIMEOUT, reason="no answer to ping within 3 s")
+    assert services.clock.monotonic() < 40.0
+    assert isinstance(services.listener, Notes)
+    assert len(services.listener.warnings) == 1
+
+
 def test_a_job_that_is_silent_for_long_is_followed_as_long_as_its_agent_answers() -> None:
     pings = 0
 
