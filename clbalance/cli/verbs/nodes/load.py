@@ -34,7 +34,7 @@ def load(
         snapshot = take_snapshot(services, cluster.candidates.nodes)
     from clbalance.cli.nodes.load_rows import load_exit_code, load_report, node_rows
 
-    report, left_out = load_report(node_rows(snapshot, cluster.policy, cluster.cpus_asked(1.0)), asked)
+    report, left_out = load_report(node_rows(snapshot, cluster.policy, cluster.default_cpus), asked)
     console.show(report)
     console.say(left_out)
     return load_exit_code(snapshot, strict=strict)
