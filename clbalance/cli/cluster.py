@@ -94,7 +94,7 @@ class ClusterContext:
         check_names(constraints, self.settings)
         request = Request(
             pick=pick,
-            cpus=self.cpus_asked(resources.cpus),
+            cpus=self.default_cpus if resources.cpus is None else resources.cpus,
             mem_bytes=resources.mem_bytes,
             tmp_bytes=resources.tmp_bytes,
             gpus=resources.gpus,
@@ -111,9 +111,10 @@ class ClusterContext:
         )
         return self.query_of(request)
 
-    def cpus_asked(self, cpus: float) -> float:
-        """The cpus to ask for: 0 if this machine is the only node, because waiting for another would not help."""
-        return 0.0 if self.is_here else cpus
+    @property
+    def default_cpus(self) -> float:
+        """The cpus to ask for if none were typed: 0 if this machine is the only node, for there is no better one."""
+        return 0.0 if self.is_here else 1.0
 
     def query_of(self, request: Request) -> PlacementQuery:
         """The query of a request among all candidates."""

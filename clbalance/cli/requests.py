@@ -29,7 +29,8 @@ def parse_pick(text: str) -> int | None:
 class Resources:
     """The resources of one copy, checked, in base units."""
 
-    cpus: float
+    cpus: float | None
+    """None: not typed."""
     mem_bytes: int
     tmp_bytes: int
     gpus: int
@@ -75,12 +76,12 @@ def _gpu_mem_bytes(options: ResourceOptions) -> int:
     return _size("--gpu-mem", options.gpu_mem or "")
 
 
-def _cpus(asked: float | None, limit: float | None) -> float:
-    """A limit without a request is also the request, as in Kubernetes."""
+def _cpus(asked: float | None, limit: float | None) -> float | None:
+    """A limit without a request is also the request, as in Kubernetes. None for neither."""
     if limit is not None and not 0 < limit <= _MOST:
         raise UsageError(f"`--limit-cpus` cannot be {limit:g}", hint="a number of cpus above 0, such as 2 or 0.5")
     if asked is None:
-        return 1.0 if limit is None else limit
+        return limit
     if not 0 <= asked <= _MOST:
         raise UsageError(f"`--cpus` cannot be {asked:g}", hint="0, or a number of cpus such as 2 or 0.5")
     if limit is not None and asked > limit:

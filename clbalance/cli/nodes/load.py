@@ -77,7 +77,7 @@ class _LoadTable:
     def _rows(self, snapshot: Snapshot) -> "list[NodeRow]":
         from clbalance.cli.nodes.load_rows import node_rows
 
-        return node_rows(snapshot, self._cluster.policy, self._cluster.cpus_asked(1.0))
+        return node_rows(snapshot, self._cluster.policy, self._cluster.default_cpus)
 
     def _report(self, rows: "Sequence[NodeRow]") -> "tuple[LoadReport, str]":
         from clbalance.cli.nodes.load_rows import load_report

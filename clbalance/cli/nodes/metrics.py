@@ -42,7 +42,7 @@ def _asked(nodes: NodeOptions, ssh: SshOptions, console: Console) -> "MetricsRep
 
     states = Counter(record.state for record in records)
     return MetricsReport(
-        rows=node_rows(snapshot, cluster.policy, cluster.cpus_asked(1.0)),
+        rows=node_rows(snapshot, cluster.policy, cluster.default_cpus),
         jobs={state.value: states[state] for state in JobState},
         queued=sum(map(is_queued, records)),
         counters=counters,

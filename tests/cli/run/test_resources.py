@@ -184,3 +184,31 @@ def test_a_size_that_cannot_be_meant_is_told_with_one_that_could(
     said, _, hinted = done.stderr.partition("\nhint: ")
     assert message in said
     assert hint in hinted
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        (("--cpus", "9999"), "0/1 nodes fit: 1 too few cpus free"),
+        (("--limit-cpus", "9999"), "0/1 nodes fit: 1 too few cpus free"),
+        (("--mem", "900T"), "0/1 nodes fit: 1 too little memory free"),
+        (("--tmp", "900T"), "0/1 nodes fit: 1 too little temporary space"),
+        (("--gpus", "99"), "0/1 nodes fit: 1 too few GPUs free"),
+        (("--pick", "2"), "1/1 nodes fit, 2 wanted"),
+        (("--cpus", "9999", "--array", "0-1"), "0/1 nodes fit: 1 too few cpus free"),
+        (("--cpus", "9999", "--detach"), "0/1 nodes fit: 1 too few cpus free"),
+    ],
+    ids=" ".join,
+)
+def test_this_machine_alone_is_held_to_what_was_typed(alone: Command, typed: tuple[str, ...], reason: str) -> None:
+    done = alone("run", *typed, "--", "true")
+    assert (done.rc, done.stdout) == (125, b"")
+    assert f"clbalance: {reason}\n" in done.stderr
+    if not {"--array", "--detach"} & set(typed):
+        picked = alone("pick", *typed)
+        assert (picked.rc, picked.stdout) == (3, b"")
+
+
+def test_this_machine_alone_takes_any_work_for_which_no_cpus_were_typed(alone: Command) -> None:
+    assert alone("run", "-q", "--", "echo", "here").text == "here\n"
+    assert alone("run", "-q", "--cpus", "0", "--", "echo", "here").text == "here\n"
