@@ -2,15 +2,17 @@
 
 import pytest
 
-from clbalance.engine.jobs.submitted import dependency_failure
+from clbalance.engine.jobs.submitted import await_dependencies
 from clbalance.engine.services import Services
 from clbalance.model import NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobState
+from clbalance.policy.jobs.record import Dependency, DependencyState
 from tests.engine.services import EPOCH, world_of
 
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 GONE = NodeName("gone")
+CANCELLED = Dependency(state=DependencyState.NEVER, reason="cancelled")
 
 
 def before(services: Services, state: JobState) -> int:
@@ -35,7 +37,7 @@ def before(services: Services, state: JobState) -> int:
     [
         ((JobState.COMPLETED, JobState.COMPLETED), ""),
         ((JobState.COMPLETED, JobState.TIMEOUT), "after job 2, which is TIMEOUT"),
-        ((JobState.COMPLETED, JobState.RUNNING), "after job 2, whose nodes do not answer any more"),
+        ((JobState.COMPLETED, JobState.RUNNING), "after job 2"),  # its nodes do not answer any more
         ((JobState.COMPLETED, None), "after job 2, which is not remembered"),
     ],
 )
@@ -44,11 +46,13 @@ def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | No
     for state in states:
         if state is not None:
             before(services, state)
-    assert dependency_failure(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1)))) == reason
+    found = await_dependencies(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1))))
+    assert found.reason == reason
+    assert (found.state is DependencyState.SATISFIED) == (not reason)
 
 
 def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:
     services = world_of({})
     first, second = before(services, JobState.RUNNING), before(services, JobState.RUNNING)
     services.journal.cancel(second, "cancelled by alice")
-    assert dependency_failure(services, second, RestartPolicy(after=(first,))) == "cancelled"
+    assert await_dependencies(services, second, RestartPolicy(after=(first,))) == CANCELLED
