@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from clbalance.cli.node_settings import (
     taints_of_nodes,
     working_directory,
 )
+from clbalance.cli.notify import notify
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
@@ -35,7 +37,7 @@ from clbalance.nodeset import Candidates, NodeSets, candidates
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
-from clbalance.ports import Journal, Store, Transport
+from clbalance.ports import JobLock, Journal, Store, Transport
 from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.settings.values import Settings
@@ -67,6 +69,9 @@ class ClusterContext:
     group: str | None
     """The named group, if it alone selects the nodes."""
     thresholds: Thresholds
+    ssh: ReachOptions
+    groups_conf: Path | None
+    """As typed, like `ssh`: another process makes the same context from them."""
 
     def policy_as(self, group: str | None, typed: str | None) -> Policy:
         """The policy of a job that was submitted with this group and this `--policy`."""
@@ -122,15 +127,20 @@ class ClusterContext:
 
     @contextlib.contextmanager
     def services(
-        self, *, meanwhile: str = "clbalance.policy.placement.place", needs_store: bool = False
+        self,
+        *,
+        meanwhile: str = "clbalance.policy.placement.place",
+        needs_store: bool = False,
+        lock: JobLock | None = None,
     ) -> Iterator[Services]:
         """The services of the engine. The store is closed at the end. For `meanwhile` see `SweepProgress`.
 
-        `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory.
+        `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory. `lock`: of a job
+        that another process has handed over.
         """
         ssh = self.settings.ssh
-        with open_store(self.console, needed=needs_store) as (store, journal):
-            yield Services(
+        with open_store(self.console, needed=needs_store, lock=lock) as (store, journal):
+            services = Services(
                 transport=self.transport,
                 store=store,
                 journal=journal,
@@ -143,11 +153,13 @@ class ClusterContext:
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
                 suspect_after=self.settings.policy.suspect_after,
-                cpu_factors=self.cpu_factors,
-                slots=self.slots,
-                labels=self.labels,
-                taints=self.taints,
+                notify=notify,
             )
+            yield self.with_node_settings(services)
+
+    def with_node_settings(self, services: Services) -> Services:
+        """The services with what the settings say of single nodes."""
+        return replace(services, cpu_factors=self.cpu_factors, slots=self.slots, labels=self.labels, taints=self.taints)
 
 
 def cluster_context(
@@ -187,6 +199,8 @@ def cluster_context(
         slots=facts_by_node(entries, lambda facts: facts.slots),
         labels=labels_of_nodes(entries),
         taints=taints_of_nodes(entries),
+        ssh=ssh,
+        groups_conf=nodes.groups_conf,
     )
 
 
@@ -227,10 +241,13 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
 
 
 @contextlib.contextmanager
-def open_store(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
+def open_store(
+    console: Console, *, needed: bool = False, lock: JobLock | None = None
+) -> Iterator[tuple[Store, Journal]]:
     """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
-    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded.
+    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. `lock`: see
+    `ClusterContext.services`.
     """
     with contextlib.ExitStack() as stack:
         store: Store
@@ -240,7 +257,7 @@ def open_store(console: Console, *, needed: bool = False) -> Iterator[tuple[Stor
             if place.note:
                 console.say(messages.note(place.note))
             opened = stack.enter_context(SqliteStore.open(place.path))
-            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
+            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal(lock)))
         except StoreError as error:
             if needed:
                 raise

@@ -5,6 +5,7 @@ import getpass
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from clbalance.cli.cluster import (
     ClusterContext,
@@ -17,6 +18,7 @@ from clbalance.cli.cluster import (
 )
 from clbalance.cli.console import Console, SweepProgress
 from clbalance.cli.node_settings import working_directory
+from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
@@ -55,6 +57,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             step_within_s=settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
+            notify=notify,
             suspect_after=settings.policy.suspect_after,
         )
 
@@ -153,12 +156,14 @@ def as_submitted(ssh: SshOptions, submitted: Submitted) -> SshOptions:
     return replace(ssh, user=ssh.user or user)
 
 
-def place_again(submitted: Submitted, ssh: SshOptions, console: Console) -> ClusterContext:
+def place_again(
+    submitted: Submitted, ssh: SshOptions, console: Console, *, groups_conf: Path | None = None
+) -> ClusterContext:
     """The context with the candidates and the policy of a submitted job.
 
     This machine is reached without ssh, for jobs that were run here.
     """
-    cluster = cluster_context(NodeOptions(nodes=[fold(submitted.candidates)]), ssh, console)
+    cluster = cluster_context(NodeOptions(nodes=[fold(submitted.candidates)], groups_conf=groups_conf), ssh, console)
     here = frozenset({this_node()})
     return replace(
         cluster,

@@ -1,10 +1,11 @@
 """The services that every use case needs, built once by `cli`; and the query for a placement."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, replace
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
+from clbalance.model.job_record import JobRecord
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.ports import Clock, Journal, Store, SweepListener, Transport
@@ -35,6 +36,10 @@ class Services:
     """Only for nodes with a configured number of slots."""
     labels: Mapping[NodeName, Mapping[str, str]] = field(default_factory=dict)
     taints: Mapping[NodeName, frozenset[str]] = field(default_factory=dict)
+    notify: Callable[[str, JobRecord], None] = lambda *_: None
+    """Runs the command of `--notify` for a job that is over."""
+    start_queued: Callable[["Services", Collection[int]], None] = lambda *_: None
+    """Starts those of these queued jobs that fit, for a process that waits for their ends."""
     keeps_user: bool = False
     """The login user was given for this call, and overrides the user that each job remembers."""
 

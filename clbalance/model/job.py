@@ -93,10 +93,14 @@ class RestartPolicy:
     """Set: it may be migrated; it is told to checkpoint, and started elsewhere."""
 
     @property
-    def need_controller(self) -> bool:
-        """Whether the job needs a controller before or after its first start; a queued job needs none."""
-        again = self.retry or self.requeue or self.requeue_exits or self.queue_for_s or self.after
-        return bool(again) and not self.queue
+    def may_wait(self) -> bool:
+        """Whether the job was submitted to wait: for nodes that fit, or for other jobs."""
+        return self.queue or self.queue_for_s is not None or bool(self.after)
+
+    @property
+    def may_start_again(self) -> bool:
+        """Whether the job may be started more than once."""
+        return bool(self.retry or self.requeue or self.requeue_exits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +142,13 @@ class Submitted:
     def has_files(self) -> bool:
         """Whether any of its output goes to a file."""
         return self.output is not None or self.error is not None
+
+    @property
+    def needs_controller(self) -> bool:
+        """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
+        policy = self.restart_policy
+        is_attended = self.has_files or self.notify is not None or self.rules is not None
+        return not policy.queue and (policy.may_wait or policy.may_start_again or is_attended)
 
 
 class OutputState(StrEnum):

@@ -127,8 +127,10 @@ class JobRecord:
     qos: Qos | None = None
     """None: the job is older than this column."""
     queued: bool = False
-    """`rebalance` starts it while it is PENDING and has no controller."""
+    """It is accepted: while it is PENDING and has no controller, it waits, and `rebalance` starts it."""
     priority: float = 0.0
+    waits_since: datetime | None = None
+    """Since when it waits for its first start; None once it has started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
 from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
-from clbalance.ports.store import IndexValues, Journal, Remembered, Store, TaskLog, WrittenTasks
+from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Closed",
     "IndexValues",
     "JobInput",
+    "JobLock",
     "Journal",
     "Line",
     "Remembered",

@@ -82,16 +82,28 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLock:
+    """The lock by which a process controls its jobs: its name in their rows, and the open descriptor that holds it."""
+
+    name: str
+    fd: int
+
+
 class Journal(Protocol):
     """The record of this submit host's jobs (docs/design/jobs.md). Writes are on disk when a method returns.
 
     Many processes use it at once. If it is lost, numbers and history are lost, but no job. Errors: `StoreError`.
     """
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
         """Record a new job; return its number, which is never used twice. The job is PENDING, and this process is its
-        controller. `submitted.job.id` is ignored.
+        controller. `submitted.job.id` is ignored. `accepted`: as by `accept`.
         """
+        ...
+
+    def accept(self, job: int) -> None:
+        """From now on the job is never dropped: if it has no controller and has not started, it is queued."""
         ...
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
@@ -136,8 +148,19 @@ class Journal(Protocol):
         """
         ...
 
-    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
-        """Store the folded node sets of a job by result, for other programs (docs/design/groups.md)."""
+    def keep_results(self, job: int | None, sets: Mapping[str, str]) -> None:
+        """Store the folded node sets of a job by result, for other programs (docs/design/groups.md).
+
+        None: of a call that was refused before it had a number.
+        """
+        ...
+
+    def keep_refusal(self, plan: Plan) -> None:
+        """Record for `explain` why a call was refused before it had a number. Only the last one is kept."""
+        ...
+
+    def last_refusal(self) -> Plan | None:
+        """The plan of the last refused call; None if there is none, or a job was submitted since."""
         ...
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
@@ -149,12 +172,23 @@ class Journal(Protocol):
         ...
 
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
-        """Take control of a job to start it (again): it gets PENDING, with that reason. Returns whether we control it.
+        """Take control of a queued job to start it: it gets that reason. Returns whether we control it.
 
-        False if it has a controller, if it is neither over nor queued, if it was started again since it was read
-        (`attempt` is the one that was read), or if it is queued but a copy has no known end. The claim number is raised
-        far enough above the last one recorded.
+        False if it has a controller, if it is not queued, if it was started again since it was read (`attempt` is the
+        one that was read), or if a copy has no known end. The claim number is raised far enough above the last one
+        recorded.
         """
+        ...
+
+    def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
+        """The same, also for a job that is over: it is PENDING again. It waits anew for its start since `at`.
+
+        `accepted`: it is queued from now on if its controller dies.
+        """
+        ...
+
+    def hand_over(self) -> JobLock:
+        """Leave the control of our jobs to another process that gets this lock. We control them no more."""
         ...
 
     def cancel(self, job: int, reason: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import OutputRecord, OutputState, Submitted
@@ -24,6 +25,7 @@ from clbalance.model.job_record import (
 )
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import qos_of
+from clbalance.ports import JobLock
 from clbalance.store.job_rows import (
     CLAIMS_APART,
     LOOKING,
@@ -105,7 +107,7 @@ class InMemoryJournal:
         self._jobs: dict[int, _Job] = {}
         self._outputs: dict[tuple[int, int], OutputRecord] = {}
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
         number = len(self._jobs) + 1
         record = JobRecord(
             id=number,
@@ -123,10 +125,16 @@ class InMemoryJournal:
             has_controller=True,
             qos=qos_of(submitted.request),
             priority=submitted.priority,
+            queued=accepted,
+            waits_since=at,
         )
         facts, script = parted(submitted)
         self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
         return number
+
+    def accept(self, job: int) -> None:
+        if not self._jobs[job].record.state.is_over:
+            self._jobs[job].record = replace(self._jobs[job].record, queued=True)
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         one = self._jobs[job]
@@ -165,7 +173,8 @@ class InMemoryJournal:
         record = self._jobs[job].record
         if not record.state.is_over:
             begun = record.started_at or at
-            self._jobs[job].record = replace(record, state=JobState.RUNNING, reason="", started_at=begun)
+            running = replace(record, state=JobState.RUNNING, reason="", started_at=begun, waits_since=None)
+            self._jobs[job].record = running
 
     def correct_start(self, job: int, at: datetime) -> None:
         record = self._jobs[job].record
@@ -203,8 +212,14 @@ class InMemoryJournal:
         attempt = one.record.attempt
         return self.finish(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
 
-    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+    def keep_results(self, job: int | None, sets: Mapping[str, str]) -> None:
         """Does nothing."""
+
+    def keep_refusal(self, plan: Plan) -> None:
+        """Does nothing: nobody can ask for it later."""
+
+    def last_refusal(self) -> Plan | None:
+        return None
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
         one = self._jobs[job]
@@ -218,7 +233,20 @@ class InMemoryJournal:
 
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
         one = self._jobs.get(job)
+        return one is not None and _is_queued(one) and self._acquire(one, reason, attempt)
+
+    def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
+        one = self._jobs.get(job)
         if one is None or one.record.attempt != attempt or not (one.record.state.is_over or _is_queued(one)):
+            return False
+        one.record = replace(one.record, queued=one.record.queued or accepted, waits_since=at)
+        return self._acquire(one, reason, attempt)
+
+    def hand_over(self) -> JobLock:
+        raise StoreError("a job in memory has no other controller")
+
+    def _acquire(self, one: _Job, reason: str, attempt: int) -> bool:
+        if one.record.attempt != attempt:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
         one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, has_controller=True)

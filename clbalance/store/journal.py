@@ -48,15 +48,17 @@ _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_
 class SqliteJournal(JournalOwnership):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
         statement = """
-            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority, files)
-            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO job (
+                key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files, queued
+            ) VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
-        parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
-        values = (job.key, storable(job.name), LOOKING, microseconds(at), self._control.mine(), *parts)
+        parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files, accepted)
+        at_us = microseconds(at)
+        values = (job.key, storable(job.name), LOOKING, at_us, at_us, self._control.mine(), *parts)
         with as_store_error(self._database), transaction(self._connection):
             number = self._connection.execute(statement, values).lastrowid
             if script is not None:
@@ -67,6 +69,9 @@ class SqliteJournal(JournalOwnership):
                 )
         assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
         return number
+
+    def accept(self, job: int) -> None:
+        self._write(f"UPDATE job SET queued = 1 WHERE id = ? AND {ACTIVE}", (job,))
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         rows = [(job, attempt, claim, one.rank, one.node, one.boot_id, one.incarnation) for one in intents]
@@ -112,8 +117,11 @@ class SqliteJournal(JournalOwnership):
             self._place(job, attempt, claim, plan)
 
     def started(self, job: int, at: datetime) -> None:
-        statement = "UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?) WHERE id = ?"
-        self._write(f"{statement} AND {ACTIVE}", (microseconds(at), job))
+        statement = f"""
+            UPDATE job SET state = 'RUNNING', reason = '', started_us = coalesce(started_us, ?), waits_us = NULL
+            WHERE id = ? AND {ACTIVE}
+        """
+        self._write(statement, (microseconds(at), job))
 
     def correct_start(self, job: int, at: datetime) -> None:
         self._write(f"UPDATE job SET started_us = ? WHERE id = ? AND {ACTIVE}", (microseconds(at), job))
@@ -153,8 +161,20 @@ class SqliteJournal(JournalOwnership):
             """
             return self._connection.execute(statement, (rc, microseconds(at), storable(reason), job)).rowcount > 0
 
-    def keep_results(self, job: int, sets: Mapping[str, str]) -> None:
+    def keep_results(self, job: int | None, sets: Mapping[str, str]) -> None:
         result_groups.keep_results(self._database.parent, job, sets)
+
+    def keep_refusal(self, plan: Plan) -> None:
+        statement = """
+            INSERT OR REPLACE INTO refusal (id, after_job, plan) SELECT 1, coalesce(max(id), 0), ? FROM job
+        """
+        self._write(statement, (plan_text(plan),))
+
+    def last_refusal(self) -> Plan | None:
+        query = "SELECT plan FROM refusal WHERE after_job >= (SELECT coalesce(max(id), 0) FROM job)"
+        with as_store_error(self._database):
+            row = self._connection.execute(query).fetchone()
+        return None if row is None else placed_record((0, 0, row[0])).plan
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
         with as_store_error(self._database), transaction(self._connection):
@@ -167,11 +187,18 @@ class SqliteJournal(JournalOwnership):
                 self._connection.execute("UPDATE job SET controller = NULL WHERE id = ?", (job,))
 
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
+        return self._acquire(job, reason, attempt, _QUEUED, "")
+
+    def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
+        anew = f", waits_us = {microseconds(at)}, queued = max(queued, {accepted:d})"
+        return self._acquire(job, reason, attempt, f"(state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})", anew)
+
+    def _acquire(self, job: int, reason: str, attempt: int, where: str, further: str) -> bool:
         mine = self._control.mine()
         statement = f"""
             UPDATE job SET controller = ?, cancelled = NULL, claim = claim + {CLAIMS_APART}, state = 'PENDING',
-                reason = ?, rc = NULL, ended_us = NULL
-            WHERE id = ? AND attempt = ? AND (state IS NOT NULL AND NOT {ACTIVE} OR {_QUEUED})
+                reason = ?, rc = NULL, ended_us = NULL {further}
+            WHERE id = ? AND attempt = ? AND {where}
         """
         with as_store_error(self._database), transaction(self._connection):
             if self._control.has_controller(job):

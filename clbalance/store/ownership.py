@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clbalance.errors import StoreError
 from clbalance.model.job_record import MigrationRequest, MigrationStage
+from clbalance.ports import JobLock
 from clbalance.store.database import as_store_error, storable, transaction
 from clbalance.store.job_rows import ACTIVE, NO_OPEN_COPY, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
@@ -20,14 +21,17 @@ class JournalOwnership(JournalOutputs):
     (docs/design/rebalance.md).
     """
 
-    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, database: Path, lock: JobLock | None = None) -> None:
         self._connection = connection
         self._database = database
-        self._control = JobControl(connection, database)
+        self._control = JobControl(connection, database, lock)
 
     def close(self) -> None:
         """Give up the control of all jobs."""
         self._control.close()
+
+    def hand_over(self) -> JobLock:
+        return self._control.hand_over()
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         statement = f"""
@@ -88,14 +92,18 @@ class JournalOwnership(JournalOutputs):
 class JobControl:
     """Which process controls a job: the controller named in its row, while that lives. Use it within a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, database: Path, lock: JobLock | None) -> None:
         self._connection = connection
         self._database = database
-        self._controllers = Controllers(database.parent)
+        self._controllers = Controllers(database.parent, lock)
 
     def close(self) -> None:
         """Give up the control of all jobs."""
         self._controllers.close()
+
+    def hand_over(self) -> JobLock:
+        """Leave the control of our jobs to the process that gets this lock."""
+        return self._controllers.hand_over()
 
     def mine(self) -> str:
         """The controller name of this process, for a row. `StoreError` if its lock file cannot be made."""
@@ -128,13 +136,14 @@ class JobControl:
 class Controllers:
     """The controllers of this host: one locked file each in `controllers/` of the state folder.
 
-    The kernel releases the lock (flock) when the process dies. A forked child needs an object of its own.
+    The kernel releases the lock (flock) when the last process that has its descriptor dies. `lock`: handed over by the
+    process that made it. A forked child needs an object of its own.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, lock: JobLock | None = None) -> None:
         self._folder = state / "controllers"
-        self._nonce = ""
-        self._fd = -1
+        self._nonce = "" if lock is None else lock.name
+        self._fd = -1 if lock is None else lock.fd
 
     def mine(self) -> str:
         """The controller name of this process; its file is locked from now on."""
@@ -161,6 +170,12 @@ class Controllers:
         if not nonce:
             return False
         return nonce == self._nonce or not self._is_free(self._folder / nonce)
+
+    def hand_over(self) -> JobLock:
+        """The lock, for another process. The caller closes its descriptor once that process has it."""
+        lock = JobLock(name=self.mine(), fd=self._fd)
+        self._nonce, self._fd = "", -1
+        return lock
 
     def close(self) -> None:
         """Remove the file: this process controls nothing any more."""

@@ -54,11 +54,14 @@ def groups_text(groups: Mapping[str, str]) -> str:
     return json.dumps({SOURCE: groups}, indent=1) + "\n"
 
 
-def add_results(groups: Mapping[str, str], job: int, sets: Mapping[str, str]) -> dict[str, str]:
+def add_results(groups: Mapping[str, str], job: int | None, sets: Mapping[str, str]) -> dict[str, str]:
     """`groups` with the sets of one more job. The unnumbered groups are those of the job with the highest number.
 
+    `job` None: of a call that was refused before it had a number; only the unnumbered groups become its own.
     Empty numbered sets are left out: for ClusterShell a missing group is an empty one.
     """
+    if job is None:
+        return {**groups, **sets}
     jobs: dict[int, dict[str, str]] = {}
     for name, nodes in groups.items():
         if found := _OF_A_JOB.fullmatch(name):
@@ -69,14 +72,16 @@ def add_results(groups: Mapping[str, str], job: int, sets: Mapping[str, str]) ->
     return newest | {f"{name}-{number}": nodes for number in kept for name, nodes in jobs[number].items()}
 
 
-def keep_results(folder: Path, job: int, sets: Mapping[str, str]) -> None:
+def keep_results(folder: Path, job: int | None, sets: Mapping[str, str]) -> None:
     """Add the sets of one more job to the file. `StoreError` if that fails."""
     try:
         with _alone(folder):
             write_groups(folder, add_results(read_groups(folder), job, sets))
     except (OSError, FileRefusedError, FileFailedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise StoreError(f"the groups of job {job} are not kept: `{folder / FILE}`: {reason}") from error
+        raise StoreError(
+            f"the groups of {'the call' if job is None else f'job {job}'} are not kept: `{folder / FILE}`: {reason}"
+        ) from error
 
 
 def write_groups(folder: Path, groups: Mapping[str, str]) -> None:

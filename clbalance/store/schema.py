@@ -152,6 +152,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX output_pending ON output (job) WHERE state = 'pending'",
     ),
+    (
+        # Since when the job waits for its first start; NULL once it has started.
+        "ALTER TABLE job ADD COLUMN waits_us INTEGER",
+        # The plan of the last `run` that was refused before it had a number. `after_job`: the newest number then.
+        "CREATE TABLE refusal (id INTEGER PRIMARY KEY CHECK (id = 1), after_job INTEGER NOT NULL, plan TEXT NOT NULL)",
+    ),
 )
 
 

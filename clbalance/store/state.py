@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
-from clbalance.ports import IndexValues, Remembered
+from clbalance.ports import IndexValues, JobLock, Remembered
 from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, storable, transaction
 from clbalance.store.history import read_past, write_past
 from clbalance.store.journal import SqliteJournal
@@ -55,9 +55,9 @@ class SqliteStore:
         """Close the database. The last process to do so removes the write-ahead log."""
         self._connection.close()
 
-    def journal(self) -> SqliteJournal:
-        """The journal of jobs, in the same database."""
-        return SqliteJournal(self._connection, self._database)
+    def journal(self, lock: JobLock | None = None) -> SqliteJournal:
+        """The journal of jobs, in the same database. `lock`: of jobs that another process has handed over to us."""
+        return SqliteJournal(self._connection, self._database, lock)
 
     def __enter__(self) -> Self:
         return self

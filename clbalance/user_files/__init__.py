@@ -5,7 +5,7 @@ to in place. Everything else is refused, with the reason. All checks are made on
 """
 
 from clbalance.user_files.appending import AppendedFile, open_for_appending
-from clbalance.user_files.checking import CheckedFile, check_writable
+from clbalance.user_files.checking import CheckedFile, CheckedFiles, check_writable
 from clbalance.user_files.linking import replace_link
 from clbalance.user_files.location import check_folder
 from clbalance.user_files.refusal import FileFailedError, FileRefusedError
@@ -14,6 +14,7 @@ from clbalance.user_files.replacing import Draft, open_draft, replace_file
 __all__ = [
     "AppendedFile",
     "CheckedFile",
+    "CheckedFiles",
     "Draft",
     "FileFailedError",
     "FileRefusedError",

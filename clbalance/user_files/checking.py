@@ -14,7 +14,8 @@ class CheckedFile:
     """The result of a check. It keeps a FIFO open until `close`: its reader would take a close for the end."""
 
     def __init__(self, fd: int = -1, *, is_in_place: bool = False, is_of_this_process: bool = False) -> None:
-        self._fd = fd
+        self.fd = fd
+        """Of a FIFO; below 0: none."""
         self.is_of_this_process = is_of_this_process
         """An open descriptor or /dev/tty: the name means something else in another process."""
         self.is_in_place = is_in_place
@@ -22,9 +23,39 @@ class CheckedFile:
 
     def close(self) -> None:
         """Call it once the file is open for writing, or is not needed any more."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class CheckedFiles:
+    """Several of them."""
+
+    def __init__(self) -> None:
+        self._files: list[CheckedFile] = []
+
+    def add(self, file: CheckedFile) -> CheckedFile:
+        """Keep one more."""
+        self._files.append(file)
+        return file
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """The descriptors of the FIFOs, for a process that writes the files instead of us."""
+        return tuple(file.fd for file in self._files if file.fd >= 0)
+
+    def close(self) -> None:
+        """Close the FIFOs."""
+        for file in self._files:
+            file.close()
 
     def __enter__(self) -> Self:
         return self

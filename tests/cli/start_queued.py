@@ -33,7 +33,7 @@ def start_all(cluster: ClusterContext, services: Services) -> None:
     for job, nodes in chosen.starts:
         submitted = services.journal.submitted(job)
         assert submitted is not None
-        submitted_inputs = SubmittedInputs(query_of=cluster.query_of_job, input_of=input_of)
+        submitted_inputs = SubmittedInputs(query_of=cluster.query_of_job, input_of=input_of, control=lambda _: False)
         came = start_waiting(services, queued[job], submitted, submitted_inputs)
         print(job, type(came).__name__, fold(came.result.plan.chosen if isinstance(came, JobStarted) else nodes))
 

@@ -12,6 +12,8 @@ from clbalance.lab.cluster import Lab
 from .command import Command, ended, eventually
 from .held_jobs import SOON, await_file, detached, held, job, let_go
 
+UNATTENDED = ("--queue", "-w", "node1")
+"""A detached job without a controller: its files are written by later commands."""
 LARGE = 3 << 20
 """More than a node keeps of a job whose end was seen."""
 PRINT_LARGE = f"head -c {LARGE} /dev/zero | tr '\\0' x; echo"
@@ -44,7 +46,7 @@ def test_a_detached_jobs_files_are_there_after_the_next_command(clbalance: Comma
     "verb", [("jobs",), ("logs", "last"), ("attach", "last"), ("cancel", "last")], ids=lambda v: v[0]
 )
 def test_any_verb_that_looks_after_jobs_completes_them(clbalance: Command, folder: Path, verb: tuple[str, ...]) -> None:
-    detached(clbalance, "-w", "node1", "--output", "out", "-c", f"echo up; touch ran; {held('echo done')}")
+    detached(clbalance, *UNATTENDED, "--output", "out", "-c", f"echo up; touch ran; {held('echo done')}")
     await_file_of(folder / "ran")
     assert not (folder / "out").exists()
     let_go(clbalance)
@@ -67,8 +69,8 @@ def test_they_are_found_from_another_folder(clbalance: Command, folder: Path, tm
 
 @pytest.mark.parametrize(
     "options",
-    [("--retry", "1"), ("--notify", "true"), ("--queue-for", "1m"), ("--requeue",)],
-    ids=lambda options: options[0],
+    [(), ("--retry", "1"), ("--notify", "true"), ("--queue-for", "1m"), ("--requeue",)],
+    ids=lambda options: options[0] if options else "plain",
 )
 def test_the_controller_of_a_detached_job_writes_them(
     clbalance: Command, folder: Path, options: tuple[str, ...]
@@ -188,7 +190,7 @@ def test_what_a_stopped_run_has_not_read_is_in_the_file_afterwards(clbalance: Co
 
 
 def test_a_node_that_was_away_is_asked_again(lab: Lab, clbalance: Command, folder: Path) -> None:
-    number = detached(clbalance, "-w", "node1", "--output", "out", "-c", f"echo up; {held('echo done')}")
+    number = detached(clbalance, *UNATTENDED, "--output", "out", "-c", f"echo up; {held('echo done')}")
     let_go(clbalance)
     clbalance("wait", number, env={"CLBALANCE_FAIL_AT": "ended"})
     lab.node("node1").hang()
@@ -202,7 +204,7 @@ def test_a_node_that_was_away_is_asked_again(lab: Lab, clbalance: Command, folde
 def test_reap_leaves_what_a_file_still_needs(clbalance: Command, folder: Path) -> None:
     blocked = folder / "closed"
     blocked.mkdir()
-    number = detached(clbalance, "-w", "node1", "--output", "closed/out", "-c", PRINT_LARGE)
+    number = detached(clbalance, *UNATTENDED, "--output", "closed/out", "-c", PRINT_LARGE)
     blocked.rmdir()
     message = clbalance("wait", number).stderr
     assert f"the output files of job {number} are not complete: cannot write" in message
@@ -223,7 +225,7 @@ def test_a_file_that_cannot_be_written_stops_no_job_that_nobody_watches(clbalanc
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/dev/tty", "/dev/full"])
 def test_what_only_this_process_can_write_to_is_refused_for_a_detached_job(clbalance: Command, name: str) -> None:
-    done = clbalance("run", "--detach", "-w", "node1", "--output", name, "--", "true")
+    done = clbalance("run", "--detach", *UNATTENDED, "--output", name, "--", "true")
     assert (done.rc, done.stdout) == (2, b"")
     assert "hint: " in done.stderr
 
@@ -235,7 +237,7 @@ def test_a_detached_jobs_output_may_be_thrown_away(clbalance: Command) -> None:
 
 def test_output_that_was_taken_away_is_told_and_the_file_stays(clbalance: Command, folder: Path) -> None:
     (folder / "out").write_text("old\n")
-    number = detached(clbalance, "-w", "node1", "--output", "out", "-c", 'rm "$CLBALANCE_JOB_DIR"/stdout; echo x')
+    number = detached(clbalance, *UNATTENDED, "--output", "out", "-c", 'rm "$CLBALANCE_JOB_DIR"/stdout; echo x')
     message = clbalance("wait", number).stderr
     assert "its stdout was removed" in message
     assert (folder / "out").read_text() == "old\n"

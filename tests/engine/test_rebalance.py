@@ -45,7 +45,7 @@ def query_of(submitted: Submitted) -> PlacementQuery:
 
 
 def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> SubmittedInputs:
-    return SubmittedInputs(query_of=query_of, input_of=input_of)
+    return SubmittedInputs(query_of=query_of, input_of=input_of, control=lambda _: False)
 
 
 class Holding(ScriptedAgent):

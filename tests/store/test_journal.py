@@ -1,5 +1,6 @@
 """The contract of `ports.Journal`, over both implementations."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,7 @@ from clbalance.model.job_record import (
     Outcome,
 )
 from clbalance.model.task import Task, TaskGiven
+from clbalance.policy.jobs.record import is_queued
 from clbalance.ports import Journal
 from clbalance.store.in_memory_journal import InMemoryJournal
 from clbalance.store.state import SqliteStore
@@ -54,6 +56,11 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
         return
     with SqliteStore.open(tmp_path) as store, closing(store.journal()) as opened:
         yield opened
+
+
+def again(journal: Journal, job: int, reason: str, *, accepted: bool = False) -> bool:
+    """A requeue by hand."""
+    return journal.acquire_again(job, reason, attempt=1, at=after(9.0), accepted=accepted)
 
 
 def keyed(key: str) -> Submitted:
@@ -165,7 +172,7 @@ def test_a_job_that_is_taken_again_waits_and_is_counted_from_its_next_start(jour
     journal.started(job, after(1.0))
     journal.cancel(job, "cancelled by u")
     end(journal, job, JobState.CANCELLED)
-    assert journal.acquire(job, "requeued by u", attempt=1)
+    assert again(journal, job, "requeued by u")
     message = record(journal, job)
     assert (message.state, message.reason, message.rc, message.has_controller) == (
         JobState.PENDING,
@@ -184,20 +191,20 @@ def test_only_one_of_two_who_saw_it_over_takes_it(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     record_launch(journal, job)
     end(journal, job)
-    assert journal.acquire(job, "first", attempt=1)
-    assert not journal.acquire(job, "second", attempt=1)
+    assert again(journal, job, "first")
+    assert not again(journal, job, "second")
     assert record_launch(journal, job, attempt=2, claim=200)
     journal.release(job)
-    assert not journal.acquire(job, "second", attempt=1)
+    assert not again(journal, job, "second")
     assert end(journal, job, attempt=2)
-    assert not journal.acquire(job, "second", attempt=1)
+    assert not again(journal, job, "second")
 
 
 def test_what_was_found_out_of_an_attempt_before_comes_too_late(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     record_launch(journal, job)
     end(journal, job)
-    journal.acquire(job, "again", attempt=1)
+    again(journal, job, "again")
     record_launch(journal, job, attempt=2, claim=200)
     journal.release(job)
     assert not end(journal, job, JobState.COMPLETED)
@@ -478,3 +485,74 @@ def test_nobody_lets_go_what_another_has_in_hand(tmp_path: Path) -> None:
         assert record(mine, job).has_controller
         mine.release(job)
         assert not record(mine, job).has_controller
+
+
+# -- a job with a number is never dropped
+
+
+def test_an_accepted_job_is_queued_once_its_controller_has_gone(journal: Journal) -> None:
+    told, accepted_later = journal.submit(NOON, SUBMITTED, accepted=True), journal.submit(NOON, keyed("c"))
+    assert not is_queued(record(journal, told))
+    journal.accept(accepted_later)
+    for job in (told, accepted_later):
+        journal.release(job)
+        assert is_queued(record(journal, job))
+    never = journal.submit(NOON, keyed("d"))
+    journal.release(never)
+    assert not is_queued(record(journal, never))
+
+
+def test_a_job_that_is_over_is_not_taken_for_a_queued_one(journal: Journal) -> None:
+    """Else a job that was cancelled after it was chosen would be started all the same."""
+    job = journal.submit(NOON, SUBMITTED, accepted=True)
+    journal.cancel(job, "by alice")
+    assert journal.cancel_unstarted(job, after(1.0), reason="gone", rc=125)
+    assert not journal.acquire(job, "started", attempt=1)
+    assert again(journal, job, "requeued by u", accepted=True)
+    journal.release(job)
+    assert is_queued(record(journal, job))
+
+
+def test_since_when_a_job_waits_is_known_until_it_has_started(journal: Journal) -> None:
+    job = journal.submit(NOON, SUBMITTED, accepted=True)
+    journal.queue(job, attempt=1, reason="0/1 nodes fit")
+    assert record(journal, job).waits_since == NOON
+    assert journal.acquire(job, "started", attempt=1)
+    assert record_launch(journal, job)
+    assert record(journal, job).waits_since == NOON, "it may not come to run"
+    journal.started(job, after(1.0))
+    assert record(journal, job).waits_since is None
+    assert end(journal, job)
+    assert again(journal, job, "requeued by u")
+    assert record(journal, job).waits_since == after(9.0)
+
+
+def test_a_lock_that_is_handed_over_keeps_the_job_in_hand(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store:
+        with closing(store.journal()) as giver:
+            job = giver.submit(NOON, SUBMITTED, accepted=True)
+            lock = giver.hand_over()
+        with closing(store.journal()) as others:
+            assert record(others, job).has_controller
+            with closing(store.journal(lock)) as taker:
+                assert taker.queue(job, attempt=1, reason="0/1 nodes fit"), "it is its own"
+                assert others.acquire(job, "started", attempt=1)
+
+
+def test_a_job_whose_lock_nobody_took_is_queued(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as giver, closing(store.journal()) as others:
+        job = giver.submit(NOON, SUBMITTED, accepted=True)
+        os.close(giver.hand_over().fd)
+        assert is_queued(record(others, job))
+
+
+def test_a_refused_call_is_known_until_a_job_is_submitted(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path) as store, closing(store.journal()) as journal:
+        assert journal.last_refusal() is None
+        journal.submit(NOON, SUBMITTED)
+        journal.keep_refusal(plan())
+        refused = journal.last_refusal()
+        assert refused is not None
+        assert [one.reason for one in refused.unfit] == ["load above 1.00"]
+        assert journal.submit(NOON, keyed("c")) == 2
+        assert journal.last_refusal() is None

@@ -13,10 +13,9 @@ from clbalance.cli.console import Console
 from clbalance.cli.node_settings import levels_of
 from clbalance.cli.options import NodeOptions, RebalanceOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.run.submission import input_of
+from clbalance.cli.run.pending import submitted_inputs
 from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
 from clbalance.engine.rebalance_facts import NodePool
-from clbalance.engine.run.start_queued import SubmittedInputs
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.nodeset import Candidates, fold
@@ -117,8 +116,7 @@ class RebalanceRun:
         with self.cluster.services(meanwhile="clbalance.engine.migrate.migrate", needs_store=True) as services:
             decision = decide(services, self._request(), counts=True)
             actions = ActionReporter(services, self.console, decision.scores)
-            submitted_inputs = SubmittedInputs(query_of=self.cluster.query_of_job, input_of=input_of)
-            carry_out(services, decision, submitted_inputs, actions)
+            carry_out(services, decision, submitted_inputs(self.cluster), actions)
             complete_outputs(services, self.console)
         self.console.show(self._report(decision, tuple(actions.all)))
         return 0

@@ -10,7 +10,7 @@ from clbalance.cli.options import RebalanceOptions
 from clbalance.engine.migrate.requested import Migrated, MigrationResult
 from clbalance.engine.rebalance import RebalanceDecision
 from clbalance.engine.rebalance_facts import ReconciledJob
-from clbalance.engine.run.start_queued import JobStarted, NotAcquired, QueuedStart, StillQueued
+from clbalance.engine.run.start_queued import Controlled, JobStarted, NotAcquired, QueuedStart, StillQueued
 from clbalance.engine.run.values import RunResult
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
@@ -114,6 +114,8 @@ class ActionReporter:
                 result = _start_text(run_result)
                 counted = "rebalance_started_total" if result == "started" else ""
                 self._note(replace(begun, dst=fold(run_result.plan.chosen), result=result), counted_as=counted)
+            case Controlled():
+                self._note(replace(begun, result="started"), counted_as="rebalance_started_total")
             case StillQueued(reason=reason, failed=True):
                 self._note(replace(begun, result=f"not started: {reason}"))
             case StillQueued() | NotAcquired():

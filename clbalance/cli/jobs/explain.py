@@ -4,14 +4,19 @@ from clbalance.cli.cluster import open_store
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import one_job
 from clbalance.errors import ClbalanceError, ExitCode
+from clbalance.model.job_record import Placed
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render import messages
-from clbalance.render.reports.jobs.explain import ExplainReport, job_limits
+from clbalance.render.reports.jobs.explain import ExplainReport, JobLimits, job_limits
 
 
 def explain_job(word: str, console: Console) -> int:
     """The exit code of `clbalance explain`."""
     with open_store(console, needed=True) as (_, journal):
+        if word == "last" and (refused := journal.last_refusal()) is not None:
+            console.say(messages.note("the last `run` was refused, and has no number"))
+            console.show(ExplainReport(placed=(Placed(attempt=1, claim=0, plan=refused),), limits=JobLimits()))
+            return ExitCode.DONE
         record = one_job(journal, word)
         placed, copies = journal.placed(record.id), journal.copies(record.id)
     if not placed:

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.cli.run.pending import start_from_journal
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
 from clbalance.engine.jobs.reconcile import Reconciled
@@ -88,10 +91,11 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance wait`: the highest of the jobs'."""
     with open_job_services(ssh, console) as services:
+        waiting = replace(services, start_queued=partial(start_from_journal, ssh, console))
         records = named_jobs(services.journal, words)
         for record in filter(is_queued, records):
             console.say(messages.note(f"job {record.id} waits: {record.reason}"))
-        waited = submitted.await_ends(services, records)
+        waited = submitted.await_ends(waiting, records)
         complete_outputs(services, console)
     for reconciled in waited:
         _summary(console, reconciled)

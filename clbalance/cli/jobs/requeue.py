@@ -1,7 +1,8 @@
 """Carry out `requeue`: make sure that the job runs nowhere, and run it again as submitted."""
 
 import contextlib
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
@@ -10,15 +11,17 @@ from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
-from clbalance.cli.run.background import notify, run_detached
-from clbalance.cli.run.report import run_ended
+from clbalance.cli.run.pending import start_on
+from clbalance.cli.run.report import has_started, not_placed, report_queued, run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
+from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.submission import input_of
-from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
-from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.place import sweep_and_place
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
+from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
@@ -28,6 +31,7 @@ from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import has_failed
 from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.requeue import exclude_reason
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.ports import RunListener
 from clbalance.render import messages
 
@@ -43,36 +47,15 @@ def requeue_job(word: str, ssh: SshOptions, console: Console, *, node_is_dead: b
         return resume_tasks(word, ssh, console, node_is_dead=node_is_dead, detach=detach)
     if submitted.job.pty is not None:
         raise UsageError(f"job {named.id} had a terminal, and cannot start again", hint="`clbalance run --pty`")
-    if detach and (submitted.restart_policy.need_controller or submitted.notify is not None):
-        console.print(
-            f"{run_detached(lambda announce: _run_detached(named, submitted, ssh, console, announce, node_is_dead))}\n"
-        )
-        return ExitCode.DONE
-    again = _requeue(named, submitted, ssh, console, node_is_dead=node_is_dead)
-    with contextlib.closing(Restarted(console, again.record)) as shown:
-        result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
-    return run_ended(result, again.cluster.candidates, console, detached=detach)
-
-
-def _run_detached(
-    named: JobRecord,
-    submitted: Submitted,
-    ssh: SshOptions,
-    console: Console,
-    announce: Callable[[int], None],
-    node_is_dead: bool,
-) -> None:
-    """The work of the detached controller: only this process asks nodes."""
-    _requeue(named, submitted, ssh, console, node_is_dead=node_is_dead).carry_out(NullListener(), SUPERVISED, announce)
-
-
-def _requeue(
-    named: JobRecord, submitted: Submitted, ssh: SshOptions, console: Console, *, node_is_dead: bool
-) -> "_Requeue":
     with open_job_services(ssh, console) as services:
         record = restartable_job(services, named, console, node_is_dead=node_is_dead)
         complete_outputs(services, console)
-    return _Requeue(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
+    again = _Requeue(record=record, submitted=submitted, cluster=place_again(submitted, ssh, console))
+    if detach and submitted.needs_controller:
+        return again.hand_over(console)
+    with contextlib.closing(Restarted(console, record)) as shown:
+        result = again.carry_out(shown, DETACHED if detach else FOREGROUND)
+    return run_ended(result, again.cluster.candidates, console, detached=detach)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +66,27 @@ class _Requeue:
     submitted: Submitted
     cluster: ClusterContext
 
-    def carry_out(
-        self, listener: RunListener, mode: FollowMode, announce: Callable[[int], None] = lambda _: None
-    ) -> RunResult:
-        """Raises `ClbalanceError` if another process controls the job by now."""
+    def hand_over(self, console: Console) -> int:
+        """Accept the job again, and start a controller for it; the exit code."""
+        record, submitted, cluster = self.record, self.submitted, self.cluster
+        with cluster.services(needs_store=True) as services:
+            if not submitted.restart_policy.may_wait:
+                with services.transport.sessions() as sessions:
+                    plan = sweep_and_place(services, sessions, cluster.query_of(submitted.request))
+                if not plan.fits and record.queued:
+                    return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), console, detached=True)
+                if not plan.fits:
+                    raise not_placed(plan, cluster.candidates, explained=False)
+            self._acquire(services, accepted=True)
+            start_controller(services.journal, record.id, record.name, ConnectOptions.of(cluster), console)
+            console.print(f"{record.id}\n")
+        return ExitCode.DONE
+
+    def carry_out(self, listener: RunListener, mode: FollowMode) -> RunResult:
+        """Start it from this process."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
-            if not services.journal.acquire(self.record.id, f"requeued by {me()}", attempt=self.record.attempt):
-                raise ClbalanceError(f"job {self.record.id} is controlled by another process now")
-            record = services.journal.record(self.record.id) or self.record  # another requeue may have come and gone
-            announce(record.id)
+            record = self._acquire(services, accepted=False)
             copies = current_copies(record, services.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: exclude_reason(one.end) for one in ended if has_failed(one.end)}
@@ -102,7 +96,7 @@ class _Requeue:
                 writer_mode,
             ):
                 context = RunContext(
-                    services=services,
+                    services=replace(services, start_queued=partial(start_on, self.cluster)),
                     query=self.cluster.query_of(submitted.request),
                     stdin=input_of(submitted),
                     listener=writer,
@@ -112,8 +106,17 @@ class _Requeue:
                     context, next_attempt(services, record), submitted.restart_policy, failed, queued=record.queued
                 )
                 result = run.carry_out()
-            notify(submitted.notify, services.journal.record(record.id))
+            if mode.leave_when_started and has_started(result):
+                services.journal.accept(record.id)
         return result
+
+    def _acquire(self, services: Services, *, accepted: bool) -> JobRecord:
+        """The record, once we control the job. `ClbalanceError` if another process does by now."""
+        number, attempt = self.record.id, self.record.attempt
+        reason, now = f"requeued by {me()}", services.clock.now()
+        if not services.journal.acquire_again(number, reason, attempt=attempt, at=now, accepted=accepted):
+            raise ClbalanceError(f"job {number} is controlled by another process now")
+        return services.journal.record(number) or self.record  # another requeue may have come and gone
 
 
 class Restarted(Shown):

@@ -12,6 +12,7 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
+from clbalance.policy.jobs.requeue import never_started
 from clbalance.render import messages
 from clbalance.render.output.grouped import Gathered, Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
@@ -90,9 +91,11 @@ def run_ended(
     if dispatched is None:
         if explain:
             console.explain(result.plan)
-        raise _not_run(result, candidates, explained=explain)
+        if result.cancelled:
+            raise NotRunError(f"job {result.job.id} was cancelled before it could be started")
+        raise not_placed(result.plan, candidates, explained=explain)
     number, outcomes = result.job.id, dispatched.outcomes
-    if detached and dispatched.interrupted is None:
+    if detached and has_started(result):
         console.print(f"{number}\n")
         if not any(isinstance(outcome.end, NotStarted) for outcome in outcomes):
             return ExitCode.DONE
@@ -102,6 +105,12 @@ def run_ended(
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
         console.tell_end(_report(result))
     return run_exit_code(outcomes, dispatched.interrupted)
+
+
+def has_started(result: RunResult) -> bool:
+    """Whether the start came to something: the job runs, or has shown that it cannot be executed."""
+    dispatched = result.dispatched
+    return dispatched is not None and dispatched.interrupted is None and not never_started(dispatched.outcomes)
 
 
 def report_queued(job: int, reason: str, console: Console, *, detached: bool) -> int:
@@ -122,11 +131,8 @@ def _report(result: RunResult) -> JobReport:
     )
 
 
-def _not_run(result: RunResult, candidates: Candidates, *, explained: bool) -> ClbalanceError:
+def not_placed(plan: Plan, candidates: Candidates, *, explained: bool) -> ClbalanceError:
     """The error for a job that was not placed. Exit code 125, which is no job's own; 3 if no node has Python."""
-    plan = result.plan
-    if result.cancelled:
-        return NotRunError(f"job {result.job.id} was cancelled before it could be started")
     error = nothing_fits(plan, candidates, explained=explained)
     refusals = [f"{unfit.node}: {unfit.detail}" for unfit in plan.unfit if unfit.filter == "admission"]
     error.message += f" ({'; '.join(refusals[:3])}{'; ...' if len(refusals) > 3 else ''})" if refusals else ""

@@ -1,7 +1,6 @@
 """Carry out `run --resume`: run the tasks of a job again that failed or were not started."""
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import replace
 
 from clbalance.cli.cluster import ClusterContext
@@ -10,12 +9,13 @@ from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_serv
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
-from clbalance.cli.run.background import run_detached
-from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files
+from clbalance.cli.run.report import not_placed
+from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
+from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
-from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.place import sweep_and_place
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult
@@ -25,7 +25,6 @@ from clbalance.model import Plan
 from clbalance.model.job import Submitted, TaskRules
 from clbalance.model.job_record import JobRecord
 from clbalance.model.task import Task
-from clbalance.policy.jobs.task_records import is_done, task_records
 from clbalance.ports import TaskListener
 from clbalance.render import messages
 
@@ -43,17 +42,7 @@ def resume_tasks(
         )
     ssh = as_submitted(ssh, submitted)
     resumed = _Resumed(named=named, submitted=submitted, ssh=ssh, console=console, node_is_dead=node_is_dead)
-    if detach:
-        number = run_detached(resumed.in_background)
-        console.print("" if number is None else f"{number}\n")
-        return ExitCode.DONE
-    return resumed.here()
-
-
-def unfinished_tasks(services: Services, record: JobRecord) -> tuple[Task, ...]:
-    """The tasks of a job that are not completed."""
-    records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
-    return tuple(one.task for one in records if not is_done(one))
+    return resumed.in_background() if detach else resumed.here()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,51 +62,55 @@ class _Resumed:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
         with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
-            outcome = self._carry_out(record, cluster, shown, is_watched=True)
+            outcome = self._carry_out(record, cluster, shown)
         return report_tasks(outcome, cluster, shown)
 
-    def in_background(self, announce: Callable[[int], None]) -> None:
-        """The work of the detached controller: only this process asks nodes."""
+    def in_background(self) -> int:
+        """Leave the tasks to a controller; the exit code."""
         record, left = self._unfinished()
-        if left:
-            cluster = place_again(self.submitted, self.ssh, self.console)
-            self._carry_out(record, cluster, NullTaskListener(), announce, is_watched=False)
+        if not left:
+            return ExitCode.DONE
+        cluster = place_again(self.submitted, self.ssh, self.console)
+        with cluster.services(needs_store=True) as services:
+            with services.transport.sessions() as sessions:
+                plan = sweep_and_place(services, sessions, cluster.query_of(self.submitted.request))
+            if not plan.fits and not self.submitted.restart_policy.may_wait:
+                raise not_placed(plan, cluster.candidates, explained=False)
+            self._acquire(services, record, accepted=True)
+            options = ConnectOptions.of(cluster)
+            start_controller(services.journal, record.id, record.name, options, self.console, again=True)
+            self.console.print(f"{record.id}\n")
+        return ExitCode.DONE
 
     def _unfinished(self) -> tuple[JobRecord, tuple[Task, ...]]:
         """The job, which runs nowhere, and its unfinished tasks; `UsageError` if it may still run."""
         with open_job_services(self.ssh, self.console) as services:
             record = restartable_job(services, self.named, self.console, node_is_dead=self.node_is_dead)
             complete_outputs(services, self.console)  # before a task runs again whose output is in a file
-            left = unfinished_tasks(services, record)
+            left = unfinished_tasks(services, record, again=True)
         if not left:
             self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
         return record, left
 
-    def _carry_out(
-        self,
-        record: JobRecord,
-        cluster: ClusterContext,
-        listener: TaskListener,
-        announce: Callable[[int], None] = lambda _: None,
-        *,
-        is_watched: bool,
-    ) -> TaskJobResult | Plan:
-        """Raises `ClbalanceError` if another process controls the job by now."""
+    def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> None:
+        """Take control of the job. `ClbalanceError` if another process controls it by now."""
+        reason, now = f"resumed by {me()}", services.clock.now()
+        if not services.journal.acquire_again(record.id, reason, attempt=record.attempt, at=now, accepted=accepted):
+            raise ClbalanceError(f"job {record.id} is controlled by another process now")
+
+    def _carry_out(self, record: JobRecord, cluster: ClusterContext, listener: TaskListener) -> TaskJobResult | Plan:
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
-            if not services.journal.acquire(record.id, f"resumed by {me()}", attempt=record.attempt):
-                raise ClbalanceError(f"job {record.id} is controlled by another process now")
+            self._acquire(services, record, accepted=False)
             fresh = services.journal.record(record.id) or record
-            announce(fresh.id)
             context = TaskRunContext(
                 services=services,
                 query=cluster.query_of(submitted.request),
                 job=next_attempt(services, fresh),
-                tasks=unfinished_tasks(services, fresh),
+                tasks=unfinished_tasks(services, fresh, again=True),
                 rules=submitted.rules or TaskRules(),
                 restart_policy=replace(submitted.restart_policy, after=()),
                 stdin=input_of(submitted),
                 listener=listener,
             )
-            files = FilePatterns.of(submitted)
-            return run_tasks_with_files(context, files, submitted.notify, is_watched=is_watched)
+            return run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)

@@ -3,46 +3,85 @@
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import write_run_files
-from clbalance.cli.run.background import notify, run_detached
-from clbalance.cli.run.report import ShownRun, run_ended
+from clbalance.cli.run.pending import start_on
+from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended
+from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.submission import Submission
-from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
-from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
+from clbalance.engine.jobs.conclude import refuse
+from clbalance.engine.place import sweep_and_place
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.errors import ExitCode
+from clbalance.errors import ExitCode, StoreError
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.ports import Journal, RunListener
 from clbalance.render import messages
+from clbalance.user_files import CheckedFiles
 
 
 def run_job(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
     """The exit code of `clbalance run`."""
-    with submitted.check_files(has_tasks=False):
+    with submitted.check_files(has_tasks=False) as checked:
+        if submitted.options.detach and submitted.needs_controller:
+            return submit_detached(cluster, submitted, console, checked=checked)
         return _run(cluster, submitted, console)
 
 
+def submit_detached(
+    cluster: ClusterContext,
+    submitted: Submission,
+    console: Console,
+    *,
+    checked: CheckedFiles,
+    rules: TaskRules | None = None,
+    tasks: tuple[Task, ...] = (),
+) -> int:
+    """Accept a job, and start a controller for it. The exit code.
+
+    `NothingFitsError` if nothing fits now and the job may not wait: then it gets no number. `rules` and `tasks`: of a
+    job of tasks.
+    """
+    query = query_of(cluster, submitted, pick=submitted.pick if rules is None else None)
+    with cluster.services(needs_store=True) as services:
+        if not submitted.may_wait:
+            _refuse_unless_it_fits(services, query, cluster, submitted, console)
+        job, _ = submit_job(services, submitted, query, cluster, rules=rules, tasks=tasks, accepted=True)
+        services.fail_point("submitted")
+        options = ConnectOptions.of(cluster)
+        start_controller(services.journal, job.id, job.name, options, console, keep_open=checked.fds)
+        console.print(f"{job.id}\n")
+    return ExitCode.DONE
+
+
+def _refuse_unless_it_fits(
+    services: Services, query: PlacementQuery, cluster: ClusterContext, submitted: Submission, console: Console
+) -> None:
+    with services.transport.sessions() as sessions:
+        plan = sweep_and_place(services, sessions, query)
+    if not plan.fits:
+        refuse(services, query.candidates, plan)
+        if submitted.options.explain:
+            console.explain(plan)
+        raise not_placed(plan, cluster.candidates, explained=submitted.options.explain)
+
+
 def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> int:
-    if submitted.options.detach and submitted.needs_controller:
-        number = run_detached(lambda announce: _run_detached(cluster, submitted, announce))
-        console.print(f"{number}\n")
-        return ExitCode.DONE
+    options = submitted.options
     shown = _shown(cluster, submitted, console)
     with contextlib.closing(shown):
-        mode = DETACHED if submitted.options.detach else FOREGROUND
-        result = _carry_out(cluster, submitted, shown, mode, console=console)
+        result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
     if result.queued is not None:
         _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
-    options = submitted.options
     return run_ended(result, cluster.candidates, console, detached=options.detach, explain=options.explain)
 
 
@@ -62,35 +101,40 @@ def _shown(cluster: ClusterContext, submitted: Submission, console: Console) -> 
     return RunOnTerminal(console, submitted, cluster)
 
 
-def _run_detached(cluster: ClusterContext, submitted: Submission, announce: Callable[[int], None]) -> None:
-    """The work of the detached controller."""
-    _carry_out(cluster, submitted, NullListener(), SUPERVISED, announce)
-
-
 def _carry_out(
-    cluster: ClusterContext,
-    submitted: Submission,
-    listener: RunListener,
-    mode: FollowMode,
-    announce: Callable[[int], None] = lambda _: None,
-    *,
-    console: Console | None = None,
+    cluster: ClusterContext, submitted: Submission, listener: RunListener, mode: FollowMode, console: Console
 ) -> RunResult:
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
     with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=detached) as services:
-        job, restart_policy = submit_job(services, submitted, query, cluster)
-        announce(job.id)
-        services.fail_point("submitted")
+        submit = partial(submit_job, services, submitted, query, cluster)
+        # A detached job that cannot be placed gets no number; `run` in the foreground records why it was not started.
+        is_late = detached and not submitted.may_wait
+        job, restart_policy = (new_job(submitted, cluster), submitted.restart_policy) if is_late else submit()
+        if not is_late:
+            services.fail_point("submitted")
         with write_run_files(services, submitted.files, listener, mode, copies=submitted.pick) as (writer, writer_mode):
             context = RunContext(
-                services=services, query=query, stdin=submitted.stdin, listener=writer, mode=writer_mode
+                services=replace(services, start_queued=partial(start_on, cluster)),
+                query=query,
+                stdin=submitted.stdin,
+                listener=writer,
+                mode=writer_mode,
+                submit=lambda: submit(job=job)[0].id,
             )
             result = Run(context, job, restart_policy).carry_out()
-        if console is not None:
-            complete_outputs(services, console, again=False)
-        notify(submitted.options.notify, services.journal.record(job.id))
+        if detached and has_started(result):
+            _accept(services, result.job.id)
+        complete_outputs(services, console, again=False)
     return result
+
+
+def _accept(services: Services, job: int) -> None:
+    """Before the number is told: the job is never dropped from now on. It runs already, so an error is no matter."""
+    try:
+        services.journal.accept(job)
+    except StoreError as error:
+        services.listener.store_failed(error.message)
 
 
 # Submit a job: give it a number and record it in the journal.
@@ -102,16 +146,19 @@ def submit_job(
     query: PlacementQuery,
     cluster: ClusterContext,
     *,
+    job: JobSpec | None = None,
     rules: TaskRules | None = None,
     tasks: tuple[Task, ...] = (),
+    accepted: bool = False,
 ) -> tuple[JobSpec, RestartPolicy]:
     """Record a job in the journal. Returns it with its number, and its restart policy with dependencies.
 
-    `rules` and `tasks`: of a job of tasks. `cluster`: has the named group and the login user.
+    `job`: the one to record; None: a new one. `rules` and `tasks`: of a job of tasks. `cluster`: has the named group
+    and the login user. `accepted`: it is never dropped from now on.
     `UsageError` if a job in `--after` does not exist.
     """
     restart_policy = replace(asked.restart_policy, after=_jobs_before(services.journal, asked.options.after or ()))
-    job = replace(_job_of(asked), user=_login_of(cluster), slots=rules is not None)
+    job = replace(job or new_job(asked, cluster), slots=rules is not None)
     whole = Submitted(
         job=job,
         request=query.request,
@@ -126,7 +173,8 @@ def submit_job(
         output=asked.files.output,
         error=asked.files.error,
     )
-    return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), restart_policy
+    number = services.journal.submit(services.clock.now(), whole, tasks, accepted=accepted)
+    return replace(job, id=number), restart_policy
 
 
 def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:
@@ -159,7 +207,7 @@ def _jobs_before(journal: Journal, words: Sequence[str]) -> tuple[int, ...]:
     return tuple(record.id for record in named_jobs(journal, each))
 
 
-def _job_of(submitted: Submission) -> JobSpec:
+def new_job(submitted: Submission, cluster: ClusterContext) -> JobSpec:
     """The job, with number 0: it is not submitted yet."""
     options = submitted.options
     return JobSpec(
@@ -176,4 +224,5 @@ def _job_of(submitted: Submission) -> JobSpec:
         pty=submitted.pty,
         submit_host=socket.gethostname(),
         submit_dir=submitted.submit_dir,
+        user=_login_of(cluster),
     )

@@ -3,29 +3,32 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console, nothing_fits
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns, conclude_task_files, write_task_files
-from clbalance.cli.run.background import notify, run_detached
 from clbalance.cli.run.options import JobOptions, TaskOptions
-from clbalance.cli.run.run_job import query_of, submit_job
+from clbalance.cli.run.pending import start_on
+from clbalance.cli.run.run_job import query_of, submit_detached, submit_job
 from clbalance.cli.run.submission import Submission, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import CommandLine
-from clbalance.engine.agent.listeners import NullTaskListener
+from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
 from clbalance.errors import ExitCode, UsageError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Plan
 from clbalance.model.job import TaskRules
+from clbalance.model.job_record import JobRecord
 from clbalance.model.task import MOST_TASKS, Task
 from clbalance.policy.jobs.names import default_name
+from clbalance.policy.jobs.task_records import is_done, task_records
 from clbalance.ports import TaskListener
 from clbalance.written_text import NotUtf8Error, without_bom
 
@@ -73,19 +76,18 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
 
 def run_task_job(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
     """The exit code of `clbalance run` with tasks: the highest of the tasks'."""
-    with task_job.submission.check_files(has_tasks=True):
+    submission, rules, tasks = task_job.submission, task_job.rules, task_job.tasks
+    with submission.check_files(has_tasks=True) as checked:
+        if submission.options.detach:
+            return submit_detached(cluster, submission, console, checked=checked, rules=rules, tasks=tasks)
         return _run(cluster, task_job, console)
 
 
 def _run(cluster: ClusterContext, task_job: TaskJob, console: Console) -> int:
     options = task_job.submission.options
-    if options.detach:
-        number = run_detached(lambda announce: _discard(_carry_out(cluster, task_job, NullTaskListener(), announce)))
-        console.print(f"{number}\n")
-        return ExitCode.DONE
     shown = ShownTasks(console, options, cluster.candidates, len(task_job.tasks))
     with contextlib.closing(shown):
-        outcome = _carry_out(cluster, task_job, shown, announce=lambda _: None)
+        outcome = _carry_out(cluster, task_job, shown)
     if isinstance(outcome, Plan) and options.explain:
         console.explain(outcome)
     return report_tasks(outcome, cluster, shown, explained=options.explain)
@@ -104,21 +106,16 @@ def report_tasks(
     return outcome.job_outcome.rc if interrupted is None else 128 + interrupted
 
 
-def _carry_out(
-    cluster: ClusterContext, task_job: TaskJob, listener: TaskListener, announce: Callable[[int], None]
-) -> TaskJobResult | Plan:
+def _carry_out(cluster: ClusterContext, task_job: TaskJob, listener: TaskListener) -> TaskJobResult | Plan:
     submission = task_job.submission
     query = query_of(cluster, submission, pick=None)
-    with cluster.services(
-        meanwhile="clbalance.engine.tasks.task_run", needs_store=submission.options.detach
-    ) as services:
+    with cluster.services(meanwhile="clbalance.engine.tasks.task_run") as services:
         job, restart_policy = submit_job(
             services, submission, query, cluster, rules=task_job.rules, tasks=task_job.tasks
         )
-        announce(job.id)
         services.fail_point("submitted")
         context = TaskRunContext(
-            services=services,
+            services=replace(services, start_queued=partial(start_on, cluster)),
             query=query,
             job=job,
             tasks=task_job.tasks,
@@ -127,27 +124,23 @@ def _carry_out(
             stdin=submission.stdin,
             listener=listener,
         )
-        return run_tasks_with_files(
-            context, submission.files, submission.options.notify, is_watched=not submission.options.detach
-        )
+        return run_tasks_with_files(context, submission.files, is_watched=True)
 
 
-def run_tasks_with_files(
-    context: TaskRunContext, files: FilePatterns, command: str | None, *, is_watched: bool
-) -> TaskJobResult | Plan:
-    """Run the tasks, write their output files, and run `command` (of `--notify`) at the end."""
+def run_tasks_with_files(context: TaskRunContext, files: FilePatterns, *, is_watched: bool) -> TaskJobResult | Plan:
+    """Run the tasks, and write their output files."""
     services = context.services
     with write_task_files(services, files, context.listener, is_watched=is_watched) as writer:
         outcome = run_tasks(replace(context, listener=writer))
     if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
         conclude_task_files(services, context.job, outcome.records)
-    notify(command, services.journal.record(context.job.id))
     return outcome
 
 
-def _discard(outcome: TaskJobResult | Plan) -> None:
-    """A detached controller reports to nobody."""
-    del outcome
+def unfinished_tasks(services: Services, record: JobRecord, *, again: bool) -> tuple[Task, ...]:
+    """The tasks of a job that have not ended; with `again`, also those that failed."""
+    records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
+    return tuple(one.task for one in records if one.end is None or (again and not is_done(one)))
 
 
 # The tasks: one command on each line of a file, or a range of numbers.

@@ -22,7 +22,7 @@ from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.ports import JobInput
 from clbalance.render.output.files import check_pattern, might_name
 from clbalance.units import parse_duration
-from clbalance.user_files import CheckedFile
+from clbalance.user_files import CheckedFile, CheckedFiles
 
 _MOST_PRIORITY = 1e6
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,26 +56,34 @@ class Submission:
     """Files that the job is read from: script, tasks, standard input. None of them may be an output file."""
 
     @property
-    def needs_controller(self) -> bool:
-        """Whether the job needs a controller when detached: to start it later or again, or to run `--notify`."""
-        comes_after = bool(self.options.after) and not self.restart_policy.queue
-        return self.restart_policy.need_controller or comes_after or self.options.notify is not None
+    def may_wait(self) -> bool:
+        """Whether the caller has asked to wait: if nothing fits now, or for other jobs."""
+        return self.restart_policy.may_wait or bool(self.options.after)
 
-    def check_files(self, *, has_tasks: bool) -> contextlib.ExitStack:
+    @property
+    def needs_controller(self) -> bool:
+        """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
+        is_attended = self.files.any or self.options.notify is not None
+        return not self.restart_policy.queue and (self.may_wait or self.restart_policy.may_start_again or is_attended)
+
+    def check_files(self, *, has_tasks: bool) -> CheckedFiles:
         """Raises `UsageError` before the job has a number, if its output files cannot be written.
 
         Close the result after the job's own files: it keeps a FIFO open, so that its reader sees no early end.
         """
-        with contextlib.ExitStack() as checked:
+        checked = CheckedFiles()
+        with contextlib.ExitStack() as failed:
+            failed.callback(checked.close)
             for option, typed, pattern in (
                 ("--output", self.options.output, self.files.output),
                 ("--error", self.options.error, self.files.error),
             ):
                 if typed is not None and pattern is not None:
-                    file = checked.enter_context(check_pattern(typed, has_tasks=has_tasks))
+                    file = checked.add(check_pattern(typed, has_tasks=has_tasks))
                     self._check_detached(f"{option} {typed}", file, has_tasks=has_tasks)
                     self._check_inputs(f"{option} {typed}", pattern)
-            return checked.pop_all()
+            failed.pop_all()
+        return checked
 
     def _check_detached(self, typed: str, file: CheckedFile, *, has_tasks: bool) -> None:
         """Refuse files that a detached process cannot write: our own descriptors; others if written later."""

@@ -202,12 +202,17 @@ class FollowMode:
     finish: bool = False
     """Tell slots of another agent to finish: no process will give them more tasks."""
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a detached controller follows the job to its end."""
+        return not (self.ends_with_us or self.leave_when_started)
+
 
 FOREGROUND = FollowMode(retire=True)
 """`run`: show all output, and wait for the end."""
 DETACHED = FollowMode(streams=(), leave_when_started=True)
 """`run --detach`: wait for the start only. Output that is printed before all copies run is left for `logs`."""
-SUPERVISED = FollowMode(streams=())
-"""A detached controller: wait for the end, without output."""
+SUPERVISED = FollowMode(streams=(), ends_with_us=False)
+"""A detached controller: wait for the end, without output. The job does not depend on it."""
 LEAVE_RUNNING = FollowMode(streams=(), leave_when_started=True, ends_with_us=False)
 """A queued job, or a migrated job without a controller: wait for the start, and leave it running."""

@@ -1,15 +1,17 @@
 """Record a job's next state (running, queued again, ended, never started), and its nodes by result."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, StoreError
-from clbalance.model import Plan
+from clbalance.model import NodeName, Plan
 from clbalance.model.job import RestartPolicy
-from clbalance.model.job_record import JobState, NodeFailed, Outcome
+from clbalance.model.job_record import JobRecord, JobState, NodeFailed, Outcome
 from clbalance.nodeset import fold
-from clbalance.policy.jobs.outcome import end_reason, result_sets, run_exit_code, state_of, worst_outcome
+from clbalance.policy.jobs.outcome import Result, end_reason, result_sets, run_exit_code, state_of, worst_outcome
+from clbalance.policy.jobs.record import gives_up_at
 from clbalance.policy.jobs.requeue import AfterAttempt, Finished, Requeued, state_after_attempt
 
 
@@ -57,6 +59,35 @@ def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | Non
         return
     if withdrawn:
         keep_results(services, job, (), plan)
+        notify_end(services, job)
+
+
+def refuse(services: Services, candidates: Sequence[NodeName], plan: Plan) -> None:
+    """Record that a call was refused before it had a number, for `explain last` and the groups of results."""
+    try:
+        services.journal.keep_refusal(plan)
+        services.journal.keep_results(None, _folded(result_sets((), candidates, plan)))
+    except StoreError as error:
+        services.listener.store_failed(error.message)
+
+
+def seconds_left(services: Services, record: JobRecord, restart_policy: RestartPolicy) -> float:
+    """How long an accepted job may go on waiting for its first start; infinite if as long as it takes."""
+    before = [services.journal.record(job) for job in restart_policy.after]
+    until = gives_up_at(record, restart_policy, before)
+    return math.inf if until is None else (until - services.clock.now()).total_seconds()
+
+
+def cancel_if_too_late(services: Services, record: JobRecord) -> None:
+    """Record the end of a queued job that has waited as long as its `--queue-for` allows."""
+    submitted = services.journal.submitted(record.id)
+    if submitted is not None and seconds_left(services, record, submitted.restart_policy) <= 0:
+        cancel_unstarted(services, record.id, too_late(record.reason))
+
+
+def too_late(reason: str) -> str:
+    """The reason of a job that has waited as long as its `--queue-for` allows. `reason`: why it waited."""
+    return f"{reason} for as long as `--queue-for` allows"
 
 
 def finish_job(
@@ -87,8 +118,21 @@ def finish_job(
             return None
     except StoreError as error:
         services.listener.store_failed(error.message)
+        return None
     keep_results(services, job, outcomes, plan)
+    notify_end(services, job)
     return None
+
+
+def notify_end(services: Services, job: int) -> None:
+    """Run the command of `--notify`. Call it where the end was recorded: only one process can do that, and once."""
+    try:
+        submitted, record = services.journal.submitted(job), services.journal.record(job)
+    except StoreError as error:
+        services.listener.store_failed(error.message)
+        return
+    if submitted is not None and submitted.notify is not None and record is not None:
+        services.notify(submitted.notify, record)
 
 
 def _ended_at(services: Services, job: int, outcomes: tuple[Outcome, ...]) -> datetime:
@@ -118,6 +162,10 @@ def keep_results(services: Services, job: int, outcomes: Sequence[Outcome], plan
         placed = services.journal.placed(job)
         known = plan or (placed[-1].plan if placed else None)
         sets = result_sets(outcomes, submitted.candidates, known)
-        services.journal.keep_results(job, {result.value: fold(nodes) for result, nodes in sets.items()})
+        services.journal.keep_results(job, _folded(sets))
     except StoreError as error:
         services.listener.store_failed(error.message)
+
+
+def _folded(sets: Mapping[Result, Sequence[NodeName]]) -> dict[str, str]:
+    return {result.value: fold(nodes) for result, nodes in sets.items()}

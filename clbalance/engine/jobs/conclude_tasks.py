@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, end_of, tells_all
-from clbalance.engine.jobs.conclude import keep_results
+from clbalance.engine.jobs.conclude import keep_results, notify_end
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
@@ -13,7 +13,14 @@ from clbalance.model.job_record import End, JobState, Lost, Outcome
 from clbalance.model.task import TaskEnded, TaskEvent, TaskRecord, TaskReturned
 from clbalance.policy.jobs.outcome import worst_outcome
 from clbalance.policy.jobs.task_queue import with_its_slot
-from clbalance.policy.jobs.task_records import TaskJobOutcome, is_open, task_job_outcome, task_records
+from clbalance.policy.jobs.task_records import (
+    TaskJobOutcome,
+    is_done,
+    is_open,
+    most_failures,
+    task_job_outcome,
+    task_records,
+)
 from clbalance.ports import RunListener, TaskLog
 
 
@@ -24,16 +31,28 @@ def finish_task_job(
     journal = services.journal
     records = task_records(journal.tasks(job), journal.task_log(job).events())
     outcome = task_job_outcome(records, detail, cancelled=cancelled)
+    is_over = False
     try:
         if release or outcome.state is JobState.RUNNING:
             journal.release(job)
         else:
             state, reason, rc = outcome.state, outcome.reason, outcome.rc
-            journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
+            is_over = journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
     except StoreError as error:
         services.listener.store_failed(error.message)
     _keep_results(services, job, records)
+    if is_over:
+        notify_end(services, job)
     return records, outcome
+
+
+def tasks_left(services: Services, job: int) -> int:
+    """How many tasks another controller would give out: those that never ran; 0 if too many have failed."""
+    submitted = services.journal.submitted(job)
+    records = task_records(services.journal.tasks(job), services.journal.task_log(job).events())
+    most = None if submitted is None or submitted.rules is None else most_failures(submitted.rules, len(records))
+    failed = sum(one.end is not None and not is_done(one) for one in records)
+    return 0 if most is not None and failed > most else sum(one.end is None for one in records)
 
 
 def _keep_results(services: Services, job: int, records: tuple[TaskRecord, ...]) -> None:

@@ -10,8 +10,14 @@ from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import JournalingListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
-from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, recorded_state_after_attempt
-from clbalance.engine.jobs.conclude_tasks import ReconciledTasks, finish_task_job
+from clbalance.engine.jobs.conclude import (
+    cancel_if_too_late,
+    cancel_unstarted,
+    finish_job,
+    recorded_state_after_attempt,
+    requeue,
+)
+from clbalance.engine.jobs.conclude_tasks import ReconciledTasks, finish_task_job, tasks_left
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
@@ -174,15 +180,24 @@ class _Reconciliation:
             return
         copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
-        if len(ends) == len(copies) and self._request.spec.slots:
-            cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
-            finish_task_job(self._services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
+        if copies and len(ends) == len(copies) and self._request.spec.slots:
+            self._conclude_tasks(ends)
         elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._stays_queued(tuple(ends)):
-            pass  # its pending reason is recorded already, and may be newer than its last end
+            cancel_if_too_late(self._services, record)  # else its pending reason stays, which may be newer than its end
         elif len(ends) == len(copies):
             finish_job(self._services, record.id, record.attempt, tuple(ends))
+
+    def _conclude_tasks(self, ends: Sequence[Outcome]) -> None:
+        """All slots have ended. An accepted job whose controller died goes on with the tasks that never ran."""
+        services, record = self._services, self._request.record
+        cancelled = services.journal.is_cancelled(record.id) or any(isinstance(one.end, Cancelled) for one in ends)
+        if not cancelled and is_queued(record) and not self._legs:
+            return  # it is queued for them already
+        left = 0 if cancelled or not record.queued else tasks_left(services, record.id)
+        if not (left and requeue(services, record.id, f"{CONTROLLER_DIED}, and {left} tasks are left")):
+            finish_task_job(services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
 
     def _stays_queued(self, ends: tuple[Outcome, ...]) -> bool:
         return not ends or isinstance(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.conclude import recorded_state_after_attempt
+from clbalance.engine.jobs.queued_starts import QueuedStarts
 from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
@@ -50,19 +51,25 @@ def await_ends(
 ) -> tuple[Reconciled, ...]:
     """Wait until each job is over or its nodes do not answer any more. If `unless` gets true, return those that are.
 
-    A queued job is waited for too: `rebalance` starts it. For `call_until_reached` see `FollowMode`.
+    A queued job is started when it fits. For `call_until_reached` see `FollowMode`.
     """
     done: dict[int, Reconciled] = {}
     waiting = FollowMode(streams=(), call_until_reached=call_until_reached)
+    starts = QueuedStarts(services)
     while left := [record for record in _fresh(services, records) if record.id not in done]:
         done |= {record.id: _as_recorded(services, record) for record in left if record.state.is_over}
+        if starts.start(left):
+            left = _fresh(services, left)
         uncontrolled = [record for record in left if not record.has_controller and not record.state.is_over]
         requests = _reconcile_requests(services, uncontrolled, lambda _: waiting)
         attempts = {record.id: record.attempt for record in uncontrolled}
         ended = {
             record.id: _as_recorded(services, record) for record in uncontrolled
         }  # also jobs that cannot be visited
-        ended |= {one.record.id: one for one in reconcile(services, requests, unless=unless)} if requests else {}
+        stop = lambda: unless() or starts.are_due  # noqa: E731 - for this call alone
+        ended |= {one.record.id: one for one in reconcile(services, requests, unless=stop)} if requests else {}
+        if starts.are_due and not unless():  # the visit was cut short: only ends count
+            ended = {job: one for job, one in ended.items() if one.record.state.is_over}
         done |= {job: one for job, one in ended.items() if not _is_still_awaited(services, one, attempts[job])}
         if unless():
             break
@@ -248,22 +255,16 @@ def _started_again_or_over(services: Services, record: JobRecord, on_change: Cal
 # Dependencies: wait for the jobs that a job comes after, or check whether they are over.
 
 
-def dependency_failure(services: Services, job: int, restart_policy: RestartPolicy) -> str:
-    """Wait for the dependencies of `job`; return why it can never be started, or "" if it can."""
+def await_dependencies(services: Services, job: int, restart_policy: RestartPolicy) -> Dependency:
+    """Wait for the dependencies of `job`, as long as their nodes answer."""
     before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
         ends = await_ends(services, known, lambda: services.journal.is_cancelled(job), call_until_reached=True)
         if services.journal.is_cancelled(job):
-            return "cancelled"
+            return Dependency(state=DependencyState.NEVER, reason="cancelled")
         before |= {one.record.id: one.record for one in ends}
-    found = dependency(before)
-    # A job that is not over now is on nodes that do not answer any more.
-    return (
-        f"{found.reason}, whose nodes do not answer any more"
-        if found.state is DependencyState.WAITING
-        else found.reason
-    )
+    return dependency(before)
 
 
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:

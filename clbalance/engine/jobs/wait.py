@@ -14,48 +14,57 @@ _LATE = 0.2  # a pause is about this share of the time waited so far: freed room
 
 
 class PlacementWait:
-    """The wait of a job for room, as long as its restart policy allows."""
+    """The wait of a job for room, for `for_s` seconds at most."""
 
-    def __init__(self, services: Services, restart_policy: RestartPolicy, rng: Rng) -> None:
+    def __init__(self, services: Services, for_s: float, rng: Rng) -> None:
         self._clock = services.clock
-        self._for_s = restart_policy.queue_for_s or 0.0
+        self._for_s = for_s
         self._rng = rng
         self._since = services.clock.monotonic()
 
     @property
     def is_over(self) -> bool:
         """Whether the job has waited as long as it may."""
-        return self._left_s() <= 0
+        return self._waited_s() >= self._for_s
 
     def pause(self) -> None:
         """Pause until the next sweep is worthwhile."""
         shortest_s, longest_s = _ASK_AGAIN_S
-        pause_s = min(max((self._for_s - self._left_s()) * _LATE, shortest_s), longest_s)
-        self._clock.pause(max(0.0, min(self._left_s(), pause_s * (0.5 + self._rng.random()))))
+        waited_s = self._waited_s()
+        pause_s = min(max(waited_s * _LATE, shortest_s), longest_s)
+        self._clock.pause(max(0.0, min(self._for_s - waited_s, pause_s * (0.5 + self._rng.random()))))
 
-    def _left_s(self) -> float:
-        return self._for_s - (self._clock.monotonic() - self._since)
+    def _waited_s(self) -> float:
+        return self._clock.monotonic() - self._since
 
 
 def wait_for_dependencies(
-    services: Services, job: int, restart_policy: RestartPolicy, tell: Callable[[str], None]
+    services: Services, job: int, restart_policy: RestartPolicy, tell: Callable[[str], None], *, accepted: bool = False
 ) -> str | None:
     """Wait until the dependencies are completed; return None. If the job may be queued, queue it and return why.
 
-    `NotRunError`, after recording it, if the dependencies can never be completed.
+    `NotRunError`, after recording it, if the dependencies can never be completed. `accepted`: nodes that do not answer
+    are waited for.
     """
     if not restart_policy.after:
         return None
     if restart_policy.queue:
         return _queued_after(services, job, restart_policy.after)
-    from clbalance.engine.jobs.submitted import dependency_failure
+    from clbalance.engine.jobs.submitted import await_dependencies
 
     reason = f"after job {', '.join(map(str, restart_policy.after))}"
-    tell(reason)
-    services.journal.set_pending_reason(job, reason)
-    if detail := dependency_failure(services, job, restart_policy):
-        raise _never(services, job, detail)
-    return None
+    while True:
+        tell(reason)
+        services.journal.set_pending_reason(job, reason)
+        found = await_dependencies(services, job, restart_policy)
+        if found.state is DependencyState.SATISFIED:
+            return None
+        if found.state is DependencyState.NEVER:
+            raise _never(services, job, found.reason)
+        reason = f"{found.reason}, whose nodes do not answer any more"
+        if not accepted:
+            raise _never(services, job, reason)
+        services.clock.pause(_ASK_AGAIN_S[1])
 
 
 def _queued_after(services: Services, job: int, after: tuple[int, ...]) -> str | None:

@@ -83,6 +83,9 @@ def _dispatch(
         return refused, crowded
     _close_all_but(asked.sessions, plan)
     services.fail_point("reserved")
+    if not job.id and context.submit is not None:
+        job = replace(job, id=context.submit())
+        dispatch.job = job
     return start_reserved(context, job, plan, dispatch)
 
 

@@ -43,7 +43,7 @@ class Dispatch:
     ) -> None:
         self._services = services
         self.agents = Agents(sessions, services, overhear)
-        self._job = job
+        self.job = job
         self._plan = plan
         self._node_list = fold(plan.chosen)
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
@@ -62,7 +62,7 @@ class Dispatch:
             self._copies,
             request=request,
             answers=answers,
-            name=self._job.name,
+            name=self.job.name,
             allocation_limits=allocation_limits,
         )
         return asked.admit(self._services.listener, self._services.clock), asked.crowded
@@ -78,11 +78,11 @@ class Dispatch:
 
         When stopped by a signal, it ends the job everywhere first; after SIGHUP it leaves a started job running.
         """
-        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
+        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self.job.time_limit_s)
         start = LaunchSequence(
             self.agents,
             self._copies,
-            self._job,
+            self.job,
             node_list=self._node_list,
             stdin=stdin,
             follow=follow,
@@ -111,7 +111,7 @@ class Dispatch:
     def _interrupted(
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"
     ) -> DispatchResult:
-        if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
+        if number is Signals.SIGHUP and follow.all_started and self.job.pty is None:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)

@@ -1,11 +1,9 @@
 """The restart of a migrated job: from its end at the source to its start, on the target or another node."""
 
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model.job import JobSpec, RestartPolicy
@@ -16,8 +14,7 @@ if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.target import StartReserved, TargetReservation
     from clbalance.engine.run.values import AttemptResult
 
-_AS_LONG_AS_IT_TAKES_S = 10 * 365 * 86400.0
-_MOST_STARTS_IN_VAIN = 5
+MOST_STARTS_IN_VAIN = 5
 
 
 class PendingRestart:
@@ -31,7 +28,7 @@ class PendingRestart:
         self.is_under_way = False
         """The job has ended at the source, and has not been started elsewhere."""
         self.must_be_queued = False
-        """Its starts have failed `_MOST_STARTS_IN_VAIN` times: back to the queue."""
+        """Its starts have failed `MOST_STARTS_IN_VAIN` times: back to the queue."""
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +52,7 @@ class PendingRestart:
         (outcome,) = outcomes
         if self.is_under_way and isinstance(outcome.end, NotStarted):
             self._in_vain += 1
-            self.is_under_way = self._in_vain < _MOST_STARTS_IN_VAIN
+            self.is_under_way = self._in_vain < MOST_STARTS_IN_VAIN
             self.must_be_queued = not self.is_under_way
             reason, detail = f"it could not start on {outcome.node}", exclude_reason(outcome.end)
         else:
@@ -65,16 +62,6 @@ class PendingRestart:
             return None
         self._services.fail_point("move-ended")
         return Retry(reason=reason, excluded_nodes={outcome.node: detail})
-
-    def policy_for(self, mode: FollowMode) -> RestartPolicy:
-        """The restart policy while waiting for room. A process that only migrates the job does not wait."""
-        if mode.leave_when_started and self.is_under_way:
-            return replace(self._restart_policy, queue_for_s=None)
-        return (
-            replace(self._restart_policy, queue_for_s=_AS_LONG_AS_IT_TAKES_S)
-            if self.is_under_way
-            else self._restart_policy
-        )
 
     @property
     def claim(self) -> int | None:

@@ -1,29 +1,48 @@
 """All of `clbalance run`: try to place the job until it fits, and start it again as its restart policy says."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, requeue
+from clbalance.engine.jobs.conclude import (
+    cancel_unstarted,
+    finish_job,
+    recorded_state_after_attempt,
+    refuse,
+    requeue,
+    seconds_left,
+    too_late,
+)
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.run.attempt import attempt, start_reserved
-from clbalance.engine.run.restart import PendingRestart
+from clbalance.engine.run.restart import MOST_STARTS_IN_VAIN, PendingRestart
 from clbalance.engine.run.values import AttemptResult, DispatchResult, RunContext, RunResult
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName, Plan, Snapshot
 from clbalance.model.job import JobSpec, RestartPolicy
-from clbalance.model.job_record import JobState
+from clbalance.model.job_record import JobState, Lost, Outcome
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.outcome import state_of
-from clbalance.policy.jobs.requeue import Retry, next_retry
+from clbalance.policy.jobs.requeue import (
+    Requeued,
+    Retry,
+    never_started,
+    next_retry,
+    nodes_to_exclude,
+    wait_reason,
+)
 from clbalance.policy.placement.explain import unfit_summary
+
+_PAUSE_IN_VAIN_S = 0.5  # doubled after each start that came to nothing
 
 
 class Run:
     """One job that this process controls, from its first attempt to its last.
 
-    `queued`: it was taken from the queue, and returns there if it was not started.
+    `queued`: it was accepted, and returns to the queue if it was not started. A detached controller waits for room as
+    long as it takes, or as its `--queue-for` allows.
     """
 
     def __init__(
@@ -42,6 +61,8 @@ class Run:
         self._restart_policy = restart_policy
         self._excluded_nodes = dict(excluded_nodes or {})
         self._queued = queued
+        self._is_supervised = queued and context.mode.is_supervised
+        self._in_vain = 0
         self._failures = 0
         self._node_failures = 0
         self._pending_restart = PendingRestart(context.services, restart_policy)
@@ -50,7 +71,11 @@ class Run:
         """Run the job as far as `context.mode` follows it."""
         try:
             later = wait_for_dependencies(
-                self._services, self._job.id, self._restart_policy, self._context.listener.waiting
+                self._services,
+                self._job.id,
+                self._restart_policy,
+                self._context.listener.waiting,
+                accepted=self._is_supervised,
             )
             if later is not None:
                 return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)
@@ -87,11 +112,11 @@ class Run:
 
     def _wait_for_place(self) -> AttemptResult:
         """The first attempt that was placed; or the last one, if nothing fits for as long as the job may wait."""
-        wait = PlacementWait(self._services, self._pending_restart.policy_for(self._context.mode), self._query.rng)
+        wait = PlacementWait(self._services, self._may_wait_s(), self._query.rng)
         while True:
             tried = attempt(self._context, self._job, self._excluded_nodes)
             self._job = tried.job
-            if tried.plan.fits:
+            if tried.plan.fits or not tried.job.id:
                 return tried
             job, plan = self._job, tried.plan
             self._services.journal.record_unplaced(job.id, attempt=job.attempt, claim=job.claim, plan=plan)
@@ -101,16 +126,43 @@ class Run:
                 return replace(tried, cancelled=True)
             wait.pause()
 
+    def _may_wait_s(self) -> float:
+        """How long the next attempt may wait for room. A process that leaves the job when it runs does not wait."""
+        if self._pending_restart.is_under_way:
+            return 0.0 if self._context.mode.leave_when_started else math.inf
+        if not self._is_supervised:
+            return self._restart_policy.queue_for_s or 0.0
+        record = self._services.journal.record(self._job.id)
+        return math.inf if record is None else seconds_left(self._services, record, self._restart_policy)
+
     def _again(self, tried: AttemptResult) -> Retry | None:
-        dispatched = tried.dispatched
+        dispatched, mode = tried.dispatched, self._context.mode
         self._pending_restart.hold(tried.reservation)
-        if dispatched is None or (dispatched.interrupted is not None and self._context.mode.ends_with_us):
+        if dispatched is None:
+            return None
+        if dispatched.interrupted is not None and (mode.ends_with_us or mode.is_supervised):
             return None
         outcomes = dispatched.outcomes
         moved = self._pending_restart.after(tried.job, outcomes)
-        return moved or next_retry(
-            self._restart_policy, outcomes, failures=self._failures, node_failures=self._node_failures
-        )
+        if moved is not None or self._pending_restart.must_be_queued:
+            return moved
+        if self._is_supervised:
+            return self._recorded_retry(tried, outcomes)
+        return next_retry(self._restart_policy, outcomes, failures=self._failures, node_failures=self._node_failures)
+
+    def _recorded_retry(self, tried: AttemptResult, outcomes: tuple[Outcome, ...]) -> Retry | None:
+        """The next start of an accepted job, as every other process would decide that concludes it."""
+        is_known = len(outcomes) == len(tried.plan.chosen) and not any(isinstance(one.end, Lost) for one in outcomes)
+        after = recorded_state_after_attempt(self._services, self._job.id, outcomes) if is_known else None
+        if not isinstance(after, Requeued):
+            return None
+        if never_started(outcomes):
+            self._in_vain += 1
+            if self._in_vain == MOST_STARTS_IN_VAIN:
+                return None  # back to the queue
+            self._services.clock.pause(_PAUSE_IN_VAIN_S * 2**self._in_vain)
+        copies = self._services.journal.copies(self._job.id)
+        return Retry(reason=wait_reason(after.reason), excluded_nodes=nodes_to_exclude(self._restart_policy, copies))
 
     def _prepare(self, tried: AttemptResult, once_more: Retry) -> bool:
         outcomes = () if tried.dispatched is None else tried.dispatched.outcomes
@@ -136,10 +188,15 @@ class Run:
         return Plan(wanted=self._query.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
 
     def _cancel_unstarted(self, reason: str) -> None:
+        if not self._job.id:
+            return
         if not (self._queued and requeue(self._services, self._job.id, reason)):
             cancel_unstarted(self._services, self._job.id, reason)
 
     def _finish(self, tried: AttemptResult) -> RunResult:
+        if not tried.job.id:
+            refuse(self._services, self._query.candidates, tried.plan)
+            return RunResult(job=tried.job, plan=tried.plan, dispatched=None)
         queued = self._not_started(tried) if tried.dispatched is None else self._ended(tried.dispatched, tried.plan)
         return RunResult(
             job=tried.job, plan=tried.plan, dispatched=tried.dispatched, cancelled=tried.cancelled, queued=queued
@@ -148,7 +205,9 @@ class Run:
     def _not_started(self, tried: AttemptResult) -> str | None:
         """Record that the job was not started. Returns the pending reason if it is queued now."""
         reason = "cancelled" if tried.cancelled else unfit_summary(tried.plan, len(self._query.candidates))
-        may_wait = not tried.cancelled and (
+        if self._is_supervised and not tried.cancelled:
+            reason = too_late(reason)  # else it would still be waiting
+        may_wait = not (tried.cancelled or self._is_supervised) and (
             self._queued or self._restart_policy.queue or self._pending_restart.is_under_way
         )
         if may_wait and requeue(self._services, self._job.id, reason):
@@ -164,6 +223,9 @@ class Run:
             self._services, job.id, "it could not start where it was moved to"
         ):
             return "it could not start where it was moved to"
+        in_vain = never_started(dispatched.outcomes)
+        if self._restart_policy.queue and in_vain and requeue(self._services, job.id, in_vain):
+            return in_vain
         if len(dispatched.outcomes) == len(plan.chosen):
             # `_again` has decided about another start already, unless the job came from the queue.
             restart_policy = None if self._queued else RestartPolicy(checkpoint=self._restart_policy.checkpoint)

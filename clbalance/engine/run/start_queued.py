@@ -50,7 +50,12 @@ class NotAcquired:
     reason: str
 
 
-QueuedStart: TypeAlias = JobStarted | StillQueued | NotAcquired
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled:
+    """A controller was started for the job: a job of tasks needs one for as long as it runs."""
+
+
+QueuedStart: TypeAlias = JobStarted | Controlled | StillQueued | NotAcquired
 
 
 def start_queued(
@@ -103,11 +108,13 @@ def _with_controller(
 class SubmittedInputs:
     """Rebuild the inputs of a submitted job: its placement query, and its standard input.
 
-    `input_of` raises `UsageError` if the input file is gone.
+    `input_of` raises `UsageError` if the input file is gone. `control` starts a controller for a queued job; False if
+    another process has acquired the job.
     """
 
     query_of: Callable[[Submitted], PlacementQuery]
     input_of: Callable[[Submitted], JobInput]
+    control: Callable[[JobRecord], bool]
 
 
 def start_waiting(
@@ -118,6 +125,8 @@ def start_waiting(
     nodes: tuple[NodeName, ...] = (),
 ) -> QueuedStart:
     """Start a queued job. `nodes`: where it was planned; asked first. If they refuse, all candidates are tried."""
+    if submitted.rules is not None:
+        return Controlled() if submitted_inputs.control(record) else NotAcquired(reason="another process controls it")
     services = services.as_user(submitted.job.user)
     try:
         stdin = submitted_inputs.input_of(submitted)

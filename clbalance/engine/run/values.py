@@ -1,5 +1,6 @@
 """The inputs of a run of one job, and the results of its attempts."""
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class RunContext:
     listener: RunListener
     mode: FollowMode
     restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
+    submit: Callable[[], int] | None = None
+    """Gives the job its number, once nodes have admitted it. None: it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,8 @@ class TaskRunContext:
     restart_policy: RestartPolicy
     stdin: JobInput
     listener: TaskListener
+    accepted: bool = False
+    """By a detached controller: the job waits for room as long as it takes, or as its `--queue-for` allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

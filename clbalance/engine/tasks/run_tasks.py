@@ -1,6 +1,6 @@
 """All of `run --tasks`: wait for dependencies and for room, run every task, and record how the job ended."""
 
-from clbalance.engine.jobs.conclude import cancel_unstarted
+from clbalance.engine.jobs.conclude import cancel_unstarted, requeue, seconds_left, too_late
 from clbalance.engine.jobs.conclude_tasks import finish_task_job
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
@@ -26,16 +26,20 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
     """Run a task job. Returns the last plan if no slot fitted anywhere for as long as the job may wait."""
     services, number = context.services, context.job.id
     try:
-        wait_for_dependencies(services, number, context.restart_policy, context.listener.waiting)
+        wait_for_dependencies(
+            services, number, context.restart_policy, context.listener.waiting, accepted=context.accepted
+        )
         result = _wait_for_place(context)
     except Interrupted as stop:
-        cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
+        if not (context.accepted and requeue(services, number, f"stopped by signal {stop.signum}")):
+            cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
         cancel_unstarted(services, number, "its output was not read any more")
         raise
     if isinstance(result, Plan):
-        cancel_unstarted(services, number, unfit_summary(result, len(context.query.candidates)))
+        reason = unfit_summary(result, len(context.query.candidates))
+        cancel_unstarted(services, number, too_late(reason) if context.accepted else reason)
         return result
     records, outcome = finish_task_job(
         services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=result.left_running
@@ -45,7 +49,7 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
 
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
     services, job = context.services, context.job
-    wait = PlacementWait(services, context.restart_policy, context.query.rng)
+    wait = PlacementWait(services, _may_wait_s(context), context.query.rng)
     while True:
         result = TaskRun(context).carry_out()
         if isinstance(result, TaskRunResult):
@@ -58,3 +62,10 @@ def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:
         if not services.journal.set_pending_reason(job.id, reason):
             return result
         wait.pause()
+
+
+def _may_wait_s(context: TaskRunContext) -> float:
+    record = context.services.journal.record(context.job.id) if context.accepted else None
+    if record is None:
+        return context.restart_policy.queue_for_s or 0.0
+    return seconds_left(context.services, record, context.restart_policy)

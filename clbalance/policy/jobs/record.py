@@ -1,6 +1,7 @@
 """Questions about a job's record: missing outcomes, dependencies, whether it may be migrated, its QoS. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import Enum
 
 from clbalance.lazy_dataclass import dataclass
@@ -41,6 +42,23 @@ def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
         return ""
     never = (one for one in current_copies(record, copies) if one.outcome and isinstance(one.outcome.end, NotStarted))
     return next((f"it could not start on {one.intent.node}" for one in never), "")
+
+
+def gives_up_at(
+    record: JobRecord, restart_policy: RestartPolicy, before: Iterable[JobRecord | None]
+) -> datetime | None:
+    """When a job has waited as long as its `--queue-for` allows. None: it waits as long as it takes.
+
+    The limit is for its first start. It begins when the jobs `before` it are over.
+    """
+    if restart_policy.queue_for_s is None or record.waits_since is None:
+        return None
+    since = record.waits_since
+    for one in before:
+        if one is not None and one.ended_at is None:
+            return None
+        since = since if one is None or one.ended_at is None else max(since, one.ended_at)
+    return since + timedelta(seconds=restart_policy.queue_for_s)
 
 
 # -- dependencies of a queued job

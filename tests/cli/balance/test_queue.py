@@ -58,13 +58,22 @@ def test_a_job_is_accepted_when_nothing_fits_and_starts_when_room_comes(lab: Lab
         assert "leased whole: by " in explained.text
         attached = clbalance("attach", "2")
         assert (attached.rc, attached.stderr.splitlines()[0]) == (2, f"clbalance: job 2 waits: {WAITING}")
-        waits = clbalance.start("wait", "-q", "2")
         let_go(clbalance)
         clbalance("wait", "1")
         assert start_queued(clbalance).text == "2 JobStarted node1\n"
-        assert ended(waits) == 3
+        assert clbalance("wait", "-q", "2").rc == 3
         found = job(clbalance, "2")
         assert (found["state"], found["rc"], found["attempt"], diary(clbalance)) == ("FAILED", 3, 1, ["node1"])
+
+
+def test_who_waits_for_a_queued_job_starts_it_when_room_comes(lab: Lab, clbalance: Command) -> None:
+    with nothing_left(lab):
+        full(clbalance, "node1")
+        number = queue(clbalance, "-q", "-w", "node1", "-c", TEXT)
+        waits = clbalance.start("wait", "-q", number)
+        let_go(clbalance)
+        assert ended(waits, 60.0) == 3
+        assert diary(clbalance) == ["node1"]
 
 
 def test_a_job_that_no_node_could_ever_hold_is_accepted_with_a_warning(clbalance: Command) -> None:

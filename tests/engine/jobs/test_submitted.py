@@ -6,16 +6,18 @@ import pytest
 
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.reconcile import Reconciled
-from clbalance.engine.jobs.submitted import await_ends, cancel, dependency_failure, read, refresh, signal
+from clbalance.engine.jobs.submitted import await_dependencies, await_ends, cancel, read, refresh, signal
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobRecord, JobState, Lost
+from clbalance.policy.jobs.record import Dependency, DependencyState
 from tests.engine.services import EPOCH, ScriptedAgent, world_of
 from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
 
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 GONE = NodeName("gone")
+CANCELLED = Dependency(state=DependencyState.NEVER, reason="cancelled")
 
 
 def before(services: Services, state: JobState) -> int:
@@ -40,7 +42,7 @@ def before(services: Services, state: JobState) -> int:
     [
         ((JobState.COMPLETED, JobState.COMPLETED), ""),
         ((JobState.COMPLETED, JobState.TIMEOUT), "after job 2, which is TIMEOUT"),
-        ((JobState.COMPLETED, JobState.RUNNING), "after job 2, whose nodes do not answer any more"),
+        ((JobState.COMPLETED, JobState.RUNNING), "after job 2"),  # its nodes do not answer any more
         ((JobState.COMPLETED, None), "after job 2, which is not remembered"),
     ],
 )
@@ -49,14 +51,16 @@ def test_a_job_comes_after_others_that_are_completed(states: tuple[JobState | No
     for state in states:
         if state is not None:
             before(services, state)
-    assert dependency_failure(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1)))) == reason
+    found = await_dependencies(services, 9, RestartPolicy(after=tuple(range(1, len(states) + 1))))
+    assert found.reason == reason
+    assert (found.state is DependencyState.SATISFIED) == (not reason)
 
 
 def test_one_that_is_cancelled_while_it_waits_waits_no_longer() -> None:
     services = world_of({})
     first, second = before(services, JobState.RUNNING), before(services, JobState.RUNNING)
     services.journal.cancel(second, "cancelled by alice")
-    assert dependency_failure(services, second, RestartPolicy(after=(first,))) == "cancelled"
+    assert await_dependencies(services, second, RestartPolicy(after=(first,))) == CANCELLED
 
 
 # A refusal is an answer: to who only visits a job, not to who goes on following it.
@@ -108,7 +112,7 @@ def test_a_node_that_was_reached_and_is_lost_is_called_again() -> None:
 def test_who_waits_for_a_dependency_calls_again_for_its_job_would_be_lost_for_ever() -> None:
     services = world_of({})
     first = before(services, JobState.RUNNING)
-    dependency_failure(services, 9, RestartPolicy(after=(first,)))
+    await_dependencies(services, 9, RestartPolicy(after=(first,)))
     assert len(opened(services)) > 1
 
 
