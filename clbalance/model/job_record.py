@@ -129,6 +129,8 @@ class JobRecord:
     queued: bool = False
     """`rebalance` starts it while it is PENDING and has no controller."""
     priority: float = 0.0
+    cancel_requested: str = ""
+    """Who asked to cancel it; empty: nobody. It holds until the job is over, and forbids every further start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,8 +181,13 @@ class SqliteJournal(JournalOwnership):
     def is_cancelled(self, job: int) -> bool:
         return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
 
+    def cancel_requests(self) -> tuple[JobRecord, ...]:
+        return tuple(one for one in self._records(f"{ACTIVE} AND cancelled IS NOT NULL") if not one.has_controller)
+
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
-        where = "state IS NOT NULL" if over else ACTIVE
+        return self._records("state IS NOT NULL" if over else ACTIVE, newest)
+
+    def _records(self, where: str, newest: int = 1000) -> tuple[JobRecord, ...]:
         query = f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT ?"
         found = []
         with as_store_error(self._database):

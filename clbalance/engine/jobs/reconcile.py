@@ -23,6 +23,7 @@ from clbalance.ports import RunListener
 
 ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
+_NOT_AWAITED_S = 2.0  # an end takes this long: a second between TERM and KILL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class ReconcileRequest:
     """Also visit copies that have ended, for their output."""
     nodes: frozenset[NodeName] | None = None
     """Visit only these nodes. None: all."""
+    is_awaited: bool = True
+    """The visit goes on until this job is done with; False: only for a short time longer than for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +75,19 @@ def _as_one_user(
 ) -> tuple[Reconciled, ...]:
     with services.transport.sessions() as sessions:
         multiplexer = AgentMultiplexer(Agents(sessions, services))
-        running = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
-        for reconciliations in running:
-            reconciliations.begin()
-        multiplexer.listen(lambda: not [running for running in running if not running.is_over()] or unless(), within_s)
-    return tuple(running.result() for running in running)
+        visits = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
+        for visit in visits:
+            visit.begin()
+        awaited = [visit for visit, wanted in zip(visits, requests, strict=True) if wanted.is_awaited]
+        multiplexer.listen(lambda: _are_over(awaited, visits) or unless(), within_s)
+        multiplexer.listen(lambda: _are_over(visits, visits) or unless(), _NOT_AWAITED_S)
+    return tuple(visit.result() for visit in visits)
+
+
+def _are_over(wanted: Sequence["_Reconciliation"], visits: Sequence["_Reconciliation"]) -> bool:
+    """Whether these visits are over. Each visit is asked, because that also calls nodes again."""
+    over = [visit for visit in visits if visit.is_over()]
+    return all(visit in over for visit in wanted)
 
 
 def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
@@ -132,9 +143,9 @@ class _Reconciliation:
         copies = current_copies(record, self._services.journal.copies(record.id))
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
         if len(ends) == len(copies) and self._request.spec.slots:
-            cancelled = any(isinstance(outcome.end, Cancelled) for outcome in ends)
+            cancelled = bool(record.cancel_requested) or any(isinstance(outcome.end, Cancelled) for outcome in ends)
             finish_task_job(self._services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
-        elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
+        elif is_queued(record) and record.cancel_requested and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._stays_queued(tuple(ends)):
             pass  # its pending reason is recorded already, and may be newer than its last end
@@ -158,7 +169,8 @@ class _Reconciliation:
         """The leg for copies of one claim. It records outcomes only if the job has no controller."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
-        if not spec.slots and (reason := half_started(wanted.record, self._copies)):
+        reason = "" if spec.slots else half_started(wanted.record, self._copies)
+        if self._is_ours and (reason := wanted.record.cancel_requested or reason):
             mode = replace(mode, end=mode.end or reason)
         if self._is_ours:
             listener = JournalingListener(self._services, spec, listener, copies=len(asked))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.sweep import sweep
@@ -34,6 +35,8 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
         snapshot = sweep(services, sessions, context.query.candidates, keep_open=keep_open, placing=True)
+        if end_cancelled(services, sessions, snapshot):
+            return attempt(context, job, excluded_nodes)
         refusals: dict[NodeName, str] = {}
         samples = _MOST_LOOKS
         while (plan := _plan(context, snapshot, refusals, excluded_nodes)).fits:
