@@ -228,7 +228,8 @@ def ssh_transport(settings: Settings, options: Sequence[str], here: frozenset[No
 def open_store(console: Console, *, needed: bool = False) -> Iterator[tuple[Store, Journal]]:
     """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
-    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded.
+    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. Jobs that the database
+    has lost are told, once.
     """
     with contextlib.ExitStack() as stack:
         store: Store
@@ -238,7 +239,10 @@ def open_store(console: Console, *, needed: bool = False) -> Iterator[tuple[Stor
             if place.note:
                 console.say(messages.note(place.note))
             opened = stack.enter_context(SqliteStore.open(place.path))
-            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal()))
+            kept = stack.enter_context(contextlib.closing(opened.journal()))
+            if (lost := kept.lost_jobs()) is not None:
+                console.complain(messages.jobs_lost(lost.first, lost.last))
+            store, journal = opened, kept
         except StoreError as error:
             if needed:
                 raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
@@ -16,6 +18,7 @@ from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import TaskLog
 from clbalance.store import result_groups
 from clbalance.store.database import as_store_error, storable, transaction
+from clbalance.store.job_numbers import JobNumbers, LostJobs
 from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
@@ -48,24 +51,33 @@ _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_
 class SqliteJournal(JournalOwnership):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
+    def __init__(self, connection: sqlite3.Connection, database: Path) -> None:
+        super().__init__(connection, database)
+        self._numbers = JobNumbers(connection, database)
+
+    def lost_jobs(self) -> LostJobs | None:
+        """The jobs that the database has lost since the last call of any process; None: none."""
+        return self._numbers.compare()
+
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
         statement = """
-            INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority, files)
-            VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO job (id, key, name, state, reason, submitted_us, controller, submitted, qos, priority, files)
+            VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
         parts = (to_text(facts), qos_of(submitted.request).value, submitted.priority, submitted.has_files)
         values = (job.key, storable(job.name), LOOKING, microseconds(at), self._control.mine(), *parts)
         with as_store_error(self._database), transaction(self._connection):
-            number = self._connection.execute(statement, values).lastrowid
+            number = self._numbers.take()
+            self._connection.execute(statement, (number, *values))
             if script is not None:
                 self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
             if submitted.rules is not None:
                 self._connection.execute(
                     "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
                 )
-        assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
+        self._numbers.given(number)
         return number
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:

@@ -77,8 +77,7 @@ def _carry_out(
     console: Console | None = None,
 ) -> RunResult:
     query = query_of(cluster, submitted, pick=submitted.pick)
-    detached = submitted.options.detach
-    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=detached) as services:
+    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
         job, restart_policy = submit_job(services, submitted, query, cluster)
         announce(job.id)
         services.fail_point("submitted")

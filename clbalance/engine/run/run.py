@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from signal import SIGHUP
 
-from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, requeue
+from clbalance.engine.jobs.conclude import cancel_unstarted, finish_job, release, requeue
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.run.attempt import attempt, start_reserved
 from clbalance.engine.run.restart import PendingRestart
@@ -172,5 +172,5 @@ class Run:
             queued = finish_job(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )
-        journal.release(job.id)
+        release(self._services, job.id)
         return queued
