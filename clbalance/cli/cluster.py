@@ -246,8 +246,8 @@ def open_store(
 ) -> Iterator[tuple[Store, Journal]]:
     """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
-    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. `lock`: see
-    `ClusterContext.services`.
+    If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. Jobs that the database
+    has lost are told, once. `lock`: see `ClusterContext.services`.
     """
     with contextlib.ExitStack() as stack:
         store: Store
@@ -257,7 +257,10 @@ def open_store(
             if place.note:
                 console.say(messages.note(place.note))
             opened = stack.enter_context(SqliteStore.open(place.path))
-            store, journal = opened, stack.enter_context(contextlib.closing(opened.journal(lock)))
+            kept = stack.enter_context(contextlib.closing(opened.journal(lock)))
+            if (lost := kept.lost_jobs()) is not None:
+                console.complain(messages.jobs_lost(lost.first, lost.last))
+            store, journal = opened, kept
         except StoreError as error:
             if needed:
                 raise

@@ -131,6 +131,8 @@ class JobRecord:
     priority: float = 0.0
     waits_since: datetime | None = None
     """Since when it waits for its first start; None once it has started."""
+    cancel_requested: str = ""
+    """Who asked to cancel it; empty: nobody. It holds until the job is over, and forbids every further start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,11 @@ class Journal(Protocol):
         ...
 
     def cancel(self, job: int, reason: str) -> None:
-        """Tell the controller to start the job no more: see `record_launch` and `set_pending_reason`."""
+        """Keep the request to cancel a job that is not over, until it is over or acquired again.
+
+        No further attempt is started: see `record_launch` and `set_pending_reason`. The controller of the job ends the
+        running one; without a controller, the next process that reaches its nodes does.
+        """
         ...
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
@@ -231,6 +235,10 @@ class Journal(Protocol):
 
     def is_cancelled(self, job: int) -> bool:
         """Whether `cancel` was called for the job."""
+        ...
+
+    def cancel_requests(self) -> tuple[JobRecord, ...]:
+        """The jobs that are to be cancelled, are not known to be over, and have no controller."""
         ...
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:

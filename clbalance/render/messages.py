@@ -27,6 +27,15 @@ def note(text: str) -> str:
     return f"clbalance: {escape_line(text)}\n"
 
 
+def jobs_lost(first: int, last: int) -> str:
+    """The state database is gone, or was replaced by an older one: what was lost, and what goes on."""
+    jobs = f"job {last}" if first == last else f"jobs {first}-{last}"
+    return warning(
+        f"the state database has lost {jobs}: what runs goes on and is shown by `clbalance jobs -a` (or `-w NODES`),"
+        f" and the next number is {last + 1}"
+    )
+
+
 def placed(job_id: int, folded: str, *, chosen: int, candidates: int, fitting: int) -> str:
     """The nodes of a job. `candidates`: how many nodes were asked; `fitting`: how many of them fit."""
     if candidates <= 1:

@@ -12,6 +12,7 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import End
 from clbalance.model.task import TaskEnded, TaskEvent, TaskGiven, TaskReturned
+from clbalance.store.database import file_error
 from clbalance.store.job_rows import from_text, to_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ class FileTaskLog:
             if durable:
                 os.fdatasync(self._fd)
         except OSError as error:
-            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+            raise file_error(error, self._path) from error
 
     def events(self) -> tuple[TaskEvent, ...]:
         try:
@@ -42,7 +43,7 @@ class FileTaskLog:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+            raise file_error(error, self._path) from error
         return tuple(_events(content))
 
     def close(self) -> None:
@@ -77,7 +78,7 @@ class FileWrittenTasks:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise StoreError(f"`{self._path}`: {error.strerror}", hint="`df` tells whether the disk is full") from error
+            raise file_error(error, self._path) from error
 
     def all(self) -> frozenset[tuple[int, int]]:
         try:
@@ -85,7 +86,7 @@ class FileWrittenTasks:
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
-            raise StoreError(f"`{self._path}`: {error.strerror}") from error
+            raise file_error(error, self._path) from error
         words = [line.split() for line in lines]
         return frozenset((int(two[0]), int(two[1])) for two in words if len(two) == 2 and all(map(bytes.isdigit, two)))
 
@@ -162,7 +163,7 @@ class AuditLog:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise StoreError(f"`{self.path}`: {error.strerror}") from error
+            raise file_error(error, self.path) from error
 
     def _is_torn(self) -> bool:
         """Whether the last line was cut short, as by a full disk: it must not damage the next."""

@@ -1,5 +1,7 @@
-"""Helpers for SQLite: transactions, text that it can store, and its errors as `StoreError` with hints."""
+"""Helpers for SQLite: transactions, storable text; its errors, and those of other files, as `StoreError` with hints."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from clbalance.errors import StoreError
 
 BUSY_TIMEOUT_S = 2.0
 """How long a process waits for the write of another, which takes milliseconds."""
+_SMALLEST_BYTES = 1 << 16
+"""A disk with less room is full: the index of a write-ahead log takes 32 KiB."""
 
 
 @contextmanager
@@ -37,11 +41,11 @@ def store_error(error: sqlite3.Error, database: Path) -> StoreError:
                 f"the state database `{database}` was locked by another process for {BUSY_TIMEOUT_S:g} s",
                 hint=f"try again; `fuser -v {quote(str(database))}` shows who has it open",
             )
-        case sqlite3.SQLITE_FULL:
-            return StoreError(
-                f"no space left for the state database `{database}`",
-                hint=f"`df {folder}` shows the disk; `CLBALANCE_STATE_DIR` moves the state to another one",
-            )
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR as code if code == sqlite3.SQLITE_FULL or _is_full(
+            database.parent
+        ):
+            # SQLITE_IOERR on a full disk: it could not make the index of its log.
+            return _no_space(f"the state database `{database}`", database)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return StoreError(
                 f"the state database `{database}` cannot be opened for writing: {error}",
@@ -59,12 +63,45 @@ def store_error(error: sqlite3.Error, database: Path) -> StoreError:
             )
 
 
+def _no_space(what: str, path: Path) -> StoreError:
+    return StoreError(
+        f"no space left for {what}",
+        hint=f"`df {quote(str(path.parent))}` shows the disk; `CLBALANCE_STATE_DIR` moves the state to another one",
+    )
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _SMALLEST_BYTES
+
+
+def file_error(error: OSError, path: Path) -> StoreError:
+    """`error` of a file in the state folder as a `StoreError` with a hint for the user."""
+    folder = quote(str(path.parent))
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return _no_space(f"`{path}`", path)
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return StoreError(
+                f"`{path}` cannot be written: {error.strerror}",
+                hint=f"`ls -la {folder}` shows whose it is; `CLBALANCE_STATE_DIR` moves the state elsewhere",
+            )
+        case _:
+            return StoreError(
+                f"`{path}` cannot be used: {error.strerror}",
+                hint=f"`ls -la {folder}` shows what it is; `CLBALANCE_STATE_DIR` moves the state elsewhere",
+            )
+
+
 def _damaged(database: Path, what: str) -> StoreError:
-    # Move the whole folder: a write-ahead log left behind would be applied to the next database.
+    # With its write-ahead log, which would be applied to the next database. Job numbers and outputs stay.
     folder, away = quote(str(database.parent)), quote(f"{database.parent}.damaged")
     return StoreError(
         f"the state database `{database}` is damaged: {what}",
-        hint=f"`mv {folder} {away}` and run it again; history is lost, no job is",
+        hint=f"`mkdir -p {away} && mv {folder}/{database.name}* {away}` and run it again; history is lost, no job is",
     )
 
 

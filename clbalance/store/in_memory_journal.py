@@ -82,17 +82,18 @@ class _Job:
     task_log: InMemoryTaskLog = field(default_factory=InMemoryTaskLog)
     written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
     has_files: bool = False
-    cancelled: str | None = None
     move: MigrationRequest | None = None
 
 
 def _is_active(one: _Job, attempt: int) -> bool:
-    return not one.record.state.is_over and one.record.attempt == attempt and one.cancelled is None
+    return not one.record.state.is_over and one.record.attempt == attempt and not one.record.cancel_requested
 
 
 def _is_queued(one: _Job) -> bool:
     record = one.record
-    waits = record.queued and record.state is JobState.PENDING and not record.has_controller and one.cancelled is None
+    waits = (
+        record.queued and record.state is JobState.PENDING and not record.has_controller and not record.cancel_requested
+    )
     return waits and _has_no_open_copy(one)
 
 
@@ -138,7 +139,7 @@ class InMemoryJournal:
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
         one = self._jobs[job]
-        if one.cancelled is not None or one.record.state.is_over:
+        if one.record.cancel_requested or one.record.state.is_over:
             return False
         nodes = tuple(intent.node for intent in sorted(intents, key=lambda intent: intent.rank))
         one.record = replace(one.record, attempt=attempt, claim=claim, nodes=nodes, reason=STARTING, started_at=None)
@@ -150,7 +151,7 @@ class InMemoryJournal:
 
     def record_slot_launches(self, job: int, *, attempt: int, slots: Mapping[int, Intent], plan: Plan | None) -> bool:
         one = self._jobs[job]
-        if one.cancelled is not None or one.record.state.is_over:
+        if one.record.cancel_requested or one.record.state.is_over:
             return False
         known = one.record.nodes if one.record.attempt == attempt else ()
         nodes = expanded(fold({*known, *(intent.node for intent in slots.values())}))
@@ -197,11 +198,9 @@ class InMemoryJournal:
         record = self._jobs[job].record
         if record.state.is_over or record.attempt != attempt:
             return False
-        asked = self._jobs[job].cancelled if state is JobState.CANCELLED else None
+        asked = record.cancel_requested if state is JobState.CANCELLED else ""
         self._jobs[job].move = None
-        self._jobs[job].record = ended_record(
-            record, state=state, reason=reason if asked is None else asked, rc=rc, at=at
-        )
+        self._jobs[job].record = ended_record(record, state=state, reason=asked or reason, rc=rc, at=at)
         return True
 
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
@@ -223,7 +222,7 @@ class InMemoryJournal:
 
     def set_pending_reason(self, job: int, reason: str) -> bool:
         one = self._jobs[job]
-        if one.cancelled is not None or one.record.state.is_over:
+        if one.record.cancel_requested or one.record.state.is_over:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason)
         return True
@@ -249,13 +248,15 @@ class InMemoryJournal:
         if one.record.attempt != attempt:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
-        one.record = replace(one.record, claim=one.record.claim + CLAIMS_APART, has_controller=True)
-        one.cancelled = None
+        one.record = replace(
+            one.record, claim=one.record.claim + CLAIMS_APART, has_controller=True, cancel_requested=""
+        )
         return True
 
     def cancel(self, job: int, reason: str) -> None:
-        if not self._jobs[job].record.state.is_over:
-            self._jobs[job].cancelled = reason
+        one = self._jobs[job]
+        if not one.record.state.is_over:
+            one.record = replace(one.record, cancel_requested=reason)
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         one = self._jobs[job]
@@ -305,7 +306,10 @@ class InMemoryJournal:
         return True
 
     def is_cancelled(self, job: int) -> bool:
-        return job in self._jobs and self._jobs[job].cancelled is not None
+        return job in self._jobs and bool(self._jobs[job].record.cancel_requested)
+
+    def cancel_requests(self) -> tuple[JobRecord, ...]:
+        return tuple(one for one in self.records() if one.cancel_requested and not one.has_controller)
 
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
         found = [one.record for one in self._jobs.values() if over or not one.record.state.is_over]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 JOB_COLUMNS = (
     "id, key, name, state, reason, rc, attempt, claim, nodes, submitted_us, started_us, ended_us, controller, qos,"
-    " queued, priority, waits_us"
+    " queued, priority, waits_us, cancelled"
 )
 ACTIVE = "state IN ('PENDING', 'RUNNING')"
 """SQL condition: the job is not over."""
@@ -82,6 +82,7 @@ def job_record(row: Sequence[Any], is_alive: Callable[[str | None], bool]) -> Jo
             queued=bool(row[14]),
             priority=float(row[15]),
             waits_since=_time(row[16]),
+            cancel_requested=row[17] or "",
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"job {row[0]} was written by another version, or is damaged: {error}") from error

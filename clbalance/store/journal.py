@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
@@ -13,9 +15,10 @@ from clbalance.model.job import Submitted
 from clbalance.model.job_record import CopyRecord, Intent, JobRecord, JobState, Lost, Outcome, Placed
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import qos_of
-from clbalance.ports import TaskLog
+from clbalance.ports import JobLock, TaskLog
 from clbalance.store import result_groups
 from clbalance.store.database import as_store_error, storable, transaction
+from clbalance.store.job_numbers import JobNumbers, LostJobs
 from clbalance.store.job_rows import (
     ACTIVE,
     CLAIMS_APART,
@@ -48,11 +51,20 @@ _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_
 class SqliteJournal(JournalOwnership):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
+    def __init__(self, connection: sqlite3.Connection, database: Path, lock: JobLock | None = None) -> None:
+        super().__init__(connection, database, lock)
+        self._numbers = JobNumbers(connection, database)
+
+    def lost_jobs(self) -> LostJobs | None:
+        """The jobs that the database has lost since the last call of any process; None: none."""
+        return self._numbers.compare()
+
     def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
         statement = """
             INSERT INTO job (
-                key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files, queued
-            ) VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                id, key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files,
+                queued
+            ) VALUES (?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
         job = submitted.job
         facts, script = parted(submitted)
@@ -60,14 +72,15 @@ class SqliteJournal(JournalOwnership):
         at_us = microseconds(at)
         values = (job.key, storable(job.name), LOOKING, at_us, at_us, self._control.mine(), *parts)
         with as_store_error(self._database), transaction(self._connection):
-            number = self._connection.execute(statement, values).lastrowid
+            number = self._numbers.take()
+            self._connection.execute(statement, (number, *values))
             if script is not None:
                 self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
             if submitted.rules is not None:
                 self._connection.execute(
                     "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
                 )
-        assert number is not None, "an INSERT into a table with an INTEGER PRIMARY KEY sets it"
+        self._numbers.given(number)
         return number
 
     def accept(self, job: int) -> None:
@@ -211,8 +224,13 @@ class SqliteJournal(JournalOwnership):
     def is_cancelled(self, job: int) -> bool:
         return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
 
+    def cancel_requests(self) -> tuple[JobRecord, ...]:
+        return tuple(one for one in self._records(f"{ACTIVE} AND cancelled IS NOT NULL") if not one.has_controller)
+
     def records(self, *, over: bool = False, newest: int = 1000) -> tuple[JobRecord, ...]:
-        where = "state IS NOT NULL" if over else ACTIVE
+        return self._records("state IS NOT NULL" if over else ACTIVE, newest)
+
+    def _records(self, where: str, newest: int = 1000) -> tuple[JobRecord, ...]:
         query = f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT ?"
         found = []
         with as_store_error(self._database):

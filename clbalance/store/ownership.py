@@ -8,10 +8,9 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from clbalance.errors import StoreError
 from clbalance.model.job_record import MigrationRequest, MigrationStage
 from clbalance.ports import JobLock
-from clbalance.store.database import as_store_error, storable, transaction
+from clbalance.store.database import as_store_error, file_error, storable, transaction
 from clbalance.store.job_rows import ACTIVE, NO_OPEN_COPY, from_text, to_text
 from clbalance.store.journal_outputs import JournalOutputs
 
@@ -110,10 +109,7 @@ class JobControl:
         try:
             return self._controllers.mine()
         except OSError as error:
-            raise StoreError(
-                f"`{self._database.parent}/controllers`: {error.strerror}",
-                hint="`CLBALANCE_STATE_DIR` moves the state to another folder",
-            ) from error
+            raise file_error(error, self._database.parent / "controllers") from error
 
     def is_alive(self, controller: str | None) -> bool:
         """Whether the controller of that name lives."""

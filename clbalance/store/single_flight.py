@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from clbalance.errors import LockedError, StoreError
+from clbalance.errors import LockedError
+from clbalance.store.database import file_error
 
 
 @contextlib.contextmanager
@@ -16,7 +17,7 @@ def _lock(path: Path) -> Iterator[tuple[int, bool]]:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"`{path}`: {error.strerror}") from error
+        raise file_error(error, path) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,9 +49,10 @@ def single_flight(state: Path, verb: str, *, waits_s: float = 0.0) -> Iterator[N
                 f"another `clbalance {verb}` is at work ({holder or 'just begun'})",
                 hint="only one runs at a time; under cron this is no failure, the next run follows",
             )
-        os.ftruncate(fd, 0)
         jitter = (
             f"; for up to {waits_s:g} s from then it may be waiting for its start, by `--jitter`" if waits_s else ""
         )
-        os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}{jitter}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # only who holds the lock is unknown then: on a full disk it works as well
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"pid {os.getpid()}, since {time.strftime('%H:%M:%S')}{jitter}\n".encode(), 0)
         yield

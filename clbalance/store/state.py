@@ -1,8 +1,10 @@
 """The state database of one submit host: readings, failure streaks, and the counters of `rebalance`."""
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
@@ -12,7 +14,7 @@ from typing import Final, Self
 from clbalance.model import NodeName, Reading, Trend
 from clbalance.model.node_history import FailureStreak, NodeSample, SeriesPoint
 from clbalance.ports import IndexValues, JobLock, Remembered
-from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, storable, transaction
+from clbalance.store.database import BUSY_TIMEOUT_S, as_store_error, file_error, storable, transaction
 from clbalance.store.history import read_past, write_past
 from clbalance.store.journal import SqliteJournal
 from clbalance.store.readings import (
@@ -40,7 +42,7 @@ class SqliteStore:
     def open(cls, directory: Path) -> Self:
         """Open or create the database in `directory`, and bring its schema up to date. `StoreError` if that fails."""
         database = directory / DATABASE
-        with as_store_error(database):
+        with as_store_error(database), _without_leftovers(database):
             connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             try:
                 _configure(connection)
@@ -123,6 +125,36 @@ class SqliteStore:
     ) -> None:
         with as_store_error(self._database), transaction(self._connection):
             write_counters(self._connection, add or {}, put or {})
+
+
+@contextmanager
+def _without_leftovers(database: Path) -> Iterator[None]:
+    """Remove the log of a database that is gone: SQLite would take it for that of the new one, made in the block.
+
+    A process that has the old one open still maps the index of its log; with that, the new one would be damaged.
+    """
+    left = [Path(f"{database}{suffix}") for suffix in ("-wal", "-shm")]
+    if _has_content(database) or not any(file.exists() for file in left):
+        yield
+        return
+    fd = os.open(database.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # held for the milliseconds that it takes to make a database
+        if not _has_content(database):
+            for file in left:
+                file.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise file_error(error, database) from error
+    finally:
+        os.close(fd)
+
+
+def _has_content(database: Path) -> bool:
+    try:
+        return database.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _configure(connection: sqlite3.Connection) -> None:

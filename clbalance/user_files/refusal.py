@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from shlex import quote
 
 from clbalance.errors import ClbalanceError, UsageError
 
@@ -19,8 +20,8 @@ class FileRefusedError(UsageError):
 class FileFailedError(ClbalanceError):
     """Writing failed: the disk is full, the reader is gone. Part of the data may have been written."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"cannot write {path!r}: {reason}")
+    def __init__(self, path: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"cannot write {path!r}: {reason}", hint=hint)
         self.reason = reason
 
 
@@ -38,7 +39,9 @@ def failed(path: str, error: OSError) -> FileFailedError:
     """The error of a failed write as a `FileFailedError`."""
     if error.errno == errno.EPIPE:
         return FileFailedError(path, "its reader has gone")
-    return FileFailedError(path, error.strerror or str(error))
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    hint = f"`df {quote(str(Path(path).parent))}` shows the disk" if is_full else ""
+    return FileFailedError(path, error.strerror or str(error), hint=hint)
 
 
 def _hint(path: str, number: int) -> str:

@@ -158,6 +158,26 @@ def test_a_cancelled_job_is_started_no_more_and_says_why(journal: Journal) -> No
     assert record(journal, job).reason == "cancelled by u"
 
 
+def test_a_cancel_is_asked_for_until_the_job_is_over_or_taken_again(journal: Journal) -> None:
+    job, other = journal.submit(NOON, SUBMITTED), journal.submit(NOON, keyed("b"))
+    assert record_launch(journal, job)
+    journal.started(job, after(1.0))
+    assert record(journal, job).cancel_requested == ""
+    journal.cancel(job, "cancelled by u")
+    assert record(journal, job).cancel_requested == "cancelled by u"
+    assert journal.cancel_requests() == (), "its controller sees to it"
+    journal.release(job)
+    assert [one.id for one in journal.cancel_requests()] == [job]
+    journal.ended(job, 1, replace(DONE, end=Cancelled(reason="cancelled by u")))
+    end(journal, job, JobState.CANCELLED)
+    assert journal.cancel_requests() == ()
+    assert journal.acquire(job, "requeued by u", attempt=1)
+    journal.release(job)
+    journal.release(other)
+    assert record(journal, job).cancel_requested == ""
+    assert journal.cancel_requests() == ()
+
+
 def test_what_is_over_is_not_cancelled(journal: Journal) -> None:
     job = journal.submit(NOON, SUBMITTED)
     end(journal, job, reason="r")

@@ -19,6 +19,7 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName, Request
 from clbalance.model.job import JobSpec, Script, Submitted
 from clbalance.store.database import store_error
+from clbalance.store.job_numbers import FILE
 from clbalance.store.job_rows import to_text
 from clbalance.store.readings import SLOTS
 from clbalance.store.schema import MIGRATIONS
@@ -238,7 +239,8 @@ def test_a_file_that_is_no_database_is_told_with_the_way_out(tmp_path: Path) -> 
     (tmp_path / "state.db").write_bytes(b"#!/bin/sh\n" * 200)
     with pytest.raises(StoreError, match="is damaged: file is not a database") as caught:
         SqliteStore.open(tmp_path)
-    assert caught.value.hint.startswith(f"`mv {tmp_path} {tmp_path}.damaged` and run it again")
+    away = f"{tmp_path}.damaged"
+    assert caught.value.hint.startswith(f"`mkdir -p {away} && mv {tmp_path}/state.db* {away}` and run it again")
 
 
 def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
@@ -389,7 +391,7 @@ def test_a_log_torn_at_any_place_loses_its_last_commit_and_no_other(tmp_path: Pa
         (torn / "state.db-wal").write_bytes(longer[:cut])
         with SqliteStore.open(torn) as store:
             assert submit(store, "third") == 2
-        for leftover in torn.glob("state.db*"):
+        for leftover in (*torn.glob("state.db*"), torn / FILE):
             leftover.unlink()
 
 

@@ -101,7 +101,7 @@ class RebalanceRun:
 
     def read_inputs(self) -> int:
         """Show the plan. It changes nothing, apart from recording jobs that have ended. The exit code: 0."""
-        with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts") as services:
+        with self.cluster.services(meanwhile="clbalance.engine.rebalance_facts", needs_store=True) as services:
             decision = decide(services, self._request(), counts=False)
         report = self._report(decision, planned_actions(decision))
         self.console.show(report)

@@ -66,7 +66,8 @@ def _tell(console: Console, one: Reconciled, number: int | None) -> bool:
     job = one.record.id
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
-        console.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; it may run on"))
+        later = "it may run on, and is ended once the node answers" if number is None else "the signal was not sent"
+        console.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; {later}"))
     if silent:
         return False
     if number is not None:

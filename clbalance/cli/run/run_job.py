@@ -106,7 +106,7 @@ def _carry_out(
 ) -> RunResult:
     query = query_of(cluster, submitted, pick=submitted.pick)
     detached = submitted.options.detach
-    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=detached) as services:
+    with cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
         submit = partial(submit_job, services, submitted, query, cluster)
         # A detached job that cannot be placed gets no number; `run` in the foreground records why it was not started.
         is_late = detached and not submitted.may_wait

@@ -109,7 +109,7 @@ def report_tasks(
 def _carry_out(cluster: ClusterContext, task_job: TaskJob, listener: TaskListener) -> TaskJobResult | Plan:
     submission = task_job.submission
     query = query_of(cluster, submission, pick=None)
-    with cluster.services(meanwhile="clbalance.engine.tasks.task_run") as services:
+    with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
         job, restart_policy = submit_job(
             services, submission, query, cluster, rules=task_job.rules, tasks=task_job.tasks
         )

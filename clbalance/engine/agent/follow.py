@@ -4,7 +4,7 @@ A lost connection is made again, and the node is asked for the state of its copy
 a job that another process started is the same as to reconnect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
@@ -33,11 +33,15 @@ _ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
 _MOST_WARNINGS = 50  # of one copy
+_LOOK_EVERY_S = 1.0  # for a request to cancel the job
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
 
 
 class Follow:
-    """Follows the copies of one claim until each has an end or is left running."""
+    """Follows the copies of one claim until each has an end or is left running.
+
+    `cancel_requested`: who asked to cancel the job, for its controller, which then ends it; empty: nobody.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Follow:
         mode: FollowMode,
         *,
         limit_s: float | None,
+        cancel_requested: Callable[[], str] = lambda: "",
     ) -> None:
         self._agents = agents
         self._copies = copies
@@ -55,6 +60,8 @@ class Follow:
         self._listener = listener
         self._mode = mode
         self._limit_s = limit_s
+        self._cancel_requested = cancel_requested
+        self._look_at = services.clock.monotonic() + _LOOK_EVERY_S
         self._reconnects = Reconnects(2 * services.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = mode.end
@@ -118,8 +125,9 @@ class Follow:
         )
 
     def is_over(self) -> bool:
-        """Whether nothing is left to follow. Also calls disconnected nodes whose retry is due."""
+        """Whether nothing is left to follow. Also does what is due: calls disconnected nodes, heeds a cancel."""
         self._call_again()
+        self._heed_cancel()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
         runs = self._mode.leave_when_started and self._ending is None and self.all_started
@@ -244,6 +252,14 @@ class Follow:
             elif due:
                 self._closed.discard(copy.node)
                 self._agents.call(copy.node)
+
+    def _heed_cancel(self) -> None:
+        """End the job if its cancel was requested: the process that asked may not have reached every node."""
+        now = self._clock.monotonic()
+        if self._ending is None and now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            if reason := self._cancel_requested():
+                self.end_all(reason)
 
     def _inquire(self, copy: Copy, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:

@@ -49,6 +49,14 @@ def requeue(services: Services, job: int, reason: str) -> bool:
         return True  # the journal still says queued, and it has no controller when we have gone
 
 
+def release(services: Services, job: int) -> None:
+    """Give up control of a job. If that cannot be written, it is given up when this process ends."""
+    try:
+        services.journal.release(job)
+    except StoreError as error:
+        services.listener.store_failed(error.message)
+
+
 def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:
     """Record that a job will not be started. If a copy may have been started, the job is only released."""
     code = ExitCode.NOT_RUN_TO_ITS_END

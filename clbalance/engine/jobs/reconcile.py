@@ -33,6 +33,7 @@ ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
 _START_MAY_DIFFER = timedelta(seconds=2)
 """A start is recorded when we hear of it: a moment after the first process began."""
+_NOT_AWAITED_S = 2.0  # an end takes this long: a second between TERM and KILL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class ReconcileRequest:
     """Also visit copies that have ended, for their output."""
     nodes: frozenset[NodeName] | None = None
     """Visit only these nodes. None: all."""
+    is_awaited: bool = True
+    """The visit goes on until this job is done with; False: only for a short time longer than for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +85,29 @@ def _as_one_user(
 ) -> tuple[Reconciled, ...]:
     with services.transport.sessions() as sessions:
         multiplexer = AgentMultiplexer(Agents(sessions, services))
-        running = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
-        for one in running:
-            one.begin()
-        services.listener.asked(len({node for one in running for node in one.nodes}))
+        visits = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
+        for visit in visits:
+            visit.begin()
+        awaited = [visit for visit, wanted in zip(visits, requests, strict=True) if wanted.is_awaited]
+        services.listener.asked(len({node for one in awaited for node in one.nodes}))
         try:
-            multiplexer.listen(lambda: _are_over(services.listener, running) or unless(), within_s)
+            multiplexer.listen(lambda: _are_over(services.listener, awaited, visits) or unless(), within_s)
+            multiplexer.listen(lambda: _are_over(services.listener, visits, visits) or unless(), _NOT_AWAITED_S)
         finally:
             services.listener.done()
-    return tuple(one.result() for one in running)
+    return tuple(visit.result() for visit in visits)
 
 
-def _are_over(listener: SweepListener, running: Sequence["_Reconciliation"]) -> bool:
-    """Whether all visits are over. Tells which nodes are waited for, unless output is shown meanwhile."""
-    left = [one for one in running if not one.is_over()]
-    awaited = {node for one in left if one.is_silent for node in one.awaited()}
+def _are_over(
+    listener: SweepListener, wanted: Sequence["_Reconciliation"], visits: Sequence["_Reconciliation"]
+) -> bool:
+    """Whether the `wanted` visits are over. Tells which nodes they wait for, unless output is shown meanwhile.
+
+    All visits are asked, because that also calls nodes again.
+    """
+    over = [visit for visit in visits if visit.is_over()]
+    left = [visit for visit in wanted if visit not in over]
+    awaited = {node for visit in left if visit.is_silent for node in visit.awaited()}
     if awaited:
         listener.awaiting(awaited)
     else:
@@ -182,7 +193,7 @@ class _Reconciliation:
         ends = [copy.outcome for copy in copies if copy.outcome is not None]
         if copies and len(ends) == len(copies) and self._request.spec.slots:
             self._conclude_tasks(ends)
-        elif is_queued(record) and self._services.journal.is_cancelled(record.id) and len(ends) == len(copies):
+        elif is_queued(record) and record.cancel_requested and len(ends) == len(copies):
             self._end_queued(tuple(ends))
         elif is_queued(record) and not self._legs and self._stays_queued(tuple(ends)):
             cancel_if_too_late(self._services, record)  # else its pending reason stays, which may be newer than its end
@@ -192,7 +203,7 @@ class _Reconciliation:
     def _conclude_tasks(self, ends: Sequence[Outcome]) -> None:
         """All slots have ended. An accepted job whose controller died goes on with the tasks that never ran."""
         services, record = self._services, self._request.record
-        cancelled = services.journal.is_cancelled(record.id) or any(isinstance(one.end, Cancelled) for one in ends)
+        cancelled = bool(record.cancel_requested) or any(isinstance(one.end, Cancelled) for one in ends)
         if not cancelled and is_queued(record) and not self._legs:
             return  # it is queued for them already
         left = 0 if cancelled or not record.queued else tasks_left(services, record.id)
@@ -216,7 +227,8 @@ class _Reconciliation:
         """The leg for copies of one claim. It records outcomes only if the job has no controller."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
-        if not spec.slots and (reason := half_started(wanted.record, self._copies)):
+        reason = "" if spec.slots else half_started(wanted.record, self._copies)
+        if self._is_ours and (reason := wanted.record.cancel_requested or reason):
             mode = replace(mode, end=mode.end or reason)
         if self._is_ours:
             listener = JournalingListener(self._services, spec, listener, copies=len(asked))

@@ -1,6 +1,6 @@
 """Use cases of submitted jobs: refresh, wait, read output, follow, cancel, signal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from clbalance.engine.agent.copies import FollowMode
@@ -27,18 +27,15 @@ from clbalance.ports import RunListener
 
 _LOOK_AGAIN_S = 0.5  # at the record of a job that has a controller
 _CANCEL_WITHIN_S = 10.0  # on top of the time for a node's answer: for the grace period, and for KILL
+_END_WITHIN_S = 5.0  # for jobs that are ended on the way, on nodes that have just answered
+_LOOKING = FollowMode(streams=(), to_the_end=False, persist=False)
 
 
 def refresh(services: Services, records: Sequence[JobRecord]) -> tuple[Reconciled, ...]:
     """The current state of these jobs. Nodes are asked about jobs that have no controller."""
     uncontrolled = [record for record in records if not record.has_controller and not record.state.is_over]
-    looking = FollowMode(streams=(), to_the_end=False, persist=False)
-    requests = _reconcile_requests(services, uncontrolled, lambda _: looking)
-    seen = (
-        {one.record.id: one for one in reconcile(services, requests, within_s=2 * services.answer_within_s)}
-        if requests
-        else {}
-    )
+    visited = _visit(services, uncontrolled, lambda _: _LOOKING, within_s=2 * services.answer_within_s)
+    seen = {one.record.id: one for one in visited}
     return tuple(seen.get(record.id) or _as_recorded(services, record) for record in records)
 
 
@@ -61,13 +58,12 @@ def await_ends(
         if starts.start(left):
             left = _fresh(services, left)
         uncontrolled = [record for record in left if not record.has_controller and not record.state.is_over]
-        requests = _reconcile_requests(services, uncontrolled, lambda _: waiting)
         attempts = {record.id: record.attempt for record in uncontrolled}
         ended = {
             record.id: _as_recorded(services, record) for record in uncontrolled
         }  # also jobs that cannot be visited
         stop = lambda: unless() or starts.are_due  # noqa: E731 - for this call alone
-        ended |= {one.record.id: one for one in reconcile(services, requests, unless=stop)} if requests else {}
+        ended |= {one.record.id: one for one in _visit(services, uncontrolled, lambda _: waiting, unless=stop)}
         if starts.are_due and not unless():  # the visit was cut short: only ends count
             ended = {job: one for job, one in ended.items() if one.record.state.is_over}
         done |= {job: one for job, one in ended.items() if not _is_still_awaited(services, one, attempts[job])}
@@ -157,8 +153,40 @@ def next_attempt(services: Services, record: JobRecord) -> JobSpec:
 def _order(
     services: Services, records: Sequence[JobRecord], mode_in: Callable[[JobRecord], FollowMode]
 ) -> tuple[Reconciled, ...]:
+    return _visit(services, records, mode_in, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+
+
+def _visit(
+    services: Services,
+    records: Sequence[JobRecord],
+    mode_in: Callable[[JobRecord], FollowMode],
+    within_s: float | None = None,
+    unless: Callable[[], bool] = lambda: False,
+) -> tuple[Reconciled, ...]:
+    """Reconcile these jobs and, on the nodes that are visited for them, end other jobs whose cancel waits for that."""
     requests = _reconcile_requests(services, records, mode_in)
-    return reconcile(services, requests, within_s=2 * services.answer_within_s + _CANCEL_WITHIN_S)
+    if not requests:
+        return ()
+    nodes = frozenset(node for record in records for node in record.nodes)
+    beside = _requests_to_end(services, nodes, {record.id for record in records})
+    requests += [replace(one, is_awaited=False) for one in beside]
+    return reconcile(services, requests, within_s, unless)[: len(requests) - len(beside)]
+
+
+def end_on(services: Services, nodes: frozenset[NodeName]) -> bool:
+    """End the jobs whose cancel waits for one of these nodes. Return whether one of the jobs is over now."""
+    requests = _requests_to_end(services, nodes)
+    seen = reconcile(services, requests, within_s=_END_WITHIN_S) if requests else ()
+    return any(one.record.state.is_over for one in seen)
+
+
+def _requests_to_end(
+    services: Services, nodes: frozenset[NodeName], besides: Collection[int] = ()
+) -> list[ReconcileRequest]:
+    """For the jobs whose cancel waits for one of these nodes. Reconciling ends such a job, in any mode."""
+    asked = [one for one in services.journal.cancel_requests() if one.id not in besides]
+    waiting = [one for one in asked if not nodes.isdisjoint(one.nodes)]
+    return [replace(one, nodes=nodes) for one in _reconcile_requests(services, waiting, lambda _: _LOOKING)]
 
 
 def _reconcile_requests(

@@ -1,6 +1,7 @@
 """A migration that this process carries out: the job has no controller, so we control it until it runs elsewhere."""
 
 from dataclasses import replace
+from functools import partial
 
 from clbalance.engine.agent.copies import LEAVE_RUNNING, Copies, Copy
 from clbalance.engine.agent.follow import Follow
@@ -8,6 +9,7 @@ from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import JournalingListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.protocol import AgentEvent
+from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.jobs.submitted import startable
 from clbalance.engine.migrate.requested import MigrationResult, MigrationTask, NotMigrated, Undetermined, end_by_record
 from clbalance.engine.run.migration import Migration
@@ -58,8 +60,15 @@ class LocalMigration:
         self._channel = multiplexer.channel(label_of(job))
         self._copies = Copies(label_of(job), [Copy.of(copy)])
         listener = JournalingListener(services, job, context.listener, copies=0)  # its start is recorded already
-        limit_s = job.time_limit_s
-        self._follow = Follow(self._channel, self._copies, services, listener, context.mode, limit_s=limit_s)
+        self._follow = Follow(
+            self._channel,
+            self._copies,
+            services,
+            listener,
+            context.mode,
+            limit_s=job.time_limit_s,
+            cancel_requested=partial(cancel_requested, services, job.id),
+        )
         self._migration = Migration(context, job)
         self._multiplexer = multiplexer
         self._reached_by = services.clock.monotonic() + 2 * services.answer_within_s

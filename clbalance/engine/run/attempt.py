@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clbalance.engine.jobs.cancel import end_cancelled
 from clbalance.engine.place import place_on
 from clbalance.engine.run.values import AttemptResult, RunContext
 from clbalance.engine.services import PlacementQuery
@@ -39,6 +40,8 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         keep_open = min(_KEEP_OPEN, services.session_limit // 2)
         asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
         snapshot = _listen(context, asked, excluded_nodes)
+        if end_cancelled(services, sessions, snapshot):
+            return attempt(context, job, excluded_nodes)
         refusals: dict[NodeName, str] = {}
         crowded: dict[NodeName, float]
         samples = _MOST_LOOKS

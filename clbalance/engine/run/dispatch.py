@@ -5,6 +5,7 @@ The agents on the nodes do the work (docs/design/agent.md); this only decides th
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from signal import Signals
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.run.values import DispatchResult
 from clbalance.engine.services import Services
 from clbalance.errors import Interrupted
@@ -78,7 +80,15 @@ class Dispatch:
 
         When stopped by a signal, it ends the job everywhere first; after SIGHUP it leaves a started job running.
         """
-        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self.job.time_limit_s)
+        follow = Follow(
+            self.agents,
+            self._copies,
+            self._services,
+            listener,
+            mode,
+            limit_s=self.job.time_limit_s,
+            cancel_requested=partial(cancel_requested, self._services, self.job.id),
+        )
         start = LaunchSequence(
             self.agents,
             self._copies,

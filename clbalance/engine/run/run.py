@@ -11,6 +11,7 @@ from clbalance.engine.jobs.conclude import (
     finish_job,
     recorded_state_after_attempt,
     refuse,
+    release,
     requeue,
     seconds_left,
     too_late,
@@ -234,5 +235,5 @@ class Run:
             queued = finish_job(
                 self._services, job.id, job.attempt, dispatched.outcomes, plan, restart_policy=restart_policy
             )
-        journal.release(job.id)
+        release(self._services, job.id)
         return queued

@@ -14,6 +14,7 @@ from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
 from clbalance.engine.agent.sessions import Agents
+from clbalance.engine.jobs.cancel import cancel_requested, end_cancelled
 from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.slot import Slot
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # imported once nodes have been asked
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _REPORT_EVERY_S = 0.25
 _STEP_EVERY_S = 0.02
+_LOOK_EVERY_S = 1.0  # for a request to cancel the job
 _GOODBYE_S = 1.0
 
 
@@ -47,6 +49,7 @@ class TaskRun:
         self._next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
+        self._look_at = context.services.clock.monotonic() + _LOOK_EVERY_S
         self._backoff = SlotBackoff(context.services.clock)
         self._no_slots_since: float | None = None
         self._reason = ""
@@ -64,7 +67,10 @@ class TaskRun:
             keep_open = min(len(query.candidates), services.session_limit // 2)
             asked = ask(services, sessions, query.candidates, keep_open=keep_open)
             asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
-            self._plan = plan_slots(services, asked.snapshot(), query, self._most_slots())
+            snapshot = asked.snapshot()
+            if end_cancelled(services, sessions, snapshot):
+                return self.carry_out()
+            self._plan = plan_slots(services, snapshot, query, self._most_slots())
             if not self._plan.nodes:
                 return self._plan.plan
             return self._work(sessions, self._plan, asked)
@@ -124,6 +130,7 @@ class TaskRun:
             return False
         self._step_at = now + _STEP_EVERY_S
         self._drop_unneeded()
+        self._heed_cancel(now)
         self._start_admitted()
         self._drop_refused()
         self._feed()
@@ -238,6 +245,13 @@ class TaskRun:
     def _give_no_more(self, reason: str) -> None:
         if self._queue.forget_pending():
             self._reason = self._reason or reason
+
+    def _heed_cancel(self, now: float) -> None:
+        """End the slots if a cancel was requested: the process that asked may not have reached every node."""
+        if not self._cancelled and now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            if reason := cancel_requested(self._services, self._context.job.id):
+                self._cancel(reason)
 
     def _cancel(self, reason: str) -> None:
         """The job was cancelled: give out no more tasks, and end all slots."""

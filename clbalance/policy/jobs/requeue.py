@@ -66,7 +66,7 @@ def state_after_attempt(
     over = _over(outcomes)
     never = never_started(outcomes)
     if cancelled:
-        return replace(over, state=JobState.CANCELLED, reason="cancelled") if never and record.queued else over
+        return replace(over, state=JobState.CANCELLED, reason="cancelled") if never else over
     if (
         move is not None
         and move.attempt == record.attempt

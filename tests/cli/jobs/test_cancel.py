@@ -115,10 +115,17 @@ def test_what_a_silent_node_may_still_run_is_told(lab: Lab, clbalance: Command) 
     lab.node("node1").hang()
     done = clbalance("cancel", number, *SOON)
     assert done.rc == 4
-    assert "it may run on" in done.stderr
+    assert "it may run on, and is ended once the node answers" in done.stderr
+
+
+def test_a_signal_is_not_kept_for_a_silent_node(lab: Lab, clbalance: Command) -> None:
+    number = detached(clbalance, "-w", "node1", "-c", held("exit 3"))
+    lab.node("node1").hang()
+    done = clbalance("cancel", number, "--signal", "USR1", *SOON)
+    assert (done.rc, "the signal was not sent" in done.stderr) == (4, True)
     lab.node("node1").thaw()
-    assert job(clbalance, number)["state"] == "RUNNING"
-    assert clbalance("cancel", number).rc == 0
+    let_go(clbalance)
+    assert clbalance("wait", number).rc == 3
 
 
 def test_a_terminal_shows_for_which_node_it_waits(lab: Lab, clbalance: Command) -> None:

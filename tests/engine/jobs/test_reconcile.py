@@ -73,6 +73,27 @@ def test_the_rest_of_a_job_that_has_not_started_everywhere_is_ended_by_the_next_
     assert "end" in [request["op"] for request in agent.heard]
 
 
+def test_a_job_whose_cancel_was_asked_for_is_ended_by_the_next_to_look() -> None:
+    agent = ScriptedAgent(end={"kind": "cancelled", "why": "cancelled by u"})
+    services = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, reason="")]})
+    record = left_on(services, "a")
+    services.journal.cancel(record.id, "cancelled by u")
+    assert visited(services, record).record.state is not JobState.CANCELLED
+    services.transport.nodes[NodeName("a")] = probed(after=agent)  # type: ignore[attr-defined]
+    seen = visited(services, record)
+    assert [(one["op"], one.get("why")) for one in agent.heard[:2]] == [("settle", None), ("end", "cancelled by u")]
+    assert (seen.record.state, seen.record.reason) == (JobState.CANCELLED, "cancelled by u")
+
+
+def test_a_job_that_has_a_controller_is_not_ended_by_another_process() -> None:
+    agent = told("running")
+    services = world_of({"a": probed(after=agent)})
+    record = replace(left_on(services, "a"), has_controller=True)
+    services.journal.cancel(record.id, "cancelled by u")
+    visited(services, record)
+    assert "end" not in [request["op"] for request in agent.heard]
+
+
 def test_a_job_that_runs_is_only_looked_at() -> None:
     agent = told("running")
     services = world_of({"a": probed(after=agent)})

@@ -290,6 +290,22 @@ def test_a_scope_is_asked_for_by_its_properties_and_becomes_the_job(scoped: Agen
     assert started["limits"][-2:] == ["1.5 cpus by the scope's cgroup", "memory 48 MiB by the scope's cgroup"]
 
 
+def test_nothing_of_the_job_is_an_argument_of_systemd_run_and_all_of_it_arrives(
+    scoped: AgentClient, systemd: Systemd
+) -> None:
+    words = ["s3cret", "", "x" * 100_000, "two\nlines", "y" * 100_000]
+    count = "import os, sys; print(os.environ['TOKEN'], [len(word) for word in sys.argv[1:]])"
+    spec = {"tied": False, "argv": [sys.executable, "-c", count, *words], "env": {"TOKEN": "s3cret"}}
+    job, _ = begin(scoped, "", limit_mem_bytes=48 * MIB, spec=spec)
+    stdout, stderr, ended = collect(scoped, job)
+    assert (stderr, ended["end"]) == (b"", {"kind": "exited", "rc": 0})
+    assert stdout.decode() == f"s3cret {[len(word) for word in words]}\n"
+    asked = systemd.log.read_text()
+    assert "--scope" in asked
+    assert "s3cret" not in asked
+    assert "xxx" not in asked
+
+
 def test_the_environment_is_the_jobs_own_behind_the_door(scoped: AgentClient) -> None:
     stdout, _, _, _ = untied(scoped, "env", limit_mem_bytes=48 * MIB, spec={"env": {"PYTHONPATH": "x"}})
     names = {line.split("=")[0] for line in stdout.splitlines()}

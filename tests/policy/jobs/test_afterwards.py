@@ -180,6 +180,7 @@ def test_a_job_that_its_user_has_cancelled_is_over(end: End) -> None:
     restart_policy = RestartPolicy(requeue=True, retry=9, requeue_exits=frozenset({85}), checkpoint=USR1)
     assert isinstance(after(end, restart_policy=restart_policy, move=MEANT, queued=True, cancelled=True), Finished)
     assert state(after(VOID, queued=True, cancelled=True)) == "CANCELLED"
+    assert state(after(VOID, cancelled=True)) == "CANCELLED"
 
 
 def test_failures_are_counted_from_what_went_before() -> None:

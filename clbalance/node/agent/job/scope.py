@@ -19,15 +19,19 @@ if MYPY:
     from typing import Any
 
 # The first program in the scope. It reports its cgroup, waits, and then becomes the job. So if the scope fails, nothing
-# of the job has run, and a program that cannot be executed is refused as without a scope. The environment is read from
-# the kernel: Python's copy may have LC_CTYPE added (PEP 538).
+# of the job has run, and a program that cannot be executed is refused as without a scope. The job's words come through
+# a pipe: arguments of systemd-run can be seen by all users, and go to the log of the user's systemd. The environment is
+# read from the kernel: Python's copy may have LC_CTYPE added (PEP 538).
 SCOPE_ENTRY = """
 import os, signal, sys
 report, go, stderr = map(int, sys.argv[1:4])
 with open("/proc/self/cgroup", "rb") as file:
     cgroups = [line[3:] for line in file.read().split(b"\\n") if line.startswith(b"0::")]
 os.write(report, (cgroups[0] if cgroups else b"") + b"\\n")
-if os.read(go, 1):
+sent = b"".join(iter(lambda: os.read(go, 65536), b""))
+count, _, rest = sent.partition(b"\\n")
+*words, _ = rest.split(b"\\0")
+if count == b"%d" % len(words):
     os.dup2(stderr, 2)
     for fd in (report, go, stderr):
         os.set_inheritable(fd, False)
@@ -35,7 +39,6 @@ if os.read(go, 1):
         signal.signal(number, signal.SIG_DFL)
     with open("/proc/self/environ", "rb") as file:
         pairs = [pair.partition(b"=") for pair in file.read().split(b"\\0")]
-    words = [os.fsencode(word) for word in sys.argv[4:]]
     try:
         os.execve(words[0], words[1:], {name: value for name, equals, value in pairs if name and equals})
     except OSError as error:
@@ -104,20 +107,25 @@ class Scope:
     def start(self, program: Program, env: "dict[bytes, bytes]", task: Task, prctl: Prctl) -> None:
         """Start the job. `NoScopeError` if there is no scope in time, `RefusedError` if the program fails to start."""
         report, report_writer = os.pipe()
-        go, go_writer = os.pipe()
+        go, fd = os.pipe()
+        go_writer = os.fdopen(fd, "wb", 0)
         words, words_writer = os.pipe()
         entering = EnteringTask(task, words_writer, [report_writer, go])
         entry = [os.fsencode(sys.executable), b"-I", b"-S", b"-c", SCOPE_ENTRY.encode("ascii")]
-        entry += [b"%d" % fd for fd in (report_writer, go, entering.stderr)] + [program.path, *program.argv]
+        entry += [b"%d" % fd for fd in (report_writer, go, entering.stderr)]
         env = dict(env)
         env.setdefault(b"XDG_RUNTIME_DIR", os.fsencode(runtime_folder(system_root())))
         try:
             self.first = self.fork(Program(self.command[0], [*self.command, b"--", *entry]), env, entering, prctl)
             self.folder = self.await_entry(report, words)
-            os.write(go_writer, b"g")
+            rest = entry_words([program.path, *program.argv])
+            while rest:
+                rest = rest[go_writer.write(rest) :]
+            go_writer.close()
             answer = os.read(report, 16)  # execve closes it
         finally:
-            for fd in (report, go_writer, words):
+            go_writer.close()
+            for fd in (report, words):
                 os.close(fd)
         if answer:
             os.waitpid(self.first, 0)
@@ -167,6 +175,11 @@ class Scope:
                 return file.read(4096).decode("ascii", "replace").strip()
         except OSError:
             return ""
+
+
+def entry_words(words: "list[bytes]") -> bytes:
+    """The words as the first program in the scope reads them. They are executed only if all of them have come."""
+    return b"%d\n" % len(words) + b"".join(word + b"\0" for word in words)
 
 
 class EnteringTask(Task):

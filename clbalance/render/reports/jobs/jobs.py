@@ -69,9 +69,7 @@ class JobRow:
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
-    """The row of a job of this host. If a node did not answer, that is its reason, unless the job has another."""
-    silent = [outcome for outcome in outcomes if isinstance(outcome.end, Lost)]
-    unknown = f"unknown: {silent[0].node}: {reason_of(silent[0].end)}" if silent else ""
+    """The row of a job of this host."""
     # The last attempt of a queued job is over: the job runs on no node.
     is_nowhere = is_queued(record)
     begun, until = None if is_nowhere else record.started_at, record.ended_at or now
@@ -80,7 +78,7 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         name=record.name,
         user=user,
         state=record.state.value,
-        reason=record.reason or unknown,
+        reason=_reason(record, outcomes),
         rc=record.rc,
         node_set="" if is_nowhere else fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
@@ -88,6 +86,14 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         qos=record.qos,
         priority=record.priority,
     )
+
+
+def _reason(record: JobRecord, outcomes: Sequence[Outcome]) -> str:
+    """A cancel that waits, else the job's own reason, else that a node did not answer."""
+    silent = next((f"{one.node}: {reason_of(one.end)}" for one in outcomes if isinstance(one.end, Lost)), "")
+    if record.cancel_requested and not record.state.is_over:
+        return f"cancel asked for, node does not answer: {silent}" if silent else "cancel asked for"
+    return record.reason or (f"unknown: {silent}" if silent else "")
 
 
 @dataclass(frozen=True, slots=True)
