@@ -124,17 +124,17 @@ class Memory:
 
     total_bytes: int
     available_bytes: int
-    swap_total_bytes: int
-    swap_free_bytes: int
+    swap_total_bytes: int | Unknown
+    swap_free_bytes: int | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
     """PSI `some avg10`: per cent of the last ten seconds in which some task waited."""
 
-    cpu_pct: float
-    mem_pct: float
-    io_pct: float
+    cpu_pct: float | Unknown
+    mem_pct: float | Unknown
+    io_pct: float | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +148,12 @@ class TmpSpace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes since boot over all real disks and all interfaces but loopback."""
+    """Bytes since boot, each counted once: read and written by disks, or received and sent by interfaces."""
 
-    disk_read_bytes: int
-    disk_written_bytes: int
-    net_received_bytes: int
-    net_sent_bytes: int
+    in_bytes: int
+    """Read or received."""
+    out_bytes: int
+    """Written or sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,8 @@ class Reading:
     memory: Memory | Unknown
     pressure: Pressure | Unknown
     tmp: TmpSpace | Unknown
-    traffic: Traffic | Unknown
+    disk: Traffic | Unknown
+    net: Traffic | Unknown
     logins: int | Unknown
     python: str | Unknown
     """Path of `python3` on the node's PATH; jobs need it, probes do not."""

@@ -232,30 +232,36 @@
   # One grep for all files. It skips the interrupts of /proc/stat (kilobytes) and takes only the names of single cpus.
   told() {
     sys=${CLBALANCE_SYSFS:-/sys}
+    # The network interfaces that are devices, and which of them are members of another device. Only where there is none,
+    # as in a container: which interfaces are built on others.
+    set -- "$sys"/class/net/*/device/uevent
+    if [ -e "$1" ]; then
+      set -- "$@" "$sys"/class/net/*/master/device/uevent
+    else
+      set -- "$sys"/class/net/*/lower_*/ifindex
+    fi
     # NUMA nodes of GPUs, and the processes on AMD's.
     if [ -n "$has_gpus" ]; then
-      set -- "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
+      set -- "$@" "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
         "$sys"/class/kfd/kfd/proc/*/vram_*
-    else
-      set --
     fi
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
-      # /proc/self/status gives the uid of the probe. DRIVER is set for network devices, not for bridges.
+      # /proc/self/status gives the uid of the probe. A line of counters comes even if one of them is nonsense: left out,
+      # it would look as if there were no such disk or interface.
       grep -s -o -E \
         -e '^Uid:.*' \
         -e '^cpu( .*|[0-9]+)' \
         -e '^[0-9]+[.][0-9]+ .*' \
         -e '^(Mem(Total|Available)|Swap(Total|Free)):.*' \
         -e '^some .*' \
-        -e '^ *[^ :]+: *[0-9]+( +[0-9]+){8}' \
-        -e '^ *[0-9]+ +[0-9]+ [^ ]+( [0-9]+){7}' \
+        -e '^ *[^[:space:]:]+: *[^[:space:]]+( +[^ ]+){2,8}' \
+        -e '^ *[0-9]+ +[0-9]+ [^ ]+( [^ ]+){0,7}' \
         -e '^[0-9a-f,-]+$' \
         -e '^DRIVER=.*' \
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
-        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist \
-        "$sys"/class/net/*/device/uevent "$@"
+        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist "$@"
       # Only the first cpu: the kernel generates this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in

@@ -28,7 +28,7 @@ from clbalance.probe.leases import parse_allocation, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
-    parse_drivers,
+    parse_interfaces,
     parse_loadavg,
     parse_meminfo,
     parse_net_dev,
@@ -101,9 +101,12 @@ def check(value: object) -> None:
             assert max(value.r1m, value.r5m, value.r15m, value.rq) <= 1_000_000
         case Memory():
             assert value.available_bytes <= value.total_bytes
-            assert value.swap_free_bytes <= value.swap_total_bytes
+            if not isinstance(value.swap_free_bytes, Unknown):
+                assert not isinstance(value.swap_total_bytes, Unknown)
+                assert value.swap_free_bytes <= value.swap_total_bytes
         case Pressure():
-            assert max(value.cpu_pct, value.mem_pct, value.io_pct) <= 100.0
+            pressures = (value.cpu_pct, value.mem_pct, value.io_pct)
+            assert all(isinstance(pct, Unknown) or pct <= 100.0 for pct in pressures)
         case TmpSpace():
             assert value.free_bytes <= value.total_bytes
         case Cpus():
@@ -177,7 +180,7 @@ def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
     for parse_counters in (parse_diskstats, parse_net_dev):
         check(parse_counters(text))
     files = parse_procfs(text)
-    check(parse_net_dev(text, parse_drivers(files)))
+    check(parse_net_dev(text, parse_interfaces(files)))
     check(parse_cpus({**files, "stat": "cpu0", "node0": text, "cpuinfo": text}))
     check(parse_pressure(dict.fromkeys(("pressure/cpu", "pressure/memory", "pressure/io"), text)))
 

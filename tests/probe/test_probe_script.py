@@ -87,9 +87,29 @@ def test_bytes_of_a_bridge_are_those_of_its_device(node: Node) -> None:
         file.write("   lan: 1000    2276    0    0    0     0          0         0   500    1506    0    0    0\n")
     interface(node, "enp129s0f0np0", "ice")
     (node.root / "sys/class/net/lan").mkdir()
-    traffic = node.reading().traffic
-    assert not isinstance(traffic, Unknown)
-    assert (traffic.net_received_bytes, traffic.net_sent_bytes) == (1000, 500)
+    assert node.reading().net == Traffic(in_bytes=1000, out_bytes=500)
+
+
+def test_a_device_that_is_a_member_of_another_counts_once(node: Node) -> None:
+    with (node.root / "proc/net/dev").open("a") as file:
+        file.write("  eth0: 1200    2276    0    0    0     0          0         0   600    1506    0    0    0\n")
+    interface(node, "enp129s0f0np0", "mlx5_core")
+    interface(node, "eth0", "hv_netvsc")
+    (node.root / "sys/class/net/enp129s0f0np0/master").symlink_to("../eth0")
+    assert node.reading().net == Traffic(in_bytes=1200, out_bytes=600)
+
+
+def test_in_a_container_bonds_bridges_and_vlans_are_not_counted_beside_their_members(node: Node) -> None:
+    with (node.root / "proc/net/dev").open("a") as file:
+        for name in ("uplink", "lan", "office"):
+            file.write(
+                f"{name:>6}: 1000    2276    0    0    0     0          0         0   500    1506    0    0    0\n"
+            )
+    for upper, lower in (("uplink", "enp129s0f0np0"), ("lan", "uplink"), ("office", "lan")):
+        folder = node.root / "sys/class/net" / upper / f"lower_{lower}"
+        folder.mkdir(parents=True)
+        (folder / "ifindex").write_text("2\n")
+    assert node.reading().net == Traffic(in_bytes=1000, out_bytes=500)
 
 
 def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
@@ -108,9 +128,8 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
         total_bytes=1_024_000_000, available_bytes=614_400_000, swap_total_bytes=2_048_000, swap_free_bytes=1_024_000
     )
     assert reading.pressure == Pressure(cpu_pct=1.5, mem_pct=0.25, io_pct=0.0)
-    assert reading.traffic == Traffic(
-        disk_read_bytes=10_240, disk_written_bytes=20_480, net_received_bytes=1000, net_sent_bytes=500
-    )
+    assert reading.disk == Traffic(in_bytes=10_240, out_bytes=20_480)
+    assert reading.net == Traffic(in_bytes=1000, out_bytes=500)
     assert reading.python == str(node.root / "bin/python3")
     assert not isinstance(reading.tmp, Unknown)
     assert reading.tmp.path == str(node.root / "tmp")
