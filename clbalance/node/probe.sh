@@ -67,7 +67,7 @@
   relay_wanted() {
     set -- -e "s/^$m status \(.*\)/$m - $1 \1/p" -e "/^$m over/q"
     for wanted in '^GPU ' ^CUDA UUID 'MIG ' 'nstance ID' Index 'Memory Usage' ' Total ' ' Used ' \
-      rrors Volatile Aggregate Uncorrectable Double Pages Pending Remapp Temp \
+      rrors Volatile Aggregate Uncorrectable Exceeded Unrepairable Double Pages Pending Remapp Temp \
       Reset Recovery Process Type ' Name ' 'Used GPU' ' Current '; do
       set -- "$@" -e "/$wanted/bp"
     done
@@ -101,14 +101,15 @@
     run df -kP -- "$folder"
   }
 
+  # With standard error, on which some drivers say that a device is lost.
   gpus() {
     run nvidia-smi \
       --query-gpu=uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version \
-      --format=csv,noheader,nounits
+      --format=csv,noheader,nounits 2>&1
   }
 
   gpu_processes() {
-    run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits
+    run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits 2>&1
   }
 
   # Everything that the driver knows. An old driver leaves lines out here, but would reject a list of fields as a whole.
@@ -120,14 +121,27 @@
     run nvidia-smi -L
   }
 
-  # dmesg prints the kernel's log and does not wait for more.
+  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is enough, and is
+  # never pushed out by lines of other numbers. Whatever is in the log, at most 1,024 lines of 300 bytes are sent.
   gpu_faults() {
-    { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | tail -n 128
+    { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | awk '
+      {
+        key = $0
+        sub(/^.*NVRM: Xid /, "", key)
+        sub(/,.*/, "", key)
+        sub(/ GPU-I:[^)]*/, "", key)
+        delete lines[last[key]]
+        lines[last[key] = NR] = substr($0, 1, 300)
+      }
+      END {
+        for (at = NR; at > 0; at--) if (at in lines && ++count > 1024) delete lines[at]
+        for (at = 1; at <= NR; at++) if (at in lines) print lines[at]
+      }'
   }
 
   rocm() {
     run rocm-smi --showid --showuniqueid --showproductname --showbus --showdriverversion --showmeminfo vram --showuse \
-      --showtemp --showpids --json
+      --showtemp --showpids --json 2>&1
   }
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that

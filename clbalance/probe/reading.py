@@ -37,6 +37,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
     python = sections.get("python", _MISSING)
     uid = parse_uid(files.get("/proc/self/status", ""))
     marks = parse_marks(sections.get("marks", _MISSING), uid)
+    devices = parse_devices(sections, files)
     return Reading(
         boot_id=parse_boot_id(files.get("sys/kernel/random/boot_id", "")),
         uptime_s=parse_uptime(files.get("uptime", "")),
@@ -50,7 +51,8 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
-        gpus=parse_devices(sections, files),
+        gpus=devices.gpus,
+        gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),
         drains=parse_drains(marks),
