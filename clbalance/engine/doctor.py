@@ -1,30 +1,40 @@
-"""The part of `clbalance doctor` that talks to nodes: ask each for its setup, and then for its time.
+"""The part of `clbalance doctor` that talks to nodes: ask each for its setup, then for its load, and then for its time.
 
-The clock is asked for separately, over a session that is already open. So the measured time includes neither
-connecting nor a section of the checkup that hangs.
+The load is that of a usual probe. The clock is asked for last, over a session that is already open. So the measured
+time includes neither connecting nor a section that hangs.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from typing import assert_never
 
 from clbalance.engine.services import Services
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Cause, NodeName, Silent, Unknown
+from clbalance.model import Cause, NodeName, Reading, Silent, Unknown
 from clbalance.model.checkup import Checkup, Examination, Examined
 from clbalance.ports import Closed, Sessions
 from clbalance.probe.checkup import CLOCK_QUESTION, parse_checkup, parse_clock
-from clbalance.probe.frame import Answered, Frame, Garbled, probe_request
+from clbalance.probe.frame import Answered, Frame, Garbled, Section, probe_request
+from clbalance.probe.reading import parse_reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _PendingCheckup:
-    """The answer that we wait for. If `checkup` is set, only the clock is missing."""
+class _Answers:
+    """What a node has answered so far, in the order of the questions."""
+
+    checkup: Checkup | None = None
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PendingAnswer:
+    """The answer that we wait for, and those before it."""
 
     frame: Frame
     at: datetime
-    checkup: Checkup | None = None
+    before: _Answers = field(default_factory=_Answers)
 
 
 def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tuple[Examination, ...]:
@@ -32,10 +42,10 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
     found: dict[NodeName, Examination] = {}
     try:
         with services.transport.sessions() as sessions:
-            asked: dict[NodeName, _PendingCheckup] = {}
+            asked: dict[NodeName, _PendingAnswer] = {}
             for node in nodes:
                 sessions.open(node, within_s=services.answer_within_s)
-                asked[node] = _ask(services, sessions, node, script)
+                asked[node] = _ask(services, sessions, node, script, _Answers())
             services.listener.asked(len(asked))
             while asked:
                 _next_event(services, sessions, asked, found)
@@ -45,19 +55,17 @@ def check_up(services: Services, nodes: Sequence[NodeName], script: str) -> tupl
     return tuple(found[node] for node in nodes)
 
 
-def _ask(
-    services: Services, sessions: Sessions, node: NodeName, script: str, checkup: Checkup | None = None
-) -> _PendingCheckup:
+def _ask(services: Services, sessions: Sessions, node: NodeName, script: str, before: _Answers) -> _PendingAnswer:
     nonce = secrets.token_hex(16)
     at = services.clock.now()
-    sessions.send(node, probe_request(script, nonce), last=checkup is not None)
-    return _PendingCheckup(frame=Frame(nonce), at=at, checkup=checkup)
+    sessions.send(node, probe_request(script, nonce), last=before.reading is not None)
+    return _PendingAnswer(frame=Frame(nonce), at=at, before=before)
 
 
 def _next_event(
     services: Services,
     sessions: Sessions,
-    asked: dict[NodeName, _PendingCheckup],
+    asked: dict[NodeName, _PendingAnswer],
     found: dict[NodeName, Examination],
 ) -> None:
     """Handle the next event. A node that is finished moves from `asked` to `found`."""
@@ -70,15 +78,15 @@ def _next_event(
         case None:
             return
         case Answered(sections=sections):
-            if one.checkup is None:
-                asked[node] = _ask(services, sessions, node, CLOCK_QUESTION, parse_checkup(sections))
+            after = _after_answer(services, sessions, node, one, sections)
+            if isinstance(after, _PendingAnswer):
+                asked[node] = after
                 return
-            offset = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=services.clock.now())
-            found[node] = Examined(node=node, checkup=one.checkup, clock_offset_s=offset)
+            found[node] = after
         case Closed(cause=cause, reason=reason):
-            found[node] = _silent(node, one, cause, reason)
+            found[node] = _cut_short(node, one.before, cause, reason)
         case Garbled(reason=reason):
-            found[node] = _silent(node, one, Cause.GARBLED, reason)
+            found[node] = _cut_short(node, one.before, Cause.GARBLED, reason)
         case _:
             assert_never(heard)
     sessions.close(node)
@@ -86,8 +94,23 @@ def _next_event(
     services.listener.answered(node)
 
 
-def _silent(node: NodeName, one: _PendingCheckup, cause: Cause, reason: str) -> Examination:
-    """A checkup that arrived before the session ended is kept; only the clock is unknown."""
-    if one.checkup is None:
+def _after_answer(
+    services: Services, sessions: Sessions, node: NodeName, one: _PendingAnswer, sections: Mapping[str, Section]
+) -> _PendingAnswer | Examined:
+    """The next question, which is sent; or all answers, after the last one."""
+    checkup, reading = one.before.checkup, one.before.reading
+    if checkup is None:
+        return _ask(services, sessions, node, services.probe_script, _Answers(checkup=parse_checkup(sections)))
+    if reading is None:
+        before = _Answers(checkup=checkup, reading=parse_reading(sections))
+        return _ask(services, sessions, node, CLOCK_QUESTION, before)
+    offset_s = parse_clock(sections.get("clock"), asked_at=one.at, heard_at=services.clock.now())
+    return Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s)
+
+
+def _cut_short(node: NodeName, before: _Answers, cause: Cause, reason: str) -> Examination:
+    """Answers that arrived before the session ended are kept; the others are unknown."""
+    if before.checkup is None:
         return Silent(node=node, cause=cause, reason=reason)
-    return Examined(node=node, checkup=one.checkup, clock_offset_s=Unknown(reason=cause.because(reason)))
+    unknown = Unknown(reason=cause.because(reason))
+    return Examined(node=node, checkup=before.checkup, reading=before.reading or unknown, clock_offset_s=unknown)

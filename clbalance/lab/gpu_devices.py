@@ -11,7 +11,10 @@ from clbalance.units import parse_size
 MODEL = "NVIDIA A100-SXM4-40GB"
 MEM_TOTAL_BYTES = 40_960 * MIB
 DRIVER = "550.54.15"
-FAULTS = ("none", "ecc", "pages", "rows", "hot", "reset", "xid")
+FAULTS = ("none", "ecc", "pages", "rows", "sram", "memory", "hot", "reset", "xid", "stuck", "silent", "unified", "lost")
+"""`stuck`, `silent` and `unified` show words in place of figures. `lost`: a line says that the driver has lost the
+device. The others are in the log or in the kernel's log.
+"""
 _FIRST_PID = 400_000  # of simulated processes
 _MOST_PARTS = 7  # of an A100
 _PROFILES = {1: ("7g.40gb", 40_192), 2: ("3g.20gb", 20_096), 3: ("2g.10gb", 9_984)}

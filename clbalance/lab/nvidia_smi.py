@@ -2,11 +2,12 @@
 
 Files beside the tables switch faults on. `hang`: it hangs and ignores SIGTERM, like the real one in D state. `fail`: it
 prints that file's text and exits with 9, like the real one without its driver. `slow`: it waits for that many seconds.
-`nolog`: only its log hangs. The node's `dmesg` prints the driver's messages in the kernel's log.
+`nolog`: only its log hangs. `lost`: it ends with 15, because a device is lost. The node's `dmesg` prints the driver's
+messages in the kernel's log.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from clbalance.errors import UsageError
 from clbalance.lab.gpu_devices import DRIVER, MEM_TOTAL_BYTES, MODEL, Device, Held, LabGpuPart, devices_of
@@ -19,6 +20,7 @@ SWITCHES = ("hang", "fail", "slow", "nolog")
 GPU_QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version"
 APPS_QUERY = "gpu_uuid,pid,process_name,used_gpu_memory"
 _SLOW_S = "0.7"
+_LOST_STATUS = 15
 _FAILURE = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"
 
 _TOOL = """\
@@ -55,6 +57,7 @@ done
 while IFS= read -r row; do
     printf '%s\\n' "$row"
 done <"$tables/${{table:?no query}}"
+[ ! -e "$tables/lost" ] || exit {lost_status}
 """
 _KERNEL_LOG_TOOL = """\
 #!/bin/sh
@@ -67,7 +70,7 @@ done <'{tables}/kernel.log'
 
 def tool_text(folder: NodeFolder) -> str:
     """The text of the node's `nvidia-smi`."""
-    return _TOOL.format(tables=folder.gpu, gpu_query=GPU_QUERY, apps_query=APPS_QUERY)
+    return _TOOL.format(tables=folder.gpu, gpu_query=GPU_QUERY, apps_query=APPS_QUERY, lost_status=_LOST_STATUS)
 
 
 def kernel_log_tool_text(folder: NodeFolder) -> str:
@@ -79,7 +82,8 @@ def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
     """Write the answers of `nvidia-smi` and `dmesg`."""
     devices = devices_of(int(folder.name.removeprefix("node")), gpus, load)
     replace_file(folder.gpu / "gpus.csv", "".join(map(_gpu_row, devices)))
-    replace_file(folder.gpu / "apps.csv", "".join(row for device in devices for row in _app_rows(device)))
+    lost = "".join(_lost_line(device) for device in devices if device.fault == "lost")
+    replace_file(folder.gpu / "apps.csv", lost + "".join(row for device in devices for row in _app_rows(device)))
     replace_file(folder.gpu / "log.txt", log_text(devices))
     replace_file(folder.gpu / "list.txt", list_text(devices))
     replace_file(folder.gpu / "kernel.log", kernel_log_text(devices))
@@ -88,30 +92,42 @@ def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
     for device in devices:
         for part in device.parts:
             (folder.capabilities / f"gpu{device.index}/mig/gi{part.instance}").mkdir(parents=True)
-    _set_switches(folder, load.gpu_tool)
+    _set_switches(folder, {load.gpu_tool} | ({"lost"} if lost else set()))
 
 
-def _set_switches(folder: NodeFolder, how: str) -> None:
-    texts = {"hang": "", "nolog": "", "fail": _FAILURE, "slow": f"{_SLOW_S}\n"}
-    for switch in SWITCHES:
-        if switch == how:
-            replace_file(folder.gpu / switch, texts[switch])
+def _set_switches(folder: NodeFolder, on: Collection[str]) -> None:
+    texts = {"hang": "", "nolog": "", "fail": _FAILURE, "slow": f"{_SLOW_S}\n", "lost": ""}
+    for switch, text in texts.items():
+        if switch in on:
+            replace_file(folder.gpu / switch, text)
         else:
             (folder.gpu / switch).unlink(missing_ok=True)
 
 
+_NOT_SAID = {"stuck": "[GPU requires reset]", "silent": "[Unknown Error]"}
+"""What a device with that fault shows in place of every figure."""
+
+
 def _gpu_row(device: Device) -> str:
-    use = "[N/A]" if device.parts else str(device.held.use_pct)
-    return (
-        f"{device.uuid}, {device.index}, {MODEL}, {MEM_TOTAL_BYTES // MIB}, {device.mem_used_bytes // MIB}, "
-        f"{use}, {device.temperature_c}, {DRIVER}\n"
-    )
+    if device.fault == "lost":
+        return _lost_line(device)
+    memory = [str(size // MIB) for size in (MEM_TOTAL_BYTES, device.mem_used_bytes)]
+    if device.fault == "unified":  # as on a GB10, whose memory is the host's
+        memory = ["[N/A]", "[N/A]"]
+    figures = [*memory, "[N/A]" if device.parts else str(device.held.use_pct), str(device.temperature_c)]
+    if word := _NOT_SAID.get(device.fault):
+        figures = [word] * len(figures)
+    return f"{', '.join([device.uuid, str(device.index), MODEL, *figures, DRIVER])}\n"
+
+
+def _lost_line(device: Device) -> str:
+    return f"Unable to determine the device handle for GPU{device.bus_id[4:]}: Unknown Error\n"
 
 
 def _app_rows(device: Device) -> Iterator[str]:
     holders: list[Held] = [part.held for part in device.parts] or [device.held]
     for held in holders:
-        if held.process:
+        if held.process and device.fault != "lost":
             yield f"{device.uuid}, {held.pid}, {held.process}, {held.mem_used_bytes // MIB}\n"
 
 
@@ -149,7 +165,8 @@ def log_text(devices: Sequence[Device]) -> str:
         "",
         _line(0, "Attached GPUs", str(len(devices))),
     ]
-    return "\n".join([*head, *(line for device in devices for line in _device(device))]) + "\n"
+    found = (device for device in devices if device.fault != "lost")
+    return "\n".join([*head, *(line for device in found for line in _device(device))]) + "\n"
 
 
 def list_text(devices: Sequence[Device]) -> str:
@@ -167,7 +184,7 @@ def kernel_log_text(devices: Sequence[Device]) -> str:
     """The kernel's log: a harmless message of the driver, and faults."""
     lines = ["[    1.000000] NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.54.15\n"]
     for device in devices:
-        if device.fault == "xid":
+        if device.fault in {"xid", "lost"}:
             bus = device.bus_id.lower()[4:].partition(".")[0]
             lines.append(f"[   99.000000] NVRM: Xid (PCI:{bus}): 79, pid=1, name=x, GPU has fallen off the bus.\n")
     return "".join(lines)
@@ -190,6 +207,9 @@ def _device(device: Device) -> Iterator[str]:
     yield "        Volatile"
     yield _line(3, "SRAM Uncorrectable", "0")
     yield _line(3, "DRAM Uncorrectable", "2" if fault == "ecc" else "0")
+    yield "        Aggregate"
+    yield _line(3, "SRAM Threshold Exceeded", _yes(fault == "sram"))
+    yield _line(2, "Unrepairable Memory", _yes(fault == "memory"))
     yield "    Retired Pages"
     yield _line(2, "Pending Page Blacklist", _yes(fault == "pages"))
     yield "    Remapped Rows"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Cause, NodeName, Silent, TmpSpace, Unknown
+from clbalance.model import Cause, NodeName, Reading, Silent, TmpSpace, Unknown
 
 # -- the answer of a node ---------------------------------------------------------------------------
 
@@ -95,6 +95,10 @@ class Checkup:
     logind: Logind | Unknown | None
     """None: there is no logind."""
     sshd: SshdLimits
+    input_is_whole: bool = True
+    """Whether all that was sent to the node's shell has reached it; a start-up file may have read some of it."""
+    missing_home: str = ""
+    """The path of our home there if it does not exist; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ class Examined:
 
     node: NodeName
     checkup: Checkup
+    reading: Reading | Unknown
     clock_offset_s: float | Unknown
 
 

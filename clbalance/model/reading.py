@@ -124,17 +124,17 @@ class Memory:
 
     total_bytes: int
     available_bytes: int
-    swap_total_bytes: int
-    swap_free_bytes: int
+    swap_total_bytes: int | Unknown
+    swap_free_bytes: int | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
     """PSI `some avg10`: per cent of the last ten seconds in which some task waited."""
 
-    cpu_pct: float
-    mem_pct: float
-    io_pct: float
+    cpu_pct: float | Unknown
+    mem_pct: float | Unknown
+    io_pct: float | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +148,12 @@ class TmpSpace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes since boot over all real disks and all interfaces but loopback."""
+    """Bytes since boot, each counted once: read and written by disks, or received and sent by interfaces."""
 
-    disk_read_bytes: int
-    disk_written_bytes: int
-    net_received_bytes: int
-    net_sent_bytes: int
+    in_bytes: int
+    """Read or received."""
+    out_bytes: int
+    """Written or sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +170,18 @@ class Gpu:
     """One device as its driver reports it; `use_pct` is unknown for MIG parents and some drivers."""
 
     uuid: str
+    """A device that does not tell its own has a made-up one, and a fault."""
     index: int
     model: str
-    mem_total_bytes: int
-    mem_used_bytes: int
+    mem_total_bytes: int | Unknown
+    """Unknown on devices that share the host's memory, and on some faulty ones."""
+    mem_used_bytes: int | Unknown
     use_pct: float | Unknown
     temperature_c: float | Unknown
     driver_version: str
-    processes: tuple[GpuProcess, ...] = ()
+    processes: tuple[GpuProcess, ...] | Unknown = ()
+    bus_id: str = ""
+    """PCI address; empty if not told."""
     cuda_version: str = ""
     """The newest CUDA (or ROCm) version that the driver supports, such as "12.4"; empty if not told."""
     numa_node: int | Unknown = field(default_factory=lambda: Unknown(reason="not told"))
@@ -188,6 +192,16 @@ class Gpu:
     """Why it is unfit for work, such as "Xid 79: GPU has fallen off the bus"; empty: no fault is known."""
     unseen: tuple[str, ...] = ()
     """Parts of its health that could not be read, and why."""
+
+    @property
+    def mem_used_pct(self) -> float | Unknown:
+        """The used share of its memory."""
+        total, used = self.mem_total_bytes, self.mem_used_bytes
+        if isinstance(total, Unknown):
+            return total
+        if isinstance(used, Unknown):
+            return used
+        return 100.0 * used / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,18 +216,21 @@ class Reading:
     memory: Memory | Unknown
     pressure: Pressure | Unknown
     tmp: TmpSpace | Unknown
-    traffic: Traffic | Unknown
+    disk: Traffic | Unknown
+    net: Traffic | Unknown
     logins: int | Unknown
     python: str | Unknown
     """Path of `python3` on the node's PATH; jobs need it, probes do not."""
     gpus: tuple[Gpu, ...] | Unknown
-    """Empty if the node has no GPU tool; unknown if its tool hung or failed."""
+    """Empty if the node has no GPU tool; unknown if its tool hung or failed, and no other vendor's tool has devices."""
     uid: int | Unknown
     """Uid of the user that the probe ran as."""
     leases: tuple[Lease, ...] | Unknown
     """Valid leases of all users; leases that no process holds any more are left out."""
     drains: tuple[DrainMark, ...] | Unknown
     """Drain marks of all users that had not ended, by the node's own clock."""
+    gpus_missing: tuple[str, ...] = ()
+    """Why devices of one vendor are not in `gpus`, where there are devices of another."""
 
 
 NodeName = NewType("NodeName", str)

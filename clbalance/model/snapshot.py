@@ -43,7 +43,7 @@ class Rates:
     """Differences between two readings of the same boot, over `span_s` seconds."""
 
     span_s: float
-    ut_pct: float
+    ut_pct: float | Unknown
     disk_bytes_per_s: float | Unknown
     net_bytes_per_s: float | Unknown
 

@@ -1,6 +1,12 @@
 # The check-up: prints raw facts about a node's set-up in named sections, framed and guarded as in probe.sh. The line
 # with GUARD below is replaced by the probe's guard. Nothing is written on the node. CLBALANCE_ROOTFS moves /etc, /run
 # and /var/lib/systemd. docs/design/doctor.md describes how the answer is used.
+# If a start-up file of the login shell reads standard input, it takes the first lines. They may be lost, and the check-up
+# tells whether the first one was.
+clbalance_input=@NONCE@
+:
+:
+:
 (
   # The user's environment may have variables of these names.
   child= uid=
@@ -88,6 +94,14 @@
     echo "$uid"
     echo "$m - uid 0"
 
+    echo "$m + input"
+    [ "$clbalance_input" = "$m" ] && echo whole
+    echo "$m - input 0"
+
+    echo "$m + home"
+    [ -d "$HOME" ] || printf '%s\n' "$HOME"
+    echo "$m - home 0"
+
     # In case logind does not answer: its files, then the drop-ins that override them; the last line counts.
     echo "$m + logind_conf"
     for folder in "$root/usr/lib/systemd" "$root/etc/systemd"; do
@@ -116,3 +130,4 @@
   ask "$@"
   echo "$m end"
 ) 2>/dev/null
+unset clbalance_input

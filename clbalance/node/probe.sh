@@ -67,7 +67,7 @@
   relay_wanted() {
     set -- -e "s/^$m status \(.*\)/$m - $1 \1/p" -e "/^$m over/q"
     for wanted in '^GPU ' ^CUDA UUID 'MIG ' 'nstance ID' Index 'Memory Usage' ' Total ' ' Used ' \
-      rrors Volatile Aggregate Uncorrectable Double Pages Pending Remapp Temp \
+      rrors Volatile Aggregate Uncorrectable Exceeded Unrepairable Double Pages Pending Remapp Temp \
       Reset Recovery Process Type ' Name ' 'Used GPU' ' Current '; do
       set -- "$@" -e "/$wanted/bp"
     done
@@ -101,14 +101,15 @@
     run df -kP -- "$folder"
   }
 
+  # With standard error, on which some drivers say that a device is lost.
   gpus() {
     run nvidia-smi \
       --query-gpu=uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version \
-      --format=csv,noheader,nounits
+      --format=csv,noheader,nounits 2>&1
   }
 
   gpu_processes() {
-    run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits
+    run nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory --format=csv,noheader,nounits 2>&1
   }
 
   # Everything that the driver knows. An old driver leaves lines out here, but would reject a list of fields as a whole.
@@ -120,14 +121,27 @@
     run nvidia-smi -L
   }
 
-  # dmesg prints the kernel's log and does not wait for more.
+  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is enough, and is
+  # never pushed out by lines of other numbers. Whatever is in the log, at most 1,024 lines of 300 bytes are sent.
   gpu_faults() {
-    { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | tail -n 128
+    { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | awk '
+      {
+        key = $0
+        sub(/^.*NVRM: Xid /, "", key)
+        sub(/,.*/, "", key)
+        sub(/ GPU-I:[^)]*/, "", key)
+        delete lines[last[key]]
+        lines[last[key] = NR] = substr($0, 1, 300)
+      }
+      END {
+        for (at = NR; at > 0; at--) if (at in lines && ++count > 1024) delete lines[at]
+        for (at = 1; at <= NR; at++) if (at in lines) print lines[at]
+      }'
   }
 
   rocm() {
     run rocm-smi --showid --showuniqueid --showproductname --showbus --showdriverversion --showmeminfo vram --showuse \
-      --showtemp --showpids --json
+      --showtemp --showpids --json 2>&1
   }
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
@@ -233,30 +247,36 @@
   # One grep for all files. It skips the interrupts of /proc/stat (kilobytes) and takes only the names of single cpus.
   told() {
     sys=${CLBALANCE_SYSFS:-/sys}
+    # The network interfaces that are devices, and which of them are members of another device. Only where there is none,
+    # as in a container: which interfaces are built on others.
+    set -- "$sys"/class/net/*/device/uevent
+    if [ -e "$1" ]; then
+      set -- "$@" "$sys"/class/net/*/master/device/uevent
+    else
+      set -- "$sys"/class/net/*/lower_*/ifindex
+    fi
     # NUMA nodes of GPUs, and the processes on AMD's.
     if [ -n "$has_gpus" ]; then
-      set -- "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
+      set -- "$@" "$sys"/bus/pci/drivers/nvidia/*/numa_node "$sys"/bus/pci/drivers/amdgpu/*/numa_node \
         "$sys"/class/kfd/kfd/proc/*/vram_*
-    else
-      set --
     fi
     echo "$m + proc"
     if cd "${CLBALANCE_PROCFS:-/proc}"; then
       echo "loadavg:$load"
-      # /proc/self/status gives the uid of the probe. DRIVER is set for network devices, not for bridges.
+      # /proc/self/status gives the uid of the probe. A line of counters comes even if one of them is nonsense: left out,
+      # it would look as if there were no such disk or interface.
       grep -s -o -E \
         -e '^Uid:.*' \
         -e '^cpu( .*|[0-9]+)' \
         -e '^[0-9]+[.][0-9]+ .*' \
         -e '^(Mem(Total|Available)|Swap(Total|Free)):.*' \
         -e '^some .*' \
-        -e '^ *[^ :]+: *[0-9]+( +[0-9]+){8}' \
-        -e '^ *[0-9]+ +[0-9]+ [^ ]+( [0-9]+){7}' \
+        -e '^ *[^[:space:]:]+: *[^[:space:]]+( +[^ ]+){2,8}' \
+        -e '^ *[0-9]+ +[0-9]+ [^ ]+( [^ ]+){0,7}' \
         -e '^[0-9a-f,-]+$' \
         -e '^DRIVER=.*' \
         uptime stat meminfo pressure/cpu pressure/memory pressure/io net/dev diskstats \
-        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist \
-        "$sys"/class/net/*/device/uevent "$@"
+        sys/kernel/random/boot_id /proc/self/status "$sys"/devices/system/node/node*/cpulist "$@"
       # Only the first cpu: the kernel generates this file while it is read, cpu by cpu.
       while IFS= read -r line; do
         case $line in

@@ -19,10 +19,15 @@ from clbalance.model.checkup import (
     wrong,
 )
 from clbalance.policy.job_folder import folder_findings
+from clbalance.policy.job_obstacles import reading_findings
 
 _LEAST_PYTHON = (3, 6)
 _CLOCK_WRONG_S = 30.0
 _CLOCK_NOTED_S = 2.0
+_INPUT = (
+    "`echo one | ssh {node} cat` should print `one`; look in ~/.bashrc and the like there for `read`, `cat` or `ssh` "
+    "without `</dev/null`"
+)
 # OpenSSH's own defaults (sshd_config(5)).
 _USUAL_SESSIONS = 10
 _USUAL_STARTUPS = 10
@@ -33,8 +38,8 @@ def node_findings(examination: Examination) -> tuple[Finding, ...]:
     match examination:
         case Silent(node=node):
             found: Iterable[Finding] = (silent_finding(examination),)
-        case Examined(node=node, checkup=checkup, clock_offset_s=offset_s):
-            found = [*_checkup(checkup), *_clock(offset_s)]
+        case Examined(node=node, checkup=checkup, reading=reading, clock_offset_s=offset_s):
+            found = [*_checkup(checkup), *reading_findings(reading), *_clock(offset_s)]
         case _:
             assert_never(examination)
     return tuple(replace(one, node=node) for one in found)
@@ -46,6 +51,11 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _checkup(checkup: Checkup) -> Iterator[Finding]:
+    if not checkup.input_is_whole:
+        yield wrong("login", "a start-up file of the login shell there reads standard input: no job can start", _INPUT)
+    if checkup.missing_home:
+        what = f"your home there, {checkup.missing_home}, does not exist: jobs without `--chdir` may run in /"
+        yield note("login", what, "`ssh {node} ls -ld '~'`; `mkhomedir_helper`, or a mount, brings it back")
     yield from folder_findings(checkup.folders, checkup.uid)
     yield from _python(checkup.python)
     yield from logind_findings(checkup.logind)
@@ -58,7 +68,8 @@ def _python(found: Python | Unknown | None) -> Iterator[Finding]:
         case None:
             yield wrong("python", "no python3 on the PATH: jobs need one", install)
         case Unknown(reason=reason):
-            yield note("python", f"python3 is unknown: {reason}", "`ssh {node} command -v python3` shows it")
+            what = f"python3 is unknown, and jobs need one: {reason}"
+            yield wrong("python", what, "`ssh {node} python3 -I -S -c 1` shows it, or hangs as well")
         case Python(path=path, version=Unknown(reason=reason)):
             yield wrong("python", f"{path} does not work: {reason}", "`ssh {node} python3 -I -S -c 1` shows it")
         case Python(path=path, version=(major, minor, _)) if (major, minor) < _LEAST_PYTHON:
@@ -101,7 +112,8 @@ HINTS: Mapping[Cause, str] = {
     Cause.UNREACHABLE: "`ping {node}`: is it powered, and does a firewall let port 22 through?",
     Cause.REFUSED: "nothing listens there: `systemctl start ssh` on its console, or `-o '-p PORT'` for another port",
     Cause.HUNG: "it accepts and then says nothing: look at its console (memory, disk, a dead network file system)",
-    Cause.TIMEOUT: "`time ssh {node} true`; if it is only slow, give it longer: `-t 30s -u 30s`",
+    Cause.TIMEOUT: "`time ssh {node} true`; if it is only slow, give it longer: `-t 30s -u 30s`; else "
+    "`echo one | ssh {node} cat` should print `one`, unless a start-up file there reads standard input",
     Cause.THROTTLED: "fewer at once, `-f 8`, or `MaxStartups 100:30:200` in sshd_config on it or its jump host",
     Cause.PENALISED: "wait a minute; lasting: `PerSourcePenaltyExemptList` with this host's address in its sshd_config",
     Cause.HOSTKEY_CHANGED: "if it was installed anew, `ssh-keygen -R {node}`, then as for an unknown key; "

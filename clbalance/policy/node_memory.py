@@ -35,12 +35,8 @@ def values_of(node: Node, indices: Iterable[Index]) -> dict[str, float]:
 
 
 def _gpu_values(gpu: Gpu) -> Mapping[str, float]:
-    held = {"mem_pct": _share(gpu.mem_used_bytes, gpu.mem_total_bytes)}
-    return held if isinstance(gpu.use_pct, Unknown) else {"use_pct": gpu.use_pct, **held}
-
-
-def _share(part: float, whole: float) -> float:
-    return 100.0 * part / max(1, whole)
+    values = {"use_pct": gpu.use_pct, "mem_pct": gpu.mem_used_pct}
+    return {key: value for key, value in values.items() if not isinstance(value, Unknown)}
 
 
 # -- suspect nodes: those that did not answer several times in a row (docs/design/suspect.md)

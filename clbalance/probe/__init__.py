@@ -9,7 +9,7 @@
     gpu_processes  gpu_nvidia               nvidia-smi --query-compute-apps
     gpu_log        gpu_nvidia_log           nvidia-smi -q, some of its lines
     gpu_parts      gpu_nvidia               nvidia-smi -L, where there are MIG instances
-    gpu_faults     gpu_devices              dmesg
+    gpu_faults     gpu_xids                 dmesg
     rocm           gpu_rocm                 rocm-smi --json
     marks          lease_files leases       files in the node folders, /proc/locks
 

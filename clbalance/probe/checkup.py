@@ -145,6 +145,8 @@ def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
         python=parse_python_version(sections.get("python")),
         logind=parse_logind(sections.get("logind"), sections.get("logind_conf")),
         sshd=parse_sshd_limits(sections.get("sshd_told"), sections.get("sshd_conf")),
+        input_is_whole="input" not in sections or sections["input"].text == "whole",
+        missing_home=words_of(sections["home"].text, most=_MOST_PATH) if "home" in sections else "",
     )
 
 

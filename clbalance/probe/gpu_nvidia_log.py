@@ -18,6 +18,7 @@ from clbalance.probe.frame import Section, whole, words_of
 _MOST: Final = 10**12
 _CELSIUS: Final = re.compile(r"(-?[0-9]{1,3}) C")
 _NOTHING: Final = ("None", "N/A", "Unknown Error", "", None)
+_INSTEAD_OF_FIGURES: Final = frozenset({"GPU is lost", "GPU requires reset", "GPU requires restart"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ def _recovery(lines: Sequence[LogLine]) -> Iterator[str]:
     for line in lines:
         if line.key == "GPU Recovery Action" and line.value not in _NOTHING:
             yield f"its driver asks for recovery: {words_of(line.value or '', most=40)}"
+        elif line.value in _INSTEAD_OF_FIGURES:
+            yield line.value
 
 
 def _reset(lines: Sequence[LogLine]) -> Iterator[str]:
@@ -83,6 +86,11 @@ def _memory(lines: Sequence[LogLine]) -> Iterator[str]:
         yield "page retirement pending"
     if "Yes" in _values(lines, "Remapped Rows", "Remapping Failure"):
         yield "row remapping failed"
+    if "Yes" in _values(lines, "ECC Errors", "Unrepairable Memory"):
+        yield "unrepairable memory"
+    # Of the whole life of the device: it has to be replaced (NVIDIA, "Xid Errors", on Xid 48).
+    if "Yes" in _values(lines, "ECC Errors", "SRAM Threshold Exceeded"):
+        yield "more SRAM errors than a device may have"
 
 
 def _heat(lines: Sequence[LogLine]) -> Iterator[str]:

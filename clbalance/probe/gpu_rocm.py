@@ -35,31 +35,21 @@ def parse_rocm(section: Section, files: Mapping[str, str]) -> tuple[Gpu, ...] | 
     parsed = _document(section.text)
     if isinstance(parsed, Unknown):
         return parsed
-    processes = _processes(parsed.get("system", {}))
-    return processes if isinstance(processes, Unknown) else _gpus(parsed, processes, files)
-
-
-def _gpus(
-    parsed: Mapping[str, Mapping[str, str]], processes: Mapping[int, GpuProcess], files: Mapping[str, str]
-) -> tuple[Gpu, ...] | Unknown:
     cards = {int(found[1]): card for name, card in parsed.items() if (found := _CARD.fullmatch(name))}
     if len(cards) > _MOST_GPUS:
         return Unknown(reason=f"more than {_MOST_GPUS} GPUs")
-    driver, on = words_of(parsed.get("system", {}).get("Driver version", ""), most=40), _devices_of_processes(files)
-    gpus: list[Gpu] = []
-    for index, card in sorted(cards.items()):
-        gpu = _gpu(index, card, files)
-        if isinstance(gpu, Unknown):
-            return gpu
-        holders = _processes_on(card.get("GUID", ""), processes, on)
-        gpus.append(replace(gpu, driver_version=driver, processes=holders))
-    return tuple(gpus)
+    system, on = parsed.get("system", {}), _devices_of_processes(files)
+    processes, driver = _processes(system), words_of(system.get("Driver version", ""), most=40)
+    gpus = [(replace(_gpu(index, card, files), driver_version=driver), card) for index, card in sorted(cards.items())]
+    if isinstance(processes, Unknown):
+        return tuple(replace(gpu, processes=processes) for gpu, _ in gpus)
+    return tuple(replace(gpu, processes=_processes_on(card.get("GUID", ""), processes, on)) for gpu, card in gpus)
 
 
 def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
-    """The JSON object, after any warnings. All its values are strings."""
+    """The JSON object, between any warnings. All its values are strings."""
     try:
-        parsed = json.loads(text[text.index("{") :].strip())
+        parsed, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     except (ValueError, RecursionError):
         return Unknown(reason=words_of(text) or "no output from `rocm-smi`")
     if not isinstance(parsed, dict):
@@ -71,12 +61,10 @@ def _document(text: str) -> dict[str, dict[str, str]] | Unknown:
     }
 
 
-def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu | Unknown:
-    total = whole(card.get("VRAM Total Memory (B)", ""), most=_MOST_BYTES)
-    used = whole(card.get("VRAM Total Used Memory (B)", ""), most=_MOST_BYTES)
-    if total is None or used is None or used > total:
-        text = words_of(f"{card.get('VRAM Total Used Memory (B)')} of {card.get('VRAM Total Memory (B)')}", most=80)
-        return Unknown(reason=f"memory of GPU {index} is told as {text}")
+def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu:
+    total, used = (_size(card.get(f"VRAM Total {what}Memory (B)", "")) for what in ("", "Used "))
+    if isinstance(total, int) and isinstance(used, int) and used > total:
+        used = Unknown(reason=f"{used} bytes used of {total}")
     unique = _UNIQUE_ID.fullmatch(card.get("Unique ID", ""))
     return Gpu(
         uuid=f"GPU-{int(unique[1], 16):016x}" if unique else f"GPU-amd-{index}",
@@ -89,6 +77,7 @@ def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu |
             _first(card, "Temperature (Sensor edge) (C)", "Temperature (Sensor junction) (C)"), most=200.0
         ),
         driver_version="",
+        bus_id=words_of(_first(card, "PCI Bus").lower(), most=20),
         numa_node=numa_node(_first(card, "PCI Bus"), files),
         fault="" if unique else "it tells no unique id, so it cannot be leased",
         unseen=("errors: not asked for",),
@@ -97,6 +86,11 @@ def _gpu(index: int, card: Mapping[str, str], files: Mapping[str, str]) -> Gpu |
 
 def _first(card: Mapping[str, str], *keys: str) -> str:
     return next((card[key] for key in keys if card.get(key, "N/A") != "N/A"), "")
+
+
+def _size(text: str) -> int | Unknown:
+    number = whole(text, most=_MOST_BYTES)
+    return Unknown(reason=words_of(text, most=40) or _NOT_TOLD) if number is None else number
 
 
 def _decimal(text: str, *, most: float) -> float | Unknown:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import CpuTicks, Memory, Pressure, RunQueue, Traffic, Unknown
 from clbalance.probe.frame import decimal, whole, wholes
 
@@ -63,82 +64,98 @@ _SOME = re.compile(r"some avg10=([0-9.]{1,20}) .*", re.MULTILINE)
 
 
 def parse_pressure(files: Mapping[str, str]) -> Pressure | Unknown:
-    """All three pressures, or unknown: kernels before 4.20 and kernels started with `psi=0` have none."""
-    texts = [files.get(f"pressure/{resource}", "") for resource in ("cpu", "memory", "io")]
-    if not all(texts):
+    """The pressures, each by itself. Kernels before 4.20 and kernels started with `psi=0` have none."""
+    if not any(files.get(f"pressure/{resource}") for resource in ("cpu", "memory", "io")):
         return Unknown(reason="no pressure stall information")
-    match [_avg10_pct(text) for text in texts]:
-        case [float(cpu), float(mem), float(io)]:
-            return Pressure(cpu_pct=cpu, mem_pct=mem, io_pct=io)
-        case _:
-            return Unknown(reason="/proc/pressure does not parse")
+    return Pressure(
+        cpu_pct=_avg10_pct(files, "cpu"), mem_pct=_avg10_pct(files, "memory"), io_pct=_avg10_pct(files, "io")
+    )
 
 
-def _avg10_pct(text: str) -> float | None:
+def _avg10_pct(files: Mapping[str, str], resource: str) -> float | Unknown:
+    text = files.get(f"pressure/{resource}", "")
     some = _SOME.match(text)
-    return decimal(some[1], most=100.0) if some else None
+    pct = decimal(some[1], most=100.0) if some else None
+    if pct is not None:
+        return pct
+    return Unknown(reason=f"/proc/pressure/{resource} does not parse" if text else f"no /proc/pressure/{resource}")
 
 
 # -- `/proc/meminfo`: `MemAvailable: 24355472 kB`, where kB means KiB
 
 _MOST_KIB = 2**50
+# The kernel takes the figures one after another and rounds each to pages, of up to 64 KiB. A free amount that is above
+# its total by no more than one page is the total.
+_PAGE_BYTES = 64 * 1024
 
 
 def parse_meminfo(text: str) -> Memory | Unknown:
-    """Memory and swap; unknown on kernels before 3.14, which do not print `MemAvailable`."""
-    kib: dict[str, int] = {}
-    for line in text.split("\n"):
-        name, _, rest = line.partition(":")
-        number = whole(rest.removesuffix(" kB"), most=_MOST_KIB)
-        if number is not None:
-            kib.setdefault(name, number)
-    needed = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
-    missing = [name for name in needed if name not in kib]
-    if missing:
-        return Unknown(reason=f"no {missing[0]} in /proc/meminfo" if text else "no /proc/meminfo")
-    total, available, swap_total, swap_free = (kib[name] * 1024 for name in needed)
-    if total == 0 or available > total or swap_free > swap_total:
-        return Unknown(reason="/proc/meminfo contradicts itself")
+    """Memory, and swap by itself; unknown on kernels before 3.14, which do not print `MemAvailable`."""
+    sizes = dict(map(_meminfo_line, reversed(text.split("\n"))))
+    total = _size(sizes, "MemTotal")
+    available = _part_of(total, sizes, "MemAvailable")
+    if isinstance(total, Unknown):
+        return total if text else Unknown(reason="no /proc/meminfo")
+    if isinstance(available, Unknown):
+        return available
+    if total == 0:
+        return Unknown(reason="/proc/meminfo contradicts itself: MemTotal is 0")
+    swap_total = _size(sizes, "SwapTotal")
     return Memory(
         total_bytes=total,
         available_bytes=available,
         swap_total_bytes=swap_total,
-        swap_free_bytes=swap_free,
+        swap_free_bytes=_part_of(swap_total, sizes, "SwapFree"),
     )
+
+
+def _meminfo_line(line: str) -> tuple[str, str]:
+    name, _, rest = line.partition(":")
+    return name, rest.removesuffix(" kB").strip()
+
+
+def _size(sizes: Mapping[str, str], name: str) -> int | Unknown:
+    """One figure in bytes. In containers some are a negative number, printed as 2^64 less a little."""
+    if name not in sizes:
+        return Unknown(reason=f"no {name} in /proc/meminfo")
+    kib = whole(sizes[name], most=_MOST_KIB)
+    return Unknown(reason=f"{name} in /proc/meminfo makes no sense") if kib is None else kib * 1024
+
+
+def _part_of(total: int | Unknown, sizes: Mapping[str, str], name: str) -> int | Unknown:
+    """A figure that is part of `total`; unknown if that is."""
+    part = _size(sizes, name)
+    if isinstance(part, Unknown) or isinstance(total, Unknown):
+        return part if isinstance(part, Unknown) else total
+    if part > total + _PAGE_BYTES:
+        return Unknown(reason=f"/proc/meminfo contradicts itself: {name} is above its total")
+    return min(part, total)
 
 
 # -- `/proc/diskstats` and `/proc/net/dev`: bytes since boot, each byte counted once
 
 _SECTOR_BYTES = 512  # in /proc/diskstats, whatever the disk's own sector size
-_MOST_COUNTED = 2**64
+_MOST_COUNTED = 2**63 - 1  # above that it is a negative number
 # Devices that pass on the traffic of other disks, or live in memory; nvme0c0n1 is one path to nvme0n1.
 _STACKED = re.compile(r"(loop|ram|zram|zd|dm-|md|drbd|bcache|sr|fd)[0-9].*|nvme[0-9]+c[0-9]+n[0-9]+")
 _PARTITION = re.compile(r"(.*[0-9])p[0-9]+|(.*[^0-9])[0-9]+")
 
-_UEVENT = re.compile(r".*/net/([^/]+)/device/uevent")
-_PASSED_ON = re.compile(
-    r"(bond|team|br|docker|podman|virbr|vnet|veth|lxc|lxdbr|cni|cbr|cali|cilium|flannel|kube-|nodelocaldns|weave|ovs"
-    r"|tun|tap|wg|vxlan|geneve|gre|erspan|sit|ip6tnl|ip6gre|tunl|ip_vti|ip6_vti|macv|ipvl|vlan|dummy|ifb).*"
+_DEVICE = re.compile(r".*/net/([^/]+)/device/uevent")
+_MEMBER_OF_DEVICE = re.compile(r".*/net/([^/]+)/master/device/uevent")
+_BUILT_ON = re.compile(r".*/net/([^/]+)/lower_[^/]+/ifindex")
+# Where the kernel does not say what is built on what: layers by name, the lowest first. All other names come before.
+_LAYERS = (
+    re.compile(r"(veth|vnet|tap|lxc|cali|dummy|ifb|fwln|fwpr)[^.]*"),
+    re.compile(r"(bond|team)[^.]*"),
+    re.compile(r"(br|docker|podman|virbr|vmbr|xenbr|lxdbr|incusbr|cni|cbr|fwbr|ovs|kube-|weave)[^.]*"),
+    re.compile(r".*[.].*|(vlan|macv|ipvl).*"),
+    re.compile(
+        r"(tun|wg|tailscale|zt|vxlan|geneve|gre|erspan|sit|ip6tnl|ip6gre|ip_vti|ip6_vti|flannel|cilium|nodelocaldns).*"
+    ),
 )
-_HYPER_V = "hv_netvsc"
-_BEHIND_HYPER_V = re.compile(r"enP[0-9]+.*")
-_NO_DRIVERS: Mapping[str, str] = {}
 
 
-def parse_traffic(diskstats: str, net_dev: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> Traffic | Unknown:
-    """Disk and network bytes, or unknown if one is; `drivers`: by name of each interface that is a device."""
-    disk = parse_diskstats(diskstats)
-    net = parse_net_dev(net_dev, drivers)
-    if isinstance(disk, Unknown):
-        return disk
-    if isinstance(net, Unknown):
-        return net
-    return Traffic(
-        disk_read_bytes=disk[0], disk_written_bytes=disk[1], net_received_bytes=net[0], net_sent_bytes=net[1]
-    )
-
-
-def parse_diskstats(text: str) -> tuple[int, int] | Unknown:
+def parse_diskstats(text: str) -> Traffic | Unknown:
     """Bytes read from and written to whole disks: `254 0 vda reads merged sectors ms writes merged sectors …`."""
     if not text:
         return Unknown(reason="no /proc/diskstats")
@@ -150,13 +167,13 @@ def parse_diskstats(text: str) -> tuple[int, int] | Unknown:
             return Unknown(reason="/proc/diskstats does not parse")
         disks[name] = counters[2], counters[6]
     whole_disks = [counts for name, counts in disks.items() if not _is_part(name, disks)]
-    return (
-        sum(read for read, _ in whole_disks) * _SECTOR_BYTES,
-        sum(written for _, written in whole_disks) * _SECTOR_BYTES,
+    return Traffic(
+        in_bytes=sum(read for read, _ in whole_disks) * _SECTOR_BYTES,
+        out_bytes=sum(written for _, written in whole_disks) * _SECTOR_BYTES,
     )
 
 
-def _is_part(name: str, disks: dict[str, tuple[int, int]]) -> bool:
+def _is_part(name: str, disks: Collection[str]) -> bool:
     """Whether this is a partition, whose bytes its disk counts; `sda1` is a disk of its own if there is no `sda`."""
     if _STACKED.fullmatch(name):
         return True
@@ -164,11 +181,34 @@ def _is_part(name: str, disks: dict[str, tuple[int, int]]) -> bool:
     return partition is not None and (partition[1] or partition[2]) in disks
 
 
-def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[int, int] | Unknown:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interfaces:
+    """What the kernel says about network interfaces, by name."""
+
+    devices: frozenset[str] = frozenset()
+    """Hardware, without members of another device, which counts their bytes too."""
+    built: frozenset[str] = frozenset()
+    """Built on other interfaces; asked only where no interface is a device."""
+
+
+def parse_interfaces(files: Mapping[str, str]) -> Interfaces:
+    """From paths such as `/sys/class/net/eth0/device/uevent`, which only devices have."""
+
+    def named(pattern: re.Pattern[str]) -> frozenset[str]:
+        return frozenset(found[1] for path in files if (found := pattern.fullmatch(path)))
+
+    # On Azure (hv_netvsc) and with net_failover a device is the master of another one.
+    return Interfaces(devices=named(_DEVICE) - named(_MEMBER_OF_DEVICE), built=named(_BUILT_ON))
+
+
+_NOT_SAID = Interfaces()
+
+
+def parse_net_dev(text: str, interfaces: Interfaces = _NOT_SAID) -> Traffic | Unknown:
     """Bytes received and sent on the counted interfaces: `eth0: bytes packets 6 more, bytes …`."""
     if not text:
         return Unknown(reason="no /proc/net/dev")
-    interfaces: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for line in text.split("\n"):
         name, _, rest = line.strip().partition(":")
         if name == "lo":
@@ -176,25 +216,25 @@ def parse_net_dev(text: str, drivers: Mapping[str, str] = _NO_DRIVERS) -> tuple[
         counters = wholes(rest.split()[:9], most=_MOST_COUNTED)
         if counters is None or len(counters) < 9:
             return Unknown(reason="/proc/net/dev does not parse")
-        interfaces[name] = counters[0], counters[8]
-    counted = [interfaces[name] for name in _counted(interfaces, drivers)]
-    return sum(received for received, _ in counted), sum(sent for _, sent in counted)
+        counts[name] = counters[0], counters[8]
+    if not counts:
+        return Unknown(reason="no interface but lo in /proc/net/dev")
+    counted = [counts[name] for name in _counted(counts, interfaces)]
+    return Traffic(in_bytes=sum(received for received, _ in counted), out_bytes=sum(sent for _, sent in counted))
 
 
-def _counted(interfaces: Collection[str], drivers: Mapping[str, str]) -> list[str]:
-    """The interfaces to count: devices, or if none is known (in a container) a choice by name.
+def _counted(names: Collection[str], interfaces: Interfaces) -> Collection[str]:
+    """The interfaces to count: devices, or if there is none (in a container) the lowest layer there is.
 
-    Interfaces on top of devices (bonds, VLANs, bridges, tunnels, the ends of containers) pass on the devices' traffic,
-    so they are counted only if there is nothing else.
+    Interfaces on top of others (bonds, VLANs, bridges, tunnels, the ends of containers) pass on their traffic.
     """
-    devices = [name for name in interfaces if name in drivers]
-    if any(drivers[name] == _HYPER_V for name in devices):  # it also counts the bytes of the device behind it
-        devices = [name for name in devices if not _BEHIND_HYPER_V.fullmatch(name)]
-    plain = [name for name in interfaces if not _PASSED_ON.fullmatch(name) and name.partition(".")[0] == name]
-    return devices or plain or list(interfaces)
+    devices = interfaces.devices.intersection(names)
+    if devices:
+        return devices
+    ends = [name for name in names if name not in interfaces.built] or names
+    lowest = min(map(_layer, ends))
+    return [name for name in ends if _layer(name) == lowest]
 
 
-def parse_drivers(files: Mapping[str, str]) -> Mapping[str, str]:
-    """The driver of each network interface that is a device, from `DRIVER=virtio_net` in `…/net/eth0/device/uevent`."""
-    found = ((_UEVENT.fullmatch(path), text) for path, text in files.items())
-    return {path[1]: text.removeprefix("DRIVER=") for path, text in found if path}
+def _layer(name: str) -> int:
+    return next((number for number, layer in enumerate(_LAYERS, start=1) if layer.fullmatch(name)), 0)

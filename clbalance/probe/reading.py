@@ -19,11 +19,12 @@ from clbalance.probe.lease_files import parse_marks
 from clbalance.probe.leases import parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
-    parse_drivers,
+    parse_diskstats,
+    parse_interfaces,
     parse_loadavg,
     parse_meminfo,
+    parse_net_dev,
     parse_pressure,
-    parse_traffic,
 )
 
 # A missing section is treated like a section that did not end.
@@ -36,6 +37,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
     python = sections.get("python", _MISSING)
     uid = parse_uid(files.get("/proc/self/status", ""))
     marks = parse_marks(sections.get("marks", _MISSING), uid)
+    devices = parse_devices(sections, files)
     return Reading(
         boot_id=parse_boot_id(files.get("sys/kernel/random/boot_id", "")),
         uptime_s=parse_uptime(files.get("uptime", "")),
@@ -44,11 +46,13 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         cpu_ticks=parse_cpu_ticks(files.get("stat", "")),
         memory=parse_meminfo(files.get("meminfo", "")),
         pressure=parse_pressure(files),
-        traffic=parse_traffic(files.get("diskstats", ""), files.get("net/dev", ""), parse_drivers(files)),
+        disk=parse_diskstats(files.get("diskstats", "")),
+        net=parse_net_dev(files.get("net/dev", ""), parse_interfaces(files)),
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
-        gpus=parse_devices(sections, files),
+        gpus=devices.gpus,
+        gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),
         drains=parse_drains(marks),
@@ -67,15 +71,11 @@ def rates(before: Reading, before_at: datetime, after: Reading, after_at: dateti
     reason = _incomparable(before.boot_id, after.boot_id, span_s)
     if reason:
         return Unknown(reason=reason)
-    ut_pct = _ut_pct(before.cpu_ticks, after.cpu_ticks)
-    if isinstance(ut_pct, Unknown):
-        return ut_pct
-    disk, net = _bytes(before.traffic, after.traffic)
     return Rates(
         span_s=span_s,
-        ut_pct=ut_pct,
-        disk_bytes_per_s=disk if isinstance(disk, Unknown) else disk / span_s,
-        net_bytes_per_s=net if isinstance(net, Unknown) else net / span_s,
+        ut_pct=_ut_pct(before.cpu_ticks, after.cpu_ticks),
+        disk_bytes_per_s=_bytes_per_s(before.disk, after.disk, span_s),
+        net_bytes_per_s=_bytes_per_s(before.net, after.net, span_s),
     )
 
 
@@ -103,18 +103,11 @@ def _ut_pct(before: CpuTicks | Unknown, after: CpuTicks | Unknown) -> float | Un
     return 100.0 * busy / total
 
 
-def _bytes(before: Traffic | Unknown, after: Traffic | Unknown) -> tuple[int | Unknown, int | Unknown]:
-    """Bytes of the disks and of the interfaces, both directions together."""
+def _bytes_per_s(before: Traffic | Unknown, after: Traffic | Unknown, span_s: float) -> float | Unknown:
+    """Both directions together; unknown if a counter went back, as it does when a disk or an interface is removed."""
     if isinstance(before, Unknown):
-        return before, before
+        return before
     if isinstance(after, Unknown):
-        return after, after
-    return (
-        _forward(after.disk_read_bytes - before.disk_read_bytes, after.disk_written_bytes - before.disk_written_bytes),
-        _forward(after.net_received_bytes - before.net_received_bytes, after.net_sent_bytes - before.net_sent_bytes),
-    )
-
-
-def _forward(*differences: int) -> int | Unknown:
-    """The sum; unknown if a counter went back, as it does when a disk or an interface is removed."""
-    return sum(differences) if min(differences) >= 0 else Unknown(reason="counters went back")
+        return after
+    into, out = after.in_bytes - before.in_bytes, after.out_bytes - before.out_bytes
+    return (into + out) / span_s if min(into, out) >= 0 else Unknown(reason="counters went back")

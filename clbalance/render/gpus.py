@@ -10,7 +10,7 @@ from clbalance.render.text import Json
 
 _SUMMARY_STATES = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
 """States that a summary counts in addition to free ones; the others are busy."""
-_PROBLEM_STATES = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY})
+_PROBLEM_STATES = frozenset({GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN})
 """States that somebody should look into."""
 
 
@@ -29,14 +29,13 @@ def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
 
 
 def gpus_reason(answer: Measured) -> str:
-    """The GPUs that are held idle or faulty, with reasons, or why the GPUs are unknown; empty without any problem."""
+    """The GPUs that are held idle, faulty or unknown, with reasons; empty without any problem."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return f"GPUs unknown: {gpus.reason}"
     found = gpu_conditions(answer, gpus)
-    return ", ".join(
-        f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _PROBLEM_STATES
-    )
+    problems = [f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _PROBLEM_STATES]
+    return ", ".join([*problems, *(f"GPUs unknown: {reason}" for reason in answer.reading.gpus_missing)])
 
 
 def gpu_states(answer: Measured) -> str | None:
@@ -56,10 +55,15 @@ def gpus_document(answer: Measured) -> list[Json] | Unknown:
 
 
 def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
-    facts: dict[str, float | Unknown] = {
+    free, processes = free_mem_bytes(gpu, share), gpu.processes
+    facts: dict[str, Json | Unknown] = {
+        "mem_total_bytes": gpu.mem_total_bytes,
+        "mem_used_bytes": gpu.mem_used_bytes,
+        "mem_free_bytes": free if isinstance(free, Unknown) else int(free),
         "use_pct": gpu.use_pct,
         "temperature_c": gpu.temperature_c,
         "numa_node": gpu.numa_node,
+        "processes": processes if isinstance(processes, Unknown) else [_process(process) for process in processes],
     }
     return {
         "uuid": gpu.uuid,
@@ -68,15 +72,11 @@ def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
         "state": found.state,
         "reason": found.reason or None,
         "leased_share": share,
-        "mem_total_bytes": gpu.mem_total_bytes,
-        "mem_used_bytes": gpu.mem_used_bytes,
-        "mem_free_bytes": int(free_mem_bytes(gpu, share)),
         **{key: None if isinstance(value, Unknown) else value for key, value in facts.items()},
         "driver_version": gpu.driver_version,
         "cuda_version": gpu.cuda_version or None,
         "parent": gpu.parent or None,
         "unseen": list(gpu.unseen),
-        "processes": [_process(process) for process in gpu.processes],
         "unknown": {key: value.reason for key, value in facts.items() if isinstance(value, Unknown)},
     }
 

@@ -184,7 +184,8 @@ def row_of(at: datetime, reading: Reading) -> Row:
         boot_of(reading),
         None if isinstance(reading.uptime_s, Unknown) else float(reading.uptime_s),
         *_ticks_cells(reading.cpu_ticks),
-        *_traffic_cells(reading.traffic),
+        *_traffic_cells(reading.disk),
+        *_traffic_cells(reading.net),
     )
 
 
@@ -208,7 +209,8 @@ def remembered(row: Sequence[Cell]) -> Remembered | None:
             boot_id=boot_id if isinstance(boot_id, str) else _NOT_KNOWN,
             uptime_s=uptime_s if isinstance(uptime_s, float) else _NOT_KNOWN,
             cpu_ticks=_ticks(counters[:2]),
-            traffic=_traffic(counters[2:]),
+            disk=_traffic(counters[2:4]),
+            net=_traffic(counters[4:]),
             run_queue=_NOT_KEPT,
             cpus=_NOT_KEPT,
             memory=_NOT_KEPT,
@@ -242,20 +244,16 @@ def _ticks(cells: Sequence[Cell]) -> CpuTicks | Unknown:
 
 def _traffic_cells(traffic: Traffic | Unknown) -> Row:
     match traffic:
-        case Traffic(
-            disk_read_bytes=read, disk_written_bytes=written, net_received_bytes=received, net_sent_bytes=sent
-        ):
-            return _held(read, written, received, sent)
+        case Traffic(in_bytes=received, out_bytes=sent):
+            return _held(received, sent)
         case Unknown():
-            return (None,) * 4
+            return (None,) * 2
 
 
 def _traffic(cells: Sequence[Cell]) -> Traffic | Unknown:
     match cells:
-        case (int(read), int(written), int(received), int(sent)):
-            return Traffic(
-                disk_read_bytes=read, disk_written_bytes=written, net_received_bytes=received, net_sent_bytes=sent
-            )
+        case (int(received), int(sent)):
+            return Traffic(in_bytes=received, out_bytes=sent)
         case _:
             return _NOT_KNOWN
 

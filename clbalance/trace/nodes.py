@@ -37,7 +37,8 @@ def idle_node(name: NodeName, *, cpus: int, mem_bytes: int, gpus: Sequence[Gpu] 
             memory=Memory(total_bytes=mem_bytes, available_bytes=mem_bytes, swap_total_bytes=0, swap_free_bytes=0),
             pressure=Pressure(cpu_pct=0.0, mem_pct=0.0, io_pct=0.0),
             tmp=TmpSpace(path="/tmp", total_bytes=_MUCH_BYTES, free_bytes=_MUCH_BYTES),  # noqa: S108 - nothing is opened
-            traffic=_NOT_TOLD,
+            disk=_NOT_TOLD,
+            net=_NOT_TOLD,
             logins=0,
             python="/usr/bin/python3",
             gpus=tuple(gpus),

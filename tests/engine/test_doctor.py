@@ -1,22 +1,25 @@
-"""Every node is asked how it is set up and then what time it is; each answers for itself, and none waits for another."""
+"""Every node is asked how it is set up, for its load, and for the time; each for itself, and none waits for another."""
 
 from collections.abc import Mapping
 
 from clbalance.engine.doctor import check_up
-from clbalance.model import Cause, NodeName, Silent, Unknown
+from clbalance.model import Cause, NodeName, Reading, RunQueue, Silent, Unknown
 from clbalance.model.checkup import Examination, Examined
 from tests.scripted import HangUp, ScriptedNode
 
 from .services import EPOCH, Notes, world_of
+from .services import answer as probed
 
 SCRIPT = "checkup @NONCE@"
 LOST = HangUp(Cause.LOST, "gone")
 
 
-def node(*, clock: str | HangUp | None = "", uid: str = "1000") -> ScriptedNode:
+def node(*, clock: str | HangUp | None = "", uid: str = "1000", load: float | HangUp = 0.5) -> ScriptedNode:
     """One that answers; `clock` None: it falls silent when it is asked for the time, empty: it has ours."""
 
     def answer(text: bytes) -> list[bytes | HangUp]:
+        if text.startswith(b"probe "):
+            return [load] if isinstance(load, HangUp) else [*probed(text.split()[1], load)]
         asked_clock = b"date" in text
         nonce = text.partition(b'"')[2].split(b" ")[0] if asked_clock else text.split()[1]
         if asked_clock and (clock is None or isinstance(clock, HangUp)):
@@ -41,6 +44,9 @@ def test_every_node_tells_how_it_is_set_up_and_then_the_time() -> None:
     assert isinstance(one, Examined)
     assert isinstance(two, Examined)
     assert (one.checkup.uid, one.clock_offset_s) == (7, 0.0)
+    assert isinstance(one.reading, Reading)
+    assert isinstance(one.reading.run_queue, RunQueue)
+    assert one.reading.run_queue.r1m == 0.5
     assert two.clock_offset_s == 90.0
 
 
@@ -69,7 +75,15 @@ def test_what_was_told_before_the_end_is_kept() -> None:
     for one in found.values():
         assert isinstance(one, Examined)
         assert one.checkup.uid == 1000
+        assert isinstance(one.reading, Reading)
         assert isinstance(one.clock_offset_s, Unknown)
+
+
+def test_a_node_that_is_lost_before_it_tells_its_load_keeps_its_setup() -> None:
+    one = asked({"a": node(load=LOST)})["a"]
+    assert isinstance(one, Examined)
+    assert one.checkup.uid == 1000
+    assert one.reading == one.clock_offset_s == Unknown(reason="connection lost: gone")
 
 
 def test_one_that_floods_is_garbled() -> None:

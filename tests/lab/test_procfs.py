@@ -8,11 +8,12 @@ from clbalance.lab.load import Counters, Load, Machine, Own, advance, render
 from clbalance.model import CpuTicks, Memory, Pressure, RunQueue, Traffic
 from clbalance.probe.load import (
     parse_cpu_ticks,
+    parse_diskstats,
     parse_loadavg,
     parse_meminfo,
+    parse_net_dev,
     parse_online,
     parse_pressure,
-    parse_traffic,
 )
 
 GIB = 2**30
@@ -74,12 +75,18 @@ def test_cpu_use_is_what_two_looks_differ_by() -> None:
     assert abs(100 * (after.busy - before.busy) / (after.total - before.total) - 70) < 0.5
 
 
-def traffic(counters: Counters) -> Traffic:
+def traffic(counters: Counters) -> tuple[Traffic, Traffic]:
     files = shown(Load(), counters)
     # The probe sends no headings and no last newline.
-    found = parse_traffic(files["diskstats"].rstrip(), "\n".join(files["net/dev"].splitlines()[2:]))
-    assert isinstance(found, Traffic)
-    return found
+    disk = parse_diskstats(files["diskstats"].rstrip())
+    net = parse_net_dev("\n".join(files["net/dev"].splitlines()[2:]))
+    assert isinstance(disk, Traffic)
+    assert isinstance(net, Traffic)
+    return disk, net
+
+
+def between(before: Traffic, after: Traffic) -> int:
+    return after.in_bytes + after.out_bytes - before.in_bytes - before.out_bytes
 
 
 @pytest.mark.parametrize(
@@ -88,8 +95,7 @@ def traffic(counters: Counters) -> Traffic:
 def test_traffic_is_what_two_looks_differ_by(load: Load, io: float, net: float) -> None:
     first = advance(Counters(), MACHINE, Load(net_kib_per_s=777.0), Own(), 100.0)
     before, after = traffic(first), traffic(advance(first, MACHINE, load, Own(), 10.0))
-    disk = after.disk_read_bytes + after.disk_written_bytes - before.disk_read_bytes - before.disk_written_bytes
-    wire = after.net_received_bytes + after.net_sent_bytes - before.net_received_bytes - before.net_sent_bytes
+    disk, wire = map(between, before, after)
     assert disk / 10_240 == pytest.approx(io, abs=0.3)
     assert wire / 10_240 == pytest.approx(net, abs=0.3)
 
@@ -126,5 +132,5 @@ def test_every_file_parses_whatever_the_load(load: Load, own: Own, spans: list[f
     assert isinstance(parse_loadavg(files["loadavg"]), RunQueue)
     assert isinstance(parse_meminfo(files["meminfo"]), Memory)
     assert isinstance(parse_pressure(files), Pressure)
-    assert isinstance(traffic(counters), Traffic)
+    assert traffic(counters)
     assert all(text.endswith("\n") for text in files.values())

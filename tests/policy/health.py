@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
-from clbalance.model import NodeName, TmpSpace, Unknown
+from clbalance.model import NodeName, Reading, TmpSpace, Unknown
 from clbalance.model.checkup import Checkup, Entry, Examined, Folder, Logind, Mount, NodeFolders, Python, SshdLimits
 
+from .build import node
+
 ME = 1000
+READING = node("n").reading
 FOLDER, LINK, FILE = 0o040000, 0o120000, 0o100000
 MIB = 1 << 20
 LOST = Unknown(reason="timed out")
@@ -58,5 +61,15 @@ def checkup(**changes: object) -> Checkup:
     return replace(plain, **changes)  # type: ignore[arg-type]  # a test's own table
 
 
-def examined(node: str = "n", clock_offset_s: float | Unknown = 0.0, **changes: object) -> Examined:
-    return Examined(node=NodeName(node), checkup=checkup(**changes), clock_offset_s=clock_offset_s)
+def examined(
+    node: str = "n",
+    clock_offset_s: float | Unknown = 0.0,
+    reading: Reading | Unknown = READING,
+    **changes: object,
+) -> Examined:
+    return Examined(node=NodeName(node), checkup=checkup(**changes), reading=reading, clock_offset_s=clock_offset_s)
+
+
+def reads(**changes: object) -> Reading:
+    """The reading of a node in good health, but for these parts."""
+    return replace(READING, **changes)  # type: ignore[arg-type]  # a test's own table

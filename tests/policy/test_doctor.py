@@ -1,19 +1,22 @@
 """What is wrong with a node, what is only worth a note, and what is well."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from clbalance.model import Cause, NodeName, Silent, Unknown
+from clbalance.model import Cause, Memory, NodeName, Silent, Unknown
 from clbalance.model.checkup import Examined, Finding, Logind, NodeFolders, Python, Severity, SshdLimits, note, wrong
 from clbalance.policy.doctor import HINTS, group_findings, node_findings, open_files_findings, ssh_findings, worst_first
 from clbalance.policy.job_folder import NETWORK_FILE_SYSTEMS
 from clbalance.store.location import NETWORK_FILE_SYSTEMS as OF_THE_STORE
 
-from .health import FILE, FOLDER, LINK, LOST, ME, entry, examined, folder, free, homes, mounted, usual
+from .build import gpu
+from .health import FILE, FOLDER, LINK, LOST, ME, entry, examined, folder, free, homes, mounted, reads, usual
 
 HOME = f"/var/tmp/clbalance-{ME}"
 MADE = "/var/lib/clbalance"
+SIZES = Memory(total_bytes=2, available_bytes=1, swap_total_bytes=2, swap_free_bytes=1)
 ALL_TAKEN = [entry(HOME, uid=7), *(entry(f"{HOME}-{n}", uid=7) for n in range(1, 10))]
 
 
@@ -88,7 +91,32 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
         case("python 3.6 will do", "", "", python=Python(path="/p", version=(3, 6, 0))),
         case("a python that does not start is wrong", "wrong:python", "does not work: no module",
              python=Python(path="/p", version=Unknown(reason="no module"))),
-        case("a python that hung is unknown", "note:python", "timed out", python=LOST),
+        case("a python that hung is wrong: jobs hang as well", "wrong:python", "timed out", python=LOST),
+        case("a start-up file that reads our input is wrong", "wrong:login", "reads standard input",
+             input_is_whole=False),
+        case("a missing home is noted: a job may name its folder", "note:login", "/home/u, does not exist",
+             missing_home="/home/u"),
+        case("a node whose load was not told takes no job", "wrong:load", "timed out", reading=LOST),
+        case("without a boot id no job can start", "wrong:boot_id", "no boot_id",
+             reading=reads(boot_id=Unknown(reason="no boot_id"))),
+        case("a run queue that is unknown is wrong", "wrong:load", "run queue", reading=reads(run_queue=LOST)),
+        case("cpus that are unknown are wrong", "wrong:load", "cpus", reading=reads(cpus=LOST)),
+        case("an uptime that is unknown is wrong", "wrong:load", "uptime", reading=reads(uptime_s=LOST)),
+        case("memory that is unknown is wrong", "wrong:load", "memory", reading=reads(memory=LOST)),
+        case("swap that is unknown is noted", "note:load", "its swap is unknown",
+             reading=reads(memory=replace(SIZES, swap_total_bytes=LOST, swap_free_bytes=LOST))),
+        case("temporary space that is unknown is noted", "note:tmp", "no job with `--tmp`", reading=reads(tmp=LOST)),
+        case("leases that are unknown are wrong", "wrong:leases", "no job is admitted", reading=reads(leases=LOST)),
+        case("pressure and traffic that are unknown keep no job away", "", "",
+             reading=reads(pressure=LOST, disk=LOST, net=LOST, logins=LOST, cpu_ticks=LOST)),
+        case("GPUs that are unknown are wrong", "wrong:gpus", "timed out", reading=reads(gpus=LOST)),
+        case("healthy GPUs in use are well", "", "", reading=reads(gpus=(gpu(0), gpu(1, use=90.0)))),
+        case("a faulty GPU is wrong", "wrong:gpus", "GPU 1 is faulty, so it is not allocated: Xid 79",
+             reading=reads(gpus=(gpu(0), gpu(1, fault="Xid 79")))),
+        case("a GPU whose use is unknown is wrong", "wrong:gpus", "GPU 0 is not allocated, for its use unknown",
+             reading=reads(gpus=(gpu(0, use=None),))),
+        case("a vendor's GPUs that are missing are noted", "note:gpus", "no driver",
+             reading=reads(gpus=(gpu(0),), gpus_missing=("no driver",))),
         case("without logind there is nothing to find", "", "", logind=None),
         case("a logind that kills is wrong", "wrong:logind", "KillUserProcesses=yes",
              logind=Logind(kills_user_processes=True, lingers=False)),

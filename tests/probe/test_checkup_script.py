@@ -177,3 +177,20 @@ def test_the_clock_is_told_in_a_frame_of_its_own(node: Node) -> None:
     answer = heard(node.says(REQUEST + probe_request(CLOCK_QUESTION, "f" * 32)), "f" * 32)
     assert isinstance(answer, Answered)
     assert abs(int(answer.sections["clock"].text) - time.time()) < 10
+
+
+def test_what_a_start_up_file_has_read_of_the_check_up_is_told(node: Node) -> None:
+    assert checkup(node).input_is_whole
+    lines = REQUEST.splitlines(keepends=True)
+    for taken in (1, 2, 3, 4):
+        answer = heard(node.says(b"".join(lines[taken:])))
+        assert isinstance(answer, Answered)
+        found = parse_checkup(answer.sections)
+        assert (found.input_is_whole, found.uid) == (False, os.getuid())
+
+
+def test_a_home_that_does_not_exist_is_told(node: Node) -> None:
+    node.env["HOME"] = str(node.root)
+    assert checkup(node).missing_home == ""
+    node.env["HOME"] = "/gone/away"
+    assert checkup(node).missing_home == "/gone/away"

@@ -28,7 +28,7 @@ from clbalance.probe.leases import parse_allocation, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
-    parse_drivers,
+    parse_interfaces,
     parse_loadavg,
     parse_meminfo,
     parse_net_dev,
@@ -101,18 +101,22 @@ def check(value: object) -> None:
             assert max(value.r1m, value.r5m, value.r15m, value.rq) <= 1_000_000
         case Memory():
             assert value.available_bytes <= value.total_bytes
-            assert value.swap_free_bytes <= value.swap_total_bytes
+            if not isinstance(value.swap_free_bytes, Unknown):
+                assert not isinstance(value.swap_total_bytes, Unknown)
+                assert value.swap_free_bytes <= value.swap_total_bytes
         case Pressure():
-            assert max(value.cpu_pct, value.mem_pct, value.io_pct) <= 100.0
+            pressures = (value.cpu_pct, value.mem_pct, value.io_pct)
+            assert all(isinstance(pct, Unknown) or pct <= 100.0 for pct in pressures)
         case TmpSpace():
             assert value.free_bytes <= value.total_bytes
         case Cpus():
             assert value.online >= 1
             assert value.model.isprintable()
         case Gpu():
-            assert value.mem_used_bytes <= value.mem_total_bytes
+            used_pct = value.mem_used_pct
+            assert isinstance(used_pct, Unknown) or 0.0 <= used_pct <= 100.0
             assert isinstance(value.use_pct, Unknown) or value.use_pct <= 100.0
-            words = (value.model, value.driver_version, value.cuda_version, value.fault, *value.unseen)
+            words = (value.model, value.driver_version, value.cuda_version, value.bus_id, value.fault, *value.unseen)
             assert all(text.isprintable() and len(text) <= 200 for text in words)
             assert UUID.fullmatch(value.uuid)
             assert not value.parent or UUID.fullmatch(value.parent)
@@ -177,7 +181,7 @@ def test_any_text_makes_a_value_or_an_unknown(text: str) -> None:
     for parse_counters in (parse_diskstats, parse_net_dev):
         check(parse_counters(text))
     files = parse_procfs(text)
-    check(parse_net_dev(text, parse_drivers(files)))
+    check(parse_net_dev(text, parse_interfaces(files)))
     check(parse_cpus({**files, "stat": "cpu0", "node0": text, "cpuinfo": text}))
     check(parse_pressure(dict.fromkeys(("pressure/cpu", "pressure/memory", "pressure/io"), text)))
 
@@ -244,9 +248,9 @@ def test_more_gpus_than_fit_a_node_are_unknown() -> None:
 def test_more_processes_than_fit_a_gpu_are_unknown() -> None:
     device = Section(text="GPU-1, 0, H100, 81559, 0, 0, 41, 550.54.15", status="0")
     rows = [f"GPU-1, {at + 1}, python3, 1" for at in range(10_001)]
-    assert parse_gpus(device, Section(text="\n".join(rows), status="0")) == Unknown(
-        reason="more than 10000 GPU processes"
-    )
+    gpus = parse_gpus(device, Section(text="\n".join(rows), status="0"))
+    assert isinstance(gpus, tuple)
+    assert gpus[0].processes == Unknown(reason="more than 10000 GPU processes")
 
 
 GPU_TEXT = st.text(alphabet='GPU-MIG 0123456789abc.:(),\n/=[]N{}"', max_size=300)
@@ -308,7 +312,7 @@ def test_any_log_costs_health_and_parts_only(log: str, parts: str, faults: str, 
     }
     parsed = {name: Section(text=text, status="0") for name, text in texts.items()}
     parsed["gpu_log"] = Section(text=log, status=status)
-    gpus = parse_devices(parsed, {})
+    gpus = parse_devices(parsed, {}).gpus
     assert isinstance(gpus, tuple)
     for gpu in gpus:
         check(gpu)
@@ -321,7 +325,7 @@ def test_any_document_of_rocm_makes_devices_or_an_unknown(text: str, status: str
     gpus = parse_devices(
         {"gpus": Section(text="", status="absent"), "rocm": Section(text=text, status=status)},
         {"/sys/class/kfd/kfd/proc/1/vram_2": size, "pci/0000:07:00.0": size},
-    )
+    ).gpus
     check(gpus)
     for gpu in () if isinstance(gpus, Unknown) else gpus:
         check(gpu)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clbalance.model import Gpu, RunQueue, TmpSpace, Unknown
+from clbalance.policy.placement.gpus import looks_free
 
 from .answers import NONCE
 from .conftest import Node
@@ -68,7 +69,10 @@ def test_a_hung_list_of_processes_leaves_no_gpu_looking_free(dash_node: Node) ->
         "case $* in *compute-apps*) exec sleep 60 ;; esac\n"
         "echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 0, 0, 41, 550.54.15'",
     )
-    assert dash_node.reading().gpus == Unknown(reason="GPU processes: `nvidia-smi` timed out")
+    gpus = dash_node.reading().gpus
+    assert isinstance(gpus, tuple)
+    assert gpus[0].processes == Unknown(reason="`nvidia-smi` timed out")
+    assert not looks_free(gpus[0])
 
 
 def test_two_hangs_wait_side_by_side(dash_node: Node) -> None:

@@ -87,9 +87,29 @@ def test_bytes_of_a_bridge_are_those_of_its_device(node: Node) -> None:
         file.write("   lan: 1000    2276    0    0    0     0          0         0   500    1506    0    0    0\n")
     interface(node, "enp129s0f0np0", "ice")
     (node.root / "sys/class/net/lan").mkdir()
-    traffic = node.reading().traffic
-    assert not isinstance(traffic, Unknown)
-    assert (traffic.net_received_bytes, traffic.net_sent_bytes) == (1000, 500)
+    assert node.reading().net == Traffic(in_bytes=1000, out_bytes=500)
+
+
+def test_a_device_that_is_a_member_of_another_counts_once(node: Node) -> None:
+    with (node.root / "proc/net/dev").open("a") as file:
+        file.write("  eth0: 1200    2276    0    0    0     0          0         0   600    1506    0    0    0\n")
+    interface(node, "enp129s0f0np0", "mlx5_core")
+    interface(node, "eth0", "hv_netvsc")
+    (node.root / "sys/class/net/enp129s0f0np0/master").symlink_to("../eth0")
+    assert node.reading().net == Traffic(in_bytes=1200, out_bytes=600)
+
+
+def test_in_a_container_bonds_bridges_and_vlans_are_not_counted_beside_their_members(node: Node) -> None:
+    with (node.root / "proc/net/dev").open("a") as file:
+        for name in ("uplink", "lan", "office"):
+            file.write(
+                f"{name:>6}: 1000    2276    0    0    0     0          0         0   500    1506    0    0    0\n"
+            )
+    for upper, lower in (("uplink", "enp129s0f0np0"), ("lan", "uplink"), ("office", "lan")):
+        folder = node.root / "sys/class/net" / upper / f"lower_{lower}"
+        folder.mkdir(parents=True)
+        (folder / "ifindex").write_text("2\n")
+    assert node.reading().net == Traffic(in_bytes=1000, out_bytes=500)
 
 
 def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
@@ -108,9 +128,8 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
         total_bytes=1_024_000_000, available_bytes=614_400_000, swap_total_bytes=2_048_000, swap_free_bytes=1_024_000
     )
     assert reading.pressure == Pressure(cpu_pct=1.5, mem_pct=0.25, io_pct=0.0)
-    assert reading.traffic == Traffic(
-        disk_read_bytes=10_240, disk_written_bytes=20_480, net_received_bytes=1000, net_sent_bytes=500
-    )
+    assert reading.disk == Traffic(in_bytes=10_240, out_bytes=20_480)
+    assert reading.net == Traffic(in_bytes=1000, out_bytes=500)
     assert reading.python == str(node.root / "bin/python3")
     assert not isinstance(reading.tmp, Unknown)
     assert reading.tmp.path == str(node.root / "tmp")
@@ -129,6 +148,7 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             cuda_version="12.4",
             numa_node=1,
             fault="1 uncorrected ECC error",
+            bus_id="00000000:07:00.0",
         ),
     )
     assert reading.uid == os.getuid()
@@ -167,15 +187,56 @@ def test_a_kernel_log_that_may_not_be_read_is_told_as_unseen(node: Node) -> None
     assert "Xids: the kernel's log is not for users of this node" in gpus[0].unseen
 
 
-def test_xids_are_found_in_a_long_kernel_log(node: Node) -> None:
+def test_a_grave_xid_is_not_pushed_out_by_harmless_ones(node: Node) -> None:
     node.program("nvidia-smi", SMI.replace("DRAM Uncorrectable            : 1", "DRAM Uncorrectable            : 0"))
-    xid = "[ 9.0] NVRM: Xid (PCI:0000:07:00): 79, pid=1, name=x, GPU has fallen off the bus."
-    node.program("dmesg", f"i=0; while [ $((i += 1)) -lt 3000 ]; do echo \"[ $i.0] eth0: noise\"; done; echo '{xid}'")
+    grave = "[ 9.0] NVRM: Xid (PCI:0000:07:00): 79, pid=1, name=x, GPU has fallen off the bus."
+    harmless = "NVRM: Xid (PCI:0000:07:00 GPU-I:05): 31, pid=$i, name=python3, MMU Fault"
+    noise = f'i=0; while [ $((i += 1)) -lt 3000 ]; do echo "[ $i.0] eth0: noise"; echo "[ $i.1] {harmless}"; done'
+    node.program("dmesg", f"echo '{grave}'; {noise}")
     sections = node.sections()
-    assert sections["gpu_faults"].text == xid
+    lines = sections["gpu_faults"].text.split("\n")
+    assert lines == [grave, f"[ 2999.1] {harmless.replace('$i', '2999')}"]
     gpus = parse_reading(sections).gpus
     assert not isinstance(gpus, Unknown)
     assert gpus[0].fault == "Xid 79: GPU has fallen off the bus"
+
+
+def test_a_kernel_log_is_sent_up_to_a_bound(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    long = "x" * 1000
+    loop = f'while [ $((i += 1)) -le 2000 ]; do echo "[ $i.0] NVRM: Xid (PCI:0000:07:00): $i, {long}"; done'
+    node.program("dmesg", f"i=0; {loop}")
+    lines = node.sections()["gpu_faults"].text.split("\n")
+    assert len(lines) == 1024
+    assert lines[-1].startswith("[ 2000.0]")
+    assert max(map(len, lines)) == 300
+
+
+def test_a_device_that_its_driver_has_lost_does_not_take_the_others_along(node: Node) -> None:
+    lost = "Unable to determine the device handle for GPU0000:08:00.0: Unknown Error"
+    node.program("nvidia-smi", f"echo '{lost}' >&2\n{SMI}\nexit 255")
+    gpus = node.reading().gpus
+    assert isinstance(gpus, tuple)
+    assert [(gpu.uuid, gpu.index, gpu.fault) for gpu in gpus] == [
+        ("GPU-nvidia-1", 1, "Unknown Error"),
+        ("GPU-1-a", 0, "1 uncorrected ECC error"),
+    ]
+    assert gpus[1].processes == (GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),)
+
+
+def test_a_vendor_without_its_driver_does_not_take_the_other_along(node: Node) -> None:
+    node.program("nvidia-smi", SMI)
+    node.program("rocm-smi", "echo 'ERROR:root:Driver not initialized (amdgpu not found in modules)' >&2; exit 2")
+    reading = node.reading()
+    assert isinstance(reading.gpus, tuple)
+    assert [gpu.uuid for gpu in reading.gpus] == ["GPU-1-a"]
+    assert reading.gpus_missing == ("ERROR:root:Driver not initialized (amdgpu not found in modules)",)
+    node.program("rocm-smi", ROCM)
+    node.program("nvidia-smi", "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18")
+    reading = node.reading()
+    assert isinstance(reading.gpus, tuple)
+    assert [gpu.uuid for gpu in reading.gpus] == ["GPU-000000000000001a"]
+    assert reading.gpus_missing == ("Failed to initialize NVML: Driver/library version mismatch",)
 
 
 def test_devices_of_amd_are_told_with_who_is_on_them(node: Node) -> None:
@@ -189,6 +250,7 @@ def test_devices_of_amd_are_told_with_who_is_on_them(node: Node) -> None:
     assert not isinstance(gpus, Unknown)
     (gpu,) = gpus
     assert (gpu.uuid, gpu.model, gpu.use_pct, gpu.numa_node) == ("GPU-000000000000001a", "MI300X", 3.0, 0)
+    assert not isinstance(gpu.processes, Unknown)
     assert [process.pid for process in gpu.processes] == [12]
 
 

@@ -97,7 +97,8 @@ def test_gpus_are_told_apart_in_the_table_and_what_wants_a_person_is_explained()
     cells = _cells(replace(row, answer=replace(row.answer, trends=idle)))
     assert cells["GPUS"] == "1/5 free 1 held idle 1 faulty 1 unknown"
     assert cells["REASON"] == (
-        "GPU 1 held idle: 60 GiB held by jupyter (pid 4711), at most 1% used at 4 looks over 30 min, GPU 2 faulty: Xid 79"
+        "GPU 1 held idle: 60 GiB held by jupyter (pid 4711), at most 1% used at 4 looks over 30 min, GPU 2 faulty: Xid 79, "
+        "GPU 4 unknown: use unknown: [N/A]"
     )
 
 

@@ -32,14 +32,8 @@ def reading(
         memory=HANGS,
         pressure=HANGS,
         tmp=HANGS,
-        traffic=HANGS
-        if traffic is None
-        else Traffic(
-            disk_read_bytes=traffic[0],
-            disk_written_bytes=traffic[1],
-            net_received_bytes=traffic[2],
-            net_sent_bytes=traffic[3],
-        ),
+        disk=HANGS if traffic is None else Traffic(in_bytes=traffic[0], out_bytes=traffic[1]),
+        net=HANGS if traffic is None else Traffic(in_bytes=traffic[2], out_bytes=traffic[3]),
         logins=1,
         python="/usr/bin/python3",
         gpus=(),

@@ -45,14 +45,14 @@ def test_what_differences_need_comes_back_as_it_was(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A]
     assert last.at == NOON
-    for section in ("boot_id", "uptime_s", "cpu_ticks", "traffic"):
+    for section in ("boot_id", "uptime_s", "cpu_ticks", "disk", "net"):
         assert getattr(last.reading, section) == getattr(reading(), section)
 
 
 def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
     store.remember(NOON, {A: reading()})
     last = store.last_readings([A])[A].reading
-    kept = {"boot_id", "uptime_s", "cpu_ticks", "traffic"}
+    kept = {"boot_id", "uptime_s", "cpu_ticks", "disk", "net"}
     for section in set(Reading.__dataclass_fields__) - kept:
         assert getattr(last, section) == Unknown(reason="not remembered")
 
@@ -63,10 +63,11 @@ def test_what_is_not_kept_is_unknown_and_never_a_zero(store: Store) -> None:
         pytest.param(reading(boot_id=HANGS), "boot_id", id="an unknown boot"),
         pytest.param(reading(uptime_s=HANGS), "uptime_s", id="an unknown uptime"),
         pytest.param(reading(ticks=HANGS), "cpu_ticks", id="unknown ticks"),
-        pytest.param(reading(traffic=None), "traffic", id="unknown traffic"),
+        pytest.param(reading(traffic=None), "disk", id="unknown disks"),
+        pytest.param(reading(traffic=None), "net", id="unknown network"),
         pytest.param(reading(ticks=CpuTicks(busy=1, total=2**64)), "cpu_ticks", id="a count beyond all counters"),
-        pytest.param(reading(traffic=(1, 2, 2**63, 4)), "traffic", id="one counter of a section too large"),
-        pytest.param(reading(traffic=(1, -2, 3, 4)), "traffic", id="a negative counter"),
+        pytest.param(reading(traffic=(1, 2, 2**63, 4)), "net", id="one counter of a section too large"),
+        pytest.param(reading(traffic=(1, -2, 3, 4)), "disk", id="a negative counter"),
     ],
 )
 def test_stays_unknown(store: Store, message: Reading, section: str) -> None:

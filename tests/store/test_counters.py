@@ -2,7 +2,7 @@
 
 import pytest
 
-from clbalance.model import Unknown
+from clbalance.model import Traffic, Unknown
 from clbalance.store.readings import Cell, remembered, row_of
 
 from .build import NOON, reading
@@ -18,5 +18,7 @@ def test_a_cell_of_a_wrong_type_is_unknown() -> None:
     odd: tuple[Cell, ...] = (at_us, 7, "soon", 1, "many", 1, 2, 3, None)
     last = remembered(odd)
     assert last is not None
-    for section in (last.reading.boot_id, last.reading.uptime_s, last.reading.cpu_ticks, last.reading.traffic):
+    kept = last.reading
+    for section in (kept.boot_id, kept.uptime_s, kept.cpu_ticks, kept.net):
         assert isinstance(section, Unknown)
+    assert kept.disk == Traffic(in_bytes=1, out_bytes=2)

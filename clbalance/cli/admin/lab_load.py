@@ -40,7 +40,11 @@ class LoadOptions:
     ] = None
     gpu_fault: Annotated[
         list[str] | None,
-        Option("--gpu-fault", metavar="INDEX:FAULT", help="Break a GPU: ecc, pages, rows, hot, reset, xid, or none."),
+        Option(
+            "--gpu-fault",
+            metavar="INDEX:FAULT",
+            help="Break a GPU: ecc, pages, rows, sram, memory, hot, reset, xid, stuck, silent, unified, lost, or none.",
+        ),
     ] = None
     gpu_tool: Annotated[
         str | None, Option("--gpu-tool", metavar="HOW", help="nvidia-smi answers: well, slow, fail, hang, or nolog.")

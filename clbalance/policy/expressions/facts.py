@@ -89,6 +89,13 @@ def _words_of_gpu(kind: ValueType, words: Callable[[Gpu], str]) -> Fact:
     return Fact(kind=kind, of_device=True, words=read)
 
 
+def _unused_mem(gpu: Gpu) -> float | Unknown:
+    total, used = gpu.mem_total_bytes, gpu.mem_used_bytes
+    if isinstance(total, Unknown):
+        return total
+    return used if isinstance(used, Unknown) else total - used
+
+
 _GPU_MEM = _of_gpu(ValueType.SIZE, lambda gpu: gpu.mem_total_bytes)
 
 FACTS: Mapping[str, Fact] = {
@@ -100,7 +107,7 @@ FACTS: Mapping[str, Fact] = {
     "gpus": _number(_gpus),
     "gpu_model": _words_of_gpu(ValueType.TEXT, lambda gpu: gpu.model),
     "gpu_mem": _GPU_MEM,
-    "gmem": _of_gpu(ValueType.SIZE, lambda gpu: gpu.mem_total_bytes - gpu.mem_used_bytes, whole=_GPU_MEM.figure),
+    "gmem": _of_gpu(ValueType.SIZE, _unused_mem, whole=_GPU_MEM.figure),
     "gut": _of_gpu(ValueType.PERCENT, lambda gpu: gpu.use_pct),
     "gpu_temp": _of_gpu(ValueType.NUMBER, lambda gpu: gpu.temperature_c),
     "gpu_index": _of_gpu(ValueType.NUMBER, lambda gpu: gpu.index),

@@ -37,7 +37,7 @@ def of_tmp(figure: Callable[[TmpSpace], float | Unknown]) -> Read:
     return _of(lambda answer: answer.reading.tmp, figure)
 
 
-def of_pressure(figure: Callable[[Pressure], float]) -> Read:
+def of_pressure(figure: Callable[[Pressure], float | Unknown]) -> Read:
     """A reader of the pressure stall information."""
     return _of(lambda answer: answer.reading.pressure, figure)
 

@@ -1,6 +1,6 @@
 """The values behind `Measured.trends`: numbers of one sample, by name. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from clbalance.model import Gpu, Measured, Unknown
@@ -24,10 +24,13 @@ def index_values(answer: Measured) -> Mapping[str, float]:
     return found
 
 
-def _samples_of_gpu(gpu: Gpu) -> Mapping[str, float]:
-    held = {gmem_name(gpu): 100.0 * gpu.mem_used_bytes / max(1, gpu.mem_total_bytes)}
-    held[gprocs_name(gpu)] = float(len(gpu.processes))
-    return held if isinstance(gpu.use_pct, Unknown) else {**held, gut_name(gpu): gpu.use_pct}
+def _samples_of_gpu(gpu: Gpu) -> Iterator[tuple[str, float]]:
+    if not isinstance(gpu.mem_used_pct, Unknown):
+        yield gmem_name(gpu), gpu.mem_used_pct
+    if not isinstance(gpu.processes, Unknown):
+        yield gprocs_name(gpu), float(len(gpu.processes))
+    if not isinstance(gpu.use_pct, Unknown):
+        yield gut_name(gpu), gpu.use_pct
 
 
 def gut_name(gpu: Gpu) -> str:

@@ -41,12 +41,20 @@ def candidates_among(gpus: Sequence[Gpu], answer: Measured, request: Request) ->
 
 
 def _preference(gpu: Gpu, held: float) -> tuple[float, float, int, str]:
-    return -held, -free_mem_bytes(gpu, held), gpu.index, gpu.uuid
+    return -held, -_surely_free_bytes(gpu, held), gpu.index, gpu.uuid
 
 
-def free_mem_bytes(gpu: Gpu, held: float) -> float:
+def free_mem_bytes(gpu: Gpu, held: float) -> float | Unknown:
     """Memory neither used nor allocated; a share of a device includes the same share of its memory."""
-    return gpu.mem_total_bytes - max(min(1.0, held) * gpu.mem_total_bytes, float(gpu.mem_used_bytes))
+    total, used = gpu.mem_total_bytes, gpu.mem_used_bytes
+    if isinstance(total, Unknown):
+        return total
+    return used if isinstance(used, Unknown) else total - max(min(1.0, held) * total, float(used))
+
+
+def _surely_free_bytes(gpu: Gpu, held: float) -> float:
+    free = free_mem_bytes(gpu, held)
+    return 0.0 if isinstance(free, Unknown) else free
 
 
 class FreeDevice(NamedTuple):
@@ -102,7 +110,7 @@ def _text(gpus: Sequence[Gpu], answer: Measured, shares: Shares) -> str:
 
 def _gpu_text(gpu: Gpu, answer: Measured, held: float) -> str:
     found = gpu_condition(gpu, held, answer.trends)
-    what = found.reason or f"{gpu.model}, {free_mem_bytes(gpu, held) / 2**30:.3g} GiB free"
+    what = found.reason or f"{gpu.model}, {_surely_free_bytes(gpu, held) / 2**30:.3g} GiB free"
     return f"{gpu_label(gpu)} {found.state} ({what})"
 
 
@@ -125,7 +133,7 @@ def _has_place(gpu: Gpu, held: float, request: Request) -> bool:
 
 
 def _has_memory(gpu: Gpu, held: float, request: Request) -> bool:
-    return request.gpu_mem_bytes <= free_mem_bytes(gpu, held) + _ROUNDING_BYTES
+    return request.gpu_mem_bytes <= _surely_free_bytes(gpu, held) + _ROUNDING_BYTES
 
 
 TOO_FEW_FREE: Final = "too few GPUs free"
@@ -179,7 +187,7 @@ def looks_free(gpu: Gpu) -> bool:
     """
     use = gpu.use_pct
     idle = bool(gpu.parent) if isinstance(use, Unknown) else use <= IDLE_PCT
-    return idle and not gpu.processes and not gpu.fault and _memory_pct(gpu) <= IDLE_PCT
+    return idle and gpu.processes == () and not gpu.fault and _uses_at_most(gpu, IDLE_PCT)
 
 
 def is_usable(gpu: Gpu, held: float) -> bool:
@@ -200,7 +208,14 @@ def gpu_condition(gpu: Gpu, held: float, trends: Mapping[str, Trend]) -> GpuCond
         return _leased(gpu, held)
     if looks_free(gpu):
         return GpuCondition(state=GpuState.FREE)
-    if gpu.processes or _memory_pct(gpu) > IDLE_PCT:
+    return _not_free(gpu, trends)
+
+
+def _not_free(gpu: Gpu, trends: Mapping[str, Trend]) -> GpuCondition:
+    for what, figure in (("memory", gpu.mem_used_pct), ("processes", gpu.processes)):
+        if isinstance(figure, Unknown):
+            return GpuCondition(state=GpuState.UNKNOWN, reason=f"{what} unknown: {figure.reason}")
+    if gpu.processes or not _uses_at_most(gpu, IDLE_PCT):
         return _held(gpu, trends)
     # Not held and yet not free: its use is high, or unknown.
     if isinstance(gpu.use_pct, Unknown):
@@ -214,16 +229,20 @@ def _leased(gpu: Gpu, held: float) -> GpuCondition:
     message = f"{100.0 * held:.0f}% leased"
     if _is_accounted_for(gpu, held):
         return GpuCondition(state=GpuState.SHARED, reason=message)
-    return GpuCondition(state=GpuState.BUSY, reason=f"{message}, {_memory_pct(gpu):.0f}% of its memory used")
+    used_pct = gpu.mem_used_pct
+    if isinstance(used_pct, Unknown):
+        return GpuCondition(state=GpuState.UNKNOWN, reason=f"{message}, memory unknown: {used_pct.reason}")
+    return GpuCondition(state=GpuState.BUSY, reason=f"{message}, {used_pct:.0f}% of its memory used")
 
 
 def _is_accounted_for(gpu: Gpu, held: float) -> bool:
     """Whether the used memory fits into the allocated share, plus a little for the driver."""
-    return _memory_pct(gpu) <= 100.0 * held + IDLE_PCT
+    return _uses_at_most(gpu, 100.0 * held + IDLE_PCT)
 
 
 def _held(gpu: Gpu, trends: Mapping[str, Trend]) -> GpuCondition:
-    message = f"{gpu.mem_used_bytes / 2**30:.3g} GiB held{_by(gpu)}"
+    size = "" if isinstance(gpu.mem_used_bytes, Unknown) else f"{gpu.mem_used_bytes / 2**30:.3g} GiB "
+    message = f"{size}held{_by(gpu)}"
     if not isinstance(gpu.use_pct, Unknown) and gpu.use_pct > IDLE_PCT:
         return GpuCondition(state=GpuState.BUSY, reason=f"{gpu.use_pct:.0f}% used, {message}")
     use = trends.get(gut_name(gpu))
@@ -243,13 +262,15 @@ def _was_held(gpu: Gpu, trends: Mapping[str, Trend]) -> bool:
     return (memory is not None and memory.least > IDLE_PCT) or (processes is not None and processes.least >= 1.0)
 
 
-def _memory_pct(gpu: Gpu) -> float:
-    return 100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes if gpu.mem_total_bytes else 0.0
+def _uses_at_most(gpu: Gpu, pct: float) -> bool:
+    """Whether no more of its memory than that is used; unknown is never idle."""
+    used_pct = gpu.mem_used_pct
+    return not isinstance(used_pct, Unknown) and used_pct <= pct
 
 
 def _by(gpu: Gpu) -> str:
     """The first of its processes, as a hint whom to ask."""
-    if not gpu.processes:
+    if isinstance(gpu.processes, Unknown) or not gpu.processes:
         return ""
     first = gpu.processes[0]
     more = f" and {len(gpu.processes) - 1} more" if len(gpu.processes) > 1 else ""

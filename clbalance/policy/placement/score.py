@@ -142,7 +142,7 @@ def _gpu_memory_used(load: NodeLoad, request: Request) -> float | Unknown:
     gpus = matching_devices(load.answer, request).reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
-    used = sorted(100.0 * gpu.mem_used_bytes / gpu.mem_total_bytes for gpu in gpus if gpu.mem_total_bytes)
+    used = sorted(pct for gpu in gpus if gpu.mem_total_bytes and not isinstance(pct := gpu.mem_used_pct, Unknown))
     best = used[: request.gpus]
     return sum(best) / len(best) if best else Unknown(reason="no GPUs")
 

@@ -60,16 +60,20 @@ def _measured_totals(answers: Sequence[Answer], request: Request, weights: Weigh
             and 0.0 <= queue.r1m < _INFINITE
             and cpus.online > 0
             and 0 <= memory.available_bytes <= memory.total_bytes > 0
-            and 0.0 <= rates.ut_pct <= 100.0
-            and 0.0 <= psi.cpu_pct <= 100.0
-            and 0.0 <= psi.mem_pct <= 100.0
-            and 0.0 <= psi.io_pct <= 100.0
+            and type(used := rates.ut_pct) is float
+            and type(of_cpu := psi.cpu_pct) is float
+            and type(of_mem := psi.mem_pct) is float
+            and type(of_io := psi.io_pct) is float
+            and 0.0 <= used <= 100.0
+            and 0.0 <= of_cpu <= 100.0
+            and 0.0 <= of_mem <= 100.0
+            and 0.0 <= of_io <= 100.0
         ):
-            worst = max(psi.cpu_pct, psi.mem_pct, psi.io_pct)
+            worst = max(of_cpu, of_mem, of_io)
             add(
                 (
                     of_queue * 100.0 / (1.0 + (queue.r1m + asked) / (cpus.online * answer.cpu_factor))
-                    + of_use * (100.0 - rates.ut_pct)
+                    + of_use * (100.0 - used)
                     + of_memory * 100.0 * memory.available_bytes / memory.total_bytes
                     + of_pressure * (100.0 - worst)
                 )

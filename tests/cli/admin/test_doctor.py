@@ -2,18 +2,23 @@
 
 import json
 import os
+import pwd
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clbalance.lab.cluster import Lab
-from clbalance.lab.node import Fault
+from clbalance.lab.node import Fault, LabNode
+from clbalance.lab.spec import LabSpec
 from clbalance.render.reports.admin.doctor import FACT_KEYS
-from tests.cli.command import Command, Done
+from tests.cli.command import THIS_TREE, Command, Done
 from tests.cli.run.test_run_ends import PYTHONS
 from tests.cli.test_startup import packages
+from tests.conftest import NewLab, environment_of
 
 
 def findings(done: Done) -> list[dict[str, Any]]:
@@ -204,3 +209,110 @@ def test_start_up_stays_quick(clbalance: Command) -> None:
     helped = packages(clbalance, "doctor", "--help")
     assert helped.isdisjoint({"ClusterShell", "rich", "msgspec", "sqlite3", "psutil"})
     assert packages(clbalance, "doctor", "node1").isdisjoint({"rich", "psutil", "paramiko", "prompt_toolkit"})
+
+
+def told(done: Done, check: str) -> tuple[str, str, str]:
+    """Severity, text and hint of the one finding of this check; nothing else is wrong."""
+    (found,) = [one for one in findings(done) if one["check"] == check or one["severity"] == "wrong"]
+    assert found["check"] == check
+    return found["severity"], found["what"], found["hint"]
+
+
+@pytest.fixture
+def spoilt(new_lab: NewLab, tmp_path: Path) -> Iterator[tuple[LabNode, Command]]:
+    """A node with two GPUs that a test may spoil for good, and the command."""
+    lab = new_lab(LabSpec(nodes=1))
+    command = Command(env={**environment_of(lab, tmp_path), **THIS_TREE}, folder=tmp_path)
+    with command.opened:
+        yield lab.node("node1"), command
+
+
+def test_a_boot_id_that_cannot_be_read_is_wrong_because_no_job_can_start(spoilt: tuple[LabNode, Command]) -> None:
+    node, clbalance = spoilt
+    (node.folder.proc / "sys/kernel/random/boot_id").unlink()
+    assert clbalance("run", "-w", "node1", "--", "true").rc == 125
+    done = clbalance("doctor", "--json")
+    severity, what, hint = told(done, "boot_id")
+    assert (done.rc, severity) == (4, "wrong")
+    assert "no job can be started" in what
+    assert "boot_id" in hint
+    assert "1 thing wrong" in clbalance("doctor").stderr
+
+
+def test_a_load_that_is_unknown_is_wrong_because_no_job_is_placed_there(spoilt: tuple[LabNode, Command]) -> None:
+    node, clbalance = spoilt
+    (node.folder.proc / "meminfo").unlink()
+    assert clbalance("pick", "-w", "node1").rc == 3
+    done = clbalance("doctor", "--json")
+    assert done.rc == 4
+    assert told(done, "load")[:2] == (
+        "wrong",
+        "its memory is unknown, so no job is placed there: no /proc/meminfo",
+    )
+
+
+def test_swap_that_makes_no_sense_is_noted_and_the_node_takes_jobs(spoilt: tuple[LabNode, Command]) -> None:
+    node, clbalance = spoilt
+    meminfo = node.folder.proc / "meminfo"
+    text = re.sub(r"SwapFree: *[0-9]+", "SwapFree: 18446744073709346016", meminfo.read_text())
+    meminfo.write_text(text)
+    done = clbalance("doctor", "--json")
+    assert (done.rc, told(done, "load")[0]) == (0, "note")
+    assert clbalance("run", "-q", "-w", "node1", "-c", "echo ran").text == "ran\n"
+    (parsed,) = json.loads(clbalance("load", "--json").stdout)["nodes"]
+    assert (parsed["state"], parsed["swp_free_bytes"]) == ("up", None)
+    assert parsed["unknown"]["swp_free_bytes"] == "SwapFree in /proc/meminfo makes no sense"
+
+
+def test_a_python_that_hangs_is_wrong(spoilt: tuple[LabNode, Command]) -> None:
+    node, clbalance = spoilt
+    (node.folder.bin / "python3").write_text("#!/bin/sh\nexec sleep 60\n")
+    (node.folder.bin / "python3").chmod(0o755)
+    done = clbalance("doctor", "--json")
+    assert (done.rc, told(done, "python")[0]) == (4, "wrong")
+
+
+@pytest.mark.parametrize("line", ["read -r answer", "read -r one; read -r two", "echo hello; read -r name"])
+@pytest.mark.skipif(pwd.getpwuid(os.getuid()).pw_shell != "/bin/bash", reason="bash reads ~/.bashrc for ssh")
+def test_a_start_up_file_that_reads_standard_input_is_wrong(spoilt: tuple[LabNode, Command], line: str) -> None:
+    node, clbalance = spoilt
+    (home,) = (node.folder.path / "home").glob(pwd.getpwuid(os.getuid()).pw_name)
+    (home / ".bashrc").write_text(f"{line}\n")
+    assert clbalance("run", "-w", "node1", "--", "true").rc == 125
+    done = clbalance("doctor", "--json")
+    severity, what, hint = told(done, "login")
+    assert (done.rc, severity) == (4, "wrong")
+    assert "reads standard input" in what
+    assert ".bashrc" in hint
+
+
+@pytest.mark.parametrize(
+    ("load", "part"),
+    [
+        ({"gpu_faults": ((1, "ecc"),)}, "GPU 1 is faulty, so it is not allocated: 2 uncorrected ECC errors"),
+        ({"gpu_faults": ((0, "stuck"),)}, "GPU 0 is faulty, so it is not allocated: GPU requires reset"),
+        ({"gpu_faults": ((1, "silent"),)}, "GPU 1 is not allocated, for its memory unknown: [Unknown Error]"),
+        ({"gpu_tool": "fail"}, "its GPUs are unknown, so none is allocated: NVIDIA-SMI has failed"),
+        ({"gpu_tool": "hang"}, "its GPUs are unknown, so none is allocated: `nvidia-smi` timed out"),
+    ],
+)
+def test_a_sick_gpu_is_wrong(lab: Lab, clbalance: Command, load: dict[str, Any], part: str) -> None:
+    lab.node("node8").load(**load)
+    done = clbalance("doctor", "node8", "--json")
+    severity, what, hint = told(done, "gpus")
+    assert (done.rc, severity) == (4, "wrong")
+    assert what.startswith(part)
+    assert "nvidia-smi" in hint
+
+
+def test_leases_that_cannot_be_counted_are_wrong(spoilt: tuple[LabNode, Command]) -> None:
+    node, clbalance = spoilt
+    (node.folder.bin / "stat").write_text("#!/bin/sh\nexec sleep 60\n")
+    (node.folder.bin / "stat").chmod(0o755)
+    home = node.folder.var / f"clbalance-{os.getuid()}"
+    home.mkdir(mode=0o755)
+    (home / "lease-0123.1").write_text("{}")
+    done = clbalance("doctor", "--json")
+    assert done.rc == 4
+    # The job folder cannot be looked at either.
+    assert brief(done) == {("node1", "wrong", "leases"), ("node1", "wrong", "node_dir")}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from clbalance.lab.cluster import Lab
 from clbalance.lab.load import MIB, GpuLoad
+from clbalance.lab.spec import LabSpec
 from clbalance.render.reports.nodes.load import LOAD_FIELDS
-from tests.cli.command import Command
+from tests.cli.command import THIS_TREE, Command
+from tests.conftest import NewLab, environment_of
 
 GIB = 2**30
 
@@ -65,6 +67,8 @@ def test_faults_of_every_kind_keep_a_device_out(lab: Lab, clbalance: Command) ->
     for fault, message in (
         ("pages", "page retirement pending"),
         ("rows", "row remapping failed"),
+        ("sram", "more SRAM errors than a device may have"),
+        ("memory", "unrepairable memory"),
         ("hot", "95 C, slowdown at 92 C"),
         ("reset", "a reset is required"),
         ("xid", "Xid 79: GPU has fallen off the bus"),
@@ -76,6 +80,28 @@ def test_faults_of_every_kind_keep_a_device_out(lab: Lab, clbalance: Command) ->
         ]
     node.load(gpu_faults=())
     assert [gpu["state"] for gpu in gpus_of(clbalance, "node5")] == ["free", "free"]
+
+
+def test_one_sick_device_of_four_is_named_and_jobs_are_placed_on_the_other_three(
+    new_lab: NewLab, tmp_path: Path
+) -> None:
+    lab = new_lab(LabSpec(nodes=1, gpus=4))
+    clbalance = Command(env={**environment_of(lab, tmp_path), **THIS_TREE}, folder=tmp_path)
+    with clbalance.opened:
+        for fault, state, reason in (
+            ("stuck", "faulty", "GPU requires reset"),
+            ("silent", "unknown", "memory unknown: [Unknown Error]"),
+            ("unified", "unknown", "memory unknown: [N/A]"),
+            ("lost", "faulty", "Xid 79: GPU has fallen off the bus"),
+        ):
+            lab.node("node1").load(gpu_faults=((1, fault),))
+            gpus = {gpu["index"]: gpu for gpu in gpus_of(clbalance, "node1")}
+            assert (gpus[1]["state"], gpus[1]["reason"]) == (state, reason)
+            assert [gpus[index]["state"] for index in (0, 2, 3)] == ["free"] * 3
+            assert f"GPU 1 {state}: {reason}" in clbalance("load", "-w", "node1").text
+            done = clbalance("run", "-q", "-w", "node1", "--gpus", "3", "-c", "echo $CUDA_VISIBLE_DEVICES")
+            assert (done.rc, set(done.text.strip().split(","))) == (0, {gpus[index]["uuid"] for index in (0, 2, 3)})
+            assert f"GPU 1 {state} ({reason})" in why_not(clbalance, "node1", "--gpus", "4")
 
 
 def test_memory_that_is_held_and_nothing_computed_over_several_sweeps_is_held_idle(

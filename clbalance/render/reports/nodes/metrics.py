@@ -242,7 +242,9 @@ def _samples(gpu: Gpu, share: float, found: GpuCondition) -> Iterator[tuple[str,
         yield "use_ratio", (), gpu.use_pct / 100
     if not isinstance(gpu.temperature_c, Unknown):
         yield "temperature_celsius", (), gpu.temperature_c
-    yield "memory_used_bytes", (), float(gpu.mem_used_bytes)
-    yield "memory_total_bytes", (), float(gpu.mem_total_bytes)
+    if not isinstance(gpu.mem_used_bytes, Unknown):
+        yield "memory_used_bytes", (), float(gpu.mem_used_bytes)
+    if not isinstance(gpu.mem_total_bytes, Unknown):
+        yield "memory_total_bytes", (), float(gpu.mem_total_bytes)
     yield "leased_ratio", (), share
     yield "state", (("state", found.state.replace(" ", "_")),), 1.0
