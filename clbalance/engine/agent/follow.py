@@ -92,6 +92,10 @@ class Follow:
             self._mute = True
         self._hear_ends_only(before)
         self.to_the_end(until - self._clock.monotonic())
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Follow no copy any further. Those that were told to end may do so later."""
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
             self._end(copy, Lost(cause=Cause.TIMEOUT, reason="told to end; the node has not confirmed it"))
