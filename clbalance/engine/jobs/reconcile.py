@@ -23,6 +23,7 @@ from clbalance.ports import RunListener, SweepListener
 
 ABANDONED = "its controller died before it was started"
 CONTROLLER_DIED = "its controller died"
+_TELL_EVERY_S = 0.25  # which nodes are waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +77,30 @@ def _as_one_user(
         for one in running:
             one.begin()
         services.listener.asked(len({node for one in running for node in one.nodes}))
+        tell_at = 0.0
+
+        def is_over() -> bool:
+            nonlocal tell_at
+            left = [one for one in running if not one.is_over()]
+            if (now := services.clock.monotonic()) >= tell_at:
+                tell_at = now + _TELL_EVERY_S
+                _tell_awaited(services.listener, left)
+            return not left or unless()
+
         try:
-            multiplexer.listen(lambda: _are_over(services.listener, running) or unless(), within_s)
+            multiplexer.listen(is_over, within_s)
         finally:
             services.listener.done()
     return tuple(one.result() for one in running)
 
 
-def _are_over(listener: SweepListener, running: Sequence["_Reconciliation"]) -> bool:
-    """Whether all visits are over. Tells which nodes are waited for, unless output is shown meanwhile."""
-    left = [one for one in running if not one.is_over()]
+def _tell_awaited(listener: SweepListener, left: Sequence["_Reconciliation"]) -> None:
+    """Tell which nodes are waited for, unless output is shown meanwhile."""
     awaited = {node for one in left if one.is_silent for node in one.awaited()}
     if awaited:
         listener.awaiting(awaited)
     else:
         listener.done()
-    return not left
 
 
 def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
