@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import AgentChannel
+from clbalance.engine.agent.output_reader import OutputReader
 from clbalance.engine.agent.protocol import (
     AgentError,
     AgentEvent,
@@ -28,8 +29,6 @@ from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import Cancelled, End, Lost, NodeFailed, NotStarted
 from clbalance.ports import Closed, RunListener
 
-_WINDOW_BYTES = 1 << 20  # output per stream that an agent may send ahead of our acknowledgement
-_ACK_EVERY_BYTES = _WINDOW_BYTES // 4
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
 _MOST_WARNINGS = 50  # of one copy
@@ -58,6 +57,7 @@ class Follow:
         self._copies = copies
         self._clock = services.clock
         self._listener = listener
+        self._output = OutputReader(agents, copies.label, listener)
         self._mode = mode
         self._limit_s = limit_s
         self._cancel_requested = cancel_requested
@@ -99,6 +99,10 @@ class Follow:
             self._mute = True
         self._hear_ends_only(before)
         self.to_the_end(until - self._clock.monotonic())
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Follow no copy any further. Those that were told to end may do so later."""
         for copy in self._copies.unended():
             self._agents.hang_up(copy.node)
             self._end(copy, Lost(cause=Cause.TIMEOUT, reason="told to end; the node has not confirmed it"))
@@ -196,19 +200,9 @@ class Follow:
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if self._ends_only:
             return  # it was under way already; its agent does not wait for an acknowledgement any more
-        received = copy.received.get(event.stream, 0)
-        allowed = copy.acked.get(event.stream, 0) + _WINDOW_BYTES
-        if event.offset != received or received + len(event.data) > allowed:
+        if not self._output.pass_on(copy, event, to_the_end=self._follows_to_the_end):
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.GARBLED, reason=f"it sends {event.stream} that was not asked for"))
-            return
-        if not self._follows_to_the_end:
-            self._agents.expect(copy.node, "follow")
-        self._listener.output(copy.node, event.stream, event.data)
-        copy.received[event.stream] = received + len(event.data)
-        if copy.received[event.stream] - copy.acked.get(event.stream, 0) >= _ACK_EVERY_BYTES:
-            copy.acked[event.stream] = copy.received[event.stream]
-            self._ask(copy, "ack", stream=event.stream, offset=copy.acked[event.stream])
 
     def _ended(self, copy: Copy, event: Ended) -> None:
         copy.seconds = event.seconds
@@ -308,17 +302,7 @@ class Follow:
     def ask_for_output(self, copy: Copy) -> None:
         """Request the output of a copy, from the first byte that we do not have."""
         streams = () if self._ends_only else self._mode.streams
-        copy.acked = dict(copy.received)
-        self._ask(
-            copy,
-            "follow",
-            window=_WINDOW_BYTES,
-            streams=streams,
-            stop="end" if self._follows_to_the_end else "now",
-            **{stream: copy.received.get(stream, 0) for stream in streams},
-        )
-        if not self._follows_to_the_end:
-            self._agents.expect(copy.node, "follow")
+        self._output.ask(copy, streams, to_the_end=self._follows_to_the_end)
 
     def _hear_ends_only(self, before: Mapping[NodeName, Mapping[str, int]]) -> None:
         """Request no more output. `before`: the bytes received when the copies were told to end."""

@@ -226,6 +226,7 @@ def ask_each(
     `react` must return a result for `Closed`, the last event of every node.
     """
     found: dict[NodeName, T] = {}
+    left = dict.fromkeys(nodes)
     with services.transport.sessions() as sessions:
         agents = Agents(sessions, services)
 
@@ -236,12 +237,13 @@ def ask_each(
                 sessions.send(node, told.request)
             elif told is not None:
                 found[node] = told
+                del left[node]
                 if not isinstance(event, Closed):
                     agents.hang_up(node)
 
         def is_over() -> bool:
-            services.listener.awaiting([node for node in nodes if node not in found])
-            return len(found) == len(nodes)
+            services.listener.awaiting(left.keys())
+            return not left
 
         for node in nodes:
             agents.call(node)

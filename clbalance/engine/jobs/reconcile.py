@@ -34,6 +34,7 @@ CONTROLLER_DIED = "its controller died"
 _START_MAY_DIFFER = timedelta(seconds=2)
 """A start is recorded when we hear of it: a moment after the first process began."""
 _NOT_AWAITED_S = 2.0  # an end takes this long: a second between TERM and KILL
+_TELL_EVERY_S = 0.25  # which nodes are waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,31 +89,33 @@ def _as_one_user(
         visits = [_Reconciliation(services, multiplexer, _reread(services, wanted)) for wanted in requests]
         for visit in visits:
             visit.begin()
-        awaited = [visit for visit, wanted in zip(visits, requests, strict=True) if wanted.is_awaited]
-        services.listener.asked(len({node for one in awaited for node in one.nodes}))
+        services.listener.asked(len({node for visit in visits if visit.is_awaited for node in visit.nodes}))
+        tell_at = 0.0
+
+        def are_over(*, awaited_only: bool) -> bool:
+            nonlocal tell_at
+            left = [visit for visit in visits if not visit.is_over()]  # each is asked: that also calls nodes again
+            left = [visit for visit in left if visit.is_awaited or not awaited_only]
+            if (now := services.clock.monotonic()) >= tell_at:
+                tell_at = now + _TELL_EVERY_S
+                _tell_awaited(services.listener, left)
+            return not left or unless()
+
         try:
-            multiplexer.listen(lambda: _are_over(services.listener, awaited, visits) or unless(), within_s)
-            multiplexer.listen(lambda: _are_over(services.listener, visits, visits) or unless(), _NOT_AWAITED_S)
+            multiplexer.listen(lambda: are_over(awaited_only=True), within_s)
+            multiplexer.listen(lambda: are_over(awaited_only=False), _NOT_AWAITED_S)
         finally:
             services.listener.done()
     return tuple(visit.result() for visit in visits)
 
 
-def _are_over(
-    listener: SweepListener, wanted: Sequence["_Reconciliation"], visits: Sequence["_Reconciliation"]
-) -> bool:
-    """Whether the `wanted` visits are over. Tells which nodes they wait for, unless output is shown meanwhile.
-
-    All visits are asked, because that also calls nodes again.
-    """
-    over = [visit for visit in visits if visit.is_over()]
-    left = [visit for visit in wanted if visit not in over]
-    awaited = {node for visit in left if visit.is_silent for node in visit.awaited()}
+def _tell_awaited(listener: SweepListener, left: Sequence["_Reconciliation"]) -> None:
+    """Tell which nodes are waited for, unless output is shown meanwhile."""
+    awaited = {node for one in left if one.is_silent for node in one.awaited()}
     if awaited:
         listener.awaiting(awaited)
     else:
         listener.done()
-    return not left
 
 
 def _reread(services: Services, wanted: ReconcileRequest) -> ReconcileRequest:
@@ -131,6 +134,7 @@ class _Reconciliation:
         self._request = wanted
         self._copies = current_copies(wanted.record, services.journal.copies(wanted.record.id))
         self.is_silent = not wanted.mode.streams
+        self.is_awaited = wanted.is_awaited
         asked = self._copies if wanted.ended_too else copies_without_outcome(wanted.record, self._copies)
         if wanted.nodes is not None:
             asked = tuple(copy for copy in asked if copy.intent.node in wanted.nodes)

@@ -120,6 +120,16 @@ class Slot:
         return self.phase is Phase.RUNNING and not self._finishing
 
     @property
+    def is_finishing(self) -> bool:
+        """Whether it gets no more tasks, and is to end when it has none left."""
+        return self._finishing
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end at once."""
+        return self._is_ending
+
+    @property
     def intent(self) -> Intent:
         """The launch to record before it is started."""
         return self._copies[self.node].intent
@@ -182,6 +192,10 @@ class Slot:
             self.give_up()
         else:
             self._follow.end_all(reason)
+
+    def abandon(self) -> None:
+        """Follow it no further, although it has not ended: its tasks without a known end are unknown."""
+        self._follow.give_up()
 
 
 class _SlotEvents(NullListener):

@@ -52,6 +52,7 @@ class TaskRun:
         self._look_at = context.services.clock.monotonic() + _LOOK_EVERY_S
         self._backoff = SlotBackoff(context.services.clock)
         self._no_slots_since: float | None = None
+        self._owes_since: dict[int, float] = {}
         self._reason = ""
         self._refused = ""
         self._cancelled = False
@@ -135,6 +136,7 @@ class TaskRun:
         self._drop_refused()
         self._feed()
         self._join_late()
+        self._end_stuck(now)
         self._grow()
         self._report()
         return not self._slots and not self._may_get_slots()
@@ -207,6 +209,25 @@ class TaskRun:
             for slot in takers:
                 slot.finish()
 
+    def _end_stuck(self, now: float) -> None:
+        """End slots that owe a start of a task, or their own end, for too long: their supervisors hang.
+
+        Their tasks may still be started, so they are not given to others; only an ended slot returns tasks.
+        """
+        limit_s = 2 * self._services.answer_within_s
+        for slot in tuple(self._slots.values()):
+            claim = slot.claim
+            owes = self._queue.has_started_none(claim) or (slot.is_finishing and not self._queue.with_slot(claim))
+            if not (owes and slot.is_settled):
+                self._owes_since.pop(claim, None)
+                continue
+            owed_s = now - self._owes_since.setdefault(claim, now)
+            if owed_s > limit_s and not slot.is_ending:
+                self.warned(slot, f"its slot has done nothing for {limit_s:g} s; it is ended")
+                slot.end("it did nothing")
+            elif owed_s > 1.5 * limit_s:
+                slot.abandon()
+
     def _grow(self) -> None:
         """While tasks wait, ask nodes for further slots now and then: their admission knows what is free."""
         if not self._queue.pending or not self._backoff.is_due or self._plan is None:
@@ -274,15 +295,18 @@ class TaskRun:
             self._services.journal.started(self._context.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
+        self._owes_since.pop(slot.claim, None)
         self._queue.began(slot.claim, number)
 
     def returned(self, slot: Slot, number: int) -> None:
+        self._owes_since.pop(slot.claim, None)
         self._assignments.returned(slot, number)
 
     def wrote(self, slot: Slot, number: int, stream: str, piece: bytes) -> None:
         self._assignments.wrote(slot, number, stream, piece)
 
     def finished(self, slot: Slot, entry: TaskFinished) -> None:
+        self._owes_since.pop(slot.claim, None)
         self._assignments.finished(slot, entry)
         self._stop_after_failures()
 

@@ -86,6 +86,11 @@ class TaskQueue:
         """Number of tasks that this slot has."""
         return len(self._held[claim].given) if claim in self._held else 0
 
+    def has_started_none(self, claim: int) -> bool:
+        """Whether this slot has tasks, and runs none of them."""
+        held = self._held.get(claim)
+        return held is not None and bool(held.given) and not held.started
+
     def take(self, claim: int, node: NodeName, most: int) -> list[Task]:
         """Up to `most` tasks for a slot, in order; tasks that failed on its node only if there are no others."""
         held = self._held.setdefault(claim, _AssignedTask(node))

@@ -1,0 +1,87 @@
+"""A slot that does nothing although its node answers: the run ends, and says what it does not know."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from clbalance.engine.agent.listeners import NullTaskListener
+from clbalance.engine.services import PlacementQuery
+from clbalance.engine.tasks.assignments import TaskRunContext
+from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
+from clbalance.model import NodeName, Request
+from clbalance.model.job import Command, RestartPolicy, Submitted, TaskRules
+from clbalance.model.job_record import Lost
+from clbalance.model.task import Task, TaskProgress
+from clbalance.policy.placement.policies import LEAST
+from tests.engine.run.test_run import Input
+from tests.engine.services import ScriptedAgent, job, probed, world_of
+
+Rule = Callable[[dict[str, object]], list[dict[str, object]]]
+
+
+class Watched(NullTaskListener):
+    """Keeps warnings and awaited nodes."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.awaited: set[NodeName] = set()
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self.warnings.append(f"{node}: {text}")
+
+    def progressed(self, progress: TaskProgress) -> None:
+        self.awaited.update(progress.awaited)
+
+
+def silent(_: dict[str, object]) -> list[dict[str, object]]:
+    return []
+
+
+def log(request: dict[str, object], *lines: str) -> list[dict[str, object]]:
+    import base64
+
+    data = base64.b64encode("".join(f"{line}\n" for line in lines).encode()).decode()
+    return [{"ev": "output", "job": request["job"], "stream": "log", "offset": 0, "data": data}]
+
+
+def did(request: dict[str, object]) -> list[dict[str, object]]:
+    """The slot runs its task, and then hangs."""
+    return log(request, '["s", 1]', '["e", 1, {"kind": "exited", "rc": 0}, 0.1, 0, 0]')
+
+
+def run(agent: ScriptedAgent) -> tuple[TaskJobResult, Watched, float]:
+    services = world_of({"a": probed(after=agent)}, answer_within_s=6.0, step_within_s=3.0)
+    nodes = (NodeName("a"),)
+    request = Request(needs_python=True)
+    spec = job(Command(argv=("true",)), slots=True)
+    tasks = (Task(number=1),)
+    asked = Submitted(job=spec, request=request, candidates=nodes, restart_policy=RestartPolicy(), rules=TaskRules())
+    number = services.journal.submit(services.clock.now(), asked, tasks=tasks)
+    watched = Watched()
+    context = TaskRunContext(
+        services=services,
+        query=PlacementQuery(candidates=nodes, request=request, policy=LEAST, rng=random.Random(0)),
+        job=job(Command(argv=("true",)), slots=True, id=number),
+        tasks=tasks,
+        rules=TaskRules(),
+        restart_policy=RestartPolicy(),
+        stdin=Input(),
+        listener=watched,
+    )
+    result = run_tasks(context)
+    assert isinstance(result, TaskJobResult)
+    return result, watched, services.clock.monotonic()
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["with a task that it does not start", "with nothing to do"])
+def test_a_slot_that_does_nothing_is_ended_and_then_left(is_done: bool) -> None:
+    agent = ScriptedAgent(rules={"follow": silent, "tasks": did if is_done else silent, "end": silent})
+    result, watched, took_s = run(agent)
+    assert "end" in [request["op"] for request in agent.heard]
+    assert watched.warnings == ["a: its slot has done nothing for 12 s; it is ended"]
+    assert watched.awaited == {NodeName("a")}
+    assert took_s < 30.0
+    (record,) = result.records
+    assert (record.end is None or isinstance(record.end, Lost)) is not is_done
+    assert result.job_outcome.rc == (0 if is_done else 125)
