@@ -1,5 +1,6 @@
 """The classes of group sources: commands, YAML files, results of jobs, and sources that cannot be used."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -8,10 +9,13 @@ from types import MappingProxyType
 
 from ClusterShell.NodeUtils import GroupSource, GroupSourceNoUpcall, GroupSourceQueryFailed, UpcallGroupSource
 
-from clbalance.errors import SettingsError
+from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 
 _MOST_SAID = 200  # characters of an upcall, and of its complaints
+# Put in place of `$GROUP`, unquoted, into a shell command: one word, no option, no `..`.
+_IN_A_COMMAND = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
+_NAMES = frozenset({"GROUP", "NODE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +117,22 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
     """A source of commands. Their stderr goes into the error message, not to the terminal."""
 
+    @property
+    def runs_map(self) -> bool:
+        """Whether looking up a group runs a command with the group's name in it."""
+        return "map" in self.upcalls
+
     def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
+        for what in _NAMES.intersection(args):
+            if not _IN_A_COMMAND.fullmatch(args[what]):
+                raise NodeNameError(
+                    f"`{args[what][:80]}` cannot be looked up in group source `{self.name}`: its `{cmdtpl}` is a shell"
+                    f" command, and gets names of letters, digits and `_ . : -` only",
+                    hint="name its nodes; or have the source's file say all groups at once, by `mapall` or as YAML",
+                )
         command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
         try:
-            done = subprocess.run(  # noqa: S602 - an upcall is a shell command, and `$GROUP` has been checked
+            done = subprocess.run(  # noqa: S602 - an upcall is a shell command, and the names in it were checked
                 command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
