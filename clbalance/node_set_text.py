@@ -2,8 +2,10 @@
 
 import re
 
-# Characters of ClusterShell's grammar: ranges with steps, operators , ! & ^, groups with their source, wildcards.
-EXPRESSION = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
+# Characters of ClusterShell's grammar: ranges with steps, operators , ! & ^, groups with their source, wildcards. And
+# those of names of groups in files, such as `rack=1` and `i/j`; nodes and commands get fewer (nodeset.py,
+# transport/group_sources.py). None is one that a shell heeds within a word: no quotes, `$`, `;`, `|`, `<`, `(` or `\\`.
+EXPRESSION = re.compile(r"[\w.,:@!&^*?/\[\] =+~#%-]*")
 # The text between brackets, an operator, or a run of other characters.
 _PIECE = re.compile(r"\[([^\[\]]*)\]|([,!&^])|[^,!&^\[\]]+")
 _RANGE = re.compile(r"(-?\d{1,18})-(-?\d{1,18})(?:/(\d{1,18}))?")

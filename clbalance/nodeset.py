@@ -2,15 +2,13 @@
 
 Input: node set expressions in ClusterShell's syntax. Output: tuples of `NodeName`. A node named `-oProxyCommand=…` or
 a group name with `;` in it would run local commands (docs/design/nodes.md), so every text passes the allow-lists of
-this module before ClusterShell's `NodeSet` gets it. `NodeSet` is used in this module only: its `remove()` and `len()`
-take seconds on names that do not fold.
+this module before ClusterShell's `NodeSet` gets it. `NodeSet` is used here and in `listed_groups.py` only: its
+`remove()` and `len()` take seconds on names that do not fold.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from configparser import Error as ConfigError
-from difflib import get_close_matches
-from typing import Protocol
 
 from clbalance.errors import ClbalanceError, NodeNameError, SettingsError
 
@@ -24,6 +22,7 @@ except (ConfigError, ValueError, OSError) as unreadable:
     ) from unreadable
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.listed_groups import GroupNames, ListedGroups
 from clbalance.model import NodeName
 from clbalance.node_set_text import EXPRESSION, MAX_NODES, foreign_characters, most_names
 
@@ -31,29 +30,11 @@ from clbalance.node_set_text import EXPRESSION, MAX_NODES, foreign_characters, m
 _NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}[$]?")
-# `@source:name` or `@rack[1-3]`, but not wildcards, which may match nothing.
-_GROUP_REFERENCE = re.compile(r"@((?:[A-Za-z0-9_.:-]|\[[0-9,/-]*\])+)(?![A-Za-z0-9_.:\[*?-])")
 # `user@host` as in ssh. A group's `@` follows an operator or begins the text.
 _LOGIN = re.compile(r"([A-Za-z0-9_.-]+)@([A-Za-z0-9_.-]+)")
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _NUMBER = re.compile(r"\d+")
 _MAX_EXPRESSION = 1_000_000  # characters: 50,000 unfoldable names of 20
-
-
-class GroupNames(Protocol):
-    """The part of ClusterShell's `GroupResolver` that is used here."""
-
-    def grouplist(self, namespace: str | None = None) -> list[str]:
-        """Names of all groups of a source (None: the default source)."""
-        ...
-
-    def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
-        """The node sets that make up a group."""
-        ...
-
-    def all_nodes(self, namespace: str | None = None) -> list[str]:
-        """The node sets that make up all nodes of a source; `GroupSourceNoUpcall` if the source cannot name them."""
-        ...
 
 
 def check_node_name(name: str) -> NodeName:
@@ -107,6 +88,7 @@ class NodeSets:
 
         `NodeNameError` if it is malformed, names an unknown group or more than 200,000 nodes.
         """
+        text = text.strip()
         if _PLAIN_LIST.fullmatch(text) and len(text) <= _MAX_EXPRESSION:
             alike = _alike(text.split(","))
             return tuple(
@@ -114,7 +96,7 @@ class NodeSets:
             )
         try:
             self._check_expression(text)
-            found = NodeSet(text, resolver=self.resolver or RESOLVER_NOGROUP)
+            found = NodeSet(text, resolver=self._listed())
         except (NodeSetException, GroupResolverError, GroupSourceError, ValueError) as error:
             # ValueError: its range parser fails on `n[1---2]`.
             raise NodeNameError(f"`{text}` is not a node set: {error}", hint="see `man nodeset`") from error
@@ -179,6 +161,9 @@ class NodeSets:
             raise left_out[0]
         return AllNodes(nodes=self._expanded(found, "@*"), left_out=tuple(error.message for error in left_out))
 
+    def _listed(self) -> "ListedGroups | int":
+        return RESOLVER_NOGROUP if self.resolver is None else ListedGroups(self.resolver)
+
     def _check_expression(self, text: str) -> None:
         if len(text) > _MAX_EXPRESSION or not EXPRESSION.fullmatch(text):
             shown = foreign_characters(text) or f"more than {_MAX_EXPRESSION} characters"
@@ -198,32 +183,6 @@ class NodeSets:
             )
         if self.resolver is None:
             raise self._no_groups(f"`{text}`")
-        for reference in _GROUP_REFERENCE.findall(text):
-            source, colon, names = reference.rpartition(":")
-            for name in NodeSet(names, resolver=RESOLVER_NOGROUP):
-                self._check_group(self.resolver, source, f"{source}{colon}", name)
-
-    def _check_group(self, resolver: GroupNames, source: str, before: str, name: str) -> None:
-        """`NodeNameError` if the source can list its groups and this one is not listed.
-
-        Many sources answer an unknown name with an empty group.
-        """
-        try:
-            known = resolver.grouplist(source or None)
-        except (GroupResolverError, GroupSourceError) as error:
-            if "NoUpcall" in type(error).__name__:
-                return
-            named = source or getattr(getattr(error, "group_source", None), "name", "default")
-            raise NodeNameError(f"group source `{named}` is not usable: {error}") from error
-        if name in known:
-            return
-        near = get_close_matches(name, known, n=3, cutoff=0.5)
-        raise NodeNameError(
-            f"no group `{before}{name}`",
-            hint=f"did you mean {' or '.join(f'`{before}{n}`' for n in near)}?"
-            if near
-            else f"known groups: {', '.join(f'{before}{n}' for n in sorted(known)[:10]) or 'none'}",
-        )
 
     @staticmethod
     def _no_groups(asked: str) -> NodeNameError:

@@ -1,6 +1,7 @@
 """Findings about a node or this host, from its check-up. Pure."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -198,7 +199,8 @@ def open_files_findings(sessions: int, fanout: int) -> Iterator[Finding]:
 def group_findings(empty: Sequence[str], unusable: Mapping[str, str]) -> Iterator[Finding]:
     """`empty`: groups without nodes; `unusable`: by group why it cannot be used."""
     for group, reason in unusable.items():
-        yield wrong("groups", f"group `{group}` cannot be used: {reason}", f"`nodeset -f @{group}` shows what it says")
+        shown = f"`nodeset -f {shlex.quote(f'@{group}')}` shows what it says"
+        yield wrong("groups", f"group `{group}` cannot be used: {reason}", shown)
     if empty:
         more = f" and {len(empty) - _SHOWN_GROUPS} more" if len(empty) > _SHOWN_GROUPS else ""
         what = f"groups that name no node: {', '.join(empty[:_SHOWN_GROUPS])}{more}"

@@ -1,5 +1,6 @@
 """The classes of group sources: commands, YAML files, results of jobs, and sources that cannot be used."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from string import Template
@@ -7,11 +8,14 @@ from types import MappingProxyType
 
 from ClusterShell.NodeUtils import GroupSource, GroupSourceNoUpcall, GroupSourceQueryFailed, UpcallGroupSource
 
-from clbalance.errors import SettingsError
+from clbalance.errors import NodeNameError, SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.transport.upcall import UpcallLimitError, run_upcall
 
 _MOST_SAID = 200  # characters of an upcall, and of its complaints
+# Put in place of `$GROUP`, unquoted, into a shell command: one word, no option, no `..`.
+_IN_A_COMMAND = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
+_NAMES = frozenset({"GROUP", "NODE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,21 @@ class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no
 
     _broken: SettingsError | None = None
 
+    @property
+    def runs_map(self) -> bool:
+        """Whether looking up a group runs a command with the group's name in it."""
+        return "map" in self.upcalls
+
     def _upcall_read(self, cmdtpl: str, args: Mapping[str, str] = MappingProxyType({})) -> str:
         if self._broken is not None:
             raise self._broken
+        for what in _NAMES.intersection(args):
+            if not _IN_A_COMMAND.fullmatch(args[what]):
+                raise NodeNameError(
+                    f"`{args[what][:80]}` cannot be looked up in group source `{self.name}`: its `{cmdtpl}` is a shell"
+                    f" command, and gets names of letters, digits and `_ . : -` only",
+                    hint="name its nodes; or have the source's file say all groups at once, by `mapall` or as YAML",
+                )
         command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
         try:
             done = run_upcall(command, self.cfgdir)  # `$GROUP` has been checked

@@ -24,7 +24,7 @@ _KINDS = {
     "map": "a table",
 }
 # Names that do not clash with ClusterShell's operators and its listing of groups.
-_NAME = re.compile(r"[^\s@,!&^*\[\]]+")
+_NAME = re.compile(r"[^\s@,!&^\[\]]+")
 _SHOWN = 60
 _Pairs = dict[tuple[str, str | int], tuple[Node, Node]]
 
@@ -98,7 +98,7 @@ class _Document:
             problem = self._not_a_name(key, f"the name of a group of source `{source}`")
         elif not _NAME.fullmatch(_text(key)):
             message = f"{place}: {_text(key)!r} cannot be the name of a group"
-            problem = Problem(message=message, hint="without blanks, brackets and `@ , ! & ^ *`")
+            problem = Problem(message=message, hint="without blanks, brackets and `@ , ! & ^`")
         elif nodes is None:
             message = f"{place}: group `{_text(key)}` of source `{source}` is {_shown(value)}, not a node set"
             problem = Problem(message=message, hint=f'write nodes in quotes: `{_text(key)}: "{_EXAMPLE}"`')

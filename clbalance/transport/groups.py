@@ -22,10 +22,9 @@ from clbalance.errors import SettingsError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 from clbalance.transport.group_files import Found, Scope, read_scope
-from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, YamlGroups
+from clbalance.transport.group_sources import Problem, ResultGroups, UnusableGroups, Upcalls, YamlGroups
 
-# An upcall puts it in place of `$GROUP`, unquoted, into a shell command: one word, no option, no `..`.
-_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
+_OPERATORS = ILLEGAL_GROUP_CHARS - {"*"}  # as the only sign of a wildcard, `*` can be a part of a group's name
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_.,-]*")
 _MAX_DEPTH = 50  # groups in groups
 
@@ -48,7 +47,7 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
     def __init__(self, scopes: Sequence[Scope], results: ResultGroups | None = None) -> None:
         """A later scope overrides earlier ones."""
         merged = _merged(scopes)
-        super().__init__(merged.default, illegal_chars=ILLEGAL_GROUP_CHARS)
+        super().__init__(merged.default, illegal_chars=_OPERATORS)
         self._initialized = True
         self._sources = merged.by_name
         self._unread = merged.unread
@@ -58,15 +57,20 @@ class ConfiguredGroups(GroupResolver):  # type: ignore[misc]  # ClusterShell shi
         self._within: list[tuple[str, str]] = []
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
-        """The nodes of a group, as node sets. Every upcall with a group name goes through here: the name is checked."""
+        """The nodes of a group, as node sets."""
         source = self._source(namespace)
-        if not isinstance(source, YamlGroups) and not _GROUP.fullmatch(group):
-            raise GroupResolverError(f"{group!r} cannot be a group's name")
         if (source.name, group) not in self._known:
             with self._inside(source, group):
                 nodes = super().group_nodes(group, namespace)
                 self._known[source.name, group] = self._without_groups(nodes, source, group)
         return self._known[source.name, group]
+
+    def grouplist(self, namespace: str | None = None) -> list[str]:
+        """The names of all groups of a source; some are ranges. `sinfo` marks the default partition as `batch*`."""
+        names: list[str] = super().grouplist(namespace)
+        source = self._source(namespace)
+        marks = isinstance(source, Upcalls) and source.runs_map
+        return [name.rstrip("*") or name for name in names] if marks else names
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
         """All nodes of a source, if it can list them."""
