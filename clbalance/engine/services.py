@@ -1,8 +1,10 @@
 """The services that every use case needs, built once by `cli`; and the query for a placement."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.policy.placement.policies import Policy
@@ -35,6 +37,14 @@ class Services:
     taints: Mapping[NodeName, frozenset[str]] = field(default_factory=dict)
     keeps_user: bool = False
     """The login user was given for this call, and overrides the user that each job remembers."""
+
+    @contextlib.contextmanager
+    def without_store(self) -> Iterator[None]:
+        """Go on with a warning if the block fails with a `StoreError`: that loses history, not the job."""
+        try:
+            yield
+        except StoreError as error:
+            self.listener.store_failed(error.message)
 
     def as_user(self, user: str | None) -> "Services":
         """The same services, but log in as `user`, which a job remembers. None: the job remembers none."""

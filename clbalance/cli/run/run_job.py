@@ -88,7 +88,8 @@ def _carry_out(
             result = Run(context, job, restart_policy).carry_out()
         if console is not None:
             complete_outputs(services, console, again=False)
-        notify(submitted.options.notify, services.journal.record(job.id))
+        if submitted.options.notify is not None:
+            notify(submitted.options.notify, services.journal.record(job.id))
     return result
 
 

@@ -137,7 +137,8 @@ def run_tasks_with_files(
         outcome = run_tasks(replace(context, listener=writer))
     if files.any and isinstance(outcome, TaskJobResult) and not outcome.result.left_running:
         conclude_task_files(services, context.job, outcome.records)
-    notify(command, services.journal.record(context.job.id))
+    if command is not None:
+        notify(command, services.journal.record(context.job.id))
     return outcome
 
 
