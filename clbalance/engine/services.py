@@ -1,8 +1,10 @@
 """The services that every use case needs, built once by `cli`; and the query for a placement."""
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
 
+from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Request
 from clbalance.model.job_record import JobRecord
@@ -42,6 +44,14 @@ class Services:
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
     keeps_user: bool = False
     """The login user was given for this call, and overrides the user that each job remembers."""
+
+    @contextlib.contextmanager
+    def without_store(self) -> Iterator[None]:
+        """Go on with a warning if the block fails with a `StoreError`: that loses history, not the job."""
+        try:
+            yield
+        except StoreError as error:
+            self.listener.store_failed(error.message)
 
     def as_user(self, user: str | None) -> "Services":
         """The same services, but log in as `user`, which a job remembers. None: the job remembers none."""

@@ -147,3 +147,19 @@ def test_a_database_that_fails_while_a_job_runs_costs_the_memory_and_not_the_res
     assert child.returncode == 7
     assert b"going on without the state database: " in err
     assert (job(clbalance, "1")["state"], job(clbalance, "1")["rc"]) == ("FAILED", 7)
+
+
+@pytest.mark.parametrize("options", [(), ("--output", "out"), ("--array", "1")], ids=" ".join)
+def test_a_database_that_is_damaged_while_a_job_runs_costs_the_memory_and_not_the_result(
+    clbalance: Command, options: tuple[str, ...]
+) -> None:
+    child = clbalance.start("run", "-w", "node1", *options, "-c", f"touch up; {held('exit 7')}")
+    eventually(lambda: (clbalance.folder / "up").exists() and job(clbalance, "1")["state"] == "RUNNING")
+    for file in state(clbalance).glob("state.db*"):
+        with file.open("r+b") as opened:
+            opened.write(b"nonsense" * (file.stat().st_size // 8))
+    let_go(clbalance)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 7, err
+    assert b"going on without the state database: " in err
+    assert "is damaged" in clbalance("jobs").stderr

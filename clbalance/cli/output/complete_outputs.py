@@ -22,7 +22,11 @@ def complete_outputs(services: Services, console: Console, *, again: bool = True
 
     `again`: also try files again whose last completion failed.
     """
-    pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
+    try:
+        pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
+    except StoreError as error:  # nothing is known to be missing, and what was asked for is done
+        services.listener.store_failed(error.message)
+        return
     if not pending:
         return
     from clbalance.cli.output.job_files import mark_output  # most calls have nothing pending (docs/design/startup.md)

@@ -51,10 +51,8 @@ def requeue(services: Services, job: int, reason: str) -> bool:
 
 def release(services: Services, job: int) -> None:
     """Give up control of a job. If that cannot be written, it is given up when this process ends."""
-    try:
+    with services.without_store():
         services.journal.release(job)
-    except StoreError as error:
-        services.listener.store_failed(error.message)
 
 
 def cancel_unstarted(services: Services, job: int, reason: str, plan: Plan | None = None) -> None:

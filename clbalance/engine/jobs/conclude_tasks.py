@@ -10,7 +10,7 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import End, JobState, Lost, Outcome
-from clbalance.model.task import TaskEnded, TaskEvent, TaskRecord, TaskReturned
+from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskRecord, TaskReturned
 from clbalance.policy.jobs.outcome import worst_outcome
 from clbalance.policy.jobs.task_queue import with_its_slot
 from clbalance.policy.jobs.task_records import (
@@ -25,22 +25,39 @@ from clbalance.ports import RunListener, TaskLog
 
 
 def finish_task_job(
-    services: Services, job: int, attempt: int, detail: str, *, cancelled: bool = False, release: bool = False
+    services: Services,
+    job: int,
+    attempt: int,
+    detail: str,
+    *,
+    run_now: Sequence[Task] = (),
+    cancelled: bool = False,
+    release: bool = False,
 ) -> tuple[tuple[TaskRecord, ...], TaskJobOutcome]:
-    """Record how the job has ended, from the log of its tasks. If that is not known yet, only release the job."""
+    """Record how the job has ended, from the log of its tasks. If that is not known yet, only release the job.
+
+    `run_now`: the tasks that this process has run. If the journal cannot be read, they give the outcome, and nothing is
+    recorded.
+    """
     journal = services.journal
-    records = task_records(journal.tasks(job), journal.task_log(job).events())
-    outcome = task_job_outcome(records, detail, cancelled=cancelled)
     is_over = False
     try:
+        tasks: Sequence[Task] = journal.tasks(job)
+    except StoreError as error:
+        if not run_now:
+            raise
+        services.listener.store_failed(error.message)
+        tasks, release = run_now, True
+    records = task_records(tasks, journal.task_log(job).events())
+    outcome = task_job_outcome(records, detail, cancelled=cancelled)
+    with services.without_store():
         if release or outcome.state is JobState.RUNNING:
             journal.release(job)
         else:
             state, reason, rc = outcome.state, outcome.reason, outcome.rc
             is_over = journal.finish(job, services.clock.now(), attempt=attempt, state=state, reason=reason, rc=rc)
-    except StoreError as error:
-        services.listener.store_failed(error.message)
-    _keep_results(services, job, records)
+    with services.without_store():
+        _keep_results(services, job, records)
     if is_over:
         notify_end(services, job)
     return records, outcome

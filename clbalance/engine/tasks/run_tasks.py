@@ -42,7 +42,13 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         cancel_unstarted(services, number, too_late(reason) if context.accepted else reason)
         return result
     records, outcome = finish_task_job(
-        services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=result.left_running
+        services,
+        number,
+        context.job.attempt,
+        result.reason,
+        run_now=context.tasks,
+        cancelled=result.cancelled,
+        release=result.left_running,
     )
     return TaskJobResult(result=result, records=records, job_outcome=outcome)
 

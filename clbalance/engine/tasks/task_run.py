@@ -288,11 +288,13 @@ class TaskRun:
     def runs(self, slot: Slot, limits: tuple[str, ...]) -> None:
         """A slot runs; the first one is the start of the job."""
         if limits:
-            self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
+            with self._services.without_store():
+                self._services.journal.limited(self._context.job.id, slot.claim, slot.node, limits)
         self._no_slots_since = None
         if self._assignments.counts.started_at is None:
             self._assignments.counts.started_at = self._services.clock.monotonic()
-            self._services.journal.started(self._context.job.id, self._services.clock.now())
+            with self._services.without_store():
+                self._services.journal.started(self._context.job.id, self._services.clock.now())
 
     def began(self, slot: Slot, number: int) -> None:
         self._owes_since.pop(slot.claim, None)
@@ -318,11 +320,12 @@ class TaskRun:
         slot.forget()
         self._assignments.slot_over(slot, outcome, log_is_whole=log_is_whole)
         self._stop_after_failures()
-        journal, job = self._services.journal, self._context.job.id
-        journal.ended(job, slot.claim, outcome)
+        job = self._context.job.id
+        with self._services.without_store():
+            self._services.journal.ended(job, slot.claim, outcome)
         if outcome.end == COULD_NOT_LOG:
             self._unusable.add(slot.node)
-        if isinstance(outcome.end, Cancelled) and not self._cancelled and journal.is_cancelled(job):
+        if isinstance(outcome.end, Cancelled) and not self._cancelled and cancel_requested(self._services, job):
             self._cancel(outcome.end.reason)
         self._backoff.soon()
 
