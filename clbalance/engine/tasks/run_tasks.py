@@ -41,8 +41,9 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         reason = unfit_summary(result, len(context.query.candidates))
         cancel_unstarted(services, number, too_late(reason) if context.accepted else reason)
         return result
+    goes_on = result.left_running or (context.accepted and result.interrupted is not None)
     records, outcome = finish_task_job(
-        services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=result.left_running
+        services, number, context.job.attempt, result.reason, cancelled=result.cancelled, release=goes_on
     )
     return TaskJobResult(result=result, records=records, job_outcome=outcome)
 
