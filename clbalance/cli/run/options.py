@@ -24,7 +24,7 @@ class JobOptions:
     stdin: Annotated[str | None, Option("--stdin", metavar="FILE", help="Its standard input. [empty]")] = None
     time_limit: Annotated[str | None, Option("--time-limit", metavar="TIME", help="End it after this.")] = None
     pty: Annotated[bool, Option("--pty", help="Give it this terminal, as `ssh -t` does.")] = False
-    detach: Annotated[bool, Option("--detach", help="Print the job's id when it runs, and return.")] = False
+    detach: Annotated[bool, Option("--detach", help="Print the job's id, and leave it to itself.")] = False
     retry: Annotated[
         int, Option("--retry", metavar="N", help="Start it so often again if it fails.", show_default=False)
     ] = 0

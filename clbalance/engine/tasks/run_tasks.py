@@ -41,6 +41,7 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         reason = unfit_summary(result, len(context.query.candidates))
         cancel_unstarted(services, number, too_late(reason) if context.accepted else reason)
         return result
+    goes_on = result.left_running or (context.accepted and result.interrupted is not None)
     records, outcome = finish_task_job(
         services,
         number,
@@ -48,7 +49,7 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         result.reason,
         run_now=context.tasks,
         cancelled=result.cancelled,
-        release=result.left_running,
+        release=goes_on,
     )
     return TaskJobResult(result=result, records=records, job_outcome=outcome)
 

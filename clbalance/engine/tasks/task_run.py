@@ -107,9 +107,9 @@ class TaskRun:
         )
 
     def _stop(self, number: Signals) -> None:
-        """End the slots. Exception: after SIGHUP they finish the tasks that they have."""
-        if number is Signals.SIGHUP:
-            self._reason = "the terminal was closed"
+        """End the slots. Exception: after SIGHUP, or of a detached controller, they finish the tasks that they have."""
+        if number is Signals.SIGHUP or self._context.accepted:
+            self._reason = "the terminal was closed" if number is Signals.SIGHUP else f"stopped by {number.name}"
             return
         self._give_no_more(f"stopped by {number.name}")
         for slot in self._slots.values():

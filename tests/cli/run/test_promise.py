@@ -125,11 +125,14 @@ def test_tasks_whose_controller_died_before_the_start_are_queued_and_started(clb
     assert diary(clbalance) == ["x"] * 3
 
 
-def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(clbalance: Command) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(
+    clbalance: Command, how: signal.Signals
+) -> None:
     text = f"echo $CLBALANCE_TASK_ID >> diary; {held('[ $CLBALANCE_TASK_ID != 0 ]')}"
     number = detached(clbalance, "--array", "0-4%1", "-w", "node1", "-c", text)
     await_file(clbalance.folder / "diary")
-    kill_controllers(clbalance)
+    kill_controllers(clbalance, how)
     let_go(clbalance)
     eventually(lambda: job(clbalance, number)["state"] == "PENDING")
     assert job(clbalance, number)["reason"] == "its controller died, and 4 tasks are left"

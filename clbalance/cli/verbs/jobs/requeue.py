@@ -26,7 +26,7 @@ def requeue(
     node_is_dead: Annotated[
         bool, Option("--node-is-dead", help="Also if its node does not answer; it may run twice.")
     ] = False,
-    detach: Annotated[bool, Option("--detach", help="Print the job's id when it runs, and return.")] = False,
+    detach: Annotated[bool, Option("--detach", help="Print the job's id, and leave it to itself.")] = False,
 ) -> int:
     """Exits as `run` does."""
     from clbalance.cli.console import Console
