@@ -74,6 +74,7 @@ class _Job:
     submitted: str
     """As text, so that this keeps no more than the database would."""
     script: bytes | None
+    stdin: bytes | None
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     tasks: tuple[Task, ...] = ()
@@ -105,7 +106,9 @@ class InMemoryJournal:
         self._jobs: dict[int, _Job] = {}
         self._outputs: dict[tuple[int, int], OutputRecord] = {}
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+    def submit(
+        self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, stdin: bytes | None = None
+    ) -> int:
         number = len(self._jobs) + 1
         record = JobRecord(
             id=number,
@@ -125,7 +128,9 @@ class InMemoryJournal:
             priority=submitted.priority,
         )
         facts, script = parted(submitted)
-        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
+        self._jobs[number] = _Job(
+            record, to_text(facts), script, stdin, tasks=tuple(tasks), has_files=submitted.has_files
+        )
         return number
 
     def record_launch(self, job: int, *, attempt: int, claim: int, intents: Sequence[Intent], plan: Plan) -> bool:
@@ -290,6 +295,9 @@ class InMemoryJournal:
 
     def script(self, job: int) -> bytes | None:
         return self._jobs[job].script if job in self._jobs else None
+
+    def stdin(self, job: int) -> bytes | None:
+        return self._jobs[job].stdin if job in self._jobs else None
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         return self._jobs[job].tasks if job in self._jobs else ()

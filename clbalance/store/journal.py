@@ -48,7 +48,9 @@ _QUEUED = f"state = 'PENDING' AND queued = 1 AND cancelled IS NULL AND {NO_OPEN_
 class SqliteJournal(JournalOwnership):
     """`ports.Journal` on a database that `SqliteStore` has opened."""
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = ()) -> int:
+    def submit(
+        self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, stdin: bytes | None = None
+    ) -> int:
         statement = """
             INSERT INTO job (key, name, state, reason, submitted_us, controller, submitted, qos, priority, files)
             VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
@@ -61,6 +63,8 @@ class SqliteJournal(JournalOwnership):
             number = self._connection.execute(statement, values).lastrowid
             if script is not None:
                 self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
+            if stdin is not None:
+                self._connection.execute("INSERT INTO stdin (job, content) VALUES (?, ?)", (number, stdin))
             if submitted.rules is not None:
                 self._connection.execute(
                     "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
@@ -214,6 +218,10 @@ class SqliteJournal(JournalOwnership):
             return content if isinstance(content, bytes) else None
         whole = self._submitted(job)
         return None if whole is None else parted(whole)[1]  # a row from before the table `script` existed
+
+    def stdin(self, job: int) -> bytes | None:
+        row = self._one("SELECT content FROM stdin WHERE job = ?", job)
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)

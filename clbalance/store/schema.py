@@ -152,6 +152,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX output_pending ON output (job) WHERE state = 'pending'",
     ),
+    ("CREATE TABLE stdin (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
 )
 
 

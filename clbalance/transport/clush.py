@@ -63,7 +63,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
-        self._events: queue.SimpleQueue[tuple[SessionEvent, int] | BaseException] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[SessionEvent, int] | BaseException | None] = queue.SimpleQueue()
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._gone: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -123,6 +123,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
                 heard = self._events.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 return None
+            if heard is None:
+                return None
             if isinstance(heard, BaseException):
                 raise TransportError(f"the transport stopped: {heard}") from heard
             event, opened = heard
@@ -131,6 +133,9 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             if isinstance(event, Closed):
                 self._known_open.discard(event.node)
             return event
+
+    def wake(self) -> None:
+        self._events.put(None)
 
     def _post(self, step: Callable[..., None], *arguments: object) -> None:
         if self._has_stopped:

@@ -13,7 +13,7 @@ from clbalance.cli.console import Console
 from clbalance.cli.node_settings import levels_of
 from clbalance.cli.options import NodeOptions, RebalanceOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.run.submission import input_of
+from clbalance.cli.run.job_input import input_of
 from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
 from clbalance.engine.rebalance_facts import NodePool
 from clbalance.engine.run.start_queued import SubmittedInputs

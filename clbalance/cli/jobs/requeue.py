@@ -11,9 +11,9 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
 from clbalance.cli.run.background import notify, run_detached
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.report import run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
-from clbalance.cli.run.submission import input_of
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, SUPERVISED, FollowMode
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs.submitted import next_attempt
@@ -104,7 +104,7 @@ class _Requeue:
                 context = RunContext(
                     services=services,
                     query=self.cluster.query_of(submitted.request),
-                    stdin=input_of(submitted),
+                    stdin=input_of(services.journal, record.id, submitted),
                     listener=writer,
                     mode=writer_mode,
                 )

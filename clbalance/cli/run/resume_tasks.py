@@ -11,8 +11,8 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.background import run_detached
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files
-from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.jobs.submitted import next_attempt
@@ -116,7 +116,7 @@ class _Resumed:
                 tasks=unfinished_tasks(services, fresh),
                 rules=submitted.rules or TaskRules(),
                 restart_policy=replace(submitted.restart_policy, after=()),
-                stdin=input_of(submitted),
+                stdin=input_of(services.journal, fresh.id, submitted),
                 listener=listener,
             )
             files = FilePatterns.of(submitted)

@@ -126,7 +126,8 @@ def submit_job(
         output=asked.files.output,
         error=asked.files.error,
     )
-    return replace(job, id=services.journal.submit(services.clock.now(), whole, tasks)), restart_policy
+    number = services.journal.submit(services.clock.now(), whole, tasks, stdin=asked.kept_stdin)
+    return replace(job, id=number), restart_policy
 
 
 def query_of(cluster: ClusterContext, asked: Submission, *, pick: int | None) -> PlacementQuery:

@@ -117,6 +117,14 @@ class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):
     data: bytes
 
 
+class Taken(msgspec.Struct, tag_field="ev", tag="taken", frozen=True):
+    """The job has taken `size` bytes of its input. `over`: it needs no more, because it has all or reads none."""
+
+    job: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+    over: bool
+
+
 class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     """The job has ended and all its output has been sent."""
 
@@ -211,6 +219,7 @@ AgentEvent: TypeAlias = (
     | Started
     | Refused
     | Output
+    | Taken
     | Ended
     | Current
     | LeaseKept
@@ -223,8 +232,10 @@ AgentEvent: TypeAlias = (
     | AgentError
 )
 
-NotForFollow: TypeAlias = Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
-"""Events that `Follow` ignores: answers to requests of admission, upload, migration, status, drain and reap."""
+NotForFollow: TypeAlias = (
+    Claimed | Admitted | Stored | Taken | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings
+)
+"""Events that are no news of a followed copy: answers to requests of admission, upload, input and so on."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 

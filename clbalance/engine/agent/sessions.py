@@ -45,6 +45,10 @@ class Agents:
         """The node must send something within `within_s` seconds. None: no deadline."""
         self._sessions.set_deadline(node, within_s)
 
+    def wake(self) -> None:
+        """Make `listen` ask `enough` once more, now. May be called in any thread."""
+        self._sessions.wake()
+
     def hang_up(self, node: NodeName) -> None:
         """Close the session. A job that was not started there is given up."""
         self._sessions.close(node)

@@ -9,6 +9,7 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
+from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
@@ -20,7 +21,7 @@ from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent
 from clbalance.nodeset import NodeSets, fold
-from clbalance.ports import JobInput, RunListener, Sessions
+from clbalance.ports import JobInput, LiveInput, RunListener, Sessions
 
 if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.migration import Migration
@@ -40,6 +41,7 @@ class Dispatch:
         self._plan = plan
         self._node_list = fold(plan.chosen)
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
+        self._feed: InputFeed | None = None
         self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
 
     def reserve(
@@ -71,7 +73,9 @@ class Dispatch:
 
         When stopped by a signal, it ends the job everywhere first; after SIGHUP it leaves a started job running.
         """
-        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=self._job.time_limit_s)
+        limit_s = self._job.time_limit_s
+        self._feed = self._feed_from(stdin.live)
+        follow = Follow(self.agents, self._copies, self._services, listener, mode, limit_s=limit_s, feed=self._feed)
         start = LaunchSequence(
             self.agents, self._copies, self._job, node_list=self._node_list, stdin=stdin, follow=follow
         )
@@ -86,6 +90,12 @@ class Dispatch:
             return self._interrupted(follow, _number(stop), mode, move)
         return self._lingered(follow)
 
+    def _feed_from(self, source: LiveInput | None) -> InputFeed | None:
+        if source is None:
+            return None
+        (copy,) = self._copies
+        return InputFeed(self.agents, copy.node, self._copies.label, source)
+
     def _lingered(self, follow: Follow) -> DispatchResult:
         """Give agents time to clean up. A signal now ends no job: the job has ended, and its end is recorded."""
         try:
@@ -97,7 +107,8 @@ class Dispatch:
     def _interrupted(
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"
     ) -> DispatchResult:
-        if number is Signals.SIGHUP and follow.all_started and self._job.pty is None:
+        can_go_on = self._job.pty is None and (self._feed is None or self._feed.is_over)
+        if number is Signals.SIGHUP and follow.all_started and can_go_on:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)
