@@ -140,6 +140,7 @@ class ClusterContext:
                 answer_within_s=ssh.connect_timeout_s + ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
+                show_unfinished=self.console.outlets.show_unfinished,
                 suspect_after=self.settings.policy.suspect_after,
                 cpu_factors=self.cpu_factors,
                 slots=self.slots,

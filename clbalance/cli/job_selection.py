@@ -55,6 +55,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             answer_within_s=settings.ssh.connect_timeout_s + settings.ssh.probe_timeout_s,
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
+            show_unfinished=console.outlets.show_unfinished,
             suspect_after=settings.policy.suspect_after,
         )
 

@@ -13,7 +13,8 @@ from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.render import messages
-from clbalance.render.output.grouped import Gathered, Labelled
+from clbalance.render.output.grouped import Gathered
+from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.run import JobReport
 

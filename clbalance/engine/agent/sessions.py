@@ -26,6 +26,7 @@ class Agents:
         self._sessions = sessions
         self._source = services.agent_source
         self._clock = services.clock
+        self._show_unfinished = services.show_unfinished
         self._nonces: dict[NodeName, str] = {}
 
     def call(self, node: NodeName, *, within_s: float) -> None:
@@ -71,7 +72,9 @@ class Agents:
             left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
-            self._pass_on(on_event, self._sessions.next(min(look_every_s, left)))
+            shows_in_s = self._show_unfinished()
+            wait_s = min(look_every_s, left, look_every_s if shows_in_s is None else shows_in_s)
+            self._pass_on(on_event, self._sessions.next(wait_s))
 
     def drain_events(self, on_event: OnEvent) -> None:
         """Pass on the events that have arrived already, without waiting."""
