@@ -4,11 +4,14 @@ The supervisor keeps the FIFO open for writing until the input is complete. So t
 then, never because an agent died.
 """
 
+import contextlib
 import errno
 import os
 import select
 
 NAME = "stdin"
+F_SETPIPE_SZ = 1031  # fcntl has the name since Python 3.10
+PIPE_BYTES = 256 << 10  # fewer turns between the agent and the program
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -20,12 +23,17 @@ def make_fifo(folder: int) -> int:
 
 def open_writer(folder: int) -> "int | None":
     """Open the FIFO for writing. None if the job has closed its standard input, or removed the FIFO."""
+    import fcntl
+
     try:
-        return os.open(NAME, os.O_WRONLY | FLAGS, dir_fd=folder)
+        fd = os.open(NAME, os.O_WRONLY | FLAGS, dir_fd=folder)
     except OSError as error:
         if error.errno not in (errno.ENXIO, errno.ENOENT):
             raise
         return None
+    with contextlib.suppress(OSError):  # there is a limit for all pipes of a user
+        fcntl.fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES)
+    return fd
 
 
 class InputPipe:
