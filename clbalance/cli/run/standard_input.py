@@ -46,9 +46,9 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """The process that started us."""
+    """The process that started us. `program`: the name of its executable; a script has its shell's."""
 
-    command: str
+    program: str
     files: tuple[OpenFile, ...]
     arguments: tuple[str, ...] = ()
 
@@ -62,12 +62,12 @@ class Parent:
         ]
 
 
-_OWN_NUMBERS = ("csh", "tcsh", "fish")
+_OWN_NUMBERS = ("bsd-csh", "csh", "tcsh", "fish")
 """Shells that keep their standard input, or that of their loops, under another number."""
-_NEVER_SAVE = (*_OWN_NUMBERS, "zsh")
 _SELF = Path("/proc/self")
+_SAVING = ("ash", "bash", "busybox", "dash", "ksh", "ksh93", "mksh", "sh", "yash")
+"""Shells that redirect themselves for a while, and keep the old descriptor under a number from `_SAVED_FROM` on."""
 _SAVED_FROM = 10
-"""Shells keep a descriptor that they redirect for a while under a number from here on."""
 
 
 def origin_of(own: OpenFile | None, parent: Parent | None, ours: frozenset[int], *, begins_session: bool) -> Origin:
@@ -82,15 +82,15 @@ def origin_of(own: OpenFile | None, parent: Parent | None, ours: frozenset[int],
         return Origin.GIVEN if begins_session else Origin.INHERITED
     private = parent.private(ours)
     held = [file for file in parent.files if file.fd == 0]
-    if parent.command in _OWN_NUMBERS:
+    if parent.program in _OWN_NUMBERS:
         held += private
     if not any(own.is_same(file) for file in held):
         return Origin.GIVEN if begins_session else Origin.REDIRECTED
     # dash, ksh and busybox redirect themselves for the time of `COMMAND < FILE`, and keep their own input elsewhere. A
     # loop that reads lines looks the same, but is not at the file's beginning any more.
-    is_saved = any(file.fd >= _SAVED_FROM for file in private)
-    is_fresh = stat.S_ISREG(own.mode) and own.at.startswith("0 ") and is_saved
-    return Origin.REDIRECTED if is_fresh and parent.command not in _NEVER_SAVE else Origin.INHERITED
+    is_saved = parent.program in _SAVING and any(file.fd >= _SAVED_FROM for file in private)
+    is_fresh = stat.S_ISREG(own.mode) and own.at.startswith("0 ")
+    return Origin.REDIRECTED if is_saved and is_fresh else Origin.INHERITED
 
 
 def origin() -> Origin:
@@ -121,7 +121,7 @@ def _parent() -> Parent | None:
         numbers = sorted(int(fd.name) for fd in (process / "fd").iterdir())
         files = (_open_file(process, fd) for fd in numbers)
         return Parent(
-            command=_text(process / "comm").strip(),
+            program=(process / "exe").readlink().name,
             files=tuple(file for file in files if file is not None),
             arguments=tuple(_text(process / "cmdline").split("\0")),
         )

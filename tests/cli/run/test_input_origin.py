@@ -15,8 +15,8 @@ OTHER = OpenFile(fd=0, mode=stat.S_IFIFO, device=1, inode=11, at="0 0")
 READ_BEFORE = replace(FILE, at="5 100000")
 
 
-def parent(*files: OpenFile, command: str = "bash", arguments: tuple[str, ...] = ()) -> Parent:
-    return Parent(command=command, files=files, arguments=arguments)
+def parent(*files: OpenFile, program: str = "bash", arguments: tuple[str, ...] = ()) -> Parent:
+    return Parent(program=program, files=files, arguments=arguments)
 
 
 def at(fd: int, file: OpenFile) -> OpenFile:
@@ -38,31 +38,34 @@ def at(fd: int, file: OpenFile) -> OpenFile:
         pytest.param(FILE, parent(READ_BEFORE), Origin.REDIRECTED, id="a file that was opened again is redirected"),
         pytest.param(FILE, parent(FILE), Origin.INHERITED, id="a file is the script's, from its beginning on"),
         pytest.param(
-            FILE, parent(FILE, at(11, OTHER), command="dash"), Origin.REDIRECTED, id="dash redirects itself for a while"
+            FILE, parent(FILE, at(11, OTHER), program="dash"), Origin.REDIRECTED, id="dash redirects itself for a while"
         ),
         pytest.param(
             READ_BEFORE,
-            parent(READ_BEFORE, at(11, OTHER), command="dash"),
+            parent(READ_BEFORE, at(11, OTHER), program="dash"),
             Origin.INHERITED,
             id="also for a loop, which has read from it",
         ),
         pytest.param(
             FILE,
-            parent(FILE, at(10, replace(FILE, inode=21, name="job.sh")), command="dash", arguments=("sh", "./job.sh")),
+            parent(FILE, at(10, replace(FILE, inode=21, name="job.sh")), program="dash", arguments=("sh", "./job.sh")),
             Origin.INHERITED,
             id="the script that a shell reads is no input put aside",
         ),
         pytest.param(
-            PIPE, parent(PIPE, at(11, OTHER), command="dash"), Origin.INHERITED, id="of a pipe nobody can tell"
+            FILE, parent(FILE, at(11, OTHER), program="python3"), Origin.INHERITED, id="only shells put input aside"
         ),
-        pytest.param(PIPE, parent(NULL, at(16, PIPE), command="tcsh"), Origin.INHERITED, id="csh keeps its input"),
         pytest.param(
-            READ_BEFORE, parent(NULL, at(4, READ_BEFORE), command="fish"), Origin.INHERITED, id="fish keeps a loop's"
+            PIPE, parent(PIPE, at(11, OTHER), program="dash"), Origin.INHERITED, id="of a pipe nobody can tell"
         ),
-        pytest.param(PIPE, parent(NULL, at(4, PIPE), command="python3"), Origin.REDIRECTED, id="Popen(stdin=file)"),
+        pytest.param(PIPE, parent(NULL, at(16, PIPE), program="tcsh"), Origin.INHERITED, id="csh keeps its input"),
+        pytest.param(
+            READ_BEFORE, parent(NULL, at(4, READ_BEFORE), program="fish"), Origin.INHERITED, id="fish keeps a loop's"
+        ),
+        pytest.param(PIPE, parent(NULL, at(4, PIPE), program="python3"), Origin.REDIRECTED, id="Popen(stdin=file)"),
         pytest.param(
             PIPE,
-            parent(NULL, at(4, replace(PIPE, can_be_read=False)), command="fish"),
+            parent(NULL, at(4, replace(PIPE, can_be_read=False)), program="fish"),
             Origin.REDIRECTED,
             id="the other end of a pipe is no input",
         ),
@@ -80,5 +83,5 @@ def test_input_of_a_session_that_begins_with_us_is_given() -> None:
 
 
 def test_a_descriptor_that_was_passed_on_to_us_is_not_put_aside() -> None:
-    process = parent(FILE, at(12, OTHER), command="dash")
+    process = parent(FILE, at(12, OTHER), program="dash")
     assert origin_of(FILE, process, frozenset({12}), begins_session=False) is Origin.INHERITED

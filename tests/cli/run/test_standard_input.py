@@ -33,10 +33,11 @@ def listed(tmp_path: Path) -> Path:
 def told(shell: list[str], text: str, folder: Path, given: str = os.devnull) -> list[str]:
     """What each call in `text` says, in a script with something after it. `given`: the script's own input."""
     script = folder / "script"
-    script.write_text(f"{text}\ntrue\n")
+    script.write_text(f"#!{shutil.which(shell[0])} {' '.join(shell[1:])}\n{text}\ntrue\n")
+    script.chmod(0o755)
     with (folder / given).open("rb") as stdin:
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), **THIS_TREE}
-        done = subprocess.run([*shell, str(script)], stdin=stdin, capture_output=True, cwd=folder, env=env, timeout=60)  # noqa: PLW1510
+        done = subprocess.run([str(script)], stdin=stdin, capture_output=True, cwd=folder, env=env, timeout=60)  # noqa: PLW1510
     assert not done.stderr, done.stderr
     return done.stdout.decode().split()
 
