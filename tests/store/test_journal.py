@@ -474,3 +474,11 @@ def test_nobody_lets_go_what_another_has_in_hand(tmp_path: Path) -> None:
         assert record(mine, job).has_controller
         mine.release(job)
         assert not record(mine, job).has_controller
+
+
+def test_a_copy_of_standard_input_is_kept_with_its_job(journal: Journal) -> None:
+    content = bytes(range(256)) * 4096
+    kept = journal.submit(NOON, SUBMITTED, stdin=content)
+    assert journal.stdin(kept) == content
+    assert journal.stdin(journal.submit(NOON, keyed("b"))) is None
+    assert journal.stdin(99) is None

@@ -116,7 +116,7 @@ def submission(
     """
     work = payload_of(options.text, typed)
     folder = working_directory()
-    read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
+    script = typed.words[0] if isinstance(work, Script) else None
     return Submission(
         options=options,
         name=_name(options.name, work),
@@ -135,12 +135,12 @@ def submission(
         pty=terminal_size(options),
         stdin=job_input(
             options,
-            taken_for=_taken_for(read),
+            taken_for=_taken_for(script, task_list),
             copied_for=_copied_for(options, has_tasks=has_tasks),
             say=say,
         ),
         files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
-        inputs=tuple(path for path in read if path not in (None, "-")),
+        inputs=tuple(path for path in (script, task_list, options.stdin) if path not in (None, "-")),
     )
 
 
@@ -222,9 +222,8 @@ def _umask() -> int:
     return umask
 
 
-def _taken_for(read: tuple[str | None, str | None, str | None]) -> str | None:
-    """What our standard input was read for, by the files that were read: script, tasks, input."""
-    script, task_list, _ = read
+def _taken_for(script: str | None, task_list: str | None) -> str | None:
+    """What our standard input was read for, by the files that were read; None: it was not read."""
     return "read for the script" if script == "-" else "read for the tasks" if task_list == "-" else None
 
 

@@ -109,7 +109,8 @@ class Labelled:
     def close(self) -> None:
         for node in dict.fromkeys(node for node, _ in self._lines):
             self.end(node)
-        self._outlets.unfinished.show = nothing_unfinished
+        if self._outlets.unfinished.show == self.show_unfinished:
+            self._outlets.unfinished.show = nothing_unfinished
 
     def show_unfinished(self) -> float | None:
         """Show lines that have waited long enough. Returns the seconds until the next has; None: no line waits."""
