@@ -129,6 +129,9 @@ class ScriptedSessions:
                 return self._events.popleft()
         return None
 
+    def wake(self) -> None:
+        """Nothing: `next` never waits."""
+
     def _hang_up(self, node: NodeName, end: HangUp) -> None:
         del self._ends_at[node]
         self._events.append(Closed(node=node, cause=end.cause, reason=end.reason))

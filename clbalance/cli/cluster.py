@@ -152,6 +152,7 @@ class ClusterContext:
                 step_within_s=ssh.probe_timeout_s,
                 session_limit=raise_file_limit(),
                 fail_point=fail_point(os.environ),
+                show_unfinished=self.console.outlets.show_unfinished,
                 suspect_after=self.settings.policy.suspect_after,
                 notify=notify,
             )

@@ -58,6 +58,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
             session_limit=raise_file_limit(),
             fail_point=fail_point(os.environ),
             notify=notify,
+            show_unfinished=console.outlets.show_unfinished,
             suspect_after=settings.policy.suspect_after,
         )
 

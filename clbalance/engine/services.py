@@ -31,6 +31,9 @@ class Services:
     """How many sessions this process can hold open at once."""
     fail_point: Callable[[str], None] = lambda _: None
     """Called with a name between two steps, so that tests can end the process there (docs/design/jobs.md)."""
+    show_unfinished: Callable[[], float | None] = lambda: None
+    """Called before each wait for nodes: shows output that has waited long enough for the end of its line. Returns the
+    seconds until it must be called again; None: nothing waits."""
     suspect_after: int | None = 3
     """A node is suspect after so many failed probes in a row. None: never."""
     cpu_factors: Mapping[NodeName, float] = field(default_factory=dict)

@@ -114,6 +114,10 @@ class TaskRules:
     max_fail_is_pct: bool = False
 
 
+STANDARD_INPUT = "-"
+"""In place of a path: the standard input of the command that submitted the job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """All that was submitted of a job, as needed to start it again."""
@@ -123,6 +127,7 @@ class Submitted:
     candidates: tuple[NodeName, ...]
     restart_policy: RestartPolicy = RestartPolicy()
     stdin_path: str | None = None
+    """Its input file, absolute; `STANDARD_INPUT`; None: its input is empty."""
     rules: TaskRules | None = None
     """Set for a task job only."""
     notify: str | None = None

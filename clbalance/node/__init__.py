@@ -18,6 +18,7 @@ _AGENT = [
     "job/program",
     "job/task",
     "job/fork",
+    "job/input",
     "job/scope",
     "job/confine",
     "job/life",

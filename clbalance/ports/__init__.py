@@ -1,6 +1,6 @@
 """The interfaces that the engine needs, as Protocols. One contract suite per port tests every implementation."""
 
-from clbalance.ports.listeners import JobInput, RunListener, SweepListener, TaskListener
+from clbalance.ports.listeners import InputOf, JobInput, LiveInput, RunListener, SweepListener, TaskListener
 from clbalance.ports.store import IndexValues, JobLock, Journal, Remembered, Store, TaskLog, WrittenTasks
 from clbalance.ports.transport import Clock, Closed, Line, SessionEvent, Sessions, Transport
 
@@ -8,10 +8,12 @@ __all__ = [
     "Clock",
     "Closed",
     "IndexValues",
+    "InputOf",
     "JobInput",
     "JobLock",
     "Journal",
     "Line",
+    "LiveInput",
     "Remembered",
     "RunListener",
     "SessionEvent",

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from clbalance.model import NodeName, Plan
-from clbalance.model.job import JobSpec
+from clbalance.model.job import JobSpec, Submitted
 from clbalance.model.job_record import Outcome
 
 if TYPE_CHECKING:  # not needed to ask nodes for their load (docs/design/startup.md)
     from clbalance.model.task import TaskEnded, TaskProgress
+    from clbalance.ports.store import Journal
 
 
 class JobInput(Protocol):
-    """The file for a job's standard input. It is read in pieces, for each node separately, at the node's own pace."""
+    """A job's standard input. A file is read in pieces, for each node separately, at the node's own pace."""
 
     @property
     def path(self) -> str | None:
-        """Its absolute path; None if the input is empty."""
+        """Its absolute path, or `model.job.STANDARD_INPUT`; None if the input is empty."""
+        ...
+
+    @property
+    def live(self) -> LiveInput | None:
+        """The input that is passed on while the job runs; None: `read` gives all of it."""
         ...
 
     def read(self, offset: int, size: int) -> bytes:
         """At most `size` bytes from `offset`; empty at the end."""
         ...
+
+
+class LiveInput(Protocol):
+    """Standard input that is read while its only reader, a job of one copy, runs."""
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Start to read. `wake` is called in another thread when `take` has something new."""
+        ...
+
+    def take(self) -> bytes | None:
+        """The next piece, without waiting: empty at the end, None if there is none yet. `OSError` if reading fails."""
+        ...
+
+
+InputOf: TypeAlias = "Callable[[Journal, int, Submitted], JobInput]"
+"""The standard input of a job that was submitted before; `UsageError` if it is gone."""
 
 
 class RunListener(Protocol):

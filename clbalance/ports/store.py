@@ -96,9 +96,18 @@ class Journal(Protocol):
     Many processes use it at once. If it is lost, numbers and history are lost, but no job. Errors: `StoreError`.
     """
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
+    def submit(
+        self,
+        at: datetime,
+        submitted: Submitted,
+        tasks: Sequence[Task] = (),
+        *,
+        accepted: bool = False,
+        stdin: bytes | None = None,
+    ) -> int:
         """Record a new job; return its number, which is never used twice. The job is PENDING, and this process is its
-        controller. `submitted.job.id` is ignored. `accepted`: as by `accept`.
+        controller. `submitted.job.id` is ignored. `accepted`: as by `accept`. `stdin`: the copy of its standard input
+        to keep.
         """
         ...
 
@@ -259,6 +268,10 @@ class Journal(Protocol):
 
     def script(self, job: int) -> bytes | None:
         """The content of the job's script; None if it has none."""
+        ...
+
+    def stdin(self, job: int) -> bytes | None:
+        """The copy of the job's standard input; None if none was kept."""
         ...
 
     def tasks(self, job: int) -> tuple[Task, ...]:

@@ -67,7 +67,11 @@ class Sessions(Protocol):
         ...
 
     def next(self, timeout_s: float) -> SessionEvent | None:
-        """The next event, or None when there was none within `timeout_s`."""
+        """The next event, or None when there was none within `timeout_s`, or `wake` was called."""
+        ...
+
+    def wake(self) -> None:
+        """Let the present or next call of `next` return None at once. May be called in any thread."""
         ...
 
 

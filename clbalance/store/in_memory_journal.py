@@ -76,6 +76,7 @@ class _Job:
     submitted: str
     """As text, so that this keeps no more than the database would."""
     script: bytes | None
+    stdin: bytes | None
     copies: list[CopyRecord] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     tasks: tuple[Task, ...] = ()
@@ -108,7 +109,15 @@ class InMemoryJournal:
         self._jobs: dict[int, _Job] = {}
         self._outputs: dict[tuple[int, int], OutputRecord] = {}
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
+    def submit(
+        self,
+        at: datetime,
+        submitted: Submitted,
+        tasks: Sequence[Task] = (),
+        *,
+        accepted: bool = False,
+        stdin: bytes | None = None,
+    ) -> int:
         number = len(self._jobs) + 1
         record = JobRecord(
             id=number,
@@ -130,7 +139,9 @@ class InMemoryJournal:
             waits_since=at,
         )
         facts, script = parted(submitted)
-        self._jobs[number] = _Job(record, to_text(facts), script, tasks=tuple(tasks), has_files=submitted.has_files)
+        self._jobs[number] = _Job(
+            record, to_text(facts), script, stdin, tasks=tuple(tasks), has_files=submitted.has_files
+        )
         return number
 
     def accept(self, job: int) -> None:
@@ -327,6 +338,9 @@ class InMemoryJournal:
 
     def script(self, job: int) -> bytes | None:
         return self._jobs[job].script if job in self._jobs else None
+
+    def stdin(self, job: int) -> bytes | None:
+        return self._jobs[job].stdin if job in self._jobs else None
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         return self._jobs[job].tasks if job in self._jobs else ()

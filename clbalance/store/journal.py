@@ -59,7 +59,15 @@ class SqliteJournal(JournalOwnership):
         """The jobs that the database has lost since the last call of any process; None: none."""
         return self._numbers.compare()
 
-    def submit(self, at: datetime, submitted: Submitted, tasks: Sequence[Task] = (), *, accepted: bool = False) -> int:
+    def submit(
+        self,
+        at: datetime,
+        submitted: Submitted,
+        tasks: Sequence[Task] = (),
+        *,
+        accepted: bool = False,
+        stdin: bytes | None = None,
+    ) -> int:
         statement = """
             INSERT INTO job (
                 id, key, name, state, reason, submitted_us, waits_us, controller, submitted, qos, priority, files,
@@ -76,6 +84,8 @@ class SqliteJournal(JournalOwnership):
             self._connection.execute(statement, (number, *values))
             if script is not None:
                 self._connection.execute("INSERT INTO script (job, content) VALUES (?, ?)", (number, script))
+            if stdin is not None:
+                self._connection.execute("INSERT INTO stdin (job, content) VALUES (?, ?)", (number, stdin))
             if submitted.rules is not None:
                 self._connection.execute(
                     "INSERT INTO task_list (job, tasks) VALUES (?, ?)", (number, tasks_text(tasks))
@@ -262,6 +272,10 @@ class SqliteJournal(JournalOwnership):
             return content if isinstance(content, bytes) else None
         whole = self._submitted(job)
         return None if whole is None else parted(whole)[1]  # a row from before the table `script` existed
+
+    def stdin(self, job: int) -> bytes | None:
+        row = self._one("SELECT content FROM stdin WHERE job = ?", job)
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def tasks(self, job: int) -> tuple[Task, ...]:
         row = self._one("SELECT tasks FROM task_list WHERE job = ?", job)

@@ -158,6 +158,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The plan of the last `run` that was refused before it had a number. `after_job`: the newest number then.
         "CREATE TABLE refusal (id INTEGER PRIMARY KEY CHECK (id = 1), after_job INTEGER NOT NULL, plan TEXT NOT NULL)",
     ),
+    ("CREATE TABLE stdin (job INTEGER PRIMARY KEY, content BLOB NOT NULL)",),
 )
 
 

@@ -64,7 +64,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
-        self._events: queue.SimpleQueue[tuple[SessionEvent, SessionState] | BaseException] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[SessionEvent, SessionState] | BaseException | None] = queue.SimpleQueue()
         self._steps: queue.SimpleQueue[tuple[Callable[..., None], tuple[object, ...]]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._gone: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -124,6 +124,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
                 heard = self._events.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 return None
+            if heard is None:
+                return None
             if isinstance(heard, BaseException):
                 raise TransportError(f"the transport stopped: {heard}") from heard
             event, session = heard
@@ -134,6 +136,9 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             if isinstance(event, Closed):
                 self._known_open.discard(event.node)
             return event
+
+    def wake(self) -> None:
+        self._events.put(None)
 
     def _take(self, session: SessionState, line: Line) -> None:
         session.taken_bytes += cost_of(line.text)

@@ -6,23 +6,17 @@ import sys
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
-from clbalance.cli.run.submission import FileInput, NoInput
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.signals import ignore, raise_once
 from clbalance.engine.migrate.migrate import migrate_jobs
 from clbalance.engine.migrate.requested import MigrationOrder
 from clbalance.errors import Interrupted
 from clbalance.model import NodeName
-from clbalance.model.job import Submitted
-from clbalance.ports import JobInput
 
 
 def asked(word: str) -> MigrationOrder:
     job, src, dst = word.split(":")
     return MigrationOrder(job=int(job), src=NodeName(src), dst=NodeName(dst), reason=f"{src} is over")
-
-
-def input_of(submitted: Submitted) -> JobInput:
-    return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
 
 
 def main() -> int:

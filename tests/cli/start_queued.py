@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
-from clbalance.cli.run.submission import input_of
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.signals import raise_once
 from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.jobs.submitted import dependency_state, refresh

@@ -100,7 +100,7 @@ def test_no_text_of_ours_reaches_a_terminal_raw(clbalance: Command) -> None:
         (("--time-limit", "0", "--", "true"), "`--time-limit` cannot be '0'", "above 0"),
         (("--env", "1x=2", "--", "true"), "`--env` cannot be '1x=2'", "`--env NAME=VALUE`"),
         (("--env", "UNSET_HERE", "--", "true"), "`--env UNSET_HERE`: it is not set here", "`--env UNSET_HERE=VALUE`"),
-        (("--stdin", "nowhere", "--", "true"), "`--stdin nowhere`: No such file", "a file that can be read"),
+        (("--stdin", "nowhere", "--", "true"), "`--stdin nowhere`: No such file", "`--stdin -` for a pipe"),
         (("--name", "a\nb", "--", "true"), "cannot be a job's name", "printable"),
         (("--no-such-option", "job.sh"), "--no-such-option", "`clbalance run --help`"),
     ],

@@ -1,6 +1,5 @@
 """One run of `rebalance`: the order of its steps, and how the jobs stand wherever it ends."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
@@ -19,7 +18,7 @@ from clbalance.model.job_record import JobRecord, JobState, MigrationRequest
 from clbalance.policy.jobs.record import is_queued
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
-from clbalance.ports import JobInput
+from clbalance.ports import InputOf, JobInput, Journal
 from tests.engine.run.test_run import Input
 
 from .services import EPOCH, ScriptedAgent, job, probed, world_of
@@ -44,7 +43,7 @@ def query_of(submitted: Submitted) -> PlacementQuery:
     return PlacementQuery(candidates=submitted.candidates, request=submitted.request, policy=LEAST, rng=Random(1))
 
 
-def brought(input_of: Callable[[Submitted], JobInput] = lambda _: Input()) -> SubmittedInputs:
+def brought(input_of: InputOf = lambda _journal, _job, _one: Input()) -> SubmittedInputs:
     return SubmittedInputs(query_of=query_of, input_of=input_of, control=lambda _: False)
 
 
@@ -238,7 +237,7 @@ def test_one_whose_input_has_gone_keeps_nobody_from_starting() -> None:
     services = cluster()
     without, starts = waiting(services), waiting(services)
 
-    def input_of(one: Submitted) -> JobInput:
+    def input_of(_journal: Journal, _job: int, one: Submitted) -> JobInput:
         if one.job.key == now(services, without).key:
             raise UsageError("`--stdin x`: No such file or directory")
         return Input()

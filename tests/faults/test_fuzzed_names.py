@@ -73,7 +73,9 @@ def _as_settings(folder: Path) -> Callable[[str], object]:
 
 
 def _submitted(job: JobOptions, *words: str, exact: bool = True, mem: str | None = None) -> object:
-    return submission(job, RequestOptions(mem=mem), CommandLine(words=words or ("true",), exact=exact))
+    return submission(
+        job, RequestOptions(mem=mem), CommandLine(words=words or ("true",), exact=exact), say=lambda _: None
+    )
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -576,3 +576,11 @@ def test_a_refused_call_is_known_until_a_job_is_submitted(tmp_path: Path) -> Non
         assert [one.reason for one in refused.unfit] == ["load above 1.00"]
         assert journal.submit(NOON, keyed("c")) == 2
         assert journal.last_refusal() is None
+
+
+def test_a_copy_of_standard_input_is_kept_with_its_job(journal: Journal) -> None:
+    content = bytes(range(256)) * 4096
+    kept = journal.submit(NOON, SUBMITTED, stdin=content)
+    assert journal.stdin(kept) == content
+    assert journal.stdin(journal.submit(NOON, keyed("b"))) is None
+    assert journal.stdin(99) is None

@@ -1,5 +1,6 @@
 """One contract for every way to nodes: scripted, this machine, and real OpenSSH servers."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -169,3 +170,12 @@ def test_two_sets_of_sessions_follow_each_other(place: Place) -> None:
             sessions.open(place.nodes[0], within_s=10)
             sessions.send(place.nodes[0], b"echo " + word + b"\n")
             assert events(sessions, of(Line, 1)) == [Line(node=place.nodes[0], text=word)]
+
+
+def test_a_wait_can_be_ended_from_another_thread(place: Place) -> None:
+    with place.transport.sessions() as sessions:
+        sessions.open(place.nodes[0], within_s=60)
+        waker = threading.Thread(target=sessions.wake)
+        waker.start()
+        assert sessions.next(50.0) is None  # pytest's limit is not reached
+        waker.join()

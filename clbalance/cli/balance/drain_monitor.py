@@ -11,7 +11,7 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.cli.option_values import user_name
-from clbalance.cli.run.submission import input_of
+from clbalance.cli.run.job_input import input_of
 from clbalance.engine.drain import DrainRequest
 from clbalance.engine.drain_wait import DrainMigrator, Migrate, wait_until_drained
 from clbalance.engine.jobs.submitted import cancel

@@ -21,7 +21,7 @@ from clbalance.nodeset import NodeSets, fold
 from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render import messages
-from clbalance.render.output.grouped import Labelled
+from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.run import JobReport
 

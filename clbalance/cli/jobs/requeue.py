@@ -11,11 +11,11 @@ from clbalance.cli.jobs.follow import Shown
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.report import has_started, not_placed, report_queued, run_ended
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
-from clbalance.cli.run.submission import input_of
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.place import sweep_and_place
@@ -98,7 +98,7 @@ class _Requeue:
                 context = RunContext(
                     services=replace(services, start_queued=partial(start_on, self.cluster)),
                     query=self.cluster.query_of(submitted.request),
-                    stdin=input_of(submitted),
+                    stdin=input_of(services.journal, record.id, submitted),
                     listener=writer,
                     mode=writer_mode,
                 )

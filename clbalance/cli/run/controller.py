@@ -17,9 +17,9 @@ from clbalance.cli.console import Console
 from clbalance.cli.job_selection import as_submitted, place_again
 from clbalance.cli.options import NodeOptions, SshOptions, VerbosityOptions
 from clbalance.cli.output.job_files import FilePatterns, write_run_files
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.start_controller import ConnectOptions
-from clbalance.cli.run.submission import input_of
 from clbalance.cli.signals import raise_once
 from clbalance.engine.agent.copies import SUPERVISED
 from clbalance.engine.agent.listeners import NullListener, NullTaskListener
@@ -96,7 +96,8 @@ def _cluster(submitted: Submitted, options: ConnectOptions, console: Console) ->
 def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted, *, again: bool) -> None:
     record = services.journal.record(number)
     assert record is not None, "we control it"
-    query, stdin, files = cluster.query_of(submitted.request), input_of(submitted), FilePatterns.of(submitted)
+    query, files = cluster.query_of(submitted.request), FilePatterns.of(submitted)
+    stdin = input_of(services.journal, number, submitted)
     job = next_attempt(services, record)
     if submitted.rules is not None:
         from clbalance.cli.run.run_tasks import run_tasks_with_files, unfinished_tasks

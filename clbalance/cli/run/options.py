@@ -21,7 +21,9 @@ class JobOptions:
         str | None, Option("--chdir", metavar="DIR", help="Work there. [here, if it exists on the node, else home]")
     ] = None
     login: Annotated[bool, Option("--login", help="Run by a login shell, so that `module` works.")] = False
-    stdin: Annotated[str | None, Option("--stdin", metavar="FILE", help="Its standard input. [empty]")] = None
+    stdin: Annotated[
+        str | None, Option("--stdin", metavar="FILE", help="Its standard input; -: ours. [ours, if redirected for it]")
+    ] = None
     time_limit: Annotated[str | None, Option("--time-limit", metavar="TIME", help="End it after this.")] = None
     pty: Annotated[bool, Option("--pty", help="Give it this terminal, as `ssh -t` does.")] = False
     detach: Annotated[bool, Option("--detach", help="Print the job's id, and leave it to itself.")] = False

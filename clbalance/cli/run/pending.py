@@ -14,7 +14,7 @@ from clbalance.nodeset import fold
 
 def submitted_inputs(cluster: ClusterContext) -> SubmittedInputs:
     """How submitted jobs are started with the settings of this call."""
-    from clbalance.cli.run.submission import input_of
+    from clbalance.cli.run.job_input import input_of
 
     return SubmittedInputs(query_of=cluster.query_of_job, input_of=input_of, control=lambda one: _control(one, cluster))
 

@@ -14,7 +14,8 @@ from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.jobs.requeue import never_started
 from clbalance.render import messages
-from clbalance.render.output.grouped import Gathered, Labelled
+from clbalance.render.output.grouped import Gathered
+from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.run import JobReport
 

@@ -9,10 +9,10 @@ from clbalance.cli.job_selection import as_submitted, me, one_job, open_job_serv
 from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
+from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.report import not_placed
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
-from clbalance.cli.run.submission import input_of
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.place import sweep_and_place
@@ -110,7 +110,7 @@ class _Resumed:
                 tasks=unfinished_tasks(services, fresh, again=True),
                 rules=submitted.rules or TaskRules(),
                 restart_policy=replace(submitted.restart_policy, after=()),
-                stdin=input_of(submitted),
+                stdin=input_of(services.journal, fresh.id, submitted),
                 listener=listener,
             )
             return run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)

@@ -173,7 +173,8 @@ def submit_job(
         output=asked.files.output,
         error=asked.files.error,
     )
-    number = services.journal.submit(services.clock.now(), whole, tasks, accepted=accepted)
+    at, kept = services.clock.now(), asked.kept_stdin
+    number = services.journal.submit(at, whole, tasks, accepted=accepted, stdin=kept)
     return replace(job, id=number), restart_policy
 
 

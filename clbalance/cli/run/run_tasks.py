@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,19 +42,22 @@ class TaskJob:
     rules: TaskRules
 
 
-def task_job_of(options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: CommandLine) -> TaskJob:
+def task_job_of(
+    options: TaskOptions, job: JobOptions, resources: RequestOptions, typed: CommandLine, say: Callable[[str], None]
+) -> TaskJob:
     """The job for these options; `UsageError` for options that are wrong or do not go together."""
     _check(options, job, resources)
     if options.array is not None:
         tasks, at_once = array_of(options.array)
-        given = submission(job, resources, typed)
+        given = submission(job, resources, typed, say=say, has_tasks=True)
         return TaskJob(submission=given, tasks=tasks, rules=rules_of(options, at_once))
     if typed.words or job.text is not None:
         raise UsageError("`--tasks` has the commands already", hint="`--array 0-99` runs one command many times")
     path = options.tasks or "-"
     rules, tasks = rules_of(options, None), tasks_in(path)
     named = replace(job, name=job.name or ("tasks" if path == "-" else default_name(Path(path).name)))
-    given = submission(named, resources, CommandLine(words=("/bin/sh", "-c"), exact=True), task_list=path)
+    shell = CommandLine(words=("/bin/sh", "-c"), exact=True)
+    given = submission(named, resources, shell, say=say, has_tasks=True, task_list=path)
     return TaskJob(submission=given, tasks=tasks, rules=rules)
 
 

@@ -1,10 +1,10 @@
-"""Turn the options of `run` into a job. All but `--stdin` is read now: later changes do not change the job."""
+"""Turn the options of `run` into a job. All but its input is read now: later changes do not change the job."""
 
 import contextlib
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clbalance.cli.node_settings import working_directory
@@ -12,11 +12,12 @@ from clbalance.cli.option_values import parse_signal
 from clbalance.cli.options import RequestOptions
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.requests import Resources, constraints_of, parse_pick, resources_of
+from clbalance.cli.run.job_input import KeptInput, job_input
 from clbalance.cli.run.options import JobOptions
 from clbalance.cli.run.work import CommandLine, payload_of
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script, Submitted
+from clbalance.model.job import Checkpoint, Command, Payload, RestartPolicy, Script
 from clbalance.model.request import Constraints
 from clbalance.policy.jobs.names import default_name, why_no_name
 from clbalance.ports import JobInput
@@ -54,6 +55,11 @@ class Submission:
     """Absolute patterns of its output files."""
     inputs: tuple[str, ...]
     """Files that the job is read from: script, tasks, standard input. None of them may be an output file."""
+
+    @property
+    def kept_stdin(self) -> bytes | None:
+        """The copy of our standard input to keep with the job; None: there is none."""
+        return self.stdin.content if isinstance(self.stdin, KeptInput) else None
 
     @property
     def may_wait(self) -> bool:
@@ -105,12 +111,21 @@ class Submission:
 
 
 def submission(
-    options: JobOptions, resources: RequestOptions, typed: CommandLine, *, task_list: str | None = None
+    options: JobOptions,
+    resources: RequestOptions,
+    typed: CommandLine,
+    *,
+    say: Callable[[str], None],
+    has_tasks: bool = False,
+    task_list: str | None = None,
 ) -> Submission:
-    """The submission for these options; `UsageError` for options that are wrong or do not go together."""
+    """The submission for these options; `UsageError` for options that are wrong or do not go together.
+
+    `say`: for remarks about standard input. `task_list`: the file that its tasks were read from, as typed.
+    """
     work = payload_of(options.text, typed)
     folder = working_directory()
-    read = (typed.words[0] if isinstance(work, Script) else None, task_list, options.stdin)
+    script = typed.words[0] if isinstance(work, Script) else None
     return Submission(
         options=options,
         name=_name(options.name, work),
@@ -127,9 +142,14 @@ def submission(
         policy=resources.policy,
         priority=_priority(options.priority),
         pty=terminal_size(options),
-        stdin=NoInput() if options.stdin is None else FileInput(options.stdin),
+        stdin=job_input(
+            options,
+            taken_for=_taken_for(script, task_list),
+            copied_for=_copied_for(options, has_tasks=has_tasks),
+            say=say,
+        ),
         files=FilePatterns(output=_absolute(folder, options.output), error=_absolute(folder, options.error)),
-        inputs=tuple(path for path in read if path not in (None, "-")),
+        inputs=tuple(path for path in (script, task_list, options.stdin) if path not in (None, "-")),
     )
 
 
@@ -214,35 +234,23 @@ def _umask() -> int:
     return umask
 
 
-class NoInput:
-    """An empty standard input."""
-
-    path = None
-
-    def read(self, offset: int, size: int) -> bytes:
-        return b""
+def _taken_for(script: str | None, task_list: str | None) -> str | None:
+    """What our standard input was read for, by the files that were read; None: it was not read."""
+    return "read for the script" if script == "-" else "read for the tasks" if task_list == "-" else None
 
 
-class FileInput:
-    """A file as standard input. It is read in pieces from its place, so it may be large."""
-
-    def __init__(self, path: str) -> None:
-        self.path = str(working_directory() / path)
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            os.pread(self._fd, 1, 0)
-        except OSError as error:
-            raise UsageError(
-                f"`--stdin {path}`: {error.strerror}", hint="a file that can be read and that is not a pipe"
-            ) from error
-
-    def read(self, offset: int, size: int) -> bytes:
-        return os.pread(self._fd, size, offset)
-
-
-def input_of(submitted: Submitted) -> JobInput:
-    """The standard input of a job that was submitted before; `UsageError` if the file is gone."""
-    return NoInput() if submitted.stdin_path is None else FileInput(submitted.stdin_path)
+def _copied_for(options: JobOptions, *, has_tasks: bool) -> str | None:
+    """The option for which our standard input is copied whole before the start; None: it is passed on as it comes."""
+    several = {
+        "--tasks or --array": has_tasks,
+        f"--pick {options.pick}": options.pick != "1",
+        "--detach": options.detach,
+        "--retry": options.retry > 0,
+        "--requeue": options.requeue,
+        "--requeue-exit": options.requeue_exit is not None,
+        "--checkpoint": options.checkpoint is not None,
+    }
+    return next((option for option, is_given in several.items() if is_given), None)
 
 
 # `--checkpoint` and `--checkpoint-file`: how a job is told to save its progress, so that it can be migrated.

@@ -12,7 +12,7 @@ from clbalance.model.job import JobSpec
 from clbalance.model.task import TaskEnded, TaskProgress
 from clbalance.nodeset import Candidates, fold
 from clbalance.render import messages
-from clbalance.render.output.grouped import Labelled
+from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
 from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line, summary_line, task_row
 
@@ -53,7 +53,7 @@ class ShownTasks:
         self._output.end(_label(ended.number))
 
     def progressed(self, progress: TaskProgress) -> None:
-        if self._progress:
+        if self._progress and not self._console.outlets.stderr.line.is_open:
             self._drawn = True
             sys.stderr.write(f"\r\x1b[K{progress_line(progress)}")
             sys.stderr.flush()
@@ -75,7 +75,7 @@ class ShownTasks:
     def _as_asked(self) -> JobOutput:
         label = None if self._options is None else self._options.label
         outlets = self._console.outlets
-        return PassedThrough(outlets) if label is False else Labelled(outlets)
+        return PassedThrough(outlets) if label is False else Labelled(outlets, before=self._clear)
 
     def _clear(self) -> None:
         if self._drawn:

@@ -31,7 +31,7 @@ def run_as_typed(
         from clbalance.cli.run.resume_tasks import resume_tasks
 
         return resume_tasks(tasks.resume, ssh, console, detach=job.detach)
-    task_job = task_job_of(tasks, job, resources, typed)
+    task_job = task_job_of(tasks, job, resources, typed, console.say)
     from clbalance.cli.run.run_tasks import run_task_job
 
     return run_task_job(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
+from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.output_reader import OutputReader
@@ -22,6 +23,7 @@ from clbalance.engine.agent.protocol import (
     Output,
     Refused,
     Started,
+    Taken,
 )
 from clbalance.engine.agent.sessions import PROTOCOL, Agents
 from clbalance.engine.services import Services
@@ -52,8 +54,10 @@ class Follow:
         *,
         limit_s: float | None,
         cancel_requested: Callable[[], str] = lambda: "",
+        feed: InputFeed | None = None,
     ) -> None:
         self._agents = agents
+        self._feed = feed
         self._copies = copies
         self._clock = services.clock
         self._listener = listener
@@ -132,6 +136,7 @@ class Follow:
         """Whether nothing is left to follow. Also does what is due: calls disconnected nodes, heeds a cancel."""
         self._call_again()
         self._heed_cancel()
+        self._pass_input_on()
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
         runs = self._mode.leave_when_started and self._ending is None and self.all_started
@@ -152,6 +157,8 @@ class Follow:
         copy = self._copies[node]
         if isinstance(event, Closed):
             self._on_close(copy, event)
+        elif isinstance(event, Taken) and self._feed is not None:
+            self._feed.taken(event)
         else:
             self._heard_at[node] = self._clock.monotonic()
             self._react(copy, event)
@@ -195,6 +202,8 @@ class Follow:
         self._agents.answered(copy.node)
         for warning in warnings:
             self._warn(copy, warning)
+        if self._feed is not None:
+            self._feed.begin()
         self._listener.started(copy.node, limits)
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
@@ -221,9 +230,20 @@ class Follow:
         else:
             self._warn(copy, reason)
 
+    def _pass_input_on(self) -> None:
+        failure = None if self._feed is None else self._feed.pump()
+        if failure:
+            self._break_input_off(failure)
+
+    def _break_input_off(self, reason: str) -> None:
+        """End a job that lacks some of its input: it must not take a part for the whole."""
+        if self._feed is not None and self._feed.stop():
+            self.end_all(f"its standard input broke off: {reason}")
+
     # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
+        self._break_input_off(end.cause.because(end.reason))
         now = self._clock.monotonic()
         heard_at = self._heard_at.get(copy.node, now)
         is_new = self._reconnects.disconnected(copy.node, end, now, heard_at=heard_at)

@@ -83,8 +83,8 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
     }
 
 
-def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
-    """The agent's `spec` for one copy."""
+def start_spec(job: JobSpec, env: dict[str, str], *, fed: bool) -> dict[str, object]:
+    """The agent's `spec` for one copy. `fed`: its standard input is sent while it runs."""
     match job.payload:
         case Command(argv=argv):
             program: dict[str, object] = {"argv": list(argv)}
@@ -102,6 +102,7 @@ def start_spec(job: JobSpec, env: dict[str, str]) -> dict[str, object]:
         "time_limit_s": job.time_limit_s,
         "grace_s": job.grace_s,
         "tied": job.pty is not None,
+        "input": fed,
         "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
     }
 

@@ -247,6 +247,11 @@ class LaunchSequence:
         for copy in self._copies:
             copy.phase = Phase.STARTING
             env = environment(self._job, copy.node, copy.rank, node_list=self._node_list, node_count=len(self._copies))
-            self._agents.ask(copy.node, "start", job=self._copies.label, spec=start_spec(self._job, env))
+            self._agents.ask(
+                copy.node,
+                "start",
+                job=self._copies.label,
+                spec=start_spec(self._job, env, fed=self._stdin.live is not None),
+            )
             self._follow.ask_for_output(copy)
             self._agents.expect(copy.node, "start", within_s=self._start_within_s)

@@ -117,6 +117,14 @@ class Output(msgspec.Struct, tag_field="ev", tag="output", frozen=True):
     data: bytes
 
 
+class Taken(msgspec.Struct, tag_field="ev", tag="taken", frozen=True):
+    """The job has taken `size` bytes of its input. `over`: it needs no more, because it has all or reads none."""
+
+    job: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+    over: bool
+
+
 class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     """The job has ended and all its output has been sent."""
 
@@ -217,6 +225,7 @@ AgentEvent: TypeAlias = (
     | Started
     | Refused
     | Output
+    | Taken
     | Ended
     | Current
     | LeaseKept
@@ -231,9 +240,9 @@ AgentEvent: TypeAlias = (
 )
 
 NotForFollow: TypeAlias = (
-    Claimed | Admitted | Stored | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings | Alive
+    Claimed | Admitted | Stored | Taken | LeaseKept | Checkpointed | Status | Drained | Resumed | Findings | Alive
 )
-"""Events that `Follow` ignores: answers to requests of admission, upload, migration, status, drain, reap and ping."""
+"""Events that are no news of a followed copy: answers to requests of admission, upload, input, ping and so on."""
 
 _decoder: msgspec.json.Decoder[AgentEvent] = msgspec.json.Decoder(AgentEvent)
 
@@ -273,11 +282,8 @@ def decode(line: bytes, nonce: str) -> AgentEvent | None:
 
 
 def encode(op: str, **fields: object) -> bytes:
-    """One request as a line. Bytes travel as base64; file names that are not UTF-8, as lone surrogates."""
-    return json.dumps({"op": op, **fields}, default=_base64).encode() + b"\n"
-
-
-def _base64(data: object) -> str:
-    if isinstance(data, bytes):
-        return binascii.b2a_base64(data, newline=False).decode()
-    raise TypeError(f"{type(data).__name__} does not travel")
+    """One request as a line. `data` travels as base64; file names that are not UTF-8, as lone surrogates."""
+    request = {"op": op, **fields}
+    if "data" in fields:
+        return msgspec.json.encode(request) + b"\n"  # takes a quarter of the time, but no lone surrogates
+    return json.dumps(request).encode() + b"\n"

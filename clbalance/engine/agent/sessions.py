@@ -64,6 +64,7 @@ class Agents:
         self._overhear = overhear
         self._source = services.agent_source
         self._clock = services.clock
+        self._show_unfinished = services.show_unfinished
         self._answer_within_s = services.answer_within_s
         self._step_within_s = services.step_within_s
         self._links: dict[NodeName, _Link] = {}
@@ -101,6 +102,10 @@ class Agents:
         if node in self._links and self._links[node].expected.pop(label, None) is not None:
             self._put_deadline(node)
 
+    def wake(self) -> None:
+        """Make `listen` ask `enough` once more, now. May be called in any thread."""
+        self._sessions.wake()
+
     def hang_up(self, node: NodeName) -> None:
         """Close the session. A job that was not started there is given up."""
         self._links.pop(node, None)
@@ -126,7 +131,9 @@ class Agents:
             left = look_every_s if until is None else until - self._clock.monotonic()
             if left <= 0:
                 return
-            self._pass_on(on_event, self._sessions.next(min(look_every_s, left)))
+            shows_in_s = self._show_unfinished()
+            wait_s = min(look_every_s, left, look_every_s if shows_in_s is None else shows_in_s)
+            self._pass_on(on_event, self._sessions.next(wait_s))
 
     def drain_events(self, on_event: OnEvent) -> None:
         """Pass on the events that have arrived already, without waiting."""

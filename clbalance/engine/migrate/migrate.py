@@ -26,9 +26,9 @@ from clbalance.engine.run.values import RunContext
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import ClbalanceError, Interrupted
 from clbalance.model.job import Submitted
-from clbalance.model.job_record import JobState, MigrationRequest
+from clbalance.model.job_record import JobRecord, JobState, MigrationRequest
 from clbalance.policy.jobs.record import is_migratable
-from clbalance.ports import JobInput
+from clbalance.ports import InputOf
 
 _AT_ONCE = 8
 _LOOK_EVERY_S = 0.25
@@ -39,7 +39,7 @@ def migrate_jobs(
     services: Services,
     moves: Sequence[MigrationOrder],
     query_of: Callable[[Submitted], PlacementQuery],
-    input_of: Callable[[Submitted], JobInput],
+    input_of: InputOf,
     on_result: Callable[[MigrationOrder, MigrationResult], None] = lambda _move, _end: None,
 ) -> tuple[MigrationResult, ...]:
     """Migrate jobs; return the end of each. `on_result` is called at once for each end.
@@ -68,7 +68,7 @@ class _MigrationBatch:
         multiplexer: AgentMultiplexer,
         moves: Sequence[MigrationOrder],
         query_of: Callable[[Submitted], PlacementQuery],
-        input_of: Callable[[Submitted], JobInput],
+        input_of: InputOf,
         on_result: Callable[[MigrationOrder, MigrationResult], None],
     ) -> None:
         self.multiplexer = multiplexer
@@ -141,13 +141,13 @@ class _MigrationBatch:
         order = MigrationRequest(attempt=record.attempt, dst=move.dst, reason=move.reason, requested_at_s=asked_at_s)
         if record.has_controller:
             return begin_delegated(self._services, move, order, submitted.restart_policy)
-        return begin_local(self._services, self.multiplexer, record, order, self._context_of(submitted))
+        return begin_local(self._services, self.multiplexer, record, order, self._context_of(record, submitted))
 
-    def _context_of(self, submitted: Submitted) -> RunContext:
+    def _context_of(self, record: JobRecord, submitted: Submitted) -> RunContext:
         return RunContext(
             services=self._services,
             query=self._query_of(submitted),
-            stdin=self._input_of(submitted),
+            stdin=self._input_of(self._services.journal, record.id, submitted),
             listener=NullListener(),
             mode=SUPERVISED,
             restart_policy=submitted.restart_policy,

@@ -10,6 +10,7 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
+from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
@@ -22,7 +23,7 @@ from clbalance.model import Measured, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent
 from clbalance.nodeset import NodeSets, fold
-from clbalance.ports import JobInput, RunListener, SessionEvent, Sessions
+from clbalance.ports import JobInput, LiveInput, RunListener, SessionEvent, Sessions
 
 if TYPE_CHECKING:  # most jobs are never migrated
     from clbalance.engine.run.migration import Migration
@@ -49,6 +50,7 @@ class Dispatch:
         self._plan = plan
         self._node_list = fold(plan.chosen)
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
+        self._feed: InputFeed | None = None
         self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
 
     def reserve(
@@ -80,6 +82,7 @@ class Dispatch:
 
         When stopped by a signal, it ends the job everywhere first; after SIGHUP it leaves a started job running.
         """
+        self._feed = self._feed_from(stdin.live)
         follow = Follow(
             self.agents,
             self._copies,
@@ -88,6 +91,7 @@ class Dispatch:
             mode,
             limit_s=self.job.time_limit_s,
             cancel_requested=partial(cancel_requested, self._services, self.job.id),
+            feed=self._feed,
         )
         start = LaunchSequence(
             self.agents,
@@ -109,6 +113,12 @@ class Dispatch:
             return self._interrupted(follow, _number(stop), mode, move)
         return self._lingered(follow)
 
+    def _feed_from(self, source: LiveInput | None) -> InputFeed | None:
+        if source is None:
+            return None
+        (copy,) = self._copies
+        return InputFeed(self.agents, copy.node, self._copies.label, source)
+
     def _lingered(self, follow: Follow) -> DispatchResult:
         """Give agents time to clean up. A signal now ends no job: the job has ended, and its end is recorded."""
         try:
@@ -121,7 +131,8 @@ class Dispatch:
     def _interrupted(
         self, follow: Follow, number: Signals, mode: FollowMode, move: "Migration | None"
     ) -> DispatchResult:
-        if number is Signals.SIGHUP and follow.all_started and self.job.pty is None:
+        can_go_on = self.job.pty is None and (self._feed is None or self._feed.is_over)
+        if number is Signals.SIGHUP and follow.all_started and can_go_on:
             return DispatchResult(outcomes=self._copies.outcomes(), interrupted=number)
         if not mode.ends_with_us:
             follow.to_the_end(_END_WITHIN_S)

@@ -22,7 +22,7 @@ from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import JobRecord
 from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.requeue import Finished, nodes_to_exclude
-from clbalance.ports import JobInput
+from clbalance.ports import InputOf, JobInput
 
 ACQUIRED = "looking for nodes"
 
@@ -108,12 +108,12 @@ def _with_controller(
 class SubmittedInputs:
     """Rebuild the inputs of a submitted job: its placement query, and its standard input.
 
-    `input_of` raises `UsageError` if the input file is gone. `control` starts a controller for a queued job; False if
+    `input_of` raises `UsageError` if the input is gone. `control` starts a controller for a queued job; False if
     another process has acquired the job.
     """
 
     query_of: Callable[[Submitted], PlacementQuery]
-    input_of: Callable[[Submitted], JobInput]
+    input_of: InputOf
     control: Callable[[JobRecord], bool]
 
 
@@ -129,7 +129,7 @@ def start_waiting(
         return Controlled() if submitted_inputs.control(record) else NotAcquired(reason="another process controls it")
     services = services.as_user(submitted.job.user)
     try:
-        stdin = submitted_inputs.input_of(submitted)
+        stdin = submitted_inputs.input_of(services.journal, record.id, submitted)
     except UsageError as error:
         services.journal.queue(record.id, attempt=record.attempt, reason=error.message)
         return StillQueued(reason=error.message, failed=True)

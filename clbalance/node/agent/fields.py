@@ -43,6 +43,7 @@ REQUESTS: "dict[str, dict[str, Any]]" = {
         "streams": (list, ["stdout", "stderr"]),
         "stop": (str, "end"),
     },
+    "input": {"data": (str, REQUIRED), "complete": (bool, False)},
     "tasks": {"tasks": (list, REQUIRED)},
     "finish": {},
     "ack": {"stream": (str, REQUIRED), "offset": (int, REQUIRED)},
@@ -129,6 +130,7 @@ SPEC: "dict[str, Any]" = {
     "grace_s": (float, 5.0),
     "tied": (bool, False),
     "pty": (dict, None),
+    "input": (bool, False),
 }
 
 PTY: "dict[str, Any]" = {"rows": (Count, REQUIRED), "columns": (Count, REQUIRED)}

@@ -50,6 +50,7 @@ class Requests:
             "admit": self.admit,
             "put": self.put,
             "start": self.start,
+            "input": self.input,
             "tasks": self.tasks,
             "finish": self.finish,
             "follow": self.follow,
@@ -123,15 +124,19 @@ class Requests:
         file = request["file"]
         if file not in ("script", "stdin"):
             raise MisfitError("put: `file` must be script or stdin, not %.40r" % file)
-        try:
-            content = base64.b64decode(request["data"], validate=True)
-        except (binascii.Error, ValueError):  # ValueError: not ASCII
-            raise RefusedError("spec", "put: what was sent for %s is not base64" % file) from None
+        content = self.decoded(request, file)
         self.session.folder.write(job.name, {file: content}, APPEND if file in job.files else WRITE_NEW)
         job.files[file] = job.files.get(file, 0) + len(content)
         if job.link is not None:
             job.link.order("keep")
         self.session.channel.say("stored", job=job.name, file=file, size=job.files[file])
+
+    @staticmethod
+    def decoded(request: "dict[str, Any]", what: str) -> bytes:
+        try:
+            return base64.b64decode(request["data"], validate=True)
+        except (binascii.Error, ValueError):  # ValueError: not ASCII
+            raise RefusedError("spec", "%s: what was sent for %s is not base64" % (request["op"], what)) from None
 
     def start(self, request: "dict[str, Any]") -> None:
         job = self.unlaunched(request)
@@ -147,7 +152,15 @@ class Requests:
         self.session.folder.write(job.name, files)
         job.link.order("start")  # the supervisor reads the spec from the file
         job.launched = True
+        job.fed = spec.fed
         self.session.attach(job)
+
+    def input(self, request: "dict[str, Any]") -> None:
+        """Pass standard input on to a job that takes it. Input that it does not read any more is dropped."""
+        job = self.known(request)
+        if job.input is not None:
+            job.input.add(self.decoded(request, "input"), complete=request["complete"])
+            self.session.feed(job)
 
     def tasks(self, request: "dict[str, Any]") -> None:
         """Append tasks, each `[number, [word, ...]]`, to the queue of a slot."""

@@ -35,12 +35,17 @@ class Agent:
         linked = self.session.linked()
         for fd in linked:
             poll.register(fd, select.POLLIN)
+        feeding = self.session.feeding()
+        for fd, job in feeding.items():
+            poll.register(fd, select.POLLOUT if job.input is not None and job.input.unwritten else 0)
         for fd, events in poll.poll(self.session.patience_ms()):
             if fd == channel.requests.fd:
                 for line in channel.requests.receive():
                     self.answer(line)
             elif fd == channel.out_fd:
                 channel.broken = channel.broken or bool(events & ~select.POLLOUT)
+            elif fd in feeding:
+                self.session.feed(feeding[fd])
             else:
                 self.session.hear(linked[fd])
 

@@ -1,11 +1,13 @@
 """The jobs of one connection: their supervisors, their output and their ends."""
 
+import contextlib
 import json
 import os
 import time
 
 from clbalance.node.agent.folder import JobsFolder
 from clbalance.node.agent.job.follow import CheckpointFile, Follower, Wanted
+from clbalance.node.agent.job.input import InputPipe, open_writer
 from clbalance.node.agent.job.outcome import read_fate
 from clbalance.node.agent.job.settle import end_unsupervised, supervisor_of
 from clbalance.node.agent.job.spawn import Link
@@ -35,6 +37,8 @@ class Job:
         self.is_slot = False
         self.admitted = False
         self.launched = False
+        self.fed = False  # its standard input comes while it runs
+        self.input: "InputPipe | None" = None  # from its start until its input is complete
         self.started_at: "float | None" = None
         self.link: "Link | None" = None
         self.follower: "Follower | None" = None
@@ -55,6 +59,12 @@ class Job:
         if self.follower is not None:
             self.follower.close()
             self.follower = None
+        self.close_input()
+
+    def close_input(self) -> None:
+        if self.input is not None:
+            self.input.close()
+            self.input = None
 
 
 class Session:
@@ -103,8 +113,7 @@ class Session:
             news = json.loads((line or b"").decode("ascii"))
             ev = news.pop("ev")
             if ev == "started":
-                job.started_at = time.monotonic()
-                self.channel.say(ev, job=job.name, **news)
+                self.started(job, news)
             elif ev == "logged":
                 if job.follower is not None:
                     job.follower.due = 0.0
@@ -119,6 +128,12 @@ class Session:
                 return
         if job.link.news.closed:
             self.lose(job)
+
+    def started(self, job: Job, news: "dict[str, Any]") -> None:
+        job.started_at = time.monotonic()
+        self.channel.say("started", job=job.name, **news)
+        if job.fed:
+            self.begin_input(job)
 
     def refuse(self, name: str, refusal: RefusedError) -> None:
         """Say why a job does not run. If it was claimed here, its folder is emptied; only the tombstone stays."""
@@ -162,11 +177,41 @@ class Session:
     def conclude(self, job: Job, ended: "dict[str, Any]") -> None:
         """Record the end of a job. A client that follows it is told after all of its output was passed on."""
         job.ended = ended
+        job.close_input()
         if job.link is not None:
             job.link.close()
             job.link = None
         if job.follower is not None:
             job.follower.due = 0.0
+
+    # Input that is passed on while a job runs
+
+    def begin_input(self, job: Job) -> None:
+        """Open its FIFO. If the job has closed or removed that already, it needs no input."""
+        job.input = InputPipe(None)
+        with contextlib.suppress(FileNotFoundError):
+            folder = self.folder.open(job.name)
+            try:
+                job.input = InputPipe(open_writer(folder))
+            finally:
+                os.close(folder)
+        self.feed(job)
+
+    def feeding(self) -> "dict[int, Job]":
+        """The jobs that still take input, by the descriptor of their pipe."""
+        return {job.input.fd: job for job in self.jobs.values() if job.input is not None and job.input.fd is not None}
+
+    def feed(self, job: Job) -> None:
+        """Write input, and say how much the job has taken, and whether it needs more."""
+        pipe = job.input
+        if pipe is None:
+            return
+        pipe.write()
+        self.channel.say("taken", job=job.name, size=pipe.taken, over=pipe.over)
+        if pipe.over:
+            job.close_input()
+            if job.link is not None:
+                job.link.order("input_complete")
 
     # Output and ends, for a client that follows
 

@@ -1,4 +1,4 @@
-"""Output of several nodes, as `clush` prints it: each line after its node's name, or folded under headings."""
+"""`-b`: output of several nodes, folded under headings as `clush` prints it; and a stream cut into lines."""
 
 import hashlib
 import os
@@ -9,52 +9,8 @@ from dataclasses import field
 from clbalance.errors import ClbalanceError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.render.output.streams import RESET, STREAMS, Outlet, Outlets, TerminalFilter, terminal_safe
+from clbalance.render.output.streams import STREAMS, Outlet, Outlets, TerminalFilter
 from clbalance.render.text import escape_line
-
-_LABEL_COLOR = {"stdout": b"\x1b[94m", "stderr": b"\x1b[91m"}  # clush's blue and red
-
-
-class Labelled:
-    """Prints whole lines only, so that lines of two nodes never mix; an unfinished last line gets a newline."""
-
-    def __init__(self, outlets: Outlets) -> None:
-        self._outlets = outlets
-        self._cutters: dict[tuple[NodeName, str], LineCutter] = {}
-
-    def write(self, node: NodeName, stream: str, piece: bytes) -> None:
-        self._send(node, stream, self._cutters.setdefault((node, stream), LineCutter()).feed(piece))
-
-    def end(self, node: NodeName) -> None:
-        for stream in STREAMS:
-            if cutter := self._cutters.pop((node, stream), None):
-                self._send(node, stream, cutter.finish())
-
-    def close(self) -> None:
-        for node in dict.fromkeys(node for node, _ in self._cutters):
-            self.end(node)
-
-    def _send(self, node: NodeName, stream: str, lines: Iterable[bytes]) -> None:
-        outlet = self._outlets.of(stream)
-        label = _label(node, stream, outlet)
-        labelled = _terminal_line if outlet.terminal else _file_line
-        outlet.send(b"".join(labelled(label, line.removesuffix(b"\n")) for line in lines))
-
-
-def _label(node: NodeName, stream: str, outlet: Outlet) -> bytes:
-    name = escape_line(node).encode() + b": "
-    return _LABEL_COLOR[stream] + name + RESET if outlet.color else name
-
-
-def _file_line(label: bytes, line: bytes) -> bytes:
-    return label + line + b"\n"
-
-
-def _terminal_line(label: bytes, line: bytes) -> bytes:
-    # A progress bar goes back to the start of the line: the label is written again there, not overwritten.
-    text = terminal_safe(line.removesuffix(b"\r")).replace(b"\r", b"\r" + label)
-    return label + text + b"\n"
-
 
 # `-b`: keep output until all copies have ended, then show identical outputs under one heading, as `clush -b` does.
 #
@@ -189,6 +145,20 @@ class LineCutter:
         self._rest = bytearray(tail)
         lines = [part for line in whole.split(b"\n") for part in _cut(line + b"\n")]
         return lines + self._overlong()
+
+    @property
+    def rest(self) -> bytes:
+        """The unfinished line."""
+        return bytes(self._rest)
+
+    @property
+    def pending_bytes(self) -> int:
+        """The length of the unfinished line."""
+        return len(self._rest)
+
+    def forget(self, count: int) -> None:
+        """Drop so many bytes from the beginning of the unfinished line."""
+        del self._rest[:count]
 
     def finish(self) -> list[bytes]:
         """The last line, if the stream did not end with a newline."""

@@ -6,6 +6,7 @@ keeps a bounded amount per node in memory, however much jobs print.
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import field
 from typing import BinaryIO, Protocol
 
@@ -15,7 +16,7 @@ from clbalance.render.text import escape_character
 
 STREAMS = ("stdout", "stderr")
 """The names that the agent uses."""
-_WIPE = b"\r\x1b[K"
+WIPE = b"\r\x1b[K"
 _STYLE = re.compile(rb"\x1b\[[0-9;:]*m")
 
 
@@ -42,13 +43,16 @@ class StatusLine:
         self.is_open = False
         self.count = 0
         """How many lines were finished."""
+        self.writes = 0
+        """How often something was written there."""
 
     def went(self, data: bytes) -> None:
         """`data` was written there."""
         self.count += data.count(b"\n")
+        self.writes += 1
         begins_at = data.rfind(b"\n") + 1
-        wiped = data.rfind(_WIPE, begins_at)
-        rest = data[begins_at if wiped < 0 else wiped + len(_WIPE) :]
+        wiped = data.rfind(WIPE, begins_at)
+        rest = data[begins_at if wiped < 0 else wiped + len(WIPE) :]
         is_fresh = begins_at > 0 or wiped >= 0
         self.is_open = bool(_STYLE.sub(b"", rest)) or (self.is_open and not is_fresh)
 
@@ -79,12 +83,30 @@ class Outlet:
         self.send(b"\n" + data if data and self.line.is_open else data)
 
 
+def nothing_unfinished() -> float | None:
+    """No output waits to be shown."""
+    return None
+
+
+class UnfinishedOutput:
+    """Output that waits for the end of its line. Loops that wait for nodes call `show`."""
+
+    def __init__(self) -> None:
+        self.show: Callable[[], float | None] = nothing_unfinished
+        """Shows what has waited long enough. Returns the seconds until more of it has; None: nothing waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlets:
     """Our standard output and error, for the same streams of jobs."""
 
     stdout: Outlet
     stderr: Outlet
+    unfinished: UnfinishedOutput = field(default_factory=UnfinishedOutput)
+
+    def show_unfinished(self) -> float | None:
+        """Show output that has waited for the end of its line. Returns when to call again, in seconds; None: never."""
+        return self.unfinished.show()
 
     def of(self, stream: str) -> Outlet:
         """The outlet for a job's stream."""
@@ -149,7 +171,12 @@ class TerminalFilter:
         """The rest, at the end of the stream; it resets colours."""
         text = self._held + self._decoder.decode(b"", final=True)
         self._held = ""
-        return self._passed(text) + (RESET if self._styled else b"")
+        return self._passed(text) + self.reset()
+
+    def reset(self) -> bytes:
+        """What resets the colours that are set, so that other text can follow."""
+        styled, self._styled = self._styled, False
+        return RESET if styled else b""
 
     def _passed(self, text: str) -> bytes:
         safe = _UNSAFE.sub(_keep_or_escape, text)

@@ -276,3 +276,14 @@ def test_a_job_whose_keeper_died_is_started_again_from_the_queue(lab: Lab, clbal
     assert start_queued(clbalance).text == f"{number} JobStarted node1\n"
     assert clbalance("wait", number).rc == 0
     assert diary(clbalance) == ["x", "x"]
+
+
+def test_a_queued_job_keeps_its_standard_input(clbalance: Command) -> None:
+    full(clbalance, "node1")
+    done = clbalance("run", "--detach", "--queue", "-w", "node1", "--", "cat", stdin=b"kept")
+    assert (done.rc, done.text) == (0, "2\n")
+    let_go(clbalance)
+    clbalance("wait", "1")
+    assert start_queued(clbalance).text == "2 JobStarted node1\n"
+    clbalance("wait", "2")
+    assert clbalance("logs", "2").text == "kept"

@@ -20,6 +20,7 @@ from tests.cli.command import ARGV, Command, ended, eventually, nothing_left, se
 
 EVERY_BYTE = r'i=0; while [ $i -lt 256 ]; do printf "\\$(printf %03o $i)"; i=$((i+1)); done'
 MIB = 1 << 20
+PLAIN = {"NO_COLOR": "1"}
 
 
 def test_one_nodes_output_is_byte_for_byte_its_own(clbalance: Command) -> None:
@@ -301,3 +302,22 @@ def test_the_summary_begins_on_a_line_of_its_own_also_in_a_file_that_both_output
     text = (folder / "both").read_text()
     assert "\nno newline\nNODE " in text
     assert "\n\n" not in text
+
+
+def test_a_prompt_of_several_nodes_is_shown_before_its_line_ends(clbalance: Command, folder: Path) -> None:
+    asks = "printf 'Go on? '; until [ -e go ]; do sleep 0.1; done; echo yes"
+    terminal = clbalance.on_terminal("run", "-q", "-w", "node[1-2]", "--pick", "2", "-c", asks, env=PLAIN)
+    terminal.read_until(b"node1: Go on? ")
+    terminal.read_until(b"node2: Go on? ")
+    (folder / "go").touch()
+    assert terminal.end() == 0
+    assert b"yes" in terminal.raw
+
+
+def test_a_progress_bar_of_a_task_is_shown_before_its_line_ends(clbalance: Command, folder: Path) -> None:
+    draws = "printf '\\r10%%'; until [ -e go ]; do sleep 0.1; done; printf '\\r100%%\\n'"
+    terminal = clbalance.on_terminal("run", "-w", "node1", "--array", "7", "-c", draws, env=PLAIN)
+    terminal.read_until(b"7: 10%")
+    (folder / "go").touch()
+    assert terminal.end() == 0
+    assert "7: 100%" in terminal.lines

@@ -33,6 +33,8 @@ class Input:
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
 
+    live = None
+
     def read(self, offset: int, size: int) -> bytes:
         return self.content[offset : offset + size]
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from clbalance.errors import ClbalanceError, UsageError
 from clbalance.model import NodeName
 from clbalance.render.output.files import FileNames, OutputFiles, expand
-from clbalance.render.output.grouped import LONGEST_BYTES, Gathered, Labelled, LineCutter
+from clbalance.render.output.grouped import LONGEST_BYTES, Gathered, LineCutter
+from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, Outlet, Outlets, PassedThrough
 
 N1, N2, N3 = (NodeName(f"node{i}") for i in (1, 2, 3))

@@ -73,5 +73,5 @@ def run(
         from clbalance.cli.run.tasks import run_as_typed
 
         return run_as_typed(nodes, tasks, job, resources, ssh, console, typed)
-    submitted = submission(job, resources, typed)
+    submitted = submission(job, resources, typed, say=console.say)
     return run_job(cluster_context(nodes, ssh, console, work_here=True, policy=resources.policy), submitted, console)

@@ -36,6 +36,7 @@ ORDERS: "dict[str, dict[str, Any]]" = {
     "signal": {"do": (str, ""), "signal": (int, 0)},
     "more": {"do": (str, "")},
     "finish": {"do": (str, "")},
+    "input_complete": {"do": (str, "")},
     "end": {"do": (str, ""), "grace_s": (float, 0.0), "why": (str, "")},
 }
 

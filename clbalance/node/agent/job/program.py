@@ -44,6 +44,7 @@ class Spec:
         self.time_limit_s = fields["time_limit_s"]
         self.grace_s = fields["grace_s"]
         self.tied = fields["tied"]
+        self.fed = fields["input"]
         self.pty = None if fields["pty"] is None else checked(fields["pty"], PTY, "pty")
         if self.pty is not None and max(self.pty.values()) > 0xFFFF:
             raise MisfitError("pty: a terminal has at most 65535 rows and columns")

@@ -8,6 +8,7 @@ import signal
 import time
 
 from clbalance.node.agent.job.confine import Confinement
+from clbalance.node.agent.job.input import make_fifo, open_writer
 from clbalance.node.agent.job.life import Life, open_control, parse_order
 from clbalance.node.agent.job.outcome import Usage, decide_fate, keep_exit
 from clbalance.node.agent.job.program import Program, Spec, enter_folder
@@ -45,6 +46,7 @@ class Supervisor:
         self.life = Life(place.name, self.adopting, self.usage)
         self.lease: "OwnLease | None" = None
         self.tied = False
+        self.input: "int | None" = None  # open for writing until its input is complete: no end of file before that
 
     def run(self, admission: Admission) -> None:
         """Get a lease, wait for the order to start, start the job and work until its end."""
@@ -118,8 +120,12 @@ class Supervisor:
 
     def launch(self, program: Program, env: "dict[bytes, bytes]", task: Task) -> None:
         """The job's first process."""
+        fifo = make_fifo(task.folder) if task.spec.fed else None
         with self.confinement.bound():
             first = self.confinement.start(program, env, task, self.prctl)
+        if fifo is not None:
+            self.input = open_writer(task.folder)
+            os.close(fifo)
         os.chdir("/")
         self.life.memory = self.confinement.memory(self.life.tree.members)
         self.life.begin(first, task.spec.grace_s, task.spec.time_limit_s)
@@ -163,17 +169,24 @@ class Supervisor:
                     self.poll.unregister(fd)
 
     def obey(self, lines: "list[bytes | None]") -> None:
-        """Carry out orders, from the agent that started the job or a later one. A tied job ends with its agent."""
+        """Carry out orders, from the agent that started the job or a later one.
+
+        A tied job ends with its agent, and so does one whose standard input is not complete.
+        """
         for line in lines:
             self.carry_out(parse_order(line))
-        if self.orders.closed and self.tied:
-            self.end({"kind": "cancelled", "why": "the connection to the node ended"}, UNTIED_GRACE_S)
+        if self.orders.closed and (self.tied or self.input is not None):
+            what = "" if self.tied else "its standard input broke off: "
+            self.end({"kind": "cancelled", "why": what + "the connection to the node ended"}, UNTIED_GRACE_S)
 
     def carry_out(self, order: "dict[str, Any]") -> None:
         if order.get("do") == "signal":
             self.life.signal(order["signal"])
         elif order.get("do") == "end":
             self.end({"kind": "cancelled", "why": order["why"]}, order["grace_s"])
+        elif order.get("do") == "input_complete" and self.input is not None:
+            os.close(self.input)
+            self.input = None
 
     def end(self, verdict: "dict[str, Any]", grace_s: float) -> None:
         self.life.begin_end(verdict, grace_s)
