@@ -8,6 +8,8 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import CopyRecord, End, Intent, Lost, Outcome
 
+_MOST_WARNINGS = 50  # of one copy
+
 
 class Phase(IntEnum):
     """The progress of a copy. If its session closes before STARTING, nothing was started."""
@@ -62,6 +64,13 @@ class Copy:
     def intent(self) -> Intent:
         """The launch to record before it is started."""
         return Intent(node=self.node, rank=self.rank, boot_id=self.boot_id, incarnation=self.incarnation)
+
+    def warn(self, text: str) -> bool:
+        """Keep a warning. False: there are too many already."""
+        if len(self.warnings) >= _MOST_WARNINGS:
+            return False
+        self.warnings.append(text)
+        return True
 
     def outcome(self, end: End) -> Outcome:
         """The outcome of this copy with that end."""
@@ -128,18 +137,23 @@ class Reconnects:
     def __init__(self, patience_s: float) -> None:
         self.timeout_s = patience_s
         self._by_node: dict[NodeName, _Reconnect] = {}
+        self._heard_at: dict[NodeName, float] = {}
+
+    def heard(self, node: NodeName, now: float) -> None:
+        """The node has sent something."""
+        self._heard_at[node] = now
 
     def call_first(self, node: NodeName, now: float) -> None:
         """Another process started the copy on that node: it is to be called for the first time."""
         never = Lost(cause=Cause.LOST, reason="")
         self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=never, again_at=now, was_reached=False)
 
-    def disconnected(self, node: NodeName, end: Lost, now: float, *, heard_at: float) -> bool:
+    def disconnected(self, node: NodeName, end: Lost, now: float) -> bool:
         """The connection was lost, or a call failed. Returns whether that begins a new disconnection.
 
-        `heard_at`: when the node sent something last. One that answers and then hangs, each time, is not back.
+        A node that answers and then hangs, each time, is not back.
         """
-        known = self._by_node.get(node)
+        known, heard_at = self._by_node.get(node), self._heard_at.get(node, now)
         if known is None or (known.back_at is not None and heard_at - known.back_at > _BACK_FOR_GOOD_S):
             self._by_node[node] = _Reconnect(until=now + self.timeout_s, end=end, again_at=now, was_reached=True)
             return True

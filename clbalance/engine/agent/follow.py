@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
+from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import AgentChannel
@@ -33,8 +34,6 @@ from clbalance.ports import Closed, RunListener
 
 _END_GRACE_S = 1.0  # between TERM and KILL when we are stopped
 _END_ONLY_S = 0.6  # the last part of the time to end: ends must not wait behind output that is read too slowly
-_MOST_WARNINGS = 50  # of one copy
-_LOOK_EVERY_S = 1.0  # for a request to cancel the job
 _UNSHOWN = "it printed faster than that could be read: its last output is not shown"
 
 
@@ -57,21 +56,18 @@ class Follow:
         feed: InputFeed | None = None,
     ) -> None:
         self._agents = agents
-        self._feed = feed
+        self._early_end = EarlyEnd(services.clock, cancel_requested, feed)
         self._copies = copies
         self._clock = services.clock
         self._listener = listener
         self._output = OutputReader(agents, copies.label, listener)
         self._mode = mode
         self._limit_s = limit_s
-        self._cancel_requested = cancel_requested
-        self._look_at = services.clock.monotonic() + _LOOK_EVERY_S
         self._reconnects = Reconnects(2 * services.answer_within_s)
         self._current: set[NodeName] = set()
         self._ending: str | None = mode.end
         self._grace_s = _END_GRACE_S
         self._closed: set[NodeName] = set()
-        self._heard_at: dict[NodeName, float] = {}
         self._mute = False
         self._ends_only = False
 
@@ -133,10 +129,9 @@ class Follow:
         )
 
     def is_over(self) -> bool:
-        """Whether nothing is left to follow. Also does what is due: calls disconnected nodes, heeds a cancel."""
+        """Whether nothing is left to follow. Also does what is due: calls nodes again, heeds a cancel."""
         self._call_again()
-        self._heed_cancel()
-        self._pass_input_on()
+        self._end_early(self._early_end.look(is_ending=self._ending is not None))
         left = self._copies.unended()
         seen = all(copy.node in self._current for copy in left)
         runs = self._mode.leave_when_started and self._ending is None and self.all_started
@@ -157,10 +152,10 @@ class Follow:
         copy = self._copies[node]
         if isinstance(event, Closed):
             self._on_close(copy, event)
-        elif isinstance(event, Taken) and self._feed is not None:
-            self._feed.taken(event)
+        elif isinstance(event, Taken):
+            self._early_end.taken(event)
         else:
-            self._heard_at[node] = self._clock.monotonic()
+            self._reconnects.heard(node, self._clock.monotonic())
             self._react(copy, event)
 
     def _on_close(self, copy: Copy, event: Closed) -> None:
@@ -202,8 +197,7 @@ class Follow:
         self._agents.answered(copy.node)
         for warning in warnings:
             self._warn(copy, warning)
-        if self._feed is not None:
-            self._feed.begin()
+        self._early_end.started()
         self._listener.started(copy.node, limits)
 
     def _pass_on(self, copy: Copy, event: Output) -> None:
@@ -230,32 +224,20 @@ class Follow:
         else:
             self._warn(copy, reason)
 
-    def _pass_input_on(self) -> None:
-        failure = None if self._feed is None else self._feed.pump()
-        if failure:
-            self._break_input_off(failure)
-
-    def _break_input_off(self, reason: str) -> None:
-        """End a job that lacks some of its input: it must not take a part for the whole."""
-        if self._feed is not None and self._feed.stop():
-            self.end_all(f"its standard input broke off: {reason}")
+    def _end_early(self, reason: str) -> None:
+        if reason:
+            self.end_all(reason)
 
     # -- disconnected nodes ----------------------------------------------------------------------
 
     def _lose_touch(self, copy: Copy, end: Lost) -> None:
-        self._break_input_off(end.cause.because(end.reason))
-        now = self._clock.monotonic()
-        heard_at = self._heard_at.get(copy.node, now)
-        is_new = self._reconnects.disconnected(copy.node, end, now, heard_at=heard_at)
-        if not self._is_called_again(copy.node):
+        self._end_early(self._early_end.disconnected(end.cause.because(end.reason)))
+        is_new = self._reconnects.disconnected(copy.node, end, self._clock.monotonic())
+        if not (self._mode.persist and (self._mode.call_until_reached or self._reconnects.was_reached(copy.node))):
             self._end(copy, end)
         elif is_new and not self._mute:
             wait = f"trying to reach it again for {self._reconnects.timeout_s:g} s"
             self._listener.warned(copy.node, f"{end.cause.because(end.reason)}; {wait}")
-
-    def _is_called_again(self, node: NodeName) -> bool:
-        mode = self._mode
-        return mode.persist and (mode.call_until_reached or self._reconnects.was_reached(node))
 
     def _call_again(self) -> None:
         now = self._clock.monotonic()
@@ -266,14 +248,6 @@ class Follow:
             elif due:
                 self._closed.discard(copy.node)
                 self._agents.call(copy.node)
-
-    def _heed_cancel(self) -> None:
-        """End the job if its cancel was requested: the process that asked may not have reached every node."""
-        now = self._clock.monotonic()
-        if self._ending is None and now >= self._look_at:
-            self._look_at = now + _LOOK_EVERY_S
-            if reason := self._cancel_requested():
-                self.end_all(reason)
 
     def _inquire(self, copy: Copy, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
@@ -312,8 +286,6 @@ class Follow:
             self._ask(copy, "end", grace_s=self._grace_s, why=self._ending)
         elif self._mode.finish:
             self._ask(copy, "finish")
-
-    # -- requests --------------------------------------------------------------------------------
 
     @property
     def _follows_to_the_end(self) -> bool:
@@ -371,10 +343,8 @@ class Follow:
         self._closed.add(copy.node)
 
     def _warn(self, copy: Copy, text: str) -> None:
-        if len(copy.warnings) >= _MOST_WARNINGS:
-            return
-        copy.warnings.append(text)
-        self._listener.warned(copy.node, text)
+        if copy.warn(text):
+            self._listener.warned(copy.node, text)
 
     def _ask(self, copy: Copy, op: str, **fields: Any) -> None:
         self._agents.ask(copy.node, op, job=self._copies.label, **fields)
