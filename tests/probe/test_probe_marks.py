@@ -396,6 +396,34 @@ def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: N
     assert names(parse_reading(answer.sections)) == ["inside"]
 
 
+MOUNTED = """
+mount -t tmpfs none /var/lib && mkdir /var/lib/clbalance && mount --bind "$1" /var/lib/clbalance &&
+mount --bind "$2" /var/tmp && shift 2 && exec "$@"
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        pytest.param(0o1777, ["made", "usual"], id="a folder for everyone: the one before it counts too"),
+        pytest.param(0o755, ["made"], id="a folder that root has prepared: what lies in /var/tmp does not matter"),
+    ],
+)
+def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: list[str]) -> None:
+    made, usual = (dash_node.root / "var" / name for name in ("made", "usual"))
+    del dash_node.env["CLBALANCE_NODE_DIR"]
+    with (
+        dash_node.lease(f"made/{HOME}/lease-made.1"),
+        dash_node.lease(f"usual/{HOME}/lease-usual.1"),
+    ):
+        made.chmod(mode)
+        argv = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(made), str(usual), *dash_node.shell, "-s"]
+        answer = heard(dash_node.says(REQUEST, argv=argv))
+    assert isinstance(answer, Answered)
+    assert names(parse_reading(answer.sections)) == told
+
+
 @pytest.mark.parametrize(
     ("text", "share"),
     [

@@ -100,7 +100,8 @@ class JobsFolder:
                 raise RefusedError("node_dir", what) from None
             if home is None:
                 continue
-            os.fchmod(home, 0o755)  # a lease that others cannot read would be promised to them
+            if os.fstat(home).st_mode & 0o055 != 0o055:
+                os.fchmod(home, 0o755)  # a lease that others cannot read would be promised to them
             jobs = open_own_folder(home, "jobs", 0o700)
             if jobs is not None:
                 return b"%s/%s" % (base, os.fsencode(name)), home, jobs
