@@ -11,6 +11,7 @@ _AGENT = [
     "job/outcome",
     "tree",
     "lease/files",
+    "lease/listing",
     "lease/drains",
     "lease/capacity",
     "lease/cpus",

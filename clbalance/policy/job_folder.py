@@ -15,6 +15,8 @@ CHECK: Final = "node_dir"
 
 _MADE = "/var/lib/clbalance"
 _FOR_EVERYONE = 0o1777
+_PREPARED = 0o755
+_FIT = {_FOR_EVERYONE, _PREPARED}
 _STICKY = 0o1000
 _OTHERS_WRITE = 0o022
 _ANYONE_WRITES = 0o002
@@ -27,7 +29,7 @@ _MAKE_ONE = f"give the node one on a disk of its own, as root there: `mkdir -m 1
 
 def folder_findings(folders: NodeFolders, uid: int | Unknown) -> Iterator[Finding]:
     """Findings about the folder that the agent would use, and about a better one that it skips."""
-    if folders.named is None and isinstance(folders.made, Folder) and not _is_for_everyone(folders.made):
+    if folders.named is None and isinstance(folders.made, Folder) and _roots_mode(folders.made) not in _FIT:
         yield _passed_over(folders.made)
     match _taken(folders):
         case None:
@@ -37,11 +39,12 @@ def folder_findings(folders: NodeFolders, uid: int | Unknown) -> Iterator[Findin
             yield wrong(CHECK, f"the folder for jobs cannot be looked at: {reason}", hint)
         case Folder() as folder:
             is_ours = folders.named is not None and folder.entry.uid == uid
+            is_prepared = folder is folders.made and _roots_mode(folder) == _PREPARED
             yield from _mount(folder)
-            yield from _rights(folder, is_ours=is_ours)
+            yield from () if is_prepared else _rights(folder, is_ours=is_ours)
             yield from _space(folder)
             if not isinstance(uid, Unknown):
-                yield from home_findings(CHECK, folder, uid)
+                yield from _prepared_home(folder, uid) if is_prepared else home_findings(CHECK, folder, uid)
         case _ as never:
             assert_never(never)
 
@@ -50,7 +53,7 @@ def _taken(folders: NodeFolders) -> Folder | Unknown | None:
     if folders.named is not None:
         return folders.named
     match folders.made:
-        case Folder() as made if _is_for_everyone(made):
+        case Folder() as made if _roots_mode(made) in _FIT:
             return made
         case Unknown() as unknown:
             return unknown
@@ -58,9 +61,10 @@ def _taken(folders: NodeFolders) -> Folder | Unknown | None:
             return folders.usual
 
 
-def _is_for_everyone(made: Folder) -> bool:
+def _roots_mode(made: Folder) -> int | None:
+    """The mode of a folder of root's; None if it is none."""
     mode = made.entry.mode
-    return not made.is_link and S_ISDIR(mode) and S_IMODE(mode) == _FOR_EVERYONE and made.entry.uid == 0
+    return S_IMODE(mode) if not made.is_link and S_ISDIR(mode) and made.entry.uid == 0 else None
 
 
 def _passed_over(made: Folder) -> Finding:
@@ -135,6 +139,14 @@ def home_findings(check: str, folder: Folder, uid: int) -> Iterator[Finding]:
         yield note(check, f"{name} cannot be your folder: {_why(home, uid)}; the next name is taken", _hint(home, uid))
     hint = f"`ssh {{node}} ls -ld '{own}*'` shows whose they are; root can move them away"
     yield wrong(check, f"{own} and the {NAMES - 1} names after it are all taken", hint)
+
+
+def _prepared_home(folder: Folder, uid: int) -> Iterator[Finding]:
+    """A finding if root has prepared a folder for each user, and there is none for this one. Root makes its own."""
+    own = f"{folder.path}/clbalance-{uid}"
+    if uid and not any(_is_fit(home, uid) for home in folder.homes):
+        hint = f"as root there: `install -d -o {uid} -m 755 {own}`"
+        yield wrong(CHECK, f"{folder.path} is prepared for named users, and has no folder for uid {uid}", hint)
 
 
 def _is_fit(home: Entry, uid: int) -> bool:

@@ -67,6 +67,7 @@ _MOST_TEXT = 1_024
 _MOST_UID = 2**32
 _MOST = 2**64
 _LISTED = re.compile(r"mark ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{1,8}) (/.*)")
+_HOME = re.compile(r"/.*/clbalance-(0|[1-9][0-9]{0,9})(?:-[1-9])?")
 _NAME = re.compile(r"(drain(-[0-9a-f]{32})?|lease-[A-Za-z0-9._-]{0,250})")
 _S_IFMT, _S_IFDIR, _S_IFREG = 0xF000, 0x4000, 0x8000
 _OTHERS_WRITE = 0o022
@@ -109,11 +110,29 @@ def parse_marks(section: Section, uid: int | Unknown) -> Marks | Unknown:
         case "0":
             return _parse(section.text.split("\n"), uid)
         case "3":
-            return Unknown(reason="more than 2048 held leases and drain marks")
+            return Unknown(reason=_excess(section.text))
         case None:
             return Unknown(reason="timed out")
         case status:
             return Unknown(reason=f"reading the node folder failed with {status}")
+
+
+_EXCESS = {
+    "squats": "more than 131072 folders with the names of other users' folders, most of them of uid {}",
+    "homes": "the folders of more than 4096 users",
+    "files": "uid {} has more than 131072 files in the node folder",
+    "leases": "uid {} holds more than 1024 leases",
+    "marks": "more than 2048 held leases and drain marks",
+}
+"""What the probe does not count, by its word for it: the limits of `node/probe.sh`, and most of admission's."""
+
+
+def _excess(text: str) -> str:
+    match text.strip().split(" "):
+        case ["full", uid, word] if word in _EXCESS and (uid == "-" or whole(uid, most=_MOST_UID) is not None):
+            return _EXCESS[word].format(uid)
+        case _:
+            return "more files than can be counted"
 
 
 def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
@@ -163,16 +182,23 @@ def _listed(line: str) -> dict[str, _Listed] | None:
 
 
 def _marks(listed: Mapping[str, _Listed], texts: Mapping[str, list[str]]) -> list[Mark]:
-    """The marks that belong to their folder's owner; other files may have been linked or put there."""
+    """The marks that belong to the user in their folder's name, as the folder does; others may have been put there."""
     marks: list[Mark] = []
     for path, file in listed.items():
         folder, _, name = path.rpartition("/")
-        home = listed.get(folder)
-        is_his_own = home is not None and home.mode & _S_IFMT == _S_IFDIR and home.uid == file.uid
-        if is_his_own and file.mode & _S_IFMT == _S_IFREG and _NAME.fullmatch(name):
+        is_owners = file.uid == _home_owner(folder, listed.get(folder))
+        if is_owners and file.mode & _S_IFMT == _S_IFREG and _NAME.fullmatch(name):
             text = "\n".join(texts.get(path, []))[:_MOST_TEXT]
             marks.append(Mark(name=name, uid=file.uid, inode=file.inode, text=text))
     return marks
+
+
+def _home_owner(path: str, folder: _Listed | None) -> int | None:
+    """The owner of a home; None if it is no folder, or belongs to another user than its name says."""
+    name = _HOME.fullmatch(path)
+    if folder is None or name is None or folder.mode & _S_IFMT != _S_IFDIR or folder.uid != int(name[1]):
+        return None
+    return folder.uid
 
 
 def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 import select
 import subprocess
@@ -42,17 +43,29 @@ def new_job() -> str:
 
 
 @cache
-def compiled(python: str) -> Path:
-    """The agent as that Python has compiled it, which takes two thirds of each of its starts."""
+def compiled(python: str, **limits: int) -> Path:
+    """The agent as that Python has compiled it, which takes two thirds of each of its starts.
+
+    `limits` of its protocol may be lower, so that a test need not make 100,000 files.
+    """
     compile_it = "import py_compile, sys; print(py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True))"
     file = AGENT.with_name(f"agent-{len(list(AGENT.parent.iterdir()))}.pyc")
-    subprocess.run([python, "-I", "-S", "-c", compile_it, str(AGENT), str(file)], check=True, capture_output=True)
+    source = file.with_suffix(".py")
+    source.write_text(limited(AGENT.read_text(), limits))
+    subprocess.run([python, "-I", "-S", "-c", compile_it, str(source), str(file)], check=True, capture_output=True)
     file.chmod(0o644)
     return file
 
 
-def plain(python: str = sys.executable) -> list[str]:
-    return [python, "-I", "-S", str(compiled(python)), NONCE]
+def limited(text: str, limits: dict[str, int]) -> str:
+    for name, limit in limits.items():
+        text, count = re.subn(rf"^{name} = [^#]*", f"{name} = {limit} ", text, flags=re.MULTILINE)
+        assert count == 1
+    return text
+
+
+def plain(python: str = sys.executable, **limits: int) -> list[str]:
+    return [python, "-I", "-S", str(compiled(python, **limits)), NONCE]
 
 
 def without_prctl() -> list[str]:

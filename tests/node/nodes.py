@@ -8,7 +8,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Node:
         self.proc = folder / "proc"
         self.proc.mkdir()
         self.admins = folder / "admins"
+        self.limits: dict[str, int] = {}
         self.measures(cpus=cpus)
 
     def measures(
@@ -74,12 +75,13 @@ class Node:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "boot_id").write_text(f"{boot_id}\n")
 
-    def client(self, uid: int | None = None, **env: str) -> AgentClient:
-        """An agent, of root or of another user."""
-        command = plain()
+    def client(self, uid: int | None = None, *, inside: Sequence[str] = (), **env: str) -> AgentClient:
+        """An agent, of root or of another user; `inside`: a command that runs it."""
+        command = plain(**self.limits)
         if uid is not None:
-            command = plain("/usr/bin/python3")  # for our own may lie where he cannot look
+            command = plain("/usr/bin/python3", **self.limits)  # for our own may lie where he cannot look
             command[:0] = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        command[:0] = inside
         names = {"CLBALANCE_PROCFS": str(self.proc), "CLBALANCE_ADMINS": str(self.admins), **env}
         return AgentClient(self.base, command=command, env=names)
 
@@ -127,6 +129,25 @@ def remove(folder: Path) -> None:
         with suppress(OSError):
             shutil.rmtree(folder)
         assert time.monotonic() < until
+
+
+FILLER = """
+import contextlib, os, sys
+how, first, count, folder, name = sys.argv[1:]
+os.chdir(folder)
+for number in range(int(first), int(first) + int(count)):
+    if how == "folders":
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name % number)
+    else:
+        os.close(os.open(name % number, os.O_CREAT | os.O_WRONLY, 0o644))
+"""
+
+
+def fill(how: str, folder: Path, name: str, count: int, *, uid: int, first: int = 1) -> None:
+    """Many "folders" or "files" that a user makes there; `name` has a `%d`."""
+    words = ["/usr/bin/python3", "-c", FILLER, how, str(first), str(count), str(folder), name]
+    subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", *words], check=True)
 
 
 def lease_text(**changes: object) -> bytes:

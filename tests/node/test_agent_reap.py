@@ -12,7 +12,7 @@ from tests.node.job.test_agent_settle import OTHER_BOOT, bereaved_job, ended_job
 
 from .agent_client import gone, pids_in
 from .lives import Claim, Lives, ask_admission, ask_start, carriers, eventually, kill
-from .nodes import ALICE, locked, wait_until_void
+from .nodes import ALICE, fill, locked, wait_until_void
 from .test_agent_tree import MEMBERS
 
 AGO_S = 3600.0 * 24 * 30
@@ -312,6 +312,17 @@ def test_a_home_that_others_may_write_to_or_that_is_a_link_is_none_of_ours(jobs:
     assert reap(jobs) == []
     assert lease.exists()
     assert names(linked) == {f"lease-{JOB}"}
+
+
+def test_neither_junk_in_our_folder_nor_many_tombstones_hide_a_leftover(jobs: Lives) -> None:
+    jobs.node.limits = {"REAP_LISTED": 100}
+    me = os.geteuid()
+    home = jobs.node.make_home(me)
+    fill("files", home, "a%d", 150, uid=me)
+    (home / "jobs").mkdir(mode=0o700)
+    fill("folders", home / "jobs", "%032x.1", 250, uid=me)
+    leases = {jobs.node.mark(f"lease-{n:032x}.1", b"{}", me).name for n in range(250)}
+    assert {name for _, name, _ in reap(jobs)} == leases
 
 
 def test_a_lease_found_under_any_of_our_names_is_ours(jobs: Lives) -> None:

@@ -6,7 +6,18 @@ from dataclasses import replace
 import pytest
 
 from clbalance.model import Cause, Memory, NodeName, Silent, Unknown
-from clbalance.model.checkup import Examined, Finding, Logind, NodeFolders, Python, Severity, SshdLimits, note, wrong
+from clbalance.model.checkup import (
+    Entry,
+    Examined,
+    Finding,
+    Logind,
+    NodeFolders,
+    Python,
+    Severity,
+    SshdLimits,
+    note,
+    wrong,
+)
 from clbalance.policy.doctor import HINTS, group_findings, node_findings, open_files_findings, ssh_findings, worst_first
 from clbalance.policy.job_folder import NETWORK_FILE_SYSTEMS
 from clbalance.store.location import NETWORK_FILE_SYSTEMS as OF_THE_STORE
@@ -18,6 +29,10 @@ HOME = f"/var/tmp/clbalance-{ME}"
 MADE = "/var/lib/clbalance"
 SIZES = Memory(total_bytes=2, available_bytes=1, swap_total_bytes=2, swap_free_bytes=1)
 ALL_TAKEN = [entry(HOME, uid=7), *(entry(f"{HOME}-{n}", uid=7) for n in range(1, 10))]
+
+
+def prepared(*entries: Entry) -> NodeFolders:
+    return NodeFolders(made=folder(MADE, mode=0o755, writable=False, homes=entries), usual=folder())
 
 
 def told(found: tuple[Finding, ...]) -> list[tuple[str, str]]:
@@ -40,8 +55,13 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
              folders=NodeFolders(made=LOST, usual=folder())),
         case("a made folder that is not root's is passed over", "note:node_dir", "mode 1777 of uid 7",
              folders=NodeFolders(made=folder(MADE, uid=7), usual=folder())),
-        case("a made folder that is not for everyone is passed over", "note:node_dir", "mode 0755 of uid 0",
-             folders=NodeFolders(made=folder(MADE, mode=0o755), usual=folder())),
+        case("a made folder that is neither for everyone nor prepared is passed over", "note:node_dir",
+             "mode 0775 of uid 0", folders=NodeFolders(made=folder(MADE, mode=0o775), usual=folder())),
+        case("a prepared folder with one for us is taken without a word", "", "",
+             folders=prepared(entry(f"{MADE}/clbalance-{ME}", FOLDER | 0o755, ME))),
+        case("a prepared folder without one for us is wrong", "wrong:node_dir", "no folder for uid 1000",
+             folders=prepared()),
+        case("a prepared folder is root's own to fill", "", "", folders=prepared(), uid=0),
         case("a made folder that is a link is passed over", "note:node_dir", "a link",
              folders=NodeFolders(made=folder(MADE, is_link=True), usual=folder())),
         case("a /var/tmp that is a link will do", "", "", folders=usual(is_link=True, real="/scratch")),

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from clbalance.model import Allocation, Lease, Proposal, Reading, TmpSpace, Unknown
+from clbalance.node import probe_script
 from clbalance.probe.frame import Answered
 from clbalance.probe.lease_files import MOST_LOCKS, parse_marks
 from clbalance.probe.leases import parse_allocation, parse_leases
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
-from .conftest import LEASE, Node, drain_text
+from .conftest import HOME, LEASE, Node, drain_text
 from .test_probe_faults import seconds
 from .test_probe_script import REQUEST
 
@@ -55,7 +56,7 @@ def other_process(file: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_lease_is_void_as_soon_as_its_holder_is_dead(node: Node) -> None:
-    file = node.mark("clbalance-1000/lease-a.1", LEASE)
+    file = node.mark(f"{HOME}/lease-a.1", LEASE)
     assert names(node.reading()) == []
     with other_process(file) as holder:
         assert names(node.reading()) == ["a"]
@@ -65,15 +66,15 @@ def test_a_lease_is_void_as_soon_as_its_holder_is_dead(node: Node) -> None:
 
 
 def test_a_reader_and_a_flock_keep_no_lease_alive(dash_node: Node) -> None:
-    with dash_node.mark("clbalance-1000/lease-a.1", LEASE).open() as read, read as flocked:
+    with dash_node.mark(f"{HOME}/lease-a.1", LEASE).open() as read, read as flocked:
         fcntl.lockf(read, fcntl.LOCK_SH)
         fcntl.flock(flocked, fcntl.LOCK_EX)
         assert names(dash_node.reading()) == []
 
 
 def test_only_plain_files_in_plain_folders_are_marks(node: Node) -> None:
-    with node.lease("clbalance-1000/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1"):
-        node.mark("clbalance-1000/drain", drain_text("all of it"))
+    with node.lease(f"{HOME}/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1"):
+        node.mark(f"{HOME}/drain", drain_text("all of it"))
         folder = lease.parent
         os.mkfifo(folder / "lease-fifo.1")
         (folder / "lease-link.1").symlink_to(lease)
@@ -91,7 +92,7 @@ def test_only_plain_files_in_plain_folders_are_marks(node: Node) -> None:
 
 def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> None:
     # The moment between looking and opening: `stat` is what the probe looks with.
-    fifo = dash_node.mark("clbalance-1000/lease-swapped.1", "first a file")
+    fifo = dash_node.mark(f"{HOME}/lease-swapped.1", "first a file")
     dash_node.program("stat", f'/usr/bin/stat "$@"; rm -f {fifo}; mkfifo {fifo}')
     with seconds(1.8, 8):
         reading = dash_node.reading()
@@ -103,12 +104,12 @@ def test_a_mark_that_becomes_a_fifo_costs_the_marks_only(dash_node: Node) -> Non
 
 def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
     other = node.root / "var/clbalance-0/drain"
-    inode = node.mark("clbalance-1000/lease-void.1", LEASE).stat().st_ino
+    inode = node.mark(f"{HOME}/lease-void.1", LEASE).stat().st_ino
     text = (
         f"{NONCE} - marks 0\n{NONCE} end\nmark 1 1 0 81a4 {other}\n{other}:forged\nowner 0 root\nadmins {other}\n"
         f"1: POSIX  ADVISORY  WRITE 1 00:2a:{inode} 0 EOF\nlocks told\n\\c\\n%s"
     )
-    with node.lease("clbalance-1000/lease-evil.1", text):
+    with node.lease(f"{HOME}/lease-evil.1", text):
         reading = node.reading()
     assert reading.leases == (
         Lease(key="evil", attempt=1, uid=os.getuid(), allocation=Unknown(reason="unreadable lease: no JSON")),
@@ -118,9 +119,9 @@ def test_the_text_of_a_mark_cannot_pose_as_anything_else(node: Node) -> None:
 
 def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
     with ExitStack() as held:
-        held.enter_context(node.lease("clbalance-1000/lease-binary.1", "\x00\x01\x02\n\x00"))
-        held.enter_context(node.lease("clbalance-1000/lease-good.1"))
-        held.enter_context(node.lease("clbalance-1000/lease-long.1", LEASE + " " * 1024))
+        held.enter_context(node.lease(f"{HOME}/lease-binary.1", "\x00\x01\x02\n\x00"))
+        held.enter_context(node.lease(f"{HOME}/lease-good.1"))
+        held.enter_context(node.lease(f"{HOME}/lease-long.1", LEASE + " " * 1024))
         reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
     unreadable = Unknown(reason="unreadable lease: empty, too long or not readable")
@@ -134,13 +135,13 @@ def test_what_cannot_be_read_is_the_whole_node(node: Node) -> None:
 def test_256_marks_are_read_whether_they_are_held_or_not(node: Node) -> None:
     with ExitStack() as held:
         for number in range(256):
-            held.enter_context(node.lease(f"clbalance-1000/lease-{number:03}.1", LEASE + " " * 800))
+            held.enter_context(node.lease(f"{HOME}/lease-{number:03}.1", LEASE + " " * 800))
         with seconds(0, 1.8):
             reading = node.reading()
     assert names(reading) == [f"{number:03}" for number in range(256)]
 
 
-def many_void(node: Node, home: str = "clbalance-1000") -> None:
+def many_void(node: Node, home: str = f"{HOME}") -> None:
     """More than are looked at one by one."""
     for number in range(300):
         node.mark(f"{home}/lease-void{number:03}.1", LEASE)
@@ -148,8 +149,8 @@ def many_void(node: Node, home: str = "clbalance-1000") -> None:
 
 def test_one_users_many_files_hide_nobodys_leases_nor_his_own_that_hold(node: Node) -> None:
     many_void(node)
-    node.mark("clbalance-1000/drain", drain_text("his"))
-    with node.lease("clbalance-1000/lease-z.1"), node.lease("clbalance-1001/lease-other.1"), seconds(0, 1.8):
+    node.mark(f"{HOME}/drain", drain_text("his"))
+    with node.lease(f"{HOME}/lease-z.1"), node.lease(f"{HOME}-1/lease-other.1"), seconds(0, 1.8):
         reading = node.reading()
     assert not isinstance(reading.leases, Unknown)
     assert {(lease.key, lease.allocation) for lease in reading.leases} == {
@@ -171,15 +172,57 @@ def test_one_users_many_homes_hide_no_lease(node: Node) -> None:
         assert names(node.reading()) == ["last"]
 
 
-def test_no_more_than_256_held_leases_of_one_owner_are_told(dash_node: Node) -> None:
+def test_every_held_lease_of_one_owner_is_told(node: Node) -> None:
     with ExitStack() as held:
-        for number in range(300):
-            held.enter_context(dash_node.lease(f"clbalance-{number % 2}/lease-{number:03}.1"))
-        assert len(names(dash_node.reading())) == 256
+        for number in range(380):
+            held.enter_context(node.lease(f"{HOME}{'-1' * (number % 2)}/lease-{number:03}.1"))
+        assert len(names(node.reading())) == 380
+
+
+@pytest.mark.parametrize("node", ["dash", "busybox"], indirect=True)
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("1024", f"uid {os.getuid()} holds more than 1024 leases"),
+        ("131072", f"uid {os.getuid()} has more than 131072 files in the node folder"),
+        ("2048", "more than 2048 held leases and drain marks"),
+    ],
+)
+def test_leases_beyond_what_is_counted_are_unknown_and_their_owner_is_named(
+    node: Node, limit: str, reason: str
+) -> None:
+    many_void(node)
+    with ExitStack() as held:
+        for number in range(301):
+            held.enter_context(node.lease(f"{HOME}/lease-{number:03}.1"))
+        reading = node.reading(probe_script().replace(limit, "300"))
+    assert reading.leases == reading.drains == Unknown(reason=reason)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("node", ["dash", "busybox"], indirect=True)
+@pytest.mark.parametrize(
+    ("owner", "limit", "reason"),
+    [
+        (1001, "131072", "131072 folders with the names of other users' folders, most of them of uid 1001"),
+        (None, "4096", "the folders of more than 4096 users"),
+    ],
+)
+def test_more_folders_than_can_be_looked_at_make_leases_unknown(
+    node: Node, owner: int | None, limit: str, reason: str
+) -> None:
+    for uid in range(2_000, 3_100):
+        home = node.root / f"var/clbalance-{uid}"
+        home.mkdir()
+        os.chown(home, owner or uid, -1)
+    reading = node.reading(probe_script().replace(limit, "1000"))
+    assert reading.leases == reading.drains
+    assert isinstance(reading.leases, Unknown)
+    assert reading.leases.reason.endswith(reason)
 
 
 def test_among_many_files_only_plain_ones_in_plain_folders_are_marks(node: Node) -> None:
-    with node.lease("clbalance-1000/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1") as linked:
+    with node.lease(f"{HOME}/lease-real.1") as lease, node.lease("elsewhere/lease-linked.1") as linked:
         many_void(node)
         folder = lease.parent
         inodes = (lease.stat().st_ino, linked.stat().st_ino)
@@ -205,14 +248,14 @@ def test_a_search_among_many_files_that_was_ended_is_unknown(dash_node: Node) ->
 
 
 def test_a_lease_locked_in_many_pieces_hides_no_other(dash_node: Node) -> None:
-    with dash_node.lease("clbalance-1000/lease-good.1"), dash_node.mark("clbalance-1001/lease-odd.1").open("r+") as odd:
+    with dash_node.lease(f"{HOME}/lease-good.1"), dash_node.mark(f"{HOME}-1/lease-odd.1").open("r+") as odd:
         for start in range(0, 2 * MOST_LOCKS, 2):
             fcntl.lockf(odd, fcntl.LOCK_EX, 1, start)
         assert names(dash_node.reading()) == ["good", "odd"]
 
 
 def test_a_list_of_locks_that_was_cut_off_makes_leases_unknown(dash_node: Node) -> None:
-    with dash_node.lease("clbalance-1000/lease-a.1"):
+    with dash_node.lease(f"{HOME}/lease-a.1"):
         section = dash_node.sections()["marks"]
     lock = next(line for line in section.text.split("\n") if ": POSIX" in line)
     cut = replace(section, text=section.text + f"\n{lock}" * MOST_LOCKS)
@@ -233,21 +276,21 @@ def test_administrators_drain_among_many_files_too(node: Node) -> None:
 
 
 @pytest.mark.root
-def test_ten_homes_of_one_owner_are_searched_and_everybody_elses(dash_node: Node) -> None:
+def test_homes_count_only_for_the_user_in_their_name(dash_node: Node) -> None:
     many_void(dash_node)
     with ExitStack() as held:
         for number in range(20):
             held.enter_context(dash_node.lease(f"clbalance-{number}/lease-{number}.1"))
+            held.enter_context(dash_node.lease(f"{HOME}-{number}/lease-second{number}.1"))
         other = held.enter_context(dash_node.lease("clbalance-77/lease-other.1"))
         for path in (other, other.parent):
             os.chown(path, 77, -1)
         found = names(dash_node.reading())
-    assert "other" in found
-    assert len(found) <= 11
+    assert set(found) == {"0", "other", *(f"second{number}" for number in range(1, 10))}
 
 
 def test_a_drain_mark_of_ours_binds_us_and_an_administrators_everybody(node: Node) -> None:
-    node.mark("clbalance-1000/drain", drain_text("disk"))
+    node.mark(f"{HOME}/drain", drain_text("disk"))
     admins = node.root / "listed"
     (node.root / "admins").symlink_to(admins)
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout
@@ -317,11 +360,11 @@ def test_a_node_without_drain_marks_is_not_asked_for_its_time(dash_node: Node) -
 def test_proposals_come_along_with_their_key_and_their_time(node: Node, among_many: bool) -> None:
     if among_many:
         many_void(node)
-    node.mark("clbalance-1000/drain", drain_text("mine"))
-    node.mark(f"clbalance-1000/drain-{KEY}", drain_text("proposed", asked_at=5.0))
-    node.mark(f"clbalance-1000/drain-{'c' * 32}", drain_text("made firm"))
-    node.mark(f"clbalance-1000/drain-{KEY}.77.tmp", drain_text("half"))
-    node.mark("clbalance-1000/drain-XYZ", drain_text("no key"))
+    node.mark(f"{HOME}/drain", drain_text("mine"))
+    node.mark(f"{HOME}/drain-{KEY}", drain_text("proposed", asked_at=5.0))
+    node.mark(f"{HOME}/drain-{'c' * 32}", drain_text("made firm"))
+    node.mark(f"{HOME}/drain-{KEY}.77.tmp", drain_text("half"))
+    node.mark(f"{HOME}/drain-XYZ", drain_text("no key"))
     drains = node.reading().drains
     assert not isinstance(drains, Unknown)
     proposal = Proposal(at=datetime.fromtimestamp(5.0, UTC), key=KEY)
@@ -336,7 +379,7 @@ def test_proposals_come_along_with_their_key_and_their_time(node: Node, among_ma
 def test_a_proposal_that_becomes_a_mark_while_it_is_read_is_never_missed(dash_node: Node, among_many: bool) -> None:
     if among_many:
         many_void(dash_node)
-    proposal = dash_node.mark(f"clbalance-1000/drain-{KEY}", drain_text("x", asked_at=5.0))
+    proposal = dash_node.mark(f"{HOME}/drain-{KEY}", drain_text("x", asked_at=5.0))
     tools = dash_node.root / "late"
     tools.mkdir()
     # Between the listing and the first look at a file, as slow as a node can be.
@@ -352,8 +395,8 @@ def test_a_proposal_that_becomes_a_mark_while_it_is_read_is_never_missed(dash_no
 
 def test_many_proposals_of_one_user_hide_no_lease(dash_node: Node) -> None:
     for number in range(400):
-        dash_node.mark(f"clbalance-1000/drain-{number:032x}", drain_text("x", asked_at=5.0))
-    with dash_node.lease("clbalance-1000/lease-a.1"):
+        dash_node.mark(f"{HOME}/drain-{number:032x}", drain_text("x", asked_at=5.0))
+    with dash_node.lease(f"{HOME}/lease-a.1"):
         reading = dash_node.reading()
     assert names(reading) == ["a"]
     assert len(reasons(reading)) <= 17
@@ -362,7 +405,7 @@ def test_many_proposals_of_one_user_hide_no_lease(dash_node: Node) -> None:
 @pytest.mark.root
 def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: Node) -> None:
     """As on a lab node; what is held from outside looks void there, and admission asks the kernel itself."""
-    inside = dash_node.mark("clbalance-1000/lease-inside.1", LEASE)
+    inside = dash_node.mark(f"{HOME}/lease-inside.1", LEASE)
     script = dash_node.root / "request"
     script.write_bytes(REQUEST)
     hold = dash_node.root / "hold"
@@ -373,11 +416,39 @@ def test_in_a_pid_namespace_the_locks_of_its_own_processes_are_seen(dash_node: N
         f"{' '.join(dash_node.shell)} -s <{script}; exec 3>&-; wait"
     )
     argv = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child", "/bin/sh", "-c", text]
-    with dash_node.lease("clbalance-1000/lease-outside.1"):
+    with dash_node.lease(f"{HOME}/lease-outside.1"):
         lines = dash_node.says(b"", argv=argv)
     answer = heard(lines)
     assert isinstance(answer, Answered)
     assert names(parse_reading(answer.sections)) == ["inside"]
+
+
+MOUNTED = """
+mount -t tmpfs none /var/lib && mkdir /var/lib/clbalance && mount --bind "$1" /var/lib/clbalance &&
+mount --bind "$2" /var/tmp && shift 2 && exec "$@"
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        pytest.param(0o1777, ["made", "usual"], id="a folder for everyone: the one before it counts too"),
+        pytest.param(0o755, ["made"], id="a folder that root has prepared: what lies in /var/tmp does not matter"),
+    ],
+)
+def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: list[str]) -> None:
+    made, usual = (dash_node.root / "var" / name for name in ("made", "usual"))
+    del dash_node.env["CLBALANCE_NODE_DIR"]
+    with (
+        dash_node.lease(f"made/{HOME}/lease-made.1"),
+        dash_node.lease(f"usual/{HOME}/lease-usual.1"),
+    ):
+        made.chmod(mode)
+        argv = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(made), str(usual), *dash_node.shell, "-s"]
+        answer = heard(dash_node.says(REQUEST, argv=argv))
+    assert isinstance(answer, Answered)
+    assert names(parse_reading(answer.sections)) == told
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from clbalance.probe.frame import Answered, probe_request
 from clbalance.probe.reading import parse_reading
 
 from .answers import NONCE, heard
-from .conftest import Node, drain_text
+from .conftest import HOME, Node, drain_text
 
 REQUEST = probe_request(probe_script(), NONCE)
 BUS = "GPU 00000000:07:00.0"
@@ -117,7 +117,7 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
     node.program("dmesg", "echo '[ 1.0] eth0: up'")
     on_bus(node, "nvidia", "0000:07:00.0", 1)
     node.program("python3", "")
-    with node.lease("clbalance-1000/lease-0123.1"):
+    with node.lease(f"{HOME}/lease-0123.1"):
         reading = node.reading()
     assert reading.boot_id == "518f4b64-bf6a-4c54-9224-61ba82540703"
     assert reading.uptime_s == 2524.95
@@ -295,7 +295,7 @@ def test_an_almost_empty_environment_will_do(node: Node) -> None:
 
 
 def test_settings_of_grep_ls_and_df_do_not_reach_the_probe(node: Node) -> None:
-    node.mark("clbalance-1000/drain", drain_text("x" * 150))
+    node.mark(f"{HOME}/drain", drain_text("x" * 150))
     plain = node.reading()
     node.env.update(
         {
@@ -389,7 +389,7 @@ def test_variables_of_the_user_are_not_the_probes(node: Node) -> None:
 
 
 def test_without_stat_leases_are_unknown_not_none(dash_node: Node) -> None:
-    dash_node.mark("clbalance-1000/lease-0123.1", "mine")
+    dash_node.mark(f"{HOME}/lease-0123.1", "mine")
     # PATH always ends with the system's folders: only the shell's own table can hide a program.
     request = REQUEST.replace(b"in stat grep ", b"in no-such-stat grep ")
     answer = heard(dash_node.says(request))
@@ -434,7 +434,7 @@ def test_interrupt_counters_are_not_sent(node: Node) -> None:
 
 def test_the_usual_probe_runs_three_programs(node: Node) -> None:
     log = node.root / "log"
-    node.mark("clbalance-1000/jobs/ended/exit")
+    node.mark(f"{HOME}/jobs/ended/exit")
     for name in ("awk", "cat", "df", "find", "grep", "head", "ls", "sed", "sleep", "stat", "tr", "wc"):
         node.program(name, f'echo {name} >>{log}\nexec {shutil.which(name)} "$@"')
     node.sections()
@@ -447,7 +447,7 @@ def test_the_usual_probe_runs_three_programs(node: Node) -> None:
 @pytest.mark.root
 def test_the_usual_probe_is_seven_processes(node: Node) -> None:
     # In a pid namespace of their own, pids tell how many there were: the shell is 2, the last command comes next.
-    node.mark("clbalance-1000/jobs/ended/exit")
+    node.mark(f"{HOME}/jobs/ended/exit")
     script = node.root / "request"
     counted = b"sh -c 'echo $$'\n"
     script.write_bytes(REQUEST + counted)

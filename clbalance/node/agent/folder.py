@@ -92,9 +92,16 @@ class JobsFolder:
         own = "clbalance-%d" % os.geteuid()
         names = [own, *("%s-%d" % (own, n) for n in range(1, SQUATTED_NAMES))]
         for name in names:
-            home = open_own_folder(top, name, 0o755)
+            try:
+                home = open_own_folder(top, name, 0o755)
+            except PermissionError:  # only an administrator makes folders there
+                make = "`install -d -o %d -m 755 %s/%s`" % (os.geteuid(), shown(base), own)
+                what = "%s has no folder for uid %d; as root there: %s" % (shown(base), os.geteuid(), make)
+                raise RefusedError("node_dir", what) from None
             if home is None:
                 continue
+            if os.fstat(home).st_mode & 0o055 != 0o055:
+                os.fchmod(home, 0o755)  # a lease that others cannot read would be promised to them
             jobs = open_own_folder(home, "jobs", 0o700)
             if jobs is not None:
                 return b"%s/%s" % (base, os.fsencode(name)), home, jobs

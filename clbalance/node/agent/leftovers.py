@@ -9,8 +9,8 @@ import time
 from clbalance.node.agent.fields import JOB_NAME
 from clbalance.node.agent.job.outcome import read_fate
 from clbalance.node.agent.job.settle import supervisor_of
-from clbalance.node.agent.lease.files import bases_of
-from clbalance.node.agent.protocol import FOLDER, KILL_AT_ADMISSION_S, REAP_DEPTH, SQUATTED_NAMES
+from clbalance.node.agent.lease.listing import home_paths
+from clbalance.node.agent.protocol import FOLDER, KILL_AT_ADMISSION_S, MADE_BASE, REAP_DEPTH, USUAL_BASE
 from clbalance.node.agent.tree import Process, Tree, kill_all
 
 MYPY = False
@@ -47,9 +47,8 @@ def own_homes(base: bytes) -> "Iterator[list[OwnHome]]":
     """All node folders of this user: in each base that may have been used, under each possible name."""
     found: "list[OwnHome]" = []
     try:
-        for folder in bases_of(base):
-            name = b"%s/clbalance-%d" % (folder, os.geteuid())
-            for path in [name, *(b"%s-%d" % (name, n) for n in range(1, SQUATTED_NAMES))]:
+        for folder in [base, USUAL_BASE] if base == MADE_BASE else [base]:
+            for path in home_paths(folder, os.geteuid()):
                 fd = open_if_ours(path)
                 if fd is not None:
                     jobs = open_if_ours(b"jobs", fd)

@@ -51,15 +51,22 @@ ADMIT_WITHIN_S = 5.0  # then the kernel kills a supervisor that hangs in a file 
 RESERVE_S = 30.0  # how long a lease waits for its job's start
 
 MARK_BYTES = 1024  # of a lease or a drain mark
-MARKS_OF_ONE = 256  # per home, leases and drain marks, that are looked at
+LEASES_OF_ONE = 1024  # of one user that are counted; he gets no more, and with more he counts as the whole node
 DRAINS_OF_ONE = 17  # drain marks per home that are looked at: the user's own, and proposals
 KEPT_OPEN = 512  # leases tested again under the lock; others count as they did at the first look
-LISTED = 4096  # entries of one folder that are looked at
-HOMES_OF_ONE = 10  # all the names that one user's folder can have
+LISTED = 1 << 20  # entries of the node folder; with more the node takes no job
+SQUATS = 1 << 17  # folders in it with the names of other users' folders; the same
+HOMES = 4096  # folders of users; the same
+FILES_OF_ONE = 1 << 17  # files in all homes of one user; the same
+FILES_RELISTED = 1 << 14  # the same, listed under the lock; with more the user himself gets no lease
+RELISTED = 1 << 17  # entries of the node folder that are listed under the lock, if it has changed
+SQUATS_RELISTED = 4096  # the same, of folders with the names of other users' folders
+STILL_S = 0.02  # longer than a tick of the clock by which the kernel dates changes
+OWNERS_ASKED = 4096  # entries whose owners are asked for, to name the user who fills a folder
 
 REAP_S = 1.0  # for one answer; the client asks again for the rest
 REAPED_AT_ONCE = 256  # findings in one answer
-REAP_LISTED = 65536  # entries of one folder of our own
+REAP_LISTED = 65536  # entries looked at for one answer
 REAP_DEPTH = 64  # of folders in a job's folder
 HALF_S = 60.0  # longer than writing a file takes
 OPEN_CLAIM_S = 3600.0  # longer than any job takes from claim to start, waiting included
@@ -220,6 +227,9 @@ class Channel:
 
 # The hello.
 
+MADE_BASE = b"/var/lib/clbalance"
+USUAL_BASE = b"/var/tmp"  # files in it are opened without links, and their owner is checked
+
 
 def find_base() -> bytes:
     """The folder for the jobs of all users: the lab's, else the administrator's, else /var/tmp.
@@ -229,13 +239,21 @@ def find_base() -> bytes:
     named = os.environb.get(b"CLBALANCE_NODE_DIR")
     if named:
         return named
-    made = b"/var/lib/clbalance"
+    return MADE_BASE if roots_mode(MADE_BASE) in (0o1777, 0o755) else USUAL_BASE
+
+
+def is_prepared(base: bytes) -> bool:
+    """Whether an administrator has made a folder for each user there, and nobody else makes any."""
+    return roots_mode(base) == 0o755
+
+
+def roots_mode(folder: bytes) -> "int | None":
+    """The mode of a folder of root's; None if it is none."""
     try:
-        facts = os.lstat(made)
+        facts = os.lstat(folder)
     except OSError:
-        return b"/var/tmp"  # files in it are opened without links, and their owner is checked
-    shared = stat.S_ISDIR(facts.st_mode) and stat.S_IMODE(facts.st_mode) == 0o1777
-    return made if shared and facts.st_uid == 0 else b"/var/tmp"
+        return None
+    return stat.S_IMODE(facts.st_mode) if stat.S_ISDIR(facts.st_mode) and facts.st_uid == 0 else None
 
 
 def greet(base: bytes) -> Channel:

@@ -26,7 +26,7 @@ from clbalance.node.agent.tree import read_processes
 
 MYPY = False
 if MYPY:
-    from typing import Any
+    from typing import Any, Iterator
 
 LEASE_NAME = re.compile(r"lease-([0-9a-f]{32}\.[1-9][0-9]{0,5})")
 HALF_NAME = re.compile(r"new-.*|(?:drain(?:-[0-9a-f]{32})?|birth)\.([0-9]{1,9})\.tmp")
@@ -51,22 +51,23 @@ class Reaping:
         if not last:
             self.end_orphans()
         done = last
-        for label, home, name in self.entries(last):
+        entries = self.entries(last)
+        for label, home, name in entries:
             if len(self.found) >= REAPED_AT_ONCE or (done != last and time.monotonic() > self.until):
                 return {"found": self.found, "last": done, "more": True}
             if not self.take(home, name):
                 return {"found": self.found, "last": done, "more": True}
             done = label
-        return {"found": self.found, "last": done, "more": False}
+        return {"found": self.found, "last": done, "more": len(entries) == REAP_LISTED}
 
     def entries(self, last: str) -> "list[tuple[str, OwnHome, str]]":
-        """The entries after `last`, sorted: label, home, name in that home."""
-        listed = []
-        for home in self.homes:
-            names = names_in(home.fd)
-            names += ["jobs/" + name for name in names_in(home.jobs)] if home.jobs >= 0 else []
-            listed += [("%s/%s" % (shown(home.path), name), home, name) for name in names]
-        return sorted((entry for entry in listed if entry[0] > last), key=lambda entry: entry[0])
+        """The first `REAP_LISTED` entries after `last`, sorted: label, home, name in that home."""
+        import heapq
+
+        listed = (
+            ("%s/%s" % (shown(home.path), name), home, name) for home in self.homes for name in home_entries(home)
+        )
+        return heapq.nsmallest(REAP_LISTED, (entry for entry in listed if entry[0] > last), key=lambda entry: entry[0])
 
     def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), reason: str = "") -> None:
         """Add a finding. `reason`: why it could not be removed."""
@@ -127,7 +128,7 @@ class Reaping:
     def take_job(self, home: OwnHome, job: str) -> bool:
         """Clear the folder of a job that ended long enough ago. A tombstone of this boot stays."""
         is_wanted = job.split(".", maxsplit=1)[0] in self.keep  # by the key: all claims of the job
-        folder = home.open_job(job) if JOB_NAME.fullmatch(job) and not is_wanted else None
+        folder = home.open_job(job) if not is_wanted else None
         if folder is None:
             return True
         try:
@@ -166,13 +167,25 @@ class Reaping:
         return len(words) == 2 and words[0] in ("started", "void") and words[1] != self.boot_id
 
 
-def names_in(folder: int) -> "list[str]":
+def home_entries(home: OwnHome) -> "Iterator[str]":
+    """The entries of a home that may be leftovers: files, and `jobs/<job>`. Other names, however many, are skipped."""
+    for name in names_in(home.fd):
+        if LEASE_NAME.fullmatch(name) or HALF_NAME.fullmatch(name) or DRAIN_NAME.fullmatch(name):
+            yield name
+    for name in names_in(home.jobs) if home.jobs >= 0 else ():
+        if JOB_NAME.fullmatch(name):
+            yield "jobs/" + name
+
+
+def names_in(folder: int) -> "Iterator[str]":
     with os.scandir("/proc/self/fd/%d" % folder) as entries:  # 3.6 cannot list a descriptor
-        return [entry.name for entry in itertools.islice(entries, REAP_LISTED)]
+        for entry in entries:
+            yield entry.name
 
 
 def last_touched(folder: int) -> float:
     """The time of the last change in a job's folder, by the node's clock."""
     times = [os.fstat(folder).st_mtime]
-    times += [os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime for name in names_in(folder)]
+    names = itertools.islice(names_in(folder), REAP_LISTED)
+    times += [os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime for name in names]
     return max(times)

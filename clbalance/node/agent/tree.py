@@ -81,7 +81,12 @@ def below(root: int, table: "dict[int, Process]") -> "set[int]":
 
 def carrying(launch_key: bytes, table: "dict[int, Process]") -> "set[int]":
     """The processes with this job's key in their environment, as far as we may read it."""
-    mark = b"CLBALANCE_JOB_KEY=" + launch_key
+    return carrying_any([launch_key], table)
+
+
+def carrying_any(launch_keys: "list[bytes]", table: "dict[int, Process]") -> "set[int]":
+    """The processes with one of these jobs' keys, found in one walk."""
+    marks = {b"CLBALANCE_JOB_KEY=" + key for key in launch_keys}
     found = set()
     for pid in table:
         try:
@@ -89,7 +94,7 @@ def carrying(launch_key: bytes, table: "dict[int, Process]") -> "set[int]":
                 environment = file.read()
         except OSError:
             continue
-        if mark in environment.split(b"\0"):
+        if not marks.isdisjoint(environment.split(b"\0")):
             found.add(pid)
     return found
 
@@ -141,9 +146,10 @@ def send(kill: "Callable[[int, int], None]", target: int, number: int) -> None:
         kill(target, number)
 
 
-def kill_carriers(name: str, within_s: float = KILL_PATIENCE_S) -> None:
-    """Kill all processes that carry this job's key."""
-    kill_all(Tree(lambda table: carrying(os.fsencode(name), table)), within_s)
+def kill_carriers(*names: str, within_s: float = KILL_PATIENCE_S) -> None:
+    """Kill all processes that carry the key of one of these jobs."""
+    keys = [os.fsencode(name) for name in names]
+    kill_all(Tree(lambda table: carrying_any(keys, table)), within_s)
 
 
 def kill_all(tree: Tree, within_s: float) -> None:

@@ -25,7 +25,7 @@ def cluster() -> list[Examination]:
             python=Python(path="/usr/bin/python3", version=Unknown(reason="it failed with 1")),
             logind=Logind(kills_user_processes=True, lingers=False),
         ),
-        examined("node6", folders=NodeFolders(made=folder("/var/lib/clbalance", mode=0o755), usual=folder())),
+        examined("node6", folders=NodeFolders(made=folder("/var/lib/clbalance", mode=0o775), usual=folder())),
         mute("node7", Cause.REFUSED, "connect to host node7 port 22: Connection refused"),
         mute("node8", Cause.REFUSED, "connect to host node8 port 22: Connection refused"),
         mute("node9", Cause.HOSTKEY_CHANGED, "REMOTE HOST IDENTIFICATION HAS CHANGED!"),

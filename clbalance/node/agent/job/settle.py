@@ -17,8 +17,9 @@ from clbalance.node.agent.job.outcome import (
     read_incarnation,
     unrecorded_end,
 )
-from clbalance.node.agent.lease.files import all_homes, lock_holder
-from clbalance.node.agent.protocol import FOLDER, PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
+from clbalance.node.agent.lease.files import lock_holder
+from clbalance.node.agent.lease.listing import Homes
+from clbalance.node.agent.protocol import PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
 from clbalance.node.agent.tree import below, carrying, kill_carriers, read_processes
 
 MYPY = False
@@ -220,14 +221,16 @@ class Inquiry:
 
 def home_of_incarnation(base: bytes, incarnation: str) -> "bytes | None":
     """The home with that incarnation, which was therefore not wiped: another user's, or an old one of ours; or None."""
-    for home in all_homes(base):
-        with contextlib.suppress(OSError, RefusedError):  # an unreadable home is skipped
-            fd = os.open(home, FOLDER)
-            try:
+    for home in [home for homes in Homes.find(base).by_owner.values() for home in homes]:
+        fd = home.open()
+        if fd is None:
+            continue
+        try:
+            with contextlib.suppress(OSError, RefusedError):  # an unreadable home is skipped
                 if read_incarnation(fd) == incarnation:
-                    return home
-            finally:
-                os.close(fd)
+                    return home.path
+        finally:
+            os.close(fd)
     return None
 
 

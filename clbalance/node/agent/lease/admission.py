@@ -18,10 +18,22 @@ from clbalance.node.agent.lease.cpus import (
     taken_cpus,
 )
 from clbalance.node.agent.lease.drains import read_admins, read_drain
-from clbalance.node.agent.lease.files import Lease, Mark, holder_of, list_marks, mark_text, read_lease
+from clbalance.node.agent.lease.files import (
+    Lease,
+    Mark,
+    holder_of,
+    is_locked,
+    mark_text,
+    open_mark,
+    parse_lease,
+    read_mark,
+    remove_void,
+)
+from clbalance.node.agent.lease.listing import Look
 from clbalance.node.agent.protocol import (
     ADMIT_WITHIN_S,
     KEPT_OPEN,
+    LEASES_OF_ONE,
     LOCK_AGAIN_MS,
     LOCK_WITHIN_S,
     LOOKS,
@@ -108,24 +120,26 @@ class Admission:
 
     def negotiate(self, tie: int) -> OwnLease:
         until = time.monotonic() + LOCK_WITHIN_S
-        marks = list_marks(self.base)
         if self.wish.tmp_bytes:
             self.tmp_free = measure_tmp()
         for _ in range(LOOKS):
-            self.read(marks)
+            look = Look(self.base)
+            look.check_own()
+            self.read(look)
             lock = lock_node(self.base, until, tie)
             try:
-                marks = list_marks(self.base)
-                if all(mark.identity in self.known for mark in marks):
-                    return self.decide(marks)
+                marks = look.again()
+                if marks is not None:
+                    return self.decide(marks, look.crowds)
             finally:
                 os.close(lock)
         raise RefusedError("lock", "leases came and went all the time; looked %d times" % LOOKS)
 
-    def read(self, marks: "list[Mark]") -> None:
+    def read(self, look: Look) -> None:
         """Read the new marks. They are files of other users and may hang, so this is done without the lock."""
-        fresh = [mark for mark in marks if mark.identity not in self.known]
+        fresh = [mark for mark in look.marks if mark.identity not in self.known]
         admins = read_admins() if any(mark.is_drain for mark in fresh) else set()
+        void: "list[Mark]" = []
         for mark in fresh:
             if mark.is_drain:
                 drain = read_drain(mark, admins)
@@ -133,7 +147,24 @@ class Admission:
                     raise drain.refusal()
                 self.known[mark.identity] = None
             else:
-                self.known[mark.identity] = self.keep(read_lease(mark))
+                self.known[mark.identity] = self.keep(self.read_lease(mark, look, void))
+        remove_void(void)
+
+    @staticmethod
+    def read_lease(mark: Mark, look: Look, void: "list[Mark]") -> "Lease | None":
+        """The lease, if it is held; else None, and if it is ours it is added to `void`."""
+        try:
+            fd = open_mark(mark)
+        except PermissionError:
+            return Lease(mark.uid, None) if look.may_be_locked(mark) else None
+        if fd is None:
+            return None
+        if is_locked(fd):
+            return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
+        os.close(fd)
+        if mark.uid == os.geteuid():
+            void.append(mark)
+        return None
 
     def keep(self, lease: "Lease | None") -> "Lease | None":
         """Keep the lease's file open for the test under the lock, up to `KEPT_OPEN` files."""
@@ -145,10 +176,13 @@ class Admission:
         os.close(lease.fd)
         return Lease(lease.uid, lease.fields)
 
-    def decide(self, marks: "list[Mark]") -> OwnLease:
+    def decide(self, marks: "list[Mark]", crowds: "set[int]") -> OwnLease:
         """Decide, under the lock. It reads no file of another user and waits for nothing."""
         listed = (self.known[mark.identity] for mark in marks)
         leases = [lease for lease in listed if lease is not None and lease.holds]
+        leases += [Lease(uid, None, flaw="more than %d leases" % LEASES_OF_ONE) for uid in crowds]
+        if sum(lease.uid == os.geteuid() for lease in leases) >= LEASES_OF_ONE:
+            raise LackError("leases", "you hold %d leases on this node, the most of one user" % LEASES_OF_ONE, {})
         node = measure()
         node.tmp_free = self.tmp_free
         gpus = grant(self.wish, leases, node)

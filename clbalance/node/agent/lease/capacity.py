@@ -169,7 +169,7 @@ def whole_node(lease: Lease, capacity: float, mem_total: int) -> str:
     """Why this lease takes the whole node; empty if it does not."""
     fields = lease.fields
     if fields is None:
-        return "a lease that cannot be read"
+        return lease.flaw
     if fields["exclusive"]:
         return "an exclusive lease"
     beyond = fields["cpus"] > capacity or fields["mem_bytes"] > mem_total

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import itertools
 import json
 import os
 import re
@@ -12,13 +11,9 @@ import struct
 from clbalance.node.agent.fields import LEASE, checked
 from clbalance.node.agent.folder import write_all
 from clbalance.node.agent.protocol import (
-    DRAINS_OF_ONE,
     FOLDER,
-    HOMES_OF_ONE,
     KILL_AT_ADMISSION_S,
-    LISTED,
     MARK_BYTES,
-    MARKS_OF_ONE,
     READ,
     WRITE_NEW,
     MisfitError,
@@ -27,7 +22,7 @@ from clbalance.node.agent.tree import kill_carriers
 
 MYPY = False
 if MYPY:
-    from typing import Any, Iterable
+    from typing import Any
 
 
 FLOCK = "hhqqi4x"  # struct flock of a 64-bit Linux: type, whence, start, len, pid
@@ -52,24 +47,32 @@ def is_locked(fd: int) -> bool:
 class Lock:
     """One line of /proc/locks."""
 
-    def __init__(self, kind: bytes, pid: bytes, place: bytes) -> None:
-        self.kind = kind
+    def __init__(self, pid: bytes, place: bytes) -> None:
         self.pid = pid
         self.device, self.inode = place.rsplit(b":", 1)
 
 
-def write_locks() -> "list[Lock]":
-    """The write locks that are visible to us. Waiting processes (`->`) are left out."""
+def flocks() -> "list[Lock]":
+    """The flocks for writing that are visible to us. Waiting processes (`->`) are left out."""
     locks = []
+    with contextlib.suppress(OSError), open("/proc/locks", "rb") as file:
+        for line in file:
+            fields = line.split()
+            if len(fields) >= 6 and fields[1] == b"FLOCK" and fields[3] == b"WRITE":
+                locks.append(Lock(fields[4], fields[5]))
+    return locks
+
+
+def locked_inodes() -> "set[int] | None":
+    """The inode numbers of files with an fcntl write lock that is visible to us; None if they cannot be read.
+
+    Anyone can make this list long: read it once, and not under the node's lock.
+    """
     try:
         with open("/proc/locks", "rb") as file:
-            for line in file:
-                fields = line.split()
-                if len(fields) >= 6 and fields[3] == b"WRITE":
-                    locks.append(Lock(fields[1], fields[4], fields[5]))
+            return set(map(int, re.findall(rb": POSIX +ADVISORY +WRITE +-?[0-9]+ [0-9a-f:]+:([0-9]+) ", file.read())))
     except OSError:
-        return []
-    return locks
+        return None
 
 
 def user_name(uid: int) -> str:
@@ -85,7 +88,7 @@ def holder_of(fd: int) -> str:
     """The holder of a flock on a file, for messages. Among equal inode numbers the same device comes first."""
     facts = os.fstat(fd)
     device = b"%02x:%02x" % (os.major(facts.st_dev), os.minor(facts.st_dev))
-    locks = [lock for lock in write_locks() if lock.kind == b"FLOCK" and int(lock.inode) == facts.st_ino]
+    locks = [lock for lock in flocks() if int(lock.inode) == facts.st_ino]
     if not locks:
         return "a process that /proc/locks does not show"
     pid = int(min(locks, key=lambda lock: lock.device != device).pid)
@@ -141,63 +144,10 @@ def put_mark(home: int, name: str, content: bytes) -> None:
         os.close(fd)
 
 
-def bases_of(base: bytes) -> "list[bytes]":
-    """The folder for the jobs of all users, and the one that was used before an administrator made it."""
-    return [base, b"/var/tmp"] if base == b"/var/lib/clbalance" else [base]
-
-
-def list_marks(base: bytes) -> "list[Mark]":
-    """The marks of all users, not opened. Each user's number is bounded, so that nobody can crowd others out."""
-    counts: "dict[int, int]" = {}
-    marks: "list[Mark]" = []
-    for home in all_homes(base):
-        try:
-            fd = os.open(home, FOLDER)
-        except OSError as error:
-            raise_if_out_of_resources(error)  # a link, a file, gone or closed to us is no error
-            continue
-        try:
-            uid = os.fstat(fd).st_uid
-            counts[uid] = counts.get(uid, 0) + 1
-            if counts[uid] <= HOMES_OF_ONE:
-                marks += marks_in(home, fd, uid)
-        finally:
-            os.close(fd)
-    return marks
-
-
 def raise_if_out_of_resources(error: OSError) -> None:
     """Raise the error if we ran out of descriptors or memory: an unread lease would be promised a second time."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise error
-
-
-def all_homes(base: bytes) -> "Iterable[bytes]":
-    """The homes of all users, in all bases."""
-    return itertools.chain(*map(homes_in, bases_of(base)))
-
-
-def homes_in(folder: bytes) -> "list[bytes]":
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in itertools.islice(entries, LISTED)]
-    return [folder + b"/" + name for name in names if re.fullmatch(rb"clbalance-[0-9]+(-[1-9])?", name)]
-
-
-def marks_in(home: bytes, fd: int, uid: int) -> "list[Mark]":
-    """The marks in one home that are regular files. If there are too many, leases that seem held come first."""
-    found: "list[Mark]" = []
-    with os.scandir("/proc/self/fd/%d" % fd) as entries:  # 3.6 cannot list a descriptor
-        found += [
-            Mark(home, uid, entry.name, entry.inode())
-            for entry in itertools.islice(entries, LISTED)
-            if MARK_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
-        ]
-    drains = sorted((mark for mark in found if mark.is_drain), key=lambda mark: mark.name)[:DRAINS_OF_ONE]
-    leases = [mark for mark in found if not mark.is_drain]
-    if len(drains) + len(leases) > MARKS_OF_ONE:
-        locked = {int(lock.inode) for lock in write_locks()}
-        leases.sort(key=lambda mark: mark.inode not in locked)
-    return (drains + leases)[:MARKS_OF_ONE]
 
 
 def open_mark(mark: Mark) -> "int | None":
@@ -249,38 +199,26 @@ def parse_mark(content: bytes, fields: "dict[str, Any]") -> "dict[str, Any] | No
 
 
 class Lease:
-    """A lease. Without `fields` its content is unknown, and it counts as the whole node.
+    """A lease. Without `fields` its content is unknown, and it counts as the whole node; `flaw` says why.
 
     `fd` is used to test whether it is still held; without it, it counts as held.
     """
 
-    def __init__(self, uid: int, fields: "dict[str, Any] | None", fd: "int | None" = None) -> None:
+    def __init__(
+        self,
+        uid: int,
+        fields: "dict[str, Any] | None",
+        fd: "int | None" = None,
+        flaw: str = "a lease that cannot be read",
+    ) -> None:
         self.uid = uid
         self.fields = fields
         self.fd = fd
+        self.flaw = flaw
 
     @property
     def holds(self) -> bool:
         return self.fd is None or is_locked(self.fd)
-
-
-def read_lease(mark: Mark) -> "Lease | None":
-    """The lease, if it is held; else None. If it is ours and not held, remove it and kill its job's processes."""
-    try:
-        fd = open_mark(mark)
-    except PermissionError:
-        locked = any(int(lock.inode) == mark.inode and lock.kind == b"POSIX" for lock in write_locks())
-        return Lease(mark.uid, None) if locked else None
-    if fd is None:
-        return None
-    if is_locked(fd):
-        return Lease(mark.uid, parse_lease(read_mark(fd)), fd)
-    os.close(fd)
-    if mark.uid == os.geteuid():
-        kill_carriers(mark.name[len("lease-") :], KILL_AT_ADMISSION_S)
-        with contextlib.suppress(OSError):
-            os.unlink(mark.home + b"/" + os.fsencode(mark.name))
-    return None
 
 
 def parse_lease(content: bytes) -> "dict[str, Any] | None":
@@ -288,3 +226,12 @@ def parse_lease(content: bytes) -> "dict[str, Any] | None":
     if fields is None or not 0 < fields["gpu_share"] <= 1 or not all(isinstance(gpu, str) for gpu in fields["gpus"]):
         return None
     return fields
+
+
+def remove_void(marks: "list[Mark]") -> None:
+    """Remove leases of ours that nobody holds, after the processes of their jobs were killed."""
+    if marks:
+        kill_carriers(*(mark.name[len("lease-") :] for mark in marks), within_s=KILL_AT_ADMISSION_S)
+    for mark in marks:
+        with contextlib.suppress(OSError):
+            os.unlink(mark.home + b"/" + os.fsencode(mark.name))

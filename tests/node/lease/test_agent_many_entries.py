@@ -1,0 +1,272 @@
+"""Folders that users have filled: no lease is hidden, nobody else waits long, and who fills the node is named."""
+
+import os
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.node.agent_client import AgentClient, new_job
+from tests.node.nodes import ALICE, BOB, Node, fill, lease_text, locked
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+
+CAROL = 4_000_001  # her folder's name is among none that the tests make
+MANY = int(os.environ.get("CLBALANCE_ENTRIES", "20000"))
+ADDED_S = 0.5 * max(1.0, MANY / 100_000)
+
+
+def seconds_to_admit(client: AgentClient) -> float:
+    """The shortest of three: other tests run beside this one."""
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        job = client.admit()
+        times.append(time.monotonic() - began)
+        client.ask("end", job, grace_s=0, why="")
+        assert client.until_refused(job)
+    return min(times)
+
+
+def forge(node: Node, uid: int, count: int, **lease: object) -> list[Path]:
+    return [node.mark("lease-" + new_job(), lease_text(**lease), uid) for _ in range(count)]
+
+
+FILLED = {
+    "files": ("files", "{base}", "x%d"),
+    "names of homes that are no folders": ("files", "{base}", "clbalance-9%d"),
+    "names of other users' homes": ("folders", "{base}", "clbalance-%d"),
+    "files in a home": ("files", "{home}", "x%d"),
+    "leases": ("files", "{home}", "lease-%032d.1"),
+    "drain marks": ("files", "{home}", "drain-%032d"),
+}
+
+
+@pytest.mark.parametrize("what", FILLED)
+def test_what_a_user_fills_the_node_with_hides_no_lease_and_delays_nobody(node: Node, what: str) -> None:
+    how, folder, name = FILLED[what]
+    with node.client(BOB) as bob, node.client() as client:
+        empty_s = seconds_to_admit(client)
+        # Where other names come first, and where they come last.
+        bob.admit(cpus=1)
+        fill(how, Path(folder.format(base=node.base, home=node.make_home(ALICE))), name, MANY, uid=ALICE)
+        with locked("write", *forge(node, CAROL, 1, cpus=2.0), uid=CAROL):
+            refused = client.admission_refusal(cpus=2)
+            assert refused[1].endswith(f"leased: uid {BOB} 1, uid {CAROL} 2")
+            assert seconds_to_admit(client) < empty_s + ADDED_S
+
+
+def test_a_drain_of_roots_binds_among_many_entries(node: Node) -> None:
+    fill("folders", node.base, "clbalance-%d", MANY, uid=ALICE)
+    with node.client() as root, node.client(BOB) as bob:
+        root.ask_node("drain", reason="disk", by="root", until=None)
+        assert bob.admission_refusal(cpus=1) == ("drained", "disk (by root)")
+
+
+def test_every_lease_of_one_user_counts(node: Node) -> None:
+    paths = forge(node, ALICE, 380, cpus=0.01)
+    with locked("write", *paths, uid=ALICE), node.client() as client:
+        assert client.admission_refusal(cpus=1)[1].endswith(f"leased: uid {ALICE} 3.8")
+        client.admit(cpus=0.2)
+
+
+def test_a_user_gets_no_lease_beyond_those_that_are_counted_and_others_get_theirs(node: Node) -> None:
+    node.limits = {"LEASES_OF_ONE": 20}
+    with ExitStack() as stack:
+        stack.enter_context(locked("write", *forge(node, ALICE, 19, cpus=0.01), uid=ALICE))
+        alice, bob = (stack.enter_context(node.client(uid)) for uid in (ALICE, BOB))
+        alice.admit(cpus=0.01)
+        assert alice.admission_refusal() == ("leases", "you hold 20 leases on this node, the most of one user")
+        bob.admit(cpus=3.8)
+
+
+def test_who_holds_more_leases_than_are_counted_holds_the_whole_node(node: Node) -> None:
+    node.limits = {"LEASES_OF_ONE": 20}
+    paths = forge(node, ALICE, 21, cpus=0.01)
+    with node.client(BOB) as bob:
+        with locked("write", *paths, uid=ALICE):
+            assert bob.admission_refusal(cpus=1) == (
+                "exclusive",
+                f"the whole node is taken; leased: uid {ALICE} more than 20 leases",
+            )
+        bob.admit(cpus=4)
+
+
+def test_many_void_leases_of_ours_go_at_the_next_admission(node: Node) -> None:
+    void = forge(node, BOB, 600)
+    with node.client(BOB) as bob:
+        bob.admit(cpus=4)
+        assert not any(path.exists() for path in void)
+
+
+PIECES = """
+import fcntl, sys
+file = open(sys.argv[1], "r+")
+for start in range(0, 2 * int(sys.argv[2]), 2):
+    fcntl.lockf(file, fcntl.LOCK_EX, 1, start)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lease_in_many_locked_pieces_and_leases_that_nobody_may_open_delay_nobody(node: Node) -> None:
+    """Each of those leases is looked up in /proc/locks, which the pieces make long."""
+    (pieces, *closed) = forge(node, ALICE, 300, cpus=1.0)
+    for path in closed:
+        path.chmod(0o600)
+    words = ["setpriv", f"--reuid={ALICE}", f"--regid={ALICE}", "--clear-groups", "--"]
+    words += ["/usr/bin/python3", "-c", PIECES, str(pieces), str(MANY // 10)]
+    with node.client(BOB) as bob:
+        empty_s = seconds_to_admit(bob)
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            assert bob.admission_refusal(cpus=4)[1].endswith(f"leased: uid {ALICE} 1")
+            assert seconds_to_admit(bob) < empty_s + 0.5
+            holder.kill()
+
+
+# -- beyond the bounds ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "how", "name", "what"),
+    [
+        ("LISTED", "files", "x%d", "more than 1000 entries"),
+        ("SQUATS", "folders", "clbalance-%d", "more than 1000 folders with the names of other users' folders"),
+    ],
+)
+def test_a_node_folder_that_is_too_full_refuses_all_jobs_and_names_who_fills_it(
+    node: Node, limit: str, how: str, name: str, what: str
+) -> None:
+    node.limits = {limit: 1000}
+    with node.client(BOB) as bob:
+        fill(how, node.base, name, 990, uid=ALICE)
+        bob.admit(cpus=1)
+        fill(how, node.base, name, 20, first=991, uid=ALICE)
+        assert bob.admission_refusal() == ("node_dir", f"{node.base} has {what}, most of them of uid {ALICE}")
+
+
+def test_who_fills_his_own_homes_is_refused_and_beyond_the_bound_so_is_everyone(node: Node) -> None:
+    node.limits = {"FILES_RELISTED": 100, "FILES_OF_ONE": 1000}
+    home = node.make_home(ALICE)
+    second = node.home(ALICE).with_name(f"clbalance-{ALICE}-1")
+    second.mkdir()
+    os.chown(second, ALICE, ALICE)
+    with node.client(ALICE) as alice, node.client(BOB) as bob:
+        alice.admit(cpus=1)
+        fill("files", second, "x%d", 100, uid=ALICE)
+        kind, reason = alice.admission_refusal()
+        assert (kind, reason.partition(":")[0]) == ("node_dir", f"your folder {home} has more than 100 files")
+        assert bob.admission_refusal(cpus=4)[1].endswith(f"leased: uid {ALICE} 1")
+        bob.admit(cpus=1)
+        fill("files", second, "y%d", 1000, uid=ALICE)
+        assert bob.admission_refusal() == ("node_dir", f"uid {ALICE} has more than 1000 files in {home}")
+
+
+def test_more_users_than_can_be_looked_at_are_told(node: Node) -> None:
+    node.limits = {"HOMES": 10}
+    for uid in range(20_000, 20_011):
+        node.make_home(uid)
+    with node.client() as client:
+        assert client.admission_refusal() == ("node_dir", f"{node.base} has the folders of more than 10 users")
+
+
+# -- what changes between the look and the lock ---------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [{}, {"RELISTED": 0}], ids=["a short folder", "a long one"])
+def test_a_new_users_lease_that_was_granted_while_we_waited_for_the_lock_counts(
+    node: Node, limits: dict[str, int]
+) -> None:
+    node.limits = limits
+    with node.client(BOB) as bob:
+        bob.until("hello")
+        with locked("flock", node.base):
+            job = bob.ask_admission(cpus=2)
+            bob.until("claimed", job)
+            # It has listed the folder, and waits for the lock.
+            assert bob.line(0.3) is None
+            (path,) = forge(node, ALICE, 1, cpus=3.0)
+            holder = locked("write", path, uid=ALICE)
+            holder.__enter__()
+        assert bob.until_refused(job)["why"].endswith(f"leased: uid {ALICE} 3")
+        holder.__exit__(None, None, None)
+
+
+def test_a_long_folder_that_changes_all_the_time_is_refused_in_time(node: Node) -> None:
+    node.limits = {"RELISTED": 0}
+    churn = f"import itertools, os\nfor n in itertools.count():\n os.mkdir('{node.base}/x'); os.rmdir('{node.base}/x')"
+    with node.client(BOB) as bob, subprocess.Popen(["/usr/bin/python3", "-c", churn]) as process:
+        assert bob.admission_refusal()[0] == "lock"
+        process.kill()
+        process.wait()
+        bob.admit(cpus=4)
+
+
+# -- a folder that root has prepared --------------------------------------------------------------
+
+
+@pytest.fixture
+def prepared(node: Node) -> Node:
+    """As docs/design/leases.md says: root's folder, and in it one for each user."""
+    node.base.chmod(0o755)
+    for uid in (ALICE, BOB):
+        subprocess.run(["install", "-d", "-o", str(uid), "-m", "755", str(node.home(uid))], check=True)
+    (node.base / "limits").mkdir()
+    return node
+
+
+def test_in_a_prepared_folder_users_run_jobs_and_see_each_others_leases(prepared: Node) -> None:
+    with prepared.client(ALICE) as alice, prepared.client(BOB) as bob, prepared.client() as root:
+        assert prepared.lease_of(alice.admit(cpus=3)).parent == prepared.home(ALICE)
+        for client in (bob, root):
+            assert client.admission_refusal(cpus=2)[1].endswith(f"leased: uid {ALICE} 3")
+        root.ask_node("drain", reason="disk", by="root", until=None)
+        assert bob.admission_refusal() == ("drained", "disk (by root)")
+
+
+def test_a_user_without_a_folder_in_a_prepared_one_is_told_what_root_must_type(prepared: Node) -> None:
+    stranger = ALICE + 7
+    with prepared.client(stranger) as client:
+        make = f"`install -d -o {stranger} -m 755 {prepared.home(stranger)}`"
+        assert client.admission_refusal() == (
+            "node_dir",
+            f"{prepared.base} has no folder for uid {stranger}; as root there: {make}",
+        )
+
+
+def test_a_prepared_home_that_others_cannot_read_is_opened_for_them(prepared: Node) -> None:
+    prepared.home(ALICE).chmod(0o700)
+    with prepared.client(ALICE) as alice, prepared.client(BOB) as bob:
+        alice.admit(cpus=3)
+        assert bob.admission_refusal(cpus=2)[1].endswith(f"leased: uid {ALICE} 3")
+
+
+MOUNTED = """
+mount -t tmpfs none /var/lib && mkdir /var/lib/clbalance && mount --bind "$1" /var/lib/clbalance &&
+mount --bind "$2" /var/tmp && shift 2 && exec "$@"
+"""
+
+
+def test_leases_from_before_the_folder_was_prepared_count_and_what_fills_var_tmp_does_not(prepared: Node) -> None:
+    node = prepared
+    node.limits = {"LISTED": 1000}
+    usual = node.base.with_name("usual")
+    usual.mkdir()
+    usual.chmod(0o1777)
+    inside = ("unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(node.base), str(usual))
+    fill("files", usual, "x%d", 1001, uid=ALICE)
+    old = usual / f"clbalance-{ALICE}-1"
+    node.home(ALICE).rename(old)
+    (path,) = forge(node, ALICE, 1, cpus=3.0)
+    path = path.rename(old / path.name)
+    with (
+        node.client(BOB, inside=inside, CLBALANCE_NODE_DIR="") as bob,
+        locked("write", path, uid=ALICE),
+    ):
+        assert bob.until("hello")["node_dir"] == "/var/lib/clbalance"
+        assert bob.admission_refusal(cpus=2)[1].endswith(f"leased: uid {ALICE} 3")
+        bob.admit(cpus=1)
