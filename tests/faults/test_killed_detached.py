@@ -1,7 +1,7 @@
 """Controllers of detached jobs, killed at random moments and at each step: a job that has a number is never dropped.
 
 Of each kind of job that has a controller. What they held is concluded by `wait`, by `rebalance --apply` and by another
-controller in turn. Few jobs by default; CLBALANCE_SOAK=50 runs 4 x 60, all of whose controllers are killed.
+controller in turn. Few jobs by default; CLBALANCE_SOAK=50 runs 8 x 30, all of whose controllers are killed.
 """
 
 import os
@@ -130,7 +130,7 @@ def _is_over(clbalance: Command, number: str) -> bool:
     return job(clbalance, number)["state"] not in {"PENDING", "RUNNING"}
 
 
-@pytest.mark.parametrize("seed", range(trials(few=1, full=4)))
+@pytest.mark.parametrize("seed", range(trials(few=1, full=8)))
 def test_a_job_with_a_number_is_never_dropped(
     new_lab: NewLab, tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_job_with_a_number_is_never_dropped(
     env = {**lab.environment({"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}), **THIS_TREE, "LANG": "C.UTF-8"}
     clbalance = Command(env={**env, "HOME": str(place), "CLBALANCE_STATE_DIR": str(place / "state")}, folder=place)
     chance = random.Random(seed)
-    some = _trials(trials(few=7, full=60), chance)
+    some = _trials(trials(few=7, full=30), chance)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         numbers = list(pool.map(lambda trial: _submitted(clbalance, trial), some))
     left = [number for number in numbers if not _is_over(clbalance, number)]

@@ -1,7 +1,7 @@
 """Carry out `attach`, `wait` and `logs`: follow jobs that were submitted before. The first two exit with their code."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,11 +9,11 @@ from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
-from clbalance.cli.run.pending import start_from_journal
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import follow_on
+from clbalance.engine.services import Services
 from clbalance.errors import ExitCode, Interrupted, UsageError
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
@@ -91,7 +91,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     """The exit code of `clbalance wait`: the highest of the jobs'."""
     with open_job_services(ssh, console) as services:
-        waiting = replace(services, start_queued=partial(start_from_journal, ssh, console))
+        waiting = replace(services, start_queued=partial(_start_queued, ssh, console))
         records = named_jobs(services.journal, words)
         for record in filter(is_queued, records):
             console.say(messages.note(f"job {record.id} waits: {record.reason}"))
@@ -100,6 +100,12 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
     for reconciled in waited:
         _summary(console, reconciled)
     return max(_code(reconciled) for reconciled in waited)
+
+
+def _start_queued(ssh: ReachOptions, console: Console, services: Services, jobs: Collection[int]) -> None:
+    from clbalance.cli.run.pending import start_from_journal  # deferred import: docs/design/startup.md
+
+    start_from_journal(ssh, console, services, jobs)
 
 
 def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, err: bool, node_set: str | None) -> int:

@@ -13,7 +13,6 @@ from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import write_run_files
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended
-from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.conclude import refuse
@@ -51,6 +50,8 @@ def submit_detached(
     `NothingFitsError` if nothing fits now and the job may not wait: then it gets no number. `rules` and `tasks`: of a
     job of tasks.
     """
+    from clbalance.cli.run.start_controller import ConnectOptions, start_controller  # docs/design/startup.md
+
     query = query_of(cluster, submitted, pick=submitted.pick if rules is None else None)
     with cluster.services(needs_store=True) as services:
         if not submitted.may_wait:
