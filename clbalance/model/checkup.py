@@ -45,6 +45,8 @@ class Folder:
     """The existing names that our own folder in it may have, in the order in which the agent tries them."""
     mount: Mount | Unknown
     space: TmpSpace | Unknown
+    free_inodes: int | None = None
+    """How many more files it has room for; None: not told, or no fixed number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

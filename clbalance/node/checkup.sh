@@ -50,6 +50,8 @@ clbalance_input=@NONCE@
       point=${point%/}
       case $real/ in "$point"/*) printf 'mount %s\n' "$line" ;; esac
     done <"${CLBALANCE_PROCFS:-/proc}/self/mountinfo"
+    echo inodes
+    run df -iP -- "$folder"
     echo space
     run df -kP -- "$folder"
   }

@@ -24,6 +24,7 @@ _ANYONE_WRITES = 0o002
 _PRIVATE = re.compile(r"(?:^|/)(?:systemd-private-[^/]*|[^/]*[.-]inst)(?:/|$)")
 _FULL_BYTES = 16 << 20
 _SCARCE_BYTES = 256 << 20
+_FULL_INODES = 64  # a job has about a dozen files and folders
 _MAKE_ONE = f"give the node one on a disk of its own, as root there: `mkdir -m 1777 {_MADE}`"
 
 
@@ -117,6 +118,12 @@ def _space(folder: Folder) -> Iterator[Finding]:
             pass
         case _:
             assert_never(folder.space)
+    if folder.free_inodes is not None and folder.free_inodes < _FULL_INODES:
+        yield wrong(
+            CHECK,
+            f"{folder.free_inodes} more files fit into {folder.path} (inodes)",
+            f"`ssh {{node}} df -i {folder.path}`",
+        )
 
 
 # -- names for our own folder in the node folder, which any user can occupy

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from clbalance.model import Unknown
+from clbalance.model import TmpSpace, Unknown
 from clbalance.model.checkup import Checkup, Entry, Folder, Logind, Mount, NodeFolders, Python, SshdLimits
 from clbalance.probe.frame import Section, whole, words_of
 from clbalance.probe.host import parse_python, parse_tmp
@@ -62,6 +62,7 @@ def parse_sshd_limits(effective: Section | None, configured: Section | None) -> 
 #     home MODE UID PATH                  each existing name that our own folder may have
 #     real PATH                           path without symbolic links
 #     mount …                             relevant lines of mountinfo
+#     inodes                              followed by the output of `df -iP`
 #     space                               followed by the output of `df -kP`
 #
 # Paths from the node end up in commands that people may type, so only plain paths are accepted.
@@ -79,6 +80,7 @@ def parse_folder(section: Section | None) -> Folder | Unknown | None:
     if section is None or section.status == _NONE:
         return None
     head, spoke, listing = section.text.partition("\nspace\n")
+    head, _, inodes = head.partition("\ninodes\n")
     lines = head.split("\n")
     path = _only(lines, "folder ")
     entry = _entry(_only(lines, "entry "))
@@ -99,7 +101,14 @@ def parse_folder(section: Section | None) -> Folder | Unknown | None:
         homes=tuple(home for home in homes if home is not None)[:_MOST_HOMES],
         mount=_mount(real, lines),
         space=parse_tmp(space),
+        free_inodes=_free_inodes(f"{path}\n{inodes}"),
     )
+
+
+def _free_inodes(text: str) -> int | None:
+    """From `df -iP`, whose columns are those of `df -kP`. File systems without a fixed number show 0 of 0."""
+    found = parse_tmp(Section(text=text, status="0"))
+    return found.free_bytes // 1024 if isinstance(found, TmpSpace) and found.total_bytes else None
 
 
 def _failed(status: str) -> str:

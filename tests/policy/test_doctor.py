@@ -92,6 +92,8 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
         case("a full disk is wrong", "wrong:node_dir", "15 MiB", folders=free(15)),
         case("a disk that is nearly full is noted", "note:node_dir", "255 MiB", folders=free(255)),
         case("a disk with some room is well", "", "", folders=free(256)),
+        case("a disk without inodes is full", "wrong:node_dir", "0 more files", folders=usual(free_inodes=0)),
+        case("a disk with a few more files is well", "", "", folders=usual(free_inodes=64)),
         case("unknown space is not plenty", "note:node_dir", "unknown: timed out", folders=usual(space=LOST)),
         case("a folder of our own is well", "", "", folders=homes(entry(HOME, FOLDER | 0o755, ME))),
         case("a stricter one, too", "", "", folders=homes(entry(HOME, FOLDER | 0o700, ME))),

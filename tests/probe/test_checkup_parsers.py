@@ -30,6 +30,9 @@ entry 43ff 0 /var/tmp
 home 41ed 1000 /var/tmp/clbalance-1000
 real /var/tmp
 mount {ROOT_MOUNT}
+inodes
+Filesystem       Inodes  IUsed    IFree IUse% Mounted on
+/dev/vda       16777216 830102 15947114    5% /
 space
 Filesystem     1024-blocks     Used Available Capacity Mounted on
 /dev/vda         264212084 22863544  83527368      22% /
@@ -57,7 +60,15 @@ def test_a_folder_is_told_with_its_rights_its_mount_and_its_space() -> None:
         homes=(Entry(path="/var/tmp/clbalance-1000", uid=1000, mode=0o40755),),
         mount=Mount(root="/", point="/", type="ext4"),
         space=TmpSpace(path="/var/tmp", total_bytes=264212084 << 10, free_bytes=83527368 << 10),
+        free_inodes=15947114,
     )
+
+
+@pytest.mark.parametrize("listing", ["btrfs 0 0 0 - /", "df: unrecognized option: i", "", "x -1 0 -1 5% /"])
+def test_inodes_that_are_not_counted_are_not_told(listing: str) -> None:
+    found = parsed(FOLDER.replace("/dev/vda       16777216 830102 15947114    5% /", listing))
+    assert found.free_inodes is None
+    assert isinstance(found.space, TmpSpace)
 
 
 def test_no_folder_and_none_that_was_asked_for_are_none() -> None:

@@ -73,6 +73,7 @@ def test_every_shell_tells_how_the_node_is_set_up(node: Node) -> None:
     assert folder.entry == Entry(path=str(var), uid=os.getuid(), mode=var.stat().st_mode)
     assert folder.mount == Mount(root="/", point="/", type="ext4")
     assert isinstance(folder.space, TmpSpace)
+    assert folder.free_inodes is None or folder.free_inodes > 0
 
 
 def test_outside_the_lab_both_folders_are_looked_at(node: Node) -> None:
