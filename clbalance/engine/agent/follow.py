@@ -234,7 +234,7 @@ class Follow:
             case "running" | "ended":
                 if copy.phase is not Phase.RUNNING:
                     self._started(copy, (), ())
-                copy.runs_for_s = event.seconds
+                copy.began_at = None if event.seconds is None else self._clock.monotonic() - event.seconds
                 self._agents.set_deadline(copy.node, None)
                 self._order(copy)
                 self.ask_for_output(copy)
