@@ -43,7 +43,8 @@ def parse_future_time(text: str, what: str, now: datetime) -> FutureTime:
         raise UsageError(f"{what} cannot be {text[:40]!r}", hint=_INSTANT_HINT) from None
     coming = next((one for one in found if one.at > now), None)
     if coming is None:
-        raise UsageError(f"{what} cannot be {text[:40]!r} (that has passed)", hint=_INSTANT_HINT)
+        here = f"{_with_offset(now):%Y-%m-%d %H:%M (%Z)}"
+        raise UsageError(f"{what} cannot be {text[:40]!r} (that has passed: it is {here} here)", hint=_INSTANT_HINT)
     return coming
 
 

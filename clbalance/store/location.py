@@ -67,6 +67,8 @@ def state_directory(
 
 def _wished(environment: Mapping[str, str], machine_id: str) -> Path:
     if chosen := environment.get("CLBALANCE_STATE_DIR"):
+        if chosen.endswith("\r"):
+            raise StoreError("`CLBALANCE_STATE_DIR` ends with a carriage return (CRLF)", hint=_ELSEWHERE)
         return Path(chosen).absolute()
     # The XDG specification says to ignore a relative path.
     state_home = environment.get("XDG_STATE_HOME", "")

@@ -125,6 +125,12 @@ def test_a_uid_without_home_is_told() -> None:
     assert said == "neither `HOME` nor a home folder of uid 54321 is known\n"
 
 
+def test_a_folder_named_by_a_line_with_crlf_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="ends with a carriage return"):
+        state_directory({"CLBALANCE_STATE_DIR": f"{tmp_path}/x\r"}, "id")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

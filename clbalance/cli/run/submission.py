@@ -155,6 +155,11 @@ def submission(
 
 def _absolute(folder: Path, pattern: str | None) -> str | None:
     """The pattern as an absolute path, independent of the folder in which it is expanded."""
+    if pattern is not None and pattern.endswith("\r"):
+        raise UsageError(
+            f"{pattern!r} cannot be an output file: it ends with a carriage return",
+            hint="is it a line of a script with CRLF? `sed -i 's/\\r$//' SCRIPT` takes it away",
+        )
     if pattern is None or pattern.startswith("/"):
         return pattern
     return f"{str(folder).replace('%', '%%')}/{pattern}"

@@ -46,8 +46,8 @@ class Copy:
     started_at: float | None = None
     went_silent: bool = False
     """Its node stopped answering before the start; nothing was started."""
-    runs_for_s: float | None = None
-    """How long it had been running by its node's clock when we last asked for its state; None: not told."""
+    began_at: float | None = None
+    """When it began, as a time of our monotonic clock: its node said how long it had been running. None: not told."""
     warnings: list[str] = field(default_factory=list)
     received: dict[str, int] = field(default_factory=dict)
     """How many bytes of each stream have arrived here."""

@@ -265,7 +265,7 @@ class Follow:
         match event.state:
             case "running" | "ended":
                 self._started(copy, (), ())
-                copy.runs_for_s = event.seconds
+                copy.began_at = None if event.seconds is None else self._clock.monotonic() - event.seconds
                 self._order(copy)
                 self.ask_for_output(copy)
             case "void":

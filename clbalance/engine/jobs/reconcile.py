@@ -176,11 +176,11 @@ class _Reconciliation:
 
         Slots run many processes one after the other, which do not show when the job began.
         """
-        ages = [copy.runs_for_s for leg in self._legs for copy in leg.copies]
-        known = [age for age in ages if age is not None]
-        if self._request.spec.slots or not known or len(known) < len(self._copies):
+        began_at = [copy.began_at for leg in self._legs for copy in leg.copies if copy.began_at is not None]
+        if self._request.spec.slots or not began_at or len(began_at) < len(self._copies):
             return
-        began = self._services.clock.now() - timedelta(seconds=min(known))
+        clock = self._services.clock
+        began = clock.now() - timedelta(seconds=clock.monotonic() - max(began_at))
         try:
             record = self._services.journal.record(self._request.record.id)
             if record is not None and record.started_at and abs(record.started_at - began) > _START_MAY_DIFFER:

@@ -111,7 +111,7 @@ def test_who_dies_after_that_has_drained_all_of_them(clbalance: Command) -> None
         (("--min-available", "9"), "`--min-available` cannot be 9: there are 8 nodes", "-g"),
         (("--min-available", "1", "-g", "nowhere"), "nowhere", "cpu"),
         (("--for", "2h", "--until", "18:00"), "`--for` and `--until` exclude each other", "`--until 18:00`"),
-        (("--until", "2020-01-01"), "`--until` cannot be '2020-01-01' (that has passed)", "18:00"),
+        (("--until", "2020-01-01"), "`--until` cannot be '2020-01-01' (that has passed: it is 20", "18:00"),
         (("--force",), "`--force` needs `--deadline`", "--deadline 2h"),
         (("--deadline", "soon"), "`--deadline` cannot be 'soon'", "like `90`"),
     ],

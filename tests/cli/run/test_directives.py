@@ -100,6 +100,12 @@ def test_other_bytes_are_the_scripts_own(alone: Command, folder: Path, content: 
     assert alone("run", "-q", "job.sh").rc == 7
 
 
+@pytest.mark.parametrize("option", ["--output", "--error"])
+def test_an_output_file_whose_name_ends_with_a_carriage_return_is_told(alone: Command, option: str) -> None:
+    done = alone("run", option, "out\r", "--", "true")
+    assert (done.rc, "it ends with a carriage return" in done.stderr) == (2, True)
+
+
 def test_a_text_with_line_ends_of_another_system_is_told(alone: Command) -> None:
     done = alone("run", "-c", "touch a\r\ntrue\r\n")
     assert (done.rc, CRLF in done.stderr) == (2, True)

@@ -123,6 +123,25 @@ def test_how_long_a_job_runs_is_told_by_its_node_though_our_clock_was_set_meanwh
     assert abs((services.clock.now() - seen.record.started_at).total_seconds() - seconds) < 2.0
 
 
+def test_a_start_stays_where_it_was_while_the_job_is_followed() -> None:
+    agent = ScriptedAgent(
+        rules={
+            "settle": lambda request: [{"ev": "settled", "job": request["job"], "state": "running", "seconds": 10.0}],
+            "follow": lambda _: [],
+        }
+    )
+    services = world_of({"a": probed(after=agent)})
+    record, began = left_on(services, "a"), services.clock.now() - timedelta(seconds=10.0)
+    services.journal.started(record.id, began - timedelta(seconds=600.0))
+    wanted = ReconcileRequest(
+        record=record, spec=job(id=record.id), mode=FollowMode(streams=()), listener=NullListener()
+    )
+    (seen,) = reconcile(services, [wanted], within_s=3600.0)
+    assert services.clock.now() - began > timedelta(seconds=3600)
+    assert seen.record.started_at is not None
+    assert abs(seen.record.started_at - began) < timedelta(seconds=2)
+
+
 @pytest.mark.parametrize("step_s", [-86_400, -600, 0, 600, 86_400])
 def test_how_long_a_job_ran_is_told_by_its_node_though_our_clock_was_set_meanwhile(step_s: float) -> None:
     services = world_of({"a": probed(after=ScriptedAgent())})
