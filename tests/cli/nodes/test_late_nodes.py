@@ -9,7 +9,8 @@ import pytest
 from clbalance.lab.cluster import Lab
 from tests.cli.command import Command, eventually, local_ssh
 
-FULL_TIME_S = 10.0  # how long a node may take to connect
+FULL_TIME_S = 30.0
+PATIENT = ("-t", f"{FULL_TIME_S:g}", "-u", f"{FULL_TIME_S:g}")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def quickly(lab: Lab) -> Iterator[None]:
 def test_work_starts_without_a_node_that_hangs(
     quickly: None, clbalance: Command, arguments: tuple[str, ...], printed: str
 ) -> None:
-    done = clbalance(*arguments)
+    done = clbalance(arguments[0], *PATIENT, *arguments[1:])
     assert (done.rc, "".join(line.partition(": ")[2] or line for line in done.text.splitlines(keepends=True))) == (
         0,
         printed,
@@ -42,9 +43,9 @@ def test_work_starts_without_a_node_that_hangs(
 
 
 def test_the_node_is_named_as_not_awaited(quickly: None, clbalance: Command) -> None:
-    document = json.loads(clbalance("pick", "-w", "node[1-6]", "--json").stdout)
+    document = json.loads(clbalance("pick", *PATIENT, "-w", "node[1-6]", "--json").stdout)
     assert [(one["name"], one["reason"]) for one in document["unfit"]] == [("node4", "not awaited")]
-    assert clbalance("run", "-w", "node[1-6]", "-c", "true").rc == 0
+    assert clbalance("run", *PATIENT, "-w", "node[1-6]", "-c", "true").rc == 0
     told = clbalance("explain", "last")
     assert "not awaited" in next(line for line in told.lines if line.startswith("node4"))
 
@@ -64,7 +65,7 @@ def test_a_node_has_its_full_time_where_all_are_wanted(lab: Lab, clbalance: Comm
 def test_a_node_that_answers_late_gets_tasks_too(lab: Lab, clbalance: Command) -> None:
     lab.node("node4").hang()
     where = ("-w", "node[3-4]", "--array", "0-79", "-c", "sleep 0.2; echo $CLBALANCE_NODE")
-    run = clbalance.start("run", "-t", "30", "-q", *where)
+    run = clbalance.start("run", "-q", *PATIENT, *where)
     eventually(lambda: "RUNNING" in clbalance("jobs").text)
     lab.node("node4").thaw()
     printed, _ = run.communicate(timeout=60.0)
