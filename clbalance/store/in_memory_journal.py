@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clbalance.errors import StoreError
-from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import OutputRecord, OutputState, Submitted
 from clbalance.model.job_record import (
@@ -26,6 +25,7 @@ from clbalance.model.job_record import (
 from clbalance.nodeset import fold
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import JobLock
+from clbalance.store.in_memory_jobs import InMemoryJob, InMemoryTaskLog, MemoryWrittenTasks
 from clbalance.store.job_rows import (
     CLAIMS_APART,
     LOOKING,
@@ -40,73 +40,14 @@ from clbalance.store.job_rows import (
 )
 
 if TYPE_CHECKING:
-    from clbalance.model.task import Task, TaskEvent
-
-
-class InMemoryTaskLog:
-    """`ports.TaskLog` of one process."""
-
-    def __init__(self) -> None:
-        self._events: list[TaskEvent] = []
-
-    def add(self, events: Sequence[TaskEvent], *, durable: bool) -> None:
-        del durable
-        self._events += events
-
-    def events(self) -> tuple[TaskEvent, ...]:
-        return tuple(self._events)
-
-
-class MemoryWrittenTasks:
-    """`ports.WrittenTasks` of one process."""
-
-    def __init__(self) -> None:
-        self._written: set[tuple[int, int]] = set()
-
-    def add(self, claim: int, number: int) -> None:
-        self._written.add((claim, number))
-
-    def all(self) -> frozenset[tuple[int, int]]:
-        return frozenset(self._written)
-
-
-@dataclass(slots=True)
-class _Job:
-    record: JobRecord
-    submitted: str
-    """As text, so that this keeps no more than the database would."""
-    script: bytes | None
-    stdin: bytes | None
-    copies: list[CopyRecord] = field(default_factory=list)
-    placed: list[Placed] = field(default_factory=list)
-    tasks: tuple[Task, ...] = ()
-    task_log: InMemoryTaskLog = field(default_factory=InMemoryTaskLog)
-    written_tasks: MemoryWrittenTasks = field(default_factory=MemoryWrittenTasks)
-    has_files: bool = False
-    move: MigrationRequest | None = None
-
-
-def _is_active(one: _Job, attempt: int) -> bool:
-    return not one.record.state.is_over and one.record.attempt == attempt and not one.record.cancel_requested
-
-
-def _is_queued(one: _Job) -> bool:
-    record = one.record
-    waits = (
-        record.queued and record.state is JobState.PENDING and not record.has_controller and not record.cancel_requested
-    )
-    return waits and _has_no_open_copy(one)
-
-
-def _has_no_open_copy(one: _Job) -> bool:
-    return not any(copy.attempt == one.record.attempt and copy.outcome is None for copy in one.copies)
+    from clbalance.model.task import Task
 
 
 class InMemoryJournal:
     """`ports.Journal` of one process. Its job numbers start at 1 each time."""
 
     def __init__(self) -> None:
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[int, InMemoryJob] = {}
         self._outputs: dict[tuple[int, int], OutputRecord] = {}
 
     def submit(
@@ -139,7 +80,7 @@ class InMemoryJournal:
             waits_since=at,
         )
         facts, script = parted(submitted)
-        self._jobs[number] = _Job(
+        self._jobs[number] = InMemoryJob(
             record, to_text(facts), script, stdin, tasks=tuple(tasks), has_files=submitted.has_files
         )
         return number
@@ -217,7 +158,7 @@ class InMemoryJournal:
     def cancel_unstarted(self, job: int, at: datetime, *, reason: str, rc: int) -> bool:
         one = self._jobs[job]
         one.record = replace(one.record, has_controller=False)
-        if not _has_no_open_copy(one):
+        if not one.has_no_open_copy:
             return False
         attempt = one.record.attempt
         return self.finish(job, at, attempt=attempt, state=JobState.CANCELLED, reason=reason, rc=rc)
@@ -243,11 +184,11 @@ class InMemoryJournal:
 
     def acquire(self, job: int, reason: str, *, attempt: int) -> bool:
         one = self._jobs.get(job)
-        return one is not None and _is_queued(one) and self._acquire(one, reason, attempt)
+        return one is not None and one.is_queued and self._acquire(one, reason, attempt)
 
     def acquire_again(self, job: int, reason: str, *, attempt: int, at: datetime, accepted: bool) -> bool:
         one = self._jobs.get(job)
-        if one is None or one.record.attempt != attempt or not (one.record.state.is_over or _is_queued(one)):
+        if one is None or one.record.attempt != attempt or not (one.record.state.is_over or one.is_queued):
             return False
         one.record = replace(one.record, queued=one.record.queued or accepted, waits_since=at)
         return self._acquire(one, reason, attempt)
@@ -255,7 +196,7 @@ class InMemoryJournal:
     def hand_over(self) -> JobLock:
         raise StoreError("a job in memory has no other controller")
 
-    def _acquire(self, one: _Job, reason: str, attempt: int) -> bool:
+    def _acquire(self, one: InMemoryJob, reason: str, attempt: int) -> bool:
         if one.record.attempt != attempt:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, rc=None, ended_at=None)
@@ -271,7 +212,7 @@ class InMemoryJournal:
 
     def queue(self, job: int, *, attempt: int, reason: str) -> bool:
         one = self._jobs[job]
-        if not _is_active(one, attempt) or not _has_no_open_copy(one):
+        if not one.is_active(attempt) or not one.has_no_open_copy:
             return False
         one.record = replace(one.record, state=JobState.PENDING, reason=reason, queued=True, has_controller=False)
         return True
@@ -286,7 +227,7 @@ class InMemoryJournal:
     def request_migration(self, job: int, order: MigrationRequest) -> bool:
         one = self._jobs[job]
         is_free = one.move is None or one.move.attempt != order.attempt or one.move.stage is MigrationStage.ABORTED
-        if not is_free or not _is_active(one, order.attempt) or one.record.state is not JobState.RUNNING:
+        if not is_free or not one.is_active(order.attempt) or one.record.state is not JobState.RUNNING:
             return False
         one.move = order
         return True
@@ -296,7 +237,7 @@ class InMemoryJournal:
 
     def commit_migration(self, job: int, order: MigrationRequest) -> bool:
         one = self._jobs[job]
-        if not _is_active(one, order.attempt):
+        if not one.is_active(order.attempt):
             return False
         one.move = replace(order, stage=MigrationStage.COMMITTED)
         return True

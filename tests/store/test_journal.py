@@ -171,7 +171,7 @@ def test_a_cancel_is_asked_for_until_the_job_is_over_or_taken_again(journal: Jou
     journal.ended(job, 1, replace(DONE, end=Cancelled(reason="cancelled by u")))
     end(journal, job, JobState.CANCELLED)
     assert journal.cancel_requests() == ()
-    assert journal.acquire(job, "requeued by u", attempt=1)
+    assert again(journal, job, "requeued by u")
     journal.release(job)
     journal.release(other)
     assert record(journal, job).cancel_requested == ""

@@ -12,7 +12,7 @@ from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, Nod
 from clbalance.model.task import TaskEnded, TaskGiven, TaskReturned
 from clbalance.ports import TaskLog
 from clbalance.store.append_logs import FileTaskLog
-from clbalance.store.in_memory_journal import InMemoryTaskLog
+from clbalance.store.in_memory_jobs import InMemoryTaskLog
 
 from .build import NOON, node
 
