@@ -79,8 +79,9 @@ def _as_one_user(
         for visit in visits:
             visit.begin()
         awaited = [visit for visit, wanted in zip(visits, requests, strict=True) if wanted.is_awaited]
+        beside = [visit for visit in visits if visit not in awaited]
         multiplexer.listen(lambda: _are_over(awaited, visits) or unless(), within_s)
-        multiplexer.listen(lambda: _are_over(visits, visits) or unless(), _NOT_AWAITED_S)
+        multiplexer.listen(lambda: _are_over(beside, visits) or unless(), _NOT_AWAITED_S)
     return tuple(visit.result() for visit in visits)
 
 
