@@ -32,7 +32,7 @@ def jobs_lost(first: int, last: int) -> str:
     jobs = f"job {last}" if first == last else f"jobs {first}-{last}"
     return warning(
         f"the state database has lost {jobs}: what runs goes on and is shown by `clbalance jobs -a` (or `-w NODES`),"
-        f" and the next number is {last + 1}"
+        " and no number is used again"
     )
 
 

@@ -41,7 +41,7 @@ def test_numbers_go_on_after_a_lost_database_and_that_is_told_once(lab: Lab, clb
     done = clbalance("jobs", "-q")
     assert done.stderr == (
         "clbalance: warning: the state database has lost job 1: what runs goes on and is shown by `clbalance jobs -a`"
-        " (or `-w NODES`), and the next number is 2\n"
+        " (or `-w NODES`), and no number is used again\n"
     )
     again = clbalance("jobs", "-w", "node1")
     assert (again.stderr, "train" in again.text, "submitted elsewhere" in again.text) == ("", True, True)

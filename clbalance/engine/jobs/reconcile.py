@@ -92,18 +92,18 @@ def _as_one_user(
         services.listener.asked(len({node for visit in visits if visit.is_awaited for node in visit.nodes}))
         tell_at = 0.0
 
-        def are_over(*, awaited_only: bool) -> bool:
+        def are_over(*, awaited: bool) -> bool:
             nonlocal tell_at
             left = [visit for visit in visits if not visit.is_over()]  # each is asked: that also calls nodes again
-            left = [visit for visit in left if visit.is_awaited or not awaited_only]
+            left = [visit for visit in left if visit.is_awaited is awaited]
             if (now := services.clock.monotonic()) >= tell_at:
                 tell_at = now + _TELL_EVERY_S
                 _tell_awaited(services.listener, left)
             return not left or unless()
 
         try:
-            multiplexer.listen(lambda: are_over(awaited_only=True), within_s)
-            multiplexer.listen(lambda: are_over(awaited_only=False), _NOT_AWAITED_S)
+            multiplexer.listen(lambda: are_over(awaited=True), within_s)
+            multiplexer.listen(lambda: are_over(awaited=False), _NOT_AWAITED_S)
         finally:
             services.listener.done()
     return tuple(visit.result() for visit in visits)
