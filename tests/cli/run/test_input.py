@@ -90,6 +90,15 @@ def test_stdin_dash_takes_what_others_read_too(shell: Callable[..., "subprocess.
     assert done.stdout == b"b\nc\na\n"
 
 
+def test_input_that_cannot_be_read_ends_the_job_in_words(
+    shell: Callable[..., "subprocess.CompletedProcess[bytes]"], folder: Path
+) -> None:
+    (folder / "written").write_text("not open for reading")
+    done = shell(f"{CLBALANCE} run -w node1 --stdin - -c 'cat; touch saw_end' 0>> written")
+    assert b"its standard input broke off: Bad file descriptor" in done.stderr
+    assert not (folder / "saw_end").exists()
+
+
 def test_a_terminal_is_never_read(clbalance: Command) -> None:
     terminal = clbalance.on_terminal("run", "-q", "-w", "node1", "--", "wc", "-c")
     terminal.type(b"typed\n")

