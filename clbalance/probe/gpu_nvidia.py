@@ -49,7 +49,7 @@ def parse_gpus(
     if devices.status is None:
         return Unknown(reason="`nvidia-smi` timed out")
     lines = _lines(devices)
-    found = {gpu.uuid: gpu for gpu in _devices(lines)}
+    found = {gpu.uuid: gpu for gpu in sorted(_devices(lines), key=lambda gpu: gpu.index)}
     if len(found) > _MOST_GPUS:
         return Unknown(reason=f"more than {_MOST_GPUS} GPUs")
     if not found and (lines or devices.status not in _TOLD) and not devices.text.lstrip("\n").startswith(_NONE):

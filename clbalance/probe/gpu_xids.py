@@ -65,6 +65,8 @@ def parse_xids(section: Section) -> Xids:
     """The grave Xids of the log; later lines replace earlier ones."""
     if section.status is None:
         return Xids(reason="Xids: `dmesg` timed out")
+    if section.status != "0":
+        return Xids(reason=f"Xids: reading the kernel's log failed with {section.status}")
     lines = section.text.split("\n")
     if "not told" in lines:
         return Xids(reason="Xids: the kernel's log is not for users of this node")

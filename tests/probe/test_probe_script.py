@@ -218,10 +218,10 @@ def test_a_device_that_its_driver_has_lost_does_not_take_the_others_along(node: 
     gpus = node.reading().gpus
     assert isinstance(gpus, tuple)
     assert [(gpu.uuid, gpu.index, gpu.fault) for gpu in gpus] == [
-        ("GPU-nvidia-1", 1, "Unknown Error"),
         ("GPU-1-a", 0, "1 uncorrected ECC error"),
+        ("GPU-nvidia-1", 1, "Unknown Error"),
     ]
-    assert gpus[1].processes == (GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),)
+    assert gpus[0].processes == (GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),)
 
 
 def test_a_vendor_without_its_driver_does_not_take_the_other_along(node: Node) -> None:

@@ -60,6 +60,11 @@ def test_harmless_ones_after_a_grave_one_leave_it() -> None:
     assert fault(grave, *[harmless] * 500) == "Xid 48: DBE"
 
 
+@pytest.mark.parametrize(("status", "text"), [(None, ""), ("127", ""), ("0", "not told")])
+def test_a_log_that_was_not_read_is_not_a_log_without_faults(status: str | None, text: str) -> None:
+    assert parse_xids(Section(text=text, status=status)).reason.startswith("Xids: ")
+
+
 def test_a_recovery_that_was_done_clears_what_came_before() -> None:
     grave = "NVRM: Xid (PCI:0000:3b:00): 119, pid=1, name=x, Timeout"
     asked = "NVRM: Xid (PCI:0000:3b:00): 154, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"
