@@ -133,10 +133,13 @@ class Draining:
             try:
                 return self._report_and_wait(cluster, services, marked, began)
             except Interrupted:
-                self.console.say(
-                    messages.note("no longer waiting; the drain marks stay until they end, or until `clbalance resume`")
-                )
+                self.console.say(messages.note(f"no longer waiting; the nodes stay drained until {self._end}"))
                 raise
+
+    @property
+    def _end(self) -> str:
+        ends = self.request.lasts_s is not None or self.request.until_s is not None
+        return "the marks end, or until `clbalance resume`" if ends else "`clbalance resume`"
 
     def _report_and_wait(
         self, cluster: ClusterContext, services: Services, marked: Sequence[Marked], began: float

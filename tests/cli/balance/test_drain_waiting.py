@@ -149,14 +149,17 @@ def test_a_node_of_which_nothing_is_known_is_not_drained(lab: Lab, clbalance: Co
     assert (child.returncode, "node1: what runs there is unknown: " in said.decode()) == (4, True)
 
 
-def test_who_is_told_to_stop_waiting_leaves_the_marks(clbalance: Command) -> None:
+@pytest.mark.parametrize(
+    ("lasting", "end"), [((), "`clbalance resume`"), (("--for", "1h"), "the marks end, or until `clbalance resume`")]
+)
+def test_who_is_told_to_stop_waiting_leaves_the_marks(clbalance: Command, lasting: tuple[str, ...], end: str) -> None:
     detached(clbalance, "-w", "node1", "-c", held())
-    child = clbalance.start("drain", "node1", *WHY, "--monitor")
+    child = clbalance.start("drain", "node1", *WHY, *lasting, "--monitor")
     assert child.stderr is not None
     assert child.stderr.readline() == b"clbalance: draining node1\n"
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=30)
-    assert (child.returncode, "the nodes stay drained until `clbalance resume`" in said.decode()) == (130, True)
+    assert (child.returncode, f"the nodes stay drained until {end}\n" in said.decode()) == (130, True)
     assert state_of(clbalance, "node1") == "draining"
 
 
