@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -126,8 +125,7 @@ def remove(folder: Path) -> None:
     """The supervisors of ended jobs may still be writing there."""
     until = time.monotonic() + WAIT_S
     while folder.exists():
-        with suppress(OSError):
-            shutil.rmtree(folder)
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)  # of 6,000 folders, quicker than rmtree
         assert time.monotonic() < until
 
 
