@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,8 @@ def remove(folder: Path) -> None:
     """The supervisors of ended jobs may still be writing there."""
     until = time.monotonic() + WAIT_S
     while folder.exists():
-        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)  # of 6,000 folders, quicker than rmtree
         assert time.monotonic() < until
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)  # of 6,000 folders, quicker than rmtree
 
 
 FILLER = """
