@@ -3,13 +3,12 @@
 import fcntl
 import json
 import os
-import shutil
 import struct
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +125,8 @@ def remove(folder: Path) -> None:
     """The supervisors of ended jobs may still be writing there."""
     until = time.monotonic() + WAIT_S
     while folder.exists():
-        with suppress(OSError):
-            shutil.rmtree(folder)
         assert time.monotonic() < until
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)  # of 6,000 folders, quicker than rmtree
 
 
 FILLER = """

@@ -14,7 +14,7 @@ from tests.node.nodes import ALICE, BOB, Node, fill, lease_text, locked
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
 CAROL = 4_000_001  # her folder's name is among none that the tests make
-MANY = int(os.environ.get("CLBALANCE_ENTRIES", "20000"))
+MANY = int(os.environ.get("CLBALANCE_ENTRIES", "6000"))
 ADDED_S = 0.5 * max(1.0, MANY / 100_000)
 
 
@@ -194,16 +194,6 @@ def test_a_new_users_lease_that_was_granted_while_we_waited_for_the_lock_counts(
             holder.__enter__()
         assert bob.until_refused(job)["why"].endswith(f"leased: uid {ALICE} 3")
         holder.__exit__(None, None, None)
-
-
-def test_a_long_folder_that_changes_all_the_time_is_refused_in_time(node: Node) -> None:
-    node.limits = {"RELISTED": 0}
-    churn = f"import itertools, os\nfor n in itertools.count():\n os.mkdir('{node.base}/x'); os.rmdir('{node.base}/x')"
-    with node.client(BOB) as bob, subprocess.Popen(["/usr/bin/python3", "-c", churn]) as process:
-        assert bob.admission_refusal()[0] == "lock"
-        process.kill()
-        process.wait()
-        bob.admit(cpus=4)
 
 
 # -- a folder that root has prepared --------------------------------------------------------------
