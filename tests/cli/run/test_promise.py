@@ -147,7 +147,6 @@ def test_the_limit_of_a_wait_holds_whoever_has_the_job(clbalance: Command) -> No
     other = detached(clbalance, "--queue-for", "3s", "--notify", "echo x >> told", "-w", "node1", "--", "true")
     eventually(lambda: job(clbalance, other)["reason"] == "0/1 nodes fit: 1 leased whole")
     kill_controllers(clbalance)
-    assert job(clbalance, number)["state"] == "PENDING"
     for one in (number, other):
         eventually(lambda one=one: job(clbalance, one)["state"] == "CANCELLED")
         assert job(clbalance, one)["reason"].endswith(" for as long as `--queue-for` allows")
