@@ -2,10 +2,11 @@
 
 import re
 
-# Characters of ClusterShell's grammar: ranges with steps, operators , ! & ^, groups with their source, wildcards. And
-# those of names of groups in files, such as `rack=1` and `i/j`; nodes and commands get fewer (nodeset.py,
-# transport/group_sources.py). None is one that a shell heeds within a word: no quotes, `$`, `;`, `|`, `<`, `(` or `\\`.
-EXPRESSION = re.compile(r"[\w.,:@!&^*?/\[\] =+~#%-]*")
+# Characters of ClusterShell's grammar: ranges with steps, operators , ! & ^, groups with their source, wildcards.
+_NODES = re.compile(r"[A-Za-z0-9_.,:@!&^*?/\[\] -]*")
+# Where groups are named also those of names in files, such as `rack=1`; commands get fewer
+# (transport/group_sources.py). None is one that a shell heeds within a word: no quotes, `$`, `;`, `|`, `<`, `(`.
+_WITH_GROUPS = re.compile(r"[\w.,:@!&^*?/\[\] =+~#%-]*")
 # The text between brackets, an operator, or a run of other characters.
 _PIECE = re.compile(r"\[([^\[\]]*)\]|([,!&^])|[^,!&^\[\]]+")
 _RANGE = re.compile(r"(-?\d{1,18})-(-?\d{1,18})(?:/(\d{1,18}))?")
@@ -14,9 +15,10 @@ MAX_NODES = 200_000
 
 def foreign_characters(text: str) -> str:
     """Characters of `text` that a node set may not have, at most five, for a message; empty if all are allowed."""
-    if EXPRESSION.fullmatch(text):
+    allowed = _WITH_GROUPS if "@" in text else _NODES
+    if allowed.fullmatch(text):
         return ""
-    return " ".join(ascii(c)[1:-1] for c in sorted({c for c in text if not EXPRESSION.fullmatch(c)})[:5])
+    return " ".join(ascii(c)[1:-1] for c in sorted({c for c in text if not allowed.fullmatch(c)})[:5])
 
 
 def most_names(text: str) -> int:

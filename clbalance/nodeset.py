@@ -24,7 +24,7 @@ except (ConfigError, ValueError, OSError) as unreadable:
 from clbalance.lazy_dataclass import dataclass
 from clbalance.listed_groups import GroupNames, ListedGroups
 from clbalance.model import NodeName
-from clbalance.node_set_text import EXPRESSION, MAX_NODES, foreign_characters, most_names
+from clbalance.node_set_text import MAX_NODES, foreign_characters, most_names
 
 # RFC 1123 labels and dots, plus the underscore that real clusters use; never a leading dash.
 _NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
@@ -165,8 +165,8 @@ class NodeSets:
         return RESOLVER_NOGROUP if self.resolver is None else ListedGroups(self.resolver)
 
     def _check_expression(self, text: str) -> None:
-        if len(text) > _MAX_EXPRESSION or not EXPRESSION.fullmatch(text):
-            shown = foreign_characters(text) or f"more than {_MAX_EXPRESSION} characters"
+        too_long = f"more than {_MAX_EXPRESSION} characters" if len(text) > _MAX_EXPRESSION else ""
+        if shown := foreign_characters(text) or too_long:
             raise NodeNameError(
                 f"{text[:80]!r} is not a node set: {shown} not allowed",
                 hint="like `node[1-4,7]`, `@gpu`, `@gpu&@rack1` or `node[1-9]!node4`",
