@@ -39,8 +39,9 @@ class OutputReader:
             return False
         if not to_the_end:
             self._agents.expect(copy.node, "follow")
-        self._listener.output(copy.node, stream, event.data)
+        # Counted first: a signal may end the next line anywhere, and the piece after it must still be the next one.
         copy.received[stream] = received = received + len(event.data)
+        self._listener.output(copy.node, stream, event.data)
         if received - acked >= _ACK_EVERY_BYTES:
             copy.acked[stream] = received
             self._agents.ask(copy.node, "ack", job=self._label, stream=stream, offset=received)
