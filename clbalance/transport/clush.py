@@ -334,7 +334,8 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     def _drop(self, session: SessionState, failure: Failure) -> None:
         del self._sessions[session.node]
         self._connecting.discard(session.node)
+        # First: `abort` raises for a client that is being closed already.
+        self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))
         worker, session.worker = session.worker, None
         if worker is not None:
             worker.abort()
-        self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))

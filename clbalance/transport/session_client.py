@@ -77,12 +77,14 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         stream = self.streams[sname]
         if sname == self.worker.SNAME_STDERR:
             stream.rbuf = (stream.rbuf + chunk)[-KEPT_STDERR_BYTES:]
-            self._stderr_bytes += len(chunk)
+            self._stderr_bytes += len(chunk)  # since the last line on standard output
             if self._stderr_bytes > MAX_STDERR_BYTES:
                 self.worker.eh.sent_too_much(self.worker, "more than 1 MiB on standard error")
             return
         *lines, rest = (stream.rbuf + chunk).split(b"\n")
         stream.rbuf = rest
+        if lines:
+            self._stderr_bytes = 0
         for line in lines:
             self.worker.eh.ev_read(self.worker, self.key, sname, line)
         if len(rest) > MAX_LINE_BYTES:

@@ -1,6 +1,7 @@
 """Carry out `load`: a table of nodes. On a terminal a draft is drawn while nodes that take long are still awaited."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from clbalance.render.output.streams import Outlet
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.reports.nodes.load import LoadReport
     from clbalance.render.views import NodeRow
+
+_STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def show_load(
@@ -93,12 +96,13 @@ class _Draft:
         self._began_at = outlet.line.count
         self._height = text.count("\n")
         self._size = _size()
+        self._is_wrapped = any(len(_STYLE.sub("", line)) > self._size.columns for line in text.splitlines())
         outlet.send(text.encode("utf-8", "backslashreplace"))
 
     def replace(self, text: str) -> bool:
         """Draw `text` in its place. False: it is not whole on the screen any more, or other text stands below it."""
         is_last = self._outlet.line.count == self._began_at + self._height
-        if not is_last or _size() != self._size or self._height >= self._size.lines:
+        if not is_last or self._is_wrapped or _size() != self._size or self._height >= self._size.lines:
             return False
         # In one piece, so that nothing flickers: up to its first line, clear the screen from there, draw.
         self._outlet.send(f"\x1b[{self._height}A\r\x1b[J{text}".encode("utf-8", "backslashreplace"))

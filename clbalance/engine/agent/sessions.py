@@ -189,7 +189,7 @@ class Agents:
         for node, link in self._links.items():
             if link.is_up and not link.expected and now - link.heard_at >= self._answer_within_s:
                 self._sessions.send(node, encode(_PING))
-                self.expect(node, _PING, label=_PING)
+                self.expect(node, _PING, within_s=self._answer_within_s, label=_PING)
 
 
 def _blamed(closed: Closed, link: _Link | None) -> Closed:

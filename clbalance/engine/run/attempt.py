@@ -15,7 +15,7 @@ from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, NotStarted
 from clbalance.policy.jobs.record import is_migratable
 from clbalance.policy.placement.charge import allocation_limits, with_allocations
-from clbalance.policy.placement.quorum import enough_for, with_late
+from clbalance.policy.placement.quorum import enough_for, was_not_awaited, with_late
 from clbalance.ports import Sessions
 
 if TYPE_CHECKING:  # imported once nodes have answered: docs/design/startup.md
@@ -47,7 +47,7 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         samples = _MOST_LOOKS
         while True:
             plan = _plan(context, snapshot, refusals, excluded_nodes)
-            if not plan.fits and not asked.is_over:
+            if not plan.fits and any(map(was_not_awaited, snapshot.answers)):
                 snapshot = with_late(snapshot, _listen(context, asked, {**excluded_nodes, **refusals}))
                 plan = _plan(context, snapshot, refusals, excluded_nodes)
             if not plan.fits:

@@ -47,7 +47,7 @@ NOISE_CPUS = 0.5  # background load of any node; ignored, so that all cpus of an
 LOCK_WITHIN_S = 2.0  # for the node's lock; the refusal names its holder
 LOCK_AGAIN_MS = 10
 LOOKS = 5  # at leases that come and go
-ADMIT_WITHIN_S = 5.0  # then the kernel kills a supervisor that hangs in a file system, and frees its locks
+ADMIT_WITHIN_S = 4.0  # then the kernel kills a supervisor that hangs in a file system; a client waits 5 s
 RESERVE_S = 30.0  # how long a lease waits for its job's start
 
 MARK_BYTES = 1024  # of a lease or a drain mark

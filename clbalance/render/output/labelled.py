@@ -129,6 +129,8 @@ class Labelled:
         labelled = _terminal_line if outlet.terminal else _file_line
         first, *others = (one.removesuffix(b"\n") for one in lines)
         text = line.finish(first, outlet) if line.shown else _below(outlet) + labelled(line.label, first)
+        if others and not text:
+            text = _below(outlet)
         outlet.send(text + b"".join(labelled(line.label, other) for other in others))
         line.begin_anew()
 

@@ -160,13 +160,16 @@ def test_a_node_that_refuses_makes_room_for_the_next_best() -> None:
     assert [plan.chosen for plan in services.listener.plans] == [("b",)]
 
 
-def test_after_a_refusal_a_node_that_was_not_awaited_is_awaited_after_all() -> None:
+@pytest.mark.parametrize(
+    ("probe_s", "refusal_s"), [(5.0, 0.0), (1.5, 1.5)], ids=["it is still late", "it has answered meanwhile"]
+)
+def test_after_a_refusal_a_node_that_was_not_awaited_is_awaited_after_all(probe_s: float, refusal_s: float) -> None:
     full, late = ScriptedAgent(rules={"admit": refusing("2 of 4 cpus are free")}), probed(0.5, after=ScriptedAgent())
 
     def slow(text: bytes) -> Sequence[bytes | HangUp | Later]:
-        return slowly(late, 5.0)(text) if text.startswith(b"probe") else late(text)
+        return slowly(late, probe_s)(text) if text.startswith(b"probe") else late(text)
 
-    services = world_of({"a": probed(0.1, after=full), "b": slow})
+    services = world_of({"a": probed(0.1, after=slowly(full, refusal_s)), "b": slow})
     assert ends(do(services)) == {"b": Exited(rc=0)}
     assert services.transport.opened == ["a", "b"]  # type: ignore[attr-defined]
     now = services.clock.now()

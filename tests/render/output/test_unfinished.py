@@ -67,6 +67,16 @@ def test_lines_of_two_nodes_never_mix() -> None:
     assert shown.lines == ["node1: one", "node2: two", "node1:  more"]
 
 
+def test_a_line_that_is_whole_already_does_not_pull_the_next_one_up() -> None:
+    shown = Shown()
+    shown.write(N1, b"one")
+    shown.after(0.5)
+    shown.write(N2, b"two")
+    shown.after(0.5)
+    shown.write(N1, b"\nnext\n")
+    assert shown.lines == ["node1: one", "node2: two", "node1: next"]
+
+
 def test_two_unfinished_lines_take_a_line_each() -> None:
     shown = Shown()
     shown.write(N1, b"a")
