@@ -73,6 +73,7 @@ def _start_on_best(
             refused, crowded = _not_started(tried), {}
             if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
                 return tried
+            job = replace(tried.job, attempt=tried.job.attempt + 1)  # each recorded launch is an attempt
         else:
             refused, crowded = tried
         snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
