@@ -7,7 +7,7 @@ from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import NodeOptions, OutputOptions, SshOptions
 from clbalance.cli.run.job_input import input_of
-from clbalance.cli.signals import raise_once
+from clbalance.cli.signals import ignore_at_the_end, raise_once
 from clbalance.engine.jobs.conclude import cancel_unstarted
 from clbalance.engine.jobs.submitted import dependency_state, refresh
 from clbalance.engine.run.start_queued import JobStarted, SubmittedInputs, start_waiting
@@ -75,6 +75,8 @@ def main() -> int:
             start_all(cluster, services)
     except Interrupted as stop:
         return 128 + stop.signum
+    finally:
+        ignore_at_the_end()  # as `clbalance` does: an alarm would end the interpreter on its way out
     return 0
 
 

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.migrate.requested import Migrated, MigrationResult, NotMigrated
 from clbalance.engine.rebalance import RebalanceDecision, RebalanceRequest, carry_out, decide
 from clbalance.engine.rebalance_facts import NodePool, ReconciledJob
@@ -20,6 +21,7 @@ from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.values import BalanceSettings, PlannedMigration
 from clbalance.ports import InputOf, JobInput, Journal
 from tests.engine.run.test_run import Input
+from tests.scripted import HangUp, Later
 
 from .services import EPOCH, ScriptedAgent, job, probed, world_of
 
@@ -293,3 +295,43 @@ def test_a_job_that_was_cancelled_since_the_plan_was_made_is_neither_started_nor
     assert heard.ends[-1] == NotMigrated(reason="it is CANCELLED on a by now")
     assert not any(isinstance(end, JobStarted) for end in heard.ends)
     assert now(services, waits).state is not JobState.RUNNING
+
+
+@dataclass
+class Failing(Holding):
+    """Its job runs until `fails` is set, or until it is told to end, and then exits with 1."""
+
+    fails: bool = False
+
+    def usual(self, op: str, request: dict[str, object]) -> list[dict[str, object]]:
+        self.fails = self.fails or op == "end"
+        if op == "end" or (op == "follow" and self.fails):
+            end = {"kind": "exited", "rc": 1}
+            return [{"ev": "ended", "job": request["job"], "end": end, "seconds": 9.0}]
+        return super().usual(op, request)
+
+
+@pytest.mark.parametrize(("retry", "state"), [(2, JobState.PENDING), (1, JobState.FAILED)])
+def test_a_job_that_fails_while_it_is_to_move_is_queued_again_as_often_as_it_may(retry: int, state: JobState) -> None:
+    """Its `run` is gone, and no node has room now. Its first attempt has failed as well."""
+    agent = Failing()
+
+    def node(text: bytes) -> list[bytes | HangUp | Later]:
+        return list(probed(9.0 if agent.fails else 0.5, after=agent)(text))
+
+    services = world_of({"a": node, "b": node})
+    number = running_on_a(services, RestartPolicy(requeue=True, retry=retry))
+    agent.fails = True
+    refresh(services, [now(services, number)])
+    assert is_queued(now(services, number)), "after its first failure"
+    agent.fails = False
+    carry_out(services, decide(services, aim(), counts=False), brought(), Heard(services))
+    assert (now(services, number).attempt, now(services, number).state) == (2, JobState.RUNNING)
+    decision = decide(services, aim(), counts=True)
+    source, target = now(services, number).nodes[0], A if now(services, number).nodes == (B,) else B
+    (one,) = decision.plans
+    move = PlannedMigration(job=number, name="train", src=source, dst=target, gain=0.5, reason="level")
+    decision = replace(decision, plans=(replace(one, plan=replace(one.plan, migrations=(move,))),))
+    carry_out(services, decision, brought(), Heard(services))
+    after = now(services, number)
+    assert (after.state, after.queued, after.has_controller) == (state, state is JobState.PENDING, False)

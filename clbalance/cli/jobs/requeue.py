@@ -17,8 +17,9 @@ from clbalance.cli.run.report import has_started, not_placed, report_queued, run
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
+from clbalance.engine.jobs.conclude import refuse
 from clbalance.engine.jobs.submitted import next_attempt
-from clbalance.engine.place import sweep_and_place
+from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import Services
@@ -71,11 +72,12 @@ class _Requeue:
         record, submitted, cluster = self.record, self.submitted, self.cluster
         with cluster.services(needs_store=True) as services:
             if not submitted.restart_policy.may_wait:
-                with services.transport.sessions() as sessions:
-                    plan = sweep_and_place(services, sessions, cluster.query_of(submitted.request))
+                query = cluster.query_of(submitted.request)
+                plan = place_now(services, query)
                 if not plan.fits and record.queued:
                     return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), console, detached=True)
                 if not plan.fits:
+                    refuse(services, query.candidates, plan)
                     raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, accepted=True)
             start_controller(services.journal, record.id, record.name, ConnectOptions.of(cluster), console)

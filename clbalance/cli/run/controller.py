@@ -20,7 +20,7 @@ from clbalance.cli.output.job_files import FilePatterns, write_run_files
 from clbalance.cli.run.job_input import input_of
 from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.start_controller import ConnectOptions
-from clbalance.cli.signals import raise_once
+from clbalance.cli.signals import ignore_at_the_end, raise_once
 from clbalance.engine.agent.copies import SUPERVISED
 from clbalance.engine.agent.listeners import NullListener, NullTaskListener
 from clbalance.engine.jobs.conclude import requeue
@@ -54,6 +54,8 @@ def main() -> int:
         return error.exit_code
     except Interrupted as stop:
         return 128 + stop.signum
+    finally:
+        ignore_at_the_end()
     return 0
 
 

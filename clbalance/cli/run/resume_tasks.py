@@ -14,8 +14,9 @@ from clbalance.cli.run.report import not_placed
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.task_progress import ShownTasks
+from clbalance.engine.jobs.conclude import refuse
 from clbalance.engine.jobs.submitted import next_attempt
-from clbalance.engine.place import sweep_and_place
+from clbalance.engine.run.place_now import place_now
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult
@@ -72,9 +73,10 @@ class _Resumed:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
         with cluster.services(needs_store=True) as services:
-            with services.transport.sessions() as sessions:
-                plan = sweep_and_place(services, sessions, cluster.query_of(self.submitted.request))
+            query = cluster.query_of(self.submitted.request)
+            plan = place_now(services, query)
             if not plan.fits and not self.submitted.restart_policy.may_wait:
+                refuse(services, query.candidates, plan)
                 raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, record, accepted=True)
             options = ConnectOptions.of(cluster)

@@ -16,7 +16,7 @@ from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ende
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
 from clbalance.engine.jobs.conclude import refuse
-from clbalance.engine.place import sweep_and_place
+from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
@@ -67,8 +67,7 @@ def submit_detached(
 def _refuse_unless_it_fits(
     services: Services, query: PlacementQuery, cluster: ClusterContext, submitted: Submission, console: Console
 ) -> None:
-    with services.transport.sessions() as sessions:
-        plan = sweep_and_place(services, sessions, query)
+    plan = place_now(services, query)
     if not plan.fits:
         refuse(services, query.candidates, plan)
         if submitted.options.explain:

@@ -4,10 +4,14 @@ The controller of a job ends it; a job without one is ended by the next process 
 no such request, so what is needed to visit jobs is imported late (docs/design/startup.md).
 """
 
+from collections.abc import Callable
+
 from clbalance.engine.services import Services
 from clbalance.errors import StoreError
 from clbalance.model import Measured, Snapshot
-from clbalance.ports import Sessions
+
+_BESIDE_S = 2.0  # for ends that nobody needs: an end takes this long, with a second between TERM and KILL
+_FOR_ROOM_S = 5.0
 
 
 def cancel_requested(services: Services, job: int) -> str:
@@ -19,18 +23,15 @@ def cancel_requested(services: Services, job: int) -> str:
     return "" if record is None else record.cancel_requested
 
 
-def end_cancelled(services: Services, sessions: Sessions, snapshot: Snapshot) -> bool:
-    """End the jobs whose cancel waits for a node that has answered now.
+def end_cancelled(services: Services, snapshot: Snapshot, fits: Callable[[], bool] = lambda: False) -> bool:
+    """End the jobs whose cancel waits for a node that has answered now. A job that does not die is not waited for long.
 
-    If one of them is over, its nodes have room again: the sessions are closed, and the caller sweeps once more.
+    If one of them is over, its nodes have room again: the caller sweeps once more. `fits`: whether there is room
+    without that.
     """
     if not services.journal.cancel_requests():
         return False
     from clbalance.engine.jobs.submitted import end_on
 
     nodes = frozenset(answer.node for answer in snapshot.answers if isinstance(answer, Measured))
-    if not end_on(services, nodes):
-        return False
-    for node in sessions.open_nodes():
-        sessions.close(node)
-    return True
+    return end_on(services, nodes, within_s=_BESIDE_S if fits() else _FOR_ROOM_S)

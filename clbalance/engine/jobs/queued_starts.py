@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from clbalance.engine.jobs.conclude import release
 from clbalance.engine.services import Services
-from clbalance.model.job_record import JobRecord
+from clbalance.model.job_record import JobRecord, JobState
 from clbalance.policy.jobs.record import copies_without_outcome, is_queued
 
 _AGAIN_S = (1.0, 15.0)  # between two tries: at first, and at most
@@ -17,6 +18,7 @@ class QueuedStarts:
         self._services = services
         self._since = self._at = services.clock.monotonic()
         self._waiting = False
+        self._tried: set[int] = set()
 
     @property
     def are_due(self) -> bool:
@@ -26,14 +28,23 @@ class QueuedStarts:
     def start(self, records: Sequence[JobRecord]) -> bool:
         """Start those that are queued and fit, if that is due. Return whether it was: records have changed then."""
         queued = [record.id for record in records if is_queued(record) and not self._may_run(record)]
-        self._waiting = bool(queued)
+        held = [record.id for record in records if self._may_be_ours(record)]
+        self._waiting = bool(queued or held)
         if not self.are_due:
             return False
-        self._services.start_queued(self._services, queued)
+        for job in held:
+            release(self._services, job)
+        if queued:
+            self._tried.update(queued)
+            self._services.start_queued(self._services, queued)
         now = self._services.clock.monotonic()
         shortest_s, longest_s = _AGAIN_S
         self._at = now + min(max((now - self._since) * _LATE, shortest_s), longest_s)
         return True
+
+    def _may_be_ours(self, record: JobRecord) -> bool:
+        """Whether we may still control a job that we have tried to start: the journal failed when we gave it back."""
+        return record.id in self._tried and record.state is JobState.PENDING and record.has_controller
 
     def _may_run(self, record: JobRecord) -> bool:
         return bool(copies_without_outcome(record, self._services.journal.copies(record.id)))

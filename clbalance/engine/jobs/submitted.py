@@ -27,7 +27,6 @@ from clbalance.ports import RunListener
 
 _LOOK_AGAIN_S = 0.5  # at the record of a job that has a controller
 _CANCEL_WITHIN_S = 10.0  # on top of the time for a node's answer: for the grace period, and for KILL
-_END_WITHIN_S = 5.0  # for jobs that are ended on the way, on nodes that have just answered
 _LOOKING = FollowMode(streams=(), to_the_end=False, persist=False)
 
 
@@ -173,10 +172,10 @@ def _visit(
     return reconcile(services, requests, within_s, unless)[: len(requests) - len(beside)]
 
 
-def end_on(services: Services, nodes: frozenset[NodeName]) -> bool:
+def end_on(services: Services, nodes: frozenset[NodeName], within_s: float) -> bool:
     """End the jobs whose cancel waits for one of these nodes. Return whether one of the jobs is over now."""
     requests = _requests_to_end(services, nodes)
-    seen = reconcile(services, requests, within_s=_END_WITHIN_S) if requests else ()
+    seen = reconcile(services, requests, within_s) if requests else ()
     return any(one.record.state.is_over for one in seen)
 
 

@@ -117,9 +117,9 @@ class LocalMigration:
         self._has_continued = True
         dispatched = DispatchResult(outcomes=self._copies.outcomes())
         ended = AttemptResult(job=self._job, plan=self._plan(), dispatched=dispatched, reservation=reservation)
-        result = Run(
-            replace(self._context, mode=LEAVE_RUNNING), self._job, self._context.restart_policy
-        ).continue_after(ended)
+        context = replace(self._context, mode=LEAVE_RUNNING)
+        # Its own `run` is gone: if it cannot start again now, it is queued, as whoever reconciles it would do.
+        result = Run(context, self._job, context.restart_policy, queued=True).continue_after(ended)
         if result.dispatched is not None and result.dispatched.interrupted is not None:
             raise Interrupted(result.dispatched.interrupted)
         end = end_by_record(self._services.journal.record(self._job.id), self._job.attempt)

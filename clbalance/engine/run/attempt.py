@@ -30,42 +30,57 @@ _PAUSE_AT_MOST_S = 1.0
 
 
 def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName, str]) -> AttemptResult:
-    """Try to run `job` once. If a node refuses, or goes silent before it has started it, the next best is tried.
+    """Sweep, and start `job`. If a node refuses, or goes silent before it has started it, the next best is tried.
 
     `excluded_nodes`: nodes to avoid while others fit, with the reasons.
     """
     services = context.services
-    with services.transport.sessions() as sessions:
-        # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
-        keep_open = min(_KEEP_OPEN, services.session_limit // 2)
-        asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
-        snapshot = _listen(context, asked, excluded_nodes)
-        if end_cancelled(services, sessions, snapshot):
-            return attempt(context, job, excluded_nodes)
-        refusals: dict[NodeName, str] = {}
-        crowded: dict[NodeName, float]
-        samples = _MOST_LOOKS
-        while True:
+    # At most half of the sessions that can be open, or other nodes would wait for ever for a free one.
+    keep_open = min(_KEEP_OPEN, services.session_limit // 2)
+    has_ended_others = False
+    while True:
+        with services.transport.sessions() as sessions:
+            asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
+            snapshot = _listen(context, asked, excluded_nodes)
+            fits = lambda: _plan(context, snapshot, {}, excluded_nodes).fits  # noqa: B023, E731 - called at once
+            if has_ended_others or not end_cancelled(services, snapshot, fits):
+                return _start_on_best(context, asked, snapshot, job, excluded_nodes)
+        has_ended_others = True
+
+
+def _start_on_best(
+    context: RunContext,
+    asked: "OpenSweep",
+    snapshot: Snapshot,
+    job: JobSpec,
+    excluded_nodes: Mapping[NodeName, str],
+) -> AttemptResult:
+    services = context.services
+    refusals: dict[NodeName, str] = {}
+    crowded: dict[NodeName, float]
+    samples = _MOST_LOOKS
+    while True:
+        plan = _plan(context, snapshot, refusals, excluded_nodes)
+        if not plan.fits and any(map(was_not_awaited, snapshot.answers)):
+            snapshot = with_late(snapshot, _listen(context, asked, {**excluded_nodes, **refusals}))
             plan = _plan(context, snapshot, refusals, excluded_nodes)
-            if not plan.fits and any(map(was_not_awaited, snapshot.answers)):
-                snapshot = with_late(snapshot, _listen(context, asked, {**excluded_nodes, **refusals}))
-                plan = _plan(context, snapshot, refusals, excluded_nodes)
-            if not plan.fits:
-                return AttemptResult(job=job, plan=plan, dispatched=None)
-            _make_room(sessions, plan, services.session_limit)
-            limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
-            tried = _dispatch(context, asked, snapshot, job, plan, limits)
-            if isinstance(tried, AttemptResult):
-                refused, crowded = _not_started(tried), {}
-                if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
-                    return tried
-            else:
-                refused, crowded = tried
-            snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
-            refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
-            job = replace(job, claim=job.claim + 1)  # a claim is never used twice
-            if len(plan.chosen) > 1:
-                services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
+        if not plan.fits:
+            return AttemptResult(job=job, plan=plan, dispatched=None)
+        _make_room(asked.sessions, plan, services.session_limit)
+        limits = allocation_limits(plan, snapshot, context.query.request, context.query.policy) if samples else {}
+        tried = _dispatch(context, asked, snapshot, job, plan, limits)
+        if isinstance(tried, AttemptResult):
+            refused, crowded = _not_started(tried), {}
+            if not (refused and _plan(context, snapshot, refusals | refused, excluded_nodes).fits):
+                return tried
+            job = replace(tried.job, attempt=tried.job.attempt + 1)  # each recorded launch is an attempt
+        else:
+            refused, crowded = tried
+        snapshot, samples = with_allocations(snapshot, crowded), samples - 1 if crowded else samples
+        refusals |= {node: reason for node, reason in refused.items() if node not in crowded}
+        job = replace(job, claim=job.claim + 1)  # a claim is never used twice
+        if len(plan.chosen) > 1:
+            services.clock.pause(context.query.rng.random() * min(_PAUSE_S * len(refusals), _PAUSE_AT_MOST_S))
 
 
 def _dispatch(

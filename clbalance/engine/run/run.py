@@ -29,6 +29,7 @@ from clbalance.policy.jobs.outcome import state_of
 from clbalance.policy.jobs.requeue import (
     Requeued,
     Retry,
+    failed_before,
     never_started,
     next_retry,
     nodes_to_exclude,
@@ -94,6 +95,10 @@ class Run:
 
     def continue_after(self, tried: AttemptResult) -> RunResult:
         """Continue after an attempt that another process started, and whose end we have seen."""
+        record = self._services.journal.record(self._job.id)
+        if record is not None:
+            copies = self._services.journal.copies(record.id)
+            self._failures, self._node_failures = failed_before(record, self._restart_policy, copies)
         return self._to_the_end(tried)
 
     def _to_the_end(self, tried: AttemptResult) -> RunResult:

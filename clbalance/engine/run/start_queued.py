@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from clbalance.engine.agent.copies import LEAVE_RUNNING
 from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.jobs.conclude import finish_job, recorded_state_after_attempt, requeue
+from clbalance.engine.jobs.conclude import finish_job, recorded_state_after_attempt, release, requeue
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
@@ -72,11 +72,11 @@ def start_queued(
         return _with_controller(services, query, record.id, submitted, stdin)
     except ClbalanceError as error:
         if not requeue(services, record.id, error.message):
-            services.journal.release(record.id)
+            release(services, record.id)
         return StillQueued(reason=error.message, failed=True)
     except BaseException:
         if not requeue(services, record.id, "its start was cut short"):
-            services.journal.release(record.id)
+            release(services, record.id)
         raise
 
 

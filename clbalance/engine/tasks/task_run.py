@@ -64,17 +64,17 @@ class TaskRun:
     def carry_out(self) -> TaskRunResult | Plan:
         """Sweep, open slots, and run the tasks. Returns the plan if no slot fits anywhere."""
         services, query = self._services, self._context.query
-        with services.transport.sessions() as sessions:
-            keep_open = min(len(query.candidates), services.session_limit // 2)
-            asked = ask(services, sessions, query.candidates, keep_open=keep_open)
-            asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
-            snapshot = asked.snapshot()
-            if end_cancelled(services, sessions, snapshot):
-                return self.carry_out()
-            self._plan = plan_slots(services, snapshot, query, self._most_slots())
-            if not self._plan.nodes:
-                return self._plan.plan
-            return self._work(sessions, self._plan, asked)
+        keep_open = min(len(query.candidates), services.session_limit // 2)
+        has_ended_others = False
+        while True:
+            with services.transport.sessions() as sessions:
+                asked = ask(services, sessions, query.candidates, keep_open=keep_open)
+                asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
+                snapshot = asked.snapshot()
+                self._plan = plan = plan_slots(services, snapshot, query, self._most_slots())
+                if has_ended_others or not end_cancelled(services, snapshot, lambda: bool(plan.nodes)):  # noqa: B023
+                    return self._work(sessions, plan, asked) if plan.nodes else plan.plan
+            has_ended_others = True
 
     def _work(self, sessions: Sessions, plan: SlotPlan, asked: "OpenSweep") -> TaskRunResult:
         def overhear(event: SessionEvent) -> None:

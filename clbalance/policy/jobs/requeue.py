@@ -73,7 +73,7 @@ def state_after_attempt(
         and _was_ended_by_migration(outcomes, move, restart_policy, never=bool(never))
     ):
         return Requeued(reason=f"was being moved to {move.dst}; {_FOR}")
-    failures, node_failures = _failed_before(record, restart_policy, copies)
+    failures, node_failures = failed_before(record, restart_policy, copies)
     once_more = next_retry(restart_policy, outcomes, failures=failures, node_failures=node_failures)
     if once_more is not None:
         return Requeued(reason=f"{once_more.reason}; {_FOR}")
@@ -121,7 +121,7 @@ def _was_ended_by_migration(
     return all(continues_elsewhere(one.end, move, restart_policy) for one in outcomes)
 
 
-def _failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> tuple[int, int]:
+def failed_before(record: JobRecord, restart_policy: RestartPolicy, copies: Sequence[CopyRecord]) -> tuple[int, int]:
     """How many earlier attempts failed, and how many ended with their node; attempts that never started are neither."""
     attempts: dict[int, list[Outcome]] = {}
     for copy in copies:

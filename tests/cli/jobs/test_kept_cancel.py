@@ -66,12 +66,13 @@ def test_the_next_command_that_reaches_the_node_ends_the_job(
         let_go(clbalance)
 
 
+@pytest.mark.parametrize("options", [(), ("--detach",), ("--detach", "--retry", "1")], ids=" ".join)
 def test_room_that_a_kept_cancel_gives_back_is_there_for_the_run_that_carries_it_out(
-    lab: Lab, clbalance: Command
+    lab: Lab, clbalance: Command, options: tuple[str, ...]
 ) -> None:
     number = detached(clbalance, "-w", "node1", "--exclusive", "-c", held())
     cancel_on_hung_node(lab, clbalance, number)
-    assert clbalance("run", "-w", "node1", "--exclusive", "--", "true").rc == 0
+    assert clbalance("run", "-w", "node1", "--exclusive", *options, "--", "true").rc == 0
     assert cancelled(clbalance, number)
 
 

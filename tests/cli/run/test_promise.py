@@ -61,6 +61,14 @@ def test_nothing_fits_is_told_before_a_number_and_uses_up_none(clbalance: Comman
     assert "leased whole" not in clbalance("explain", "last").text
 
 
+@pytest.mark.parametrize("options", [("--retry", "1"), ("--array", "1-2")], ids=lambda options: options[0])
+def test_why_a_detached_requeue_was_refused_can_be_explained(clbalance: Command, options: tuple[str, ...]) -> None:
+    assert clbalance("run", *options, "-w", "node1", "--", "false").rc == 1
+    full(clbalance)
+    assert clbalance("requeue", "--detach", "1").rc == 125
+    assert "leased whole" in clbalance("explain", "last").text
+
+
 @pytest.mark.parametrize("options", WAITING, ids=" ".join)
 def test_who_asks_to_wait_is_accepted(clbalance: Command, options: tuple[str, ...]) -> None:
     full(clbalance)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from clbalance.engine.jobs.submitted import await_ends
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName
-from clbalance.model.job_record import Exited, Lost
+from clbalance.model.job_record import Exited, JobState, Lost
 from tests.engine.services import Notes, ScriptedAgent, probed, world_of
 from tests.scripted import ScriptedTransport
 
@@ -86,6 +87,23 @@ def test_a_job_whose_node_has_not_started_it_goes_to_the_next_one() -> None:
     services = cluster(a=stalled)
     assert ends(do(services)) == {"b": Exited(rc=0)}
     assert services.clock.monotonic() < 12.0
+
+
+def test_a_start_that_came_to_nothing_does_not_end_the_job_that_runs_elsewhere() -> None:
+    """Nobody controls it any more: whoever looks sees only its last attempt."""
+    services = cluster(a=ScriptedAgent(rules={"start": silent, "follow": silent, "settle": state("void")}))
+    number = do(services, detach=True).job.id
+    (running,) = services.journal.records()
+    assert (running.id, running.state, running.attempt, running.nodes) == (number, JobState.RUNNING, 2, ("b",))
+    (seen,) = await_ends(services, [running])
+    assert [(one.node, one.end) for one in seen.outcomes] == [("b", Exited(rc=0))]
+    assert (seen.record.state, seen.record.rc) == (JobState.COMPLETED, 0)
+
+
+def test_a_job_that_gets_its_number_late_gets_one_number() -> None:
+    services = cluster(a=ScriptedAgent(rules={"start": silent, "follow": silent, "settle": state("void")}))
+    assert ends(do(services, detach=True, late=True)) == {}
+    assert [(one.id, one.nodes) for one in services.journal.records()] == [(1, ("b",))]
 
 
 def test_a_job_that_may_have_been_started_is_started_nowhere_else() -> None:

@@ -46,20 +46,24 @@ def do(
     stdin: bytes = b"",
     restart_policy: RestartPolicy = ONCE,
     detach: bool = False,
+    late: bool = False,
 ) -> RunResult:
+    """`late`: the job gets its number only once nodes have admitted it."""
     names = tuple(NodeName(name) for name in sorted(services.transport.nodes))  # type: ignore[attr-defined]
     request = Request(pick=pick, needs_python=True)
     query = PlacementQuery(candidates=names, request=request, policy=LEAST, rng=random.Random(0))
     assert isinstance(services.listener, Notes)
     spec = spec or job()
     asked = Submitted(job=spec, request=request, candidates=names, restart_policy=restart_policy)
-    spec = replace(spec, id=services.journal.submit(services.clock.now(), asked))
+    submit = lambda: services.journal.submit(services.clock.now(), asked)  # noqa: E731 - for this call alone
+    spec = replace(spec, id=0 if late else submit())
     course = RunContext(
         services=services,
         query=query,
         stdin=Input(stdin),
         listener=services.listener,
         mode=DETACHED if detach else FOREGROUND,
+        submit=submit,
     )
     return Run(course, spec, restart_policy).carry_out()
 

@@ -2,16 +2,18 @@
 
 import base64
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 from clbalance.engine.jobs.submitted import await_ends, cancel, refresh
 from clbalance.engine.run.start_queued import JobStarted, NotAcquired, QueuedStart, StillQueued, start_queued
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.errors import ClbalanceError
+from clbalance.errors import ClbalanceError, StoreError
 from clbalance.model import Cause, NodeName, Request
 from clbalance.model.job import RestartPolicy, Submitted
 from clbalance.model.job_record import Exited, JobRecord, JobState, Lost, MigrationRequest, NodeFailed, Outcome
 from clbalance.policy.placement.policies import LEAST
+from clbalance.store.in_memory_journal import InMemoryJournal
 from tests.engine.services import EPOCH, ScriptedAgent, job, probed, world_of
 from tests.scripted import HangUp
 
@@ -219,3 +221,33 @@ def test_a_start_that_was_cut_short_on_a_node_that_is_silent_since_is_no_waiting
     (seen,) = await_ends(services, [record])
     assert [type(outcome.end) for outcome in seen.outcomes] == [Lost]
     assert isinstance(start(services, now(services, record.id)), NotAcquired)
+
+
+class FailsOnce(InMemoryJournal):
+    """A journal that fails once, when a job is given back to the queue."""
+
+    has_failed = False
+
+    def queue(self, job: int, *, attempt: int, reason: str) -> bool:
+        if reason == "no more files" and not self.has_failed:
+            self.has_failed = True
+            raise StoreError("the disk is full")
+        return super().queue(job, attempt=attempt, reason=reason)
+
+
+def test_a_job_that_could_not_be_given_back_is_started_by_who_waits_for_it() -> None:
+    def fail(point: str) -> None:
+        if point == "reserved" and not journal.has_failed:
+            raise ClbalanceError("no more files")
+
+    def start_all(services: Services, jobs: Collection[int]) -> None:
+        for number in jobs:
+            start(services, now(services, number))
+
+    journal = FailsOnce()
+    services = world_of({"a": probed(after=ScriptedAgent())}, journal=journal, fail_point=fail, start_queued=start_all)
+    record = waiting(services)
+    (seen,) = await_ends(services, [record], unless=lambda: services.clock.monotonic() > 60.0) or (None,)
+    assert journal.has_failed
+    assert seen is not None
+    assert seen.record.state is JobState.COMPLETED
