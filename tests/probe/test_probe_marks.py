@@ -337,21 +337,21 @@ def test_whether_a_mark_is_over_is_told_by_the_nodes_own_clock(node: Node, offse
         many_void(node)
     there = int(time.time()) + offset_s
     node.program("date", f"echo clock {there}")
-    node.mark("clbalance-1000/drain", drain_text("ends now", until=there))
-    node.mark(f"clbalance-1000/drain-{KEY}", drain_text("proposed, and over", asked_at=5.0, until=there - 0.5))
-    node.mark("clbalance-1001/drain", drain_text("in force", until=there + 1))
+    node.mark(f"{HOME}/drain", drain_text("ends now", until=there))
+    node.mark(f"{HOME}/drain-{KEY}", drain_text("proposed, and over", asked_at=5.0, until=there - 0.5))
+    node.mark(f"{HOME}-1/drain", drain_text("in force", until=there + 1))
     assert reasons(node.reading()) == ["in force"]
 
 
 def test_a_node_that_does_not_tell_the_time_keeps_its_marks(dash_node: Node) -> None:
     dash_node.program("date", "exit 1")
-    dash_node.mark("clbalance-1000/drain", drain_text("long ago", until=1.0))
+    dash_node.mark(f"{HOME}/drain", drain_text("long ago", until=1.0))
     assert reasons(dash_node.reading()) == ["long ago"]
 
 
 def test_a_node_without_drain_marks_is_not_asked_for_its_time(dash_node: Node) -> None:
     dash_node.program("date", 'echo asked >"$TMPDIR/asked"')
-    with dash_node.lease("clbalance-1000/lease-a.1"):
+    with dash_node.lease(f"{HOME}/lease-a.1"):
         assert names(dash_node.reading()) == ["a"]
     assert not (dash_node.root / "tmp/asked").exists()
 
