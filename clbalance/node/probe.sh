@@ -164,14 +164,23 @@
     [ -z "$drained$many" ] || date '+clock %s'
     # shellcheck disable=SC2086 # split at newlines, on purpose
     {
+      # 1: a file is gone, or this `stat` has no `-c` and prints nothing. More: it was ended.
       stat -c 'mark %d %i %u %f %s %n' -- $marks
+      [ $? -gt 1 ] || echo all
       # Follows links: the file lies in root's folder, so a link there was made by root.
       [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
     } | {
       small=
       inodes=
       drains=
-      while IFS=' ' read -r _ device inode uid mode size path; do
+      told=
+      all=
+      while IFS=' ' read -r word device inode uid mode size path; do
+        if [ "$word" = all ]; then
+          all=$told
+          continue
+        fi
+        told=yes
         echo "mark $device $inode $uid $mode $path"
         case $mode in 8*) ;; *) continue ;; esac
         [ "$size" -gt 1024 ] || small=$small$path$nl
@@ -180,6 +189,8 @@
           */drain | */drain-*) drains=$drains$path$nl ;;
         esac
       done
+      # The folders stay when a mark goes: a `stat` that told nothing has failed.
+      [ -z "$marks" ] || [ -n "$all" ] || return 4
       if [ -n "$admins" ]; then
         echo "admins $admins"
         # shellcheck disable=SC2086
@@ -216,9 +227,11 @@
     if find /dev/null -printf ''; then
       find "$@" -printf '%U %i %p\n'
     else
+      # Without these options it would look as if nothing were found.
+      [ "$(find -H /dev/null -mindepth 0 -maxdepth 0 -type c ! -name x -exec stat -c %n {} +)" = /dev/null ] || return
       find "$@" -exec stat -c '%u %i %n' {} +
     fi
-    [ $? -gt 128 ] || echo all
+    [ $? -gt 1 ] || echo all
   }
 
   # Prints the paths of the folders that belong to the user in their name.
@@ -378,7 +391,7 @@
   # not ours.
   find_marks() {
     for folder; do
-      for home in "$folder"/clbalance-*; do
+      for home in "$folder"/clbalance-[0-9]*; do
         [ $((names += 1)) -le 1024 ] || return 1
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
         before=$count

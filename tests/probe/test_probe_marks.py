@@ -247,6 +247,36 @@ def test_a_search_among_many_files_that_was_ended_is_unknown(dash_node: Node) ->
     assert reading.leases == reading.drains == Unknown(reason="reading the node folder failed with 1")
 
 
+@pytest.mark.parametrize(
+    "stat",
+    [
+        pytest.param("echo usage >&2; exit 1", id="without the option -c"),
+        pytest.param("kill -9 $$", id="ended"),
+        pytest.param('/usr/bin/stat "$@" | head -n 1; kill -9 $$', id="ended after the first file"),
+    ],
+)
+@pytest.mark.parametrize("among_many", [False, True])
+def test_a_stat_that_fails_makes_leases_unknown(node: Node, among_many: bool, stat: str) -> None:
+    if among_many:
+        many_void(node)
+    with node.lease(f"{HOME}/lease-a.1"):
+        node.program("stat", stat)
+        reading = node.reading()
+    assert reading.leases == reading.drains
+    assert isinstance(reading.leases, Unknown)
+
+
+@pytest.mark.parametrize("stat", ["echo usage >&2; exit 1", "true"])
+def test_a_find_without_its_options_makes_leases_unknown(dash_node: Node, stat: str) -> None:
+    """As busybox's, built without `-printf`, with a `stat` without `-c`."""
+    many_void(dash_node)
+    dash_node.program("find", 'case $* in *-printf*) exit 1 ;; esac; exec /usr/bin/find "$@"')
+    dash_node.program("stat", stat)
+    with dash_node.lease(f"{HOME}/lease-a.1"):
+        reading = dash_node.reading()
+    assert reading.leases == reading.drains == Unknown(reason="reading the node folder failed with 1")
+
+
 def test_a_lease_locked_in_many_pieces_hides_no_other(dash_node: Node) -> None:
     with dash_node.lease(f"{HOME}/lease-good.1"), dash_node.mark(f"{HOME}-1/lease-odd.1").open("r+") as odd:
         for start in range(0, 2 * MOST_LOCKS, 2):
