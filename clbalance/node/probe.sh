@@ -212,7 +212,7 @@
     # The kernel ends a search that goes on after its reader is gone.
     ulimit -t 4
     homes=$(
-      list -H "$@" -mindepth 1 -maxdepth 1 -type d -name 'clbalance-[0-9]*' ! -name '*[!0-9a-z-]*' | own_homes
+      list -H "$@" -maxdepth 1 -type d -name 'clbalance-[0-9]*' ! -name '*[!0-9a-z-]*' | own_homes
     ) || {
       status=$?
       printf '%s\n' "$homes"
@@ -369,13 +369,19 @@
     echo "$m - python 0"
   }
 
-  # Calls the given function with the folders for the jobs of all users.
+  # Calls the given function with the folders for the jobs of all users, and with single homes outside them.
   in_node_folders() {
     case $CLBALANCE_NODE_DIR in
       '')
-        # A folder that root has prepared: only users with a folder in it have jobs, so /var/tmp does not matter.
+        # A folder that root has prepared: only users with a folder in it have jobs. So of /var/tmp, which anyone may
+        # fill, only root's homes matter: a drain mark may be there from before.
         if [ -d /var/lib/clbalance ] && [ "$(stat -c '%u %a' /var/lib/clbalance)" = '0 755' ]; then
-          "$1" /var/lib/clbalance
+          set -- "$1" /var/lib/clbalance
+          for number in '' -1 -2 -3 -4 -5 -6 -7 -8 -9; do
+            home=/var/tmp/clbalance-0$number
+            [ -L "$home" ] || [ ! -d "$home" ] || set -- "$@" "$home"
+          done
+          "$@"
         else
           "$1" /var/lib/clbalance /var/tmp
         fi
@@ -391,7 +397,8 @@
   # not ours.
   find_marks() {
     for folder; do
-      for home in "$folder"/clbalance-[0-9]*; do
+      for home in "$folder"/clbalance-[0-9]* "$folder"; do
+        case ${home##*/} in clbalance-[0-9]*) ;; *) continue ;; esac
         [ $((names += 1)) -le 1024 ] || return 1
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
         before=$count

@@ -463,22 +463,28 @@ mount --bind "$2" /var/tmp && shift 2 && exec "$@"
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
-        pytest.param(0o1777, ["made", "usual"], id="a folder for everyone: the one before it counts too"),
-        pytest.param(0o755, ["made"], id="a folder that root has prepared: what lies in /var/tmp does not matter"),
+        pytest.param(0o1777, {"made", "roots", "usual"}, id="a folder for everyone: the one before it counts too"),
+        pytest.param(0o755, {"made", "roots"}, id="a folder that root has prepared: of /var/tmp only root's counts"),
     ],
 )
-def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: list[str]) -> None:
+@pytest.mark.parametrize("among_many", [False, True])
+def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: set[str], among_many: bool) -> None:
+    if among_many:
+        many_void(dash_node, f"made/{HOME}")
     made, usual = (dash_node.root / "var" / name for name in ("made", "usual"))
     del dash_node.env["CLBALANCE_NODE_DIR"]
     with (
         dash_node.lease(f"made/{HOME}/lease-made.1"),
-        dash_node.lease(f"usual/{HOME}/lease-usual.1"),
+        dash_node.lease(f"usual/{HOME}-3/lease-roots.1"),
+        dash_node.lease("usual/clbalance-1001/lease-usual.1") as other,
     ):
+        for path in (other, other.parent):
+            os.chown(path, 1001, -1)
         made.chmod(mode)
         argv = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(made), str(usual), *dash_node.shell, "-s"]
         answer = heard(dash_node.says(REQUEST, argv=argv))
     assert isinstance(answer, Answered)
-    assert names(parse_reading(answer.sections)) == told
+    assert set(names(parse_reading(answer.sections))) == told
 
 
 @pytest.mark.parametrize(
