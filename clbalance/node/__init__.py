@@ -11,6 +11,7 @@ _AGENT = [
     "job/outcome",
     "tree",
     "lease/files",
+    "lease/homes",
     "lease/listing",
     "lease/drains",
     "lease/capacity",

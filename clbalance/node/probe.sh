@@ -164,14 +164,23 @@
     [ -z "$drained$many" ] || date '+clock %s'
     # shellcheck disable=SC2086 # split at newlines, on purpose
     {
+      # 1: a file is gone, or this `stat` has no `-c` and prints nothing. More: it was ended.
       stat -c 'mark %d %i %u %f %s %n' -- $marks
+      [ $? -gt 1 ] || echo all
       # Follows links: the file lies in root's folder, so a link there was made by root.
       [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
     } | {
       small=
       inodes=
       drains=
-      while IFS=' ' read -r _ device inode uid mode size path; do
+      told=
+      all=
+      while IFS=' ' read -r word device inode uid mode size path; do
+        if [ "$word" = all ]; then
+          all=$told
+          continue
+        fi
+        told=yes
         echo "mark $device $inode $uid $mode $path"
         case $mode in 8*) ;; *) continue ;; esac
         [ "$size" -gt 1024 ] || small=$small$path$nl
@@ -180,6 +189,8 @@
           */drain | */drain-*) drains=$drains$path$nl ;;
         esac
       done
+      # The folders stay when a mark goes: a `stat` that told nothing has failed.
+      [ -z "$marks" ] || [ -n "$all" ] || return 4
       if [ -n "$admins" ]; then
         echo "admins $admins"
         # shellcheck disable=SC2086
@@ -201,7 +212,7 @@
     # The kernel ends a search that goes on after its reader is gone.
     ulimit -t 4
     homes=$(
-      list -H "$@" -mindepth 1 -maxdepth 1 -type d -name 'clbalance-[0-9]*' ! -name '*[!0-9a-z-]*' | own_homes
+      list -H "$@" -maxdepth 1 -type d -name 'clbalance-[0-9]*' ! -name '*[!0-9a-z-]*' | own_homes
     ) || {
       status=$?
       printf '%s\n' "$homes"
@@ -216,9 +227,11 @@
     if find /dev/null -printf ''; then
       find "$@" -printf '%U %i %p\n'
     else
+      # Without these options it would look as if nothing were found.
+      [ "$(find -H /dev/null -mindepth 0 -maxdepth 0 -type c ! -name x -exec stat -c %n {} +)" = /dev/null ] || return
       find "$@" -exec stat -c '%u %i %n' {} +
     fi
-    [ $? -gt 128 ] || echo all
+    [ $? -gt 1 ] || echo all
   }
 
   # Prints the paths of the folders that belong to the user in their name.
@@ -356,13 +369,19 @@
     echo "$m - python 0"
   }
 
-  # Calls the given function with the folders for the jobs of all users.
+  # Calls the given function with the folders for the jobs of all users, and with single homes outside them.
   in_node_folders() {
     case $CLBALANCE_NODE_DIR in
       '')
-        # A folder that root has prepared: only users with a folder in it have jobs, so /var/tmp does not matter.
+        # A folder that root has prepared: only users with a folder in it have jobs. So of /var/tmp, which anyone may
+        # fill, only root's homes matter: a drain mark may be there from before.
         if [ -d /var/lib/clbalance ] && [ "$(stat -c '%u %a' /var/lib/clbalance)" = '0 755' ]; then
-          "$1" /var/lib/clbalance
+          set -- "$1" /var/lib/clbalance
+          for number in '' -1 -2 -3 -4 -5 -6 -7 -8 -9; do
+            home=/var/tmp/clbalance-0$number
+            [ -L "$home" ] || [ ! -d "$home" ] || set -- "$@" "$home"
+          done
+          "$@"
         else
           "$1" /var/lib/clbalance /var/tmp
         fi
@@ -378,7 +397,8 @@
   # not ours.
   find_marks() {
     for folder; do
-      for home in "$folder"/clbalance-*; do
+      for home in "$folder"/clbalance-[0-9]* "$folder"; do
+        case ${home##*/} in clbalance-[0-9]*) ;; *) continue ;; esac
         [ $((names += 1)) -le 1024 ] || return 1
         if [ -L "$home" ] || [ ! -d "$home" ]; then continue; fi
         before=$count

@@ -247,6 +247,36 @@ def test_a_search_among_many_files_that_was_ended_is_unknown(dash_node: Node) ->
     assert reading.leases == reading.drains == Unknown(reason="reading the node folder failed with 1")
 
 
+@pytest.mark.parametrize(
+    "stat",
+    [
+        pytest.param("echo usage >&2; exit 1", id="without the option -c"),
+        pytest.param("kill -9 $$", id="ended"),
+        pytest.param('/usr/bin/stat "$@" | head -n 1; kill -9 $$', id="ended after the first file"),
+    ],
+)
+@pytest.mark.parametrize("among_many", [False, True])
+def test_a_stat_that_fails_makes_leases_unknown(node: Node, among_many: bool, stat: str) -> None:
+    if among_many:
+        many_void(node)
+    with node.lease(f"{HOME}/lease-a.1"):
+        node.program("stat", stat)
+        reading = node.reading()
+    assert reading.leases == reading.drains
+    assert isinstance(reading.leases, Unknown)
+
+
+@pytest.mark.parametrize("stat", ["echo usage >&2; exit 1", "true"])
+def test_a_find_without_its_options_makes_leases_unknown(dash_node: Node, stat: str) -> None:
+    """As busybox's, built without `-printf`, with a `stat` without `-c`."""
+    many_void(dash_node)
+    dash_node.program("find", 'case $* in *-printf*) exit 1 ;; esac; exec /usr/bin/find "$@"')
+    dash_node.program("stat", stat)
+    with dash_node.lease(f"{HOME}/lease-a.1"):
+        reading = dash_node.reading()
+    assert reading.leases == reading.drains == Unknown(reason="reading the node folder failed with 1")
+
+
 def test_a_lease_locked_in_many_pieces_hides_no_other(dash_node: Node) -> None:
     with dash_node.lease(f"{HOME}/lease-good.1"), dash_node.mark(f"{HOME}-1/lease-odd.1").open("r+") as odd:
         for start in range(0, 2 * MOST_LOCKS, 2):
@@ -337,21 +367,21 @@ def test_whether_a_mark_is_over_is_told_by_the_nodes_own_clock(node: Node, offse
         many_void(node)
     there = int(time.time()) + offset_s
     node.program("date", f"echo clock {there}")
-    node.mark("clbalance-1000/drain", drain_text("ends now", until=there))
-    node.mark(f"clbalance-1000/drain-{KEY}", drain_text("proposed, and over", asked_at=5.0, until=there - 0.5))
-    node.mark("clbalance-1001/drain", drain_text("in force", until=there + 1))
+    node.mark(f"{HOME}/drain", drain_text("ends now", until=there))
+    node.mark(f"{HOME}/drain-{KEY}", drain_text("proposed, and over", asked_at=5.0, until=there - 0.5))
+    node.mark(f"{HOME}-1/drain", drain_text("in force", until=there + 1))
     assert reasons(node.reading()) == ["in force"]
 
 
 def test_a_node_that_does_not_tell_the_time_keeps_its_marks(dash_node: Node) -> None:
     dash_node.program("date", "exit 1")
-    dash_node.mark("clbalance-1000/drain", drain_text("long ago", until=1.0))
+    dash_node.mark(f"{HOME}/drain", drain_text("long ago", until=1.0))
     assert reasons(dash_node.reading()) == ["long ago"]
 
 
 def test_a_node_without_drain_marks_is_not_asked_for_its_time(dash_node: Node) -> None:
     dash_node.program("date", 'echo asked >"$TMPDIR/asked"')
-    with dash_node.lease("clbalance-1000/lease-a.1"):
+    with dash_node.lease(f"{HOME}/lease-a.1"):
         assert names(dash_node.reading()) == ["a"]
     assert not (dash_node.root / "tmp/asked").exists()
 
@@ -433,22 +463,28 @@ mount --bind "$2" /var/tmp && shift 2 && exec "$@"
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
-        pytest.param(0o1777, ["made", "usual"], id="a folder for everyone: the one before it counts too"),
-        pytest.param(0o755, ["made"], id="a folder that root has prepared: what lies in /var/tmp does not matter"),
+        pytest.param(0o1777, {"made", "roots", "usual"}, id="a folder for everyone: the one before it counts too"),
+        pytest.param(0o755, {"made", "roots"}, id="a folder that root has prepared: of /var/tmp only root's counts"),
     ],
 )
-def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: list[str]) -> None:
+@pytest.mark.parametrize("among_many", [False, True])
+def test_where_leases_are_looked_for(dash_node: Node, mode: int, told: set[str], among_many: bool) -> None:
+    if among_many:
+        many_void(dash_node, f"made/{HOME}")
     made, usual = (dash_node.root / "var" / name for name in ("made", "usual"))
     del dash_node.env["CLBALANCE_NODE_DIR"]
     with (
         dash_node.lease(f"made/{HOME}/lease-made.1"),
-        dash_node.lease(f"usual/{HOME}/lease-usual.1"),
+        dash_node.lease(f"usual/{HOME}-3/lease-roots.1"),
+        dash_node.lease("usual/clbalance-1001/lease-usual.1") as other,
     ):
+        for path in (other, other.parent):
+            os.chown(path, 1001, -1)
         made.chmod(mode)
         argv = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(made), str(usual), *dash_node.shell, "-s"]
         answer = heard(dash_node.says(REQUEST, argv=argv))
     assert isinstance(answer, Answered)
-    assert names(parse_reading(answer.sections)) == told
+    assert set(names(parse_reading(answer.sections))) == told
 
 
 @pytest.mark.parametrize(

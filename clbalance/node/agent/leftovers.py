@@ -9,7 +9,7 @@ import time
 from clbalance.node.agent.fields import JOB_NAME
 from clbalance.node.agent.job.outcome import read_fate
 from clbalance.node.agent.job.settle import supervisor_of
-from clbalance.node.agent.lease.listing import home_paths
+from clbalance.node.agent.lease.homes import home_paths
 from clbalance.node.agent.protocol import FOLDER, KILL_AT_ADMISSION_S, MADE_BASE, REAP_DEPTH, USUAL_BASE
 from clbalance.node.agent.tree import Process, Tree, kill_all
 

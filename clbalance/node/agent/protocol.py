@@ -58,6 +58,7 @@ LISTED = 1 << 20  # entries of the node folder; with more the node takes no job
 SQUATS = 1 << 17  # folders in it with the names of other users' folders; the same
 HOMES = 4096  # folders of users; the same
 FILES_OF_ONE = 1 << 17  # files in all homes of one user; the same
+FILES_OF_ALL = 1 << 18  # files in all homes; the same
 FILES_RELISTED = 1 << 14  # the same, listed under the lock; with more the user himself gets no lease
 RELISTED = 1 << 17  # entries of the node folder that are listed under the lock, if it has changed
 SQUATS_RELISTED = 4096  # the same, of folders with the names of other users' folders

@@ -166,6 +166,37 @@ def test_who_fills_his_own_homes_is_refused_and_beyond_the_bound_so_is_everyone(
         assert bob.admission_refusal() == ("node_dir", f"uid {ALICE} has more than 1000 files in {home}")
 
 
+def test_too_many_files_of_all_users_together_are_told_with_the_user_who_has_most(node: Node) -> None:
+    node.limits = {"FILES_OF_ALL": 100}
+    fill("files", node.make_home(ALICE), "x%d", 60, uid=ALICE)
+    fill("files", node.make_home(CAROL), "x%d", 41, uid=CAROL)
+    with node.client(BOB) as bob:
+        assert bob.admission_refusal() == (
+            "node_dir",
+            f"the users' folders have more than 100 files, most of them of uid {ALICE}",
+        )
+
+
+def test_who_squats_on_names_is_named_and_not_who_has_more_other_entries(node: Node) -> None:
+    fill("files", node.base, "x%d", 1500, uid=CAROL)
+    fill("folders", node.base, "clbalance-%d", 1001, uid=ALICE)
+    node.limits = {"SQUATS": 1000}
+    with node.client(BOB) as bob:
+        assert bob.admission_refusal()[1].endswith(f"most of them of uid {ALICE}")
+
+
+def test_who_changes_a_full_folder_all_the_time_is_named(node: Node) -> None:
+    node.limits = {"RELISTED": 100}
+    fill("files", node.base, "x%d", 101, uid=ALICE)
+    loop = f"while :; do mkdir {node.base}/y; rmdir {node.base}/y; done"
+    what = "changes all the time, and has too many entries to be listed as often, most of them of uid"
+    with node.client(BOB) as bob, subprocess.Popen(["nice", "-n", "-9", "busybox", "sh", "-c", loop]) as changing:
+        try:
+            assert bob.admission_refusal() == ("node_dir", f"{node.base} {what} {ALICE}")
+        finally:
+            changing.kill()
+
+
 def test_more_users_than_can_be_looked_at_are_told(node: Node) -> None:
     node.limits = {"HOMES": 10}
     for uid in range(20_000, 20_011):
@@ -194,6 +225,70 @@ def test_a_new_users_lease_that_was_granted_while_we_waited_for_the_lock_counts(
             holder.__enter__()
         assert bob.until_refused(job)["why"].endswith(f"leased: uid {ALICE} 3")
         holder.__exit__(None, None, None)
+
+
+def test_a_lease_granted_to_who_had_too_many_files_before_counts(node: Node) -> None:
+    node.limits = {"FILES_RELISTED": 100}
+    home = node.make_home(ALICE)
+    fill("files", home, "x%d", 101, uid=ALICE)
+    with node.client(BOB) as bob:
+        bob.until("hello")
+        with ExitStack() as held:
+            with locked("flock", node.base):
+                job = bob.ask_admission(cpus=2)
+                bob.until("claimed", job)
+                assert bob.line(0.3) is None  # waits for the lock
+                (home / "x1").unlink()
+                (home / "x2").unlink()
+                held.enter_context(locked("write", *forge(node, ALICE, 1, cpus=3.0), uid=ALICE))
+            assert bob.until_refused(job)["why"].endswith(f"leased: uid {ALICE} 3")
+
+
+# -- leases that cannot be looked at ---------------------------------------------------------------
+
+NEW_PIDS = ("unshare", "--pid", "--mount-proc", "--fork", "--kill-child")
+
+
+def test_every_lease_held_from_another_pid_namespace_counts(node: Node) -> None:
+    """/proc/locks shows none of them."""
+    node.limits = {"LEASES_OF_ONE": 20}
+    paths = forge(node, ALICE, 40, cpus=0.05)
+    with node.client(BOB, inside=NEW_PIDS) as bob:
+        with locked("write", *paths, uid=ALICE):
+            assert bob.admission_refusal(cpus=3)[1].endswith(f"leased: uid {ALICE} 2")
+        bob.admit(cpus=4)
+
+
+def test_who_has_more_files_than_can_be_tested_holds_the_whole_node(node: Node) -> None:
+    node.limits = {"LEASES_OF_ONE": 20, "FILES_RELISTED": 50}
+    forge(node, ALICE, 51)
+    with node.client(BOB, inside=NEW_PIDS) as hidden, node.client(BOB) as bob:
+        assert hidden.admission_refusal(cpus=1)[1].endswith(f"leased: uid {ALICE} more than 20 leases")
+        bob.admit(cpus=4)
+
+
+def test_who_closes_his_folder_holds_the_whole_node_while_he_may_hold_a_lease(node: Node) -> None:
+    paths = forge(node, ALICE, 1, cpus=1.0)
+    node.home(ALICE).chmod(0o700)
+    with node.client(BOB) as bob:
+        bob.admit(cpus=1)
+        with locked("write", *paths, uid=ALICE):
+            assert bob.admission_refusal(cpus=1) == (
+                "exclusive",
+                f"the whole node is taken; leased: uid {ALICE} a folder that others cannot read",
+            )
+        bob.admit(cpus=1)
+
+
+def test_a_folder_that_is_closed_while_we_wait_for_the_lock_hides_no_lease(node: Node) -> None:
+    with node.client(BOB) as bob, locked("write", *forge(node, ALICE, 1, cpus=3.0), uid=ALICE):
+        bob.until("hello")
+        with locked("flock", node.base):
+            job = bob.ask_admission(cpus=2)
+            bob.until("claimed", job)
+            assert bob.line(0.3) is None
+            node.home(ALICE).chmod(0o700)
+        assert bob.until_refused(job)["why"].endswith("a folder that others cannot read")
 
 
 # -- a folder that root has prepared --------------------------------------------------------------
@@ -260,3 +355,13 @@ def test_leases_from_before_the_folder_was_prepared_count_and_what_fills_var_tmp
         assert bob.until("hello")["node_dir"] == "/var/lib/clbalance"
         assert bob.admission_refusal(cpus=2)[1].endswith(f"leased: uid {ALICE} 3")
         bob.admit(cpus=1)
+
+
+def test_a_drain_of_roots_from_before_the_folder_was_prepared_binds(prepared: Node) -> None:
+    usual = prepared.base.with_name("usual")
+    old = usual / "clbalance-0-2"
+    old.mkdir(parents=True)
+    old.joinpath("drain").write_text('{"v":1,"reason":"disk","by":"root","at":1764000000,"until":null}')
+    inside = ("unshare", "--mount", "sh", "-c", MOUNTED, "sh", str(prepared.base), str(usual))
+    with prepared.client(BOB, inside=inside, CLBALANCE_NODE_DIR="") as bob:
+        assert bob.admission_refusal() == ("drained", "disk (by root)")

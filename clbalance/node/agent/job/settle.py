@@ -18,7 +18,7 @@ from clbalance.node.agent.job.outcome import (
     unrecorded_end,
 )
 from clbalance.node.agent.lease.files import lock_holder
-from clbalance.node.agent.lease.listing import Homes
+from clbalance.node.agent.lease.homes import Homes
 from clbalance.node.agent.protocol import PSS_WITHIN_S, READ, MisfitError, RefusedError, shown
 from clbalance.node.agent.tree import below, carrying, kill_carriers, read_processes
 
@@ -222,7 +222,10 @@ class Inquiry:
 def home_of_incarnation(base: bytes, incarnation: str) -> "bytes | None":
     """The home with that incarnation, which was therefore not wiped: another user's, or an old one of ours; or None."""
     for home in [home for homes in Homes.find(base).by_owner.values() for home in homes]:
-        fd = home.open()
+        try:
+            fd = home.open()
+        except PermissionError:
+            continue
         if fd is None:
             continue
         try:

@@ -133,7 +133,7 @@ class Admission:
                     return self.decide(marks, look.crowds)
             finally:
                 os.close(lock)
-        raise RefusedError("lock", "leases came and went all the time; looked %d times" % LOOKS)
+        raise look.restless() or RefusedError("lock", "leases came and went all the time; looked %d times" % LOOKS)
 
     def read(self, look: Look) -> None:
         """Read the new marks. They are files of other users and may hang, so this is done without the lock."""
@@ -176,11 +176,11 @@ class Admission:
         os.close(lease.fd)
         return Lease(lease.uid, lease.fields)
 
-    def decide(self, marks: "list[Mark]", crowds: "set[int]") -> OwnLease:
+    def decide(self, marks: "list[Mark]", crowds: "dict[int, str]") -> OwnLease:
         """Decide, under the lock. It reads no file of another user and waits for nothing."""
         listed = (self.known[mark.identity] for mark in marks)
         leases = [lease for lease in listed if lease is not None and lease.holds]
-        leases += [Lease(uid, None, flaw="more than %d leases" % LEASES_OF_ONE) for uid in crowds]
+        leases += [Lease(uid, None, flaw=flaw) for uid, flaw in crowds.items()]
         if sum(lease.uid == os.geteuid() for lease in leases) >= LEASES_OF_ONE:
             raise LackError("leases", "you hold %d leases on this node, the most of one user" % LEASES_OF_ONE, {})
         node = measure()

@@ -63,16 +63,44 @@ def flocks() -> "list[Lock]":
     return locks
 
 
-def locked_inodes() -> "set[int] | None":
-    """The inode numbers of files with an fcntl write lock that is visible to us; None if they cannot be read.
+POSIX_LOCK = re.compile(rb": POSIX +ADVISORY +WRITE +(-?[0-9]+) ([0-9a-f]+):([0-9a-f]+):([0-9]+) ")
+INITIAL_PIDS = 0xEFFFFFFC  # inode number of the first pid namespace (PROC_PID_INIT_INO)
 
-    Anyone can make this list long: read it once, and not under the node's lock.
+
+class PosixLocks:
+    """The fcntl write locks in /proc/locks. Anyone can make it long: read it once, and not under the node's lock.
+
+    `all_told`: it shows those of all processes. It shows none of other pid namespaces.
     """
+
+    def __init__(self) -> None:
+        self.found: "list[tuple[int, int, int]]" = []  # pid, device, inode
+        try:
+            with open("/proc/locks", "rb") as file:
+                found = POSIX_LOCK.findall(file.read())
+            self.all_told = os.stat("/proc/self/ns/pid").st_ino == INITIAL_PIDS
+            self.are_read = True
+        except OSError:
+            found, self.all_told, self.are_read = [], False, False
+        for pid, major, minor, inode in found:
+            self.found.append((int(pid), os.makedev(int(major, 16), int(minor, 16)), int(inode)))
+        self.inodes = {inode for _, _, inode in self.found}
+
+    def may_hold(self, inode: int) -> bool:
+        return not self.are_read or inode in self.inodes
+
+    def may_be_of(self, uid: int, device: int) -> bool:
+        """Whether a process of that user may hold a lock on that device. Devices are compared as by the probe."""
+        pids = {pid for pid, on, _ in self.found if on == device or not (os.major(on) and os.major(device))}
+        return not self.all_told or any(owner_of_process(pid) == uid for pid in pids)
+
+
+def owner_of_process(pid: int) -> int:
+    """The uid; -1 if it is gone."""
     try:
-        with open("/proc/locks", "rb") as file:
-            return set(map(int, re.findall(rb": POSIX +ADVISORY +WRITE +-?[0-9]+ [0-9a-f:]+:([0-9]+) ", file.read())))
+        return os.stat("/proc/%d" % pid).st_uid
     except OSError:
-        return None
+        return -1
 
 
 def user_name(uid: int) -> str:
@@ -144,9 +172,9 @@ def put_mark(home: int, name: str, content: bytes) -> None:
         os.close(fd)
 
 
-def raise_if_out_of_resources(error: OSError) -> None:
-    """Raise the error if we ran out of descriptors or memory: an unread lease would be promised a second time."""
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+def raise_unless_gone(error: OSError) -> None:
+    """Raise the error unless the file is gone, or no plain one: an unread lease would be promised a second time."""
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
         raise error
 
 
@@ -158,17 +186,15 @@ def open_mark(mark: Mark) -> "int | None":
     try:
         home = os.open(mark.home, FOLDER)
     except OSError as error:
-        raise_if_out_of_resources(error)
+        raise_unless_gone(error)
         return None
     try:
         facts = os.stat(mark.name, dir_fd=home, follow_symlinks=False)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != mark.uid:
             return None
         fd = os.open(mark.name, READ, dir_fd=home)
-    except PermissionError:
-        raise
     except OSError as error:
-        raise_if_out_of_resources(error)
+        raise_unless_gone(error)
         return None
     finally:
         os.close(home)
