@@ -20,6 +20,8 @@ from clbalance.transport.ssh_failure import Failure
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
+# In place of ssh, where a node that is this machine needs none: the other nodes fail, each by itself.
+_NO_SSH = "/bin/sh -c 'echo ssh is not on the PATH >&2; exit 255'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,8 @@ class SshTransport:
         return replace(self, user=user)
 
     def sessions(self) -> ClushSessions:
-        """New sessions. `UsageError` if there is no ssh program or `user` is no user name."""
-        if shutil.which("ssh") is None:
+        """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
+        if not self.here and shutil.which("ssh") is None:
             raise UsageError("`ssh` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
         if self.user:
             check_user_name(self.user)
@@ -73,6 +75,8 @@ class SshTransport:
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
+        if self.here and shutil.which("ssh") is None:
+            return LocalWorker(node, handler, command=_NO_SSH, stderr=True)
         return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
 
 
