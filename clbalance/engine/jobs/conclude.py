@@ -49,6 +49,12 @@ def requeue(services: Services, job: int, reason: str) -> bool:
         return True  # the journal still says queued, and it has no controller when we have gone
 
 
+def accept(services: Services, job: int) -> None:
+    """Before its number is told: the job is never dropped from now on. It runs already, so an error is no matter."""
+    with services.without_store():
+        services.journal.accept(job)
+
+
 def release(services: Services, job: int) -> None:
     """Give up control of a job. If that cannot be written, it is given up when this process ends."""
     with services.without_store():
