@@ -92,9 +92,13 @@ def read(
 
 
 def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:
-    """Cancel these jobs, whatever their state. A controller does not start a cancelled job any more."""
+    """Cancel these jobs, whatever their state. A controller does not start a cancelled job any more.
+
+    No request is kept for a job that logs in as another user than was typed: it would be carried out as that user.
+    """
     for record in records:
-        services.journal.cancel(record.id, reason)
+        if services.typed_user is None or user_of(services, record.id) in (None, services.typed_user):
+            services.journal.cancel(record.id, reason)
     return _order(services, records, lambda record: FollowMode(streams=(), end=reason, void=not record.has_controller))
 
 
