@@ -35,7 +35,7 @@ def recorded_state_after_attempt(
         outcomes,
         journal.copies(job),
         journal.migration_request_of(job),
-        cancelled=journal.is_cancelled(job),
+        cancelled=bool(record.cancel_requested),
     )
 
 
