@@ -44,7 +44,7 @@ from clbalance.settings.values import Settings
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.state import SqliteStore
 from clbalance.transport.groups import load_groups
-from clbalance.transport.reach import LocalTransport, SshTransport, raise_file_limit, this_node
+from clbalance.transport.reach import SshTransport, raise_file_limit, this_node
 from clbalance.units import parse_duration
 
 _NO_THRESHOLDS = Thresholds(r1m_per_cpu=None, mem_available_pct=None)
@@ -131,15 +131,16 @@ class ClusterContext:
         *,
         meanwhile: str = "clbalance.policy.placement.place",
         needs_store: bool = False,
-        lock: JobLock | None = None,
+        opened: tuple[Store, Journal] | None = None,
     ) -> Iterator[Services]:
         """The services of the engine. The store is closed at the end. For `meanwhile` see `SweepProgress`.
 
-        `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory. `lock`: of a job
-        that another process has handed over.
+        `needs_store`: `StoreError` if there is no state database; else the journal is kept in memory. `opened`: a
+        state database that is open already, and stays so.
         """
         ssh = self.settings.ssh
-        with open_store(self.console, needed=needs_store, lock=lock) as (store, journal):
+        with contextlib.ExitStack() as stack:
+            store, journal = opened or stack.enter_context(open_store(self.console, needed=needs_store))
             services = Services(
                 transport=self.transport,
                 store=store,
@@ -175,12 +176,13 @@ def cluster_context(
     groups = load_groups(Path(settings.groups_conf) if settings.groups_conf else None, result_groups(nodes))
     sets = NodeSets(groups)
     entries = node_facts_entries(settings, sets)
-    transport: Transport
     is_here = groups is None and not nodes.names_nodes
     if is_here:
         if work_here:
             console.say(messages.note(f"no nodes named and no groups configured: running here, on {this_node()}"))
-        meant, transport = Candidates(nodes=(this_node(),), excluded=()), LocalTransport()
+        here = this_node()
+        meant = Candidates(nodes=(here,), excluded=())
+        transport = ssh_transport(settings, ssh.ssh_options or (), frozenset({here}))  # other jobs may be elsewhere
         thresholds = _NO_THRESHOLDS  # there is no other node to wait for
     else:
         meant, transport = candidates(selection_of(nodes), sets), ssh_transport(settings, ssh.ssh_options or ())
@@ -248,7 +250,7 @@ def open_store(
     """The state database, or a substitute in memory: a full disk must not prevent a look at the load.
 
     If it is `needed`, `StoreError` instead: a job's number is useless when it is not recorded. Jobs that the database
-    has lost are told, once. `lock`: see `ClusterContext.services`.
+    has lost are told, once. `lock`: of a job that another process has handed over.
     """
     with contextlib.ExitStack() as stack:
         store: Store

@@ -46,7 +46,7 @@ def open_job_services(ssh: ReachOptions, console: Console) -> Iterator[Services]
     with open_store(console, needed=True) as (store, journal):
         yield Services(
             transport=ssh_transport(settings, ssh.ssh_options or (), here=frozenset({this_node()})),
-            keeps_user=ssh.user is not None,
+            typed_user=ssh.user,
             store=store,
             journal=journal,
             clock=SystemClock(),

@@ -11,7 +11,7 @@ from clbalance.errors import StoreError
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord
-from clbalance.policy.jobs.record import dependency, is_queued
+from clbalance.policy.jobs.record import copies_without_outcome, dependency, is_queued
 from clbalance.policy.placement.charge import assume
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
@@ -53,8 +53,14 @@ class RebalanceInputs:
 
     @property
     def queued(self) -> Mapping[int, JobInfo]:
-        """The queued jobs, by number."""
-        return {one.record.id: one for one in self.jobs if is_queued(one.record)}
+        """The queued jobs that may start, by number: none that is to be cancelled, or of which a copy may still run."""
+        return {
+            one.record.id: one
+            for one in self.jobs
+            if is_queued(one.record)
+            and not one.record.cancel_requested
+            and not copies_without_outcome(one.record, one.copies)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,8 @@ class Services:
     """Runs the command of `--notify` for a job that is over."""
     start_queued: Callable[["Services", Collection[int]], None] = lambda *_: None
     """Starts those of these queued jobs that fit, for a process that waits for their ends."""
-    keeps_user: bool = False
-    """The login user was given for this call, and overrides the user that each job remembers."""
+    typed_user: str | None = None
+    """The login user that was given for this call; it overrides the user that each job remembers."""
 
     @contextlib.contextmanager
     def without_store(self) -> Iterator[None]:
@@ -58,7 +58,7 @@ class Services:
 
     def as_user(self, user: str | None) -> "Services":
         """The same services, but log in as `user`, which a job remembers. None: the job remembers none."""
-        return self if user is None or self.keeps_user else replace(self, transport=self.transport.as_user(user))
+        return self if user is None or self.typed_user else replace(self, transport=self.transport.as_user(user))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

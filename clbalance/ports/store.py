@@ -93,7 +93,8 @@ class JobLock:
 class Journal(Protocol):
     """The record of this submit host's jobs (docs/design/jobs.md). Writes are on disk when a method returns.
 
-    Many processes use it at once. If it is lost, numbers and history are lost, but no job. Errors: `StoreError`.
+    Many processes use it at once. If it is lost, history is lost, but no running job, and no number is given twice.
+    Errors: `StoreError`.
     """
 
     def submit(
@@ -240,10 +241,6 @@ class Journal(Protocol):
 
     def abort_migration(self, job: int, *, attempt: int, reason: str, unless_committed: bool = False) -> bool:
         """Abort the migration; with `unless_committed` only if it is not committed. Returns whether it was aborted."""
-        ...
-
-    def is_cancelled(self, job: int) -> bool:
-        """Whether `cancel` was called for the job."""
         ...
 
     def cancel_requests(self) -> tuple[JobRecord, ...]:

@@ -257,9 +257,6 @@ class InMemoryJournal:
         one.move = replace(known, stage=MigrationStage.ABORTED, abort_reason=reason)
         return True
 
-    def is_cancelled(self, job: int) -> bool:
-        return job in self._jobs and bool(self._jobs[job].record.cancel_requested)
-
     def cancel_requests(self) -> tuple[JobRecord, ...]:
         return tuple(one for one in self.records() if one.cancel_requested and not one.has_controller)
 

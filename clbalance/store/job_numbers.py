@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import stat
 import zlib
 from pathlib import Path
 from typing import Final
@@ -98,20 +99,22 @@ class JobNumbers:
         return _number(text[:_LINE_BYTES]), _number(text[_LINE_BYTES:])
 
     def _write(self, at: int, number: int, *, durable: bool) -> None:
-        """Write one of the two numbers in place: that takes no room on a full disk, and a torn one is noticed."""
-        is_new = not self._path.exists()
+        """Write one of the two numbers in place: that takes no room on a full disk, and a torn one is noticed.
+
+        The mode is set last: until then the file is as new, also one whose first write has failed.
+        """
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
+            is_new = stat.S_IMODE(os.fstat(fd).st_mode) != _MODE
             if os.pwrite(fd, _line(number), at) < _LINE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if is_new:
-                os.fchmod(fd, _MODE)
             if durable:
                 os.fsync(fd) if is_new else os.fdatasync(fd)
+            if durable and is_new:
+                _sync_folder(self._path.parent)
+                os.fchmod(fd, _MODE)
         finally:
             os.close(fd)
-        if is_new and durable:
-            _sync_folder(self._path.parent)
 
 
 def _line(number: int) -> bytes:

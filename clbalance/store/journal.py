@@ -231,9 +231,6 @@ class SqliteJournal(JournalOwnership):
     def cancel(self, job: int, reason: str) -> None:
         self._write(f"UPDATE job SET cancelled = ? WHERE id = ? AND {ACTIVE}", (storable(reason), job))
 
-    def is_cancelled(self, job: int) -> bool:
-        return self._one("SELECT 1 FROM job WHERE id = ? AND cancelled IS NOT NULL", job) is not None
-
     def cancel_requests(self) -> tuple[JobRecord, ...]:
         return tuple(one for one in self._records(f"{ACTIVE} AND cancelled IS NOT NULL") if not one.has_controller)
 

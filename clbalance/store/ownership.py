@@ -153,10 +153,6 @@ class Controllers:
             self._nonce = nonce
         return self._nonce
 
-    def known(self) -> str:
-        """The controller name of this process; empty if it has controlled nothing so far."""
-        return self._nonce
-
     def is_mine(self, nonce: str | None) -> bool:
         """Whether it is this process's name."""
         return bool(nonce) and nonce == self._nonce

@@ -53,14 +53,12 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         fanout: int,
         capacity: int,
         retries: Retries,
-        classify_end: Callable[[int, str], Failure] = classify,
     ) -> None:
         self._make_worker = make_worker
         self._info = info
         self._window = fanout
         self._capacity = capacity
         self._retries = retries
-        self._classify = classify_end
         self._known_open: set[NodeName] = set()
         self._opened: dict[NodeName, int] = {}
         """How often each node was opened: distinguishes the events of a session from those of the previous one."""
@@ -306,7 +304,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             return
         session.worker = None
         self._connecting.discard(node)
-        failure = self._classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
+        failure = classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
         if session.may_try_again(failure, self._retries):
             self._wait_for_another_try(session, failure)
         else:

@@ -1,4 +1,4 @@
-"""The two transports, ssh and this machine itself, and the number of sessions that may be open at once."""
+"""The transport, by ssh or to this machine itself, and the number of sessions that may be open at once."""
 
 import resource
 import shlex
@@ -11,15 +11,16 @@ from ClusterShell.NodeSet import NodeSet
 
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Cause, NodeName
+from clbalance.model import NodeName
 from clbalance.nodeset import check_user_name
 from clbalance.transport.clush import ClushSessions
 from clbalance.transport.session_client import LocalWorker, SessionWorker, SshWorker, ssh_argv
 from clbalance.transport.session_state import Retries
-from clbalance.transport.ssh_failure import Failure
 
 # With `exec`, the login shell (csh, tcsh, fish, ...) has nothing else to parse.
 _SHELL = "exec /bin/sh -s"
+# In place of ssh, where a node that is this machine needs none: the other nodes fail, each by itself.
+_NO_SSH = "/bin/sh -c 'echo ssh is not on the PATH >&2; exit 255'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ class SshTransport:
         return replace(self, user=user)
 
     def sessions(self) -> ClushSessions:
-        """New sessions. `UsageError` if there is no ssh program or `user` is no user name."""
-        if shutil.which("ssh") is None:
+        """New sessions. `UsageError` if `user` is no user name, or there is no ssh program and no node is here."""
+        if not self.here and shutil.which("ssh") is None:
             raise UsageError("`ssh` is not on the PATH", hint="install OpenSSH's client (`openssh-client`)")
         if self.user:
             check_user_name(self.user)
@@ -73,40 +74,9 @@ class SshTransport:
     def _worker(self, node: NodeSet, handler: EventHandler, no_sharing: bool) -> SessionWorker:
         if str(node) in self.here:
             return LocalWorker(node, handler, command="/bin/sh -s", stderr=True)
+        if self.here and shutil.which("ssh") is None:
+            return LocalWorker(node, handler, command=_NO_SSH, stderr=True)
         return SshWorker(node, handler, command=_SHELL, stderr=True, no_sharing=no_sharing)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalTransport:
-    """This machine, under whatever node name it is asked by."""
-
-    fanout: int = 64
-
-    def as_user(self, user: str) -> "LocalTransport":
-        """Nobody logs in."""
-        del user
-        return self
-
-    def sessions(self) -> ClushSessions:
-        """Sessions whose every node is this machine."""
-        return ClushSessions(
-            lambda node, handler, _: LocalWorker(node, handler, command="/bin/sh -s", stderr=True),
-            info={},
-            fanout=self.fanout,
-            capacity=raise_file_limit(),
-            retries=Retries(tries=1),
-            classify_end=_local_end,
-        )
-
-    def terminal(self, node: NodeName, command: str) -> list[str]:
-        """The argv that runs `command` on this terminal."""
-        del node
-        return ["/bin/sh", "-c", command]
-
-
-def _local_end(rc: int, stderr: str) -> Failure:
-    said = stderr.strip().splitlines()
-    return Failure(cause=Cause.LOST, reason=said[-1] if said else f"the local shell ended with {rc}")
 
 
 def this_node() -> NodeName:

@@ -56,6 +56,16 @@ def test_any_verb_that_looks_after_jobs_completes_them(clbalance: Command, folde
     assert (folder / "out").read_text() == "up\ndone\n"
 
 
+def test_a_run_keeps_its_code_though_the_files_of_others_cannot_be_seen_to(clbalance: Command, folder: Path) -> None:
+    detached(clbalance, *UNATTENDED, "--output", "out", "-c", "echo done; touch ran")
+    await_file_of(folder / "ran")
+    (database,) = Path(clbalance.env["CLBALANCE_STATE_DIR"]).rglob("state.db")
+    (database.parent / "output.lock").unlink(missing_ok=True)
+    (database.parent / "output.lock").mkdir()
+    done = clbalance("run", "-w", "node1", "-c", "exit 7")
+    assert (done.rc, "output.lock" in done.stderr) == (7, True)
+
+
 def await_file_of(path: Path) -> None:
     eventually(path.exists)
 

@@ -3,13 +3,16 @@
 from datetime import timedelta
 from random import Random
 
+import pytest
+
 from clbalance.engine.rebalance_facts import NodePool, choose_queued, plan_pools, read_inputs
 from clbalance.engine.services import Services
-from clbalance.model import NodeName, Request
+from clbalance.model import Cause, NodeName, Plan, Request, Snapshot
 from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
-from clbalance.model.job_record import JobState
+from clbalance.model.job_record import Intent, JobState
 from clbalance.policy.placement.policies import LEAST
 from clbalance.policy.rebalance.values import BalanceSettings
+from tests.scripted import HangUp
 
 from .services import EPOCH, probed, world_of
 
@@ -46,6 +49,23 @@ def test_a_job_that_waits_is_not_forgotten_behind_thousands_that_have_ended() ->
     facts = read_inputs(services, [A, B])
     assert list(facts.queued) == [waits]
     assert [one.record.id for one in facts.jobs] == [waits], "nor is looked at what ended long ago"
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_for_a_job_that_may_still_run_no_room_is_kept(is_cancelled: bool) -> None:
+    services = world_of({"a": lambda _: [HangUp(cause=Cause.REFUSED, reason="")], "b": probed()})
+    maybe = submitted(services, "x")
+    services.journal.accept(maybe)
+    intent = Intent(node=A, rank=0, boot_id="b", incarnation="x")
+    plan = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
+    assert services.journal.record_launch(maybe, attempt=1, claim=1, intents=[intent], plan=plan)
+    services.journal.release(maybe)
+    if is_cancelled:
+        services.journal.cancel(maybe, "cancelled by u")
+    waits = queued(services, "y")
+    facts = read_inputs(services, [A, B])
+    assert [one.record.id for one in facts.jobs] == [maybe, waits]
+    assert list(facts.queued) == [waits]
 
 
 def test_what_is_started_counts_in_the_plan_and_what_waits_for_others_waits() -> None:

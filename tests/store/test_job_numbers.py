@@ -189,3 +189,11 @@ def test_who_makes_no_number_writes_no_mark(tmp_path: Path) -> None:
     assert lost(tmp_path) is None
     after = (tmp_path / FILE).stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_mark_whose_first_write_failed_is_made_as_a_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / FILE).touch(mode=0o600)
+    assert submitted(folder) == [1]
+    assert (folder / FILE).stat().st_mode & 0o7777 == 0o1600

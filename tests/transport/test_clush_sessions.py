@@ -14,10 +14,12 @@ import pytest
 from clbalance.errors import UsageError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line
-from clbalance.transport.reach import LocalTransport, SshTransport, raise_file_limit
+from clbalance.transport.reach import SshTransport, raise_file_limit
 from clbalance.transport.session_client import ssh_argv
 
 NODE = NodeName("here")
+LOCAL = SshTransport(here=frozenset({NODE, NodeName("other"), *(NodeName(f"n{number}") for number in range(8))}))
+"""These nodes are this machine."""
 
 
 def children() -> list[psutil.Process]:
@@ -26,7 +28,7 @@ def children() -> list[psutil.Process]:
 
 def test_nothing_is_left_when_the_block_is_left() -> None:
     before = {child.pid for child in children()}
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         for number in range(5):
             sessions.open(NodeName(f"n{number}"), within_s=60)
             sessions.send(NodeName(f"n{number}"), b"echo up; sleep 1000\n")
@@ -38,7 +40,7 @@ def test_nothing_is_left_when_the_block_is_left() -> None:
 
 def test_files_are_given_back() -> None:
     def one_round() -> int:
-        with LocalTransport().sessions() as sessions:
+        with LOCAL.sessions() as sessions:
             for number in range(8):
                 sessions.open(NodeName(f"n{number}"), within_s=60)
                 sessions.send(NodeName(f"n{number}"), b"exit\n")
@@ -51,7 +53,7 @@ def test_files_are_given_back() -> None:
 
 
 def test_a_process_that_closes_its_output_and_lives_on_stops_nobody() -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=1.5)
         sessions.send(NODE, b"exec >&- 2>&- sleep 60\n")
         sessions.open(NodeName("other"), within_s=30)
@@ -64,7 +66,7 @@ def test_a_process_that_closes_its_output_and_lives_on_stops_nobody() -> None:
 
 
 def test_a_line_without_end_is_garbled_and_memory_stays_bounded() -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=60)
         sessions.send(NODE, b"cat /dev/zero\n")
         before = psutil.Process().memory_info().rss
@@ -75,7 +77,7 @@ def test_a_line_without_end_is_garbled_and_memory_stays_bounded() -> None:
 
 
 def test_what_nobody_takes_is_not_read_and_all_of_it_arrives_once_it_is() -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=60)
         sessions.send(NODE, b"exec seq 1000000\n")
         assert isinstance(sessions.next(5), Line)
@@ -98,7 +100,7 @@ def settled(count: Callable[[], int]) -> int:
 
 @pytest.mark.parametrize("flood", [b"exec yes garbage >&2\n", b"exec cat /dev/zero >&2\n"], ids=["lines", "one line"])
 def test_a_node_that_complains_without_end_is_garbled(flood: bytes) -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=60)
         sessions.send(NODE, flood)
         event = sessions.next(20)
@@ -106,7 +108,7 @@ def test_a_node_that_complains_without_end_is_garbled(flood: bytes) -> None:
 
 
 def test_an_answer_that_waits_to_be_taken_is_in_time() -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=1.0)
         sessions.send(NODE, b"echo here\n")
         time.sleep(1.5)  # the engine is busy
@@ -117,7 +119,7 @@ def test_an_answer_that_waits_to_be_taken_is_in_time() -> None:
 
 @pytest.mark.parametrize("newline", [b"\\n", b"\\r\\n", b"\\r"], ids=["LF", "CRLF", "CR within"])
 def test_lines_arrive_whole_whatever_ends_the_noise_before_them(newline: bytes) -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=20)
         sessions.send(NODE, b"printf 'noise%bmore\\n\\0\\377 bytes\\n' '" + newline + b"'; exit\n")
         lines = []
@@ -134,10 +136,10 @@ import sys
 sys.path.insert(0, {os.getcwd()!r})
 from clbalance.model import NodeName
 from clbalance.ports import Line
-from clbalance.transport.reach import LocalTransport
+from clbalance.transport.reach import SshTransport
 names = [NodeName(f"n{{i}}") for i in range(300)]
 heard = set()
-with LocalTransport().sessions() as sessions:
+with SshTransport(here=frozenset(names)).sessions() as sessions:
     for name in names:
         sessions.open(name, within_s=60)
         sessions.send(name, b"echo up\\n", last=True)
@@ -203,7 +205,7 @@ def test_a_program_that_cannot_be_started_is_a_silence_of_that_node(
 
 
 def test_one_process_group_per_node_so_that_the_terminals_interrupt_passes_it_by() -> None:
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=10)
         sessions.send(NODE, b"ps -o pgid= -p $$\n")
         event = sessions.next(5)
@@ -213,7 +215,7 @@ def test_one_process_group_per_node_so_that_the_terminals_interrupt_passes_it_by
 
 def test_a_deadline_is_kept_to_a_fraction_of_a_second() -> None:
     start = time.monotonic()
-    with LocalTransport().sessions() as sessions:
+    with LOCAL.sessions() as sessions:
         sessions.open(NODE, within_s=1.0)
         while not isinstance(sessions.next(5), Closed):
             pass

@@ -9,7 +9,7 @@ import pytest
 
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent, Sessions, Transport
-from clbalance.transport.reach import LocalTransport, SshTransport
+from clbalance.transport.reach import SshTransport
 from tests.scripted import HangUp, ScriptedTransport
 
 
@@ -40,7 +40,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         case "scripted":
             yield Place(ScriptedTransport(dict.fromkeys(names, scripted_shell)), names)
         case "local":
-            yield Place(LocalTransport(), names)
+            yield Place(SshTransport(here=frozenset(names)), names)
         case _:
             lab = request.getfixturevalue("lab")
             yield Place(SshTransport(options=lab.ssh_options, connect_timeout_s=5.0), names)

@@ -1,7 +1,7 @@
 """`terminal`: what `run --pty` executes to be on a node with its terminal."""
 
 from clbalance.model import NodeName
-from clbalance.transport.reach import LocalTransport, SshTransport
+from clbalance.transport.reach import SshTransport
 
 NODE, HERE = NodeName("node1"), NodeName("here")
 
@@ -17,11 +17,8 @@ def test_it_is_ssh_with_a_terminal_by_the_users_options_first() -> None:
 def test_another_login_goes_the_same_way() -> None:
     argv = SshTransport(options="-F mine", user="ann").as_user("bob").terminal(NODE, "the line")
     assert (argv[:3], argv[-5:]) == (["ssh", "-F", "mine"], ["-l", "bob", "--", "node1", "the line"])
-    assert LocalTransport().as_user("bob") == LocalTransport()
 
 
 def test_this_machine_is_reached_without_ssh() -> None:
     there = SshTransport(here=frozenset({HERE}))
-    assert (
-        there.terminal(HERE, "the line") == LocalTransport().terminal(HERE, "the line") == ["/bin/sh", "-c", "the line"]
-    )
+    assert there.terminal(HERE, "the line") == ["/bin/sh", "-c", "the line"]

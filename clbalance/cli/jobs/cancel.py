@@ -66,13 +66,23 @@ def _tell(console: Console, one: Reconciled, number: int | None) -> bool:
     job = one.record.id
     silent = [outcome for outcome in one.outcomes if isinstance(outcome.end, Lost)]
     for outcome in silent:
-        later = "it may run on, and is ended once the node answers" if number is None else "the signal was not sent"
+        later = _later(one.record) if number is None else "the signal was not sent"
         console.say(messages.warning(f"job {job}: {outcome.node}: {reason_of(outcome.end)}; {later}"))
     if silent:
         return False
     if number is not None:
         console.say(messages.note(f"job {job}: sent {signal.Signals(number).name}"))
+    elif not one.all_ended and not one.record.state.is_over and not one.record.cancel_requested:
+        console.say(messages.warning(f"job {job}: it logs in as another user, and is not cancelled"))
+        return False
     else:
         became = became_of(one.record, one.outcomes, all_ended=one.all_ended)
         console.say(messages.note(f"job {job}: {became}"))
     return True
+
+
+def _later(record: JobRecord) -> str:
+    """What becomes of a job whose node has not confirmed its end."""
+    if record.cancel_requested:
+        return "it may run on, and is ended once the node answers"
+    return "it may run on, and is not cancelled"

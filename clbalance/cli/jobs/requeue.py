@@ -17,8 +17,8 @@ from clbalance.cli.run.report import has_started, not_placed, report_queued, run
 from clbalance.cli.run.resume_tasks import resume_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
-from clbalance.engine.jobs.conclude import refuse
-from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.jobs.conclude import accept, refuse
+from clbalance.engine.jobs.submitted import next_attempt, startable
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
@@ -33,7 +33,7 @@ from clbalance.policy.jobs.outcome import has_failed
 from clbalance.policy.jobs.record import current_copies
 from clbalance.policy.jobs.requeue import exclude_reason
 from clbalance.policy.placement.explain import unfit_summary
-from clbalance.ports import RunListener
+from clbalance.ports import JobInput, RunListener
 from clbalance.render import messages
 
 
@@ -88,7 +88,7 @@ class _Requeue:
         """Start it from this process."""
         submitted = self.submitted
         with self.cluster.services(meanwhile="clbalance.engine.run.dispatch", needs_store=True) as services:
-            record = self._acquire(services, accepted=False)
+            record, stdin = self._acquire(services, accepted=False)
             copies = current_copies(record, services.journal.copies(record.id))
             ended = [copy.outcome for copy in copies if copy.outcome is not None]
             failed = {one.node: exclude_reason(one.end) for one in ended if has_failed(one.end)}
@@ -100,7 +100,7 @@ class _Requeue:
                 context = RunContext(
                     services=replace(services, start_queued=partial(start_on, self.cluster)),
                     query=self.cluster.query_of(submitted.request),
-                    stdin=input_of(services.journal, record.id, submitted),
+                    stdin=stdin,
                     listener=writer,
                     mode=writer_mode,
                 )
@@ -109,16 +109,21 @@ class _Requeue:
                 )
                 result = run.carry_out()
             if mode.leave_when_started and has_started(result):
-                services.journal.accept(record.id)
+                accept(services, record.id)
         return result
 
-    def _acquire(self, services: Services, *, accepted: bool) -> JobRecord:
-        """The record, once we control the job. `ClbalanceError` if another process does by now."""
+    def _acquire(self, services: Services, *, accepted: bool) -> tuple[JobRecord, JobInput]:
+        """The record, once we control the job, and its input. `ClbalanceError` if another process does by now.
+
+        What it needs is read first: a job that cannot start again keeps its end.
+        """
         number, attempt = self.record.id, self.record.attempt
+        stdin = input_of(services.journal, number, self.submitted)
+        startable(services, self.record)
         reason, now = f"requeued by {me()}", services.clock.now()
         if not services.journal.acquire_again(number, reason, attempt=attempt, at=now, accepted=accepted):
             raise ClbalanceError(f"job {number} is controlled by another process now")
-        return services.journal.record(number) or self.record  # another requeue may have come and gone
+        return services.journal.record(number) or self.record, stdin  # another requeue may have come and gone
 
 
 class Restarted(Shown):

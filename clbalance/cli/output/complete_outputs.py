@@ -20,13 +20,14 @@ _AGAIN_S = 2.0  # time limit for nodes that did not answer the last time
 def complete_outputs(services: Services, console: Console, *, again: bool = True) -> None:
     """Write missing output. Files that cannot be completed now stay pending, with one warning for each reason.
 
-    `again`: also try files again whose last completion failed.
+    `again`: also try files again whose last completion failed. A `StoreError` only warns: what was asked for is done.
     """
-    try:
-        pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
-    except StoreError as error:  # nothing is known to be missing, and what was asked for is done
-        services.listener.store_failed(error.message)
-        return
+    with services.without_store():
+        _complete(services, console, again=again)
+
+
+def _complete(services: Services, console: Console, *, again: bool) -> None:
+    pending = [one for one in services.journal.outputs(pending=True) if again or not one.reason]
     if not pending:
         return
     from clbalance.cli.output.job_files import mark_output  # most calls have nothing pending (docs/design/startup.md)

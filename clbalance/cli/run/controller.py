@@ -23,7 +23,6 @@ from clbalance.cli.run.start_controller import ConnectOptions
 from clbalance.cli.signals import ignore_at_the_end, raise_once
 from clbalance.engine.agent.copies import SUPERVISED
 from clbalance.engine.agent.listeners import NullListener, NullTaskListener
-from clbalance.engine.jobs.conclude import requeue
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext
@@ -31,7 +30,8 @@ from clbalance.engine.services import Services
 from clbalance.errors import ClbalanceError, Interrupted, StoreError
 from clbalance.model.job import Submitted
 from clbalance.policy.jobs.requeue import nodes_to_exclude
-from clbalance.ports import JobLock
+from clbalance.ports import JobLock, Journal, Store
+from clbalance.transport.reach import this_node
 
 
 def main() -> int:
@@ -47,7 +47,6 @@ def main() -> int:
         options = ConnectOptions(
             ssh=SshOptions(**{"fanout": None, **order["ssh"]}),
             groups_conf=None if order["groups_conf"] is None else Path(order["groups_conf"]),
-            is_here=order["is_here"],
         )
         control(number, JobLock(name=order["lock"], fd=fd), options, again=order["again"])
     except ClbalanceError as error:
@@ -71,28 +70,43 @@ def _keep_to_ourselves(*fds: int) -> None:
 def control(number: int, lock: JobLock, options: ConnectOptions, *, again: bool) -> None:
     """Carry the job to its end, or as far as it comes. `again`: of a job of tasks, also those are run that failed."""
     console = Console.of(VerbosityOptions(quiet=True))
-    with open_store(console, needed=True) as (_, journal):
-        submitted = journal.submitted(number)
+    with open_store(console, needed=True, lock=lock) as opened:
+        try:
+            _control(number, opened, options, console, again=again)
+        except ClbalanceError as error:
+            _queue(opened[1], number, error.message)
+            raise
+
+
+def _control(
+    number: int, opened: tuple[Store, Journal], options: ConnectOptions, console: Console, *, again: bool
+) -> None:
+    submitted = opened[1].submitted(number)
     if submitted is None:
         raise StoreError(f"job {number} is not remembered any more")
     cluster = _cluster(submitted, options, console)
     meanwhile = "clbalance.engine.run.dispatch" if submitted.rules is None else "clbalance.engine.tasks.task_run"
-    with cluster.services(meanwhile=meanwhile, needs_store=True, lock=lock) as services:
+    with cluster.services(meanwhile=meanwhile, opened=opened) as services:
         services.fail_point("taken")
-        try:
-            waiting = replace(services, start_queued=partial(start_on, cluster))
-            _carry_out(waiting, cluster, number, submitted, again=again)
-        except ClbalanceError as error:
-            requeue(services, number, error.message)
-            raise
+        waiting = replace(services, start_queued=partial(start_on, cluster))
+        _carry_out(waiting, cluster, number, submitted, again=again)
+
+
+def _queue(journal: Journal, number: int, reason: str) -> None:
+    """Put the job back into the queue if it has not begun; without a store it goes there when we have gone."""
+    with contextlib.suppress(StoreError):
+        record = journal.record(number)
+        if record is not None:
+            journal.queue(number, attempt=record.attempt, reason=reason)
 
 
 def _cluster(submitted: Submitted, options: ConnectOptions, console: Console) -> ClusterContext:
     ssh = as_submitted(SshOptions(**{"fanout": None, **asdict(options.ssh)}), submitted)
-    if not options.is_here:
-        return place_again(submitted, ssh, console, groups_conf=options.groups_conf)
-    cluster = cluster_context(NodeOptions(groups_conf=options.groups_conf), ssh, console)
-    return replace(cluster, policy=cluster.policy_as(submitted.group, submitted.policy))
+    if submitted.candidates == (this_node(),):  # submitted without any cluster, if there still is none
+        cluster = cluster_context(NodeOptions(groups_conf=options.groups_conf), ssh, console)
+        if cluster.is_here:
+            return replace(cluster, policy=cluster.policy_as(submitted.group, submitted.policy))
+    return place_again(submitted, ssh, console, groups_conf=options.groups_conf)
 
 
 def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted, *, again: bool) -> None:

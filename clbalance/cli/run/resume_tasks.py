@@ -15,7 +15,7 @@ from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfi
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.jobs.conclude import refuse
-from clbalance.engine.jobs.submitted import next_attempt
+from clbalance.engine.jobs.submitted import next_attempt, startable
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
@@ -26,7 +26,7 @@ from clbalance.model import Plan
 from clbalance.model.job import Submitted, TaskRules
 from clbalance.model.job_record import JobRecord
 from clbalance.model.task import Task
-from clbalance.ports import TaskListener
+from clbalance.ports import JobInput, TaskListener
 from clbalance.render import messages
 
 
@@ -94,16 +94,22 @@ class _Resumed:
             self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
         return record, left
 
-    def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> None:
-        """Take control of the job. `ClbalanceError` if another process controls it by now."""
+    def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> JobInput:
+        """Take control of the job; its input. `ClbalanceError` if another process controls it by now.
+
+        What it needs is read first: a job that cannot start again keeps its end.
+        """
+        stdin = input_of(services.journal, record.id, self.submitted)
+        startable(services, record)
         reason, now = f"resumed by {me()}", services.clock.now()
         if not services.journal.acquire_again(record.id, reason, attempt=record.attempt, at=now, accepted=accepted):
             raise ClbalanceError(f"job {record.id} is controlled by another process now")
+        return stdin
 
     def _carry_out(self, record: JobRecord, cluster: ClusterContext, listener: TaskListener) -> TaskJobResult | Plan:
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
-            self._acquire(services, record, accepted=False)
+            stdin = self._acquire(services, record, accepted=False)
             fresh = services.journal.record(record.id) or record
             context = TaskRunContext(
                 services=services,
@@ -112,7 +118,7 @@ class _Resumed:
                 tasks=unfinished_tasks(services, fresh, again=True),
                 rules=submitted.rules or TaskRules(),
                 restart_policy=replace(submitted.restart_policy, after=()),
-                stdin=input_of(services.journal, fresh.id, submitted),
+                stdin=stdin,
                 listener=listener,
             )
             return run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)

@@ -15,12 +15,12 @@ from clbalance.cli.run.pending import start_on
 from clbalance.cli.run.report import ShownRun, has_started, not_placed, run_ended
 from clbalance.cli.run.submission import Submission
 from clbalance.engine.agent.copies import DETACHED, FOREGROUND, FollowMode
-from clbalance.engine.jobs.conclude import refuse
+from clbalance.engine.jobs.conclude import accept, refuse
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.run.run import Run
 from clbalance.engine.run.values import RunContext, RunResult
 from clbalance.engine.services import PlacementQuery, Services
-from clbalance.errors import ExitCode, StoreError
+from clbalance.errors import ExitCode
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted, TaskRules
 from clbalance.model.task import Task
 from clbalance.ports import Journal, RunListener
@@ -124,17 +124,9 @@ def _carry_out(
             )
             result = Run(context, job, restart_policy).carry_out()
         if detached and has_started(result):
-            _accept(services, result.job.id)
+            accept(services, result.job.id)
         complete_outputs(services, console, again=False)
     return result
-
-
-def _accept(services: Services, job: int) -> None:
-    """Before the number is told: the job is never dropped from now on. It runs already, so an error is no matter."""
-    try:
-        services.journal.accept(job)
-    except StoreError as error:
-        services.listener.store_failed(error.message)
 
 
 # Submit a job: give it a number and record it in the journal.

@@ -33,13 +33,11 @@ class ConnectOptions:
 
     ssh: ReachOptions
     groups_conf: Path | None = None
-    is_here: bool = False
-    """There is no cluster: this machine is the only node."""
 
     @classmethod
     def of(cls, cluster: ClusterContext) -> "ConnectOptions":
         """Those of this call."""
-        return cls(ssh=cluster.ssh, groups_conf=cluster.groups_conf, is_here=cluster.is_here)
+        return cls(ssh=cluster.ssh, groups_conf=cluster.groups_conf)
 
 
 def start_controller(
@@ -65,7 +63,6 @@ def start_controller(
         "folder": str(working_directory()),
         "ssh": asdict(options.ssh),
         "groups_conf": None if options.groups_conf is None else str(options.groups_conf),
-        "is_here": options.is_here,
     }
     argv = [sys.executable, "-m", _MODULE, str(job), str(lock.fd), name]
     try:

@@ -191,7 +191,7 @@ def _queue(options: JobOptions) -> bool:
         raise UsageError("`--queue` and `--queue-for` are two ways to wait for a place", hint="one of them")
     if options.notify is not None:
         raise UsageError(
-            "`--notify` cannot go with `--queue`: a queued job has no controller to run the command",
+            "`--notify` cannot go with `--queue`: its command would run only when somebody looks, maybe days later",
             hint="`clbalance wait JOB; COMMAND`, in the background",
         )
     return True

@@ -35,7 +35,7 @@ def recorded_state_after_attempt(
         outcomes,
         journal.copies(job),
         journal.migration_request_of(job),
-        cancelled=journal.is_cancelled(job),
+        cancelled=bool(record.cancel_requested),
     )
 
 
@@ -47,6 +47,12 @@ def requeue(services: Services, job: int, reason: str) -> bool:
     except StoreError as error:
         services.listener.store_failed(error.message)
         return True  # the journal still says queued, and it has no controller when we have gone
+
+
+def accept(services: Services, job: int) -> None:
+    """Before its number is told: the job is never dropped from now on. It runs already, so an error is no matter."""
+    with services.without_store():
+        services.journal.accept(job)
 
 
 def release(services: Services, job: int) -> None:

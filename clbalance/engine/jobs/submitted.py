@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.jobs.conclude import recorded_state_after_attempt
 from clbalance.engine.jobs.queued_starts import QueuedStarts
 from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
@@ -91,9 +92,13 @@ def read(
 
 
 def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:
-    """Cancel these jobs, whatever their state. A controller does not start a cancelled job any more."""
+    """Cancel these jobs, whatever their state. A controller does not start a cancelled job any more.
+
+    No request is kept for a job that logs in as another user than was typed: it would be carried out as that user.
+    """
     for record in records:
-        services.journal.cancel(record.id, reason)
+        if services.typed_user is None or user_of(services, record.id) in (None, services.typed_user):
+            services.journal.cancel(record.id, reason)
     return _order(services, records, lambda record: FollowMode(streams=(), end=reason, void=not record.has_controller))
 
 
@@ -287,8 +292,8 @@ def await_dependencies(services: Services, job: int, restart_policy: RestartPoli
     before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
-        ends = await_ends(services, known, lambda: services.journal.is_cancelled(job), call_until_reached=True)
-        if services.journal.is_cancelled(job):
+        ends = await_ends(services, known, lambda: bool(cancel_requested(services, job)), call_until_reached=True)
+        if cancel_requested(services, job):
             return Dependency(state=DependencyState.NEVER, reason="cancelled")
         before |= {one.record.id: one.record for one in ends}
     return dependency(before)

@@ -1,10 +1,12 @@
 """Without groups and without nodes named, the cluster is this machine."""
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
 from tests.cli.command import Command
+from tests.cli.held_jobs import detached, job
 
 HERE = socket.gethostname().partition(".")[0]
 
@@ -57,3 +59,24 @@ def test_load_judges_this_machine_as_pick_does_though_it_is_loaded(alone: Comman
     assert node["r1m"] >= 999
     assert alone("pick", env=loaded).text == f"{HERE}\n"
     assert (node["state"], node["reason"]) == ("up", None)
+
+
+def test_jobs_that_are_elsewhere_are_asked_about_there(clbalance: Command) -> None:
+    """Another node's job is not declared dead because this machine does not know it."""
+    number = detached(clbalance, "-w", "node1", "--output", "out", "--", "echo", "there")
+    folder = str(clbalance.folder)
+    no_groups = {"CLBALANCE_GROUPS_CONF": "", "CLUSTERSHELL_CFGDIR": folder, "CLBALANCE_NODE_DIR": folder}
+    before = detached(clbalance, "-w", "node1", "--", "true")
+    done = clbalance("run", "--after", f"{number},{before}", "--", "true", env=no_groups)
+    assert (done.rc, f"running here, on {HERE}" in done.stderr) == (0, True), done.stderr
+    assert [job(clbalance, one)["state"] for one in (number, before)] == ["COMPLETED"] * 2
+    assert (clbalance.folder / "out").read_text() == "there\n"
+
+
+def test_without_ssh_this_machine_runs_jobs_and_other_nodes_are_unknown(alone: Command, folder: Path) -> None:
+    there = detached(alone, "--", "true")
+    (folder / "bin").mkdir()
+    for name in ("sh", "python3", "env"):
+        (folder / "bin" / name).symlink_to(shutil.which(name) or name)
+    done = alone("run", "-q", "--after", there, "-c", "echo here", env={"PATH": str(folder / "bin")})
+    assert (done.rc, done.text) == (0, "here\n"), done.stderr

@@ -14,6 +14,7 @@ from clbalance.cli.run.job_input import MOST_KEPT_BYTES, NoInput, copied_input
 from clbalance.errors import UsageError
 from clbalance.lab.cluster import Lab
 from tests.cli.command import ARGV, TIMEOUT_S, Command, eventually
+from tests.cli.held_jobs import job
 
 ON = ("-q", "-w", "node1")
 PASSED_ON = "not passed on"
@@ -172,6 +173,28 @@ def test_what_was_passed_on_is_not_kept(clbalance: Command) -> None:
     done = clbalance("requeue", "last")
     assert done.rc == 2
     assert "no copy of it was kept" in done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--detach"]])
+def test_a_job_whose_input_is_not_kept_keeps_its_end(clbalance: Command, more: list[str]) -> None:
+    attended = ("--output", "out", "--notify", "echo x >> told")
+    assert clbalance("run", *ON, *attended, "-c", "cat; exit 3", stdin=b"once").rc == 3
+    done = clbalance("requeue", "last", *more)
+    assert (done.rc, done.text) == (2, "")
+    assert "no copy of it was kept" in done.stderr
+    found = job(clbalance, "1")
+    assert (found["state"], found["rc"], found["attempt"]) == ("FAILED", 3, 1)
+    assert (clbalance.folder / "told").read_text() == "x\n", "not once more"
+
+
+@pytest.mark.parametrize("more", [[], ["--detach"]])
+def test_a_job_of_tasks_whose_input_is_gone_keeps_its_end(clbalance: Command, more: list[str]) -> None:
+    (clbalance.folder / "in").write_text("x")
+    assert clbalance("run", *ON, "--stdin", "in", "--array", "1-2", "-c", "exit 3").rc == 3
+    (clbalance.folder / "in").unlink()
+    done = clbalance("requeue", "1", *more)
+    assert (done.rc, done.text) == (2, "")
+    assert job(clbalance, "1")["state"] == "FAILED"
 
 
 # More than one reader, or one that outlives us: copied whole.

@@ -133,6 +133,21 @@ def test_tasks_whose_controller_died_before_the_start_are_queued_and_started(clb
     assert diary(clbalance) == ["x"] * 3
 
 
+@pytest.mark.root
+def test_a_controller_that_cannot_begin_says_why(clbalance: Command) -> None:
+    full(clbalance)
+    options = ("--queue-for", "1h", "-l", "root", "--array", "0-2", "-w", "node1", "-c", "echo x >> diary")
+    number = detached(clbalance, *options)
+    eventually(lambda: job(clbalance, number)["reason"] == "0/1 nodes fit: 1 leased whole")
+    kill_controllers(clbalance)
+    make_room(clbalance)
+    clbalance("rebalance", "-l", "bob", "-w", "node1", "--apply")
+    eventually(lambda: job(clbalance, number)["reason"] == "the job logs in as root, and cannot start again as bob")
+    clbalance("rebalance", "-w", "node1", "--apply")
+    assert clbalance("wait", number).rc == 0
+    assert diary(clbalance) == ["x"] * 3
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(
     clbalance: Command, how: signal.Signals

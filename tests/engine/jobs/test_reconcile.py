@@ -196,6 +196,6 @@ def test_each_job_is_looked_for_by_the_login_that_it_remembers() -> None:
 
 
 def test_a_login_that_was_told_for_this_call_holds_for_all_of_them() -> None:
-    services, requests = of_two_logins(keeps_user=True)
+    services, requests = of_two_logins(typed_user="root")
     seen = reconcile(services, requests)
     assert [outcome.end for one in seen for outcome in one.outcomes] == [Exited(rc=1), Exited(rc=1)]

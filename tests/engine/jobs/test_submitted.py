@@ -20,10 +20,17 @@ GONE = NodeName("gone")
 CANCELLED = Dependency(state=DependencyState.NEVER, reason="cancelled")
 
 
-def before(services: Services, state: JobState) -> int:
+def before(services: Services, state: JobState, *, user: str | None = None) -> int:
     """A job that stands so; nobody has it in hand, and its node does not answer."""
     spec = JobSpec(
-        id=0, key="a" * 32, name="j", payload=Command(argv=("true",)), chdir="/", chdir_explicit=False, umask=0
+        id=0,
+        key="a" * 32,
+        name="j",
+        payload=Command(argv=("true",)),
+        chdir="/",
+        chdir_explicit=False,
+        umask=0,
+        user=user,
     )
     number = services.journal.submit(
         EPOCH, Submitted(job=spec, request=Request(), candidates=(GONE,), restart_policy=RestartPolicy())
@@ -126,3 +133,16 @@ def told(state: str) -> ScriptedNode:
 def opened(services: Services) -> list[NodeName]:
     assert isinstance(services.transport, ScriptedTransport)
     return services.transport.opened
+
+
+# A cancel with another login than the job's.
+
+
+@pytest.mark.parametrize(("theirs", "is_kept"), [("alice", False), ("bob", True), (None, True)])
+def test_a_cancel_is_kept_only_for_a_job_of_the_login_that_was_typed(theirs: str | None, is_kept: bool) -> None:
+    services = world_of({}, typed_user="bob")
+    number = before(services, JobState.RUNNING, user=theirs)
+    record = services.journal.record(number)
+    assert record is not None
+    (seen,) = cancel(services, [record], "cancelled by u")
+    assert seen.record.cancel_requested == ("cancelled by u" if is_kept else "")
