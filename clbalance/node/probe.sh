@@ -121,8 +121,9 @@
     run nvidia-smi -L
   }
 
-  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is enough, and is
-  # never pushed out by lines of other numbers. Whatever is in the log, at most 1,024 lines of 300 bytes are sent.
+  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is sent, and the
+  # last one that says Fatal: lines of other numbers, or of lesser errors, never push them out. Whatever is in the log, at
+  # most 1,024 lines of 300 bytes are sent.
   gpu_faults() {
     { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | awk '
       {
@@ -130,6 +131,7 @@
         sub(/^.*NVRM: Xid /, "", key)
         sub(/,.*/, "", key)
         sub(/ GPU-I:[^)]*/, "", key)
+        if (($0 " ") ~ /[^A-Za-z]Fatal[^A-Za-z]/) key = key " Fatal"
         delete lines[last[key]]
         lines[last[key] = NR] = substr($0, 1, 300)
       }
