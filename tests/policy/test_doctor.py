@@ -118,6 +118,7 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
              input_is_whole=False),
         case("a missing home is noted: a job may name its folder", "note:login", "/home/u, does not exist",
              missing_home="/home/u"),
+        case("a home that hangs is not well", "note:login", "unknown: timed out", missing_home=LOST),
         case("a node whose load was not told takes no job", "wrong:load", "timed out", reading=LOST),
         case("without a boot id no job can start", "wrong:boot_id", "no boot_id",
              reading=reads(boot_id=Unknown(reason="no boot_id"))),
