@@ -147,8 +147,9 @@
   }
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
-  # no content can pose as another file's. Files above 1 KiB are not read. Locks come last: every listed lease was
-  # locked before it was listed. The clock comes first: a proposal that is over by then cannot become firm later.
+  # no content can pose as another file's. Marks above 1 KiB and a list of administrators above 64 KiB are not read.
+  # Locks come last: every listed lease was locked before it was listed. The clock comes first: a proposal that is over
+  # by then cannot become firm later.
   marks() {
     # Without these programs it would look as if there were no lease.
     for program in stat grep ${many:+find awk}; do
@@ -171,11 +172,16 @@
       [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
     } | {
       small=
+      listed=
       inodes=
       drains=
       while IFS=' ' read -r _ device inode uid mode size path; do
         echo "mark $device $inode $uid $mode $path"
         case $mode in 8*) ;; *) continue ;; esac
+        if [ "$path" = "$admins" ]; then
+          [ "$size" -gt 65536 ] || listed=$path
+          continue
+        fi
         [ "$size" -gt 1024 ] || small=$small$path$nl
         case $path in
           */lease-*) inodes="$inodes|$inode" ;;
@@ -186,6 +192,7 @@
         echo "admins $admins"
         # shellcheck disable=SC2086
         stat -c 'owner %u %U' -- $drains
+        [ -z "$listed" ] || grep -s '' /dev/null "$listed"
       fi
       # shellcheck disable=SC2086
       grep -s -m 32 '' /dev/null $small
