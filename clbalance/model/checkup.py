@@ -99,7 +99,7 @@ class Checkup:
     sshd: SshdLimits
     input_is_whole: bool = True
     """Whether all that was sent to the node's shell has reached it; a start-up file may have read some of it."""
-    missing_home: str = ""
+    missing_home: str | Unknown = ""
     """The path of our home there if it does not exist; else empty."""
 
 

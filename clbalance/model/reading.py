@@ -230,7 +230,7 @@ class Reading:
     drains: tuple[DrainMark, ...] | Unknown
     """Drain marks of all users that had not ended, by the node's own clock."""
     gpus_missing: tuple[str, ...] = ()
-    """Why devices of one vendor are not in `gpus`, where there are devices of another."""
+    """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
 
 
 NodeName = NewType("NodeName", str)

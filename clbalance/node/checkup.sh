@@ -84,6 +84,11 @@ clbalance_input=@NONCE@
       KillUserProcesses
   }
 
+  # It may be on a mount whose server is gone.
+  home() {
+    [ -d "$HOME" ] || printf '%s\n' "$HOME"
+  }
+
   # Works only as root.
   sshd_told() {
     run sshd -T
@@ -99,10 +104,6 @@ clbalance_input=@NONCE@
     echo "$m + input"
     [ "$clbalance_input" = "$m" ] && echo whole
     echo "$m - input 0"
-
-    echo "$m + home"
-    [ -d "$HOME" ] || printf '%s\n' "$HOME"
-    echo "$m - home 0"
 
     # In case logind does not answer: its files, then the drop-ins that override them; the last line counts.
     echo "$m + logind_conf"
@@ -123,7 +124,7 @@ clbalance_input=@NONCE@
 
   echo "$nl$m begin"
   uid=$(id -u)
-  set -- python logind sshd_told
+  set -- python logind home sshd_told
   if [ -n "$CLBALANCE_NODE_DIR" ]; then
     set -- named "$@"
   else

@@ -121,8 +121,9 @@
     run nvidia-smi -L
   }
 
-  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is enough, and is
-  # never pushed out by lines of other numbers. Whatever is in the log, at most 1,024 lines of 300 bytes are sent.
+  # dmesg prints the kernel's log and does not wait for more. Of each device and number the last line is sent, and the
+  # last one that says Fatal: lines of other numbers, or of lesser errors, never push them out. Whatever is in the log, at
+  # most 1,024 lines of 300 bytes are sent.
   gpu_faults() {
     { dmesg || echo 'not told'; } | grep -e 'NVRM: Xid' -e '^not told$' | awk '
       {
@@ -130,6 +131,7 @@
         sub(/^.*NVRM: Xid /, "", key)
         sub(/,.*/, "", key)
         sub(/ GPU-I:[^)]*/, "", key)
+        if (($0 " ") ~ /[^A-Za-z]Fatal[^A-Za-z]/) key = key " Fatal"
         delete lines[last[key]]
         lines[last[key] = NR] = substr($0, 1, 300)
       }
@@ -145,8 +147,9 @@
   }
 
   # Prints `mark DEVICE INODE UID MODE PATH` of each mark and each folder, then their content as `PATH:line`, so that
-  # no content can pose as another file's. Files above 1 KiB are not read. Locks come last: every listed lease was
-  # locked before it was listed. The clock comes first: a proposal that is over by then cannot become firm later.
+  # no content can pose as another file's. Marks above 1 KiB and a list of administrators above 64 KiB are not read.
+  # Locks come last: every listed lease was locked before it was listed. The clock comes first: a proposal that is over
+  # by then cannot become firm later.
   marks() {
     # Without these programs it would look as if there were no lease.
     for program in stat grep ${many:+find awk}; do
@@ -171,6 +174,7 @@
       [ -z "$admins" ] || stat -L -c 'mark %d %i %u %f %s %n' -- $admins
     } | {
       small=
+      listed=
       inodes=
       drains=
       told=
@@ -183,6 +187,10 @@
         told=yes
         echo "mark $device $inode $uid $mode $path"
         case $mode in 8*) ;; *) continue ;; esac
+        if [ "$path" = "$admins" ]; then
+          [ "$size" -gt 65536 ] || listed=$path
+          continue
+        fi
         [ "$size" -gt 1024 ] || small=$small$path$nl
         case $path in
           */lease-*) inodes="$inodes|$inode" ;;
@@ -195,6 +203,7 @@
         echo "admins $admins"
         # shellcheck disable=SC2086
         stat -c 'owner %u %U' -- $drains
+        [ -z "$listed" ] || grep -s '' /dev/null "$listed"
       fi
       # shellcheck disable=SC2086
       grep -s -m 32 '' /dev/null $small

@@ -54,7 +54,10 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def _checkup(checkup: Checkup) -> Iterator[Finding]:
     if not checkup.input_is_whole:
         yield wrong("login", "a start-up file of the login shell there reads standard input: no job can start", _INPUT)
-    if checkup.missing_home:
+    if isinstance(checkup.missing_home, Unknown):
+        what = f"whether your home there exists is unknown: {checkup.missing_home.reason}"
+        yield note("login", what, "`ssh {node} ls -ld '~'` shows it, or hangs as well")
+    elif checkup.missing_home:
         what = f"your home there, {checkup.missing_home}, does not exist: jobs without `--chdir` may run in /"
         yield note("login", what, "`ssh {node} ls -ld '~'`; `mkhomedir_helper`, or a mount, brings it back")
     yield from folder_findings(checkup.folders, checkup.uid)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clbalance.model import Memory, Reading, Unknown
+from clbalance.model import Gpu, Memory, Reading, Unknown
 from clbalance.model.checkup import Finding, note, wrong
 from clbalance.policy.placement.gpus import GpuState, gpu_condition, gpu_label
 
@@ -62,9 +62,18 @@ def _gpus(reading: Reading) -> Iterator[Finding]:
     for gpu in reading.gpus:
         found = gpu_condition(gpu, 0.0, {})
         if found.state is GpuState.FAULTY:
-            hint = f"{_GPU_TOOLS}; as root there: `nvidia-smi --gpu-reset -i {gpu.index}`, else a reboot"
-            yield wrong("gpus", f"{gpu_label(gpu)} is faulty, so it is not allocated: {found.reason}", hint)
+            yield wrong("gpus", f"{gpu_label(gpu)} is faulty, so it is not allocated: {found.reason}", _repair(gpu))
         elif found.state is GpuState.UNKNOWN:
             yield wrong("gpus", f"{gpu_label(gpu)} is not allocated, for its {found.reason}", _GPU_TOOLS)
     for reason in reading.gpus_missing:
-        yield note("gpus", f"the GPUs of one vendor are unknown: {reason}", _GPU_TOOLS)
+        yield note("gpus", f"the GPUs of one vendor are missing: {reason}", _GPU_TOOLS)
+
+
+def _repair(gpu: Gpu) -> str:
+    """What may help a faulty device. Not a reset for an AMD card, which is faulty only if it tells no id; nor for a MIG
+    part, which would take the other parts along; nor by an index, which a lost device does not tell.
+    """
+    if gpu.parent or not gpu.bus_id or gpu.uuid.startswith("GPU-amd-"):
+        return _GPU_TOOLS
+    reset = f"`nvidia-smi --gpu-reset -i {gpu.bus_id}`"
+    return f"{_GPU_TOOLS}; if it needs a reset, as root there, with no job on it: {reset}, else a reboot"

@@ -155,8 +155,14 @@ def parse_checkup(sections: Mapping[str, Section]) -> Checkup:
         logind=parse_logind(sections.get("logind"), sections.get("logind_conf")),
         sshd=parse_sshd_limits(sections.get("sshd_told"), sections.get("sshd_conf")),
         input_is_whole="input" not in sections or sections["input"].text == "whole",
-        missing_home=words_of(sections["home"].text, most=_MOST_PATH) if "home" in sections else "",
+        missing_home=_missing_home(sections.get("home")),
     )
+
+
+def _missing_home(section: Section | None) -> str | Unknown:
+    if section is None or section.status is None:
+        return Unknown(reason="not told" if section is None else "timed out")
+    return words_of(section.text, most=_MOST_PATH)
 
 
 def _uid(section: Section | None) -> int | Unknown:

@@ -22,8 +22,9 @@ _MOST_PROCESSES = 10_000
 _UUID = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,80}")
 # 0; and 14, a damaged infoROM: the numbers are right, with a warning below them.
 _TOLD = frozenset({"0", "14"})
-# Printed on standard output in place of a table; the first with status 6.
-_NONE = ("No devices were found", "No running")
+# Printed on standard output in place of a table; the first with status 6, and in place of any table.
+NO_DEVICES = "No devices were found"
+_NO_PROCESSES = "No running"
 # In place of a figure, or of a whole row. The words are those of nvmlErrorString().
 _ERROR = re.compile(r"\[?(Unknown Error|GPU is lost|GPU requires re(?:set|start)|ERR!|Not Found|Timeout)\]?")
 _NEEDS_RESET = re.compile(r"\[?(GPU is lost|GPU requires re(?:set|start))\]?")
@@ -52,7 +53,7 @@ def parse_gpus(
     found = {gpu.uuid: gpu for gpu in sorted(_devices(lines), key=lambda gpu: gpu.index)}
     if len(found) > _MOST_GPUS:
         return Unknown(reason=f"more than {_MOST_GPUS} GPUs")
-    if not found and (lines or devices.status not in _TOLD) and not devices.text.lstrip("\n").startswith(_NONE):
+    if not found and (lines or devices.status not in _TOLD) and not devices.text.lstrip("\n").startswith(NO_DEVICES):
         return Unknown(reason=words_of("\n".join(lines)) or f"`nvidia-smi` failed with {devices.status}")
     held = parse_processes(processes, frozenset(found), parts or {})
     return tuple(
@@ -157,7 +158,7 @@ def parse_processes(
     section: Section, gpus: frozenset[str], parts: Mapping[str, str]
 ) -> Mapping[str, tuple[GpuProcess, ...] | Unknown] | Unknown:
     """The processes on each of `gpus`; unknown on all if a line may concern any of them."""
-    if section.text.lstrip("\n").startswith(_NONE) and section.status is not None:
+    if section.text.lstrip("\n").startswith(_NO_PROCESSES) and section.status is not None:
         return dict.fromkeys(gpus, ())
     lines = _lines(section)
     if reason := _why_incomplete(section.status, lines):
@@ -181,6 +182,8 @@ def _why_incomplete(status: str | None, lines: Sequence[str]) -> str:
         return "`nvidia-smi` timed out"
     if len(lines) > _MOST_PROCESSES:
         return f"more than {_MOST_PROCESSES} GPU processes"
+    if NO_DEVICES in lines:  # the driver was not there for a moment
+        return NO_DEVICES
     if status in _TOLD or any(map(_LOST.fullmatch, lines)):
         return ""
     return words_of("\n".join(lines)) or f"`nvidia-smi` failed with {status}"

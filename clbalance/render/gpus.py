@@ -33,9 +33,11 @@ def gpus_reason(answer: Measured) -> str:
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return f"GPUs unknown: {gpus.reason}"
+    if not gpus:
+        return ""  # a driver without a device may be meant so: `doctor` notes it
     found = gpu_conditions(answer, gpus)
     problems = [f"{gpu_label(gpu)} {one.state}: {one.reason}" for gpu, _, one in found if one.state in _PROBLEM_STATES]
-    return ", ".join([*problems, *(f"GPUs unknown: {reason}" for reason in answer.reading.gpus_missing)])
+    return ", ".join([*problems, *(f"GPUs missing: {reason}" for reason in answer.reading.gpus_missing)])
 
 
 def gpu_states(answer: Measured) -> str | None:

@@ -1,6 +1,7 @@
 """The classes of group sources: commands, YAML files, results of jobs, and sources that cannot be used."""
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from string import Template
@@ -117,9 +118,11 @@ class ResultGroups(GroupSource):  # type: ignore[misc]  # ClusterShell ships no 
 class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no types
     """A source of commands. Their stderr goes into the error message, not to the terminal.
 
-    After a command that did not keep its limits, no other one of the source is run.
+    After a command that did not keep its limits, no other one of the source is run; nor after `all_within_s` of them.
     """
 
+    all_within_s = 60.0
+    _spent_s = 0.0
     _broken: SettingsError | None = None
 
     @property
@@ -138,7 +141,10 @@ class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no
                     hint="name its nodes; or have the source's file say all groups at once, by `mapall` or as YAML",
                 )
         command = Template(self.upcalls[cmdtpl]).safe_substitute(args)
+        began = time.monotonic()
         try:
+            if self._spent_s > self.all_within_s:
+                raise UpcallLimitError(f"is not run: the commands before it took {self._spent_s:.0f} s in all")
             done = run_upcall(command, self.cfgdir)  # `$GROUP` has been checked
         except UpcallLimitError as error:
             self._broken = SettingsError(
@@ -149,6 +155,8 @@ class Upcalls(UpcallGroupSource):  # type: ignore[misc]  # ClusterShell ships no
             raise self._broken from error
         except (OSError, ValueError) as error:  # no such folder; a command with a NUL in it
             raise self._failed(cmdtpl, command, f"cannot be run: {error}") from error
+        finally:
+            self._spent_s += time.monotonic() - began
         if done.rc:
             said = " ".join(done.stderr.split())[:_MOST_SAID]
             how = f"ended with {done.rc}" + (f": {said}" if said else "")

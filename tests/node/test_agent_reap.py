@@ -274,6 +274,7 @@ def test_another_file_system_in_a_job_s_folder_is_left_alone(jobs: Lives, printe
 
 @pytest.fixture
 def many(jobs: Lives) -> int:
+    jobs.node.limits = {"REAPED_BYTES": 20_000}
     for n in range(600):
         jobs.node.mark(f"lease-{n:032x}.1", b"{}", os.geteuid())
     return 600
@@ -284,6 +285,15 @@ def test_more_than_one_answer_holds_is_asked_for_again_and_all_told_once(jobs: L
     found = reap(jobs, apply=apply)
     assert len(found) == len(set(found)) == many
     assert len(jobs.node.leases()) == (0 if apply else many)
+
+
+def test_one_answer_holds_thousands_of_void_leases(jobs: Lives) -> None:
+    for n in range(2_000):
+        jobs.node.mark(f"lease-{n:032x}.1", b"{}", os.geteuid())
+    with jobs.node.client() as fresh:
+        fresh.until("hello")
+        parsed = fresh.ask_node("reap", keep_s=0.0, apply=False, after="")
+    assert len(parsed["found"]) > 1_000
 
 
 @pytest.mark.root

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from clbalance.model import Cause, Memory, NodeName, Silent, Unknown
+from clbalance.model import Cause, Gpu, Memory, NodeName, Silent, Unknown
 from clbalance.model.checkup import (
     Entry,
     Examined,
@@ -118,6 +118,7 @@ def case(allocation: str, findings: str, part: str, **changes: object) -> object
              input_is_whole=False),
         case("a missing home is noted: a job may name its folder", "note:login", "/home/u, does not exist",
              missing_home="/home/u"),
+        case("a home that hangs is not well", "note:login", "unknown: timed out", missing_home=LOST),
         case("a node whose load was not told takes no job", "wrong:load", "timed out", reading=LOST),
         case("without a boot id no job can start", "wrong:boot_id", "no boot_id",
              reading=reads(boot_id=Unknown(reason="no boot_id"))),
@@ -164,6 +165,25 @@ def test_a_node_is_judged(node: Examined, findings: list[str], part: str) -> Non
     assert [":".join(one) for one in told(found)] == findings
     assert not found or part in found[0].what
     assert all(one.node == "n" and one.hint for one in found)
+
+
+FAULTY = replace(gpu(0, fault="Xid 79"), bus_id="00000000:3b:00.0")
+
+
+@pytest.mark.parametrize(
+    ("faulty", "names_reset"),
+    [
+        pytest.param(FAULTY, True, id="a GPU of NVIDIA, by its bus id"),
+        pytest.param(replace(FAULTY, bus_id=""), False, id="not one whose place is not told: its index is made up"),
+        pytest.param(replace(FAULTY, parent="GPU-9"), False, id="not a part: others use the rest"),
+        pytest.param(replace(FAULTY, uuid="GPU-amd-0"), False, id="not an AMD card"),
+    ],
+)
+def test_a_reset_is_named_only_where_it_hits_that_device_alone(faulty: Gpu, names_reset: bool) -> None:
+    (found,) = node_findings(examined(reading=reads(gpus=(faulty,))))
+    assert "nvidia-smi -q" in found.hint
+    assert ("with no job on it: `nvidia-smi --gpu-reset -i 00000000:3b:00.0`" in found.hint) == names_reset
+    assert ("reset" in found.hint) == names_reset
 
 
 @pytest.mark.parametrize("cause", Cause)

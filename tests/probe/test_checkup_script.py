@@ -195,3 +195,13 @@ def test_a_home_that_does_not_exist_is_told(node: Node) -> None:
     assert checkup(node).missing_home == ""
     node.env["HOME"] = "/gone/away"
     assert checkup(node).missing_home == "/gone/away"
+
+
+def test_a_home_that_hangs_costs_no_other_answer(node: Node) -> None:
+    look = b'[ -d "$HOME" ]'
+    assert REQUEST.count(look) == 1
+    answer = heard(node.says(REQUEST.replace(look, b"run sleep 60")))
+    assert isinstance(answer, Answered)
+    found = parse_checkup(answer.sections)
+    assert found.missing_home == Unknown(reason="timed out")
+    assert found.logind == Logind(kills_user_processes=False, lingers=False)

@@ -336,6 +336,18 @@ def test_a_drain_mark_of_ours_binds_us_and_an_administrators_everybody(node: Nod
 
 
 @pytest.mark.root
+@pytest.mark.parametrize(("others", "binds"), [(1_000, True), (10_000, False)])
+def test_a_list_of_administrators_may_be_as_long_as_the_agent_reads_it(node: Node, others: int, binds: bool) -> None:
+    mark = node.mark("clbalance-1/drain", drain_text("disk"))
+    os.chown(mark, 1, -1)
+    os.chown(mark.parent, 1, -1)
+    (node.root / "admins").write_text("".join(f"admin{n}\n" for n in range(others)) + "daemon\n")
+    drains = node.reading().drains
+    assert not isinstance(drains, Unknown)
+    assert [mark.binds_all for mark in drains] == [binds]
+
+
+@pytest.mark.root
 def test_a_strangers_file_in_our_folder_and_ours_in_a_strangers_count_for_nothing(dash_node: Node) -> None:
     with dash_node.lease("clbalance-0/lease-hers.1") as hers, dash_node.lease("clbalance-1001/lease-his.1") as his:
         os.chown(hers, 1001, -1)

@@ -201,6 +201,17 @@ def test_a_grave_xid_is_not_pushed_out_by_harmless_ones(node: Node) -> None:
     assert gpus[0].fault == "Xid 79: GPU has fallen off the bus"
 
 
+def test_a_fatal_nvlink_error_is_not_pushed_out_by_a_nonfatal_one(node: Node) -> None:
+    node.program("nvidia-smi", SMI.replace("DRAM Uncorrectable            : 1", "DRAM Uncorrectable            : 0"))
+    fatal, nonfatal = (f"NVRM: Xid (PCI:0000:07:00): 145, RLW_RXPIPE {word}" for word in ("Fatal", "Nonfatal XC0"))
+    node.program("dmesg", f"echo '{fatal}'; echo '{nonfatal}'; echo '{nonfatal}'")
+    sections = node.sections()
+    assert sections["gpu_faults"].text.split("\n") == [fatal, nonfatal]
+    gpus = parse_reading(sections).gpus
+    assert not isinstance(gpus, Unknown)
+    assert gpus[0].fault == "Xid 145: RLW_RXPIPE Fatal"
+
+
 def test_a_kernel_log_is_sent_up_to_a_bound(node: Node) -> None:
     node.program("nvidia-smi", SMI)
     long = "x" * 1000

@@ -15,6 +15,7 @@ MODEL = "NVIDIA A100, 40GB"
 SICK = 1
 ROW = f"{NAMES[SICK]}, {SICK}, {MODEL}"
 NO_FILES: Mapping[str, str] = {}
+NO_PARTS = Section(text="", status="absent")
 
 
 def row(number: int) -> str:
@@ -48,7 +49,13 @@ GPU 00000000:{number:02d}:00.0
 
 
 def devices(
-    rows: str | None = None, *, status: str = "0", log_text: str | None = None, processes: str = "", faults: str = ""
+    rows: str | None = None,
+    *,
+    status: str = "0",
+    log_text: str | None = None,
+    processes: str = "",
+    faults: str = "",
+    parts: Section = NO_PARTS,
 ) -> tuple[Gpu, ...]:
     found = parse_devices(
         {
@@ -56,6 +63,7 @@ def devices(
             "gpu_processes": Section(text=processes, status="0"),
             "gpu_log": Section(text="".join(map(log, range(4))) if log_text is None else log_text, status="0"),
             "gpu_faults": Section(text=faults, status="0"),
+            "gpu_parts": parts,
         },
         NO_FILES,
     )
@@ -180,6 +188,13 @@ def test_mig_mode_without_parts_and_without_memory_costs_one_device() -> None:
     assert check_one_is_sick(devices(rows, log_text=text)).fault == "MIG mode is on, and no parts are told"
 
 
+def test_parts_that_were_not_told_in_time_are_unknown_and_no_fault() -> None:
+    text = log(0) + log(SICK).replace(": Disabled", ": Enabled") + log(2) + log(3)
+    sick = check_one_is_sick(devices(log_text=text, parts=Section(text="", status=None)))
+    assert (state(sick), sick.fault) == (GpuState.UNKNOWN, "")
+    assert "`nvidia-smi -L` timed out" in gpu_condition(sick, 0.0, {}).reason
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -196,6 +211,24 @@ def test_a_process_that_is_not_understood_costs_its_device(line: str) -> None:
 @pytest.mark.parametrize("line", ["[Unknown Error], 4711, python3, 5", "MIG-77-aa, 4711, python3, 5"])
 def test_a_process_that_may_be_on_any_device_leaves_none_free(line: str) -> None:
     assert {state(gpu) for gpu in devices(processes=line)} == {GpuState.UNKNOWN}
+
+
+@pytest.mark.parametrize("status", ["0", "6"])
+def test_a_driver_that_has_no_devices_for_a_moment_leaves_none_free(status: str) -> None:
+    sections = {
+        "gpus": Section(text=row(0), status="0"),
+        "gpu_processes": Section(text="No devices were found", status=status),
+    }
+    gpus = parse_devices(sections, NO_FILES).gpus
+    assert not isinstance(gpus, Unknown)
+    assert [gpu_condition(gpu, 0.0, {}).reason for gpu in gpus] == ["processes unknown: No devices were found"]
+
+
+@pytest.mark.parametrize("status", ["0", "6"])
+def test_a_tool_that_finds_no_device_is_told_of(status: str) -> None:
+    none = Section(text="No devices were found", status=status)
+    found = parse_devices({"gpus": none, "gpu_processes": none}, NO_FILES)
+    assert (found.gpus, found.missing) == ((), ("`nvidia-smi` finds no device",))
 
 
 CARD = {

@@ -10,6 +10,7 @@ import pytest
 from clbalance.errors import SettingsError
 from clbalance.nodeset import NodeSets
 from clbalance.transport.group_check import look_at_groups
+from clbalance.transport.group_sources import Upcalls
 from clbalance.transport.groups import load_groups
 from clbalance.transport.upcall import UpcallLimitError, UpcallResult, run_upcall
 
@@ -94,3 +95,23 @@ def test_a_check_of_all_groups_tells_of_it(flooding: Path) -> None:
     (reason,) = look_at_groups(groups).unusable.values()
     assert "prints more than 8 MiB" in reason
     assert os.path.getsize(flooding) == 2
+
+
+class Hasty(Upcalls):
+    """A source whose commands have less time together."""
+
+    all_within_s = 0.2
+
+
+def test_the_commands_of_a_source_have_a_limit_together() -> None:
+    source = Hasty("slow", cfgdir="/", map_upcall="sleep 0.3; echo $GROUP-1", list_upcall="echo a b")
+    assert source.resolv_map("a") == "a-1"
+    for _ in range(2):
+        with pytest.raises(SettingsError) as caught:
+            source.resolv_map("b")
+        assert caught.value.message.startswith(
+            "group source `slow` cannot be used: its `map`, `sleep 0.3; echo b-1`, is"
+        )
+        assert "took 0 s in all" in caught.value.message
+    with pytest.raises(SettingsError):
+        source.resolv_list()

@@ -1,6 +1,7 @@
 """Send requests to agents on nodes and receive their events, over open or new sessions."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import field, replace
@@ -19,6 +20,9 @@ OnEvent: TypeAlias = Callable[[NodeName, AgentEvent | Closed], None]
 
 LOOK_AGAIN_S = 1.0
 _PING: Final = "ping"
+_SYNTAX_ERROR: Final = re.compile(r"[Ss]yntax error|sh: line [0-9]+: `")
+"""In the last line that a shell prints if it did not get the whole of what was sent; the latter is bash's."""
+_INPUT_TAKEN: Final = "a start-up file of the login shell there reads standard input: `clbalance doctor` tells more"
 _MOST_NOISE_BYTES: Final = 1 << 20
 """From one agent's session, of lines that are not the agent's. The output of a login profile is far shorter."""
 _MOST_UNASKED_BYTES: Final = 256 << 20
@@ -199,6 +203,8 @@ def _blamed(closed: Closed, link: _Link | None) -> Closed:
     """
     if link is None:
         return closed
+    if closed.cause is Cause.NO_SHELL and _SYNTAX_ERROR.search(closed.reason):
+        return replace(closed, cause=Cause.GARBLED, reason=_INPUT_TAKEN)
     if closed.cause is Cause.NO_SHELL:
         return replace(closed, cause=Cause.PYTHON)
     if closed.cause is Cause.TIMEOUT and link.expected:

@@ -96,7 +96,8 @@ class JobsFolder:
                 home = open_own_folder(top, name, 0o755)
             except PermissionError:  # only an administrator makes folders there
                 make = "`install -d -o %d -m 755 %s/%s`" % (os.geteuid(), shown(base), own)
-                what = "%s has no folder for uid %d; as root there: %s" % (shown(base), os.geteuid(), make)
+                found = "no folder for uid %d" if name == own else "no folder that only uid %d can write to"
+                what = "%s has %s, who may not make one; as root there: %s" % (shown(base), found % os.geteuid(), make)
                 raise RefusedError("node_dir", what) from None
             if home is None:
                 continue

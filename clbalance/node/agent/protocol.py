@@ -66,7 +66,7 @@ STILL_S = 0.02  # longer than a tick of the clock by which the kernel dates chan
 OWNERS_ASKED = 4096  # entries whose owners are asked for, to name the user who fills a folder
 
 REAP_S = 1.0  # for one answer; the client asks again for the rest
-REAPED_AT_ONCE = 256  # findings in one answer
+REAPED_BYTES = 256 << 10  # of findings in one answer
 REAP_LISTED = 65536  # entries looked at for one answer
 REAP_DEPTH = 64  # of folders in a job's folder
 HALF_S = 60.0  # longer than writing a file takes

@@ -1,6 +1,7 @@
 """Finds and removes leftovers of this user on the node (docs/design/reap.md)."""
 
 import itertools
+import json
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from clbalance.node.agent.protocol import (
     READ,
     REAP_LISTED,
     REAP_S,
-    REAPED_AT_ONCE,
+    REAPED_BYTES,
     RefusedError,
     shown,
 )
@@ -45,6 +46,7 @@ class Reaping:
         self.until = time.monotonic() + REAP_S
         self.boot_id = read_boot_id()
         self.found: "list[dict[str, Any]]" = []
+        self.found_bytes = 0
 
     def after(self, last: str) -> "dict[str, Any]":
         """Leftovers after the entry `last`, removed with `apply`. `more`: there are further entries."""
@@ -53,7 +55,7 @@ class Reaping:
         done = last
         entries = self.entries(last)
         for label, home, name in entries:
-            if len(self.found) >= REAPED_AT_ONCE or (done != last and time.monotonic() > self.until):
+            if done != last and (self.found_bytes >= REAPED_BYTES or time.monotonic() > self.until):
                 return {"found": self.found, "last": done, "more": True}
             if not self.take(home, name):
                 return {"found": self.found, "last": done, "more": True}
@@ -71,7 +73,9 @@ class Reaping:
 
     def tell(self, kind: str, name: str, size: int = 0, pids: "tuple[int, ...]" = (), reason: str = "") -> None:
         """Add a finding. `reason`: why it could not be removed."""
-        self.found.append({"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": reason})
+        found = {"kind": kind, "name": name, "bytes": size, "pids": list(pids), "why": reason}
+        self.found.append(found)
+        self.found_bytes += len(json.dumps(found))
 
     def take(self, home: OwnHome, name: str) -> bool:
         """Look at one entry and remove it if it is a leftover. False if there was no time for all of it."""

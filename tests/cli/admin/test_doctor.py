@@ -279,6 +279,7 @@ def test_a_start_up_file_that_reads_standard_input_is_wrong(spoilt: tuple[LabNod
     (home,) = (node.folder.path / "home").glob(pwd.getpwuid(os.getuid()).pw_name)
     (home / ".bashrc").write_text(f"{line}\n")
     assert clbalance("run", "-w", "node1", "--", "true").rc == 125
+    assert "reads standard input: `clbalance doctor` tells more" in clbalance("reap", "-w", "node1").text
     done = clbalance("doctor", "--json")
     severity, what, hint = told(done, "login")
     assert (done.rc, severity) == (4, "wrong")

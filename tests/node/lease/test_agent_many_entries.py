@@ -319,8 +319,16 @@ def test_a_user_without_a_folder_in_a_prepared_one_is_told_what_root_must_type(p
         make = f"`install -d -o {stranger} -m 755 {prepared.home(stranger)}`"
         assert client.admission_refusal() == (
             "node_dir",
-            f"{prepared.base} has no folder for uid {stranger}; as root there: {make}",
+            f"{prepared.base} has no folder for uid {stranger}, who may not make one; as root there: {make}",
         )
+
+
+def test_a_folder_in_a_prepared_one_that_others_may_write_to_is_not_told_as_missing(prepared: Node) -> None:
+    prepared.home(ALICE).chmod(0o775)
+    with prepared.client(ALICE) as client:
+        make = f"`install -d -o {ALICE} -m 755 {prepared.home(ALICE)}`"
+        what = f"has no folder that only uid {ALICE} can write to, who may not make one"
+        assert client.admission_refusal() == ("node_dir", f"{prepared.base} {what}; as root there: {make}")
 
 
 def test_a_prepared_home_that_others_cannot_read_is_opened_for_them(prepared: Node) -> None:
