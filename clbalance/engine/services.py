@@ -58,7 +58,11 @@ class Services:
 
     def as_user(self, user: str | None) -> "Services":
         """The same services, but log in as `user`, which a job remembers. None: the job remembers none."""
-        return self if user is None or self.typed_user else replace(self, transport=self.transport.as_user(user))
+        return (
+            self
+            if user is None or self.typed_user is not None
+            else replace(self, transport=self.transport.as_user(user))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

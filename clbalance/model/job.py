@@ -102,6 +102,10 @@ class RestartPolicy:
         """Whether the job may be started more than once."""
         return bool(self.retry or self.requeue or self.requeue_exits)
 
+    def needs_controller(self, *, is_attended: bool) -> bool:
+        """Whether a detached job gets a controller: to start it later or again, or because it is attended otherwise."""
+        return not self.queue and (self.may_wait or self.may_start_again or is_attended)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRules:
@@ -151,9 +155,8 @@ class Submitted:
     @property
     def needs_controller(self) -> bool:
         """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
-        policy = self.restart_policy
         is_attended = self.has_files or self.notify is not None or self.rules is not None
-        return not policy.queue and (policy.may_wait or policy.may_start_again or is_attended)
+        return self.restart_policy.needs_controller(is_attended=is_attended)
 
 
 class OutputState(StrEnum):

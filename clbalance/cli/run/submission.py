@@ -69,8 +69,8 @@ class Submission:
     @property
     def needs_controller(self) -> bool:
         """Whether the job gets a controller when detached: to start it later or again, for its files or `--notify`."""
-        is_attended = self.files.any or self.options.notify is not None
-        return not self.restart_policy.queue and (self.may_wait or self.restart_policy.may_start_again or is_attended)
+        is_attended = self.files.any or self.options.notify is not None or bool(self.options.after)
+        return self.restart_policy.needs_controller(is_attended=is_attended)
 
     def check_files(self, *, has_tasks: bool) -> CheckedFiles:
         """Raises `UsageError` before the job has a number, if its output files cannot be written.

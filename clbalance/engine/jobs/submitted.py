@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from clbalance.engine.agent.copies import FollowMode
 from clbalance.engine.agent.listeners import NullListener
-from clbalance.engine.jobs.cancel import cancel_requested
 from clbalance.engine.jobs.conclude import recorded_state_after_attempt
 from clbalance.engine.jobs.queued_starts import QueuedStarts
 from clbalance.engine.jobs.reconcile import Reconciled, ReconcileRequest, reconcile
@@ -292,11 +291,16 @@ def await_dependencies(services: Services, job: int, restart_policy: RestartPoli
     before = {number: services.journal.record(number) for number in restart_policy.after}
     known = [record for record in before.values() if record is not None]
     if len(known) == len(before):
-        ends = await_ends(services, known, lambda: bool(cancel_requested(services, job)), call_until_reached=True)
-        if cancel_requested(services, job):
+        ends = await_ends(services, known, lambda: _is_cancelled(services, job), call_until_reached=True)
+        if _is_cancelled(services, job):
             return Dependency(state=DependencyState.NEVER, reason="cancelled")
         before |= {one.record.id: one.record for one in ends}
     return dependency(before)
+
+
+def _is_cancelled(services: Services, job: int) -> bool:
+    record = services.journal.record(job)
+    return record is not None and bool(record.cancel_requested)
 
 
 def dependency_state(services: Services, after: tuple[int, ...]) -> Dependency:

@@ -73,7 +73,7 @@ def test_jobs_that_are_elsewhere_are_asked_about_there(clbalance: Command) -> No
     assert (clbalance.folder / "out").read_text() == "there\n"
 
 
-def test_without_ssh_this_machine_runs_jobs_and_other_nodes_are_unknown(alone: Command, folder: Path) -> None:
+def test_without_ssh_this_machine_runs_its_jobs(alone: Command, folder: Path) -> None:
     there = detached(alone, "--", "true")
     (folder / "bin").mkdir()
     for name in ("sh", "python3", "env"):
