@@ -251,8 +251,14 @@ def no_file(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("spoil", [others_file, writable_file, fifo, no_file])
-def test_a_list_of_administrators_that_is_not_roots_names_none(node: Node, spoil: Callable[[Path], None]) -> None:
+def too_long(path: Path) -> None:
+    path.write_text("nobody\n" + "x" * (64 << 10))
+
+
+@pytest.mark.parametrize("spoil", [others_file, writable_file, fifo, no_file, too_long])
+def test_a_list_of_administrators_that_is_too_long_or_not_roots_names_none(
+    node: Node, spoil: Callable[[Path], None]
+) -> None:
     node.admins.write_text("nobody\n")
     spoil(node.admins)
     node.mark("drain", b"{}", 65534)
