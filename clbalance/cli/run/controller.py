@@ -49,7 +49,7 @@ def main() -> int:
             groups_conf=None if order["groups_conf"] is None else Path(order["groups_conf"]),
             is_here=order["is_here"],
         )
-        control(number, JobLock(name=order["lock"], fd=fd), options, again=order["again"])
+        control(number, JobLock(name=order["lock"], fd=fd), options)
     except ClbalanceError as error:
         return error.exit_code
     except Interrupted as stop:
@@ -66,8 +66,8 @@ def _keep_to_ourselves(*fds: int) -> None:
     os.close(null)
 
 
-def control(number: int, lock: JobLock, options: ConnectOptions, *, again: bool) -> None:
-    """Carry the job to its end, or as far as it comes. `again`: of a job of tasks, also those are run that failed."""
+def control(number: int, lock: JobLock, options: ConnectOptions) -> None:
+    """Carry the job to its end, or as far as it comes."""
     console = Console.of(VerbosityOptions(quiet=True))
     with open_store(console, needed=True) as (_, journal):
         submitted = journal.submitted(number)
@@ -79,7 +79,7 @@ def control(number: int, lock: JobLock, options: ConnectOptions, *, again: bool)
         services.fail_point("taken")
         try:
             waiting = replace(services, start_queued=partial(start_on, cluster))
-            _carry_out(waiting, cluster, number, submitted, again=again)
+            _carry_out(waiting, cluster, number, submitted)
         except ClbalanceError as error:
             requeue(services, number, error.message)
             raise
@@ -93,7 +93,7 @@ def _cluster(submitted: Submitted, options: ConnectOptions, console: Console) ->
     return replace(cluster, policy=cluster.policy_as(submitted.group, submitted.policy))
 
 
-def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted, *, again: bool) -> None:
+def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted) -> None:
     record = services.journal.record(number)
     assert record is not None, "we control it"
     query, files = cluster.query_of(submitted.request), FilePatterns.of(submitted)
@@ -108,11 +108,12 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
             services=services,
             query=query,
             job=job,
-            tasks=unfinished_tasks(services, record, again=again),
+            tasks=unfinished_tasks(services, record, again=False),
             rules=submitted.rules,
             restart_policy=policy,
             stdin=stdin,
             listener=NullTaskListener(),
+            queued=True,
             accepted=True,
         )
         run_tasks_with_files(task_context, files, is_watched=False)

@@ -10,10 +10,11 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.job_input import input_of
-from clbalance.cli.run.report import not_placed
+from clbalance.cli.run.report import not_placed, report_queued
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.task_progress import ShownTasks
+from clbalance.engine.jobs.conclude_tasks import record_requeued
 from clbalance.engine.jobs.submitted import next_attempt
 from clbalance.engine.place import sweep_and_place
 from clbalance.engine.services import Services
@@ -25,6 +26,8 @@ from clbalance.model import Plan
 from clbalance.model.job import Submitted, TaskRules
 from clbalance.model.job_record import JobRecord
 from clbalance.model.task import Task
+from clbalance.policy.jobs.record import is_queued
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.ports import TaskListener
 from clbalance.render import messages
 
@@ -62,7 +65,9 @@ class _Resumed:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
         with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
-            outcome = self._carry_out(record, cluster, shown)
+            outcome, queued = self._carry_out(record, cluster, shown)
+        if queued is not None:
+            return report_queued(record.id, queued, self.console, detached=False)
         return report_tasks(outcome, cluster, shown)
 
     def in_background(self) -> int:
@@ -75,10 +80,12 @@ class _Resumed:
             with services.transport.sessions() as sessions:
                 plan = sweep_and_place(services, sessions, cluster.query_of(self.submitted.request))
             if not plan.fits and not self.submitted.restart_policy.may_wait:
+                if record.queued:
+                    return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), self.console, detached=True)
                 raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, record, accepted=True)
             options = ConnectOptions.of(cluster)
-            start_controller(services.journal, record.id, record.name, options, self.console, again=True)
+            start_controller(services.journal, record.id, record.name, options, self.console)
             self.console.print(f"{record.id}\n")
         return ExitCode.DONE
 
@@ -92,17 +99,23 @@ class _Resumed:
             self.console.say(messages.note(f"job {record.id}: all its tasks are completed"))
         return record, left
 
-    def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> None:
-        """Take control of the job. `ClbalanceError` if another process controls it by now."""
+    def _acquire(self, services: Services, record: JobRecord, *, accepted: bool) -> JobRecord:
+        """The record, once we control the job. `ClbalanceError` if another process does by now."""
         reason, now = f"resumed by {me()}", services.clock.now()
         if not services.journal.acquire_again(record.id, reason, attempt=record.attempt, at=now, accepted=accepted):
             raise ClbalanceError(f"job {record.id} is controlled by another process now")
+        fresh = services.journal.record(record.id) or record
+        if fresh.queued:
+            record_requeued(services, fresh.id)
+        return fresh
 
-    def _carry_out(self, record: JobRecord, cluster: ClusterContext, listener: TaskListener) -> TaskJobResult | Plan:
+    def _carry_out(
+        self, record: JobRecord, cluster: ClusterContext, listener: TaskListener
+    ) -> tuple[TaskJobResult | Plan, str | None]:
+        """How it went; and why the job is queued now, if it was not started."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
-            self._acquire(services, record, accepted=False)
-            fresh = services.journal.record(record.id) or record
+            fresh = self._acquire(services, record, accepted=False)
             context = TaskRunContext(
                 services=services,
                 query=cluster.query_of(submitted.request),
@@ -112,5 +125,8 @@ class _Resumed:
                 restart_policy=replace(submitted.restart_policy, after=()),
                 stdin=input_of(services.journal, fresh.id, submitted),
                 listener=listener,
+                queued=fresh.queued,
             )
-            return run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)
+            outcome = run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)
+            after = services.journal.record(fresh.id) if isinstance(outcome, Plan) else None
+        return outcome, None if after is None or not is_queued(after) else after.reason
