@@ -47,7 +47,14 @@ class TaskReturned:
     claim: int
 
 
-TaskEvent: TypeAlias = TaskGiven | TaskEnded | TaskReturned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequeued:
+    """It has failed, and its job was requeued: it is to be run again."""
+
+    number: int
+
+
+TaskEvent: TypeAlias = TaskGiven | TaskEnded | TaskReturned | TaskRequeued
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

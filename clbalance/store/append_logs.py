@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from clbalance.errors import StoreError
 from clbalance.model import NodeName
 from clbalance.model.job_record import End
-from clbalance.model.task import TaskEnded, TaskEvent, TaskGiven, TaskReturned
+from clbalance.model.task import TaskEnded, TaskEvent, TaskGiven, TaskRequeued, TaskReturned
 from clbalance.store.database import file_error
 from clbalance.store.job_rows import from_text, to_text
 
@@ -97,6 +97,8 @@ def _line(event: TaskEvent) -> bytes:
             fields: list[object] = ["given", event.number, event.node, event.claim]
         case TaskReturned():
             fields = ["returned", event.number, event.claim]
+        case TaskRequeued():
+            fields = ["requeued", event.number]
         case TaskEnded():
             at_us = (event.at - _EPOCH) // timedelta(microseconds=1)
             fields = ["ended", event.number, event.node, event.claim, event.seconds, at_us, to_text(event.end)]
@@ -119,6 +121,8 @@ def _event(fields: object) -> TaskEvent:
             return TaskGiven(number=number, node=NodeName(node), claim=claim)
         case ["returned", int(number), int(claim)]:
             return TaskReturned(number=number, claim=claim)
+        case ["requeued", int(number)]:
+            return TaskRequeued(number=number)
         case ["ended", int(number), str(node), int(claim), float() | int() as seconds, int(at_us), str(end)]:
             at = _EPOCH + timedelta(microseconds=at_us)
             return TaskEnded(

@@ -9,7 +9,7 @@ import pytest
 from clbalance.errors import StoreError
 from clbalance.model import Cause
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, NotStarted, TimedOut
-from clbalance.model.task import TaskEnded, TaskGiven, TaskReturned
+from clbalance.model.task import TaskEnded, TaskGiven, TaskRequeued, TaskReturned
 from clbalance.ports import TaskLog
 from clbalance.store.append_logs import FileTaskLog
 from clbalance.store.in_memory_jobs import InMemoryTaskLog
@@ -27,6 +27,7 @@ ENDS: tuple[End, ...] = (
 )
 GIVEN = TaskGiven(number=1, node=node("n1"), claim=7)
 RETURNED = TaskReturned(number=1, claim=7)
+REQUEUED = TaskRequeued(number=1)
 ENDED = tuple(
     TaskEnded(number=number, node=node("n1"), claim=7, end=end, seconds=0.25, at=NOON + timedelta(seconds=number))
     for number, end in enumerate(ENDS)
@@ -51,8 +52,8 @@ def test_events_come_back_as_they_were_and_in_order(log: TaskLog) -> None:
     log.add([GIVEN], durable=True)
     log.add([], durable=True)
     log.add([RETURNED, GIVEN], durable=False)
-    log.add(ENDED, durable=True)
-    assert log.events() == (GIVEN, RETURNED, GIVEN, *ENDED)
+    log.add([*ENDED, REQUEUED], durable=True)
+    assert log.events() == (GIVEN, RETURNED, GIVEN, *ENDED, REQUEUED)
 
 
 def test_who_opens_it_again_goes_on_behind_what_there_is(path: Path) -> None:

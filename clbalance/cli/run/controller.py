@@ -48,7 +48,7 @@ def main() -> int:
             ssh=SshOptions(**{"fanout": None, **order["ssh"]}),
             groups_conf=None if order["groups_conf"] is None else Path(order["groups_conf"]),
         )
-        control(number, JobLock(name=order["lock"], fd=fd), options, again=order["again"])
+        control(number, JobLock(name=order["lock"], fd=fd), options)
     except ClbalanceError as error:
         return error.exit_code
     except Interrupted as stop:
@@ -67,20 +67,18 @@ def _keep_to_ourselves(*fds: int) -> None:
     os.close(null)
 
 
-def control(number: int, lock: JobLock, options: ConnectOptions, *, again: bool) -> None:
-    """Carry the job to its end, or as far as it comes. `again`: of a job of tasks, also those are run that failed."""
+def control(number: int, lock: JobLock, options: ConnectOptions) -> None:
+    """Carry the job to its end, or as far as it comes."""
     console = Console.of(VerbosityOptions(quiet=True))
     with open_store(console, needed=True, lock=lock) as opened:
         try:
-            _control(number, opened, options, console, again=again)
+            _control(number, opened, options, console)
         except ClbalanceError as error:
             _queue(opened[1], number, error.message)
             raise
 
 
-def _control(
-    number: int, opened: tuple[Store, Journal], options: ConnectOptions, console: Console, *, again: bool
-) -> None:
+def _control(number: int, opened: tuple[Store, Journal], options: ConnectOptions, console: Console) -> None:
     submitted = opened[1].submitted(number)
     if submitted is None:
         raise StoreError(f"job {number} is not remembered any more")
@@ -89,7 +87,7 @@ def _control(
     with cluster.services(meanwhile=meanwhile, opened=opened) as services:
         services.fail_point("taken")
         waiting = replace(services, start_queued=partial(start_on, cluster))
-        _carry_out(waiting, cluster, number, submitted, again=again)
+        _carry_out(waiting, cluster, number, submitted)
 
 
 def _queue(journal: Journal, number: int, reason: str) -> None:
@@ -109,7 +107,7 @@ def _cluster(submitted: Submitted, options: ConnectOptions, console: Console) ->
     return place_again(submitted, ssh, console, groups_conf=options.groups_conf)
 
 
-def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted, *, again: bool) -> None:
+def _carry_out(services: Services, cluster: ClusterContext, number: int, submitted: Submitted) -> None:
     record = services.journal.record(number)
     assert record is not None, "we control it"
     query, files = cluster.query_of(submitted.request), FilePatterns.of(submitted)
@@ -124,11 +122,12 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
             services=services,
             query=query,
             job=job,
-            tasks=unfinished_tasks(services, record, again=again),
+            tasks=unfinished_tasks(services, record, again=False),
             rules=submitted.rules,
             restart_policy=policy,
             stdin=stdin,
             listener=NullTaskListener(),
+            queued=True,
             accepted=True,
         )
         run_tasks_with_files(task_context, files, is_watched=False)

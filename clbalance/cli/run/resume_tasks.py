@@ -10,11 +10,12 @@ from clbalance.cli.options import SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.cli.output.job_files import FilePatterns
 from clbalance.cli.run.job_input import input_of
-from clbalance.cli.run.report import not_placed
+from clbalance.cli.run.report import not_placed, report_queued
 from clbalance.cli.run.run_tasks import report_tasks, run_tasks_with_files, unfinished_tasks
 from clbalance.cli.run.start_controller import ConnectOptions, start_controller
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.engine.jobs.conclude import refuse
+from clbalance.engine.jobs.conclude_tasks import record_requeued
 from clbalance.engine.jobs.submitted import next_attempt, startable
 from clbalance.engine.run.place_now import place_now
 from clbalance.engine.services import Services
@@ -26,6 +27,8 @@ from clbalance.model import Plan
 from clbalance.model.job import Submitted, TaskRules
 from clbalance.model.job_record import JobRecord
 from clbalance.model.task import Task
+from clbalance.policy.jobs.record import is_queued
+from clbalance.policy.placement.explain import unfit_summary
 from clbalance.ports import JobInput, TaskListener
 from clbalance.render import messages
 
@@ -63,7 +66,9 @@ class _Resumed:
             return ExitCode.DONE
         cluster = place_again(self.submitted, self.ssh, self.console)
         with contextlib.closing(ShownTasks(self.console, None, cluster.candidates, len(left))) as shown:
-            outcome = self._carry_out(record, cluster, shown)
+            outcome, queued = self._carry_out(record, cluster, shown)
+        if queued is not None:
+            return report_queued(record.id, queued, self.console, detached=False)
         return report_tasks(outcome, cluster, shown)
 
     def in_background(self) -> int:
@@ -76,11 +81,13 @@ class _Resumed:
             query = cluster.query_of(self.submitted.request)
             plan = place_now(services, query)
             if not plan.fits and not self.submitted.restart_policy.may_wait:
+                if record.queued:
+                    return report_queued(record.id, unfit_summary(plan, len(plan.unfit)), self.console, detached=True)
                 refuse(services, query.candidates, plan)
                 raise not_placed(plan, cluster.candidates, explained=False)
             self._acquire(services, record, accepted=True)
             options = ConnectOptions.of(cluster)
-            start_controller(services.journal, record.id, record.name, options, self.console, again=True)
+            start_controller(services.journal, record.id, record.name, options, self.console)
             self.console.print(f"{record.id}\n")
         return ExitCode.DONE
 
@@ -104,9 +111,14 @@ class _Resumed:
         reason, now = f"resumed by {me()}", services.clock.now()
         if not services.journal.acquire_again(record.id, reason, attempt=record.attempt, at=now, accepted=accepted):
             raise ClbalanceError(f"job {record.id} is controlled by another process now")
+        if accepted or record.queued:
+            record_requeued(services, record.id)
         return stdin
 
-    def _carry_out(self, record: JobRecord, cluster: ClusterContext, listener: TaskListener) -> TaskJobResult | Plan:
+    def _carry_out(
+        self, record: JobRecord, cluster: ClusterContext, listener: TaskListener
+    ) -> tuple[TaskJobResult | Plan, str | None]:
+        """How it went; and why the job is queued now, if it was not started."""
         submitted = self.submitted
         with cluster.services(meanwhile="clbalance.engine.tasks.task_run", needs_store=True) as services:
             stdin = self._acquire(services, record, accepted=False)
@@ -120,5 +132,8 @@ class _Resumed:
                 restart_policy=replace(submitted.restart_policy, after=()),
                 stdin=stdin,
                 listener=listener,
+                queued=fresh.queued,
             )
-            return run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)
+            outcome = run_tasks_with_files(context, FilePatterns.of(submitted), is_watched=True)
+            after = services.journal.record(fresh.id) if isinstance(outcome, Plan) else None
+        return outcome, None if after is None or not is_queued(after) else after.reason

@@ -48,18 +48,15 @@ def start_controller(
     console: Console,
     *,
     keep_open: Sequence[int] = (),
-    again: bool = False,
 ) -> None:
     """Start a controller for a job that we control, and leave the job to it. All else that `journal` controls goes too.
 
     If that fails, the job is queued, with a warning. `keep_open`: descriptors that the new process keeps.
-    `again`: of a job of tasks, also those are run that failed.
     """
     lock = journal.hand_over()
     order = {
         "lock": lock.name,
         "keep_open": list(keep_open),
-        "again": again,
         "folder": str(working_directory()),
         "ssh": asdict(options.ssh),
         "groups_conf": None if options.groups_conf is None else str(options.groups_conf),

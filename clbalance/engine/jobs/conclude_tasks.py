@@ -10,7 +10,7 @@ from clbalance.errors import StoreError
 from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import End, JobState, Lost, Outcome
-from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskRecord, TaskReturned
+from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskRecord, TaskRequeued, TaskReturned
 from clbalance.policy.jobs.outcome import worst_outcome
 from clbalance.policy.jobs.task_queue import with_its_slot
 from clbalance.policy.jobs.task_records import (
@@ -61,6 +61,15 @@ def finish_task_job(
     if is_over:
         notify_end(services, job)
     return records, outcome
+
+
+def record_requeued(services: Services, job: int) -> None:
+    """Record that the failed tasks of a requeued job are to be run again, whoever controls the job then."""
+    log = services.journal.task_log(job)
+    records = task_records(services.journal.tasks(job), log.events())
+    failed = [TaskRequeued(number=one.task.number) for one in records if one.end is not None and not is_done(one)]
+    if failed:
+        log.add(failed, durable=True)
 
 
 def tasks_left(services: Services, job: int) -> int:

@@ -208,10 +208,10 @@ class _Reconciliation:
         """All slots have ended. An accepted job whose controller died goes on with the tasks that never ran."""
         services, record = self._services, self._request.record
         cancelled = bool(record.cancel_requested) or any(isinstance(one.end, Cancelled) for one in ends)
-        if not cancelled and is_queued(record) and not self._legs:
-            return  # it is queued for them already
         left = 0 if cancelled or not record.queued else tasks_left(services, record.id)
-        if not (left and requeue(services, record.id, f"{CONTROLLER_DIED}, and {left} tasks are left")):
+        if left and is_queued(record) and not self._legs:
+            cancel_if_too_late(services, record)  # else it stays queued for them
+        elif not (left and requeue(services, record.id, f"{CONTROLLER_DIED}, and {left} tasks are left")):
             finish_task_job(services, record.id, record.attempt, CONTROLLER_DIED, cancelled=cancelled)
 
     def _stays_queued(self, ends: tuple[Outcome, ...]) -> bool:

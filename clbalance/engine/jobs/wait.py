@@ -39,12 +39,18 @@ class PlacementWait:
 
 
 def wait_for_dependencies(
-    services: Services, job: int, restart_policy: RestartPolicy, tell: Callable[[str], None], *, accepted: bool = False
+    services: Services,
+    job: int,
+    restart_policy: RestartPolicy,
+    tell: Callable[[str], None],
+    *,
+    accepted: bool = False,
+    queued: bool = False,
 ) -> str | None:
     """Wait until the dependencies are completed; return None. If the job may be queued, queue it and return why.
 
     `NotRunError`, after recording it, if the dependencies can never be completed. `accepted`: nodes that do not answer
-    are waited for.
+    are waited for. `queued`: the job comes from the queue, and returns to it if they do not.
     """
     if not restart_policy.after:
         return None
@@ -63,6 +69,8 @@ def wait_for_dependencies(
             raise _never(services, job, found.reason)
         reason = f"{found.reason}, whose nodes do not answer any more"
         if not accepted:
+            if queued and requeue(services, job, reason):
+                return reason
             raise _never(services, job, reason)
         services.clock.pause(_ASK_AGAIN_S[1])
 

@@ -78,6 +78,7 @@ class Run:
                 self._restart_policy,
                 self._context.listener.waiting,
                 accepted=self._is_supervised,
+                queued=self._queued,
             )
             if later is not None:
                 return RunResult(job=self._job, plan=self._no_plan(), dispatched=None, queued=later)

@@ -1,4 +1,4 @@
-"""Start those of the queued jobs that are waited for, if their turn has come."""
+"""Start queued jobs for a process that waits for some of them."""
 
 from collections.abc import Callable, Collection
 
@@ -18,7 +18,10 @@ def start_pending(
     policy_of: Callable[[PendingJob], Policy],
     rng: Rng,
 ) -> None:
-    """Start these queued jobs as `rebalance` would: not before jobs of higher priority that want the same nodes."""
+    """Start these queued jobs as `rebalance` would: after those of higher priority that want the same nodes.
+
+    Those are started, too: nobody else may, and they were given the room.
+    """
     wanted = [services.journal.submitted(job) for job in jobs]
     nodes = {node: None for one in wanted if one is not None for node in one.candidates}
     inputs = read_inputs(services, tuple(nodes))
@@ -31,6 +34,5 @@ def start_pending(
         if job in jobs and reason != record.reason:
             services.journal.queue(job, attempt=record.attempt, reason=reason)
     for job, planned in chosen.starts:
-        if job in jobs:
-            one = inputs.queued[job]
-            start_waiting(services, one.record, one.submitted, submitted_inputs, planned)
+        one = inputs.queued[job]
+        start_waiting(services, one.record, one.submitted, submitted_inputs, planned)

@@ -70,6 +70,8 @@ class TaskRunContext:
     restart_policy: RestartPolicy
     stdin: JobInput
     listener: TaskListener
+    queued: bool = False
+    """It was accepted, and returns to the queue while tasks are left that were not started."""
     accepted: bool = False
     """By a detached controller: the job waits for room as long as it takes, or as its `--queue-for` allows."""
 

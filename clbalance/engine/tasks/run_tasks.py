@@ -1,13 +1,13 @@
 """All of `run --tasks`: wait for dependencies and for room, run every task, and record how the job ended."""
 
 from clbalance.engine.jobs.conclude import cancel_unstarted, requeue, seconds_left, too_late
-from clbalance.engine.jobs.conclude_tasks import finish_task_job
+from clbalance.engine.jobs.conclude_tasks import finish_task_job, tasks_left
 from clbalance.engine.jobs.wait import PlacementWait, wait_for_dependencies
 from clbalance.engine.tasks.assignments import TaskRunContext, TaskRunResult
 from clbalance.engine.tasks.task_run import TaskRun
-from clbalance.errors import Interrupted
+from clbalance.errors import Interrupted, StoreError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Plan
+from clbalance.model import Plan, Snapshot
 from clbalance.model.task import TaskRecord
 from clbalance.policy.jobs.task_records import TaskJobOutcome
 from clbalance.policy.placement.explain import unfit_summary
@@ -29,29 +29,69 @@ def run_tasks(context: TaskRunContext) -> TaskJobResult | Plan:
         wait_for_dependencies(
             services, number, context.restart_policy, context.listener.waiting, accepted=context.accepted
         )
-        result = _wait_for_place(context)
+        result = _wait_for_place(context) if context.tasks else _nothing_to_run(context)
     except Interrupted as stop:
-        if not (context.accepted and requeue(services, number, f"stopped by signal {stop.signum}")):
-            cancel_unstarted(services, number, f"stopped by signal {stop.signum}")
+        _withdraw(context, f"stopped by signal {stop.signum}")
         raise
     except BrokenPipeError:
-        cancel_unstarted(services, number, "its output was not read any more")
+        _withdraw(context, "its output was not read any more")
         raise
     if isinstance(result, Plan):
         reason = unfit_summary(result, len(context.query.candidates))
-        cancel_unstarted(services, number, too_late(reason) if context.accepted else reason)
+        if context.accepted:  # else it would still be waiting
+            cancel_unstarted(services, number, too_late(reason))
+        else:
+            _withdraw(context, reason)
         return result
     goes_on = result.left_running or (context.accepted and result.interrupted is not None)
+    if context.queued and not (goes_on or result.cancelled):
+        goes_on = _is_queued_for_the_rest(context, result.reason)
     records, outcome = finish_task_job(
         services,
         number,
-        context.job.attempt,
+        _recorded_attempt(context, result),
         result.reason,
         run_now=context.tasks,
         cancelled=result.cancelled,
         release=goes_on,
     )
     return TaskJobResult(result=result, records=records, job_outcome=outcome)
+
+
+def _withdraw(context: TaskRunContext, reason: str) -> None:
+    """Record that no slot was started: a job that was accepted is queued."""
+    services, number = context.services, context.job.id
+    if not (context.queued and requeue(services, number, reason)):
+        cancel_unstarted(services, number, reason)
+
+
+def _is_queued_for_the_rest(context: TaskRunContext, reason: str) -> bool:
+    """Whether an accepted job has tasks that were not started. It is queued for them, unless a slot may still run."""
+    services, number = context.services, context.job.id
+    try:
+        left = tasks_left(services, number)
+    except StoreError as error:
+        services.listener.store_failed(error.message)
+        return True  # who can read the journal decides
+    if left:
+        requeue(services, number, f"{reason}, and {left} tasks are left")
+    return left > 0
+
+
+def _recorded_attempt(context: TaskRunContext, result: TaskRunResult) -> int:
+    """The attempt that the journal knows: a new one begins with the launch of its first slot."""
+    services, record = context.services, None
+    if not result.slots:
+        with services.without_store():
+            record = services.journal.record(context.job.id)
+    return context.job.attempt if record is None else record.attempt
+
+
+def _nothing_to_run(context: TaskRunContext) -> TaskRunResult:
+    """Of a job whose tasks have all ended: its controller has died before it recorded the end."""
+    nothing = Snapshot(taken_at=context.services.clock.now(), answers=())
+    plan = Plan(wanted=context.query.request.pick, chosen=(), ranked=(), unfit=(), charged=nothing)
+    return TaskRunResult(plan=plan, slots=0, reason="")
 
 
 def _wait_for_place(context: TaskRunContext) -> TaskRunResult | Plan:

@@ -10,7 +10,7 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import TaskRules
 from clbalance.model.job_record import Exited, JobState, Lost, NotStarted, Outcome
-from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskReturned
+from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskRequeued, TaskReturned
 from clbalance.policy.jobs.outcome import code_of, state_of, worst_outcome
 
 
@@ -30,6 +30,8 @@ def _after(known: TaskRecord, event: TaskEvent) -> TaskRecord:
             return TaskRecord(task=known.task, node=event.node, claim=event.claim)
         case TaskReturned():
             return TaskRecord(task=known.task) if known.claim == event.claim and known.end is None else known
+        case TaskRequeued():
+            return known if known.end is None else TaskRecord(task=known.task)
         case TaskEnded():
             ended = replace(
                 known, node=event.node, claim=event.claim, end=event.end, seconds=event.seconds, at=event.at

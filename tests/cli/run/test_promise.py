@@ -148,6 +148,24 @@ def test_a_controller_that_cannot_begin_says_why(clbalance: Command) -> None:
     assert diary(clbalance) == ["x"] * 3
 
 
+def test_a_requeue_that_finds_no_room_leaves_queued_tasks_where_they_are(clbalance: Command) -> None:
+    text = "echo $CLBALANCE_TASK_ID >> diary; exit $CLBALANCE_TASK_ID"
+    number = detached(clbalance, "--array", "0-1", "-w", "node1", "-c", text)
+    assert clbalance("wait", number).rc == 1
+    env = {"CLBALANCE_FAIL_AT": "taken"}
+    assert clbalance("requeue", "--detach", number, env=env).text == f"{number}\n"
+    eventually(lambda: not keepers(clbalance))
+    full(clbalance)
+    for options, rc, told in ((("--detach",), 0, f"{number}\n"), ((), 125, "")):
+        done = clbalance("requeue", *options, number)
+        assert (done.rc, done.text) == (rc, told)
+        assert f"job {number} waits: 0/1 nodes fit: 1 leased whole" in done.stderr
+        assert job(clbalance, number)["state"] == "PENDING"
+    let_go(clbalance)
+    assert clbalance("wait", number).rc == 1
+    assert diary(clbalance)[2:] == ["1"], "the one that had failed, whoever starts it"
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_tasks_whose_controller_died_on_the_way_go_on_with_those_that_never_ran(
     clbalance: Command, how: signal.Signals
