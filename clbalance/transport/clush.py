@@ -1,4 +1,4 @@
-"""Sessions over ClusterShell's `Task`, which runs in a thread of its own and is woken through a port.
+"""Sessions over ClusterShell's `Task`, which runs in a thread of its own, the transport thread, and is woken by a port.
 
 Input: calls of `open`, `send`, `set_deadline` and `close` from the engine's thread. Output: `Line` and `Closed` events
 in a queue. Deadlines of nodes are kept here, by the monotonic clock, independently of node and ssh. `fanout` limits
@@ -71,7 +71,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._has_stopped = False
         self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
         self._alarm: WakeUp | None = None
-        # Used only in the engine thread (`_run`):
+        # Used only in the transport thread (`_run`):
         self._sessions: dict[NodeName, SessionState] = {}
         self._waiting: deque[SessionState] = deque()
         self._open = 0
@@ -161,7 +161,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         with contextlib.suppress(queue.Empty):
             self._gone.get(timeout=_GONE_WITHIN_S)
 
-    # -- in the thread of ClusterShell's engine ---------------------------------------------------
+    # -- in the transport thread, which runs ClusterShell's loop ----------------------------------
 
     def _run(self) -> None:
         try:

@@ -17,7 +17,7 @@ class AgentMultiplexer:
         self._agents = agents
         self._channels: dict[str, tuple[AgentChannel, OnEvent]] = {}
         self._greetings: dict[NodeName, Hello] = {}
-        self._late: deque[tuple[str, NodeName]] = deque()
+        self._to_greet: deque[tuple[str, NodeName]] = deque()
 
     def channel(self, label: str) -> "AgentChannel":
         """A new channel for the claim with that label."""
@@ -36,7 +36,7 @@ class AgentMultiplexer:
     def call(self, channel: "AgentChannel", node: NodeName) -> None:
         """Call a node. If its agent has said hello already, the channel gets that `Hello` once more."""
         if node in self._greetings:
-            self._late.append((channel.label, node))
+            self._to_greet.append((channel.label, node))
         elif not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
             self._agents.call(node)
 
@@ -77,8 +77,8 @@ class AgentMultiplexer:
         self._agents.listen(hear, lambda: not left, within_s)
 
     def _repeat_greetings(self) -> bool:
-        while self._late:
-            label, node = self._late.popleft()
+        while self._to_greet:
+            label, node = self._to_greet.popleft()
             if node in self._greetings:
                 self._channels[label][1](node, self._greetings[node])
         return False
