@@ -56,6 +56,10 @@ class AgentMultiplexer:
         """An answer to that channel is due. One that does not come closes the session of all: the agent hangs."""
         self._agents.expect(node, step, within_s=within_s, label=channel.label)
 
+    def goes_on(self, channel: "AgentChannel", node: NodeName) -> None:
+        """The node is at work on that channel's step."""
+        self._agents.goes_on(node, label=channel.label)
+
     def answered(self, channel: "AgentChannel", node: NodeName) -> None:
         """That channel has its answer."""
         self._agents.answered(node, label=channel.label)
@@ -122,6 +126,10 @@ class AgentChannel:
     def expect(self, node: NodeName, step: str, *, within_s: float | None = None) -> None:
         """As `Agents.expect`, beside what other channels expect."""
         self._multiplexer.expect(self, node, step, within_s)
+
+    def goes_on(self, node: NodeName) -> None:
+        """As `Agents.goes_on`."""
+        self._multiplexer.goes_on(self, node)
 
     def answered(self, node: NodeName) -> None:
         """As `Agents.answered`."""
