@@ -1,4 +1,4 @@
-"""Sessions over ClusterShell's `Task`, which runs in a thread of its own and is woken through a port.
+"""Sessions over ClusterShell's `Task`, which runs in a thread of its own, the transport thread, and is woken by a port.
 
 Input: calls of `open`, `send`, `set_deadline` and `close` from the engine's thread. Output: `Line` and `Closed` events
 in a queue. Deadlines of nodes are kept here, by the monotonic clock, independently of node and ssh. `fanout` limits
@@ -28,6 +28,7 @@ from ClusterShell.Task import Task, task_self, task_terminate
 from clbalance.errors import TransportError
 from clbalance.model import Cause, NodeName
 from clbalance.ports import Closed, Line, SessionEvent
+from clbalance.transport.connect_window import ConnectWindow
 from clbalance.transport.session_client import SessionWorker, WakeUp
 from clbalance.transport.session_state import Retries, SessionState, cost_of
 from clbalance.transport.ssh_failure import Failure, classify
@@ -35,7 +36,6 @@ from clbalance.transport.ssh_failure import Failure, classify
 _TICK_S = 0.1  # resolution of deadlines and of waits before a retry
 _STARTED_WITHIN_S = 5.0
 _GONE_WITHIN_S = 3.0
-_LEAST_WINDOW = 4
 _LOOKED_AT_WITHIN_S = 0.3  # for the engine to handle a line that it has taken
 
 # Without a handler, logging would print ClusterShell's warnings (a broken pipe is one) to our stderr.
@@ -56,7 +56,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     ) -> None:
         self._make_worker = make_worker
         self._info = info
-        self._window = fanout
+        self._window = ConnectWindow(fanout)
         self._capacity = capacity
         self._retries = retries
         self._known_open: set[NodeName] = set()
@@ -69,10 +69,9 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         self._has_stopped = False
         self._thread = threading.Thread(target=self._run, name="clbalance-transport", daemon=True)
         self._alarm: WakeUp | None = None
-        # Used only in the engine thread (`_run`):
+        # Used only in the transport thread (`_run`):
         self._sessions: dict[NodeName, SessionState] = {}
         self._waiting: deque[SessionState] = deque()
-        self._connecting: set[NodeName] = set()
         self._open = 0
 
     # -- called by the engine, at any time ------------------------------------------------------
@@ -160,7 +159,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         with contextlib.suppress(queue.Empty):
             self._gone.get(timeout=_GONE_WITHIN_S)
 
-    # -- in the thread of ClusterShell's engine ---------------------------------------------------
+    # -- in the transport thread, which runs ClusterShell's loop ----------------------------------
 
     def _run(self) -> None:
         try:
@@ -220,14 +219,16 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
 
     def _start_waiting(self) -> None:
         now = time.monotonic()
+        places = self._window.free_places(now)
         for _ in range(len(self._waiting)):
-            if len(self._connecting) >= self._window or self._open >= self._capacity:
+            if not places or self._open >= self._capacity:
                 return
             session = self._waiting.popleft()
             if session.not_before > now:
                 self._waiting.append(session)
             elif self._sessions.get(session.node) is session:
                 self._start(session, now)
+                places -= 1
 
     def _start(self, session: SessionState, now: float) -> None:
         session.tries += 1
@@ -237,7 +238,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         worker = self._make_worker(one_node, self, session.no_sharing)
         session.worker = worker
         worker.must_pause = session.must_pause
-        self._connecting.add(session.node)
+        self._window.begin(session.node, now)
         self._open += 1
         try:
             self._task.schedule(worker)
@@ -273,7 +274,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     def _end(self, node: NodeName) -> None:
         session = self._sessions.pop(node, None)
         if session is not None:
-            self._connecting.discard(node)
+            self._window.end(node)
             if session.worker is not None:
                 session.worker.abort()
         self._start_waiting()
@@ -285,7 +286,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
         if not session.heard:
             session.heard = True
             session.unanswered.clear()
-            self._connecting.discard(node)
+            self._window.end(node)
             self._start_waiting()
         session.read_bytes += cost_of(msg)
         self._events.put((Line(node=node, text=msg), session))
@@ -303,7 +304,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
             self._start_waiting()
             return
         session.worker = None
-        self._connecting.discard(node)
+        self._window.end(node)
         failure = classify(rc, worker.stderr_tail.decode("utf-8", "replace"))
         if session.may_try_again(failure, self._retries):
             self._wait_for_another_try(session, failure)
@@ -318,7 +319,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
     def _wait_for_another_try(self, session: SessionState, failure: Failure) -> None:
         """Queue another try after a random wait, so that nodes that were refused together do not retry together."""
         if failure.cause is Cause.THROTTLED:
-            self._window = max(_LEAST_WINDOW, self._window // 2)
+            self._window.halve()
         session.no_sharing = session.no_sharing or failure.cause is Cause.MUX
         session.ends_at = None
         session.not_before = time.monotonic() + random.uniform(0.2, 0.6) * min(8, 2 ** (session.tries - 1))
@@ -331,7 +332,7 @@ class ClushSessions(EventHandler):  # type: ignore[misc]  # ClusterShell ships n
 
     def _drop(self, session: SessionState, failure: Failure) -> None:
         del self._sessions[session.node]
-        self._connecting.discard(session.node)
+        self._window.end(session.node)
         # First: `abort` raises for a client that is being closed already.
         self._events.put((Closed(node=session.node, cause=failure.cause, reason=failure.reason), session))
         worker, session.worker = session.worker, None

@@ -2,7 +2,7 @@
 
 It differs from ClusterShell's own ssh client (docs/design/transport.md): `--` goes before the host. Processes are
 started by the standard library (safe with threads) in a session of their own (a terminal's Ctrl-C must not reach ssh
-before the agent was asked to end the job). The engine never blocks on a process that closed its output but lives on.
+before the agent was asked to end the job). The loop never blocks on a process that closed its output but lives on.
 The length of a line, and all of stderr, are limited. Output is read only as fast as it is taken.
 """
 
@@ -108,7 +108,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
         self.worker._check_fini()  # noqa: SLF001 - part of the protocol between client and worker
 
     def _drain(self) -> None:
-        """Read the output that the process wrote before its exit and the engine has not read."""
+        """Read the output that the process wrote before its exit and the loop has not read."""
         for sname in (self.worker.SNAME_STDOUT, self.worker.SNAME_STDERR):
             with contextlib.suppress(EngineClientEOF, BlockingIOError, KeyError):
                 for _ in range(_MOST_READS_AT_END):
@@ -117,7 +117,7 @@ class SessionClient(ExecClient):  # type: ignore[misc]  # ClusterShell ships no 
     def _set_reading(self, sname: str) -> None:
         """Wait for more output, unless what was read has not been taken yet.
 
-        Do nothing during `_drain`: the client is not registered with the engine any more.
+        Do nothing during `_drain`: the client is not registered with the loop any more.
         """
         if self.registered and not (sname == self.worker.SNAME_STDOUT and self.worker.must_pause()):
             super()._set_reading(sname)
@@ -224,7 +224,7 @@ class WakeUp(EnginePort):  # type: ignore[misc]  # ClusterShell ships no types
     """Makes the loop call its handler's `ev_wake`. Unlike ClusterShell's own ports it carries no message."""
 
     def wake(self) -> None:
-        """Wake the loop. May be called in any thread, even if the engine is gone."""
+        """Wake the loop. May be called in any thread, even if the loop has ended."""
         with contextlib.suppress(OSError, KeyError):  # a full pipe wakes as well
             os.write(self.streams["out"].fd, b"W")
 

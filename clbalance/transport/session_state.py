@@ -15,7 +15,7 @@ _LINE_COST_BYTES = 256  # of Python's objects for one line
 
 @dataclass(slots=True)
 class SessionState:
-    """The state of one node's session, used only in the engine thread."""
+    """The state of one node's session, written only by the transport thread, except for `taken_bytes`."""
 
     node: NodeName
     within_s: float | None
@@ -33,9 +33,9 @@ class SessionState:
     no_sharing: bool = False
     # Written by one thread each, so that they need no lock:
     read_bytes: int = 0
-    """Read from the node and queued for the engine, in the engine thread."""
+    """Read from the node and queued for the engine, by the transport thread."""
     taken_bytes: int = 0
-    """Taken from the queue, by the thread that calls `next`."""
+    """Taken from the queue, by the engine's thread, which calls `next`."""
     is_paused: bool = False
 
     @property

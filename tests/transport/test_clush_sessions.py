@@ -220,3 +220,17 @@ def test_a_deadline_is_kept_to_a_fraction_of_a_second() -> None:
         while not isinstance(sessions.next(5), Closed):
             pass
     assert 0.9 < time.monotonic() - start < 3.0
+
+
+def test_a_window_full_of_hung_nodes_delays_the_others_for_a_second_only() -> None:
+    hung, healthy = [NodeName("hung1"), NodeName("hung2")], NodeName("healthy")
+    start = time.monotonic()
+    with SshTransport(fanout=2, here=frozenset({*hung, healthy})).sessions() as sessions:
+        for node in hung:
+            sessions.open(node, within_s=30)
+            sessions.send(node, b"exec sleep 60\n")
+        sessions.open(healthy, within_s=30)
+        sessions.send(healthy, b"echo up\n")
+        assert sessions.next(20) == Line(node=healthy, text=b"up")
+        assert sessions.open_nodes().issuperset(hung)
+    assert 0.9 < time.monotonic() - start < 10

@@ -203,7 +203,7 @@ class Follow:
     def _pass_on(self, copy: Copy, event: Output) -> None:
         if self._ends_only:
             return  # it was under way already; its agent does not wait for an acknowledgement any more
-        if not self._output.pass_on(copy, event, to_the_end=self._follows_to_the_end):
+        if not self._output.pass_on(copy, event):
             self._hang_up(copy)
             self._lose_touch(copy, Lost(cause=Cause.GARBLED, reason=f"it sends {event.stream} that was not asked for"))
 

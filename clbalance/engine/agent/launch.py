@@ -1,6 +1,6 @@
 """Get a lease on every node of a job, send its files there, and start it: on all nodes, or on none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -18,7 +18,7 @@ from clbalance.engine.agent.protocol import (
     Refused,
     Stored,
 )
-from clbalance.engine.agent.sessions import PROTOCOL, Agents
+from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
@@ -146,6 +146,7 @@ class Admission:
 # Send a job's files to its nodes, and order the start once all nodes have everything.
 
 _PUTS_IN_FLIGHT = 16
+_TELL_EVERY_S = 0.25  # which nodes are waited for
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class LaunchSequence:
         files = ["stdin"] if self._script is None else ["script", "stdin"]
         self._uploads = {copy.node: _Upload(list(files)) for copy in copies}
 
-    def order(self, clock: Clock) -> None:
+    def order(self, listener: SweepListener, clock: Clock) -> None:
         """Returns when every node was told to start, or the start has failed on all."""
         leases = LeaseKeeper(self._agents, self._copies, clock)
 
@@ -193,7 +194,41 @@ class LaunchSequence:
             return all(copy.phase >= Phase.STARTING for copy in self._copies)
 
         self.begin()
-        self._agents.listen(self.on_event, is_ordered)
+        self._listen(self.on_event, is_ordered, Phase.READY, listener, clock)
+
+    def await_starts(self, listener: SweepListener, clock: Clock) -> None:
+        """Follow until every copy has started, or one has printed something: nothing may be drawn into its output."""
+
+        def is_over() -> bool:
+            return self._follow.is_over() or self._follow.all_started or any(copy.received for copy in self._copies)
+
+        self._listen(self._follow.on_event, is_over, Phase.RUNNING, listener, clock)
+
+    def _listen(
+        self, on_event: OnEvent, is_over: Callable[[], bool], phase: Phase, listener: SweepListener, clock: Clock
+    ) -> None:
+        """Pass on events until `is_over()`. `listener` is told which nodes are not in `phase` yet."""
+        tell_at = 0.0
+
+        def look() -> bool:
+            nonlocal tell_at
+            if is_over():
+                return True
+            if (now := clock.monotonic()) >= tell_at:
+                tell_at = now + _TELL_EVERY_S
+                listener.awaiting([copy.node for copy in self._copies if copy.phase < phase])
+            return False
+
+        def hear(node: NodeName, event: AgentEvent | Closed) -> None:
+            if not isinstance(event, Stored):
+                listener.done()  # the event may be shown
+            on_event(node, event)
+
+        listener.asked(len(self._copies))
+        try:
+            self._agents.listen(hear, look)
+        finally:
+            listener.done()
 
     def begin(self) -> None:
         """Send the first pieces."""

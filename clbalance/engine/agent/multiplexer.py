@@ -17,7 +17,7 @@ class AgentMultiplexer:
         self._agents = agents
         self._channels: dict[str, tuple[AgentChannel, OnEvent]] = {}
         self._greetings: dict[NodeName, Hello] = {}
-        self._late: deque[tuple[str, NodeName]] = deque()
+        self._to_greet: deque[tuple[str, NodeName]] = deque()
 
     def channel(self, label: str) -> "AgentChannel":
         """A new channel for the claim with that label."""
@@ -36,7 +36,7 @@ class AgentMultiplexer:
     def call(self, channel: "AgentChannel", node: NodeName) -> None:
         """Call a node. If its agent has said hello already, the channel gets that `Hello` once more."""
         if node in self._greetings:
-            self._late.append((channel.label, node))
+            self._to_greet.append((channel.label, node))
         elif not any(node in other.nodes for other, _ in self._channels.values() if other is not channel):
             self._agents.call(node)
 
@@ -55,6 +55,10 @@ class AgentMultiplexer:
     def expect(self, channel: "AgentChannel", node: NodeName, step: str, within_s: float | None) -> None:
         """An answer to that channel is due. One that does not come closes the session of all: the agent hangs."""
         self._agents.expect(node, step, within_s=within_s, label=channel.label)
+
+    def goes_on(self, channel: "AgentChannel", node: NodeName) -> None:
+        """The node is at work on that channel's step."""
+        self._agents.goes_on(node, label=channel.label)
 
     def answered(self, channel: "AgentChannel", node: NodeName) -> None:
         """That channel has its answer."""
@@ -77,8 +81,8 @@ class AgentMultiplexer:
         self._agents.listen(hear, lambda: not left, within_s)
 
     def _repeat_greetings(self) -> bool:
-        while self._late:
-            label, node = self._late.popleft()
+        while self._to_greet:
+            label, node = self._to_greet.popleft()
             if node in self._greetings:
                 self._channels[label][1](node, self._greetings[node])
         return False
@@ -122,6 +126,10 @@ class AgentChannel:
     def expect(self, node: NodeName, step: str, *, within_s: float | None = None) -> None:
         """As `Agents.expect`, beside what other channels expect."""
         self._multiplexer.expect(self, node, step, within_s)
+
+    def goes_on(self, node: NodeName) -> None:
+        """As `Agents.goes_on`."""
+        self._multiplexer.goes_on(self, node)
 
     def answered(self, node: NodeName) -> None:
         """As `Agents.answered`."""

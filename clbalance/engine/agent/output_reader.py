@@ -31,14 +31,13 @@ class OutputReader:
         if not to_the_end:
             self._agents.expect(copy.node, "follow")
 
-    def pass_on(self, copy: Copy, event: Output, *, to_the_end: bool) -> bool:
+    def pass_on(self, copy: Copy, event: Output) -> bool:
         """Pass a piece on, and allow more. False: it is not the next one, or beyond the window."""
         stream, received = event.stream, copy.received.get(event.stream, 0)
         acked = copy.acked.get(stream, 0)
         if event.offset != received or received + len(event.data) > acked + _WINDOW_BYTES:
             return False
-        if not to_the_end:
-            self._agents.expect(copy.node, "follow")
+        self._agents.goes_on(copy.node)  # `current` or `ended` comes after all output
         # Counted first: a signal may end the next line anywhere, and the piece after it must still be the next one.
         copy.received[stream] = received = received + len(event.data)
         self._listener.output(copy.node, stream, event.data)

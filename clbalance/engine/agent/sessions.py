@@ -101,6 +101,11 @@ class Agents:
             self._links[node].expected[label] = _Expected(step, limit_s, until)
             self._put_deadline(node)
 
+    def goes_on(self, node: NodeName, *, label: str = "") -> None:
+        """The node is at work on the expected step, if there is one: its time begins anew."""
+        if node in self._links and (owed := self._links[node].expected.get(label)) is not None:
+            self.expect(node, owed.step, within_s=owed.within_s, label=label)
+
     def answered(self, node: NodeName, *, label: str = "") -> None:
         """The node has answered to the expected step."""
         if node in self._links and self._links[node].expected.pop(label, None) is not None:

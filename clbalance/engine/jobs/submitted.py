@@ -82,12 +82,14 @@ def read(
     to_the_end: bool,
     nodes: frozenset[NodeName] | None = None,
 ) -> Reconciled:
-    """Read what a job has printed so far; with `to_the_end`, also all that follows."""
+    """Read what a job has printed so far; with `to_the_end`, also all that follows.
+
+    That may take any time, where the output is shown by a pager. Each step of a node has its own deadline.
+    """
     mode = FollowMode(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
     spec = spec_of(services, record)
     wanted = ReconcileRequest(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
-    within_s = None if to_the_end else 4 * services.answer_within_s
-    return reconcile(services, [wanted], within_s)[0]
+    return reconcile(services, [wanted])[0]
 
 
 def cancel(services: Services, records: Sequence[JobRecord], reason: str) -> tuple[Reconciled, ...]:

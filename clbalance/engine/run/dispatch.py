@@ -103,8 +103,9 @@ class Dispatch:
             start_within_s=self._services.answer_within_s,
         )
         try:
-            start.order(self._services.clock)
+            start.order(self._services.listener, self._services.clock)
             self._services.fail_point("ordered")
+            start.await_starts(self._services.listener, self._services.clock)
             if move is None:
                 follow.to_the_end()
             else:

@@ -240,6 +240,8 @@ class Session:
             follower = job.follower
             if follower is None or follower.due > now or self.channel.congested:
                 continue
+            if job.ended is not None:
+                follower.to_the_end = True  # nothing is written meanwhile, and `ended` comes after all output
             follower.pump(self.channel, now)
             if follower.drained:
                 self.pass_on_end(job, follower)

@@ -48,8 +48,9 @@ def test_tasks_end_although_an_agent_was_stopped_just_after_its_slot_came_up(sic
     assert time.monotonic() - began < 30.0
 
 
-def test_a_terminal_shows_who_is_waited_for(sick: Lab, clbalance: Command) -> None:
-    stall_after(sick.node("node1"), "claimed")
+@pytest.mark.parametrize("event", ["claimed", "admitted"])
+def test_a_terminal_shows_who_is_waited_for(sick: Lab, clbalance: Command, event: str) -> None:
+    stall_after(sick.node("node1"), event)
     terminal = clbalance.on_terminal("run", *LIMITS, "-w", "node[1-2]", "--pick", "2", "--", "true")
     terminal.read_until(b"1/2 nodes have answered, waiting for node1")
     assert terminal.end() == 125

@@ -1,5 +1,6 @@
 """Why a job is not started after others: in the words in which one is told that waits in the queue."""
 
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from clbalance.model.job import Command, JobSpec, RestartPolicy, Submitted
 from clbalance.model.job_record import Intent, JobRecord, JobState, Lost
 from clbalance.policy.jobs.record import Dependency, DependencyState
 from tests.engine.services import EPOCH, ScriptedAgent, world_of
-from tests.scripted import HangUp, ScriptedNode, ScriptedTransport
+from tests.scripted import HangUp, Later, ScriptedNode, ScriptedTransport
 
 NO_PLAN = Plan(wanted=1, chosen=(), ranked=(), unfit=(), charged=Snapshot(taken_at=EPOCH, answers=()))
 GONE = NodeName("gone")
@@ -114,6 +115,33 @@ def test_a_node_that_was_reached_and_is_lost_is_called_again() -> None:
     (seen,) = await_ends(services, [record])
     assert seen.record.state is JobState.COMPLETED
     assert len(opened(services)) == 3
+
+
+def test_logs_are_read_for_as_long_as_pieces_come() -> None:
+    agent = ScriptedAgent()
+
+    def slow(text: bytes) -> Sequence[bytes | HangUp | Later]:
+        if text.startswith(b"exec python3") or json.loads(text)["op"] != "follow":
+            return agent(text)
+        job = {"job": json.loads(text)["job"]}
+        piece = {"ev": "output", **job, "stream": "stdout", "data": "eA=="}
+        pieces = [Later(3.0 * n, agent.line({**piece, "offset": n})) for n in range(100)]
+        return [*pieces, Later(300.0, agent.line({"ev": "current", **job}))]
+
+    services, shown = world_of({"gone": slow}), Shown()
+    record = services.journal.record(before(services, JobState.RUNNING))
+    assert record is not None
+    seen = read(services, record, shown, streams=("stdout",), to_the_end=False)
+    assert (shown.text, seen.outcomes) == (b"x" * 100, ())
+    assert services.clock.monotonic() == pytest.approx(300.0)
+
+
+class Shown(NullListener):
+    text = b""
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        del node, stream
+        self.text += piece
 
 
 def test_who_waits_for_a_dependency_calls_again_for_its_job_would_be_lost_for_ever() -> None:

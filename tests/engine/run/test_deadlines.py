@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from clbalance.engine.agent.protocol import CHUNK_BYTES
 from clbalance.engine.jobs.submitted import await_ends
 from clbalance.engine.services import Services
 from clbalance.model import Cause, NodeName
@@ -79,6 +80,24 @@ def test_who_is_awaited_is_told_meanwhile() -> None:
     do(services, pick=2)
     assert isinstance(services.listener, Notes)
     assert {NodeName("a")} in services.listener.awaited
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        ScriptedAgent(rules={"put": silent}),
+        ScriptedAgent(rules={"start": silent, "follow": silent, "settle": state("void")}),
+    ],
+    ids=["put", "start"],
+)
+def test_the_node_that_stores_or_starts_nothing_is_told_meanwhile(sick: ScriptedAgent) -> None:
+    services = cluster(a=sick)
+    del services.transport.nodes[NodeName("c")]  # type: ignore[attr-defined]
+    do(services, pick=2, stdin=bytes(17 * CHUNK_BYTES))
+    assert isinstance(services.listener, Notes)
+    told = services.listener.awaited
+    admitted = len(told) - told[::-1].index(set())
+    assert {NodeName("a")} in told[admitted:]
 
 
 def test_a_job_whose_node_has_not_started_it_goes_to_the_next_one() -> None:

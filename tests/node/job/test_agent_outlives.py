@@ -96,6 +96,26 @@ def test_who_wants_what_there_is_now_is_told_when_that_is_all(jobs: Lives, strea
     assert collect(late, claim.job, stop="now")[2]["ev"] == "ended"
 
 
+@pytest.mark.parametrize(("then", "rest"), [("sleep 60", b""), ("exit 0", b"three\n")], ids=["runs on", "ends"])
+def test_what_is_written_meanwhile_is_not_what_there_is_now_unless_it_is_the_last(
+    jobs: Lives, then: str, rest: bytes
+) -> None:
+    client = jobs.agent()
+    claim, supervisor = jobs.start(client, f"echo one; touch said; {WAIT_FOR_GO}; echo three; touch more; {then}")
+    eventually((jobs.node.base / "said").exists)
+    client.acks = False
+    begin_to_follow(client, claim.job, window=1, streams=["stdout"], stop="now")
+    assert client.event()["data"] == "bw=="  # the first letter; no more before it is acknowledged
+    go(jobs)
+    eventually((jobs.node.base / "more").exists)
+    if rest:
+        assert gone([supervisor])
+    client.acks = True
+    client.ask("ack", claim.job, stream="stdout", offset=1)
+    client.until("ended" if rest else "current", claim.job)
+    assert client.output[claim.job, "stdout"] == b"one\n" + rest
+
+
 def test_its_own_agent_tells_what_there_is_now_too(jobs: Lives) -> None:
     client = jobs.agent()
     claim, _ = jobs.start(client, SAYS)

@@ -376,7 +376,7 @@ def test_a_supervisor_that_hangs_at_admission_is_ended_by_the_clock(node: Node) 
         began = time.monotonic()
         refused = client.admission_refusal(cpus=1)
         assert time.monotonic() - began < 8
-        assert refused == ("lock", "its supervisor died at admission, for which it has 5 s")
+        assert refused == ("lock", "its supervisor died at admission, for which it has 4 s")
 
 
 @as_root

@@ -28,11 +28,12 @@ STREAMS = ("stdout", "stderr", "log")
 
 
 class Stream:
-    """One output file; `sent` and `acked` are byte offsets in it."""
+    """One output file; `sent` and `acked` are byte offsets in it, `size` is its size when it was opened."""
 
     def __init__(self, name: str, fd: int, at: int) -> None:
         self.name = name
         self.fd = fd
+        self.size = os.fstat(fd).st_size
         self.sent = at
         self.acked = at
 
@@ -65,7 +66,10 @@ class Wanted:
 
 
 class Follower:
-    """Sends a job's output, of each stream at most `window` bytes that the client has not acknowledged."""
+    """Sends a job's output, of each stream at most `window` bytes that the client has not acknowledged.
+
+    If `to_the_end` is false, what is written meanwhile is not awaited: a job may write faster than the client reads.
+    """
 
     def __init__(self, jobs: JobsFolder, job: str, wanted: Wanted) -> None:
         self.job = job
@@ -120,6 +124,8 @@ class Follower:
 
     def read(self, stream: Stream, channel: Channel) -> "bytes | None":
         """The next chunk, empty at the end of the file; None if the client must acknowledge first."""
+        if stream.sent >= stream.size and not self.to_the_end:
+            return b""
         room = min(CHUNK_BYTES, stream.acked + self.window - stream.sent)
         if room <= 0:
             return None
