@@ -32,7 +32,7 @@ def told(clbalance: Command, *arguments: str, verb: str = "pick", rc: int = 2) -
         (("-g", "zzz"), "no group `zzz`", "known groups: all, cpu, gpu-nodes, rack1, rack2"),
         (("-w", "@cpu&@gpu-nodes"), "the node set is empty", "nodeset"),
         (("-w", "node1", "-x", "node1"), "all 1 named are excluded", "nodeset"),
-        (("-w", "-oProxyCommand=touch x"), "is not a node name", "not beginning with `-`"),
+        (("-w", "-oProxyCommand=touch x"), "= not allowed", "like `node[1-4,7]`"),
         (("-w", "a;b"), "; not allowed", "like `node[1-4,7]`"),
         (("-w", "$(id)"), "$ ( ) not allowed", "like `node[1-4,7]`"),
         (("-w", "-F"), "'-F' is not a node name", "not beginning with `-`"),

@@ -176,7 +176,8 @@ def test_every_held_lease_of_one_owner_is_told(node: Node) -> None:
     with ExitStack() as held:
         for number in range(380):
             held.enter_context(node.lease(f"{HOME}{'-1' * (number % 2)}/lease-{number:03}.1"))
-        assert len(names(node.reading())) == 380
+        # The kernel's list of locks is read in pieces: one may be missed while other programs' locks come and go.
+        assert any(len(names(node.reading())) == 380 for _ in range(3))
 
 
 @pytest.mark.parametrize("node", ["dash", "busybox"], indirect=True)

@@ -32,16 +32,19 @@ class OutputReader:
             self._agents.expect(copy.node, "follow")
 
     def pass_on(self, copy: Copy, event: Output) -> bool:
-        """Pass a piece on, and allow more. False: it is not the next one, or beyond the window."""
-        stream, received = event.stream, copy.received.get(event.stream, 0)
+        """Pass a piece on, and allow more. False: it was received before, or is beyond the window.
+
+        A gap is no fault of the node: a signal that ends a wait here may take a piece with it.
+        """
+        stream, end = event.stream, event.offset + len(event.data)
         acked = copy.acked.get(stream, 0)
-        if event.offset != received or received + len(event.data) > acked + _WINDOW_BYTES:
+        if event.offset < copy.received.get(stream, 0) or end > acked + _WINDOW_BYTES:
             return False
         self._agents.goes_on(copy.node)  # `current` or `ended` comes after all output
-        # Counted first: a signal may end the next line anywhere, and the piece after it must still be the next one.
-        copy.received[stream] = received = received + len(event.data)
+        # Counted first: a signal may come at any moment, and what was shown must not be sent again.
+        copy.received[stream] = end
         self._listener.output(copy.node, stream, event.data)
-        if received - acked >= _ACK_EVERY_BYTES:
-            copy.acked[stream] = received
-            self._agents.ask(copy.node, "ack", job=self._label, stream=stream, offset=received)
+        if end - acked >= _ACK_EVERY_BYTES:
+            copy.acked[stream] = end
+            self._agents.ask(copy.node, "ack", job=self._label, stream=stream, offset=end)
         return True
