@@ -89,7 +89,7 @@ class Follow:
         more, only ends are received.
         """
         until = self._clock.monotonic() + within_s
-        self._mute = mute
+        self._mute, self._output.was_interrupted = mute, True
         before = {copy.node: dict(copy.received) for copy in self._copies}
         try:
             self.end_all(reason)

@@ -19,6 +19,8 @@ class OutputReader:
         self._agents = agents
         self._label = label
         self._listener = listener
+        self.was_interrupted = False
+        """A signal has ended a wait, and may have taken a piece with it."""
 
     def ask(self, copy: Copy, streams: tuple[str, ...], *, to_the_end: bool) -> None:
         """Request the output from the first byte that we do not have, to its end or only what is there by now."""
@@ -32,13 +34,12 @@ class OutputReader:
             self._agents.expect(copy.node, "follow")
 
     def pass_on(self, copy: Copy, event: Output) -> bool:
-        """Pass a piece on, and allow more. False: it was received before, or is beyond the window.
-
-        A gap is no fault of the node: a signal that ends a wait here may take a piece with it.
-        """
+        """Pass a piece on, and allow more. False: it is not the next one, or beyond the window."""
         stream, end = event.stream, event.offset + len(event.data)
         acked = copy.acked.get(stream, 0)
-        if event.offset < copy.received.get(stream, 0) or end > acked + _WINDOW_BYTES:
+        received = copy.received.get(stream, 0)
+        is_next = event.offset == received or (self.was_interrupted and event.offset > received)
+        if not is_next or end > acked + _WINDOW_BYTES:
             return False
         self._agents.goes_on(copy.node)  # `current` or `ended` comes after all output
         # Counted first: a signal may come at any moment, and what was shown must not be sent again.
