@@ -73,6 +73,7 @@ def test_room_that_a_kept_cancel_gives_back_is_there_for_the_run_that_carries_it
     number = detached(clbalance, "-w", "node1", "--exclusive", "-c", held())
     cancel_on_hung_node(lab, clbalance, number)
     assert clbalance("run", "-w", "node1", "--exclusive", *options, "--", "true").rc == 0
+    assert clbalance("wait", "last").rc == 0
     assert cancelled(clbalance, number)
 
 
