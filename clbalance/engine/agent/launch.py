@@ -24,7 +24,8 @@ from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
-_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps a lease that is not started
+KEEP_EVERY_S = 10.0
+"""A third of the time for which a node keeps a lease that is not started."""
 
 
 class LeaseKeeper:
@@ -34,14 +35,14 @@ class LeaseKeeper:
         self._agents = agents
         self._copies = copies
         self._clock = clock
-        self._at = clock.monotonic() + _KEEP_EVERY_S
+        self._at = clock.monotonic() + KEEP_EVERY_S
 
     def keep(self) -> None:
         """Ask the nodes of all copies that wait, now and then."""
         now = self._clock.monotonic()
         if now < self._at:
             return
-        self._at = now + _KEEP_EVERY_S
+        self._at = now + KEEP_EVERY_S
         for copy in self._copies:
             if copy.phase in (Phase.ADMITTED, Phase.READY):
                 self._agents.ask(copy.node, "keep", job=self._copies.label)

@@ -61,8 +61,8 @@ def await_ends(
         ended = {
             record.id: _as_recorded(services, record) for record in uncontrolled
         }  # also jobs that cannot be visited
-        stop = lambda: unless() or starts.are_due  # noqa: E731 - for this call alone
-        ended |= {one.record.id: one for one in _visit(services, uncontrolled, lambda _: waiting, unless=stop)}
+        visited = _visit(services, uncontrolled, lambda _: waiting, unless=lambda: unless() or starts.are_due)
+        ended |= {one.record.id: one for one in visited}
         if starts.are_due and not unless():  # the visit was cut short: only ends count
             ended = {job: one for job, one in ended.items() if one.record.state.is_over}
         done |= {job: one for job, one in ended.items() if not _is_still_awaited(services, one, attempts[job])}

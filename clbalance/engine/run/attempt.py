@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clbalance.engine.jobs.cancel import end_cancelled
@@ -42,10 +43,14 @@ def attempt(context: RunContext, job: JobSpec, excluded_nodes: Mapping[NodeName,
         with services.transport.sessions() as sessions:
             asked = ask(services, sessions, context.query.candidates, keep_open=keep_open)
             snapshot = _listen(context, asked, excluded_nodes)
-            fits = lambda: _plan(context, snapshot, {}, excluded_nodes).fits  # noqa: B023, E731 - called at once
+            fits = partial(_fits, context, snapshot, excluded_nodes)
             if has_ended_others or not end_cancelled(services, snapshot, fits):
                 return _start_on_best(context, asked, snapshot, job, excluded_nodes)
         has_ended_others = True
+
+
+def _fits(context: RunContext, snapshot: Snapshot, excluded_nodes: Mapping[NodeName, str]) -> bool:
+    return _plan(context, snapshot, {}, excluded_nodes).fits
 
 
 def _start_on_best(

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import TypeAlias
 
 from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.launch import KEEP_EVERY_S
 from clbalance.engine.agent.protocol import AgentEvent, LeaseKept, Refused
 from clbalance.engine.place import place_on
 from clbalance.engine.run.dispatch import Dispatch
@@ -18,8 +19,6 @@ from clbalance.ports import Closed
 
 StartReserved: TypeAlias = Callable[[JobSpec, Plan, Dispatch], AttemptResult]
 """Starts a job on nodes that admitted it, and follows it."""
-
-_KEEP_EVERY_S = 10.0  # a third of the time for which a node keeps a lease that is not started
 
 
 def reserve_target(context: RunContext, job: JobSpec, node: NodeName) -> "TargetReservation | str":
@@ -69,7 +68,7 @@ class TargetReservation:
         self._dispatch.agents.drain_events(self._on_event)
         now = self._clock.monotonic()
         if now >= self._keep_at:
-            self._keep_at = now + _KEEP_EVERY_S
+            self._keep_at = now + KEEP_EVERY_S
             self._dispatch.agents.ask(self.node, "keep", job=label_of(self.job))
             self._dispatch.agents.expect(self.node, "keep")
 

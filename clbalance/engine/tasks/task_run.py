@@ -6,10 +6,12 @@ before it starts and after it ends. A slot gets tasks when it has few left, so t
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from signal import Signals
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Phase
+from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.job_messages import COULD_NOT_LOG, TaskFinished
 from clbalance.engine.agent.listeners import NullTaskListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
@@ -32,7 +34,6 @@ if TYPE_CHECKING:  # imported once nodes have been asked
 _END_WITHIN_S = 1.7  # when stopped, we exit after this time, even if not every node has confirmed its end
 _REPORT_EVERY_S = 0.25
 _STEP_EVERY_S = 0.02
-_LOOK_EVERY_S = 1.0  # for a request to cancel the job
 _GOODBYE_S = 1.0
 
 
@@ -49,7 +50,8 @@ class TaskRun:
         self._next_claim = context.job.claim
         self._report_at = 0.0
         self._step_at = 0.0
-        self._look_at = context.services.clock.monotonic() + _LOOK_EVERY_S
+        requested = partial(cancel_requested, context.services, context.job.id)
+        self._early_end = EarlyEnd(context.services.clock, requested, feed=None)
         self._backoff = SlotBackoff(context.services.clock)
         self._no_slots_since: float | None = None
         self._owes_since: dict[int, float] = {}
@@ -72,7 +74,7 @@ class TaskRun:
                 asked.listen(enough_for(replace(query.request, pick=1), query.policy, services.clock.now()))
                 snapshot = asked.snapshot()
                 self._plan = plan = plan_slots(services, snapshot, query, self._most_slots())
-                if has_ended_others or not end_cancelled(services, snapshot, lambda: bool(plan.nodes)):  # noqa: B023
+                if has_ended_others or not end_cancelled(services, snapshot, partial(bool, plan.nodes)):
                     return self._work(sessions, plan, asked) if plan.nodes else plan.plan
             has_ended_others = True
 
@@ -131,7 +133,7 @@ class TaskRun:
             return False
         self._step_at = now + _STEP_EVERY_S
         self._drop_unneeded()
-        self._heed_cancel(now)
+        self._heed_cancel()
         self._start_admitted()
         self._drop_refused()
         self._feed()
@@ -267,12 +269,10 @@ class TaskRun:
         if self._queue.forget_pending():
             self._reason = self._reason or reason
 
-    def _heed_cancel(self, now: float) -> None:
+    def _heed_cancel(self) -> None:
         """End the slots if a cancel was requested: the process that asked may not have reached every node."""
-        if not self._cancelled and now >= self._look_at:
-            self._look_at = now + _LOOK_EVERY_S
-            if reason := cancel_requested(self._services, self._context.job.id):
-                self._cancel(reason)
+        if reason := self._early_end.look(is_ending=self._cancelled):
+            self._cancel(reason)
 
     def _cancel(self, reason: str) -> None:
         """The job was cancelled: give out no more tasks, and end all slots."""
