@@ -73,6 +73,8 @@ class Slot:
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
+        self.heard_at = services.clock.monotonic()
+        """When its node has last sent something."""
         self._services = services
         self._job = job
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
@@ -93,7 +95,10 @@ class Slot:
 
     def on_event(self, node: NodeName, event: AgentEvent | Closed) -> None:
         """Handle an event of its node. A slot takes no more tasks once the session of its first agent has closed."""
-        self._finishing |= isinstance(event, Closed)
+        if isinstance(event, Closed):
+            self._finishing = True
+        else:
+            self.heard_at = self._services.clock.monotonic()
         if self._start is None:
             self._admission.on_event(node, event)
         else:

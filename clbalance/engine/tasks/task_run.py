@@ -138,7 +138,7 @@ class TaskRun:
         self._drop_refused()
         self._feed()
         self._join_late()
-        self._end_stuck(now)
+        self._end_stuck()
         self._grow()
         self._report()
         return not self._slots and not self._may_get_slots()
@@ -211,10 +211,12 @@ class TaskRun:
             for slot in takers:
                 slot.finish()
 
-    def _end_stuck(self, now: float) -> None:
+    def _end_stuck(self) -> None:
         """End slots that owe a start of a task, or their own end, for too long: their supervisors hang.
 
         Their tasks may still be started, so they are not given to others; only an ended slot returns tasks.
+        Time counts up to the last answer of the node: a node that hangs says nothing of its slots, and what they
+        have done meanwhile is not known yet.
         """
         limit_s = 2 * self._services.answer_within_s
         for slot in tuple(self._slots.values()):
@@ -223,7 +225,7 @@ class TaskRun:
             if not (owes and slot.is_settled):
                 self._owes_since.pop(claim, None)
                 continue
-            owed_s = now - self._owes_since.setdefault(claim, now)
+            owed_s = slot.heard_at - self._owes_since.setdefault(claim, slot.heard_at)
             if owed_s > limit_s and not slot.is_ending:
                 self.warned(slot, f"its slot has done nothing for {limit_s:g} s; it is ended")
                 slot.end("it did nothing")

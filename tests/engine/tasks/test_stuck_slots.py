@@ -85,3 +85,19 @@ def test_a_slot_that_does_nothing_is_ended_and_then_left(is_done: bool) -> None:
     (record,) = result.records
     assert (record.end is None or isinstance(record.end, Lost)) is not is_done
     assert result.job_outcome.rc == (0 if is_done else 125)
+
+
+def test_a_node_that_hangs_is_no_fault_of_its_slots() -> None:
+    pings: list[dict[str, object]] = []
+
+    def once(request: dict[str, object]) -> list[dict[str, object]]:
+        """It still answers when the slot has owed its start for half of its time, and then no more."""
+        pings.append(request)
+        return [{"ev": "alive"}] if len(pings) == 1 else []
+
+    agent = ScriptedAgent(rules={"follow": silent, "tasks": silent, "end": silent, "ping": once})
+    result, watched, _ = run(agent)
+    assert "end" not in [request["op"] for request in agent.heard]
+    assert not any("has done nothing" in warning for warning in watched.warnings)
+    (record,) = result.records
+    assert record.end is None or isinstance(record.end, Lost)
