@@ -69,6 +69,7 @@ class JobOptions:
         bool | None, Option("--label/--no-label", help="Begin lines with their node. [on several nodes]")
     ] = None
     explain: Annotated[bool, Option("--explain", help="Say why these nodes, and why not the others.")] = False
+    sbatch: Annotated[bool, Option("--sbatch", help="Read the script's #SBATCH lines too.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

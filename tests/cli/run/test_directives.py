@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clbalance.cli.run.directives import clb_lines
+from clbalance.cli.run.directives.clb import clb_lines
+from clbalance.cli.run.directives.comments import comment_lines
 from tests.cli.command import Command
 
 SHOW = 'echo "$CLBALANCE_JOB_NAME|$CLBALANCE_NNODES|$A|$B|$*"\n'
@@ -132,6 +133,12 @@ def test_an_array_of_a_script_has_them(alone: Command, folder: Path) -> None:
     assert (done.rc, sorted(done.lines)) == (0, ["0: job.sh|1|1||", "1: job.sh|1|1||"])
 
 
+def test_a_script_may_say_that_it_is_an_array(alone: Command, folder: Path) -> None:
+    (folder / "job.sh").write_text("#CLB --array 0-1 --max-fail 1\necho $CLBALANCE_TASK_ID\n")
+    done = alone("run", "-q", "job.sh")
+    assert (done.rc, sorted(done.lines)) == (0, ["0: 0", "1: 1"])
+
+
 def test_a_typed_share_of_a_gpu_stands_in_for_whole_ones(clbalance: Command, folder: Path) -> None:
     (folder / "job.sh").write_text('#CLB --gpus 2\necho "$CLBALANCE_GPU_SHARE"\n')
     assert clbalance("run", "-q", "-w", "node5", "--gpu-share", "0.5", "job.sh").text == "0.5\n"
@@ -187,4 +194,4 @@ def test_a_value_that_cannot_be_is_refused_as_if_it_were_typed(alone: Command, f
     ],
 )
 def test_which_lines_count(content: bytes, lines: list[tuple[int, str]]) -> None:
-    assert list(clb_lines(content)) == lines
+    assert list(clb_lines(comment_lines(content))) == lines

@@ -34,11 +34,12 @@ class RunCommand(TyperCommand):
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """As typer does; and take options that were not typed from the script's `#CLB` lines."""
         ctx: Any = super().make_context(info_name, args, parent, **extra)
-        if not ctx.resilient_parsing and ctx.params.get("words"):
-            from clbalance.cli.run.directives import take_directives
+        if not ctx.resilient_parsing and (ctx.params.get("words") or ctx.params.get("sbatch")):
+            from clbalance.cli.run.directives.clb import take_directives
 
             read: Any = super().make_context
-            ctx.meta["content"] = take_directives(ctx, lambda words: read(info_name, words, help_option_names=[]))
+            parsed = take_directives(ctx, lambda words: read(info_name, words, help_option_names=[]))
+            ctx.meta["content"], ctx.meta["remarks"] = parsed
         return ctx
 
 
@@ -66,8 +67,11 @@ def run(
     from clbalance.cli.run.run_job import run_job
     from clbalance.cli.run.submission import submission
     from clbalance.cli.run.work import CommandLine
+    from clbalance.render import messages
 
     console = Console.of(verbosity)
+    for remark in ctx.meta.get("remarks", ()):
+        console.say(messages.note(remark))
     typed = CommandLine(words=tuple(words or ()), exact=ctx.meta["exact"], content=ctx.meta.get("content"))
     if tasks.are_meant:
         from clbalance.cli.run.tasks import run_as_typed
