@@ -61,6 +61,8 @@ class JobSpec:
     """Login name on its nodes, to start the job and for everything about it later; None: as in the settings."""
     slots: bool = False
     """The copies are slots that run tasks (`model/task.py`), several on a node; each slot has a claim of its own."""
+    first_node: bool = False
+    """Only the first copy runs the payload; the others hold their nodes for it until it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

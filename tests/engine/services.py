@@ -178,7 +178,7 @@ class ScriptedAgent:
             case "claim":
                 return [{"ev": "claimed", **job, "boot_id": "b00t", "birth": "b1rth"}]
             case "admit":
-                return [{"ev": "admitted", **job, "gpus": []}]
+                return [{"ev": "admitted", **job, "gpus": [], "port": 20001}]
             case "put":
                 return [{"ev": "stored", **job, "file": request["file"], "size": len(str(request["data"])) * 3 // 4}]
             case "start":

@@ -12,6 +12,9 @@ class JobOptions:
     """The job and its output."""
 
     pick: Annotated[str, Option("--pick", metavar="N|all", help="How many nodes; all: every one that fits.")] = "1"
+    first_node: Annotated[
+        bool, Option("--first-node", help="On the first node only; the others are held for it (mpirun).")
+    ] = False
     text: Annotated[str | None, Option("-c", metavar="TEXT", help="Run this text by /bin/sh.")] = None
     name: Annotated[str | None, Option("--name", metavar="NAME", help="Name of the job. [the script's]")] = None
     env: Annotated[

@@ -213,6 +213,7 @@ def new_job(submitted: Submission, cluster: ClusterContext) -> JobSpec:
         umask=submitted.umask,
         env=submitted.env,
         login=options.login,
+        first_node=options.first_node,
         time_limit_s=submitted.time_limit_s,
         pty=submitted.pty,
         submit_host=socket.gethostname(),

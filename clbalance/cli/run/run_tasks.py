@@ -71,6 +71,7 @@ def _check(options: TaskOptions, job: JobOptions, resources: RequestOptions) -> 
         "--pty": job.pty,
         "-b": job.gather,
         "--checkpoint": job.checkpoint,
+        "--first-node": job.first_node,
         "--same": resources.same is not None,
     }
     if bad := next((name for name, is_given in given.items() if is_given), None):

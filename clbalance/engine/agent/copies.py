@@ -41,6 +41,8 @@ class Copy:
     phase: Phase = Phase.ARRIVING
     boot_id: str = ""
     incarnation: str = ""
+    port: int = 0
+    """A TCP port that was free there when it was admitted; 0: unknown."""
     end: End | None = None
     seconds: float = 0.0
     started_at: float | None = None

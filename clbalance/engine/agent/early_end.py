@@ -1,9 +1,11 @@
-"""What ends a job before its own end while it is followed: a request to cancel it, or input that broke off."""
+"""What ends copies of a followed job before their own end: a cancel, broken input, the end of the first copy."""
 
 from collections.abc import Callable
 
+from clbalance.engine.agent.copies import Copy
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.protocol import Taken
+from clbalance.policy.jobs.record import FIRST_IS_OVER, releases_others
 from clbalance.ports import Clock
 
 _LOOK_EVERY_S = 1.0  # for a request to cancel the job
@@ -12,14 +14,23 @@ _LOOK_EVERY_S = 1.0  # for a request to cancel the job
 class EarlyEnd:
     """Why a followed job has to be ended, once there is a reason.
 
-    `cancel_requested`: who asked to cancel it; empty: nobody. `feed`: its standard input, if that is ours. A job that
-    lacks some of its input is ended, because it must not take a part for the whole.
+    `cancel_requested`: who asked to cancel it, for its controller; empty: nobody. `feed`: its standard input, if that
+    is ours. A job that lacks some of its input is ended, because it must not take a part for the whole. `first_node`:
+    the other copies only hold their nodes for the first one.
     """
 
-    def __init__(self, clock: Clock, cancel_requested: Callable[[], str], feed: InputFeed | None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        cancel_requested: Callable[[], str] = lambda: "",
+        *,
+        feed: InputFeed | None = None,
+        first_node: bool = False,
+    ) -> None:
         self._clock = clock
         self._cancel_requested = cancel_requested
         self._feed = feed
+        self._first_node = first_node
         self._look_at = clock.monotonic() + _LOOK_EVERY_S
 
     def started(self) -> None:
@@ -40,6 +51,10 @@ class EarlyEnd:
     def disconnected(self, why: str) -> str:
         """No more input can be passed on. The reason to end the job; empty: it has all of its input."""
         return f"its standard input broke off: {why}" if self._feed is not None and self._feed.stop() else ""
+
+    def ended(self, copy: Copy) -> str:
+        """A copy has its end. The reason to end the others; empty: they go on."""
+        return FIRST_IS_OVER if self._first_node and releases_others(copy.rank, copy.end) else ""
 
     def _cancelled(self) -> str:
         now = self._clock.monotonic()

@@ -4,12 +4,11 @@ A lost connection is made again, and the node is asked for the state of its copy
 a job that another process started is the same as to reconnect.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
 from clbalance.engine.agent.early_end import EarlyEnd
-from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.job_messages import end_of
 from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.output_reader import OutputReader
@@ -40,7 +39,7 @@ _UNSHOWN = "it printed faster than that could be read: its last output is not sh
 class Follow:
     """Follows the copies of one claim until each has an end or is left running.
 
-    `cancel_requested`: who asked to cancel the job, for its controller, which then ends it; empty: nobody.
+    `early_end`: what ends them before their own end.
     """
 
     def __init__(
@@ -52,11 +51,10 @@ class Follow:
         mode: FollowMode,
         *,
         limit_s: float | None,
-        cancel_requested: Callable[[], str] = lambda: "",
-        feed: InputFeed | None = None,
+        early_end: EarlyEnd | None = None,
     ) -> None:
         self._agents = agents
-        self._early_end = EarlyEnd(services.clock, cancel_requested, feed)
+        self._early_end = early_end or EarlyEnd(services.clock)
         self._copies = copies
         self._clock = services.clock
         self._listener = listener
@@ -333,6 +331,7 @@ class Follow:
         if copy.started_at is not None and not copy.seconds:
             copy.seconds = self._clock.monotonic() - copy.started_at
         self._listener.ended(copy.outcome(end))
+        self._end_early(self._early_end.ended(copy))
 
     def _leave(self, copy: Copy) -> None:
         copy.phase = Phase.LEFT

@@ -1,6 +1,7 @@
 """Translate jobs to and from the agent's messages: lease requests, start specs, ends, the log of a slot. Pure."""
 
 import binascii
+import math
 import re
 import zlib
 from typing import Annotated, Final, TypeAlias, assert_never
@@ -16,9 +17,11 @@ from clbalance.engine.agent.protocol import (
     Seconds,
     TimeoutEnd,
 )
+from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.model.job import Command, JobSpec, Script
 from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, OutOfMemory, TimedOut
+from clbalance.policy.jobs.record import FIRST_IS_OVER
 from clbalance.policy.placement.gpu_choice import cpus_near
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 
@@ -26,6 +29,9 @@ from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
 def label_of(job: JobSpec) -> str:
     """The name of a claim on the nodes: the key of the job and the claim number."""
     return f"{job.key}.{job.claim}"
+
+
+_HOLD: Final = ["/bin/sh", "-c", "while :; do sleep 86400; done"]
 
 
 def end_of(told: AgentEnd, limit_s: float | None) -> End:
@@ -39,20 +45,45 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
             return TimedOut(limit_s=limit_s or 0.0)
         case OutOfMemoryEnd(limit_bytes=limit_bytes, used_bytes=used_bytes):
             return OutOfMemory(limit_bytes=limit_bytes, used_bytes=used_bytes)
+        case CancelledEnd(reason=reason) if reason == FIRST_IS_OVER:
+            return Exited(rc=0)
         case CancelledEnd(reason=reason):
             return Cancelled(reason=reason)
         case _:
             assert_never(told)
 
 
-def environment(job: JobSpec, node: NodeName, rank: int, *, node_list: str, node_count: int) -> dict[str, str]:
-    """The environment variables of a copy (docs/design/command-line.md), `--env` included; never `SLURM_*`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """The copies of a job, as each of them is told (docs/design/several-nodes.md)."""
+
+    nodes: tuple[NodeName, ...]
+    """By rank."""
+    node_list: str
+    """Folded."""
+    cpus: float
+    """As requested for each copy."""
+
+    @property
+    def hosts(self) -> str:
+        """The host file: each node, by rank, on as many lines as it has cpus for the job."""
+        return "".join(f"{node}\n" * max(1, math.ceil(self.cpus)) for node in self.nodes)
+
+
+def environment(job: JobSpec, node: NodeName, rank: int, *, peers: Peers, port: int) -> dict[str, str]:
+    """The environment variables of a copy (docs/design/command-line.md), `--env` included; never `SLURM_*`.
+
+    `port`: a free port of the first node; 0: unknown.
+    """
+    meeting = {"CLBALANCE_MASTER_PORT": str(port)} if port else {}
     return {
         **job.env,
         "CLBALANCE_JOB_ID": str(job.id),
         "CLBALANCE_JOB_NAME": job.name,
-        "CLBALANCE_NODELIST": node_list,
-        "CLBALANCE_NNODES": str(node_count),
+        "CLBALANCE_NODELIST": peers.node_list,
+        "CLBALANCE_NNODES": str(len(peers.nodes)),
+        "CLBALANCE_MASTER_NODE": peers.nodes[0],
+        **meeting,
         "CLBALANCE_NODEID": str(rank),
         "CLBALANCE_NODE": node,
         "CLBALANCE_SUBMIT_HOST": job.submit_host,
@@ -83,8 +114,13 @@ def lease_request(request: Request, answer: Measured, name: str) -> dict[str, ob
     }
 
 
-def start_spec(job: JobSpec, env: dict[str, str], *, fed: bool) -> dict[str, object]:
-    """The agent's `spec` for one copy. `fed`: its standard input is sent while it runs."""
+def holding_spec(job: JobSpec) -> dict[str, object]:
+    """The agent's `spec` for a copy that does nothing but hold its node for the first one."""
+    return {"argv": _HOLD, "name": job.name, "time_limit_s": job.time_limit_s, "grace_s": job.grace_s}
+
+
+def start_spec(job: JobSpec, env: dict[str, str], *, hosts: str, fed: bool) -> dict[str, object]:
+    """The agent's `spec` for one copy. `hosts`: its host file. `fed`: its standard input is sent while it runs."""
     match job.payload:
         case Command(argv=argv):
             program: dict[str, object] = {"argv": list(argv)}
@@ -103,6 +139,7 @@ def start_spec(job: JobSpec, env: dict[str, str], *, fed: bool) -> dict[str, obj
         "grace_s": job.grace_s,
         "tied": job.pty is not None,
         "input": fed,
+        "hosts": hosts,
         "pty": None if job.pty is None else {"rows": job.pty[0], "columns": job.pty[1]},
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from clbalance.engine.agent.copies import Copies, Copy, Phase
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.job_messages import environment, lease_request, start_spec
+from clbalance.engine.agent.job_messages import Peers, environment, holding_spec, lease_request, start_spec
 from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.protocol import (
     CHUNK_BYTES,
@@ -115,8 +115,8 @@ class Admission:
             case Claimed(boot_id=boot_id, incarnation=incarnation) if not copy.boot_id:
                 copy.boot_id, copy.incarnation = boot_id, incarnation
                 self._agents.expect(node, "admit")
-            case Admitted():
-                copy.phase = Phase.ADMITTED
+            case Admitted(port=port):
+                copy.phase, copy.port = Phase.ADMITTED, port
                 self._agents.answered(node)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
@@ -168,7 +168,7 @@ class LaunchSequence:
         copies: Copies,
         job: JobSpec,
         *,
-        node_list: str,
+        peers: Peers,
         stdin: JobInput,
         follow: Follow,
         start_within_s: float,
@@ -177,7 +177,7 @@ class LaunchSequence:
         self._agents = agents
         self._copies = copies
         self._job = job
-        self._node_list = node_list
+        self._peers = peers
         self._stdin = stdin
         self._follow = follow
         self._start_within_s = start_within_s
@@ -282,12 +282,14 @@ class LaunchSequence:
             return
         for copy in self._copies:
             copy.phase = Phase.STARTING
-            env = environment(self._job, copy.node, copy.rank, node_list=self._node_list, node_count=len(self._copies))
-            self._agents.ask(
-                copy.node,
-                "start",
-                job=self._copies.label,
-                spec=start_spec(self._job, env, fed=self._stdin.live is not None),
-            )
+            self._agents.ask(copy.node, "start", job=self._copies.label, spec=self._spec(copy))
             self._follow.ask_for_output(copy)
             self._agents.expect(copy.node, "start", within_s=self._start_within_s)
+
+    def _spec(self, copy: Copy) -> dict[str, object]:
+        if self._job.first_node and copy.rank:
+            return holding_spec(self._job)
+        peers = self._peers
+        env = environment(self._job, copy.node, copy.rank, peers=peers, port=self._copies[peers.nodes[0]].port)
+        hosts = "" if self._job.slots else peers.hosts
+        return start_spec(self._job, env, hosts=hosts, fed=self._stdin.live is not None)

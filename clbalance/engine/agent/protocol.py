@@ -73,10 +73,11 @@ class Claimed(msgspec.Struct, tag_field="ev", tag="claimed", frozen=True, rename
 
 
 class Admitted(msgspec.Struct, tag_field="ev", tag="admitted", frozen=True):
-    """The node has granted the lease. `gpus`: the devices, by UUID."""
+    """The node has granted the lease. `gpus`: the devices, by UUID. `port`: a free TCP port; 0: none was found."""
 
     job: str
     gpus: tuple[str, ...] = ()
+    port: int = 0
 
 
 class Stored(msgspec.Struct, tag_field="ev", tag="stored", frozen=True):

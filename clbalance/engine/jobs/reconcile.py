@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
+from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import JournalingListener
@@ -24,7 +25,14 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Cancelled, CopyRecord, JobRecord, Outcome
-from clbalance.policy.jobs.record import copies_without_outcome, current_copies, half_started, is_queued, was_abandoned
+from clbalance.policy.jobs.record import (
+    copies_without_outcome,
+    current_copies,
+    first_is_over,
+    half_started,
+    is_queued,
+    was_abandoned,
+)
 from clbalance.policy.jobs.requeue import Requeued
 from clbalance.policy.jobs.task_records import task_records
 from clbalance.ports import RunListener, SweepListener
@@ -232,6 +240,8 @@ class _Reconciliation:
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
         reason = "" if spec.slots else half_started(wanted.record, self._copies)
+        if spec.first_node:
+            reason = reason or first_is_over(wanted.record, self._copies)
         if self._is_ours and (reason := wanted.record.cancel_requested or reason):
             mode = replace(mode, end=mode.end or reason)
         if self._is_ours:
@@ -258,7 +268,10 @@ class Leg:
         self.copies = Copies(label_of(spec), map(Copy.of, asked))
         self._multiplexer = multiplexer
         self._channel = multiplexer.channel(label_of(spec))
-        self.follow = Follow(self._channel, self.copies, services, listener, mode, limit_s=spec.time_limit_s)
+        early_end = EarlyEnd(services.clock, first_node=spec.first_node)
+        self.follow = Follow(
+            self._channel, self.copies, services, listener, mode, limit_s=spec.time_limit_s, early_end=early_end
+        )
 
     def begin(self) -> None:
         """Call the nodes."""

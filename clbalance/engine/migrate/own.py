@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from clbalance.engine.agent.copies import LEAVE_RUNNING, Copies, Copy
+from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.follow import Follow
 from clbalance.engine.agent.job_messages import label_of
 from clbalance.engine.agent.listeners import JournalingListener
@@ -67,7 +68,7 @@ class LocalMigration:
             listener,
             context.mode,
             limit_s=job.time_limit_s,
-            cancel_requested=partial(cancel_requested, services, job.id),
+            early_end=EarlyEnd(services.clock, partial(cancel_requested, services, job.id)),
         )
         self._migration = Migration(context, job)
         self._multiplexer = multiplexer

@@ -100,8 +100,8 @@ def _dispatch(
     from clbalance.engine.run.dispatch import Dispatch  # deferred import: docs/design/startup.md
 
     services = context.services
-    dispatch = Dispatch(services, asked.sessions, job, plan, asked.take)
-    refused, crowded = dispatch.reserve(context.query.request, snapshot, limits)
+    dispatch = Dispatch(services, asked.sessions, job, plan, context.query.request, asked.take)
+    refused, crowded = dispatch.reserve(snapshot, limits)
     if refused:
         return refused, crowded
     _close_all_but(asked.sessions, plan)

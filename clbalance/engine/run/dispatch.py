@@ -10,9 +10,10 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode
+from clbalance.engine.agent.early_end import EarlyEnd
 from clbalance.engine.agent.feed import InputFeed
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.job_messages import label_of
+from clbalance.engine.agent.job_messages import Peers, label_of
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.cancel import cancel_requested
@@ -42,19 +43,21 @@ class Dispatch:
         sessions: Sessions,
         job: JobSpec,
         plan: Plan,
+        request: Request,
         overhear: Callable[[SessionEvent], object] = lambda _: None,
     ) -> None:
         self._services = services
         self.agents = Agents(sessions, services, overhear)
         self.job = job
         self._plan = plan
+        self._request = request
         self._node_list = fold(plan.chosen)
         in_order = NodeSets(None).expand(self._node_list)  # so that rank 2 is the third node of the folded set
         self._feed: InputFeed | None = None
         self._copies = Copies(label_of(job), [Copy(node, rank) for rank, node in enumerate(in_order)])
 
     def reserve(
-        self, request: Request, snapshot: Snapshot, allocation_limits: Mapping[NodeName, float]
+        self, snapshot: Snapshot, allocation_limits: Mapping[NodeName, float]
     ) -> tuple[dict[NodeName, str], dict[NodeName, float]]:
         """Ask the nodes for admission. Returns refusals, and the CPUs now allocated on nodes that others filled first.
 
@@ -64,7 +67,7 @@ class Dispatch:
         asked = Admission(
             self.agents,
             self._copies,
-            request=request,
+            request=self._request,
             answers=answers,
             name=self.job.name,
             allocation_limits=allocation_limits,
@@ -90,14 +93,20 @@ class Dispatch:
             listener,
             mode,
             limit_s=self.job.time_limit_s,
-            cancel_requested=partial(cancel_requested, self._services, self.job.id),
-            feed=self._feed,
+            early_end=EarlyEnd(
+                self._services.clock,
+                partial(cancel_requested, self._services, self.job.id),
+                feed=self._feed,
+                first_node=self.job.first_node,
+            ),
         )
         start = LaunchSequence(
             self.agents,
             self._copies,
             self.job,
-            node_list=self._node_list,
+            peers=Peers(
+                nodes=tuple(copy.node for copy in self._copies), node_list=self._node_list, cpus=self._request.cpus
+            ),
             stdin=stdin,
             follow=follow,
             start_within_s=self._services.answer_within_s,

@@ -40,8 +40,8 @@ def _take(context: RunContext, job: JobSpec, node: NodeName, stack: ExitStack) -
     plan = place_on(services, snapshot, query)
     if not plan.fits:
         return f"{node}: {unfit_summary(plan, 1)}"
-    dispatch = Dispatch(services, sessions, job, plan)
-    refused, _ = dispatch.reserve(query.request, snapshot, {})
+    dispatch = Dispatch(services, sessions, job, plan, query.request)
+    refused, _ = dispatch.reserve(snapshot, {})
     if refused:
         return f"{node}: {refused[node]}"
     return TargetReservation(context, job, plan, dispatch)

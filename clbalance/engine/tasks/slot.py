@@ -6,7 +6,16 @@ from typing import Protocol, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
 from clbalance.engine.agent.follow import Follow
-from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole, label_of, tells_all
+from clbalance.engine.agent.job_messages import (
+    Began,
+    Peers,
+    Returned,
+    SlotLog,
+    TaskFinished,
+    Whole,
+    label_of,
+    tells_all,
+)
 from clbalance.engine.agent.launch import Admission, LaunchSequence
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.agent.multiplexer import AgentMultiplexer
@@ -16,6 +25,7 @@ from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec
 from clbalance.model.job_record import Intent, Outcome
 from clbalance.model.task import Task
+from clbalance.nodeset import fold
 from clbalance.ports import Closed, JobInput
 
 FED = FollowMode(streams=("stdout", "stderr", "log"), retire=True, finish=True)
@@ -77,6 +87,7 @@ class Slot:
         """When its node has last sent something."""
         self._services = services
         self._job = job
+        self._peers = Peers(nodes=(self.node,), node_list=fold([self.node]), cpus=request.cpus)
         self._copies = Copies(label_of(job), [Copy(self.node, 0)])
         self._multiplexer = multiplexer
         self._channel = multiplexer.channel(label_of(job))
@@ -158,13 +169,13 @@ class Slot:
         """Receive no more events of this slot."""
         self._multiplexer.forget(self._channel)
 
-    def start(self, stdin: JobInput, node_list: str) -> None:
+    def start(self, stdin: JobInput) -> None:
         """Start the slot. Its launch must be recorded already."""
         self._start = LaunchSequence(
             self._channel,
             self._copies,
             self._job,
-            node_list=node_list,
+            peers=self._peers,
             stdin=stdin,
             follow=self._follow,
             start_within_s=self._services.answer_within_s,

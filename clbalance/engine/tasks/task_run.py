@@ -24,7 +24,6 @@ from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, p
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Snapshot
 from clbalance.model.job_record import Cancelled, Outcome
-from clbalance.nodeset import fold
 from clbalance.policy.placement.quorum import enough_for
 from clbalance.ports import SessionEvent, Sessions
 
@@ -51,7 +50,7 @@ class TaskRun:
         self._report_at = 0.0
         self._step_at = 0.0
         requested = partial(cancel_requested, context.services, context.job.id)
-        self._early_end = EarlyEnd(context.services.clock, requested, feed=None)
+        self._early_end = EarlyEnd(context.services.clock, requested)
         self._backoff = SlotBackoff(context.services.clock)
         self._no_slots_since: float | None = None
         self._owes_since: dict[int, float] = {}
@@ -186,7 +185,7 @@ class TaskRun:
         self._services.fail_point("intended")
         self._opened += len(ready)
         for slot in ready:
-            slot.start(context.stdin, fold([slot.node]))
+            slot.start(context.stdin)
 
     def _drop_refused(self) -> None:
         for slot in tuple(self._slots.values()):

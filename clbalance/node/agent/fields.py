@@ -131,6 +131,7 @@ SPEC: "dict[str, Any]" = {
     "tied": (bool, False),
     "pty": (dict, None),
     "input": (bool, False),
+    "hosts": (str, ""),
 }
 
 PTY: "dict[str, Any]" = {"rows": (Count, REQUIRED), "columns": (Count, REQUIRED)}

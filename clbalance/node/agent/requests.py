@@ -147,6 +147,8 @@ class Requests:
             raise RefusedError("spec", "`script` was asked for, but nothing was put there")
         kept = json.dumps(request["spec"], indent=1).encode("ascii")
         files = {"spec": kept, "exit.tmp": b" " * EXIT_BYTES, "stdout": b"", "stderr": b""}
+        if spec.hosts:
+            files["hosts"] = spec.hosts
         if job.is_slot:
             files.update(queue=b"", log=b"")  # made here: a follower opens it at once
         self.session.folder.write(job.name, files)

@@ -7,7 +7,7 @@ from enum import Enum
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Qos, Request
 from clbalance.model.job import JobSpec, RestartPolicy, Submitted
-from clbalance.model.job_record import CopyRecord, JobRecord, JobState, NotStarted
+from clbalance.model.job_record import CopyRecord, End, JobRecord, JobState, Lost, NotStarted
 
 
 def current_copies(record: JobRecord, copies: tuple[CopyRecord, ...]) -> tuple[CopyRecord, ...]:
@@ -42,6 +42,23 @@ def half_started(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
         return ""
     never = (one for one in current_copies(record, copies) if one.outcome and isinstance(one.outcome.end, NotStarted))
     return next((f"it could not start on {one.intent.node}" for one in never), "")
+
+
+FIRST_IS_OVER = "its job is over on the first node"
+"""Why a copy ends that only holds its node for the first one."""
+
+
+def releases_others(rank: int, end: End | None) -> bool:
+    """Whether copies that hold their nodes for this one may end: it is the first, and it has run."""
+    return rank == 0 and end is not None and not isinstance(end, Lost | NotStarted)
+
+
+def first_is_over(record: JobRecord, copies: tuple[CopyRecord, ...]) -> str:
+    """Why the other copies of a `--first-node` job without a controller must end: the first is over. Else empty."""
+    if record.has_controller or record.state.is_over:
+        return ""
+    ends = ((one.intent.rank, one.outcome.end) for one in current_copies(record, copies) if one.outcome is not None)
+    return FIRST_IS_OVER if any(releases_others(rank, end) for rank, end in ends) else ""
 
 
 def gives_up_at(

@@ -340,6 +340,8 @@ def test_the_environment_tells_a_copy_who_it_is() -> None:
             "CLBALANCE_JOB_NAME": "train",
             "CLBALANCE_NODELIST": "n[1-2]",
             "CLBALANCE_NNODES": "2",
+            "CLBALANCE_MASTER_NODE": "n1",
+            "CLBALANCE_MASTER_PORT": "20001",
             "CLBALANCE_NODEID": str(rank),
             "CLBALANCE_NODE": f"n{rank + 1}",
             "CLBALANCE_SUBMIT_HOST": "login1",
@@ -347,6 +349,7 @@ def test_the_environment_tells_a_copy_who_it_is() -> None:
             "CLBALANCE_RESTART_COUNT": "0",
             "CLBALANCE_PREV_NODES": "",
         }
+        assert spec["hosts"] == "n1\nn2\n"
 
 
 def test_told_to_stop_it_ends_the_job_on_its_nodes_first() -> None:

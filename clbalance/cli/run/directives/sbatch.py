@@ -121,7 +121,7 @@ def _node_words(_: Mapping[str, str], text: str) -> Words:
     least, _dash, most = text.partition("-")
     if most and _count(most) < _count(least):
         raise ValueError("the smallest number of nodes comes first")
-    return [] if _count(least) == 1 else ["--pick", least]
+    return [] if _count(least) == 1 else ["--pick", least, "--first-node"]
 
 
 def _memory(_: Mapping[str, str], text: str) -> Words:

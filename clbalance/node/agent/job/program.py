@@ -45,6 +45,7 @@ class Spec:
         self.grace_s = fields["grace_s"]
         self.tied = fields["tied"]
         self.fed = fields["input"]
+        self.hosts = encoded(fields["hosts"], "hosts")
         self.pty = None if fields["pty"] is None else checked(fields["pty"], PTY, "pty")
         if self.pty is not None and max(self.pty.values()) > 0xFFFF:
             raise MisfitError("pty: a terminal has at most 65535 rows and columns")

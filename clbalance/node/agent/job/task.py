@@ -81,6 +81,8 @@ class Task:
         env[b"PWD"] = cwd
         env[b"CLBALANCE_JOB_DIR"] = self.path
         env[b"CLBALANCE_JOB_KEY"] = os.fsencode(self.name)
+        if self.spec.hosts:
+            env[b"CLBALANCE_HOSTFILE"] = self.path + b"/hosts"
         if self.gpus:
             show_devices(env, self.gpus)
             env[b"CLBALANCE_GPU_SHARE"] = b"%g" % self.gpu_share
