@@ -235,7 +235,7 @@ def test_many_that_bury_a_job_at_once_tell_the_same_end(jobs: Lives) -> None:
     for each in agents:
         each.ask("settle", claim.job, boot_id=claim.boot_id, birth=claim.incarnation, void=True)
     parts = [each.event() for each in agents]
-    assert all(each == parts[0] for each in parts)
+    assert all(each == parts[0] for each in parts), parts
     assert parts[0]["record"]["end"] == KILLED
     assert not carriers(claim.job)
 

@@ -269,6 +269,8 @@ def end_unsupervised_in(folder: int, name: str) -> "dict[str, Any]":
         return record
     try:
         keep_exit(folder, record)
+    except FileNotFoundError:  # another agent has put it in its place
+        pass
     except OSError as error:
         record["warnings"].append("the record of the end was not kept: %s" % os.strerror(error.errno or 0))
     return read_exit(folder) or record  # another agent may have been quicker
