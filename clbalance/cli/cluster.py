@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clbalance.cli.console import Console, SweepProgress
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import (
     facts_by_node,
     labels_of_nodes,
@@ -25,6 +25,7 @@ from clbalance.cli.node_settings import (
 from clbalance.cli.notify import notify
 from clbalance.cli.option_values import check_ssh_options
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.progress import SweepProgress
 from clbalance.cli.requests import Resources, check_names, say_left_out, selection_of
 from clbalance.engine.services import PlacementQuery, Services
 from clbalance.errors import StoreError, UsageError

@@ -1,19 +1,17 @@
-"""The output of this process: data to stdout, remarks to stderr, progress on a terminal only."""
+"""The output of this process: data to stdout, remarks to stderr."""
 
 import os
 import shutil
 import signal
 import sys
-import time
-from collections.abc import Collection
-from importlib import import_module
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from clbalance.cli.options import OutputOptions, VerbosityOptions
 from clbalance.errors import NothingFitsError
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Plan
-from clbalance.nodeset import Candidates, fold
+from clbalance.model import Plan
+from clbalance.nodeset import Candidates
 from clbalance.policy.placement.explain import unfit_summary
 from clbalance.render import messages
 from clbalance.render.format import Color, Format, wants_color
@@ -22,10 +20,6 @@ from clbalance.render.report import Display, Report
 
 if TYPE_CHECKING:
     from clbalance.render.reports.jobs.run import JobReport
-
-_QUIET_FOR_S = 0.5  # a sweep that ends within this time shows no progress
-_EVERY_S = 0.1
-_USUAL_WIDTH = 80  # columns, for a terminal that does not tell its width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +102,14 @@ def nothing_fits(plan: Plan, candidates: Candidates, *, explained: bool) -> Noth
 
 
 def _display(form: Format, outlet: Outlet) -> Display:
-    width = shutil.get_terminal_size().columns if outlet.terminal else None
+    width = shutil.get_terminal_size().columns if outlet.terminal else _columns(os.environ)
     return Display(form=form, width=width, color=outlet.color)
+
+
+def _columns(environment: Mapping[str, str]) -> int | None:
+    """The width that `COLUMNS` asks for without a terminal, as `watch` does. None: it is not set, or makes no sense."""
+    text = environment.get("COLUMNS", "")
+    return int(text) if text.isdecimal() and 0 < int(text) < 10_000 else None
 
 
 def _outlet(fd: int, color: Color, line: StatusLine) -> Outlet:
@@ -125,47 +125,3 @@ def _same_place(one: int, other: int) -> bool:
         return os.path.sameopenfile(one, other)
     except OSError:
         return False
-
-
-class SweepProgress:
-    """The progress of a sweep, on one line of stderr; only on a terminal, and only if it takes long.
-
-    `meanwhile` is a module that is needed after the sweep: it is imported while the nodes work.
-    """
-
-    def __init__(self, console: Console, *, meanwhile: str) -> None:
-        self._console = console
-        self._meanwhile = meanwhile
-        self._shown = not console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._total = 0
-        self._next_at = 0.0
-        self._drawn = False
-
-    def asked(self, total: int) -> None:
-        self._total = total
-        self._next_at = time.monotonic() + _QUIET_FOR_S
-        import_module(self._meanwhile)
-
-    def answered(self, node: NodeName) -> None:
-        pass  # `awaiting` follows, and shows it
-
-    def awaiting(self, nodes: Collection[NodeName]) -> None:
-        now = time.monotonic()
-        if self._shown and now >= self._next_at:
-            self._next_at = now + _EVERY_S
-            self._drawn = True
-            width = os.get_terminal_size(2).columns or _USUAL_WIDTH
-            names = (
-                fold(nodes) if len(nodes) <= width else None
-            )  # more would not fit, and folding ten thousand takes time
-            sys.stderr.write(f"\r\x1b[K{messages.sweep_progress(self._total, len(nodes), names, width)}")
-            sys.stderr.flush()
-
-    def store_failed(self, reason: str) -> None:
-        self._console.say(messages.warning(f"going on without the state database: {reason}"))
-
-    def done(self) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._drawn = False

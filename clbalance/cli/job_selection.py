@@ -16,10 +16,11 @@ from clbalance.cli.cluster import (
     ssh_transport,
     typed,
 )
-from clbalance.cli.console import Console, SweepProgress
+from clbalance.cli.console import Console
 from clbalance.cli.node_settings import working_directory
 from clbalance.cli.notify import notify
 from clbalance.cli.options import NodeOptions, ReachOptions, SshOptions
+from clbalance.cli.progress import SweepProgress
 from clbalance.engine.jobs.node_dead import mark_node_dead
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.services import Services

@@ -1,6 +1,7 @@
 """The nodes of one sweep, and their answers as they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from clbalance.engine.answers import measured_answer, recall, remember
 from clbalance.engine.services import Services
@@ -27,11 +28,13 @@ class OpenSweep:
         pending: dict[NodeName, PendingAnswer],
         *,
         keep_open: int,
+        keep_if: Callable[[Measured], bool],
     ) -> None:
         self._services = services
         self.sessions = sessions
         self._nodes = nodes
         self._keep_open = keep_open
+        self._keep_if = keep_if
         self._asked_at = min((one.at for one in pending.values()), default=0.0)
         self._came: dict[NodeName, tuple[Answer, float]] = {}
         """The answers, in the order in which they came, and how many seconds after the question."""
@@ -69,8 +72,12 @@ class OpenSweep:
         self._came[answer.node] = answer, self._elapsed_s()
         self._services.listener.answered(answer.node)
         if isinstance(answer, Measured) and self._keep_open:
-            self._keep_or_close(answer.node)
+            self._keep_or_close(answer)
         return self._marked(answer, self._changed_streaks([answer]))
+
+    def came_at(self, node: NodeName) -> datetime:
+        """When the node has answered, by our clock as it stands now."""
+        return self._services.clock.now() - timedelta(seconds=self._elapsed_s() - self._came[node][1])
 
     def snapshot(self, *, final: bool = True) -> Snapshot:
         """The answers so far; pending nodes are silent, as not awaited. `final`: later sweeps know of these answers."""
@@ -109,13 +116,13 @@ class OpenSweep:
                         rtt_s = self._services.clock.monotonic() - asked.at
                         return measured_answer(self._services, node, sections, rtt_s, self._earlier)
 
-    def _keep_or_close(self, node: NodeName) -> None:
+    def _keep_or_close(self, answer: Measured) -> None:
         """A kept session loses its deadline: that was for the answer."""
         kept = len(self.sessions.open_nodes()) - len(self._pending)
-        if kept > self._keep_open:
-            self.sessions.close(node)
+        if kept > self._keep_open or not self._keep_if(answer):
+            self.sessions.close(answer.node)
         else:
-            self.sessions.set_deadline(node, None)
+            self.sessions.set_deadline(answer.node, None)
 
     def _listens_for_s(self, quorum: Quorum | None) -> float:
         go_on_at = None if quorum is None else quorum.go_on_at

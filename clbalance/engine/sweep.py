@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from clbalance.engine.services import Services
-from clbalance.model import NodeName, Snapshot
+from clbalance.model import Measured, NodeName, Snapshot, Unknown
 from clbalance.ports import Sessions
 from clbalance.probe.frame import Frame, PendingAnswer, probe_request
 
@@ -20,14 +20,21 @@ def sweep(services: Services, sessions: Sessions, nodes: Sequence[NodeName], *, 
     return asked.snapshot()
 
 
-def ask(services: Services, sessions: Sessions, nodes: Sequence[NodeName], *, keep_open: int = 0) -> "OpenSweep":
-    """Ask `nodes` for their load. Sessions are kept as in `sweep`."""
+def ask(
+    services: Services,
+    sessions: Sessions,
+    nodes: Sequence[NodeName],
+    *,
+    keep_open: int = 0,
+    keep_if: Callable[[Measured], bool] = lambda _: True,
+) -> "OpenSweep":
+    """Ask `nodes` for their load. Sessions are kept as in `sweep`, but only of answers that `keep_if` accepts."""
     pending = _ask_all(services, sessions, nodes, last=keep_open == 0)
     # Import only now: that takes about as long as the connections, which are being made meanwhile
     # (docs/design/startup.md).
     from clbalance.engine.open_sweep import OpenSweep
 
-    return OpenSweep(services, sessions, nodes, pending, keep_open=keep_open)
+    return OpenSweep(services, sessions, nodes, pending, keep_open=keep_open, keep_if=keep_if)
 
 
 def _ask_all(
@@ -43,11 +50,19 @@ def _ask_all(
 
 
 def take_snapshot(
-    services: Services, nodes: Sequence[NodeName], *, draft: Callable[[Snapshot], None] | None = None
+    services: Services,
+    nodes: Sequence[NodeName],
+    *,
+    draft: Callable[[Snapshot], None] | None = None,
+    look_twice: bool = False,
 ) -> Snapshot:
-    """A fresh snapshot of `nodes`. `draft` is called with the answers so far if some nodes are late."""
+    """A fresh snapshot of `nodes`. `draft` is called with the answers so far if some nodes are late.
+
+    `look_twice`: nodes without an earlier reading to compare with are asked twice, so that they have rates.
+    """
     with services.transport.sessions() as sessions:
-        asked = ask(services, sessions, nodes)
+        keep_open = services.session_limit // 2 if look_twice else 0
+        asked = ask(services, sessions, nodes, keep_open=keep_open, keep_if=_has_no_rates)
         if draft is not None:
             from clbalance.policy.placement.quorum import ANY_NODE  # deferred import: docs/design/startup.md
 
@@ -55,4 +70,13 @@ def take_snapshot(
             if not asked.is_over:
                 draft(asked.snapshot(final=False))
         asked.listen()
-        return asked.snapshot()
+        snapshot = asked.snapshot()
+        if not look_twice:
+            return snapshot
+        from clbalance.engine.second_look import with_rates  # deferred import: docs/design/startup.md
+
+        return with_rates(services, asked, snapshot)
+
+
+def _has_no_rates(answer: Measured) -> bool:
+    return isinstance(answer.rates, Unknown)

@@ -4,6 +4,7 @@ All lines of a drawing share one axis. A cell in which the node was not asked is
 answered is marked.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median_low
@@ -123,7 +124,7 @@ def axis_of(lines: Iterable[SeriesLine], since_s: float, until_s: float, width: 
     """At most `width` columns, and none shorter than the usual time between samples, or half would be empty."""
     usual_s = max((_usual_step_s(line.points) for line in lines), default=1.0)
     step_s = max((until_s - since_s) / width, usual_s, 1.0)
-    cells = max(1, min(width, int((until_s - since_s) / step_s)))
+    cells = max(1, min(width, math.ceil((until_s - since_s) / step_s)))
     return Axis(since_s=until_s - cells * step_s, step_s=step_s, cells=cells)
 
 

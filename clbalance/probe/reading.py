@@ -62,13 +62,17 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
 # -- rates from two readings of one boot; the probe itself never sleeps to measure
 
 _LEAST_S = 1.0  # ticks are 10 ms: a shorter span is noise
+SECOND_LOOK_S = 0.5
+"""The shortest span for a person who looks at a node for the first time: a tick of each cpu is 2 % of it."""
 _MOST_S = 15 * 60.0  # a longer one is history, not load
 
 
-def rates(before: Reading, before_at: datetime, after: Reading, after_at: datetime) -> Rates | Unknown:
+def rates(
+    before: Reading, before_at: datetime, after: Reading, after_at: datetime, least_s: float = _LEAST_S
+) -> Rates | Unknown:
     """Cpu use and bytes per second from `before` to `after`, or why they are unknown."""
     span_s = (after_at - before_at).total_seconds()
-    reason = _incomparable(before.boot_id, after.boot_id, span_s)
+    reason = _incomparable(before.boot_id, after.boot_id, span_s, least_s)
     if reason:
         return Unknown(reason=reason)
     return Rates(
@@ -79,13 +83,13 @@ def rates(before: Reading, before_at: datetime, after: Reading, after_at: dateti
     )
 
 
-def _incomparable(before_boot: str | Unknown, after_boot: str | Unknown, span_s: float) -> str:
+def _incomparable(before_boot: str | Unknown, after_boot: str | Unknown, span_s: float, least_s: float) -> str:
     if isinstance(before_boot, Unknown) or isinstance(after_boot, Unknown):
         return "boot_id unknown"
     if before_boot != after_boot:
         return "rebooted since the last reading"
-    if span_s < _LEAST_S:
-        return "the last reading is less than 1 s old"
+    if span_s < least_s:
+        return f"the last reading is less than {least_s:g} s old"
     if span_s > _MOST_S:
         return "the last reading is more than 15 min old"
     return ""

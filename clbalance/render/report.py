@@ -10,12 +10,13 @@ from typing import Literal, Protocol, assert_never
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.render.format import Format
-from clbalance.render.table import Table, aligned
+from clbalance.render.table import Table, aligned, fit, full_width, left_out
 from clbalance.render.text import Json
 
 SCHEMA = 1
 """The version of the JSON documents. While it stays the same, keys are only added."""
 
+_LEAST_FOR_A_REMARK = 40  # columns; a line of less would say nothing
 _PIPE_WIDTH = 80
 """Columns for drawings without a terminal."""
 
@@ -44,7 +45,7 @@ class Display:
 
     form: Format
     width: int | None = None
-    """Columns of the terminal; None: there is no terminal, and nothing is cut."""
+    """Columns of the terminal, or as `COLUMNS` says; None: neither, and nothing is cut."""
     color: bool = False
 
     def text(self, report: Report) -> str:
@@ -66,12 +67,24 @@ class Display:
         return self.width or _PIPE_WIDTH
 
     def table(self, table: Table, *, last: Literal["cut", "fold"]) -> str:
-        """`table`, its last column cut or folded to fit. rich is used only on terminals: its import takes 64 ms."""
+        """`table` with the columns that fit, the last one cut or folded; below it the others are named.
+
+        rich is used only where there is a width or colour: its import takes 64 ms.
+        """
         if self.width is None and not self.color:
             return aligned(table)
         from clbalance.render.rich_table import draw
 
-        return draw(table, width=self.width, color=self.color, last=last)
+        shown = table if self.width is None else fit(table, self.width)
+        return draw(shown, width=self.width, color=self.color, last=last) + self.left_out(table, shown)
+
+    def left_out(self, table: Table, shown: Table) -> str:
+        """A line that names the columns of `table` that `shown` lacks; empty: none."""
+        names = left_out(table, shown)
+        if not names or self.width is None or self.width < _LEAST_FOR_A_REMARK:
+            return ""
+        columns = "column" if len(names) == 1 else "columns"
+        return f"{len(names)} {columns} more at {full_width(table)}: {' '.join(names)}"[: self.width] + "\n"
 
 
 def json_text(document: Mapping[str, Json]) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from clbalance.render.table import GAP, LAST_NEEDS, Cell, Table, Tone, fit
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Table, Tone
 
 _STYLES = {
     Tone.PLAIN: "",
@@ -21,10 +21,8 @@ _STYLES = {
 def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "fold"]) -> str:
     """`table` for a terminal of `width` columns (None: any width), its last column cut or folded to fit.
 
-    Columns are left out before names are cut. If a terminal is still too narrow, it wraps the lines itself.
+    If a terminal is still too narrow, it wraps the lines itself.
     """
-    if width is not None:
-        table = fit(table, width)
     widths = table.widths()
     if width is not None:
         left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
@@ -44,7 +42,11 @@ def draw(table: Table, *, width: int | None, color: bool, last: Literal["cut", "
 
 
 def _text(cell: Cell) -> Text:
-    return Text(cell.text, style=_STYLES[cell.tone])
+    text = Text(cell.text, style=_STYLES[cell.tone])
+    for at, character in enumerate(cell.text):
+        if character in cell.bad:
+            text.stylize(_STYLES[Tone.BAD], at, at + 1)
+    return text
 
 
 def _printed(drawn: RichTable, width: int, *, color: bool) -> str:

@@ -37,6 +37,8 @@ class Cell:
 
     text: str
     tone: Tone = Tone.PLAIN
+    bad: str = ""
+    """Characters of the text that are shown in the tone BAD, whatever that of the cell is."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", escape_line(self.text))
@@ -75,7 +77,10 @@ class Table:
 
 
 def fit(table: Table, width: int) -> Table:
-    """`table` without the columns that do not fit into `width`; the least important are left out first."""
+    """`table` without the columns that do not fit into `width`; the least important are left out first.
+
+    Columns are left out before names are cut.
+    """
     while True:
         at = max(range(len(table.columns)), key=lambda i: table.columns[i].sacrifice)
         sacrifice = table.columns[at].sacrifice
@@ -83,6 +88,16 @@ def fit(table: Table, width: int) -> Table:
         if sacrifice == 0 or _width(table, wanted) <= width:
             return table
         table = table.without(at)
+
+
+def left_out(table: Table, shown: Table) -> tuple[str, ...]:
+    """The headings of the columns of `table` that `shown` lacks."""
+    return tuple(column.heading for column in table.columns if column not in shown.columns)
+
+
+def full_width(table: Table) -> int:
+    """The width in characters at which `fit` leaves out no column."""
+    return _width(table, _LAST_WANTS)
 
 
 def _width(table: Table, last: int) -> int:

@@ -1,7 +1,5 @@
 """Wait until nodes are drained: show progress, migrate jobs, cancel own jobs at the deadline, report the result."""
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
@@ -11,6 +9,7 @@ from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me
 from clbalance.cli.option_values import user_name
+from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.job_input import input_of
 from clbalance.engine.drain import DrainRequest
 from clbalance.engine.drain_wait import DrainMigrator, Migrate, wait_until_drained
@@ -48,7 +47,7 @@ class DrainMonitor:
         self._request = request
         self._moves = moves
         self._known: Mapping[str, int] = {}
-        self._draws = console.outlets.stderr.terminal and not console.quiet and os.environ.get("TERM") != "dumb"
+        self._line = ProgressLine(quiet=console.quiet, after_s=0.0)
 
     def wait(self, within_s: float | None, *, force: bool) -> int:
         """Wait, for at most `within_s` seconds (None: no limit). The exit code: 0 if nothing runs on the nodes now.
@@ -119,16 +118,17 @@ class DrainMonitor:
                 )
 
     def _draw(self, progress: Sequence[DrainProgress]) -> None:
-        """Show progress in one line of a terminal, in place of the last."""
-        if not self._draws:
-            return
-        left = [one for one in progress if not one.is_drained]
-        numbers = self._numbers()
-        message = ", ".join(f"{one.node} ({_progress_text(one, numbers)})" for one in left[:_SHOWN])
-        more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-        line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {message}{more}"
-        width = shutil.get_terminal_size().columns - 1
-        self._console.outlets.stderr.send(f"\r\x1b[K{line[:width]}".encode())
+        """Show progress in one line, in place of the last."""
+
+        def text(width: int) -> str:
+            left = [one for one in progress if not one.is_drained]
+            numbers = self._numbers()
+            message = ", ".join(f"{one.node} ({_progress_text(one, numbers)})" for one in left[:_SHOWN])
+            more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+            line = f"{len(progress) - len(left)} of {len(progress)} nodes are drained; waiting for {message}{more}"
+            return line[: width - 1]
+
+        self._line.show(text)
 
     def _numbers(self) -> Mapping[str, int]:
         """Numbers of the jobs in the journal, by key; if it cannot be read now, those read last."""
@@ -139,8 +139,7 @@ class DrainMonitor:
         return self._known
 
     def _clear(self) -> None:
-        if self._draws:
-            self._console.outlets.stderr.send(b"\r\x1b[K")
+        self._line.clear()
 
     def _tell_end(self, progress: Sequence[DrainProgress]) -> int:
         drained = [one.node for one in progress if one.is_drained]

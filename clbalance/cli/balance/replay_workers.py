@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, TypeVar
 
+from clbalance.cli.progress import ProgressLine
 from clbalance.errors import ClbalanceError
 from clbalance.policy.jobs.task_records import left_s
 from clbalance.render.text import duration
@@ -16,36 +17,29 @@ Case = TypeVar("Case")
 Found = TypeVar("Found")
 
 _EVERY = 64  # arrivals between two messages of a worker; by a message it also notices that its parent has ended
-_QUIET_FOR_S = 0.5
-_REDRAWN_S = 0.2
 
 
 class ReplayProgress:
-    """The progress of all cases and the time left, on one line of stderr; only on a terminal."""
+    """The progress of all cases, and the time left."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
         self._total, self._done = total, 0
-        self._shown = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._began = time.monotonic()
-        self._next_at = self._began + _QUIET_FOR_S
-        self._drawn = False
+        self._line = ProgressLine(quiet=quiet)
 
     def advanced(self, count: int) -> None:
         """`count` more arrivals are done."""
         self._done += count
-        now = time.monotonic()
-        if self._shown and now >= self._next_at:
-            self._next_at, self._drawn = now + _REDRAWN_S, True
-            left = left_s(elapsed_s=now - self._began, done=self._done, total=self._total)
-            message = "" if left is None else f", {duration(left)} left"
-            sys.stderr.write(f"\r\x1b[K{self._done}/{self._total} arrivals{message}")
-            sys.stderr.flush()
+        self._line.show(self._text)
 
     def done(self) -> None:
         """Erase the line."""
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._line.clear()
+
+    def _text(self, width: int) -> str:
+        left = left_s(elapsed_s=time.monotonic() - self._began, done=self._done, total=self._total)
+        message = "" if left is None else f", {duration(left)} left"
+        return f"{self._done}/{self._total} arrivals{message}"[:width]
 
 
 def each_in_a_process(

@@ -22,6 +22,7 @@ from clbalance.render.sparkline import blocks_for
 from clbalance.store.location import state_directory, this_machine
 from clbalance.store.state import SqliteStore
 
+_ALL = "all"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,16 +50,21 @@ def show_history(options: NodeOptions, asked: HistoryQuery, console: Console) ->
         found = store.history(named.nodes, since, until)
         message = _remark(store, named, found)
     nodes = tuple((node, series_of(found.get(node, ()), wanted)) for node in named.nodes)
-    console.show(HistoryReport(since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ)))
+    report = HistoryReport(
+        since=since, until=until, nodes=nodes, blocks=blocks_for(os.environ), is_brief=not asked.indices
+    )
+    console.show(report)
     console.say(message)
     return ExitCode.DONE
 
 
 def _indices(typed: Sequence[str]) -> frozenset[str]:
     known = [index.name for index in (ANSWERS, *NODE_SERIES, *GPU_SERIES)]
+    if _ALL in typed:
+        return frozenset(known)
     for name in typed:
         if name not in known:
-            raise UsageError(f"there is no index `{name}`", hint=f"one of {', '.join(known)}")
+            raise UsageError(f"there is no index `{name}`", hint=f"{_ALL}, or one of {', '.join(known)}")
     return frozenset(typed)
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
@@ -11,10 +10,12 @@ from clbalance.cli.console import Console
 from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
+from clbalance.errors import UsageError
 from clbalance.model import NodeName, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
+from clbalance.units import parse_duration
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
     from clbalance.render.reports.nodes.load import LoadReport
@@ -24,20 +25,38 @@ _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def show_load(
-    nodes: NodeOptions, ssh: SshOptions, console: Console, expressions: ExpressionOptions, *, strict: bool
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    console: Console,
+    expressions: ExpressionOptions,
+    *,
+    strict: bool,
+    watch: str | None,
 ) -> int:
     """The exit code of `clbalance load`."""
     asked = expressions_of(expressions)
+    every_s = None if watch is None else _interval(watch)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
+    if every_s is not None:
+        from clbalance.cli.nodes.watch import watch_load
+
+        watch_load(cluster, asked, every_s)
     table = _LoadTable(cluster, asked)
     draft = table.draw_draft if _shows_drafts(console) and not strict else None
     with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
-        snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft)
+        snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True)
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
     table.draw(snapshot)
     return load_exit_code(snapshot, strict=strict)
+
+
+def _interval(text: str) -> float:
+    every_s = parse_duration(text, "`--watch`")
+    if every_s < 1:
+        raise UsageError(f"`--watch` cannot be {text}: each time all nodes are asked", hint="1 second or more")
+    return every_s
 
 
 def _shows_drafts(console: Console) -> bool:
@@ -61,8 +80,7 @@ class _LoadTable:
         from clbalance.policy.placement.quorum import was_not_awaited
 
         self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
-        rows = [replace(row, reason="no answer yet") if row.node in self._late else row for row in self._rows(snapshot)]
-        report, _ = self._report(rows)
+        report, _ = self._report(self._rows(snapshot))
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
 
     def draw(self, snapshot: Snapshot) -> None:

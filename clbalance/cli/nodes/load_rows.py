@@ -12,6 +12,7 @@ from clbalance.model.request import UNCONSTRAINED, Constraints
 from clbalance.policy.placement.explain import node_state
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
+from clbalance.policy.placement.quorum import was_not_awaited
 from clbalance.render import messages
 from clbalance.render.reports.nodes.load import LoadReport
 from clbalance.render.views import NodeRow
@@ -31,7 +32,7 @@ def node_rows(snapshot: Snapshot, policy: Policy, cpus: float = 1.0) -> list[Nod
             NodeRow(
                 node=answer.node,
                 state=condition.state,
-                reason=condition.reason,
+                reason="no answer yet" if was_not_awaited(answer) else condition.reason,
                 violated=condition.violated,
                 answer=answer,
                 score=scores.get(answer.node),

@@ -79,12 +79,18 @@ class ShownRun:
 
 
 def run_ended(
-    result: RunResult, candidates: Candidates, console: Console, *, detached: bool, explain: bool = False
+    result: RunResult,
+    candidates: Candidates,
+    console: Console,
+    *,
+    detached: bool,
+    explain: bool = False,
+    is_folded: bool = False,
 ) -> int:
     """Report how a run ended; the exit code. Raises `NothingFitsError` or `NotRunError` for a job that was not placed.
 
     `detached`: print the job's number, and report more only if it failed to start.
-    `explain`: if nothing fits, give the reason for each node.
+    `explain`: if nothing fits, give the reason for each node. `is_folded`: nodes that ended alike are one row.
     """
     dispatched = result.dispatched
     if result.queued is not None:
@@ -104,7 +110,7 @@ def run_ended(
     if dispatched.interrupted == signal.SIGHUP and len(outcomes) < len(result.plan.chosen):
         console.say(messages.note(f"job {number} goes on; `clbalance attach {number}` follows it"))
     elif dispatched.interrupted != signal.SIGPIPE or not console.quiet:  # `| head` wanted no more
-        console.tell_end(_report(result))
+        console.tell_end(_report(result, is_folded=is_folded))
     return run_exit_code(outcomes, dispatched.interrupted)
 
 
@@ -122,13 +128,14 @@ def report_queued(job: int, reason: str, console: Console, *, detached: bool) ->
     return ExitCode.DONE if detached else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _report(result: RunResult) -> JobReport:
+def _report(result: RunResult, *, is_folded: bool) -> JobReport:
     return JobReport(
         id=result.job.id,
         name=result.job.name,
         node_set=fold(result.plan.chosen),
         outcomes=() if result.dispatched is None else result.dispatched.outcomes,
         attempt=result.job.attempt,
+        is_folded=is_folded,
     )
 
 

@@ -82,7 +82,14 @@ def _run(cluster: ClusterContext, submitted: Submission, console: Console) -> in
         result = _carry_out(cluster, submitted, shown, DETACHED if options.detach else FOREGROUND, console)
     if result.queued is not None:
         _warn_if_never(result, query_of(cluster, submitted, pick=submitted.pick), console)
-    return run_ended(result, cluster.candidates, console, detached=options.detach, explain=options.explain)
+    return run_ended(
+        result,
+        cluster.candidates,
+        console,
+        detached=options.detach,
+        explain=options.explain,
+        is_folded=options.gather,
+    )
 
 
 def _warn_if_never(result: RunResult, query: PlacementQuery, console: Console) -> None:

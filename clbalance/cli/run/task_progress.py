@@ -1,10 +1,9 @@
 """Show a run of tasks: output, progress and failed tasks."""
 
-import os
-import sys
 from collections.abc import Mapping
 
 from clbalance.cli.console import Console
+from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.options import JobOptions
 from clbalance.engine.tasks.run_tasks import TaskJobResult
 from clbalance.model import NodeName, Plan
@@ -25,9 +24,7 @@ class ShownTasks:
         self._options = options
         self._candidates = candidates
         self._total = total
-        terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._progress = terminal and not console.quiet
-        self._drawn = False
+        self._line = ProgressLine(quiet=console.quiet, after_s=0.0)
         self._output: JobOutput = self._as_asked()
 
     def waiting(self, reason: str) -> None:
@@ -53,10 +50,8 @@ class ShownTasks:
         self._output.end(_label(ended.number))
 
     def progressed(self, progress: TaskProgress) -> None:
-        if self._progress and not self._console.outlets.stderr.line.is_open:
-            self._drawn = True
-            sys.stderr.write(f"\r\x1b[K{progress_line(progress)}")
-            sys.stderr.flush()
+        if not self._console.outlets.stderr.line.is_open:
+            self._line.show(lambda _: progress_line(progress))
 
     def close(self) -> None:
         """Print output that was held back."""
@@ -78,10 +73,7 @@ class ShownTasks:
         return PassedThrough(outlets) if label is False else Labelled(outlets, before=self._clear)
 
     def _clear(self) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._drawn = False
+        self._line.clear()
 
 
 def _label(task: int) -> NodeName:

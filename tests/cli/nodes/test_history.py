@@ -60,7 +60,7 @@ def test_a_node_never_looked_at_is_told_with_what_to_type(clbalance: Command) ->
     ("typed", "message"),
     [
         (("nosuch",), "nothing is known here of nosuch\nhint: no sweep asked for it, and no group has it"),
-        (("node1", "--index", "cpu"), "there is no index `cpu`\nhint: one of up, r1m, load"),
+        (("node1", "--index", "cpu"), "there is no index `cpu`\nhint: all, or one of up, r1m, load"),
         (("node1", "--since", "tomorrow"), "`--since` cannot be 'tomorrow'\nhint: like `2h` (ago)"),
         (("node1", "--since", "1h", "--until", "2h"), "`--since` 1h is not before `--until` 2h"),
         (("node1", "--since", "2026-13-45"), "`--since` cannot be '2026-13-45'"),

@@ -7,7 +7,7 @@ from typer import Option
 
 from clbalance.cli.options import NodeOptions, NodesArgument, OutputOptions, takes
 
-_HELP = """Draw what the load of nodes was, a line per index, from what this host remembers.
+_HELP = """Draw what the load of nodes was, a line for each node, from what this host remembers.
 
 Every sweep of any verb adds to it. It asks no node; without nodes: all of them.
 """
@@ -27,7 +27,7 @@ def history(
     until: Annotated[str, Option("--until", metavar="TIME", help="Up to then.")] = "now",
     index: Annotated[
         list[str] | None,
-        Option("--index", metavar="INDEX", help="Only this: up, r1m, load, ut, mem, psi_io, gut; more than once."),
+        Option("--index", metavar="INDEX", help="This: up, r1m, ut, mem, psi_io, gut or all; more than once. [load]"),
     ] = None,
 ) -> int:
     """Exits 0, even if nothing is recorded."""

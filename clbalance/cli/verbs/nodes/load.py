@@ -20,9 +20,10 @@ def load(
     output: OutputOptions,
     expressions: ExpressionOptions,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
+    watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Show it again and again.")] = None,
 ) -> int:
-    """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not."""
+    """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not. With `--watch`, not by itself."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.load import show_load
 
-    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict)
+    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict, watch=watch)

@@ -1,8 +1,11 @@
 """How each copy of a job ended; for `run`, `attach`, `wait` and `requeue`."""
 
+from collections.abc import Iterable, Sequence
+
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model.job_record import Outcome
-from clbalance.render.ends import describe_outcome, describe_outcomes
+from clbalance.nodeset import fold
+from clbalance.render.ends import OutcomeText, describe_outcome, describe_outcomes
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
@@ -29,9 +32,11 @@ class JobReport(Report):
     node_set: str
     outcomes: tuple[Outcome, ...]
     attempt: int = 1
+    is_folded: bool = False
+    """For people: nodes that ended alike are one row."""
 
     def human(self, display: Display) -> str:
-        rows = tuple(_row(outcome) for outcome in self.outcomes)
+        rows = _folded_rows(self.outcomes) if self.is_folded else tuple(map(_row, self.outcomes))
         table = Table(columns=_COLUMNS, rows=rows)
         if not any(cells[-1].text for cells in rows):
             table = table.without(len(_COLUMNS) - 1)
@@ -58,12 +63,30 @@ class JobReport(Report):
 
 
 def _row(outcome: Outcome) -> tuple[Cell, ...]:
-    end = describe_outcome(outcome.end)
+    return _cells(outcome.node, describe_outcome(outcome.end), duration(outcome.seconds))
+
+
+def _folded_rows(outcomes: Iterable[Outcome]) -> tuple[tuple[Cell, ...], ...]:
+    """A row for each kind of end, the most frequent first, with the shortest and the longest time."""
+    alike: dict[OutcomeText, list[Outcome]] = {}
+    for outcome in outcomes:
+        alike.setdefault(describe_outcome(outcome.end), []).append(outcome)
+    groups = sorted(alike.items(), key=lambda group: -len(group[1]))
+    return tuple(_cells(fold([one.node for one in some]), end, _times(some)) for end, some in groups)
+
+
+def _times(outcomes: Sequence[Outcome]) -> str:
+    seconds = [outcome.seconds for outcome in outcomes]
+    shortest, longest = duration(min(seconds)), duration(max(seconds))
+    return shortest if shortest == longest else f"{shortest} to {longest}"
+
+
+def _cells(nodes: str, end: OutcomeText, time: str) -> tuple[Cell, ...]:
     return (
-        Cell(outcome.node),
+        Cell(nodes),
         Cell(end.state, Tone.GOOD if end.state == "COMPLETED" else Tone.BAD),
         Cell(DASH if end.rc is None else str(end.rc)),
-        Cell(duration(outcome.seconds)),
+        Cell(time),
         Cell(end.reason or ""),
     )
 

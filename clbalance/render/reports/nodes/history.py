@@ -11,12 +11,14 @@ from clbalance.policy.indices.row import Series, Unit
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.sparkline import Blocks, sparkline
-from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, Tone, fit
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, fit
 from clbalance.render.text import Json, iec, queue, span
 
 HISTORY_FIELDS = ("name", "index", "gpu", "at_s", "span_s", "least", "mean", "most", "is_silent")
 """The fields in plain text, a line for each point: `index` is the JSON key, `at_s` is in seconds since 1970."""
 
+_MAIN = "load"
+_MORE = "`--index NAME` draws other values, `--index all` all of them\n"
 _COLUMNS = (
     Column(heading="NODE"),
     Column(heading="INDEX"),
@@ -37,10 +39,13 @@ class HistoryReport(Report):
     until: datetime
     nodes: tuple[tuple[NodeName, tuple[SeriesLine, ...]], ...]
     blocks: Blocks
+    is_brief: bool = False
+    """For people: one line for each node. The other forms always have all lines."""
 
     def human(self, display: Display) -> str:
         """The table and its legend; empty without any series."""
-        table, axis = history_table(self, display.drawing_width)
+        shown = replace(self, nodes=tuple((node, _main_line(lines)) for node, lines in self.nodes))
+        table, axis = history_table(shown if self.is_brief else self, display.drawing_width)
         return display.table(table, last="cut") + history_legend(self, axis) if table.rows else ""
 
     def plain(self) -> str:
@@ -69,17 +74,23 @@ def history_table(report: HistoryReport, width: int) -> tuple[Table, Axis]:
     widths = fitted.widths()
     axis = _axis(report, max(LAST_NEEDS, width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
     drawn = [sparkline(cells_of(line, axis), tops[line.index.name], report.blocks) for _, line in _lines(report)]
-    cells = [Cell(text, Tone.BAD if report.blocks.silence in text else Tone.PLAIN) for text in drawn]
+    cells = [Cell(text, bad=report.blocks.silence) for text in drawn]
     return replace(fitted, rows=tuple((*row[:-1], cell) for row, cell in zip(fitted.rows, cells, strict=True))), axis
+
+
+def _main_line(lines: tuple[SeriesLine, ...]) -> tuple[SeriesLine, ...]:
+    """The load, by which nodes are compared; of a node that never answered, that it did not."""
+    return tuple(line for line in lines if line.index.name == _MAIN) or lines[:1]
 
 
 def history_legend(report: HistoryReport, axis: Axis) -> str:
     """The time span of the drawing and of one of its columns, and the meaning of its signs."""
     form = "%Y-%m-%d %H:%M"
+    since = datetime.fromtimestamp(axis.since_s, report.until.tzinfo)
     return (
-        f"{report.since:{form}} to {report.until:{form}} {report.until:%Z}\n"
+        f"{since:{form}} to {report.until:{form}} {report.until:%Z}\n"
         f"a column is {span(axis.step_s)}\n"
-        f"{report.blocks.silence}: no answer, blank: not asked or not known\n"
+        f"{report.blocks.silence}: no answer, blank: not asked or not known\n" + (_MORE if report.is_brief else "")
     )
 
 
@@ -112,7 +123,8 @@ def _lines(report: HistoryReport) -> Iterator[tuple[NodeName, SeriesLine]]:
 
 def _axis(report: HistoryReport, width: int) -> Axis:
     lines = [line for _, line in _lines(report)]
-    return axis_of(lines, report.since.timestamp(), report.until.timestamp(), width)
+    first_s = min((line.points[0].at_s for line in lines), default=0)
+    return axis_of(lines, max(report.since.timestamp(), first_s), report.until.timestamp(), width)
 
 
 def _tops(report: HistoryReport) -> dict[str, float]:
