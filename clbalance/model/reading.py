@@ -50,6 +50,11 @@ class Lease:
     allocation: Allocation | Unknown
     """Unknown: it cannot be read; it then counts as a lease of the whole node."""
 
+    @property
+    def label(self) -> str:
+        """The name of the lease on the node."""
+        return f"{self.key}.{self.attempt}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -162,7 +167,12 @@ class GpuProcess:
 
     pid: int
     name: str
+    """The program, in the driver's words."""
     mem_bytes: int | Unknown
+    uid: int | None = None
+    """Whose it is; None: the node does not show it, or it has ended."""
+    lease: str = ""
+    """The label of the lease of its job; empty: it belongs to no job, or `uid` is not known either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from clbalance.model import CpuTicks, Rates, Reading, Traffic, Unknown
 from clbalance.probe.frame import Section, parse_procfs
 from clbalance.probe.gpu_devices import parse_devices
+from clbalance.probe.gpu_owners import with_owners
 from clbalance.probe.host import (
     parse_boot_id,
     parse_cpus,
@@ -16,7 +17,7 @@ from clbalance.probe.host import (
     parse_uptime,
 )
 from clbalance.probe.lease_files import parse_marks
-from clbalance.probe.leases import parse_drains, parse_leases
+from clbalance.probe.leases import lease_holders, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -51,7 +52,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
-        gpus=devices.gpus,
+        gpus=with_owners(devices.gpus, sections, lease_holders(marks)),
         gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),
