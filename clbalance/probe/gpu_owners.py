@@ -28,7 +28,7 @@ class _Process:
 def with_owners(
     gpus: tuple[Gpu, ...] | Unknown, sections: Mapping[str, Section], holders: Mapping[int, str]
 ) -> tuple[Gpu, ...] | Unknown:
-    """The devices, their processes with owners and jobs. `holders`: labels of leases by the pids of supervisors."""
+    """The devices, their processes with owners and jobs. `holders`: names of leases by the pids of supervisors."""
     table = {pid: process for name in _SECTIONS if name in sections for pid, process in _table(sections[name].text)}
     if isinstance(gpus, Unknown) or not table:
         return gpus

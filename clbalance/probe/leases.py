@@ -83,10 +83,10 @@ def parse_leases(found: Marks | Unknown) -> tuple[Lease, ...] | Unknown:
 
 
 def lease_holders(found: Marks | Unknown) -> Mapping[int, str]:
-    """The label of each lease by the pid of its supervisor, as far as they are known."""
+    """The name of each lease by the pid of its supervisor, as far as they are known."""
     if isinstance(found, Unknown):
         return {}
-    return {lock.pid: mark.name.removeprefix("lease-") for mark, lock in _held(found) if lock.pid > 1}
+    return {lock.pid: _lease(mark).name for mark, lock in _held(found) if lock.pid > 1}
 
 
 def _held(found: Marks) -> Iterator[tuple[Mark, Lock]]:

@@ -38,7 +38,7 @@ def test_every_shell_tells_whose_a_gpu_process_is_and_of_which_job(node: Node) -
         found = processes(node)
         job.stdin.close()
     assert [(one.pid, one.uid, one.lease) for one in found] == [
-        (grandchild, os.getuid(), "0123.1"),
+        (grandchild, os.getuid(), f"{os.getuid()}/0123.1"),
         (4194304, None, ""),
     ]
 

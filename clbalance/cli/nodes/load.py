@@ -4,39 +4,58 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from clbalance.cli.cluster import ClusterContext, cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
+from clbalance.errors import UsageError
 from clbalance.model import NodeName, Snapshot
 from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
+    from clbalance.engine.services import Services
+    from clbalance.render.names import KnownNames
     from clbalance.render.reports.nodes.load import LoadReport
+    from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
+    from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
     from clbalance.render.views import NodeRow
+
+    NodesReport: TypeAlias = LoadReport | LoadGpusReport | LoadJobsReport
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def show_load(
-    nodes: NodeOptions, ssh: SshOptions, console: Console, expressions: ExpressionOptions, *, strict: bool
+    nodes: NodeOptions,
+    ssh: SshOptions,
+    console: Console,
+    expressions: ExpressionOptions,
+    *,
+    strict: bool,
+    gpus: bool = False,
+    jobs: bool = False,
 ) -> int:
     """The exit code of `clbalance load`."""
+    if gpus and jobs:
+        raise UsageError("`--gpus` and `--jobs` are two tables", hint="one of them; with `--json` either has both")
+    view = View.GPUS if gpus else View.JOBS if jobs else View.NODES
     asked = expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
-    table = _LoadTable(cluster, asked)
-    draft = table.draw_draft if _shows_drafts(console) and not strict else None
+    table = _LoadTable(cluster, asked, view)
     with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+        draft = partial(table.draw_draft, services) if _shows_drafts(console) and not strict else None
         snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft)
+        table.draw(services, snapshot)
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
-    table.draw(snapshot)
     return load_exit_code(snapshot, strict=strict)
 
 
@@ -46,33 +65,42 @@ def _shows_drafts(console: Console) -> bool:
     return is_terminal and console.display.form is Format.HUMAN
 
 
+class View(Enum):
+    """What a line of the table is about."""
+
+    NODES = "nodes"
+    GPUS = "gpus"
+    JOBS = "jobs"
+
+
 class _LoadTable:
     """The table on stdout, drawn at most twice."""
 
-    def __init__(self, cluster: ClusterContext, asked: Constraints) -> None:
+    def __init__(self, cluster: ClusterContext, asked: Constraints, view: View) -> None:
         self._cluster = cluster
         self._console = cluster.console
         self._asked = asked
+        self._view = view
         self._draft: _Draft | None = None
         self._late: frozenset[NodeName] = frozenset()
 
-    def draw_draft(self, snapshot: Snapshot) -> None:
+    def draw_draft(self, services: "Services", snapshot: Snapshot) -> None:
         """Draw the answers so far. Nodes that are still awaited come last, without figures."""
         from clbalance.policy.placement.quorum import was_not_awaited
 
         self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
         rows = [replace(row, reason="no answer yet") if row.node in self._late else row for row in self._rows(snapshot)]
-        report, _ = self._report(rows)
+        report, _ = self._report(rows, self._names(services, snapshot, is_draft=True))
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
 
-    def draw(self, snapshot: Snapshot) -> None:
+    def draw(self, services: "Services", snapshot: Snapshot) -> None:
         """Draw the whole table in the place of the draft. Where that cannot be: the rows that the draft lacked."""
-        rows = self._rows(snapshot)
-        report, left_out = self._report(rows)
+        rows, names = self._rows(snapshot), self._names(services, snapshot)
+        report, left_out = self._report(rows, names)
         if self._draft is None:
             self._console.show(report)
         elif not self._draft.replace(self._console.display.text(report)):
-            missing, _ = self._report([row for row in rows if row.node in self._late])
+            missing, _ = self._report([row for row in rows if row.node in self._late], names)
             if missing.rows:
                 self._console.show(missing)
         self._console.say(left_out)
@@ -82,10 +110,29 @@ class _LoadTable:
 
         return node_rows(snapshot, self._cluster.policy, self._cluster.default_cpus)
 
-    def _report(self, rows: "Sequence[NodeRow]") -> "tuple[LoadReport, str]":
-        from clbalance.cli.nodes.load_rows import load_report
+    def _names(self, services: "Services", snapshot: Snapshot, *, is_draft: bool = False) -> "KnownNames | None":
+        """Who the users and jobs are, where they are shown. Nodes are not asked for the sake of a draft."""
+        if self._view is View.NODES:
+            return None
+        from clbalance.cli.known_names import known_names
 
-        return load_report(rows, self._asked)
+        return known_names(services, snapshot, ask_nodes=not is_draft)
+
+    def _report(self, rows: "Sequence[NodeRow]", names: "KnownNames | None") -> "tuple[NodesReport, str]":
+        from clbalance.cli.nodes.load_rows import shown_rows
+
+        shown, left_out = shown_rows(rows, self._asked, only_gpus=self._view is View.GPUS)
+        if names is None:
+            from clbalance.render.reports.nodes.load import LoadReport
+
+            return LoadReport(shown), left_out
+        if self._view is View.GPUS:
+            from clbalance.render.reports.nodes.load_gpus import LoadGpusReport
+
+            return LoadGpusReport(shown, names), left_out
+        from clbalance.render.reports.nodes.load_jobs import LoadJobsReport
+
+        return LoadJobsReport(shown, names), left_out
 
 
 class _Draft:

@@ -19,10 +19,12 @@ def load(
     ssh: SshOptions,
     output: OutputOptions,
     expressions: ExpressionOptions,
+    gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False,
+    jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
 ) -> int:
     """Exits 0 if any node answered; 4 if none did or, with `-S`, if one did not."""
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.load import show_load
 
-    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict)
+    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict, gpus=gpus, jobs=jobs)
