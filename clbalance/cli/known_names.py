@@ -4,15 +4,21 @@ import contextlib
 import pwd
 import shlex
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from clbalance.engine.services import Services
 from clbalance.engine.user_names import names_on_nodes, users_on
 from clbalance.errors import StoreError
 from clbalance.model import Measured, Snapshot, Unknown
 from clbalance.model.job import Command, Script, Submitted
-from clbalance.node import names_script
+from clbalance.node import names_script, probe_script
 from clbalance.ports import Journal
 from clbalance.render.names import KnownJob, KnownNames
+
+
+def asking_for_owners(services: Services) -> Services:
+    """The same services, but their probes also ask whose the processes on GPUs are."""
+    return replace(services, probe_script=probe_script(owners=True))
 
 
 def known_names(services: Services, snapshot: Snapshot, *, ask_nodes: bool = True) -> KnownNames:
@@ -40,9 +46,10 @@ def user_names_here(uids: Iterable[int]) -> dict[int, str]:
 
 
 def _jobs(journal: Journal, keys: Collection[str]) -> dict[str, KnownJob]:
+    """Those of the journal, also if it has them as over: their leases last until their supervisors have ended."""
     found = {}
-    for record in journal.records(over=True):
-        if record.key in keys:
+    for record in (*journal.records(over=True), *journal.records()):
+        if record.key in keys and record.key not in found:
             with contextlib.suppress(StoreError):  # submitted by another version of the program
                 found[record.key] = KnownJob(id=record.id, command=_command(journal.submitted(record.id)))
     return found

@@ -170,7 +170,7 @@ class GpuProcess:
     """The program, in the driver's words."""
     mem_bytes: int | Unknown
     uid: int | None = None
-    """Whose it is; None: the node does not show it, or it has ended."""
+    """Whose it is; None: not asked for, the node does not show it, or it has ended."""
     lease: str = ""
     """The name of its job's lease; empty: it belongs to no job, or `uid` is not known either."""
 

@@ -45,9 +45,12 @@ _COMMENTS = re.compile(r"\n *# [^\n]*")
 """Only comments on lines of their own. They would be a quarter of the text that is sent."""
 
 
-def probe_script() -> str:
-    """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send."""
-    return _text("probe.sh")
+def probe_script(*, owners: bool = False) -> str:
+    """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send.
+
+    `owners`: it also asks whose the processes on GPUs are.
+    """
+    return _text("probe.sh").replace("@OWNERS@", "yes" if owners else "")
 
 
 def checkup_script() -> str:

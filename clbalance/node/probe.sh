@@ -16,6 +16,7 @@
   PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH
   m=@NONCE@
+  owners=@OWNERS@
   nl='
 '
 
@@ -321,8 +322,9 @@
 
   # -- what cannot hang
 
-  # Adds the pid that a text begins with, before a comma, to `pids`.
+  # Adds the pid that a text begins with, before a comma, to `pids`, if it is asked whose processes are.
   note_pid() {
+    [ -n "$owners" ] || return
     case ${1%%,*} in '' | *[!0-9]*) return ;; esac
     [ ${#pids} -gt 8000 ] || pids="$pids ${1%%,*}"
   }

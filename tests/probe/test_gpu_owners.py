@@ -4,11 +4,13 @@ import os
 import subprocess
 
 from clbalance.model import Gpu, GpuProcess, Unknown
+from clbalance.node import probe_script
 from clbalance.probe.frame import Section
 from clbalance.probe.gpu_owners import with_owners
 
 from .conftest import HOME, Node
 
+ASKING = probe_script(owners=True)
 UNKNOWN = Unknown(reason="not told")
 
 
@@ -19,7 +21,7 @@ def smi(node: Node, *apps: str) -> None:
 
 
 def processes(node: Node) -> tuple[GpuProcess, ...]:
-    gpus = node.reading().gpus
+    gpus = node.reading(ASKING).gpus
     assert not isinstance(gpus, Unknown)
     assert not isinstance(gpus[0].processes, Unknown)
     return gpus[0].processes
@@ -60,6 +62,12 @@ def test_a_name_that_the_driver_hides_is_the_kernels(node: Node) -> None:
 def test_words_in_place_of_a_pid_are_not_looked_up(node: Node) -> None:
     (node.root / "1").mkdir()
     smi(node, "*, x, 8", "-1, x, 8", "[N/A], x, 8")
+    assert "gpu_owners" not in node.sections(ASKING)
+
+
+def test_nobody_looks_for_owners_unless_they_are_asked_for(node: Node) -> None:
+    smi(node, f"{os.getpid()}, x, 8")
+    assert "gpu_owners" in node.sections(ASKING)
     assert "gpu_owners" not in node.sections()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me, named_jobs, open_job_services
-from clbalance.cli.known_names import known_names
+from clbalance.cli.known_names import asking_for_owners, known_names
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.jobs.shares import excesses_of
@@ -45,7 +45,7 @@ def show_jobs(
         complete_outputs(services, console)
         now, user = services.clock.now(), me()
         taken = usage_of(services, [one.record for one in seen]) if usage else {}
-        over = excesses_of(services, [one.record for one in seen])
+        over = excesses_of(asking_for_owners(services), [one.record for one in seen])
         files = _output_files(services.journal, [one.record for one in seen])
         rows = [
             replace(
@@ -84,7 +84,7 @@ def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, O
 def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snapshot, KnownNames]:
     cluster = cluster_context(nodes, ssh, console)
     with cluster.services() as services:
-        snapshot = take_snapshot(services, cluster.candidates.nodes)
+        snapshot = take_snapshot(asking_for_owners(services), cluster.candidates.nodes)
         names = known_names(services, snapshot)
     for answer in snapshot.answers:
         if isinstance(answer, Silent):

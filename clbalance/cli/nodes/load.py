@@ -50,13 +50,20 @@ def show_load(
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
     table = _LoadTable(cluster, asked, view)
-    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
+        services = usual if view is View.NODES else _asking_for_owners(usual)
         draft = partial(table.draw_draft, services) if _shows_drafts(console) and not strict else None
         snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft)
         table.draw(services, snapshot)
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
     return load_exit_code(snapshot, strict=strict)
+
+
+def _asking_for_owners(services: "Services") -> "Services":
+    from clbalance.cli.known_names import asking_for_owners
+
+    return asking_for_owners(services)
 
 
 def _shows_drafts(console: Console) -> bool:

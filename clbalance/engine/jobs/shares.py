@@ -13,7 +13,10 @@ from clbalance.policy.gpu_users import ShareExcess, share_excesses
 
 
 def excesses_of(services: Services, records: Sequence[JobRecord]) -> dict[str, list[tuple[NodeName, ShareExcess]]]:
-    """What each of these jobs holds beyond its shares, by the job's key. Nodes without jobs on shares are not asked."""
+    """What each of these jobs holds beyond its shares, by the job's key. Nodes without jobs on shares are not asked.
+
+    The probe must ask for the owners of processes.
+    """
     sharing = [record for record in records if record.state is JobState.RUNNING and _has_share(services, record.id)]
     found: dict[str, list[tuple[NodeName, ShareExcess]]] = {}
     for theirs, places in by_login(services, [user_of(services, one.id) for one in sharing]):
