@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Measured, Unknown
+from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Measured, Reading, Unknown
 from clbalance.policy.placement.gpus import IDLE_PCT
 
 
@@ -31,13 +31,15 @@ def users_of(gpu: Gpu, leases: Sequence[Lease] | Unknown) -> tuple[GpuUser, ...]
     return (*users, *(GpuUser(process=None, lease=lease, holds_device=True) for lease in idle))
 
 
-def is_strangers(user: GpuUser, own_uid: int | Unknown) -> bool | None:
-    """Whether it is another user's process that belongs to no job; None: its owner is not known."""
+def is_strangers(user: GpuUser, reading: Reading) -> bool | None:
+    """Whether it is another user's process that belongs to no job; None: its owner, or who has leases, is not known."""
     if user.lease is not None:
         return False
-    if user.process is None or user.process.uid is None or isinstance(own_uid, Unknown):
+    if user.process is None or user.process.uid is None or isinstance(reading.uid, Unknown):
         return None
-    return user.process.uid != own_uid
+    if user.process.uid == reading.uid:
+        return False
+    return None if isinstance(reading.leases, Unknown) else True
 
 
 def includes(lease: Lease, gpu: Gpu) -> bool:

@@ -119,7 +119,7 @@ def _process(answer: Measured, user: GpuUser, names: KnownNames) -> Json:
         "mem_bytes": None if isinstance(held, Unknown) else held,
         "uid": uid,
         "user": None if uid is None else names.user(answer.node, uid),
-        "stranger": is_strangers(user, answer.reading.uid),
+        "stranger": is_strangers(user, answer.reading),
         "job": None if lease is None else job_document(answer, lease, names),
         "holds_device": user.holds_device,
     }

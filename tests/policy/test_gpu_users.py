@@ -6,7 +6,7 @@ import pytest
 
 from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Unknown
 from clbalance.policy.gpu_users import held_bytes, is_strangers, share_excesses, users_of
-from tests.render.build import GIB, gpu, measured
+from tests.render.build import GIB, gpu, measured, reading
 
 ME, SHE = 1000, 1001
 NOT_TOLD = Unknown(reason="[N/A]")
@@ -61,8 +61,13 @@ def test_unknown_processes_and_leases_are_no_users() -> None:
     ids=["another user's process", "one's own process", "nobody knows whose", "another user's job"],
 )
 def test_who_is_a_stranger(one: GpuProcess, leases: tuple[Lease, ...], expected: bool | None) -> None:
-    assert is_strangers(users_of(device(one), leases)[0], ME) is expected
-    assert is_strangers(users_of(device(process()), ())[0], NOT_TOLD) is None
+    assert is_strangers(users_of(device(one), leases)[0], reading(leases=leases)) is expected
+
+
+def test_nobody_is_called_a_stranger_while_the_leases_are_unknown() -> None:
+    assert is_strangers(users_of(device(process(uid=SHE)), NOT_TOLD)[0], reading(leases=NOT_TOLD)) is None
+    (mine,) = users_of(device(process(uid=ME)), ())
+    assert is_strangers(mine, replace(reading(), uid=NOT_TOLD)) is None
 
 
 def excesses(one: Gpu, *leases: Lease) -> list[tuple[str, int, int]]:

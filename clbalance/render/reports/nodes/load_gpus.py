@@ -142,7 +142,7 @@ class LoadGpusReport(Report):
         if user.lease is not None:
             job = self.names.shown_job(answer, user.lease)
             return Cell(job) if user.holds_device else Cell(f"{job} (no lease)", Tone.WARN)
-        match is_strangers(user, answer.reading.uid):
+        match is_strangers(user, answer.reading):
             case None:
                 return Cell(DASH)
             case True:
