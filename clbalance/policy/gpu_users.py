@@ -1,9 +1,10 @@
 """Who is on a GPU: its processes and the leases on it, and jobs that hold more of its memory than their share. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Measured, Reading, Unknown
+from clbalance.model import Allocation, Gpu, GpuProcess, Lease, Reading, Unknown
 from clbalance.policy.placement.gpus import IDLE_PCT
 
 
@@ -18,17 +19,32 @@ class GpuUser:
     """Whether the lease includes the device."""
 
 
-def users_of(gpu: Gpu, leases: Sequence[Lease] | Unknown) -> tuple[GpuUser, ...]:
-    """The processes that the driver lists, in its order, then the jobs that have leased the device and use it not."""
-    known = {} if isinstance(leases, Unknown) else {lease.name: lease for lease in leases}
-    holders = [lease for lease in known.values() if includes(lease, gpu)]
-    users = []
+def users_of(reading: Reading) -> Mapping[str, tuple[GpuUser, ...]]:
+    """For each device, by UUID: the processes that the driver lists, in its order, then the jobs that only lease it."""
+    known = {} if isinstance(reading.leases, Unknown) else {lease.name: lease for lease in reading.leases}
+    holders = _holders(known.values())
+    gpus = () if isinstance(reading.gpus, Unknown) else reading.gpus
+    return {gpu.uuid: tuple(_users_of(gpu, known, holders.get(gpu.uuid, {}))) for gpu in gpus}
+
+
+def _users_of(gpu: Gpu, known: Mapping[str, Lease], holders: Mapping[str, Lease]) -> Iterator[GpuUser]:
+    """`holders`: the leases on the device, by name."""
+    used = set()
     for process in () if isinstance(gpu.processes, Unknown) else gpu.processes:
-        lease = known.get(process.lease)
-        users.append(GpuUser(process=process, lease=lease, holds_device=lease in holders))
-    seen = {user.lease.name for user in users if user.lease is not None}
-    idle = [lease for lease in holders if lease.name not in seen]
-    return (*users, *(GpuUser(process=None, lease=lease, holds_device=True) for lease in idle))
+        used.add(process.lease)
+        yield GpuUser(process=process, lease=known.get(process.lease), holds_device=process.lease in holders)
+    yield from (
+        GpuUser(process=None, lease=lease, holds_device=True) for name, lease in holders.items() if name not in used
+    )
+
+
+def _holders(leases: Iterable[Lease]) -> Mapping[str, Mapping[str, Lease]]:
+    """For each device, by UUID, the leases on it, by name."""
+    holders: dict[str, dict[str, Lease]] = {}
+    for lease in leases:
+        for uuid in lease.allocation.gpus if isinstance(lease.allocation, Allocation) else ():
+            holders.setdefault(uuid, {})[lease.name] = lease
+    return holders
 
 
 def is_strangers(user: GpuUser, reading: Reading) -> bool | None:
@@ -42,11 +58,6 @@ def is_strangers(user: GpuUser, reading: Reading) -> bool | None:
     return None if isinstance(reading.leases, Unknown) else True
 
 
-def includes(lease: Lease, gpu: Gpu) -> bool:
-    """Whether the lease is on this device."""
-    return isinstance(lease.allocation, Allocation) and gpu.uuid in lease.allocation.gpus
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareExcess:
     """A job's processes hold more of a device's memory than the share that it has leased."""
@@ -57,26 +68,24 @@ class ShareExcess:
     share_bytes: int
 
 
-def share_excesses(answer: Measured) -> tuple[ShareExcess, ...]:
+def share_excesses(reading: Reading) -> tuple[ShareExcess, ...]:
     """Those on this node. What the driver takes for itself, 5 % of a device, is nobody's excess."""
-    leases, gpus = answer.reading.leases, answer.reading.gpus
+    leases, gpus = reading.leases, reading.gpus
     if isinstance(leases, Unknown) or isinstance(gpus, Unknown):
         return ()
-    found = (_excess(lease, gpu) for gpu in gpus for lease in leases if includes(lease, gpu))
-    return tuple(one for one in found if one is not None)
+    holders = _holders(leases)
+    return tuple(one for gpu in gpus if gpu.uuid in holders for one in _excesses(gpu, holders[gpu.uuid]))
 
 
-def _excess(lease: Lease, gpu: Gpu) -> ShareExcess | None:
-    allocation, total = lease.allocation, gpu.mem_total_bytes
-    if isinstance(allocation, Unknown) or allocation.gpu_share >= 1 or isinstance(total, Unknown):
-        return None
-    mem_bytes, share_bytes = held_bytes(lease, gpu), round(allocation.gpu_share * total)
-    if mem_bytes <= share_bytes + IDLE_PCT / 100 * total:
-        return None
-    return ShareExcess(lease=lease, gpu=gpu, mem_bytes=mem_bytes, share_bytes=share_bytes)
-
-
-def held_bytes(lease: Lease, gpu: Gpu) -> int:
-    """The memory of the device that processes of the job are known to hold."""
-    processes = () if isinstance(gpu.processes, Unknown) else gpu.processes
-    return sum(one.mem_bytes for one in processes if one.lease == lease.name and not isinstance(one.mem_bytes, Unknown))
+def _excesses(gpu: Gpu, holders: Mapping[str, Lease]) -> Iterator[ShareExcess]:
+    if isinstance(gpu.processes, Unknown) or isinstance(gpu.mem_total_bytes, Unknown):
+        return
+    held: Counter[str] = Counter()
+    for process in gpu.processes:
+        if not isinstance(process.mem_bytes, Unknown):
+            held[process.lease] += process.mem_bytes
+    for name, lease in holders.items():
+        share = lease.allocation.gpu_share if isinstance(lease.allocation, Allocation) else 1.0
+        if share < 1 and held[name] > (share + IDLE_PCT / 100) * gpu.mem_total_bytes:
+            share_bytes = round(share * gpu.mem_total_bytes)
+            yield ShareExcess(lease=lease, gpu=gpu, mem_bytes=held[name], share_bytes=share_bytes)

@@ -25,19 +25,20 @@ class _Process:
     name: str
 
 
-def with_owners(
-    gpus: tuple[Gpu, ...] | Unknown, sections: Mapping[str, Section], holders: Mapping[int, str]
-) -> tuple[Gpu, ...] | Unknown:
+def with_owners(gpus: tuple[Gpu, ...], sections: Mapping[str, Section], holders: Mapping[int, str]) -> tuple[Gpu, ...]:
     """The devices, their processes with owners and jobs. `holders`: names of leases by the pids of supervisors."""
     table = {pid: process for name in _SECTIONS if name in sections for pid, process in _table(sections[name].text)}
-    if isinstance(gpus, Unknown) or not table:
-        return gpus
     return tuple(
         gpu
         if isinstance(gpu.processes, Unknown)
         else replace(gpu, processes=tuple(_with_owner(one, table, holders) for one in gpu.processes))
         for gpu in gpus
     )
+
+
+def are_told(sections: Mapping[str, Section]) -> bool:
+    """Whether the node was asked for them, and has any."""
+    return any(name in sections for name in _SECTIONS)
 
 
 def _table(text: str) -> list[tuple[int, _Process]]:

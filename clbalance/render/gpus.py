@@ -75,12 +75,18 @@ def gpus_document(answer: Measured, names: KnownNames) -> list[Json] | Unknown:
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
-    return [_gpu(answer, gpu, share, found, names) for gpu, share, found in gpu_conditions(answer, gpus)]
+    users, excesses = users_of(answer.reading), share_excesses(answer.reading)
+    return [
+        {
+            **_gpu(gpu, share, found, [_process(answer, user, names) for user in users[gpu.uuid] if user.process]),
+            "over_share": [_excess(answer, one, names) for one in excesses if one.gpu is gpu],
+        }
+        for gpu, share, found in gpu_conditions(answer, gpus)
+    ]
 
 
-def _gpu(answer: Measured, gpu: Gpu, share: float, found: GpuCondition, names: KnownNames) -> Json:
+def _gpu(gpu: Gpu, share: float, found: GpuCondition, known_processes: list[Json]) -> dict[str, Json]:
     free, processes = free_mem_bytes(gpu, share), gpu.processes
-    users = users_of(gpu, answer.reading.leases)
     facts: dict[str, Json | Unknown] = {
         "mem_total_bytes": gpu.mem_total_bytes,
         "mem_used_bytes": gpu.mem_used_bytes,
@@ -88,9 +94,7 @@ def _gpu(answer: Measured, gpu: Gpu, share: float, found: GpuCondition, names: K
         "use_pct": gpu.use_pct,
         "temperature_c": gpu.temperature_c,
         "numa_node": gpu.numa_node,
-        "processes": processes
-        if isinstance(processes, Unknown)
-        else [_process(answer, user, names) for user in users if user.process is not None],
+        "processes": processes if isinstance(processes, Unknown) else known_processes,
     }
     return {
         "uuid": gpu.uuid,
@@ -105,7 +109,6 @@ def _gpu(answer: Measured, gpu: Gpu, share: float, found: GpuCondition, names: K
         "parent": gpu.parent or None,
         "unseen": list(gpu.unseen),
         "unknown": {key: value.reason for key, value in facts.items() if isinstance(value, Unknown)},
-        "over_share": [_excess(answer, one, names) for one in share_excesses(answer) if one.gpu is gpu],
     }
 
 

@@ -20,7 +20,7 @@ from clbalance.model import Allocation, Lease, Measured, Silent, Snapshot, Unkno
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
 from clbalance.policy.allocations import age_s
-from clbalance.policy.gpu_users import share_excesses
+from clbalance.policy.gpu_users import ShareExcess, share_excesses
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import Journal
 from clbalance.render import messages
@@ -98,6 +98,7 @@ class _LeasedCopy:
 
     answer: Measured
     lease: Lease
+    excesses: tuple[ShareExcess, ...]
 
     @property
     def age_s(self) -> float:
@@ -110,24 +111,26 @@ def _rows_of_leases(snapshot: Snapshot, known: set[str], names: KnownNames, *, a
     """One row for each running job that this host has not submitted, longest running first."""
     found: dict[tuple[int, str], list[_LeasedCopy]] = {}
     for answer in snapshot.answers:
-        for lease in _leases_of(answer, all_users=all_users):
-            if isinstance(answer, Measured) and lease.key not in known:
-                found.setdefault((lease.uid, lease.key), []).append(_LeasedCopy(answer=answer, lease=lease))
+        for copy in _copies_on(answer, all_users=all_users):
+            if copy.lease.key not in known:
+                found.setdefault((copy.lease.uid, copy.lease.key), []).append(copy)
     return [_row(copies, names) for copies in sorted(found.values(), key=lambda copies: -copies[0].age_s)]
 
 
-def _leases_of(answer: Measured | Silent, *, all_users: bool) -> list[Lease]:
+def _copies_on(answer: Measured | Silent, *, all_users: bool) -> list[_LeasedCopy]:
     if isinstance(answer, Silent) or isinstance(answer.reading.leases, Unknown):
         return []
-    return [lease for lease in answer.reading.leases if all_users or lease.uid == answer.reading.uid]
+    excesses = share_excesses(answer.reading)
+    return [
+        _LeasedCopy(answer=answer, lease=lease, excesses=tuple(one for one in excesses if one.lease is lease))
+        for lease in answer.reading.leases
+        if all_users or lease.uid == answer.reading.uid
+    ]
 
 
 def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
     answer, lease = copies[0].answer, copies[0].lease
     allocation = lease.allocation if isinstance(lease.allocation, Allocation) else None
-    over = [
-        (copy.answer.node, one) for copy in copies for one in share_excesses(copy.answer) if one.lease is copy.lease
-    ]
     return JobRow(
         id=None,
         label=foreign_job(names.users.get(lease.uid), lease),
@@ -141,4 +144,4 @@ def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
         attempt=lease.attempt,
         key=lease.key,
         qos=qos_of(allocation) if allocation else None,
-    ).with_excesses(over)
+    ).with_excesses([(copy.answer.node, one) for copy in copies for one in copy.excesses])

@@ -24,7 +24,7 @@ def excesses_of(services: Services, records: Sequence[JobRecord]) -> dict[str, l
         for answer in take_snapshot(theirs, list(nodes)).answers:
             if not isinstance(answer, Measured):
                 continue
-            for one in share_excesses(answer):
+            for one in share_excesses(answer.reading):
                 if one.lease.uid == answer.reading.uid:  # other users give their leases any key
                     found.setdefault(one.lease.key, []).append((answer.node, one))
     return found

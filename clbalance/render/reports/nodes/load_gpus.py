@@ -193,13 +193,13 @@ def _devices(row: NodeRow) -> list[_Device] | Unknown:
     reading = row.answer.reading
     if isinstance(reading.gpus, Unknown):
         return Unknown(reason=f"GPUs unknown: {reading.gpus.reason}")
-    excesses, numbers = share_excesses(row.answer), device_numbers(reading.gpus)
+    users, excesses, numbers = users_of(reading), share_excesses(reading), device_numbers(reading.gpus)
     return [
         _Device(
             number=numbers[gpu.uuid],
             gpu=gpu,
             condition=condition,
-            users=users_of(gpu, reading.leases),
+            users=users[gpu.uuid],
             excesses=tuple(one for one in excesses if one.gpu is gpu),
         )
         for gpu, _, condition in gpu_conditions(row.answer, reading.gpus)

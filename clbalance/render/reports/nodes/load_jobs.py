@@ -131,7 +131,7 @@ def _jobs_on(row: NodeRow) -> list[_NodeJob] | Unknown:
     if isinstance(leases, Unknown):
         return Unknown(reason=f"leases unknown: {leases.reason}")
     numbers = {} if isinstance(gpus, Unknown) else device_numbers(gpus)
-    excesses = share_excesses(answer)
+    excesses = share_excesses(answer.reading)
     jobs = [
         _NodeJob(
             answer=answer,
