@@ -34,6 +34,8 @@ class HeldProcess:
     name: str
     pid: int
     mem_bytes: int
+    is_real: bool
+    """Whether it really runs on the node, or did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ def _held(load: GpuLoad, pid: int) -> Held:
             name=name,
             pid=int(real) if real.isdecimal() else pid + _NEXT_PID * at,
             mem_bytes=load.mem_used_bytes // len(named),
+            is_real=real.isdecimal(),
         )
         for at, (name, _, real) in enumerate(named)
     )

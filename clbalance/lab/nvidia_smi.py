@@ -99,12 +99,12 @@ def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
 
 
 def _write_processes(folder: NodeFolder, devices: Sequence[Device]) -> None:
-    """Give the processes an owner in the node's `/proc`: another user. The probe takes those that really run first."""
+    """Give those that are made up an owner in the node's `/proc`: another user."""
     for old in folder.proc.glob("[0-9]*"):
         shutil.rmtree(old, ignore_errors=True)
     for device in devices:
         for held in (device.held, *(part.held for part in device.parts)):
-            for process in held.processes:
+            for process in (one for one in held.processes if not one.is_real):
                 (folder.proc / str(process.pid)).mkdir(exist_ok=True)
                 status = f"Name:\t{process.name[:15]}\nPPid:\t1\nUid:\t{_STRANGER}\t{_STRANGER}\n"
                 (folder.proc / str(process.pid) / "status").write_text(status)
