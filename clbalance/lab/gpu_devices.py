@@ -16,14 +16,26 @@ FAULTS = ("none", "ecc", "pages", "rows", "sram", "memory", "hot", "reset", "xid
 device. The others are in the log or in the kernel's log.
 """
 _FIRST_PID = 400_000  # of simulated processes
+_NEXT_PID = 10_000  # from one on a device to the next
 _MOST_PARTS = 7  # of an A100
 _PROFILES = {1: ("7g.40gb", 40_192), 2: ("3g.20gb", 20_096), 3: ("2g.10gb", 9_984)}
 _SMALLEST = ("1g.5gb", 4_864)
 
 # No comma in a program's name: the tables are CSV without quotes, as nvidia-smi's are.
-_GPU_LOAD = re.compile(r"(\d{1,3})(?:\.(\d))?:(\d{1,3})%?:([^:]+)(?::([A-Za-z0-9 ._/-]{1,80}))?")
+_GPU_LOAD = re.compile(r"(\d{1,3})(?:\.(\d))?:(\d{1,3})%?:([^:]+)(?::([A-Za-z0-9 ._/@+-]{1,160}))?")
 _PARTS = re.compile(r"(\d{1,3}):(\d)")
 _FAULT = re.compile(r"(\d{1,3}):([a-z]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldProcess:
+    """A program on a device or a part."""
+
+    name: str
+    pid: int
+    mem_bytes: int
+    is_real: bool
+    """Whether it really runs on the node, or did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +44,7 @@ class Held:
 
     use_pct: int
     mem_used_bytes: int
-    process: str
-    pid: int
+    processes: tuple[HeldProcess, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +112,27 @@ def _parts(node: int, index: int, count: int, load: Load) -> Iterator[LabGpuPart
 
 
 def _held(load: GpuLoad, pid: int) -> Held:
-    return Held(use_pct=load.use_pct, mem_used_bytes=load.mem_used_bytes, process=load.process, pid=pid)
+    """`pid`: of a process that is made up."""
+    named = [word.partition("@") for word in load.process.split("+") if word]
+    processes = tuple(
+        HeldProcess(
+            name=name,
+            pid=int(real) if real.isdecimal() else pid + _NEXT_PID * at,
+            mem_bytes=load.mem_used_bytes // len(named),
+            is_real=real.isdecimal(),
+        )
+        for at, (name, _, real) in enumerate(named)
+    )
+    return Held(use_pct=load.use_pct, mem_used_bytes=load.mem_used_bytes, processes=processes)
 
 
 def parse_gpu_load(text: str) -> GpuLoad:
-    """Parse `INDEX[.PART]:USE%:MEM[:PROGRAM]`, such as `0:95%:30G:train.py`, or raise `UsageError`."""
+    """Parse `INDEX[.PART]:USE%:MEM[:PROGRAM[@PID][+...]]`, such as `0:95%:30G:train.py`, or raise `UsageError`."""
     found = _GPU_LOAD.fullmatch(text)
     if found is None:
         raise UsageError(
-            f"{text!r} is not the load of a GPU", hint="INDEX[.PART]:USE%:MEM[:PROGRAM], like `0:95%:30G:train.py`"
+            f"{text!r} is not the load of a GPU",
+            hint="INDEX[.PART]:USE%:MEM[:PROGRAM[@PID]], like `0:95%:30G:train.py`",
         )
     mem_used_bytes = parse_size(found[4])
     if mem_used_bytes > MEM_TOTAL_BYTES:

@@ -15,7 +15,7 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuLoad:
-    """The simulated load of one GPU. `process`: the program that `nvidia-smi` lists as using it."""
+    """The simulated load of one GPU."""
 
     index: int
     part: int | None = None
@@ -23,6 +23,8 @@ class GpuLoad:
     use_pct: int = 0
     mem_used_bytes: int = 0
     process: str = ""
+    """The program that `nvidia-smi` lists as using it. With `@PID` after its name it really runs there. Several are
+    joined by `+`; each holds the same part of the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ SWITCHES = ("hang", "fail", "slow", "nolog")
 GPU_QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu,driver_version"
 APPS_QUERY = "gpu_uuid,pid,process_name,used_gpu_memory"
 _SLOW_S = "0.7"
+_STRANGER = 65_534
+"""The uid of nobody, on any Linux."""
 _LOST_STATUS = 15
 _FAILURE = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"
 
@@ -87,12 +89,25 @@ def write_tables(folder: NodeFolder, gpus: int, load: Load) -> None:
     replace_file(folder.gpu / "log.txt", log_text(devices))
     replace_file(folder.gpu / "list.txt", list_text(devices))
     replace_file(folder.gpu / "kernel.log", kernel_log_text(devices))
+    _write_processes(folder, devices)
     # The real driver has one folder for each instance, with its access rights.
     shutil.rmtree(folder.capabilities, ignore_errors=True)
     for device in devices:
         for part in device.parts:
             (folder.capabilities / f"gpu{device.index}/mig/gi{part.instance}").mkdir(parents=True)
     _set_switches(folder, {load.gpu_tool} | ({"lost"} if lost else set()))
+
+
+def _write_processes(folder: NodeFolder, devices: Sequence[Device]) -> None:
+    """Give those that are made up an owner in the node's `/proc`: another user."""
+    for old in folder.proc.glob("[0-9]*"):
+        shutil.rmtree(old, ignore_errors=True)
+    for device in devices:
+        for held in (device.held, *(part.held for part in device.parts)):
+            for process in (one for one in held.processes if not one.is_real):
+                (folder.proc / str(process.pid)).mkdir(exist_ok=True)
+                status = f"Name:\t{process.name[:15]}\nPPid:\t1\nUid:\t{_STRANGER}\t{_STRANGER}\n"
+                (folder.proc / str(process.pid) / "status").write_text(status)
 
 
 def _set_switches(folder: NodeFolder, on: Collection[str]) -> None:
@@ -127,8 +142,8 @@ def _lost_line(device: Device) -> str:
 def _app_rows(device: Device) -> Iterator[str]:
     holders: list[Held] = [part.held for part in device.parts] or [device.held]
     for held in holders:
-        if held.process and device.fault != "lost":
-            yield f"{device.uuid}, {held.pid}, {held.process}, {held.mem_used_bytes // MIB}\n"
+        for process in held.processes if device.fault != "lost" else ():
+            yield f"{device.uuid}, {process.pid}, {process.name}, {process.mem_bytes // MIB}\n"
 
 
 def check_devices(node: str, gpus: int, load: Load) -> None:
@@ -236,12 +251,12 @@ def _memory(depth: int, total_bytes: int, used_bytes: int) -> Iterable[str]:
 def _processes(parts: Sequence[LabGpuPart]) -> Iterator[str]:
     yield "    Processes"
     for part in parts:
-        if part.held.process:
+        for process in part.held.processes:
             yield _line(2, "GPU instance ID", str(part.instance))
             yield _line(2, "Compute instance ID", "0")
-            yield _line(2, "Process ID", str(part.held.pid))
-            yield _line(3, "Name", part.held.process)
-            yield _line(3, "Used GPU Memory", f"{part.held.mem_used_bytes // MIB} MiB")
+            yield _line(2, "Process ID", str(process.pid))
+            yield _line(3, "Name", process.name)
+            yield _line(3, "Used GPU Memory", f"{process.mem_bytes // MIB} MiB")
 
 
 def _line(depth: int, key: str, value: str) -> str:

@@ -50,6 +50,11 @@ class Lease:
     allocation: Allocation | Unknown
     """Unknown: it cannot be read; it then counts as a lease of the whole node."""
 
+    @property
+    def name(self) -> str:
+        """Its name on the node, with its owner: anybody can give a file the name of another user's lease."""
+        return f"{self.uid}/{self.key}.{self.attempt}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -162,7 +167,12 @@ class GpuProcess:
 
     pid: int
     name: str
+    """The program, in the driver's words."""
     mem_bytes: int | Unknown
+    uid: int | None = None
+    """Whose it is; None: not asked for, the node does not show it, or it has ended."""
+    lease: str = ""
+    """The name of its job's lease; empty: it belongs to no job, or `uid` is not known either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +241,11 @@ class Reading:
     """Drain marks of all users that had not ended, by the node's own clock."""
     gpus_missing: tuple[str, ...] = ()
     """Why devices of one vendor are not in `gpus`: its tool failed, and there are devices of another, or finds none."""
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether it has any, or may have."""
+        return self.gpus != () or self.gpus_missing != ()
 
 
 NodeName = NewType("NodeName", str)

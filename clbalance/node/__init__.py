@@ -1,6 +1,7 @@
 """The programs that run on nodes, as text. They are sent, never imported, and import nothing of this package."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -44,18 +45,30 @@ _COMMENTS = re.compile(r"\n *# [^\n]*")
 """Only comments on lines of their own. They would be a quarter of the text that is sent."""
 
 
-def probe_script() -> str:
-    """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send."""
-    return _text("probe.sh")
+def probe_script(*, owners: bool = False) -> str:
+    """The POSIX shell text of a probe; `probe.frame.probe_request` makes it ready to send.
+
+    `owners`: it also asks whose the processes on GPUs are.
+    """
+    return _text("probe.sh").replace("@OWNERS@", "yes" if owners else "")
 
 
 def checkup_script() -> str:
     """The POSIX shell text of a check-up, sent like a probe. It contains the probe's guard for hanging commands."""
+    return _guarded("checkup.sh")
+
+
+def names_script(uids: Collection[int]) -> str:
+    """The POSIX shell text that asks for the names of these users, sent like a probe."""
+    return _guarded("names.sh").replace("@UIDS@", " ".join(map(str, sorted(uids))))
+
+
+def _guarded(name: str) -> str:
     _, heading, rest = _text("probe.sh").partition("  # -- a deadline for what can hang")
     guard = rest.partition("  # -- what can hang\n")[0]
     assert heading
     assert guard
-    return _text("checkup.sh").replace("  # @GUARD@\n", heading + guard)
+    return _text(name).replace("  # @GUARD@\n", heading + guard)
 
 
 def relay_source() -> str:

@@ -4,7 +4,7 @@
 # Nothing is parsed here. The design is in docs/design/probe.md. Comments and indents are not sent.
 (
   # The user's environment may have variables of these names.
-  load= child=
+  load= child= pids=
   # Read first, so that the number of runnable processes does not include the probe's own.
   IFS= read -r load <"${CLBALANCE_PROCFS:-/proc}/loadavg"
   exec </dev/null
@@ -16,6 +16,7 @@
   PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH
   m=@NONCE@
+  owners=@OWNERS@
   nl='
 '
 
@@ -57,9 +58,13 @@
       case $line in
         "$m status "*) echo "$m - $1 ${line##* }" ;;
         "$m over") break ;;
-        *) printf '%s\n' "$line" ;;
+        *)
+          printf '%s\n' "$line"
+          [ "$1" != gpu_processes ] || note_pid "${line#*, }"
+          ;;
       esac
     done
+    [ "$1" != gpu_processes ] || lineage gpu_owners
   }
 
   # Of the 220 lines on each GPU, pass on those about its identity, its faults and the processes on its parts. By sed:
@@ -317,6 +322,44 @@
 
   # -- what cannot hang
 
+  # Adds the pid that a text begins with, before a comma, to `pids`, if it is asked whose processes are.
+  note_pid() {
+    [ -n "$owners" ] || return
+    case ${1%%,*} in '' | *[!0-9]*) return ;; esac
+    [ ${#pids} -gt 8000 ] || pids="$pids ${1%%,*}"
+  }
+
+  # Prints `PID PARENT UID NAME` of the processes in `pids` and of their ancestors: the supervisor of a job is above all
+  # processes of the job. Reading `status` never waits for a process, unlike `cmdline`. Lab nodes make up some processes.
+  lineage() {
+    [ -n "$pids" ] || return
+    echo "$m + $1"
+    # shellcheck disable=SC2086 # numbers
+    awk -v made_up="$CLBALANCE_PROCFS" '
+      function look(file,   line) {
+        name = parent = uid = ""
+        while (uid == "" && (getline line <file) > 0) {
+          if (line ~ /^Name:/) name = substr(line, 7)
+          if (split(line, word) > 1 && word[1] == "PPid:") parent = word[2]
+          if (word[1] == "Uid:") uid = word[2]
+        }
+        close(file)
+        return uid != ""
+      }
+      BEGIN {
+        for (at = 1; at < ARGC; at++) {
+          pid = ARGV[at]
+          for (depth = 0; depth < 32 && pid > 1 && !(pid in seen) && ++count <= 1024; depth++) {
+            seen[pid]
+            if (!look("/proc/" pid "/status") && !(made_up && look(made_up "/" pid "/status"))) break
+            print pid, parent, uid, name
+            pid = parent
+          }
+        }
+      }' $pids
+    echo "$m - $1 $?"
+  }
+
   # One grep for all files. It skips the interrupts of /proc/stat (kilobytes) and takes only the names of single cpus.
   told() {
     sys=${CLBALANCE_SYSFS:-/sys}
@@ -359,6 +402,12 @@
       done <cpuinfo
     fi
     echo "$m - proc 0"
+    if [ -n "$has_gpus" ]; then
+      for process in "$sys"/class/kfd/kfd/proc/[0-9]*; do
+        note_pid "${process##*/}"
+      done
+      lineage amd_owners
+    fi
 
     echo "$m + logins"
     # Every login counted by `who` has a terminal: without terminals there is nothing to count.

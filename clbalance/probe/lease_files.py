@@ -24,7 +24,7 @@ from clbalance.probe.frame import Section, whole
 
 MOST_LOCKS: Final = 4_096
 """The probe sends no more locks."""
-_LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +-?[0-9]+ ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
+_LOCK = re.compile(r"[0-9]+: POSIX +ADVISORY +WRITE +(-?[0-9]{1,10}) ([0-9a-f]{1,8}):([0-9a-f]{1,8}):([0-9]{1,20}) .*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +35,34 @@ class Inode:
     number: int
 
 
-def parse_locks(lines: Iterable[str]) -> tuple[Inode, ...]:
-    """The files that a process has locked for writing; waiting for a lock (`1: -> POSIX …`) does not count."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock on a file, and the process that holds it; below 1 if the holder is in another pid namespace."""
+
+    file: Inode
+    pid: int
+
+
+def parse_locks(lines: Iterable[str]) -> tuple[Lock, ...]:
+    """The locks for writing that processes hold; waiting for one (`1: -> POSIX …`) does not count."""
     return tuple(
-        Inode(device=(int(lock[1], 16), int(lock[2], 16)), number=int(lock[3]))
+        Lock(file=Inode(device=(int(lock[2], 16), int(lock[3], 16)), number=int(lock[4])), pid=int(lock[1]))
         for line in lines
         if (lock := _LOCK.fullmatch(line))
     )
 
 
-def is_locked(file: Inode, locked: Iterable[Inode]) -> bool:
-    """Whether one of the locks is on this file.
+def lock_on(file: Inode, locks: Iterable[Lock]) -> Lock | None:
+    """The lock on this file, if there is one.
 
     Major 0 is a device without a disk of its own; btrfs and overlayfs then give `stat` and `/proc/locks` different
     minor numbers, so only the inode is compared.
     """
-    return any(
-        lock.number == file.number and (lock.device == file.device or 0 in (lock.device[0], file.device[0]))
-        for lock in locked
-    )
+    return next((lock for lock in locks if _is_same(lock.file, file)), None)
+
+
+def _is_same(locked: Inode, file: Inode) -> bool:
+    return locked.number == file.number and (locked.device == file.device or 0 in (locked.device[0], file.device[0]))
 
 
 def device_of(st_dev: int) -> tuple[int, int]:
@@ -85,10 +94,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """All leases and marks in the node folders; `locked` is unknown if the locks could not be read."""
+    """All leases and marks in the node folders; `locks` is unknown if the locks could not be read."""
 
     marks: tuple[Mark, ...] = ()
-    locked: tuple[Inode, ...] | Unknown = ()
+    locks: tuple[Lock, ...] | Unknown = ()
     admins: tuple[str, ...] = ()
     """Lines of the node's list of administrators, if the file belongs to root or to us."""
     names: Mapping[int, str]
@@ -161,7 +170,7 @@ def _parse(lines: list[str], uid: int | Unknown) -> Marks | Unknown:
             clock_s = whole(line.removeprefix("clock "), most=_MOST)
     return Marks(
         marks=tuple(_marks(listed, texts)),
-        locked=_locked(lines),
+        locks=_locks(lines),
         admins=tuple(texts.get(admins, [])) if _is_trusted(listed.get(admins), uid) else (),
         names=names,
         clock_s=clock_s,
@@ -201,7 +210,7 @@ def _home_owner(path: str, folder: _Listed | None) -> int | None:
     return folder.uid
 
 
-def _locked(lines: list[str]) -> tuple[Inode, ...] | Unknown:
+def _locks(lines: list[str]) -> tuple[Lock, ...] | Unknown:
     if "locks told" not in lines:
         return Unknown(reason="/proc/locks cannot be read")
     locks = parse_locks(lines)

@@ -5,14 +5,14 @@ Only a lease that is locked for writing counts; a lease that cannot be read coun
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from clbalance.model import Allocation, DrainMark, Lease, Proposal, Unknown
 from clbalance.probe.frame import whole, words_of
 from clbalance.probe.host import parse_cpulist
-from clbalance.probe.lease_files import Mark, Marks, is_locked
+from clbalance.probe.lease_files import Lock, Mark, Marks, lock_on
 
 # -- the JSON object of a lease or a drain mark
 
@@ -77,11 +77,23 @@ def parse_leases(found: Marks | Unknown) -> tuple[Lease, ...] | Unknown:
     """The valid leases of all users; unknown if the locks are unknown."""
     if isinstance(found, Unknown):
         return found
-    leases = [mark for mark in found.marks if _NAME.fullmatch(mark.name)]
-    if leases and isinstance(found.locked, Unknown):
-        return found.locked
-    locked = () if isinstance(found.locked, Unknown) else found.locked
-    return tuple(_lease(mark) for mark in leases if is_locked(mark.inode, locked))
+    if isinstance(found.locks, Unknown):
+        return found.locks if any(_NAME.fullmatch(mark.name) for mark in found.marks) else ()
+    return tuple(_lease(mark) for mark, _ in _held(found))
+
+
+def lease_holders(found: Marks | Unknown) -> Mapping[int, str]:
+    """The name of each lease by the pid of its supervisor, as far as they are known."""
+    if isinstance(found, Unknown):
+        return {}
+    return {lock.pid: _lease(mark).name for mark, lock in _held(found) if lock.pid > 1}
+
+
+def _held(found: Marks) -> Iterator[tuple[Mark, Lock]]:
+    locks = () if isinstance(found.locks, Unknown) else found.locks
+    for mark in found.marks:
+        if _NAME.fullmatch(mark.name) and (lock := lock_on(mark.inode, locks)) is not None:
+            yield mark, lock
 
 
 def _lease(mark: Mark) -> Lease:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from clbalance.model import CpuTicks, Rates, Reading, Traffic, Unknown
+from clbalance.probe import gpu_owners
 from clbalance.probe.frame import Section, parse_procfs
 from clbalance.probe.gpu_devices import parse_devices
 from clbalance.probe.host import (
@@ -16,7 +17,7 @@ from clbalance.probe.host import (
     parse_uptime,
 )
 from clbalance.probe.lease_files import parse_marks
-from clbalance.probe.leases import parse_drains, parse_leases
+from clbalance.probe.leases import lease_holders, parse_drains, parse_leases
 from clbalance.probe.load import (
     parse_cpu_ticks,
     parse_diskstats,
@@ -38,6 +39,9 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
     uid = parse_uid(files.get("/proc/self/status", ""))
     marks = parse_marks(sections.get("marks", _MISSING), uid)
     devices = parse_devices(sections, files)
+    gpus = devices.gpus
+    if gpu_owners.are_told(sections) and not isinstance(gpus, Unknown):
+        gpus = gpu_owners.with_owners(gpus, sections, lease_holders(marks))
     return Reading(
         boot_id=parse_boot_id(files.get("sys/kernel/random/boot_id", "")),
         uptime_s=parse_uptime(files.get("uptime", "")),
@@ -51,7 +55,7 @@ def parse_reading(sections: Mapping[str, Section]) -> Reading:
         logins=parse_logins(sections.get("logins", _MISSING)),
         python=parse_python(python.text) if python.status is not None else Unknown(reason="timed out"),
         tmp=parse_tmp(sections.get("tmp", _MISSING)),
-        gpus=devices.gpus,
+        gpus=gpus,
         gpus_missing=devices.missing,
         uid=uid,
         leases=parse_leases(marks),

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from clbalance.model import Gpu, GpuProcess, Measured, Unknown
+from clbalance.model import Gpu, Lease, Measured, NodeName, Unknown
 from clbalance.policy.allocations import allocations_of
+from clbalance.policy.gpu_users import GpuUser, ShareExcess, is_strangers, share_excesses, users_of
 from clbalance.policy.placement.gpus import GpuCondition, GpuState, free_mem_bytes, gpu_condition, gpu_label
-from clbalance.render.text import Json
+from clbalance.render.names import KnownNames
+from clbalance.render.text import Json, iec
 
 _SUMMARY_STATES = (GpuState.SHARED, GpuState.HELD_IDLE, GpuState.FAULTY, GpuState.UNKNOWN)
 """States that a summary counts in addition to free ones; the others are busy."""
@@ -19,6 +21,16 @@ def gpu_conditions(answer: Measured, gpus: Sequence[Gpu]) -> list[tuple[Gpu, flo
     held = allocations_of(answer).gpu_shares
     shares = [held.get(gpu.uuid, 0.0) for gpu in gpus]
     return [(gpu, share, gpu_condition(gpu, share, answer.trends)) for gpu, share in zip(gpus, shares, strict=True)]
+
+
+def device_numbers(gpus: Sequence[Gpu]) -> dict[str, str]:
+    """For each UUID the device's index; for a MIG instance `INDEX.PART`, counted as the driver does."""
+    numbers: dict[str, str] = {}
+    parts: Counter[str] = Counter()
+    for gpu in gpus:
+        numbers[gpu.uuid] = f"{gpu.index}.{parts[gpu.parent]}" if gpu.parent else str(gpu.index)
+        parts[gpu.parent] += 1
+    return numbers
 
 
 def gpus_summary(answer: Measured, gpus: Sequence[Gpu]) -> str:
@@ -48,15 +60,32 @@ def gpu_states(answer: Measured) -> str | None:
     return ",".join(found.state.replace(" ", "_") for _, _, found in gpu_conditions(answer, gpus))
 
 
-def gpus_document(answer: Measured) -> list[Json] | Unknown:
-    """Every device with its state."""
+def excess_text(excess: ShareExcess) -> str:
+    """That a job holds more of a device's memory than it has leased."""
+    return f"holds {iec(excess.mem_bytes)}, its share is {iec(excess.share_bytes)}"
+
+
+def excesses_text(excesses: Sequence[tuple[NodeName, ShareExcess]]) -> str:
+    """The same on several nodes."""
+    return "; ".join(f"{gpu_label(one.gpu)} of {node}: {excess_text(one)}" for node, one in excesses)
+
+
+def gpus_document(answer: Measured, names: KnownNames) -> list[Json] | Unknown:
+    """Every device with its state, and who is on it."""
     gpus = answer.reading.gpus
     if isinstance(gpus, Unknown):
         return gpus
-    return [_gpu(gpu, share, found) for gpu, share, found in gpu_conditions(answer, gpus)]
+    users, excesses = users_of(answer.reading), share_excesses(answer.reading)
+    return [
+        {
+            **_gpu(gpu, share, found, [_process(answer, user, names) for user in users[gpu.uuid] if user.process]),
+            "over_share": [_excess(answer, one, names) for one in excesses if one.gpu is gpu],
+        }
+        for gpu, share, found in gpu_conditions(answer, gpus)
+    ]
 
 
-def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
+def _gpu(gpu: Gpu, share: float, found: GpuCondition, known_processes: list[Json]) -> dict[str, Json]:
     free, processes = free_mem_bytes(gpu, share), gpu.processes
     facts: dict[str, Json | Unknown] = {
         "mem_total_bytes": gpu.mem_total_bytes,
@@ -65,7 +94,7 @@ def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
         "use_pct": gpu.use_pct,
         "temperature_c": gpu.temperature_c,
         "numa_node": gpu.numa_node,
-        "processes": processes if isinstance(processes, Unknown) else [_process(process) for process in processes],
+        "processes": processes if isinstance(processes, Unknown) else known_processes,
     }
     return {
         "uuid": gpu.uuid,
@@ -83,6 +112,33 @@ def _gpu(gpu: Gpu, share: float, found: GpuCondition) -> Json:
     }
 
 
-def _process(process: GpuProcess) -> Json:
-    held = process.mem_bytes
-    return {"pid": process.pid, "name": process.name, "mem_bytes": None if isinstance(held, Unknown) else held}
+def _process(answer: Measured, user: GpuUser, names: KnownNames) -> Json:
+    process = user.process
+    assert process is not None
+    held, lease, uid = process.mem_bytes, user.lease, process.uid
+    return {
+        "pid": process.pid,
+        "name": process.name,
+        "mem_bytes": None if isinstance(held, Unknown) else held,
+        "uid": uid,
+        "user": None if uid is None else names.user(answer.node, uid),
+        "stranger": is_strangers(user, answer.reading),
+        "job": None if lease is None else job_document(answer, lease, names),
+        "holds_device": user.holds_device,
+    }
+
+
+def _excess(answer: Measured, excess: ShareExcess, names: KnownNames) -> Json:
+    job = job_document(answer, excess.lease, names)
+    return {"job": job, "mem_bytes": excess.mem_bytes, "share_bytes": excess.share_bytes}
+
+
+def job_document(answer: Measured, lease: Lease, names: KnownNames) -> dict[str, Json]:
+    """The job that holds a lease."""
+    known = names.job(answer, lease)
+    return {
+        "id": None if known is None else known.id,
+        "key": lease.key,
+        "uid": lease.uid,
+        "user": names.user(answer.node, lease.uid),
+    }

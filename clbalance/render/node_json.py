@@ -14,15 +14,16 @@ from clbalance.model import DrainMark, Lease, Measured, Reading, Silent, Unknown
 from clbalance.policy.allocations import age_s
 from clbalance.policy.indices.row import AnsweredNode, Index
 from clbalance.policy.indices.table import INDICES
-from clbalance.render.gpus import gpus_document
+from clbalance.render.gpus import gpus_document, job_document
+from clbalance.render.names import NO_NAMES, KnownNames
 from clbalance.render.text import Json, finite
 from clbalance.render.views import NodeRow
 
 _Index: TypeAlias = float | str | Unknown | Sequence[Json] | Mapping[str, Json] | None
 
 
-def node_document(row: NodeRow) -> dict[str, Json]:
-    """`row` as JSON. All keys are always present."""
+def node_document(row: NodeRow, names: KnownNames = NO_NAMES) -> dict[str, Json]:
+    """`row` as JSON. All keys are always present; without `names`, users and numbers of jobs are null."""
     cause: str | None = None
     unknown: Mapping[str, Json] = {}
     match row.answer:
@@ -30,7 +31,7 @@ def node_document(row: NodeRow) -> dict[str, Json]:
             cause = str(silent.cause)
             indices: Mapping[str, Json] = dict.fromkeys(INDEX_KEYS)
         case Measured() as measured:
-            indices, unknown = _split(_indices(measured))
+            indices, unknown = _split(_indices(measured, names))
     return {
         "name": row.node,
         "state": row.state,
@@ -57,7 +58,7 @@ def _split(indices: Mapping[str, _Index]) -> tuple[dict[str, Json], dict[str, Js
     return shown, unknown
 
 
-def _indices(measured: Measured) -> dict[str, _Index]:
+def _indices(measured: Measured, names: KnownNames) -> dict[str, _Index]:
     reading, node = measured.reading, AnsweredNode.of(measured)
     indices: dict[str, _Index] = {index.json: _in_base_units(index, index.read(node)) for index in _IN_JSON}
     facts: dict[str, _Index] = {
@@ -72,8 +73,8 @@ def _indices(measured: Measured) -> dict[str, _Index]:
         "uptime_s": reading.uptime_s,
         "python": reading.python,
         "rtt_s": measured.rtt_s,
-        "gpus": gpus_document(measured),
-        "leases": leases_document(reading),
+        "gpus": gpus_document(measured, names),
+        "leases": leases_document(measured, names),
         "drains": drains_document(reading),
     }
     found = indices | facts
@@ -98,10 +99,10 @@ INDEX_KEYS = (
 # Leases and drain marks as JSON; times in ISO 8601, ages in seconds by the node's own clock.
 
 
-def leases_document(reading: Reading) -> list[Json] | Unknown:
+def leases_document(measured: Measured, names: KnownNames) -> list[Json] | Unknown:
     """All leases. If a lease cannot be read, its resources are null, and `unreadable` has the reason."""
-    leases = reading.leases
-    return leases if isinstance(leases, Unknown) else [_lease(lease, reading.uptime_s) for lease in leases]
+    leases = measured.reading.leases
+    return leases if isinstance(leases, Unknown) else [_lease(measured, lease, names) for lease in leases]
 
 
 def drains_document(reading: Reading) -> list[Json] | Unknown:
@@ -110,9 +111,13 @@ def drains_document(reading: Reading) -> list[Json] | Unknown:
     return drains if isinstance(drains, Unknown) else [_drain(mark) for mark in drains]
 
 
-def _lease(lease: Lease, uptime_s: float | Unknown) -> Json:
-    whose: dict[str, Json] = {"key": lease.key, "attempt": lease.attempt, "uid": lease.uid}
-    allocation = lease.allocation
+def _lease(measured: Measured, lease: Lease, names: KnownNames) -> Json:
+    known, uptime_s, allocation = names.job(measured, lease), measured.reading.uptime_s, lease.allocation
+    whose: dict[str, Json] = {
+        **job_document(measured, lease, names),
+        "attempt": lease.attempt,
+        "command": None if known is None else known.command,
+    }
     if isinstance(allocation, Unknown):
         return {**whose, **dict.fromkeys(_TAKEN), "unreadable": allocation.reason}
     taken: tuple[Json, ...] = (

@@ -34,7 +34,7 @@ REQUEST = probe_request(probe_script(), NONCE)
 BUS = "GPU 00000000:07:00.0"
 # As nvidia-smi answers its questions; the log as it is when nothing has been left out.
 SMI = f"""case "$*" in
-*compute-apps*) echo 'GPU-1-a, 4711, python3, 1200' ;;
+*compute-apps*) echo 'GPU-1-a, 4194304, python3, 1200' ;;
 -q) cat <<'LOG'
 Driver Version                            : 550.54.15
 CUDA Version                              : 12.4
@@ -58,7 +58,7 @@ CUDA Version                              : 12.4
     Clocks
         Graphics                          : 345 MHz
     Processes
-        Process ID                        : 4711
+        Process ID                        : 4194304
 LOG
     ;;
 *) echo 'GPU-1-a, 0, NVIDIA H100 80GB HBM3, 81559, 1234, [N/A], 41, 550.54.15' ;;
@@ -144,7 +144,7 @@ def test_every_shell_tells_all_that_the_node_has(node: Node) -> None:
             use_pct=Unknown(reason="[N/A]"),
             temperature_c=41.0,
             driver_version="550.54.15",
-            processes=(GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),),
+            processes=(GpuProcess(pid=4194304, name="python3", mem_bytes=1200 << 20),),
             cuda_version="12.4",
             numa_node=1,
             fault="1 uncorrected ECC error",
@@ -232,7 +232,7 @@ def test_a_device_that_its_driver_has_lost_does_not_take_the_others_along(node: 
         ("GPU-1-a", 0, "1 uncorrected ECC error"),
         ("GPU-nvidia-1", 1, "Unknown Error"),
     ]
-    assert gpus[0].processes == (GpuProcess(pid=4711, name="python3", mem_bytes=1200 << 20),)
+    assert gpus[0].processes == (GpuProcess(pid=4194304, name="python3", mem_bytes=1200 << 20),)
 
 
 def test_a_vendor_without_its_driver_does_not_take_the_other_along(node: Node) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import time
 
 import pytest
@@ -182,3 +183,38 @@ def test_a_users_job_is_ended_at_its_limit_and_the_others_are_not(shared_lab: La
         ended = run(clbalance, "-w", "node1", "--limit-mem", "48M", user="alice", text=take.format(30))
         assert ended.rc == 137
         assert [row["state"] for row in json.loads(clbalance("jobs", "bobs", "--json").stdout)["jobs"]] == ["RUNNING"]
+
+
+def test_users_whom_only_the_nodes_know_are_shown_by_the_names_there(shared_lab: Lab, clbalance: Command) -> None:
+    node, uid = shared_lab.node("node5"), uid_of(shared_lab, "bob")
+    with pytest.raises(KeyError):
+        pwd.getpwuid(uid)
+    shown = ("-l", "alice", "-w", "node5")
+    elsewhere = {"CLBALANCE_STATE_DIR": "elsewhere"}
+    with job(clbalance, "-l", "bob", "-w", "node5", "--gpus", "1", "--name", "bobs"):
+        (row,) = json.loads(clbalance("jobs", *shown, "--all-users", "--json", env=elsewhere).stdout)["jobs"]
+        assert (row["user"], row["name"]) == ("bob", "bobs")
+        (line,) = clbalance("load", *shown, "--jobs").lines[1:]
+        assert line.split()[1:3] == ["bob", f"{uid}/{row['key'][:12]}"]
+        (device, _) = clbalance("load", *shown, "--gpus", "--format", "plain").lines
+        assert device.split("\t")[11:13] == [str(uid), "bob"]
+        getent = node.folder.bin / "getent"
+        getent.write_text("#!/bin/sh\nexec sleep 60\n")
+        getent.chmod(0o755)
+        began = time.monotonic()
+        (line,) = clbalance("load", *shown, "--jobs").lines[1:]
+        assert line.split()[1:3] == ["uid", str(uid)]
+        assert time.monotonic() - began < 2 * SOON_S
+
+
+def test_a_job_of_the_same_key_in_another_users_home_is_not_ones_own(shared_lab: Lab, clbalance: Command) -> None:
+    node = shared_lab.node("node1")
+    with job(clbalance, "-l", "bob", "-w", "node1", "--name", "bobs"):
+        (own,) = [path for path in home_of(node, uid_of(shared_lab, "bob")).iterdir() if path.name.startswith("lease-")]
+        forged = forge(node, uid_of(shared_lab, "alice")).replace(home_of(node, uid_of(shared_lab, "alice")) / own.name)
+        with held(shared_lab, "node1", "alice", "fcntl", forged):
+            lines = clbalance("load", "-l", "bob", "-w", "node1", "--jobs", "--format", "plain").lines
+            assert sorted(line.split("\t")[2:4] for line in lines) == [
+                ["alice", f"{uid_of(shared_lab, 'alice')}/{own.name[6:18]}"],
+                ["bob", "1"],
+            ]

@@ -31,7 +31,7 @@ class LoadOptions:
         list[str] | None,
         Option(
             "--gpu",
-            metavar="INDEX[.PART]:USE%:MEM[:PROGRAM]",
+            metavar="INDEX[.PART]:USE%:MEM[:PROGRAM[@PID]]",
             help="One GPU, held by a stranger's PROGRAM; may be repeated.",
         ),
     ] = None

@@ -7,19 +7,24 @@ from dataclasses import replace
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import me, named_jobs, open_job_services
-from clbalance.cli.option_values import user_name
+from clbalance.cli.known_names import asking_for_owners, known_names
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
+from clbalance.engine.jobs.shares import excesses_of
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
-from clbalance.engine.sweep import sweep
+from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import ExitCode, StoreError
-from clbalance.model import Allocation, Lease, Measured, NodeName, Silent, Snapshot, Unknown
+from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Allocation, Lease, Measured, Silent, Snapshot, Unknown
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.nodeset import fold
+from clbalance.policy.allocations import age_s
+from clbalance.policy.gpu_users import ShareExcess, share_excesses
 from clbalance.policy.jobs.record import qos_of
 from clbalance.ports import Journal
 from clbalance.render import messages
+from clbalance.render.names import KnownNames, foreign_job
 from clbalance.render.reports.jobs.jobs import JobRow, JobsReport, OutputFacts, job_row
 
 
@@ -40,10 +45,11 @@ def show_jobs(
         complete_outputs(services, console)
         now, user = services.clock.now(), me()
         taken = usage_of(services, [one.record for one in seen]) if usage else {}
+        over = excesses_of(asking_for_owners(services), [one.record for one in seen])
         files = _output_files(services.journal, [one.record for one in seen])
         rows = [
             replace(
-                job_row(one.record, one.outcomes, user=user, now=now),
+                job_row(one.record, one.outcomes, user=user, now=now).with_excesses(over.get(one.record.key, ())),
                 usage=taken.get(one.record.id),
                 output=files.get(one.record.id),
             )
@@ -52,8 +58,8 @@ def show_jobs(
         known = {record.key for record in services.journal.records(over=True)}
     silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
     if nodes.names_nodes or all_users:
-        snapshot = _sweep(nodes, ssh, console)
-        rows += _rows_of_leases(snapshot, known, all_users=all_users)
+        snapshot, names = _sweep(nodes, ssh, console)
+        rows += _rows_of_leases(snapshot, known, names, all_users=all_users)
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
     console.show(JobsReport(rows))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
@@ -75,54 +81,67 @@ def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, O
     return facts
 
 
-def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> Snapshot:
+def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snapshot, KnownNames]:
     cluster = cluster_context(nodes, ssh, console)
-    with cluster.services() as services, services.transport.sessions() as sessions:
-        snapshot = sweep(services, sessions, cluster.candidates.nodes)
+    with cluster.services() as services:
+        snapshot = take_snapshot(asking_for_owners(services), cluster.candidates.nodes)
+        names = known_names(services, snapshot)
     for answer in snapshot.answers:
         if isinstance(answer, Silent):
             console.say(messages.warning(f"{answer.node}: {answer.cause.because(answer.reason)}"))
-    return snapshot
+    return snapshot, names
 
 
-def _rows_of_leases(snapshot: Snapshot, known: set[str], *, all_users: bool) -> list[JobRow]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LeasedCopy:
+    """A copy of a job that this host has not submitted, by its lease on a node."""
+
+    answer: Measured
+    lease: Lease
+    excesses: tuple[ShareExcess, ...]
+
+    @property
+    def age_s(self) -> float:
+        """Since the lease was granted."""
+        allocation = self.lease.allocation
+        return age_s(allocation, self.answer.reading.uptime_s) if isinstance(allocation, Allocation) else 0.0
+
+
+def _rows_of_leases(snapshot: Snapshot, known: set[str], names: KnownNames, *, all_users: bool) -> list[JobRow]:
     """One row for each running job that this host has not submitted, longest running first."""
-    found: dict[str, tuple[Lease, float, list[NodeName]]] = {}
+    found: dict[tuple[int, str], list[_LeasedCopy]] = {}
     for answer in snapshot.answers:
-        for lease, age_s in _leases_of(answer, all_users=all_users):
-            if lease.key not in known:
-                _, _, where = found.setdefault(lease.key, (lease, age_s, []))
-                where.append(answer.node)
-    ordered = sorted(found.values(), key=lambda one: -one[1])
-    return [_row(lease, age_s, where) for lease, age_s, where in ordered]
+        for copy in _copies_on(answer, all_users=all_users):
+            if copy.lease.key not in known:
+                found.setdefault((copy.lease.uid, copy.lease.key), []).append(copy)
+    return [_row(copies, names) for copies in sorted(found.values(), key=lambda copies: -copies[0].age_s)]
 
 
-def _leases_of(answer: Measured | Silent, *, all_users: bool) -> list[tuple[Lease, float]]:
-    if isinstance(answer, Silent):
+def _copies_on(answer: Measured | Silent, *, all_users: bool) -> list[_LeasedCopy]:
+    if isinstance(answer, Silent) or isinstance(answer.reading.leases, Unknown):
         return []
-    reading = answer.reading
-    leases = () if isinstance(reading.leases, Unknown) else reading.leases
-    mine = [lease for lease in leases if all_users or lease.uid == reading.uid]
-    return [(lease, _age_s(lease, reading.uptime_s)) for lease in mine]
+    excesses = share_excesses(answer.reading)
+    return [
+        _LeasedCopy(answer=answer, lease=lease, excesses=tuple(one for one in excesses if one.lease is lease))
+        for lease in answer.reading.leases
+        if all_users or lease.uid == answer.reading.uid
+    ]
 
 
-def _age_s(lease: Lease, uptime_s: float | Unknown) -> float:
-    if isinstance(lease.allocation, Allocation) and not isinstance(uptime_s, Unknown):
-        return max(0.0, uptime_s - lease.allocation.uptime_s)
-    return 0.0
-
-
-def _row(lease: Lease, age_s: float, where: list[NodeName]) -> JobRow:
-    name = lease.allocation.name if isinstance(lease.allocation, Allocation) else ""
+def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
+    answer, lease = copies[0].answer, copies[0].lease
+    allocation = lease.allocation if isinstance(lease.allocation, Allocation) else None
     return JobRow(
         id=None,
-        name=name or "-",
-        user=user_name(lease.uid),
+        label=foreign_job(names.users.get(lease.uid), lease),
+        name=(allocation.name if allocation else "") or "-",
+        user=names.shown_user(answer.node, lease.uid),
         state="RUNNING",
         reason="submitted elsewhere",
         rc=None,
-        node_set=fold(where),
-        seconds=age_s,
+        node_set=fold([copy.answer.node for copy in copies]),
+        seconds=copies[0].age_s,
         attempt=lease.attempt,
-        qos=qos_of(lease.allocation) if isinstance(lease.allocation, Allocation) else None,
-    )
+        key=lease.key,
+        qos=qos_of(allocation) if allocation else None,
+    ).with_excesses([(copy.answer.node, one) for copy in copies for one in copy.excesses])

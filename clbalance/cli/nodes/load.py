@@ -2,24 +2,23 @@
 
 import os
 import re
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from clbalance.cli.cluster import ClusterContext, cluster_context
+from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
+from clbalance.cli.nodes.load_view import LoadView, View
 from clbalance.cli.options import ExpressionOptions, NodeOptions, SshOptions
 from clbalance.cli.requests import check_names, expressions_of
 from clbalance.engine.sweep import take_snapshot
 from clbalance.errors import UsageError
 from clbalance.model import NodeName, Snapshot
-from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.output.streams import Outlet
 from clbalance.units import parse_duration
 
 if TYPE_CHECKING:  # imported once nodes have been asked: docs/design/startup.md
-    from clbalance.render.reports.nodes.load import LoadReport
-    from clbalance.render.views import NodeRow
+    from clbalance.engine.services import Services
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
@@ -31,24 +30,30 @@ def show_load(
     expressions: ExpressionOptions,
     *,
     strict: bool,
-    watch: str | None,
+    gpus: bool = False,
+    jobs: bool = False,
+    watch: str | None = None,
 ) -> int:
     """The exit code of `clbalance load`."""
-    asked = expressions_of(expressions)
+    if gpus and jobs:
+        raise UsageError("`--gpus` and `--jobs` are two tables", hint="one of them; with `--json` either has both")
     every_s = None if watch is None else _interval(watch)
+    asked = expressions_of(expressions)
     cluster = cluster_context(nodes, ssh, console)
     check_names(asked, cluster.settings)
+    view = LoadView(cluster=cluster, asked=asked, view=View.GPUS if gpus else View.JOBS if jobs else View.NODES)
     if every_s is not None:
         from clbalance.cli.nodes.watch import watch_load
 
-        watch_load(cluster, asked, every_s)
-    table = _LoadTable(cluster, asked)
-    draft = table.draw_draft if _shows_drafts(console) and not strict else None
-    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+        watch_load(view, every_s)
+    table = _LoadTable(view)
+    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
+        services = view.services(usual)
+        draft = partial(table.draw_draft, services) if _shows_drafts(console) and not strict else None
         snapshot = take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True)
+        table.draw(services, snapshot)
     from clbalance.cli.nodes.load_rows import load_exit_code  # deferred import: docs/design/startup.md
 
-    table.draw(snapshot)
     return load_exit_code(snapshot, strict=strict)
 
 
@@ -68,42 +73,32 @@ def _shows_drafts(console: Console) -> bool:
 class _LoadTable:
     """The table on stdout, drawn at most twice."""
 
-    def __init__(self, cluster: ClusterContext, asked: Constraints) -> None:
-        self._cluster = cluster
-        self._console = cluster.console
-        self._asked = asked
+    def __init__(self, view: LoadView) -> None:
+        self._view = view
+        self._console = view.cluster.console
         self._draft: _Draft | None = None
         self._late: frozenset[NodeName] = frozenset()
 
-    def draw_draft(self, snapshot: Snapshot) -> None:
+    def draw_draft(self, services: "Services", snapshot: Snapshot) -> None:
         """Draw the answers so far. Nodes that are still awaited come last, without figures."""
         from clbalance.policy.placement.quorum import was_not_awaited
 
         self._late = frozenset(one.node for one in snapshot.answers if was_not_awaited(one))
-        report, _ = self._report(self._rows(snapshot))
+        names = self._view.names(services, snapshot, is_draft=True)
+        report, _ = self._view.report(self._view.rows(snapshot), names)
         self._draft = _Draft(self._console.outlets.stdout, self._console.display.text(report))
 
-    def draw(self, snapshot: Snapshot) -> None:
+    def draw(self, services: "Services", snapshot: Snapshot) -> None:
         """Draw the whole table in the place of the draft. Where that cannot be: the rows that the draft lacked."""
-        rows = self._rows(snapshot)
-        report, left_out = self._report(rows)
+        rows, names = self._view.rows(snapshot), self._view.names(services, snapshot)
+        report, left_out = self._view.report(rows, names)
         if self._draft is None:
             self._console.show(report)
         elif not self._draft.replace(self._console.display.text(report)):
-            missing, _ = self._report([row for row in rows if row.node in self._late])
+            missing, _ = self._view.report([row for row in rows if row.node in self._late], names)
             if missing.rows:
                 self._console.show(missing)
         self._console.say(left_out)
-
-    def _rows(self, snapshot: Snapshot) -> "list[NodeRow]":
-        from clbalance.cli.nodes.load_rows import node_rows
-
-        return node_rows(snapshot, self._cluster.policy, self._cluster.default_cpus)
-
-    def _report(self, rows: "Sequence[NodeRow]") -> "tuple[LoadReport, str]":
-        from clbalance.cli.nodes.load_rows import load_report
-
-        return load_report(rows, self._asked)
 
 
 class _Draft:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from clbalance.errors import ExitCode
 from clbalance.model import Measured, Request, Snapshot
-from clbalance.model.request import UNCONSTRAINED, Constraints
+from clbalance.model.request import Constraints
+from clbalance.nodeset import fold
 from clbalance.policy.placement.explain import node_state
+from clbalance.policy.placement.gpus import matching_devices
 from clbalance.policy.placement.place import place
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.quorum import was_not_awaited
 from clbalance.render import messages
-from clbalance.render.reports.nodes.load import LoadReport
 from clbalance.render.views import NodeRow
 
 if TYPE_CHECKING:
@@ -52,12 +53,27 @@ def load_exit_code(snapshot: Snapshot, *, strict: bool) -> ExitCode:
 # `--where` and `--order` of `load`. Pure.
 
 
-def load_report(rows: Sequence[NodeRow], asked: Constraints) -> tuple[LoadReport, str]:
-    """The report, and a note about rows that `--where` removed; empty: none."""
-    if asked == UNCONSTRAINED:
-        return LoadReport(rows), ""
-    shown, left_out = _filtered(rows, asked.where) if asked.where else (list(rows), "")
-    return LoadReport(_ordered(shown, asked.order) if asked.order else shown), left_out
+def shown_rows(
+    rows: Sequence[NodeRow], asked: Constraints, *, only_gpus: bool = False
+) -> tuple[Sequence[NodeRow], str]:
+    """The rows, and a note about those that are not shown; empty: none.
+
+    `only_gpus`: only devices are shown, so those that `--where` excludes go too, and nodes without any.
+    """
+    shown, left_out = _filtered(rows, asked.where) if asked.where else (rows, "")
+    if only_gpus:
+        shown = [_with_matching_gpus(row, asked) for row in shown]
+        without = fold(
+            [row.node for row in shown if isinstance(row.answer, Measured) and not row.answer.reading.has_gpus]
+        )
+        left_out += messages.note(f"no GPUs on {without}") if without else ""
+    return _ordered(shown, asked.order) if asked.order else shown, left_out
+
+
+def _with_matching_gpus(row: NodeRow, asked: Constraints) -> NodeRow:
+    if not isinstance(row.answer, Measured):
+        return row
+    return replace(row, answer=matching_devices(row.answer, Request(constraints=asked)))
 
 
 def _filtered(rows: Sequence[NodeRow], where: str) -> tuple[list[NodeRow], str]:

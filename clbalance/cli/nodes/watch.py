@@ -5,14 +5,14 @@ import re
 import shutil
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import NoReturn
 
-from clbalance.cli.cluster import ClusterContext
 from clbalance.cli.console import Console
-from clbalance.cli.nodes.load_rows import load_report, node_rows
+from clbalance.cli.nodes.load_view import LoadView
+from clbalance.engine.services import Services
 from clbalance.engine.sweep import take_snapshot
 from clbalance.model import Snapshot
-from clbalance.model.request import Constraints
 from clbalance.render.format import Format
 from clbalance.render.report import Display
 from clbalance.render.text import span
@@ -20,22 +20,25 @@ from clbalance.render.text import span
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 
 
-def watch_load(cluster: ClusterContext, asked: Constraints, every_s: float) -> NoReturn:
+def watch_load(view: LoadView, every_s: float) -> NoReturn:
     """Show the load of the cluster every `every_s` seconds, until a signal ends it.
 
     Nodes that are late are shown as such, and drawn again when they have answered.
     """
+    cluster = view.cluster
     screen = Screen(cluster.console, f"every {span(every_s)}")
 
-    def show(snapshot: Snapshot) -> None:
-        report, left_out = load_report(node_rows(snapshot, cluster.policy, cluster.default_cpus), asked)
+    def show(services: Services, snapshot: Snapshot, *, is_draft: bool = False) -> None:
+        names = view.names(services, snapshot, is_draft=is_draft)
+        report, left_out = view.report(view.rows(snapshot), names)
         screen.show(screen.display.text(report), left_out)
 
-    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as services:
+    with cluster.services(meanwhile="clbalance.cli.nodes.load_rows") as usual:
+        services = view.services(usual)
+        draft = partial(show, services, is_draft=True) if screen.is_drawn else None
         while True:
             began = services.clock.monotonic()
-            draft = show if screen.is_drawn else None
-            show(take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True))
+            show(services, take_snapshot(services, cluster.candidates.nodes, draft=draft, look_twice=True))
             services.clock.pause(max(0.0, began + every_s - services.clock.monotonic()))
 
 

@@ -19,6 +19,8 @@ def load(
     ssh: SshOptions,
     output: OutputOptions,
     expressions: ExpressionOptions,
+    gpus: Annotated[bool, Option("--gpus", help="A line for each GPU: its state, and who is on it.")] = False,
+    jobs: Annotated[bool, Option("--jobs", help="A line for each job on each node, of all users.")] = False,
     strict: Annotated[bool, Option("-S", "--strict", help="Exit 4 if any node is silent.")] = False,
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Show it again and again.")] = None,
 ) -> int:
@@ -26,4 +28,4 @@ def load(
     from clbalance.cli.console import Console
     from clbalance.cli.nodes.load import show_load
 
-    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict, watch=watch)
+    return show_load(nodes, ssh, Console.of(output), expressions, strict=strict, gpus=gpus, jobs=jobs, watch=watch)

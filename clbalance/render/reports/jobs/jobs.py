@@ -1,15 +1,18 @@
 """`jobs`: a line for each job."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import Qos
+from clbalance.model import NodeName, Qos
 from clbalance.model.job import OutputState
 from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome, Usage
 from clbalance.nodeset import fold
+from clbalance.policy.gpu_users import ShareExcess
 from clbalance.policy.jobs.outcome import reason_of
 from clbalance.policy.jobs.record import is_queued
+from clbalance.render.gpus import excesses_text
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.table import Cell, Column, Table, Tone
@@ -46,7 +49,7 @@ class OutputFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """One job. `id` is None if it was submitted on another host or by another user."""
+    """One job. `id` is None if it was submitted on another host or by another user; `label` is then what to type."""
 
     id: int | None
     name: str
@@ -58,6 +61,8 @@ class JobRow:
     seconds: float | None
     """From its start to its end, or until now; None: not started."""
     attempt: int
+    label: str = ""
+    key: str = ""
     qos: Qos | None = None
     """None: not known."""
     priority: float | None = None
@@ -66,6 +71,13 @@ class JobRow:
     """None: not asked for, or the nodes did not answer."""
     output: OutputFacts | None = None
     """None: it has no output files, or was submitted on another host."""
+    over_share: tuple[tuple[NodeName, ShareExcess], ...] = ()
+    """Devices of which it holds more memory than its share."""
+
+    def with_excesses(self, excesses: Sequence[tuple[NodeName, ShareExcess]]) -> "JobRow":
+        """The same job, with what it holds beyond its shares, which is a reason too."""
+        reason = "; ".join(filter(None, (self.reason, excesses_text(excesses))))
+        return replace(self, over_share=tuple(excesses), reason=reason)
 
 
 def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
@@ -83,6 +95,7 @@ def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: d
         node_set="" if is_nowhere else fold(record.nodes),
         seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
         attempt=record.attempt,
+        key=record.key,
         qos=record.qos,
         priority=record.priority,
     )
@@ -131,6 +144,11 @@ def _document(row: JobRow) -> dict[str, Json]:
         "priority": row.priority,
         **_usage_document(row.usage),
         "output": None if row.output is None else _output_document(row.output),
+        "key": row.key or None,
+        "over_share": [
+            {"node": node, "uuid": one.gpu.uuid, "mem_bytes": one.mem_bytes, "share_bytes": one.share_bytes}
+            for node, one in row.over_share
+        ],
     }
 
 
@@ -146,7 +164,7 @@ def _output_document(output: OutputFacts) -> dict[str, Json]:
 
 def _cells(row: JobRow) -> tuple[Cell, ...]:
     return (
-        Cell(DASH if row.id is None else str(row.id)),
+        Cell((row.label or DASH) if row.id is None else str(row.id)),
         Cell(row.name[:24]),
         Cell(row.user),
         Cell(row.state, _tone(row.state)),
