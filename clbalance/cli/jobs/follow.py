@@ -110,7 +110,7 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
                     streams=("stdout", "stderr"),
                     slot_listener=shown.of_slots,
                 )
-            if tasks:  # its slots have ended; the job has when its tasks are counted
+            if tasks and not _silent(reconciled):  # its slots have ended; the job has when its tasks are counted
                 (reconciled,) = submitted.await_ends(services, [reconciled.record])
         except Interrupted as stop:
             console.stopped(stop.signum)
@@ -165,10 +165,14 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
                     services, record, shown, streams=streams, to_the_end=False, nodes=nodes, slot_listener=of_slots
                 )
         complete_outputs(services, console)
-    silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
+    silent = _silent(reconciled)
     for outcome in silent:
         console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _silent(reconciled: Reconciled) -> list[Outcome]:
+    return [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
 
 
 def _code(reconciled: Reconciled) -> int:

@@ -37,11 +37,7 @@ def show_jobs(
     """The exit code of `clbalance jobs`."""
     wanted = table_of(table, all_users=all_users)
     with open_job_services(ssh, console) as services:
-        records = (
-            named_jobs(services.journal, words)
-            if words
-            else services.journal.records(over=ended or wanted.filter.wants_ended, newest=MOST_JOBS)
-        )
+        records = named_jobs(services.journal, words) if words else wanted.records(services.journal, ended=ended)
         seen = refresh(services, records)
         complete_outputs(services, console)
         taken = usage_of(services, [one.record for one in seen]) if table.usage else {}

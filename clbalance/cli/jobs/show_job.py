@@ -15,7 +15,7 @@ from clbalance.errors import ExitCode
 from clbalance.model.job import Submitted
 from clbalance.model.job_record import JobRecord, JobState, Lost
 from clbalance.policy.jobs.outcome import reason_of
-from clbalance.policy.jobs.record import gives_up_at
+from clbalance.policy.jobs.record import copies_without_outcome, gives_up_at
 from clbalance.policy.jobs.usage import usage_in_all, usage_so_far
 from clbalance.ports import Journal
 from clbalance.render import messages
@@ -41,14 +41,15 @@ def show_named(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
 
 def _details(journal: Journal, seen: Reconciled, row: JobRow) -> JobDetails:
     record, submitted = seen.record, submitted_of(journal, seen.record.id)
+    copies = journal.copies(record.id)
     request = None if submitted is None else submitted.request
-    so_far = usage_so_far(request, row.usage, copies=len(record.nodes), seconds=row.seconds)
+    so_far = usage_so_far(request, row.usage, copies=len(copies_without_outcome(record, copies)), seconds=row.seconds)
     before = {} if submitted is None else {job: journal.record(job) for job in submitted.restart_policy.after}
     return JobDetails(
         row=row,
         record=record,
         submitted=submitted,
-        copies=journal.copies(record.id),
+        copies=copies,
         placed=journal.placed(record.id),
         usage=usage_in_all(request, seen.outcomes) if record.state.is_over else so_far,
         paths=_paths(record, submitted),

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from clbalance.cli.job_selection import me
+from clbalance.cli.job_selection import MOST_JOBS, me
 from clbalance.cli.jobs.options import JobTableOptions
 from clbalance.cli.option_values import parse_past_time
 from clbalance.errors import UsageError
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model.job_record import JobRecord
 from clbalance.policy.jobs.selection import JobFilter, parse_states
+from clbalance.ports import Journal
 from clbalance.render.jobs.columns import COLUMNS, LONG, ordered
 from clbalance.render.jobs.row import JobRow
 
@@ -21,6 +23,18 @@ class JobTable:
     columns: tuple[str, ...] | None
     order: tuple[tuple[str, bool], ...]
     """Names of columns, each with whether its largest value comes first."""
+
+    def records(self, journal: Journal, *, ended: bool) -> tuple[JobRecord, ...]:
+        """The jobs that may be shown. Those that are not over may be in another state when their nodes were asked."""
+        if self.filter == JobFilter():
+            return journal.records(over=ended)
+        owner = me()
+        return tuple(
+            record
+            for record in journal.records(over=ended or self.filter.wants_ended, newest=MOST_JOBS)
+            if not record.state.is_over
+            or self.filter.takes(name=record.name, state=record.state, owner=owner, ended_at=record.ended_at)
+        )
 
     def choose(self, rows: Iterable[JobRow]) -> list[JobRow]:
         """The rows that are shown, in order."""

@@ -106,4 +106,15 @@ def test_it_has_all_that_jobs_has(clbalance: Command) -> None:
     assert listed.keys() <= found.keys()
     assert found["tasks"] == listed["tasks"]
     assert (found["tasks"]["total"], found["tasks"]["completed"], found["tasks"]["failed"]) == (3, 1, 2)
-    assert "exit code 1: 1 of 3 tasks completed, 2 failed" in clbalance("show", "1").text
+    text = clbalance("show", "1").text
+    assert "exit code 1: 1 of 3 tasks completed, 2 failed" in text
+    assert "COMPLETED" not in text, "slots are no tasks"
+
+
+def test_what_slots_use_adds_up(clbalance: Command) -> None:
+    detached(clbalance, "-w", "node[1-2]", "--array", "0-3", "-c", held())
+    eventually(lambda: job(clbalance, "1")["tasks"]["running"] == 4)
+    (listed,) = json.loads(clbalance("jobs", "--usage", "--json").text)["jobs"]
+    assert listed["mem_bytes"] > 0
+    assert shown(clbalance)["usage"]["mem_bytes"] > 0
+    let_go(clbalance)

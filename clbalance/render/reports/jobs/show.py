@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
+from clbalance.model import Plan
 from clbalance.model.job import STANDARD_INPUT, Submitted
 from clbalance.model.job_record import CopyRecord, JobRecord, JobState, MigrationRequest, Placed
 from clbalance.nodeset import fold
@@ -81,15 +82,25 @@ def _job_text(job: JobDetails, display: Display) -> str:
     width = max(len(name) for name, _ in facts)
     lines = [f"job {job.row.id}: {job.row.name}", *(f"  {name.ljust(width)}  {text}" for name, text in facts)]
     text = "".join(f"{escape_line(line)}\n" for line in lines)
-    if job.copies:
-        text += display.table(Table(columns=_COPY_COLUMNS, rows=tuple(map(_copy_cells, job.copies))), last="fold")
+    # A slot is COMPLETED when it has run its tasks, however these ended. That would only confuse.
+    copies = [copy for copy in job.copies if job.row.tasks is None or not _is_completed(copy)]
+    if copies:
+        text += display.table(Table(columns=_COPY_COLUMNS, rows=tuple(map(_copy_cells, copies))), last="fold")
     return text
+
+
+def _is_completed(copy: CopyRecord) -> bool:
+    return copy.outcome is not None and describe_outcome(copy.outcome.end).state == JobState.COMPLETED
 
 
 def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     row, submitted = job.row, job.submitted
     code = "" if row.rc is None else f", exit code {row.rc}"
     yield "state", f"{row.state}{code}" + (f": {row.remark}" if row.remark else "")
+    if row.tasks is not None:
+        slots = sum(copy.attempt == row.attempt for copy in job.copies)
+        told = f"{row.tasks.total}, on {slots} slots" if slots else f"{row.tasks.total}"
+        yield "tasks", f"{told}; `clbalance jobs {row.id} --tasks` shows each"
     yield "owner", row.user + (f", as {submitted.job.user} on its nodes" if submitted and submitted.job.user else "")
     yield "key", row.key
     yield "command", row.command
@@ -131,13 +142,17 @@ def _where(job: JobDetails) -> Iterator[tuple[str, str]]:
     group = f" (group {job.submitted.group})" if job.submitted.group else ""
     policy = f", policy {job.submitted.policy}" if job.submitted.policy else ""
     yield "candidates", f"{fold(job.submitted.candidates)}{group}{policy}"
-    chosen = {score.node: score.total for score in job.placed[-1].plan.ranked} if job.placed else {}
-    scores = (
-        [f"{node} with {chosen[node]:.1f} points" for node in job.placed[-1].plan.nodes if node in chosen]
-        if chosen
-        else []
-    )
-    yield "placed", ", ".join(scores) + (f"; `clbalance explain {job.row.id}` says why" if scores else "")
+    yield "placed", _placed_text(job.placed[-1].plan, job.row.id) if job.placed else ""
+
+
+def _placed_text(plan: Plan, number: int | None) -> str:
+    """Such as "on node[1-2] with 70.5 to 84.2 points"; empty if no node was chosen."""
+    points = sorted(score.total for score in plan.ranked if score.node in set(plan.nodes))
+    if not points:
+        return ""
+    lowest, highest = f"{points[0]:.1f}", f"{points[-1]:.1f}"
+    with_points = highest if lowest == highest else f"{lowest} to {highest}"
+    return f"on {fold(plan.nodes)} with {with_points} points of 100; `clbalance explain {number}` says why"
 
 
 def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
