@@ -43,13 +43,15 @@ def show_jobs(
         taken = usage_of(services, [one.record for one in seen]) if table.usage else {}
         rows = rows_of(services, seen, taken)
         now = services.clock.now()
-        known = {record.key for record in services.journal.records(over=True, newest=MOST_JOBS)}
+        looks_elsewhere = nodes.names_nodes or all_users
+        known = {one.key for one in services.journal.records(over=True, newest=MOST_JOBS)} if looks_elsewhere else set()
     silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
-    if nodes.names_nodes or all_users:
+    if looks_elsewhere:
         snapshot = _sweep(nodes, ssh, console)
         rows += _rows_of_leases(snapshot, known, all_users=all_users)
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
-    console.show(JobsReport(wanted.choose(rows), now=now.astimezone(), columns=wanted.columns))
+    local_now = None if table.long else now.astimezone()
+    console.show(JobsReport(wanted.choose(rows), now=local_now, columns=wanted.columns))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
 
 

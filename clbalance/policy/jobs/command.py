@@ -16,6 +16,6 @@ def command_text(submitted: Submitted, tasks: int = 0) -> str:
             return f"{tasks} commands of a list"
         case Command(argv=argv) if argv[:2] == _SHELL and len(argv) > 2:
             text, *words = argv[2:3] + argv[4:]  # without the name of the shell (submission of `-c`)
-            return f"{text} {shlex.join(words)}".rstrip()
+            return " ".join((text, *map(shlex.quote, words)))
         case Command(argv=argv):
             return shlex.join(argv)

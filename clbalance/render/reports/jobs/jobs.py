@@ -41,8 +41,8 @@ class JobsReport(Report):
 
     def plain(self) -> str:
         """The `JOBS_FIELDS` and `MORE_FIELDS` of each job, or the columns asked for."""
-        if self.columns is not None:
-            return plain_lines((plain_value(name, row) for name in self.columns or ()) for row in self.rows)
+        if (columns := self.columns) is not None:
+            return plain_lines((plain_value(name, row) for name in columns) for row in self.rows)
         documents = ((row, job_document(row)) for row in self.rows)
         return plain_lines(
             (*(document[field] for field in JOBS_FIELDS), *(plain_value(name, row) for name in MORE_FIELDS))

@@ -85,7 +85,9 @@ def _job_text(job: JobDetails, display: Display) -> str:
     # A slot is COMPLETED when it has run its tasks, however these ended. That would only confuse.
     copies = [copy for copy in job.copies if job.row.tasks is None or not _is_completed(copy)]
     if copies:
-        text += display.table(Table(columns=_COPY_COLUMNS, rows=tuple(map(_copy_cells, copies))), last="fold")
+        unended = "UNKNOWN" if job.record.state.is_over else "RUNNING"
+        rows = tuple(_copy_cells(copy, unended) for copy in copies)
+        text += display.table(Table(columns=_COPY_COLUMNS, rows=rows), last="fold")
     return text
 
 
@@ -110,12 +112,12 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
             "input",
             "standard input of `run`" if submitted.stdin_path == STANDARD_INPUT else submitted.stdin_path or "",
         )
-        yield "variables", " ".join(sorted(submitted.job.env))
+        yield "environment", " ".join(sorted(submitted.job.env))
     yield from _times(job)
     yield from _where(job)
     if submitted is not None:
         yield "request", request_text(submitted.request, is_of_tasks=submitted.rules is not None)
-        yield "only nodes", constraints_text(submitted.request)
+        yield "constraints", constraints_text(submitted.request)
         yield "limits", limits_text(submitted)
     for line in limits_lines(job_limits(row.qos, job.copies)):
         name, _, text = line.partition(": ")
@@ -123,8 +125,8 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     yield from _waiting(job)
     yield "usage", _usage_text(job)
     yield from _output(job)
-    yield "started again", restart_text(submitted.restart_policy) if submitted is not None else ""
-    yield "at its end", "" if submitted is None else submitted.notify or ""
+    yield "restart", restart_text(submitted.restart_policy) if submitted is not None else ""
+    yield "notify", "" if submitted is None else submitted.notify or ""
 
 
 def _times(job: JobDetails) -> Iterator[tuple[str, str]]:
@@ -146,10 +148,10 @@ def _where(job: JobDetails) -> Iterator[tuple[str, str]]:
 
 
 def _placed_text(plan: Plan, number: int | None) -> str:
-    """Such as "on node[1-2] with 70.5 to 84.2 points"; empty if no node was chosen."""
+    """Such as "on node[1-2] with 70.5 to 84.2 points", and who says why."""
     points = sorted(score.total for score in plan.ranked if score.node in set(plan.nodes))
     if not points:
-        return ""
+        return f"nowhere so far; `clbalance explain {number}` says why"
     lowest, highest = f"{points[0]:.1f}", f"{points[-1]:.1f}"
     with_points = highest if lowest == highest else f"{lowest} to {highest}"
     return f"on {fold(plan.nodes)} with {with_points} points of 100; `clbalance explain {number}` says why"
@@ -159,7 +161,7 @@ def _waiting(job: JobDetails) -> Iterator[tuple[str, str]]:
     before = [f"job {number} ({state or 'not remembered'})" for number, state in (job.waits_for or {}).items()]
     yield "after", ", ".join(before)
     yield "priority", f"{job.row.priority:g}" if job.row.priority else ""
-    yield "gives up", "" if job.gives_up_at is None else stamp(job.gives_up_at)
+    yield "waits until", "" if job.gives_up_at is None else stamp(job.gives_up_at)
     if job.migration is not None:
         yield "migration", f"to {job.migration.dst}: {job.migration.stage.name.lower()}: {job.migration.reason}"
     yield "cancel", f"asked for: {job.record.cancel_requested}" if job.record.cancel_requested else ""
@@ -193,10 +195,10 @@ def _output(job: JobDetails) -> Iterator[tuple[str, str]]:
     yield "output", f"{', '.join(job.paths)} ({state})"
 
 
-def _copy_cells(copy: CopyRecord) -> tuple[Cell, ...]:
+def _copy_cells(copy: CopyRecord, unended: str) -> tuple[Cell, ...]:
     outcome = copy.outcome
     if outcome is None:
-        cells = [Cell("RUNNING"), *[Cell(DASH)] * 4, Cell("")]
+        cells = [Cell(unended), *[Cell(DASH)] * 4, Cell("")]
     else:
         end, usage = describe_outcome(outcome.end), outcome.usage
         cells = [
