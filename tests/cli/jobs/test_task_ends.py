@@ -72,6 +72,7 @@ def test_output_of_several_tasks_is_labelled_by_task_wherever_it_is_shown(clbala
     text = "echo out $CLBALANCE_TASK_ID; echo err $CLBALANCE_TASK_ID >&2"
     wanted = [f"{number}: out {number}" for number in range(4)]
     assert sorted(clbalance("run", "-q", "-w", "node[1-2]", "--array", "0-3", "-c", text).lines) == wanted
+    assert sorted(clbalance("logs").lines) == wanted
     number = detached(clbalance, "-w", "node1", "--array", "0-3", "-c", text)
     assert clbalance("wait", number).rc == 0
     assert sorted(clbalance("logs", number).lines) == wanted
