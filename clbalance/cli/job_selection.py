@@ -37,7 +37,8 @@ from clbalance.render import messages
 from clbalance.settings.load import load_settings
 from clbalance.transport.reach import raise_file_limit, this_node
 
-_MOST_JOBS = 10_000
+MOST_JOBS = 10_000
+"""That are looked at, of the newest."""
 
 
 @contextlib.contextmanager
@@ -111,7 +112,7 @@ def _in_range(journal: Journal, first: int, last: int, word: str) -> list[JobRec
         if record is None:
             raise UsageError(f"there is no job {word}", hint="`clbalance jobs --all` shows those that are remembered")
         return [record]
-    found = [one for one in journal.records(over=True, newest=_MOST_JOBS) if first <= one.id <= last]
+    found = [one for one in journal.records(over=True, newest=MOST_JOBS) if first <= one.id <= last]
     if not found:
         raise UsageError(f"there is no job in {word}", hint="`clbalance jobs --all` shows those that are remembered")
     return found

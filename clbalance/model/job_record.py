@@ -72,6 +72,21 @@ End: TypeAlias = Exited | Killed | TimedOut | OutOfMemory | Cancelled | NotStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinalUsage:
+    """What a copy has used from its start to its end, as the kernel told its supervisor (wait4(2))."""
+
+    user_s: float
+    system_s: float
+    max_rss_bytes: int
+    """The most memory that one of its processes had at a time."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Cpu seconds of all its processes."""
+        return self.user_s + self.system_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one copy ended, `seconds` after its start (0 when it did not start)."""
 
@@ -80,6 +95,8 @@ class Outcome:
     end: End
     seconds: float
     warnings: tuple[str, ...] = ()
+    usage: FinalUsage | None = None
+    """None: not known, as after the loss of its supervisor."""
 
 
 # -- records of the journal -----------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Tasks of a task job, their events and their records. Frozen values; no input or output."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeAlias
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
-from clbalance.model.job_record import End
+from clbalance.model.job_record import End, JobState
 
 MOST_TASKS = 1_000_000
 
@@ -68,6 +69,21 @@ class TaskRecord:
     seconds: float = 0.0
     at: datetime | None = None
     """When it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSummary:
+    """How many tasks of a job are in each state, for the states that occur.
+
+    PENDING: not started. RUNNING: a slot has it, and its end is not known.
+    """
+
+    total: int
+    by_state: Mapping[JobState, int]
+
+    def count(self, state: JobState) -> int:
+        """How many tasks are in that state."""
+        return self.by_state.get(state, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 DASH = "-"
@@ -44,6 +45,15 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def stamp(at: datetime, now: datetime | None = None) -> str:
+    """A time: `14:02` on the day of `now`, `11-29 14:02` in its year, else with the year; in full if `now` is None."""
+    if now is None:
+        return f"{at:%Y-%m-%d %H:%M:%S}"
+    if at.date() == now.date():
+        return f"{at:%H:%M}"
+    return f"{at:%m-%d %H:%M}" if at.year == now.year else f"{at:%Y-%m-%d}"
 
 
 # Escapes for text from nodes and users, before it is written to a terminal or a mail.

@@ -7,7 +7,8 @@ from clbalance.errors import ClbalanceError, ExitCode
 from clbalance.model.job_record import Placed
 from clbalance.policy.jobs.record import is_queued
 from clbalance.render import messages
-from clbalance.render.reports.jobs.explain import ExplainReport, JobLimits, job_limits
+from clbalance.render.jobs.limits import JobLimits, job_limits
+from clbalance.render.reports.jobs.explain import ExplainReport
 
 
 def explain_job(word: str, console: Console) -> int:

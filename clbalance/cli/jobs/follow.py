@@ -1,16 +1,19 @@
 """Carry out `attach`, `wait` and `logs`: follow jobs that were submitted before. The first two exit with their code."""
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, one_job, open_job_services
+from clbalance.cli.jobs.ends import tell_jobs, tell_tasks
+from clbalance.cli.jobs.rows import rows_of
 from clbalance.cli.options import ReachOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
 from clbalance.engine.agent.listeners import NullListener
 from clbalance.engine.jobs import submitted
+from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.jobs.reconcile import Reconciled
 from clbalance.engine.jobs.submitted import follow_on
 from clbalance.engine.services import Services
@@ -20,6 +23,7 @@ from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome
 from clbalance.nodeset import NodeSets, fold
 from clbalance.policy.jobs.outcome import reason_of, run_exit_code
 from clbalance.policy.jobs.record import is_queued
+from clbalance.ports import RunListener
 from clbalance.render import messages
 from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
@@ -29,15 +33,34 @@ from clbalance.render.reports.jobs.run import JobReport
 class Shown(NullListener):
     """Prints the output of a job; with `err`, its standard error on our standard output."""
 
-    def __init__(self, console: Console, record: JobRecord, *, err: bool = False) -> None:
+    def __init__(self, console: Console, record: JobRecord, *, err: bool = False, tasks: int = 0) -> None:
+        """`tasks`: how many it has, if it is a job of tasks."""
         self._console = console
         self._err = err
+        self._tasks = tasks
+        self._said: set[tuple[NodeName, str]] = set()
         self.show_for(record.nodes)
 
     def show_for(self, nodes: Sequence[NodeName]) -> None:
-        """Print for these nodes from now on. With several, each line is labelled with its node."""
+        """Print for these nodes from now on. With several nodes or tasks, each line is labelled with its own."""
         outlets = self._console.outlets
-        self._output: JobOutput = Labelled(outlets) if len(nodes) > 1 else PassedThrough(outlets)
+        is_labelled = (self._tasks or len(nodes)) > 1
+        self._output: JobOutput = Labelled(outlets) if is_labelled else PassedThrough(outlets)
+
+    @property
+    def of_slots(self) -> Callable[[], RunListener] | None:
+        """Makes the listener of a slot; None if it is no job of tasks."""
+        if not self._tasks:
+            return None
+        from clbalance.cli.jobs.task_output import ShownSlot  # most jobs have no tasks (docs/design/startup.md)
+
+        return partial(ShownSlot, lambda: self._output, self._warn_once, err=self._err)
+
+    def _warn_once(self, node: NodeName, text: str) -> None:
+        """A node may have many slots, and the same to say of each."""
+        if (node, text) not in self._said:
+            self._said.add((node, text))
+            self.warned(node, text)
 
     def continued(self, record: JobRecord) -> None:
         """The job was migrated or requeued: say so, and show its new nodes."""
@@ -77,15 +100,25 @@ def attach_to(word: str, ssh: ReachOptions, console: Console) -> int:
             raise UsageError(f"job {record.id} has not been started: {record.state} {record.reason}".rstrip())
         console.say(messages.note(f"job {record.id} on {fold(record.nodes)}"))
         try:
-            with contextlib.closing(Shown(console, record)) as shown:
-                reconciled = follow_on(services, record, shown, shown.continued, streams=("stdout", "stderr"))
+            tasks = len(services.journal.tasks(record.id))
+            with contextlib.closing(Shown(console, record, tasks=tasks)) as shown:
+                reconciled = follow_on(
+                    services,
+                    record,
+                    shown,
+                    shown.continued,
+                    streams=("stdout", "stderr"),
+                    slot_listener=shown.of_slots,
+                )
+            if tasks and not _silent(reconciled):  # its slots have ended; the job has when its tasks are counted
+                (reconciled,) = submitted.await_ends(services, [reconciled.record])
         except Interrupted as stop:
             console.stopped(stop.signum)
             console.say(messages.note(f"job {record.id} goes on; `clbalance cancel {record.id}` ends it"))
             raise
         complete_outputs(services, console)
-    _summary(console, reconciled)
-    return run_exit_code(reconciled.outcomes) if reconciled.outcomes else _code(reconciled)
+        _tell_end(services, console, reconciled)
+    return _code(reconciled) if tasks or not reconciled.outcomes else run_exit_code(reconciled.outcomes)
 
 
 def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
@@ -97,8 +130,10 @@ def wait_for(words: Sequence[str], ssh: ReachOptions, console: Console) -> int:
             console.say(messages.note(f"job {record.id} waits: {record.reason}"))
         waited = submitted.await_ends(waiting, records)
         complete_outputs(services, console)
-    for reconciled in waited:
-        _summary(console, reconciled)
+        if len(waited) > 1:
+            tell_jobs(console, rows_of(services, waited))
+        else:
+            _tell_end(services, console, waited[0])
     return max(_code(reconciled) for reconciled in waited)
 
 
@@ -118,16 +153,26 @@ def show_logs(word: str, ssh: ReachOptions, console: Console, *, follow: bool, e
             ran_on = f"it is on {fold(record.nodes)}" if record.nodes else f"it has not been started: {record.reason}"
             raise UsageError(f"job {record.id} is not on {fold(strangers) or 'any node'}", hint=ran_on)
         streams = ("stderr",) if err else ("stdout",)
-        with contextlib.closing(Shown(console, record, err=err)) as shown:
+        tasks = len(services.journal.tasks(record.id))
+        with contextlib.closing(Shown(console, record, err=err, tasks=tasks)) as shown:
+            of_slots = shown.of_slots
             if follow:
-                reconciled = follow_on(services, record, shown, shown.continued, streams=streams, nodes=nodes)
+                reconciled = follow_on(
+                    services, record, shown, shown.continued, streams=streams, nodes=nodes, slot_listener=of_slots
+                )
             else:
-                reconciled = submitted.read(services, record, shown, streams=streams, to_the_end=False, nodes=nodes)
+                reconciled = submitted.read(
+                    services, record, shown, streams=streams, to_the_end=False, nodes=nodes, slot_listener=of_slots
+                )
         complete_outputs(services, console)
-    silent = [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
+    silent = _silent(reconciled)
     for outcome in silent:
         console.say(messages.warning(f"{outcome.node}: {reason_of(outcome.end)}"))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
+
+
+def _silent(reconciled: Reconciled) -> list[Outcome]:
+    return [outcome for outcome in reconciled.outcomes if isinstance(outcome.end, Lost)]
 
 
 def _code(reconciled: Reconciled) -> int:
@@ -135,8 +180,12 @@ def _code(reconciled: Reconciled) -> int:
     return reconciled.record.rc if over and reconciled.record.rc is not None else ExitCode.NOT_RUN_TO_ITS_END
 
 
-def _summary(console: Console, reconciled: Reconciled) -> None:
+def _tell_end(services: Services, console: Console, reconciled: Reconciled) -> None:
     record = reconciled.record
+    if tasks := recorded_tasks(services.journal, record.id):
+        (row,) = rows_of(services, [reconciled])
+        tell_tasks(console, tasks, f"job {row.id}: {row.state}: {row.remark}")
+        return
     if not reconciled.outcomes:
         tell = console.say if record.state is JobState.COMPLETED else console.complain
         tell(messages.note(f"job {record.id}: {record.state}" + (f": {record.reason}" if record.reason else "")))

@@ -1,12 +1,13 @@
 """Carry out `jobs`: the jobs in the journal, refreshed from their nodes, and other jobs seen by their leases."""
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 from clbalance.cli.cluster import cluster_context
 from clbalance.cli.console import Console
-from clbalance.cli.job_selection import me, named_jobs, open_job_services
+from clbalance.cli.job_selection import MOST_JOBS, named_jobs, open_job_services
+from clbalance.cli.jobs.options import JobTableOptions
+from clbalance.cli.jobs.rows import rows_of
+from clbalance.cli.jobs.table import table_of
 from clbalance.cli.known_names import asking_for_owners, known_names
 from clbalance.cli.options import NodeOptions, SshOptions
 from clbalance.cli.output.complete_outputs import complete_outputs
@@ -14,18 +15,18 @@ from clbalance.engine.jobs.shares import excesses_of
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.engine.jobs.usage import usage_of
 from clbalance.engine.sweep import take_snapshot
-from clbalance.errors import ExitCode, StoreError
+from clbalance.errors import ExitCode
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Allocation, Lease, Measured, Silent, Snapshot, Unknown
-from clbalance.model.job_record import JobRecord, JobState, Lost
+from clbalance.model.job_record import Lost
 from clbalance.nodeset import fold
 from clbalance.policy.allocations import age_s
 from clbalance.policy.gpu_users import ShareExcess, share_excesses
 from clbalance.policy.jobs.record import qos_of
-from clbalance.ports import Journal
 from clbalance.render import messages
+from clbalance.render.jobs.row import JobRow, Resources
 from clbalance.render.names import KnownNames, foreign_job
-from clbalance.render.reports.jobs.jobs import JobRow, JobsReport, OutputFacts, job_row
+from clbalance.render.reports.jobs.jobs import JobsReport
 
 
 def show_jobs(
@@ -33,52 +34,31 @@ def show_jobs(
     nodes: NodeOptions,
     ssh: SshOptions,
     console: Console,
+    table: JobTableOptions,
     *,
     ended: bool,
     all_users: bool,
-    usage: bool = False,
 ) -> int:
     """The exit code of `clbalance jobs`."""
+    wanted = table_of(table, all_users=all_users)
     with open_job_services(ssh, console) as services:
-        records = named_jobs(services.journal, words) if words else services.journal.records(over=ended)
+        records = named_jobs(services.journal, words) if words else wanted.records(services.journal, ended=ended)
         seen = refresh(services, records)
         complete_outputs(services, console)
-        now, user = services.clock.now(), me()
-        taken = usage_of(services, [one.record for one in seen]) if usage else {}
+        taken = usage_of(services, [one.record for one in seen]) if table.usage else {}
         over = excesses_of(asking_for_owners(services), [one.record for one in seen])
-        files = _output_files(services.journal, [one.record for one in seen])
-        rows = [
-            replace(
-                job_row(one.record, one.outcomes, user=user, now=now).with_excesses(over.get(one.record.key, ())),
-                usage=taken.get(one.record.id),
-                output=files.get(one.record.id),
-            )
-            for one in seen
-        ]
-        known = {record.key for record in services.journal.records(over=True)}
+        rows = [row.with_excesses(over.get(row.key, ())) for row in rows_of(services, seen, taken)]
+        now = services.clock.now()
+        looks_elsewhere = nodes.names_nodes or all_users
+        known = {one.key for one in services.journal.records(over=True, newest=MOST_JOBS)} if looks_elsewhere else set()
     silent = any(isinstance(outcome.end, Lost) for one in seen for outcome in one.outcomes)
-    if nodes.names_nodes or all_users:
+    if looks_elsewhere:
         snapshot, names = _sweep(nodes, ssh, console)
         rows += _rows_of_leases(snapshot, known, names, all_users=all_users)
         silent |= any(isinstance(answer, Silent) for answer in snapshot.answers)
-    console.show(JobsReport(rows))
+    local_now = None if table.long else now.astimezone()
+    console.show(JobsReport(wanted.choose(rows), now=local_now, columns=wanted.columns))
     return ExitCode.SOME_NODES_FAILED if silent else ExitCode.DONE
-
-
-def _output_files(journal: Journal, records: Sequence[JobRecord]) -> dict[int, OutputFacts]:
-    """The output files of jobs that have any, by job. Without a `state` where nothing was written yet."""
-    known = {one.job: one for one in journal.outputs()}  # the last attempt of a job comes last, and wins
-    facts = {}
-    for record in records:
-        if record.id not in known and record.state is not JobState.PENDING:
-            continue
-        with contextlib.suppress(StoreError):  # submitted by another version of the program
-            submitted = journal.submitted(record.id)
-            if submitted is not None and submitted.has_files:
-                facts[record.id] = OutputFacts(output=submitted.output, error=submitted.error)
-                if (one := known.get(record.id)) is not None:
-                    facts[record.id] = replace(facts[record.id], state=one.state, reason=one.reason)
-    return facts
 
 
 def _sweep(nodes: NodeOptions, ssh: SshOptions, console: Console) -> tuple[Snapshot, KnownNames]:
@@ -133,7 +113,7 @@ def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
     allocation = lease.allocation if isinstance(lease.allocation, Allocation) else None
     return JobRow(
         id=None,
-        label=foreign_job(names.users.get(lease.uid), lease),
+        elsewhere=foreign_job(names.users.get(lease.uid), lease),
         name=(allocation.name if allocation else "") or "-",
         user=names.shown_user(answer.node, lease.uid),
         state="RUNNING",
@@ -144,4 +124,5 @@ def _row(copies: Sequence[_LeasedCopy], names: KnownNames) -> JobRow:
         attempt=lease.attempt,
         key=lease.key,
         qos=qos_of(allocation) if allocation else None,
+        resources=Resources.of(allocation) if allocation else None,
     ).with_excesses([(copy.answer.node, one) for copy in copies for one in copy.excesses])

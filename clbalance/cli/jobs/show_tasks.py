@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from clbalance.cli.console import Console
 from clbalance.cli.job_selection import named_jobs, open_job_services
 from clbalance.cli.options import ReachOptions
+from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.jobs.submitted import refresh
 from clbalance.errors import ExitCode, UsageError
 from clbalance.model.job_record import Lost
 from clbalance.policy.jobs.outcome import reason_of
-from clbalance.policy.jobs.task_records import task_records
 from clbalance.render import messages
 from clbalance.render.reports.jobs.tasks import TasksReport, task_row
 
@@ -22,7 +22,7 @@ def show_tasks(words: Sequence[str], ssh: ReachOptions, console: Console) -> int
             raise UsageError("`--tasks` shows those of one job", hint="name one of them")
         (seen,) = refresh(services, jobs)
         number = seen.record.id
-        records = task_records(services.journal.tasks(number), services.journal.task_log(number).events())
+        records = recorded_tasks(services.journal, number)
     if not records:
         raise UsageError(f"job {number} is not a job of tasks")
     console.show(TasksReport([task_row(record) for record in records]))

@@ -129,6 +129,7 @@ def _carry_out(services: Services, cluster: ClusterContext, number: int, submitt
             listener=NullTaskListener(),
             queued=True,
             accepted=True,
+            is_unseen=not files.any,
         )
         run_tasks_with_files(task_context, files, is_watched=False)
         return

@@ -18,6 +18,7 @@ from clbalance.cli.run.run_job import query_of, submit_detached, submit_job
 from clbalance.cli.run.submission import Submission, submission
 from clbalance.cli.run.task_progress import ShownTasks
 from clbalance.cli.run.work import CommandLine
+from clbalance.engine.jobs.conclude_tasks import recorded_tasks
 from clbalance.engine.services import Services
 from clbalance.engine.tasks.assignments import TaskRunContext
 from clbalance.engine.tasks.run_tasks import TaskJobResult, run_tasks
@@ -28,7 +29,7 @@ from clbalance.model.job import TaskRules
 from clbalance.model.job_record import JobRecord
 from clbalance.model.task import MOST_TASKS, Task
 from clbalance.policy.jobs.names import default_name
-from clbalance.policy.jobs.task_records import is_done, task_records
+from clbalance.policy.jobs.task_records import is_done
 from clbalance.ports import TaskListener
 from clbalance.written_text import NotUtf8Error, without_bom
 
@@ -143,7 +144,7 @@ def run_tasks_with_files(context: TaskRunContext, files: FilePatterns, *, is_wat
 
 def unfinished_tasks(services: Services, record: JobRecord, *, again: bool) -> tuple[Task, ...]:
     """The tasks of a job that have not ended; with `again`, also those that failed."""
-    records = task_records(services.journal.tasks(record.id), services.journal.task_log(record.id).events())
+    records = recorded_tasks(services.journal, record.id)
     return tuple(one.task for one in records if one.end is None or (again and not is_done(one)))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from clbalance.cli.console import Console
+from clbalance.cli.jobs.ends import tell_tasks
+from clbalance.cli.jobs.task_output import task_label
 from clbalance.cli.progress import ProgressLine
 from clbalance.cli.run.options import JobOptions
 from clbalance.engine.tasks.run_tasks import TaskJobResult
@@ -10,10 +12,11 @@ from clbalance.model import NodeName, Plan
 from clbalance.model.job import JobSpec
 from clbalance.model.task import TaskEnded, TaskProgress
 from clbalance.nodeset import Candidates, fold
+from clbalance.policy.jobs.task_records import summary_of, summary_text
 from clbalance.render import messages
 from clbalance.render.output.labelled import Labelled
 from clbalance.render.output.streams import JobOutput, PassedThrough
-from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line, summary_line, task_row
+from clbalance.render.reports.jobs.tasks import progress_line
 
 
 class ShownTasks:
@@ -44,10 +47,10 @@ class ShownTasks:
 
     def output(self, task: int, node: NodeName, stream: str, piece: bytes) -> None:
         self._clear()
-        self._output.write(_label(task), stream, piece)
+        self._output.write(task_label(task), stream, piece)
 
     def ended(self, ended: TaskEnded) -> None:
-        self._output.end(_label(ended.number))
+        self._output.end(task_label(ended.number))
 
     def progressed(self, progress: TaskProgress) -> None:
         if not self._console.outlets.stderr.line.is_open:
@@ -59,23 +62,16 @@ class ShownTasks:
         self._output.close()
 
     def summary(self, outcome: TaskJobResult) -> None:
-        """Show failed tasks and a summary line. With `-q`, the line is shown only if not all tasks are completed."""
+        """Tell how the tasks have ended."""
         self._console.stopped(outcome.result.interrupted)
-        rows = [task_row(record) for record in outcome.records]
-        if parts := failed_rows(rows):
-            self._console.show_aside(TasksReport(parts))
-        tell = self._console.complain if outcome.job_outcome.rc else self._console.say
-        tell(messages.note(summary_line(rows, outcome.result.reason)))
+        tell_tasks(self._console, outcome.records, summary_text(summary_of(outcome.records), outcome.result.reason))
 
     def _as_asked(self) -> JobOutput:
-        label = None if self._options is None else self._options.label
-        outlets = self._console.outlets
-        return PassedThrough(outlets) if label is False else Labelled(outlets, before=self._clear)
+        options, outlets = self._options, self._console.outlets
+        is_alone = options is not None and self._total == 1
+        typed = None if options is None else options.label
+        is_labelled = not is_alone if typed is None else typed
+        return Labelled(outlets, before=self._clear) if is_labelled else PassedThrough(outlets)
 
     def _clear(self) -> None:
         self._line.clear()
-
-
-def _label(task: int) -> NodeName:
-    """The label of a task's lines, in place of a node name."""
-    return NodeName(str(task))

@@ -7,6 +7,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "pick": ("nodes", "Print the least loaded nodes, folded as clush reads them."),
     "run": ("jobs", "Run a script or a command on the least loaded nodes."),
     "jobs": ("jobs", "Show your jobs: where they run, how they ended."),
+    "show": ("jobs", "Show everything that is known of a job."),
     "logs": ("jobs", "Show what a job has printed."),
     "attach": ("jobs", "Show what a job prints, and exit with its code."),
     "wait": ("jobs", "Wait until jobs are over, and exit with their code."),

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Cause, NodeName
-from clbalance.model.job_record import CopyRecord, End, Intent, Lost, Outcome
+from clbalance.model.job_record import CopyRecord, End, FinalUsage, Intent, Lost, Outcome
 
 _MOST_WARNINGS = 50  # of one copy
 
@@ -45,6 +45,7 @@ class Copy:
     """A TCP port that was free there when it was admitted; 0: unknown."""
     end: End | None = None
     seconds: float = 0.0
+    usage: FinalUsage | None = None
     started_at: float | None = None
     went_silent: bool = False
     """Its node stopped answering before the start; nothing was started."""
@@ -76,7 +77,14 @@ class Copy:
 
     def outcome(self, end: End) -> Outcome:
         """The outcome of this copy with that end."""
-        return Outcome(node=self.node, rank=self.rank, end=end, seconds=self.seconds, warnings=tuple(self.warnings))
+        return Outcome(
+            node=self.node,
+            rank=self.rank,
+            end=end,
+            seconds=self.seconds,
+            warnings=tuple(self.warnings),
+            usage=self.usage,
+        )
 
 
 class Copies:

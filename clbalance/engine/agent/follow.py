@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase, Reconnects
 from clbalance.engine.agent.early_end import EarlyEnd
-from clbalance.engine.agent.job_messages import end_of
+from clbalance.engine.agent.job_messages import end_of, usage_at_end
 from clbalance.engine.agent.multiplexer import AgentChannel
 from clbalance.engine.agent.output_reader import OutputReader
 from clbalance.engine.agent.protocol import (
@@ -206,7 +206,7 @@ class Follow:
             self._lose_touch(copy, Lost(cause=Cause.GARBLED, reason=f"it sends {event.stream} that was not asked for"))
 
     def _ended(self, copy: Copy, event: Ended) -> None:
-        copy.seconds = event.seconds
+        copy.seconds, copy.usage = event.seconds, usage_at_end(event.usage)
         for warning in event.warnings:
             self._warn(copy, warning)
         self._end(copy, end_of(event.end, self._limit_s))  # recorded before its node forgets it

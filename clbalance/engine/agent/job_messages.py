@@ -20,7 +20,17 @@ from clbalance.engine.agent.protocol import (
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request, Unknown
 from clbalance.model.job import Command, JobSpec, Script
-from clbalance.model.job_record import Cancelled, End, Exited, Killed, Lost, NodeFailed, OutOfMemory, TimedOut
+from clbalance.model.job_record import (
+    Cancelled,
+    End,
+    Exited,
+    FinalUsage,
+    Killed,
+    Lost,
+    NodeFailed,
+    OutOfMemory,
+    TimedOut,
+)
 from clbalance.policy.jobs.record import FIRST_IS_OVER
 from clbalance.policy.placement.gpu_choice import cpus_near
 from clbalance.policy.placement.gpus import gpu_candidates, matching_devices
@@ -51,6 +61,21 @@ def end_of(told: AgentEnd, limit_s: float | None) -> End:
             return Cancelled(reason=reason)
         case _:
             assert_never(told)
+
+
+class _UsageAtEnd(msgspec.Struct, frozen=True):
+    user_s: Seconds
+    system_s: Seconds
+    max_rss_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+
+
+def usage_at_end(told: object) -> FinalUsage | None:
+    """The usage in the agent's message of an end; None if there is none, or it makes no sense."""
+    try:
+        usage = msgspec.convert(told, _UsageAtEnd)
+    except msgspec.ValidationError:
+        return None
+    return FinalUsage(user_s=usage.user_s, system_s=usage.system_s, max_rss_bytes=usage.max_rss_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

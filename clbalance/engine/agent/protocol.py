@@ -133,6 +133,8 @@ class Ended(msgspec.Struct, tag_field="ev", tag="ended", frozen=True):
     end: AgentEnd
     seconds: Seconds
     warnings: tuple[str, ...] = ()
+    usage: object = None
+    """As recorded on the node, where the job itself can write: `job_messages.usage_at_end` reads it."""
 
 
 class Current(msgspec.Struct, tag_field="ev", tag="current", frozen=True):

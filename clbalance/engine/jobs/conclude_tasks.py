@@ -21,7 +21,7 @@ from clbalance.policy.jobs.task_records import (
     task_job_outcome,
     task_records,
 )
-from clbalance.ports import RunListener, TaskLog
+from clbalance.ports import Journal, RunListener, TaskLog
 
 
 def finish_task_job(
@@ -72,10 +72,16 @@ def record_requeued(services: Services, job: int) -> None:
         log.add(failed, durable=True)
 
 
+def recorded_tasks(journal: Journal, job: int) -> tuple[TaskRecord, ...]:
+    """The records of a job's tasks; none if it is not a job of tasks."""
+    tasks = journal.tasks(job)
+    return task_records(tasks, journal.task_log(job).events()) if tasks else ()
+
+
 def tasks_left(services: Services, job: int) -> int:
     """How many tasks another controller would give out: those that never ran; 0 if too many have failed."""
     submitted = services.journal.submitted(job)
-    records = task_records(services.journal.tasks(job), services.journal.task_log(job).events())
+    records = recorded_tasks(services.journal, job)
     most = None if submitted is None or submitted.rules is None else most_failures(submitted.rules, len(records))
     failed = sum(one.end is not None and not is_done(one) for one in records)
     return 0 if most is not None and failed > most else sum(one.end is None for one in records)
@@ -131,8 +137,8 @@ class ReconciledTasks:
         self._listener.cut_off(node)
 
     def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        self._listener.output(node, stream, piece)
         if stream != "log":
-            self._listener.output(node, stream, piece)
             return
         events: list[TaskEvent] = []
         for entry in self._log.feed(piece):

@@ -53,6 +53,8 @@ class ReconcileRequest:
     spec: JobSpec
     mode: FollowMode
     listener: RunListener
+    slot_listener: Callable[[], RunListener] | None = None
+    """Makes a listener for each slot of a job of tasks, which also gets the slot's log. None: `listener` is enough."""
     ended_too: bool = False
     """Also visit copies that have ended, for their output."""
     nodes: frozenset[NodeName] | None = None
@@ -239,6 +241,8 @@ class _Reconciliation:
         """The leg for copies of one claim. It records outcomes only if the job has no controller."""
         wanted, spec = self._request, replace(self._request.spec, claim=asked[0].claim)
         listener, mode = wanted.listener, wanted.mode
+        if spec.slots and wanted.slot_listener is not None:
+            listener = wanted.slot_listener()
         reason = "" if spec.slots else half_started(wanted.record, self._copies)
         if spec.first_node:
             reason = reason or first_is_over(wanted.record, self._copies)
@@ -248,7 +252,9 @@ class _Reconciliation:
             listener = JournalingListener(self._services, spec, listener, copies=len(asked))
         if self._is_ours and spec.slots:
             listener = ReconciledTasks(self._services, spec, listener, known=self._tasks, log=self._task_log)
-            mode = replace(mode, streams=(*mode.streams, "log"), finish=True)
+            mode = replace(mode, finish=True)
+        if spec.slots and (self._is_ours or wanted.slot_listener is not None):
+            mode = replace(mode, streams=(*mode.streams, "log"))
         return Leg(self._services, multiplexer, spec, asked, listener, mode)
 
 

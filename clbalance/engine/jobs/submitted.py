@@ -81,6 +81,7 @@ def read(
     streams: tuple[str, ...],
     to_the_end: bool,
     nodes: frozenset[NodeName] | None = None,
+    slot_listener: Callable[[], RunListener] | None = None,
 ) -> Reconciled:
     """Read what a job has printed so far; with `to_the_end`, also all that follows.
 
@@ -88,7 +89,15 @@ def read(
     """
     mode = FollowMode(streams=streams, to_the_end=to_the_end, void=False, persist=to_the_end)
     spec = spec_of(services, record)
-    wanted = ReconcileRequest(record=record, spec=spec, mode=mode, listener=listener, ended_too=True, nodes=nodes)
+    wanted = ReconcileRequest(
+        record=record,
+        spec=spec,
+        mode=mode,
+        listener=listener,
+        slot_listener=slot_listener,
+        ended_too=True,
+        nodes=nodes,
+    )
     return reconcile(services, [wanted])[0]
 
 
@@ -243,6 +252,7 @@ def follow_on(
     *,
     streams: tuple[str, ...],
     nodes: frozenset[NodeName] | None = None,
+    slot_listener: Callable[[], RunListener] | None = None,
 ) -> Reconciled:
     """Follow a job; return the end of its last attempt.
 
@@ -250,7 +260,9 @@ def follow_on(
     for, as by `wait`. Following ends early if a node does not answer any more.
     """
     while True:
-        reconciled = read(services, record, listener, streams=streams, to_the_end=True, nodes=nodes)
+        reconciled = read(
+            services, record, listener, streams=streams, to_the_end=True, nodes=nodes, slot_listener=slot_listener
+        )
         if not _continues(services, record, reconciled):
             return reconciled
         found = _started_again_or_over(services, record, on_change)

@@ -9,6 +9,7 @@ from clbalance.engine.jobs.submitted import user_of
 from clbalance.engine.services import Services
 from clbalance.model import NodeName
 from clbalance.model.job_record import JobRecord, JobState, Usage
+from clbalance.policy.jobs.record import copies_without_outcome
 from clbalance.ports import Closed
 
 
@@ -22,16 +23,18 @@ def usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usag
 
 
 def _usage_of(services: Services, records: Sequence[JobRecord]) -> dict[int, Usage]:
-    running = {f"{one.key}.{one.claim}": one for one in records}
+    running: dict[str, int] = {}
     asked: dict[NodeName, set[str]] = {}
-    for label, record in running.items():
-        for node in record.nodes:
-            asked.setdefault(node, set()).add(label)
+    for record in records:  # each slot of a job of tasks has a claim of its own
+        for copy in copies_without_outcome(record, services.journal.copies(record.id)):
+            label = f"{record.key}.{copy.claim}"
+            running[label] = record.id
+            asked.setdefault(copy.intent.node, set()).add(label)
     parts = _ask(services, asked) if asked else ()
     found: dict[int, Usage] = {}
     for status in parts:
         if status.state == "running" and status.mem_bytes is not None:
-            job = running[status.job].id
+            job = running[status.job]
             before = found.get(job, Usage(cpu_s=0.0, mem_bytes=0))
             cpu_s = (status.user_s or 0.0) + (status.system_s or 0.0)
             found[job] = Usage(cpu_s=before.cpu_s + cpu_s, mem_bytes=before.mem_bytes + status.mem_bytes)

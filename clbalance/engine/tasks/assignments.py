@@ -74,6 +74,8 @@ class TaskRunContext:
     """It was accepted, and returns to the queue while tasks are left that were not started."""
     accepted: bool = False
     """By a detached controller: the job waits for room as long as it takes, or as its `--queue-for` allows."""
+    is_unseen: bool = False
+    """Its output is neither shown nor written to files: the nodes keep it, for `logs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from clbalance.engine.agent.copies import Copies, Copy, FollowMode, Phase
@@ -30,6 +31,8 @@ from clbalance.ports import Closed, JobInput
 
 FED = FollowMode(streams=("stdout", "stderr", "log"), retire=True, finish=True)
 """How a slot is followed that gets tasks from us."""
+FED_UNSEEN = replace(FED, retire=False)
+"""The same for output that nobody has seen: its node keeps it."""
 
 
 _MOST_CHARS = 256 << 10
@@ -80,6 +83,7 @@ class Slot:
         *,
         request: Request,
         listener: SlotListener,
+        mode: FollowMode = FED,
     ) -> None:
         self.claim = job.claim
         self.node: NodeName = answer.node
@@ -96,7 +100,7 @@ class Slot:
             self._channel, self._copies, request=request, answers={self.node: answer}, name=job.name, for_tasks=True
         )
         self._follow = Follow(
-            self._channel, self._copies, services, _SlotEvents(self, listener), FED, limit_s=job.time_limit_s
+            self._channel, self._copies, services, _SlotEvents(self, listener), mode, limit_s=job.time_limit_s
         )
         self._start: LaunchSequence | None = None
         self._finishing = False

@@ -19,7 +19,7 @@ from clbalance.engine.agent.sessions import Agents
 from clbalance.engine.jobs.cancel import cancel_requested, end_cancelled
 from clbalance.engine.sweep import ask
 from clbalance.engine.tasks.assignments import TaskAssignments, TaskRunContext, TaskRunResult
-from clbalance.engine.tasks.slot import Slot
+from clbalance.engine.tasks.slot import FED, FED_UNSEEN, Slot
 from clbalance.engine.tasks.slots import SlotBackoff, SlotPlan, may_take_more, plan_slots
 from clbalance.errors import Interrupted
 from clbalance.model import Measured, NodeName, Plan, Snapshot
@@ -161,7 +161,9 @@ class TaskRun:
         job = replace(self._context.job, claim=self._next_claim)
         self._next_claim += 1
         request = self._context.query.request
-        slot = Slot(self._services, self._multiplexer, job, self._plan.answers[node], request=request, listener=self)
+        mode = FED_UNSEEN if self._context.is_unseen else FED
+        answer = self._plan.answers[node]
+        slot = Slot(self._services, self._multiplexer, job, answer, request=request, listener=self, mode=mode)
         self._slots[slot.claim] = slot
 
     def _drop_unneeded(self) -> None:

@@ -146,14 +146,18 @@ class JobsFolder:
             os.close(folder)
 
     def retire(self, name: str) -> None:
-        """Empty the folder of a job whose end its user has seen. `exit` stays, and so does small output."""
+        """Empty the folder of a job whose end its user has seen. `exit` stays, and so does small output.
+
+        `log` says which output of a slot is whose.
+        """
+        output = ["stdout", "stderr", "log"]
         folder = self.open(name)
         try:
-            sizes = [size_of(folder, stream) for stream in ("stdout", "stderr")]
+            sizes = [size_of(folder, stream) for stream in output]
         finally:
             os.close(folder)
         small = sum(sizes) <= KEPT_OUTPUT_BYTES
-        self.clear(name, frozenset(["exit", "stdout", "stderr"] if small else ["exit"]))
+        self.clear(name, frozenset(["exit", *output] if small else ["exit"]))
 
 
 def size_of(folder: int, name: str) -> int:

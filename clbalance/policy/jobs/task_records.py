@@ -1,6 +1,7 @@
 """From a log of task events to task records and the job's outcome, and how many tasks a slot gets at once. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -10,7 +11,16 @@ from clbalance.lazy_dataclass import dataclass
 from clbalance.model import NodeName
 from clbalance.model.job import TaskRules
 from clbalance.model.job_record import Exited, JobState, Lost, NotStarted, Outcome
-from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskRequeued, TaskReturned
+from clbalance.model.task import (
+    Task,
+    TaskEnded,
+    TaskEvent,
+    TaskGiven,
+    TaskRecord,
+    TaskRequeued,
+    TaskReturned,
+    TaskSummary,
+)
 from clbalance.policy.jobs.outcome import code_of, state_of, worst_outcome
 
 
@@ -68,6 +78,41 @@ def state_of_task(record: TaskRecord) -> JobState:
     return JobState.PENDING if record.node is None else JobState.RUNNING
 
 
+def summary_of(records: Sequence[TaskRecord]) -> TaskSummary:
+    """How many tasks are in each state. All that is told of a job's tasks in numbers is made from this."""
+    return TaskSummary(total=len(records), by_state=Counter(map(state_of_task, records)))
+
+
+_IN_WORDS = {
+    JobState.PENDING: "not started",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+    JobState.TIMEOUT: "timed out",
+    JobState.NODE_FAIL: "lost with their node",
+    JobState.OUT_OF_MEMORY: "out of memory",
+}
+
+
+def summary_text(summary: TaskSummary, detail: str = "", *, running: str = "unknown") -> str:
+    """Such as "1997 of 2012 tasks completed, 12 not started, 3 failed: stopped by SIGINT".
+
+    `detail`: why tasks were not started. `running`: the word for tasks whose end is not known.
+    """
+    words = {**_IN_WORDS, JobState.RUNNING: running}
+    parts = [f"{summary.count(JobState.COMPLETED)} of {summary.total} tasks completed"]
+    parts += [f"{summary.count(state)} {words[state]}" for state in JobState if state in words and summary.count(state)]
+    return ", ".join(parts) + (f": {detail}" if detail and summary.count(JobState.PENDING) else "")
+
+
+def counts_and_reason(summary: TaskSummary, reason: str, *, is_over: bool) -> str:
+    """How the tasks of a job stand, and its reason if that says more; only the reason if no task was started yet."""
+    counts = summary_text(summary, running="unknown" if reason else "running")
+    if not reason:
+        return counts
+    has_not_begun = not is_over and summary.count(JobState.PENDING) == summary.total
+    return reason if has_not_begun or reason.startswith(counts) else f"{counts}: {reason}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskJobOutcome:
     """State and reason of a task job; RUNNING if the end of a task is unknown."""
@@ -80,16 +125,13 @@ class TaskJobOutcome:
 def task_job_outcome(records: Sequence[TaskRecord], detail: str, *, cancelled: bool = False) -> TaskJobOutcome:
     """The outcome by all tasks; `detail`: why tasks were not started."""
     ended = [(record, record.end) for record in records if record.end is not None]
-    unknown = any(map(is_open, records))
-    left = sum(record.node is None for record in records)
-    failed = sum(not (is_done(record) or is_open(record)) for record, _ in ended)
+    summary = summary_of(records)
     code = max((code_of(end) for _, end in ended), default=0)
-    parts = [f"{failed} of {len(records)} tasks failed"] if failed else []
-    parts += [f"{left} of {len(records)} tasks not started" + (f": {detail}" if detail else "")] if left else []
-    reason = ", ".join(parts)
-    if unknown:
+    is_whole = summary.count(JobState.COMPLETED) == summary.total
+    reason = "" if is_whole else summary_text(summary, detail)
+    if summary.count(JobState.RUNNING):
         return TaskJobOutcome(state=JobState.RUNNING, reason=reason, rc=ExitCode.NOT_RUN_TO_ITS_END)
-    if left:
+    if summary.count(JobState.PENDING):
         state = JobState.CANCELLED if cancelled else JobState.FAILED
         return TaskJobOutcome(state=state, reason=reason, rc=max(code, ExitCode.NOT_RUN_TO_ITS_END))
     worst = worst_outcome(

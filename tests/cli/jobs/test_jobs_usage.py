@@ -24,8 +24,8 @@ def test_what_a_job_takes_is_summed_over_its_nodes_and_asked_for_only_then(clbal
         assert 128 * MIB <= job["mem_bytes"] < 400 * MIB
         assert 0 < job["cpu_s"] < 60
         header, line = clbalance("jobs", "--usage").lines
-        assert line[: header.index("MEM") + 3].endswith("M")
-        assert "CPU" in header
+        assert line[: header.index("MEMUSED") + 7].endswith("M")
+        assert "CPUTIME" in header
         (job,) = told(clbalance)
         assert (job["cpu_s"], job["mem_bytes"]) == (None, None)
         assert "MEM" not in clbalance("jobs").lines[0]
@@ -39,7 +39,7 @@ def test_a_silent_node_leaves_its_copy_out_and_delays_nobody_for_long(lab: Lab, 
         lab.node("node3").hang()
         done = clbalance("jobs", "--usage", "-t", "1", "-u", "1")
         assert done.rc == 4
-        assert "CPU" not in done.lines[0]
+        assert "CPUTIME" not in done.lines[0]
     finally:
         lab.node("node3").thaw()
         clbalance("cancel", number)

@@ -105,7 +105,7 @@ def test_the_highest_code_is_the_jobs_and_each_task_has_its_own(clbalance: Comma
         ("FAILED", 3), ("COMPLETED", 0), ("FAILED", 7), ("FAILED", 137),
     ]  # fmt: skip
     assert "1 of 4 tasks completed, 3 failed" in done.stderr
-    assert job(clbalance, "1")["reason"] == "3 of 4 tasks failed"
+    assert job(clbalance, "1")["reason"] == "1 of 4 tasks completed, 3 failed"
 
 
 def test_a_time_limit_is_a_tasks_own(clbalance: Command) -> None:
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_all_at_once_and_says_what_was_not_started(lab: Lab, clbalan
     assert child.returncode == 130
     found = states(clbalance)
     assert (found.count("CANCELLED"), found.count("PENDING")) == (4, 26)
-    assert job(clbalance, "1")["reason"] == "4 of 30 tasks failed, 26 of 30 tasks not started: stopped by SIGINT"
+    assert job(clbalance, "1")["reason"] == "0 of 30 tasks completed, 26 not started, 4 cancelled: stopped by SIGINT"
 
 
 def test_a_killed_run_leaves_its_slots_to_their_end_and_resume_runs_the_rest(lab: Lab, clbalance: Command) -> None:

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from clbalance.model import Cause, NodeName
 from clbalance.model.job_record import Cancelled, End, Exited, JobState, Killed, Lost, NodeFailed, TimedOut
 from clbalance.model.task import Task, TaskEnded, TaskEvent, TaskGiven, TaskRecord, TaskReturned
-from clbalance.policy.jobs.task_records import is_done, is_open, state_of_task, task_job_outcome, task_records
+from clbalance.policy.jobs.task_records import (
+    counts_and_reason,
+    is_done,
+    is_open,
+    state_of_task,
+    summary_of,
+    summary_text,
+    task_job_outcome,
+    task_records,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NODE = NodeName("n")
@@ -105,20 +114,48 @@ RUNS = TaskRecord(task=Task(number=7), node=NODE, claim=1)
     ("records", "state", "rc", "reason"),
     [
         pytest.param(job_of(WELL, WELL), "COMPLETED", 0, "", id="all well"),
-        pytest.param(job_of(WELL, BAD, Exited(rc=9)), "FAILED", 9, "2 of 3 tasks failed", id="the highest code"),
-        pytest.param(job_of(BAD, TimedOut(limit_s=1.0)), "TIMEOUT", 124, "2 of 2 tasks failed", id="the gravest end"),
-        pytest.param(job_of(WELL, NodeFailed(reason="")), "NODE_FAIL", 125, "1 of 2 tasks failed", id="a node"),
-        pytest.param(job_of(WELL, Cancelled(reason="")), "CANCELLED", 125, "1 of 2 tasks failed", id="ended by us"),
-        pytest.param(job_of(WELL, None), "FAILED", 125, "1 of 2 tasks not started: why", id="not started"),
+        pytest.param(
+            job_of(WELL, BAD, Exited(rc=9)), "FAILED", 9, "1 of 3 tasks completed, 2 failed", id="the highest code"
+        ),
+        pytest.param(
+            job_of(BAD, TimedOut(limit_s=1.0)),
+            "TIMEOUT",
+            124,
+            "0 of 2 tasks completed, 1 failed, 1 timed out",
+            id="the gravest end",
+        ),
+        pytest.param(
+            job_of(WELL, NodeFailed(reason="")),
+            "NODE_FAIL",
+            125,
+            "1 of 2 tasks completed, 1 lost with their node",
+            id="a node",
+        ),
+        pytest.param(
+            job_of(WELL, Cancelled(reason="")),
+            "CANCELLED",
+            125,
+            "1 of 2 tasks completed, 1 cancelled",
+            id="ended by us",
+        ),
+        pytest.param(job_of(WELL, None), "FAILED", 125, "1 of 2 tasks completed, 1 not started: why", id="not started"),
         pytest.param(
             job_of(Killed(signal=9), None, None),
             "FAILED",
             137,
-            "1 of 3 tasks failed, 2 of 3 tasks not started: why",
+            "0 of 3 tasks completed, 2 not started, 1 failed: why",
             id="failed and not started",
         ),
-        pytest.param([*job_of(WELL), RUNS], "RUNNING", 125, "", id="one is still with its slot"),
-        pytest.param(job_of(BAD, SILENT), "RUNNING", 125, "1 of 2 tasks failed", id="a silent node has not failed"),
+        pytest.param(
+            [*job_of(WELL), RUNS], "RUNNING", 125, "1 of 2 tasks completed, 1 unknown", id="one is still with its slot"
+        ),
+        pytest.param(
+            job_of(BAD, SILENT),
+            "RUNNING",
+            125,
+            "0 of 2 tasks completed, 1 unknown, 1 failed",
+            id="a silent node has not failed",
+        ),
         pytest.param([], "COMPLETED", 0, "", id="none at all"),
     ],
 )
@@ -129,5 +166,27 @@ def test_its_tasks_make_of_a_job(records: list[TaskRecord], state: str, rc: int,
 
 def test_what_was_not_started_because_somebody_said_so_is_cancelled() -> None:
     assert task_job_outcome(job_of(WELL, None), "", cancelled=True).state is JobState.CANCELLED
-    assert task_job_outcome(job_of(WELL, None), "").reason == "1 of 2 tasks not started"
+    assert task_job_outcome(job_of(WELL, None), "").reason == "1 of 2 tasks completed, 1 not started"
     assert task_job_outcome(job_of(WELL), "", cancelled=True).state is JobState.COMPLETED
+
+
+def test_all_counts_add_up_and_only_what_was_not_started_has_a_reason() -> None:
+    summary = summary_of([*job_of(WELL, BAD, Cancelled(reason=""), SILENT, None), RUNS])
+    assert (summary.total, sum(summary.by_state.values())) == (6, 6)
+    assert summary_text(summary, "why") == (
+        "1 of 6 tasks completed, 1 not started, 2 unknown, 1 failed, 1 cancelled: why"
+    )
+    assert summary_text(summary_of(job_of(WELL, BAD)), "why") == "1 of 2 tasks completed, 1 failed"
+    assert summary_text(summary_of(job_of(WELL)), "why") == "1 of 1 tasks completed"
+
+
+def test_counts_and_reason_are_told_once() -> None:
+    part, none = summary_of(job_of(WELL, Cancelled(reason=""))), summary_of(job_of(None, None))
+    assert counts_and_reason(summary_of([RUNS]), "", is_over=False) == "0 of 1 tasks completed, 1 running"
+    assert (
+        counts_and_reason(summary_of([RUNS]), "n: hung", is_over=False) == "0 of 1 tasks completed, 1 unknown: n: hung"
+    )
+    assert counts_and_reason(part, "by ann", is_over=True) == "1 of 2 tasks completed, 1 cancelled: by ann"
+    assert counts_and_reason(part, summary_text(part), is_over=True) == summary_text(part)
+    assert counts_and_reason(none, "no room", is_over=False) == "no room"
+    assert counts_and_reason(none, "by ann", is_over=True) == "0 of 2 tasks completed, 2 not started: by ann"

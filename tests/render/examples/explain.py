@@ -2,8 +2,9 @@
 
 from clbalance.model import NodeName, Qos, Unfit
 from clbalance.model.job_record import CopyRecord, Intent, Placed
+from clbalance.render.jobs.limits import job_limits
 from clbalance.render.report import Report
-from clbalance.render.reports.jobs.explain import ExplainReport, PlacementReport, job_limits
+from clbalance.render.reports.jobs.explain import ExplainReport, PlacementReport
 from tests.render.build import plan, score
 from tests.render.examples import Example
 

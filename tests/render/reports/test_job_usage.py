@@ -5,7 +5,8 @@ import json
 import pytest
 
 from clbalance.model.job_record import Usage
-from clbalance.render.reports.jobs.jobs import JobRow, JobsReport
+from clbalance.render.jobs.row import JobRow
+from clbalance.render.reports.jobs.jobs import JobsReport
 from tests.render.examples import DISPLAYS
 
 MIB = 1 << 20
@@ -32,8 +33,8 @@ PLAIN = row("plain", None)
 
 def test_columns_are_there_for_who_has_something_in_them() -> None:
     lines = DISPLAYS["pipe"].text(JobsReport([TRAIN, PLAIN])).splitlines()
-    assert [line.split()[5:8] for line in lines] == [
-        ["TIME", "CPU", "MEM"],
+    assert [line.split()[3:6] for line in lines] == [
+        ["TIME", "CPUTIME", "MEMUSED"],
         ["9.00s", "2:05", "1.5G"],
         ["9.00s", "-", "-"],
     ]

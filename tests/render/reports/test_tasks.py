@@ -3,7 +3,7 @@
 import pytest
 
 from clbalance.model.task import TaskProgress
-from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line, summary_line
+from clbalance.render.reports.jobs.tasks import TasksReport, failed_rows, progress_line
 from tests.render.examples import DISPLAYS
 from tests.render.examples.tasks import ROWS
 
@@ -28,12 +28,6 @@ def test_a_command_cannot_speak_to_the_terminal(form: str) -> None:
 )
 def test_how_far_they_have_come(progress: TaskProgress, line: str) -> None:
     assert progress_line(progress) == line
-
-
-def test_how_it_ended() -> None:
-    assert summary_line(ROWS[:1], "why") == "1 of 1 tasks completed"
-    message = "1 of 8 tasks completed, 1 not started, 2 unknown, 2 failed, 1 cancelled, 1 timeout: stopped by SIGINT"
-    assert summary_line(ROWS, "stopped by SIGINT") == message
 
 
 def test_what_did_well_or_was_not_started_is_not_worth_a_line() -> None:

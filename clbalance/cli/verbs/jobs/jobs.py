@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from clbalance.cli.jobs.options import JobTableOptions
 from clbalance.cli.options import JobsArgument, NodeOptions, OutputOptions, SshOptions, takes
 from clbalance.lazy_dataclass import dataclass
 
@@ -14,7 +15,6 @@ Those of this host; with nodes named, also what you have running there from else
 """
 
 TasksOption = Annotated[bool, Option("--tasks", help="Show the tasks of one job: how each ended, where and when.")]
-UsageOption = Annotated[bool, Option("--usage", help="Ask the nodes what cpu time and memory running jobs take.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,10 @@ def jobs(
     nodes: JobNodeOptions,
     ssh: SshOptions,
     output: OutputOptions,
+    table: JobTableOptions,
     words: JobsArgument = None,
     ended: Annotated[bool, Option("--all", help="Also those that are over.")] = False,
     tasks: TasksOption = False,
-    usage: UsageOption = False,
     all_users: Annotated[bool, Option("--all-users", help="Everybody's, by the leases on the nodes named.")] = False,
 ) -> int:
     """Exits 0; 4 if a node did not answer."""
@@ -49,4 +49,5 @@ def jobs(
         return show_tasks(words or ["last"], ssh, Console.of(output))
     from clbalance.cli.jobs.show import show_jobs
 
-    return show_jobs(words or [], nodes, ssh, Console.of(output), ended=ended, all_users=all_users, usage=usage)
+    console = Console.of(output)
+    return show_jobs(words or [], nodes, ssh, console, table, ended=ended, all_users=all_users)

@@ -6,9 +6,10 @@ It shows the candidates in order, their terms or reasons, and the distance to th
 from collections.abc import Iterable, Iterator, Sequence
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Plan, Qos, Score, Term, Unfit
-from clbalance.model.job_record import CopyRecord, Placed
+from clbalance.model import Plan, Score, Term, Unfit
+from clbalance.model.job_record import Placed
 from clbalance.nodeset import fold
+from clbalance.render.jobs.limits import JobLimits, limits_document, limits_lines
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
 from clbalance.render.reports.nodes.pick import plan_document
@@ -54,33 +55,6 @@ class PlacementReport(Report):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptLimits:
-    """The limits that nodes keep, in the nodes' words; equal on all of `node_set`."""
-
-    attempt: int
-    node_set: str
-    kept: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobLimits:
-    """The limits of one job; `qos` None: not known."""
-
-    qos: Qos | None = None
-    nodes: tuple[KeptLimits, ...] = ()
-
-
-def job_limits(qos: Qos | None, copies: Iterable[CopyRecord]) -> JobLimits:
-    """The limits of a job's copies as its nodes reported them; nodes with equal limits are folded."""
-    found: dict[tuple[int, tuple[str, ...]], set[NodeName]] = {}
-    for copy in copies:
-        if copy.limits:
-            found.setdefault((copy.attempt, copy.limits), set()).add(copy.intent.node)
-    nodes = [KeptLimits(attempt=attempt, node_set=fold(where), kept=kept) for (attempt, kept), where in found.items()]
-    return JobLimits(qos=qos, nodes=tuple(sorted(nodes, key=lambda one: (one.attempt, one.node_set, one.kept))))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainReport(Report):
     """The plans of all attempts of a job in order, with the refusals at admission, and the limits of the job."""
 
@@ -92,7 +66,7 @@ class ExplainReport(Report):
         if len(tables) > 1:
             headings = [escape_line(_heading(one)) for one in self.placed]
             tables = [f"{heading}\n{table}" for heading, table in zip(headings, tables, strict=True)]
-        lines = "".join(f"{escape_line(line)}\n" for line in _limits_lines(self.limits))
+        lines = "".join(f"{escape_line(line)}\n" for line in limits_lines(self.limits))
         return "\n".join([*tables, lines] if lines else tables)
 
     def plain(self) -> str:
@@ -101,7 +75,7 @@ class ExplainReport(Report):
 
     def json(self) -> dict[str, Json]:
         attempts = [{"attempt": one.attempt, **plan_document(one.plan, fold(one.plan.nodes))} for one in self.placed]
-        return {"attempts": attempts, **_limits_document(self.limits)}
+        return {"attempts": attempts, **limits_document(self.limits)}
 
 
 def runner_up(plan: Plan) -> str:
@@ -151,21 +125,9 @@ def _terms(terms: Iterable[Term]) -> str:
     return " ".join(f"{term.name}={term.points:.1f}x{term.weight:g}" for term in terms)
 
 
-def _limits_lines(limits: JobLimits) -> list[str]:
-    parts = [] if limits.qos is None else [f"quality of service: {limits.qos}"]
-    return parts + [f"limits on {one.node_set}: {'; '.join(one.kept)}" for one in limits.nodes]
-
-
 def _limits_rows(limits: JobLimits) -> list[tuple[str | None, str, None, str, int | None]]:
     """The limits in the fields of `explain` in plain text: node, verdict, score, why, attempt."""
     rows: list[tuple[str | None, str, None, str, int | None]] = []
     if limits.qos is not None:
         rows.append((None, "qos", None, limits.qos.value, None))
     return rows + [(one.node_set, "limit", None, kept, one.attempt) for one in limits.nodes for kept in one.kept]
-
-
-def _limits_document(limits: JobLimits) -> dict[str, Json]:
-    nodes: list[Json] = [
-        {"attempt": one.attempt, "node_set": one.node_set, "kept": list(one.kept)} for one in limits.nodes
-    ]
-    return {"qos": limits.qos, "limits": nodes}

@@ -1,211 +1,100 @@
-"""`jobs`: a line for each job."""
+"""`jobs`: a line for each job; and the ends of several jobs, for `wait`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from clbalance.lazy_dataclass import dataclass
-from clbalance.model import NodeName, Qos
-from clbalance.model.job import OutputState
-from clbalance.model.job_record import JobRecord, JobState, Lost, Outcome, Usage
-from clbalance.nodeset import fold
-from clbalance.policy.gpu_users import ShareExcess
-from clbalance.policy.jobs.outcome import reason_of
-from clbalance.policy.jobs.record import is_queued
-from clbalance.render.gpus import excesses_text
+from clbalance.render.jobs.columns import COLUMNS, USED, USUAL, cell, head, plain_value
+from clbalance.render.jobs.row import JobRow, job_document
 from clbalance.render.plain import plain_lines
 from clbalance.render.report import Display, Report
-from clbalance.render.table import Cell, Column, Table, Tone
-from clbalance.render.text import DASH, Json, duration, finite, iec
+from clbalance.render.table import GAP, LAST_NEEDS, Cell, Column, Table, fit
+from clbalance.render.text import Json
 
 USAGE_FIELDS = ("cpu_s", "mem_bytes")
 """The usage of a running job: CPU seconds, bytes of memory."""
 
 JOBS_FIELDS = ("id", "name", "state", "node_set", "rc", "seconds", "attempt", "user", "reason", *USAGE_FIELDS, "qos")
-"""The fields in plain text, a line for each job."""
+"""The first fields in plain text, a line for each job."""
+MORE_FIELDS = ("submitted", "started", "ended", "cpus", "mem", "gpus", "maxrss", "tasks", "command")
+"""The columns that follow them."""
 
-_COLUMNS = (
-    Column(heading="JOB", align="right"),
-    Column(heading="NAME"),
-    Column(heading="USER", sacrifice=2),
-    Column(heading="STATE"),
-    Column(heading="CODE", align="right", sacrifice=1),
-    Column(heading="TIME", align="right"),
-    Column(heading="NODES"),
-    Column(heading="REASON"),
-)
-_USAGE_COLUMNS = (Column(heading="CPU", align="right"), Column(heading="MEM", align="right"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFacts:
-    """The output files of a job, as patterns, and the state of those of its last attempt."""
-
-    output: str | None
-    error: str | None
-    state: OutputState = OutputState.PENDING
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """One job. `id` is None if it was submitted on another host or by another user; `label` is then what to type."""
-
-    id: int | None
-    name: str
-    user: str
-    state: str
-    reason: str
-    rc: int | None
-    node_set: str
-    seconds: float | None
-    """From its start to its end, or until now; None: not started."""
-    attempt: int
-    label: str = ""
-    key: str = ""
-    qos: Qos | None = None
-    """None: not known."""
-    priority: float | None = None
-    """None: not known."""
-    usage: Usage | None = None
-    """None: not asked for, or the nodes did not answer."""
-    output: OutputFacts | None = None
-    """None: it has no output files, or was submitted on another host."""
-    over_share: tuple[tuple[NodeName, ShareExcess], ...] = ()
-    """Devices of which it holds more memory than its share."""
-
-    def with_excesses(self, excesses: Sequence[tuple[NodeName, ShareExcess]]) -> "JobRow":
-        """The same job, with what it holds beyond its shares, which is a reason too."""
-        reason = "; ".join(filter(None, (self.reason, excesses_text(excesses))))
-        return replace(self, over_share=tuple(excesses), reason=reason)
-
-
-def job_row(record: JobRecord, outcomes: Sequence[Outcome], *, user: str, now: datetime) -> JobRow:
-    """The row of a job of this host."""
-    # The last attempt of a queued job is over: the job runs on no node.
-    is_nowhere = is_queued(record)
-    begun, until = None if is_nowhere else record.started_at, record.ended_at or now
-    return JobRow(
-        id=record.id,
-        name=record.name,
-        user=user,
-        state=record.state.value,
-        reason=_reason(record, outcomes),
-        rc=record.rc,
-        node_set="" if is_nowhere else fold(record.nodes),
-        seconds=None if begun is None else max(0.0, (until - begun).total_seconds()),
-        attempt=record.attempt,
-        key=record.key,
-        qos=record.qos,
-        priority=record.priority,
-    )
-
-
-def _reason(record: JobRecord, outcomes: Sequence[Outcome]) -> str:
-    """A cancel that waits, else the job's own reason, else that a node did not answer."""
-    silent = next((f"{one.node}: {reason_of(one.end)}" for one in outcomes if isinstance(one.end, Lost)), "")
-    if record.cancel_requested and not record.state.is_over:
-        return f"cancel asked for, node does not answer: {silent}" if silent else "cancel asked for"
-    return record.reason or (f"unknown: {silent}" if silent else "")
+_NAME_CHARS = 16
+_COMMAND_CHARS = 24
+"""The beginning of a command, where there is no room for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobsReport(Report):
-    """Jobs in the order shown."""
+    """Jobs in the order shown. Times are shown as they are, with their own time zone."""
 
     rows: Sequence[JobRow]
+    now: datetime | None = None
+    """Shortens times of today and of this year; None: times are shown in full."""
+    columns: Sequence[str] | None = None
+    """As asked for; None: the usual ones, as far as there is room and they have values."""
 
     def human(self, display: Display) -> str:
-        table = Table(columns=_COLUMNS, rows=tuple(map(_cells, self.rows)))
-        usages = [row.usage for row in self.rows]
-        return display.table(_with_usage(table, usages, behind="TIME"), last="fold")
+        if self.columns is not None:
+            return display.table(self._chosen(self.columns), last="fold")
+        shown = self._usual(display.width)
+        return display.table(shown, last="fold") + display.left_out(self._usual(None), shown)
 
     def plain(self) -> str:
-        """The `JOBS_FIELDS` of each job."""
-        return plain_lines((document[field] for field in JOBS_FIELDS) for document in map(_document, self.rows))
+        """The `JOBS_FIELDS` and `MORE_FIELDS` of each job, or the columns asked for."""
+        if (columns := self.columns) is not None:
+            return plain_lines((plain_value(name, row) for name in columns) for row in self.rows)
+        documents = ((row, job_document(row)) for row in self.rows)
+        return plain_lines(
+            (*(document[field] for field in JOBS_FIELDS), *(plain_value(name, row) for name in MORE_FIELDS))
+            for row, document in documents
+        )
 
     def json(self) -> dict[str, Json]:
-        return {"jobs": [_document(row) for row in self.rows]}
+        return {"jobs": [job_document(row) for row in self.rows]}
+
+    def _chosen(self, columns: Sequence[str]) -> Table:
+        return Table(
+            columns=tuple(head(name, sacrifice=0) for name in columns),
+            rows=tuple(tuple(cell(name, row, self.now) for name in columns) for row in self.rows),
+        )
+
+    def _usual(self, width: int | None) -> Table:
+        """The usual columns; the command is as long as a terminal of `width` columns has room for it."""
+        names = [name for name in self._usual_names() if self._is_worth_showing(name)]
+        heading = "COMMAND (REASON)" if any(row.remark for row in self.rows) else "COMMAND"
+        table = Table(
+            columns=(*(head(name, sacrifice=COLUMNS[name].sacrifice) for name in names), Column(heading=heading)),
+            rows=tuple(
+                (*(self._cell(name, row) for name in names), _command_and_reason(row, _COMMAND_CHARS))
+                for row in self.rows
+            ),
+        )
+        if width is None:
+            return table
+        table = fit(table, width)
+        widths = table.widths()
+        room = max(width - sum(widths[:-1]) - GAP * len(widths[:-1]), LAST_NEEDS)
+        lasts = [_command_and_reason(row, room) for row in self.rows]
+        return replace(table, rows=tuple((*cells[:-1], last) for cells, last in zip(table.rows, lasts, strict=True)))
+
+    def _usual_names(self) -> tuple[str, ...]:
+        behind = USUAL.index("time") + 1
+        used = USED if any(row.usage is not None for row in self.rows) else ()
+        return (*USUAL[:behind], *used, *USUAL[behind:])
+
+    def _is_worth_showing(self, name: str) -> bool:
+        """Whether a column has a value; for the user, whether it has different ones."""
+        if name == "user":
+            return len({row.user for row in self.rows}) > 1
+        return not COLUMNS[name].is_optional or any(COLUMNS[name].value(row) is not None for row in self.rows)
+
+    def _cell(self, name: str, row: JobRow) -> Cell:
+        return Cell(row.name[:_NAME_CHARS]) if name == "name" else cell(name, row, self.now)
 
 
-def _document(row: JobRow) -> dict[str, Json]:
-    """One job as JSON (docs/design/output.md)."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "user": row.user,
-        "state": row.state,
-        "reason": row.reason or None,
-        "rc": row.rc,
-        "node_set": row.node_set,
-        "seconds": finite(row.seconds),
-        "attempt": row.attempt,
-        "qos": row.qos,
-        "priority": row.priority,
-        **_usage_document(row.usage),
-        "output": None if row.output is None else _output_document(row.output),
-        "key": row.key or None,
-        "over_share": [
-            {"node": node, "uuid": one.gpu.uuid, "mem_bytes": one.mem_bytes, "share_bytes": one.share_bytes}
-            for node, one in row.over_share
-        ],
-    }
-
-
-def _output_document(output: OutputFacts) -> dict[str, Json]:
-    return {
-        "stdout": output.output,
-        "stderr": output.error,
-        "complete": output.state is OutputState.COMPLETE,
-        "state": output.state.value,
-        "reason": output.reason or None,
-    }
-
-
-def _cells(row: JobRow) -> tuple[Cell, ...]:
-    return (
-        Cell((row.label or DASH) if row.id is None else str(row.id)),
-        Cell(row.name[:24]),
-        Cell(row.user),
-        Cell(row.state, _tone(row.state)),
-        Cell(DASH if row.rc is None else str(row.rc)),
-        Cell(DASH if row.seconds is None else duration(row.seconds)),
-        Cell(row.node_set or DASH),
-        Cell(row.reason),
-    )
-
-
-def _tone(state: str) -> Tone:
-    match state:
-        case JobState.COMPLETED:
-            return Tone.GOOD
-        case JobState.RUNNING:
-            return Tone.PLAIN
-        case JobState.PENDING:
-            return Tone.QUIET
-        case _:
-            return Tone.BAD
-
-
-def _with_usage(table: Table, usages: Sequence[Usage | None], *, behind: str) -> Table:
-    """The table with two more columns after `behind`, if any row has a usage."""
-    if not any(usages):
-        return table
-    at = [column.heading for column in table.columns].index(behind) + 1
-    return Table(
-        columns=(*table.columns[:at], *_USAGE_COLUMNS, *table.columns[at:]),
-        rows=tuple((*row[:at], *_usage_cells(usage), *row[at:]) for row, usage in zip(table.rows, usages, strict=True)),
-    )
-
-
-def _usage_document(usage: Usage | None) -> dict[str, Json]:
-    """Both keys; null if unknown."""
-    if usage is None:
-        return dict.fromkeys(USAGE_FIELDS)
-    return {"cpu_s": usage.cpu_s, "mem_bytes": usage.mem_bytes}
-
-
-def _usage_cells(usage: Usage | None) -> tuple[Cell, Cell]:
-    if usage is None:
-        return Cell(DASH), Cell(DASH)
-    return Cell(duration(usage.cpu_s)), Cell(iec(usage.mem_bytes))
+def _command_and_reason(row: JobRow, room: int) -> Cell:
+    chars = min(room, _COMMAND_CHARS) if row.remark else room
+    command = row.command if len(row.command) <= chars else row.command[: chars - 3] + "..."
+    return Cell(f"{command}  ({row.remark})" if row.remark and command else command or row.remark)

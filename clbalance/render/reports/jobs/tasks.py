@@ -1,6 +1,5 @@
-"""`jobs --tasks`: the tasks of a job; and the progress and summary of a run of tasks."""
+"""`jobs --tasks`: the tasks of a job; and the progress of a run of tasks."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -92,16 +91,6 @@ def progress_line(progress: TaskProgress) -> str:
     parts += [] if progress.left_s is None else [f"{duration(progress.left_s)} left"]
     parts += [f"waiting for {fold(progress.awaited)}"] if progress.awaited else []
     return ", ".join(parts)
-
-
-def summary_line(rows: Sequence[TaskRow], reason: str) -> str:
-    """Such as "1997 of 2012 tasks completed, 12 not started, 3 failed: stopped by SIGINT"."""
-    counts = Counter(row.state for row in rows)
-    words = {JobState.PENDING: "not started", JobState.RUNNING: "unknown", JobState.OUT_OF_MEMORY: "out of memory"}
-    parts = [f"{counts[JobState.COMPLETED]} of {len(rows)} tasks completed"]
-    others = [state for state in JobState if counts[state] and state is not JobState.COMPLETED]
-    parts += [f"{counts[state]} {words.get(state, state.value.lower())}" for state in others]
-    return ", ".join(parts) + (f": {reason}" if reason and counts[JobState.PENDING] else "")
 
 
 def _document(row: TaskRow) -> dict[str, Json]:

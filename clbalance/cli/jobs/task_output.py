@@ -1,0 +1,61 @@
+"""Show the output of a job of tasks that was submitted before: each line with its task."""
+
+import re
+from collections.abc import Callable
+
+from clbalance.engine.agent.job_messages import Began, Returned, SlotLog, TaskFinished, Whole
+from clbalance.engine.agent.listeners import NullListener
+from clbalance.engine.tasks.slot import TaskOutputSplitter
+from clbalance.model import NodeName
+from clbalance.model.job_record import Outcome
+from clbalance.render.output.streams import JobOutput
+
+_SLOT = re.compile(r"^[0-9a-f]{32}\.[0-9]+: ")
+
+
+def task_label(task: int) -> NodeName:
+    """The label of a task's lines, in place of a node name."""
+    return NodeName(str(task))
+
+
+class ShownSlot(NullListener):
+    """Prints the output of one slot by its tasks.
+
+    `shown` is called for the output of all slots of the job. `warn` gets a node and a warning, whose slot is left out.
+    """
+
+    def __init__(self, shown: Callable[[], JobOutput], warn: Callable[[NodeName, str], None], *, err: bool) -> None:
+        self._shown = shown
+        self._warn = warn
+        self._err = err
+        self._log = SlotLog()
+        self._splitter = TaskOutputSplitter(self)
+
+    def warned(self, node: NodeName, text: str) -> None:
+        self._warn(node, _SLOT.sub("", text))
+
+    def output(self, node: NodeName, stream: str, piece: bytes) -> None:
+        if stream != "log":
+            self._splitter.write(stream, piece)
+            return
+        for entry in self._log.feed(piece):
+            match entry:
+                case Began(number=number):
+                    self._splitter.began(number)
+                case Returned(number=number):
+                    self._splitter.returned(number)
+                case TaskFinished():
+                    self._splitter.finished(entry)
+                case Whole():
+                    pass
+
+    def ended(self, outcome: Outcome) -> None:
+        self._splitter.close()
+
+    def wrote(self, number: int, stream: str, piece: bytes) -> None:
+        """A piece of a task's output, from the splitter."""
+        self._shown().write(task_label(number), "stdout" if self._err else stream, piece)
+
+    def finished(self, entry: TaskFinished) -> None:
+        """A task has ended, and all its output was shown."""
+        self._shown().end(task_label(entry.number))

@@ -1,0 +1,1 @@
+"""Jobs in words, columns and JSON: what several reports share."""
