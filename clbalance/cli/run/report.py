@@ -13,6 +13,7 @@ from clbalance.model.job_record import NotStarted, Outcome
 from clbalance.nodeset import Candidates, NodeSets, fold
 from clbalance.policy.jobs.outcome import run_exit_code
 from clbalance.policy.jobs.requeue import never_started
+from clbalance.policy.placement.gpu_rank import unreserved_gpus
 from clbalance.render import messages
 from clbalance.render.output.grouped import Gathered
 from clbalance.render.output.labelled import Labelled
@@ -47,6 +48,7 @@ class ShownRun:
             chosen=len(plan.chosen),
             candidates=len(self._candidates.nodes),
             fitting=len(plan.ranked),
+            free_gpus=unreserved_gpus(plan),
         )
         self._console.say(message)
         self._output.close()
