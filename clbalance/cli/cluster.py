@@ -34,6 +34,7 @@ from clbalance.model.job import Submitted
 from clbalance.model.request import Constraints
 from clbalance.node import agent_source, probe_script
 from clbalance.nodeset import Candidates, NodeSets, candidates
+from clbalance.policy.placement.gpu_choice import HiddenGpus
 from clbalance.policy.placement.policies import Policy
 from clbalance.policy.placement.select import Rng
 from clbalance.policy.placement.thresholds import Thresholds
@@ -161,7 +162,14 @@ class ClusterContext:
 
     def with_node_settings(self, services: Services) -> Services:
         """The services with what the settings say of single nodes."""
-        return replace(services, cpu_factors=self.cpu_factors, slots=self.slots, labels=self.labels, taints=self.taints)
+        return replace(
+            services,
+            cpu_factors=self.cpu_factors,
+            slots=self.slots,
+            labels=self.labels,
+            taints=self.taints,
+            hidden_gpus=HiddenGpus(self.settings.gpus.hide),
+        )
 
 
 def cluster_context(

@@ -22,6 +22,7 @@ from clbalance.engine.agent.sessions import PROTOCOL, Agents, OnEvent
 from clbalance.lazy_dataclass import dataclass
 from clbalance.model import Measured, NodeName, Request
 from clbalance.model.job import JobSpec, Script
+from clbalance.policy.placement.gpu_choice import HiddenGpus, mps_limits, unread_gpus
 from clbalance.ports import Clock, Closed, JobInput, SweepListener
 
 KEEP_EVERY_S = 10.0
@@ -58,7 +59,8 @@ class Admission:
         *,
         request: Request,
         answers: Mapping[NodeName, Measured],
-        name: str,
+        job: JobSpec,
+        hidden_gpus: HiddenGpus,
         for_tasks: bool = False,
         allocation_limits: Mapping[NodeName, float] | None = None,
     ) -> None:
@@ -66,7 +68,8 @@ class Admission:
         self._copies = copies
         self._request = request
         self._answers = answers
-        self._name = name
+        self._job = job
+        self._hidden_gpus = hidden_gpus
         self._for_tasks = for_tasks
         self._allocation_limits = allocation_limits or {}
         self.refusals: dict[NodeName, str] = {}
@@ -115,8 +118,9 @@ class Admission:
             case Claimed(boot_id=boot_id, incarnation=incarnation) if not copy.boot_id:
                 copy.boot_id, copy.incarnation = boot_id, incarnation
                 self._agents.expect(node, "admit")
-            case Admitted():
+            case Admitted(gpus=gpus):
                 copy.phase = Phase.ADMITTED
+                copy.env.update(mps_limits(self._answers[node], gpus, self._request.gpu_share))
                 self._agents.answered(node)
             case Refused(promised_cpus=float(cpus), reason=reason):
                 self.crowded[node], self.refusals[node] = cpus, reason
@@ -135,7 +139,9 @@ class Admission:
             return
         copy.phase = Phase.CLAIMING
         answer = self._answers[copy.node]
-        lease = lease_request(self._request, answer, self._name)
+        lease = lease_request(self._request, answer, self._job, self._hidden_gpus)
+        if unread := unread_gpus(answer, self._request, self._hidden_gpus):
+            copy.untold = [f"the job sees every GPU, because they could not be read: {unread}"]
         self._agents.ask(copy.node, "claim", job=self._copies.label)
         promised_cpus = self._allocation_limits.get(copy.node)
         capacity = {"cpus": None, "slots": answer.slots, "promised_cpus": promised_cpus}
@@ -287,7 +293,7 @@ class LaunchSequence:
                 copy.node,
                 "start",
                 job=self._copies.label,
-                spec=start_spec(self._job, env, fed=self._stdin.live is not None),
+                spec=start_spec(self._job, copy.env | env, fed=self._stdin.live is not None),
             )
             self._follow.ask_for_output(copy)
             self._agents.expect(copy.node, "start", within_s=self._start_within_s)

@@ -66,7 +66,8 @@ class Dispatch:
             self._copies,
             request=request,
             answers=answers,
-            name=self.job.name,
+            job=self.job,
+            hidden_gpus=self._services.hidden_gpus,
             allocation_limits=allocation_limits,
         )
         return asked.admit(self._services.listener, self._services.clock), asked.crowded
